@@ -1,0 +1,49 @@
+"""litho: an image generator from a PyTorch checkpoint to a served endpoint, proven picture by picture.
+
+The names below are imported when they are first used: `import litho` loads neither torch nor any runtime.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .bundle import Bundle
+    from .errors import LithoError
+    from .export.build import export
+    from .runners import open_runner
+    from .serving.client import Client
+    from .serving.server import EmbeddedServer
+    from .signature import Signature
+
+__all__ = [
+    "Bundle",
+    "Client",
+    "EmbeddedServer",
+    "LithoError",
+    "Signature",
+    "__version__",
+    "export",
+    "open_runner",
+]
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Bundle": ".bundle",
+    "Client": ".serving.client",
+    "EmbeddedServer": ".serving.server",
+    "LithoError": ".errors",
+    "Signature": ".signature",
+    "export": ".export.build",
+    "open_runner": ".runners",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name], __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

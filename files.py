@@ -1,0 +1,147 @@
+"""Reading and writing files so that nothing is ever half-written; knows nothing of what is in them.
+
+Writing goes to a temporary place beside the target, is flushed to the disk (fsync) and then renamed over it:
+whoever looks sees the old state or the new one. A temporary place that a killed process left behind is removed
+by the next writer of the same target.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from .errors import IntegrityError
+
+__all__ = ["confined", "locked", "ordinary_file", "sha256", "write_bytes", "write_directory", "write_file"]
+
+_MARK = ".partial-"
+_BLOCK_BYTES = 1 << 20
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's content, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def confined(root: Path, relative: str) -> Path:
+    """The path of `relative` inside `root`.
+
+    Raises:
+        IntegrityError: `relative` is absolute, empty, or climbs with "..".
+    """
+    pure = PurePosixPath(relative)
+    if pure.is_absolute() or not pure.parts or ".." in pure.parts or "\\" in relative or "\0" in relative:
+        raise IntegrityError(f"path {relative!r} leaves {root}; allowed are relative paths without '..'")
+    return root.joinpath(*pure.parts)
+
+
+def ordinary_file(root: Path, relative: str) -> Path:
+    """The path of an ordinary file inside `root`: no link on the way, no second name elsewhere.
+
+    Raises:
+        IntegrityError: the file is missing, a symbolic or hard link, not a file, or outside `root`.
+    """
+    path = confined(root, relative)
+    for step in [*reversed(path.relative_to(root).parents[:-1]), path.relative_to(root)]:
+        if (root / step).is_symlink():
+            raise IntegrityError(f"{root / step} is a symbolic link; a bundle holds ordinary files only")
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise IntegrityError(f"{path} is missing; copy or export the bundle again") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise IntegrityError(f"{path} is not an ordinary file; copy or export the bundle again")
+    if status.st_nlink > 1:
+        raise IntegrityError(
+            f"{path} has {status.st_nlink} hard links, so that it can change from outside; copy it with 'cp -r'"
+        )
+    return path
+
+
+def write_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Call `write` with a temporary path beside `path`, flush what it wrote and rename it to `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _temporary(path) as temporary:
+        write(temporary)
+        _flush(temporary)
+        temporary.replace(path)
+        _flush(path.parent)
+
+
+def write_bytes(path: Path, content: bytes | str) -> None:
+    """Write `content` (text as UTF-8) to `path`, all of it or nothing."""
+    data = content.encode() if isinstance(content, str) else content
+    write_file(path, lambda temporary: temporary.write_bytes(data))
+
+
+@contextmanager
+def write_directory(path: Path) -> Iterator[Path]:
+    """Fill a temporary directory beside `path`; it becomes `path` when the block ends without an error.
+
+    A directory already at `path` is replaced; on an error it stays as it was and the temporary one is removed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _temporary(path) as temporary:
+        temporary.mkdir()
+        yield temporary
+        for entry in [*temporary.rglob("*"), temporary]:
+            _flush(entry)
+        if path.exists():
+            # rename(2) does not replace a full directory: the old one steps aside for a moment.
+            with _temporary(path, "old") as aside:
+                path.rename(aside)
+                temporary.rename(path)
+        else:
+            temporary.rename(path)
+        _flush(path.parent)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on the file `path` (made if absent); it is released when the process ends.
+
+    Raises:
+        BlockingIOError: another process holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+
+
+@contextmanager
+def _temporary(path: Path, purpose: str = "new") -> Iterator[Path]:
+    prefix = f".{path.name}{_MARK}"
+    for left in path.parent.glob(f"{prefix}*"):
+        if not _alive(int(left.name.rpartition("-")[2])):
+            _remove(left)
+    temporary = path.with_name(f"{prefix}{purpose}-{os.getpid()}")
+    _remove(temporary)
+    try:
+        yield temporary
+    finally:
+        _remove(temporary)
+
+
+def _alive(process_id: int) -> bool:
+    return Path(f"/proc/{process_id}").exists()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,9 @@
+"""Run any artefact - checkpoint, graph, engine, endpoint - through one protocol.
+
+A runner is one module of this folder, named as the runner is; its class registers itself by being there. Only
+`runners.torch` may import torch.
+"""
+
+from .base import Runner, open_runner, runner_names
+
+__all__ = ["Runner", "open_runner", "runner_names"]

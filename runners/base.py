@@ -1,0 +1,157 @@
+"""The protocol that every runner keeps, and the way to open one."""
+
+from __future__ import annotations
+
+import pkgutil
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from concurrent.futures import Future
+from importlib import import_module
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ClassVar, Self
+from urllib.parse import urlsplit
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..bundle import MANIFEST_NAME, Bundle, Variant
+from ..errors import BundleError, LithoError, UnknownName, UsageError
+from ..signature import Signature
+
+__all__ = ["Runner", "open_runner", "runner_names"]
+
+
+class Runner(ABC):
+    """Runs one artefact: a context manager whose `run` takes the signature's fields and gives pictures.
+
+    A subclass is called `Runner` in a module of this folder, opens its resource in `from_variant` (what lies in
+    a bundle) or `from_location` (an address or a path), and implements `_execute`.
+
+    Attributes:
+        signature: what it takes and gives.
+        last_ms: milliseconds that the last run took, input checks excluded; NaN before the first.
+        description: what runs where, in one line.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, signature: Signature, description: str) -> None:
+        self.signature = signature
+        self.description = description
+        self.last_ms = float("nan")
+
+    @classmethod
+    def from_variant(cls, bundle: Bundle, variant: Variant, device: str) -> Self:
+        """Open a variant of a bundle on `device`."""
+        raise UsageError(f"runner {cls.name!r} does not run variants of a bundle (given: {variant.name!r})")
+
+    @classmethod
+    def from_location(cls, location: str, device: str) -> Self:
+        """Open what lies at a path or address on `device`."""
+        raise UsageError(f"runner {cls.name!r} does not open a location (given: {location!r})")
+
+    @abstractmethod
+    def _execute(self, inputs: dict[str, NDArray[Any]]) -> NDArray[np.uint8]:
+        """Checked inputs -> pictures, UINT8 of shape (batch, height, width, channels)."""
+
+    def close(self) -> None:  # noqa: B027 - most runners have nothing to release
+        """Release what the runner holds; closing twice is fine."""
+
+    def run(self, inputs: Mapping[str, ArrayLike], *, check: bool = True) -> dict[str, NDArray[np.uint8]]:
+        """Make one picture per row of the inputs.
+
+        Args:
+            inputs: field name -> array with a batch axis in front, as the signature says.
+            check: compare names, dtypes, shapes and ranges with the signature first.
+
+        Returns:
+            The output's name -> UINT8 of shape (batch, height, width, channels), 0 to 255.
+
+        Raises:
+            InvalidInput: an input is not what the signature allows.
+            LithoError: the runtime failed, or gave something that is not the pictures asked for.
+        """
+        arrays = self.signature.check(inputs) if check else dict[str, Any](inputs)
+        start = time.perf_counter()
+        images = self._execute(arrays)
+        self.last_ms = (time.perf_counter() - start) * 1e3
+        self._check_output(images, len(next(iter(arrays.values()))))
+        return {self.signature.output.name: images}
+
+    def submit(self, inputs: Mapping[str, ArrayLike]) -> Future[dict[str, NDArray[np.uint8]]]:
+        """Start a run and return its future; a runner with a transport overrides this to overlap requests."""
+        future: Future[dict[str, NDArray[np.uint8]]] = Future()
+        try:
+            future.set_result(self.run(inputs, check=False))
+        except Exception as error:  # the caller meets it at future.result()
+            future.set_exception(error)
+        return future
+
+    def _check_output(self, images: NDArray[np.uint8], batch: int) -> None:
+        # Some servers count an empty answer as a success: what comes back is never taken on trust.
+        field = self.signature.output
+        right = images.dtype == np.uint8 and images.ndim == 4 and len(images) == batch
+        if not right or any(want not in (-1, have) for want, have in zip(field.shape, images.shape[1:], strict=True)):
+            raise LithoError(
+                f"{self.description} answered {images.dtype} of shape {images.shape} to a batch of {batch};"
+                f" it must be {field.allowed}"
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def runner_names() -> tuple[str, ...]:
+    """The runners there are; none of them is imported."""
+    package = str(Path(__file__).parent)
+    return tuple(module.name for module in pkgutil.iter_modules([package]) if module.name != "base")
+
+
+def open_runner(
+    target: Bundle | Path | str, variant: str | None = None, *, runner: str | None = None, device: str = "cpu"
+) -> Runner:
+    """Open the runner of an artefact.
+
+    Args:
+        target: a bundle or its directory; a run's directory; or an endpoint such as grpc://127.0.0.1:8001/name.
+        variant: which variant of a bundle; by default the first one that passed its gate and needs no GPU.
+        runner: name of the runner; by default the one that the artefact is made for.
+        device: "cpu", or "cuda" where the runner has it.
+
+    Raises:
+        UsageError: the target is none of these, or the name of a runner or variant is unknown.
+        MissingExtra: the runner's runtime is not installed.
+    """
+    if isinstance(target, str) and "://" in target:
+        scheme = urlsplit(target).scheme
+        if scheme != "grpc":
+            raise UsageError(f"endpoint {target!r} has scheme {scheme!r}; give grpc://HOST:PORT/MODEL")
+        return _runner_class(runner or "triton").from_location(target, device)
+    if isinstance(target, Bundle) or (Path(target) / MANIFEST_NAME).exists():
+        bundle = target if isinstance(target, Bundle) else Bundle.load(target)
+        chosen = bundle.variant(variant) if variant else _default_variant(bundle)
+        return _runner_class(runner or chosen.runtime).from_variant(bundle, chosen, device)
+    if (Path(target) / "snapshot.json").exists():
+        return _runner_class(runner or "torch").from_location(str(target), device)
+    raise UsageError(f"{str(target)!r} is no bundle, no run and no endpoint; see 'litho export --help'")
+
+
+def _default_variant(bundle: Bundle) -> Variant:
+    for variant in bundle.manifest.variants:
+        if variant.target is None and variant.verdict.status == "passed":
+            return variant
+    raise BundleError(f"{bundle.path} has no portable variant that passed its gate; see 'litho inspect {bundle.path}'")
+
+
+def _runner_class(name: str) -> type[Runner]:
+    module = name.replace("-", "_")
+    if module not in runner_names():
+        raise UnknownName("runner", name, [known.replace("_", "-") for known in runner_names()])
+    return import_module(f".{module}", __package__).Runner

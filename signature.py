@@ -1,0 +1,270 @@
+"""What a generator takes and gives: named fields from which graph, server, client and benchmark are derived.
+
+Shapes here are those of one picture; every array that travels has a batch axis in front. A scalar field (shape
+`()`) therefore travels as an array of shape (batch,).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import Field as Constraint
+
+from .errors import InvalidInput
+from .noise import MAX_SEED
+
+__all__ = ["Field", "Role", "Signature", "image_output", "label_field", "latent_field", "seed_field"]
+
+DType = Literal["INT64", "FP32", "UINT8", "BYTES"]
+"""Names of element types as Triton writes them, without its "TYPE_"."""
+
+_NUMPY_DTYPES: dict[str, np.dtype[Any]] = {
+    "INT64": np.dtype(np.int64),
+    "FP32": np.dtype(np.float32),
+    "UINT8": np.dtype(np.uint8),
+    "BYTES": np.dtype(object),
+}
+
+
+class Role(StrEnum):
+    """What a field means to a generator."""
+
+    SEED = "seed"
+    LATENT = "latent"
+    LABEL = "label"
+    PROMPT = "prompt"
+    IMAGE = "image"
+    MASK = "mask"
+    STEPS = "steps"
+    GUIDANCE = "guidance"
+    TRUNCATION = "truncation"
+
+
+class Field(BaseModel):
+    """One named input or output.
+
+    Args:
+        name: key of the field in requests and tensors.
+        role: what it means.
+        dtype: element type.
+        shape: shape of one picture's value, without the batch axis; -1 where the extent is free.
+        minimum, maximum: allowed range of each element, both included; None where there is no bound.
+        class_names: of a label, the name of each class in order.
+        default: value used for every picture when the field is not given; None makes it required.
+        divisible_by: of an image with free extents, what height and width must be a multiple of.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Constraint(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+    role: Role
+    dtype: DType
+    shape: tuple[int, ...] = ()
+    minimum: float | int | None = None
+    maximum: float | int | None = None
+    class_names: tuple[str, ...] | None = None
+    default: float | int | str | None = None
+    divisible_by: Annotated[int, Constraint(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Field:
+        if any(extent < 1 and extent != -1 for extent in self.shape):
+            raise ValueError(f"shape {self.shape} of {self.name!r}: extents are positive, or -1 where free")
+        if self.class_names is not None and self.maximum != len(self.class_names) - 1:
+            raise ValueError(f"{self.name!r} has {len(self.class_names)} class names but maximum {self.maximum}")
+        return self
+
+    @property
+    def numpy_dtype(self) -> np.dtype[Any]:
+        """The NumPy element type."""
+        return _NUMPY_DTYPES[self.dtype]
+
+    @property
+    def allowed(self) -> str:
+        """What the field allows, in words for a person."""
+        shape = ", ".join(["batch", *("free" if extent == -1 else str(extent) for extent in self.shape)])
+        words = f"{self.dtype} of shape ({shape})"
+        if self.minimum is not None and self.maximum is not None:
+            words += f", {self.minimum} to {self.maximum}"
+        elif self.minimum is not None:
+            words += f", at least {self.minimum}"
+        if self.shape and self.divisible_by > 1:
+            words += f", height and width divisible by {self.divisible_by}"
+        return words
+
+    def check(self, value: ArrayLike, batch: int | None = None) -> NDArray[Any]:
+        """`value` as an array of this field's dtype and shape, contiguous.
+
+        Integers are taken for a float field and a plain number for a batch of one; nothing else is converted.
+
+        Raises:
+            InvalidInput: the dtype, shape or range is not allowed, a value is not finite, or the batch differs.
+        """
+        array = self._convert(value)
+        if array.ndim != 1 + len(self.shape) or any(
+            want not in (-1, have) for want, have in zip(self.shape, array.shape[1:], strict=True)
+        ):
+            raise self._refused(f"shape {array.shape}")
+        if array.shape[0] == 0:
+            raise self._refused("an empty batch")
+        if batch is not None and array.shape[0] != batch:
+            raise self._refused(f"a batch of {array.shape[0]} beside fields with a batch of {batch}")
+        if self.divisible_by > 1 and any(extent % self.divisible_by for extent in array.shape[1:3]):
+            raise self._refused(f"shape {array.shape}")
+        if self.dtype == "FP32" and not np.isfinite(array).all():
+            raise self._refused("a value that is NaN or infinite")
+        self._check_range(array)
+        return np.ascontiguousarray(array)
+
+    def _convert(self, value: ArrayLike) -> NDArray[Any]:
+        try:
+            array = np.asarray(value)
+        except (ValueError, OverflowError):  # ragged nesting; an integer beyond 64 bits
+            raise self._refused("a ragged or overflowing array") from None
+        if array.ndim == 0:
+            array = array[None]
+        if self.dtype == "BYTES":
+            if array.dtype.kind not in "OUS":
+                raise self._refused(f"dtype {array.dtype}")
+            return array.astype(object)
+        if array.dtype == object:
+            # Python integers beyond INT64 arrive here: a number, but out of range.
+            raise self._refused(f"value {array.flat[0]!r}" if array.size else "an empty batch")
+        if array.dtype.kind == "u" and self.dtype == "INT64":
+            if array.size and int(array.max()) > MAX_SEED:
+                raise self._refused(f"value {int(array.max())}")
+            return array.astype(np.int64)
+        kinds = {"INT64": "i", "FP32": "fiu", "UINT8": "u"}[self.dtype]
+        if array.dtype.kind not in kinds or (self.dtype == "UINT8" and array.dtype != np.uint8):
+            raise self._refused(f"dtype {array.dtype}")
+        return array.astype(self.numpy_dtype)
+
+    def _check_range(self, array: NDArray[Any]) -> None:
+        if self.dtype == "BYTES":
+            return
+        if self.minimum is not None and array.min() < self.minimum:
+            raise self._refused(f"value {array.min()}")
+        if self.maximum is not None and array.max() > self.maximum:
+            raise self._refused(f"value {array.max()}")
+
+    def _refused(self, given: str) -> InvalidInput:
+        return InvalidInput(f"field {self.name!r} was given {given}; allowed is {self.allowed}")
+
+
+class Signature(BaseModel):
+    """Everything a generator takes and the picture it gives.
+
+    Args:
+        inputs: the fields of a request, in the order of the graph's inputs.
+        output: the picture, UINT8 of shape (height, width, channels).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    inputs: tuple[Field, ...]
+    output: Field
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Signature:
+        names = [field.name for field in (*self.inputs, self.output)]
+        if len(set(names)) != len(names):
+            raise ValueError(f"field names {names} are not all different")
+        if not self.inputs:
+            raise ValueError("a generator needs at least one input")
+        if self.output.role is not Role.IMAGE or self.output.dtype != "UINT8" or len(self.output.shape) != 3:
+            raise ValueError("the output is an image: UINT8, shape (height, width, channels)")
+        return self
+
+    def field(self, role: Role) -> Field | None:
+        """The input of `role`, or None where the generator has none."""
+        return next((field for field in self.inputs if field.role is role), None)
+
+    def check(self, inputs: Mapping[str, ArrayLike]) -> dict[str, NDArray[Any]]:
+        """The inputs as arrays of the right dtype and one common batch, defaults filled in, in order.
+
+        Raises:
+            InvalidInput: a field is unknown, missing, or given a value that it does not allow.
+        """
+        known = {field.name for field in self.inputs}
+        if unknown := sorted(set(inputs) - known):
+            raise InvalidInput(f"unknown field {unknown[0]!r} (known: {', '.join(sorted(known))})")
+        batch: int | None = None
+        checked: dict[str, NDArray[Any]] = {}
+        for field in self.inputs:
+            if field.name in inputs:
+                checked[field.name] = field.check(inputs[field.name], batch)
+                batch = len(checked[field.name])
+            elif field.default is None:
+                raise InvalidInput(f"field {field.name!r} is missing; it takes {field.allowed}")
+        for field in self.inputs:
+            if field.name not in checked:
+                shape = (batch or 1, *(max(extent, 1) for extent in field.shape))
+                checked[field.name] = np.full(shape, field.default, dtype=field.numpy_dtype)
+        return {field.name: checked[field.name] for field in self.inputs}
+
+    def example(self, batch: int, seed: int = 0) -> dict[str, NDArray[Any]]:
+        """Inputs drawn by the generator's own law: distinct seeds, balanced labels, uniform elsewhere.
+
+        Args:
+            batch: how many pictures.
+            seed: makes the draw repeatable.
+        """
+        generator = np.random.default_rng(seed)
+        return {field.name: _draw(field, batch, generator) for field in self.inputs}
+
+
+def _draw(field: Field, batch: int, generator: np.random.Generator) -> NDArray[Any]:
+    shape = (batch, *(max(extent, field.divisible_by * 8) if extent == -1 else extent for extent in field.shape))
+    match field.role:
+        case Role.SEED:
+            return generator.integers(0, MAX_SEED, shape, dtype=np.int64, endpoint=True)
+        case Role.LABEL:
+            return np.arange(batch, dtype=np.int64) % (int(field.maximum or 0) + 1)
+        case Role.LATENT:
+            return generator.standard_normal(shape).astype(np.float32)
+        case Role.PROMPT:
+            return np.full(shape, field.default or "a picture", dtype=object)
+        case Role.IMAGE | Role.MASK:
+            return generator.integers(0, int(field.maximum or 255), shape, endpoint=True).astype(field.numpy_dtype)
+        case _:
+            value = field.default if field.default is not None else field.minimum
+            return np.full(shape, value, dtype=field.numpy_dtype)
+
+
+def seed_field() -> Field:
+    """The field `seed`: INT64, 0 to 2**63 - 1."""
+    return Field(name="seed", role=Role.SEED, dtype="INT64", minimum=0, maximum=MAX_SEED)
+
+
+def latent_field(size: int) -> Field:
+    """The field `latent`: FP32 of shape (size,), standard normal by convention, any finite value allowed."""
+    return Field(name="latent", role=Role.LATENT, dtype="FP32", shape=(size,))
+
+
+def label_field(class_names: tuple[str, ...]) -> Field:
+    """The field `label`: INT64, an index into `class_names`."""
+    return Field(
+        name="label",
+        role=Role.LABEL,
+        dtype="INT64",
+        minimum=0,
+        maximum=len(class_names) - 1,
+        class_names=class_names,
+    )
+
+
+def image_output(height: int, width: int, channels: int) -> Field:
+    """The output `image`: UINT8 of shape (height, width, channels), 0 to 255."""
+    return Field(
+        name="image",
+        role=Role.IMAGE,
+        dtype="UINT8",
+        shape=(height, width, channels),
+        minimum=0,
+        maximum=255,
+    )
