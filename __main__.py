@@ -1,0 +1,5 @@
+"""`python -m litho` is the `litho` command."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,133 @@
+"""Judge pictures against the ones that PyTorch made in FP32; knows arrays only, neither torch nor a runtime.
+
+A figure that could not be computed fails, and so does a variant without figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..bundle import Figure, Probes, Verdict
+from ..errors import LithoError, UnknownName
+from ..runners.base import Runner
+
+__all__ = ["GATES", "Gate", "compare", "judge", "replay"]
+
+IDENTICAL_PSNR_DB = 100.0
+"""Stands for the infinite PSNR of identical pictures, which JSON cannot write."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Limits of one precision.
+
+    Args:
+        max_abs_levels: largest difference of a pixel, in grey levels of 0 to 255; None for no limit.
+        identical_share: smallest share of pixels that are identical, 0 to 1; None for no limit.
+        min_psnr_db: smallest PSNR of any one picture, in decibels; None for no limit.
+    """
+
+    max_abs_levels: float | None = None
+    identical_share: float | None = None
+    min_psnr_db: float | None = None
+
+
+GATES = {"fp32": Gate(max_abs_levels=1, identical_share=0.999)}
+"""Precision -> its limits. FP32 must keep the determinism contract."""
+
+
+def judge(pictures: Iterable[NDArray[np.uint8]], reference: NDArray[np.uint8], precision: str) -> Verdict:
+    """The verdict on one or more replays of the same probes.
+
+    Args:
+        pictures: replays, each UINT8 of shape (count, height, width, channels).
+        reference: the pictures that PyTorch made, same shape.
+        precision: whose limits hold.
+
+    Raises:
+        UnknownName: there is no gate for that precision.
+    """
+    if precision not in GATES:
+        raise UnknownName("precision", precision, GATES)
+    replays = [compare(replayed, reference, GATES[precision]) for replayed in pictures]
+    # The worst replay is the variant's figure: the picture must not depend on the batch that it rode in.
+    figures = tuple(_worst(figures) for figures in zip(*replays, strict=True))
+    failed = [figure for figure in figures if not figure.passed]
+    if not figures:
+        return Verdict(status="failed", reason="nothing was measured")
+    if not failed:
+        return Verdict(status="passed", figures=figures)
+    return Verdict(status="failed", reason="; ".join(_words(figure) for figure in failed), figures=figures)
+
+
+def compare(pictures: NDArray[np.uint8], reference: NDArray[np.uint8], gate: Gate) -> tuple[Figure, ...]:
+    """Paired figures of pictures and reference, beside the limits of `gate`.
+
+    Args:
+        pictures, reference: UINT8 of shape (count, height, width, channels).
+        gate: the limits.
+    """
+    max_abs = identical = psnr_min = psnr_mean = None
+    if pictures.shape == reference.shape and pictures.dtype == reference.dtype == np.uint8 and pictures.size:
+        difference = np.abs(pictures.astype(np.int16) - reference.astype(np.int16))
+        max_abs, identical = float(difference.max()), float((difference == 0).mean())
+        psnr = peak_signal_to_noise_db(difference)
+        psnr_min, psnr_mean = float(psnr.min()), float(psnr.mean())
+    return (
+        Figure(metric="largest difference (grey levels)", value=max_abs, at_most=gate.max_abs_levels),
+        Figure(metric="identical pixels (share)", value=identical, at_least=gate.identical_share),
+        Figure(metric="PSNR, worst picture (dB)", value=psnr_min, at_least=gate.min_psnr_db),
+        Figure(metric="PSNR, mean (dB)", value=psnr_mean),
+    )
+
+
+def peak_signal_to_noise_db(difference: NDArray[np.int16]) -> NDArray[np.float64]:
+    """PSNR of each picture: 10 log10(255**2 / mean squared error), at most `IDENTICAL_PSNR_DB`.
+
+    Args:
+        difference: grey levels, shape (count, height, width, channels).
+
+    Returns:
+        FP64 of shape (count,), decibels.
+    """
+    squared = np.square(difference, dtype=np.float64).mean(axis=(1, 2, 3))
+    smallest = 255.0**2 / 10 ** (IDENTICAL_PSNR_DB / 10)
+    return 10 * np.log10(255.0**2 / np.maximum(squared, smallest))
+
+
+def replay(runner: Runner, probes: Probes, batch: int) -> NDArray[np.uint8]:
+    """Make the probes' pictures again, `batch` at a time.
+
+    Raises:
+        LithoError: the runner failed.
+    """
+    count, name = len(probes.images), runner.signature.output.name
+    if set(probes.inputs) != {field.name for field in runner.signature.inputs}:
+        raise LithoError(
+            f"the probes have fields {sorted(probes.inputs)}, {runner.description} takes"
+            f" {sorted(field.name for field in runner.signature.inputs)}; it is another generator"
+        )
+    parts = [
+        runner.run({field: values[start : start + batch] for field, values in probes.inputs.items()})[name]
+        for start in range(0, count, batch)
+    ]
+    return np.concatenate(parts)
+
+
+def _worst(figures: tuple[Figure, ...]) -> Figure:
+    values = [figure.value for figure in figures]
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
+        return figures[values.index(None)]
+    return figures[values.index(max(known) if "difference" in figures[0].metric else min(known))]
+
+
+def _words(figure: Figure) -> str:
+    if figure.value is None:
+        return f"{figure.metric} could not be computed"
+    limit = f"at most {figure.at_most:g}" if figure.at_most is not None else f"at least {figure.at_least:g}"
+    return f"{figure.metric} is {figure.value:g}, allowed is {limit}"

@@ -1,0 +1,137 @@
+"""PyTorch module -> ONNX graph, seed in and pixels out; knows nothing of who trained the module."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ExportError
+from ..extras import require
+from ..signature import Signature
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["OPSET", "export_graph"]
+
+OPSET = 21
+"""The first opset with GroupNormalization as one node, and one that every runtime of ours reads."""
+
+_MAX_SINGLE_FILE_BYTES = 2 << 30  # the limit of a protobuf message
+
+
+def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mapping[str, str]) -> bytes:
+    """Export `module` with a free batch extent.
+
+    Args:
+        module: takes the signature's inputs in order as tensors with a batch axis in front, gives the output.
+        signature: names, dtypes and shapes of inputs and output.
+        metadata: entries for the model's `metadata_props`; the signature is added to them.
+
+    Returns:
+        The content of one ONNX file, checked with shape inference.
+
+    Raises:
+        ExportError: the module is in training mode, holds weights that are not finite, cannot be exported, or is
+            too large for one file.
+    """
+    torch, onnx = require("torch", "export"), require("onnx", "export")
+    require("onnxscript", "export")
+    _check_module(module)
+    # A batch of one would be taken for a constant; two rows stand for any number.
+    example = signature.example(batch=2)
+    tensors = tuple(torch.from_numpy(example[field.name]) for field in signature.inputs)
+    batch = torch.export.Dim("batch", min=1)
+    with _quiet(torch):
+        try:
+            program = torch.onnx.export(
+                module,
+                tensors,
+                dynamo=True,
+                opset_version=OPSET,
+                external_data=False,
+                input_names=[field.name for field in signature.inputs],
+                output_names=[signature.output.name],
+                dynamic_shapes=[{0: batch} for _ in tensors],
+                verbose=False,
+            )
+        except Exception as error:
+            raise ExportError(_diagnosis(error)) from error
+    model = program.model_proto
+    onnx.helper.set_model_props(
+        model, {**metadata, "litho.signature": json.dumps(signature.model_dump(mode="json"), sort_keys=True)}
+    )
+    _strip_notes(model)
+    if model.ByteSize() >= _MAX_SINGLE_FILE_BYTES:
+        raise ExportError(f"the graph has {model.ByteSize()} bytes; one ONNX file holds less than 2 GiB")
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ExportError(f"the exported graph is not valid ONNX: {str(error).splitlines()[0]}") from error
+    _check_contract(model, signature)
+    return model.SerializeToString(deterministic=True)
+
+
+def _check_module(module: torch.nn.Module) -> None:
+    # Export would go through and quietly change BatchNorm and Dropout: the picture would be another one.
+    training = [name or type(module).__name__ for name, part in module.named_modules() if part.training]
+    if training:
+        raise ExportError(
+            f"the model is in training mode ({training[0]!r}); call .eval() on it before it is exported"
+        )
+    for name, tensor in module.state_dict().items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise ExportError(f"weight {name!r} holds NaN or infinite values; train again or take another snapshot")
+
+
+def _check_contract(model: Any, signature: Signature) -> None:
+    # The graph must say what the signature says: everything downstream is derived from the signature alone.
+    for field, value in [
+        *zip(signature.inputs, model.graph.input, strict=True),
+        (signature.output, model.graph.output[0]),
+    ]:
+        tensor = value.type.tensor_type
+        shape = tuple(extent.dim_value or -1 for extent in tensor.shape.dim)
+        dtype = {7: "INT64", 1: "FP32", 2: "UINT8"}.get(tensor.elem_type)
+        if value.name != field.name or dtype != field.dtype or shape != (-1, *field.shape):
+            raise ExportError(
+                f"the graph has {value.name!r} as {dtype} of shape {shape},"
+                f" the signature says {field.name!r}: {field.allowed}"
+            )
+
+
+def _diagnosis(error: Exception) -> str:
+    causes = [error]
+    while (cause := causes[-1].__cause__) is not None and isinstance(cause, Exception):
+        causes.append(cause)
+    line = next((text for text in str(causes[-1]).splitlines() if text.strip()), type(causes[-1]).__name__)
+    return f"torch cannot export the model: {line.strip()}"
+
+
+def _strip_notes(model: Any) -> None:
+    # The exporter notes the source line of every node: paths of the machine, and bytes that differ between two.
+    model.graph.ClearField("doc_string")
+    del model.graph.metadata_props[:]
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.ClearField("doc_string")
+    for value in [*model.graph.input, *model.graph.output, *model.graph.value_info, *model.graph.initializer]:
+        del value.metadata_props[:]
+
+
+@contextmanager
+def _quiet(torch: Any) -> Iterator[None]:
+    # The exporter warns of an absent torchvision and of its own deprecations, neither of which a user can mend.
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), torch.inference_mode():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)

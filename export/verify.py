@@ -1,0 +1,90 @@
+"""Replay a bundle's probes through its variants, or through a running server; needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..bundle import Bundle, Probes, Variant, Verdict
+from ..errors import EndpointError, LithoError, MissingExtra, ProofError, UsageError
+from ..runners import Runner, open_runner
+from .gate import judge, replay
+
+__all__ = ["Verification", "verify"]
+
+ENDPOINT_BATCHES = (16, 1)
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The outcome for one variant or endpoint.
+
+    Args:
+        subject: the variant's name, or the endpoint's address.
+        verdict: passed, failed, or not run and why.
+    """
+
+    subject: str
+    verdict: Verdict
+
+
+def verify(
+    bundle: Path | str, *, endpoint: str | None = None, progress: Callable[[str, float], None] | None = None
+) -> list[Verification]:
+    """Check every file of a bundle and replay its probes.
+
+    Args:
+        bundle: the bundle's directory.
+        endpoint: address of a deployed form of the bundle, grpc://HOST:PORT/MODEL; without it, every variant
+            that runs on this machine is replayed.
+        progress: told what is being done.
+
+    Raises:
+        IntegrityError: a file of the bundle has changed; the message names it.
+        EndpointError: the server cannot be reached or refuses.
+        ProofError: the endpoint serves other weights than the bundle's.
+    """
+    loaded = Bundle.load(bundle)
+    probes = loaded.probes()
+    told = progress or (lambda step, share: None)
+    if endpoint is not None:
+        if "://" not in endpoint:
+            raise UsageError(f"endpoint {endpoint!r} is no address; give grpc://HOST:PORT/MODEL")
+        told(f"replaying {len(probes.images)} probes through {endpoint}", 0.0)
+        return [Verification(endpoint, _verify_endpoint(loaded, probes, endpoint))]
+    outcomes = []
+    for number, variant in enumerate(loaded.manifest.variants):
+        told(f"replaying {variant.name}", number / len(loaded.manifest.variants))
+        outcomes.append(Verification(variant.name, _verify_variant(loaded, probes, variant)))
+    return outcomes
+
+
+def _verify_endpoint(bundle: Bundle, probes: Probes, endpoint: str) -> Verdict:
+    from ..runners.triton import Runner as TritonRunner
+
+    with TritonRunner.from_location(endpoint, "cpu") as runner:
+        if runner.checkpoint_sha256 != bundle.manifest.checkpoint_sha256:
+            raise ProofError(
+                f"{endpoint} serves checkpoint {runner.checkpoint_sha256[:12]}, the bundle was made from"
+                f" {bundle.manifest.checkpoint_sha256[:12]}; deploy the bundle, or name the right model"
+            )
+        precision = bundle.variant(runner.variant).precision
+        return judge([replay(runner, probes, batch) for batch in ENDPOINT_BATCHES], probes.images, precision)
+
+
+def _verify_variant(bundle: Bundle, probes: Probes, variant: Variant) -> Verdict:
+    if variant.target is not None:
+        return Verdict(status="not_run", reason=f"running it needs an NVIDIA GPU of {variant.target}")
+    try:
+        runner: Runner = open_runner(bundle, variant.name)
+    except MissingExtra as error:
+        return Verdict(status="not_run", reason=str(error))
+    with runner:
+        try:
+            pictures = [replay(runner, probes, batch) for batch in (len(probes.images), 1)]
+        except EndpointError:
+            raise
+        except LithoError as error:
+            return Verdict(status="failed", reason=str(error))
+    return judge(pictures, probes.images, variant.precision)

@@ -1,0 +1,80 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from litho.errors import IntegrityError
+from litho.files import confined, locked, ordinary_file, sha256, write_bytes, write_directory
+
+
+@pytest.mark.parametrize("relative", ["", "/etc/passwd", "../x", "a/../../x", "a\\..\\x", "a\0b"])
+def test_paths_that_leave_their_root_are_refused(tmp_path: Path, relative: str) -> None:
+    with pytest.raises(IntegrityError, match="leaves"):
+        confined(tmp_path, relative)
+
+
+def test_only_ordinary_files_are_opened(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file").write_text("x")
+    assert ordinary_file(tmp_path, "folder/file").read_text() == "x"
+    (tmp_path / "link").symlink_to("folder/file")
+    (tmp_path / "folder_link").symlink_to("folder")
+    os.link(tmp_path / "folder" / "file", tmp_path / "twin")
+    for name, complaint in [
+        ("link", "symbolic link"),
+        ("folder_link/file", "symbolic link"),
+        ("twin", "hard links"),
+        ("folder/file", "hard links"),
+        ("folder", "not an ordinary file"),
+        ("absent", "missing"),
+        ("twin/below", "missing"),
+    ]:
+        with pytest.raises(IntegrityError, match=complaint):
+            ordinary_file(tmp_path, name)
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    write_bytes(target, "old")
+    before = sha256(target)
+    with pytest.raises(TypeError):
+        write_bytes(target, 7)  # pyright: ignore[reportArgumentType]
+    assert sha256(target) == before
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_failed_directory_leaves_the_old_one_and_nothing_beside_it(tmp_path: Path) -> None:
+    target = tmp_path / "folder"
+    with write_directory(target) as new:
+        (new / "file").write_text("old")
+    with pytest.raises(KeyboardInterrupt), write_directory(target) as new:
+        (new / "file").write_text("new")
+        raise KeyboardInterrupt
+    assert (target / "file").read_text() == "old"
+    with write_directory(target) as new:
+        (new / "other").write_text("new")
+    assert [path.name for path in target.iterdir()] == ["other"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    target = tmp_path / "folder"
+    program = (
+        "import os, sys; from pathlib import Path; from litho.files import write_directory\n"
+        "with write_directory(Path(sys.argv[1])) as new: (new / 'half').write_text('x'); os._exit(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", program, str(target)]).returncode == 9
+    assert not target.exists()
+    assert len(list(tmp_path.iterdir())) == 1
+    with write_directory(target) as new:
+        (new / "file").write_text("whole")
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_lock_is_held_by_one(tmp_path: Path) -> None:
+    with locked(tmp_path / "lock"), pytest.raises(BlockingIOError), locked(tmp_path / "lock"):
+        pass
+    with locked(tmp_path / "lock"):
+        pass

@@ -1,0 +1,161 @@
+import base64
+import io
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+
+from litho.errors import UnknownName, UsageError
+from litho.reporting import data_uri, human_bytes, number, picture_grid, png, render
+
+
+def pictures(count=6, height=8, width=8, channels=3):
+    return np.random.default_rng(0).integers(0, 256, (count, height, width, channels), dtype=np.uint8)
+
+
+@given(
+    arrays(np.uint8, st.tuples(*[st.integers(1, 5)] * 3, st.sampled_from([1, 3]))),
+    st.integers(1, 4),
+    st.integers(1, 4),
+)
+def test_grid_shows_every_pixel_of_every_picture_at_its_place(images, columns, scale):
+    count, height, width, _ = images.shape
+    grid = np.asarray(picture_grid(images, columns=columns, magnify=scale, gap=3))
+    for index, picture in enumerate(images):
+        row, column = divmod(index, columns)
+        top, left = row * (height * scale + 3), column * (width * scale + 3)
+        shown = grid[top : top + height * scale : scale, left : left + width * scale : scale]
+        np.testing.assert_array_equal(shown, np.broadcast_to(picture, (height, width, 3)))
+
+
+def test_small_pictures_are_magnified_and_large_ones_are_not():
+    assert picture_grid(pictures(1, 8, 8)).width == 96
+    assert picture_grid(pictures(1, 300, 300)).size == (300, 300)
+
+
+def test_headings_add_room_and_leave_the_pictures_alone():
+    bare = np.asarray(picture_grid(pictures(), columns=3))
+    headed = np.asarray(
+        picture_grid(pictures(), columns=3, row_names=["zero", "one"], column_names=list("abc"))
+    )
+    height, width, _ = bare.shape
+    assert headed.shape[0] > height
+    assert headed.shape[1] > width
+    np.testing.assert_array_equal(headed[-height:, -width:], bare)
+    assert (headed[:-height] < 200).any()
+    assert (headed[:, :-width] < 200).any()
+
+
+def test_transparent_pictures_lie_on_white():
+    image = np.zeros((1, 4, 4, 4), np.uint8)
+    assert (np.asarray(picture_grid(image)) == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("images", "names"),
+    [
+        (pictures().astype(np.float32), ()),
+        (pictures()[0], ()),
+        (pictures(0), ()),
+        (pictures(channels=2), ()),
+        (pictures(), ("only one",)),
+    ],
+)
+def test_grid_refuses_what_it_cannot_lay_out(images, names):
+    with pytest.raises(UsageError, match="picture grid"):
+        picture_grid(images, columns=3, row_names=names)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_png_gives_the_picture_back(channels):
+    picture = pictures(1, 5, 7, channels)[0]
+    back = np.asarray(Image.open(io.BytesIO(png(picture)))).reshape(5, 7, channels)
+    np.testing.assert_array_equal(back, picture)
+
+
+def test_data_uri_holds_the_content():
+    assert base64.b64decode(data_uri(b"\x00\xff").removeprefix("data:image/png;base64,")) == b"\x00\xff"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (None, "–"),
+        (float("nan"), "–"),
+        (1234.6, "1\u202f235"),
+        (12.345, "12.3"),
+        (0.00123456, "0.00123"),
+    ],
+)
+def test_number(value, text):
+    assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1536, "1.50 KiB"),
+        (18 << 30, "18.0 GiB"),
+        (2**50, "1\u202f048\u202f576 GiB"),
+    ],
+)
+def test_human_bytes(count, text):
+    assert human_bytes(count) == text
+
+
+class Addresses(HTMLParser):
+    """Collects every address and element of a page."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.found, self.elements = [], set()
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.add(tag)
+        self.found += [value for name, value in attrs if name in {"src", "srcset", "href", "data", "action"}]
+
+
+def render_sample(tmp_path, monkeypatch):
+    """A page that uses every building block, with text that tries to break out of it."""
+    (tmp_path / "sample.html").write_text(
+        """{% extends "base.html" %}
+        {% from "macros.html" import section, table, figure, facts, headline, status, remarks %}
+        {% block title %}{{ text }}{% endblock %}
+        {% block content %}{{ headline([("a", text, "b")]) }}
+        {% call section("Pictures", text) %}{{ figure(picture, text, dark=picture, kind="pixels") }}{% endcall %}
+        {{ table(["name", "value|right"], [[text, status("passed")], [text, 2]]) }}
+        {{ facts({"key": text}.items()) }}{{ remarks([text]) }}{% endblock %}"""
+    )
+    import litho.reporting as reporting
+
+    for name in ("base.html", "macros.html", "style.css"):
+        (tmp_path / name).write_bytes((reporting.TEMPLATES / name).read_bytes())
+    monkeypatch.setattr(reporting, "TEMPLATES", tmp_path)
+    reporting._environment.cache_clear()
+    try:
+        return render("sample.html", text='</title><script>alert("x")</script>', picture=png(pictures(1)[0]))
+    finally:
+        reporting._environment.cache_clear()
+
+
+def test_page_holds_everything_and_escapes_what_it_is_given(tmp_path, monkeypatch):
+    page = render_sample(tmp_path, monkeypatch)
+    addresses = Addresses(page)
+    assert addresses.found
+    assert all(address.startswith("data:") for address in addresses.found)
+    assert not {"script", "link", "iframe", "object"} & addresses.elements
+    assert not re.search(r"@import|url\(", page)
+
+
+def test_unknown_template_is_named():
+    with pytest.raises(UnknownName, match=r"unknown template 'basse.html'; did you mean 'base.html'"):
+        render("basse.html")

@@ -1,0 +1,102 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from litho.errors import InvalidInput
+from litho.noise import MAX_SEED
+from litho.signature import Field, Role, Signature, image_output, label_field, latent_field, seed_field
+
+DIGITS = Signature(
+    inputs=(seed_field(), label_field(tuple("0123456789"))),
+    output=image_output(32, 32, 1),
+)
+LATENT = Signature(inputs=(latent_field(8),), output=image_output(32, 32, 1))
+
+
+@given(st.lists(st.integers(0, MAX_SEED), min_size=1, max_size=9))
+def test_lists_of_seeds_become_int64_of_shape_batch(seeds: list[int]) -> None:
+    checked = DIGITS.check({"label": [0] * len(seeds), "seed": seeds})
+    assert list(checked) == ["seed", "label"]
+    assert checked["seed"].dtype == np.int64
+    assert checked["seed"].tolist() == seeds
+
+
+def test_a_plain_number_is_a_batch_of_one() -> None:
+    assert DIGITS.check({"seed": 7, "label": 3})["seed"].shape == (1,)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "complaint"),
+    [
+        ({"seed": [-1], "label": [0]}, r"'seed' was given value -1; allowed is INT64 of shape \(batch\), 0 to"),
+        ({"seed": [2**63], "label": [0]}, "'seed' was given value 9223372036854775808"),
+        ({"seed": [2**80], "label": [0]}, "'seed' was given value"),
+        ({"seed": [1], "label": [10]}, "'label' was given value 10; allowed is .* 0 to 9"),
+        ({"seed": [1.5], "label": [0]}, "dtype float64"),
+        ({"seed": [True], "label": [0]}, "dtype bool"),
+        ({"seed": ["7"], "label": [0]}, "dtype <U1"),
+        ({"seed": [[1]], "label": [0]}, r"shape \(1, 1\)"),
+        ({"seed": [[1], [1, 2]], "label": [0]}, "ragged"),
+        ({"seed": [], "label": []}, "dtype float64|empty batch"),
+        ({"seed": np.zeros(0, np.int64), "label": [0]}, "empty batch"),
+        ({"seed": [1, 2], "label": [0]}, "a batch of 1 beside fields with a batch of 2"),
+        ({"seed": [1]}, "'label' is missing"),
+        ({"seed": [1], "label": [0], "lable": [0]}, r"unknown field 'lable' \(known: label, seed\)"),
+    ],
+)
+def test_inputs_that_are_not_allowed_are_refused_in_one_line(inputs: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(InvalidInput, match=complaint) as refused:
+        DIGITS.check(inputs)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_latent_that_is_not_finite_is_refused(value: float) -> None:
+    latent = np.zeros((2, 8), np.float32)
+    latent[1, 3] = value
+    with pytest.raises(InvalidInput, match="NaN or infinite"):
+        LATENT.check({"latent": latent})
+
+
+def test_free_extents_keep_their_divisibility_rule() -> None:
+    image = Field(name="image", role=Role.IMAGE, dtype="UINT8", shape=(-1, -1, 3), divisible_by=4)
+    assert image.check(np.zeros((1, 8, 12, 3), np.uint8)).shape == (1, 8, 12, 3)
+    with pytest.raises(InvalidInput, match="divisible by 4"):
+        image.check(np.zeros((1, 8, 10, 3), np.uint8))
+    with pytest.raises(InvalidInput, match="dtype float32"):
+        image.check(np.zeros((1, 8, 8, 3), np.float32))
+
+
+def test_a_field_with_a_default_may_be_left_out() -> None:
+    steps = Field(name="steps", role=Role.STEPS, dtype="INT64", minimum=1, maximum=64, default=8)
+    signature = Signature(inputs=(seed_field(), steps), output=image_output(8, 8, 3))
+    assert signature.check({"seed": [1, 2]})["steps"].tolist() == [8, 8]
+
+
+@given(st.integers(1, 40), st.integers(0, 2**32))
+def test_example_inputs_are_allowed_and_labels_balanced(batch: int, seed: int) -> None:
+    example = DIGITS.example(batch, seed)
+    checked = DIGITS.check(example)
+    assert np.bincount(checked["label"], minlength=10).max() <= -(-batch // 10)
+    assert len(set(checked["seed"].tolist())) == batch
+
+
+def test_a_signature_survives_json() -> None:
+    assert Signature.model_validate_json(DIGITS.model_dump_json()) == DIGITS
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"inputs": (), "output": image_output(8, 8, 1)},
+        {"inputs": (seed_field(), seed_field()), "output": image_output(8, 8, 1)},
+        {"inputs": (seed_field(),), "output": seed_field()},
+    ],
+)
+def test_a_signature_that_contradicts_itself_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Signature(**fields)
