@@ -1,0 +1,57 @@
+"""A run's snapshot in PyTorch: what every other runner is compared with."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import LithoError, UsageError
+from ..extras import require
+from . import base
+
+__all__ = ["Runner"]
+
+
+class Runner(base.Runner):
+    """Runs a module from the signature's inputs to pixels, in eval mode and without gradients.
+
+    Args:
+        picture: a `training.picture.Picture`, or anything that takes the signature's inputs in order as tensors
+            and gives UINT8 of shape (batch, height, width, channels).
+        device: "cpu", or "cuda" where torch has it.
+    """
+
+    name = "torch"
+
+    def __init__(self, picture: Any, device: str = "cpu") -> None:
+        self._torch = require("torch", "train")
+        self._device = _device(self._torch, device)
+        self._picture = picture.to(self._device).eval()
+        super().__init__(picture.signature, f"PyTorch {self._torch.__version__} on {device}")
+
+    @classmethod
+    def from_location(cls, location: str, device: str) -> Self:
+        """Open the snapshot in a run's directory."""
+        require("torch", "train")
+        from ..training.snapshot import load_snapshot
+
+        return cls(load_snapshot(location).picture(), device)
+
+    def _execute(self, inputs: dict[str, NDArray[Any]]) -> NDArray[np.uint8]:
+        torch = self._torch
+        tensors = [torch.from_numpy(inputs[field.name]).to(self._device) for field in self.signature.inputs]
+        try:
+            with torch.inference_mode():
+                return self._picture(*tensors).cpu().numpy()
+        except RuntimeError as error:
+            raise LithoError(f"{self.description} failed: {str(error).splitlines()[0]}") from error
+
+
+def _device(torch: Any, device: str) -> Any:
+    if device not in ("cpu", "cuda"):
+        raise UsageError(f"device {device!r} is unknown to PyTorch (known: cpu, cuda)")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("this PyTorch sees no GPU; take --device cpu, or install a CUDA build of torch")
+    return torch.device(device)

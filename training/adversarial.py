@@ -1,0 +1,137 @@
+"""Two networks against each other: the recipe keys and the step that every family of GAN shares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field as Constraint
+from torch import Tensor, nn
+
+from . import losses
+from .data import Batch
+from .models.base import Generator, Optimisation, Task
+from .randomness import Draw
+from .recipe import Count, Positive, Rate, Recipe
+
+__all__ = ["AdversarialRecipe", "AdversarialTask"]
+
+
+class AdversarialRecipe(Recipe):
+    """Keys of a GAN's training.
+
+    Args:
+        latent_size: values of noise per picture.
+        width: channels of the generator's last hidden layer; each layer below has twice as many.
+        discriminator_width: channels of the discriminator's first layer; each layer above has twice as many.
+        loss: of both networks.
+        r1_gamma: weight of the gradient penalty on real images; 0 leaves it out.
+        r1_every: steps between two penalties, each then weighted so many times (Karras et al. 2020, appendix B).
+        lr, discriminator_lr: learning rates of Adam.
+        beta1, beta2: decay rates of Adam's moments.
+        translate: pixels by which real and made images are shifted before they are judged, at most.
+    """
+
+    latent_size: Annotated[int, Constraint(ge=1, le=4096)] = 64
+    width: Annotated[int, Constraint(ge=1, le=1024)] = 96
+    discriminator_width: Annotated[int, Constraint(ge=1, le=1024)] = 48
+    loss: Literal["hinge", "non-saturating"] = "hinge"
+    r1_gamma: Annotated[float, Constraint(ge=0, allow_inf_nan=False)] = 0.0
+    r1_every: Count = 1
+    lr: Positive = 2e-4
+    discriminator_lr: Positive = 4e-4
+    beta1: Rate = 0.0
+    beta2: Rate = 0.99
+    translate: Annotated[int, Constraint(ge=0, le=512)] = 0
+
+
+class AdversarialTask(Task):
+    """A generator and the discriminator that judges it, trained in turn on one and the same made batch.
+
+    The made images carry the labels of the real ones beside them; a generator or discriminator without
+    conditions is called without labels.
+
+    Args:
+        recipe: what is trained how.
+        generator: latent (batch, latent_size)[, label (batch,)] -> images.
+        discriminator: images (batch, channels, height, width)[, label (batch,)] -> logits (batch,).
+        conditional: whether both networks take labels.
+    """
+
+    def __init__(
+        self, recipe: AdversarialRecipe, generator: Generator, discriminator: nn.Module, *, conditional: bool
+    ) -> None:
+        super().__init__()
+        self.recipe, self.generator, self.discriminator = recipe, generator, discriminator
+        self.conditional = conditional
+
+    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        """One Adam for each network."""
+        recipe, betas = self.recipe, (self.recipe.beta1, self.recipe.beta2)
+        return {
+            "discriminator": torch.optim.Adam(
+                self.discriminator.parameters(), recipe.discriminator_lr, betas, fused=True
+            ),
+            "generator": torch.optim.Adam(self.generator.parameters(), recipe.lr, betas, fused=True),
+        }
+
+    def losses(self, batch: Batch, draw: Draw) -> Iterator[Optimisation]:
+        """The discriminator's turn, then the generator's."""
+        conditions = (batch.labels,) if self.conditional else ()
+        fake = self.generator(draw.normal(self.generator.latent_size), *conditions)
+        yield self._discriminator_loss(batch, fake.detach(), conditions, draw)
+        yield self._generator_loss(fake, conditions, draw)
+
+    def _discriminator_loss(self, batch: Batch, fake: Tensor, conditions: tuple, draw: Draw) -> Optimisation:
+        penalised = self.recipe.r1_gamma > 0 and draw.step % self.recipe.r1_every == 0
+        real = batch.images.requires_grad_(penalised)
+        # Both halves in one pass: half the calls, and the spectral norm is estimated once.
+        images = torch.cat((self._shifted(real, draw), self._shifted(fake, draw)))
+        twice = tuple(torch.cat((condition, condition)) for condition in conditions)
+        real_logits, fake_logits = self.discriminator(images, *twice).float().chunk(2)
+        hinge = self.recipe.loss == "hinge"
+        loss = (losses.hinge_discriminator if hinge else losses.non_saturating_discriminator)(
+            real_logits, fake_logits
+        )
+        statistics = {"real_logit": real_logits.mean(), "fake_logit": fake_logits.mean()}
+        if penalised:
+            penalty = losses.r1_penalty(real, real_logits)
+            loss = loss + penalty * (self.recipe.r1_gamma / 2 * self.recipe.r1_every)
+            statistics["r1"] = penalty
+        return Optimisation("discriminator", loss, statistics)
+
+    def _generator_loss(self, fake: Tensor, conditions: tuple, draw: Draw) -> Optimisation:
+        # The gradient passes through the discriminator; its own parameters need none in this turn.
+        self.discriminator.requires_grad_(False)
+        logits = self.discriminator(self._shifted(fake, draw), *conditions).float()
+        self.discriminator.requires_grad_(True)
+        hinge = self.recipe.loss == "hinge"
+        return Optimisation(
+            "generator", (losses.hinge_generator if hinge else losses.non_saturating_generator)(logits)
+        )
+
+    def _shifted(self, images: Tensor, draw: Draw) -> Tensor:
+        return translated(images, draw, self.recipe.translate)
+
+
+def translated(images: Tensor, draw: Draw, most: int) -> Tensor:
+    """Images moved by up to `most` pixels in each direction, what leaves on one side filled with the edge.
+
+    Judging only moved images keeps a discriminator from learning a small dataset by heart, and does not teach the
+    generator to move its own (Zhao et al. 2020: the same differentiable change to real and made images).
+
+    Args:
+        images: of shape (batch, channels, height, width).
+        draw: source of the offsets.
+        most: largest offset in pixels; 0 leaves the images as they are.
+    """
+    if most == 0:
+        return images
+    batch, channels, height, width = images.shape
+    offsets = draw.integers(2 * most + 1, 2) - most
+    rows = (torch.arange(height, device=images.device) + offsets[:, :1]).clamp(0, height - 1)
+    columns = (torch.arange(width, device=images.device) + offsets[:, 1:]).clamp(0, width - 1)
+    index = (rows[:, :, None] * width + columns[:, None, :]).view(batch, 1, height * width)
+    moved = images.flatten(2).gather(2, index.expand(-1, channels, -1))
+    return moved.view(images.shape)

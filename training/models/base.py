@@ -1,0 +1,151 @@
+"""What a family of generators brings, and how one is found; knows no family by name.
+
+A family is a module of this folder with three classes:
+
+    Recipe      the keys of its training, a subclass of `training.recipe.Recipe`
+    Generator   the network that is exported
+    Task        the networks and losses that train it
+
+The loop drives a task without knowing what it is: a task names its optimisers, and a step is a sequence of losses,
+each to be minimised by one of them before the next is asked for.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...errors import UnknownName, UsageError
+from ...signature import Signature
+from ..data import Batch, Dataset
+from ..randomness import Draw
+from ..recipe import Recipe
+
+__all__ = ["Family", "Generator", "Optimisation", "Task", "family", "family_names"]
+
+RESOLUTIONS = (8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+class Generator(nn.Module, ABC):
+    """A network that makes pictures, with what is needed to build it again.
+
+    A subclass takes keyword arguments that JSON can hold and raises `ValueError` where they make no network; it
+    keeps no tensor outside its state dict. Its `forward(latent, *conditions)` takes FP32 of shape
+    (batch, latent_size) and then, in the signature's order, the other inputs; it gives FP32 of shape
+    (batch, channels, height, width) in [-1, 1].
+
+    Args:
+        architecture: the subclass's keyword arguments.
+
+    Attributes:
+        latent_size: values of noise per picture.
+    """
+
+    latent_size: int
+
+    def __init__(self, **architecture: Any) -> None:
+        super().__init__()
+        self.architecture = architecture
+
+    @abstractmethod
+    def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
+        """What it takes and gives, with the seed in the latent's place.
+
+        Args:
+            class_names: of the labels that it was trained on, in order.
+        """
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """One loss that one optimiser has to minimise now.
+
+    Args:
+        optimiser: its name in `Task.optimisers`.
+        loss: FP32 scalar.
+        statistics: further scalars to record.
+    """
+
+    optimiser: str
+    loss: Tensor
+    statistics: Mapping[str, Tensor] | None = None
+
+
+class Task(nn.Module, ABC):
+    """A generator in training with everything it needs for that; its state dict is all of its state.
+
+    A subclass is built from (recipe, dataset) and holds the generator as `generator`.
+    """
+
+    generator: Generator
+
+    @classmethod
+    @abstractmethod
+    def build(cls, recipe: Any, dataset: Dataset) -> Task:
+        """The task of a recipe on a dataset, its first weights drawn from torch's global generator.
+
+        Raises:
+            UsageError: the recipe does not fit the dataset.
+        """
+
+    @abstractmethod
+    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        """Name -> optimiser of some of the parameters; no parameter has two."""
+
+    @abstractmethod
+    def losses(self, batch: Batch, draw: Draw) -> Iterator[Optimisation]:
+        """One step: what to minimise, in order; each is applied before the next is computed.
+
+        Args:
+            batch: real images of this process.
+            draw: the only source of randomness.
+        """
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of generators: its name and its three classes."""
+
+    name: str
+    recipe: type[Recipe]
+    generator: type[Generator]
+    task: type[Task]
+
+
+def family_names() -> tuple[str, ...]:
+    """The families there are; none of them is imported."""
+    package = str(Path(__file__).parent)
+    return tuple(module.name for module in pkgutil.iter_modules([package]) if module.name != "base")
+
+
+def family(name: str) -> Family:
+    """The family called `name`.
+
+    Raises:
+        UnknownName: there is none.
+    """
+    if name not in family_names():
+        raise UnknownName("family", name, family_names())
+    module = import_module(f".{name}", __package__)
+    return Family(name, module.Recipe, module.Generator, module.Task)
+
+
+def check_picture(resolution: int, channels: int) -> None:
+    """Refuse a picture that doubling layers cannot make.
+
+    Raises:
+        UsageError: the resolution is no power of two from 8 to 1024, or the channels are neither 1 nor 3.
+    """
+    if resolution not in RESOLUTIONS:
+        allowed = ", ".join(str(known) for known in RESOLUTIONS)
+        raise UsageError(f"resolution {resolution} is not allowed; it must be one of {allowed}")
+    if channels not in (1, 3):
+        raise UsageError(f"{channels} colour channels are not allowed; it must be 1 (grey) or 3 (RGB)")

@@ -1,0 +1,110 @@
+"""Class-conditional DCGAN: conditional batch normalisation against a projection discriminator."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from ...errors import UsageError
+from ...signature import Signature, image_output, label_field, seed_field
+from ..adversarial import AdversarialRecipe, AdversarialTask
+from ..data import Dataset
+from ..layers import ConditionalBatchNorm2d, downsampler, upsamplers, widths
+from .base import Generator as BaseGenerator
+from .base import check_picture
+
+__all__ = ["Discriminator", "Generator", "Recipe", "Task"]
+
+
+class Recipe(AdversarialRecipe):
+    """A conditional GAN's keys are those of every GAN."""
+
+
+class Generator(BaseGenerator):
+    """Noise and a class -> picture, by transposed convolutions (Radford et al. 2016; Miyato and Koyama 2018).
+
+    Args:
+        classes: how many there are.
+        resolution: height and width of the picture in pixels, a power of two from 8.
+        channels: 1 (grey) or 3 (RGB).
+        latent_size: values of noise per picture.
+        width: channels of the last hidden layer; each layer below has twice as many.
+    """
+
+    def __init__(
+        self, *, classes: int, resolution: int = 32, channels: int = 1, latent_size: int = 64, width: int = 96
+    ) -> None:
+        super().__init__(
+            classes=classes, resolution=resolution, channels=channels, latent_size=latent_size, width=width
+        )
+        check_picture(resolution, channels)
+        self.latent_size = latent_size
+        features = widths(resolution, width)
+        self.project = nn.Linear(latent_size, features[0] * 16, bias=False)
+        nn.init.normal_(self.project.weight, 0.0, 0.02)
+        self.norms = nn.ModuleList(ConditionalBatchNorm2d(count, classes) for count in features)
+        self.upsamplers = upsamplers((*features, channels))
+
+    def forward(self, latent: Tensor, label: Tensor) -> Tensor:
+        """FP32 (batch, latent_size), INT64 (batch,) -> FP32 (batch, channels, height, width) in [-1, 1]."""
+        features = self.project(latent).unflatten(1, (-1, 4, 4))
+        for norm, upsample in zip(self.norms, self.upsamplers, strict=True):
+            features = upsample(torch.relu(norm(features, label)))
+        return torch.tanh(features)
+
+    def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
+        """Seed and label in, picture out."""
+        resolution, classes = self.architecture["resolution"], self.architecture["classes"]
+        names = class_names or tuple(str(number) for number in range(classes))
+        return Signature(
+            inputs=(seed_field(), label_field(names)),
+            output=image_output(resolution, resolution, self.architecture["channels"]),
+        )
+
+
+class Discriminator(nn.Module):
+    """Judges pictures together with their class (Miyato and Koyama 2018, eq. 3).
+
+    Args:
+        classes: how many there are.
+        resolution, channels: of the pictures.
+        width: channels of the first layer; each layer above has twice as many.
+    """
+
+    def __init__(self, classes: int, resolution: int, channels: int, width: int) -> None:
+        super().__init__()
+        features = tuple(reversed(widths(resolution, width)))
+        self.features = downsampler((channels, *features))
+        self.linear = spectral_norm(nn.Linear(features[-1], 1))
+        self.embedding = spectral_norm(nn.Embedding(classes, features[-1]))
+
+    def forward(self, images: Tensor, label: Tensor) -> Tensor:
+        """(batch, channels, height, width) in [-1, 1], INT64 (batch,) -> logits of shape (batch,)."""
+        features = self.features(images).sum((2, 3))
+        return self.linear(features)[:, 0] + (self.embedding(label) * features).sum(1)
+
+
+class Task(AdversarialTask):
+    """A conditional generator against a projection discriminator."""
+
+    @classmethod
+    def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
+        """The networks of a recipe, sized for a dataset of square, labelled images."""
+        height, width, channels = dataset.picture
+        if dataset.labels is None:
+            raise UsageError(f"data {dataset.name!r} has no labels; family 'cgan' needs them: take 'dcgan'")
+        if height != width:
+            raise UsageError(
+                f"data {dataset.name!r} has {height}x{width} images; family 'cgan' takes square ones"
+            )
+        classes = len(dataset.class_names)
+        generator = Generator(
+            classes=classes,
+            resolution=height,
+            channels=channels,
+            latent_size=recipe.latent_size,
+            width=recipe.width,
+        )
+        discriminator = Discriminator(classes, height, channels, recipe.discriminator_width)
+        return cls(recipe, generator, discriminator, conditional=True)

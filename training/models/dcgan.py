@@ -1,0 +1,102 @@
+"""DCGAN: a convolutional generator without conditions (Radford et al. 2016), with today's losses."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from ...errors import UsageError
+from ...signature import Signature, image_output, seed_field
+from ..adversarial import AdversarialRecipe, AdversarialTask
+from ..data import Dataset
+from ..layers import downsampler, upsamplers, widths
+from .base import Generator as BaseGenerator
+from .base import check_picture
+
+__all__ = ["Discriminator", "Generator", "Recipe", "Task"]
+
+
+class Recipe(AdversarialRecipe):
+    """A DCGAN's keys are those of every GAN, with the classic loss and a gradient penalty by default."""
+
+    loss: Literal["hinge", "non-saturating"] = "non-saturating"
+    r1_gamma: float = 1.0
+    r1_every: int = 4
+
+
+class Generator(BaseGenerator):
+    """Noise -> picture, by transposed convolutions (Radford et al. 2016).
+
+    Args:
+        resolution: height and width of the picture in pixels, a power of two from 8.
+        channels: 1 (grey) or 3 (RGB).
+        latent_size: values of noise per picture.
+        width: channels of the last hidden layer; each layer below has twice as many.
+    """
+
+    def __init__(
+        self, *, resolution: int = 32, channels: int = 1, latent_size: int = 64, width: int = 96
+    ) -> None:
+        super().__init__(resolution=resolution, channels=channels, latent_size=latent_size, width=width)
+        check_picture(resolution, channels)
+        self.latent_size = latent_size
+        features = widths(resolution, width)
+        self.project = nn.Linear(latent_size, features[0] * 16, bias=False)
+        nn.init.normal_(self.project.weight, 0.0, 0.02)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(count) for count in features)
+        self.upsamplers = upsamplers((*features, channels))
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """FP32 (batch, latent_size) -> FP32 (batch, channels, height, width) in [-1, 1]."""
+        features = self.project(latent).unflatten(1, (-1, 4, 4))
+        for norm, upsample in zip(self.norms, self.upsamplers, strict=True):
+            features = upsample(torch.relu(norm(features)))
+        return torch.tanh(features)
+
+    def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
+        """Seed in, picture out."""
+        resolution = self.architecture["resolution"]
+        return Signature(
+            inputs=(seed_field(),), output=image_output(resolution, resolution, self.architecture["channels"])
+        )
+
+
+class Discriminator(nn.Module):
+    """Judges pictures.
+
+    Args:
+        resolution, channels: of the pictures.
+        width: channels of the first layer; each layer above has twice as many.
+    """
+
+    def __init__(self, resolution: int, channels: int, width: int) -> None:
+        super().__init__()
+        features = tuple(reversed(widths(resolution, width)))
+        self.features = downsampler((channels, *features))
+        self.linear = spectral_norm(nn.Linear(features[-1] * 16, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(batch, channels, height, width) in [-1, 1] -> logits of shape (batch,)."""
+        return self.linear(self.features(images).flatten(1))[:, 0]
+
+
+class Task(AdversarialTask):
+    """A generator against a discriminator."""
+
+    @classmethod
+    def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
+        """The networks of a recipe, sized for a dataset of square images; labels are not looked at."""
+        height, width, channels = dataset.picture
+        if height != width:
+            raise UsageError(
+                f"data {dataset.name!r} has {height}x{width} images; family 'dcgan' takes square ones"
+            )
+        generator = Generator(
+            resolution=height, channels=channels, latent_size=recipe.latent_size, width=recipe.width
+        )
+        return cls(
+            recipe, generator, Discriminator(height, channels, recipe.discriminator_width), conditional=False
+        )

@@ -1,0 +1,82 @@
+"""What one training is made of: every number that decides the weights, and none that does not.
+
+A family adds its own keys in a subclass; the loop reads only the ones here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field as Constraint
+
+from ..errors import UnknownName, UsageError
+
+__all__ = ["Count", "Positive", "Rate", "Recipe", "override"]
+
+Count = Annotated[int, Constraint(ge=1, le=10**12)]
+Positive = Annotated[float, Constraint(gt=0, allow_inf_nan=False)]
+Rate = Annotated[float, Constraint(ge=0, le=1)]
+
+
+class Recipe(BaseModel):
+    """The resolved configuration of one training; written as `recipe.json` beside what it made.
+
+    Args:
+        preset: the named line that it started from.
+        family: of generators, the name of a module in `training.models`.
+        data: what it is trained on, as `--data` takes it.
+        seed: of everything that is drawn: first weights, order of the data, latents.
+        nimg: how many images to train on; the unit of all progress.
+        batch: images of one step, over all processes together.
+        precision: of the arithmetic under autocast; the weights are FP32 always.
+        ema_half_life_nimg: images after which a weight's share in the average has halved.
+        decay_nimg: images at the end of the run over which the learning rates fall linearly to zero.
+        stats_nimg, sample_nimg, checkpoint_nimg: images between two lines of statistics, two sample grids, two
+            checkpoints; each is rounded up to whole steps.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    preset: str
+    family: str
+    data: str
+    seed: Annotated[int, Constraint(ge=0, le=2**31 - 1)] = 0
+    nimg: Count
+    batch: Annotated[int, Constraint(ge=2, le=1 << 20)] = 64
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    ema_half_life_nimg: Positive = 2_000
+    decay_nimg: Annotated[int, Constraint(ge=0)] = 0
+    stats_nimg: Count = 1_000
+    sample_nimg: Count = 8_000
+    checkpoint_nimg: Count = 8_000
+
+    @property
+    def steps(self) -> int:
+        """How many steps the training has: the last one reaches `nimg`."""
+        return -(-self.nimg // self.batch)
+
+
+def override(recipe: type[Recipe], values: Mapping[str, Any], overrides: Mapping[str, str]) -> Recipe:
+    """A preset's values with those of the command line in their place, checked.
+
+    Args:
+        recipe: the family's type of recipe.
+        values: key -> value, as the preset has it.
+        overrides: key -> value as text; preset and family are the preset's own and cannot be given.
+
+    Raises:
+        UnknownName: a key is unknown.
+        UsageError: a value is not allowed.
+    """
+    known = set(recipe.model_fields) - {"preset", "family"}
+    for key in overrides:
+        if key not in known:
+            raise UnknownName("recipe key", key, known)
+    try:
+        return recipe.model_validate({**values, **overrides})
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0]) if first["loc"] else "recipe"
+        raise UsageError(f"recipe key {key!r} was given {first['input']!r}: {first['msg']}") from None
