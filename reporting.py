@@ -1,0 +1,181 @@
+"""Pages and pictures for people: grids of pictures, and HTML files that hold everything they show.
+
+Every report of litho is one file without links to anything outside it: it opens offline, on a phone, in the
+dark and on paper. This module knows NumPy and Pillow, Jinja2 when a page is rendered, and nothing of what is
+shown.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from . import __version__
+from .errors import UnknownName, UsageError
+from .extras import require
+
+if TYPE_CHECKING:
+    import jinja2
+
+__all__ = ["data_uri", "human_bytes", "number", "picture_grid", "png", "render", "thin_space"]
+
+TEMPLATES = Path(__file__).parent / "templates"
+SMALL_PICTURE_PIXELS = 96
+"""A picture narrower than this is magnified by default to about this width."""
+
+_PAPER, _INK = (255, 255, 255), (90, 96, 105)
+
+
+def picture_grid(
+    images: NDArray[np.uint8],
+    *,
+    columns: int | None = None,
+    magnify: int | None = None,
+    gap: int | None = None,
+    row_names: Sequence[str] = (),
+    column_names: Sequence[str] = (),
+) -> Image.Image:
+    """Lay pictures out in rows, left to right and top to bottom, on white.
+
+    Args:
+        images: UINT8 of shape (count, height, width, channels), 0 to 255; 1, 3 or 4 channels.
+        columns: pictures in a row; by default about as many as there are rows.
+        magnify: whole factor by which each pixel is repeated; by default small pictures grow to 96 pixels.
+        gap: white pixels between pictures; by default one magnified pixel, at least 2.
+        row_names: headings on the left, one for each row, or none.
+        column_names: headings above, one for each column, or none.
+
+    Raises:
+        UsageError: the array is not that of pictures, or the headings do not fit the grid.
+    """
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3, 4) or 0 in images.shape:
+        raise UsageError(
+            f"a picture grid was given {images.dtype} of shape {images.shape};"
+            " it takes UINT8 of shape (count, height, width, 1, 3 or 4)"
+        )
+    count, height, width, _ = images.shape
+    columns = columns or math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    for names, expected, what in ((row_names, rows, "row"), (column_names, columns, "column")):
+        if names and len(names) != expected:
+            raise UsageError(f"a picture grid with {expected} {what}s was given {len(names)} {what} names")
+    scale = magnify or max(1, round(SMALL_PICTURE_PIXELS / width))
+    space = max(2, scale) if gap is None else gap
+    step_x, step_y = width * scale + space, height * scale + space
+    font_pixels = max(11, min(20, height * scale // 5))
+    font = ImageFont.load_default(size=font_pixels)
+    left = max((math.ceil(font.getlength(name)) for name in row_names), default=0) + (
+        2 * space if row_names else 0
+    )
+    top = math.ceil(font_pixels * 1.5) + space if column_names else 0
+    page = Image.new("RGB", (left + columns * step_x - space, top + rows * step_y - space), _PAPER)
+    for index, picture in enumerate(images):
+        row, column = divmod(index, columns)
+        page.paste(_magnified(picture, scale), (left + column * step_x, top + row * step_y))
+    draw = ImageDraw.Draw(page)
+    for row, name in enumerate(row_names):
+        middle = top + row * step_y + height * scale // 2
+        draw.text((left - 2 * space, middle), name, fill=_INK, font=font, anchor="rm")
+    for column, name in enumerate(column_names):
+        middle = left + column * step_x + width * scale // 2
+        draw.text((middle, top - space), name, fill=_INK, font=font, anchor="mb")
+    return page
+
+
+def png(picture: Image.Image | NDArray[np.uint8]) -> bytes:
+    """The content of a PNG file.
+
+    Args:
+        picture: a Pillow image, or UINT8 of shape (height, width, channels), 0 to 255; 1, 3 or 4 channels.
+    """
+    image = picture if isinstance(picture, Image.Image) else _to_image(picture)
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def data_uri(content: bytes | str, media_type: str = "image/png") -> str:
+    """`content` (text as UTF-8) as an address that holds what it points to (RFC 2397)."""
+    data = content.encode() if isinstance(content, str) else content
+    return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def render(template_name: str, **context: Any) -> str:
+    """Fill in a template of the folder `templates`; every value is escaped, and a missing one is an error.
+
+    Args:
+        template_name: file name, for example "bench.html".
+        context: what the template uses; bytes given to its `figure` macro are embedded.
+
+    Returns:
+        One HTML document that needs no other file.
+
+    Raises:
+        UnknownName: there is no such template.
+        MissingExtra: Jinja2 is not installed.
+    """
+    environment = _environment()
+    known = environment.list_templates()
+    if template_name not in known:
+        raise UnknownName("template", template_name, known)
+    return environment.get_template(template_name).render(litho_version=__version__, **context)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A figure for a table: `digits` significant digits, thousands kept apart, a dash where there is none."""
+    if value is None or math.isnan(value):
+        return "\u2013"
+    if value == 0 or math.isinf(value):
+        return "∞" if value > 0 else "-∞" if value < 0 else "0"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return thin_space(f"{value:,.{decimals}f}")
+
+
+def human_bytes(count: float) -> str:
+    """A size in the binary unit that suits it, for example "17.4 MiB"."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(count) < 1024 or unit == "GiB":
+            break
+        count /= 1024
+    return f"{count:.0f} B" if unit == "B" else f"{number(count)} {unit}"
+
+
+def thin_space(figure: str) -> str:
+    """The commas between thousands as narrow spaces that never break a line (ISO 80000-1)."""
+    return figure.replace(",", "\u202f")
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    jinja2 = require("jinja2", "bench")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(data_uri=data_uri, number=number, human_bytes=human_bytes)
+    return environment
+
+
+def _magnified(picture: NDArray[np.uint8], scale: int) -> Image.Image:
+    image = _to_image(picture)
+    if image.mode == "RGBA":
+        paper = Image.new("RGBA", image.size, (*_PAPER, 255))
+        image = Image.alpha_composite(paper, image)
+    size = (image.width * scale, image.height * scale)
+    return image.convert("RGB").resize(size, Image.Resampling.NEAREST)
+
+
+def _to_image(picture: NDArray[np.uint8]) -> Image.Image:
+    return Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
