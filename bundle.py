@@ -33,6 +33,8 @@ from .signature import Signature
 
 __all__ = [
     "MANIFEST_NAME",
+    "PROBES_NAME",
+    "REPORT_NAME",
     "Bundle",
     "BundleWriter",
     "Figure",
@@ -223,7 +225,9 @@ class Probes:
             arrays = load(content)
             images = arrays.pop("image")
         except (SafetensorError, KeyError) as error:
-            raise BundleError(f"{PROBES_NAME} is not a bank of probes ({error}); export the bundle again") from None
+            raise BundleError(
+                f"{PROBES_NAME} is not a bank of probes ({error}); export the bundle again"
+            ) from None
         return cls({name.removeprefix("input."): array for name, array in arrays.items()}, images)
 
 
@@ -249,12 +253,16 @@ class Bundle:
         """
         root = Path(path)
         if not (root / MANIFEST_NAME).exists():
-            raise BundleError(f"no bundle at {root}: there is no {MANIFEST_NAME}; make one with 'litho export'")
+            raise BundleError(
+                f"no bundle at {root}: there is no {MANIFEST_NAME}; make one with 'litho export'"
+            )
         document = read_document(root, MANIFEST_NAME, SCHEMA_VERSION)
         try:
             bundle = cls(root, Manifest.model_validate_json(json.dumps(document)))
         except ValidationError as error:
-            raise SchemaError(f"{root / MANIFEST_NAME} is not a manifest: {_first_complaint(error)}") from None
+            raise SchemaError(
+                f"{root / MANIFEST_NAME} is not a manifest: {_first_complaint(error)}"
+            ) from None
         for relative in bundle.manifest.files:
             bundle.read(relative)
         return bundle
@@ -348,7 +356,9 @@ def read_document(root: Path, relative: str, newest: int) -> dict[str, Any]:
     """
     file = ordinary_file(root, relative)
     if file.stat().st_size > MAX_MANIFEST_BYTES:
-        raise SchemaError(f"{file} has {file.stat().st_size} bytes; a document of litho is smaller than 16 MiB")
+        raise SchemaError(
+            f"{file} has {file.stat().st_size} bytes; a document of litho is smaller than 16 MiB"
+        )
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:

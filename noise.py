@@ -42,8 +42,9 @@ def keys(seed: Array) -> tuple[Array, Array]:
     Returns:
         Two INT64 arrays of the same shape, values in [0, 2**31 - 2].
     """
-    low, rest = seed % PRIME, _quotient(seed)
-    middle, high = rest % PRIME, _quotient(rest)  # high is 0, 1 or 2
+    # Floor division: torch's truncating one is exported through FP32, which loses digits.
+    low, rest = seed % PRIME, seed // PRIME
+    middle, high = rest % PRIME, rest // PRIME  # high is 0, 1 or 2
     # A two-step Feistel ladder: from both keys and `high`, `middle` and then `low` can be computed back.
     first = _permute(low, middle, high)
     return first, _permute(middle, first, high)
@@ -117,15 +118,6 @@ def _counter(seed: Any, count: int) -> Any:
     import torch
 
     return torch.arange(count, dtype=torch.int64, device=seed.device)[None]
-
-
-def _quotient(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return value // PRIME
-    import torch
-
-    # Truncation is floor for what is not negative, and exports as one Div node.
-    return torch.div(value, PRIME, rounding_mode="trunc")
 
 
 def _float32(value: Any) -> Any:

@@ -76,7 +76,9 @@ class Field(BaseModel):
         if any(extent < 1 and extent != -1 for extent in self.shape):
             raise ValueError(f"shape {self.shape} of {self.name!r}: extents are positive, or -1 where free")
         if self.class_names is not None and self.maximum != len(self.class_names) - 1:
-            raise ValueError(f"{self.name!r} has {len(self.class_names)} class names but maximum {self.maximum}")
+            raise ValueError(
+                f"{self.name!r} has {len(self.class_names)} class names but maximum {self.maximum}"
+            )
         return self
 
     @property
@@ -219,7 +221,10 @@ class Signature(BaseModel):
 
 
 def _draw(field: Field, batch: int, generator: np.random.Generator) -> NDArray[Any]:
-    shape = (batch, *(max(extent, field.divisible_by * 8) if extent == -1 else extent for extent in field.shape))
+    shape = (
+        batch,
+        *(max(extent, field.divisible_by * 8) if extent == -1 else extent for extent in field.shape),
+    )
     match field.role:
         case Role.SEED:
             return generator.integers(0, MAX_SEED, shape, dtype=np.int64, endpoint=True)
@@ -230,7 +235,9 @@ def _draw(field: Field, batch: int, generator: np.random.Generator) -> NDArray[A
         case Role.PROMPT:
             return np.full(shape, field.default or "a picture", dtype=object)
         case Role.IMAGE | Role.MASK:
-            return generator.integers(0, int(field.maximum or 255), shape, endpoint=True).astype(field.numpy_dtype)
+            return generator.integers(0, int(field.maximum or 255), shape, endpoint=True).astype(
+                field.numpy_dtype
+            )
         case _:
             value = field.default if field.default is not None else field.minimum
             return np.full(shape, value, dtype=field.numpy_dtype)

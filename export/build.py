@@ -10,9 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import __version__
-from ..bundle import Bundle, BundleWriter, Probes, Stage, Variant, Verdict, create_bundle
+from ..bundle import (
+    PROBES_NAME,
+    REPORT_NAME,
+    Bundle,
+    BundleWriter,
+    Probes,
+    Stage,
+    Variant,
+    Verdict,
+    create_bundle,
+)
 from ..errors import BundleError, UnknownName, UsageError
 from ..files import locked
 from ..runners.onnxruntime import Runner as OnnxRuntimeRunner
@@ -20,6 +31,7 @@ from ..signature import Role, Signature
 from .engine import TARGETS, build_engine, engine_environment
 from .gate import GATES, judge, replay
 from .graph import OPSET, export_graph
+from .report import render_report
 
 if TYPE_CHECKING:
     import torch
@@ -104,7 +116,9 @@ def export(
             with create_bundle(destination) as writer:
                 _fill(writer, request, snapshot, picture, environment, report_progress)
     except BlockingIOError:
-        raise UsageError(f"another process is exporting to {destination}; wait for it, or give another --to") from None
+        raise UsageError(
+            f"another process is exporting to {destination}; wait for it, or give another --to"
+        ) from None
     return Bundle.load(destination)
 
 
@@ -196,7 +210,7 @@ def _fill(
     stage = Stage(name="generator", signature=signature)
     progress("making the probes", 0.0)
     probes = make_probes(picture, signature)
-    writer.add("probes.safetensors", probes.to_bytes())
+    writer.add(PROBES_NAME, probes.to_bytes())
     metadata = {
         "litho.checkpoint_sha256": info.weights_sha256,
         "litho.family": info.family,
@@ -205,7 +219,7 @@ def _fill(
     progress("exporting the graph", 0.0)
     graph = export_graph(picture, signature, metadata)
     variants: list[Variant] = []
-    pictures: dict[str, Any] = {}
+    pictures: dict[str, NDArray[np.uint8]] = {}
     for precision, runtime, target, file in request.files(stage.name):
         if target is None:
             content = graph
@@ -213,7 +227,9 @@ def _fill(
             verdict, pictures[file] = _prove(graph, signature, probes, precision)
         else:
             content = build_engine(graph, signature, target, BATCHES, progress)
-            verdict = Verdict(status="not_run", reason=f"running it needs an NVIDIA GPU of {target}; none is used here")
+            verdict = Verdict(
+                status="not_run", reason=f"running it needs an NVIDIA GPU of {target}; none is used here"
+            )
         writer.add(file, content)
         variants.append(
             Variant(
@@ -227,6 +243,14 @@ def _fill(
                 verdict=verdict,
             )
         )
+    provenance = {
+        "family": info.family,
+        "preset": info.preset or "–",
+        "checkpoint": info.weights_sha256,
+        **environment,
+    }
+    page = render_report(request.name, variants, writer.files, probes.images, pictures, provenance)
+    writer.add(REPORT_NAME, page.encode())
     writer.finish(
         name=request.name,
         family=info.family,
@@ -240,7 +264,9 @@ def _fill(
     )
 
 
-def _prove(graph: bytes, signature: Signature, probes: Probes, precision: str) -> tuple[Verdict, Any]:
+def _prove(
+    graph: bytes, signature: Signature, probes: Probes, precision: str
+) -> tuple[Verdict, NDArray[np.uint8]]:
     with OnnxRuntimeRunner(graph, signature) as runner:
         replays = [replay(runner, probes, batch) for batch in REPLAY_BATCHES]
     return judge(replays, probes.images, precision), replays[0]

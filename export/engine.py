@@ -52,7 +52,9 @@ def build_engine(
     parser = trt.OnnxParser(network, log)
     if not parser.parse(graph):
         error = parser.get_error(0)
-        raise ExportError(f"TensorRT-RTX does not parse the graph: {error.desc()} (node {error.node_name()!r})")
+        raise ExportError(
+            f"TensorRT-RTX does not parse the graph: {error.desc()} (node {error.node_name()!r})"
+        )
     config = builder.create_builder_config()
     config.clear_flag(trt.BuilderFlag.TF32)
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED

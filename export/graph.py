@@ -28,7 +28,8 @@ def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mappin
     """Export `module` with a free batch extent.
 
     Args:
-        module: takes the signature's inputs in order as tensors with a batch axis in front, gives the output.
+        module: its `forward(*inputs)` takes the signature's inputs in order as tensors with a batch axis in front,
+            and gives the output.
         signature: names, dtypes and shapes of inputs and output.
         metadata: entries for the model's `metadata_props`; the signature is added to them.
 
@@ -56,7 +57,7 @@ def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mappin
                 external_data=False,
                 input_names=[field.name for field in signature.inputs],
                 output_names=[signature.output.name],
-                dynamic_shapes=[{0: batch} for _ in tensors],
+                dynamic_shapes=(tuple({0: batch} for _ in tensors),),
                 verbose=False,
             )
         except Exception as error:
@@ -85,7 +86,9 @@ def _check_module(module: torch.nn.Module) -> None:
         )
     for name, tensor in module.state_dict().items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
-            raise ExportError(f"weight {name!r} holds NaN or infinite values; train again or take another snapshot")
+            raise ExportError(
+                f"weight {name!r} holds NaN or infinite values; train again or take another snapshot"
+            )
 
 
 def _check_contract(model: Any, signature: Signature) -> None:

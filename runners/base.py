@@ -93,7 +93,9 @@ class Runner(ABC):
         # Some servers count an empty answer as a success: what comes back is never taken on trust.
         field = self.signature.output
         right = images.dtype == np.uint8 and images.ndim == 4 and len(images) == batch
-        if not right or any(want not in (-1, have) for want, have in zip(field.shape, images.shape[1:], strict=True)):
+        if not right or any(
+            want not in (-1, have) for want, have in zip(field.shape, images.shape[1:], strict=True)
+        ):
             raise LithoError(
                 f"{self.description} answered {images.dtype} of shape {images.shape} to a batch of {batch};"
                 f" it must be {field.allowed}"
@@ -147,7 +149,9 @@ def _default_variant(bundle: Bundle) -> Variant:
     for variant in bundle.manifest.variants:
         if variant.target is None and variant.verdict.status == "passed":
             return variant
-    raise BundleError(f"{bundle.path} has no portable variant that passed its gate; see 'litho inspect {bundle.path}'")
+    raise BundleError(
+        f"{bundle.path} has no portable variant that passed its gate; see 'litho inspect {bundle.path}'"
+    )
 
 
 def _runner_class(name: str) -> type[Runner]:

@@ -31,7 +31,9 @@ class Runner(base.Runner):
 
     name = "onnxruntime"
 
-    def __init__(self, model: bytes, signature: Signature, device: str = "cpu", threads: int | None = None) -> None:
+    def __init__(
+        self, model: bytes, signature: Signature, device: str = "cpu", threads: int | None = None
+    ) -> None:
         runtime = require("onnxruntime", "cpu")
         provider = _provider(device, runtime.get_available_providers())
         super().__init__(signature, f"ONNX Runtime {runtime.__version__} on {device}")

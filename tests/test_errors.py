@@ -9,7 +9,11 @@ from litho.extras import require
 
 
 def test_every_error_is_public_and_drawn_in_the_tree() -> None:
-    classes = {name for name, value in vars(errors).items() if inspect.isclass(value) and value.__module__ == errors.__name__}
+    classes = {
+        name
+        for name, value in vars(errors).items()
+        if inspect.isclass(value) and value.__module__ == errors.__name__
+    }
     assert classes == set(errors.__all__)
     drawn = set(re.findall(r"[A-Z][A-Za-z]+(?=  |\n)", errors.__doc__ or ""))
     assert classes <= drawn
@@ -34,7 +38,10 @@ def test_exit_codes_tell_failed_from_badly_asked(name: str) -> None:
 
 def test_an_unknown_name_is_answered_with_the_nearest_and_all_known_ones() -> None:
     message = str(UnknownName("preset", "cgan-digit", ["dcgan-digits", "cgan-digits"]))
-    assert message == "unknown preset 'cgan-digit'; did you mean 'cgan-digits'? (known: cgan-digits, dcgan-digits)"
+    assert (
+        message
+        == "unknown preset 'cgan-digit'; did you mean 'cgan-digits'? (known: cgan-digits, dcgan-digits)"
+    )
 
 
 def test_a_missing_extra_says_what_to_install() -> None:

@@ -1,3 +1,6 @@
+import warnings
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -78,3 +81,31 @@ def test_streams_of_one_seed_are_independent() -> None:
     first, second = (gaussian(array, 32, stream).ravel().astype(np.float64) for stream in (0, 1))
     assert abs(np.corrcoef(first, second)[0, 1]) < 4.5 / np.sqrt(first.size)
     assert not np.isin(integers(array[:1], 64, 1), integers(array[:1], 64, 0)).any()
+
+
+def test_an_onnx_graph_gives_the_same_integers_and_the_same_noise() -> None:
+    torch = pytest.importorskip("torch")
+    runtime = pytest.importorskip("onnxruntime")
+
+    class Noise(torch.nn.Module):
+        def forward(self, seed: Any) -> Any:
+            return integers(seed, 33, 2), gaussian(seed, 33, 2)
+
+    array = np.array(EDGES + np.random.default_rng(0).integers(0, MAX_SEED, 500).tolist(), dtype=np.int64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own
+        program = torch.onnx.export(
+            Noise().eval(),
+            (torch.from_numpy(array[:2]),),
+            dynamo=True,
+            opset_version=21,
+            input_names=["seed"],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            verbose=False,
+        )
+    session = runtime.InferenceSession(
+        program.model_proto.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    exact, noise = session.run(None, {"seed": array})
+    np.testing.assert_array_equal(exact, integers(array, 33, 2))
+    np.testing.assert_allclose(noise, gaussian(array, 33, 2), atol=2e-6)

@@ -32,7 +32,10 @@ def test_a_plain_number_is_a_batch_of_one() -> None:
 @pytest.mark.parametrize(
     ("inputs", "complaint"),
     [
-        ({"seed": [-1], "label": [0]}, r"'seed' was given value -1; allowed is INT64 of shape \(batch\), 0 to"),
+        (
+            {"seed": [-1], "label": [0]},
+            r"'seed' was given value -1; allowed is INT64 of shape \(batch\), 0 to",
+        ),
         ({"seed": [2**63], "label": [0]}, "'seed' was given value 9223372036854775808"),
         ({"seed": [2**80], "label": [0]}, "'seed' was given value"),
         ({"seed": [1], "label": [10]}, "'label' was given value 10; allowed is .* 0 to 9"),

@@ -1,0 +1,387 @@
+"""The `litho` command: one verb per stage, no logic of its own.
+
+Every stage is imported inside its verb, so that `litho --help` starts at once. Results go to standard output,
+progress and errors to standard error. Exit code 0: done; 1: tried and failed; 2: cannot be asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .errors import LithoError, UsageError
+
+if TYPE_CHECKING:
+    from .bundle import Variant
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="litho",
+    help="Take an image generator from a PyTorch checkpoint to a served endpoint, and prove every step.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+server = typer.Typer(help="The embedded Triton server's own environment.", no_args_is_help=True)
+app.add_typer(server, name="server")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
+Device = Annotated[str, typer.Option(help="Where to compute: cpu or cuda.")]
+Name = Annotated[
+    str | None, typer.Option(help="Name of the model in the repository; by default the bundle's.")
+]
+VariantName = Annotated[
+    str | None, typer.Option("--variant", help="Which variant of the bundle; see 'litho inspect'.")
+]
+Repository = Annotated[Path, typer.Argument(help="A Triton model repository.", show_default=False)]
+BundlePath = Annotated[Path, typer.Argument(help="A bundle made by 'litho export'.", show_default=False)]
+
+
+def main() -> None:
+    """Run the command line; errors become one line and an exit code."""
+    debug = "--debug" in sys.argv[1:]
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code = app(args=[word for word in sys.argv[1:] if word != "--debug"], standalone_mode=False)
+    except LithoError as error:
+        code = _fail(str(error), error.exit_code, debug)
+    except KeyboardInterrupt:
+        code = _fail(
+            "interrupted; nothing half-written is left, the same command starts or goes on again", 1, debug
+        )
+    except OSError as error:
+        code = _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", 1, debug)
+    except Exception as error:
+        code = _handle(error, debug)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001
+) -> None:
+    if version:
+        from . import __version__
+
+        typer.echo(f"litho {__version__}")
+        raise typer.Exit()
+
+
+@app.command(epilog="Example: litho train cgan-digits --run runs/digits --set nimg=20000")
+def train(
+    preset: Annotated[
+        str, typer.Argument(help="Name of a preset; an unknown one lists them.", show_default=False)
+    ],
+    run: Annotated[Path | None, typer.Option(help="Directory of the run; by default runs/PRESET.")] = None,
+    data: Annotated[str | None, typer.Option(help="Data set; by default the preset's.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=VALUE of the recipe; repeatable.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved recipe and stop.")] = False,
+) -> None:
+    """Train a preset; the same command resumes an interrupted run and skips a finished one."""
+    from .training.loop import train as train_run
+    from .training.presets import resolve
+
+    overrides = _pairs(set_ or [], "--set")
+    if dry_run:
+        typer.echo(resolve(preset, data=data, overrides=overrides).model_dump_json(indent=2))
+        return
+    typer.echo(train_run(preset, run=run or Path("runs") / preset, data=data, overrides=overrides))
+
+
+@app.command(
+    epilog="Example: litho export runs/digits --to bundles/digits --runtime onnxruntime,tensorrt-rtx --target sm86"
+)
+def export(
+    run: Annotated[Path, typer.Argument(help="Directory of a run.", show_default=False)],
+    to: Annotated[Path | None, typer.Option(help="Directory of the bundle; by default bundles/RUN.")] = None,
+    precision: Annotated[str, typer.Option(help="Precisions, separated by commas.")] = "fp32",
+    runtime: Annotated[str, typer.Option(help="Runtimes: onnxruntime, tensorrt-rtx.")] = "onnxruntime",
+    target: Annotated[str, typer.Option(help="GPUs to build engines for, such as sm86,sm120.")] = "",
+    input: Annotated[str, typer.Option(help="What the graph takes: seed, or the raw latent.")] = "seed",
+    as_json: AsJson = False,
+) -> None:
+    """Make graphs and engines of a run, prove each against PyTorch, and write them as a bundle."""
+    from .export.build import export as export_run
+
+    with _progress() as progress:
+        bundle = export_run(
+            run,
+            to=to or Path("bundles") / run.name,
+            precisions=_words(precision),
+            runtimes=_words(runtime),
+            targets=_words(target),
+            input=input,
+            progress=progress,
+        )
+    _show_variants(bundle.manifest.variants, as_json)
+    typer.echo(bundle.path, err=as_json)
+    if any(variant.verdict.status == "failed" for variant in bundle.manifest.variants):
+        raise LithoError(
+            f"a variant failed its gate and will not be deployed; see {bundle.path / 'report.html'}"
+        )
+
+
+@app.command(epilog="Example: litho inspect bundles/digits")
+def inspect(bundle: BundlePath, as_json: AsJson = False) -> None:
+    """Show what a bundle holds, after checking every file of it."""
+    from .bundle import Bundle
+
+    manifest = Bundle.load(bundle).manifest
+    if as_json:
+        typer.echo(manifest.model_dump_json(indent=2))
+        return
+    _show_rows(
+        ("field", "takes", "classes"),
+        [
+            (field.name, field.allowed, ", ".join(field.class_names or ()))
+            for field in manifest.signature.inputs
+        ]
+        + [(manifest.signature.output.name, f"gives {manifest.signature.output.allowed}", "")],
+    )
+    _show_variants(manifest.variants, as_json=False)
+
+
+@app.command(epilog="Example: litho verify bundles/digits --endpoint grpc://127.0.0.1:8001/digits")
+def verify(
+    bundle: BundlePath,
+    endpoint: Annotated[
+        str | None, typer.Option(help="Replay through this server instead: grpc://HOST:PORT/MODEL.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check every file of a bundle and replay its probes, here or through a running server."""
+    from .export.verify import verify as verify_bundle
+
+    with _progress() as progress:
+        outcomes = verify_bundle(bundle, endpoint=endpoint, progress=progress)
+    if as_json:
+        _print_json([{"subject": outcome.subject, **outcome.verdict.model_dump()} for outcome in outcomes])
+    else:
+        _show_rows(
+            ("subject", "verdict", "figures"),
+            [(outcome.subject, outcome.verdict.status, _figures(outcome.verdict)) for outcome in outcomes],
+        )
+    failed = [outcome for outcome in outcomes if outcome.verdict.status == "failed"]
+    if failed:
+        raise LithoError(f"{failed[0].subject} does not give the same pictures: {failed[0].verdict.reason}")
+    if not any(outcome.verdict.status == "passed" for outcome in outcomes):
+        raise LithoError(
+            "nothing could be replayed on this machine; see the table for what each variant needs"
+        )
+
+
+@app.command(epilog="Example: litho deploy bundles/digits --to model_repository")
+def deploy(
+    bundle: BundlePath,
+    to: Annotated[Path, typer.Option(help="The Triton model repository; made if absent.")] = Path(
+        "model_repository"
+    ),
+    name: Name = None,
+    variant: VariantName = None,
+    flavour: Annotated[
+        str, typer.Option(help="python (the embedded server) or onnxruntime (containers, edge devices).")
+    ] = "python",
+    accept_failed: Annotated[
+        list[str] | None, typer.Option(help="Deploy this variant although it failed its gate; repeatable.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a bundle into a model repository as a new version; the versions before stay."""
+    from .bundle import Bundle
+    from .serving.repository import deploy as deploy_bundle
+
+    deployment = deploy_bundle(
+        Bundle.load(bundle),
+        to=to,
+        name=name,
+        variant=variant,
+        flavour=flavour,
+        accept_failed=accept_failed or (),
+    )
+    if as_json:
+        _print_json({"path": str(deployment.path), "version": deployment.version})
+    else:
+        typer.echo(f"{deployment.path} serves version {deployment.version}")
+
+
+@app.command(epilog="Example: litho rollback model_repository digits")
+def rollback(
+    repository: Repository,
+    name: Annotated[str, typer.Argument(help="Name of the model.", show_default=False)],
+) -> None:
+    """Return a deployed model to the version before."""
+    from .serving.repository import rollback as roll_back
+
+    typer.echo(f"{repository / name} serves version {roll_back(repository, name)}")
+
+
+@server.command("install", epilog="Example: litho server install")
+def install() -> None:
+    """Make the embedded Triton server's own environment; a second call returns at once."""
+    from .serving.environment import install as install_server
+
+    with _progress() as progress:
+        path = install_server(progress)
+    typer.echo(path)
+
+
+@app.command(epilog="Example: litho serve model_repository --grpc-port 8001")
+def serve(
+    repository: Repository,
+    host: Annotated[str, typer.Option(help="Address to bind.")] = "127.0.0.1",
+    http_port: Annotated[int | None, typer.Option(help="By default a free one.")] = None,
+    grpc_port: Annotated[int | None, typer.Option(help="By default a free one.")] = None,
+    metrics_port: Annotated[int | None, typer.Option(help="By default a free one.")] = None,
+    allow_remote: Annotated[
+        bool, typer.Option("--allow-remote", help="Bind an address that other machines reach.")
+    ] = False,
+) -> None:
+    """Serve a model repository by the embedded Triton server until Ctrl-C; for development on this machine."""
+    from .serving.server import serve as serve_repository
+
+    serve_repository(
+        repository,
+        host=host,
+        http_port=http_port,
+        grpc_port=grpc_port,
+        metrics_port=metrics_port,
+        allow_remote=allow_remote,
+    )
+
+
+@app.command(epilog="Example: litho generate bundles/digits --seed 0-9 --label 3 -o threes.png")
+def generate(
+    target: Annotated[
+        str, typer.Argument(help="A run, a bundle, or grpc://HOST:PORT/MODEL.", show_default=False)
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="A PNG file (a grid if several), or a folder.")
+    ],
+    seed: Annotated[str | None, typer.Option(help="7, or 1,2,3, or 0-99.")] = None,
+    label: Annotated[
+        str | None, typer.Option(help="Class by number or name; one, or one for each seed.")
+    ] = None,
+    field: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE of any other field; repeatable.")
+    ] = None,
+    variant: VariantName = None,
+    device: Device = "cpu",
+) -> None:
+    """Make pictures from seeds and write them as PNG."""
+    from .generate import generate as generate_pictures
+
+    values = _pairs(field or [], "--field")
+    values |= {name: text for name, text in {"seed": seed, "label": label}.items() if text is not None}
+    files = generate_pictures(target, values, output, variant=variant, device=device)
+    typer.echo(files[0] if len(files) == 1 else f"{len(files)} pictures in {output}")
+
+
+@app.command(epilog="Example: litho demo --seconds 20")
+def demo(
+    to: Annotated[Path, typer.Option(help="Directory of everything that the demo makes.")] = Path("demo"),
+    seconds: Annotated[float, typer.Option(help="How long to measure.")] = 20.0,
+) -> None:
+    """Go the whole way once: train, export, prove, deploy, serve, measure."""
+    from .demo import demo as run_demo
+
+    run_demo(to, seconds=seconds)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _handle(error: Exception, debug: bool) -> int:
+    # Usage errors of typer bring their message and code; anything else is a fault of ours.
+    if hasattr(error, "exit_code") and hasattr(error, "format_message"):
+        return _fail(f"{error.format_message()} See: litho --help", int(error.exit_code), debug)
+    if isinstance(error, typer.Exit):
+        return int(error.exit_code)
+    if isinstance(error, typer.Abort):
+        return _fail("aborted", 1, debug)
+    return _fail(f"unexpected {type(error).__name__}: {error} (see it whole with --debug)", 1, debug)
+
+
+def _fail(message: str, code: int, debug: bool) -> int:
+    if debug:
+        import traceback
+
+        traceback.print_exc()
+    typer.echo(f"litho: error: {' '.join(message.split())}", err=True)
+    return code
+
+
+def _pairs(items: list[str], option: str) -> dict[str, str]:
+    for item in items:
+        if "=" not in item:
+            raise UsageError(f"{option} was given {item!r}; it takes NAME=VALUE")
+    return dict(item.split("=", 1) for item in items)
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, float], None]]:
+    """A bar on standard error while the block runs, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("starting", total=1.0)
+        yield lambda step, share: bar.update(task, description=step, completed=share)
+
+
+def _show_variants(variants: tuple[Variant, ...], as_json: bool) -> None:
+    if as_json:
+        _print_json([variant.model_dump() for variant in variants])
+        return
+    rows = [
+        (
+            variant.name,
+            variant.runtime,
+            variant.target or "any",
+            variant.verdict.status,
+            _figures(variant.verdict),
+        )
+        for variant in variants
+    ]
+    _show_rows(("variant", "runtime", "target", "verdict", "figures"), rows)
+
+
+def _figures(verdict: Any) -> str:
+    from .export.report import figure_words
+
+    return (
+        "; ".join(f"{figure.metric} {figure_words(figure)}" for figure in verdict.figures) or verdict.reason
+    )
+
+
+def _show_rows(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*headings, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2))

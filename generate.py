@@ -1,0 +1,137 @@
+"""Pictures from any artefact to image files: from a run, a bundle or an endpoint, by one command."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import InvalidInput, UsageError
+from .files import write_bytes
+from .reporting import picture_grid, png
+from .runners import open_runner
+from .signature import Field, Signature
+
+__all__ = ["generate", "parse_inputs"]
+
+MAX_PICTURES = 10_000
+_BATCH = 64
+_FORMATS = (".png",)
+
+
+def generate(
+    target: Path | str,
+    values: Mapping[str, str],
+    output: Path,
+    *,
+    variant: str | None = None,
+    device: str = "cpu",
+) -> list[Path]:
+    """Make pictures and write them as PNG.
+
+    Args:
+        target: a run, a bundle, or an endpoint such as grpc://127.0.0.1:8001/name.
+        values: field name -> text as `parse_inputs` reads it.
+        output: a PNG file, which holds one picture or a grid of all; or a folder, which gets one file a picture.
+        variant: of a bundle.
+        device: "cpu" or "cuda".
+
+    Returns:
+        The files written.
+
+    Raises:
+        UsageError: a value is not allowed, or `output` is neither a PNG file nor a folder.
+    """
+    if output.suffix and output.suffix.lower() not in _FORMATS:
+        raise UsageError(
+            f"output {str(output)!r} has ending {output.suffix!r}; give a .png file, or a folder"
+        )
+    with open_runner(target, variant, device=device) as runner:
+        inputs = runner.signature.check(parse_inputs(runner.signature, values))
+        count = len(next(iter(inputs.values())))
+        name = runner.signature.output.name
+        parts = [
+            runner.run({field: array[start : start + _BATCH] for field, array in inputs.items()})[name]
+            for start in range(0, count, _BATCH)
+        ]
+    images = np.concatenate(parts)
+    if output.suffix:
+        write_bytes(output, png(images[0]) if count == 1 else png(picture_grid(images, magnify=1)))
+        return [output]
+    files = [output / f"{_label(inputs, row)}.png" for row in range(count)]
+    for file, image in zip(files, images, strict=True):
+        write_bytes(file, png(image))
+    return files
+
+
+def parse_inputs(signature: Signature, values: Mapping[str, str]) -> dict[str, NDArray[Any]]:
+    """Read fields from text: "7", "1,2,3", "0-99", or a class name; one value serves every picture.
+
+    Args:
+        signature: of the generator.
+        values: field name -> text.
+
+    Raises:
+        InvalidInput: the text is no value of the field, a field is unknown, or the numbers of values differ.
+    """
+    fields = {field.name: field for field in signature.inputs}
+    if unknown := sorted(set(values) - set(fields)):
+        raise InvalidInput(f"unknown field {unknown[0]!r} (known: {', '.join(sorted(fields))})")
+    parsed = {name: _parse(fields[name], text) for name, text in values.items()}
+    counts = {name: len(items) for name, items in parsed.items() if len(items) != 1}
+    if len(set(counts.values())) > 1:
+        listed = ", ".join(f"{count} for {name!r}" for name, count in counts.items())
+        raise InvalidInput(f"given were {listed}; give as many values for each, or one")
+    count = max(counts.values(), default=1)
+    return {
+        name: np.repeat(items, count, axis=0) if len(items) == 1 else items for name, items in parsed.items()
+    }
+
+
+def _parse(field: Field, text: str) -> NDArray[Any]:
+    if field.shape:
+        raise InvalidInput(
+            f"field {field.name!r} takes {field.allowed}; give it through the Python interface"
+        )
+    items: list[Any] = []
+    for part in text.split(",") if field.dtype != "BYTES" else [text]:
+        items.extend(_parse_part(field, part.strip()))
+        if len(items) > MAX_PICTURES:
+            raise InvalidInput(
+                f"{field.name!r} was given more than {MAX_PICTURES} values; ask for fewer at a time"
+            )
+    return field.check(np.array(items, dtype=object if field.dtype == "BYTES" or _huge(items) else None))
+
+
+def _parse_part(field: Field, part: str) -> range | list[Any]:
+    if field.dtype == "BYTES":
+        return [part]
+    if field.class_names and part in field.class_names:
+        return [field.class_names.index(part)]
+    if field.dtype == "INT64" and (match := re.fullmatch(r"(\d+)-(\d+)", part)):
+        first, last = int(match[1]), int(match[2])
+        if last - first >= MAX_PICTURES or last < first:
+            raise InvalidInput(
+                f"range {part!r} of {field.name!r} must ascend and have at most {MAX_PICTURES} values"
+            )
+        return range(first, last + 1)
+    try:
+        return [int(part) if field.dtype == "INT64" else float(part)]
+    except ValueError:
+        names = f" or one of {', '.join(field.class_names)}" if field.class_names else ""
+        raise InvalidInput(
+            f"field {field.name!r} was given {part!r}; allowed is {field.allowed}{names}"
+        ) from None
+
+
+def _huge(items: list[Any]) -> bool:
+    return any(isinstance(item, int) and not -(2**63) <= item < 2**63 for item in items)
+
+
+def _label(inputs: Mapping[str, NDArray[Any]], row: int) -> str:
+    words = [f"{name}-{array[row]}" for name, array in inputs.items()]
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", "_".join(words))[:120]

@@ -1,0 +1,135 @@
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file, save_file
+
+from litho.bundle import Bundle
+from litho.errors import CheckpointError, UnknownName, UsageError
+from litho.export import build
+from litho.export.build import export
+from litho.runners import open_runner
+
+
+def test_a_bundle_holds_graph_probes_report_and_verdict(bundle: Path) -> None:
+    loaded = Bundle.load(bundle)
+    (variant,) = loaded.manifest.variants
+    assert variant.verdict.status == "passed"
+    assert set(loaded.manifest.files) == {"graphs/generator.fp32.onnx", "probes.safetensors", "report.html"}
+    assert {"torch", "onnx", "opset", "onnxruntime"} <= set(loaded.manifest.environment)
+    assert b"generator.fp32.onnx" in loaded.read("report.html")
+
+
+def test_probes_cover_the_whole_range_of_seeds_and_every_class(bundle: Path) -> None:
+    probes = Bundle.load(bundle).probes()
+    assert {0, 2**63 - 1} <= set(probes.inputs["seed"].tolist())
+    assert set(probes.inputs["label"].tolist()) == set(range(10))
+    assert len({image.tobytes() for image in probes.images}) == len(probes.images)
+
+
+def test_torch_and_onnx_runtime_agree_through_one_protocol(run: Path, bundle: Path) -> None:
+    inputs = {"seed": range(100, 116), "label": [3] * 16}
+    with open_runner(run) as torch_runner, open_runner(bundle) as graph_runner:
+        assert torch_runner.signature == graph_runner.signature
+        difference = np.abs(
+            torch_runner.run(inputs)["image"].astype(int) - graph_runner.run(inputs)["image"]  # pyright: ignore
+        )
+    assert difference.max() <= 1
+
+
+def test_a_second_export_keeps_the_bundle_and_another_request_replaces_it(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = export(run, to=tmp_path / "bundle").path / "manifest.json"
+    made = first.stat().st_mtime_ns
+    export(run, to=tmp_path / "bundle")
+    assert first.stat().st_mtime_ns == made
+    assert export(run, to=tmp_path / "bundle", input="latent").manifest.signature.inputs[0].name == "latent"
+    assert first.stat().st_mtime_ns != made
+    assert {path.name for path in tmp_path.iterdir()} == {"bundle", ".bundle.lock"}
+
+
+def test_two_exports_of_one_checkpoint_are_the_same_files(run: Path, bundle: Path, tmp_path: Path) -> None:
+    again = export(run, to=tmp_path / bundle.name)
+    assert again.manifest == Bundle.load(bundle).manifest
+
+
+@pytest.mark.slow
+def test_engines_are_built_without_a_gpu_and_wait_for_one(run: Path, tmp_path: Path) -> None:
+    made = export(
+        run, to=tmp_path / "bundle", runtimes=["onnxruntime", "tensorrt-rtx"], targets=["sm86", "sm120"]
+    )
+    engines = [variant for variant in made.manifest.variants if variant.runtime == "tensorrt-rtx"]
+    assert [engine.target for engine in engines] == ["sm86", "sm120"]
+    for engine in engines:
+        assert made.manifest.files[engine.file].size_bytes > 10_000
+        assert engine.verdict.status == "not_run"
+        assert f"NVIDIA GPU of {engine.target}" in engine.verdict.reason
+    assert made.manifest.environment["tf32"] == "off"
+
+
+@pytest.mark.parametrize(
+    ("request_", "error", "complaint"),
+    [
+        ({"precisions": ["fp31"]}, UnknownName, "unknown precision 'fp31'; did you mean 'fp32'"),
+        ({"runtimes": ["tensort-rtx"]}, UnknownName, "unknown runtime"),
+        ({"runtimes": ["tensorrt-rtx"], "targets": ["sm90"]}, UnknownName, "unknown target 'sm90'"),
+        ({"runtimes": ["tensorrt-rtx"]}, UsageError, "engines need a target"),
+        ({"targets": ["sm86"]}, UsageError, "add tensorrt-rtx to --runtime"),
+        ({"input": "sede"}, UnknownName, "unknown input"),
+    ],
+)
+def test_requests_that_cannot_be_met_are_refused(
+    run: Path, tmp_path: Path, request_: dict[str, list[str]], error: type[Exception], complaint: str
+) -> None:
+    with pytest.raises(error, match=complaint):
+        export(run, to=tmp_path / "bundle", **request_)  # pyright: ignore
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_somebody_else_s_folder_is_left_alone(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "thesis.txt").write_text("years of work")
+    with pytest.raises(UsageError, match="not empty and is no bundle"):
+        export(run, to=tmp_path / "bundle")
+    assert (tmp_path / "bundle" / "thesis.txt").exists()
+
+
+def test_an_interrupted_export_leaves_nothing(run: Path, tmp_path: Path) -> None:
+    def interrupt(step: str, share: float) -> None:
+        if step == "replaying the probes":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export(run, to=tmp_path / "bundle", progress=interrupt)
+    assert not (tmp_path / "bundle").exists()
+    assert not [path for path in tmp_path.iterdir() if "partial" in path.name]
+
+
+def test_a_snapshot_with_changed_weights_is_refused(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    weights = load_file(tmp_path / "run" / "snapshot.safetensors")
+    save_file(
+        {name: tensor + 1 for name, tensor in weights.items()}, tmp_path / "run" / "snapshot.safetensors"
+    )
+    with pytest.raises(CheckpointError):
+        export(tmp_path / "run", to=tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_the_gate_fails_a_graph_of_other_weights(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fault is planted where an exporter's would be: between the module and the bytes of its graph."""
+    faithful = build.export_graph
+
+    def faulty(module, signature, metadata):  # noqa: ANN001, ANN202
+        for parameter in module.parameters():
+            parameter.data.mul_(1.5)
+        return faithful(module, signature, metadata)
+
+    monkeypatch.setattr(build, "export_graph", faulty)
+    (variant,) = export(run, to=tmp_path / "bundle").manifest.variants
+    assert variant.verdict.status == "failed"
+    assert "largest difference" in variant.verdict.reason

@@ -1,0 +1,90 @@
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from litho.errors import UnknownName
+from litho.export.gate import IDENTICAL_PSNR_DB, Gate, compare, judge
+
+REFERENCE = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), dtype=np.uint8)
+
+
+def changed(share: float, levels: int) -> np.ndarray:
+    """The reference with a share of its pixels moved by some grey levels, towards the middle of the range."""
+    pictures = REFERENCE.astype(np.int16)
+    flat = pictures.reshape(-1)
+    count = round(share * flat.size)
+    flat[:count] += np.where(flat[:count] < 128, levels, -levels)
+    return pictures.astype(np.uint8)
+
+
+def test_identical_pictures_pass_with_the_largest_psnr() -> None:
+    verdict = judge([REFERENCE, REFERENCE.copy()], REFERENCE, "fp32")
+    assert verdict.status == "passed"
+    assert [figure.value for figure in verdict.figures] == [0, 1, IDENTICAL_PSNR_DB, IDENTICAL_PSNR_DB]
+
+
+@pytest.mark.parametrize(
+    ("share", "levels", "status", "reason"),
+    [
+        (0.0009, 1, "passed", ""),
+        (0.002, 1, "failed", "identical pixels"),
+        (0.0009, 2, "failed", "largest difference .* is 2, allowed is at most 1"),
+    ],
+)
+def test_fp32_allows_one_grey_level_in_a_thousandth_of_the_pixels(
+    share: float, levels: int, status: str, reason: str
+) -> None:
+    verdict = judge([changed(share, levels)], REFERENCE, "fp32")
+    assert verdict.status == status
+    assert pytest.approx(share, abs=1e-3) == 1 - (verdict.figures[1].value or 0)
+    assert re.search(reason, verdict.reason)
+
+
+def test_the_worst_replay_decides() -> None:
+    assert judge([REFERENCE, changed(0.5, 9)], REFERENCE, "fp32").status == "failed"
+    assert judge([changed(0.5, 9), REFERENCE], REFERENCE, "fp32").figures[0].value == 9
+
+
+@pytest.mark.parametrize(
+    "pictures",
+    [REFERENCE[:4], REFERENCE[:0], REFERENCE.astype(np.float32), REFERENCE[..., :1]],
+    ids=["too few", "empty", "float", "fewer channels"],
+)
+def test_what_cannot_be_compared_fails(pictures: np.ndarray) -> None:
+    verdict = judge([pictures], REFERENCE, "fp32")
+    assert verdict.status == "failed"
+    assert "could not be computed" in verdict.reason
+
+
+def test_no_replay_is_a_failure() -> None:
+    assert judge([], REFERENCE, "fp32").status == "failed"
+
+
+@pytest.mark.parametrize("fault", ["shuffled", "inverted", "shifted range", "flipped"])
+def test_planted_faults_are_caught(fault: str) -> None:
+    pictures = {
+        "shuffled": np.roll(REFERENCE, 1, axis=0),
+        "inverted": 255 - REFERENCE,
+        "shifted range": np.clip(REFERENCE.astype(np.int16) + 1, 0, 255).astype(np.uint8),
+        "flipped": REFERENCE[:, :, ::-1],
+    }[fault]
+    assert judge([pictures], REFERENCE, "fp32").status == "failed"
+
+
+@given(st.floats(1e-3, 1), st.integers(1, 100))
+def test_psnr_follows_its_definition(share: float, levels: int) -> None:
+    figures = compare(changed(share, levels), REFERENCE, Gate())
+    difference = changed(share, levels).astype(float) - REFERENCE
+    squared = np.mean(difference**2, axis=(1, 2, 3))
+    with np.errstate(divide="ignore"):
+        psnr = np.minimum(10 * np.log10(255**2 / squared), IDENTICAL_PSNR_DB)
+    assert figures[2].value == pytest.approx(psnr.min())
+    assert figures[3].value == pytest.approx(psnr.mean())
+
+
+def test_a_precision_without_a_gate_is_unknown() -> None:
+    with pytest.raises(UnknownName, match="unknown precision 'fp31'"):
+        judge([REFERENCE], REFERENCE, "fp31")

@@ -1,0 +1,70 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from litho.errors import InvalidInput, UsageError
+from litho.generate import generate, parse_inputs
+from litho.noise import MAX_SEED
+from litho.signature import Signature, image_output, label_field, seed_field
+
+CLOTHES = Signature(
+    inputs=(seed_field(), label_field(("Shirt", "Coat", "Bag"))), output=image_output(8, 8, 1)
+)
+
+
+def pixels(file: Path) -> np.ndarray:
+    with Image.open(file) as image:
+        return np.asarray(image)
+
+
+@given(st.integers(0, MAX_SEED), st.integers(0, 99))
+def test_ranges_lists_and_names_become_values(first: int, more: int) -> None:
+    last = min(first + more, MAX_SEED)
+    inputs = parse_inputs(CLOTHES, {"seed": f"{first}-{last}", "label": "Coat"})
+    assert inputs["seed"].tolist() == list(range(first, last + 1))
+    assert inputs["label"].tolist() == [1] * (last - first + 1)
+
+
+def test_several_values_are_paired_in_order() -> None:
+    inputs = parse_inputs(CLOTHES, {"seed": "7, 9", "label": "Bag,0"})
+    assert inputs["seed"].tolist() == [7, 9]
+    assert inputs["label"].tolist() == [2, 0]
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"seed": "-1"}, "'seed' was given value -1"),
+        ({"seed": "seven"}, "'seed' was given 'seven'; allowed is INT64"),
+        ({"seed": str(2**63)}, "'seed' was given value 9223372036854775808"),
+        ({"seed": "9-2"}, "must ascend"),
+        ({"seed": "0-99999999"}, "at most 10000 values"),
+        ({"label": "Hat"}, "or one of Shirt, Coat, Bag"),
+        ({"label": "3"}, "'label' was given value 3"),
+        ({"seed": "1,2,3", "label": "0,1"}, "3 for 'seed', 2 for 'label'"),
+        ({"sede": "1"}, r"unknown field 'sede' \(known: label, seed\)"),
+    ],
+)
+def test_text_that_is_no_value_is_refused_in_one_line(values: dict[str, str], complaint: str) -> None:
+    with pytest.raises(InvalidInput, match=complaint) as refused:
+        parse_inputs(CLOTHES, values)
+    assert "\n" not in str(refused.value)
+
+
+def test_one_picture_a_grid_and_a_folder(bundle: Path, tmp_path: Path) -> None:
+    assert generate(bundle, {"seed": "7", "label": "3"}, tmp_path / "one.png") == [tmp_path / "one.png"]
+    one = pixels(tmp_path / "one.png")
+    files = generate(bundle, {"seed": "7-9", "label": "3"}, tmp_path / "folder")
+    assert [file.name for file in files] == ["seed-7_label-3.png", "seed-8_label-3.png", "seed-9_label-3.png"]
+    np.testing.assert_array_equal(pixels(files[0]), one)
+    (grid,) = generate(bundle, {"seed": "0-99", "label": "3"}, tmp_path / "grid.png")
+    assert pixels(grid).shape[1] >= 10 * one.shape[1]
+
+
+def test_an_output_that_is_no_png_is_refused_before_anything_is_opened(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"ending '\.jpg'; give a \.png"):
+        generate("absent", {"seed": "1"}, tmp_path / "one.jpg")
