@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -69,7 +69,7 @@ def main() -> None:
 @app.callback(invoke_without_command=True)
 def _options(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     if version:
         from . import __version__
@@ -110,7 +110,9 @@ def export(
     precision: Annotated[str, typer.Option(help="Precisions, separated by commas.")] = "fp32",
     runtime: Annotated[str, typer.Option(help="Runtimes: onnxruntime, tensorrt-rtx.")] = "onnxruntime",
     target: Annotated[str, typer.Option(help="GPUs to build engines for, such as sm86,sm120.")] = "",
-    input: Annotated[str, typer.Option(help="What the graph takes: seed, or the raw latent.")] = "seed",
+    input: Annotated[
+        Literal["seed", "latent"], typer.Option(help="What the graph takes: the seed, or the raw latent.")
+    ] = "seed",
     as_json: AsJson = False,
 ) -> None:
     """Make graphs and engines of a run, prove each against PyTorch, and write them as a bundle."""
@@ -306,8 +308,9 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def _handle(error: Exception, debug: bool) -> int:
     # Usage errors of typer bring their message and code; anything else is a fault of ours.
-    if hasattr(error, "exit_code") and hasattr(error, "format_message"):
-        return _fail(f"{error.format_message()} See: litho --help", int(error.exit_code), debug)
+    format_message: Any = getattr(error, "format_message", None)
+    if format_message is not None:
+        return _fail(f"{format_message()} See: litho --help", getattr(error, "exit_code", 2), debug)
     if isinstance(error, typer.Exit):
         return int(error.exit_code)
     if isinstance(error, typer.Abort):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 __all__ = ["INPUTS", "RUNTIMES", "Progress", "export", "make_probes"]
 
 RUNTIMES = ("onnxruntime", "tensorrt-rtx")
-INPUTS = ("seed", "latent")
+Input = Literal["seed", "latent"]
+INPUTS: tuple[Input, ...] = get_args(Input)
 BATCHES = (1, 8, 64)
 """Smallest, preferred and largest batch that an engine is built for and a server forms."""
 
@@ -61,7 +62,7 @@ class _Request:
     runtimes: tuple[str, ...]
     targets: tuple[str, ...]
     precisions: tuple[str, ...]
-    input: str
+    input: Input
 
     def files(self, stage: str) -> Iterator[tuple[str, str, str | None, str]]:
         """Precision, runtime, target and file of every variant; the portable graph comes first."""
@@ -79,7 +80,7 @@ def export(
     precisions: Sequence[str] = ("fp32",),
     runtimes: Sequence[str] = ("onnxruntime",),
     targets: Sequence[str] = (),
-    input: str = "seed",
+    input: Input = "seed",
     progress: Progress | None = None,
 ) -> Bundle:
     """Export a run's snapshot, replay the probes through every variant that runs here, and write the bundle.
@@ -143,7 +144,7 @@ def make_probes(picture: torch.nn.Module, signature: Signature, count: int = PRO
 
 
 def _resolve(
-    name: str, precisions: Sequence[str], runtimes: Sequence[str], targets: Sequence[str], input: str
+    name: str, precisions: Sequence[str], runtimes: Sequence[str], targets: Sequence[str], input: Input
 ) -> _Request:
     for kind, given, known in (
         ("precision", precisions, GATES),

@@ -64,12 +64,12 @@ def _verify_endpoint(bundle: Bundle, probes: Probes, endpoint: str) -> Verdict:
     from ..runners.triton import Runner as TritonRunner
 
     with TritonRunner.from_location(endpoint, "cpu") as runner:
-        if runner.checkpoint_sha256 != bundle.manifest.checkpoint_sha256:
+        if runner.served.checkpoint_sha256 != bundle.manifest.checkpoint_sha256:
             raise ProofError(
-                f"{endpoint} serves checkpoint {runner.checkpoint_sha256[:12]}, the bundle was made from"
+                f"{endpoint} serves checkpoint {runner.served.checkpoint_sha256[:12]}, the bundle was made from"
                 f" {bundle.manifest.checkpoint_sha256[:12]}; deploy the bundle, or name the right model"
             )
-        precision = bundle.variant(runner.variant).precision
+        precision = bundle.variant(runner.served.variant).precision
         return judge([replay(runner, probes, batch) for batch in ENDPOINT_BATCHES], probes.images, precision)
 
 

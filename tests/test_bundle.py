@@ -127,7 +127,7 @@ def test_a_manifest_that_is_not_ours_is_refused_in_one_line(made: Path, content:
 
 
 def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="no bundle at .* 'litho export'"):
+    with pytest.raises(BundleError, match=r"no bundle at .* 'litho export'"):
         Bundle.load(tmp_path)
 
 
@@ -141,7 +141,7 @@ def test_unknown_names_are_answered_with_the_known_ones(made: Path) -> None:
 
 def test_a_manifest_that_contradicts_itself_is_never_written(tmp_path: Path) -> None:
     for variants in [(variant(), variant()), (variant("graphs/absent.onnx"),)]:
-        with pytest.raises(ValueError, match="not all different|not listed"):
+        with pytest.raises(ValueError, match=r"not all different|not listed"):
             make(tmp_path / "bundle", variants=variants)
     assert list(tmp_path.iterdir()) == []
 

@@ -9,6 +9,11 @@ from litho.errors import IntegrityError
 from litho.files import confined, locked, ordinary_file, sha256, write_bytes, write_directory
 
 
+def write_and_be_interrupted(folder: Path) -> None:
+    (folder / "file").write_text("new")
+    raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize("relative", ["", "/etc/passwd", "../x", "a/../../x", "a\\..\\x", "a\0b"])
 def test_paths_that_leave_their_root_are_refused(tmp_path: Path, relative: str) -> None:
     with pytest.raises(IntegrityError, match="leaves"):
@@ -50,8 +55,7 @@ def test_a_failed_directory_leaves_the_old_one_and_nothing_beside_it(tmp_path: P
     with write_directory(target) as new:
         (new / "file").write_text("old")
     with pytest.raises(KeyboardInterrupt), write_directory(target) as new:
-        (new / "file").write_text("new")
-        raise KeyboardInterrupt
+        write_and_be_interrupted(new)
     assert (target / "file").read_text() == "old"
     with write_directory(target) as new:
         (new / "other").write_text("new")

@@ -124,7 +124,7 @@ def test_the_gate_fails_a_graph_of_other_weights(
     """The fault is planted where an exporter's would be: between the module and the bytes of its graph."""
     faithful = build.export_graph
 
-    def faulty(module, signature, metadata):  # noqa: ANN001, ANN202
+    def faulty(module, signature, metadata):
         for parameter in module.parameters():
             parameter.data.mul_(1.5)
         return faithful(module, signature, metadata)
