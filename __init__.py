@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .bundle import Bundle
     from .errors import LithoError
-    from .export.build import export
     from .runners import open_runner
     from .serving.client import Client
     from .serving.server import EmbeddedServer
@@ -22,7 +21,6 @@ __all__ = [
     "LithoError",
     "Signature",
     "__version__",
-    "export",
     "open_runner",
 ]
 
@@ -34,7 +32,6 @@ _HOMES = {
     "EmbeddedServer": ".serving.server",
     "LithoError": ".errors",
     "Signature": ".signature",
-    "export": ".export.build",
     "open_runner": ".runners",
 }
 
