@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -291,15 +291,82 @@ def generate(
     typer.echo(files[0] if len(files) == 1 else f"{len(files)} pictures in {output}")
 
 
+@app.command(
+    epilog="Example: litho bench grpc://127.0.0.1:8001/digits --against bundles/digits --output bench"
+)
+def bench(
+    target: Annotated[
+        str, typer.Argument(help="grpc://HOST:PORT/MODEL, a bundle, or a run.", show_default=False)
+    ],
+    against: Annotated[
+        str | None, typer.Option(help="Compare with this bundle, run or endpoint, measured in turns.")
+    ] = None,
+    at_least: Annotated[
+        float | None, typer.Option(help="Fail unless the ratio of throughputs reaches this.")
+    ] = None,
+    concurrency: Annotated[
+        str | None,
+        typer.Option(help="Requests in flight, such as 1,8,32; by default 1 to 32 at an endpoint."),
+    ] = None,
+    batch: Annotated[
+        str | None, typer.Option(help="Pictures in a request, such as 1,8; by default 1 to 32 in process.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="Length of the whole measurement.")] = 60.0,
+    soak: Annotated[int | None, typer.Option(help="Afterwards watch memory over so many requests.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for bench.json and bench.html.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure latency and throughput under a range of loads, warm-up excluded."""
+    from .benchmarks import bench as measure
+    from .benchmarks.report import remarks, table
+
+    with _progress() as progress:
+        result = measure(
+            target,
+            against=against,
+            at_least=at_least,
+            concurrency=_numbers(concurrency, "--concurrency"),
+            batch=_numbers(batch, "--batch"),
+            seconds=seconds,
+            soak_requests=soak,
+            output=output,
+            progress=progress,
+        )
+    if as_json:
+        typer.echo(result.model_dump_json(indent=2))
+    else:
+        _show_rows(*table(result))
+        for remark in remarks(result):
+            typer.echo(remark, err=True)
+    if result.comparison is not None and not as_json:
+        typer.echo(f"{target} has {result.comparison.ratio:.2f} times the throughput of {against}")
+    if result.comparison is not None and result.comparison.passed is False:
+        raise LithoError(f"the ratio {result.comparison.ratio:.2f} is below the {at_least:g} asked for")
+
+
 @app.command(epilog="Example: litho demo --seconds 20")
 def demo(
     to: Annotated[Path, typer.Option(help="Directory of everything that the demo makes.")] = Path("demo"),
     seconds: Annotated[float, typer.Option(help="How long to measure.")] = 20.0,
 ) -> None:
     """Go the whole way once: train, export, prove, deploy, serve, measure."""
+    from .benchmarks.report import table
     from .demo import demo as run_demo
 
-    run_demo(to, seconds=seconds)
+    with _progress() as progress:
+        result = run_demo(to, seconds=seconds, progress=progress)
+    _show_rows(*table(result.bench))
+    _show_rows(
+        ["what", "result|right"],
+        [
+            ["pictures whose class is recognised", f"{result.agreement:.1%}"],
+            *([f"time for: {step}", f"{took:.1f} s"] for step, took in result.seconds.items()),
+        ],
+    )
+    typer.echo(result.samples)
+    typer.echo(result.report)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -376,14 +443,26 @@ def _figures(verdict: Any) -> str:
     )
 
 
-def _show_rows(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def _show_rows(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*headings, box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in headings:
+        table.add_column(
+            heading.removesuffix("|right"), justify="right" if heading.endswith("|right") else "left"
+        )
     for row in rows:
         table.add_row(*row)
     Console().print(table)
+
+
+def _numbers(text: str | None, option: str) -> list[int] | None:
+    if text is None:
+        return None
+    if not all(word.isdecimal() for word in _words(text)):
+        raise UsageError(f"{option} was given {text!r}; it takes whole numbers separated by commas")
+    return [int(word) for word in _words(text)]
 
 
 def _print_json(value: Any) -> None:

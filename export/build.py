@@ -228,9 +228,7 @@ def _fill(
             verdict, pictures[file] = _prove(graph, signature, probes, precision)
         else:
             content = build_engine(graph, signature, target, BATCHES, progress)
-            verdict = Verdict(
-                status="not_run", reason=f"running it needs an NVIDIA GPU of {target}; none is used here"
-            )
+            verdict = Verdict(status="not_run", reason=f"to be proven it needs an NVIDIA GPU of {target}")
         writer.add(file, content)
         variants.append(
             Variant(

@@ -15,7 +15,10 @@ from ..bundle import Figure, Probes, Verdict
 from ..errors import LithoError, UnknownName
 from ..runners.base import Runner
 
-__all__ = ["GATES", "Gate", "compare", "judge", "replay"]
+__all__ = ["GATES", "IDENTICAL_PIXELS", "Gate", "compare", "judge", "replay"]
+
+MAX_DIFFERENCE = "max difference (grey levels)"
+IDENTICAL_PIXELS = "identical pixels"
 
 IDENTICAL_PSNR_DB = 100.0
 """Stands for the infinite PSNR of identical pictures, which JSON cannot write."""
@@ -78,10 +81,10 @@ def compare(pictures: NDArray[np.uint8], reference: NDArray[np.uint8], gate: Gat
         psnr = peak_signal_to_noise_db(difference)
         psnr_min, psnr_mean = float(psnr.min()), float(psnr.mean())
     return (
-        Figure(metric="largest difference (grey levels)", value=max_abs, at_most=gate.max_abs_levels),
-        Figure(metric="identical pixels (share)", value=identical, at_least=gate.identical_share),
-        Figure(metric="PSNR, worst picture (dB)", value=psnr_min, at_least=gate.min_psnr_db),
-        Figure(metric="PSNR, mean (dB)", value=psnr_mean),
+        Figure(metric=MAX_DIFFERENCE, value=max_abs, at_most=gate.max_abs_levels),
+        Figure(metric=IDENTICAL_PIXELS, value=identical, at_least=gate.identical_share),
+        Figure(metric="PSNR min (dB)", value=psnr_min, at_least=gate.min_psnr_db),
+        Figure(metric="PSNR mean (dB)", value=psnr_mean),
     )
 
 
@@ -123,7 +126,7 @@ def _worst(figures: tuple[Figure, ...]) -> Figure:
     known = [value for value in values if value is not None]
     if len(known) < len(values):
         return figures[values.index(None)]
-    return figures[values.index(max(known) if "difference" in figures[0].metric else min(known))]
+    return figures[values.index(max(known) if figures[0].metric == MAX_DIFFERENCE else min(known))]
 
 
 def _words(figure: Figure) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +10,9 @@ from PIL import Image
 
 from ..bundle import Figure, FileRecord, Variant
 from ..reporting import human_bytes, number, picture_grid, png, render
+from .gate import IDENTICAL_PIXELS
 
-__all__ = ["figure_words", "render_report", "summarise"]
+__all__ = ["figure_words", "render_report", "summarise", "variant_rows"]
 
 SHOWN_PROBES = 10
 AMPLIFICATION = 64
@@ -36,23 +37,43 @@ def render_report(
         pictures: file of a variant -> its pictures of the same probes, for those that ran.
         provenance: name -> value, of what the bundle was made from and by.
     """
-    metrics = list(dict.fromkeys(figure.metric for variant in variants for figure in variant.verdict.figures))
-    rows = [_row(variant, files[variant.file], metrics) for variant in variants]
+    columns, rows = variant_rows(variants, files)
     compared, replayed = next(iter(pictures.items()))
     return render(
         "export.html",
         manifest={"name": name},
         summary=summarise(variants),
-        not_run=[
-            f"{v.name} was not run: {v.verdict.reason}." for v in variants if v.verdict.status == "not_run"
-        ],
-        metrics=metrics,
-        variants=rows,
+        not_run=[f"{v.name}: {v.verdict.reason}." for v in variants if v.verdict.status == "not_run"],
+        columns=columns,
+        rows=rows,
         amplification=AMPLIFICATION,
         compared=compared,
         pictures=png(_side_by_side(reference, replayed)),
         provenance=provenance.items(),
     )
+
+
+def variant_rows(
+    variants: Sequence[Variant], files: Mapping[str, FileRecord]
+) -> tuple[list[str], list[list[str]]]:
+    """A row for each variant: headings, those of figures ending in "|right", and the cells."""
+    metrics = list(dict.fromkeys(figure.metric for variant in variants for figure in variant.verdict.figures))
+    rows = []
+    for variant in variants:
+        figures = {figure.metric: figure_words(figure) for figure in variant.verdict.figures}
+        size = human_bytes(files[variant.file].size_bytes)
+        status = variant.verdict.status.replace("_", " ")
+        measured = [figures.get(metric, "–") for metric in metrics]
+        rows.append([variant.name, status, variant.runtime, variant.target or "any", size, *measured])
+    headings = [
+        "variant",
+        "verdict",
+        "runtime",
+        "target",
+        "size|right",
+        *(f"{metric}|right" for metric in metrics),
+    ]
+    return headings, rows
 
 
 def summarise(variants: Sequence[Variant]) -> str:
@@ -71,21 +92,9 @@ def summarise(variants: Sequence[Variant]) -> str:
 
 def figure_words(figure: Figure) -> str:
     """A figure's value for a table."""
-    if figure.value is not None and "share" in figure.metric:
+    if figure.value is not None and figure.metric == IDENTICAL_PIXELS:
         return f"{figure.value:.4%}"
     return number(figure.value)
-
-
-def _row(variant: Variant, record: FileRecord, metrics: list[str]) -> dict[str, object]:
-    figures = {figure.metric: figure_words(figure) for figure in variant.verdict.figures}
-    return {
-        "name": variant.name,
-        "runtime": variant.runtime,
-        "target": variant.target or "any",
-        "size": human_bytes(record.size_bytes),
-        "figures": [figures.get(metric, "–") for metric in metrics],
-        "status": variant.verdict.status,
-    }
 
 
 def _side_by_side(reference: NDArray[np.uint8], replayed: NDArray[np.uint8]) -> Image.Image:

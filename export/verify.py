@@ -75,7 +75,7 @@ def _verify_endpoint(bundle: Bundle, probes: Probes, endpoint: str) -> Verdict:
 
 def _verify_variant(bundle: Bundle, probes: Probes, variant: Variant) -> Verdict:
     if variant.target is not None:
-        return Verdict(status="not_run", reason=f"running it needs an NVIDIA GPU of {variant.target}")
+        return Verdict(status="not_run", reason=f"to be proven it needs an NVIDIA GPU of {variant.target}")
     try:
         runner: Runner = open_runner(bundle, variant.name)
     except MissingExtra as error:

@@ -132,4 +132,4 @@ def test_the_gate_fails_a_graph_of_other_weights(
     monkeypatch.setattr(build, "export_graph", faulty)
     (variant,) = export(run, to=tmp_path / "bundle").manifest.variants
     assert variant.verdict.status == "failed"
-    assert "largest difference" in variant.verdict.reason
+    assert "max difference" in variant.verdict.reason

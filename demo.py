@@ -1,0 +1,196 @@
+"""The whole way once, on real images: train, export, prove, deploy, serve, measure, and a page that shows it.
+
+Every step is the public one that its command calls. What is done stays done: a second call trains and exports
+nothing again, and starts the server for the pictures and the measurement.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .bundle import Bundle
+from .errors import ProofError
+from .extras import require
+from .files import write_bytes
+from .reporting import human_bytes, number, picture_grid, png, render
+
+if TYPE_CHECKING:
+    from .benchmarks.documents import BenchResult
+    from .export.verify import Verification
+    from .serving.client import Client
+
+__all__ = ["PRESET", "DemoResult", "demo", "label_agreement"]
+
+PRESET = "cgan-digits"
+TARGETS = ("sm86", "sm120")
+JUDGED_PICTURES = 1000
+NEIGHBOURS = 3
+CONCURRENCY = (1, 8, 32)
+
+
+@dataclass
+class DemoResult:
+    """What the demo made and found.
+
+    Args:
+        samples: the grid of served pictures.
+        report: the page.
+        agreement: share of served pictures whose class a nearest-neighbour classifier recognises, 0 to 1.
+        bench: latency and throughput of the endpoint.
+        seconds: step -> how long it took.
+    """
+
+    samples: Path
+    report: Path
+    agreement: float
+    bench: BenchResult
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def demo(to: Path, *, seconds: float, progress: Callable[[str, float], None]) -> DemoResult:
+    """Go the whole way in the directory `to`.
+
+    Args:
+        to: directory of everything that is made.
+        seconds: how long the endpoint is measured.
+        progress: told what is being done, and the share of the step that is done.
+
+    Raises:
+        LithoError: a step failed; what was made before it stays and is used again.
+    """
+    from .benchmarks import bench
+    from .benchmarks.report import require_report
+    from .export.build import export
+    from .export.verify import verify
+    from .serving.client import Client
+    from .serving.environment import install
+    from .serving.server import EmbeddedServer
+    from .training.loop import train
+
+    require_report()
+    clock = _Clock()
+    with clock.step("server environment"):
+        install(progress)
+    with clock.step("train"):
+        run = train(PRESET, run=to / "run")
+    with clock.step("export and prove"):
+        bundle = export(
+            run,
+            to=to / "bundles" / PRESET,
+            runtimes=("onnxruntime", "tensorrt-rtx"),
+            targets=TARGETS,
+            progress=progress,
+        )
+    with clock.step("deploy"):
+        _deploy(bundle, to / "model_repository")
+    with EmbeddedServer(to / "model_repository", log=to / "server.log") as server:
+        endpoint = f"{server.grpc_url}/{PRESET}"
+        with clock.step("verify through the server"):
+            verified = verify(bundle.path, endpoint=endpoint, progress=progress)
+            _must_pass(verified)
+        with clock.step("pictures"), Client(server.grpc_url, PRESET) as client:
+            grid = _class_rows(client)
+            agreement, judged = _judge(client)
+        with clock.step("measure"):
+            measured = bench(
+                endpoint,
+                against=bundle,
+                concurrency=CONCURRENCY,
+                seconds=seconds,
+                output=to,
+                progress=progress,
+            )
+    samples = picture_grid(grid, columns=10, magnify=2, row_names=[str(digit) for digit in range(10)])
+    write_bytes(to / "samples.png", png(samples))
+    result = DemoResult(to / "samples.png", to / "report.html", agreement, measured, clock.seconds)
+    write_bytes(result.report, _page(result, bundle, verified, judged))
+    return result
+
+
+def label_agreement(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
+    """Share of pictures in which a nearest-neighbour classifier, trained on the real digits, sees the asked class.
+
+    Args:
+        images: UINT8 of shape (count, 32, 32, 1).
+        labels: INT64 of shape (count,), the classes that were asked for.
+    """
+    from .training.data import load
+
+    real = load("digits")
+    neighbours: Any = require("sklearn.neighbors", "train").KNeighborsClassifier(NEIGHBOURS)
+    neighbours.fit(real.images.reshape(len(real.images), -1).astype(np.float32), real.labels)
+    seen = neighbours.predict(images.reshape(len(images), -1).astype(np.float32))
+    return float((seen == labels).mean())
+
+
+def _deploy(bundle: Bundle, repository: Path) -> None:
+    from .serving.repository import deploy, deployed
+
+    # A version that holds these very weights is not deployed a second time.
+    current = deployed(repository, bundle.manifest.name)
+    if current is None or current.manifest != bundle.manifest:
+        deploy(bundle, to=repository)
+
+
+def _must_pass(verified: Sequence[Verification]) -> None:
+    for outcome in verified:
+        if outcome.verdict.status != "passed":
+            raise ProofError(f"{outcome.subject} does not give the same pictures: {outcome.verdict.reason}")
+
+
+def _class_rows(client: Client) -> NDArray[np.uint8]:
+    labels = np.repeat(np.arange(10), 10)
+    return client.generate(seed=np.arange(100), label=labels)
+
+
+def _judge(client: Client) -> tuple[float, int]:
+    labels = np.arange(JUDGED_PICTURES) % 10
+    images = client.generate(seed=np.arange(10_000, 10_000 + JUDGED_PICTURES), label=labels)
+    return label_agreement(images, labels), len(images)
+
+
+def _page(result: DemoResult, bundle: Bundle, verified: Sequence[Verification], judged: int) -> str:
+    from .benchmarks.report import view
+    from .export.report import figure_words, summarise, variant_rows
+
+    columns, rows = variant_rows(bundle.manifest.variants, bundle.manifest.files)
+    return render(
+        "demo.html",
+        preset=PRESET,
+        samples=result.samples.read_bytes(),
+        agreement=f"{result.agreement:.1%}",
+        judged=judged,
+        summary=summarise(bundle.manifest.variants),
+        columns=columns,
+        rows=rows,
+        endpoint=[(figure.metric, figure_words(figure)) for figure in verified[0].verdict.figures],
+        waiting=[v.verdict.reason for v in bundle.manifest.variants if v.verdict.status == "not_run"],
+        bench=view(result.bench),
+        steps=[(name, f"{number(took)} s") for name, took in result.seconds.items()],
+        provenance=[
+            ("checkpoint", bundle.manifest.checkpoint_sha256),
+            ("bundle", human_bytes(sum(record.size_bytes for record in bundle.manifest.files.values()))),
+            *bundle.manifest.environment.items(),
+        ],
+    )
+
+
+class _Clock:
+    """How long each step took, in seconds."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - start
