@@ -1,0 +1,93 @@
+"""What a measurement was made on: processor, memory, GPU and the versions of what took part."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from .. import __version__
+from .windows import Document
+
+__all__ = ["Machine", "describe_machine"]
+
+_PACKAGES = (
+    "numpy",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "tensorrt",
+    "tensorrt-rtx",
+    "torch",
+    "tritonclient",
+    "grpcio",
+)
+
+
+class Machine(Document):
+    """A machine, as far as it decides about speed.
+
+    Args:
+        processor: model of the CPU.
+        cores: how many logical cores this process may use.
+        memory_bytes: of the machine.
+        gpus: model and driver of each NVIDIA GPU.
+        system: operating system and kernel.
+        versions: name -> version of Python, litho and what they compute with, as installed for the client.
+    """
+
+    processor: str
+    cores: int
+    memory_bytes: int
+    gpus: tuple[str, ...]
+    system: str
+    versions: dict[str, str]
+
+
+def describe_machine() -> Machine:
+    """The machine that this process runs on."""
+    return Machine(
+        processor=_processor(),
+        cores=len(os.sched_getaffinity(0)),
+        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        gpus=_gpus(),
+        system=f"{platform.system()} {platform.release()} {platform.machine()}",
+        versions={"python": platform.python_version(), "litho": __version__, **_versions()},
+    )
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        name, _, value = line.partition(":")
+        # Arm kernels name a part number only where x86 kernels name the model.
+        if name.strip() in {"model name", "Model"}:
+            return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def _gpus() -> tuple[str, ...]:
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return ()
+    query = [tool, "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return tuple(line.strip() for line in answer.stdout.splitlines() if line.strip())
+
+
+def _versions() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,182 @@
+"""Plots of a result as SVG, each for a light and for a dark page."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..extras import require
+from .documents import BenchResult, SoakResult
+from .windows import Point
+
+__all__ = ["Chart", "latency_chart", "memory_chart", "throughput_chart", "time_chart"]
+
+# Wide enough for a column of the page, narrow enough that its words stay legible on a phone.
+SIZE_INCHES = (4.8, 3.3)
+_BOTH = {"light": ("#1d2127", "#5a606b", "#d9dde3"), "dark": ("#e4e7eb", "#9aa2ad", "#343a42")}
+# Distinguishable with every common kind of colour blindness (Okabe and Ito, 2008), on white and on black.
+BLUE, ORANGE, GREEN, PURPLE, GREY = "#3b8fd1", "#e08a1e", "#1fa187", "#c277a8", "#8b939e"
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A plot: content of two SVG files, and what it shows in words."""
+
+    light: bytes
+    dark: bytes
+    alt: str
+
+
+def latency_chart(result: BenchResult) -> Chart:
+    """Percentiles of latency over the load."""
+
+    def draw(axes: Any) -> None:
+        for name, colour, marker in (("p99", ORANGE, "^"), ("p90", GREEN, "s"), ("p50", BLUE, "o")):
+            heights = [getattr(point.latency, f"{name}_ms") for point in result.points]
+            axes.plot(range(len(heights)), heights, color=colour, marker=marker, markersize=4.5, label=name)
+        _loads(axes, result)
+        axes.set_ylabel("latency, ms")
+        axes.set_ylim(bottom=0)
+
+    best = max(point.latency.p99_ms for point in result.points)
+    return _chart(draw, f"Latency at p50, p90 and p99 over {axis_name(result)}; p99 reaches {best:.1f} ms.")
+
+
+def throughput_chart(result: BenchResult) -> Chart:
+    """Throughput over the load, with the range of its windows and what it was compared with."""
+
+    def draw(axes: Any) -> None:
+        heights = [point.images_per_second for point in result.points]
+        ranges = [point.images_per_second_range for point in result.points]
+        below = [max(0.0, height - low) for height, (low, _) in zip(heights, ranges, strict=True)]
+        above = [max(0.0, high - height) for height, (_, high) in zip(heights, ranges, strict=True)]
+        axes.errorbar(
+            range(len(heights)),
+            heights,
+            (below, above),
+            color=BLUE,
+            marker="o",
+            markersize=4.5,
+            capsize=3,
+            label="measured",
+        )
+        if result.comparison is not None:
+            speeds = [pair.second.images_per_second for pair in result.comparison.pairs]
+            label = f"compared with: {result.comparison.second_load}"
+            axes.axhline(sorted(speeds)[len(speeds) // 2], color=ORANGE, linestyle="--", label=label)
+        _loads(axes, result)
+        axes.set_ylabel("images/s")
+        axes.set_ylim(bottom=0)
+
+    best = result.best.images_per_second
+    return _chart(draw, f"Throughput over {axis_name(result)}; at best {best:.0f} images/s.")
+
+
+def time_chart(result: BenchResult) -> Chart | None:
+    """Where a request's mean latency goes; None where the server gives no account."""
+    servers = [point.server for point in result.points if point.server is not None]
+    if len(servers) < len(result.points):
+        return None
+    queue = [server.queue_ms for server in servers]
+    compute = [server.compute_ms for server in servers]
+    rest = [
+        max(0.0, point.latency.mean_ms - waiting - busy)
+        for point, waiting, busy in zip(result.points, queue, compute, strict=True)
+    ]
+    parts = (("compute", compute, BLUE), ("queue", queue, ORANGE), ("transport and client", rest, GREY))
+
+    def draw(axes: Any) -> None:
+        bottom = [0.0] * len(rest)
+        for name, heights, colour in parts:
+            axes.bar(range(len(heights)), heights, 0.62, bottom=bottom, color=colour, label=name)
+            bottom = [low + height for low, height in zip(bottom, heights, strict=True)]
+        _loads(axes, result)
+        axes.set_ylabel("mean per request, ms")
+
+    return _chart(
+        draw, f"Mean time of a request in queue, computation and transport over {axis_name(result)}."
+    )
+
+
+def memory_chart(result: SoakResult) -> Chart:
+    """Resident memory over requests, as a share of what it had settled at."""
+
+    def draw(axes: Any) -> None:
+        count = [sample.requests for sample in result.samples]
+        for name, colour, marker in (("server", ORANGE, "^"), ("client", BLUE, "o")):
+            settled = getattr(result.settled, f"{name}_bytes")
+            if settled:
+                shares = [100 * getattr(sample, f"{name}_bytes") / settled for sample in result.samples]
+                axes.plot(count, shares, color=colour, marker=marker, markersize=3.5, label=name)
+        axes.axhspan(95, 105, color=GREY, alpha=0.15, linewidth=0, label="within 5 %")
+        axes.axvline(result.settled_after, color=GREY, linestyle=":", linewidth=1)
+        axes.set_xlabel("requests")
+        axes.set_ylabel(f"memory, % of that after {result.settled_after}")
+
+    return _chart(draw, f"Resident memory of client and server over {result.samples[-1].requests} requests.")
+
+
+def axis_name(result: BenchResult) -> str:
+    """What differs between the loads, in words."""
+    concurrencies, batches = _varied(result.points)
+    if concurrencies and batches:
+        return "concurrency × batch"
+    return "pictures in a request" if batches else "requests in flight"
+
+
+def _varied(points: Sequence[Point]) -> tuple[bool, bool]:
+    return len({point.load.concurrency for point in points}) > 1, len(
+        {point.load.batch for point in points}
+    ) > 1
+
+
+def _loads(axes: Any, result: BenchResult) -> None:
+    concurrencies, batches = _varied(result.points)
+    loads = [point.load for point in result.points]
+    if concurrencies and batches:
+        names = [f"{load.concurrency}×{load.batch}" for load in loads]
+    else:
+        names = [str(load.batch if batches else load.concurrency) for load in loads]
+    axes.set_xticks(range(len(names)), names)
+    axes.set_xlim(-0.5, len(names) - 0.5)
+    axes.set_xlabel(axis_name(result))
+
+
+def _chart(draw: Callable[[Any], None], alt: str) -> Chart:
+    return Chart(_svg(draw, "light"), _svg(draw, "dark"), alt)
+
+
+def _svg(draw: Callable[[Any], None], theme: str) -> bytes:
+    matplotlib = require("matplotlib", "bench")
+    figures = require("matplotlib.figure", "bench")
+    ink, soft, line = _BOTH[theme]
+    style = {
+        "font.size": 10,
+        "svg.fonttype": "none",  # text stays text: small, sharp and searchable
+        "svg.hashsalt": "litho",  # the same result gives the same bytes
+        "text.color": ink,
+        "axes.labelcolor": soft,
+        "axes.edgecolor": line,
+        "axes.grid": True,
+        "axes.grid.axis": "y",
+        "axes.axisbelow": True,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "grid.color": line,
+        "xtick.color": soft,
+        "ytick.color": soft,
+        "legend.frameon": False,
+        "legend.fontsize": 9,
+    }
+    with matplotlib.rc_context(style):
+        # A bare Figure, without pyplot: no window system is looked for and nothing is kept afterwards.
+        figure = figures.Figure(figsize=SIZE_INCHES, layout="constrained")
+        axes = figure.add_subplot()
+        draw(axes)
+        if axes.get_legend_handles_labels()[0]:
+            figure.legend(loc="outside upper left", ncols=4, columnspacing=1.2, handlelength=1.6)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
