@@ -35,6 +35,9 @@ app = typer.Typer(
 server = typer.Typer(help="The embedded Triton server's own environment.", no_args_is_help=True)
 app.add_typer(server, name="server")
 
+_TYPER_INTERRUPTED = 130
+"""What typer makes of a KeyboardInterrupt inside a command."""
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
 Device = Annotated[str, typer.Option(help="Where to compute: cpu or cuda.")]
 Name = Annotated[
@@ -63,6 +66,10 @@ def main() -> None:
         code = _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", 1, debug)
     except Exception as error:
         code = _handle(error, debug)
+    if code == _TYPER_INTERRUPTED:
+        code = _fail(
+            "interrupted; nothing half-written is left, the same command starts or goes on again", 1, debug
+        )
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -194,7 +201,7 @@ def deploy(
     name: Name = None,
     variant: VariantName = None,
     flavour: Annotated[
-        str, typer.Option(help="python (the embedded server) or onnxruntime (containers, edge devices).")
+        str, typer.Option(help="For the embedded server: python; for containers: onnxruntime.")
     ] = "python",
     accept_failed: Annotated[
         list[str] | None, typer.Option(help="Deploy this variant although it failed its gate; repeatable.")
@@ -454,7 +461,9 @@ def _show_rows(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         )
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    console = Console()
+    # A file or a pipe has no width to keep to.
+    console.print(table, width=None if console.is_terminal else max(console.width, 200))
 
 
 def _numbers(text: str | None, option: str) -> list[int] | None:

@@ -50,7 +50,10 @@ RUNNING_SIDE = [
 
 def sources() -> list[Path]:
     tops = [*(ROOT / top for top in STAGES)]
-    files = [ROOT / "__init__.py", *(top.with_suffix(".py") for top in tops if top.with_suffix(".py").exists())]
+    files = [
+        ROOT / "__init__.py",
+        *(top.with_suffix(".py") for top in tops if top.with_suffix(".py").exists()),
+    ]
     return files + [file for top in tops if top.is_dir() for file in top.rglob("*.py")]
 
 
@@ -61,10 +64,9 @@ def imported(file: Path) -> set[str]:
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name.removeprefix("litho.").split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            if node.level == depth or node.level == 0:
-                module = (node.module or "").removeprefix("litho").lstrip(".")
-                names |= {module.split(".")[0]} if module else {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level in (0, depth):
+            module = (node.module or "").removeprefix("litho").lstrip(".")
+            names |= {module.split(".")[0]} if module else {alias.name for alias in node.names}
     return names
 
 
@@ -75,7 +77,9 @@ def test_imports_point_from_later_stages_to_earlier_ones(file: Path) -> None:
         return
     for other in imported(file) & set(STAGES) - {stage}:
         # Inside the ground floor modules may build on each other; test_there_are_no_circles watches them.
-        assert STAGES[other] < STAGES[stage] or STAGES[other] == STAGES[stage] == 0 or other == "training", other
+        assert STAGES[other] < STAGES[stage] or STAGES[other] == STAGES[stage] == 0 or other == "training", (
+            other
+        )
     allowed = str(file.relative_to(ROOT)).startswith(MAY_IMPORT_TORCH)
     assert allowed or "torch" not in imported(file) or file.name == "noise.py"
 
@@ -118,9 +122,11 @@ def test_every_module_lists_what_is_public(file: Path) -> None:
             listed = set(ast.literal_eval(node.value))
     used = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
     defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-    constants = {ast.unparse(target) for node in tree.body if isinstance(node, ast.Assign) for target in node.targets}
+    constants = {
+        ast.unparse(target) for node in tree.body if isinstance(node, ast.Assign) for target in node.targets
+    }
     typed = {ast.unparse(node.target) for node in tree.body if isinstance(node, ast.AnnAssign)}
-    assert listed <= defined | used | constants | typed | set(litho.__all__), "__all__ names something that is not there"
+    assert listed <= defined | used | constants | typed | set(litho.__all__)
 
 
 def test_every_package_is_listed_for_installation() -> None:
@@ -146,7 +152,10 @@ def test_a_wheel_made_from_the_source_distribution_installs_and_runs(tmp_path: P
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     with zipfile.ZipFile(wheel) as content:
         names = content.namelist()
-    assert {name.split("/")[0] for name in names} == {"litho", f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"}
+    assert {name.split("/")[0] for name in names} == {
+        "litho",
+        f"{'-'.join(wheel.name.split('-')[:2])}.dist-info",
+    }
     assert {"litho/py.typed", "litho/templates/base.html", "litho/templates/style.css"} <= set(names)
     assert not [name for name in names if name.startswith("litho/tests")]
     environment = tmp_path / "environment"
@@ -154,7 +163,10 @@ def test_a_wheel_made_from_the_source_distribution_installs_and_runs(tmp_path: P
     run(environment / "bin" / "python", "-m", "pip", "install", "-q", "-c", ROOT / "constraints.txt", wheel)
     assert "checkpoint" in run(environment / "bin" / "litho", "--help")
     refused = subprocess.run(
-        [environment / "bin" / "litho", "train", "cgan-digits"], capture_output=True, text=True, env={**os.environ}
+        [environment / "bin" / "litho", "train", "cgan-digits"],
+        capture_output=True,
+        text=True,
+        env={**os.environ},
     )
     assert refused.returncode == 2
     assert "pip install 'litho[train]'" in refused.stderr
