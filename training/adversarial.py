@@ -39,8 +39,8 @@ class AdversarialRecipe(Recipe):
     loss: Literal["hinge", "non-saturating"] = "hinge"
     r1_gamma: Annotated[float, Constraint(ge=0, allow_inf_nan=False)] = 0.0
     r1_every: Count = 1
-    lr: Positive = 2e-4
-    discriminator_lr: Positive = 4e-4
+    lr: Positive = 1e-3
+    discriminator_lr: Positive = 1e-3
     beta1: Rate = 0.0
     beta2: Rate = 0.99
     translate: Annotated[int, Constraint(ge=0, le=512)] = 0

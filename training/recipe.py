@@ -44,7 +44,7 @@ class Recipe(BaseModel):
     data: str
     seed: Annotated[int, Constraint(ge=0, le=2**31 - 1)] = 0
     nimg: Count
-    batch: Annotated[int, Constraint(ge=2, le=1 << 20)] = 64
+    batch: Annotated[int, Constraint(ge=2, le=1 << 20)] = 32
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     ema_half_life_nimg: Positive = 2_000
     decay_nimg: Annotated[int, Constraint(ge=0)] = 0

@@ -41,14 +41,15 @@ class Generator(BaseGenerator):
         check_picture(resolution, channels)
         self.latent_size = latent_size
         features = widths(resolution, width)
-        self.project = nn.Linear(latent_size, features[0] * 16, bias=False)
+        self.embedding = nn.Embedding(classes, latent_size)
+        self.project = nn.Linear(2 * latent_size, features[0] * 16, bias=False)
         nn.init.normal_(self.project.weight, 0.0, 0.02)
         self.norms = nn.ModuleList(ConditionalBatchNorm2d(count, classes) for count in features)
         self.upsamplers = upsamplers((*features, channels))
 
     def forward(self, latent: Tensor, label: Tensor) -> Tensor:
         """FP32 (batch, latent_size), INT64 (batch,) -> FP32 (batch, channels, height, width) in [-1, 1]."""
-        features = self.project(latent).unflatten(1, (-1, 4, 4))
+        features = self.project(torch.cat((latent, self.embedding(label)), 1)).unflatten(1, (-1, 4, 4))
         for norm, upsample in zip(self.norms, self.upsamplers, strict=True):
             features = upsample(torch.relu(norm(features, label)))
         return torch.tanh(features)
@@ -76,12 +77,13 @@ class Discriminator(nn.Module):
         super().__init__()
         features = tuple(reversed(widths(resolution, width)))
         self.features = downsampler((channels, *features))
-        self.linear = spectral_norm(nn.Linear(features[-1], 1))
-        self.embedding = spectral_norm(nn.Embedding(classes, features[-1]))
+        # The place of a stroke tells digits apart: the 4x4 features are compared with the class unpooled.
+        self.linear = spectral_norm(nn.Linear(features[-1] * 16, 1))
+        self.embedding = spectral_norm(nn.Embedding(classes, features[-1] * 16))
 
     def forward(self, images: Tensor, label: Tensor) -> Tensor:
         """(batch, channels, height, width) in [-1, 1], INT64 (batch,) -> logits of shape (batch,)."""
-        features = self.features(images).sum((2, 3))
+        features = self.features(images).flatten(1)
         return self.linear(features)[:, 0] + (self.embedding(label) * features).sum(1)
 
 
