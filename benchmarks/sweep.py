@@ -82,6 +82,8 @@ def bench(
     with ExitStack() as stack:
         runner = stack.enter_context(opened(target))
         other = None if against is None else stack.enter_context(opened(against))
+        if other is not None:
+            _check_same_pictures(runner, other)
         loads = _loads(runner, concurrency, batch)
         turns = _Turns(scenario, seconds, len(loads) * rounds + (2 * pairs if other else 0), progress)
         requests = Requests(runner.signature, first_seed)
@@ -155,12 +157,7 @@ def _against(
     pairs: int,
     at_least: float | None,
 ) -> Comparison:
-    """Compare at the load of `point`; both signatures must describe the same pictures."""
-    if other.signature.output != runner.signature.output:
-        raise UsageError(
-            f"{runner.description} gives {runner.signature.output.allowed}, {other.description} gives"
-            f" {other.signature.output.allowed}; compare two runners of the same generator"
-        )
+    """Compare at the load of `point`."""
     load = point.load
     if not overlaps(other):
         formed = point.server.mean_batch if point.server and point.server.executions else load.batch
@@ -205,3 +202,11 @@ def _check(*, seconds: float, rounds: int, pairs: int) -> None:
     for name, value in (("rounds", rounds), ("pairs", pairs)):
         if value < 1:
             raise UsageError(f"{name} was given {value}; it takes 1 or more")
+
+
+def _check_same_pictures(runner: Runner, other: Runner) -> None:
+    if other.signature.output != runner.signature.output:
+        raise UsageError(
+            f"{runner.description} gives {runner.signature.output.allowed}, {other.description} gives"
+            f" {other.signature.output.allowed}; compare two runners of the same generator"
+        )

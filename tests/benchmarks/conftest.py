@@ -1,0 +1,126 @@
+"""Small runners of known behaviour: one that answers in the caller's thread, one with a transport of its own."""
+
+import threading
+import time
+from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from litho.errors import EndpointError
+from litho.runners import Runner
+from litho.runners.triton import ServerStatistics
+from litho.signature import Signature, image_output, label_field, seed_field
+
+SIGNATURE = Signature(inputs=(seed_field(), label_field(("a", "b", "c"))), output=image_output(4, 4, 1))
+
+
+class PlantedRunner(Runner):
+    """Paints each picture in the grey of its seed, with planted faults.
+
+    Args:
+        fail_every: every so many requests fail; 0 for none.
+        dies_after: number of requests after which all fail; None for never.
+        seconds: how long one request takes; may be changed while it runs.
+    """
+
+    name = "planted"
+
+    def __init__(
+        self,
+        *,
+        fail_every: int = 0,
+        dies_after: int | None = None,
+        seconds: float = 0.0,
+        signature: Signature = SIGNATURE,
+    ) -> None:
+        super().__init__(signature, "a runner with planted faults")
+        self.fail_every, self.dies_after, self.seconds = fail_every, dies_after, seconds
+        self.seeds: list[int] = []
+        self.asked = self.failed = 0
+        self.closed = False
+        self._lock = threading.Lock()
+
+    def _execute(self, inputs):
+        with self._lock:
+            self.asked += 1
+            self.seeds += inputs["seed"].tolist()
+            fails = self.fail_every and self.asked % self.fail_every == 0
+            fails = fails or (self.dies_after is not None and self.asked > self.dies_after)
+            self.failed += bool(fails)
+        if self.seconds:
+            time.sleep(self.seconds)
+        if fails:
+            raise EndpointError("a planted\nfailure")
+        shape = (len(inputs["seed"]), *self.signature.output.shape)
+        return np.broadcast_to((inputs["seed"] % 256).astype(np.uint8)[:, None, None, None], shape)
+
+    def close(self):
+        self.closed = True
+
+
+class PlantedEndpoint(PlantedRunner):
+    """The same behind a transport: requests overlap, and the server counts what it did.
+
+    Args:
+        formed: size of the batches that it says it formed.
+    """
+
+    def __init__(self, *, formed: int = 4, **faults) -> None:
+        super().__init__(**faults)
+        self.formed, self.in_flight = formed, 0
+        self.seen_in_flight: Counter[int] = Counter()
+        self._pool = ThreadPoolExecutor(64)
+
+    def submit(self, inputs) -> Future:
+        with self._lock:
+            self.in_flight += 1
+            self.seen_in_flight[self.in_flight] += 1
+        return self._pool.submit(self._answer, inputs)
+
+    def _answer(self, inputs):
+        try:
+            return self.run(inputs)
+        finally:
+            with self._lock:
+                self.in_flight -= 1
+
+    def statistics(self) -> ServerStatistics:
+        with self._lock:
+            answered, made = self.asked - self.failed, len(self.seeds)
+        executions = -(-made // self.formed)
+        return ServerStatistics(
+            requests=answered,
+            inferences=executions * self.formed,
+            executions=executions,
+            queue_ns=answered * 2_000_000,
+            compute_input_ns=answered * 100_000,
+            compute_infer_ns=answered * 700_000,
+            compute_output_ns=answered * 200_000,
+            failures=self.failed,
+            batch_sizes={self.formed: executions},
+        )
+
+    def close(self):
+        super().close()
+        self._pool.shutdown()
+
+
+@pytest.fixture(scope="session")
+def planted_runner() -> type[PlantedRunner]:
+    return PlantedRunner
+
+
+@pytest.fixture(scope="module")
+def planted_endpoint():
+    """Makes endpoints, and closes them afterwards."""
+    made = []
+
+    def make(**faults):
+        made.append(PlantedEndpoint(**faults))
+        return made[-1]
+
+    yield make
+    for endpoint in made:
+        endpoint.close()

@@ -1,0 +1,38 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from litho.benchmarks.requests import MAX_BLOCK_BYTES, Requests
+from litho.noise import MAX_SEED
+from litho.signature import Field, Role, Signature, image_output, label_field, latent_field, seed_field
+
+SIGNATURE = Signature(inputs=(seed_field(), label_field(("a", "b", "c"))), output=image_output(4, 4, 1))
+
+
+@given(
+    st.integers(0, MAX_SEED) | st.integers(MAX_SEED - 5000, MAX_SEED),
+    st.lists(st.integers(1, 3000), min_size=1, max_size=8),
+)
+def test_no_seed_comes_twice_and_every_request_is_allowed(first, batches):
+    requests = Requests(SIGNATURE, first)
+    seeds = []
+    for batch in batches:
+        inputs = requests.take(batch)
+        SIGNATURE.check(inputs)
+        assert len(inputs["seed"]) == len(inputs["label"]) == batch
+        seeds += inputs["seed"].tolist()
+    assert seeds == [(first + index) % (MAX_SEED + 1) for index in range(sum(batches))]
+    assert requests.pictures == len(seeds)
+
+
+def test_latents_of_a_generator_without_seed_differ_from_block_to_block():
+    requests = Requests(Signature(inputs=(latent_field(2),), output=image_output(4, 4, 1)), 0)
+    drawn = {tuple(requests.take(1)["latent"][0].tolist()) for _ in range(10_000)}
+    assert len(drawn) == 10_000
+
+
+def test_large_fields_are_not_drawn_far_ahead():
+    image = Field(
+        name="source", role=Role.IMAGE, dtype="UINT8", shape=(1024, 1024, 3), minimum=0, maximum=255
+    )
+    requests = Requests(Signature(inputs=(image, seed_field()), output=image_output(4, 4, 1)), 0)
+    assert requests.take(2)["source"].base.nbytes <= MAX_BLOCK_BYTES
