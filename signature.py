@@ -184,7 +184,7 @@ class Signature(BaseModel):
 
     def field(self, role: Role) -> Field | None:
         """The input of `role`, or None where the generator has none."""
-        return next((field for field in self.inputs if field.role is role), None)
+        return next((field for field in self.inputs if field.role == role), None)
 
     def check(self, inputs: Mapping[str, ArrayLike]) -> dict[str, NDArray[Any]]:
         """The inputs as arrays of the right dtype and one common batch, defaults filled in, in order.

@@ -1,0 +1,212 @@
+"""The embedded server's own virtual environment: a real Triton from a wheel, beside the NumPy that it needs.
+
+Triton 24.10's Python backend gives empty outputs, counted as successes, where NumPy is 2 or newer; this package and
+much of what it builds on need NumPy 2. So the server gets an environment of its own. This package comes into it as a
+link to the very folder that runs here: the server never runs other code than its caller, and never needs torch.
+"""
+
+from __future__ import annotations
+
+import ctypes.util
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import ServerError, UsageError
+from ..files import locked, write_bytes
+
+__all__ = ["ServerEnvironment", "find", "home", "install"]
+
+REQUIREMENTS = Path(__file__).with_name("requirements-server.txt")
+PYTHONS = ((3, 11), (3, 12))
+"""Versions of Python that both NumPy 1.26 and the server's Python backend are built for."""
+
+OLDEST_GLIBC = (2, 35)
+_MARK = "installed"
+
+
+@dataclass(frozen=True)
+class ServerEnvironment:
+    """Where the installed server is.
+
+    Args:
+        root: the environment's directory.
+    """
+
+    root: Path
+
+    @property
+    def site_packages(self) -> Path:
+        """Where its packages are."""
+        return self.root / "lib" / f"python{_python()}" / "site-packages"
+
+    @property
+    def executable(self) -> Path:
+        """The `tritonserver` program."""
+        return self.site_packages / "pytriton" / "tritonserver" / "bin" / "tritonserver"
+
+    @property
+    def backends(self) -> Path:
+        """The directory of Triton's backends."""
+        return self.root / "backends"
+
+    def variables(self) -> dict[str, str]:
+        """The environment variables that the server runs with."""
+        # The first `python` on PATH decides which packages the Python backend sees; PYTHONPATH would not.
+        libraries = [str(self.site_packages / "nvidia_pytriton.libs")]
+        if (folder := _python_library()) is not None and folder != Path():
+            libraries.append(str(folder))
+        inherited = {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
+        return {
+            **inherited,
+            "PATH": f"{self.root / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "LD_LIBRARY_PATH": os.pathsep.join(libraries),
+        }
+
+
+def home() -> Path:
+    """Where the environment belongs: LITHO_SERVER_HOME, else in the virtual environment, else in the user's data."""
+    if given := os.environ.get("LITHO_SERVER_HOME"):
+        return Path(given).absolute()
+    if sys.prefix != sys.base_prefix:
+        return Path(sys.prefix) / "share" / "litho" / "server"
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("litho")) / "server"
+
+
+def find() -> ServerEnvironment:
+    """The installed environment, its link to this package renewed.
+
+    Raises:
+        ServerError: it is not installed, or was installed for another version of litho.
+    """
+    environment = ServerEnvironment(home())
+    if not _is_installed(environment):
+        raise ServerError(f"the server is not installed at {environment.root}; run: litho server install")
+    _link_package(environment)
+    return environment
+
+
+def install(progress: Callable[[str, float], None] | None = None) -> Path:
+    """Make the environment; what is there and up to date is kept.
+
+    Args:
+        progress: told what is being done and the share of it that is done, 0 to 1.
+
+    Returns:
+        The environment's directory.
+
+    Raises:
+        UsageError: this machine cannot run the server; the message says what it needs.
+        ServerError: the installation failed; the message names its log.
+    """
+    environment = ServerEnvironment(home())
+    if not _is_installed(environment):
+        _check_machine()
+        try:
+            with locked(environment.root.with_name(f".{environment.root.name}.lock")):
+                _make(environment, progress or (lambda step, share: None))
+        except BlockingIOError:
+            raise ServerError(f"another process installs {environment.root}; wait for it to end") from None
+    _link_package(environment)
+    return environment.root
+
+
+def _make(environment: ServerEnvironment, progress: Callable[[str, float], None]) -> None:
+    # Without its mark, whatever an interrupted installation left is taken for nothing.
+    shutil.rmtree(environment.root, ignore_errors=True)
+    progress("making the server's environment", 0.0)
+    venv.create(environment.root, with_pip=True)
+    _pip(environment, progress)
+    bundled = environment.executable.parent.parent
+    shutil.copytree(bundled / "backends", environment.backends)
+    stub = bundled / "python_backend_stubs" / _python() / "triton_python_backend_stub"
+    shutil.copy2(stub, environment.backends / "python")
+    for program in (environment.backends / "python" / stub.name, environment.executable):
+        program.chmod(0o755)
+    write_bytes(environment.root / _MARK, _state())
+
+
+def _pip(environment: ServerEnvironment, progress: Callable[[str, float], None]) -> None:
+    wanted = [line for line in REQUIREMENTS.read_text().splitlines() if line and not line.startswith("#")]
+    log = environment.root / "install.log"
+    command = [environment.root / "bin" / "python", "-m", "pip", "install", "--no-deps", "--no-input"]
+    command += ["--disable-pip-version-check", "--progress-bar", "off", *wanted]
+    collected = 0
+    with (
+        log.open("w") as file,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip,
+    ):
+        assert pip.stdout is not None
+        try:
+            for line in pip.stdout:
+                file.write(line)
+                collected += line.startswith("Collecting")
+                progress("installing the server", min(1.0, collected / (len(wanted) + 1)))
+        except BaseException:
+            pip.kill()
+            raise
+    if pip.returncode:
+        last = next((line for line in reversed(log.read_text().splitlines()) if "ERROR" in line), "no reason given")
+        kept = environment.root.with_name("server-install.log")
+        shutil.copy(log, kept)
+        raise ServerError(f"installing the server failed: {last}; see {kept}")
+
+
+def _is_installed(environment: ServerEnvironment) -> bool:
+    mark = environment.root / _MARK
+    return mark.exists() and mark.read_text() == _state()
+
+
+def _state() -> str:
+    requirements = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
+    return f"{requirements}\n{platform.python_version()}\n{sys.base_prefix}\n"
+
+
+def _link_package(environment: ServerEnvironment) -> None:
+    package = Path(__file__).resolve().parents[1]
+    link = environment.site_packages / "litho"
+    if link.is_symlink() and link.resolve() == package:
+        return
+    temporary = link.with_name(f".litho-{os.getpid()}")
+    temporary.symlink_to(package)
+    temporary.replace(link)
+
+
+def _check_machine() -> None:
+    if platform.system() != "Linux" or platform.machine() != "x86_64":
+        raise UsageError(
+            f"the embedded server runs on x86-64 Linux; this is {platform.machine()} {platform.system()}."
+            " Serve a container with: litho deploy --flavour onnxruntime"
+        )
+    if sys.version_info[:2] not in PYTHONS:
+        raise UsageError(f"the embedded server needs Python 3.11 or 3.12; this is {_python()}")
+    library, version = platform.libc_ver()
+    if library != "glibc" or tuple(int(part) for part in version.split(".")[:2]) < OLDEST_GLIBC:
+        raise UsageError(f"the embedded server needs glibc 2.35 or newer; this is {library or 'another'} {version}")
+    if _python_library() is None:
+        raise UsageError(
+            f"libpython{_python()}.so is missing, which the server's Python backend needs;"
+            f" on Debian and Ubuntu: apt-get install libpython{_python()}"
+        )
+
+
+def _python() -> str:
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def _python_library() -> Path | None:
+    """Folder of libpython; an empty path where the system's linker finds it by itself, None where nobody does."""
+    folder = Path(sysconfig.get_config_var("LIBDIR") or "")
+    if (folder / f"libpython{_python()}.so.1.0").exists():
+        return folder
+    return Path() if ctypes.util.find_library(f"python{_python()}") else None

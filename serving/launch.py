@@ -1,0 +1,33 @@
+"""Start a program that must not outlive its parent: `python -m litho.serving.launch PARENT PROGRAM [ARGUMENT ...]`.
+
+The kernel sends this process SIGTERM when the thread that started it ends, also after exec; no other way survives the
+parent being killed.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+
+__all__ = ["main"]
+
+_PR_SET_PDEATHSIG = 1  # from <linux/prctl.h>
+
+
+def main(arguments: list[str]) -> None:
+    """Bind this process's life to its parent's and become the program.
+
+    Args:
+        arguments: the parent's process id, then the program and its arguments.
+    """
+    parent, *command = arguments
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM):
+        sys.exit(f"prctl failed: {os.strerror(ctypes.get_errno())}")
+    # The parent may have died before the line above; then nobody would ever end this process.
+    if os.getppid() != int(parent):
+        sys.exit("the parent is gone")
+    os.execv(command[0], command)  # noqa: S606 - no shell is wanted
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

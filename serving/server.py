@@ -1,0 +1,320 @@
+"""The embedded Triton server: a process of its own that starts, is watched, and leaves nothing behind.
+
+It serves an ordinary model repository on a machine without Docker or GPU. It is Triton 24.10, older than many
+published fixes: for development, tests and demonstrations on loopback. Production belongs in a current container.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ..errors import ServerError, ServerStartError, UsageError
+from .environment import find
+
+__all__ = ["EmbeddedServer", "serve"]
+
+START_SECONDS = 120.0
+STOP_SECONDS = 15.0
+_ATTEMPTS = 3
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where the kernel keeps POSIX shared memory
+_POLL_SECONDS = 0.05
+_numbers = itertools.count()
+
+
+class EmbeddedServer:
+    """A Triton server that serves a model repository while the block runs.
+
+    The server ends when the thread that entered the block ends, however that happens; enter it from a thread that
+    lives as long as the server is needed.
+
+    Args:
+        repository: the model repository.
+        host: address to bind.
+        http_port, grpc_port, metrics_port: by default free ones.
+        allow_remote: allow an address that other machines reach.
+        log: file that gets the server's output; by default a temporary one, kept only where the server failed.
+
+    Attributes:
+        http_url, metrics_url: such as "http://127.0.0.1:8000".
+        grpc_url: such as "grpc://127.0.0.1:8001"; a model's endpoint is "<grpc_url>/<model>".
+        process_id: of the server.
+        log: file with the server's output.
+
+    Raises:
+        UsageError: the repository holds no model, a port is in use, or the address is not loopback.
+        ServerStartError: on entering: it did not become ready; the message has the log's decisive line.
+        ServerError: on entering: it is not installed.
+    """
+
+    def __init__(
+        self,
+        repository: Path | str,
+        *,
+        host: str = "127.0.0.1",
+        http_port: int | None = None,
+        grpc_port: int | None = None,
+        metrics_port: int | None = None,
+        allow_remote: bool = False,
+        log: Path | None = None,
+    ) -> None:
+        self._repository = Path(repository)
+        self._host = host
+        self._given_ports = {"http": http_port, "grpc": grpc_port, "metrics": metrics_port}
+        _check_host(host, allow_remote)
+        self._temporary_log = log is None
+        self.log = log or Path(tempfile.gettempdir()) / f"litho-server-{os.getpid()}-{next(_numbers)}.log"
+        self._prefix = f"litho-{os.getpid()}-{next(_numbers)}-"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ports: dict[str, int] = {}
+
+    @property
+    def http_url(self) -> str:
+        """Address of the HTTP endpoint."""
+        return f"http://{_bracketed(self._host)}:{self._ports['http']}"
+
+    @property
+    def grpc_url(self) -> str:
+        """Address of the gRPC endpoint."""
+        return f"grpc://{_bracketed(self._host)}:{self._ports['grpc']}"
+
+    @property
+    def metrics_url(self) -> str:
+        """Address of the Prometheus metrics."""
+        return f"http://{_bracketed(self._host)}:{self._ports['metrics']}/metrics"
+
+    @property
+    def process_id(self) -> int:
+        """Process id of the server."""
+        assert self._process is not None, "the server was not started"
+        return self._process.pid
+
+    def __enter__(self) -> Self:
+        self._check_repository()
+        for attempt in range(_ATTEMPTS):
+            self._ports = _ports(self._host, self._given_ports)
+            try:
+                self._start()
+                return self
+            except ServerStartError as error:
+                self.stop()
+                # Between our look at a free port and the server's bind somebody else may take it.
+                taken = "in use" in str(error) and None in self._given_ports.values()
+                if not taken or attempt == _ATTEMPTS - 1:
+                    raise
+            except BaseException:
+                self.stop()
+                raise
+        raise AssertionError("the last attempt returns or raises")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        alive = self.is_alive()
+        self.stop()
+        if self._temporary_log and alive:
+            self.log.unlink(missing_ok=True)
+
+    def is_alive(self) -> bool:
+        """Whether the server's process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def wait(self) -> None:
+        """Return only by an exception: when the server dies, or the caller is interrupted.
+
+        Raises:
+            ServerError: the server died; the message has the log's decisive line.
+        """
+        assert self._process is not None, "the server was not started"
+        code = self._process.wait()
+        raise ServerError(f"the server died ({_ending(code)}): {_decisive_line(self.log)}; see {self.log}")
+
+    def stop(self) -> None:
+        """End the server: by request, then by force; its shared memory goes with it. Stopping twice is fine."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        # The Python backend's own processes are in the server's group; one that hangs would outlive it.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        _remove_shared_memory(self._prefix)
+
+    def _check_repository(self) -> None:
+        if not any(self._repository.glob("*/config.pbtxt")):
+            raise UsageError(
+                f"{self._repository} is no model repository: no folder in it holds a config.pbtxt;"
+                " make one with 'litho deploy'"
+            )
+
+    def _start(self) -> None:
+        environment = find()
+        _remove_stale_shared_memory()
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        launch = [sys.executable, "-P", "-m", f"{__package__}.launch", str(os.getpid()), str(environment.executable)]
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                launch + self._options(environment.backends),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=environment.variables(),
+                start_new_session=True,  # Ctrl-C in a terminal reaches the owner, which then stops the server
+            )
+        self._wait_until_ready()
+
+    def _options(self, backends: Path) -> list[str]:
+        addresses = [
+            option
+            for kind, port in self._ports.items()
+            for option in (f"--{kind}-address={self._host}", f"--{kind}-port={port}")
+        ]
+        return [
+            f"--model-repository={self._repository.absolute()}",
+            f"--backend-directory={backends}",
+            "--disable-auto-complete-config",
+            "--exit-timeout-secs=10",
+            f"--backend-config=python,shm-region-prefix-name={self._prefix}",
+            *addresses,
+        ]
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            assert self._process is not None
+            if (code := self._process.poll()) is not None:
+                raise ServerStartError(
+                    f"the server ended while starting ({_ending(code)}): {_decisive_line(self.log)}; see {self.log}"
+                )
+            if _is_ready(self.http_url):
+                return
+            time.sleep(_POLL_SECONDS)
+        raise ServerStartError(
+            f"the server was not ready after {START_SECONDS:.0f} s: {_decisive_line(self.log)}; see {self.log}"
+        )
+
+
+def serve(
+    repository: Path | str,
+    *,
+    host: str = "127.0.0.1",
+    http_port: int | None = None,
+    grpc_port: int | None = None,
+    metrics_port: int | None = None,
+    allow_remote: bool = False,
+    log: Path | None = None,
+) -> None:
+    """Serve in the foreground until Ctrl-C or SIGTERM; the endpoints are printed once the server is ready.
+
+    Raises:
+        UsageError, ServerStartError, ServerError: as `EmbeddedServer`, and where the server dies while serving.
+    """
+    server = EmbeddedServer(
+        repository,
+        host=host,
+        http_port=http_port,
+        grpc_port=grpc_port,
+        metrics_port=metrics_port,
+        allow_remote=allow_remote,
+        log=log,
+    )
+    with suppress(KeyboardInterrupt), server:
+        for config in sorted(Path(repository).glob("*/config.pbtxt")):
+            print(f"{server.grpc_url}/{config.parent.name}", flush=True)
+        print(f"HTTP {server.http_url}, metrics {server.metrics_url}, log {server.log}; stop with Ctrl-C", flush=True)
+        server.wait()
+
+
+def _check_host(host: str, allow_remote: bool) -> None:
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        raise UsageError(f"host {host!r} is no IP address; give one such as 127.0.0.1") from None
+    if not loopback and not allow_remote:
+        raise UsageError(
+            f"host {host} can be reached by other machines, and this server is too old for that;"
+            " keep 127.0.0.1, use a current container, or insist with --allow-remote"
+        )
+
+
+def _ports(host: str, given: dict[str, int | None]) -> dict[str, int]:
+    """The given ports, and free ones for the others; all are held at once, so that no two are the same."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with ExitStack() as stack:
+        chosen: dict[str, int] = {}
+        for kind, port in given.items():
+            held = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                held.bind((host, port or 0))
+            except (OSError, OverflowError) as error:
+                raise UsageError(
+                    f"port {port} for {kind} is not to be had on {host}"
+                    f" ({getattr(error, 'strerror', None) or error});"
+                    f" give another --{kind}-port, or leave it out for a free one"
+                ) from None
+            chosen[kind] = held.getsockname()[1]
+        return chosen
+
+
+def _is_ready(http_url: str) -> bool:
+    # No proxy: the server is on this machine whatever the environment says.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{http_url}/v2/health/ready", timeout=5) as answer:
+            return answer.status == 200
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _decisive_line(log: Path) -> str:
+    """What a person needs from the log: why a model did not load, else the first error."""
+    with suppress(OSError):
+        lines = log.read_text(errors="replace").splitlines()
+        for pattern in (r"UNAVAILABLE: (?:Internal: |Invalid argument: )?(.*?)\s*\|?$", r"^E\d{4} .*?\] (.*)$", r"error: (.*)$"):
+            for line in lines:
+                if match := re.search(pattern, line):
+                    return match[1].strip('" ')
+        if lines:
+            return lines[-1]
+    return "its log is empty"
+
+
+def _ending(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _remove_shared_memory(prefix: str) -> None:
+    for region in _SHARED_MEMORY.glob(f"{prefix}*"):
+        region.unlink(missing_ok=True)
+
+
+def _remove_stale_shared_memory() -> None:
+    """Remove what servers left whose owner was killed."""
+    for region in _SHARED_MEMORY.glob("litho-*-*"):
+        owner = re.match(r"litho-(\d+)-", region.name)
+        if owner and not Path(f"/proc/{owner[1]}").exists():
+            region.unlink(missing_ok=True)
