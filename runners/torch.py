@@ -45,7 +45,7 @@ class Runner(base.Runner):
         try:
             with torch.inference_mode():
                 return self._picture(*tensors).cpu().numpy()
-        except RuntimeError as error:
+        except Exception as error:
             raise LithoError(f"{self.description} failed: {str(error).splitlines()[0]}") from error
 
 

@@ -1,19 +1,15 @@
-"""What there is to train on: named sources of labelled images, all given as one kind of dataset in memory."""
+"""What there is to train on: images in memory with what belongs to them; knows no source of them by name."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-
-from ..errors import UnknownName
-from ..extras import require
 
 __all__ = ["Batch", "Dataset", "load", "source_names"]
 
@@ -27,10 +23,14 @@ class Batch:
     Args:
         images: FP32 of shape (batch, channels, height, width) in [-1, 1].
         labels: INT64 of shape (batch,), or None where the data has none.
+        sources: of paired data, the images that these are made from: as `images`, or None.
+        captions: what each image shows, "" where it is not said, or None where the data has no captions.
     """
 
     images: Tensor
-    labels: Tensor | None
+    labels: Tensor | None = None
+    sources: Tensor | None = None
+    captions: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,10 @@ class Dataset:
         images: UINT8 of shape (count, height, width, channels).
         labels: INT64 of shape (count,), or None.
         class_names: of the labels, in order; empty where there are none.
+        captions: what each image shows, in any script, "" where it is not said; None where the data has none.
+        sources: of paired data, what each image is to be made from: UINT8 of shape (count, height, width, channels).
+        test: what the source itself holds out, not among `images`; None where `split` has to.
+        notes: sentences that the user should see before training.
     """
 
     name: str
@@ -50,6 +54,10 @@ class Dataset:
     images: NDArray[np.uint8]
     labels: NDArray[np.int64] | None = None
     class_names: tuple[str, ...] = ()
+    captions: tuple[str, ...] | None = None
+    sources: NDArray[np.uint8] | None = None
+    test: Dataset | None = None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -61,68 +69,86 @@ class Dataset:
         return height, width, channels
 
     def sha256(self) -> str:
-        """Hash of all images and labels, as 64 hexadecimal digits."""
+        """Hash of all that is trained and tested on, as 64 hexadecimal digits."""
         digest = hashlib.sha256(repr(self.images.shape).encode())
-        digest.update(self.images.tobytes())
+        digest.update(np.ascontiguousarray(self.images).data)
         if self.labels is not None:
             digest.update(self.labels.tobytes())
+        if self.captions is not None:
+            digest.update("\0".join(self.captions).encode())
+        if self.sources is not None:
+            digest.update(np.ascontiguousarray(self.sources).data)
+        if self.test is not None:
+            digest.update(self.test.sha256().encode())
         return digest.hexdigest()
 
     def split(self) -> tuple[Dataset, Dataset]:
-        """A part to train on and a fifth to test on: the same two at every call, on every machine."""
+        """A part to train on and one to test on: the source's own, else four fifths and a fifth.
+
+        The same two at every call, on every machine; where there are two images or more, neither is empty.
+        """
+        if self.test is not None:
+            return replace(self, test=None), self.test
         order = np.random.default_rng(0).permutation(len(self))
-        held_out = round(len(self) * TEST_SHARE)
+        held_out = max(1, round(len(self) * TEST_SHARE))
         return self.select(np.sort(order[held_out:])), self.select(np.sort(order[:held_out]))
 
     def select(self, indices: NDArray[np.int64]) -> Dataset:
-        """The images at `indices`, INT64 of shape (count,)."""
-        labels = None if self.labels is None else self.labels[indices]
-        return replace(self, images=self.images[indices], labels=labels)
+        """The images at `indices`, INT64 of shape (count,), with all that belongs to them."""
+        return replace(
+            self,
+            images=self.images[indices],
+            labels=None if self.labels is None else self.labels[indices],
+            captions=None if self.captions is None else tuple(self.captions[index] for index in indices),
+            sources=None if self.sources is None else self.sources[indices],
+        )
 
     def batch(self, indices: NDArray[np.int64], device: torch.device | str = "cpu") -> Batch:
-        """The images at `indices` as a batch on `device`."""
-        images = torch.from_numpy(self.images[indices]).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
-        labels = None if self.labels is None else torch.from_numpy(self.labels[indices]).to(device)
-        return Batch(images, labels)
+        """The images at `indices`, and all that belongs to them, as a batch on `device`."""
+        return Batch(
+            images=_floats(self.images[indices], device),
+            labels=None if self.labels is None else torch.from_numpy(self.labels[indices]).to(device),
+            sources=None if self.sources is None else _floats(self.sources[indices], device),
+            captions=None if self.captions is None else tuple(self.captions[index] for index in indices),
+        )
+
+
+def _floats(images: NDArray[np.uint8], device: torch.device | str) -> Tensor:
+    return torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def source_names() -> tuple[str, ...]:
-    """The sources that `load` knows by name."""
-    return tuple(_SOURCES)
+    """The names that sources bring of their own; paths and ids of the hub are taken too."""
+    from .sources import source_names as names
+
+    return names()
 
 
-def load(name: str) -> Dataset:
-    """The dataset called `name`, whole.
+def load(
+    name: str,
+    *,
+    resolution: int | None = None,
+    channels: int | None = None,
+    memory_bytes: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Dataset:
+    """The data that `--data` names, whole; `training.sources` says what it takes.
+
+    Args:
+        name: of a source, a path, what lies in the folder of `LITHO_DATA`, or an id of the Hugging Face hub.
+        resolution: height and width in pixels to bring the images to; None keeps their size.
+        channels: 1 (grey) or 3 (RGB); None gives grey where every image is grey.
+        memory_bytes: most that the images of one split may take; by default half of this machine's memory.
+        progress: is told (images read, images there are) of each split.
 
     Raises:
-        UnknownName: there is none.
-        MissingExtra: the package that brings the images is not installed.
+        UnknownName: it names nothing.
+        UsageError: it cannot be had as it is asked for.
+        DataError: it cannot be used as it lies on disk.
+        MissingExtra: the package that brings or reads the images is not installed.
     """
-    if name not in _SOURCES:
-        raise UnknownName("data", name, _SOURCES)
-    return _SOURCES[name]()
+    # The sources build on this module.
+    from .reading import Options
+    from .sources import find_source
 
-
-def _digits() -> Dataset:
-    """1,797 handwritten digits of 43 people (Alpaydin and Kaynak, 1998), scanned to 8x8 pixels of 17 greys.
-
-    They are enlarged to 32x32 by bicubic interpolation; scikit-learn carries them, nothing is downloaded.
-    """
-    from PIL import Image
-
-    digits: Any = require("sklearn.datasets", "train").load_digits()
-    small = digits.images.astype(np.float32) * (255 / 16)
-    large = [Image.fromarray(scan).resize((32, 32), Image.Resampling.BICUBIC) for scan in small]
-    images = np.stack([np.asarray(scan) for scan in large])[..., None]
-    return Dataset(
-        name="digits",
-        licence="CC-BY-4.0",
-        images=images.round().clip(0, 255).astype(np.uint8),
-        labels=digits.target.astype(np.int64),
-        class_names=tuple(str(name) for name in digits.target_names),
-    )
-
-
-_SOURCES: dict[str, Callable[[], Dataset]] = {
-    "digits": _digits,
-}
+    return find_source(name).load(name, Options(resolution, channels, memory_bytes, progress))

@@ -1,0 +1,39 @@
+"""Trainings of a second or two: the real loop, data and networks, at a tiny width."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+TINY = {
+    "nimg": "256",
+    "batch": "16",
+    "width": "4",
+    "discriminator_width": "4",
+    "latent_size": "8",
+    "stats_nimg": "48",
+    "sample_nimg": "128",
+    "checkpoint_nimg": "80",
+    "precision": "fp32",
+}
+"""Recipe keys of a training of 16 steps."""
+
+
+@pytest.fixture
+def tiny_train() -> Callable[..., Path]:
+    """Train `cgan-digits` at a tiny size; keywords are further recipe keys."""
+    from litho.training.loop import train
+
+    def run(path: Path, preset: str = "cgan-digits", **overrides: object) -> Path:
+        keys = {**TINY, **{key: str(value) for key, value in overrides.items()}}
+        return train(preset, run=path, overrides=keys, progress=False)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a finished tiny training; not to be written to."""
+    from litho.training.loop import train
+
+    return train("cgan-digits", run=tmp_path_factory.mktemp("runs") / "tiny", overrides=TINY, progress=False)

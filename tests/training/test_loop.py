@@ -1,0 +1,209 @@
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from litho.errors import CheckpointError, TrainingError, UnknownName, UsageError
+from litho.files import locked
+from litho.training import loop
+from litho.training.snapshot import load_snapshot
+
+from .conftest import TINY
+
+Train = Callable[..., Path]
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from litho.training import loop
+
+where, step, run, overrides = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), eval(sys.argv[4])
+
+def kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def killed_in_a_step(seed, number, batch, count, original=loop.batch_indices):
+    return kill() if number == step else original(seed, number, batch, count)
+
+def killed_while_saving(content, path, original=torch.save):
+    original(content, path)
+    if content["step"] == step:
+        os.truncate(path, 1000)
+        kill()
+
+if where == "step":
+    loop.batch_indices = killed_in_a_step
+else:
+    torch.save = killed_while_saving
+loop.train("cgan-digits", run=run, overrides=overrides, progress=False)
+"""
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / "snapshot.safetensors")
+
+
+def lines(run: Path) -> list[dict[str, float]]:
+    """The lines of statistics without their clock."""
+    read = [json.loads(line) for line in (run / "stats.jsonl").read_text().splitlines()]
+    for line in read:
+        del line["images_per_second"]
+    return read
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    first, second = weights(one), weights(other)
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert lines(one) == lines(other)
+
+
+def test_a_finished_run_holds_everything_that_was_promised(trained: Path) -> None:
+    info = load_snapshot(trained).info
+    assert (info.family, info.preset, info.nimg) == ("cgan", "cgan-digits", 256)
+    assert info.data is not None
+    assert (info.data.name, info.data.licence) == ("digits", "CC-BY-4.0")
+    assert set(info.quality) == {"label_agreement", "diversity"}
+    recipe = json.loads((trained / "recipe.json").read_text())
+    assert (recipe["width"], recipe["lr"], recipe["schema_version"]) == (4, 0.001, 1)
+    assert [line["nimg"] for line in lines(trained)] == [48, 96, 144, 192, 240, 256]
+    assert sorted(path.name for path in (trained / "samples").iterdir()) == [
+        "0000000128.png",
+        "0000000256.png",
+    ]
+    with Image.open(trained / "samples/0000000256.png") as grid:
+        assert min(grid.size) >= 320
+    assert list((trained / "tensorboard").glob("events.*"))
+
+
+def test_the_same_recipe_gives_the_same_weights_and_another_seed_others(
+    tiny_train: Train, trained: Path, tmp_path: Path
+) -> None:
+    assert_same_run(trained, tiny_train(tmp_path / "again"))
+    assert not torch.equal(
+        weights(trained)["project.weight"], weights(tiny_train(tmp_path / "other", seed=1))["project.weight"]
+    )
+
+
+def test_a_finished_run_is_left_alone(
+    tiny_train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tiny_train(tmp_path / "run")
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    assert tiny_train(run) == run
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+    assert "is finished" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_damaged_snapshot_is_made_again(tiny_train: Train, trained: Path, tmp_path: Path) -> None:
+    run = tiny_train(tmp_path / "run")
+    (run / "snapshot.safetensors").write_bytes(b"damaged")
+    tiny_train(run)
+    assert_same_run(trained, run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [[("step", 2), ("step", 11)], [("save", 5), ("save", 10), ("step", 15)]])
+def test_killed_at_any_point_it_ends_with_the_same_weights(
+    tiny_train: Train, trained: Path, tmp_path: Path, kills: list[tuple[str, int]]
+) -> None:
+    run = tmp_path / "run"
+    for where, step in kills:
+        command = [sys.executable, "-c", KILLED, where, str(step), str(run), repr(TINY)]
+        done = subprocess.run(command, capture_output=True, timeout=300, check=False)
+        assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+        assert not (run / "snapshot.json").exists()
+    tiny_train(run)
+    assert_same_run(trained, run)
+    assert not [path for path in run.rglob("*") if ".partial-" in path.name]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("step", [0, 7, 15])
+def test_ctrl_c_leaves_a_run_that_goes_on_where_it_was(
+    tiny_train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str, step: int
+) -> None:
+    run = tmp_path / "run"
+    original = loop.batch_indices
+    with monkeypatch.context() as patch:
+
+        def interrupted(seed: int, number: int, batch: int, count: int) -> np.ndarray:
+            if number == step:
+                signal.raise_signal(signal.SIGINT)
+            return original(seed, number, batch, count)
+
+        patch.setattr(loop, "batch_indices", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            tiny_train(run, precision=precision)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert loop.read_checkpoint(run).step == step + 1
+    tiny_train(run, precision=precision)
+    assert_same_run(tiny_train(tmp_path / "whole", precision=precision), run)
+
+
+def test_a_resume_with_another_recipe_names_the_keys(tiny_train: Train, trained: Path) -> None:
+    with pytest.raises(
+        UsageError, match=r"was started with seed=0 \(now 3\), lr=0.001 \(now 0.5\); give the same"
+    ):
+        tiny_train(trained, lr=0.5, seed=3)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "error"),
+    [({"data": "digit"}, UnknownName), ({"lr": "x"}, UsageError), ({"nimg": "0"}, UsageError)],
+)
+def test_what_cannot_be_trained_leaves_nothing(
+    tiny_train: Train, tmp_path: Path, overrides: dict[str, str], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        tiny_train(tmp_path / "run", **overrides)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_snapshot_that_came_from_elsewhere_is_not_overwritten(tiny_train: Train, run: Path) -> None:
+    with pytest.raises(UsageError, match="holds a snapshot but no recipe.json"):
+        tiny_train(run)
+
+
+def test_two_processes_never_train_the_same_run(tiny_train: Train, tmp_path: Path) -> None:
+    with locked(tmp_path / "run/.lock"), pytest.raises(TrainingError, match="another process trains"):
+        tiny_train(tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
+
+
+def test_divergence_stops_and_keeps_the_last_checkpoint(tiny_train: Train, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(
+        TrainingError, match=r"training diverged: .* became (nan|inf|-inf); try a lower"
+    ) as caught:
+        tiny_train(run, lr=1e30, loss="non-saturating", r1_gamma=10, r1_every=1, discriminator_lr=1e30)
+    assert caught.value.exit_code == 1
+    assert not (run / "snapshot.json").exists()
+
+
+def test_a_damaged_checkpoint_is_named(tiny_train: Train, tmp_path: Path) -> None:
+    run = tiny_train(tmp_path / "run")
+    (run / "snapshot.json").unlink()
+    state = run / "checkpoint/state.pt"
+    state.write_bytes(state.read_bytes()[:2000])
+    with pytest.raises(CheckpointError, match=r"state.pt is damaged; to train from the start delete"):
+        tiny_train(run)
+
+
+def test_learning_rates_fall_to_zero_over_the_last_images(trained: Path) -> None:
+    recipe = loop.resolve("cgan-digits", overrides={**TINY, "decay_nimg": "64"})
+    factors = [loop.learning_rate_factor(nimg, recipe) for nimg in (0, 192, 208, 224, 256)]
+    assert factors == [1, 1, 0.75, 0.5, 0]
+    assert (
+        loop.learning_rate_factor(256, loop.resolve("cgan-digits", overrides={**TINY, "decay_nimg": "0"}))
+        == 1
+    )
