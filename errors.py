@@ -8,6 +8,7 @@ and leaves with `exit_code`; a traceback is shown only with `--debug`.
     │   ├── UnknownName           a preset, family, runner, field or variant that does not exist
     │   ├── InvalidInput          an input of a generator: name, dtype, shape or range
     │   └── MissingExtra          an optional dependency is not installed
+    ├── DataError                 what is trained on cannot be used as it lies on disk
     ├── TrainingError             training cannot go on (divergence, a resume with another recipe)
     ├── CheckpointError           a snapshot or checkpoint that is truncated, foreign or does not fit
     ├── BundleError               a bundle or deployment that cannot be used as it lies on disk
@@ -27,6 +28,7 @@ from difflib import get_close_matches
 __all__ = [
     "BundleError",
     "CheckpointError",
+    "DataError",
     "DeployError",
     "EndpointError",
     "ExportError",
@@ -88,6 +90,10 @@ class MissingExtra(UsageError):
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(f"{package!r} is not installed; get it with: pip install 'litho[{extra}]'")
         self.package, self.extra = package, extra
+
+
+class DataError(LithoError):
+    """What is trained on cannot be used as it lies on disk: the message names the file and the rule."""
 
 
 class TrainingError(LithoError):
