@@ -209,10 +209,8 @@ def read_scene(picture: NDArray[np.uint8]) -> Scene | None:
     if first is None or second is None:
         return None
     down, right = second[1] - first[1]
-    if abs(right) > abs(down):
-        relation = "left of" if right > 0 else "right of"
-    else:
-        relation = "above" if down > 0 else "below"
+    sideways = "left of" if right > 0 else "right of"
+    relation = sideways if abs(right) > abs(down) else "above" if down > 0 else "below"
     return Scene(first[0], relation, second[0]).canonical
 
 
