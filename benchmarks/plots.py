@@ -11,10 +11,12 @@ from ..extras import require
 from .documents import BenchResult, SoakResult
 from .windows import Point
 
-__all__ = ["Chart", "latency_chart", "memory_chart", "throughput_chart", "time_chart"]
+__all__ = ["Chart", "batch_chart", "latency_chart", "memory_chart", "throughput_chart", "time_chart"]
 
 # Wide enough for a column of the page, narrow enough that its words stay legible on a phone.
 SIZE_INCHES = (4.8, 3.3)
+LOGARITHMIC_ABOVE = 30
+"""On a linear scale a median so many times below the slowest p99 lies on the axis."""
 _BOTH = {"light": ("#1d2127", "#5a606b", "#d9dde3"), "dark": ("#e4e7eb", "#9aa2ad", "#343a42")}
 # Distinguishable with every common kind of colour blindness (Okabe and Ito, 2008), on white and on black.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#3b8fd1", "#e08a1e", "#1fa187", "#c277a8", "#8b939e"
@@ -38,10 +40,17 @@ def latency_chart(result: BenchResult) -> Chart:
             axes.plot(range(len(heights)), heights, color=colour, marker=marker, markersize=4.5, label=name)
         _loads(axes, result)
         axes.set_ylabel("latency, ms")
-        axes.set_ylim(bottom=0)
+        if highest > LOGARITHMIC_ABOVE * lowest:
+            axes.set_yscale("log")
+            axes.yaxis.set_major_formatter("{x:g}")
+        else:
+            axes.set_ylim(bottom=0)
 
-    best = max(point.latency.p99_ms for point in result.points)
-    return _chart(draw, f"Latency at p50, p90 and p99 over {axis_name(result)}; p99 reaches {best:.1f} ms.")
+    lowest = min(point.latency.p50_ms for point in result.points)
+    highest = max(point.latency.p99_ms for point in result.points)
+    return _chart(
+        draw, f"Latency at p50, p90 and p99 over {axis_name(result)}, {lowest:.3g} to {highest:.3g} ms."
+    )
 
 
 def throughput_chart(result: BenchResult) -> Chart:
@@ -98,6 +107,21 @@ def time_chart(result: BenchResult) -> Chart | None:
     return _chart(
         draw, f"Mean time of a request in queue, computation and transport over {axis_name(result)}."
     )
+
+
+def batch_chart(result: BenchResult) -> Chart | None:
+    """Pictures in a batch that the server ran, on average; None where the server gives no account."""
+    servers = [point.server for point in result.points if point.server is not None]
+    if len(servers) < len(result.points):
+        return None
+
+    def draw(axes: Any) -> None:
+        bars = axes.bar(range(len(servers)), [server.mean_batch for server in servers], 0.62, color=GREEN)
+        axes.bar_label(bars, fmt="%.1f", padding=2, fontsize=9)
+        _loads(axes, result)
+        axes.set_ylabel("pictures in a batch")
+
+    return _chart(draw, f"Mean size of the batches that the server formed over {axis_name(result)}.")
 
 
 def memory_chart(result: SoakResult) -> Chart:

@@ -19,6 +19,7 @@ __all__ = ["lines", "page", "remarks", "require_report", "table", "view", "write
 JSON_NAME, PAGE_NAME = "bench.json", "bench.html"
 FEW_REQUESTS = 100
 BUSY_CORES = 0.8
+SCATTERED = 1.5
 
 
 def require_report() -> None:
@@ -83,7 +84,7 @@ def table(result: BenchResult, *, brief: bool = False) -> tuple[list[str], list[
     return named, [[row[heading] for heading in headings] for row in rows]
 
 
-_LONG = {"slowest to fastest window", "max ms", "CPU ms", "client CPU ms", "requests"}
+_LONG = {"range of windows", "max ms", "CPU ms", "client CPU ms", "requests"}
 
 
 def _same(rows: list[dict[str, str]], heading: str) -> bool:
@@ -95,7 +96,7 @@ def _cells(point: Point, kind: str) -> dict[str, str]:
         "concurrency": str(point.load.concurrency),
         "batch": str(point.load.batch),
         "images/s": number(point.images_per_second),
-        "slowest to fastest window": _range(point.images_per_second_range),
+        "range of windows": _range(point.images_per_second_range),
         "p50 ms": number(point.latency.p50_ms),
         "p90 ms": number(point.latency.p90_ms),
         "p99 ms": number(point.latency.p99_ms),
@@ -179,6 +180,12 @@ def _comparison_remarks(comparison: Comparison) -> Iterator[str]:
         failures.update(pair.second.errors)
     if failures:
         yield f"Comparison: {_failures(failures)}."
+    low, high = comparison.ratio_range
+    if high > SCATTERED * low:
+        yield (
+            f"Comparison: the pairs scatter from {low:.2f} to {high:.2f}, so that their median says little;"
+            " measure longer, or on a quieter machine."
+        )
     if comparison.passed is False:
         yield f"Comparison: the ratio {comparison.ratio:.2f} is below {comparison.at_least:g}."
 
@@ -197,7 +204,7 @@ def _headline(result: BenchResult) -> list[tuple[str, str, str]]:
     if result.comparison is not None:
         low, high = result.comparison.ratio_range
         entries.append(
-            ("Against the other", f"{result.comparison.ratio:.2f} ×", f"pairs {low:.2f} to {high:.2f}")
+            ("Compared in turns, A / B", f"{result.comparison.ratio:.2f}", f"pairs {low:.2f} to {high:.2f}")
         )
     return entries
 
@@ -210,6 +217,7 @@ def _charts(result: BenchResult) -> list[dict[str, Any]]:
             "Throughput; the bars reach from the slowest to the fastest window.",
         ),
         (plots.time_chart(result), "Where the mean latency goes, by the server's own statistics."),
+        (plots.batch_chart(result), "Size of the batches that the server formed, on average."),
     )
     return [{"chart": chart, "caption": caption} for chart, caption in captions if chart is not None]
 

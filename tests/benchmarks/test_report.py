@@ -52,9 +52,9 @@ def test_page_needs_nothing_from_outside_and_escapes_what_it_is_given(result):
     assert not {"script", "link", "iframe", "object", "base"} & set(shown.elements)
     assert all(address.startswith("data:") for address in shown.addresses)
     assert not re.search(r"@import|url\(", text)
-    # Latency, throughput, time and memory, each for a light and a dark page.
+    # Latency, throughput, time, batches and memory, each for a light and a dark page.
     drawings = [base64.b64decode(address.partition(",")[2]) for address in shown.addresses]
-    assert len(drawings) == 8
+    assert len(drawings) == 10
     for drawing in drawings:
         assert ElementTree.fromstring(drawing).tag.endswith("svg")
 
