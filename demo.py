@@ -72,6 +72,7 @@ def demo(to: Path, *, seconds: float, progress: Callable[[str, float], None]) ->
     from .export.verify import verify
     from .serving.client import Client
     from .serving.environment import install
+    from .serving.repository import deploy
     from .serving.server import EmbeddedServer
     from .training.loop import train
 
@@ -90,7 +91,7 @@ def demo(to: Path, *, seconds: float, progress: Callable[[str, float], None]) ->
             progress=progress,
         )
     with clock.step("deploy"):
-        _deploy(bundle, to / "model_repository")
+        deploy(bundle, to=to / "model_repository")
     with EmbeddedServer(to / "model_repository", log=to / "server.log") as server:
         endpoint = f"{server.grpc_url}/{PRESET}"
         with clock.step("verify through the server"):
@@ -129,15 +130,6 @@ def label_agreement(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> flo
     neighbours.fit(real.images.reshape(len(real.images), -1).astype(np.float32), real.labels)
     seen = neighbours.predict(images.reshape(len(images), -1).astype(np.float32))
     return float((seen == labels).mean())
-
-
-def _deploy(bundle: Bundle, repository: Path) -> None:
-    from .serving.repository import deploy, deployed
-
-    # A version that holds these very weights is not deployed a second time.
-    current = deployed(repository, bundle.manifest.name)
-    if current is None or current.manifest != bundle.manifest:
-        deploy(bundle, to=repository)
 
 
 def _must_pass(verified: Sequence[Verification]) -> None:

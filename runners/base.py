@@ -20,7 +20,7 @@ from ..bundle import MANIFEST_NAME, Bundle, Variant
 from ..errors import BundleError, LithoError, UnknownName, UsageError
 from ..signature import Signature
 
-__all__ = ["Runner", "open_runner", "runner_names"]
+__all__ = ["Runner", "default_variant", "open_runner", "runner_names"]
 
 
 class Runner(ABC):
@@ -138,14 +138,14 @@ def open_runner(
         return _runner_class(runner or "triton").from_location(target, device)
     if isinstance(target, Bundle) or (Path(target) / MANIFEST_NAME).exists():
         bundle = target if isinstance(target, Bundle) else Bundle.load(target)
-        chosen = bundle.variant(variant) if variant else _default_variant(bundle)
+        chosen = bundle.variant(variant) if variant else default_variant(bundle)
         return _runner_class(runner or chosen.runtime).from_variant(bundle, chosen, device)
     if (Path(target) / "snapshot.json").exists():
         return _runner_class(runner or "torch").from_location(str(target), device)
     raise UsageError(f"{str(target)!r} is no bundle, no run and no endpoint; see 'litho export --help'")
 
 
-def _default_variant(bundle: Bundle) -> Variant:
+def default_variant(bundle: Bundle) -> Variant:
     for variant in bundle.manifest.variants:
         if variant.target is None and variant.verdict.status == "passed":
             return variant

@@ -1,0 +1,215 @@
+"""A deployment's `config.pbtxt`: derived from a bundle's signature, built as Triton's own protobuf message.
+
+The message is `ModelConfig` of Triton's model_config.proto; it is printed and read by protobuf's text format, so
+that nothing here knows that format's syntax.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2 as triton
+
+from ..bundle import Manifest, Variant
+from ..errors import UsageError
+from ..runners.triton import ServedModel
+from ..signature import Field, Signature
+
+__all__ = ["FLAVOURS", "Flavour", "ServingSettings", "model_config", "parse_config", "print_config"]
+
+Flavour = Literal["python", "onnxruntime"]
+"""Which backend of Triton runs a deployment.
+
+`python` runs any bundle through litho's own runners and checks every request; litho must be installed where the
+server is. `onnxruntime` runs an ONNX graph in a server that knows nothing of litho.
+"""
+
+FLAVOURS: tuple[Flavour, ...] = ("python", "onnxruntime")
+
+MAX_NAME_LENGTH = 128
+
+
+@dataclass(frozen=True)
+class ServingSettings:
+    """How a deployment is served.
+
+    Args:
+        max_batch_size: largest batch; by default the largest that the variant takes.
+        preferred_batch_sizes: sizes that the scheduler stops waiting at; empty lets it send whatever waits as
+            soon as an instance is free.
+        max_queue_delay_microseconds: how long a request may wait for others to share its batch.
+        max_queue_size: requests that may wait; one more is refused at once.
+        queue_timeout_microseconds: how long a request may wait at all before it is refused; a client may ask for
+            less.
+        instance_count: copies of the model that run at the same time.
+        device: "cpu", or "cuda" for one set of instances on each GPU of the server.
+        warm_up: run the smallest, the preferred and the largest batch before the model counts as ready.
+    """
+
+    max_batch_size: int | None = None
+    preferred_batch_sizes: tuple[int, ...] = ()
+    max_queue_delay_microseconds: int = 0
+    max_queue_size: int = 1024
+    queue_timeout_microseconds: int = 30_000_000
+    instance_count: int = 1
+    device: Literal["cpu", "cuda"] = "cpu"
+    warm_up: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("max_queue_size", "queue_timeout_microseconds", "instance_count"):
+            _check_at_least(name, getattr(self, name), 1)
+        _check_at_least("max_queue_delay_microseconds", self.max_queue_delay_microseconds, 0)
+        for size in (self.max_batch_size or 1, *self.preferred_batch_sizes):
+            _check_at_least("a batch size", size, 1)
+
+    def batch_limit(self, variant: Variant) -> int:
+        """The largest batch of `variant` under these settings.
+
+        Raises:
+            UsageError: a batch size is larger than the variant takes.
+        """
+        largest = variant.batches[2]
+        limit = self.max_batch_size or largest
+        if limit > largest:
+            raise UsageError(f"max_batch_size is {limit}, variant {variant.name!r} takes at most {largest}")
+        if too_large := [size for size in self.preferred_batch_sizes if size > limit]:
+            raise UsageError(f"preferred batch size {too_large[0]} is larger than the largest batch, {limit}")
+        return limit
+
+
+def model_config(
+    name: str,
+    manifest: Manifest,
+    variant: Variant,
+    *,
+    flavour: Flavour,
+    version: int,
+    settings: ServingSettings,
+) -> triton.ModelConfig:
+    """The configuration of one version of a deployment.
+
+    Args:
+        name: of the model in the repository.
+        manifest: of the bundle that is served.
+        variant: which of its variants.
+        flavour: which backend runs it.
+        version: the only version that is served; others lie beside it for `rollback`.
+        settings: batching, queue and instances.
+
+    Raises:
+        UsageError: the variant does not fit the flavour or the settings.
+    """
+    if flavour == "onnxruntime" and not variant.file.endswith(".onnx"):
+        raise UsageError(f"variant {variant.name!r} is no ONNX graph; deploy it with flavour 'python'")
+    signature = next(stage.signature for stage in manifest.stages if stage.name == variant.stage)
+    served = ServedModel(
+        signature=signature,
+        bundle=manifest.name,
+        variant=variant.name,
+        checkpoint_sha256=manifest.checkpoint_sha256,
+        accepted_failed=variant.verdict.status != "passed",
+    )
+    config = triton.ModelConfig(
+        name=name,
+        backend=flavour,
+        default_model_filename="model.onnx" if flavour == "onnxruntime" else "model.py",
+        max_batch_size=settings.batch_limit(variant),
+        input=[_input(field, optional=flavour == "python") for field in signature.inputs],
+        output=[_output(signature.output)],
+        instance_group=[_instances(settings)],
+        dynamic_batching=_batching(settings),
+        response_cache=triton.ModelResponseCache(enable=False),
+        model_warmup=_warm_up(signature, variant, settings),
+    )
+    config.version_policy.specific.versions.append(version)
+    for key, value in served.to_parameters().items():
+        config.parameters[key].string_value = value
+    return config
+
+
+def print_config(config: triton.ModelConfig) -> str:
+    """The text of a `config.pbtxt`."""
+    return text_format.MessageToString(config, as_utf8=True)
+
+
+def parse_config(text: str) -> triton.ModelConfig:
+    """Read the text of a `config.pbtxt`.
+
+    Raises:
+        google.protobuf.text_format.ParseError: it is not one.
+    """
+    return text_format.Parse(text, triton.ModelConfig())
+
+
+def _check_at_least(name: str, given: int, minimum: int) -> None:
+    if given < minimum:
+        raise UsageError(f"{name} was given {given}; allowed is {minimum} or more")
+
+
+def _data_type(field: Field) -> triton.DataType:
+    return triton.DataType.Value("TYPE_STRING" if field.dtype == "BYTES" else f"TYPE_{field.dtype}")
+
+
+def _input(field: Field, *, optional: bool) -> triton.ModelInput:
+    message = triton.ModelInput(
+        name=field.name,
+        data_type=_data_type(field),
+        dims=field.shape or (1,),
+        # ONNX Runtime wants every input of its graph; litho's clients fill the defaults in themselves.
+        optional=optional and field.default is not None,
+    )
+    if not field.shape:
+        # Triton knows no scalar: a client sends (batch, 1), and the model sees (batch,).
+        message.reshape.SetInParent()
+    return message
+
+
+def _output(field: Field) -> triton.ModelOutput:
+    return triton.ModelOutput(name=field.name, data_type=_data_type(field), dims=field.shape)
+
+
+def _instances(settings: ServingSettings) -> triton.ModelInstanceGroup:
+    kind = triton.ModelInstanceGroup.KIND_GPU if settings.device == "cuda" else triton.ModelInstanceGroup.KIND_CPU
+    return triton.ModelInstanceGroup(count=settings.instance_count, kind=kind)
+
+
+def _batching(settings: ServingSettings) -> triton.ModelDynamicBatching:
+    return triton.ModelDynamicBatching(
+        preferred_batch_size=sorted(settings.preferred_batch_sizes),
+        max_queue_delay_microseconds=settings.max_queue_delay_microseconds,
+        default_queue_policy=triton.ModelQueuePolicy(
+            timeout_action=triton.ModelQueuePolicy.REJECT,
+            default_timeout_microseconds=0,
+            allow_timeout_override=True,
+            max_queue_size=settings.max_queue_size,
+        ),
+    )
+
+
+def _warm_up(signature: Signature, variant: Variant, settings: ServingSettings) -> list[triton.ModelWarmup]:
+    if not settings.warm_up or not all(_allows_zero(field) for field in signature.inputs):
+        return []
+    limit = settings.batch_limit(variant)
+    sizes = sorted({min(size, limit) for size in (*variant.batches, *settings.preferred_batch_sizes)})
+    example = signature.example(1)
+    return [
+        triton.ModelWarmup(
+            name=f"batch {size}",
+            batch_size=size,
+            inputs={
+                field.name: triton.ModelWarmup.Input(
+                    data_type=_data_type(field),
+                    dims=example[field.name].shape[1:] or (1,),
+                    zero_data=True,
+                )
+                for field in signature.inputs
+            },
+        )
+        for size in sizes
+    ]
+
+
+def _allows_zero(field: Field) -> bool:
+    return (field.minimum is None or field.minimum <= 0) and (field.maximum is None or field.maximum >= 0)

@@ -1,0 +1,229 @@
+"""Bundle -> Triton model repository: versions that appear whole or not at all, and the way back.
+
+Layout of a deployment, in Triton's terms a model:
+
+    <name>/config.pbtxt              of the version that is served
+    <name>/<version>/config.pbtxt    the same as it was when the version was deployed, for `rollback`
+    <name>/<version>/model.py        flavour python, with bundle/ beside it
+    <name>/<version>/model.onnx      flavour onnxruntime
+
+Which version is served is written in config.pbtxt alone, and that file is replaced in one step, last of all.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ..bundle import Bundle, BundleWriter, FileRecord, Variant
+from ..errors import DeployError, UnknownName, UsageError
+from ..files import locked, write_bytes, write_directory
+from ..runners import default_variant
+from ..runners.triton import ServedModel
+from .configuration import FLAVOURS, Flavour, ServingSettings, model_config, parse_config, print_config
+
+__all__ = ["Deployment", "deploy", "deployed", "model_source", "rollback"]
+
+CONFIG_NAME = "config.pbtxt"
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What a model of a repository serves.
+
+    Args:
+        path: the model's directory.
+        version: the version that is served.
+        served: what that version is.
+    """
+
+    path: Path
+    version: int
+    served: ServedModel
+
+
+def deploy(
+    bundle: Bundle,
+    *,
+    to: Path | str,
+    name: str | None = None,
+    variant: str | None = None,
+    flavour: Flavour = "python",
+    accept_failed: Collection[str] = (),
+    settings: ServingSettings | None = None,
+) -> Deployment:
+    """Write a variant of a bundle as the next version of a model, and make it the one that is served.
+
+    The versions before stay. Where the served version is already this very one, nothing is written.
+
+    Args:
+        bundle: that was loaded, and so checked.
+        to: the model repository; made if absent.
+        name: of the model; by default the bundle's.
+        variant: by default the first that passed its gate and needs no GPU.
+        flavour: which backend of Triton runs it.
+        accept_failed: names of variants that may be deployed although they did not pass their gate.
+        settings: batching, queue and instances.
+
+    Raises:
+        UsageError: a name is unknown, or the variant does not fit the flavour or the settings.
+        DeployError: the variant did not pass its gate, or the repository cannot be written; what was served before
+            is served still.
+    """
+    if flavour not in FLAVOURS:
+        raise UnknownName("flavour", flavour, FLAVOURS)
+    chosen = _accepted(bundle, variant, accept_failed)
+    model = _model_directory(Path(to), name or bundle.manifest.name)
+    before = _current(model)
+    versions = _versions(model)
+    version = max(versions, default=0) + 1
+    config = model_config(
+        model.name,
+        bundle.manifest,
+        chosen,
+        flavour=flavour,
+        version=version,
+        settings=settings or ServingSettings(),
+    )
+    if before is not None and _is_same(model, before, bundle, chosen, config):
+        return before
+    text = print_config(config)
+    try:
+        with locked(model.parent / f".{model.name}.lock"):
+            _write(model, version, bundle, chosen, flavour, text)
+    except BlockingIOError:
+        raise DeployError(f"another process deploys to {model}; wait for it to end") from None
+    except OSError as error:
+        still = f"version {before.version} is served still" if before else "nothing is served"
+        raise DeployError(f"cannot write {model / str(version)}: {error.strerror or error}; {still}") from error
+    return Deployment(model, version, ServedModel.from_parameters(_parameters(config)))
+
+
+def deployed(repository: Path | str, name: str) -> Deployment | None:
+    """What a model of a repository serves; None where there is no such model.
+
+    Raises:
+        DeployError: there is one, but litho did not deploy it.
+    """
+    return _current(Path(repository) / name)
+
+
+def rollback(repository: Path | str, name: str) -> int:
+    """Serve the version before the one that is served.
+
+    Returns:
+        The version that is served now.
+
+    Raises:
+        UnknownName: there is no such model.
+        DeployError: there is no version before, or it cannot be written.
+    """
+    root = Path(repository)
+    current = _current(root / name) if (root / name).is_dir() else None
+    if current is None:
+        names = sorted(path.parent.name for path in root.glob(f"*/{CONFIG_NAME}"))
+        if not names:
+            raise DeployError(f"{root} is no model repository: no folder in it holds a {CONFIG_NAME}")
+        raise UnknownName("model", name, names)
+    earlier = [version for version in _versions(current.path) if version < current.version]
+    if not earlier:
+        raise DeployError(f"{current.path} has no version before {current.version}; deploy the bundle you want")
+    version = max(earlier)
+    try:
+        write_bytes(current.path / CONFIG_NAME, (current.path / str(version) / CONFIG_NAME).read_bytes())
+    except OSError as error:
+        raise DeployError(
+            f"cannot return to version {version} of {current.path}: {error.strerror or error};"
+            f" version {current.version} is served still"
+        ) from error
+    return version
+
+
+def model_source() -> str:
+    """The `model.py` of flavour python, the same for every bundle."""
+    return (Path(__file__).parent / "backend" / "model.py").read_text(encoding="utf-8")
+
+
+def _accepted(bundle: Bundle, variant: str | None, accept_failed: Collection[str]) -> Variant:
+    accepted = {bundle.variant(name).name for name in accept_failed}
+    chosen = bundle.variant(variant) if variant else default_variant(bundle)
+    if chosen.verdict.status != "passed" and chosen.name not in accepted:
+        raise DeployError(
+            f"{chosen.name} did not pass its gate ({chosen.verdict.reason});"
+            f" deploy another variant, or insist with --accept-failed {chosen.name}"
+        )
+    return chosen
+
+
+def _model_directory(repository: Path, name: str) -> Path:
+    if not name or name.startswith(".") or not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
+        raise UsageError(f"model name {name!r} is not allowed; use letters, digits, '-', '_' and '.'")
+    return repository / name
+
+
+def _write(model: Path, version: int, bundle: Bundle, variant: Variant, flavour: Flavour, config: str) -> None:
+    directory = model / str(version)
+    with write_directory(directory) as temporary:
+        if flavour == "onnxruntime":
+            (temporary / "model.onnx").write_bytes(bundle.read(variant.file))
+        else:
+            (temporary / "model.py").write_text(model_source(), encoding="utf-8")
+            _write_part(temporary / "bundle", bundle, variant)
+        (temporary / CONFIG_NAME).write_text(config, encoding="utf-8")
+    try:
+        write_bytes(model / CONFIG_NAME, config)
+    except BaseException:
+        shutil.rmtree(directory)
+        raise
+
+
+def _write_part(path: Path, bundle: Bundle, variant: Variant) -> None:
+    """A bundle of one variant: what is served is hashed like all else, and carries nothing that is not used."""
+    path.mkdir()
+    writer = BundleWriter(path)
+    writer.add(variant.file, bundle.read(variant.file))
+    kept = bundle.manifest.model_dump(exclude={"files", "variants", "schema_version"})
+    writer.finish(**kept, variants=(variant,))
+
+
+def _is_same(model: Path, before: Deployment, bundle: Bundle, variant: Variant, config: object) -> bool:
+    current = parse_config((model / CONFIG_NAME).read_text(encoding="utf-8"))
+    current.version_policy.CopyFrom(config.version_policy)  # pyright: ignore[reportAttributeAccessIssue]
+    record = bundle.manifest.files[variant.file]
+    return current == config and _served_record(model / str(before.version), variant) == record
+
+
+def _served_record(directory: Path, variant: Variant) -> FileRecord | None:
+    """Size and hash of the graph or engine that a version holds, as it lies on disk."""
+    for file in (directory / "bundle" / variant.file, directory / "model.onnx"):
+        if file.is_file():
+            return FileRecord.of(file.read_bytes())
+    return None
+
+
+def _current(model: Path) -> Deployment | None:
+    try:
+        config = parse_config((model / CONFIG_NAME).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    versions = list(config.version_policy.specific.versions)
+    try:
+        served = ServedModel.from_parameters(_parameters(config))
+    except ValidationError:
+        raise DeployError(f"{model} was not deployed by litho; give another --name") from None
+    return Deployment(model, versions[0], served)
+
+
+def _parameters(config: object) -> dict[str, str]:
+    parameters = config.parameters  # pyright: ignore[reportAttributeAccessIssue]
+    return {key: value.string_value for key, value in parameters.items()}
+
+
+def _versions(model: Path) -> list[int]:
+    if not model.is_dir():
+        return []
+    return [int(path.name) for path in model.iterdir() if path.name.isdecimal() and path.is_dir()]
