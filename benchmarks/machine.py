@@ -8,11 +8,16 @@ import shutil
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from .. import __version__
 from .windows import Document
 
-__all__ = ["Machine", "describe_machine"]
+__all__ = ["LOOPBACK", "Machine", "describe_machine"]
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Names of this machine in an address."""
 
 _PACKAGES = (
     "numpy",
@@ -46,15 +51,24 @@ class Machine(Document):
     versions: dict[str, str]
 
 
-def describe_machine() -> Machine:
-    """The machine that this process runs on."""
+def describe_machine(endpoint: str = "") -> Machine:
+    """The machine that this process runs on.
+
+    Args:
+        endpoint: address of a Triton server, whose version is asked for; empty for none.
+    """
     return Machine(
         processor=_processor(),
         cores=len(os.sched_getaffinity(0)),
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         gpus=_gpus(),
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
-        versions={"python": platform.python_version(), "litho": __version__, **_versions()},
+        versions={
+            "python": platform.python_version(),
+            "litho": __version__,
+            **_versions(),
+            **_server(endpoint),
+        },
     )
 
 
@@ -81,6 +95,23 @@ def _gpus() -> tuple[str, ...]:
     except (OSError, subprocess.SubprocessError):
         return ()
     return tuple(line.strip() for line in answer.stdout.splitlines() if line.strip())
+
+
+def _server(endpoint: str) -> dict[str, str]:
+    if not endpoint:
+        return {}
+    from tritonclient.grpc import InferenceServerClient
+    from tritonclient.utils import InferenceServerException
+
+    address = urlsplit(endpoint)
+    # A proxy that the environment names for the outside world does not reach a server on this machine.
+    options = [("grpc.enable_http_proxy", 0)] if address.hostname in LOOPBACK else None
+    try:
+        with InferenceServerClient(address.netloc, channel_args=options) as client:
+            metadata: Any = client.get_server_metadata(client_timeout=20)
+    except InferenceServerException:
+        return {}  # what only looks like Triton need not answer this question
+    return {f"{metadata.name} server": metadata.version}
 
 
 def _versions() -> dict[str, str]:

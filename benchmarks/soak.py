@@ -13,8 +13,9 @@ from ..extras import require
 from ..runners import Runner
 from .documents import MemorySample, SoakResult
 from .flight import Flight, overlaps
+from .machine import LOOPBACK
 from .requests import Requests
-from .targets import Progress, Target, opened, quiet, target_name
+from .targets import Progress, Target, address_of, opened, quiet, target_name
 
 __all__ = ["server_process", "soak"]
 
@@ -54,8 +55,7 @@ def soak(
         )
     marks = {settled_after, *(round(requests * step / SAMPLES) for step in range(1, SAMPLES))}
     with opened(target) as runner:
-        # A runner with a transport keeps its address in `url`.
-        process_id = server_process_id or server_process(getattr(runner, "url", ""))
+        process_id = server_process_id or server_process(address_of(runner))
         if process_id is not None and not psutil.pid_exists(process_id):
             raise UsageError(
                 f"there is no process {process_id} on this machine; give that of the running server"
@@ -93,7 +93,7 @@ def soak(
 def server_process(endpoint: str) -> int | None:
     """The process on this machine that listens on an endpoint's port; None where there is none to be seen."""
     address = urlsplit(endpoint)
-    if address.port is None or address.hostname not in {"localhost", "127.0.0.1", "::1"}:
+    if address.port is None or address.hostname not in LOOPBACK:
         return None
     psutil = require("psutil", "bench")
     for connection in psutil.net_connections(kind="tcp"):

@@ -20,7 +20,7 @@ from .report import require_report, write_result
 from .requests import Requests
 from .scenarios import Scenario, open_scenario
 from .soak import soak
-from .targets import Progress, Target, opened, quiet, target_name
+from .targets import Progress, Target, address_of, opened, quiet, target_name
 from .windows import Load, Measurement, Point, Window
 
 __all__ = ["bench"]
@@ -102,7 +102,7 @@ def bench(
             runner=runner.description,
             kind="endpoint" if overlaps(runner) else "in-process",
             measured_at=measured_at,
-            machine=describe_machine(),
+            machine=describe_machine(address_of(runner)),
             method=Method(
                 scenario=scenario,
                 rounds=rounds,

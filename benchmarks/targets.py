@@ -9,7 +9,7 @@ from pathlib import Path
 from ..bundle import Bundle
 from ..runners import Runner, open_runner
 
-__all__ = ["Progress", "Target", "opened", "quiet", "target_name"]
+__all__ = ["Progress", "Target", "address_of", "opened", "quiet", "target_name"]
 
 Target = Runner | Bundle | Path | str
 
@@ -36,3 +36,8 @@ def target_name(target: Target) -> str:
     if isinstance(target, Runner):
         return target.description
     return str(target.path) if isinstance(target, Bundle) else str(target)
+
+
+def address_of(runner: Runner) -> str:
+    """The address that a runner with a transport keeps in `url`; empty for one that runs here."""
+    return getattr(runner, "url", "")
