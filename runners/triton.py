@@ -6,6 +6,7 @@ alone. This module knows the protocol of Triton and nothing of how a server is s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, fields
@@ -16,7 +17,7 @@ import grpc
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
-from tritonclient.grpc import service_pb2 as messages
+from tritonclient.grpc import service_pb2
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 from tritonclient.utils import serialize_byte_tensor
 
@@ -26,9 +27,15 @@ from . import base
 
 __all__ = ["Runner", "ServedModel", "ServerStatistics"]
 
+messages: Any = service_pb2  # protobuf makes the classes of the schema while it is imported
+
 DEFAULT_TIMEOUT_SECONDS = 60.0
 _PARAMETER_PREFIX = "litho_"
 _LOOPBACK = ("127.", "localhost", "[::1]")
+# How gRPC and Triton word what their status codes do not tell apart.
+_UNREACHABLE = ("failed to connect", "errors resolving", "DNS resolution failed")
+_BUSY = ("maximum queue size", "timeout expired")
+_REQUEST_MARK = re.compile(r"^\[request id: [^]]*\] ")
 
 
 class ServedModel(BaseModel):
@@ -110,7 +117,9 @@ class ServerStatistics:
             if entry.name != "batch_sizes"
         }
         sizes = {size: count - earlier.batch_sizes.get(size, 0) for size, count in self.batch_sizes.items()}
-        return ServerStatistics(**numbers, batch_sizes={size: count for size, count in sizes.items() if count})
+        return ServerStatistics(
+            **numbers, batch_sizes={size: count for size, count in sizes.items() if count}
+        )
 
 
 class Runner(base.Runner):
@@ -147,7 +156,9 @@ class Runner(base.Runner):
         parts = urlsplit(location)
         path = parts.path.strip("/").split("/")
         if parts.scheme != "grpc" or not parts.netloc or not path[0] or len(path) > 2:
-            raise UsageError(f"endpoint {location!r} is none; give grpc://HOST:PORT/MODEL or .../MODEL/VERSION")
+            raise UsageError(
+                f"endpoint {location!r} is none; give grpc://HOST:PORT/MODEL or .../MODEL/VERSION"
+            )
         return cls(parts.netloc, *path)
 
     def submit(self, inputs: Mapping[str, ArrayLike]) -> Future[dict[str, NDArray[np.uint8]]]:
@@ -157,86 +168,134 @@ class Runner(base.Runner):
         """
         batch = len(next(iter(inputs.values())))  # pyright: ignore[reportArgumentType]
         future: Future[dict[str, NDArray[np.uint8]]] = Future()
+        # Unary calls, not one stream: they cost less here, and many requests on a stream crash Triton 24.10.
         call = self._stub.ModelInfer.future(self._request(inputs), timeout=self._timeout_seconds)
-
-        def settle(call: Any) -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                images = self._images(call.result())
-                self._check_output(images, batch)
-                future.set_result({self.signature.output.name: images})
-            except grpc.RpcError as error:
-                future.set_exception(self._explain(error))
-            except Exception as error:
-                future.set_exception(error)
-
-        call.add_done_callback(settle)
+        future.add_done_callback(lambda done: call.cancel() if done.cancelled() else None)
+        call.add_done_callback(lambda answered: self._settle(future, answered, batch))
         return future
 
     def statistics(self) -> ServerStatistics:
-        """What the server counted for this model since it started."""
-        answer = self._ask(self._stub.ModelStatistics, messages.ModelStatisticsRequest)
-        return _statistics(answer.model_stats)
+        """What the server counted for this model since it started.
+
+        Raises:
+            EndpointError: the server cannot be reached, or the model is no longer served.
+        """
+        versions = self._ask(self._stub.ModelStatistics, messages.ModelStatisticsRequest).model_stats
+        return _statistics(max(versions, key=lambda counted: int(counted.version)))
 
     def close(self) -> None:
-        """Close the connection; what is in flight fails."""
+        """Close the connection; what is in flight fails, and closing twice is fine."""
         self._channel.close()
 
     def _execute(self, inputs: dict[str, NDArray[Any]]) -> NDArray[np.uint8]:
         try:
-            return self._images(self._stub.ModelInfer(self._request(inputs), timeout=self._timeout_seconds))
+            return _images(self._stub.ModelInfer(self._request(inputs), timeout=self._timeout_seconds))
         except grpc.RpcError as error:
-            raise self._explain(error) from None
+            raise self._explained(error) from None
 
-    def _request(self, inputs: Mapping[str, Any]) -> messages.ModelInferRequest:
+    def _settle(self, future: Future[dict[str, NDArray[np.uint8]]], call: Any, batch: int) -> None:
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            images = _images(call.result())
+            self._check_output(images, batch)
+        except grpc.RpcError as error:
+            future.set_exception(self._explained(error))
+        except Exception as error:  # whoever waits for the future has to learn of it
+            future.set_exception(error)
+        else:
+            future.set_result({self.signature.output.name: images})
+
+    def _request(self, inputs: Mapping[str, Any]) -> Any:
         request = messages.ModelInferRequest(model_name=self._model, model_version=self._version)
         for entry in self.signature.inputs:
             array = inputs[entry.name]
-            request.inputs.add(name=entry.name, datatype=entry.dtype, shape=array.shape if entry.shape else (len(array), 1))
-            request.raw_input_contents.append(array.tobytes())
+            # Triton knows no scalar: a field without a shape travels as (batch, 1).
+            shape = array.shape if entry.shape else (len(array), 1)
+            request.inputs.add(name=entry.name, datatype=entry.dtype, shape=shape)
+            request.raw_input_contents.append(_raw(array))
         return request
-
-    def _images(self, answer: messages.ModelInferResponse) -> NDArray[np.uint8]:
-        return np.frombuffer(answer.raw_output_contents[0], np.uint8).reshape(answer.outputs[0].shape)
 
     def _ask(self, method: Callable[..., Any], request: Callable[..., Any]) -> Any:
         try:
             return method(request(name=self._model, version=self._version), timeout=self._timeout_seconds)
         except grpc.RpcError as error:
-            raise self._explain(error) from None
+            raise self._explained(error) from None
 
-    def _explain(self, error: Any) -> EndpointError:
-        return EndpointError(f"{error.code()} {error.details()}")
+    def _explained(self, error: Any) -> EndpointError:
+        details = " ".join((error.details() or "no reason given").split())
+        match error.code():
+            case grpc.StatusCode.NOT_FOUND:
+                return EndpointError(f"{self.url} is not there: {self._alternatives()}")
+            case grpc.StatusCode.DEADLINE_EXCEEDED:
+                return EndpointError(f"{self.url} did not answer within {self._timeout_seconds:g} s")
+            case grpc.StatusCode.CANCELLED:
+                return EndpointError(f"the request to {self.url} was given up: the connection was closed")
+            case grpc.StatusCode.UNAVAILABLE if details.startswith(_UNREACHABLE):
+                reason = details.rpartition(": ")[2].strip("]").lower()
+                return EndpointError(
+                    f"cannot reach {self.url}: {reason}; check the address, or start 'litho serve'"
+                )
+            case grpc.StatusCode.UNAVAILABLE if any(sign in details for sign in _BUSY):
+                return EndpointError(f"{self.url} is too busy: {details}; send fewer requests at a time")
+            case grpc.StatusCode.UNAVAILABLE:
+                return EndpointError(
+                    f"{self.url} went away while it was asked ({details}); is the server running?"
+                )
+            case _:
+                return EndpointError(f"{self.url} refused: {_REQUEST_MARK.sub('', details)}")
+
+    def _alternatives(self) -> str:
+        request = messages.RepositoryIndexRequest(ready=True)
+        try:
+            index = self._stub.RepositoryIndex(request, timeout=self._timeout_seconds).models
+        except grpc.RpcError:
+            return "the server does not say what it has"
+        known = ", ".join(sorted({f"{model.name} (version {model.version})" for model in index}))
+        return f"the server has {known or 'no model'}"
+
+
+def _images(answer: Any) -> NDArray[np.uint8]:
+    return np.frombuffer(answer.raw_output_contents[0], np.uint8).reshape(answer.outputs[0].shape)
+
+
+def _raw(array: NDArray[Any]) -> bytes:
+    if array.dtype != object:
+        return array.tobytes()
+    serialized = serialize_byte_tensor(array)
+    assert serialized is not None, "the signature's check leaves no other dtype"
+    return serialized.item()
 
 
 def _served_model(config: Any, url: str) -> ServedModel:
     try:
-        return ServedModel.from_parameters({key: value.string_value for key, value in config.parameters.items()})
-    except ValidationError:
-        raise EndpointError(f"{url} was not deployed by litho") from None
-
-
-def _statistics(versions: Any) -> ServerStatistics:
-    total = ServerStatistics(0, 0, 0, 0, 0, 0, 0)
-    for counted in versions:
-        times = counted.inference_stats
-        total = ServerStatistics(
-            requests=times.success.count,
-            inferences=counted.inference_count,
-            executions=counted.execution_count,
-            queue_ns=times.queue.ns,
-            compute_input_ns=times.compute_input.ns,
-            compute_infer_ns=times.compute_infer.ns,
-            compute_output_ns=times.compute_output.ns,
-            failures=times.fail.count,
-            batch_sizes={batch.batch_size: batch.compute_infer.count for batch in counted.batch_stats},
+        return ServedModel.from_parameters(
+            {key: value.string_value for key, value in config.parameters.items()}
         )
-    return total
+    except ValidationError:
+        raise EndpointError(
+            f"{url} was not deployed by litho: it has no signature; use 'litho deploy'"
+        ) from None
+
+
+def _statistics(counted: Any) -> ServerStatistics:
+    times = counted.inference_stats
+    return ServerStatistics(
+        requests=times.success.count,
+        inferences=counted.inference_count,
+        executions=counted.execution_count,
+        queue_ns=times.queue.ns,
+        compute_input_ns=times.compute_input.ns,
+        compute_infer_ns=times.compute_infer.ns,
+        compute_output_ns=times.compute_output.ns,
+        failures=times.fail.count,
+        batch_sizes={batch.batch_size: batch.compute_infer.count for batch in counted.batch_stats},
+    )
 
 
 def _channel_options(address: str) -> list[tuple[str, int]]:
+    # A batch of large pictures is larger than gRPC's default limit of 4 MiB.
     options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
     if address.startswith(_LOOPBACK):
-        options.append(("grpc.enable_http_proxy", 0))
+        options.append(("grpc.enable_http_proxy", 0))  # a proxy cannot reach this machine's own loopback
     return options

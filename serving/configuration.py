@@ -7,17 +7,30 @@ that nothing here knows that format's syntax.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 from google.protobuf import text_format
-from tritonclient.grpc import model_config_pb2 as triton
+from tritonclient.grpc import model_config_pb2
 
 from ..bundle import Manifest, Variant
 from ..errors import UsageError
 from ..runners.triton import ServedModel
 from ..signature import Field, Signature
 
-__all__ = ["FLAVOURS", "Flavour", "ServingSettings", "model_config", "parse_config", "print_config"]
+__all__ = [
+    "FLAVOURS",
+    "Flavour",
+    "ModelConfig",
+    "ServingSettings",
+    "model_config",
+    "parse_config",
+    "print_config",
+]
+
+triton: Any = model_config_pb2  # protobuf makes the classes of the schema while it is imported
+
+ModelConfig: TypeAlias = Any
+"""Triton's message of that name; no type checker can see it."""
 
 Flavour = Literal["python", "onnxruntime"]
 """Which backend of Triton runs a deployment.
@@ -28,22 +41,25 @@ server is. `onnxruntime` runs an ONNX graph in a server that knows nothing of li
 
 FLAVOURS: tuple[Flavour, ...] = ("python", "onnxruntime")
 
-MAX_NAME_LENGTH = 128
-
 
 @dataclass(frozen=True)
 class ServingSettings:
     """How a deployment is served.
 
+    With the defaults an idle copy of the model takes whatever waits, at once: batches form by themselves while the
+    other copy computes, and nobody waits for a batch to fill.
+
     Args:
         max_batch_size: largest batch; by default the largest that the variant takes.
-        preferred_batch_sizes: sizes that the scheduler stops waiting at; empty lets it send whatever waits as
-            soon as an instance is free.
-        max_queue_delay_microseconds: how long a request may wait for others to share its batch.
+        preferred_batch_sizes: sizes that the scheduler stops waiting at; empty has it send whatever waits.
+        max_queue_delay_microseconds: how long a request may wait for others to share its batch. Together with a
+            queue timeout, Triton up to 26.07 slows down over time (triton-inference-server/server, issue 8870).
         max_queue_size: requests that may wait; one more is refused at once.
         queue_timeout_microseconds: how long a request may wait at all before it is refused; a client may ask for
             less.
-        instance_count: copies of the model that run at the same time.
+        instance_count: copies of the model that run at the same time. Two, because the transport of one's answers
+            overlaps with the other's computing, and because Triton 24.10 with one instance and a bounded queue
+            misses a wake-up every thousand batches or so and then sleeps for half a second.
         device: "cpu", or "cuda" for one set of instances on each GPU of the server.
         warm_up: run the smallest, the preferred and the largest batch before the model counts as ready.
     """
@@ -53,7 +69,7 @@ class ServingSettings:
     max_queue_delay_microseconds: int = 0
     max_queue_size: int = 1024
     queue_timeout_microseconds: int = 30_000_000
-    instance_count: int = 1
+    instance_count: int = 2
     device: Literal["cpu", "cuda"] = "cpu"
     warm_up: bool = True
 
@@ -87,7 +103,7 @@ def model_config(
     flavour: Flavour,
     version: int,
     settings: ServingSettings,
-) -> triton.ModelConfig:
+) -> ModelConfig:
     """The configuration of one version of a deployment.
 
     Args:
@@ -129,12 +145,12 @@ def model_config(
     return config
 
 
-def print_config(config: triton.ModelConfig) -> str:
+def print_config(config: ModelConfig) -> str:
     """The text of a `config.pbtxt`."""
     return text_format.MessageToString(config, as_utf8=True)
 
 
-def parse_config(text: str) -> triton.ModelConfig:
+def parse_config(text: str) -> ModelConfig:
     """Read the text of a `config.pbtxt`.
 
     Raises:
@@ -148,11 +164,11 @@ def _check_at_least(name: str, given: int, minimum: int) -> None:
         raise UsageError(f"{name} was given {given}; allowed is {minimum} or more")
 
 
-def _data_type(field: Field) -> triton.DataType:
+def _data_type(field: Field) -> Any:
     return triton.DataType.Value("TYPE_STRING" if field.dtype == "BYTES" else f"TYPE_{field.dtype}")
 
 
-def _input(field: Field, *, optional: bool) -> triton.ModelInput:
+def _input(field: Field, *, optional: bool) -> Any:
     message = triton.ModelInput(
         name=field.name,
         data_type=_data_type(field),
@@ -166,29 +182,33 @@ def _input(field: Field, *, optional: bool) -> triton.ModelInput:
     return message
 
 
-def _output(field: Field) -> triton.ModelOutput:
+def _output(field: Field) -> Any:
     return triton.ModelOutput(name=field.name, data_type=_data_type(field), dims=field.shape)
 
 
-def _instances(settings: ServingSettings) -> triton.ModelInstanceGroup:
-    kind = triton.ModelInstanceGroup.KIND_GPU if settings.device == "cuda" else triton.ModelInstanceGroup.KIND_CPU
+def _instances(settings: ServingSettings) -> Any:
+    kind = (
+        triton.ModelInstanceGroup.KIND_GPU
+        if settings.device == "cuda"
+        else triton.ModelInstanceGroup.KIND_CPU
+    )
     return triton.ModelInstanceGroup(count=settings.instance_count, kind=kind)
 
 
-def _batching(settings: ServingSettings) -> triton.ModelDynamicBatching:
+def _batching(settings: ServingSettings) -> Any:
     return triton.ModelDynamicBatching(
         preferred_batch_size=sorted(settings.preferred_batch_sizes),
         max_queue_delay_microseconds=settings.max_queue_delay_microseconds,
         default_queue_policy=triton.ModelQueuePolicy(
             timeout_action=triton.ModelQueuePolicy.REJECT,
-            default_timeout_microseconds=0,
+            default_timeout_microseconds=settings.queue_timeout_microseconds,
             allow_timeout_override=True,
             max_queue_size=settings.max_queue_size,
         ),
     )
 
 
-def _warm_up(signature: Signature, variant: Variant, settings: ServingSettings) -> list[triton.ModelWarmup]:
+def _warm_up(signature: Signature, variant: Variant, settings: ServingSettings) -> list[Any]:
     if not settings.warm_up or not all(_allows_zero(field) for field in signature.inputs):
         return []
     limit = settings.batch_limit(variant)

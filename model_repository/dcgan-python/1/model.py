@@ -4,16 +4,18 @@
 it there by its path, so that it imports litho by name; it knows nothing of any family of generators.
 """
 
-import json
+# pyright: reportMissingImports=false
+# Triton brings `triton_python_backend_utils`, and litho is a package of the server's environment.
+
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import triton_python_backend_utils as pb_utils  # pyright: ignore[reportMissingImports] - Triton brings it
+import triton_python_backend_utils as pb_utils
 
-from litho.bundle import Bundle
-from litho.errors import LithoError
-from litho.runners import open_runner
+from litho.bundle import Bundle  # pyright: ignore[reportMissingImports]
+from litho.errors import LithoError  # pyright: ignore[reportMissingImports]
+from litho.runners import open_runner  # pyright: ignore[reportMissingImports]
 
 Inputs = dict[str, Any]
 
@@ -24,11 +26,11 @@ class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
         """Open the bundle of this version; a bundle that was tampered with is refused here."""
         directory = Path(args["model_repository"]) / args["model_version"]
-        config = json.loads(args["model_config"])
-        variant = config["parameters"]["litho_variant"]["string_value"]
         device = "cuda" if args["model_instance_kind"] == "GPU" else "cpu"
         try:
-            self._runner = open_runner(Bundle.load(directory / "bundle"), variant, device=device)
+            bundle = Bundle.load(directory / "bundle")
+            (variant,) = bundle.manifest.variants
+            self._runner = open_runner(bundle, variant.name, device=device)
         except LithoError as error:
             raise pb_utils.TritonModelException(str(error)) from error
         self._input_names = [field.name for field in self._runner.signature.inputs]
@@ -56,7 +58,9 @@ class TritonPythonModel:
         ends = np.cumsum([_batch(inputs) for inputs in given])
         # A copy each: the backend takes the memory of what it is handed, and must find it whole and contiguous.
         return [
-            pb_utils.InferenceResponse([pb_utils.Tensor(self._output_name, images[end - _batch(inputs) : end].copy())])
+            pb_utils.InferenceResponse(
+                [pb_utils.Tensor(self._output_name, images[end - _batch(inputs) : end].copy())]
+            )
             for inputs, end in zip(given, ends, strict=True)
         ]
 
