@@ -201,7 +201,8 @@ def deploy(
     name: Name = None,
     variant: VariantName = None,
     flavour: Annotated[
-        str, typer.Option(help="For the embedded server: python; for containers: onnxruntime.")
+        Literal["python", "onnxruntime"],
+        typer.Option(help="For the embedded server: python; for containers: onnxruntime."),
     ] = "python",
     accept_failed: Annotated[
         list[str] | None, typer.Option(help="Deploy this variant although it failed its gate; repeatable.")
@@ -369,6 +370,7 @@ def demo(
         ["what", "result|right"],
         [
             ["pictures whose class is recognised", f"{result.agreement:.1%}"],
+            ["variety inside a class, of the real digits'", f"{result.variety:.0%}"],
             *([f"time for: {step}", f"{took:.1f} s"] for step, took in result.seconds.items()),
         ],
     )

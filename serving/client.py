@@ -72,7 +72,9 @@ class Client:
         for start in range(0, count, size):
             if len(pending) == IN_FLIGHT:
                 parts.append(pending.popleft().result()[self.signature.output.name])
-            pending.append(self._runner.submit({name: array[start : start + size] for name, array in inputs.items()}))
+            pending.append(
+                self._runner.submit({name: array[start : start + size] for name, array in inputs.items()})
+            )
         parts += [future.result()[self.signature.output.name] for future in pending]
         return np.concatenate(parts)
 
@@ -97,4 +99,6 @@ def _spread(fields: dict[str, Any]) -> dict[str, Any]:
     """Plain numbers and words, repeated for as many pictures as the other fields ask for."""
     counts = [len(values) for values in fields.values() if np.ndim(values) > 0]
     count = max(counts, default=1)
-    return {name: np.full(count, values) if np.ndim(values) == 0 else values for name, values in fields.items()}
+    return {
+        name: np.full(count, values) if np.ndim(values) == 0 else values for name, values in fields.items()
+    }

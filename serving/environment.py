@@ -156,7 +156,9 @@ def _pip(environment: ServerEnvironment, progress: Callable[[str, float], None])
             pip.kill()
             raise
     if pip.returncode:
-        last = next((line for line in reversed(log.read_text().splitlines()) if "ERROR" in line), "no reason given")
+        last = next(
+            (line for line in reversed(log.read_text().splitlines()) if "ERROR" in line), "no reason given"
+        )
         kept = environment.root.with_name("server-install.log")
         shutil.copy(log, kept)
         raise ServerError(f"installing the server failed: {last}; see {kept}")
@@ -192,7 +194,9 @@ def _check_machine() -> None:
         raise UsageError(f"the embedded server needs Python 3.11 or 3.12; this is {_python()}")
     library, version = platform.libc_ver()
     if library != "glibc" or tuple(int(part) for part in version.split(".")[:2]) < OLDEST_GLIBC:
-        raise UsageError(f"the embedded server needs glibc 2.35 or newer; this is {library or 'another'} {version}")
+        raise UsageError(
+            f"the embedded server needs glibc 2.35 or newer; this is {library or 'another'} {version}"
+        )
     if _python_library() is None:
         raise UsageError(
             f"libpython{_python()}.so is missing, which the server's Python backend needs;"

@@ -99,7 +99,9 @@ def deploy(
         raise DeployError(f"another process deploys to {model}; wait for it to end") from None
     except OSError as error:
         still = f"version {before.version} is served still" if before else "nothing is served"
-        raise DeployError(f"cannot write {model / str(version)}: {error.strerror or error}; {still}") from error
+        raise DeployError(
+            f"cannot write {model / str(version)}: {error.strerror or error}; {still}"
+        ) from error
     return Deployment(model, version, ServedModel.from_parameters(_parameters(config)))
 
 
@@ -131,7 +133,9 @@ def rollback(repository: Path | str, name: str) -> int:
         raise UnknownName("model", name, names)
     earlier = [version for version in _versions(current.path) if version < current.version]
     if not earlier:
-        raise DeployError(f"{current.path} has no version before {current.version}; deploy the bundle you want")
+        raise DeployError(
+            f"{current.path} has no version before {current.version}; deploy the bundle you want"
+        )
     version = max(earlier)
     try:
         write_bytes(current.path / CONFIG_NAME, (current.path / str(version) / CONFIG_NAME).read_bytes())
@@ -160,12 +164,18 @@ def _accepted(bundle: Bundle, variant: str | None, accept_failed: Collection[str
 
 
 def _model_directory(repository: Path, name: str) -> Path:
-    if not name or name.startswith(".") or not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
+    if (
+        not name
+        or name.startswith(".")
+        or not name.replace("-", "").replace("_", "").replace(".", "").isalnum()
+    ):
         raise UsageError(f"model name {name!r} is not allowed; use letters, digits, '-', '_' and '.'")
     return repository / name
 
 
-def _write(model: Path, version: int, bundle: Bundle, variant: Variant, flavour: Flavour, config: str) -> None:
+def _write(
+    model: Path, version: int, bundle: Bundle, variant: Variant, flavour: Flavour, config: str
+) -> None:
     directory = model / str(version)
     with write_directory(directory) as temporary:
         if flavour == "onnxruntime":

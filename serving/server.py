@@ -170,7 +170,14 @@ class EmbeddedServer:
         environment = find()
         _remove_stale_shared_memory()
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        launch = [sys.executable, "-P", "-m", f"{__package__}.launch", str(os.getpid()), str(environment.executable)]
+        launch = [
+            sys.executable,
+            "-P",
+            "-m",
+            f"{__package__}.launch",
+            str(os.getpid()),
+            str(environment.executable),
+        ]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 launch + self._options(environment.backends),
@@ -240,7 +247,10 @@ def serve(
     with suppress(KeyboardInterrupt), server:
         for config in sorted(Path(repository).glob("*/config.pbtxt")):
             print(f"{server.grpc_url}/{config.parent.name}", flush=True)
-        print(f"HTTP {server.http_url}, metrics {server.metrics_url}, log {server.log}; stop with Ctrl-C", flush=True)
+        print(
+            f"HTTP {server.http_url}, metrics {server.metrics_url}, log {server.log}; stop with Ctrl-C",
+            flush=True,
+        )
         server.wait()
 
 
@@ -290,7 +300,11 @@ def _decisive_line(log: Path) -> str:
     """What a person needs from the log: why a model did not load, else the first error."""
     with suppress(OSError):
         lines = log.read_text(errors="replace").splitlines()
-        for pattern in (r"UNAVAILABLE: (?:Internal: |Invalid argument: )?(.*?)\s*\|?$", r"^E\d{4} .*?\] (.*)$", r"error: (.*)$"):
+        for pattern in (
+            r"UNAVAILABLE: (?:Internal: |Invalid argument: )?(.*?)\s*\|?$",
+            r"^E\d{4} .*?\] (.*)$",
+            r"error: (.*)$",
+        ):
             for line in lines:
                 if match := re.search(pattern, line):
                     return match[1].strip('" ')
