@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
-from litho.bundle import Bundle  # pyright: ignore[reportMissingImports]
-from litho.errors import LithoError  # pyright: ignore[reportMissingImports]
-from litho.runners import open_runner  # pyright: ignore[reportMissingImports]
+from litho.bundle import Bundle
+from litho.errors import LithoError
+from litho.runners import open_runner
 
 Inputs = dict[str, Any]
 
