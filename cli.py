@@ -328,7 +328,7 @@ def bench(
 ) -> None:
     """Measure latency and throughput under a range of loads, warm-up excluded."""
     from .benchmarks import bench as measure
-    from .benchmarks.report import remarks, table
+    from .benchmarks.report import lines, remarks, table
 
     with _progress() as progress:
         result = measure(
@@ -345,11 +345,9 @@ def bench(
     if as_json:
         typer.echo(result.model_dump_json(indent=2))
     else:
-        _show_rows(*table(result))
-        for remark in remarks(result):
-            typer.echo(remark, err=True)
-    if result.comparison is not None and not as_json:
-        typer.echo(f"{target} has {result.comparison.ratio:.2f} times the throughput of {against}")
+        _show_rows(*table(result, brief=True))
+        for line in lines(result):
+            typer.echo(line)
     if result.comparison is not None and result.comparison.passed is False:
         raise LithoError(f"the ratio {result.comparison.ratio:.2f} is below the {at_least:g} asked for")
 
@@ -365,7 +363,7 @@ def demo(
 
     with _progress() as progress:
         result = run_demo(to, seconds=seconds, progress=progress)
-    _show_rows(*table(result.bench))
+    _show_rows(*table(result.bench, brief=True))
     _show_rows(
         ["what", "result|right"],
         [
@@ -422,7 +420,10 @@ def _progress() -> Iterator[Callable[[str, float], None]]:
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    # Drawn twice a second: each time costs what is being measured.
+    with Progress(
+        *columns, console=console, transient=True, refresh_per_second=2, disable=not console.is_terminal
+    ) as bar:
         task = bar.add_task("starting", total=1.0)
         yield lambda step, share: bar.update(task, description=step, completed=share)
 

@@ -56,8 +56,9 @@ class EmbeddedServer:
         log: file with the server's output.
 
     Raises:
-        UsageError: the repository holds no model, a port is in use, or the address is not loopback.
-        ServerStartError: on entering: it did not become ready; the message has the log's decisive line.
+        UsageError: a port is in use, or the address is not loopback.
+        ServerStartError: on entering: the repository holds no model, or the server did not become ready; the
+            message has the log's decisive line.
         ServerError: on entering: it is not installed.
     """
 
@@ -161,7 +162,7 @@ class EmbeddedServer:
 
     def _check_repository(self) -> None:
         if not any(self._repository.glob("*/config.pbtxt")):
-            raise UsageError(
+            raise ServerStartError(
                 f"{self._repository} is no model repository: no folder in it holds a config.pbtxt;"
                 " make one with 'litho deploy'"
             )
