@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from google.protobuf import text_format
+from google.protobuf.text_format import ParseError
 from tritonclient.grpc import model_config_pb2
 
 from ..bundle import Manifest, Variant
@@ -21,6 +22,7 @@ __all__ = [
     "FLAVOURS",
     "Flavour",
     "ModelConfig",
+    "ParseError",
     "ServingSettings",
     "model_config",
     "parse_config",
@@ -154,7 +156,7 @@ def parse_config(text: str) -> ModelConfig:
     """Read the text of a `config.pbtxt`.
 
     Raises:
-        google.protobuf.text_format.ParseError: it is not one.
+        ParseError: it is not one.
     """
     return text_format.Parse(text, triton.ModelConfig())
 

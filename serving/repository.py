@@ -12,23 +12,33 @@ Which version is served is written in config.pbtxt alone, and that file is repla
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from ..bundle import Bundle, BundleWriter, FileRecord, Variant
 from ..errors import DeployError, UnknownName, UsageError
 from ..files import locked, write_bytes, write_directory
 from ..runners import default_variant
 from ..runners.triton import ServedModel
-from .configuration import FLAVOURS, Flavour, ServingSettings, model_config, parse_config, print_config
+from .configuration import (
+    FLAVOURS,
+    Flavour,
+    ModelConfig,
+    ParseError,
+    ServingSettings,
+    model_config,
+    parse_config,
+    print_config,
+)
 
 __all__ = ["Deployment", "deploy", "deployed", "model_source", "rollback"]
 
 CONFIG_NAME = "config.pbtxt"
+MODEL_NAME = "model.py"
 
 
 @dataclass(frozen=True)
@@ -78,31 +88,19 @@ def deploy(
         raise UnknownName("flavour", flavour, FLAVOURS)
     chosen = _accepted(bundle, variant, accept_failed)
     model = _model_directory(Path(to), name or bundle.manifest.name)
-    before = _current(model)
-    versions = _versions(model)
-    version = max(versions, default=0) + 1
-    config = model_config(
-        model.name,
-        bundle.manifest,
-        chosen,
-        flavour=flavour,
-        version=version,
-        settings=settings or ServingSettings(),
-    )
-    if before is not None and _is_same(model, before, bundle, chosen, config):
-        return before
-    text = print_config(config)
-    try:
-        with locked(model.parent / f".{model.name}.lock"):
-            _write(model, version, bundle, chosen, flavour, text)
-    except BlockingIOError:
-        raise DeployError(f"another process deploys to {model}; wait for it to end") from None
-    except OSError as error:
-        still = f"version {before.version} is served still" if before else "nothing is served"
-        raise DeployError(
-            f"cannot write {model / str(version)}: {error.strerror or error}; {still}"
-        ) from error
-    return Deployment(model, version, ServedModel.from_parameters(_parameters(config)))
+    with _writing(model):
+        before = _current(model)
+        config = model_config(
+            model.name,
+            bundle.manifest,
+            chosen,
+            flavour=flavour,
+            version=max(_versions(model), default=0) + 1,
+            settings=settings or ServingSettings(),
+        )
+        if before is not None and _is_same(before, bundle, chosen, config):
+            return before
+        return _write(model, bundle, chosen, config)
 
 
 def deployed(repository: Path | str, name: str) -> Deployment | None:
@@ -137,13 +135,8 @@ def rollback(repository: Path | str, name: str) -> int:
             f"{current.path} has no version before {current.version}; deploy the bundle you want"
         )
     version = max(earlier)
-    try:
+    with _writing(current.path):
         write_bytes(current.path / CONFIG_NAME, (current.path / str(version) / CONFIG_NAME).read_bytes())
-    except OSError as error:
-        raise DeployError(
-            f"cannot return to version {version} of {current.path}: {error.strerror or error};"
-            f" version {current.version} is served still"
-        ) from error
     return version
 
 
@@ -164,31 +157,44 @@ def _accepted(bundle: Bundle, variant: str | None, accept_failed: Collection[str
 
 
 def _model_directory(repository: Path, name: str) -> Path:
-    if (
-        not name
-        or name.startswith(".")
-        or not name.replace("-", "").replace("_", "").replace(".", "").isalnum()
-    ):
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise UsageError(f"model name {name!r} is not allowed; use letters, digits, '-', '_' and '.'")
     return repository / name
 
 
-def _write(
-    model: Path, version: int, bundle: Bundle, variant: Variant, flavour: Flavour, config: str
-) -> None:
-    directory = model / str(version)
-    with write_directory(directory) as temporary:
-        if flavour == "onnxruntime":
-            (temporary / "model.onnx").write_bytes(bundle.read(variant.file))
-        else:
-            (temporary / "model.py").write_text(model_source(), encoding="utf-8")
-            _write_part(temporary / "bundle", bundle, variant)
-        (temporary / CONFIG_NAME).write_text(config, encoding="utf-8")
+@contextmanager
+def _writing(model: Path) -> Iterator[None]:
+    """Keep other writers of the model out; where the disk refuses, say what is served still."""
     try:
-        write_bytes(model / CONFIG_NAME, config)
+        with locked(model.parent / f".{model.name}.lock"):
+            yield
+    except BlockingIOError:
+        raise DeployError(f"another process writes {model}; wait for it to end") from None
+    except OSError as error:
+        before = _current(model)
+        still = f"version {before.version} is served still" if before else "nothing is served"
+        raise DeployError(f"cannot write {model}: {error.strerror or error}; {still}") from error
+
+
+def _write(model: Path, bundle: Bundle, variant: Variant, config: ModelConfig) -> Deployment:
+    (version,) = config.version_policy.specific.versions
+    directory = model / str(version)
+    is_new = not model.exists()
+    text = print_config(config)
+    try:
+        with write_directory(directory) as temporary:
+            if config.backend == "python":
+                (temporary / MODEL_NAME).write_text(model_source(), encoding="utf-8")
+                _write_part(temporary / "bundle", bundle, variant)
+            else:
+                (temporary / config.default_model_filename).write_bytes(bundle.read(variant.file))
+            (temporary / CONFIG_NAME).write_text(text, encoding="utf-8")
+        write_bytes(model / CONFIG_NAME, text)
     except BaseException:
-        shutil.rmtree(directory)
+        # A folder without a configuration would keep a server that starts now from becoming ready.
+        shutil.rmtree(model if is_new else directory, ignore_errors=True)
         raise
+    return Deployment(model, version, ServedModel.from_parameters(_parameters(config)))
 
 
 def _write_part(path: Path, bundle: Bundle, variant: Variant) -> None:
@@ -200,11 +206,13 @@ def _write_part(path: Path, bundle: Bundle, variant: Variant) -> None:
     writer.finish(**kept, variants=(variant,))
 
 
-def _is_same(model: Path, before: Deployment, bundle: Bundle, variant: Variant, config: object) -> bool:
-    current = parse_config((model / CONFIG_NAME).read_text(encoding="utf-8"))
-    current.version_policy.CopyFrom(config.version_policy)  # pyright: ignore[reportAttributeAccessIssue]
-    record = bundle.manifest.files[variant.file]
-    return current == config and _served_record(model / str(before.version), variant) == record
+def _is_same(before: Deployment, bundle: Bundle, variant: Variant, config: ModelConfig) -> bool:
+    current = _config(before.path)
+    current.version_policy.CopyFrom(config.version_policy)
+    directory = before.path / str(before.version)
+    if config.backend == "python" and (directory / MODEL_NAME).read_text(encoding="utf-8") != model_source():
+        return False
+    return current == config and _served_record(directory, variant) == bundle.manifest.files[variant.file]
 
 
 def _served_record(directory: Path, variant: Variant) -> FileRecord | None:
@@ -217,20 +225,21 @@ def _served_record(directory: Path, variant: Variant) -> FileRecord | None:
 
 def _current(model: Path) -> Deployment | None:
     try:
-        config = parse_config((model / CONFIG_NAME).read_text(encoding="utf-8"))
+        config = _config(model)
+        (version,) = config.version_policy.specific.versions
+        return Deployment(model, version, ServedModel.from_parameters(_parameters(config)))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    versions = list(config.version_policy.specific.versions)
-    try:
-        served = ServedModel.from_parameters(_parameters(config))
-    except ValidationError:
+    except (ParseError, ValueError):  # of pydantic too, and of a policy that names no single version
         raise DeployError(f"{model} was not deployed by litho; give another --name") from None
-    return Deployment(model, versions[0], served)
 
 
-def _parameters(config: object) -> dict[str, str]:
-    parameters = config.parameters  # pyright: ignore[reportAttributeAccessIssue]
-    return {key: value.string_value for key, value in parameters.items()}
+def _config(model: Path) -> ModelConfig:
+    return parse_config((model / CONFIG_NAME).read_text(encoding="utf-8"))
+
+
+def _parameters(config: ModelConfig) -> dict[str, str]:
+    return {key: value.string_value for key, value in config.parameters.items()}
 
 
 def _versions(model: Path) -> list[int]:
