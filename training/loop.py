@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from torch import Tensor
 
 from ..bundle import read_document
 from ..errors import BundleError, CheckpointError, TrainingError, UsageError
@@ -141,10 +142,16 @@ class Training:
     def __init__(self, run: Path, recipe: Recipe, *, progress: bool = True) -> None:
         accelerate = require("accelerate", "train")
         self._run, self._recipe, self._progress = run, recipe, progress
-        self._accelerator = accelerate.Accelerator(log_with=trackers(), project_dir=str(run))
+        # Without being told so, accelerate takes several processes on a machine without a GPU for strangers.
+        self._accelerator = accelerate.Accelerator(
+            cpu=not torch.accelerator.is_available(), log_with=trackers(), project_dir=str(run)
+        )
         self._device = self._accelerator.device
-        self._part = _part(recipe.batch, self._accelerator.process_index, self._accelerator.num_processes)
+        self._part = part_of_batch(
+            recipe.batch, self._accelerator.process_index, self._accelerator.num_processes
+        )
         self._data, _ = sources.load(recipe.data).split()
+        self._data_sha256 = self._data.sha256()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(first_weights_seed(recipe.seed))
             task = family(recipe.family).task.build(recipe, self._data)
@@ -188,6 +195,7 @@ class Training:
                     raise KeyboardInterrupt
         if self.is_main:
             self._finish()
+        self._accelerator.wait_for_everyone()
         self._accelerator.end_training()
 
     @property
@@ -213,7 +221,7 @@ class Training:
             self._accelerator.backward(minimise.loss)
             self._average_gradients(optimiser)
             optimiser.step()
-            self._statistics.add({f"{minimise.optimiser}_loss": minimise.loss, **(minimise.statistics or {})})
+            self._count({f"{minimise.optimiser}_loss": minimise.loss, **(minimise.statistics or {})})
         self._step += 1
         self._average.update(self.nimg, recipe.batch)
 
@@ -222,6 +230,13 @@ class Training:
         for name, optimiser in self._optimisers.items():
             for group, rate in zip(optimiser.param_groups, self._rates[name], strict=True):
                 group["lr"] = rate * factor
+
+    def _count(self, scalars: Mapping[str, Tensor]) -> None:
+        # Averaged first, so that every process sees a divergence and none waits for another.
+        values = torch.stack([scalar.detach().float() for scalar in scalars.values()])
+        self._statistics.add(
+            dict(zip(scalars, self._accelerator.reduce(values, "mean").tolist(), strict=True))
+        )
 
     def _average_gradients(self, optimiser: Any) -> None:
         if self._accelerator.num_processes == 1:
@@ -267,7 +282,7 @@ class Training:
             )
         state = Checkpoint(
             step=self._step,
-            data_sha256=self._data.sha256(),
+            data_sha256=self._data_sha256,
             task=self._task.state_dict(),
             average=self._average.generator.state_dict(),
             optimisers={name: optimiser.state_dict() for name, optimiser in self._optimisers.items()},
@@ -278,7 +293,7 @@ class Training:
     def _restore(self, checkpoint: Checkpoint | None) -> None:
         if checkpoint is None:
             return
-        if checkpoint.data_sha256 != self._data.sha256():
+        if checkpoint.data_sha256 != self._data_sha256:
             raise CheckpointError(
                 f"{self._run} was trained on other images than {self._recipe.data!r} gives now; give another --run"
             )
@@ -320,7 +335,12 @@ def _placed(task: Task, device: torch.device) -> Task:
     return task.to(device).train()
 
 
-def _part(batch: int, process: int, processes: int) -> slice:
+def part_of_batch(batch: int, process: int, processes: int) -> slice:
+    """Which images of a global batch are those of one of several processes.
+
+    Raises:
+        UsageError: they cannot be shared evenly.
+    """
     if batch % processes:
         raise UsageError(
             f"batch {batch} cannot be shared by {processes} processes; take a multiple (--set batch=...)"

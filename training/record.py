@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
-from torch import Tensor
 
 from ..errors import TrainingError
 from ..files import write_bytes, write_file
@@ -41,14 +40,13 @@ class Statistics:
     def __init__(self, sums: Mapping[str, tuple[float, int]] | None = None) -> None:
         self.sums = dict(sums or {})
 
-    def add(self, values: Mapping[str, Tensor]) -> None:
+    def add(self, values: Mapping[str, float]) -> None:
         """Take in one step's scalars.
 
         Raises:
             TrainingError: one is NaN or infinite.
         """
-        for name, value in values.items():
-            number = float(value.detach())
+        for name, number in values.items():
             if not math.isfinite(number):
                 raise TrainingError(
                     f"training diverged: {name} became {number}; try a lower learning rate (--set lr=...)"

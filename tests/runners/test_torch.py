@@ -40,7 +40,7 @@ def test_inputs_beyond_the_signature_are_refused(run: Path, inputs: dict[str, li
 
 
 def test_what_torch_refuses_is_one_line(run: Path) -> None:
-    with open_runner(run) as runner, pytest.raises(LithoError, match="PyTorch .* on cpu failed") as caught:
+    with open_runner(run) as runner, pytest.raises(LithoError, match=r"PyTorch .* on cpu failed") as caught:
         runner.run({"seed": np.array([1]), "label": np.array([99])}, check=False)
     assert "\n" not in str(caught.value)
 

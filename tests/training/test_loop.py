@@ -170,7 +170,7 @@ def test_what_cannot_be_trained_leaves_nothing(
 
 
 def test_a_snapshot_that_came_from_elsewhere_is_not_overwritten(tiny_train: Train, run: Path) -> None:
-    with pytest.raises(UsageError, match="holds a snapshot but no recipe.json"):
+    with pytest.raises(UsageError, match=r"holds a snapshot but no recipe\.json"):
         tiny_train(run)
 
 
@@ -178,6 +178,12 @@ def test_two_processes_never_train_the_same_run(tiny_train: Train, tmp_path: Pat
     with locked(tmp_path / "run/.lock"), pytest.raises(TrainingError, match="another process trains"):
         tiny_train(tmp_path / "run")
     assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
+
+
+def test_a_batch_that_processes_cannot_share_is_refused() -> None:
+    assert [loop.part_of_batch(8, number, 2) for number in (0, 1)] == [slice(0, 4), slice(4, 8)]
+    with pytest.raises(UsageError, match=r"batch 9 cannot be shared by 2 processes; take a multiple"):
+        loop.part_of_batch(9, 0, 2)
 
 
 def test_divergence_stops_and_keeps_the_last_checkpoint(tiny_train: Train, tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_foreign_documents(saved: Path, change: dict[str, object], message: str)
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", "\0"])
 def test_a_document_that_is_none(saved: Path, content: str) -> None:
     (saved / "snapshot.json").write_text(content)
-    with pytest.raises(CheckpointError, match="snapshot.json is not"):
+    with pytest.raises(CheckpointError, match=r"snapshot\.json is not"):
         load_snapshot(saved)
 
 
