@@ -79,8 +79,10 @@ class ServingSettings:
         for name in ("max_queue_size", "queue_timeout_microseconds", "instance_count"):
             _check_at_least(name, getattr(self, name), 1)
         _check_at_least("max_queue_delay_microseconds", self.max_queue_delay_microseconds, 0)
-        for size in (self.max_batch_size or 1, *self.preferred_batch_sizes):
-            _check_at_least("a batch size", size, 1)
+        if self.max_batch_size is not None:
+            _check_at_least("max_batch_size", self.max_batch_size, 1)
+        for size in self.preferred_batch_sizes:
+            _check_at_least("a preferred batch size", size, 1)
 
     def batch_limit(self, variant: Variant) -> int:
         """The largest batch of `variant` under these settings.

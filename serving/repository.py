@@ -87,7 +87,7 @@ def deploy(
     if flavour not in FLAVOURS:
         raise UnknownName("flavour", flavour, FLAVOURS)
     chosen = _accepted(bundle, variant, accept_failed)
-    model = _model_directory(Path(to), name or bundle.manifest.name)
+    model = _model_directory(Path(to), bundle.manifest.name if name is None else name)
     with _writing(model):
         before = _current(model)
         config = model_config(

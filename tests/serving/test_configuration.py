@@ -1,0 +1,173 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tritonclient.grpc import model_config_pb2
+
+from litho.bundle import FileRecord, Manifest, Stage, Variant, Verdict
+from litho.errors import UsageError
+from litho.runners.triton import ServedModel
+from litho.serving.configuration import FLAVOURS, ServingSettings, model_config, parse_config, print_config
+from litho.signature import (
+    Field,
+    Role,
+    Signature,
+    image_output,
+    label_field,
+    latent_field,
+    seed_field,
+)
+
+STEPS = Field(name="steps", role=Role.STEPS, dtype="INT64", minimum=1, maximum=50, default=20)
+PROMPT = Field(name="prompt", role=Role.PROMPT, dtype="BYTES")
+SOURCE = Field(
+    name="image", role=Role.IMAGE, dtype="UINT8", shape=(-1, -1, 3), minimum=0, maximum=255, divisible_by=8
+)
+INPUTS = (seed_field(), label_field(("null", "één", 'the "third"')), latent_field(16), STEPS, PROMPT, SOURCE)
+
+
+def a_manifest(inputs: tuple[Field, ...] = (seed_field(),), **variant: Any) -> Manifest:
+    signature = Signature(
+        inputs=inputs, output=image_output(32, 32, 1).model_copy(update={"name": "picture"})
+    )
+    described = {
+        "name": "generator.fp32",
+        "stage": "generator",
+        "precision": "fp32",
+        "runtime": "onnxruntime",
+        "file": "graphs/generator.fp32.onnx",
+        "batches": (1, 16, 64),
+        "verdict": Verdict(status="passed"),
+        **variant,
+    }
+    return Manifest(
+        name="tiny",
+        family="cgan",
+        signature=signature,
+        stages=(Stage(name="generator", signature=signature),),
+        variants=(Variant(**described),),
+        files={described["file"]: FileRecord.of(b"")},
+        checkpoint_sha256="0" * 64,
+        environment={},
+    )
+
+
+def config_of(manifest: Manifest, flavour: Any = "python", version: int = 1, **settings: Any) -> Any:
+    """As Triton reads it: printed, then parsed by the official message."""
+    config = model_config(
+        "tiny",
+        manifest,
+        manifest.variants[0],
+        flavour=flavour,
+        version=version,
+        settings=ServingSettings(**settings),
+    )
+    return parse_config(print_config(config))
+
+
+@given(st.sets(st.sampled_from(range(len(INPUTS))), min_size=1), st.sampled_from(FLAVOURS))
+def test_every_field_becomes_an_input_that_triton_can_take(chosen: set[int], flavour: str) -> None:
+    fields = [INPUTS[index] for index in sorted(chosen)]
+    config = config_of(a_manifest(tuple(fields)), flavour)
+    for field, entry in zip(fields, config.input, strict=True):
+        assert entry.name == field.name
+        kind = model_config_pb2.DataType.Name(entry.data_type)
+        assert kind == {"BYTES": "TYPE_STRING"}.get(field.dtype, f"TYPE_{field.dtype}")
+        assert tuple(entry.dims) == (field.shape or (1,))
+        assert entry.HasField("reshape") == (field.shape == ())
+        assert not entry.reshape.shape
+        assert entry.optional == (field.default is not None and flavour == "python")
+    (output,) = config.output
+    assert (output.name, tuple(output.dims)) == ("picture", (32, 32, 1))
+
+
+@given(st.sets(st.sampled_from(range(len(INPUTS))), min_size=1), st.booleans())
+def test_a_client_learns_the_whole_signature_from_the_parameters(chosen: set[int], failed: bool) -> None:
+    verdict = Verdict(status="failed", reason="too dark") if failed else Verdict(status="passed")
+    manifest = a_manifest(tuple(INPUTS[index] for index in sorted(chosen)), verdict=verdict)
+    parameters = {key: value.string_value for key, value in config_of(manifest).parameters.items()}
+    served = ServedModel.from_parameters({**parameters, "somebody_elses": "thing"})
+    assert served == ServedModel(
+        signature=manifest.signature,
+        bundle="tiny",
+        variant="generator.fp32",
+        checkpoint_sha256="0" * 64,
+        accepted_failed=failed,
+    )
+    assert json.loads(parameters["litho_signature"])["output"]["name"] == "picture"
+
+
+def test_settings_arrive_in_the_configuration() -> None:
+    config = config_of(
+        a_manifest(),
+        version=7,
+        max_batch_size=32,
+        preferred_batch_sizes=(16, 8),
+        max_queue_delay_microseconds=500,
+        max_queue_size=9,
+        queue_timeout_microseconds=11,
+        instance_count=3,
+        device="cuda",
+    )
+    batching = config.dynamic_batching
+    assert config.max_batch_size == 32
+    assert list(batching.preferred_batch_size) == [8, 16]
+    assert batching.max_queue_delay_microseconds == 500
+    assert batching.default_queue_policy.max_queue_size == 9
+    assert batching.default_queue_policy.default_timeout_microseconds == 11
+    assert batching.default_queue_policy.timeout_action == model_config_pb2.ModelQueuePolicy.REJECT
+    (instances,) = config.instance_group
+    assert (instances.count, instances.kind) == (3, model_config_pb2.ModelInstanceGroup.KIND_GPU)
+    assert list(config.version_policy.specific.versions) == [7]
+    assert not config.response_cache.enable
+
+
+def test_each_flavour_names_its_backend_and_its_file() -> None:
+    python, onnx = (config_of(a_manifest(), flavour) for flavour in ("python", "onnxruntime"))
+    assert (python.backend, python.default_model_filename) == ("python", "model.py")
+    assert (onnx.backend, onnx.default_model_filename) == ("onnxruntime", "model.onnx")
+
+
+def test_every_batch_size_that_matters_is_warmed_up() -> None:
+    config = config_of(
+        a_manifest((seed_field(), latent_field(16))), preferred_batch_sizes=(4,), max_batch_size=32
+    )
+    assert [entry.batch_size for entry in config.model_warmup] == [1, 4, 16, 32]
+    inputs = config.model_warmup[0].inputs
+    assert {name: list(entry.dims) for name, entry in inputs.items()} == {"seed": [1], "latent": [16]}
+    assert not config_of(a_manifest(), warm_up=False).model_warmup
+
+
+def test_a_field_that_does_not_allow_zero_leaves_the_warm_up_out() -> None:
+    assert not config_of(a_manifest((seed_field(), STEPS))).model_warmup
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"max_batch_size": 65}, "at most 64"),
+        ({"max_batch_size": 0}, "allowed is 1 or more"),
+        ({"max_batch_size": -3}, "allowed is 1 or more"),
+        ({"preferred_batch_sizes": (128,)}, "larger than the largest batch, 64"),
+        ({"preferred_batch_sizes": (0,)}, "allowed is 1 or more"),
+        ({"instance_count": 0}, "instance_count was given 0"),
+        ({"max_queue_size": -1}, "max_queue_size was given -1"),
+        ({"queue_timeout_microseconds": 0}, "queue_timeout_microseconds was given 0"),
+        ({"max_queue_delay_microseconds": -1}, "allowed is 0 or more"),
+    ],
+)
+def test_settings_beyond_their_range_are_refused_with_what_is_allowed(
+    settings: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words) as refused:
+        config_of(a_manifest(), **settings)
+    assert "\n" not in str(refused.value)
+
+
+def test_an_engine_is_no_model_for_the_onnxruntime_backend() -> None:
+    engine = a_manifest(file="engines/generator.fp32.sm86.rtx", target="sm86", runtime="tensorrt-rtx")
+    with pytest.raises(UsageError, match="flavour 'python'"):
+        config_of(engine, "onnxruntime")
+    assert config_of(engine, "python", device="cuda").backend == "python"

@@ -1,0 +1,218 @@
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from litho.bundle import Bundle, Verdict
+from litho.errors import DeployError, LithoError, UnknownName, UsageError
+from litho.files import locked
+from litho.runners import open_runner
+from litho.serving.configuration import ServingSettings, parse_config
+from litho.serving.reference import REFERENCE, reference_files
+from litho.serving.repository import deploy, deployed, model_source, rollback
+
+Make = Callable[..., Bundle]
+FAILED = {"verdict": Verdict(status="failed", reason="PSNR 12.0 dB is below 40.0").model_dump()}
+
+
+def everything(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@contextmanager
+def no_file_larger_than(size_bytes: int) -> Iterator[None]:
+    """The disk is full from this size on: the kernel refuses the write, as it does where no space is left."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_deployment_of_flavour_python_holds_the_model_and_a_bundle_that_verifies(
+    bundle: Path, tmp_path: Path
+) -> None:
+    deployment = deploy(Bundle.load(bundle), to=tmp_path)
+    assert (deployment.path, deployment.version) == (tmp_path / "tiny", 1)
+    version = deployment.path / "1"
+    assert sorted(path.name for path in version.iterdir()) == ["bundle", "config.pbtxt", "model.py"]
+    assert (version / "model.py").read_text() == model_source()
+    inner = Bundle.load(version / "bundle")
+    (variant,) = inner.manifest.variants
+    assert set(inner.manifest.files) == {variant.file}
+    assert inner.manifest.checkpoint_sha256 == Bundle.load(bundle).manifest.checkpoint_sha256
+    with open_runner(inner) as runner:
+        assert runner.run({"seed": [1], "label": [2]})["image"].any()
+    assert (deployment.path / "config.pbtxt").read_bytes() == (version / "config.pbtxt").read_bytes()
+    assert all(path.stat().st_nlink == 1 for path in version.rglob("*") if path.is_file())
+
+
+def test_a_deployment_of_flavour_onnxruntime_is_the_graph_alone(bundle: Path, tmp_path: Path) -> None:
+    loaded = Bundle.load(bundle)
+    deployment = deploy(loaded, to=tmp_path, name="digits", flavour="onnxruntime")
+    version = deployment.path / "1"
+    assert sorted(path.name for path in version.iterdir()) == ["config.pbtxt", "model.onnx"]
+    graph = loaded.variant(deployment.served.variant).file
+    assert (version / "model.onnx").read_bytes() == loaded.read(graph)
+    assert deployed(tmp_path, "digits") == deployment
+
+
+def test_each_deployment_is_the_next_version_and_the_ones_before_stay(
+    variant_of: Make, tmp_path: Path
+) -> None:
+    first = deploy(variant_of("first"), to=tmp_path, name="digits")
+    before = everything(first.path / "1")
+    second = deploy(variant_of("second"), to=tmp_path, name="digits")
+    assert second.version == 2
+    assert everything(first.path / "1") == before
+    config = parse_config((second.path / "config.pbtxt").read_text())
+    assert list(config.version_policy.specific.versions) == [2]
+    assert deployed(tmp_path, "digits") == second
+
+
+def test_the_same_deployment_again_writes_nothing(bundle: Path, tmp_path: Path) -> None:
+    first = deploy(Bundle.load(bundle), to=tmp_path)
+    before = everything(tmp_path)
+    assert deploy(Bundle.load(bundle), to=tmp_path) == first
+    assert everything(tmp_path) == before
+
+
+@pytest.mark.parametrize("what", ["settings", "model", "graph"])
+def test_what_differs_in_anything_is_deployed_anew(what: str, bundle: Path, tmp_path: Path) -> None:
+    first = deploy(Bundle.load(bundle), to=tmp_path)
+    settings = ServingSettings(max_batch_size=7) if what == "settings" else None
+    if what == "model":
+        (first.path / "1" / "model.py").write_text("# of an older litho\n")
+    if what == "graph":
+        (graph,) = (first.path / "1" / "bundle").glob("*/*.onnx")
+        graph.write_bytes(graph.read_bytes()[:-1] + b"x")
+    assert deploy(Bundle.load(bundle), to=tmp_path, settings=settings).version == 2
+
+
+def test_rollback_walks_back_and_a_new_deployment_never_reuses_a_number(
+    variant_of: Make, tmp_path: Path
+) -> None:
+    deployments = [deploy(variant_of(name), to=tmp_path, name="digits") for name in ("a", "b", "c")]
+    assert rollback(tmp_path, "digits") == 2
+    assert deployed(tmp_path, "digits") == deployments[1]
+    assert rollback(tmp_path, "digits") == 1
+    assert deployed(tmp_path, "digits") == deployments[0]
+    with pytest.raises(DeployError, match="no version before 1"):
+        rollback(tmp_path, "digits")
+    assert deploy(variant_of("d"), to=tmp_path, name="digits").version == 4
+    assert rollback(tmp_path, "digits") == 3
+
+
+def test_a_variant_that_failed_its_gate_is_refused_unless_it_is_named(
+    variant_of: Make, tmp_path: Path
+) -> None:
+    failed = variant_of("failed", variant=FAILED)
+    (variant,) = failed.manifest.variants
+    with pytest.raises(DeployError, match=r"PSNR 12\.0 dB.*--accept-failed") as refused:
+        deploy(failed, to=tmp_path / "repository", variant=variant.name)
+    assert "\n" not in str(refused.value)
+    with pytest.raises(LithoError, match="passed its gate"):
+        deploy(failed, to=tmp_path / "repository")
+    assert not any((tmp_path / "repository").glob("*"))
+    accepted = deploy(failed, to=tmp_path, variant=variant.name, accept_failed=[variant.name])
+    assert accepted.served.accepted_failed
+    inner = Bundle.load(accepted.path / "1" / "bundle")
+    assert inner.manifest.variants[0].verdict.status == "failed"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"variant": "generator.fp64"}, UnknownName),
+        ({"accept_failed": ["generator.fp64"]}, UnknownName),
+        ({"flavour": "pytorch"}, UnknownName),
+        ({"name": "../digits"}, UsageError),
+        ({"name": ""}, UsageError),
+        ({"name": ".hidden"}, UsageError),
+        ({"settings": ServingSettings(max_batch_size=10_000)}, UsageError),
+    ],
+)
+def test_what_cannot_be_deployed_leaves_no_model(
+    arguments: dict[str, Any], error: type[LithoError], bundle: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(error) as refused:
+        deploy(Bundle.load(bundle), to=tmp_path / "repository", **arguments)
+    assert "\n" not in str(refused.value)
+    assert not [path for path in (tmp_path / "repository").glob("*") if path.is_dir()]
+
+
+@pytest.mark.parametrize("size_bytes", [100, 20_000])
+def test_a_full_disk_leaves_the_version_before_serving(
+    size_bytes: int, variant_of: Make, tmp_path: Path
+) -> None:
+    deploy(variant_of("first"), to=tmp_path, name="digits")
+    second = variant_of("second")
+    before = everything(tmp_path)
+    with (
+        no_file_larger_than(size_bytes),
+        pytest.raises(DeployError, match="version 1 is served still") as refused,
+    ):
+        deploy(second, to=tmp_path, name="digits")
+    assert "\n" not in str(refused.value)
+    assert everything(tmp_path) == before
+    assert deploy(second, to=tmp_path, name="digits").version == 2
+
+
+def test_a_full_disk_at_the_first_deployment_leaves_nothing_that_a_server_would_trip_over(
+    bundle: Path, tmp_path: Path
+) -> None:
+    loaded = Bundle.load(bundle)
+    with no_file_larger_than(100), pytest.raises(DeployError, match="nothing is served"):
+        deploy(loaded, to=tmp_path)
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()]
+
+
+def test_a_place_that_cannot_be_a_repository_is_told_in_one_line(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DeployError, match="cannot write") as refused:
+        deploy(Bundle.load(bundle), to=tmp_path / "file")
+    assert "\n" not in str(refused.value)
+
+
+def test_two_writers_of_one_model_do_not_meet(bundle: Path, tmp_path: Path) -> None:
+    with locked(tmp_path / ".tiny.lock"), pytest.raises(DeployError, match="another process"):
+        deploy(Bundle.load(bundle), to=tmp_path)
+
+
+@pytest.mark.parametrize("text", ['name: "digits"\n', "this is no configuration {", 'backend: "python"\n'])
+def test_a_model_of_somebody_else_is_not_touched(text: str, bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "config.pbtxt").write_text(text)
+    for attempt in (lambda: deploy(Bundle.load(bundle), to=tmp_path), lambda: rollback(tmp_path, "tiny")):
+        with pytest.raises(DeployError, match="not deployed by litho"):
+            attempt()
+    assert everything(tmp_path / "tiny") == {"config.pbtxt": text.encode()}
+
+
+def test_rolling_back_what_is_not_there_names_what_is(bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(DeployError, match="no model repository"):
+        rollback(tmp_path, "tiny")
+    deploy(Bundle.load(bundle), to=tmp_path)
+    with pytest.raises(UnknownName, match="known: tiny"):
+        rollback(tmp_path, "tinny")
+    assert deployed(tmp_path, "tinny") is None
+
+
+def test_the_reference_deployment_is_what_deploy_writes(bundle: Path, tmp_path: Path) -> None:
+    """Refresh it with `make reference`."""
+    kept = {name: content.decode() for name, content in everything(REFERENCE).items() if "/" in name}
+    assert kept == reference_files()
+    # The same as a real deployment, but for what belongs to the bundle: its weights, its name and its labels.
+    deploy(Bundle.load(bundle), to=tmp_path, name="cgan-python")
+    written = everything(tmp_path / "cgan-python")
+    assert written["1/model.py"].decode() == kept["cgan-python/1/model.py"]
+    ours, theirs = (
+        parse_config(text) for text in (written["config.pbtxt"].decode(), kept["cgan-python/config.pbtxt"])
+    )
+    for config in (ours, theirs):
+        config.parameters.clear()
+    assert ours == theirs
