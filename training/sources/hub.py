@@ -24,6 +24,8 @@ __all__ = ["Source"]
 REVISIONS = ("main", "refs/convert/parquet")
 CARD = "README.md"
 
+_NO_PARQUET = "it holds no parquet files, and the hub has converted none"
+
 _NAME = r"[A-Za-z0-9][\w.-]*"
 _ID = re.compile(rf"({_NAME}/{_NAME})(?:/({_NAME}))?")
 
@@ -52,25 +54,28 @@ def _cached_or_downloaded(name: str, repository: str, configuration: str | None,
     hub = require("huggingface_hub", "train")
     # The same patterns with and without a network: the client then knows whether its cache is complete.
     patterns = [f"*{configuration}/*.parquet" if configuration else "*.parquet", CARD]
-    problem = "it holds no parquet files, and the hub has converted none"
+    problems: list[str] = []
     for revision in REVISIONS:
         wanted: dict[str, Any] = {"repo_type": "dataset", "revision": revision, "allow_patterns": patterns}
         try:
             listed = hub.snapshot_download(repository, **wanted, dry_run=True)
-        except OSError:
+        except Exception:  # the client raises many kinds, of several packages
             listed = None  # not to be reached, but the cache may hold it
         if listed is not None and not _is_wanted(listed, repository, configuration, options):
+            problems.append(_NO_PARQUET)
             continue
         try:
             folder = Path(hub.snapshot_download(repository, **wanted))
-        except Exception as error:  # the client raises many kinds, of several packages
-            problem = next((line for line in str(error).splitlines() if line), type(error).__name__)[:200]
+        except Exception as error:
+            reason = next((line for line in str(error).splitlines() if line), "")
+            problems.append(f"{type(error).__name__}: {reason[:160]}")
             continue
         if any(folder.rglob("*.parquet")):
             return folder
+        problems.append(_NO_PARQUET)
     raise DataError(
         f"data {name!r} is no file or folder, here or in the folder that {DATA_VARIABLE} names, and the hub did not"
-        f" give {repository}: {problem}"
+        f" give {repository}: {problems[0]}"
     )
 
 
