@@ -146,6 +146,11 @@ def open_runner(
 
 
 def default_variant(bundle: Bundle) -> Variant:
+    """The first variant of a bundle that passed its gate and needs no GPU.
+
+    Raises:
+        BundleError: there is none.
+    """
     for variant in bundle.manifest.variants:
         if variant.target is None and variant.verdict.status == "passed":
             return variant
