@@ -1,9 +1,16 @@
-"""What every test shares: hypothesis without deadlines, and bundles of tiny untrained generators."""
+"""What every test shares: hypothesis without deadlines, a tiny untrained generator, its bundle, and its server."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from litho.serving.server import EmbeddedServer
 
 # A first call imports torch or compiles a graph; how long it takes says nothing about the code under test.
 settings.register_profile("litho", deadline=None, max_examples=50)
@@ -19,10 +26,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from litho.training.snapshot import save_snapshot
 
     torch.manual_seed(0)
+    generator = family("cgan").generator(classes=10, width=8).eval()
+    for weights in generator.parameters():
+        if weights.ndim == 4:
+            # Fresh weights paint everything in one grey, where two wrong pictures look alike.
+            torch.nn.init.kaiming_normal_(weights)
     path = tmp_path_factory.mktemp("runs") / "tiny"
-    save_snapshot(
-        path, family("cgan").generator(classes=10, width=8).eval(), family="cgan", preset="cgan-digits"
-    )
+    save_snapshot(path, generator, family="cgan", preset="cgan-digits")
     return path
 
 
@@ -32,3 +42,23 @@ def bundle(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from litho.export.build import export
 
     return export(run, to=tmp_path_factory.mktemp("bundles") / "tiny").path
+
+
+@pytest.fixture(scope="session")
+def repository(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model repository that serves `bundle` as the model "tiny"."""
+    from litho.bundle import Bundle
+    from litho.serving.repository import deploy
+
+    return deploy(Bundle.load(bundle), to=tmp_path_factory.mktemp("repository"), name="tiny").path.parent
+
+
+@pytest.fixture(scope="session")
+def server(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """A running server of `repository`, in its own environment, which is made where it is not yet."""
+    from litho.serving.environment import install
+    from litho.serving.server import EmbeddedServer
+
+    install()
+    with EmbeddedServer(repository, log=tmp_path_factory.mktemp("server") / "server.log") as running:
+        yield running
