@@ -23,11 +23,10 @@ _FILE = "graphs/generator.fp32.onnx"
 
 
 def family_signatures() -> dict[str, Signature]:
-    """Family -> signature of its preset for handwritten digits."""
+    """Family -> signature of the generator that its defaults make."""
     from ..training.models import family, family_names
 
-    conditions = {"cgan": {"classes": 10}}
-    return {name: family(name).generator(**conditions.get(name, {})).signature() for name in family_names()}
+    return {name: family(name).generator().signature() for name in family_names()}
 
 
 def reference_files() -> dict[str, str]:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-__all__ = ["ConditionalBatchNorm2d", "downsampler", "halvings", "upsamplers", "widths"]
+__all__ = ["ConditionalBatchNorm2d", "downsampler", "first_side", "halvings", "upsamplers", "widths"]
 
 
 class ConditionalBatchNorm2d(nn.Module):
@@ -32,13 +32,24 @@ class ConditionalBatchNorm2d(nn.Module):
         return self.norm(features) * gain + bias
 
 
+def first_side(resolution: int) -> int:
+    """Height and width of the features that doubling layers start from: 4 to 7, as 7 for 28 and 4 for 32.
+
+    A number above 7 means that no doubling ends at `resolution`.
+    """
+    side = resolution
+    while side >= 8 and side % 2 == 0:
+        side //= 2
+    return side
+
+
 def halvings(resolution: int) -> int:
-    """How often a picture is halved until it is 4x4."""
-    return resolution.bit_length() - 3
+    """How often a picture is halved until it has its `first_side`."""
+    return (resolution // first_side(resolution)).bit_length() - 1
 
 
 def widths(resolution: int, width: int) -> tuple[int, ...]:
-    """Channels of a DCGAN's layers from 4x4 up: they halve as the picture doubles, and end with `width`."""
+    """Channels of a DCGAN's layers from the smallest up: they halve as the picture doubles, and end with `width`."""
     return tuple(width << power for power in reversed(range(halvings(resolution))))
 
 

@@ -26,19 +26,20 @@ from torch import Tensor, nn
 from ...errors import UnknownName, UsageError
 from ...signature import Signature
 from ..data import Batch, Dataset
+from ..layers import first_side
 from ..randomness import Draw
 from ..recipe import Recipe
 
 __all__ = ["Family", "Generator", "Optimisation", "Task", "family", "family_names"]
 
-RESOLUTIONS = (8, 16, 32, 64, 128, 256, 512, 1024)
+LEAST_RESOLUTION, MOST_RESOLUTION = 8, 1024
 
 
 class Generator(nn.Module, ABC):
     """A network that makes pictures, with what is needed to build it again.
 
-    A subclass takes keyword arguments that JSON can hold and raises `ValueError` where they make no network; it
-    keeps no tensor outside its state dict. Its `forward(latent, *conditions)` takes FP32 of shape
+    A subclass takes keyword arguments that JSON can hold, each with a default, and raises `ValueError` where they
+    make no network; it keeps no tensor outside its state dict. Its `forward(latent, *conditions)` takes FP32 of shape
     (batch, latent_size) and then, in the signature's order, the other inputs; it gives FP32 of shape
     (batch, channels, height, width) in [-1, 1].
 
@@ -138,14 +139,35 @@ def family(name: str) -> Family:
     return Family(name, module.Recipe, module.Generator, module.Task)
 
 
+def square_picture(dataset: Dataset, family: str) -> tuple[int, int]:
+    """Resolution and channels of a dataset's images.
+
+    Args:
+        dataset: to be trained on.
+        family: that takes square images only.
+
+    Raises:
+        UsageError: they are not square.
+    """
+    height, width, channels = dataset.picture
+    if height != width:
+        raise UsageError(
+            f"data {dataset.name!r} has {height}x{width} images; family {family!r} takes square ones"
+        )
+    return height, channels
+
+
 def check_picture(resolution: int, channels: int) -> None:
     """Refuse a picture that doubling layers cannot make.
 
     Raises:
-        UsageError: the resolution is no power of two from 8 to 1024, or the channels are neither 1 nor 3.
+        UsageError: the resolution is not 4, 5, 6 or 7 doubled again and again, from 8 to 1024, or the channels are
+            neither 1 nor 3.
     """
-    if resolution not in RESOLUTIONS:
-        allowed = ", ".join(str(known) for known in RESOLUTIONS)
-        raise UsageError(f"resolution {resolution} is not allowed; it must be one of {allowed}")
+    if not LEAST_RESOLUTION <= resolution <= MOST_RESOLUTION or first_side(resolution) > 7:
+        raise UsageError(
+            f"resolution {resolution} is not allowed; it must be {LEAST_RESOLUTION} to {MOST_RESOLUTION} and 4, 5, 6"
+            " or 7 doubled again and again, such as 28, 32, 48 or 64 (--set resolution=...)"
+        )
     if channels not in (1, 3):
         raise UsageError(f"{channels} colour channels are not allowed; it must be 1 (grey) or 3 (RGB)")

@@ -10,9 +10,9 @@ from ...errors import UsageError
 from ...signature import Signature, image_output, label_field, seed_field
 from ..adversarial import AdversarialRecipe, AdversarialTask
 from ..data import Dataset
-from ..layers import ConditionalBatchNorm2d, downsampler, upsamplers, widths
+from ..layers import ConditionalBatchNorm2d, downsampler, first_side, upsamplers, widths
 from .base import Generator as BaseGenerator
-from .base import check_picture
+from .base import check_picture, square_picture
 
 __all__ = ["Discriminator", "Generator", "Recipe", "Task"]
 
@@ -26,30 +26,37 @@ class Generator(BaseGenerator):
 
     Args:
         classes: how many there are.
-        resolution: height and width of the picture in pixels, a power of two from 8.
+        resolution: height and width of the picture in pixels, 4 to 7 doubled again and again.
         channels: 1 (grey) or 3 (RGB).
         latent_size: values of noise per picture.
         width: channels of the last hidden layer; each layer below has twice as many.
     """
 
     def __init__(
-        self, *, classes: int, resolution: int = 32, channels: int = 1, latent_size: int = 64, width: int = 96
+        self,
+        *,
+        classes: int = 10,
+        resolution: int = 32,
+        channels: int = 1,
+        latent_size: int = 64,
+        width: int = 96,
     ) -> None:
         super().__init__(
             classes=classes, resolution=resolution, channels=channels, latent_size=latent_size, width=width
         )
         check_picture(resolution, channels)
         self.latent_size = latent_size
-        features = widths(resolution, width)
+        features, side = widths(resolution, width), first_side(resolution)
         self.embedding = nn.Embedding(classes, latent_size)
-        self.project = nn.Linear(2 * latent_size, features[0] * 16, bias=False)
+        self.project = nn.Linear(2 * latent_size, features[0] * side**2, bias=False)
+        self.first = (features[0], side, side)
         nn.init.normal_(self.project.weight, 0.0, 0.02)
         self.norms = nn.ModuleList(ConditionalBatchNorm2d(count, classes) for count in features)
         self.upsamplers = upsamplers((*features, channels))
 
     def forward(self, latent: Tensor, label: Tensor) -> Tensor:
         """FP32 (batch, latent_size), INT64 (batch,) -> FP32 (batch, channels, height, width) in [-1, 1]."""
-        features = self.project(torch.cat((latent, self.embedding(label)), 1)).unflatten(1, (-1, 4, 4))
+        features = self.project(torch.cat((latent, self.embedding(label)), 1)).unflatten(1, self.first)
         for norm, upsample in zip(self.norms, self.upsamplers, strict=True):
             features = upsample(torch.relu(norm(features, label)))
         return torch.tanh(features)
@@ -77,9 +84,10 @@ class Discriminator(nn.Module):
         super().__init__()
         features = tuple(reversed(widths(resolution, width)))
         self.features = downsampler((channels, *features))
-        # The place of a stroke tells digits apart: the 4x4 features are compared with the class unpooled.
-        self.linear = spectral_norm(nn.Linear(features[-1] * 16, 1))
-        self.embedding = spectral_norm(nn.Embedding(classes, features[-1] * 16))
+        count = features[-1] * first_side(resolution) ** 2
+        # The place of a stroke tells digits apart: the last features are compared with the class unpooled.
+        self.linear = spectral_norm(nn.Linear(count, 1))
+        self.embedding = spectral_norm(nn.Embedding(classes, count))
 
     def forward(self, images: Tensor, label: Tensor) -> Tensor:
         """(batch, channels, height, width) in [-1, 1], INT64 (batch,) -> logits of shape (batch,)."""
@@ -93,20 +101,16 @@ class Task(AdversarialTask):
     @classmethod
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
         """The networks of a recipe, sized for a dataset of square, labelled images."""
-        height, width, channels = dataset.picture
         if dataset.labels is None:
             raise UsageError(f"data {dataset.name!r} has no labels; family 'cgan' needs them: take 'dcgan'")
-        if height != width:
-            raise UsageError(
-                f"data {dataset.name!r} has {height}x{width} images; family 'cgan' takes square ones"
-            )
+        resolution, channels = square_picture(dataset, "cgan")
         classes = len(dataset.class_names)
         generator = Generator(
             classes=classes,
-            resolution=height,
+            resolution=resolution,
             channels=channels,
             latent_size=recipe.latent_size,
             width=recipe.width,
         )
-        discriminator = Discriminator(classes, height, channels, recipe.discriminator_width)
+        discriminator = Discriminator(classes, resolution, channels, recipe.discriminator_width)
         return cls(recipe, generator, discriminator, conditional=True)

@@ -8,13 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ...errors import UsageError
 from ...signature import Signature, image_output, seed_field
 from ..adversarial import AdversarialRecipe, AdversarialTask
 from ..data import Dataset
-from ..layers import downsampler, upsamplers, widths
+from ..layers import downsampler, first_side, upsamplers, widths
 from .base import Generator as BaseGenerator
-from .base import check_picture
+from .base import check_picture, square_picture
 
 __all__ = ["Discriminator", "Generator", "Recipe", "Task"]
 
@@ -31,7 +30,7 @@ class Generator(BaseGenerator):
     """Noise -> picture, by transposed convolutions (Radford et al. 2016).
 
     Args:
-        resolution: height and width of the picture in pixels, a power of two from 8.
+        resolution: height and width of the picture in pixels, 4 to 7 doubled again and again.
         channels: 1 (grey) or 3 (RGB).
         latent_size: values of noise per picture.
         width: channels of the last hidden layer; each layer below has twice as many.
@@ -43,15 +42,16 @@ class Generator(BaseGenerator):
         super().__init__(resolution=resolution, channels=channels, latent_size=latent_size, width=width)
         check_picture(resolution, channels)
         self.latent_size = latent_size
-        features = widths(resolution, width)
-        self.project = nn.Linear(latent_size, features[0] * 16, bias=False)
+        features, side = widths(resolution, width), first_side(resolution)
+        self.project = nn.Linear(latent_size, features[0] * side**2, bias=False)
+        self.first = (features[0], side, side)
         nn.init.normal_(self.project.weight, 0.0, 0.02)
         self.norms = nn.ModuleList(nn.BatchNorm2d(count) for count in features)
         self.upsamplers = upsamplers((*features, channels))
 
     def forward(self, latent: Tensor) -> Tensor:
         """FP32 (batch, latent_size) -> FP32 (batch, channels, height, width) in [-1, 1]."""
-        features = self.project(latent).unflatten(1, (-1, 4, 4))
+        features = self.project(latent).unflatten(1, self.first)
         for norm, upsample in zip(self.norms, self.upsamplers, strict=True):
             features = upsample(torch.relu(norm(features)))
         return torch.tanh(features)
@@ -76,7 +76,8 @@ class Discriminator(nn.Module):
         super().__init__()
         features = tuple(reversed(widths(resolution, width)))
         self.features = downsampler((channels, *features))
-        self.linear = spectral_norm(nn.Linear(features[-1] * 16, 1))
+        count = features[-1] * first_side(resolution) ** 2
+        self.linear = spectral_norm(nn.Linear(count, 1))
 
     def forward(self, images: Tensor) -> Tensor:
         """(batch, channels, height, width) in [-1, 1] -> logits of shape (batch,)."""
@@ -89,14 +90,9 @@ class Task(AdversarialTask):
     @classmethod
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
         """The networks of a recipe, sized for a dataset of square images; labels are not looked at."""
-        height, width, channels = dataset.picture
-        if height != width:
-            raise UsageError(
-                f"data {dataset.name!r} has {height}x{width} images; family 'dcgan' takes square ones"
-            )
+        resolution, channels = square_picture(dataset, "dcgan")
         generator = Generator(
-            resolution=height, channels=channels, latent_size=recipe.latent_size, width=recipe.width
+            resolution=resolution, channels=channels, latent_size=recipe.latent_size, width=recipe.width
         )
-        return cls(
-            recipe, generator, Discriminator(height, channels, recipe.discriminator_width), conditional=False
-        )
+        discriminator = Discriminator(resolution, channels, recipe.discriminator_width)
+        return cls(recipe, generator, discriminator, conditional=False)
