@@ -161,7 +161,7 @@ class _Split:
 
 
 def _read(records: Records, options: Options) -> _Split:
-    if records.count == 0:
+    if records.count < 1:
         raise DataError(f"{records.where} holds no pictures")
     split = _Split(records.where, _Stack(records, options), _Stack(records, options))
 
@@ -172,7 +172,7 @@ def _read(records: Records, options: Options) -> _Split:
         return record, image, read_picture(record.source, f"{record.where} (source)", options)
 
     with bombs_are_errors():
-        for done, (record, image, source) in enumerate(_in_threads(decoded, records.rows), 1):
+        for done, (record, image, source) in enumerate(_in_threads(decoded, _counted(records)), 1):
             split.images.add(image, record.where)
             if source is not None:
                 split.sources.add(source, f"{record.where} (source)")
@@ -184,6 +184,19 @@ def _read(records: Records, options: Options) -> _Split:
     if split.sources.count not in (0, split.images.count):
         raise DataError(f"{records.where} holds pairs and single pictures; take one kind")
     return split
+
+
+def _counted(records: Records) -> Iterator[Record]:
+    """The rows, which must be as many as was said: a damaged file may say one thing and hold another."""
+    count = 0
+    for count, record in enumerate(records.rows, 1):
+        if count > records.count:
+            break
+        yield record
+    if count != records.count:
+        raise DataError(
+            f"{records.where} says that it holds {records.count} pictures, which is not so; write it again"
+        )
 
 
 def _in_threads(work: Callable[[Record], _Result], rows: Iterable[Record]) -> Iterator[_Result]:

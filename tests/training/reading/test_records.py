@@ -159,6 +159,13 @@ def test_too_few_pictures_are_refused(count: int, message: str) -> None:
         read(Records("set", count, [Record("set row 0", picture())][:count]))
 
 
+@pytest.mark.parametrize("said", [3, 5])
+def test_rows_that_are_not_as_many_as_was_said_are_refused(said: int) -> None:
+    given = rows(4)
+    with pytest.raises(DataError, match=f"set says that it holds {said} pictures, which is not so"):
+        read(Records("set", said, given.rows))
+
+
 def test_one_picture_is_enough_where_the_test_split_is_given() -> None:
     assert [len(part) for part in read(rows(1), rows(1)).split()] == [1, 1]
 
