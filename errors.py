@@ -10,6 +10,7 @@ and leaves with `exit_code`; a traceback is shown only with `--debug`.
     │   └── MissingExtra          an optional dependency is not installed
     ├── DataError                 what is trained on cannot be used as it lies on disk
     ├── TrainingError             training cannot go on (divergence, a resume with another recipe)
+    ├── EvaluationError           a figure could not be computed, or would mean nothing
     ├── CheckpointError           a snapshot or checkpoint that is truncated, foreign or does not fit
     ├── BundleError               a bundle or deployment that cannot be used as it lies on disk
     │   ├── IntegrityError        a file is missing, changed, or not an ordinary file inside its bundle
@@ -31,6 +32,7 @@ __all__ = [
     "DataError",
     "DeployError",
     "EndpointError",
+    "EvaluationError",
     "ExportError",
     "IntegrityError",
     "InvalidInput",
@@ -98,6 +100,10 @@ class DataError(LithoError):
 
 class TrainingError(LithoError):
     """Training cannot go on."""
+
+
+class EvaluationError(LithoError):
+    """A figure could not be computed, or would mean nothing."""
 
 
 class CheckpointError(LithoError):
