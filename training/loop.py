@@ -150,7 +150,7 @@ class Training:
         self._part = part_of_batch(
             recipe.batch, self._accelerator.process_index, self._accelerator.num_processes
         )
-        self._data, _ = sources.load(recipe.data).split()
+        self._data, _ = sources.load(recipe.data, resolution=recipe.resolution).split()
         self._data_sha256 = self._data.sha256()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(first_weights_seed(recipe.seed))

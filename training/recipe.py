@@ -27,6 +27,7 @@ class Recipe(BaseModel):
         preset: the named line that it started from.
         family: of generators, the name of a module in `training.models`.
         data: what it is trained on, as `--data` takes it.
+        resolution: height and width in pixels to bring the images to; None keeps their size.
         seed: of everything that is drawn: first weights, order of the data, latents.
         nimg: how many images to train on; the unit of all progress.
         batch: images of one step, over all processes together.
@@ -42,6 +43,7 @@ class Recipe(BaseModel):
     preset: str
     family: str
     data: str
+    resolution: Annotated[int, Constraint(ge=1, le=4096)] | None = None
     seed: Annotated[int, Constraint(ge=0, le=2**31 - 1)] = 0
     nimg: Count
     batch: Annotated[int, Constraint(ge=2, le=1 << 20)] = 32

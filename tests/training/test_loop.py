@@ -205,6 +205,11 @@ def test_a_damaged_checkpoint_is_named(tiny_train: Train, tmp_path: Path) -> Non
         tiny_train(run)
 
 
+def test_images_are_brought_to_the_resolution_asked_for(tiny_train: Train, tmp_path: Path) -> None:
+    run = tiny_train(tmp_path / "run", resolution=16, nimg=32)
+    assert load_snapshot(run).info.signature.output.shape == (16, 16, 1)
+
+
 def test_learning_rates_fall_to_zero_over_the_last_images(trained: Path) -> None:
     recipe = loop.resolve("cgan-digits", overrides={**TINY, "decay_nimg": "64"})
     factors = [loop.learning_rate_factor(nimg, recipe) for nimg in (0, 192, 208, 224, 256)]
