@@ -1,4 +1,4 @@
-"""Start a program that must not outlive its parent: `python -m litho.serving.launch PARENT PROGRAM [ARGUMENT ...]`.
+"""Start a program that must not outlive its parent: `python -I launch.py PARENT PROGRAM [ARGUMENT ...]`.
 
 The kernel sends this process SIGTERM when the thread that started it ends, also after exec; no other way survives the
 parent being killed.

@@ -15,10 +15,12 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -32,7 +34,10 @@ START_SECONDS = 120.0
 STOP_SECONDS = 15.0
 _ATTEMPTS = 3
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where the kernel keeps POSIX shared memory
+_BACKEND_FOLDERS = Path("/tmp")  # noqa: S108 - fixed in the Python backend, whatever TMPDIR says
+_LAUNCH = Path(__file__).with_name("launch.py")
 _POLL_SECONDS = 0.05
+_REQUESTS = (signal.SIGINT, signal.SIGTERM)
 _numbers = itertools.count()
 
 
@@ -82,6 +87,7 @@ class EmbeddedServer:
         self._prefix = f"litho-{os.getpid()}-{next(_numbers)}-"
         self._process: subprocess.Popen[bytes] | None = None
         self._ports: dict[str, int] = {}
+        self._started = 0.0  # seconds since the epoch
 
     @property
     def http_url(self) -> str:
@@ -153,12 +159,15 @@ class EmbeddedServer:
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            process.kill()
+            pass  # by force, then
+        finally:  # also where a second Ctrl-C cuts the wait short
+            # The Python backend's own processes are in the server's group; one that hangs would outlive it.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        # The Python backend's own processes are in the server's group; one that hangs would outlive it.
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        _remove_shared_memory(self._prefix)
+            _remove_shared_memory(self._prefix)
+            if process.returncode:
+                _remove_empty_folders(self._started)
 
     def _check_repository(self) -> None:
         if not any(self._repository.glob("*/config.pbtxt")):
@@ -171,15 +180,9 @@ class EmbeddedServer:
         environment = find()
         _remove_stale_shared_memory()
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        launch = [
-            sys.executable,
-            "-P",
-            "-m",
-            f"{__package__}.launch",
-            str(os.getpid()),
-            str(environment.executable),
-        ]
-        with self.log.open("wb") as log:
+        launch = [sys.executable, "-I", str(_LAUNCH), str(os.getpid()), str(environment.executable)]
+        self._started = time.time()
+        with self.log.open("wb") as log, _undisturbed():
             self._process = subprocess.Popen(
                 launch + self._options(environment.backends),
                 stdout=log,
@@ -255,6 +258,25 @@ def serve(
         server.wait()
 
 
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hold Ctrl-C and SIGTERM back: a process that nobody has a handle of yet cannot be stopped."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals reach the main thread alone
+        return
+    held: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, frame: held.append(number)) for number in _REQUESTS
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in held:
+            signal.raise_signal(number)
+
+
 def _check_host(host: str, allow_remote: bool) -> None:
     try:
         loopback = ipaddress.ip_address(host).is_loopback
@@ -325,6 +347,17 @@ def _bracketed(host: str) -> str:
 def _remove_shared_memory(prefix: str) -> None:
     for region in _SHARED_MEMORY.glob(f"{prefix}*"):
         region.unlink(missing_ok=True)
+
+
+def _remove_empty_folders(since: float) -> None:
+    """Remove the folder that the Python backend makes for packed environments, and leaves where it is killed.
+
+    Litho packs none, so that the folder is empty; one that is not is somebody else's.
+    """
+    for folder in _BACKEND_FOLDERS.glob("python_env_??????"):
+        with suppress(OSError):
+            if folder.stat().st_mtime >= since:
+                folder.rmdir()
 
 
 def _remove_stale_shared_memory() -> None:

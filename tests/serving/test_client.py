@@ -1,0 +1,115 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from litho.errors import EndpointError, InvalidInput, LithoError, UsageError
+from litho.runners import open_runner
+from litho.serving.client import Client
+from litho.serving.server import EmbeddedServer
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def client(server: EmbeddedServer):
+    with Client(server.grpc_url, "tiny") as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("fields", "count"),
+    [
+        ({"seed": 7, "label": 3}, 1),
+        ({"seed": [7], "label": 3}, 1),
+        ({"seed": range(5), "label": 3}, 5),
+        ({"seed": np.arange(3), "label": [1, 2, 3]}, 3),
+        ({"seed": 9, "label": range(10)}, 10),
+        ({"seed": range(200), "label": 0}, 200),
+    ],
+)
+def test_one_call_gives_one_array_of_pictures(fields: dict[str, Any], count: int, client: Client) -> None:
+    images = client.generate(**fields)
+    assert images.shape == (count, 32, 32, 1)
+    assert images.dtype == np.uint8
+    assert images.std() > 10
+    images[0] = 0  # the caller's own
+
+
+def test_more_pictures_than_a_batch_come_back_in_order(client: Client, bundle: Path) -> None:
+    seeds, labels = np.arange(150), np.arange(150) % 10
+    with open_runner(bundle) as local:
+        expected = local.run({"seed": seeds, "label": labels})["image"].astype(int)
+    before = client.statistics()
+    difference = np.abs(client.generate(seed=seeds, label=labels) - expected)
+    assert difference.max() <= 1
+    assert (difference == 0).mean() >= 0.999
+    assert (client.statistics() - before).inferences == 150
+
+
+def test_the_same_seed_gives_the_same_picture_and_another_seed_another(client: Client) -> None:
+    first, again, other = (client.generate(seed=seed, label=3) for seed in (5, 5, 6))
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first.astype(int) - other).mean() > 5
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"seed": 1, "label": 10}, "value 10"),
+        ({"seed": -1, "label": 0}, "value -1"),
+        ({"seed": 2**63, "label": 0}, "9223372036854775808"),
+        ({"seed": 1}, "'label' is missing"),
+        ({"seed": [1, 2], "label": [1, 2, 3]}, "batch"),
+        ({"seed": [], "label": 1}, "field 'seed'"),
+        ({"seed": "seven", "label": 1}, "dtype"),
+        ({"seed": 1, "label": 1, "steps": 3}, "unknown field 'steps'"),
+    ],
+)
+def test_bad_fields_are_refused_in_one_line(fields: dict[str, Any], words: str, client: Client) -> None:
+    with pytest.raises(InvalidInput, match=words) as refused:
+        client.generate(**fields)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "model", "error", "words"),
+    [
+        ("127.0.0.1:8001", "tiny", UsageError, "grpc://HOST:PORT"),
+        ("http://127.0.0.1:8000", "tiny", UsageError, "grpc://HOST:PORT"),
+        ("grpc://", "tiny", UsageError, "grpc://HOST:PORT"),
+        ("grpc://127.0.0.1:1", "tiny", EndpointError, "cannot reach"),
+        (None, "tinny", EndpointError, "the server has tiny"),
+    ],
+)
+def test_a_wrong_address_is_told_in_one_line(
+    url: str | None, model: str, error: type[LithoError], words: str, server: EmbeddedServer
+) -> None:
+    with pytest.raises(error, match=words) as refused:
+        Client(url or server.grpc_url, model)
+    assert "\n" not in str(refused.value)
+
+
+def test_ten_thousand_requests_cost_neither_the_server_nor_the_client_memory(
+    server: EmbeddedServer,
+) -> None:
+    """Resident memory after the last is within 5 % of what it was after the first thousand."""
+    root = psutil.Process(server.process_id)
+    processes = [psutil.Process(), root, *root.children(recursive=True)]
+    with open_runner(f"{server.grpc_url}/tiny") as runner:
+        one = runner.signature.example(1)
+
+        def ask(count: int) -> None:
+            for _ in range(count // 50):
+                for future in [runner.submit(one) for _ in range(50)]:
+                    assert future.result()["image"].any()
+
+        ask(1_000)
+        before = [process.memory_info().rss for process in processes]
+        ask(9_000)
+        after = [process.memory_info().rss for process in processes]
+    assert len(processes) >= 3
+    for process, early, late in zip(processes, before, after, strict=True):
+        assert late <= early * 1.05, f"{process.name()} grew from {early} to {late} bytes"

@@ -1,0 +1,260 @@
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from litho.errors import LithoError, ServerError, ServerStartError, UsageError
+from litho.runners import open_runner
+from litho.serving.server import EmbeddedServer
+
+pytestmark = pytest.mark.slow
+
+OWNER = """
+import sys
+from litho.serving.server import EmbeddedServer
+with EmbeddedServer(sys.argv[1], log=__import__("pathlib").Path(sys.argv[2])) as server:
+    print(server.process_id, flush=True)
+    sys.stdin.read()
+"""
+DYING_MODEL = """
+import os, signal
+class TritonPythonModel:
+    def initialize(self, args):
+        os.kill(os.getppid(), signal.SIGKILL)
+"""
+
+
+def processes_of(server: EmbeddedServer | int) -> list[psutil.Process]:
+    """The server and the Python backend's processes: they share a process group."""
+    group = server if isinstance(server, int) else server.process_id
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (ProcessLookupError, psutil.NoSuchProcess):
+            continue
+    return found
+
+
+def shared_memory() -> set[str]:
+    return {path.name for path in Path("/dev/shm").glob("litho-*")}
+
+
+def backend_folders() -> set[Path]:
+    return set(Path("/tmp").glob("python_env_*"))
+
+
+@contextmanager
+def nothing_left() -> Iterator[Callable[[int], None]]:
+    """What the block starts must be gone after it; the block says which process groups that are."""
+    memory, folders, groups = shared_memory(), backend_folders(), []
+    yield groups.append
+    assert groups, "the block started nothing"
+    for group in groups:
+        _, alive = psutil.wait_procs(processes_of(group), timeout=30)
+        assert not alive
+    assert shared_memory() <= memory
+    assert backend_folders() <= folders
+
+
+@contextmanager
+def litho(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """The command line in a process of its own."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from litho.cli import main; main()", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            assert stream is not None
+            stream.close()
+
+
+def child_group(process: subprocess.Popen[str]) -> int:
+    """The server that a running command started."""
+    (server,) = psutil.Process(process.pid).children()
+    return server.pid
+
+
+def test_a_running_server_answers_on_all_of_its_ports(server: EmbeddedServer) -> None:
+    with urllib.request.urlopen(f"{server.http_url}/v2/health/ready") as answer:
+        assert answer.status == 200
+    with urllib.request.urlopen(server.metrics_url) as answer:
+        assert b'nv_inference_request_success{model="tiny",version="1"}' in answer.read()
+    with open_runner(f"{server.grpc_url}/tiny") as runner:
+        assert runner.run({"seed": [1], "label": [2]})["image"].any()
+    assert server.is_alive()
+    assert all("127.0.0.1" in url for url in (server.http_url, server.metrics_url, server.grpc_url))
+
+
+def test_a_stopped_server_leaves_nothing_behind(repository: Path, tmp_path: Path) -> None:
+    with nothing_left() as watch:
+        server = EmbeddedServer(repository, log=tmp_path / "log")
+        with server:
+            watch(server.process_id)
+            assert len(processes_of(server)) > 1
+        assert not server.is_alive()
+        server.stop()
+    assert (tmp_path / "log").exists()
+
+
+def test_a_killed_server_leaves_nothing_behind(repository: Path, tmp_path: Path) -> None:
+    with nothing_left() as watch, EmbeddedServer(repository, log=tmp_path / "log") as server:
+        watch(server.process_id)
+        os.kill(server.process_id, signal.SIGKILL)
+        with pytest.raises(ServerError, match=r"died \(signal SIGKILL.*see ") as died:
+            server.wait()
+        assert "\n" not in str(died.value)
+
+
+@pytest.mark.parametrize("model", ["tampered", "dying"])
+def test_a_server_that_dies_while_starting_names_the_reason_and_its_log(
+    model: str, repository: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "repository"
+    shutil.copytree(repository, broken)
+    version = broken / "tiny" / "1"
+    if model == "tampered":
+        (graph,) = version.glob("bundle/graphs/*.onnx")
+        graph.write_bytes(graph.read_bytes()[:-1] + b"x")
+        reason = rf"{graph.name} has changed"
+    else:
+        (version / "model.py").write_text(DYING_MODEL)
+        reason = "signal SIGKILL"
+    memory, folders = shared_memory(), backend_folders()
+    with (
+        pytest.raises(ServerStartError, match=reason) as failed,
+        EmbeddedServer(broken, log=tmp_path / "log"),
+    ):
+        pass
+    assert str(tmp_path / "log") in str(failed.value)
+    assert "\n" not in str(failed.value)
+    assert shared_memory() <= memory
+    assert backend_folders() <= folders
+
+
+def test_a_port_in_use_is_told_before_anything_starts(repository: Path, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with (
+            pytest.raises(UsageError, match=rf"port {port} for grpc .*--grpc-port") as refused,
+            EmbeddedServer(repository, grpc_port=port, log=tmp_path / "log"),
+        ):
+            pass
+    assert "\n" not in str(refused.value)
+    assert not (tmp_path / "log").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"host": "0.0.0.0"}, UsageError, "other machines"),
+        ({"host": "::"}, UsageError, "other machines"),
+        ({"host": "localhost"}, UsageError, "no IP address"),
+        ({"grpc_port": 70_000}, UsageError, "port 70000 for grpc"),
+        ({"repository": "nowhere"}, ServerStartError, "litho deploy"),
+    ],
+)
+def test_what_cannot_be_served_is_refused_in_one_line(
+    arguments: dict[str, object], error: type[LithoError], words: str, repository: Path, tmp_path: Path
+) -> None:
+    given: dict[str, object] = {"repository": repository, "log": tmp_path / "log", **arguments}
+    with pytest.raises(error, match=words) as refused, EmbeddedServer(**given):  # type: ignore[arg-type]
+        pass
+    assert "\n" not in str(refused.value)
+
+
+def test_when_its_owner_is_killed_the_server_goes_too(repository: Path, tmp_path: Path) -> None:
+    with nothing_left() as watch:
+        owner = subprocess.Popen(
+            [sys.executable, "-c", OWNER, str(repository), str(tmp_path / "log")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert owner.stdin is not None
+        assert owner.stdout is not None
+        with owner.stdin, owner.stdout:
+            watch(int(owner.stdout.readline()))
+            owner.kill()
+            owner.wait()
+
+
+def test_the_next_start_removes_what_killed_owners_left(repository: Path, tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    stale = Path(f"/dev/shm/litho-{gone.pid}-0-0123")
+    others = Path("/dev/shm/litho-of-somebody-else")
+    stale.write_bytes(b"")
+    others.write_bytes(b"")
+    try:
+        with EmbeddedServer(repository, log=tmp_path / "log"):
+            assert not stale.exists()
+            assert others.exists()
+    finally:
+        stale.unlink(missing_ok=True)
+        others.unlink()
+
+
+@pytest.mark.parametrize("request_to_stop", [signal.SIGINT, signal.SIGTERM])
+def test_litho_serve_stops_when_asked_and_leaves_nothing(
+    request_to_stop: signal.Signals, repository: Path
+) -> None:
+    with nothing_left() as watch, litho("serve", str(repository)) as command:
+        assert command.stdout is not None
+        endpoint = command.stdout.readline().strip()
+        watch(child_group(command))
+        with open_runner(endpoint) as runner:
+            assert runner.run({"seed": [1], "label": [2]})["image"].any()
+        command.send_signal(request_to_stop)
+        _, errors = command.communicate(timeout=60)
+        assert command.returncode == 0
+        assert errors == ""
+
+
+def test_litho_serve_notices_that_its_server_died(repository: Path) -> None:
+    with nothing_left() as watch, litho("serve", str(repository)) as command:
+        assert command.stdout is not None
+        command.stdout.readline()
+        server = child_group(command)
+        watch(server)
+        os.kill(server, signal.SIGKILL)
+        _, errors = command.communicate(timeout=60)
+        assert command.returncode == 1
+        assert "died (signal SIGKILL)" in errors
+        assert len(errors.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("processes", [1, 2], ids=["launching", "loading models"])
+def test_ctrl_c_while_litho_serve_starts_leaves_nothing(processes: int, repository: Path) -> None:
+    with nothing_left() as watch, litho("serve", str(repository)) as command:
+        parent = psutil.Process(command.pid)
+        while not (children := parent.children()):
+            assert command.poll() is None
+        server = children[0].pid
+        watch(server)
+        while processes > 1 and len(processes_of(server)) < processes:
+            assert command.poll() is None
+        command.send_signal(signal.SIGINT)
+        _, errors = command.communicate(timeout=60)
+        assert command.returncode in (0, 1)
+        assert len(errors.splitlines()) <= 1
