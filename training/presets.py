@@ -11,11 +11,16 @@ from .recipe import Recipe, override
 
 __all__ = ["PRESETS", "resolve"]
 
+LOGISTIC = {"loss": "non-saturating", "r1_gamma": 1.0, "r1_every": 4}
+"""The classic loss with the gradient penalty: hinge covers fewer of the digits with the same budget."""
+
+# Behind each line, what `snapshot.json` says after it: 230 seconds of one Zen 5 core at FP32. `training.evaluate`
+# defines the figures.
 # fmt: off
-# ruff: noqa: C408 - keywords read as a table
+# ruff: noqa: E501 - a line an experiment
 PRESETS: dict[str, dict[str, Any]] = {
-    "cgan-digits":  dict(family="cgan",  data="digits", nimg=72_000, width=112),
-    "dcgan-digits": dict(family="dcgan", data="digits", nimg=72_000, width=112),
+    "cgan-digits":  dict(family="cgan",  data="digits", nimg=54_000, width=112, ema_half_life_nimg=4_000, **LOGISTIC),  # agreement 0.981, diversity 0.88
+    "dcgan-digits": dict(family="dcgan", data="digits", nimg=54_000, width=112, ema_half_life_nimg=4_000, **LOGISTIC),  # diversity 0.98
 }
 # fmt: on
 """Name -> keys of the family's recipe."""
