@@ -328,7 +328,7 @@ def bench(
 ) -> None:
     """Measure latency and throughput under a range of loads, warm-up excluded."""
     from .benchmarks import bench as measure
-    from .benchmarks.report import lines, remarks, table
+    from .benchmarks.report import lines, table
 
     with _progress() as progress:
         result = measure(
@@ -358,12 +358,14 @@ def demo(
     seconds: Annotated[float, typer.Option(help="How long to measure.")] = 20.0,
 ) -> None:
     """Go the whole way once: train, export, prove, deploy, serve, measure."""
-    from .benchmarks.report import table
+    from .benchmarks.report import lines, table
     from .demo import demo as run_demo
 
     with _progress() as progress:
         result = run_demo(to, seconds=seconds, progress=progress)
     _show_rows(*table(result.bench, brief=True))
+    for line in lines(result.bench):
+        typer.echo(line)
     _show_rows(
         ["what", "result|right"],
         [

@@ -199,7 +199,9 @@ def _page(result: DemoResult, bundle: Bundle, verified: Sequence[Verification]) 
         columns=columns,
         rows=rows,
         endpoint=[(figure.metric, figure_words(figure)) for figure in verified[0].verdict.figures],
-        waiting=[v.verdict.reason for v in bundle.manifest.variants if v.verdict.status == "not_run"],
+        waiting=[
+            f"{v.name}: {v.verdict.reason}" for v in bundle.manifest.variants if v.verdict.status == "not_run"
+        ],
         bench=view(result.bench),
         steps=[(name, f"{number(took)} s") for name, took in result.seconds.items()],
         provenance=[
