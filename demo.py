@@ -87,6 +87,7 @@ def demo(to: Path, *, seconds: float, progress: Callable[[str, float], None]) ->
     with clock.step("server environment"):
         install(progress)
     with clock.step("train"):
+        progress(f"training {PRESET}", 0.0)
         run = train(PRESET, run=to / "run")
     with clock.step("export and prove"):
         bundle = export(
