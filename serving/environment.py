@@ -11,6 +11,7 @@ import ctypes.util
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -112,6 +113,7 @@ def install(progress: Callable[[str, float], None] | None = None) -> Path:
     environment = ServerEnvironment(home())
     if not _is_installed(environment):
         _check_machine()
+        _check_path(environment.root)
         try:
             with locked(environment.root.with_name(f".{environment.root.name}.lock")):
                 _make(environment, progress or (lambda step, share: None))
@@ -201,6 +203,15 @@ def _check_machine() -> None:
         raise UsageError(
             f"libpython{_python()}.so is missing, which the server's Python backend needs;"
             f" on Debian and Ubuntu: apt-get install libpython{_python()}"
+        )
+
+
+def _check_path(root: Path) -> None:
+    # The Python backend starts its processes through a shell, and does not quote.
+    if shlex.quote(str(root)) != str(root):
+        raise UsageError(
+            f"the server cannot live at {str(root)!r}: its path may hold no space or other character that a shell"
+            " reads; set LITHO_SERVER_HOME to another folder"
         )
 
 

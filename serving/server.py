@@ -37,6 +37,9 @@ _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where the kernel keeps POSIX s
 _BACKEND_FOLDERS = Path("/tmp")  # noqa: S108 - fixed in the Python backend, whatever TMPDIR says
 _LAUNCH = Path(__file__).with_name("launch.py")
 _POLL_SECONDS = 0.05
+_NO_GPU = re.compile("CudaDriverHelper|NVML|DCGM")
+"""What every start logs on a machine without a GPU, errors though they are called."""
+
 _REQUESTS = (signal.SIGINT, signal.SIGTERM)
 _numbers = itertools.count()
 
@@ -189,6 +192,8 @@ class EmbeddedServer:
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 env=environment.variables(),
+                # The Python backend splits the paths that it hands on at spaces: it gets to see a relative one.
+                cwd=self._repository,
                 start_new_session=True,  # Ctrl-C in a terminal reaches the owner, which then stops the server
             )
         self._wait_until_ready()
@@ -200,7 +205,7 @@ class EmbeddedServer:
             for option in (f"--{kind}-address={self._host}", f"--{kind}-port={port}")
         ]
         return [
-            f"--model-repository={self._repository.absolute()}",
+            "--model-repository=.",
             f"--backend-directory={backends}",
             "--disable-auto-complete-config",
             "--exit-timeout-secs=10",
@@ -322,9 +327,9 @@ def _is_ready(http_url: str) -> bool:
 def _decisive_line(log: Path) -> str:
     """What a person needs from the log: why a model did not load, else the first error."""
     with suppress(OSError):
-        lines = log.read_text(errors="replace").splitlines()
+        lines = [line for line in log.read_text(errors="replace").splitlines() if not _NO_GPU.search(line)]
         for pattern in (
-            r"UNAVAILABLE: (?:Internal: |Invalid argument: )?(.*?)\s*\|?$",
+            r"UNAVAILABLE: (?:Internal: |Invalid argument: )?(?:TritonModelException: )?(.*?)\s*\|?$",
             r"^E\d{4} .*?\] (.*)$",
             r"error: (.*)$",
         ):

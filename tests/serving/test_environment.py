@@ -114,3 +114,10 @@ def test_a_machine_that_cannot_run_the_server_is_told_before_anything_is_made(
         install()
     assert "\n" not in str(refused.value)
     assert not empty_home.exists()
+
+
+def test_a_path_that_a_shell_would_split_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LITHO_SERVER_HOME", str(tmp_path / "my server"))
+    with pytest.raises(UsageError, match="LITHO_SERVER_HOME"):
+        install()
+    assert not list(tmp_path.iterdir())

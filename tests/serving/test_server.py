@@ -104,6 +104,16 @@ def test_a_running_server_answers_on_all_of_its_ports(server: EmbeddedServer) ->
     assert all("127.0.0.1" in url for url in (server.http_url, server.metrics_url, server.grpc_url))
 
 
+def test_a_repository_may_have_a_space_in_its_path(repository: Path, tmp_path: Path) -> None:
+    spaced = tmp_path / "my models; the best"
+    shutil.copytree(repository, spaced)
+    with (
+        EmbeddedServer(spaced, log=tmp_path / "log") as server,
+        open_runner(f"{server.grpc_url}/tiny") as runner,
+    ):
+        assert runner.run({"seed": [1], "label": [2]})["image"].any()
+
+
 def test_a_stopped_server_leaves_nothing_behind(repository: Path, tmp_path: Path) -> None:
     with nothing_left() as watch:
         server = EmbeddedServer(repository, log=tmp_path / "log")
@@ -124,20 +134,32 @@ def test_a_killed_server_leaves_nothing_behind(repository: Path, tmp_path: Path)
         assert "\n" not in str(died.value)
 
 
-@pytest.mark.parametrize("model", ["tampered", "dying"])
+def tamper(version: Path) -> None:
+    (graph,) = version.glob("bundle/graphs/*.onnx")
+    graph.write_bytes(graph.read_bytes()[:-1] + b"x")
+
+
+FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "tampered graph": (tamper, r"tiny/1/bundle/graphs/.*\.onnx has changed"),
+    "lost manifest": (lambda version: (version / "bundle/manifest.json").unlink(), "no bundle at"),
+    "broken model": (lambda version: (version / "model.py").write_text("def (:"), "SyntaxError"),
+    "broken configuration": (
+        lambda version: (version.parent / "config.pbtxt").write_text("nonsense {"),
+        "failed to read text proto",
+    ),
+    "lost version": (shutil.rmtree, "the version directory is not present"),
+    "killed": (lambda version: (version / "model.py").write_text(DYING_MODEL), "signal SIGKILL"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
 def test_a_server_that_dies_while_starting_names_the_reason_and_its_log(
-    model: str, repository: Path, tmp_path: Path
+    fault: str, repository: Path, tmp_path: Path
 ) -> None:
+    plant, reason = FAULTS[fault]
     broken = tmp_path / "repository"
     shutil.copytree(repository, broken)
-    version = broken / "tiny" / "1"
-    if model == "tampered":
-        (graph,) = version.glob("bundle/graphs/*.onnx")
-        graph.write_bytes(graph.read_bytes()[:-1] + b"x")
-        reason = rf"{graph.name} has changed"
-    else:
-        (version / "model.py").write_text(DYING_MODEL)
-        reason = "signal SIGKILL"
+    plant(broken / "tiny" / "1")
     memory, folders = shared_memory(), backend_folders()
     with (
         pytest.raises(ServerStartError, match=reason) as failed,
