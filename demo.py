@@ -11,14 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .bundle import Bundle
 from .errors import ProofError
-from .extras import require
 from .files import write_bytes
 from .reporting import human_bytes, number, picture_grid, png, render
 
@@ -26,14 +25,12 @@ if TYPE_CHECKING:
     from .benchmarks.documents import BenchResult
     from .export.verify import Verification
     from .serving.client import Client
-    from .training.data import Dataset
 
-__all__ = ["PRESET", "DemoResult", "demo", "label_agreement", "relative_variety"]
+__all__ = ["PRESET", "DemoResult", "demo"]
 
 PRESET = "cgan-digits"
 TARGETS = ("sm86", "sm120")
 JUDGED_PICTURES = 1000
-NEIGHBOURS = 3
 LEAST_AGREEMENT = 0.9
 """The demo fails where fewer of its pictures are recognised: it would have proven a generator of nothing."""
 
@@ -80,6 +77,8 @@ def demo(to: Path, *, seconds: float, progress: Callable[[str, float], None]) ->
     from .serving.environment import install
     from .serving.repository import deploy
     from .serving.server import EmbeddedServer
+    from .training.data import load
+    from .training.evaluate import class_diversity, label_agreement
     from .training.loop import train
 
     require_report()
@@ -117,7 +116,8 @@ def demo(to: Path, *, seconds: float, progress: Callable[[str, float], None]) ->
                 output=to,
                 progress=progress,
             )
-        agreement, variety = label_agreement(images, labels), relative_variety(images, labels)
+    digits = load("digits")
+    agreement, variety = label_agreement(images, labels, digits), class_diversity(images, labels, digits)
     samples = picture_grid(grid, columns=10, magnify=2, row_names=[str(digit) for digit in range(10)])
     write_bytes(to / "samples.png", png(samples))
     result = DemoResult(to / "samples.png", to / "report.html", agreement, variety, measured, clock.seconds)
@@ -127,50 +127,6 @@ def demo(to: Path, *, seconds: float, progress: Callable[[str, float], None]) ->
             f"only {agreement:.1%} of the pictures are recognised, {LEAST_AGREEMENT:.0%} must be; see {result.report}"
         )
     return result
-
-
-def label_agreement(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
-    """Share of pictures in which a nearest-neighbour classifier, trained on the real digits, sees the asked class.
-
-    Args:
-        images: UINT8 of shape (count, 32, 32, 1).
-        labels: INT64 of shape (count,), the classes that were asked for.
-    """
-    real = _real_digits()
-    neighbours: Any = require("sklearn.neighbors", "train").KNeighborsClassifier(NEIGHBOURS)
-    neighbours.fit(real.images.reshape(len(real.images), -1).astype(np.float32), real.labels)
-    seen = neighbours.predict(images.reshape(len(images), -1).astype(np.float32))
-    return float((seen == labels).mean())
-
-
-def relative_variety(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
-    """Mean distance between two pictures of one class, divided by the same of the real digits.
-
-    Args:
-        images: UINT8 of shape (count, 32, 32, 1).
-        labels: INT64 of shape (count,).
-
-    Returns:
-        0 where all pictures of a class are the same, about 1 where they differ as real ones do.
-    """
-    real = _real_digits()
-    assert real.labels is not None, "digits have labels"
-    return _spread(images, labels) / _spread(real.images, real.labels)
-
-
-def _spread(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
-    """Mean Euclidean distance of consecutive pictures of one class, grey levels."""
-    distances = []
-    for label in np.unique(labels):
-        flat = images[labels == label].reshape((labels == label).sum(), -1).astype(np.float32)
-        distances.append(np.linalg.norm(flat[1:] - flat[:-1], axis=1).mean())
-    return float(np.mean(distances))
-
-
-def _real_digits() -> Dataset:
-    from .training.data import load
-
-    return load("digits")
 
 
 def _must_pass(verified: Sequence[Verification]) -> None:

@@ -11,7 +11,7 @@ from ..signature import Role
 from .data import Dataset
 from .picture import Picture
 
-__all__ = ["diversity", "label_agreement", "quality"]
+__all__ = ["class_diversity", "diversity", "label_agreement", "quality"]
 
 PICTURES = 1_000
 BATCH = 50
@@ -42,13 +42,9 @@ def quality(picture: Picture, dataset: Dataset, device: torch.device | str = "cp
     if label is None or dataset.labels is None:
         return {"diversity": round(diversity(images, dataset.images), 4)}
     asked = inputs[label.name]
-    ratios = [
-        diversity(images[asked == number], dataset.images[dataset.labels == number])
-        for number in np.unique(asked)
-    ]
     return {
         "label_agreement": label_agreement(images, asked, dataset),
-        "diversity": round(float(np.mean(ratios)), 4),
+        "diversity": round(class_diversity(images, asked, dataset), 4),
     }
 
 
@@ -66,6 +62,21 @@ def label_agreement(images: NDArray[np.uint8], labels: NDArray[np.int64], datase
     # Among three different classes the mode is the smallest number: a tie counts as wrong more often than right.
     votes = torch.mode(torch.from_numpy(dataset.labels)[nearest], 1).values
     return int((votes == torch.from_numpy(labels)).sum()) / len(labels)
+
+
+def class_diversity(images: NDArray[np.uint8], labels: NDArray[np.int64], dataset: Dataset) -> float:
+    """Mean over the classes of the `diversity` inside each.
+
+    Args:
+        images: UINT8 of shape (count, height, width, channels).
+        labels: INT64 of shape (count,), what was asked for.
+        dataset: real images with their labels.
+    """
+    classes = [
+        diversity(images[labels == number], dataset.images[dataset.labels == number])
+        for number in np.unique(labels)
+    ]
+    return float(np.mean(classes))
 
 
 def diversity(images: NDArray[np.uint8], real: NDArray[np.uint8]) -> float:
