@@ -49,19 +49,19 @@ class ServingSettings:
     """How a deployment is served.
 
     With the defaults an idle copy of the model takes whatever waits, at once: batches form by themselves while the
-    other copy computes, and nobody waits for a batch to fill.
+    other copy computes, and nobody waits for a batch to fill. The queue has no limits by default: with a limit of
+    either kind Triton 24.10, the embedded one, schedules by another way that misses a wake-up about once in ten
+    thousand requests and then sleeps for half a second. A client's own timeout takes its requests out of the queue.
 
     Args:
         max_batch_size: largest batch; by default the largest that the variant takes.
         preferred_batch_sizes: sizes that the scheduler stops waiting at; empty has it send whatever waits.
-        max_queue_delay_microseconds: how long a request may wait for others to share its batch. Together with a
-            queue timeout, Triton up to 26.07 slows down over time (triton-inference-server/server, issue 8870).
-        max_queue_size: requests that may wait; one more is refused at once.
+        max_queue_delay_microseconds: how long a request may wait for others to share its batch.
+        max_queue_size: requests that may wait, one more being refused at once; None for any number.
         queue_timeout_microseconds: how long a request may wait at all before it is refused; a client may ask for
-            less.
-        instance_count: copies of the model that run at the same time. Two, because the transport of one's answers
-            overlaps with the other's computing, and because Triton 24.10 with one instance and a bounded queue
-            misses a wake-up every thousand batches or so and then sleeps for half a second.
+            less. None for ever.
+        instance_count: copies of the model that run at the same time. Two, as the transport of one's answers then
+            overlaps with the other's computing.
         device: "cpu", or "cuda" for one set of instances on each GPU of the server.
         warm_up: run the smallest, the preferred and the largest batch before the model counts as ready.
     """
@@ -69,18 +69,18 @@ class ServingSettings:
     max_batch_size: int | None = None
     preferred_batch_sizes: tuple[int, ...] = ()
     max_queue_delay_microseconds: int = 0
-    max_queue_size: int = 1024
-    queue_timeout_microseconds: int = 30_000_000
+    max_queue_size: int | None = None
+    queue_timeout_microseconds: int | None = None
     instance_count: int = 2
     device: Literal["cpu", "cuda"] = "cpu"
     warm_up: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("max_queue_size", "queue_timeout_microseconds", "instance_count"):
-            _check_at_least(name, getattr(self, name), 1)
+        for name in ("max_batch_size", "max_queue_size", "queue_timeout_microseconds", "instance_count"):
+            given = getattr(self, name)
+            if given is not None:
+                _check_at_least(name, given, 1)
         _check_at_least("max_queue_delay_microseconds", self.max_queue_delay_microseconds, 0)
-        if self.max_batch_size is not None:
-            _check_at_least("max_batch_size", self.max_batch_size, 1)
         for size in self.preferred_batch_sizes:
             _check_at_least("a preferred batch size", size, 1)
 
@@ -200,16 +200,18 @@ def _instances(settings: ServingSettings) -> Any:
 
 
 def _batching(settings: ServingSettings) -> Any:
-    return triton.ModelDynamicBatching(
+    batching = triton.ModelDynamicBatching(
         preferred_batch_size=sorted(settings.preferred_batch_sizes),
         max_queue_delay_microseconds=settings.max_queue_delay_microseconds,
-        default_queue_policy=triton.ModelQueuePolicy(
-            timeout_action=triton.ModelQueuePolicy.REJECT,
-            default_timeout_microseconds=settings.queue_timeout_microseconds,
-            allow_timeout_override=True,
-            max_queue_size=settings.max_queue_size,
-        ),
     )
+    policy = batching.default_queue_policy
+    if settings.max_queue_size is not None:
+        policy.max_queue_size = settings.max_queue_size
+    if settings.queue_timeout_microseconds is not None:
+        policy.timeout_action = triton.ModelQueuePolicy.REJECT
+        policy.default_timeout_microseconds = settings.queue_timeout_microseconds
+        policy.allow_timeout_override = True
+    return batching
 
 
 def _warm_up(signature: Signature, variant: Variant, settings: ServingSettings) -> list[Any]:

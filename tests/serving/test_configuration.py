@@ -124,6 +124,12 @@ def test_settings_arrive_in_the_configuration() -> None:
     assert not config.response_cache.enable
 
 
+def test_the_queue_has_no_limits_unless_they_are_asked_for() -> None:
+    assert not config_of(a_manifest()).dynamic_batching.HasField("default_queue_policy")
+    policy = config_of(a_manifest(), max_queue_size=5).dynamic_batching.default_queue_policy
+    assert (policy.max_queue_size, policy.default_timeout_microseconds) == (5, 0)
+
+
 def test_each_flavour_names_its_backend_and_its_file() -> None:
     python, onnx = (config_of(a_manifest(), flavour) for flavour in ("python", "onnxruntime"))
     assert (python.backend, python.default_model_filename) == ("python", "model.py")
