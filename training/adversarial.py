@@ -15,7 +15,15 @@ from .models.base import Generator, Optimisation, Task
 from .randomness import Draw
 from .recipe import Count, Positive, Rate, Recipe
 
-__all__ = ["AdversarialRecipe", "AdversarialTask"]
+__all__ = ["AdversarialRecipe", "AdversarialTask", "Loss"]
+
+Loss = Literal["hinge", "non-saturating", "relativistic"]
+
+_LOSSES = {
+    "hinge": (losses.hinge_discriminator, losses.hinge_generator),
+    "non-saturating": (losses.non_saturating_discriminator, losses.non_saturating_generator),
+    "relativistic": (losses.relativistic_discriminator, losses.relativistic_generator),
+}
 
 
 class AdversarialRecipe(Recipe):
@@ -26,8 +34,8 @@ class AdversarialRecipe(Recipe):
         width: channels of the generator's last hidden layer; each layer below has twice as many.
         discriminator_width: channels of the discriminator's first layer; each layer above has twice as many.
         loss: of both networks.
-        r1_gamma: weight of the gradient penalty on real images; 0 leaves it out.
-        r1_every: steps between two penalties, each then weighted so many times (Karras et al. 2020, appendix B).
+        r1_gamma, r2_gamma: weights of the gradient penalties on real and on made images; 0 leaves one out.
+        penalty_every: steps between two penalties, each then weighted so many times (Karras et al. 2020, appendix B).
         lr, discriminator_lr: learning rates of Adam.
         beta1, beta2: decay rates of Adam's moments.
         translate: pixels by which real and made images are shifted before they are judged, at most.
@@ -36,9 +44,10 @@ class AdversarialRecipe(Recipe):
     latent_size: Annotated[int, Constraint(ge=1, le=4096)] = 64
     width: Annotated[int, Constraint(ge=1, le=1024)] = 96
     discriminator_width: Annotated[int, Constraint(ge=1, le=1024)] = 48
-    loss: Literal["hinge", "non-saturating"] = "hinge"
+    loss: Loss = "hinge"
     r1_gamma: Annotated[float, Constraint(ge=0, allow_inf_nan=False)] = 0.0
-    r1_every: Count = 1
+    r2_gamma: Annotated[float, Constraint(ge=0, allow_inf_nan=False)] = 0.0
+    penalty_every: Count = 1
     lr: Positive = 1e-3
     discriminator_lr: Positive = 1e-3
     beta1: Rate = 0.0
@@ -80,36 +89,34 @@ class AdversarialTask(Task):
         """The discriminator's turn, then the generator's."""
         conditions = (batch.labels,) if self.conditional else ()
         fake = self.generator(draw.normal(self.generator.latent_size), *conditions)
-        yield self._discriminator_loss(batch, fake.detach(), conditions, draw)
-        yield self._generator_loss(fake, conditions, draw)
+        yield self._discriminator_loss(batch.images, fake.detach(), conditions, draw)
+        yield self._generator_loss(batch.images, fake, conditions, draw)
 
-    def _discriminator_loss(self, batch: Batch, fake: Tensor, conditions: tuple, draw: Draw) -> Optimisation:
-        penalised = self.recipe.r1_gamma > 0 and draw.step % self.recipe.r1_every == 0
-        real = batch.images.requires_grad_(penalised)
+    def _discriminator_loss(self, real: Tensor, fake: Tensor, conditions: tuple, draw: Draw) -> Optimisation:
+        recipe = self.recipe
+        penalised = recipe.r1_gamma + recipe.r2_gamma > 0 and draw.step % recipe.penalty_every == 0
         # Both halves in one pass: half the calls, and the spectral norm is estimated once.
-        images = torch.cat((self._shifted(real, draw), self._shifted(fake, draw)))
+        images = torch.cat((self._shifted(real, draw), self._shifted(fake, draw))).requires_grad_(penalised)
         twice = tuple(torch.cat((condition, condition)) for condition in conditions)
-        real_logits, fake_logits = self.discriminator(images, *twice).float().chunk(2)
-        hinge = self.recipe.loss == "hinge"
-        loss = (losses.hinge_discriminator if hinge else losses.non_saturating_discriminator)(
-            real_logits, fake_logits
-        )
+        logits = self.discriminator(images, *twice).float()
+        real_logits, fake_logits = logits.chunk(2)
+        loss = _LOSSES[recipe.loss][0](real_logits, fake_logits)
         statistics = {"real_logit": real_logits.mean(), "fake_logit": fake_logits.mean()}
         if penalised:
-            penalty = losses.r1_penalty(real, real_logits)
-            loss = loss + penalty * (self.recipe.r1_gamma / 2 * self.recipe.r1_every)
-            statistics["r1"] = penalty
+            r1, r2 = (part.mean() for part in losses.squared_gradient(images, logits).chunk(2))
+            loss = loss + (recipe.r1_gamma * r1 + recipe.r2_gamma * r2) / 2 * recipe.penalty_every
+            statistics |= {"r1": r1, "r2": r2}
         return Optimisation("discriminator", loss, statistics)
 
-    def _generator_loss(self, fake: Tensor, conditions: tuple, draw: Draw) -> Optimisation:
+    def _generator_loss(self, real: Tensor, fake: Tensor, conditions: tuple, draw: Draw) -> Optimisation:
         # The gradient passes through the discriminator; its own parameters need none in this turn.
         self.discriminator.requires_grad_(False)
-        logits = self.discriminator(self._shifted(fake, draw), *conditions).float()
+        fake_logits = self.discriminator(self._shifted(fake, draw), *conditions).float()
+        real_logits = fake_logits
+        if self.recipe.loss == "relativistic":
+            real_logits = self.discriminator(self._shifted(real, draw), *conditions).float()
         self.discriminator.requires_grad_(True)
-        hinge = self.recipe.loss == "hinge"
-        return Optimisation(
-            "generator", (losses.hinge_generator if hinge else losses.non_saturating_generator)(logits)
-        )
+        return Optimisation("generator", _LOSSES[self.recipe.loss][1](real_logits, fake_logits))
 
     def _shifted(self, images: Tensor, draw: Draw) -> Tensor:
         return translated(images, draw, self.recipe.translate)

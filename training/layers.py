@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from math import gcd, sqrt
 
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-__all__ = ["ConditionalBatchNorm2d", "downsampler", "first_side", "halvings", "upsamplers", "widths"]
+__all__ = [
+    "ConditionalBatchNorm2d",
+    "ResidualBlock",
+    "downsampler",
+    "first_side",
+    "halvings",
+    "scaled_convolution",
+    "upsamplers",
+    "widths",
+]
+
+LEAK = 0.2
+"""Slope of leaky ReLUs below zero."""
+
+LEAKY_GAIN = sqrt(2 / (1 + LEAK**2))
+"""Gain that keeps the variance through a leaky ReLU (He et al. 2015, eq. 15)."""
 
 
 class ConditionalBatchNorm2d(nn.Module):
@@ -30,6 +46,58 @@ class ConditionalBatchNorm2d(nn.Module):
         """Features (batch, channels, height, width) and labels INT64 (batch,) -> features of the same shape."""
         gain, bias = self.gain(label)[:, :, None, None], self.bias(label)[:, :, None, None]
         return self.norm(features) * gain + bias
+
+
+class ResidualBlock(nn.Module):
+    """x + f(x) without normalisation, f an inverted bottleneck (Huang et al. 2024, section 3, "Config E").
+
+    f expands the channels by a 1x1 convolution, mixes each pixel with its neighbours by a 3x3 one in groups, and comes
+    back by a 1x1 one that is zero at first: every block begins as the identity. The other two begin smaller the more
+    blocks there are, so that an update moves the whole network by as much as that of a shallow one (Zhang et al. 2019,
+    "Fixup", section 3).
+
+    Args:
+        channels: of the features.
+        depth: residual blocks of the whole network.
+        expansion: channels inside for each one outside.
+        group_size: channels of one group of the 3x3 convolution, at most.
+    """
+
+    def __init__(self, channels: int, depth: int, *, expansion: int = 2, group_size: int = 16) -> None:
+        super().__init__()
+        inside = channels * expansion
+        groups = inside // gcd(inside, group_size)
+        scale = depth ** (-1 / 4)  # depth^(-1 / (2m - 2)) for m = 3 convolutions
+        self.branch = nn.Sequential(
+            scaled_convolution(channels, inside, 1, gain=scale * LEAKY_GAIN),
+            nn.LeakyReLU(LEAK),
+            scaled_convolution(inside, inside, 3, gain=scale * LEAKY_GAIN, groups=groups),
+            nn.LeakyReLU(LEAK),
+            scaled_convolution(inside, channels, 1, gain=0.0),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """FP32 (batch, channels, height, width) -> the same shape."""
+        return features + self.branch(features)
+
+
+def scaled_convolution(
+    before: int, after: int, kernel: int, *, gain: float = 1.0, groups: int = 1, bias: bool = True
+) -> nn.Conv2d:
+    """A convolution that keeps the size of the picture, its first weights drawn by He et al. (2015), its biases zero.
+
+    Args:
+        before, after: channels.
+        kernel: height and width, odd.
+        gain: standard deviation of the answers to independent inputs of unit variance.
+        groups: of channels that do not see each other.
+        bias: whether there is one.
+    """
+    layer = nn.Conv2d(before, after, kernel, padding=kernel // 2, groups=groups, bias=bias)
+    nn.init.normal_(layer.weight, 0.0, gain / sqrt(layer.weight[0].numel()))
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
 
 
 def first_side(resolution: int) -> int:
@@ -65,5 +133,5 @@ def downsampler(channels: tuple[int, ...]) -> nn.Sequential:
     """Convolutions that each halve the picture, spectrally normalised (Miyato et al. 2018), with leaky ReLUs."""
     layers: list[nn.Module] = []
     for before, after in pairwise(channels):
-        layers += [spectral_norm(nn.Conv2d(before, after, 4, 2, 1)), nn.LeakyReLU(0.2)]
+        layers += [spectral_norm(nn.Conv2d(before, after, 4, 2, 1)), nn.LeakyReLU(LEAK)]
     return nn.Sequential(*layers)

@@ -1,18 +1,24 @@
-"""The losses of adversaries, as pure functions that name their equations.
+"""The losses of all families, as pure functions that name their equations.
 
-`real` and `fake` are the discriminator's logits, FP32 of shape (batch,); the answers are FP32 scalars.
+`real` and `fake` are a discriminator's logits, FP32 of shape (batch,); the losses made of them are FP32 scalars.
 """
+
+import math
 
 import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
 __all__ = [
+    "gaussian_divergence",
+    "gaussian_log_likelihood",
     "hinge_discriminator",
     "hinge_generator",
     "non_saturating_discriminator",
     "non_saturating_generator",
-    "r1_penalty",
+    "relativistic_discriminator",
+    "relativistic_generator",
+    "squared_gradient",
 ]
 
 
@@ -21,8 +27,8 @@ def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     return relu(1 - real).mean() + relu(1 + fake).mean()
 
 
-def hinge_generator(fake: Tensor) -> Tensor:
-    """-E[D(G(z))] (Miyato et al. 2018, eq. 17)."""
+def hinge_generator(real: Tensor, fake: Tensor) -> Tensor:
+    """-E[D(G(z))] (Miyato et al. 2018, eq. 17); what is said of real images does not matter."""
     return -fake.mean()
 
 
@@ -31,17 +37,59 @@ def non_saturating_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     return softplus(-real).mean() + softplus(fake).mean()
 
 
-def non_saturating_generator(fake: Tensor) -> Tensor:
-    """-E[log s(D(G(z)))] with the logistic function s (Goodfellow et al. 2014, section 3)."""
+def non_saturating_generator(real: Tensor, fake: Tensor) -> Tensor:
+    """-E[log s(D(G(z)))] with the logistic function s (Goodfellow et al. 2014, section 3), whatever `real` is."""
     return softplus(-fake).mean()
 
 
-def r1_penalty(images: Tensor, real: Tensor) -> Tensor:
-    """E[|dD(x)/dx|^2]; its weight in the loss is gamma / 2 (Mescheder et al. 2018, eq. 9).
+def relativistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """-E[log s(D(x) - D(G(z)))] over pairs, with the logistic function s (Huang et al. 2024, eq. 2).
+
+    Every made image is compared with a real one, so that none is judged for itself alone (Jolicoeur-Martineau 2019).
+    """
+    return softplus(fake - real).mean()
+
+
+def relativistic_generator(real: Tensor, fake: Tensor) -> Tensor:
+    """-E[log s(D(G(z)) - D(x))] over pairs: the discriminator's loss with the parts exchanged."""
+    return softplus(real - fake).mean()
+
+
+def squared_gradient(images: Tensor, logits: Tensor) -> Tensor:
+    """|dD(x)/dx|^2 of each image; differentiable, to be made small.
+
+    Its mean over real images is R1, over made ones R2; the weight of either in the loss is gamma / 2 (Mescheder et al.
+    2018, eq. 9).
 
     Args:
-        images: the real images that gave `real`, with `requires_grad`; FP32 of shape (batch, ...).
-        real: logits, FP32 of shape (batch,).
+        images: that gave `logits`, each its own, with `requires_grad`; FP32 of shape (batch, ...).
+        logits: FP32 of shape (batch,).
+
+    Returns:
+        FP32 of shape (batch,).
     """
-    (gradient,) = torch.autograd.grad(real.sum(), images, create_graph=True)
-    return gradient.square().flatten(1).sum(1).mean()
+    (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    return gradient.float().square().flatten(1).sum(1)
+
+
+def gaussian_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(N(mean, exp(log_variance)) || N(0, 1)) in nats (Kingma and Welling 2014, appendix B).
+
+    Args:
+        mean, log_variance: FP32 of shape (batch, size).
+
+    Returns:
+        FP32 of shape (batch,), not negative but for rounding.
+    """
+    return (mean.square() + log_variance.exp() - 1 - log_variance).sum(1) / 2
+
+
+def gaussian_log_likelihood(values: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
+    """log N(values; mean, exp(log_scale)^2) of each value, in nats.
+
+    Args:
+        values, mean: FP32 of any one shape.
+        log_scale: logarithm of the standard deviation, FP32 of a shape that broadcasts to it.
+    """
+    deviations = (values - mean) * (-log_scale).exp()
+    return -deviations.square() / 2 - log_scale - math.log(2 * math.pi) / 2

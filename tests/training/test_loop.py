@@ -191,7 +191,7 @@ def test_divergence_stops_and_keeps_the_last_checkpoint(tiny_train: Train, tmp_p
     with pytest.raises(
         TrainingError, match=r"training diverged: .* became (nan|inf|-inf); try a lower"
     ) as caught:
-        tiny_train(run, lr=1e30, loss="non-saturating", r1_gamma=10, r1_every=1, discriminator_lr=1e30)
+        tiny_train(run, lr=1e30, loss="non-saturating", r1_gamma=10, penalty_every=1, discriminator_lr=1e30)
     assert caught.value.exit_code == 1
     assert not (run / "snapshot.json").exists()
 

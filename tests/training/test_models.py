@@ -55,7 +55,7 @@ def test_the_class_names_of_the_data_reach_the_signature() -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("loss", ["hinge", "non-saturating"])
+@pytest.mark.parametrize("loss", ["hinge", "non-saturating", "relativistic"])
 def test_a_step_moves_each_network_by_its_own_loss_alone(preset: str, loss: str) -> None:
     small = {
         "batch": "4",
@@ -63,7 +63,8 @@ def test_a_step_moves_each_network_by_its_own_loss_alone(preset: str, loss: str)
         "discriminator_width": "2",
         "loss": loss,
         "r1_gamma": "0.5",
-        "r1_every": "1",
+        "r2_gamma": "0.5",
+        "penalty_every": "1",
     }
     recipe = resolve(preset, overrides=small)
     digits = data.load("digits")

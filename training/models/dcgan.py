@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ...signature import Signature, image_output, seed_field
-from ..adversarial import AdversarialRecipe, AdversarialTask
+from ..adversarial import AdversarialRecipe, AdversarialTask, Loss
 from ..data import Dataset
 from ..layers import downsampler, first_side, upsamplers, widths
 from .base import Generator as BaseGenerator
@@ -21,9 +19,9 @@ __all__ = ["Discriminator", "Generator", "Recipe", "Task"]
 class Recipe(AdversarialRecipe):
     """A DCGAN's keys are those of every GAN, with the classic loss and a gradient penalty by default."""
 
-    loss: Literal["hinge", "non-saturating"] = "non-saturating"
+    loss: Loss = "non-saturating"
     r1_gamma: float = 1.0
-    r1_every: int = 4
+    penalty_every: int = 4
 
 
 class Generator(BaseGenerator):
