@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from .errors import LithoError, UsageError
+from .extras import missing
 
 if TYPE_CHECKING:
     from .bundle import Variant
@@ -387,6 +388,8 @@ def _handle(error: Exception, debug: bool) -> int:
     format_message: Any = getattr(error, "format_message", None)
     if format_message is not None:
         return _fail(f"{format_message()} See: litho --help", getattr(error, "exit_code", 2), debug)
+    if isinstance(error, ModuleNotFoundError) and (extra := missing(error)) is not None:
+        return _fail(str(extra), extra.exit_code, debug)
     if isinstance(error, typer.Exit):
         return int(error.exit_code)
     if isinstance(error, typer.Abort):

@@ -5,7 +5,23 @@ from types import ModuleType
 
 from .errors import MissingExtra
 
-__all__ = ["require"]
+__all__ = ["missing", "require"]
+
+_EXTRAS = {
+    "torch": "train",
+    "accelerate": "train",
+    "sklearn": "train",
+    "pyarrow": "train",
+    "huggingface_hub": "train",
+    "onnx": "export",
+    "onnxscript": "export",
+    "onnxruntime": "cpu",
+    "tensorrt_rtx": "rtx",
+    "jinja2": "bench",
+    "matplotlib": "bench",
+    "psutil": "bench",
+}
+"""Top-level module -> extra that brings it, for stages that import it plainly."""
 
 
 def require(module: str, extra: str) -> ModuleType:
@@ -17,3 +33,9 @@ def require(module: str, extra: str) -> ModuleType:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise
         raise MissingExtra(module.partition(".")[0], extra) from error
+
+
+def missing(error: ModuleNotFoundError) -> MissingExtra | None:
+    """What to say of a stage that could not be imported; None where no extra brings what it lacks."""
+    package = (error.name or "").partition(".")[0]
+    return MissingExtra(package, _EXTRAS[package]) if package in _EXTRAS else None

@@ -25,6 +25,7 @@ from ..bundle import (
     create_bundle,
 )
 from ..errors import BundleError, UnknownName, UsageError
+from ..extras import require
 from ..files import locked
 from ..runners.onnxruntime import Runner as OnnxRuntimeRunner
 from ..signature import Role, Signature
@@ -101,6 +102,8 @@ def export(
         CheckpointError: the snapshot cannot be used.
         ExportError: a graph or an engine could not be made.
     """
+    for package in ("torch", "onnx", "onnxscript"):
+        require(package, "export")
     from ..training.snapshot import load_snapshot
 
     destination = Path(to)

@@ -69,13 +69,17 @@ class Client:
         size = max(1, self._runner.max_batch_size)
         parts: list[NDArray[np.uint8]] = []
         pending: deque[Future[dict[str, NDArray[np.uint8]]]] = deque()
-        for start in range(0, count, size):
-            if len(pending) == IN_FLIGHT:
+        try:
+            for start in range(0, count, size):
+                if len(pending) == IN_FLIGHT:
+                    parts.append(pending.popleft().result()[self.signature.output.name])
+                rows = slice(start, start + size)
+                pending.append(self._runner.submit({name: array[rows] for name, array in inputs.items()}))
+            while pending:
                 parts.append(pending.popleft().result()[self.signature.output.name])
-            pending.append(
-                self._runner.submit({name: array[start : start + size] for name, array in inputs.items()})
-            )
-        parts += [future.result()[self.signature.output.name] for future in pending]
+        finally:
+            for future in pending:  # where one failed, nobody waits for the others
+                future.cancel()
         return np.concatenate(parts)
 
     def statistics(self) -> ServerStatistics:

@@ -84,6 +84,13 @@ class ServingSettings:
         for size in self.preferred_batch_sizes:
             _check_at_least("a preferred batch size", size, 1)
 
+    @classmethod
+    def of_flavour(cls, flavour: Flavour) -> ServingSettings:
+        """The defaults, with a bounded queue where a current Triton serves: more than it can hold is refused."""
+        if flavour == "python":
+            return cls()
+        return cls(max_queue_size=1024, queue_timeout_microseconds=30_000_000)
+
     def batch_limit(self, variant: Variant) -> int:
         """The largest batch of `variant` under these settings.
 

@@ -37,7 +37,12 @@ def reference_files() -> dict[str, str]:
             name = f"{family}-{flavour}"
             manifest = _manifest(family, signature)
             config = model_config(
-                name, manifest, manifest.variants[0], flavour=flavour, version=1, settings=ServingSettings()
+                name,
+                manifest,
+                manifest.variants[0],
+                flavour=flavour,
+                version=1,
+                settings=ServingSettings.of_flavour(flavour),
             )
             files[f"{name}/{CONFIG_NAME}"] = print_config(config)
             if flavour == "python":

@@ -77,7 +77,7 @@ def deploy(
         variant: by default the first that passed its gate and needs no GPU.
         flavour: which backend of Triton runs it.
         accept_failed: names of variants that may be deployed although they did not pass their gate.
-        settings: batching, queue and instances.
+        settings: batching, queue and instances; by default `ServingSettings.of_flavour`.
 
     Raises:
         UsageError: a name is unknown, or the variant does not fit the flavour or the settings.
@@ -96,7 +96,7 @@ def deploy(
             chosen,
             flavour=flavour,
             version=max(_versions(model), default=0) + 1,
-            settings=settings or ServingSettings(),
+            settings=settings or ServingSettings.of_flavour(flavour),
         )
         if before is not None and _is_same(before, bundle, chosen, config):
             return before
