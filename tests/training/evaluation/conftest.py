@@ -1,0 +1,102 @@
+"""Small real generators: one gives training images back, one decodes a linear model, one draws scenes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from litho.signature import Field, Role, Signature, image_output, label_field, seed_field
+from litho.training.data import Dataset, load
+from litho.training.evaluation import FeatureNet, Subject, feature_net
+from litho.training.models import Generator
+
+
+class Copier(Generator):
+    """Gives one of some images of the class that is asked for, which one the latent decides.
+
+    Args:
+        dataset: the images.
+        shift: added to the class that is asked for.
+        conditional: whether a label is taken; otherwise any image may be given.
+    """
+
+    latent_size = 2
+
+    def __init__(self, dataset: Dataset, *, shift: int = 0, conditional: bool = True) -> None:
+        super().__init__()
+        assert dataset.labels is not None
+        self.dataset, self.shift, self.conditional = dataset, shift, conditional
+
+    def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
+        chance = torch.special.ndtr(latent[:, 0]).numpy() * (1 - 1e-9)
+        labels = self.dataset.labels
+        classes = len(self.dataset.class_names)
+        chosen = []
+        for row, share in enumerate(chance):
+            wanted = None if label is None else (int(label[row]) + self.shift) % classes
+            among = np.arange(len(labels)) if wanted is None else np.flatnonzero(labels == wanted)
+            chosen.append(among[int(share * len(among))])
+        return self.dataset.batch(np.array(chosen)).images
+
+    def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
+        labels = (label_field(self.dataset.class_names),) if self.conditional else ()
+        return Signature(inputs=(seed_field(), *labels), output=image_output(*self.dataset.picture))
+
+
+class Translator(Generator):
+    """Gives the picture that it is given, or the one that a picture of the data belongs to.
+
+    Args:
+        dataset: pairs.
+        knows: whether the pairs have been learned by heart.
+    """
+
+    latent_size = 1
+
+    def __init__(self, dataset: Dataset, *, knows: bool) -> None:
+        super().__init__()
+        self.dataset, self.knows = dataset, knows
+
+    def forward(self, latent: Tensor, image: Tensor) -> Tensor:
+        given = image.numpy()
+        if self.knows:
+            assert self.dataset.sources is not None
+            flat = self.dataset.sources.reshape(len(self.dataset), -1).astype(int)
+            rows = [int(np.abs(flat - each.reshape(-1)).sum(1).argmin()) for each in given.astype(int)]
+            given = self.dataset.images[rows]
+        return torch.from_numpy(given).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+    def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
+        assert self.dataset.sources is not None
+        source = self.dataset.sources.shape[1:]
+        given = Field(name="source", role=Role.IMAGE, dtype="UINT8", shape=source, minimum=0, maximum=255)
+        return Signature(inputs=(seed_field(), given), output=image_output(*self.dataset.picture))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Feature nets of tests do not go into the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("LITHO_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def digits() -> tuple[Dataset, Dataset]:
+    """Handwritten digits of 8x8 pixels, to train on and to test on."""
+    return load("digits", resolution=8).split()
+
+
+@pytest.fixture(scope="session")
+def digits_net(digits: tuple[Dataset, Dataset], _own_cache: Path) -> FeatureNet:
+    return feature_net(*digits)
+
+
+def subject_of(
+    generator: Generator, data: tuple[Dataset, Dataset], net: FeatureNet, samples: int = 400
+) -> Subject:
+    return Subject(generator.eval(), generator.signature(), *data, net, samples=samples)

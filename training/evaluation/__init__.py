@@ -1,0 +1,22 @@
+"""How good a run's pictures are: figures between a floor and a ceiling, and pictures to look at."""
+
+from .document import Evaluation, FeatureNetInfo, Figure, Section, read_evaluation
+from .evaluate import SAMPLES, evaluate, measure
+from .feature_net import FeatureNet, feature_net
+from .likelihood import LatentVariableModel
+from .subject import Subject
+
+__all__ = [
+    "SAMPLES",
+    "Evaluation",
+    "FeatureNet",
+    "FeatureNetInfo",
+    "Figure",
+    "LatentVariableModel",
+    "Section",
+    "Subject",
+    "evaluate",
+    "feature_net",
+    "measure",
+    "read_evaluation",
+]

@@ -1,0 +1,238 @@
+"""A small convolutional classifier of pictures, and how it is trained; knows no figure that is measured with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from ...errors import EvaluationError
+from ..adversarial import translated
+from ..data import Dataset
+from ..randomness import Draw, batch_indices, first_weights_seed
+
+__all__ = [
+    "FEATURES",
+    "Classifier",
+    "Described",
+    "classes_of",
+    "describe",
+    "stacked_digits",
+    "train_classifier",
+]
+
+FEATURES = 128
+"""Length of a picture's feature vector."""
+
+PASSES = 6
+LEAST_NIMG = 20_000
+"""Images that a classifier sees at least, however few there are."""
+
+BATCH = 128
+LEARNING_RATE = 4e-3
+WEIGHT_DECAY = 1e-2
+SHIFT_PIXELS = 2
+DESCRIBED_AT_ONCE = 500
+TURNS = 4
+
+RECIPE: dict[str, float] = {
+    "version": 1,
+    "passes": PASSES,
+    "least_nimg": LEAST_NIMG,
+    "batch": BATCH,
+    "learning_rate": LEARNING_RATE,
+    "weight_decay": WEIGHT_DECAY,
+    "shift_pixels": SHIFT_PIXELS,
+}
+"""All that decides a classifier beside its data; the version counts changes of the network and of the loop."""
+
+
+class Classifier(nn.Module):
+    """Three convolutional layers, a hidden layer of `FEATURES`, and the classes.
+
+    The features are brought to mean 0 and variance 1, picture by picture: two pictures are never further apart than
+    2 sqrt(FEATURES), so that noise, of which a net knows nothing, does not lie at any distance whatever.
+
+    Args:
+        channels: of the pictures.
+        classes: how many there are.
+    """
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        self.channels, self.classes = channels, classes
+        self.body = nn.Sequential(
+            *_layer(channels, 32), nn.MaxPool2d(2), *_layer(32, 64), nn.MaxPool2d(2), *_layer(64, 128),
+            nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(128 * 16, FEATURES),
+            nn.LayerNorm(FEATURES, elementwise_affine=False),
+        )  # fmt: skip
+        self.head = nn.Linear(FEATURES, classes)
+
+    def features(self, images: Tensor) -> Tensor:
+        """FP32 (batch, channels, height, width) in [-1, 1], at least 4x4 -> FP32 (batch, FEATURES)."""
+        return self.body(images)
+
+    def logits(self, features: Tensor) -> Tensor:
+        """FP32 (batch, FEATURES) -> FP32 (batch, classes)."""
+        return self.head(torch.relu(features))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """FP32 (batch, channels, height, width) in [-1, 1] -> logits, FP32 (batch, classes)."""
+        return self.logits(self.features(images))
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a classifier says of pictures.
+
+    Args:
+        features: FP64 of shape (count, features), on the CPU.
+        predicted: INT64 of shape (count,), the likeliest class; of pictures whose channels are classified one by
+            one, the number whose digits these classes are.
+    """
+
+    features: Tensor
+    predicted: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def select(self, indices: NDArray[np.int64]) -> Described:
+        """The pictures at `indices`, INT64 of shape (count,)."""
+        return Described(self.features[torch.from_numpy(indices)], self.predicted[indices])
+
+    def accuracy(self, labels: NDArray[np.int64]) -> float:
+        """Share of the pictures whose likeliest class is the one in `labels`, INT64 of shape (count,)."""
+        return float((self.predicted == labels).mean())
+
+
+def classes_of(dataset: Dataset) -> int | None:
+    """How many classes a dataset's labels tell apart; None where there are no labels, or all are of one class."""
+    if dataset.labels is None:
+        return None
+    classes = max(len(dataset.class_names), int(dataset.labels.max()) + 1)
+    return classes if classes > 1 else None
+
+
+def stacked_digits(dataset: Dataset) -> Dataset | None:
+    """The digits that a Stacked MNIST is made of, as grey pictures of ten classes; None for any other dataset.
+
+    Its 1,000 classes are the three digits in red, green and blue, which are classified one by one (Metz et al. 2017).
+    The digits in red stand for all: each of MNIST's is as likely there as in the other channels.
+    """
+    if dataset.labels is None or dataset.class_names != tuple(f"{number:03}" for number in range(1000)):
+        return None
+    names = tuple(str(digit) for digit in range(10))
+    return Dataset(dataset.name, dataset.licence, dataset.images[..., :1], dataset.labels // 100, names)
+
+
+def train_classifier(
+    dataset: Dataset, *, device: str = "cpu", progress: Callable[[float], None] | None = None
+) -> Classifier:
+    """Train a classifier by the one recipe there is: the same data gives the same weights on the CPU of one machine.
+
+    Without labels of two classes it learns which of four quarter turns a picture was given (Gidaris et al. 2018).
+
+    Args:
+        dataset: images, square where there are no labels.
+        device: "cpu" or "cuda".
+        progress: is told the share that is done, 0 to 1.
+
+    Returns:
+        The classifier in eval mode.
+
+    Raises:
+        EvaluationError: the images cannot be classified, or training diverged.
+    """
+    height, width, channels = dataset.picture
+    classes = classes_of(dataset)
+    if min(height, width) < 4 or (classes is None and height != width):
+        raise EvaluationError(
+            f"data {dataset.name!r} has {height}x{width} images; a feature net takes 4x4 or more, and square ones"
+            " where there are no labels"
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(first_weights_seed(0))
+        net = Classifier(channels, classes or TURNS).to(device)
+    for weight in net.parameters():
+        if weight.ndim == 4:  # channels last is what convolutions on CPUs work in
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+    net.train()
+    batch = min(BATCH, len(dataset))
+    steps = max(PASSES * len(dataset), LEAST_NIMG) // batch
+    optimiser = torch.optim.AdamW(net.parameters(), weight_decay=WEIGHT_DECAY, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps)
+    for step in range(steps):
+        images, labels = _batch(dataset, step, batch, device, turned=classes is None)
+        loss = cross_entropy(net(images), labels)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        if progress is not None and step % 20 == 0:
+            progress(step / steps)
+    if not all(torch.isfinite(weight).all() for weight in net.state_dict().values()):
+        raise EvaluationError(
+            f"the feature net of data {dataset.name!r} diverged: a weight is no finite number"
+        )
+    return net.eval().requires_grad_(False)
+
+
+def describe(net: Classifier, images: NDArray[np.uint8], device: str = "cpu") -> Described:
+    """Features and classes of pictures; a net of one channel sees the channels of coloured ones one by one.
+
+    Args:
+        net: in eval mode.
+        images: UINT8 of shape (count, height, width, channels), 0 to 255.
+        device: that the net is on.
+
+    Raises:
+        EvaluationError: the net does not take such pictures, or a feature is NaN or infinite.
+    """
+    count, height, width, channels = images.shape
+    if count == 0 or (channels != net.channels and net.channels != 1):
+        raise EvaluationError(
+            f"pictures of shape {images.shape} cannot be described; the feature net takes {net.channels} channels"
+        )
+    seen = channels // net.channels
+    # Each channel as a picture of its own, next to the others of its picture.
+    flat = images.transpose(0, 3, 1, 2).reshape(count * seen, net.channels, height, width)
+    features, predicted = [], []
+    with torch.inference_mode():
+        for start in range(0, len(flat), DESCRIBED_AT_ONCE):
+            part = torch.from_numpy(np.ascontiguousarray(flat[start : start + DESCRIBED_AT_ONCE])).to(device)
+            found = net.features(part.float() / 127.5 - 1)
+            features.append(found.double().cpu())
+            predicted.append(net.logits(found).argmax(1).cpu())
+    described = torch.cat(features).view(count, seen * FEATURES)
+    if not torch.isfinite(described).all():
+        raise EvaluationError("a feature of a picture is NaN or infinite; the feature net is damaged")
+    digits = torch.cat(predicted).view(count, seen).numpy()
+    places = net.classes ** np.arange(seen)[::-1]
+    return Described(described, digits @ places)
+
+
+def _turned(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Square images in four quarters, each given its number of quarter turns; the turns, INT64 of shape (batch,)."""
+    parts = images.tensor_split(TURNS)
+    labels = [torch.full((len(part),), turns) for turns, part in enumerate(parts)]
+    return torch.cat([part.rot90(turns, (2, 3)) for turns, part in enumerate(parts)]), torch.cat(labels)
+
+
+def _batch(dataset: Dataset, step: int, batch: int, device: str, *, turned: bool) -> tuple[Tensor, Tensor]:
+    real = dataset.batch(batch_indices(0, step, batch, len(dataset)), device)
+    images = translated(real.images, Draw(0, step, batch, slice(None), device), SHIFT_PIXELS)
+    if not turned:
+        assert real.labels is not None
+        return images, real.labels
+    images, labels = _turned(images)
+    return images, labels.to(device)
+
+
+def _layer(before: int, after: int) -> tuple[nn.Module, ...]:
+    return nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()

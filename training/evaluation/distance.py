@@ -1,0 +1,168 @@
+"""Distances between two sets of pictures, from the features that a classifier gives them; knows no pictures.
+
+Features are FP64 tensors of shape (count, features) on the CPU. Whatever is not finite is refused before any of it is
+computed with: LAPACK ends the whole process on a NaN.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...errors import EvaluationError
+from ...extras import require
+
+__all__ = ["Likeness", "frechet_distance", "kernel_distance", "likeness", "nearest"]
+
+KERNEL_SUBSETS = 100
+KERNEL_SUBSET_SIZE = 1000
+PRECISION_NEIGHBOURS = 3
+DENSITY_NEIGHBOURS = 5
+ROWS_AT_ONCE = 512
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How made pictures lie among real ones.
+
+    Args:
+        precision: share of the made ones that lie within the real ones' manifold (Kynkaanniemi et al. 2019, eq. 1-2).
+        recall: share of the real ones that lie within the made ones' manifold.
+        density: how many real neighbourhoods a made one lies in, over the expected number; 1 where both sets are
+            alike, above it where the made ones crowd in its middle (Naeem et al. 2020, section 3).
+        coverage: share of the real ones with a made one in their neighbourhood (the same).
+    """
+
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+
+
+def frechet_distance(real: Tensor, made: Tensor) -> float:
+    """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) of the sets' means and covariances (Heusel et al. 2017, eq. 6).
+
+    Raises:
+        EvaluationError: a feature is NaN or infinite, or a set has fewer than two pictures.
+    """
+    distance = _torchmetrics("fid").FrechetInceptionDistance(_Given(real.shape[1]))
+    return _compute(distance, real, made)
+
+
+def kernel_distance(real: Tensor, made: Tensor) -> float:
+    """The squared maximum mean discrepancy with the kernel (x.y / d + 1)^3 (Binkowski et al. 2018, section 4).
+
+    The mean over `KERNEL_SUBSETS` random subsets of `KERNEL_SUBSET_SIZE` pictures, or of half the smaller set; it has
+    no bias, so it can fall a little below zero.
+
+    Raises:
+        EvaluationError: as for `frechet_distance`.
+    """
+    size = min(KERNEL_SUBSET_SIZE, max(2, min(len(real), len(made)) // 2))
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", "Metric `Kernel Inception Distance` will save all extracted features"
+        )
+        distance = _torchmetrics("kid").KernelInceptionDistance(
+            _Given(real.shape[1]), subsets=KERNEL_SUBSETS, subset_size=size
+        )
+    return _compute(distance, real, made)
+
+
+def likeness(real: Tensor, made: Tensor) -> Likeness:
+    """Precision, recall, density and coverage; only sets of equal size can be compared from one pair to another.
+
+    Raises:
+        EvaluationError: a feature is NaN or infinite, or a set has too few pictures for its nearest neighbours.
+    """
+    least = DENSITY_NEIGHBOURS + 1
+    for features in (real, made):
+        _check(features, least)
+    real_near, real_wide = _radii(real, (PRECISION_NEIGHBOURS, DENSITY_NEIGHBOURS))
+    (made_near,) = _radii(made, (PRECISION_NEIGHBOURS,))
+    within_real = torch.zeros(len(made), dtype=torch.bool)
+    neighbourhoods, recalled, covered = 0, 0, 0
+    for start in range(0, len(real), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        distances = torch.cdist(real[rows], made)
+        within_real |= (distances <= real_near[rows, None]).any(0)
+        recalled += int((distances <= made_near).any(1).sum())
+        inside = distances <= real_wide[rows, None]
+        neighbourhoods += int(inside.sum())
+        covered += int(inside.any(1).sum())
+    return Likeness(
+        precision=float(within_real.double().mean()),
+        recall=recalled / len(real),
+        density=neighbourhoods / (DENSITY_NEIGHBOURS * len(made)),
+        coverage=covered / len(real),
+    )
+
+
+def nearest(queries: Tensor, among: Tensor, count: int = 1) -> tuple[Tensor, Tensor]:
+    """The nearest of some features to each query.
+
+    Args:
+        queries: of shape (queries, features).
+        among: of shape (pictures, features).
+        count: neighbours to each query.
+
+    Returns:
+        Euclidean distances, ascending, and indices into `among`, both of shape (queries, count).
+
+    Raises:
+        EvaluationError: a feature is NaN or infinite, or there are fewer than `count` pictures.
+    """
+    _check(queries, 1)
+    _check(among, count)
+    found = [torch.cdist(part, among).topk(count, largest=False) for part in queries.split(ROWS_AT_ONCE)]
+    return torch.cat([part.values for part in found]), torch.cat([part.indices for part in found])
+
+
+class _Given(nn.Module):
+    """Features in, features out: what torchmetrics takes for a feature extractor."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.num_features = features
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features
+
+
+def _torchmetrics(module: str) -> Any:
+    return require(f"torchmetrics.image.{module}", "train")
+
+
+def _compute(distance: Any, real: Tensor, made: Tensor) -> float:
+    for features in (real, made):
+        _check(features, 2)
+    distance.update(real, real=True)
+    distance.update(made, real=False)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        value = distance.compute()
+    value = float(value[0] if isinstance(value, tuple) else value)
+    if not math.isfinite(value):
+        raise EvaluationError(f"the distance of the features came out as {value}")
+    return value
+
+
+def _radii(features: Tensor, neighbours: tuple[int, ...]) -> tuple[Tensor, ...]:
+    """Distance of each row to its n-th nearest other row, for each n: FP64 tensors of shape (count,)."""
+    found, _ = nearest(features, features, max(neighbours) + 1)
+    # The nearest row is the row itself.
+    return tuple(found[:, number] for number in neighbours)
+
+
+def _check(features: Tensor, least: int) -> None:
+    if len(features) < least:
+        raise EvaluationError(
+            f"{len(features)} pictures are too few for this figure; it takes {least} or more"
+        )
+    if not torch.isfinite(features).all():
+        raise EvaluationError("a feature is NaN or infinite, so that no distance can be computed")

@@ -1,0 +1,151 @@
+"""The feature net of a data set: trained once, kept in the user's cache, the judge of every generator of that data.
+
+A cached net lies in two files, `<name>-<key>.safetensors` and `.json`; the key is made of the data's hash and the
+recipe, so that another one of either is another net. One that is damaged is trained again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+import torch
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from ...bundle import read_document
+from ...errors import BundleError
+from ...files import ordinary_file, sha256, write_bytes
+from ..data import Dataset
+from .classifier import (
+    RECIPE,
+    TURNS,
+    Classifier,
+    Described,
+    classes_of,
+    describe,
+    stacked_digits,
+    train_classifier,
+)
+from .document import SCHEMA_VERSION, FeatureNetInfo
+
+__all__ = ["FeatureNet", "cache_folder", "feature_net"]
+
+KEY_DIGITS = 16
+
+
+@dataclass(frozen=True)
+class FeatureNet:
+    """A trained classifier with what is known of it.
+
+    Args:
+        classifier: in eval mode, on `device`.
+        info: what it is.
+        device: "cpu" or "cuda".
+    """
+
+    classifier: Classifier
+    info: FeatureNetInfo
+    device: str
+
+    def describe(self, images: NDArray[np.uint8]) -> Described:
+        """Features and classes of pictures, UINT8 of shape (count, height, width, channels)."""
+        return describe(self.classifier, images, self.device)
+
+
+def cache_folder() -> Path:
+    """Where feature nets are kept: below `LITHO_CACHE`, or the user's cache of the platform."""
+    root = os.environ.get("LITHO_CACHE")
+    return (Path(root) if root else platformdirs.user_cache_path("litho")) / "feature-nets"
+
+
+def feature_net(
+    train: Dataset, test: Dataset, *, device: str = "cpu", progress: Callable[[float], None] | None = None
+) -> FeatureNet:
+    """The feature net of a data set, from the cache or trained now.
+
+    Args:
+        train: images to train on; without labels it learns quarter turns, and of stacked digits the single digits.
+        test: images to measure its accuracy on.
+        device: "cpu" or "cuda".
+        progress: is told the share of the training that is done, 0 to 1.
+
+    Raises:
+        EvaluationError: the images cannot be classified.
+    """
+    data_sha256 = hashlib.sha256(f"{train.sha256()} {test.sha256()}".encode()).hexdigest()
+    key = hashlib.sha256(json.dumps([data_sha256, RECIPE], sort_keys=True).encode()).hexdigest()[:KEY_DIGITS]
+    stem = f"{_short_name(train.name)}-{key}"
+    cached = _read(cache_folder(), stem)
+    if cached is None:
+        digits = stacked_digits(train)
+        classifier = train_classifier(digits or train, device=device, progress=progress)
+        _write(cache_folder(), stem, classifier, _info(classifier, train, test, data_sha256, device))
+        cached = _read(cache_folder(), stem)
+        assert cached is not None, "what was written just now can be read"
+    classifier, info = cached
+    return FeatureNet(classifier.to(device), info, device)
+
+
+def _info(
+    classifier: Classifier, train: Dataset, test: Dataset, data_sha256: str, device: str
+) -> FeatureNetInfo:
+    task = "turns" if classes_of(train) is None else "channels" if stacked_digits(train) else "classes"
+    images, labels = _turns(test) if task == "turns" else (test.images, test.labels)
+    assert labels is not None
+    return FeatureNetInfo(
+        name=_short_name(train.name),
+        data=train.name,
+        data_sha256=data_sha256,
+        task=task,
+        picture=train.picture,
+        classes=classifier.classes,
+        recipe=RECIPE,
+        accuracy=describe(classifier, images, device).accuracy(labels),
+        test_count=len(images),
+        weights_sha256="0" * 64,
+        torch=torch.__version__,
+    )
+
+
+def _turns(test: Dataset) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    images = [np.rot90(test.images, turns, (1, 2)) for turns in range(TURNS)]
+    return np.concatenate(images), np.repeat(np.arange(TURNS), len(test))
+
+
+def _short_name(name: str) -> str:
+    last = Path(name).name.removesuffix(".parquet")
+    return re.sub(r"[^a-z0-9]+", "-", last.lower()).strip("-") or "data"
+
+
+def _write(folder: Path, stem: str, classifier: Classifier, info: FeatureNetInfo) -> None:
+    weights = {name: tensor.cpu().contiguous() for name, tensor in classifier.state_dict().items()}
+    content = save(weights)
+    hashed = info.model_copy(update={"weights_sha256": hashlib.sha256(content).hexdigest()})
+    write_bytes(folder / f"{stem}.safetensors", content)
+    write_bytes(folder / f"{stem}.json", hashed.model_dump_json(indent=2) + "\n")
+
+
+def _read(folder: Path, stem: str) -> tuple[Classifier, FeatureNetInfo] | None:
+    """The cached net; None where there is none, or it is damaged."""
+    try:
+        document = read_document(folder, f"{stem}.json", SCHEMA_VERSION)
+        info = FeatureNetInfo.model_validate_json(json.dumps(document))
+        file = ordinary_file(folder, f"{stem}.safetensors")
+        if sha256(file) != info.weights_sha256:
+            return None
+        channels = 1 if info.task == "channels" else info.picture[2]
+        classifier = Classifier(channels, info.classes)
+        classifier.load_state_dict(load(file.read_bytes()))
+    except (BundleError, ValidationError, SafetensorError, RuntimeError):
+        return None
+    return classifier.eval().requires_grad_(False), info

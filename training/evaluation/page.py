@@ -1,0 +1,96 @@
+"""The page of an evaluation: figures between floor and ceiling, and pictures to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...reporting import number, png, render, thin_space
+from .document import Evaluation, Figure, Section
+from .parts import Panel
+
+__all__ = ["figure_words", "render_page"]
+
+HEADLINES = 4
+
+
+def render_page(name: str, evaluation: Evaluation, panels: Mapping[str, tuple[Panel, ...]]) -> str:
+    """The evaluation as one HTML file.
+
+    Args:
+        name: of the run.
+        evaluation: what was found.
+        panels: name of a part -> its pictures.
+    """
+    figured = [section for section in evaluation.sections if section.figures]
+    return render(
+        "evaluation.html",
+        name=name,
+        summary=_summary(evaluation),
+        headline_entries=[_headline(section.figures[0]) for section in figured[:HEADLINES]],
+        failures=[
+            f"{section.title} could not be measured: {section.failure}." for section in evaluation.failures
+        ],
+        sections=[_section(section, panels.get(section.part, ())) for section in evaluation.sections],
+        measured=_measured(evaluation).items(),
+    )
+
+
+def figure_words(value: float | None, unit: str) -> str:
+    """A value for a table: shares as percentages."""
+    if value is not None and unit == "share":
+        return f"{value:.1%}"
+    return number(value)
+
+
+def _summary(evaluation: Evaluation) -> str:
+    made = f"{thin_space(f'{evaluation.samples:,}')} samples of {evaluation.preset or evaluation.family}"
+    return f"{made} after {thin_space(f'{evaluation.nimg:,}')} images, measured against {evaluation.data}."
+
+
+def _headline(figure: Figure) -> tuple[str, str, str]:
+    bounds = [
+        f"{figure_words(value, figure.unit)} {of}"
+        for value, of in ((figure.floor, figure.floor_of), (figure.ceiling, figure.ceiling_of))
+        if value is not None
+    ]
+    return figure.metric, figure_words(figure.value, figure.unit), ", ".join(bounds)
+
+
+def _section(section: Section, panels: tuple[Panel, ...]) -> dict[str, Any]:
+    return {
+        "title": section.title,
+        "failure": section.failure,
+        "rows": [_row(figure) for figure in section.figures],
+        "panels": [(png(panel.picture), panel.caption) for panel in panels],
+    }
+
+
+def _row(figure: Figure) -> tuple[str, ...]:
+    bounds = [
+        "–" if value is None else f"{figure_words(value, figure.unit)} ({of})"
+        for value, of in ((figure.floor, figure.floor_of), (figure.ceiling, figure.ceiling_of))
+    ]
+    return (
+        figure.name.removesuffix(" (share)"),
+        figure_words(figure.value, figure.unit),
+        *bounds,
+        figure.better,
+        thin_space(f"{figure.n:,}"),
+    )
+
+
+def _measured(evaluation: Evaluation) -> dict[str, str]:
+    net = evaluation.feature_net
+    kind = {"classes": "classes", "channels": "classes of each channel", "turns": "quarter turns"}[net.task]
+    facts = {
+        "weights": evaluation.weights_sha256,
+        "data": f"{evaluation.data}, {thin_space(f'{evaluation.train_count:,}')} training images and"
+        f" {thin_space(f'{evaluation.test_count:,}')} test images",
+        "feature net": f"{net.name}, tells {net.classes} {kind} apart, right on {net.accuracy:.2%} of"
+        f" {thin_space(f'{net.test_count:,}')} test pictures",
+        "feature net's weights": net.weights_sha256,
+        "set for all pictures": ", ".join(f"{name} {value:g}" for name, value in evaluation.fields.items()),
+        "device": evaluation.device,
+    }
+    return {name: value for name, value in facts.items() if value}

@@ -1,0 +1,82 @@
+"""Pictures to look at: a grid of samples, and walks from seed to seed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....noise import gaussian
+from ....reporting import picture_grid
+from ....signature import Role
+from ..subject import Subject
+from .base import Measured, Panel
+from .base import Part as BasePart
+
+__all__ = ["Part", "between"]
+
+COLUMNS = 10
+ROWS = 10
+MOST_CLASSES = 20
+WALKS = 6
+STEPS = 9
+
+
+class Part(BasePart):
+    """A class a row, where there are classes."""
+
+    title = "Samples"
+    position = 1
+
+    def applies(self, subject: Subject) -> bool:
+        """To whatever makes pictures from seeds alone, or from seeds and classes."""
+        return subject.has(Role.SEED) and not any(map(subject.has, (Role.IMAGE, Role.MASK, Role.PROMPT)))
+
+    def measure(self, subject: Subject) -> Measured:
+        """A grid and some walks."""
+        seed, label = subject.signature.field(Role.SEED), subject.signature.field(Role.LABEL)
+        assert seed is not None
+        classes = int(label.maximum or 0) + 1 if label else 0
+        rows = min(classes, MOST_CLASSES) or ROWS
+        inputs: dict[str, NDArray[Any]] = {seed.name: np.arange(rows * COLUMNS)}
+        if label:
+            inputs[label.name] = np.repeat(np.arange(rows), COLUMNS)
+        names = (label.class_names or ())[:rows] if label else ()
+        grid = picture_grid(subject.make(inputs), columns=COLUMNS, row_names=names)
+        caption = f"Seeds 0 to {rows * COLUMNS - 1}{', a class a row' if label else ''}."
+        if classes > rows:
+            caption = f"{caption[:-1]}; the first {rows} of {classes} classes."
+        return Measured(panels=(Panel(grid, caption), self._walks(subject)))
+
+    def _walks(self, subject: Subject) -> Panel:
+        label = subject.signature.field(Role.LABEL)
+        ends = gaussian(np.arange(2 * WALKS), subject.generator.latent_size).reshape(WALKS, 2, -1)
+        latents = np.concatenate([between(start, end, STEPS) for start, end in ends])
+        inputs: dict[str, NDArray[Any]] = {"latent": latents}
+        if label:
+            inputs[label.name] = np.repeat(np.arange(WALKS) % (int(label.maximum or 0) + 1), STEPS)
+        grid = picture_grid(subject.make(inputs, latent=True), columns=STEPS)
+        return Panel(
+            grid,
+            "Each row walks from one seed's latent to another's, within one class.",
+        )
+
+
+def between(start: NDArray[np.float32], end: NDArray[np.float32], steps: int) -> NDArray[np.float32]:
+    """Latents on the great circle from one to another, which stay as likely as the ends (White 2016).
+
+    Args:
+        start, end: FP32 of shape (latent_size,), not zero.
+        steps: how many, both ends among them; at least 2.
+
+    Returns:
+        FP32 of shape (steps, latent_size).
+    """
+    cosine = np.dot(start, end) / (np.linalg.norm(start) * np.linalg.norm(end))
+    angle = np.arccos(np.clip(cosine, -1, 1))
+    share = np.linspace(0, 1, steps)[:, None]
+    if np.sin(angle) < 1e-6:  # ends in one line: the circle is not defined, the straight way is
+        return ((1 - share) * start + share * end).astype(np.float32)
+    weights = np.sin((1 - share) * angle), np.sin(share * angle)
+    return ((weights[0] * start + weights[1] * end) / np.sin(angle)).astype(np.float32)

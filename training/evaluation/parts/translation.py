@@ -1,0 +1,184 @@
+"""Pictures made from pictures, beside those that they ought to be and beside what is had without any training."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ....errors import EvaluationError
+from ....reporting import picture_grid
+from ....signature import Role
+from ...data import Dataset
+from .. import fidelity
+from ..distance import frechet_distance
+from ..document import Figure
+from ..subject import Subject, spread
+from .base import Measured, Panel
+from .base import Part as BasePart
+
+__all__ = ["MakesTasks", "Part", "baseline"]
+
+ROWS = 10
+
+
+@runtime_checkable
+class MakesTasks(Protocol):
+    """What a generator brings whose source pictures are made from the wanted ones: fewer pixels, holes."""
+
+    def tasks(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        """Inputs from which the generator has to make some images again, the same ones at every call.
+
+        Args:
+            images: UINT8 of shape (count, height, width, channels).
+
+        Returns:
+            Name of each field with role image or mask -> array of shape (count, ...), as the signature has them.
+        """
+        ...
+
+
+class Part(BasePart):
+    """Of test pictures; the ceiling is the baseline's figure: who is no better has learned nothing."""
+
+    title = "Pictures from pictures"
+    position = 6
+
+    def applies(self, subject: Subject) -> bool:
+        """To whatever takes a picture."""
+        return subject.has(Role.IMAGE)
+
+    def measure(self, subject: Subject) -> Measured:
+        """L1, PSNR and SSIM of the pairs, and FD to the pictures of the target's kind."""
+        test = subject.test.select(spread(min(subject.samples, len(subject.test)), len(subject.test)))
+        inputs = _tasks(subject, test)
+        source, mask = _sources(subject, inputs)
+        made = subject.make({**_seeds(subject, len(test)), **inputs})
+        name, untrained = baseline(source, mask, subject.train.picture)
+        figures = [
+            _against("L1", "share", "lower", fidelity.l1, made, untrained, test.images, name),
+            _against("PSNR", "dB", "higher", fidelity.psnr_db, made, untrained, test.images, name),
+            _against("SSIM", "", "higher", fidelity.ssim, made, untrained, test.images, name),
+        ]
+        if mask is not None:
+            figures.append(_inside(made, untrained, test.images, mask, name))
+        figures.append(_distance(subject, made, untrained, test.images, name))
+        columns = {
+            "source": _fitted(source, test.picture),
+            name: untrained,
+            "made": made,
+            "wanted": test.images,
+        }
+        rows = spread(min(ROWS, len(test)), len(test))
+        shown = np.stack([column[rows] for column in columns.values()], 1).reshape(-1, *test.picture)
+        grid = picture_grid(shown, columns=len(columns), column_names=list(columns))
+        return Measured(tuple(figures), (Panel(grid, "Test pictures, which were not trained on."),))
+
+
+def baseline(
+    source: NDArray[np.uint8], mask: NDArray[np.bool_] | None, picture: tuple[int, int, int]
+) -> tuple[str, NDArray[np.uint8]]:
+    """What is had without training: the source itself, enlarged, or its hole filled with the mean of the rest.
+
+    Args:
+        source: UINT8 of shape (count, height, width, channels).
+        mask: of shape (count, height, width), true inside the hole; None where there is none.
+        picture: height, width and channels of what is wanted.
+
+    Returns:
+        The baseline's name, and UINT8 of shape (count, *picture).
+
+    Raises:
+        EvaluationError: the source has other channels than what is wanted.
+    """
+    if source.shape[3] != picture[2]:
+        raise EvaluationError(
+            f"sources of {source.shape[3]} channels have no baseline for pictures of {picture[2]}"
+        )
+    if mask is not None:
+        hole = mask[..., None]
+        known = np.where(hole, 0, source).sum((1, 2), dtype=np.float64) / np.maximum((~hole).sum((1, 2)), 1)
+        return "mean fill", np.where(hole, known.round().astype(np.uint8)[:, None, None], source)
+    if source.shape[1:] != picture:
+        return "bicubic", _fitted(source, picture, Image.Resampling.BICUBIC)
+    return "identity", source
+
+
+def _tasks(subject: Subject, test: Dataset) -> dict[str, NDArray[Any]]:
+    if isinstance(subject.generator, MakesTasks):
+        return subject.generator.tasks(test.images)
+    field = subject.signature.field(Role.IMAGE)
+    assert field is not None
+    if test.sources is None or subject.has(Role.MASK):
+        raise EvaluationError(
+            f"data {test.name!r} has no pairs, and the generator makes no tasks of single pictures"
+        )
+    return {field.name: test.sources}
+
+
+def _sources(
+    subject: Subject, inputs: dict[str, NDArray[Any]]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
+    image, mask = subject.signature.field(Role.IMAGE), subject.signature.field(Role.MASK)
+    assert image is not None
+    if mask is None:
+        return inputs[image.name], None
+    hole = np.asarray(inputs[mask.name] > 0)
+    return inputs[image.name], np.asarray(hole.any(axis=3)) if hole.ndim == 4 else hole
+
+
+def _seeds(subject: Subject, count: int) -> dict[str, NDArray[np.int64]]:
+    seed = subject.signature.field(Role.SEED)
+    return {} if seed is None else {seed.name: np.arange(count)}
+
+
+def _against(metric, unit, better, measure, made, untrained, wanted, name) -> Figure:
+    return Figure(
+        metric=metric,
+        unit=unit,
+        value=measure(made, wanted),
+        ceiling=measure(untrained, wanted),
+        ceiling_of=name,
+        better=better,
+        n=len(made),
+    )
+
+
+def _inside(made, untrained, wanted, mask, name) -> Figure:
+    return _against(
+        "PSNR inside the mask", "dB", "higher", lambda some, others: fidelity.psnr_db(some, others, mask),
+        made, untrained, wanted, name,
+    )  # fmt: skip
+
+
+def _distance(subject: Subject, made, untrained, wanted, name: str) -> Figure:
+    train = subject.train_described.features
+    value, floor, ceiling = (
+        frechet_distance(train, subject.net.describe(images).features) for images in (made, wanted, untrained)
+    )
+    return Figure(
+        metric=f"FD-{subject.net.info.name} to the target's kind",
+        value=value,
+        floor=floor,
+        floor_of="test set",
+        ceiling=ceiling,
+        ceiling_of=name,
+        better="lower",
+        n=len(made),
+    )
+
+
+def _fitted(
+    images: NDArray[np.uint8], picture: tuple[int, int, int], by: Image.Resampling = Image.Resampling.NEAREST
+) -> NDArray[np.uint8]:
+    """Images brought to a picture's height and width."""
+    height, width, channels = picture
+    if images.shape[1:3] == (height, width):
+        return images
+    resized = [
+        np.asarray(Image.fromarray(image[..., 0] if channels == 1 else image).resize((width, height), by))
+        for image in images
+    ]
+    return np.stack(resized).reshape(-1, height, width, channels)
