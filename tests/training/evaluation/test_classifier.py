@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from litho.errors import EvaluationError
-from litho.training.data import Dataset
+from litho.training.data import Dataset, load
 from litho.training.evaluation import FeatureNet
 from litho.training.evaluation.classifier import (
     FEATURES,
@@ -45,14 +45,15 @@ def test_one_data_set_gives_one_net(digits: tuple[Dataset, Dataset]) -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_without_labels_quarter_turns_are_learned(digits: tuple[Dataset, Dataset]) -> None:
-    train, test = (replace(each, labels=None, class_names=()) for each in digits)
+def test_without_labels_quarter_turns_are_learned() -> None:
+    data = load("digits", resolution=16).split()
+    train, test = (replace(each, labels=None, class_names=()) for each in data)
     assert classes_of(train) is None
     net = train_classifier(train)
     assert net.classes == 4
     for turns in range(4):
         turned = np.rot90(test.images, turns, (1, 2))
-        assert describe(net, turned).accuracy(np.full(len(test), turns)) > 0.5
+        assert describe(net, turned).accuracy(np.full(len(test), turns)) > 0.8
 
 
 def test_labels_of_one_class_are_none(digits: tuple[Dataset, Dataset]) -> None:
