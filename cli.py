@@ -109,6 +109,50 @@ def train(
     typer.echo(train_run(preset, run=run or Path("runs") / preset, data=data, overrides=overrides))
 
 
+@app.command(epilog="Example: litho evaluate runs/digits --samples 2000")
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Directory of a run.", show_default=False)],
+    data: Annotated[
+        str | None, typer.Option(help="Compare with this data; by default the run's own.")
+    ] = None,
+    samples: Annotated[int | None, typer.Option(help="How many pictures to draw.")] = None,
+    device: Device = "cpu",
+    as_json: AsJson = False,
+) -> None:
+    """Measure how good a run's pictures are, each figure between a floor and a ceiling."""
+    from .training.evaluation import SAMPLES
+    from .training.evaluation import evaluate as evaluate_run
+    from .training.evaluation.page import figure_words
+
+    with _progress() as progress:
+        evaluation = evaluate_run(
+            run, data=data, samples=samples or SAMPLES, device=device, progress=progress
+        )
+    if as_json:
+        typer.echo(evaluation.model_dump_json(indent=2))
+    else:
+        _show_rows(
+            ["figure", "value|right", "floor|right", "of", "ceiling|right", "of", "better"],
+            [
+                [
+                    figure.metric,
+                    figure_words(figure.value, figure.unit),
+                    figure_words(figure.floor, figure.unit),
+                    figure.floor_of,
+                    figure_words(figure.ceiling, figure.unit),
+                    figure.ceiling_of,
+                    figure.better,
+                ]
+                for section in evaluation.sections
+                for figure in section.figures
+            ],
+        )
+        typer.echo(run / "evaluation.html")
+    failed = [section for section in evaluation.sections if section.failure]
+    if failed:
+        raise LithoError(f"{failed[0].title} could not be measured: {failed[0].failure}")
+
+
 @app.command(
     epilog="Example: litho export runs/digits --to bundles/digits --runtime onnxruntime,tensorrt-rtx --target sm86"
 )
