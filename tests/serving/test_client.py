@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,17 @@ def test_more_pictures_than_a_batch_come_back_in_order(client: Client, bundle: P
     seeds, labels = np.arange(150), np.arange(150) % 10
     with open_runner(bundle) as local:
         expected = local.run({"seed": seeds, "label": labels})["image"].astype(int)
-    before = client.statistics()
     difference = np.abs(client.generate(seed=seeds, label=labels) - expected)
     assert difference.max() <= 1
     assert (difference == 0).mean() >= 0.999
-    assert (client.statistics() - before).inferences == 150
+
+
+def test_a_large_call_travels_in_the_model_s_largest_batches(client: Client) -> None:
+    before = client.statistics()
+    client.generate(seed=range(150), label=0)
+    while (counted := client.statistics() - before).inferences < 150:
+        time.sleep(0.01)  # the server answers first and counts then
+    assert counted.requests == 3
 
 
 def test_the_same_seed_gives_the_same_picture_and_another_seed_another(client: Client) -> None:
