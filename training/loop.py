@@ -31,7 +31,7 @@ from .models import Task, family
 from .picture import Picture
 from .presets import resolve
 from .randomness import Draw, batch_indices, first_weights_seed
-from .recipe import Recipe
+from .recipe import Budget, Recipe
 from .record import ProgressBar, Statistics, StatisticsFile, sample_grid, trackers
 from .snapshot import INFO_NAME, DataInfo, load_snapshot, save_snapshot
 
@@ -45,6 +45,7 @@ def train(
     preset: str,
     *,
     run: Path,
+    budget: Budget = "gpu",
     data: str | None = None,
     overrides: Mapping[str, str] | None = None,
     progress: bool = True,
@@ -54,6 +55,7 @@ def train(
     Args:
         preset: name of a line of `presets.PRESETS`.
         run: the run's directory; made where there is none.
+        budget: the size of the preset, one of `recipe.BUDGETS`.
         data: what to train on, in place of the preset's.
         overrides: recipe key -> value as text.
         progress: show a bar, where standard error is a terminal.
@@ -67,7 +69,7 @@ def train(
         CheckpointError: the run's checkpoint is damaged.
         KeyboardInterrupt: Ctrl-C; the run can be resumed.
     """
-    recipe = resolve(preset, data=data, overrides=overrides)
+    recipe = resolve(preset, budget=budget, data=data, overrides=overrides)
     check_recipe(run, recipe)
     if is_finished(run, recipe):
         Console(stderr=True).print(f"{run} is finished: {recipe.preset}, {recipe.nimg} images; nothing to do")
@@ -150,7 +152,11 @@ class Training:
         self._part = part_of_batch(
             recipe.batch, self._accelerator.process_index, self._accelerator.num_processes
         )
-        self._data, _ = sources.load(recipe.data, resolution=recipe.resolution).split()
+        data = sources.load(recipe.data, resolution=recipe.resolution)
+        if self.is_main:
+            for note in data.notes:
+                Console(stderr=True).print(f"{recipe.data}: {note}", markup=False, highlight=False)
+        self._data, _ = data.split()
         self._data_sha256 = self._data.sha256()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(first_weights_seed(recipe.seed))
