@@ -1,4 +1,8 @@
-"""Every published experiment, one line each; what the command line says wins over the line."""
+"""Every published experiment, one line each; what the command line says wins over the line.
+
+A preset has two budgets. Its own line is the full one, for a GPU; its line in `CPU` says what is smaller about the one
+that two slow cores train within 40 minutes. A preset without such a line is the same in both.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,27 @@ from typing import Any
 
 from ..errors import UnknownName
 from .models import family
-from .recipe import Recipe, override
+from .recipe import BUDGETS, Budget, Recipe, override
 
-__all__ = ["PRESETS", "resolve"]
+__all__ = ["CPU", "PRESETS", "resolve"]
 
 LOGISTIC = {"loss": "non-saturating", "r1_gamma": 1.0, "penalty_every": 4}
 """The classic loss with the gradient penalty: hinge covers fewer of the digits with the same budget."""
+
+ON_GPU = {
+    "precision": "bf16",
+    "ema_half_life_nimg": 500_000,
+    "stats_nimg": 50_000,
+    "sample_nimg": 1_000_000,
+    "checkpoint_nimg": 1_000_000,
+}
+ON_CPU = {
+    "precision": "fp32",  # not every CPU is quick at BF16
+    "ema_half_life_nimg": 20_000,
+    "stats_nimg": 5_000,
+    "sample_nimg": 50_000,
+    "checkpoint_nimg": 50_000,
+}
 
 # Behind each line, what `snapshot.json` says after it: 230 seconds of one Zen 5 core at FP32. `training.evaluate`
 # defines the figures.
@@ -21,25 +40,48 @@ LOGISTIC = {"loss": "non-saturating", "r1_gamma": 1.0, "penalty_every": 4}
 PRESETS: dict[str, dict[str, Any]] = {
     "cgan-digits":  dict(family="cgan",  data="digits", nimg=54_000, width=112, ema_half_life_nimg=4_000, **LOGISTIC),  # agreement 0.981, diversity 0.88
     "dcgan-digits": dict(family="dcgan", data="digits", nimg=54_000, width=112, ema_half_life_nimg=4_000, **LOGISTIC),  # diversity 0.98
+
+    "gan-mnist":     dict(family="gan",   data="mnist",         batch=256, nimg=20_000_000, width=1024, discriminator_width=1024, lr=5e-4, discriminator_lr=5e-4, **ON_GPU),
+    "vae-mnist":     dict(family="vae",   data="mnist",         batch=256, nimg=12_000_000, width=64, blocks=3, decay_nimg=6_000_000, **ON_GPU),
+    "vae-emoji":     dict(family="vae",   data="emoji",         batch=128, nimg=3_000_000, width=64, blocks=2, likelihood="gaussian", latent_size=128, decay_nimg=1_000_000, **ON_GPU),
+    "r3gan-stacked": dict(family="r3gan", data="stacked-mnist", batch=256, nimg=20_000_000, resolution=32, width=64, discriminator_width=64, most_channels=512, decay_nimg=10_000_000, **ON_GPU),
 }
+"""Name -> keys of the family's recipe, at the full budget."""
+
+CPU: dict[str, dict[str, Any]] = {
+    "gan-mnist":     dict(batch=128, nimg=3_000_000, width=512, discriminator_width=512, **ON_CPU),
+    "vae-mnist":     dict(batch=128, nimg=1_200_000, width=32, blocks=1, decay_nimg=300_000, **ON_CPU),
+    "vae-emoji":     dict(batch=64, nimg=300_000, width=32, blocks=1, decay_nimg=100_000, **ON_CPU),
+    "r3gan-stacked": dict(batch=64, nimg=350_000, width=16, discriminator_width=16, most_channels=128, blocks=1, decay_nimg=100_000, **ON_CPU),
+}
+"""Name -> keys of the recipe that are other ones at the budget "cpu"."""
 # fmt: on
-"""Name -> keys of the family's recipe."""
 
 
-def resolve(preset: str, *, data: str | None = None, overrides: Mapping[str, str] | None = None) -> Recipe:
+def resolve(
+    preset: str,
+    *,
+    budget: Budget = "gpu",
+    data: str | None = None,
+    overrides: Mapping[str, str] | None = None,
+) -> Recipe:
     """The full recipe of a preset.
 
     Args:
         preset: name of a line of `PRESETS`.
+        budget: one of `recipe.BUDGETS`.
         data: what to train on, in place of the preset's.
         overrides: recipe key -> value as text.
 
     Raises:
-        UnknownName: the preset or a key is unknown.
+        UnknownName: the preset, the budget or a key is unknown.
         UsageError: a value is not allowed.
     """
     if preset not in PRESETS:
         raise UnknownName("preset", preset, PRESETS)
-    values = {"preset": preset, **PRESETS[preset]}
+    if budget not in BUDGETS:
+        raise UnknownName("budget", budget, BUDGETS)
+    smaller = CPU.get(preset, {}) if budget == "cpu" else {}
+    values = {"preset": preset, "budget": budget, **PRESETS[preset], **smaller}
     given = {**({"data": data} if data is not None else {}), **(overrides or {})}
     return override(family(values["family"]).recipe, values, given)

@@ -6,18 +6,20 @@ A family adds its own keys in a subclass; the loop reads only the ones here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic import Field as Constraint
 
 from ..errors import UnknownName, UsageError
 
-__all__ = ["Count", "Positive", "Rate", "Recipe", "override"]
+__all__ = ["BUDGETS", "Budget", "Count", "Positive", "Rate", "Recipe", "override"]
 
 Count = Annotated[int, Constraint(ge=1, le=10**12)]
 Positive = Annotated[float, Constraint(gt=0, allow_inf_nan=False)]
 Rate = Annotated[float, Constraint(ge=0, le=1)]
+Budget = Literal["cpu", "gpu"]
+BUDGETS: tuple[Budget, ...] = get_args(Budget)
 
 
 class Recipe(BaseModel):
@@ -25,6 +27,7 @@ class Recipe(BaseModel):
 
     Args:
         preset: the named line that it started from.
+        budget: the size of the preset: what two slow cores train within 40 minutes ("cpu"), or the full one ("gpu").
         family: of generators, the name of a module in `training.models`.
         data: what it is trained on, as `--data` takes it.
         resolution: height and width in pixels to bring the images to; None keeps their size.
@@ -41,6 +44,7 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     preset: str
+    budget: Budget = "gpu"
     family: str
     data: str
     resolution: Annotated[int, Constraint(ge=1, le=4096)] | None = None
@@ -66,13 +70,13 @@ def override(recipe: type[Recipe], values: Mapping[str, Any], overrides: Mapping
     Args:
         recipe: the family's type of recipe.
         values: key -> value, as the preset has it.
-        overrides: key -> value as text; preset and family are the preset's own and cannot be given.
+        overrides: key -> value as text; preset, budget and family cannot be given.
 
     Raises:
         UnknownName: a key is unknown.
         UsageError: a value is not allowed.
     """
-    known = set(recipe.model_fields) - {"preset", "family"}
+    known = set(recipe.model_fields) - {"preset", "budget", "family"}
     for key in overrides:
         if key not in known:
             raise UnknownName("recipe key", key, known)

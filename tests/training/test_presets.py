@@ -2,15 +2,29 @@ import pytest
 
 from litho.errors import UnknownName, UsageError
 from litho.training.models import family
-from litho.training.presets import PRESETS, resolve
+from litho.training.presets import CPU, PRESETS, resolve
+from litho.training.recipe import BUDGETS, Budget
 
 
+@pytest.mark.parametrize("budget", BUDGETS)
 @pytest.mark.parametrize("preset", PRESETS)
-def test_every_preset_is_a_recipe_of_its_family(preset: str) -> None:
-    recipe = resolve(preset)
+def test_every_preset_is_a_recipe_of_its_family(preset: str, budget: Budget) -> None:
+    recipe = resolve(preset, budget=budget)
     assert type(recipe) is family(recipe.family).recipe
-    assert recipe.preset == preset
+    assert (recipe.preset, recipe.budget) == (preset, budget)
     assert type(recipe).model_validate_json(recipe.model_dump_json()) == recipe
+
+
+@pytest.mark.parametrize("preset", CPU)
+def test_a_small_budget_is_the_same_recipe_with_less_of_it(preset: str) -> None:
+    full, small = resolve(preset), resolve(preset, budget="cpu")
+    assert (small.family, small.data, small.resolution) == (full.family, full.data, full.resolution)
+    assert small.nimg < full.nimg
+
+
+def test_a_preset_without_a_small_line_is_the_same_in_both_budgets() -> None:
+    full, small = resolve("cgan-digits"), resolve("cgan-digits", budget="cpu")
+    assert full.model_copy(update={"budget": "cpu"}) == small
 
 
 def test_the_command_line_wins_over_the_line() -> None:
@@ -35,6 +49,7 @@ def test_the_last_step_reaches_the_images_asked_for() -> None:
         ),
         ("cgan-digits", {"lrr": "1"}, r"unknown recipe key 'lrr'; did you mean 'lr'\? \(known: .*batch"),
         ("cgan-digits", {"family": "dcgan"}, "unknown recipe key 'family'"),
+        ("cgan-digits", {"budget": "cpu"}, "unknown recipe key 'budget'"),
         ("cgan-digits", {"lr": "fast"}, "recipe key 'lr' was given 'fast': .*valid number"),
         ("cgan-digits", {"lr": "nan"}, "recipe key 'lr' was given 'nan'"),
         ("cgan-digits", {"lr": "-1"}, "recipe key 'lr' was given '-1': .*greater than 0"),

@@ -1,0 +1,58 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from litho.bundle import Bundle
+from litho.training.layers import ResidualBlock
+from litho.training.models import r3gan
+
+
+def test_it_goes_the_whole_line(
+    prove: Callable[..., Bundle], assert_served: Callable[[Bundle], None]
+) -> None:
+    bundle = prove("r3gan-stacked", discriminator_width=4, most_channels=8, blocks=1)
+    assert bundle.manifest.family == "r3gan"
+    assert_served(bundle)
+
+
+@settings(max_examples=10)
+@given(st.sampled_from([8, 28, 32]), st.sampled_from([1, 3]), st.integers(1, 9), st.integers(1, 3))
+def test_pictures_are_made_and_judged(resolution: int, channels: int, latent_size: int, blocks: int) -> None:
+    generator = r3gan.Generator(
+        resolution=resolution,
+        channels=channels,
+        latent_size=latent_size,
+        width=2,
+        most_channels=6,
+        blocks=blocks,
+    )
+    images = generator(torch.randn(4, latent_size))
+    assert images.shape == (4, channels, resolution, resolution)
+    assert generator.signature().output.shape == (resolution, resolution, channels)
+    assert r3gan.Discriminator(resolution, channels, 2, 6, blocks)(images).shape == (4,)
+
+
+@pytest.mark.parametrize("depth", [1, 30])
+def test_a_block_begins_as_the_identity_and_the_smaller_the_deeper_it_lies(depth: int) -> None:
+    torch.manual_seed(0)
+    block, features = ResidualBlock(32, depth), torch.randn(2, 32, 5, 5)
+    assert torch.equal(block(features), features)
+    inside = block.branch[:4](torch.randn(8, 32, 9, 9))
+    # Each of two convolutions is scaled by depth^(-1/4); a leaky ReLU of unit variance has a square of 1.
+    assert inside.square().mean().item() == pytest.approx(1 / depth, rel=0.3)
+
+
+def test_a_new_network_keeps_the_variance_of_its_latent() -> None:
+    torch.manual_seed(0)
+    generator = r3gan.Generator(width=16, most_channels=64)
+    assert 0.2 < generator(torch.randn(64, 64)).std() < 2
+
+
+def test_a_discriminator_has_no_statistics_of_its_batch() -> None:
+    torch.manual_seed(0)
+    discriminator, images = r3gan.Discriminator(16, 3, 4, 8, 1), torch.randn(6, 3, 16, 16)
+    alone = torch.cat([discriminator(image[None]) for image in images])
+    torch.testing.assert_close(discriminator(images), alone, rtol=1e-5, atol=1e-5)

@@ -1,0 +1,183 @@
+"""R3GAN, the modern baseline of Huang et al. (2024), written from the paper: residual networks, no normalisation."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated
+
+import torch
+from pydantic import Field as Constraint
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, interpolate
+
+from ...signature import Signature, image_output, seed_field
+from ..adversarial import AdversarialRecipe, AdversarialTask, Loss
+from ..data import Dataset
+from ..layers import ResidualBlock, first_side, halvings, scaled_convolution
+from ..recipe import Positive
+from .base import Generator as BaseGenerator
+from .base import check_picture, square_picture
+
+__all__ = ["Discriminator", "Generator", "Recipe", "Task"]
+
+
+class Recipe(AdversarialRecipe):
+    """An R3GAN's keys are those of every GAN, with the pairwise loss and both gradient penalties at every step.
+
+    Args:
+        width, discriminator_width: channels at the picture's resolution; each stage below has twice as many, up to
+            `most_channels`.
+        most_channels: of any stage.
+        blocks: residual blocks of each stage.
+    """
+
+    width: Annotated[int, Constraint(ge=1, le=1024)] = 32
+    discriminator_width: Annotated[int, Constraint(ge=1, le=1024)] = 32
+    most_channels: Annotated[int, Constraint(ge=1, le=4096)] = 256
+    blocks: Annotated[int, Constraint(ge=1, le=32)] = 2
+    loss: Loss = "relativistic"
+    r1_gamma: Annotated[float, Constraint(ge=0, allow_inf_nan=False)] = 1.0
+    r2_gamma: Annotated[float, Constraint(ge=0, allow_inf_nan=False)] = 1.0
+    lr: Positive = 2e-4
+    discriminator_lr: Positive = 2e-4
+
+
+class Generator(BaseGenerator):
+    """Noise -> picture: a learned 4x4 basis, then stages of residual blocks with bilinear doubling between them.
+
+    Args:
+        resolution: height and width of the picture in pixels, 4 to 7 doubled again and again.
+        channels: 1 (grey) or 3 (RGB).
+        latent_size: values of noise per picture.
+        width: channels at the picture's resolution; each stage below has twice as many, up to `most_channels`.
+        most_channels: of any stage.
+        blocks: residual blocks of each stage.
+    """
+
+    def __init__(
+        self,
+        *,
+        resolution: int = 32,
+        channels: int = 3,
+        latent_size: int = 64,
+        width: int = 32,
+        most_channels: int = 256,
+        blocks: int = 2,
+    ) -> None:
+        super().__init__(
+            resolution=resolution,
+            channels=channels,
+            latent_size=latent_size,
+            width=width,
+            most_channels=most_channels,
+            blocks=blocks,
+        )
+        check_picture(resolution, channels)
+        self.latent_size = latent_size
+        features, side = _stages(resolution, width, most_channels), first_side(resolution)
+        # Each value of the linear layer weighs one learned picture of side x side: the paper's "generative basis".
+        self.weigh = nn.Linear(latent_size, features[0], bias=False)
+        nn.init.normal_(self.weigh.weight, 0.0, latent_size**-0.5)
+        self.basis = nn.Parameter(torch.randn(features[0], side, side))
+        self.stages = nn.ModuleList(_blocks(count, blocks, len(features)) for count in features)
+        self.doublings = nn.ModuleList(_Double(before, after) for before, after in pairwise(features))
+        self.pixels = scaled_convolution(features[-1], channels, 1)
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """FP32 (batch, latent_size) -> FP32 (batch, channels, height, width).
+
+        [-1, 1] is black to white; nothing keeps a picture from going beyond.
+        """
+        features = self.basis * self.weigh(latent)[:, :, None, None]
+        for stage, double in zip(self.stages, self.doublings, strict=False):
+            features = double(stage(features))
+        return self.pixels(self.stages[-1](features))
+
+    def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
+        """Seed in, picture out."""
+        resolution = self.architecture["resolution"]
+        return Signature(
+            inputs=(seed_field(),), output=image_output(resolution, resolution, self.architecture["channels"])
+        )
+
+
+class Discriminator(nn.Module):
+    """Judges pictures: the generator's stages in reverse.
+
+    Args:
+        resolution, channels: of the pictures.
+        width: channels at the picture's resolution; each stage below has twice as many, up to `most_channels`.
+        most_channels: of any stage.
+        blocks: residual blocks of each stage.
+    """
+
+    def __init__(self, resolution: int, channels: int, width: int, most_channels: int, blocks: int) -> None:
+        super().__init__()
+        features = tuple(reversed(_stages(resolution, width, most_channels)))
+        side = first_side(resolution)
+        self.pixels = scaled_convolution(channels, features[0], 1)
+        self.stages = nn.ModuleList(_blocks(count, blocks, len(features)) for count in features)
+        self.halvings = nn.ModuleList(_Halve(before, after) for before, after in pairwise(features))
+        self.basis = nn.Parameter(torch.randn(features[-1], side, side) / side)
+        self.logit = nn.Linear(features[-1], 1, bias=False)
+        nn.init.normal_(self.logit.weight, 0.0, features[-1] ** -0.5)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(batch, channels, height, width) -> logits of shape (batch,)."""
+        features = self.pixels(images)
+        for stage, halve in zip(self.stages, self.halvings, strict=False):
+            features = halve(stage(features))
+        return self.logit((self.stages[-1](features) * self.basis).sum((2, 3)))[:, 0]
+
+
+class Task(AdversarialTask):
+    """An R3GAN's generator against its discriminator."""
+
+    @classmethod
+    def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
+        """The networks of a recipe, sized for a dataset of square images; labels are not looked at."""
+        resolution, channels = square_picture(dataset, "r3gan")
+        generator = Generator(
+            resolution=resolution,
+            channels=channels,
+            latent_size=recipe.latent_size,
+            width=recipe.width,
+            most_channels=recipe.most_channels,
+            blocks=recipe.blocks,
+        )
+        discriminator = Discriminator(
+            resolution, channels, recipe.discriminator_width, recipe.most_channels, recipe.blocks
+        )
+        return cls(recipe, generator, discriminator, conditional=False)
+
+
+class _Double(nn.Module):
+    """Other channels, then twice the size, bilinearly: the convolution is cheaper before than after."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.channels = scaled_convolution(before, after, 1, bias=False) if before != after else nn.Identity()
+
+    def forward(self, features: Tensor) -> Tensor:
+        return interpolate(self.channels(features), scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
+class _Halve(nn.Module):
+    """Half the size, bilinearly, then other channels."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.channels = scaled_convolution(before, after, 1, bias=False) if before != after else nn.Identity()
+
+    def forward(self, features: Tensor) -> Tensor:
+        # Bilinear interpolation at half the size reads the middle of four pixels: their mean.
+        return self.channels(avg_pool2d(features, 2))
+
+
+def _stages(resolution: int, width: int, most_channels: int) -> tuple[int, ...]:
+    """Channels of the stages, the smallest picture first."""
+    return tuple(min(width << power, most_channels) for power in reversed(range(halvings(resolution) + 1)))
+
+
+def _blocks(channels: int, blocks: int, stages: int) -> nn.Sequential:
+    return nn.Sequential(*(ResidualBlock(channels, blocks * stages) for _ in range(blocks)))
