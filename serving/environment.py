@@ -70,6 +70,8 @@ class ServerEnvironment:
             **inherited,
             "PATH": f"{self.root / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "LD_LIBRARY_PATH": os.pathsep.join(libraries),
+            # ONNX Runtime would report its use to its vendor, and leave a file for that in the temporary folder.
+            "ORT_DISABLE_TELEMETRY": "1",
         }
 
 

@@ -128,6 +128,7 @@ class EmbeddedServer:
                     raise
             except BaseException:
                 self.stop()
+                self._forget_log()
                 raise
         raise AssertionError("the last attempt returns or raises")
 
@@ -136,8 +137,8 @@ class EmbeddedServer:
     ) -> None:
         alive = self.is_alive()
         self.stop()
-        if self._temporary_log and alive:
-            self.log.unlink(missing_ok=True)
+        if alive:
+            self._forget_log()
 
     def is_alive(self) -> bool:
         """Whether the server's process runs."""
@@ -171,6 +172,10 @@ class EmbeddedServer:
             _remove_shared_memory(self._prefix)
             if process.returncode:
                 _remove_empty_folders(self._started)
+
+    def _forget_log(self) -> None:
+        if self._temporary_log:
+            self.log.unlink(missing_ok=True)
 
     def _check_repository(self) -> None:
         if not any(self._repository.glob("*/config.pbtxt")):

@@ -68,13 +68,14 @@ def nothing_left() -> Iterator[Callable[[int], None]]:
 
 
 @contextmanager
-def litho(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """The command line in a process of its own."""
+def litho(temporary: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """The command line in a process of its own, whose temporary files are in a folder of their own."""
     process = subprocess.Popen(
         [sys.executable, "-c", "from litho.cli import main; main()", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
+        env={**os.environ, "TMPDIR": str(temporary)},
         text=True,
     )
     try:
@@ -239,9 +240,9 @@ def test_the_next_start_removes_what_killed_owners_left(repository: Path, tmp_pa
 
 @pytest.mark.parametrize("request_to_stop", [signal.SIGINT, signal.SIGTERM])
 def test_litho_serve_stops_when_asked_and_leaves_nothing(
-    request_to_stop: signal.Signals, repository: Path
+    request_to_stop: signal.Signals, repository: Path, tmp_path: Path
 ) -> None:
-    with nothing_left() as watch, litho("serve", str(repository)) as command:
+    with nothing_left() as watch, litho(tmp_path, "serve", str(repository)) as command:
         assert command.stdout is not None
         endpoint = command.stdout.readline().strip()
         watch(child_group(command))
@@ -251,10 +252,11 @@ def test_litho_serve_stops_when_asked_and_leaves_nothing(
         _, errors = command.communicate(timeout=60)
         assert command.returncode == 0
         assert errors == ""
+        assert not list(tmp_path.iterdir())
 
 
-def test_litho_serve_notices_that_its_server_died(repository: Path) -> None:
-    with nothing_left() as watch, litho("serve", str(repository)) as command:
+def test_litho_serve_notices_that_its_server_died(repository: Path, tmp_path: Path) -> None:
+    with nothing_left() as watch, litho(tmp_path, "serve", str(repository)) as command:
         assert command.stdout is not None
         command.stdout.readline()
         server = child_group(command)
@@ -263,12 +265,16 @@ def test_litho_serve_notices_that_its_server_died(repository: Path) -> None:
         _, errors = command.communicate(timeout=60)
         assert command.returncode == 1
         assert "died (signal SIGKILL)" in errors
+        (log,) = tmp_path.iterdir()
+        assert str(log) in errors
         assert len(errors.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize("processes", [1, 2], ids=["launching", "loading models"])
-def test_ctrl_c_while_litho_serve_starts_leaves_nothing(processes: int, repository: Path) -> None:
-    with nothing_left() as watch, litho("serve", str(repository)) as command:
+def test_ctrl_c_while_litho_serve_starts_leaves_nothing(
+    processes: int, repository: Path, tmp_path: Path
+) -> None:
+    with nothing_left() as watch, litho(tmp_path, "serve", str(repository)) as command:
         parent = psutil.Process(command.pid)
         while not (children := parent.children()):
             assert command.poll() is None
@@ -280,3 +286,4 @@ def test_ctrl_c_while_litho_serve_starts_leaves_nothing(processes: int, reposito
         _, errors = command.communicate(timeout=60)
         assert command.returncode in (0, 1)
         assert len(errors.splitlines()) <= 1
+        assert not list(tmp_path.iterdir())
