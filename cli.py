@@ -92,7 +92,12 @@ def train(
         str, typer.Argument(help="Name of a preset; an unknown one lists them.", show_default=False)
     ],
     run: Annotated[Path | None, typer.Option(help="Directory of the run; by default runs/PRESET.")] = None,
-    data: Annotated[str | None, typer.Option(help="Data set; by default the preset's.")] = None,
+    budget: Annotated[
+        Literal["cpu", "gpu"], typer.Option(help="Size of the preset: for a few slow cores, or the full one.")
+    ] = "gpu",
+    data: Annotated[
+        str | None, typer.Option(help="Data set; by default the preset's. See docs/data.md.")
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="KEY=VALUE of the recipe; repeatable.")
     ] = None,
@@ -104,9 +109,11 @@ def train(
 
     overrides = _pairs(set_ or [], "--set")
     if dry_run:
-        typer.echo(resolve(preset, data=data, overrides=overrides).model_dump_json(indent=2))
+        typer.echo(resolve(preset, budget=budget, data=data, overrides=overrides).model_dump_json(indent=2))
         return
-    typer.echo(train_run(preset, run=run or Path("runs") / preset, data=data, overrides=overrides))
+    typer.echo(
+        train_run(preset, run=run or Path("runs") / preset, budget=budget, data=data, overrides=overrides)
+    )
 
 
 @app.command(epilog="Example: litho evaluate runs/digits --samples 2000")
