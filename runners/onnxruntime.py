@@ -34,6 +34,8 @@ class Runner(base.Runner):
     def __init__(
         self, model: bytes, signature: Signature, device: str = "cpu", threads: int | None = None
     ) -> None:
+        # Read when the library is loaded: nobody who serves pictures agreed to usage reports.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         runtime = require("onnxruntime", "cpu")
         provider = _provider(device, runtime.get_available_providers())
         super().__init__(signature, f"ONNX Runtime {runtime.__version__} on {device}")
