@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ...errors import EvaluationError
-from ..adversarial import translated
 from ..data import Dataset
-from ..randomness import Draw, batch_indices, first_weights_seed
+from ..randomness import batch_indices, first_weights_seed
 
 __all__ = [
     "FEATURES",
@@ -30,13 +29,12 @@ FEATURES = 128
 """Length of a picture's feature vector."""
 
 PASSES = 6
-LEAST_NIMG = 20_000
-"""Images that a classifier sees at least, however few there are."""
+LEAST_NIMG, MOST_NIMG = 20_000, 400_000
+"""Images that a classifier sees, however few or many there are."""
 
 BATCH = 128
 LEARNING_RATE = 4e-3
 WEIGHT_DECAY = 1e-2
-SHIFT_PIXELS = 2
 DESCRIBED_AT_ONCE = 500
 TURNS = 4
 
@@ -44,10 +42,10 @@ RECIPE: dict[str, float] = {
     "version": 1,
     "passes": PASSES,
     "least_nimg": LEAST_NIMG,
+    "most_nimg": MOST_NIMG,
     "batch": BATCH,
     "learning_rate": LEARNING_RATE,
     "weight_decay": WEIGHT_DECAY,
-    "shift_pixels": SHIFT_PIXELS,
 }
 """All that decides a classifier beside its data; the version counts changes of the network and of the loop."""
 
@@ -164,7 +162,7 @@ def train_classifier(
             weight.data = weight.data.contiguous(memory_format=torch.channels_last)
     net.train()
     batch = min(BATCH, len(dataset))
-    steps = max(PASSES * len(dataset), LEAST_NIMG) // batch
+    steps = min(max(PASSES * len(dataset), LEAST_NIMG), MOST_NIMG) // batch
     optimiser = torch.optim.AdamW(net.parameters(), weight_decay=WEIGHT_DECAY, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps)
     for step in range(steps):
@@ -226,11 +224,10 @@ def _turned(images: Tensor) -> tuple[Tensor, Tensor]:
 
 def _batch(dataset: Dataset, step: int, batch: int, device: str, *, turned: bool) -> tuple[Tensor, Tensor]:
     real = dataset.batch(batch_indices(0, step, batch, len(dataset)), device)
-    images = translated(real.images, Draw(0, step, batch, slice(None), device), SHIFT_PIXELS)
     if not turned:
         assert real.labels is not None
-        return images, real.labels
-    images, labels = _turned(images)
+        return real.images, real.labels
+    images, labels = _turned(real.images)
     return images, labels.to(device)
 
 

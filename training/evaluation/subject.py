@@ -25,6 +25,7 @@ from .feature_net import FeatureNet
 __all__ = ["Subject", "spread"]
 
 PICTURES_AT_ONCE = 100
+MOST_REFERENCE = 60_000
 _SAMPLES, _NOISE = range(2)
 
 
@@ -157,9 +158,15 @@ class Subject:
         return self.net.describe(self.pictures)
 
     @cached_property
-    def train_described(self) -> Described:
-        """What the judge says of all training images."""
-        return self.net.describe(self.train.images)
+    def reference(self) -> Dataset:
+        """What pictures are compared with: the training images, or `MOST_REFERENCE` of them, spread evenly."""
+        count = len(self.train)
+        return self.train if count <= MOST_REFERENCE else self.train.select(spread(MOST_REFERENCE, count))
+
+    @cached_property
+    def reference_described(self) -> Described:
+        """What the judge says of the reference."""
+        return self.net.describe(self.reference.images)
 
     @cached_property
     def test_described(self) -> Described:

@@ -39,7 +39,7 @@ def test_pictures_like_the_real_ones_are_at_the_floor(perfect: dict[str, Figure]
         figure = perfect[name]
         assert figure.floor is not None
         assert figure.ceiling is not None
-        assert abs(figure.value - figure.floor) < 0.25 * abs(figure.ceiling - figure.floor), name
+        assert abs(figure.value - figure.floor) < 0.5 * abs(figure.ceiling - figure.floor), name
 
 
 def test_floor_and_ceiling_are_on_the_sides_that_the_figure_says(perfect: dict[str, Figure]) -> None:
@@ -89,6 +89,7 @@ def thousand(digits: Split) -> Split:
     return stacked("stacked", train, 8_000, seed=0), stacked("stacked", test, 1_000, seed=1)
 
 
+@pytest.mark.slow
 def test_modes_of_stacked_digits(thousand: Split) -> None:
     net = feature_net(*thousand)
     assert net.info.task == "channels"
@@ -176,6 +177,7 @@ class Painter(Generator):
         return Signature(inputs=(seed_field(), caption), output=image_output(32, 32, 3))
 
 
+@pytest.mark.slow
 def test_attributes_of_captions(pairs: tuple[Split, FeatureNet]) -> None:
     train, test = load("shapes").split()
     data = train.select(np.arange(150)), test.select(np.arange(100))

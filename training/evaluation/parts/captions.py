@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from ....errors import EvaluationError
 from ....reporting import picture_grid
 from ....signature import Role
-from ...data import Dataset
 from ...scenes import Scene, read_scene
 from ..document import Figure
 from ..subject import Subject, spread
@@ -129,11 +128,11 @@ def _shown(images: NDArray[np.uint8], captions: tuple[str, ...]) -> NDArray[np.b
 
 
 def _ranks(subject: Subject) -> tuple[Figure, ...]:
-    train: Dataset = subject.train
-    assert train.captions is not None
-    chosen = spread(min(subject.samples, len(train)), len(train))
-    made = subject.net.describe(_of_captions(subject, tuple(train.captions[index] for index in chosen)))
-    shares = rank_shares(made.features, subject.train_described.features, chosen)
+    drawings = subject.reference
+    assert drawings.captions is not None
+    chosen = spread(min(subject.samples, len(drawings)), len(drawings))
+    made = subject.net.describe(_of_captions(subject, tuple(drawings.captions[index] for index in chosen)))
+    shares = rank_shares(made.features, subject.reference_described.features, chosen)
     return tuple(
         Figure(
             metric=f"right drawing among the nearest {share:.0%}, training captions",

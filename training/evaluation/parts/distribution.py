@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from ....signature import Role
 from ..distance import frechet_distance, kernel_distance, likeness
 from ..document import Figure
@@ -13,7 +15,7 @@ __all__ = ["Part"]
 
 
 class Part(BasePart):
-    """Distances to all training images; neighbourhoods among as many of them as there are samples.
+    """Distances to the reference; neighbourhoods among as many of its images as there are samples.
 
     Of the samples, the test images and the noise, each figure takes the same number.
     """
@@ -27,38 +29,39 @@ class Part(BasePart):
 
     def measure(self, subject: Subject) -> Measured:
         """FD, KID, precision, recall, density and coverage."""
-        count, train = subject.count, subject.train_described
+        count, all_real = subject.count, subject.reference_described
         sets = (
             subject.made.features[:count],
             subject.test_described.select(spread(count, len(subject.test))).features,
             subject.noise.features,
         )
-        reference = train.select(spread(count, len(train))).features
-        alike = [likeness(reference, features) for features in sets]
-        net = subject.net.info.name
-        figures = [
-            self._figure(f"FD-{net}", "", count, [frechet_distance(train.features, each) for each in sets]),
-            self._figure(f"KID-{net}", "", count, [kernel_distance(train.features, each) for each in sets]),
-        ]
-        for name, unit in (
-            ("precision", "share"),
-            ("recall", "share"),
-            ("density", ""),
-            ("coverage", "share"),
-        ):
-            figures.append(self._figure(name, unit, count, [getattr(each, name) for each in alike]))
-        return Measured(tuple(figures))
-
-    def _figure(self, metric: str, unit: str, count: int, values: list[float]) -> Figure:
-        value, floor, ceiling = values
-        return Figure(
-            metric=metric,
-            unit=unit,
-            value=value,
-            floor=floor,
-            floor_of="test set",
-            ceiling=ceiling,
-            ceiling_of="noise",
-            better="lower" if "D-" in metric else "higher",
-            n=count,
+        some_real = all_real.select(spread(count, len(all_real))).features
+        alike = [likeness(some_real, features) for features in sets]
+        name, real = subject.net.info.name, all_real.features
+        return Measured(
+            (
+                _figure(f"FD-{name}", "", "lower", count, [frechet_distance(real, each) for each in sets]),
+                _figure(f"KID-{name}", "", "lower", count, [kernel_distance(real, each) for each in sets]),
+                _figure("precision", "share", "higher", count, [each.precision for each in alike]),
+                _figure("recall", "share", "higher", count, [each.recall for each in alike]),
+                _figure("density", "", "higher", count, [each.density for each in alike]),
+                _figure("coverage", "share", "higher", count, [each.coverage for each in alike]),
+            )
         )
+
+
+def _figure(
+    metric: str, unit: str, better: Literal["lower", "higher"], count: int, values: list[float]
+) -> Figure:
+    value, floor, ceiling = values
+    return Figure(
+        metric=metric,
+        unit=unit,
+        value=value,
+        floor=floor,
+        floor_of="test set",
+        ceiling=ceiling,
+        ceiling_of="noise",
+        better=better,
+        n=count,
+    )

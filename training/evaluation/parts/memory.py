@@ -32,7 +32,7 @@ class Part(BasePart):
 
     def measure(self, subject: Subject) -> Measured:
         """The share of samples that lie nearer to a training image than all but 5 % of the test images do."""
-        count, train = subject.count, subject.train_described.features
+        count, train = subject.count, subject.reference_described.features
         test = subject.test_described.select(spread(count, len(subject.test))).features
         real, _ = nearest(test, train)
         made, neighbours = nearest(subject.made.features[:count], train, min(NEIGHBOURS, len(train)))
@@ -55,7 +55,8 @@ class Part(BasePart):
         # The most suspicious ones: those that lie nearest.
         rows = made[:, 0].argsort(stable=True)[:ROWS].numpy()
         shown = [
-            np.stack([subject.pictures[row], *subject.train.images[neighbours[row].numpy()]]) for row in rows
+            np.stack([subject.pictures[row], *subject.reference.images[neighbours[row].numpy()]])
+            for row in rows
         ]
         grid = picture_grid(
             np.concatenate(shown),

@@ -25,7 +25,7 @@ class Part(BasePart):
     def measure(self, subject: Subject) -> Measured:
         """Both figures; the floor is that of real pictures, as the net reads them."""
         made = subject.net.describe(subject.make(subject.draw(MODE_SAMPLES))).predicted
-        real = subject.train_described.predicted
+        real = subject.reference_described.predicted
         labels = subject.train.labels
         assert labels is not None
         kinds = len(subject.train.class_names)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,26 +58,75 @@ class Part(BasePart):
         test = subject.test.select(spread(min(subject.samples, len(subject.test)), len(subject.test)))
         inputs = _tasks(subject, test)
         source, mask = _sources(subject, inputs)
-        made = subject.make({**_seeds(subject, len(test)), **inputs})
-        name, untrained = baseline(source, mask, subject.train.picture)
+        name, untrained = baseline(source, mask, test.picture)
+        compared = _Compared(
+            subject.make({**_seeds(subject, len(test)), **inputs}), untrained, test.images, name
+        )
         figures = [
-            _against("L1", "share", "lower", fidelity.l1, made, untrained, test.images, name),
-            _against("PSNR", "dB", "higher", fidelity.psnr_db, made, untrained, test.images, name),
-            _against("SSIM", "", "higher", fidelity.ssim, made, untrained, test.images, name),
+            compared.figure("L1", "share", "lower", fidelity.l1),
+            compared.figure("PSNR", "dB", "higher", fidelity.psnr_db),
+            compared.figure("SSIM", "", "higher", fidelity.ssim),
         ]
         if mask is not None:
-            figures.append(_inside(made, untrained, test.images, mask, name))
-        figures.append(_distance(subject, made, untrained, test.images, name))
+            inside = partial(fidelity.psnr_db, mask=mask)
+            figures.append(compared.figure("PSNR inside the mask", "dB", "higher", inside))
+        figures.append(compared.distance(subject))
+        return Measured(tuple(figures), (compared.panel(source),))
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """Pictures that were made, those of the baseline called `name`, and those that they ought to be."""
+
+    made: NDArray[np.uint8]
+    untrained: NDArray[np.uint8]
+    wanted: NDArray[np.uint8]
+    name: str
+
+    def figure(
+        self, metric: str, unit: str, better: Literal["lower", "higher"], measure: Callable[..., float]
+    ) -> Figure:
+        return Figure(
+            metric=metric,
+            unit=unit,
+            value=measure(self.made, self.wanted),
+            ceiling=measure(self.untrained, self.wanted),
+            ceiling_of=self.name,
+            better=better,
+            n=len(self.made),
+        )
+
+    def distance(self, subject: Subject) -> Figure:
+        real = subject.reference_described.features
+        value, floor, ceiling = (
+            frechet_distance(real, subject.net.describe(images).features)
+            for images in (self.made, self.wanted, self.untrained)
+        )
+        return Figure(
+            metric=f"FD-{subject.net.info.name} to the target's kind",
+            value=value,
+            floor=floor,
+            floor_of="test set",
+            ceiling=ceiling,
+            ceiling_of=self.name,
+            better="lower",
+            n=len(self.made),
+        )
+
+    def panel(self, source: NDArray[np.uint8]) -> Panel:
+        height, width, channels = self.wanted.shape[1:]
         columns = {
-            "source": _fitted(source, test.picture),
-            name: untrained,
-            "made": made,
-            "wanted": test.images,
+            "source": _resized(source, (height, width, channels), Image.Resampling.NEAREST),
+            self.name: self.untrained,
+            "made": self.made,
+            "wanted": self.wanted,
         }
-        rows = spread(min(ROWS, len(test)), len(test))
-        shown = np.stack([column[rows] for column in columns.values()], 1).reshape(-1, *test.picture)
-        grid = picture_grid(shown, columns=len(columns), column_names=list(columns))
-        return Measured(tuple(figures), (Panel(grid, "Test pictures, which were not trained on."),))
+        rows = spread(min(ROWS, len(self.made)), len(self.made))
+        shown = np.stack([column[rows] for column in columns.values()], 1)
+        grid = picture_grid(
+            shown.reshape(-1, height, width, channels), columns=len(columns), column_names=list(columns)
+        )
+        return Panel(grid, "Test pictures, which were not trained on.")
 
 
 def baseline(
@@ -102,7 +154,7 @@ def baseline(
         known = np.where(hole, 0, source).sum((1, 2), dtype=np.float64) / np.maximum((~hole).sum((1, 2)), 1)
         return "mean fill", np.where(hole, known.round().astype(np.uint8)[:, None, None], source)
     if source.shape[1:] != picture:
-        return "bicubic", _fitted(source, picture, Image.Resampling.BICUBIC)
+        return "bicubic", _resized(source, picture, Image.Resampling.BICUBIC)
     return "identity", source
 
 
@@ -134,46 +186,9 @@ def _seeds(subject: Subject, count: int) -> dict[str, NDArray[np.int64]]:
     return {} if seed is None else {seed.name: np.arange(count)}
 
 
-def _against(metric, unit, better, measure, made, untrained, wanted, name) -> Figure:
-    return Figure(
-        metric=metric,
-        unit=unit,
-        value=measure(made, wanted),
-        ceiling=measure(untrained, wanted),
-        ceiling_of=name,
-        better=better,
-        n=len(made),
-    )
-
-
-def _inside(made, untrained, wanted, mask, name) -> Figure:
-    return _against(
-        "PSNR inside the mask", "dB", "higher", lambda some, others: fidelity.psnr_db(some, others, mask),
-        made, untrained, wanted, name,
-    )  # fmt: skip
-
-
-def _distance(subject: Subject, made, untrained, wanted, name: str) -> Figure:
-    train = subject.train_described.features
-    value, floor, ceiling = (
-        frechet_distance(train, subject.net.describe(images).features) for images in (made, wanted, untrained)
-    )
-    return Figure(
-        metric=f"FD-{subject.net.info.name} to the target's kind",
-        value=value,
-        floor=floor,
-        floor_of="test set",
-        ceiling=ceiling,
-        ceiling_of=name,
-        better="lower",
-        n=len(made),
-    )
-
-
-def _fitted(
-    images: NDArray[np.uint8], picture: tuple[int, int, int], by: Image.Resampling = Image.Resampling.NEAREST
+def _resized(
+    images: NDArray[np.uint8], picture: tuple[int, int, int], by: Image.Resampling
 ) -> NDArray[np.uint8]:
-    """Images brought to a picture's height and width."""
     height, width, channels = picture
     if images.shape[1:3] == (height, width):
         return images
