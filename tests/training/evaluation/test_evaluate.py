@@ -84,6 +84,16 @@ def test_a_generator_without_classes_has_no_figures_of_classes(
     assert [section.part for section in evaluation.sections] == ["distribution", "samples", "memory"]
 
 
+def test_an_autoencoder_has_bounds_on_its_likelihood(
+    tmp_path: Path, digits: tuple[Dataset, Dataset], digits_net: FeatureNet
+) -> None:
+    evaluation = evaluate(snapshot(tmp_path / "run", digits, name="vae"), samples=50)
+    assert evaluation.failures == ()
+    figures = {figure.metric: figure for section in evaluation.sections for figure in section.figures}
+    assert 0 < figures["NLL, 500 importance samples"].value <= figures["negative ELBO"].value
+    assert figures["negative ELBO"].n == 50
+
+
 def test_a_figure_that_cannot_be_computed_is_listed_with_its_reason(
     tmp_path: Path, digits: tuple[Dataset, Dataset], digits_net: FeatureNet
 ) -> None:
