@@ -147,20 +147,8 @@ def train_classifier(
     Raises:
         EvaluationError: the images cannot be classified, or training diverged.
     """
-    height, width, channels = dataset.picture
     classes = classes_of(dataset)
-    if min(height, width) < 4 or (classes is None and height != width):
-        raise EvaluationError(
-            f"data {dataset.name!r} has {height}x{width} images; a feature net takes 4x4 or more, and square ones"
-            " where there are no labels"
-        )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(first_weights_seed(0))
-        net = Classifier(channels, classes or TURNS).to(device)
-    for weight in net.parameters():
-        if weight.ndim == 4:  # channels last is what convolutions on CPUs work in
-            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
-    net.train()
+    net = _untrained(dataset, classes or TURNS).to(device).train()
     batch = min(BATCH, len(dataset))
     steps = min(max(PASSES * len(dataset), LEAST_NIMG), MOST_NIMG) // batch
     optimiser = torch.optim.AdamW(net.parameters(), weight_decay=WEIGHT_DECAY, fused=True)
@@ -213,6 +201,22 @@ def describe(net: Classifier, images: NDArray[np.uint8], device: str = "cpu") ->
     digits = torch.cat(predicted).view(count, seen).numpy()
     places = net.classes ** np.arange(seen)[::-1]
     return Described(described, digits @ places)
+
+
+def _untrained(dataset: Dataset, classes: int) -> Classifier:
+    height, width, channels = dataset.picture
+    if min(height, width) < 4 or (classes_of(dataset) is None and height != width) or len(dataset) < 2:
+        raise EvaluationError(
+            f"data {dataset.name!r} has {len(dataset)} images of {height}x{width} pixels; a feature net takes two or"
+            " more of 4x4 or more, and square ones where there are no labels"
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(first_weights_seed(0))
+        net = Classifier(channels, classes)
+    for weight in net.parameters():
+        if weight.ndim == 4:  # channels last is what convolutions on CPUs work in
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+    return net
 
 
 def _turned(images: Tensor) -> tuple[Tensor, Tensor]:

@@ -96,7 +96,11 @@ def test_a_damaged_net_is_refused() -> None:
         describe(net, np.zeros((2, 8, 8, 1), np.uint8))
 
 
-@pytest.mark.parametrize("shape", [(10, 3, 3, 1), (10, 8, 6, 1)], ids=["too small", "not square, no labels"])
+@pytest.mark.parametrize(
+    "shape",
+    [(10, 3, 3, 1), (10, 8, 6, 1), (1, 8, 8, 1)],
+    ids=["too small", "not square, no labels", "only one"],
+)
 def test_images_that_cannot_be_classified_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(EvaluationError, match="4x4 or more, and square"):
+    with pytest.raises(EvaluationError, match="two or more of 4x4 or more, and square"):
         train_classifier(Dataset("odd", "CC0-1.0", np.zeros(shape, np.uint8)))
