@@ -49,12 +49,13 @@ RUNNING_SIDE = [
 
 
 def sources() -> list[Path]:
-    tops = [*(ROOT / top for top in STAGES)]
+    tops = [ROOT / top for top in STAGES]
     files = [
         ROOT / "__init__.py",
         *(top.with_suffix(".py") for top in tops if top.with_suffix(".py").exists()),
     ]
-    return files + [file for top in tops if top.is_dir() for file in top.rglob("*.py")]
+    # A folder of a stage's name may also be something else: `demo` is what the demo makes.
+    return files + [file for top in tops if (top / "__init__.py").exists() for file in top.rglob("*.py")]
 
 
 def imported(file: Path) -> set[str]:
