@@ -26,7 +26,7 @@ ON_GPU = {
     "checkpoint_nimg": 1_000_000,
 }
 ON_CPU = {
-    "precision": "fp32",  # not every CPU is quick at BF16
+    "precision": "bf16",  # 1.4 to 1.6 times FP32 where the CPU has it; where it has not, take fp32
     "ema_half_life_nimg": 20_000,
     "stats_nimg": 5_000,
     "sample_nimg": 50_000,
@@ -42,6 +42,10 @@ PRESETS: dict[str, dict[str, Any]] = {
     "dcgan-digits": dict(family="dcgan", data="digits", nimg=54_000, width=112, ema_half_life_nimg=4_000, **LOGISTIC),  # diversity 0.98
 
     "gan-mnist":     dict(family="gan",   data="mnist",         batch=256, nimg=20_000_000, width=1024, discriminator_width=1024, lr=5e-4, discriminator_lr=5e-4, **ON_GPU),
+    "dcgan-fashion": dict(family="dcgan", data="fashion_mnist", batch=128, nimg=20_000_000, resolution=32, width=96, discriminator_width=96, lr=5e-4, discriminator_lr=5e-4, decay_nimg=5_000_000, **LOGISTIC, **ON_GPU),
+    "dcgan64-emoji": dict(family="dcgan", data="emoji",         batch=64, nimg=10_000_000, latent_size=100, width=64, discriminator_width=64, lr=2e-4, discriminator_lr=2e-4, translate=8, decay_nimg=2_000_000, **LOGISTIC, **ON_GPU),
+    "cgan-mnist":    dict(family="cgan",  data="mnist",         batch=128, nimg=20_000_000, width=96, discriminator_width=96, lr=5e-4, discriminator_lr=5e-4, decay_nimg=5_000_000, **LOGISTIC, **ON_GPU),
+    "cgan-fashion":  dict(family="cgan",  data="fashion_mnist", batch=128, nimg=20_000_000, width=96, discriminator_width=96, lr=5e-4, discriminator_lr=5e-4, decay_nimg=5_000_000, **LOGISTIC, **ON_GPU),
     "vae-mnist":     dict(family="vae",   data="mnist",         batch=256, nimg=12_000_000, width=64, blocks=3, decay_nimg=6_000_000, **ON_GPU),
     "vae-emoji":     dict(family="vae",   data="emoji",         batch=128, nimg=3_000_000, width=64, blocks=2, likelihood="gaussian", latent_size=128, decay_nimg=1_000_000, **ON_GPU),
     "r3gan-stacked": dict(family="r3gan", data="stacked-mnist", batch=256, nimg=20_000_000, resolution=32, width=64, discriminator_width=64, most_channels=512, decay_nimg=10_000_000, **ON_GPU),
@@ -50,6 +54,10 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 CPU: dict[str, dict[str, Any]] = {
     "gan-mnist":     dict(batch=128, nimg=3_000_000, width=512, discriminator_width=512, **ON_CPU),
+    "dcgan-fashion": dict(batch=64, nimg=500_000, width=48, discriminator_width=32, lr=1e-3, discriminator_lr=1e-3, decay_nimg=100_000, **ON_CPU),
+    "dcgan64-emoji": dict(batch=32, nimg=150_000, discriminator_width=32, lr=5e-4, discriminator_lr=5e-4, decay_nimg=30_000, **ON_CPU),
+    "cgan-mnist":    dict(batch=64, nimg=1_000_000, width=48, discriminator_width=32, lr=1e-3, discriminator_lr=1e-3, decay_nimg=250_000, **ON_CPU),
+    "cgan-fashion":  dict(batch=64, nimg=1_000_000, width=48, discriminator_width=32, lr=1e-3, discriminator_lr=1e-3, decay_nimg=250_000, **ON_CPU),
     "vae-mnist":     dict(batch=128, nimg=1_200_000, width=32, blocks=1, decay_nimg=300_000, **ON_CPU),
     "vae-emoji":     dict(batch=64, nimg=300_000, width=32, blocks=1, decay_nimg=100_000, **ON_CPU),
     "r3gan-stacked": dict(batch=64, nimg=350_000, width=16, discriminator_width=16, most_channels=128, blocks=1, decay_nimg=100_000, **ON_CPU),
