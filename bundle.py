@@ -29,7 +29,7 @@ from pydantic import Field as Constraint
 
 from .errors import BundleError, IntegrityError, SchemaError, UnknownName
 from .files import confined, ordinary_file, write_bytes, write_directory
-from .signature import Signature
+from .signature import GeneratorSignature, Signature
 
 __all__ = [
     "MANIFEST_NAME",
@@ -175,7 +175,7 @@ class Manifest(_Document):
     family: str
     preset: str | None = None
     licence: str | None = None
-    signature: Signature
+    signature: GeneratorSignature
     stages: tuple[Stage, ...]
     variants: tuple[Variant, ...]
     files: dict[str, FileRecord]

@@ -12,16 +12,29 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 from pydantic import Field as Constraint
 
 from .errors import InvalidInput
 from .noise import MAX_SEED
 
-__all__ = ["Field", "Role", "Signature", "image_output", "label_field", "latent_field", "seed_field"]
+__all__ = [
+    "MAX_TEXT_BYTES",
+    "Field",
+    "GeneratorSignature",
+    "Role",
+    "Signature",
+    "image_output",
+    "label_field",
+    "latent_field",
+    "seed_field",
+]
 
 DType = Literal["INT64", "FP32", "UINT8", "BYTES"]
 """Names of element types as Triton writes them, without its "TYPE_"."""
+
+MAX_TEXT_BYTES = 4096
+"""The longest text of a field BYTES, in UTF-8."""
 
 _NUMPY_DTYPES: dict[str, np.dtype[Any]] = {
     "INT64": np.dtype(np.int64),
@@ -32,7 +45,7 @@ _NUMPY_DTYPES: dict[str, np.dtype[Any]] = {
 
 
 class Role(StrEnum):
-    """What a field means to a generator."""
+    """What a field means to a generator; those from TOKENS on travel only between the stages of one."""
 
     SEED = "seed"
     LATENT = "latent"
@@ -43,6 +56,11 @@ class Role(StrEnum):
     STEPS = "steps"
     GUIDANCE = "guidance"
     TRUNCATION = "truncation"
+    TOKENS = "tokens"
+    EMBEDDING = "embedding"
+    SAMPLE = "sample"
+    TIME = "time"
+    STEP = "step"
 
 
 class Field(BaseModel):
@@ -91,6 +109,8 @@ class Field(BaseModel):
         """What the field allows, in words for a person."""
         shape = ", ".join(["batch", *("free" if extent == -1 else str(extent) for extent in self.shape)])
         words = f"{self.dtype} of shape ({shape})"
+        if self.dtype == "BYTES":
+            words += f", UTF-8 of at most {MAX_TEXT_BYTES} bytes each"
         if self.minimum is not None and self.maximum is not None:
             words += f", {self.minimum} to {self.maximum}"
         elif self.minimum is not None:
@@ -102,7 +122,8 @@ class Field(BaseModel):
     def check(self, value: ArrayLike, batch: int | None = None) -> NDArray[Any]:
         """`value` as an array of this field's dtype and shape, contiguous.
 
-        Integers are taken for a float field and a plain number for a batch of one; nothing else is converted.
+        Integers are taken for a float field, a plain number for a batch of one, and bytes in UTF-8 for the text that
+        they are; nothing else is converted.
 
         Raises:
             InvalidInput: the dtype, shape or range is not allowed, a value is not finite, or the batch differs.
@@ -131,9 +152,7 @@ class Field(BaseModel):
         if array.ndim == 0:
             array = array[None]
         if self.dtype == "BYTES":
-            if array.dtype.kind not in "OUS":
-                raise self._refused(f"dtype {array.dtype}")
-            return array.astype(object)
+            return self._convert_texts(array)
         if array.dtype == object:
             # Python integers beyond INT64 arrive here: a number, but out of range.
             raise self._refused(f"value {array.flat[0]!r}" if array.size else "an empty batch")
@@ -145,6 +164,22 @@ class Field(BaseModel):
         if array.dtype.kind not in kinds or (self.dtype == "UINT8" and array.dtype != np.uint8):
             raise self._refused(f"dtype {array.dtype}")
         return array.astype(self.numpy_dtype)
+
+    def _convert_texts(self, array: NDArray[Any]) -> NDArray[Any]:
+        if array.dtype.kind not in "OUS":
+            raise self._refused(f"dtype {array.dtype}")
+        texts = np.empty(array.shape, dtype=object)
+        for place, value in np.ndenumerate(array):
+            if not isinstance(value, str | bytes):
+                raise self._refused(f"a value of type {type(value).__name__}")
+            try:
+                content = value.encode() if isinstance(value, str) else value
+                texts[place] = content.decode()
+            except UnicodeError:
+                raise self._refused("a text that is not UTF-8") from None
+            if len(content) > MAX_TEXT_BYTES:
+                raise self._refused(f"a text of {len(content)} bytes")
+        return texts
 
     def _check_range(self, array: NDArray[Any]) -> None:
         if self.dtype == "BYTES":
@@ -159,11 +194,11 @@ class Field(BaseModel):
 
 
 class Signature(BaseModel):
-    """Everything a generator takes and the picture it gives.
+    """Everything that a generator, or one stage of it, takes and what it gives.
 
     Args:
         inputs: the fields of a request, in the order of the graph's inputs.
-        output: the picture, UINT8 of shape (height, width, channels).
+        output: what is made from them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -178,8 +213,6 @@ class Signature(BaseModel):
             raise ValueError(f"field names {names} are not all different")
         if not self.inputs:
             raise ValueError("a generator needs at least one input")
-        if self.output.role is not Role.IMAGE or self.output.dtype != "UINT8" or len(self.output.shape) != 3:
-            raise ValueError("the output is an image: UINT8, shape (height, width, channels)")
         return self
 
     def field(self, role: Role) -> Field | None:
@@ -220,6 +253,17 @@ class Signature(BaseModel):
         return {field.name: _draw(field, batch, generator) for field in self.inputs}
 
 
+def _gives_a_picture(signature: Signature) -> Signature:
+    output = signature.output
+    if output.role is not Role.IMAGE or output.dtype != "UINT8" or len(output.shape) != 3:
+        raise ValueError("the output of a generator is an image: UINT8, shape (height, width, channels)")
+    return signature
+
+
+GeneratorSignature = Annotated[Signature, AfterValidator(_gives_a_picture)]
+"""Of a generator as a whole: its output is a picture, UINT8 of shape (height, width, channels)."""
+
+
 def _draw(field: Field, batch: int, generator: np.random.Generator) -> NDArray[Any]:
     shape = (
         batch,
@@ -230,8 +274,12 @@ def _draw(field: Field, batch: int, generator: np.random.Generator) -> NDArray[A
             return generator.integers(0, MAX_SEED, shape, dtype=np.int64, endpoint=True)
         case Role.LABEL:
             return np.arange(batch, dtype=np.int64) % (int(field.maximum or 0) + 1)
-        case Role.LATENT:
-            return generator.standard_normal(shape).astype(np.float32)
+        case Role.TOKENS:
+            return generator.integers(0, int(field.maximum or 0), shape, dtype=np.int64, endpoint=True)
+        case Role.LATENT | Role.EMBEDDING | Role.SAMPLE:
+            return generator.standard_normal(shape, dtype=np.float32)
+        case Role.TIME | Role.STEP:
+            return generator.random(shape, dtype=np.float32)
         case Role.PROMPT:
             return np.full(shape, field.default or "a picture", dtype=object)
         case Role.IMAGE | Role.MASK:

@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..bundle import MANIFEST_NAME, Bundle, Variant
@@ -53,51 +52,54 @@ class Runner(ABC):
         raise UsageError(f"runner {cls.name!r} does not open a location (given: {location!r})")
 
     @abstractmethod
-    def _execute(self, inputs: dict[str, NDArray[Any]]) -> NDArray[np.uint8]:
-        """Checked inputs -> pictures, UINT8 of shape (batch, height, width, channels)."""
+    def _execute(self, inputs: dict[str, NDArray[Any]]) -> NDArray[Any]:
+        """Checked inputs -> the output, as the signature says, with a batch axis in front."""
 
     def close(self) -> None:  # noqa: B027 - most runners have nothing to release
         """Release what the runner holds; closing twice is fine."""
 
-    def run(self, inputs: Mapping[str, ArrayLike], *, check: bool = True) -> dict[str, NDArray[np.uint8]]:
-        """Make one picture per row of the inputs.
+    def run(self, inputs: Mapping[str, ArrayLike], *, check: bool = True) -> dict[str, NDArray[Any]]:
+        """Make one picture, or whatever else the signature's output is, per row of the inputs.
 
         Args:
             inputs: field name -> array with a batch axis in front, as the signature says.
             check: compare names, dtypes, shapes and ranges with the signature first.
 
         Returns:
-            The output's name -> UINT8 of shape (batch, height, width, channels), 0 to 255.
+            The output's name -> array of its dtype and shape; a picture is UINT8 of shape (batch, height, width,
+            channels), 0 to 255.
 
         Raises:
             InvalidInput: an input is not what the signature allows.
-            LithoError: the runtime failed, or gave something that is not the pictures asked for.
+            LithoError: the runtime failed, or gave something that is not what was asked for.
         """
         arrays = self.signature.check(inputs) if check else dict[str, Any](inputs)
         start = time.perf_counter()
-        images = self._execute(arrays)
+        answer = self._execute(arrays)
         self.last_ms = (time.perf_counter() - start) * 1e3
-        self._check_output(images, len(next(iter(arrays.values()))))
-        return {self.signature.output.name: images}
+        self._check_output(answer, len(next(iter(arrays.values()))))
+        return {self.signature.output.name: answer}
 
-    def submit(self, inputs: Mapping[str, ArrayLike]) -> Future[dict[str, NDArray[np.uint8]]]:
+    def submit(self, inputs: Mapping[str, ArrayLike]) -> Future[dict[str, NDArray[Any]]]:
         """Start a run and return its future; a runner with a transport overrides this to overlap requests."""
-        future: Future[dict[str, NDArray[np.uint8]]] = Future()
+        future: Future[dict[str, NDArray[Any]]] = Future()
         try:
             future.set_result(self.run(inputs, check=False))
         except Exception as error:  # the caller meets it at future.result()
             future.set_exception(error)
         return future
 
-    def _check_output(self, images: NDArray[np.uint8], batch: int) -> None:
+    def _check_output(self, answer: NDArray[Any], batch: int) -> None:
         # Some servers count an empty answer as a success: what comes back is never taken on trust.
         field = self.signature.output
-        right = images.dtype == np.uint8 and images.ndim == 4 and len(images) == batch
-        if not right or any(
-            want not in (-1, have) for want, have in zip(field.shape, images.shape[1:], strict=True)
+        wanted = (batch, *field.shape)
+        if (
+            answer.dtype != field.numpy_dtype
+            or answer.ndim != len(wanted)
+            or any(want not in (-1, have) for want, have in zip(wanted, answer.shape, strict=True))
         ):
             raise LithoError(
-                f"{self.description} answered {images.dtype} of shape {images.shape} to a batch of {batch};"
+                f"{self.description} answered {answer.dtype} of shape {answer.shape} to a batch of {batch};"
                 f" it must be {field.allowed}"
             )
 

@@ -22,7 +22,7 @@ from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 from tritonclient.utils import serialize_byte_tensor
 
 from ..errors import EndpointError, UsageError
-from ..signature import Signature
+from ..signature import GeneratorSignature, Signature
 from . import base
 
 __all__ = ["Runner", "ServedModel", "ServerStatistics"]
@@ -51,7 +51,7 @@ class ServedModel(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    signature: Signature
+    signature: GeneratorSignature
     bundle: str
     variant: str
     checkpoint_sha256: str

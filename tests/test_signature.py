@@ -4,11 +4,21 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from litho.errors import InvalidInput
 from litho.noise import MAX_SEED
-from litho.signature import Field, Role, Signature, image_output, label_field, latent_field, seed_field
+from litho.signature import (
+    MAX_TEXT_BYTES,
+    Field,
+    GeneratorSignature,
+    Role,
+    Signature,
+    image_output,
+    label_field,
+    latent_field,
+    seed_field,
+)
 
 DIGITS = Signature(
     inputs=(seed_field(), label_field(tuple("0123456789"))),
@@ -65,6 +75,40 @@ def test_a_latent_that_is_not_finite_is_refused(value: float) -> None:
         LATENT.check({"latent": latent})
 
 
+PROMPT = Field(name="prompt", role=Role.PROMPT, dtype="BYTES")
+
+
+@given(st.lists(st.text(), min_size=1, max_size=5))
+def test_texts_and_their_bytes_become_the_same_texts(texts: list[str]) -> None:
+    for given_ in (texts, [text.encode() for text in texts]):
+        checked = PROMPT.check(np.array([*given_, None], dtype=object)[:-1])
+        assert checked.dtype == object
+        assert checked.tolist() == texts
+
+
+@pytest.mark.parametrize("text", ["a word", b"a word", np.str_("a word"), ["a word"]])
+def test_a_plain_text_is_a_batch_of_one(text: Any) -> None:
+    assert PROMPT.check(text).tolist() == ["a word"]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (b"\xff\xfe", "a text that is not UTF-8"),
+        ("\ud800", "a text that is not UTF-8"),
+        ("é" * (MAX_TEXT_BYTES // 2 + 1), "a text of 4098 bytes; allowed is .* at most 4096 bytes each"),
+        (7, "dtype int64"),
+        (None, "a value of type NoneType"),
+        ([["a"], ["b"]], r"shape \(2, 1\)"),
+    ],
+)
+def test_what_is_no_text_of_the_allowed_length_is_refused(text: Any, complaint: str) -> None:
+    with pytest.raises(InvalidInput, match=complaint) as refused:
+        PROMPT.check(text)
+    assert "\n" not in str(refused.value)
+    assert PROMPT.check("é" * (MAX_TEXT_BYTES // 2)).shape == (1,)
+
+
 def test_free_extents_keep_their_divisibility_rule() -> None:
     image = Field(name="image", role=Role.IMAGE, dtype="UINT8", shape=(-1, -1, 3), divisible_by=4)
     assert image.check(np.zeros((1, 8, 12, 3), np.uint8)).shape == (1, 8, 12, 3)
@@ -90,6 +134,32 @@ def test_example_inputs_are_allowed_and_labels_balanced(batch: int, seed: int) -
 
 def test_a_signature_survives_json() -> None:
     assert Signature.model_validate_json(DIGITS.model_dump_json()) == DIGITS
+
+
+STAGE = Signature(
+    inputs=(
+        Field(name="tokens", role=Role.TOKENS, dtype="INT64", shape=(4,), minimum=0, maximum=9),
+        Field(name="sample", role=Role.SAMPLE, dtype="FP32", shape=(2, 8, 8)),
+        Field(name="time", role=Role.TIME, dtype="FP32", minimum=0, maximum=1),
+        Field(name="step", role=Role.STEP, dtype="FP32", minimum=0, maximum=1),
+    ),
+    output=Field(name="embedding", role=Role.EMBEDDING, dtype="FP32", shape=(4, 16)),
+)
+
+
+@given(st.integers(1, 9), st.integers(0, 2**32))
+def test_example_inputs_of_an_inner_stage_are_allowed(batch: int, seed: int) -> None:
+    example = STAGE.example(batch, seed)
+    checked = STAGE.check(example)
+    assert checked["tokens"].shape == (batch, 4)
+    assert checked["sample"].std() > 0
+
+
+def test_only_a_generator_as_a_whole_must_give_a_picture() -> None:
+    whole = TypeAdapter(GeneratorSignature)
+    assert whole.validate_python(DIGITS) == DIGITS
+    with pytest.raises(ValidationError, match="output of a generator is an image"):
+        whole.validate_python(STAGE)
 
 
 @pytest.mark.parametrize(

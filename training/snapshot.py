@@ -21,7 +21,7 @@ from torch import Tensor
 from ..bundle import read_document
 from ..errors import BundleError, CheckpointError, UsageError
 from ..files import ordinary_file, sha256, write_bytes
-from ..signature import Signature
+from ..signature import GeneratorSignature
 from .models import Generator, family
 from .picture import Picture, with_latent
 
@@ -94,7 +94,7 @@ class SnapshotInfo(_Document):
     family: str
     preset: str | None = None
     architecture: dict[str, int | float | bool | str | list[int]]
-    signature: Signature
+    signature: GeneratorSignature
     data: DataInfo | None = None
     nimg: Annotated[int, Constraint(ge=0)]
     licence: str | None = None
