@@ -5,8 +5,11 @@ Layout of `bundles/<name>/`:
     manifest.json                          this module's `Manifest`
     graphs/<stage>.<precision>.onnx
     engines/<stage>.<precision>.<target>.rtx | .plan
+    tokenizer.json                         of a generator that takes prompts
     probes.safetensors                     inputs, and the pictures that PyTorch FP32 made from them
     report.html
+
+A generator is one graph, or several stages that a sampler runs in turn.
 
 Nothing is opened that the manifest does not list with its size and SHA-256, and nothing that is not an ordinary
 file inside the directory. This module knows neither torch nor any runtime.
@@ -35,12 +38,15 @@ __all__ = [
     "MANIFEST_NAME",
     "PROBES_NAME",
     "REPORT_NAME",
+    "SAMPLER_STAGES",
+    "TOKENIZER_NAME",
     "Bundle",
     "BundleWriter",
     "Figure",
     "FileRecord",
     "Manifest",
     "Probes",
+    "Sampler",
     "Stage",
     "Variant",
     "Verdict",
@@ -52,7 +58,14 @@ SCHEMA_VERSION = 1
 MANIFEST_NAME = "manifest.json"
 PROBES_NAME = "probes.safetensors"
 REPORT_NAME = "report.html"
+TOKENIZER_NAME = "tokenizer.json"
 MAX_MANIFEST_BYTES = 16 << 20
+
+Sampler = Literal["rectified-flow"]
+"""What runs the stages of a generator in turn; the runner of that name does."""
+
+SAMPLER_STAGES: dict[Sampler, tuple[str, ...]] = {"rectified-flow": ("text_encoder", "denoiser", "decoder")}
+"""Sampler -> its stages, in the order they run."""
 
 Name = Annotated[str, Constraint(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
 
@@ -145,7 +158,7 @@ class Stage(_Document):
     """One graph of the generator.
 
     Args:
-        name: for example "generator".
+        name: "generator" of what is one graph, else one of its sampler's stages.
         signature: what this graph takes and gives.
     """
 
@@ -163,7 +176,8 @@ class Manifest(_Document):
         preset: that trained it; None for a foreign model.
         licence: SPDX identifier of the weights, or None where unknown.
         signature: of the generator as a whole.
-        stages: in the order they run.
+        stages: in the order they run; one without a sampler, else the sampler's.
+        sampler: what runs the stages; with one, `tokenizer.json` is among the files.
         variants: everything that was made, failed ones included.
         files: path inside the bundle -> size and hash, of every file but the manifest.
         checkpoint_sha256: hash of the weights that everything was made from.
@@ -177,6 +191,7 @@ class Manifest(_Document):
     licence: str | None = None
     signature: GeneratorSignature
     stages: tuple[Stage, ...]
+    sampler: Sampler | None = None
     variants: tuple[Variant, ...]
     files: dict[str, FileRecord]
     checkpoint_sha256: str
@@ -189,6 +204,15 @@ class Manifest(_Document):
             raise ValueError("variant names are not all different")
         if missing := {variant.file for variant in self.variants} - set(self.files):
             raise ValueError(f"files of variants are not listed: {sorted(missing)}")
+        stages = tuple(stage.name for stage in self.stages)
+        if self.sampler is None and len(stages) != 1:
+            raise ValueError(f"stages {stages} need a sampler")
+        if self.sampler is not None and stages != SAMPLER_STAGES[self.sampler]:
+            raise ValueError(f"stages {stages} are not the sampler's: {SAMPLER_STAGES[self.sampler]}")
+        if self.sampler is not None and TOKENIZER_NAME not in self.files:
+            raise ValueError(f"{TOKENIZER_NAME} is not listed")
+        if unknown := {variant.stage for variant in self.variants} - set(stages):
+            raise ValueError(f"variants of unknown stages: {sorted(unknown)}")
         return self
 
 
@@ -208,7 +232,10 @@ class Probes:
         """The probes as the content of a safetensors file."""
         from safetensors.numpy import save
 
-        arrays = {f"input.{name}": array for name, array in self.inputs.items()}
+        arrays = {
+            f"text.{name}" if array.dtype == object else f"input.{name}": _packed(array)
+            for name, array in self.inputs.items()
+        }
         return save({**arrays, "image": self.images})
 
     @classmethod
@@ -228,7 +255,11 @@ class Probes:
             raise BundleError(
                 f"{PROBES_NAME} is not a bank of probes ({error}); export the bundle again"
             ) from None
-        return cls({name.removeprefix("input."): array for name, array in arrays.items()}, images)
+        inputs = {
+            name.partition(".")[2]: _texts(array) if name.startswith("text.") else array
+            for name, array in arrays.items()
+        }
+        return cls(inputs, images)
 
 
 class Bundle:
@@ -371,6 +402,18 @@ def read_document(root: Path, relative: str, newest: int) -> dict[str, Any]:
             " upgrade with: pip install --upgrade litho"
         )
     return document
+
+
+def _packed(array: NDArray[Any]) -> NDArray[Any]:
+    """Texts, which safetensors does not know, as UTF-8 in rows of UINT8 filled up with zeros; the rest as it is."""
+    if array.dtype != object:
+        return array
+    rows = np.array([text.encode() for text in array], dtype=bytes)
+    return rows.view(np.uint8).reshape(len(array), -1)
+
+
+def _texts(rows: NDArray[np.uint8]) -> NDArray[Any]:
+    return np.array([bytes(row).rstrip(b"\0").decode() for row in rows], dtype=object)
 
 
 def _first_complaint(error: ValidationError) -> str:

@@ -2,52 +2,46 @@
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import __version__
 from ..bundle import (
     PROBES_NAME,
     REPORT_NAME,
+    TOKENIZER_NAME,
     Bundle,
     BundleWriter,
+    FileRecord,
     Probes,
-    Stage,
     Variant,
     Verdict,
     create_bundle,
 )
-from ..errors import BundleError, UnknownName, UsageError
+from ..errors import BundleError, UsageError
 from ..extras import require
 from ..files import locked
-from ..runners.onnxruntime import Runner as OnnxRuntimeRunner
-from ..signature import Role, Signature
-from .engine import TARGETS, build_engine, engine_environment
-from .gate import GATES, judge, replay
-from .graph import OPSET, export_graph
+from ..runners.torch import Runner as TorchRunner
+from .engine import build_engine
+from .gate import judge, replay
+from .graph import export_graph
+from .pipeline import Pipeline
+from .probes import PROBE_COUNT, make_probes
 from .report import render_report
+from .request import INPUTS, RUNTIMES, Input, Request, environment_of, resolve
 
 if TYPE_CHECKING:
-    import torch
+    from ..training.snapshot import SnapshotInfo
 
-    from ..training.snapshot import Snapshot
+__all__ = ["BATCHES", "INPUTS", "RUNTIMES", "Progress", "export"]
 
-__all__ = ["INPUTS", "RUNTIMES", "Progress", "export", "make_probes"]
-
-RUNTIMES = ("onnxruntime", "tensorrt-rtx")
-Input = Literal["seed", "latent"]
-INPUTS: tuple[Input, ...] = get_args(Input)
 BATCHES = (1, 8, 64)
 """Smallest, preferred and largest batch that an engine is built for and a server forms."""
 
-PROBE_COUNT = 64
 REPLAY_BATCHES = (PROBE_COUNT, 1, 7)
 """The gate replays the probes together, alone, and in uneven parts."""
 
@@ -56,22 +50,14 @@ Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
-class _Request:
-    """What was asked for, resolved: also the key by which an existing bundle is recognised as done."""
+class _Job:
+    """Everything that an export is made from."""
 
-    name: str
-    runtimes: tuple[str, ...]
-    targets: tuple[str, ...]
-    precisions: tuple[str, ...]
-    input: Input
-
-    def files(self, stage: str) -> Iterator[tuple[str, str, str | None, str]]:
-        """Precision, runtime, target and file of every variant; the portable graph comes first."""
-        for precision in self.precisions:
-            yield precision, "onnxruntime", None, f"graphs/{stage}.{precision}.onnx"
-            if "tensorrt-rtx" in self.runtimes:
-                for target in self.targets:
-                    yield precision, "tensorrt-rtx", target, f"engines/{stage}.{precision}.{target}.rtx"
+    request: Request
+    info: SnapshotInfo
+    pipeline: Pipeline
+    environment: dict[str, str]
+    progress: Progress
 
 
 def export(
@@ -107,18 +93,18 @@ def export(
     from ..training.snapshot import load_snapshot
 
     destination = Path(to)
-    request = _resolve(destination.name, precisions, runtimes, targets, input)
-    report_progress = progress or (lambda step, share: None)
+    request = resolve(destination.name, precisions, runtimes, targets, input)
     snapshot = load_snapshot(Path(run))
-    picture = snapshot.picture(input)
-    environment = _environment(request)
+    pipeline = Pipeline.of(snapshot.picture(input))
+    environment = environment_of(request, tokenizer=pipeline.tokenizer is not None)
+    job = _Job(request, snapshot.info, pipeline, environment, progress or (lambda step, share: None))
     try:
         with locked(destination.parent / f".{destination.name}.lock"):
-            if (kept := _existing(destination, request, snapshot, environment)) is not None:
+            if (kept := _existing(destination, job)) is not None:
                 return kept
             _refuse_foreign(destination)
             with create_bundle(destination) as writer:
-                _fill(writer, request, snapshot, picture, environment, report_progress)
+                _fill(writer, job)
     except BlockingIOError:
         raise UsageError(
             f"another process is exporting to {destination}; wait for it, or give another --to"
@@ -126,72 +112,20 @@ def export(
     return Bundle.load(destination)
 
 
-def make_probes(picture: torch.nn.Module, signature: Signature, count: int = PROBE_COUNT) -> Probes:
-    """A bank of inputs, edge cases first, with the pictures that `picture` makes from them.
-
-    Args:
-        picture: takes the signature's inputs as tensors, gives UINT8 of shape (batch, height, width, channels).
-        signature: its signature.
-        count: how many probes.
-    """
-    import torch
-
-    inputs = signature.example(count)
-    for field in signature.inputs:
-        if field.role is Role.SEED:
-            edges = np.array([0, 1, 2**31 - 1, 2**32, 2**53 + 1, field.maximum], dtype=np.int64)
-            inputs[field.name][: len(edges)] = edges
-    with torch.inference_mode():
-        images = picture(*(torch.from_numpy(inputs[field.name]) for field in signature.inputs))
-    return Probes(inputs, images.numpy())
-
-
-def _resolve(
-    name: str, precisions: Sequence[str], runtimes: Sequence[str], targets: Sequence[str], input: Input
-) -> _Request:
-    for kind, given, known in (
-        ("precision", precisions, GATES),
-        ("runtime", runtimes, RUNTIMES),
-        ("target", targets, TARGETS),
-        ("input", [input], INPUTS),
-    ):
-        for item in given:
-            if item not in known:
-                raise UnknownName(kind, item, known)
-    if "tensorrt-rtx" in runtimes and not targets:
-        raise UsageError(f"engines need a target: --target with one or more of {', '.join(TARGETS)}")
-    if targets and "tensorrt-rtx" not in runtimes:
-        raise UsageError("--target is for engines: add tensorrt-rtx to --runtime")
-    return _Request(name, tuple(runtimes), tuple(targets), tuple(precisions), input)
-
-
-def _environment(request: _Request) -> dict[str, str]:
-    packages = {name: version(name) for name in ("torch", "onnx", "onnxscript", "onnxruntime", "numpy")}
-    engines = engine_environment() if request.targets else {}
-    return {
-        "litho": __version__,
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        **packages,
-        "opset": str(OPSET),
-        **engines,
-    }
-
-
-def _existing(
-    destination: Path, request: _Request, snapshot: Snapshot, environment: dict[str, str]
-) -> Bundle | None:
+def _existing(destination: Path, job: _Job) -> Bundle | None:
     try:
         bundle = Bundle.load(destination)
     except BundleError:
         return None
-    manifest = bundle.manifest
-    wanted = {file for stage in manifest.stages for *_, file in request.files(stage.name)}
+    manifest, tokenizer = bundle.manifest, job.pipeline.tokenizer
+    wanted = {file for stage in job.pipeline.stages for *_, file in job.request.files(stage)}
     same = (
         {variant.file for variant in manifest.variants} == wanted
-        and manifest.checkpoint_sha256 == snapshot.info.weights_sha256
-        and manifest.environment == environment
-        and manifest.signature.inputs[0].role.value == request.input
+        and manifest.checkpoint_sha256 == job.info.weights_sha256
+        and manifest.environment == job.environment
+        and manifest.signature == job.pipeline.signature
+        and manifest.stages == job.pipeline.described
+        and manifest.files.get(TOKENIZER_NAME) == (tokenizer and FileRecord.of(tokenizer.encode()))
     )
     return bundle if same else None
 
@@ -202,41 +136,78 @@ def _refuse_foreign(destination: Path) -> None:
         raise UsageError(f"{destination} is not empty and is no bundle; give another --to")
 
 
-def _fill(
-    writer: BundleWriter,
-    request: _Request,
-    snapshot: Snapshot,
-    picture: Any,
-    environment: dict[str, str],
-    progress: Progress,
-) -> None:
-    signature, info = picture.signature, snapshot.info
-    stage = Stage(name="generator", signature=signature)
-    progress("making the probes", 0.0)
-    probes = make_probes(picture, signature)
+def _fill(writer: BundleWriter, job: _Job) -> None:
+    info, pipeline = job.info, job.pipeline
+    job.progress("making the probes", 0.0)
+    probes = make_probes(TorchRunner(pipeline.picture))
     writer.add(PROBES_NAME, probes.to_bytes())
-    metadata = {
-        "litho.checkpoint_sha256": info.weights_sha256,
-        "litho.family": info.family,
-        "litho.licence": info.licence or "unknown",
+    if pipeline.tokenizer is not None:
+        writer.add(TOKENIZER_NAME, pipeline.tokenizer.encode())
+    graphs = _graphs(job)
+    job.progress("replaying the probes", 0.0)
+    verdict, replayed = _prove(pipeline, graphs, probes)
+    variants = tuple(_variants(writer, job, graphs, verdict))
+    provenance = {
+        "family": info.family,
+        "preset": info.preset or "–",
+        "checkpoint": info.weights_sha256,
+        **job.environment,
     }
-    progress("exporting the graph", 0.0)
-    graph = export_graph(picture, signature, metadata)
-    variants: list[Variant] = []
-    pictures: dict[str, NDArray[np.uint8]] = {}
-    for precision, runtime, target, file in request.files(stage.name):
-        if target is None:
-            content = graph
-            progress("replaying the probes", 0.0)
-            verdict, pictures[file] = _prove(graph, signature, probes, precision)
-        else:
-            content = build_engine(graph, signature, target, BATCHES, progress)
-            verdict = Verdict(status="not_run", reason=f"to be proven it needs an NVIDIA GPU of {target}")
-        writer.add(file, content)
-        variants.append(
-            Variant(
+    page = render_report(
+        job.request.name, variants, writer.files, probes.images, {variants[0].file: replayed}, provenance
+    )
+    writer.add(REPORT_NAME, page.encode())
+    writer.finish(
+        name=job.request.name,
+        family=info.family,
+        preset=info.preset,
+        licence=info.licence,
+        signature=pipeline.signature,
+        stages=pipeline.described,
+        sampler=pipeline.sampler,
+        variants=variants,
+        checkpoint_sha256=info.weights_sha256,
+        environment=job.environment,
+    )
+
+
+def _graphs(job: _Job) -> dict[str, bytes]:
+    """Stage -> content of its graph in FP32."""
+    metadata = {
+        "litho.checkpoint_sha256": job.info.weights_sha256,
+        "litho.family": job.info.family,
+        "litho.licence": job.info.licence or "unknown",
+    }
+    graphs: dict[str, bytes] = {}
+    for name, (module, signature) in job.pipeline.stages.items():
+        job.progress(f"exporting the graph of the {name}", 0.0)
+        graphs[name] = export_graph(module, signature, metadata)
+    return graphs
+
+
+def _prove(
+    pipeline: Pipeline, graphs: Mapping[str, bytes], probes: Probes
+) -> tuple[Verdict, NDArray[np.uint8]]:
+    """One verdict on all FP32 graphs: those of a sampler make a picture only together."""
+    with pipeline.open(graphs) as runner:
+        replays = [replay(runner, probes, batch) for batch in REPLAY_BATCHES]
+    return judge(replays, probes.images, "fp32"), replays[0]
+
+
+def _variants(
+    writer: BundleWriter, job: _Job, graphs: Mapping[str, bytes], proven: Verdict
+) -> Iterator[Variant]:
+    for stage, (_, signature) in job.pipeline.stages.items():
+        for precision, runtime, target, file in job.request.files(stage):
+            if target is None:
+                content, verdict = graphs[stage], proven
+            else:
+                content = build_engine(graphs[stage], signature, target, BATCHES, job.progress)
+                verdict = Verdict(status="not_run", reason=f"to be proven it needs an NVIDIA GPU of {target}")
+            writer.add(file, content)
+            yield Variant(
                 name=Path(file).name,
-                stage=stage.name,
+                stage=stage,
                 precision=precision,
                 runtime=runtime,
                 target=target,
@@ -244,31 +215,3 @@ def _fill(
                 batches=BATCHES,
                 verdict=verdict,
             )
-        )
-    provenance = {
-        "family": info.family,
-        "preset": info.preset or "–",
-        "checkpoint": info.weights_sha256,
-        **environment,
-    }
-    page = render_report(request.name, variants, writer.files, probes.images, pictures, provenance)
-    writer.add(REPORT_NAME, page.encode())
-    writer.finish(
-        name=request.name,
-        family=info.family,
-        preset=info.preset,
-        licence=info.licence,
-        signature=signature,
-        stages=(stage,),
-        variants=tuple(variants),
-        checkpoint_sha256=info.weights_sha256,
-        environment=environment,
-    )
-
-
-def _prove(
-    graph: bytes, signature: Signature, probes: Probes, precision: str
-) -> tuple[Verdict, NDArray[np.uint8]]:
-    with OnnxRuntimeRunner(graph, signature) as runner:
-        replays = [replay(runner, probes, batch) for batch in REPLAY_BATCHES]
-    return judge(replays, probes.images, precision), replays[0]

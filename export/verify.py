@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ..bundle import Bundle, Probes, Variant, Verdict
 from ..errors import EndpointError, LithoError, MissingExtra, ProofError, UsageError
-from ..runners import Runner, open_runner
-from .gate import judge, replay
+from ..runners import choose_variants, open_runner
+from .gate import GATES, judge, replay
 
 __all__ = ["Verification", "verify"]
 
@@ -34,6 +34,8 @@ def verify(
 ) -> list[Verification]:
     """Check every file of a bundle and replay its probes.
 
+    A variant of a stage is replayed with the first portable variant of every other stage.
+
     Args:
         bundle: the bundle's directory.
         endpoint: address of a deployed form of the bundle, grpc://HOST:PORT/MODEL; without it, every variant
@@ -53,10 +55,14 @@ def verify(
             raise UsageError(f"endpoint {endpoint!r} is no address; give grpc://HOST:PORT/MODEL")
         told(f"replaying {len(probes.images)} probes through {endpoint}", 0.0)
         return [Verification(endpoint, _verify_endpoint(loaded, probes, endpoint))]
+    verdicts: dict[str, Verdict] = {}
     outcomes = []
     for number, variant in enumerate(loaded.manifest.variants):
         told(f"replaying {variant.name}", number / len(loaded.manifest.variants))
-        outcomes.append(Verification(variant.name, _verify_variant(loaded, probes, variant)))
+        names = _with_the_others(loaded, variant)
+        if names not in verdicts:
+            verdicts[names] = _verify_variant(loaded, probes, variant, names)
+        outcomes.append(Verification(variant.name, verdicts[names]))
     return outcomes
 
 
@@ -69,15 +75,25 @@ def _verify_endpoint(bundle: Bundle, probes: Probes, endpoint: str) -> Verdict:
                 f"{endpoint} serves checkpoint {runner.served.checkpoint_sha256[:12]}, the bundle was made from"
                 f" {bundle.manifest.checkpoint_sha256[:12]}; deploy the bundle, or name the right model"
             )
-        precision = bundle.variant(runner.served.variant).precision
-        return judge([replay(runner, probes, batch) for batch in ENDPOINT_BATCHES], probes.images, precision)
+        precisions = {variant.precision for variant in choose_variants(bundle, runner.served.variant)}
+        loosest = max(precisions, key=list(GATES).index)
+        return judge([replay(runner, probes, batch) for batch in ENDPOINT_BATCHES], probes.images, loosest)
 
 
-def _verify_variant(bundle: Bundle, probes: Probes, variant: Variant) -> Verdict:
+def _with_the_others(bundle: Bundle, variant: Variant) -> str:
+    """A variant's name and, of each other stage, that of the first portable one, whatever became of it."""
+    portable = {
+        other.stage: other.name for other in reversed(bundle.manifest.variants) if other.target is None
+    }
+    portable[variant.stage] = variant.name
+    return ",".join(portable[stage.name] for stage in bundle.manifest.stages if stage.name in portable)
+
+
+def _verify_variant(bundle: Bundle, probes: Probes, variant: Variant, names: str) -> Verdict:
     if variant.target is not None:
         return Verdict(status="not_run", reason=f"to be proven it needs an NVIDIA GPU of {variant.target}")
     try:
-        runner: Runner = open_runner(bundle, variant.name)
+        runner = open_runner(bundle, names)
     except MissingExtra as error:
         return Verdict(status="not_run", reason=str(error))
     with runner:

@@ -4,6 +4,6 @@ A runner is one module of this folder, named as the runner is; its class registe
 `runners.torch` may import torch.
 """
 
-from .base import Runner, default_variant, open_runner, runner_names
+from .base import Runner, choose_variants, open_runner, runner_names
 
-__all__ = ["Runner", "default_variant", "open_runner", "runner_names"]
+__all__ = ["Runner", "choose_variants", "open_runner", "runner_names"]

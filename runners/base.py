@@ -7,6 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from concurrent.futures import Future
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
@@ -19,14 +20,15 @@ from ..bundle import MANIFEST_NAME, Bundle, Variant
 from ..errors import BundleError, LithoError, UnknownName, UsageError
 from ..signature import Signature
 
-__all__ = ["Runner", "default_variant", "open_runner", "runner_names"]
+__all__ = ["Runner", "choose_variants", "open_runner", "runner_names"]
 
 
 class Runner(ABC):
     """Runs one artefact: a context manager whose `run` takes the signature's fields and gives pictures.
 
     A subclass is called `Runner` in a module of this folder, opens its resource in `from_variant` (what lies in
-    a bundle) or `from_location` (an address or a path), and implements `_execute`.
+    a bundle), `from_stages` (the open stages of one) or `from_location` (an address or a path), and implements
+    `_execute`.
 
     Attributes:
         signature: what it takes and gives.
@@ -45,6 +47,11 @@ class Runner(ABC):
     def from_variant(cls, bundle: Bundle, variant: Variant, device: str) -> Self:
         """Open a variant of a bundle on `device`."""
         raise UsageError(f"runner {cls.name!r} does not run variants of a bundle (given: {variant.name!r})")
+
+    @classmethod
+    def from_stages(cls, bundle: Bundle, stages: Mapping[str, Runner]) -> Self:
+        """Run a bundle's stages, name -> open runner, in turn; they are closed with it."""
+        raise UsageError(f"runner {cls.name!r} does not run stages in turn (given: {', '.join(stages)})")
 
     @classmethod
     def from_location(cls, location: str, device: str) -> Self:
@@ -125,8 +132,8 @@ def open_runner(
 
     Args:
         target: a bundle or its directory; a run's directory; or an endpoint such as grpc://127.0.0.1:8001/name.
-        variant: which variant of a bundle; by default the first one that passed its gate and needs no GPU.
-        runner: name of the runner; by default the one that the artefact is made for.
+        variant: which variant of a bundle, as `choose_variants` takes it.
+        runner: name of the runner; by default the one that the artefact, or each stage of it, is made for.
         device: "cpu", or "cuda" where the runner has it.
 
     Raises:
@@ -140,25 +147,66 @@ def open_runner(
         return _runner_class(runner or "triton").from_location(target, device)
     if isinstance(target, Bundle) or (Path(target) / MANIFEST_NAME).exists():
         bundle = target if isinstance(target, Bundle) else Bundle.load(target)
-        chosen = bundle.variant(variant) if variant else default_variant(bundle)
-        return _runner_class(runner or chosen.runtime).from_variant(bundle, chosen, device)
+        return _open_bundle(bundle, choose_variants(bundle, variant), runner, device)
     if (Path(target) / "snapshot.json").exists():
         return _runner_class(runner or "torch").from_location(str(target), device)
     raise UsageError(f"{str(target)!r} is no bundle, no run and no endpoint; see 'litho export --help'")
 
 
-def default_variant(bundle: Bundle) -> Variant:
-    """The first variant of a bundle that passed its gate and needs no GPU.
+def choose_variants(bundle: Bundle, names: str | None = None) -> tuple[Variant, ...]:
+    """One variant of each stage, in the order that the stages run.
+
+    Args:
+        bundle: that was loaded.
+        names: variants that must be among them, separated by commas; a stage that none is named for gets its first
+            that passed its gate and needs no GPU.
 
     Raises:
-        BundleError: there is none.
+        UnknownName: there is no such variant.
+        UsageError: two are named for one stage.
+        BundleError: a stage that none is named for has none that passed and is portable.
     """
+    named: dict[str, Variant] = {}
+    for name in (names or "").split(",") if names else ():
+        variant = bundle.variant(name.strip())
+        if variant.stage in named:
+            raise UsageError(
+                f"variants {named[variant.stage].name!r} and {variant.name!r} are both of stage {variant.stage!r};"
+                " name one for each stage"
+            )
+        named[variant.stage] = variant
+    return tuple(
+        named[stage.name] if stage.name in named else _default_variant(bundle, stage.name)
+        for stage in bundle.manifest.stages
+    )
+
+
+def _default_variant(bundle: Bundle, stage: str) -> Variant:
     for variant in bundle.manifest.variants:
-        if variant.target is None and variant.verdict.status == "passed":
+        if variant.stage == stage and variant.target is None and variant.verdict.status == "passed":
             return variant
     raise BundleError(
-        f"{bundle.path} has no portable variant that passed its gate; see 'litho inspect {bundle.path}'"
+        f"{bundle.path} has no portable variant of {stage!r} that passed its gate;"
+        f" see 'litho inspect {bundle.path}'"
     )
+
+
+def _open_bundle(bundle: Bundle, variants: tuple[Variant, ...], runner: str | None, device: str) -> Runner:
+    with ExitStack() as opened:
+        stages = {
+            variant.stage: opened.enter_context(
+                _runner_class(runner or variant.runtime).from_variant(bundle, variant, device)
+            )
+            for variant in variants
+        }
+        sampler = bundle.manifest.sampler
+        whole = (
+            stages[variants[0].stage]
+            if sampler is None
+            else _runner_class(sampler).from_stages(bundle, stages)
+        )
+        opened.pop_all()
+    return whole
 
 
 def _runner_class(name: str) -> type[Runner]:

@@ -44,7 +44,7 @@ class ServedModel(BaseModel):
     Args:
         signature: what it takes and gives.
         bundle: name of the bundle that it was deployed from.
-        variant: name of the bundle's variant.
+        variant: name of the bundle's variant; names separated by commas, where there is one for each stage.
         checkpoint_sha256: hash of the weights.
         accepted_failed: deployed although its variant did not pass the gate.
     """

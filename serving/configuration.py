@@ -6,6 +6,7 @@ that nothing here knows that format's syntax.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -54,7 +55,7 @@ class ServingSettings:
     thousand requests and then sleeps for half a second. A client's own timeout takes its requests out of the queue.
 
     Args:
-        max_batch_size: largest batch; by default the largest that the variant takes.
+        max_batch_size: largest batch; by default the largest that every variant served takes.
         preferred_batch_sizes: sizes that the scheduler stops waiting at; empty has it send whatever waits.
         max_queue_delay_microseconds: how long a request may wait for others to share its batch.
         max_queue_size: requests that may wait, one more being refused at once; None for any number.
@@ -91,16 +92,17 @@ class ServingSettings:
             return cls()
         return cls(max_queue_size=1024, queue_timeout_microseconds=30_000_000)
 
-    def batch_limit(self, variant: Variant) -> int:
-        """The largest batch of `variant` under these settings.
+    def batch_limit(self, variants: Sequence[Variant]) -> int:
+        """The largest batch of `variants`, one of each stage, under these settings.
 
         Raises:
-            UsageError: a batch size is larger than the variant takes.
+            UsageError: a batch size is larger than a variant takes.
         """
-        largest = variant.batches[2]
+        smallest = min(variants, key=lambda variant: variant.batches[2])
+        largest = smallest.batches[2]
         limit = self.max_batch_size or largest
         if limit > largest:
-            raise UsageError(f"max_batch_size is {limit}, variant {variant.name!r} takes at most {largest}")
+            raise UsageError(f"max_batch_size is {limit}, variant {smallest.name!r} takes at most {largest}")
         if too_large := [size for size in self.preferred_batch_sizes if size > limit]:
             raise UsageError(f"preferred batch size {too_large[0]} is larger than the largest batch, {limit}")
         return limit
@@ -109,7 +111,7 @@ class ServingSettings:
 def model_config(
     name: str,
     manifest: Manifest,
-    variant: Variant,
+    variants: Sequence[Variant],
     *,
     flavour: Flavour,
     version: int,
@@ -120,35 +122,35 @@ def model_config(
     Args:
         name: of the model in the repository.
         manifest: of the bundle that is served.
-        variant: which of its variants.
+        variants: which of its variants, one of each stage.
         flavour: which backend runs it.
         version: the only version that is served; others lie beside it for `rollback`.
         settings: batching, queue and instances.
 
     Raises:
-        UsageError: the variant does not fit the flavour or the settings.
+        UsageError: a variant does not fit the flavour or the settings.
     """
-    if flavour == "onnxruntime" and not variant.file.endswith(".onnx"):
-        raise UsageError(f"variant {variant.name!r} is no ONNX graph; deploy it with flavour 'python'")
-    signature = next(stage.signature for stage in manifest.stages if stage.name == variant.stage)
+    if flavour == "onnxruntime":
+        _check_is_one_graph(manifest, variants)
+    signature = manifest.signature
     served = ServedModel(
         signature=signature,
         bundle=manifest.name,
-        variant=variant.name,
+        variant=",".join(variant.name for variant in variants),
         checkpoint_sha256=manifest.checkpoint_sha256,
-        accepted_failed=variant.verdict.status != "passed",
+        accepted_failed=any(variant.verdict.status != "passed" for variant in variants),
     )
     config = triton.ModelConfig(
         name=name,
         backend=flavour,
         default_model_filename="model.onnx" if flavour == "onnxruntime" else "model.py",
-        max_batch_size=settings.batch_limit(variant),
+        max_batch_size=settings.batch_limit(variants),
         input=[_input(field, optional=flavour == "python") for field in signature.inputs],
         output=[_output(signature.output)],
         instance_group=[_instances(settings)],
         dynamic_batching=_batching(settings),
         response_cache=triton.ModelResponseCache(enable=False),
-        model_warmup=_warm_up(signature, variant, settings),
+        model_warmup=_warm_up(signature, flavour, variants, settings),
     )
     config.version_policy.specific.versions.append(version)
     for key, value in served.to_parameters().items():
@@ -168,6 +170,17 @@ def parse_config(text: str) -> ModelConfig:
         ParseError: it is not one.
     """
     return text_format.Parse(text, triton.ModelConfig())
+
+
+def _check_is_one_graph(manifest: Manifest, variants: Sequence[Variant]) -> None:
+    if manifest.sampler is not None:
+        raise UsageError(
+            f"{manifest.name} has {len(manifest.stages)} stages that a sampler runs in turn, and is no single graph;"
+            " deploy it with flavour 'python'"
+        )
+    for variant in variants:
+        if not variant.file.endswith(".onnx"):
+            raise UsageError(f"variant {variant.name!r} is no ONNX graph; deploy it with flavour 'python'")
 
 
 def _check_at_least(name: str, given: int, minimum: int) -> None:
@@ -221,11 +234,16 @@ def _batching(settings: ServingSettings) -> Any:
     return batching
 
 
-def _warm_up(signature: Signature, variant: Variant, settings: ServingSettings) -> list[Any]:
-    if not settings.warm_up or not all(_allows_zero(field) for field in signature.inputs):
+def _warm_up(
+    signature: Signature, flavour: Flavour, variants: Sequence[Variant], settings: ServingSettings
+) -> list[Any]:
+    # Zeros, and of a text nothing at all, stand for every input; one with a default may stay away.
+    fields = [field for field in signature.inputs if field.default is None or flavour != "python"]
+    if not settings.warm_up or not all(_allows_zero(field) for field in fields):
         return []
-    limit = settings.batch_limit(variant)
-    sizes = sorted({min(size, limit) for size in (*variant.batches, *settings.preferred_batch_sizes)})
+    limit = settings.batch_limit(variants)
+    wanted = {size for variant in variants for size in variant.batches} | set(settings.preferred_batch_sizes)
+    sizes = sorted({min(size, limit) for size in wanted})
     example = signature.example(1)
     return [
         triton.ModelWarmup(
@@ -237,7 +255,7 @@ def _warm_up(signature: Signature, variant: Variant, settings: ServingSettings) 
                     dims=example[field.name].shape[1:] or (1,),
                     zero_data=True,
                 )
-                for field in signature.inputs
+                for field in fields
             },
         )
         for size in sizes

@@ -39,7 +39,7 @@ def reference_files() -> dict[str, str]:
             config = model_config(
                 name,
                 manifest,
-                manifest.variants[0],
+                manifest.variants,
                 flavour=flavour,
                 version=1,
                 settings=ServingSettings.of_flavour(flavour),

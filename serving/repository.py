@@ -14,15 +14,15 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..bundle import Bundle, BundleWriter, FileRecord, Variant
+from ..bundle import TOKENIZER_NAME, Bundle, BundleWriter, FileRecord, Variant
 from ..errors import DeployError, UnknownName, UsageError
 from ..files import locked, write_bytes, write_directory
-from ..runners import default_variant
+from ..runners import choose_variants
 from ..runners.triton import ServedModel
 from .configuration import (
     FLAVOURS,
@@ -66,7 +66,7 @@ def deploy(
     accept_failed: Collection[str] = (),
     settings: ServingSettings | None = None,
 ) -> Deployment:
-    """Write a variant of a bundle as the next version of a model, and make it the one that is served.
+    """Write a variant of a bundle, one of each stage, as the next version of a model, and make it the one served.
 
     The versions before stay. Where the served version is already this very one, nothing is written.
 
@@ -74,14 +74,14 @@ def deploy(
         bundle: that was loaded, and so checked.
         to: the model repository; made if absent.
         name: of the model; by default the bundle's.
-        variant: by default the first that passed its gate and needs no GPU.
+        variant: as `runners.choose_variants` takes it; by default the first that passed its gate and needs no GPU.
         flavour: which backend of Triton runs it.
         accept_failed: names of variants that may be deployed although they did not pass their gate.
         settings: batching, queue and instances; by default `ServingSettings.of_flavour`.
 
     Raises:
-        UsageError: a name is unknown, or the variant does not fit the flavour or the settings.
-        DeployError: the variant did not pass its gate, or the repository cannot be written; what was served before
+        UsageError: a name is unknown, or a variant does not fit the flavour or the settings.
+        DeployError: a variant did not pass its gate, or the repository cannot be written; what was served before
             is served still.
     """
     if flavour not in FLAVOURS:
@@ -145,14 +145,15 @@ def model_source() -> str:
     return (Path(__file__).parent / "backend" / "model.py").read_text(encoding="utf-8")
 
 
-def _accepted(bundle: Bundle, variant: str | None, accept_failed: Collection[str]) -> Variant:
+def _accepted(bundle: Bundle, names: str | None, accept_failed: Collection[str]) -> tuple[Variant, ...]:
     accepted = {bundle.variant(name).name for name in accept_failed}
-    chosen = bundle.variant(variant) if variant else default_variant(bundle)
-    if chosen.verdict.status != "passed" and chosen.name not in accepted:
-        raise DeployError(
-            f"{chosen.name} did not pass its gate ({chosen.verdict.reason});"
-            f" deploy another variant, or insist with --accept-failed {chosen.name}"
-        )
+    chosen = choose_variants(bundle, names)
+    for variant in chosen:
+        if variant.verdict.status != "passed" and variant.name not in accepted:
+            raise DeployError(
+                f"{variant.name} did not pass its gate ({variant.verdict.reason});"
+                f" deploy another variant, or insist with --accept-failed {variant.name}"
+            )
     return chosen
 
 
@@ -176,7 +177,7 @@ def _writing(model: Path) -> Iterator[None]:
         raise DeployError(f"cannot write {model}: {error.strerror or error}; {still}") from error
 
 
-def _write(model: Path, bundle: Bundle, variant: Variant, config: ModelConfig) -> Deployment:
+def _write(model: Path, bundle: Bundle, variants: Sequence[Variant], config: ModelConfig) -> Deployment:
     (version,) = config.version_policy.specific.versions
     directory = model / str(version)
     is_new = not model.exists()
@@ -185,8 +186,9 @@ def _write(model: Path, bundle: Bundle, variant: Variant, config: ModelConfig) -
         with write_directory(directory) as temporary:
             if config.backend == "python":
                 (temporary / MODEL_NAME).write_text(model_source(), encoding="utf-8")
-                _write_part(temporary / "bundle", bundle, variant)
+                _write_part(temporary / "bundle", bundle, variants)
             else:
+                (variant,) = variants
                 (temporary / config.default_model_filename).write_bytes(bundle.read(variant.file))
             (temporary / CONFIG_NAME).write_text(text, encoding="utf-8")
         write_bytes(model / CONFIG_NAME, text)
@@ -197,27 +199,36 @@ def _write(model: Path, bundle: Bundle, variant: Variant, config: ModelConfig) -
     return Deployment(model, version, ServedModel.from_parameters(_parameters(config)))
 
 
-def _write_part(path: Path, bundle: Bundle, variant: Variant) -> None:
-    """A bundle of one variant: what is served is hashed like all else, and carries nothing that is not used."""
+def _write_part(path: Path, bundle: Bundle, variants: Sequence[Variant]) -> None:
+    """A bundle of these variants: what is served is hashed like all else, and carries nothing that is not used."""
     path.mkdir()
     writer = BundleWriter(path)
-    writer.add(variant.file, bundle.read(variant.file))
+    for file in _served_files(bundle, variants):
+        writer.add(file, bundle.read(file))
     kept = bundle.manifest.model_dump(exclude={"files", "variants", "schema_version"})
-    writer.finish(**kept, variants=(variant,))
+    writer.finish(**kept, variants=tuple(variants))
 
 
-def _is_same(before: Deployment, bundle: Bundle, variant: Variant, config: ModelConfig) -> bool:
+def _served_files(bundle: Bundle, variants: Sequence[Variant]) -> list[str]:
+    files = [variant.file for variant in variants]
+    return files if bundle.manifest.sampler is None else [*files, TOKENIZER_NAME]
+
+
+def _is_same(before: Deployment, bundle: Bundle, variants: Sequence[Variant], config: ModelConfig) -> bool:
     current = _config(before.path)
     current.version_policy.CopyFrom(config.version_policy)
     directory = before.path / str(before.version)
     if config.backend == "python" and (directory / MODEL_NAME).read_text(encoding="utf-8") != model_source():
         return False
-    return current == config and _served_record(directory, variant) == bundle.manifest.files[variant.file]
+    return current == config and all(
+        _served_record(directory, file) == bundle.manifest.files[file]
+        for file in _served_files(bundle, variants)
+    )
 
 
-def _served_record(directory: Path, variant: Variant) -> FileRecord | None:
-    """Size and hash of the graph or engine that a version holds, as it lies on disk."""
-    for file in (directory / "bundle" / variant.file, directory / "model.onnx"):
+def _served_record(directory: Path, relative: str) -> FileRecord | None:
+    """Size and hash of a file of the bundle that a version holds, as it lies on disk."""
+    for file in (directory / "bundle" / relative, directory / "model.onnx"):
         if file.is_file():
             return FileRecord.of(file.read_bytes())
     return None

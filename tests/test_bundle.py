@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from litho.bundle import Bundle, Figure, Probes, Stage, Variant, Verdict, create_bundle
 from litho.errors import BundleError, IntegrityError, SchemaError, UnknownName
-from litho.signature import Signature, image_output, seed_field
+from litho.signature import Field, Role, Signature, image_output, seed_field
 
 SIGNATURE = Signature(inputs=(seed_field(),), output=image_output(4, 4, 1))
 GRAPH = "graphs/generator.fp32.onnx"
@@ -156,3 +157,38 @@ def test_probes_that_are_not_probes_are_refused() -> None:
 )
 def test_a_figure_passes_only_when_computed_and_within_its_limit(value: float | None, passed: bool) -> None:
     assert Figure(metric="difference", value=value, at_most=1).passed is passed
+
+
+INNER = Field(name="sample", role=Role.SAMPLE, dtype="FP32", shape=(1, 4, 4))
+STAGES = tuple(
+    Stage(name=name, signature=Signature(inputs=(seed_field(),), output=INNER))
+    for name in ("text_encoder", "denoiser", "decoder")
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"stages": STAGES}, "need a sampler"),
+        ({"stages": STAGES[:2], "sampler": "rectified-flow"}, "are not the sampler's"),
+        ({"stages": STAGES, "sampler": "rectified-flow"}, r"tokenizer\.json is not listed"),
+        ({"stages": STAGES[:1]}, r"unknown stages: \['generator'\]"),
+        ({"signature": STAGES[0].signature}, "output of a generator is an image"),
+    ],
+)
+def test_stages_that_do_not_make_a_picture_together_are_refused(
+    changes: dict[str, Any], complaint: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValidationError, match=complaint):
+        make(tmp_path / "bundle", **changes)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "prompts", [["", "een kleine cirkel", "круг 🔵"], ["", ""], ["a word"]], ids=["mixed", "empty", "one"]
+)
+def test_probes_keep_their_texts(prompts: list[str]) -> None:
+    images = np.zeros((len(prompts), 4, 4, 1), np.uint8)
+    kept = Probes.from_bytes(Probes({"prompt": np.array(prompts, dtype=object)}, images).to_bytes())
+    assert kept.inputs["prompt"].dtype == object
+    assert kept.inputs["prompt"].tolist() == prompts

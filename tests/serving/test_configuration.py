@@ -59,7 +59,7 @@ def config_of(manifest: Manifest, flavour: Any = "python", version: int = 1, **s
     config = model_config(
         "tiny",
         manifest,
-        manifest.variants[0],
+        manifest.variants,
         flavour=flavour,
         version=version,
         settings=ServingSettings(**settings),
@@ -147,7 +147,15 @@ def test_every_batch_size_that_matters_is_warmed_up() -> None:
 
 
 def test_a_field_that_does_not_allow_zero_leaves_the_warm_up_out() -> None:
-    assert not config_of(a_manifest((seed_field(), STEPS))).model_warmup
+    asked_for = STEPS.model_copy(update={"default": None})
+    assert not config_of(a_manifest((seed_field(), asked_for))).model_warmup
+
+
+def test_the_warm_up_leaves_out_what_has_a_default_unless_the_graph_wants_it() -> None:
+    manifest = a_manifest((PROMPT, seed_field(), STEPS))
+    entry, *_ = config_of(manifest).model_warmup
+    assert {name: list(given.dims) for name, given in entry.inputs.items()} == {"prompt": [1], "seed": [1]}
+    assert not config_of(manifest, "onnxruntime").model_warmup
 
 
 @pytest.mark.parametrize(

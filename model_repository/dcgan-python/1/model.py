@@ -21,7 +21,7 @@ Inputs = dict[str, Any]
 
 
 class TritonPythonModel:
-    """Answers inference requests by running a bundle's variant through its runner."""
+    """Answers inference requests by running a bundle's variants, one of each stage, through its runner."""
 
     def initialize(self, args: dict[str, str]) -> None:
         """Open the bundle of this version; a bundle that was tampered with is refused here."""
@@ -29,8 +29,8 @@ class TritonPythonModel:
         device = "cuda" if args["model_instance_kind"] == "GPU" else "cpu"
         try:
             bundle = Bundle.load(directory / "bundle")
-            (variant,) = bundle.manifest.variants
-            self._runner = open_runner(bundle, variant.name, device=device)
+            names = ",".join(variant.name for variant in bundle.manifest.variants)
+            self._runner = open_runner(bundle, names, device=device)
         except LithoError as error:
             raise pb_utils.TritonModelException(str(error)) from error
         self._input_names = [field.name for field in self._runner.signature.inputs]

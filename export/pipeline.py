@@ -1,0 +1,70 @@
+"""A generator as it is exported: its stages in the order they run, and what runs them in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..bundle import Sampler, Stage
+from ..runners.base import Runner
+from ..runners.onnxruntime import Runner as OnnxRuntimeRunner
+from ..runners.rectified_flow import Runner as RectifiedFlowRunner
+from ..signature import Signature
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["Pipeline"]
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What is exported of a generator; one that is a single graph is a pipeline of one stage.
+
+    Args:
+        picture: the whole in PyTorch: what the stages are compared with.
+        signature: of the whole.
+        stages: name -> module, in eval mode, and its signature.
+        sampler: what runs the stages in turn; None where there is one.
+        tokenizer: JSON text of the tokenizer that a sampler needs.
+    """
+
+    picture: Any
+    signature: Signature
+    stages: dict[str, tuple[nn.Module, Signature]]
+    sampler: Sampler | None = None
+    tokenizer: str | None = None
+
+    @classmethod
+    def of(cls, picture: Any) -> Pipeline:
+        """The pipeline of a snapshot's picture."""
+        generator = picture.generator
+        if hasattr(generator, "stages"):
+            return cls(picture, picture.signature, generator.stages(), "rectified-flow", generator.tokenizer)
+        return cls(picture, picture.signature, {"generator": (picture, picture.signature)})
+
+    @property
+    def described(self) -> tuple[Stage, ...]:
+        """The stages as a manifest lists them."""
+        return tuple(Stage(name=name, signature=signature) for name, (_, signature) in self.stages.items())
+
+    def open(self, graphs: Mapping[str, bytes]) -> Runner:
+        """Run the whole in ONNX Runtime.
+
+        Args:
+            graphs: stage -> content of its ONNX file.
+        """
+        with ExitStack() as opened:
+            stages: dict[str, Runner] = {
+                name: opened.enter_context(OnnxRuntimeRunner(graphs[name], signature))
+                for name, (_, signature) in self.stages.items()
+            }
+            if self.sampler is None:
+                (whole,) = stages.values()
+            else:
+                assert self.tokenizer is not None, "a sampler's stages come with a tokenizer"
+                whole = RectifiedFlowRunner(self.signature, stages, self.tokenizer)
+            opened.pop_all()
+        return whole

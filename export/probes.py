@@ -1,0 +1,63 @@
+"""The bank of inputs that every form of a generator is proven on, edge cases first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..bundle import Probes
+from ..runners.base import Runner
+from ..signature import Field, Role
+
+__all__ = ["PROBE_COUNT", "make_probes"]
+
+PROBE_COUNT = 64
+
+_SEEDS = (0, 1, 2**31 - 1, 2**32, 2**53 + 1, 2**63 - 1)
+_STEPS = (1, 2, 3, 5, 8, 13, 21)
+_PROMPTS = (
+    "",
+    "a large red circle above a small blue square",
+    "a",
+    "маленький синий квадрат под большим красным кругом",
+    "一个红色的大圆圈",
+    "دائرة حمراء كبيرة",
+    "🔴 above 🟦",
+    "A LARGE RED CIRCLE, above a small blue square!",
+    " two  spaces,\ttabs\nand lines ",
+    "e\N{COMBINING ACUTE ACCENT}te\N{COMBINING ACUTE ACCENT}",
+    "a small green triangle left of a large yellow star " * 20,
+)
+"""Several scripts, nothing at all, white space, and more than any number of tokens holds."""
+
+
+def make_probes(reference: Runner, count: int = PROBE_COUNT) -> Probes:
+    """A bank of inputs with the pictures that `reference` makes from them, all in one batch.
+
+    Args:
+        reference: PyTorch in FP32.
+        count: how many probes.
+    """
+    inputs = reference.signature.example(count)
+    for field in reference.signature.inputs:
+        _put_edges(field, inputs[field.name])
+    return Probes(inputs, reference.run(inputs)[reference.signature.output.name])
+
+
+def _put_edges(field: Field, values: NDArray[Any]) -> None:
+    """Write edge cases over the first values of a field, or over all where neighbours in a batch must differ."""
+    match field.role:
+        case Role.SEED:
+            values[: len(_SEEDS)] = _SEEDS
+        case Role.PROMPT:
+            values[:] = np.resize(np.array(_PROMPTS, dtype=object), len(values))
+        case Role.STEPS:
+            values[:] = np.clip(np.resize(_STEPS, len(values)), field.minimum, field.maximum)
+            values[:2] = field.maximum, field.minimum
+        case Role.GUIDANCE:
+            edges = [edge for edge in (field.minimum, field.maximum, field.default) if edge is not None]
+            values[:] = np.resize(edges, len(values))
+        case _:
+            pass
