@@ -45,7 +45,8 @@ Name = Annotated[
     str | None, typer.Option(help="Name of the model in the repository; by default the bundle's.")
 ]
 VariantName = Annotated[
-    str | None, typer.Option("--variant", help="Which variant of the bundle; see 'litho inspect'.")
+    str | None,
+    typer.Option("--variant", help="Which variant of the bundle, or one of each stage; see 'litho inspect'."),
 ]
 Repository = Annotated[Path, typer.Argument(help="A Triton model repository.", show_default=False)]
 BundlePath = Annotated[Path, typer.Argument(help="A bundle made by 'litho export'.", show_default=False)]
@@ -212,6 +213,9 @@ def inspect(bundle: BundlePath, as_json: AsJson = False) -> None:
         ]
         + [(manifest.signature.output.name, f"gives {manifest.signature.output.allowed}", "")],
     )
+    if manifest.sampler is not None:
+        stages = ", ".join(stage.name for stage in manifest.stages)
+        typer.echo(f"\nsampler {manifest.sampler} runs in turn: {stages}\n")
     _show_variants(manifest.variants, as_json=False)
 
 
@@ -336,17 +340,25 @@ def generate(
     label: Annotated[
         str | None, typer.Option(help="Class by number or name; one, or one for each seed.")
     ] = None,
+    prompt: Annotated[str | None, typer.Option(help="What the picture shows, in words.")] = None,
+    steps: Annotated[
+        str | None, typer.Option(help="Steps from noise to picture; one, or one for each seed.")
+    ] = None,
+    guidance: Annotated[
+        str | None, typer.Option(help="How closely to follow the prompt; one, or one for each seed.")
+    ] = None,
     field: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE of any other field; repeatable.")
     ] = None,
     variant: VariantName = None,
     device: Device = "cpu",
 ) -> None:
-    """Make pictures from seeds and write them as PNG."""
+    """Make pictures from seeds, and what else the generator takes, and write them as PNG."""
     from .generate import generate as generate_pictures
 
     values = _pairs(field or [], "--field")
-    values |= {name: text for name, text in {"seed": seed, "label": label}.items() if text is not None}
+    named = {"seed": seed, "label": label, "prompt": prompt, "steps": steps, "guidance": guidance}
+    values |= {name: text for name, text in named.items() if text is not None}
     files = generate_pictures(target, values, output, variant=variant, device=device)
     typer.echo(files[0] if len(files) == 1 else f"{len(files)} pictures in {output}")
 

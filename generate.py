@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ __all__ = ["generate", "parse_inputs"]
 MAX_PICTURES = 10_000
 _BATCH = 64
 _FORMATS = (".png",)
+_VALUE_CHARACTERS = 60
+"""Of a field's value in a file's name: a prompt may be longer than a name can be."""
 
 
 def generate(
@@ -37,7 +40,7 @@ def generate(
         target: a run, a bundle, or an endpoint such as grpc://127.0.0.1:8001/name.
         values: field name -> text as `parse_inputs` reads it.
         output: a PNG file, which holds one picture or a grid of all; or a folder, which gets one file a picture.
-        variant: of a bundle.
+        variant: of a bundle, as `runners.choose_variants` takes it.
         device: "cpu" or "cuda".
 
     Returns:
@@ -62,14 +65,14 @@ def generate(
     if output.suffix:
         write_bytes(output, png(images[0]) if count == 1 else png(picture_grid(images, magnify=1)))
         return [output]
-    files = [output / f"{_label(inputs, row)}.png" for row in range(count)]
+    files = [output / f"{name}.png" for name in _labels(inputs, count)]
     for file, image in zip(files, images, strict=True):
         write_bytes(file, png(image))
     return files
 
 
 def parse_inputs(signature: Signature, values: Mapping[str, str]) -> dict[str, NDArray[Any]]:
-    """Read fields from text: "7", "1,2,3", "0-99", or a class name; one value serves every picture.
+    """Read fields from text: "7", "1,2,3", "0-99", a class name, or a prompt; one value serves every picture.
 
     Args:
         signature: of the generator.
@@ -98,18 +101,18 @@ def _parse(field: Field, text: str) -> NDArray[Any]:
             f"field {field.name!r} takes {field.allowed}; give it through the Python interface"
         )
     items: list[Any] = []
-    for part in text.split(",") if field.dtype != "BYTES" else [text]:
+    if field.dtype == "BYTES":
+        return field.check(text)  # commas and spaces are part of it
+    for part in text.split(","):
         items.extend(_parse_part(field, part.strip()))
         if len(items) > MAX_PICTURES:
             raise InvalidInput(
                 f"{field.name!r} was given more than {MAX_PICTURES} values; ask for fewer at a time"
             )
-    return field.check(np.array(items, dtype=object if field.dtype == "BYTES" or _huge(items) else None))
+    return field.check(np.array(items, dtype=object if _huge(items) else None))
 
 
 def _parse_part(field: Field, part: str) -> range | list[Any]:
-    if field.dtype == "BYTES":
-        return [part]
     if field.class_names and part in field.class_names:
         return [field.class_names.index(part)]
     if field.dtype == "INT64" and (match := re.fullmatch(r"(\d+)-(\d+)", part)):
@@ -132,6 +135,12 @@ def _huge(items: list[Any]) -> bool:
     return any(isinstance(item, int) and not -(2**63) <= item < 2**63 for item in items)
 
 
-def _label(inputs: Mapping[str, NDArray[Any]], row: int) -> str:
-    words = [f"{name}-{array[row]}" for name, array in inputs.items()]
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", "_".join(words))[:120]
+def _labels(inputs: Mapping[str, NDArray[Any]], count: int) -> list[str]:
+    """A file's name for each row, made of its values; the row's number is added where two would share one."""
+    names = [
+        "_".join(f"{name}-{str(array[row])[:_VALUE_CHARACTERS]}" for name, array in inputs.items())
+        for row in range(count)
+    ]
+    names = [re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:200] for name in names]
+    uses = Counter(names)
+    return [f"{name}_{row}" if uses[name] > 1 else name for row, name in enumerate(names)]

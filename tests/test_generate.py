@@ -9,10 +9,14 @@ from PIL import Image
 from litho.errors import InvalidInput, UsageError
 from litho.generate import generate, parse_inputs
 from litho.noise import MAX_SEED
-from litho.signature import Signature, image_output, label_field, seed_field
+from litho.signature import Field, Role, Signature, image_output, label_field, seed_field
 
 CLOTHES = Signature(
     inputs=(seed_field(), label_field(("Shirt", "Coat", "Bag"))), output=image_output(8, 8, 1)
+)
+
+SCENES = Signature(
+    inputs=(Field(name="prompt", role=Role.PROMPT, dtype="BYTES"), seed_field()), output=image_output(8, 8, 3)
 )
 
 
@@ -33,6 +37,11 @@ def test_several_values_are_paired_in_order() -> None:
     inputs = parse_inputs(CLOTHES, {"seed": "7, 9", "label": "Bag,0"})
     assert inputs["seed"].tolist() == [7, 9]
     assert inputs["label"].tolist() == [2, 0]
+
+
+def test_a_prompt_is_taken_as_it_is_and_serves_every_picture() -> None:
+    inputs = parse_inputs(SCENES, {"prompt": " red, 1-9 blue ", "seed": "1,2"})
+    assert inputs["prompt"].tolist() == [" red, 1-9 blue "] * 2
 
 
 @pytest.mark.parametrize(
