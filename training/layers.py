@@ -11,6 +11,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 __all__ = [
     "ConditionalBatchNorm2d",
     "ResidualBlock",
+    "bounded",
     "downsampler",
     "first_side",
     "halvings",
@@ -129,9 +130,19 @@ def upsamplers(channels: tuple[int, ...]) -> nn.ModuleList:
     return nn.ModuleList(layers)
 
 
-def downsampler(channels: tuple[int, ...]) -> nn.Sequential:
-    """Convolutions that each halve the picture, spectrally normalised (Miyato et al. 2018), with leaky ReLUs."""
+def downsampler(channels: tuple[int, ...], *, spectral: bool) -> nn.Sequential:
+    """Convolutions that each halve the picture, with leaky ReLUs.
+
+    Args:
+        channels: of the picture and after each convolution.
+        spectral: normalise the weights spectrally (Miyato et al. 2018).
+    """
     layers: list[nn.Module] = []
     for before, after in pairwise(channels):
-        layers += [spectral_norm(nn.Conv2d(before, after, 4, 2, 1)), nn.LeakyReLU(LEAK)]
+        layers += [bounded(nn.Conv2d(before, after, 4, 2, 1), spectral), nn.LeakyReLU(LEAK)]
     return nn.Sequential(*layers)
+
+
+def bounded(layer: nn.Module, spectral: bool) -> nn.Module:
+    """The layer, its weights divided by their largest singular value where `spectral` is set."""
+    return spectral_norm(layer) if spectral else layer

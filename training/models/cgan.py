@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 
 from ...errors import UsageError
 from ...signature import Signature, image_output, label_field, seed_field
 from ..adversarial import AdversarialRecipe, AdversarialTask
 from ..data import Dataset
-from ..layers import ConditionalBatchNorm2d, downsampler, first_side, upsamplers, widths
+from ..layers import ConditionalBatchNorm2d, bounded, downsampler, first_side, upsamplers, widths
 from .base import Generator as BaseGenerator
 from .base import check_picture, square_picture
 
@@ -18,7 +17,13 @@ __all__ = ["Discriminator", "Generator", "Recipe", "Task"]
 
 
 class Recipe(AdversarialRecipe):
-    """A conditional GAN's keys are those of every GAN."""
+    """A conditional GAN's keys are those of every GAN.
+
+    Args:
+        spectral_norm: of the discriminator's weights, as in `dcgan`.
+    """
+
+    spectral_norm: bool = True
 
 
 class Generator(BaseGenerator):
@@ -78,16 +83,22 @@ class Discriminator(nn.Module):
         classes: how many there are.
         resolution, channels: of the pictures.
         width: channels of the first layer; each layer above has twice as many.
+        spectral: normalise all weights spectrally.
     """
 
-    def __init__(self, classes: int, resolution: int, channels: int, width: int) -> None:
+    def __init__(
+        self, classes: int, resolution: int, channels: int, width: int, *, spectral: bool = True
+    ) -> None:
         super().__init__()
         features = tuple(reversed(widths(resolution, width)))
-        self.features = downsampler((channels, *features))
+        self.features = downsampler((channels, *features), spectral=spectral)
         count = features[-1] * first_side(resolution) ** 2
         # The place of a stroke tells digits apart: the last features are compared with the class unpooled.
-        self.linear = spectral_norm(nn.Linear(count, 1))
-        self.embedding = spectral_norm(nn.Embedding(classes, count))
+        self.linear = bounded(nn.Linear(count, 1), spectral)
+        embedding = nn.Embedding(classes, count)
+        if not spectral:
+            nn.init.normal_(embedding.weight, 0.0, count**-0.5)
+        self.embedding = bounded(embedding, spectral)
 
     def forward(self, images: Tensor, label: Tensor) -> Tensor:
         """(batch, channels, height, width) in [-1, 1], INT64 (batch,) -> logits of shape (batch,)."""
@@ -112,5 +123,7 @@ class Task(AdversarialTask):
             latent_size=recipe.latent_size,
             width=recipe.width,
         )
-        discriminator = Discriminator(classes, resolution, channels, recipe.discriminator_width)
+        discriminator = Discriminator(
+            classes, resolution, channels, recipe.discriminator_width, spectral=recipe.spectral_norm
+        )
         return cls(recipe, generator, discriminator, conditional=True)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 
 from ...signature import Signature, image_output, seed_field
 from ..adversarial import AdversarialRecipe, AdversarialTask, Loss
 from ..data import Dataset
-from ..layers import downsampler, first_side, upsamplers, widths
+from ..layers import bounded, downsampler, first_side, upsamplers, widths
 from .base import Generator as BaseGenerator
 from .base import check_picture, square_picture
 
@@ -17,8 +16,14 @@ __all__ = ["Discriminator", "Generator", "Recipe", "Task"]
 
 
 class Recipe(AdversarialRecipe):
-    """A DCGAN's keys are those of every GAN, with the classic loss and a gradient penalty by default."""
+    """A DCGAN's keys are those of every GAN, with the classic loss and a gradient penalty by default.
 
+    Args:
+        spectral_norm: of the discriminator's weights; with the pairwise loss and both penalties it is one bound too
+            many, and the discriminator too weak to tell a few good pictures from all.
+    """
+
+    spectral_norm: bool = True
     loss: Loss = "non-saturating"
     r1_gamma: float = 1.0
     penalty_every: int = 4
@@ -68,14 +73,15 @@ class Discriminator(nn.Module):
     Args:
         resolution, channels: of the pictures.
         width: channels of the first layer; each layer above has twice as many.
+        spectral: normalise all weights spectrally.
     """
 
-    def __init__(self, resolution: int, channels: int, width: int) -> None:
+    def __init__(self, resolution: int, channels: int, width: int, *, spectral: bool = True) -> None:
         super().__init__()
         features = tuple(reversed(widths(resolution, width)))
-        self.features = downsampler((channels, *features))
+        self.features = downsampler((channels, *features), spectral=spectral)
         count = features[-1] * first_side(resolution) ** 2
-        self.linear = spectral_norm(nn.Linear(count, 1))
+        self.linear = bounded(nn.Linear(count, 1), spectral)
 
     def forward(self, images: Tensor) -> Tensor:
         """(batch, channels, height, width) in [-1, 1] -> logits of shape (batch,)."""
@@ -92,5 +98,7 @@ class Task(AdversarialTask):
         generator = Generator(
             resolution=resolution, channels=channels, latent_size=recipe.latent_size, width=recipe.width
         )
-        discriminator = Discriminator(resolution, channels, recipe.discriminator_width)
+        discriminator = Discriminator(
+            resolution, channels, recipe.discriminator_width, spectral=recipe.spectral_norm
+        )
         return cls(recipe, generator, discriminator, conditional=False)
