@@ -27,7 +27,9 @@ __all__ = [
     "image_output",
     "label_field",
     "latent_field",
+    "mask_field",
     "seed_field",
+    "source_field",
 ]
 
 DType = Literal["INT64", "FP32", "UINT8", "BYTES"]
@@ -42,6 +44,10 @@ _NUMPY_DTYPES: dict[str, np.dtype[Any]] = {
     "UINT8": np.dtype(np.uint8),
     "BYTES": np.dtype(object),
 }
+
+
+_KNOTS = (2, 4, 8)
+"""Values along each side between which the smooth example images are interpolated."""
 
 
 class Role(StrEnum):
@@ -243,7 +249,10 @@ class Signature(BaseModel):
         return {field.name: checked[field.name] for field in self.inputs}
 
     def example(self, batch: int, seed: int = 0) -> dict[str, NDArray[Any]]:
-        """Inputs drawn by the generator's own law: distinct seeds, balanced labels, uniform elsewhere.
+        """Inputs drawn by the generator's own law: distinct seeds, balanced labels.
+
+        Images are smooth and noisy in turn: bilinear gradients, soft and less soft clouds, white noise. Masks have one
+        hole each, a rectangle of a quarter to a half of the picture's height and width.
 
         Args:
             batch: how many pictures.
@@ -282,13 +291,43 @@ def _draw(field: Field, batch: int, generator: np.random.Generator) -> NDArray[A
             return generator.random(shape, dtype=np.float32)
         case Role.PROMPT:
             return np.full(shape, field.default or "a picture", dtype=object)
-        case Role.IMAGE | Role.MASK:
-            return generator.integers(0, int(field.maximum or 255), shape, endpoint=True).astype(
-                field.numpy_dtype
-            )
+        case Role.IMAGE:
+            return _draw_images(shape, generator)
+        case Role.MASK:
+            return _draw_masks(shape, generator)
         case _:
             value = field.default if field.default is not None else field.minimum
             return np.full(shape, value, dtype=field.numpy_dtype)
+
+
+def _draw_images(shape: tuple[int, ...], generator: np.random.Generator) -> NDArray[np.uint8]:
+    batch, height, width, channels = shape
+    images = generator.integers(0, 256, shape, dtype=np.uint8)
+    for kind, knots in enumerate(_KNOTS):
+        rows = slice(kind, None, 1 + len(_KNOTS))
+        count = len(range(*rows.indices(batch)))
+        coarse = generator.random((count, channels, knots, knots), dtype=np.float32) * 256
+        smooth = _interpolation(height, knots) @ coarse @ _interpolation(width, knots).T
+        images[rows] = np.minimum(smooth, 255).transpose(0, 2, 3, 1)
+    return images
+
+
+def _interpolation(extent: int, knots: int) -> NDArray[np.float32]:
+    """Matrix of shape (extent, knots) that draws straight lines between `knots` values."""
+    places = np.linspace(0, knots - 1, extent, dtype=np.float32)[:, None]
+    return np.maximum(0, 1 - np.abs(places - np.arange(knots, dtype=np.float32)))
+
+
+def _draw_masks(shape: tuple[int, ...], generator: np.random.Generator) -> NDArray[np.uint8]:
+    inside = np.ones(shape, bool)
+    for axis in (1, 2):
+        extent = shape[axis]
+        length = generator.integers(max(1, extent // 4), max(1, extent // 2), shape[0], endpoint=True)
+        first = generator.integers(0, extent - length, endpoint=True)
+        places = np.arange(extent)
+        along = (first[:, None] <= places) & (places < (first + length)[:, None])
+        inside &= np.expand_dims(along, tuple({1, 2, 3} - {axis}))
+    return np.where(inside, np.uint8(255), np.uint8(0))
 
 
 def seed_field() -> Field:
@@ -311,6 +350,23 @@ def label_field(class_names: tuple[str, ...]) -> Field:
         maximum=len(class_names) - 1,
         class_names=class_names,
     )
+
+
+def source_field(height: int, width: int, channels: int) -> Field:
+    """The field `source`, a picture to start from: UINT8 of shape (height, width, channels), 0 to 255."""
+    return Field(
+        name="source",
+        role=Role.IMAGE,
+        dtype="UINT8",
+        shape=(height, width, channels),
+        minimum=0,
+        maximum=255,
+    )
+
+
+def mask_field(height: int, width: int) -> Field:
+    """The field `mask`: UINT8 of shape (height, width, 1), 0 to 255; what is not zero is the hole to fill."""
+    return Field(name="mask", role=Role.MASK, dtype="UINT8", shape=(height, width, 1), minimum=0, maximum=255)
 
 
 def image_output(height: int, width: int, channels: int) -> Field:

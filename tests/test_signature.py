@@ -17,12 +17,17 @@ from litho.signature import (
     image_output,
     label_field,
     latent_field,
+    mask_field,
     seed_field,
+    source_field,
 )
 
 DIGITS = Signature(
     inputs=(seed_field(), label_field(tuple("0123456789"))),
     output=image_output(32, 32, 1),
+)
+HOLES = Signature(
+    inputs=(seed_field(), source_field(24, 17, 3), mask_field(24, 17)), output=image_output(24, 17, 3)
 )
 LATENT = Signature(inputs=(latent_field(8),), output=image_output(32, 32, 1))
 
@@ -132,8 +137,38 @@ def test_example_inputs_are_allowed_and_labels_balanced(batch: int, seed: int) -
     assert len(set(checked["seed"].tolist())) == batch
 
 
-def test_a_signature_survives_json() -> None:
-    assert Signature.model_validate_json(DIGITS.model_dump_json()) == DIGITS
+@given(st.integers(1, 20), st.integers(0, 2**32))
+def test_example_images_are_allowed_and_the_same_at_every_call(batch: int, seed: int) -> None:
+    example = HOLES.example(batch, seed)
+    HOLES.check(example)
+    again = HOLES.example(batch, seed)
+    assert all(np.array_equal(example[name], again[name]) for name in example)
+    assert len({image.tobytes() for image in example["source"]}) == batch
+
+
+def test_example_images_are_smooth_and_noisy_in_turn() -> None:
+    images = HOLES.example(40)["source"].astype(int)
+    steps = np.abs(np.diff(images, axis=1)).mean(axis=(1, 2, 3)).reshape(10, 4).mean(axis=0)
+    assert steps[0] < steps[1] < steps[2] < steps[3]
+    assert images[0::4].std() > 30
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**32))
+def test_an_example_mask_is_one_rectangle(height: int, width: int, seed: int) -> None:
+    field = mask_field(height, width)
+    signature = Signature(inputs=(field,), output=image_output(height, width, 1))
+    for mask in signature.example(5, seed)["mask"]:
+        rows, columns = np.nonzero(mask[..., 0])
+        inside = mask[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+        assert (inside == 255).all()
+        assert (mask == 255).sum() == inside.size
+        assert np.ptp(rows) + 1 <= max(1, height // 2)
+        assert np.ptp(columns) + 1 <= max(1, width // 2)
+
+
+@pytest.mark.parametrize("signature", [DIGITS, HOLES])
+def test_a_signature_survives_json(signature: Signature) -> None:
+    assert Signature.model_validate_json(signature.model_dump_json()) == signature
 
 
 STAGE = Signature(

@@ -18,29 +18,45 @@ class Picture(nn.Module):
 
     Args:
         generator: in eval mode, so that a picture does not depend on its batch.
-        signature: whose first input is the seed or, for walks through the latent space, the latent itself.
+        signature: whose first input is the seed or, for walks through the latent space, the latent itself; of a
+            generator without noise it has neither.
 
     Raises:
-        UsageError: the signature has neither, or the latent has another size than the generator's.
+        UsageError: the noise of signature and generator differ.
     """
 
     def __init__(self, generator: Generator, signature: Signature) -> None:
         super().__init__()
-        first = signature.inputs[0]
-        if first.role not in (Role.SEED, Role.LATENT):
-            raise UsageError(f"a picture is made from a seed or a latent; the first input is {first.name!r}")
-        if first.role is Role.LATENT and first.shape != (generator.latent_size,):
-            raise UsageError(
-                f"latent of shape {first.shape}: this generator takes ({generator.latent_size},)"
-            )
+        _check_noise(signature, generator.latent_size)
         self.generator, self.signature = generator, signature
-        self._from_seed = first.role is Role.SEED
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """The signature's inputs in order -> UINT8 of shape (batch, height, width, channels), 0 to 255."""
-        first, *conditions = inputs
-        latent = gaussian(first, self.generator.latent_size) if self._from_seed else first
-        return to_pixels(self.generator(latent, *conditions))
+        fields = zip(self.signature.inputs, inputs, strict=True)
+        return to_pixels(self.generator(*(self._network_input(field.role, value) for field, value in fields)))
+
+    def _network_input(self, role: Role, value: Tensor) -> Tensor:
+        match role:
+            case Role.SEED:
+                return gaussian(value, self.generator.latent_size)
+            # To floats before anything else: TensorRT takes UINT8 for nothing but a cast.
+            case Role.IMAGE:
+                return value.float().permute(0, 3, 1, 2) / 127.5 - 1
+            case Role.MASK:
+                return (value.float().permute(0, 3, 1, 2) > 0).float()
+            case _:
+                return value
+
+
+def _check_noise(signature: Signature, latent_size: int) -> None:
+    places = [place for place, field in enumerate(signature.inputs) if field.role in (Role.SEED, Role.LATENT)]
+    if places != [0] * bool(latent_size):
+        names = ", ".join(field.name for field in signature.inputs)
+        rule = "its first input, and no other, is a seed or a latent" if latent_size else "it takes neither"
+        raise UsageError(f"a generator with latent_size {latent_size} was given inputs {names}; {rule}")
+    first = signature.inputs[0]
+    if first.role is Role.LATENT and first.shape != (latent_size,):
+        raise UsageError(f"latent of shape {first.shape}: this generator takes ({latent_size},)")
 
 
 def to_pixels(images: Tensor) -> Tensor:

@@ -6,8 +6,17 @@ from hypothesis import strategies as st
 
 from litho.errors import UsageError
 from litho.noise import MAX_SEED, gaussian
-from litho.signature import Field, Role, Signature, image_output, latent_field
-from litho.training.models import family
+from litho.signature import (
+    Field,
+    Role,
+    Signature,
+    image_output,
+    latent_field,
+    mask_field,
+    seed_field,
+    source_field,
+)
+from litho.training.models import Generator, family
 from litho.training.picture import Picture, to_pixels, with_latent
 
 seeds = st.lists(st.integers(0, MAX_SEED), min_size=1, max_size=6)
@@ -54,10 +63,54 @@ def test_values_beyond_the_range_are_clipped() -> None:
     assert to_pixels(beyond).flatten().tolist() == [0, 0, 255, 255]
 
 
-def test_a_signature_without_noise_is_refused(generator) -> None:
-    image = Field(name="source", role=Role.IMAGE, dtype="UINT8", shape=(32, 32, 1))
-    with pytest.raises(UsageError, match="the first input is 'source'"):
-        Picture(generator, Signature(inputs=(image,), output=image_output(32, 32, 1)))
+class Repainter(Generator):
+    """Gives the source outside the hole, and inside it black plus what noise there is."""
+
+    def __init__(self, latent_size: int) -> None:
+        super().__init__()
+        self.latent_size = latent_size
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        *noise, source, mask = inputs
+        assert source.dtype == mask.dtype == torch.float32
+        assert mask.shape == (len(source), 1, *source.shape[2:])
+        fill = sum((latent.mean(1)[:, None, None, None] / 100 for latent in noise), -torch.ones(1))
+        return torch.where(mask == 1, fill, source)
+
+    def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
+        seed = (seed_field(),) if self.latent_size else ()
+        return Signature(
+            inputs=(*seed, source_field(8, 5, 3), mask_field(8, 5)), output=image_output(8, 5, 3)
+        )
+
+
+@pytest.mark.parametrize("latent_size", [0, 2])
+def test_images_and_masks_reach_the_network_as_floats_with_channels_first(latent_size: int) -> None:
+    generator = Repainter(latent_size)
+    picture = Picture(generator, generator.signature())
+    inputs = picture.signature.example(6)
+    inputs["mask"][0, 0, 0] = 1  # any value but 0 is the hole
+    images = picture(*map(torch.from_numpy, inputs.values())).numpy()
+    hole = np.broadcast_to(inputs["mask"] > 0, images.shape)
+    assert hole[0, 0, 0].all()
+    assert np.array_equal(images[~hole], inputs["source"][~hole])
+    assert images[hole].max() <= 5
+
+
+@pytest.mark.parametrize(
+    ("latent_size", "inputs", "complaint"),
+    [
+        (3, (source_field(8, 8, 1),), "inputs source; its first input, and no other, is a seed or a latent"),
+        (3, (source_field(8, 8, 1), seed_field()), "inputs source, seed; its first input"),
+        (3, (seed_field(), latent_field(3)), "inputs seed, latent; its first input"),
+        (0, (seed_field(), source_field(8, 8, 1)), "inputs seed, source; it takes neither"),
+    ],
+)
+def test_a_signature_with_other_noise_than_the_generator_s_is_refused(
+    latent_size: int, inputs: tuple[Field, ...], complaint: str
+) -> None:
+    with pytest.raises(UsageError, match=f"latent_size {latent_size} was given {complaint}"):
+        Picture(Repainter(latent_size), Signature(inputs=inputs, output=image_output(8, 8, 1)))
 
 
 def test_a_latent_of_another_size_is_refused(generator) -> None:

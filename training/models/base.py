@@ -39,15 +39,20 @@ class Generator(nn.Module, ABC):
     """A network that makes pictures, with what is needed to build it again.
 
     A subclass takes keyword arguments that JSON can hold, each with a default, and raises `ValueError` where they
-    make no network; it keeps no tensor outside its state dict. Its `forward(latent, *conditions)` takes FP32 of shape
-    (batch, latent_size) and then, in the signature's order, the other inputs; it gives FP32 of shape
-    (batch, channels, height, width) in [-1, 1].
+    make no network; it keeps no tensor outside its state dict. Its `forward` takes the signature's inputs in order,
+    where `training.picture.Picture` has made of
+
+        the seed    noise, FP32 of shape (batch, latent_size); always first, and absent where latent_size is 0
+        an image    FP32 of shape (batch, channels, height, width) in [-1, 1]
+        a mask      FP32 of shape (batch, 1, height, width): 1 inside the hole, 0 outside
+
+    and all else comes as it is. It gives FP32 of shape (batch, channels, height, width) in [-1, 1].
 
     Args:
         architecture: the subclass's keyword arguments.
 
     Attributes:
-        latent_size: values of noise per picture.
+        latent_size: values of noise per picture; 0 for a generator that takes no seed.
     """
 
     latent_size: int
@@ -58,7 +63,7 @@ class Generator(nn.Module, ABC):
 
     @abstractmethod
     def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
-        """What it takes and gives, with the seed in the latent's place.
+        """What it takes and gives: the seed, if it takes noise, and then the conditions.
 
         Args:
             class_names: of the labels that it was trained on, in order.

@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from litho.signature import Field, Role, Signature, image_output, label_field, seed_field
+from litho.signature import Signature, image_output, label_field, seed_field, source_field
 from litho.training.data import Dataset, load
 from litho.training.evaluation import FeatureNet, Subject, feature_net
 from litho.training.models import Generator
+from litho.training.picture import to_pixels
 
 
 class Copier(Generator):
@@ -61,7 +62,7 @@ class Translator(Generator):
         self.dataset, self.knows = dataset, knows
 
     def forward(self, latent: Tensor, image: Tensor) -> Tensor:
-        given = image.numpy()
+        given = to_pixels(image).numpy()
         if self.knows:
             assert self.dataset.sources is not None
             flat = self.dataset.sources.reshape(len(self.dataset), -1).astype(int)
@@ -71,8 +72,7 @@ class Translator(Generator):
 
     def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
         assert self.dataset.sources is not None
-        source = self.dataset.sources.shape[1:]
-        given = Field(name="source", role=Role.IMAGE, dtype="UINT8", shape=source, minimum=0, maximum=255)
+        given = source_field(*self.dataset.sources.shape[1:])
         return Signature(inputs=(seed_field(), given), output=image_output(*self.dataset.picture))
 
 
