@@ -8,8 +8,9 @@ from typing import Annotated
 import torch
 from pydantic import Field as Constraint
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, interpolate
+from torch.nn.functional import avg_pool2d, interpolate, pixel_shuffle, pixel_unshuffle
 
+from ...errors import UsageError
 from ...signature import Signature, image_output, seed_field
 from ..adversarial import AdversarialRecipe, AdversarialTask, Loss
 from ..data import Dataset
@@ -29,12 +30,15 @@ class Recipe(AdversarialRecipe):
             `most_channels`.
         most_channels: of any stage.
         blocks: residual blocks of each stage.
+        patch: pixels on a side that the last and the first layer make and read at once; above 1, the
+            largest stages are left out, which cost the most.
     """
 
     width: Annotated[int, Constraint(ge=1, le=1024)] = 32
     discriminator_width: Annotated[int, Constraint(ge=1, le=1024)] = 32
     most_channels: Annotated[int, Constraint(ge=1, le=4096)] = 256
     blocks: Annotated[int, Constraint(ge=1, le=32)] = 2
+    patch: Annotated[int, Constraint(ge=1, le=8)] = 1
     loss: Loss = "relativistic"
     r1_gamma: Annotated[float, Constraint(ge=0, allow_inf_nan=False)] = 1.0
     r2_gamma: Annotated[float, Constraint(ge=0, allow_inf_nan=False)] = 1.0
@@ -52,6 +56,7 @@ class Generator(BaseGenerator):
         width: channels at the picture's resolution; each stage below has twice as many, up to `most_channels`.
         most_channels: of any stage.
         blocks: residual blocks of each stage.
+        patch: pixels on a side that the last layer makes at once.
     """
 
     def __init__(
@@ -63,6 +68,7 @@ class Generator(BaseGenerator):
         width: int = 32,
         most_channels: int = 256,
         blocks: int = 2,
+        patch: int = 1,
     ) -> None:
         super().__init__(
             resolution=resolution,
@@ -71,17 +77,18 @@ class Generator(BaseGenerator):
             width=width,
             most_channels=most_channels,
             blocks=blocks,
+            patch=patch,
         )
-        check_picture(resolution, channels)
-        self.latent_size = latent_size
-        features, side = _stages(resolution, width, most_channels), first_side(resolution)
+        _check_patches(resolution, channels, patch)
+        self.latent_size, self.patch = latent_size, patch
+        features, side = _stages(resolution // patch, width, most_channels), first_side(resolution // patch)
         # Each value of the linear layer weighs one learned picture of side x side: the paper's "generative basis".
         self.weigh = nn.Linear(latent_size, features[0], bias=False)
         nn.init.normal_(self.weigh.weight, 0.0, latent_size**-0.5)
         self.basis = nn.Parameter(torch.randn(features[0], side, side))
         self.stages = nn.ModuleList(_blocks(count, blocks, len(features)) for count in features)
         self.doublings = nn.ModuleList(_Double(before, after) for before, after in pairwise(features))
-        self.pixels = scaled_convolution(features[-1], channels, 1)
+        self.pixels = scaled_convolution(features[-1], channels * patch**2, 1)
 
     def forward(self, latent: Tensor) -> Tensor:
         """FP32 (batch, latent_size) -> FP32 (batch, channels, height, width).
@@ -91,7 +98,7 @@ class Generator(BaseGenerator):
         features = self.basis * self.weigh(latent)[:, :, None, None]
         for stage, double in zip(self.stages, self.doublings, strict=False):
             features = double(stage(features))
-        return self.pixels(self.stages[-1](features))
+        return pixel_shuffle(self.pixels(self.stages[-1](features)), self.patch)
 
     def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
         """Seed in, picture out."""
@@ -109,13 +116,17 @@ class Discriminator(nn.Module):
         width: channels at the picture's resolution; each stage below has twice as many, up to `most_channels`.
         most_channels: of any stage.
         blocks: residual blocks of each stage.
+        patch: pixels on a side that the first layer reads at once.
     """
 
-    def __init__(self, resolution: int, channels: int, width: int, most_channels: int, blocks: int) -> None:
+    def __init__(
+        self, resolution: int, channels: int, width: int, most_channels: int, blocks: int, patch: int = 1
+    ) -> None:
         super().__init__()
-        features = tuple(reversed(_stages(resolution, width, most_channels)))
-        side = first_side(resolution)
-        self.pixels = scaled_convolution(channels, features[0], 1)
+        self.patch = patch
+        features = tuple(reversed(_stages(resolution // patch, width, most_channels)))
+        side = first_side(resolution // patch)
+        self.pixels = scaled_convolution(channels * patch**2, features[0], 1)
         self.stages = nn.ModuleList(_blocks(count, blocks, len(features)) for count in features)
         self.halvings = nn.ModuleList(_Halve(before, after) for before, after in pairwise(features))
         self.basis = nn.Parameter(torch.randn(features[-1], side, side) / side)
@@ -124,7 +135,7 @@ class Discriminator(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(batch, channels, height, width) -> logits of shape (batch,)."""
-        features = self.pixels(images)
+        features = self.pixels(pixel_unshuffle(images, self.patch))
         for stage, halve in zip(self.stages, self.halvings, strict=False):
             features = halve(stage(features))
         return self.logit((self.stages[-1](features) * self.basis).sum((2, 3)))[:, 0]
@@ -144,9 +155,15 @@ class Task(AdversarialTask):
             width=recipe.width,
             most_channels=recipe.most_channels,
             blocks=recipe.blocks,
+            patch=recipe.patch,
         )
         discriminator = Discriminator(
-            resolution, channels, recipe.discriminator_width, recipe.most_channels, recipe.blocks
+            resolution,
+            channels,
+            recipe.discriminator_width,
+            recipe.most_channels,
+            recipe.blocks,
+            recipe.patch,
         )
         return cls(recipe, generator, discriminator, conditional=False)
 
@@ -172,6 +189,16 @@ class _Halve(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         # Bilinear interpolation at half the size reads the middle of four pixels: their mean.
         return self.channels(avg_pool2d(features, 2))
+
+
+def _check_patches(resolution: int, channels: int, patch: int) -> None:
+    check_picture(resolution, channels)
+    if patch < 1 or resolution % patch or first_side(resolution // patch) > 7:
+        raise UsageError(
+            f"patch {patch} is not allowed with resolution {resolution}; patches must leave a resolution of 4, 5, 6 or"
+            " 7 doubled again and again (--set patch=...)"
+        )
+    check_picture(resolution // patch, channels)
 
 
 def _stages(resolution: int, width: int, most_channels: int) -> tuple[int, ...]:

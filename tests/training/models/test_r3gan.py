@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from litho.bundle import Bundle
+from litho.errors import UsageError
 from litho.training.layers import ResidualBlock
 from litho.training.models import r3gan
 
@@ -19,8 +20,16 @@ def test_it_goes_the_whole_line(
 
 
 @settings(max_examples=10)
-@given(st.sampled_from([8, 28, 32]), st.sampled_from([1, 3]), st.integers(1, 9), st.integers(1, 3))
-def test_pictures_are_made_and_judged(resolution: int, channels: int, latent_size: int, blocks: int) -> None:
+@given(
+    st.sampled_from([(8, 1), (28, 1), (32, 1), (28, 2), (32, 2), (32, 4)]),
+    st.sampled_from([1, 3]),
+    st.integers(1, 9),
+    st.integers(1, 3),
+)
+def test_pictures_are_made_and_judged(
+    sides: tuple[int, int], channels: int, latent_size: int, blocks: int
+) -> None:
+    resolution, patch = sides
     generator = r3gan.Generator(
         resolution=resolution,
         channels=channels,
@@ -28,11 +37,18 @@ def test_pictures_are_made_and_judged(resolution: int, channels: int, latent_siz
         width=2,
         most_channels=6,
         blocks=blocks,
+        patch=patch,
     )
     images = generator(torch.randn(4, latent_size))
     assert images.shape == (4, channels, resolution, resolution)
     assert generator.signature().output.shape == (resolution, resolution, channels)
-    assert r3gan.Discriminator(resolution, channels, 2, 6, blocks)(images).shape == (4,)
+    assert r3gan.Discriminator(resolution, channels, 2, 6, blocks, patch)(images).shape == (4,)
+
+
+@pytest.mark.parametrize(("resolution", "patch"), [(32, 3), (8, 2), (28, 4)])
+def test_patches_must_leave_a_picture_of_doublings(resolution: int, patch: int) -> None:
+    with pytest.raises(UsageError, match=f"^(patch {patch}|resolution {resolution // patch}) is not allowed"):
+        r3gan.Generator(resolution=resolution, patch=patch)
 
 
 @pytest.mark.parametrize("depth", [1, 30])
