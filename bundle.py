@@ -236,7 +236,9 @@ class Probes:
             f"text.{name}" if array.dtype == object else f"input.{name}": _packed(array)
             for name, array in self.inputs.items()
         }
-        return save({**arrays, "image": self.images})
+        arrays["image"] = self.images
+        # safetensors writes an array's memory, whatever the order of its axes there.
+        return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Probes:
