@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import warnings
@@ -57,11 +58,12 @@ def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mappin
                 external_data=False,
                 input_names=[field.name for field in signature.inputs],
                 output_names=[signature.output.name],
-                dynamic_shapes=(tuple({0: batch} for _ in tensors),),
+                dynamic_shapes=_in_place(module, tuple({0: batch} for _ in tensors)),
                 verbose=False,
             )
         except Exception as error:
             raise ExportError(_diagnosis(error)) from error
+    _keep_names_apart(program.model.graph, {field.name for field in (*signature.inputs, signature.output)})
     model = program.model_proto
     onnx.helper.set_model_props(
         model, {**metadata, "litho.signature": json.dumps(signature.model_dump(mode="json"), sort_keys=True)}
@@ -75,6 +77,21 @@ def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mappin
         raise ExportError(f"the exported graph is not valid ONNX: {str(error).splitlines()[0]}") from error
     _check_contract(model, signature)
     return model.SerializeToString(deterministic=True)
+
+
+def _in_place(module: Any, shapes: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A description of each input, nested as `forward` takes them: one by one, or all through its `*inputs`."""
+    parameters = inspect.signature(module.forward).parameters.values()
+    collected = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
+    return (shapes,) if collected else shapes
+
+
+def _keep_names_apart(graph: Any, public: set[str]) -> None:
+    # The exporter names inner values after their operators, and an output "embedding" after its field.
+    for node in graph:
+        for value in node.outputs:
+            if value.name in public and not value.is_graph_output():
+                value.name = f"inner.{value.name}"
 
 
 def _check_module(module: torch.nn.Module) -> None:

@@ -18,8 +18,8 @@ class Runner(base.Runner):
     """Runs a module from the signature's inputs to pixels, in eval mode and without gradients.
 
     Args:
-        picture: a `training.picture.Picture`, or anything that takes the signature's inputs in order as tensors
-            and gives UINT8 of shape (batch, height, width, channels).
+        picture: a `training.picture.Picture`, or anything that takes the signature's inputs in order, texts as a
+            list and the rest as tensors, and gives UINT8 of shape (batch, height, width, channels).
         device: "cpu", or "cuda" where torch has it.
     """
 
@@ -41,10 +41,16 @@ class Runner(base.Runner):
 
     def _execute(self, inputs: dict[str, NDArray[Any]]) -> NDArray[np.uint8]:
         torch = self._torch
-        tensors = [torch.from_numpy(inputs[field.name]).to(self._device) for field in self.signature.inputs]
+        given = [
+            # A tensor holds no texts.
+            inputs[field.name].tolist()
+            if field.dtype == "BYTES"
+            else torch.from_numpy(inputs[field.name]).to(self._device)
+            for field in self.signature.inputs
+        ]
         try:
             with torch.inference_mode():
-                return self._picture(*tensors).cpu().numpy()
+                return self._picture(*given).cpu().numpy()
         except Exception as error:
             raise LithoError(f"{self.description} failed: {str(error).splitlines()[0]}") from error
 
