@@ -63,7 +63,7 @@ CPU: dict[str, dict[str, Any]] = {
     "cgan-fashion":  dict(batch=64, nimg=1_000_000, width=48, discriminator_width=32, lr=1e-3, discriminator_lr=1e-3, decay_nimg=250_000, **ON_CPU),
     "vae-mnist":     dict(batch=128, nimg=1_200_000, width=32, blocks=1, decay_nimg=300_000, **ON_CPU),
     "vae-emoji":     dict(batch=64, nimg=300_000, width=32, blocks=1, decay_nimg=100_000, **ON_CPU),
-    "r3gan-stacked": dict(batch=32, nimg=300_000, width=32, discriminator_width=32, most_channels=128, blocks=1, patch=2, lr=2e-3, discriminator_lr=2e-3, decay_nimg=100_000, **ON_CPU),
+    "r3gan-stacked": dict(batch=32, nimg=160_000, width=32, discriminator_width=32, most_channels=128, blocks=1, patch=2, lr=2e-3, discriminator_lr=2e-3, decay_nimg=60_000, **ON_CPU),
 }
 """Name -> keys of the recipe that are other ones at the budget "cpu"."""
 # fmt: on
