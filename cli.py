@@ -166,13 +166,19 @@ def evaluate(
 )
 def export(
     run: Annotated[Path, typer.Argument(help="Directory of a run.", show_default=False)],
-    to: Annotated[Path | None, typer.Option(help="Directory of the bundle; by default bundles/RUN.")] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(help="Directory of the bundle; by default bundles/RUN, or bundles/RUN-INPUT."),
+    ] = None,
     precision: Annotated[str, typer.Option(help="Precisions, separated by commas.")] = "fp32",
     runtime: Annotated[str, typer.Option(help="Runtimes: onnxruntime, tensorrt-rtx.")] = "onnxruntime",
     target: Annotated[str, typer.Option(help="GPUs to build engines for, such as sm86,sm120.")] = "",
     input: Annotated[
-        Literal["seed", "latent"], typer.Option(help="What the graph takes: the seed, or the raw latent.")
-    ] = "seed",
+        Literal["seed", "latent", "image"] | None,
+        typer.Option(
+            help="What the graph takes: the seed, the raw latent, or an image; by default what the family has."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make graphs and engines of a run, prove each against PyTorch, and write them as a bundle."""
@@ -181,7 +187,7 @@ def export(
     with _progress() as progress:
         bundle = export_run(
             run,
-            to=to or Path("bundles") / run.name,
+            to=to or Path("bundles") / "-".join([run.name, *([input] if input else [])]),
             precisions=_words(precision),
             runtimes=_words(runtime),
             targets=_words(target),

@@ -30,6 +30,7 @@ __all__ = [
     "mask_field",
     "seed_field",
     "source_field",
+    "with_latent",
 ]
 
 DType = Literal["INT64", "FP32", "UINT8", "BYTES"]
@@ -338,6 +339,12 @@ def seed_field() -> Field:
 def latent_field(size: int) -> Field:
     """The field `latent`: FP32 of shape (size,), standard normal by convention, any finite value allowed."""
     return Field(name="latent", role=Role.LATENT, dtype="FP32", shape=(size,))
+
+
+def with_latent(signature: Signature, size: int) -> Signature:
+    """The signature with a latent of `size` values in the seed's place."""
+    inputs = tuple(latent_field(size) if field.role is Role.SEED else field for field in signature.inputs)
+    return signature.model_copy(update={"inputs": inputs})
 
 
 def label_field(class_names: tuple[str, ...]) -> Field:

@@ -32,12 +32,12 @@ from .graph import export_graph
 from .pipeline import Pipeline
 from .probes import PROBE_COUNT, make_probes
 from .report import render_report
-from .request import INPUTS, RUNTIMES, Input, Request, environment_of, resolve
+from .request import RUNTIMES, Request, environment_of, resolve
 
 if TYPE_CHECKING:
     from ..training.snapshot import SnapshotInfo
 
-__all__ = ["BATCHES", "INPUTS", "RUNTIMES", "Progress", "export"]
+__all__ = ["BATCHES", "RUNTIMES", "Progress", "export"]
 
 BATCHES = (1, 8, 64)
 """Smallest, preferred and largest batch that an engine is built for and a server forms."""
@@ -67,7 +67,7 @@ def export(
     precisions: Sequence[str] = ("fp32",),
     runtimes: Sequence[str] = ("onnxruntime",),
     targets: Sequence[str] = (),
-    input: Input = "seed",
+    input: str | None = None,
     progress: Progress | None = None,
 ) -> Bundle:
     """Export a run's snapshot, replay the probes through every variant that runs here, and write the bundle.
@@ -80,11 +80,12 @@ def export(
         precisions: any of `GATES`.
         runtimes: any of `RUNTIMES`; the portable ONNX graph is always made.
         targets: for engines, any of `TARGETS`; required with an engine runtime.
-        input: "seed", or "latent" for a graph that takes the raw latent.
+        input: "seed", "latent" for a graph that takes the raw latent, or "image" for one that makes pictures from
+            pictures, as far as the family has it; by default what the family takes first.
         progress: told what is being done.
 
     Raises:
-        UsageError: the request names something unknown, or engines without a target.
+        UsageError: the request names something unknown or that the family has not, or engines without a target.
         CheckpointError: the snapshot cannot be used.
         ExportError: a graph or an engine could not be made.
     """
@@ -93,7 +94,7 @@ def export(
     from ..training.snapshot import load_snapshot
 
     destination = Path(to)
-    request = resolve(destination.name, precisions, runtimes, targets, input)
+    request = resolve(destination.name, precisions, runtimes, targets)
     snapshot = load_snapshot(Path(run))
     pipeline = Pipeline.of(snapshot.picture(input))
     environment = environment_of(request, tokenizer=pipeline.tokenizer is not None)

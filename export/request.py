@@ -6,7 +6,6 @@ import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Literal, get_args
 
 from .. import __version__
 from ..errors import UnknownName, UsageError
@@ -14,11 +13,9 @@ from .engine import TARGETS, engine_environment
 from .gate import GATES
 from .graph import OPSET
 
-__all__ = ["INPUTS", "RUNTIMES", "Input", "Request", "environment_of", "resolve"]
+__all__ = ["RUNTIMES", "Request", "environment_of", "resolve"]
 
 RUNTIMES = ("onnxruntime", "tensorrt-rtx")
-Input = Literal["seed", "latent"]
-INPUTS: tuple[Input, ...] = get_args(Input)
 
 
 @dataclass(frozen=True)
@@ -28,14 +25,12 @@ class Request:
     Args:
         name: of the bundle.
         runtimes, targets, precisions: names, all of them known.
-        input: what the picture is made from.
     """
 
     name: str
     runtimes: tuple[str, ...]
     targets: tuple[str, ...]
     precisions: tuple[str, ...]
-    input: Input
 
     def files(self, stage: str) -> Iterator[tuple[str, str, str | None, str]]:
         """Precision, runtime, target and file of every variant of a stage; the portable graph comes first."""
@@ -46,9 +41,7 @@ class Request:
                     yield precision, "tensorrt-rtx", target, f"engines/{stage}.{precision}.{target}.rtx"
 
 
-def resolve(
-    name: str, precisions: Sequence[str], runtimes: Sequence[str], targets: Sequence[str], input: Input
-) -> Request:
+def resolve(name: str, precisions: Sequence[str], runtimes: Sequence[str], targets: Sequence[str]) -> Request:
     """The request of these names.
 
     Raises:
@@ -59,7 +52,6 @@ def resolve(
         ("precision", precisions, GATES),
         ("runtime", runtimes, RUNTIMES),
         ("target", targets, TARGETS),
-        ("input", [input], INPUTS),
     ):
         for item in given:
             if item not in known:
@@ -68,7 +60,7 @@ def resolve(
         raise UsageError(f"engines need a target: --target with one or more of {', '.join(TARGETS)}")
     if targets and "tensorrt-rtx" not in runtimes:
         raise UsageError("--target is for engines: add tensorrt-rtx to --runtime")
-    return Request(name, tuple(runtimes), tuple(targets), tuple(precisions), input)
+    return Request(name, tuple(runtimes), tuple(targets), tuple(precisions))
 
 
 def environment_of(request: Request, *, tokenizer: bool) -> dict[str, str]:

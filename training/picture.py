@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 from ..errors import UsageError
 from ..noise import gaussian
-from ..signature import Role, Signature, latent_field
+from ..signature import Role, Signature
 from .models.base import Generator
 
-__all__ = ["Picture", "to_pixels", "with_latent"]
+__all__ = ["Picture", "to_pixels"]
 
 
 class Picture(nn.Module):
@@ -63,9 +63,3 @@ def to_pixels(images: Tensor) -> Tensor:
     """FP32 (batch, channels, height, width) in [-1, 1] -> UINT8 (batch, height, width, channels), 0 to 255."""
     levels = torch.clamp(torch.round(images * 127.5 + 127.5), 0, 255)
     return levels.permute(0, 2, 3, 1).to(torch.uint8)
-
-
-def with_latent(signature: Signature, size: int) -> Signature:
-    """The signature with a latent of `size` values in the seed's place."""
-    inputs = tuple(latent_field(size) if field.role is Role.SEED else field for field in signature.inputs)
-    return signature.model_copy(update={"inputs": inputs})

@@ -23,7 +23,7 @@ from ..errors import BundleError, CheckpointError, UsageError
 from ..files import ordinary_file, sha256, write_bytes
 from ..signature import GeneratorSignature
 from .models import Generator, family
-from .picture import Picture, with_latent
+from .picture import Picture
 
 __all__ = [
     "DataInfo",
@@ -132,12 +132,24 @@ class Snapshot:
         fit_weights(generator, self.weights, source)
         return generator.eval().requires_grad_(False)
 
-    def picture(self, input: Literal["seed", "latent"] = "seed") -> Picture:
-        """The generator from seed, or from latent, to pixels; in eval mode, on the CPU."""
-        generator, signature = self.generator(), self.info.signature
-        if input == "latent":
-            signature = with_latent(signature, generator.latent_size)
-        return Picture(generator, signature).eval()
+    def picture(self, input: str | None = None) -> Picture:
+        """The generator from its inputs to pixels; in eval mode, on the CPU.
+
+        Args:
+            input: a key of the generator's `forms`; by default the first.
+
+        Raises:
+            CheckpointError: family, architecture and weights do not fit each other.
+            UsageError: the generator has no such form.
+        """
+        forms = self.generator().forms(self.info.signature)
+        if input is None:
+            input = next(iter(forms))
+        if input not in forms:
+            raise UsageError(
+                f"family {self.info.family!r} cannot be fed with {input!r}; give --input {' or '.join(forms)}"
+            )
+        return Picture(*forms[input]).eval()
 
 
 def save_snapshot(

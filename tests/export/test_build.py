@@ -47,6 +47,9 @@ def test_a_second_export_keeps_the_bundle_and_another_request_replaces_it(
     assert first.stat().st_mtime_ns == made
     assert export(run, to=tmp_path / "bundle", input="latent").manifest.signature.inputs[0].name == "latent"
     assert first.stat().st_mtime_ns != made
+    made = first.stat().st_mtime_ns
+    export(run, to=tmp_path / "bundle", input="latent")
+    assert first.stat().st_mtime_ns == made
     assert {path.name for path in tmp_path.iterdir()} == {"bundle", ".bundle.lock"}
 
 
@@ -77,7 +80,11 @@ def test_engines_are_built_without_a_gpu_and_wait_for_one(run: Path, tmp_path: P
         ({"runtimes": ["tensorrt-rtx"], "targets": ["sm90"]}, UnknownName, "unknown target 'sm90'"),
         ({"runtimes": ["tensorrt-rtx"]}, UsageError, "engines need a target"),
         ({"targets": ["sm86"]}, UsageError, "add tensorrt-rtx to --runtime"),
-        ({"input": "sede"}, UnknownName, "unknown input"),
+        (
+            {"input": "image"},
+            UsageError,
+            "family 'cgan' cannot be fed with 'image'; give --input seed or latent",
+        ),
     ],
 )
 def test_requests_that_cannot_be_met_are_refused(

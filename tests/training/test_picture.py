@@ -15,9 +15,10 @@ from litho.signature import (
     mask_field,
     seed_field,
     source_field,
+    with_latent,
 )
 from litho.training.models import Generator, family
-from litho.training.picture import Picture, to_pixels, with_latent
+from litho.training.picture import Picture, to_pixels
 
 seeds = st.lists(st.integers(0, MAX_SEED), min_size=1, max_size=6)
 

@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 
 from ...errors import EvaluationError, UsageError
-from ...signature import Role, Signature
+from ...signature import Role, Signature, with_latent
 from ..data import Dataset
 from ..models import Generator
-from ..picture import Picture, with_latent
+from ..picture import Picture
 from .classifier import Described
 from .feature_net import FeatureNet
 

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import UnknownName, UsageError
-from ...signature import Signature
+from ...signature import Signature, with_latent
 from ..data import Batch, Dataset
 from ..layers import first_side
 from ..randomness import Draw
@@ -68,6 +68,16 @@ class Generator(nn.Module, ABC):
         Args:
             class_names: of the labels that it was trained on, in order.
         """
+
+    def forms(self, signature: Signature) -> dict[str, tuple[Generator, Signature]]:
+        """What it can be exported as: what the graph is fed, the usual form first -> network and signature.
+
+        Args:
+            signature: of the usual form.
+        """
+        if not self.latent_size:
+            return {"image": (self, signature)}
+        return {"seed": (self, signature), "latent": (self, with_latent(signature, self.latent_size))}
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ...errors import UsageError
-from ...signature import Signature, image_output, seed_field
+from ...signature import Signature, image_output, seed_field, source_field
 from ..data import Batch, Dataset
 from ..layers import LEAK, ResidualBlock, first_side, widths
 from ..losses import gaussian_divergence, gaussian_log_likelihood
@@ -24,7 +24,7 @@ from .base import Generator as BaseGenerator
 from .base import Optimisation, check_picture, square_picture
 from .base import Task as BaseTask
 
-__all__ = ["Generator", "Recipe", "Task"]
+__all__ = ["Generator", "Recipe", "Reconstruction", "Task"]
 
 Likelihood = Literal["bernoulli", "gaussian"]
 
@@ -60,7 +60,8 @@ class Generator(BaseGenerator):
     """p(z) = N(0, 1), p(x|z) and q(z|x), all in one module; as a generator it gives the mean of p(x|z).
 
     The encoder stays beside the decoder so that both are averaged, kept and measured together
-    (`evaluation.likelihood.LatentVariableModel`); an exported graph holds the decoder alone.
+    (`evaluation.likelihood.LatentVariableModel`); a graph fed with seeds or latents holds the decoder alone, one fed
+    with images both.
 
     Args:
         likelihood: "bernoulli" or "gaussian".
@@ -115,6 +116,11 @@ class Generator(BaseGenerator):
             inputs=(seed_field(),), output=image_output(resolution, resolution, self.architecture["channels"])
         )
 
+    def forms(self, signature: Signature) -> dict[str, tuple[BaseGenerator, Signature]]:
+        """Fed with images, a `Reconstruction`."""
+        reconstruction = Reconstruction(self)
+        return {**super().forms(signature), "image": (reconstruction, reconstruction.signature())}
+
     def observe(self, images: Tensor, uniform: Tensor) -> Tensor:
         """What p(x|z) is a density of: pixels drawn black or white by their brightness, or the images themselves.
 
@@ -150,6 +156,34 @@ class Generator(BaseGenerator):
             return -binary_cross_entropy_with_logits(pixels, bits, reduction="none").flatten(1).sum(1)
         log_scale = self.log_scale.clamp(min=_LEAST_LOG_SCALE)
         return gaussian_log_likelihood(observations, pixels, log_scale).flatten(1).sum(1)
+
+
+class Reconstruction(BaseGenerator):
+    """Picture -> the mean of p(x|z) where z is the mean of q(z|x): nothing is left to chance.
+
+    A Bernoulli model sees every pixel as black or white, whichever is nearer.
+
+    Args:
+        model: whose encoder and decoder are used.
+    """
+
+    latent_size = 0
+
+    def __init__(self, model: Generator) -> None:
+        super().__init__(**model.architecture)
+        self.model = model
+
+    def forward(self, source: Tensor) -> Tensor:
+        """FP32 (batch, channels, height, width) in [-1, 1] -> the same."""
+        mean, _ = self.model.encode(self.model.observe(source, torch.full_like(source, 0.5)))
+        return self.model(mean)
+
+    def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
+        """Picture in, picture out."""
+        side, channels = self.architecture["resolution"], self.architecture["channels"]
+        return Signature(
+            inputs=(source_field(side, side, channels),), output=image_output(side, side, channels)
+        )
 
 
 class Task(BaseTask):

@@ -11,6 +11,7 @@ from litho.bundle import Bundle
 from litho.errors import UsageError
 from litho.training import data
 from litho.training.models import vae
+from litho.training.picture import Picture, to_pixels
 from litho.training.presets import resolve
 from litho.training.randomness import Draw
 
@@ -81,6 +82,21 @@ def test_a_picture_is_the_mean_of_what_is_likely() -> None:
     # Independent pixels: the likelihood of an all-white picture is the product of the brightnesses.
     expected = ((model(latent) + 1) / 2).log().sum()
     torch.testing.assert_close(model.log_likelihood(white, latent)[0], expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+def test_a_reconstruction_decodes_the_mean_of_its_latents(likelihood) -> None:
+    torch.manual_seed(0)
+    model = vae.Generator(likelihood=likelihood, resolution=8, width=2, latent_size=3).eval()
+    network, signature = model.forms(model.signature())["image"]
+    picture = Picture(network, signature).eval()
+    grey = torch.from_numpy(signature.example(5)["source"])
+    binary = (grey > 127).to(torch.uint8) * 255
+    with torch.inference_mode():
+        mean, _ = model.encode(binary.permute(0, 3, 1, 2) / 127.5 - 1)
+        assert torch.equal(picture(binary), to_pixels(model(mean)))
+        # A Bernoulli model sees black and white alone, a Gaussian one all levels.
+        assert torch.equal(picture(binary), picture(grey)) == (likelihood == "bernoulli")
 
 
 def test_a_gaussian_narrows_to_one_grey_level_at_most() -> None:
