@@ -13,6 +13,7 @@ _EXTRAS = {
     "sklearn": "train",
     "pyarrow": "train",
     "huggingface_hub": "train",
+    "tokenizers": "text",
     "onnx": "export",
     "onnxscript": "export",
     "onnxruntime": "cpu",

@@ -19,6 +19,8 @@ STAGES = {
     "extras": 0,
     "files": 0,
     "noise": 0,
+    "pictures": 0,
+    "tokens": 0,
     "signature": 0,
     "bundle": 0,
     "reporting": 0,

@@ -1,0 +1,303 @@
+"""Text to image: a rectified flow with a small diffusion transformer and classifier-free guidance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import torch
+from pydantic import Field as Constraint
+from torch import Tensor, nn
+
+from ...errors import UsageError
+from ...tokens import vocabulary_size
+from ..data import Batch, Dataset
+from ..randomness import Draw
+from ..recipe import Count, Positive, Rate
+from ..recipe import Recipe as BaseRecipe
+from ..staged import MAX_GUIDANCE, StagedGenerator
+from ..transformer import Block, FinalNorm, head_count, sinusoids
+from ..vocabulary import BYTES, learn_tokenizer
+from .base import Optimisation, square_picture
+from .base import Task as BaseTask
+
+__all__ = ["Generator", "Recipe", "Task"]
+
+LEAST_REMAINING = 0.05
+"""Nearer than this to data, the velocity towards a guessed picture is no more multiplied."""
+
+TIME_SCALE = 1_000.0
+"""Of times, for sinusoids made for positions in a text."""
+
+
+class Recipe(BaseRecipe):
+    """Keys of a flow's training.
+
+    Args:
+        width: of a token, in text encoder and denoiser.
+        depth, text_depth: blocks of the denoiser and of the text encoder.
+        patch: height and width in pixels of what becomes one token.
+        vocabulary: ids of the tokenizer, at most.
+        token_count: tokens of each prompt; a longer one loses its end.
+        caption_dropout: share of the images that are trained on without their caption.
+        time_mean, time_deviation: of the normal law whose logistic function gives the times trained at (Esser et al.
+            2024, eq. 19); 0 is noise, 1 is data.
+        guidance: that a request without one gets.
+        lr, beta1, beta2, weight_decay: of AdamW.
+    """
+
+    width: Annotated[int, Constraint(ge=2, le=4096)] = 192
+    depth: Annotated[int, Constraint(ge=1, le=64)] = 6
+    text_depth: Annotated[int, Constraint(ge=0, le=64)] = 1
+    patch: Annotated[int, Constraint(ge=1, le=64)] = 4
+    vocabulary: Annotated[int, Constraint(ge=BYTES + 1, le=65_536)] = 512
+    token_count: Annotated[int, Constraint(ge=1, le=256)] = 16
+    caption_dropout: Rate = 0.1
+    time_mean: Annotated[float, Constraint(ge=-10, le=10)] = 0.0
+    time_deviation: Positive = 1.0
+    guidance: Annotated[float, Constraint(ge=0, le=MAX_GUIDANCE)] = 2.0
+    lr: Positive = 1e-3
+    beta1: Rate = 0.9
+    beta2: Rate = 0.99
+    weight_decay: Annotated[float, Constraint(ge=0, le=1)] = 0.0
+    stats_nimg: Count = 10_000
+
+
+class TextEncoder(nn.Module):
+    """Token ids -> what the denoiser knows of the text.
+
+    Args:
+        vocabulary: how many ids there are.
+        token_count: ids of each text.
+        width: of what stands for one.
+        depth: blocks.
+    """
+
+    def __init__(self, vocabulary: int, token_count: int, width: int, depth: int) -> None:
+        super().__init__()
+        self.meaning = nn.Embedding(vocabulary, width)
+        self.position = nn.Parameter(torch.randn(token_count, width) * 0.5)
+        self.blocks = nn.ModuleList(Block(width) for _ in range(depth))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """INT64 (batch, token_count) -> FP32 (batch, token_count, width)."""
+        embedding = self.meaning(tokens) + self.position
+        for block in self.blocks:
+            embedding = block(embedding)
+        return embedding.float()
+
+
+class Denoiser(nn.Module):
+    """Moves samples from noise to data: a transformer over the picture's patches and the text's tokens together.
+
+    It guesses the picture itself, from which the velocity follows (Li and He 2025): flat colours come out flat.
+
+    Args:
+        shape: (channels, height, width) of a sample.
+        patch: height and width of what becomes one token.
+        width: of a token.
+        depth: blocks.
+        token_count: of the text.
+    """
+
+    def __init__(
+        self, shape: tuple[int, int, int], patch: int, width: int, depth: int, token_count: int
+    ) -> None:
+        super().__init__()
+        channels, height, across = shape
+        self.grid, self.patch = (channels, height // patch, across // patch), patch
+        count, values = self.grid[1] * self.grid[2], channels * patch**2
+        self.unconditional = nn.Parameter(torch.randn(token_count, width) * 0.5)
+        self.from_pixels = nn.Linear(values, width)
+        self.from_text = nn.Linear(width, width)
+        self.position = nn.Parameter(torch.randn(count, width) * 0.5)
+        self.time = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+        self.blocks = nn.ModuleList(Block(width, width) for _ in range(depth))
+        self.norm = FinalNorm(width, width)
+        self.to_pixels = nn.Linear(width, values)
+        nn.init.zeros_(self.to_pixels.weight)
+        nn.init.zeros_(self.to_pixels.bias)
+
+    def forward(
+        self, sample: Tensor, time: Tensor, step: Tensor, embedding: Tensor, guidance: Tensor
+    ) -> Tensor:
+        """One step of Euler's method along the guided velocity (Ho and Salimans 2022, eq. 6).
+
+        Args:
+            sample: FP32 (batch, channels, height, width).
+            time, step: FP32 (batch,); where the samples are, and how far to move them.
+            embedding: FP32 (batch, token_count, width).
+            guidance: FP32 (batch,): 0 for no text at all, 1 for none but the text, more for more than it says.
+
+        Returns:
+            FP32 (batch, channels, height, width): the samples at `time + step`.
+        """
+        nothing = self.unconditional.expand_as(embedding)
+        both = self.velocity(
+            torch.cat([sample, sample]), torch.cat([time, time]), torch.cat([embedding, nothing])
+        )
+        # Not `chunk`, which an export with a free batch cannot follow.
+        conditional, unconditional = both.reshape(2, *sample.shape).unbind()
+        velocity = unconditional + guidance[:, None, None, None] * (conditional - unconditional)
+        return sample + step[:, None, None, None] * velocity
+
+    def velocity(self, sample: Tensor, time: Tensor, embedding: Tensor) -> Tensor:
+        """Towards the guessed picture, as fast as to be there at time 1; shapes as of `forward`."""
+        remaining = (1 - time).clamp(min=LEAST_REMAINING)
+        return (self.guess(sample, time, embedding) - sample) / remaining[:, None, None, None]
+
+    def guess(self, sample: Tensor, time: Tensor, embedding: Tensor) -> Tensor:
+        """The picture that the samples are on their way to; shapes as of `forward`."""
+        condition = self.time(sinusoids(time * TIME_SCALE, self.position.shape[1]))
+        text = self.from_text(embedding)
+        patches = self.from_pixels(self._patches(sample)) + self.position
+        tokens = torch.cat([text, patches], 1)
+        for block in self.blocks:
+            tokens = block(tokens, condition)
+        patches = self.to_pixels(self.norm(tokens[:, text.shape[1] :], condition))
+        return self._picture(patches.float())
+
+    def _patches(self, sample: Tensor) -> Tensor:
+        channels, rows, columns = self.grid
+        patches = sample.reshape(-1, channels, rows, self.patch, columns, self.patch)
+        return patches.permute(0, 2, 4, 1, 3, 5).reshape(-1, rows * columns, channels * self.patch**2)
+
+    def _picture(self, patches: Tensor) -> Tensor:
+        channels, rows, columns = self.grid
+        patches = patches.reshape(-1, rows, columns, channels, self.patch, self.patch)
+        return patches.permute(0, 3, 1, 4, 2, 5).reshape(
+            -1, channels, rows * self.patch, columns * self.patch
+        )
+
+
+class Generator(StagedGenerator):
+    """Text encoder and denoiser; samples are pixels in [-1, 1], so that nothing is left to decode.
+
+    Args:
+        tokenizer: JSON text, as `vocabulary.learn_tokenizer` gives it; by default one of bytes alone.
+        token_count: tokens of each prompt; a longer one loses its end.
+        resolution: height and width of the picture in pixels, a multiple of `patch`.
+        channels: 1 (grey) or 3 (RGB).
+        patch: height and width in pixels of what becomes one token.
+        width: of a token: even, and from 32 on a multiple of it.
+        depth, text_depth: blocks of the denoiser and of the text encoder.
+        guidance: that a request without one gets.
+    """
+
+    def __init__(
+        self,
+        *,
+        tokenizer: str = "",
+        token_count: int = 16,
+        resolution: int = 32,
+        channels: int = 3,
+        patch: int = 4,
+        width: int = 192,
+        depth: int = 6,
+        text_depth: int = 1,
+        guidance: float = 2.0,
+    ) -> None:
+        tokenizer = tokenizer or learn_tokenizer((), BYTES + 1)
+        _check(resolution, channels, patch, width)
+        shape = (channels, resolution, resolution)
+        super().__init__(
+            tokenizer=tokenizer,
+            token_count=token_count,
+            sample_shape=shape,
+            guidance=guidance,
+            architecture={
+                "tokenizer": tokenizer,
+                "token_count": token_count,
+                "resolution": resolution,
+                "channels": channels,
+                "patch": patch,
+                "width": width,
+                "depth": depth,
+                "text_depth": text_depth,
+                "guidance": guidance,
+            },
+        )
+        self.text_encoder = TextEncoder(vocabulary_size(tokenizer), token_count, width, text_depth)
+        self.denoiser = Denoiser(shape, patch, width, depth, token_count)
+        self.decode = nn.Identity()
+
+
+class Task(BaseTask):
+    """Learns the velocity from noise to data (Liu et al. 2023, eq. 1; Lipman et al. 2023, eq. 14)."""
+
+    def __init__(self, recipe: Recipe, generator: Generator) -> None:
+        super().__init__()
+        self.recipe, self.generator = recipe, generator
+
+    @classmethod
+    def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
+        """The flow of a recipe, sized for a dataset of square images with captions; labels are not looked at."""
+        resolution, channels = square_picture(dataset, "flow")
+        if dataset.captions is None or not any(caption.strip() for caption in dataset.captions):
+            raise UsageError(
+                f"data {dataset.name!r} has no captions; family 'flow' needs them: a column 'caption' or 'text', or"
+                " metadata.jsonl in a folder of images"
+            )
+        generator = Generator(
+            tokenizer=learn_tokenizer(dataset.captions, recipe.vocabulary),
+            token_count=recipe.token_count,
+            resolution=resolution,
+            channels=channels,
+            patch=recipe.patch,
+            width=recipe.width,
+            depth=recipe.depth,
+            text_depth=recipe.text_depth,
+            guidance=recipe.guidance,
+        )
+        return cls(recipe, generator)
+
+    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        """One AdamW for text encoder and denoiser."""
+        recipe = self.recipe
+        return {
+            "flow": torch.optim.AdamW(
+                self.generator.parameters(),
+                recipe.lr,
+                (recipe.beta1, recipe.beta2),
+                weight_decay=recipe.weight_decay,
+                fused=True,
+            )
+        }
+
+    def losses(self, batch: Batch, draw: Draw) -> Iterator[Optimisation]:
+        """The squared error of the velocity at one time of each image."""
+        assert isinstance(self.generator, Generator)
+        assert batch.captions is not None
+        denoiser = self.generator.denoiser
+        assert isinstance(denoiser, Denoiser)
+        recipe = self.recipe
+        time = torch.sigmoid(recipe.time_mean + recipe.time_deviation * draw.normal())
+        noise, dropped = draw.normal(*batch.images.shape[1:]), draw.uniform()
+        along = time[:, None, None, None]
+        sample = along * batch.images + (1 - along) * noise
+        velocity = denoiser.velocity(sample, time, self._embedding(batch.captions, dropped, denoiser))
+        remaining = (1 - along).clamp(min=LEAST_REMAINING)
+        loss = (velocity - (batch.images - sample) / remaining).square().mean()
+        yield Optimisation("flow", loss)
+
+    def _embedding(self, captions: tuple[str, ...], dropped: Tensor, denoiser: Denoiser) -> Tensor:
+        """Of the captions; of those dropped half become empty prompts, and half what stands for no prompt at all."""
+        assert isinstance(self.generator, Generator)
+        share = self.recipe.caption_dropout
+        tokens = self.generator.tokens(captions).to(dropped.device)
+        embedding = self.generator.text_encoder(tokens * (dropped >= share / 2)[:, None])
+        away = (share / 2 <= dropped) & (dropped < share)
+        return torch.where(away[:, None, None], denoiser.unconditional, embedding)
+
+
+def _check(resolution: int, channels: int, patch: int, width: int) -> None:
+    if resolution < patch or resolution % patch:
+        raise UsageError(
+            f"resolution {resolution} is not allowed; it must be a multiple of the patch, {patch}"
+            " (--set resolution=... or --set patch=...)"
+        )
+    if channels not in (1, 3):
+        raise UsageError(f"{channels} colour channels are not allowed; it must be 1 (grey) or 3 (RGB)")
+    if width % 2:
+        raise UsageError(f"width {width} is not allowed; it must be even (--set width=...)")
+    head_count(width)
