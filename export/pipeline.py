@@ -40,8 +40,10 @@ class Pipeline:
     @classmethod
     def of(cls, picture: Any) -> Pipeline:
         """The pipeline of a snapshot's picture."""
+        from ..training.staged import StagedGenerator
+
         generator = picture.generator
-        if hasattr(generator, "stages"):
+        if isinstance(generator, StagedGenerator):
             return cls(picture, picture.signature, generator.stages(), "rectified-flow", generator.tokenizer)
         return cls(picture, picture.signature, {"generator": (picture, picture.signature)})
 

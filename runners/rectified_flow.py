@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..bundle import TOKENIZER_NAME, Bundle
-from ..errors import BundleError, LithoError
-from ..extras import require
 from ..noise import gaussian
 from ..signature import Role, Signature
+from ..tokens import tokenize, vocabulary_size
 from . import base
 
 __all__ = ["Runner"]
@@ -30,16 +29,21 @@ class Runner(base.Runner):
     and of `steps` steps the k-th starts at time k / steps.
 
     Args:
-        signature: of the whole: a prompt, a seed, steps and guidance in, a picture out.
+        signature: of the whole: seed or latent, prompt, steps and guidance in, a picture out.
         stages: the open runners "text_encoder", "denoiser" and "decoder"; they are closed with this one.
-        tokenizer: what a tokenizer of the library `tokenizers` wrote, JSON; id 0 is padding.
+        tokenizer: JSON text that `tokens.tokenize` takes.
+
+    Raises:
+        MissingExtra: the library that reads tokenizers is not installed.
+        UsageError: the tokenizer is none.
     """
 
     name = "rectified-flow"
 
     def __init__(self, signature: Signature, stages: Mapping[str, base.Runner], tokenizer: str) -> None:
         self._stages = dict(stages)
-        self._tokenizer = _tokenizer(tokenizer)
+        vocabulary_size(tokenizer)  # a tokenizer that is none is refused now, not at the first picture
+        self._tokenizer = tokenizer
         (self._token_count,) = self._stages["text_encoder"].signature.inputs[0].shape
         self._sample_shape = self._stages["denoiser"].signature.output.shape
         descriptions = dict.fromkeys(stage.description for stage in stages.values())
@@ -60,36 +64,21 @@ class Runner(base.Runner):
     def _execute(self, inputs: dict[str, NDArray[Any]]) -> NDArray[np.uint8]:
         given = {role: inputs[name] for role, name in self._fields.items()}
         steps, guidance = given[Role.STEPS], given[Role.GUIDANCE]
-        embedding = self._run("text_encoder", self._tokens(given[Role.PROMPT]))
-        noise = gaussian(given[Role.SEED], math.prod(self._sample_shape))
-        sample = noise.reshape(-1, *self._sample_shape)
+        tokens = tokenize(self._tokenizer, given[Role.PROMPT], self._token_count)
+        embedding = self._run("text_encoder", tokens)
+        sample = self._noise(given).reshape(-1, *self._sample_shape)
         for step in range(int(steps.max())):
             rows = np.flatnonzero(steps > step)
             time, length = (values.astype(np.float32) for values in (step / steps[rows], 1 / steps[rows]))
             sample[rows] = self._run("denoiser", sample[rows], time, length, embedding[rows], guidance[rows])
         return self._run("decoder", sample)
 
+    def _noise(self, given: Mapping[Role, NDArray[Any]]) -> NDArray[np.float32]:
+        if Role.LATENT in given:
+            return given[Role.LATENT].copy()  # the sampler writes over it
+        return gaussian(given[Role.SEED], math.prod(self._sample_shape))
+
     def _run(self, name: str, *arrays: ArrayLike) -> NDArray[Any]:
         stage = self._stages[name]
         names = [field.name for field in stage.signature.inputs]
         return stage.run(dict(zip(names, arrays, strict=True)), check=False)[stage.signature.output.name]
-
-    def _tokens(self, prompts: NDArray[Any]) -> NDArray[np.int64]:
-        """INT64 of shape (batch, token_count): longer prompts are cut, shorter ones filled up with 0."""
-        tokens = np.zeros((len(prompts), self._token_count), np.int64)
-        for row, prompt in enumerate(prompts):
-            try:
-                ids = self._tokenizer.encode(prompt).ids[: self._token_count]
-            except Exception as error:
-                raise LithoError(f"the tokenizer failed: {str(error).splitlines()[0]}") from error
-            tokens[row, : len(ids)] = ids
-        return tokens
-
-
-def _tokenizer(content: str) -> Any:
-    tokenizers = require("tokenizers", "text")
-    try:
-        return tokenizers.Tokenizer.from_str(content)
-    except Exception as error:  # the library raises plain exceptions
-        reason = str(error).splitlines()[0]
-        raise BundleError(f"{TOKENIZER_NAME} is no tokenizer ({reason}); export the bundle again") from None
