@@ -8,34 +8,37 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from ..bundle import FileRecord, Manifest, Stage, Variant, Verdict
+from ..bundle import TOKENIZER_NAME, FileRecord, Manifest, Variant, Verdict
 from ..export.build import BATCHES
+from ..export.pipeline import Pipeline
 from ..files import write_bytes
-from ..signature import Signature
 from .configuration import FLAVOURS, ServingSettings, model_config, print_config
 from .repository import CONFIG_NAME, model_source
 
-__all__ = ["REFERENCE", "family_signatures", "main", "reference_files"]
+__all__ = ["REFERENCE", "family_pipelines", "main", "reference_files"]
 
 REFERENCE = Path(__file__).resolve().parents[1] / "model_repository"
 NO_CHECKPOINT = "0" * 64
-_FILE = "graphs/generator.fp32.onnx"
 
 
-def family_signatures() -> dict[str, Signature]:
-    """Family -> signature of the generator that its defaults make."""
+def family_pipelines() -> dict[str, Pipeline]:
+    """Family -> the generator that its defaults make."""
     from ..training.models import family, family_names
+    from ..training.picture import Picture
 
-    return {name: family(name).generator().signature() for name in family_names()}
+    generators = {name: family(name).generator().eval() for name in family_names()}
+    return {
+        name: Pipeline.of(Picture(generator, generator.signature())) for name, generator in generators.items()
+    }
 
 
 def reference_files() -> dict[str, str]:
     """Path inside `model_repository/` -> content."""
     files: dict[str, str] = {}
-    for family, signature in family_signatures().items():
-        for flavour in FLAVOURS:
+    for family, pipeline in family_pipelines().items():
+        manifest = _manifest(family, pipeline)
+        for flavour in FLAVOURS if pipeline.sampler is None else ("python",):
             name = f"{family}-{flavour}"
-            manifest = _manifest(family, signature)
             config = model_config(
                 name,
                 manifest,
@@ -58,23 +61,27 @@ def main() -> None:
         write_bytes(REFERENCE / relative, content)
 
 
-def _manifest(family: str, signature: Signature) -> Manifest:
-    variant = Variant(
-        name=Path(_FILE).name,
-        stage="generator",
-        precision="fp32",
-        runtime="onnxruntime",
-        file=_FILE,
-        batches=BATCHES,
-        verdict=Verdict(status="passed"),
+def _manifest(family: str, pipeline: Pipeline) -> Manifest:
+    variants = tuple(
+        Variant(
+            name=f"{stage}.fp32.onnx",
+            stage=stage,
+            precision="fp32",
+            runtime="onnxruntime",
+            file=f"graphs/{stage}.fp32.onnx",
+            batches=BATCHES,
+            verdict=Verdict(status="passed"),
+        )
+        for stage in pipeline.stages
     )
     return Manifest(
         name=family,
         family=family,
-        signature=signature,
-        stages=(Stage(name="generator", signature=signature),),
-        variants=(variant,),
-        files={_FILE: FileRecord.of(b"")},
+        signature=pipeline.signature,
+        stages=pipeline.described,
+        sampler=pipeline.sampler,
+        variants=variants,
+        files={file: FileRecord.of(b"") for file in (TOKENIZER_NAME, *(made.file for made in variants))},
         checkpoint_sha256=NO_CHECKPOINT,
         environment={},
     )
