@@ -45,6 +45,40 @@ def bundle(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def flow_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of a tiny text-to-image flow whose weights are random: three stages and a tokenizer."""
+    import torch
+
+    from litho.training.models.base import family
+    from litho.training.snapshot import save_snapshot
+    from litho.training.vocabulary import learn_tokenizer
+
+    torch.manual_seed(0)
+    generator = family("flow").generator(
+        tokenizer=learn_tokenizer(["a large red circle above a small blue square"], 300),
+        token_count=8,
+        resolution=8,
+        width=32,
+        depth=1,
+    )
+    for name, weights in generator.named_parameters():
+        if not weights.any():
+            # What starts at zero would leave text and time without a say; larger weights would leave the range.
+            torch.nn.init.normal_(weights, std=0.2 if "to_pixels" in name else 0.1)
+    path = tmp_path_factory.mktemp("runs") / "flow"
+    save_snapshot(path, generator.eval(), family="flow", preset="flow-shapes")
+    return path
+
+
+@pytest.fixture(scope="session")
+def flow_bundle(flow_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of `flow_run`: the FP32 graphs of its three stages, proven together."""
+    from litho.export.build import export
+
+    return export(flow_run, to=tmp_path_factory.mktemp("bundles") / "flow").path
+
+
+@pytest.fixture(scope="session")
 def repository(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model repository that serves `bundle` as the model "tiny"."""
     from litho.bundle import Bundle
