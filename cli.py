@@ -353,6 +353,17 @@ def generate(
     guidance: Annotated[
         str | None, typer.Option(help="How closely to follow the prompt; one, or one for each seed.")
     ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="The picture to start from: an image file, or a folder of them. The largest centred part of the"
+            " right proportions is resized to what the generator takes; what is clear becomes white."
+        ),
+    ] = None,
+    mask: Annotated[
+        str | None,
+        typer.Option(help="The hole to fill, likewise; what is lighter than middle grey is inside."),
+    ] = None,
     field: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE of any other field; repeatable.")
     ] = None,
@@ -363,7 +374,15 @@ def generate(
     from .generate import generate as generate_pictures
 
     values = _pairs(field or [], "--field")
-    named = {"seed": seed, "label": label, "prompt": prompt, "steps": steps, "guidance": guidance}
+    named = {
+        "seed": seed,
+        "label": label,
+        "prompt": prompt,
+        "steps": steps,
+        "guidance": guidance,
+        "source": source,
+        "mask": mask,
+    }
     values |= {name: text for name, text in named.items() if text is not None}
     files = generate_pictures(target, values, output, variant=variant, device=device)
     typer.echo(files[0] if len(files) == 1 else f"{len(files)} pictures in {output}")

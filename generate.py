@@ -11,17 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import InvalidInput, UsageError
+from .errors import DataError, InvalidInput, UsageError
 from .files import write_bytes
+from .pictures import SUFFIXES, bombs_are_errors, read_picture
 from .reporting import picture_grid, png
 from .runners import open_runner
-from .signature import Field, Signature
+from .signature import Field, Role, Signature
 
 __all__ = ["generate", "parse_inputs"]
 
 MAX_PICTURES = 10_000
 _BATCH = 64
 _FORMATS = (".png",)
+_MIDDLE_GREY = 127
 _VALUE_CHARACTERS = 60
 """Of a field's value in a file's name: a prompt may be longer than a name can be."""
 
@@ -65,21 +67,26 @@ def generate(
     if output.suffix:
         write_bytes(output, png(images[0]) if count == 1 else png(picture_grid(images, magnify=1)))
         return [output]
-    files = [output / f"{name}.png" for name in _labels(inputs, count)]
+    files = [output / f"{name}.png" for name in _labels({name: inputs[name] for name in values}, count)]
     for file, image in zip(files, images, strict=True):
         write_bytes(file, png(image))
     return files
 
 
 def parse_inputs(signature: Signature, values: Mapping[str, str]) -> dict[str, NDArray[Any]]:
-    """Read fields from text: "7", "1,2,3", "0-99", a class name, or a prompt; one value serves every picture.
+    """Read fields from text: "7", "1,2,3", "0-99", a class name, a prompt, or where images lie.
+
+    An image or a mask is given by the path of a file, or of a folder, whose image files count in the order of their
+    names. `pictures` says how they are read and brought to the field's size; of a mask, what is lighter than middle
+    grey is the hole. One value serves every picture.
 
     Args:
         signature: of the generator.
         values: field name -> text.
 
     Raises:
-        InvalidInput: the text is no value of the field, a field is unknown, or the numbers of values differ.
+        InvalidInput: the text is no value of the field, an image cannot be read, a field is unknown, or the numbers
+            of values differ.
     """
     fields = {field.name: field for field in signature.inputs}
     if unknown := sorted(set(values) - set(fields)):
@@ -96,6 +103,8 @@ def parse_inputs(signature: Signature, values: Mapping[str, str]) -> dict[str, N
 
 
 def _parse(field: Field, text: str) -> NDArray[Any]:
+    if field.role in (Role.IMAGE, Role.MASK) and -1 not in field.shape:
+        return field.check(_read_images(field, text))
     if field.shape:
         raise InvalidInput(
             f"field {field.name!r} takes {field.allowed}; give it through the Python interface"
@@ -110,6 +119,34 @@ def _parse(field: Field, text: str) -> NDArray[Any]:
                 f"{field.name!r} was given more than {MAX_PICTURES} values; ask for fewer at a time"
             )
     return field.check(np.array(items, dtype=object if _huge(items) else None))
+
+
+def _read_images(field: Field, text: str) -> NDArray[np.uint8]:
+    height, width, channels = field.shape
+    try:
+        with bombs_are_errors():
+            images = [
+                read_picture(file, str(file), size=(height, width), channels=channels)
+                for file in _image_files(field, Path(text))
+            ]
+    except DataError as error:
+        raise InvalidInput(f"field {field.name!r}: {error}") from None
+    stacked = np.stack(images)
+    return (
+        np.where(stacked > _MIDDLE_GREY, np.uint8(255), np.uint8(0)) if field.role is Role.MASK else stacked
+    )
+
+
+def _image_files(field: Field, path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    files = sorted(file for file in path.iterdir() if file.name.lower().endswith(SUFFIXES) and file.is_file())
+    if not 1 <= len(files) <= MAX_PICTURES:
+        raise InvalidInput(
+            f"field {field.name!r} was given folder {path} with {len(files)} images; allowed are 1 to {MAX_PICTURES},"
+            f" ending in {', '.join(SUFFIXES)}"
+        )
+    return files
 
 
 def _parse_part(field: Field, part: str) -> range | list[Any]:
@@ -136,9 +173,15 @@ def _huge(items: list[Any]) -> bool:
 
 
 def _labels(inputs: Mapping[str, NDArray[Any]], count: int) -> list[str]:
-    """A file's name for each row, made of its values; the row's number is added where two would share one."""
+    """A file's name for each row, made of its values; the row's number stands for an array, such as an image.
+
+    It is added where two would share one.
+    """
     names = [
-        "_".join(f"{name}-{str(array[row])[:_VALUE_CHARACTERS]}" for name, array in inputs.items())
+        "_".join(
+            f"{name}-{str(array[row])[:_VALUE_CHARACTERS] if array.ndim == 1 else row}"
+            for name, array in inputs.items()
+        )
         for row in range(count)
     ]
     names = [re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:200] for name in names]

@@ -16,6 +16,9 @@ __all__ = ["PROBE_COUNT", "make_probes"]
 PROBE_COUNT = 64
 
 _SEEDS = (0, 1, 2**31 - 1, 2**32, 2**53 + 1, 2**63 - 1)
+_FLAT = np.array([0, 255], np.uint8).reshape(-1, 1, 1, 1)
+"""All black and all white."""
+
 _STEPS = (1, 2, 3, 5, 8, 13, 21)
 _PROMPTS = (
     "",
@@ -46,11 +49,23 @@ def make_probes(reference: Runner, count: int = PROBE_COUNT) -> Probes:
     return Probes(inputs, reference.run(inputs)[reference.signature.output.name])
 
 
+def _chequered(picture: NDArray[np.uint8], *, white: int) -> NDArray[np.uint8]:
+    """Pixels of 0 and `white` in turn, UINT8 of the shape of `picture`, (height, width, channels)."""
+    rows, columns, _ = np.indices(picture.shape)
+    return np.where((rows + columns) % 2 == 1, np.uint8(white), np.uint8(0))
+
+
 def _put_edges(field: Field, values: NDArray[Any]) -> None:
     """Write edge cases over the first values of a field, or over all where neighbours in a batch must differ."""
     match field.role:
         case Role.SEED:
             values[: len(_SEEDS)] = _SEEDS
+        case Role.IMAGE:
+            values[: len(_FLAT)] = _FLAT
+            values[len(_FLAT)] = _chequered(values[0], white=255)
+        case Role.MASK:
+            values[: len(_FLAT)] = _FLAT
+            values[len(_FLAT)] = _chequered(values[0], white=1)  # all but 0 is inside the hole
         case Role.PROMPT:
             values[:] = np.resize(np.array(_PROMPTS, dtype=object), len(values))
         case Role.STEPS:

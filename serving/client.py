@@ -55,7 +55,8 @@ class Client:
         them at a time, and come back in order.
 
         Args:
-            fields: name -> values, as the signature says; a single value serves every picture.
+            fields: name -> values, as the signature says; a single value, or one image without the batch axis,
+                serves every picture.
 
         Returns:
             UINT8 of shape (N, height, width, channels), 0 to 255.
@@ -64,7 +65,7 @@ class Client:
             InvalidInput: a field is unknown, missing, or given a value that it does not allow.
             EndpointError: the server went away or refused.
         """
-        inputs = self.signature.check(_spread(fields))
+        inputs = self.signature.check(_spread(self.signature, fields))
         count = len(next(iter(inputs.values())))
         size = max(1, self._runner.max_batch_size)
         parts: list[NDArray[np.uint8]] = []
@@ -99,10 +100,12 @@ class Client:
         self.close()
 
 
-def _spread(fields: dict[str, Any]) -> dict[str, Any]:
-    """Plain numbers and words, repeated for as many pictures as the other fields ask for."""
-    counts = [len(values) for values in fields.values() if np.ndim(values) > 0]
-    count = max(counts, default=1)
+def _spread(signature: Signature, fields: dict[str, Any]) -> dict[str, Any]:
+    """Values without a batch axis, repeated for as many pictures as the other fields ask for."""
+    axes = {field.name: len(field.shape) for field in signature.inputs}
+    single = {name for name, values in fields.items() if np.ndim(values) <= axes.get(name, 0)}
+    count = max((len(values) for name, values in fields.items() if name not in single), default=1)
     return {
-        name: np.full(count, values) if np.ndim(values) == 0 else values for name, values in fields.items()
+        name: np.repeat(np.asarray(values)[None], count, axis=0) if name in single else values
+        for name, values in fields.items()
     }

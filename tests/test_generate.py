@@ -9,7 +9,16 @@ from PIL import Image
 from litho.errors import InvalidInput, UsageError
 from litho.generate import generate, parse_inputs
 from litho.noise import MAX_SEED
-from litho.signature import Field, Role, Signature, image_output, label_field, seed_field
+from litho.signature import (
+    Field,
+    Role,
+    Signature,
+    image_output,
+    label_field,
+    mask_field,
+    seed_field,
+    source_field,
+)
 
 CLOTHES = Signature(
     inputs=(seed_field(), label_field(("Shirt", "Coat", "Bag"))), output=image_output(8, 8, 1)
@@ -17,6 +26,10 @@ CLOTHES = Signature(
 
 SCENES = Signature(
     inputs=(Field(name="prompt", role=Role.PROMPT, dtype="BYTES"), seed_field()), output=image_output(8, 8, 3)
+)
+
+HOLES = Signature(
+    inputs=(seed_field(), source_field(8, 8, 3), mask_field(8, 8)), output=image_output(8, 8, 3)
 )
 
 
@@ -62,6 +75,51 @@ def test_text_that_is_no_value_is_refused_in_one_line(values: dict[str, str], co
     with pytest.raises(InvalidInput, match=complaint) as refused:
         parse_inputs(CLOTHES, values)
     assert "\n" not in str(refused.value)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of two pictures, 12x18 and half clear, with something beside them that is no picture."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name, colour in {"b.png": (0, 0, 200), "a.png": (200, 0, 0)}.items():
+        image = Image.new("RGBA", (18, 12), (*colour, 255))
+        image.paste((0, 0, 0, 0), (0, 0, 9, 12))
+        image.save(folder / name)
+    (folder / "notes.txt").write_text("none")
+    return folder
+
+
+def test_images_are_brought_to_the_field_s_size_and_a_mask_to_black_and_white(photos: Path) -> None:
+    inputs = parse_inputs(HOLES, {"source": str(photos), "mask": str(photos / "a.png"), "seed": "7"})
+    assert inputs["seed"].tolist() == [7, 7]
+    HOLES.check(inputs)
+    # 12x18 is cut to 12x12 around its middle: half of that is clear, and so white.
+    np.testing.assert_array_equal(inputs["source"][:, 4, 0], [[255, 255, 255]] * 2)
+    np.testing.assert_array_equal(inputs["source"][:, 4, 7], [[200, 0, 0], [0, 0, 200]])
+    assert set(np.unique(inputs["mask"])) == {0, 255}
+    assert (inputs["mask"][:, :, :4] == 255).all()
+    assert (inputs["mask"][:, :, 4:] == 0).all()
+
+
+def test_one_image_serves_every_seed(photos: Path) -> None:
+    inputs = parse_inputs(
+        HOLES, {"source": str(photos / "a.png"), "mask": str(photos / "a.png"), "seed": "0-4"}
+    )
+    assert len(inputs["source"]) == len(inputs["mask"]) == 5
+    assert (inputs["source"] == inputs["source"][0]).all()
+
+
+def test_images_that_cannot_be_read_are_refused_in_one_line(photos: Path, tmp_path: Path) -> None:
+    for value, complaint in [
+        ("absent.png", "No such file"),
+        (photos / "notes.txt", "damaged or no image"),
+        (tmp_path / "empty", "with 0 images; allowed are 1 to 10000"),
+    ]:
+        (tmp_path / "empty").mkdir(exist_ok=True)
+        with pytest.raises(InvalidInput, match=f"field 'source'.*{complaint}") as refused:
+            parse_inputs(HOLES, {"source": str(value)})
+        assert "\n" not in str(refused.value)
 
 
 def test_one_picture_a_grid_and_a_folder(bundle: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from litho.benchmarks.requests import MAX_BLOCK_BYTES, Requests
 from litho.noise import MAX_SEED
-from litho.signature import Field, Role, Signature, image_output, label_field, latent_field, seed_field
+from litho.signature import Signature, image_output, label_field, latent_field, seed_field, source_field
 
 SIGNATURE = Signature(inputs=(seed_field(), label_field(("a", "b", "c"))), output=image_output(4, 4, 1))
 
@@ -30,9 +30,13 @@ def test_latents_of_a_generator_without_seed_differ_from_block_to_block():
     assert len(drawn) == 10_000
 
 
+def test_images_of_a_generator_without_seed_differ_from_block_to_block():
+    requests = Requests(Signature(inputs=(source_field(64, 64, 3),), output=image_output(4, 4, 1)), 0)
+    drawn = [requests.take(100)["source"] for _ in range(20)]
+    assert len({image.tobytes() for images in drawn for image in images}) == 2_000
+
+
 def test_large_fields_are_not_drawn_far_ahead():
-    image = Field(
-        name="source", role=Role.IMAGE, dtype="UINT8", shape=(1024, 1024, 3), minimum=0, maximum=255
-    )
-    requests = Requests(Signature(inputs=(image, seed_field()), output=image_output(4, 4, 1)), 0)
+    inputs = (source_field(1024, 1024, 3), seed_field())
+    requests = Requests(Signature(inputs=inputs, output=image_output(4, 4, 1)), 0)
     assert requests.take(2)["source"].base.nbytes <= MAX_BLOCK_BYTES

@@ -66,6 +66,11 @@ class Options:
             )
 
     @property
+    def size(self) -> tuple[int, int] | None:
+        """Height and width in pixels; None where the pictures keep theirs."""
+        return None if self.resolution is None else (self.resolution, self.resolution)
+
+    @property
     def most_bytes(self) -> int:
         """The limit of memory, in bytes."""
         if self.memory_bytes is not None:

@@ -25,9 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError
+from ...pictures import bombs_are_errors, read_picture
 from ..data import Dataset
 from .options import Options
-from .pictures import bombs_are_errors, read_picture
 
 __all__ = ["MOST_CLASSES", "Record", "Records", "assemble"]
 
@@ -165,11 +165,14 @@ def _read(records: Records, options: Options) -> _Split:
         raise DataError(f"{records.where} holds no pictures")
     split = _Split(records.where, _Stack(records, options), _Stack(records, options))
 
+    def read(content: bytes | Path, where: str) -> NDArray[np.uint8]:
+        return read_picture(content, where, size=options.size, channels=options.channels)
+
     def decoded(record: Record) -> tuple[Record, NDArray[np.uint8], NDArray[np.uint8] | None]:
-        image = read_picture(record.image, record.where, options)
+        image = read(record.image, record.where)
         if record.source is None:
             return record, image, None
-        return record, image, read_picture(record.source, f"{record.where} (source)", options)
+        return record, image, read(record.source, f"{record.where} (source)")
 
     with bombs_are_errors():
         for done, (record, image, source) in enumerate(_in_threads(decoded, _counted(records)), 1):

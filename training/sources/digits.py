@@ -8,8 +8,9 @@ import numpy as np
 from PIL import Image
 
 from ...extras import require
+from ...pictures import fitted
 from ..data import Dataset
-from ..reading import Options, fitted
+from ..reading import Options
 from .base import Source as BaseSource
 
 __all__ = ["Source"]
@@ -36,7 +37,9 @@ class Source(BaseSource):
         return Dataset(
             name=name,
             licence="CC-BY-4.0",
-            images=fitted(images.round().clip(0, 255).astype(np.uint8), options),
+            images=fitted(
+                images.round().clip(0, 255).astype(np.uint8), size=options.size, channels=options.channels
+            ),
             labels=digits.target.astype(np.int64),
             class_names=tuple(str(name) for name in digits.target_names),
         )

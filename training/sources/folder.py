@@ -20,17 +20,13 @@ from typing import Any
 
 from ...errors import DataError, IntegrityError
 from ...files import confined
+from ...pictures import SUFFIXES
 from ..data import Dataset
 from ..reading import Options, Record, Records, assemble
 from ..reading.places import SPLITS, find, licence_of
 from .base import Source as BaseSource
 
-__all__ = ["SUFFIXES", "Source"]
-
-SUFFIXES = (
-    ".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".avif"
-)  # fmt: skip
-"""Of the files that are taken for images; others are left out."""
+__all__ = ["Source"]
 
 METADATA = "metadata.jsonl"
 _NOT_PICTURES = (METADATA, "README.md", "LICENSE")

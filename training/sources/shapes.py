@@ -9,8 +9,9 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from ...pictures import fitted
 from ..data import Dataset
-from ..reading import Options, fitted
+from ..reading import Options
 from ..scenes import COLOURS, HELD_OUT, RELATIONS, SHAPES, SIDE, THINGS, Scene, Thing, arrange, draw
 from .base import Source as BaseSource
 
@@ -73,11 +74,11 @@ def _dataset(name: str, shown: list[Scene], options: Options, seed: int) -> Data
     return Dataset(
         name=name,
         licence="Apache-2.0",
-        images=fitted(images, options),
+        images=fitted(images, size=options.size, channels=options.channels),
         labels=_labels(shown),
         class_names=tuple(f"{colour} {shape}" for colour, shape in _KINDS),
         captions=tuple(scene.caption for scene in shown),
-        sources=None if outlines is None else fitted(outlines, options),
+        sources=None if outlines is None else fitted(outlines, size=options.size, channels=options.channels),
     )
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from litho.errors import DataError
-from litho.training.reading import Options, fitted, read_picture
+from litho.pictures import fitted, read_picture
 
 RED, BLUE = (200, 30, 40), (10, 20, 220)
 
@@ -157,31 +157,44 @@ def test_without_a_resolution_the_largest_centred_square_is_kept_untouched(pixel
 def test_with_a_resolution_the_square_is_brought_to_it(
     pixels: NDArray[np.uint8], resolution: int, channels: int | None
 ) -> None:
-    options = Options(resolution, channels)
-    read = read_picture(encoded(as_image(pixels)), "it", options)
+    options: Any = {"size": (resolution, resolution), "channels": channels}
+    read = read_picture(encoded(as_image(pixels)), "it", **options)
     assert read.shape == (resolution, resolution, channels or pixels.shape[2])
     # Whatever is outside the square has no say, and what is decoded already follows the same rule.
     square = read_picture(encoded(as_image(pixels)), "it")
-    np.testing.assert_array_equal(read_picture(encoded(as_image(square)), "it", options), read)
-    np.testing.assert_array_equal(fitted(square[None], options)[0], read)
+    np.testing.assert_array_equal(read_picture(encoded(as_image(square)), "it", **options), read)
+    np.testing.assert_array_equal(fitted(square[None], **options)[0], read)
+
+
+@given(pictures, sizes, sizes)
+def test_of_another_shape_the_largest_centred_part_of_the_proportions_is_kept(
+    pixels: NDArray[np.uint8], height: int, width: int
+) -> None:
+    image, size = as_image(pixels), (height, width)
+    read = read_picture(encoded(image), "it", size=size)
+    assert read.shape == (height, width, pixels.shape[2])
+    # Wherever the picture has these proportions already, nothing is cut.
+    grown = image.resize((width * 2, height * 2), Image.Resampling.NEAREST)
+    whole = np.asarray(grown.resize((width, height), Image.Resampling.BICUBIC)).reshape(read.shape)
+    np.testing.assert_array_equal(read_picture(encoded(grown), "it", size=size), whole)
 
 
 @given(st.integers(1, 255), st.integers(1, 40), st.integers(1, 48))
 def test_a_flat_picture_stays_flat_at_any_size(value: int, side: int, resolution: int) -> None:
-    read = read_picture(encoded(flat("L", value, side)), "it", Options(resolution))
+    read = read_picture(encoded(flat("L", value, side)), "it", size=(resolution, resolution))
     assert (read == value).all()
 
 
 @given(arrays.arrays(np.uint8, (12, 12, 1)), st.integers(1, 30))
 def test_resizing_knows_no_direction(pixels: NDArray[np.uint8], resolution: int) -> None:
-    options = Options(resolution)
-    read = read_picture(encoded(as_image(pixels)), "it", options).astype(int)
-    mirrored = read_picture(encoded(as_image(np.ascontiguousarray(pixels[:, ::-1]))), "it", options)
+    size = (resolution, resolution)
+    read = read_picture(encoded(as_image(pixels)), "it", size=size).astype(int)
+    mirrored = read_picture(encoded(as_image(np.ascontiguousarray(pixels[:, ::-1]))), "it", size=size)
     assert np.abs(read[:, ::-1] - mirrored).max() <= 1
 
 
 def test_shrinking_averages_what_a_pixel_covers() -> None:
     rows, columns = np.indices((64, 64))
     checkered = ((rows + columns) % 2 * 255).astype(np.uint8)[..., None]
-    read = read_picture(encoded(as_image(checkered)), "it", Options(16))
+    read = read_picture(encoded(as_image(checkered)), "it", size=(16, 16))
     assert np.abs(read.astype(int) - 127).max() <= 8
