@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
 import torch
@@ -10,6 +10,7 @@ from pydantic import Field as Constraint
 from torch import Tensor, nn
 
 from . import losses
+from .augment import Changes, augmented, steered, translated
 from .data import Batch
 from .models.base import Generator, Optimisation, Task
 from .randomness import Draw
@@ -39,6 +40,11 @@ class AdversarialRecipe(Recipe):
         lr, discriminator_lr: learning rates of Adam.
         beta1, beta2: decay rates of Adam's moments.
         translate: pixels by which real and made images are shifted before they are judged, at most.
+        augment: further changes of all images before they are judged, some of `augment.CHANGES` with commas
+            between them.
+        augment_target: mean sign of the logits of real images (with a pairwise loss: of how far they lie above those
+            of made ones) that the probability of these changes is steered to; 0 makes them always.
+        augment_rise_nimg: images over which that probability can go from 0 to 1.
     """
 
     latent_size: Annotated[int, Constraint(ge=1, le=4096)] = 64
@@ -53,6 +59,9 @@ class AdversarialRecipe(Recipe):
     beta1: Rate = 0.0
     beta2: Rate = 0.99
     translate: Annotated[int, Constraint(ge=0, le=512)] = 0
+    augment: Changes = ""
+    augment_target: Rate = 0.0
+    augment_rise_nimg: Count = 500_000
 
 
 class AdversarialTask(Task):
@@ -68,12 +77,16 @@ class AdversarialTask(Task):
         conditional: whether both networks take labels.
     """
 
+    augment_probability: Tensor
+
     def __init__(
         self, recipe: AdversarialRecipe, generator: Generator, discriminator: nn.Module, *, conditional: bool
     ) -> None:
         super().__init__()
         self.recipe, self.generator, self.discriminator = recipe, generator, discriminator
         self.conditional = conditional
+        if recipe.augment_target:
+            self.register_buffer("augment_probability", torch.zeros(()))
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         """One Adam for each network."""
@@ -96,12 +109,19 @@ class AdversarialTask(Task):
         recipe = self.recipe
         penalised = recipe.r1_gamma + recipe.r2_gamma > 0 and draw.step % recipe.penalty_every == 0
         # Both halves in one pass: half the calls, and the spectral norm is estimated once.
-        images = torch.cat((self._shifted(real, draw), self._shifted(fake, draw))).requires_grad_(penalised)
+        images = torch.cat((self._changed(real, draw), self._changed(fake, draw))).requires_grad_(penalised)
         twice = tuple(torch.cat((condition, condition)) for condition in conditions)
         logits = self.discriminator(images, *twice).float()
         real_logits, fake_logits = logits.chunk(2)
         loss = _LOSSES[recipe.loss][0](real_logits, fake_logits)
         statistics = {"real_logit": real_logits.mean(), "fake_logit": fake_logits.mean()}
+        if recipe.augment_target:
+            # A pairwise loss does not say where zero lies.
+            zero = fake_logits.detach() if recipe.loss == "relativistic" else 0.0
+            statistics |= {
+                "real_sign": (real_logits.detach() - zero).sign().mean(),
+                "augment_probability": self.augment_probability,
+            }
         if penalised:
             r1, r2 = (part.mean() for part in losses.squared_gradient(images, logits).chunk(2))
             loss = loss + (recipe.r1_gamma * r1 + recipe.r2_gamma * r2) / 2 * recipe.penalty_every
@@ -111,34 +131,27 @@ class AdversarialTask(Task):
     def _generator_loss(self, real: Tensor, fake: Tensor, conditions: tuple, draw: Draw) -> Optimisation:
         # The gradient passes through the discriminator; its own parameters need none in this turn.
         self.discriminator.requires_grad_(False)
-        fake_logits = self.discriminator(self._shifted(fake, draw), *conditions).float()
+        fake_logits = self.discriminator(self._changed(fake, draw), *conditions).float()
         real_logits = fake_logits
         if self.recipe.loss == "relativistic":
-            real_logits = self.discriminator(self._shifted(real, draw), *conditions).float()
+            real_logits = self.discriminator(self._changed(real, draw), *conditions).float()
         self.discriminator.requires_grad_(True)
         return Optimisation("generator", _LOSSES[self.recipe.loss][1](real_logits, fake_logits))
 
-    def _shifted(self, images: Tensor, draw: Draw) -> Tensor:
-        return translated(images, draw, self.recipe.translate)
+    def steer(self, statistics: Mapping[str, float]) -> None:
+        """Adapt the probability of the augmentation to what the step showed."""
+        recipe = self.recipe
+        if recipe.augment_target:
+            probability = steered(
+                self.augment_probability.item(),
+                statistics["real_sign"],
+                recipe.augment_target,
+                recipe.batch,
+                recipe.augment_rise_nimg,
+            )
+            self.augment_probability.fill_(probability)
 
-
-def translated(images: Tensor, draw: Draw, most: int) -> Tensor:
-    """Images moved by up to `most` pixels in each direction, what leaves on one side filled with the edge.
-
-    Judging only moved images keeps a discriminator from learning a small dataset by heart, and does not teach the
-    generator to move its own (Zhao et al. 2020: the same differentiable change to real and made images).
-
-    Args:
-        images: of shape (batch, channels, height, width).
-        draw: source of the offsets.
-        most: largest offset in pixels; 0 leaves the images as they are.
-    """
-    if most == 0:
-        return images
-    batch, channels, height, width = images.shape
-    offsets = draw.integers(2 * most + 1, 2) - most
-    rows = (torch.arange(height, device=images.device) + offsets[:, :1]).clamp(0, height - 1)
-    columns = (torch.arange(width, device=images.device) + offsets[:, 1:]).clamp(0, width - 1)
-    index = (rows[:, :, None] * width + columns[:, None, :]).view(batch, 1, height * width)
-    moved = images.flatten(2).gather(2, index.expand(-1, channels, -1))
-    return moved.view(images.shape)
+    def _changed(self, images: Tensor, draw: Draw) -> Tensor:
+        probability = self.augment_probability if self.recipe.augment_target else 1.0
+        moved = translated(images, draw, self.recipe.translate)
+        return augmented(moved, draw, self.recipe.augment, probability)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,9 @@ class Checkpoint:
         average: state dict of the averaged generator.
         optimisers: name -> state dict.
         statistics: name -> sum and number of the values since the last line of statistics.
+        scalers: name of the optimiser -> state of what its FP16 loss is scaled with.
+        selection: the best weights so far.
+        signs: of a collapse -> images seen when it appeared.
     """
 
     step: int
@@ -36,6 +39,9 @@ class Checkpoint:
     average: dict[str, Any]
     optimisers: dict[str, dict[str, Any]]
     statistics: dict[str, tuple[float, int]]
+    scalers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    selection: dict[str, Any] = field(default_factory=dict)
+    signs: dict[str, int] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
 

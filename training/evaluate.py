@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
 from ..signature import Role
 from .data import Dataset
 from .picture import Picture
 
-__all__ = ["class_diversity", "diversity", "label_agreement", "quality"]
+__all__ = [
+    "Drawn",
+    "class_diversity",
+    "diversity",
+    "drawn",
+    "label_agreement",
+    "pixel_distance",
+    "quality",
+]
 
 PICTURES = 1_000
 BATCH = 50
 NEIGHBOURS = 3
+SIDE = 8
 
 
 def quality(picture: Picture, dataset: Dataset, device: torch.device | str = "cpu") -> dict[str, float]:
@@ -26,26 +38,47 @@ def quality(picture: Picture, dataset: Dataset, device: torch.device | str = "cp
         dataset: real images, those that it was trained on.
         device: that the picture's module is on.
     """
+    made = drawn(picture, device)
+    figures = {"diversity": round(made.diversity(dataset), 4)}
+    if made.labels is None or dataset.labels is None:
+        return figures
+    return {"label_agreement": label_agreement(made.images, made.labels, dataset), **figures}
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Pictures of a generator.
+
+    Args:
+        images: UINT8 of shape (count, height, width, channels).
+        labels: what was asked for, INT64 of shape (count,); None where the generator takes none.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64] | None
+
+    def diversity(self, dataset: Dataset) -> float:
+        """`class_diversity` where there are labels, else `diversity`."""
+        if self.labels is None or dataset.labels is None:
+            return diversity(self.images, dataset.images)
+        return class_diversity(self.images, self.labels, dataset)
+
+
+def drawn(picture: Picture, device: torch.device | str = "cpu") -> Drawn:
+    """A thousand pictures from the same inputs every time (`Signature.example`).
+
+    Args:
+        picture: its inputs -> pixels.
+        device: that its module is on.
+    """
     inputs = picture.signature.example(PICTURES)
     with torch.inference_mode():
-        images = np.concatenate(
-            [
-                picture(
-                    *(torch.from_numpy(value[start : start + BATCH]).to(device) for value in inputs.values())
-                )
-                .cpu()
-                .numpy()
-                for start in range(0, PICTURES, BATCH)
-            ]
-        )
+        parts = [
+            picture(*(torch.from_numpy(value[start : start + BATCH]).to(device) for value in inputs.values()))
+            for start in range(0, PICTURES, BATCH)
+        ]
     label = picture.signature.field(Role.LABEL)
-    if label is None or dataset.labels is None:
-        return {"diversity": round(diversity(images, dataset.images), 4)}
-    asked = inputs[label.name]
-    return {
-        "label_agreement": label_agreement(images, asked, dataset),
-        "diversity": round(class_diversity(images, asked, dataset), 4),
-    }
+    return Drawn(torch.cat(parts).cpu().numpy(), None if label is None else inputs[label.name])
 
 
 def label_agreement(images: NDArray[np.uint8], labels: NDArray[np.int64], dataset: Dataset) -> float:
@@ -87,6 +120,27 @@ def diversity(images: NDArray[np.uint8], real: NDArray[np.uint8]) -> float:
     """
     made, drawn = (torch.pdist(_flat(some[:PICTURES])).mean() for some in (images, real))
     return float(made / drawn)
+
+
+def pixel_distance(images: NDArray[np.uint8], real: NDArray[np.uint8]) -> float:
+    """The Frechet distance of pictures in their pixels, averaged down to 8x8: quick, and blind to all that is finer.
+
+    Args:
+        images, real: UINT8 of shape (count, height, width, channels), 2 or more; at most the first thousand are
+            compared.
+
+    Returns:
+        In squared grey levels of [0, 1]: 0 where mean and covariance are the same.
+    """
+    # The distances build on this package.
+    from .evaluation.distance import frechet_distance
+
+    return frechet_distance(_small(real[:PICTURES]), _small(images[:PICTURES]))
+
+
+def _small(images: NDArray[np.uint8]) -> Tensor:
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).double() / 255
+    return adaptive_avg_pool2d(pixels, SIDE).flatten(1)
 
 
 def _flat(images: NDArray[np.uint8]) -> Tensor:

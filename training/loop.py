@@ -6,7 +6,6 @@ To resume, run the same command again. A run that is killed at any point and sta
 
 from __future__ import annotations
 
-import json
 import signal
 import threading
 import time
@@ -19,26 +18,30 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from ..bundle import read_document
-from ..errors import BundleError, CheckpointError, TrainingError, UsageError
+from ..errors import CheckpointError
 from ..extras import require
-from ..files import locked, write_bytes
 from . import data as sources
+from .alarms import Alarms
+from .augment import Steered
 from .average import Average
 from .checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from .evaluate import quality
+from .evaluate import drawn, quality
+from .gradients import Minimiser
 from .models import Task, family
 from .picture import Picture
 from .presets import resolve
+from .processes import average_over_processes, mean_over_processes, part_of_batch, synchronised
 from .randomness import Draw, batch_indices, first_weights_seed
 from .recipe import Budget, Recipe
 from .record import ProgressBar, Statistics, StatisticsFile, sample_grid, trackers
-from .snapshot import INFO_NAME, DataInfo, load_snapshot, save_snapshot
+from .resume import alone, check_recipe, is_finished, write_recipe
+from .schedule import learning_rate_factor
+from .selection import Selection, needs_only_chance
+from .snapshot import DataInfo, save_snapshot
 
 __all__ = ["Training", "train"]
 
-RECIPE_NAME = "recipe.json"
-RECIPE_SCHEMA_VERSION = 1
+AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def train(
@@ -65,72 +68,27 @@ def train(
 
     Raises:
         UsageError: preset, data, a key or a value is not allowed, or the run was started with another recipe.
-        TrainingError: training diverged, or another process trains this run.
+        TrainingError: training diverged or collapsed, or another process trains this run.
         CheckpointError: the run's checkpoint is damaged.
         KeyboardInterrupt: Ctrl-C; the run can be resumed.
     """
     recipe = resolve(preset, budget=budget, data=data, overrides=overrides)
     check_recipe(run, recipe)
-    if is_finished(run, recipe):
+    if is_finished(run):
         Console(stderr=True).print(f"{run} is finished: {recipe.preset}, {recipe.nimg} images; nothing to do")
         return run
     # Whatever does not fit shows while the networks are built, before anything is written.
     training = Training(run, recipe, progress=progress)
-    with _alone(run) if training.is_main else nullcontext():
+    with alone(run) if training.is_main else nullcontext():
         check_recipe(run, recipe)
         if training.is_main:
-            write_bytes(run / RECIPE_NAME, json.dumps(_document(recipe), indent=2) + "\n")
+            write_recipe(run, recipe)
         training.run()
     return run
 
 
-def check_recipe(run: Path, recipe: Recipe) -> None:
-    """Compare a recipe with the one that the run was started with, if it was.
-
-    Raises:
-        UsageError: they differ, and the message names the keys; or the directory holds a snapshot that no training
-            of ours made, which would be overwritten.
-        CheckpointError: the run's recipe is damaged.
-    """
-    if not (run / RECIPE_NAME).exists():
-        if (run / INFO_NAME).exists():
-            raise UsageError(
-                f"{run} holds a snapshot but no {RECIPE_NAME}: not trained here; give another --run"
-            )
-        return
-    try:
-        started = read_document(run, RECIPE_NAME, RECIPE_SCHEMA_VERSION)
-    except BundleError as error:
-        raise CheckpointError(str(error)) from None
-    wanted = _document(recipe)
-    different = [
-        f"{key}={started.get(key)} (now {wanted.get(key)})"
-        for key in {**started, **wanted}
-        if started.get(key) != wanted.get(key)
-    ]
-    if different:
-        raise UsageError(
-            f"{run} was started with {', '.join(different)}; give the same recipe to resume it, or another --run"
-        )
-
-
-def _document(recipe: Recipe) -> dict[str, Any]:
-    return {"schema_version": RECIPE_SCHEMA_VERSION, **recipe.model_dump(mode="json")}
-
-
-def is_finished(run: Path, recipe: Recipe) -> bool:
-    """Whether the run holds an undamaged snapshot after all of the recipe's images."""
-    try:
-        return (run / RECIPE_NAME).exists() and load_snapshot(run).info.nimg >= recipe.steps * recipe.batch
-    except CheckpointError:
-        return False
-
-
 class Training:
     """One training in this process, from the run's checkpoint or from the start.
-
-    Networks are not wrapped for several processes: each process takes its part of the global batch, and gradients are
-    averaged before every optimiser's step, so that losses may differentiate twice and share what they computed.
 
     Args:
         run: the run's directory.
@@ -144,32 +102,36 @@ class Training:
     def __init__(self, run: Path, recipe: Recipe, *, progress: bool = True) -> None:
         accelerate = require("accelerate", "train")
         self._run, self._recipe, self._progress = run, recipe, progress
-        # Without being told so, accelerate takes several processes on a machine without a GPU for strangers.
+        # Without being told so, accelerate takes several processes on a machine without a GPU for strangers, and what
+        # its own configuration says of precision would be done twice.
         self._accelerator = accelerate.Accelerator(
-            cpu=not torch.accelerator.is_available(), log_with=trackers(), project_dir=str(run)
+            cpu=not torch.accelerator.is_available(),
+            mixed_precision="no",
+            log_with=trackers(),
+            project_dir=str(run),
         )
-        self._device = self._accelerator.device
-        self._part = part_of_batch(
-            recipe.batch, self._accelerator.process_index, self._accelerator.num_processes
-        )
+        self._device, self._processes = self._accelerator.device, self._accelerator.num_processes
+        self._part = part_of_batch(recipe.batch, self._accelerator.process_index, self._processes)
         data = sources.load(recipe.data, resolution=recipe.resolution)
         if self.is_main:
             for note in data.notes:
                 Console(stderr=True).print(f"{recipe.data}: {note}", markup=False, highlight=False)
-        self._data, _ = data.split()
+        self._data, held_out = data.split()
         self._data_sha256 = self._data.sha256()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(first_weights_seed(recipe.seed))
             task = family(recipe.family).task.build(recipe, self._data)
         self._task = _placed(task, self._device)
         self._average = Average(self._task.generator, recipe.ema_half_life_nimg)
-        self._optimisers = {
-            name: self._accelerator.prepare(optimiser) for name, optimiser in self._task.optimisers().items()
+        if self._processes > 1:
+            synchronised(self._task)
+        average = average_over_processes(self._processes)
+        self._minimisers = {
+            name: Minimiser(optimiser, recipe, self._device, average)
+            for name, optimiser in self._task.optimisers().items()
         }
-        self._rates = {
-            name: [group["lr"] for group in o.param_groups] for name, o in self._optimisers.items()
-        }
-        self._step, self._statistics = 0, Statistics()
+        self._selection = Selection(recipe, self._task, self._average, self._data, held_out, self._device)
+        self._step, self._statistics, self._alarms = 0, Statistics(), Alarms(recipe)
 
     @property
     def nimg(self) -> int:
@@ -181,88 +143,104 @@ class Training:
 
         Raises:
             CheckpointError: the checkpoint is damaged or of another dataset.
-            TrainingError: a loss or a weight is no finite number; the last checkpoint stays.
+            TrainingError: an alarm was raised (`alarms`); the last checkpoint stays.
             KeyboardInterrupt: Ctrl-C, after a checkpoint was written.
         """
         self._restore(read_checkpoint(self._run))
         self._timer = (time.monotonic(), self._step)
+        try:
+            self._train()
+            if self.is_main:
+                self._finish()
+            self._accelerator.wait_for_everyone()
+        finally:
+            # However it ends: a process that leaves its group open may abort in the middle of its exit.
+            self._accelerator.end_training()
+
+    def _train(self) -> None:
         recipe, total = self._recipe, self._recipe.steps * self._recipe.batch
         if self.is_main:
             self._lines = StatisticsFile(self._run / "stats.jsonl", self.nimg)
             self._accelerator.init_trackers("tensorboard")
         bar = ProgressBar.open(recipe.preset, self.nimg, total, shown=self._progress and self.is_main)
         with _interruptible() as interrupted, bar as shown:
-            while self._step < recipe.steps:
-                self._train_step()
+            while self._step < recipe.steps and not self._selection.exhausted:
+                stop = self._train_step(interrupted)
                 shown.advance(recipe.batch)
                 self._after_step()
-                if interrupted.is_set():
+                if stop:
                     self._save()
                     raise KeyboardInterrupt
-        if self.is_main:
-            self._finish()
-        self._accelerator.wait_for_everyone()
-        self._accelerator.end_training()
 
     @property
     def is_main(self) -> bool:
         """Whether this is the process that writes."""
         return self._accelerator.is_main_process
 
-    def _train_step(self) -> None:
+    def _train_step(self, interrupted: threading.Event) -> bool:
+        """Take one step; whether a process was interrupted."""
         recipe = self._recipe
         indices = batch_indices(recipe.seed, self._step, recipe.batch, len(self._data))[self._part]
         batch = self._data.batch(indices, self._device)
         draw = Draw(recipe.seed, self._step, recipe.batch, self._part, self._device)
-        self._set_learning_rates()
-        losses = self._task.losses(batch, draw)
+        factor = learning_rate_factor(self.nimg, recipe)
+        losses, dtype = self._task.losses(batch, draw), AUTOCAST.get(recipe.precision)
+        scalars = {}
         while True:
             # Only what the task computes runs under autocast, not the way back.
-            with torch.autocast(self._device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+            with torch.autocast(self._device.type, dtype, enabled=dtype is not None):
                 minimise = next(losses, None)
             if minimise is None:
                 break
-            optimiser = self._optimisers[minimise.optimiser]
-            optimiser.zero_grad(set_to_none=True)
-            self._accelerator.backward(minimise.loss)
-            self._average_gradients(optimiser)
-            optimiser.step()
-            self._count({f"{minimise.optimiser}_loss": minimise.loss, **(minimise.statistics or {})})
+            name, minimiser = minimise.optimiser, self._minimisers[minimise.optimiser]
+            norm = minimiser.minimise(minimise.loss, factor)
+            self._alarms.check_scale(name, minimiser.scale, self.nimg)
+            scalars |= {f"{name}_loss": minimise.loss, **(minimise.statistics or {})}
+            scalars |= {} if norm is None else {f"{name}_gradient": norm}
         self._step += 1
         self._average.update(self.nimg, recipe.batch)
+        return self._record(scalars, interrupted)
 
-    def _set_learning_rates(self) -> None:
-        factor = learning_rate_factor(self.nimg, self._recipe)
-        for name, optimiser in self._optimisers.items():
-            for group, rate in zip(optimiser.param_groups, self._rates[name], strict=True):
-                group["lr"] = rate * factor
+    def _record(self, scalars: Mapping[str, Tensor], interrupted: threading.Event) -> bool:
+        """Take in a step's scalars; whether a process was interrupted.
 
-    def _count(self, scalars: Mapping[str, Tensor]) -> None:
-        # Averaged first, so that every process sees a divergence and none waits for another.
+        All is averaged over the processes first, so that each sees the same signs and none waits for another.
+        """
         values = torch.stack([scalar.detach().float() for scalar in scalars.values()])
-        self._statistics.add(
-            dict(zip(scalars, self._accelerator.reduce(values, "mean").tolist(), strict=True))
-        )
-
-    def _average_gradients(self, optimiser: Any) -> None:
-        if self._accelerator.num_processes == 1:
-            return
-        parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        flat = self._accelerator.reduce(torch.cat([gradient.flatten() for gradient in gradients]), "mean")
-        for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
-            gradient.copy_(mean.view(gradient.shape))
+        *means, stop = mean_over_processes(
+            torch.cat((values, values.new_tensor([interrupted.is_set()]))), self._processes
+        ).tolist()
+        statistics = dict(zip(scalars, means, strict=True))
+        self._alarms.check_step(statistics, self.nimg)
+        self._statistics.add(statistics)
+        if isinstance(self._task, Steered):
+            self._task.steer(statistics)
+        return stop > 0
 
     def _after_step(self) -> None:
         recipe, last = self._recipe, self._step == self._recipe.steps
-        if not self.is_main:
-            return
-        if last or self._passed(recipe.stats_nimg):
-            self._write_line()
+        if recipe.metric != "none" and (last or self._passed(recipe.metric_nimg)):
+            # In every process, so that all of them stop at the same step.
+            value = self._selection.measure(self.nimg)
+            self._statistics.add({recipe.metric: value})
+            last = last or self._selection.exhausted
         if last or self._passed(recipe.sample_nimg):
-            sample_grid(self._run / f"samples/{self.nimg:010}.png", self._picture(), self._device)
+            self._sample()
+        if last or self._passed(recipe.stats_nimg):
+            self._alarms.check_weights(self._task, self.nimg)
+            if self.is_main:
+                self._write_line()
         if last or self._passed(recipe.checkpoint_nimg):
             self._save()
+
+    def _sample(self) -> None:
+        picture = self._picture()
+        if self.is_main:
+            sample_grid(self._run / f"samples/{self.nimg:010}.png", picture, self._device)
+        if self._recipe.diversity_floor and needs_only_chance(picture.generator):
+            diversity = drawn(picture, self._device).diversity(self._data)
+            self._statistics.add({"diversity": diversity})
+            self._alarms.check_diversity(diversity, self.nimg)
 
     def _passed(self, every_nimg: int) -> bool:
         return self.nimg // every_nimg > (self.nimg - self._recipe.batch) // every_nimg
@@ -280,19 +258,19 @@ class Training:
         return Picture(generator, generator.signature(self._data.class_names)).eval()
 
     def _save(self) -> None:
+        self._alarms.check_weights(self._task, self.nimg)
         if not self.is_main:
             return
-        if not all(torch.isfinite(value).all() for value in self._average.generator.parameters()):
-            raise TrainingError(
-                "training diverged: a weight is NaN; try a lower learning rate (--set lr=...)"
-            )
         state = Checkpoint(
             step=self._step,
             data_sha256=self._data_sha256,
             task=self._task.state_dict(),
             average=self._average.generator.state_dict(),
-            optimisers={name: optimiser.state_dict() for name, optimiser in self._optimisers.items()},
+            optimisers={name: minimiser.state_dict() for name, minimiser in self._minimisers.items()},
             statistics=self._statistics.sums,
+            scalers={name: minimiser.scaler_state_dict() for name, minimiser in self._minimisers.items()},
+            selection=self._selection.state_dict(),
+            signs=self._alarms.since,
         )
         write_checkpoint(self._run, state)
 
@@ -305,12 +283,18 @@ class Training:
             )
         self._task.load_state_dict(checkpoint.task)
         self._average.generator.load_state_dict(checkpoint.average)
-        for name, optimiser in self._optimisers.items():
-            optimiser.load_state_dict(checkpoint.optimisers[name])
+        for name, minimiser in self._minimisers.items():
+            minimiser.load_state_dict(checkpoint.optimisers[name], checkpoint.scalers.get(name, {}))
+        self._selection.load_state_dict(checkpoint.selection)
         self._step, self._statistics = checkpoint.step, Statistics(checkpoint.statistics)
+        self._alarms = Alarms(self._recipe, checkpoint.signs)
 
     def _finish(self) -> None:
-        dataset = self._data
+        dataset, nimg, figures = self._data, self.nimg, {}
+        if (best := self._selection.best) is not None:
+            nimg, value, weights = best
+            self._average.generator.load_state_dict(weights)
+            figures = {self._recipe.metric: round(value, 4)}
         save_snapshot(
             self._run,
             self._average.generator,
@@ -322,15 +306,9 @@ class Training:
                 licence=dataset.licence,
                 class_names=dataset.class_names,
             ),
-            nimg=self.nimg,
-            quality=quality(self._picture(), dataset, self._device),
+            nimg=nimg,
+            quality={**figures, **quality(self._picture(), dataset, self._device)},
         )
-
-
-def learning_rate_factor(nimg: int, recipe: Recipe) -> float:
-    """Share of the learning rates at `nimg` images: 1, then falling linearly to 0 over the last `decay_nimg`."""
-    left = recipe.steps * recipe.batch - nimg
-    return min(1.0, left / recipe.decay_nimg) if recipe.decay_nimg else 1.0
 
 
 def _placed(task: Task, device: torch.device) -> Task:
@@ -339,29 +317,6 @@ def _placed(task: Task, device: torch.device) -> Task:
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     return task.to(device).train()
-
-
-def part_of_batch(batch: int, process: int, processes: int) -> slice:
-    """Which images of a global batch are those of one of several processes.
-
-    Raises:
-        UsageError: they cannot be shared evenly.
-    """
-    if batch % processes:
-        raise UsageError(
-            f"batch {batch} cannot be shared by {processes} processes; take a multiple (--set batch=...)"
-        )
-    share = batch // processes
-    return slice(process * share, (process + 1) * share)
-
-
-@contextmanager
-def _alone(run: Path) -> Iterator[None]:
-    try:
-        with locked(run / ".lock"):
-            yield
-    except BlockingIOError:
-        raise TrainingError(f"another process trains {run}; wait for it, or take another --run") from None
 
 
 @contextmanager

@@ -13,13 +13,27 @@ from pydantic import Field as Constraint
 
 from ..errors import UnknownName, UsageError
 
-__all__ = ["BUDGETS", "Budget", "Count", "Positive", "Rate", "Recipe", "override"]
+__all__ = [
+    "BUDGETS",
+    "METRICS",
+    "Budget",
+    "Count",
+    "Metric",
+    "NotNegative",
+    "Positive",
+    "Rate",
+    "Recipe",
+    "override",
+]
 
 Count = Annotated[int, Constraint(ge=1, le=10**12)]
 Positive = Annotated[float, Constraint(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Constraint(ge=0, allow_inf_nan=False)]
 Rate = Annotated[float, Constraint(ge=0, le=1)]
 Budget = Literal["cpu", "gpu"]
 BUDGETS: tuple[Budget, ...] = get_args(Budget)
+Metric = Literal["none", "diversity", "label_agreement", "pixel_distance", "held_out_loss"]
+METRICS: tuple[Metric, ...] = get_args(Metric)
 
 
 class Recipe(BaseModel):
@@ -36,7 +50,20 @@ class Recipe(BaseModel):
         batch: images of one step, over all processes together.
         precision: of the arithmetic under autocast; the weights are FP32 always.
         ema_half_life_nimg: images after which a weight's share in the average has halved.
-        decay_nimg: images at the end of the run over which the learning rates fall linearly to zero.
+        lr_rise_nimg: images at the start of the run over which the learning rates rise linearly from zero.
+        decay_nimg: images at the end of the run over which the learning rates fall to zero; 0 keeps them up.
+        lr_decay: the form of that fall, "linear" or "cosine".
+        weight_decay: decoupled decay of matrices and kernels, times the learning rate (AdamW); 0 leaves it out.
+        clip_norm: largest global norm of one optimiser's gradient; 0 leaves it as it is.
+        metric: what the best snapshot is chosen by, one of `METRICS`; "none" takes the last one.
+        metric_nimg: images between two measurements of the metric, rounded up to whole steps.
+        patience: measurements without a better one after which training stops; 0 trains to the end.
+        alarm_nimg: images for which a sign of collapse must last before it stops the run.
+        saturation_gap: largest distance between the mean logits of real and made images, and
+        saturation_gradient: least norm of the generator's gradient: beyond both, the discriminator is saturated; a gap
+            of 0 switches the alarm off.
+        diversity_floor: least diversity of made pictures as a share of real ones', measured with every sample grid; 0
+            switches the alarm off.
         stats_nimg, sample_nimg, checkpoint_nimg: images between two lines of statistics, two sample grids, two
             checkpoints; each is rounded up to whole steps.
     """
@@ -53,7 +80,18 @@ class Recipe(BaseModel):
     batch: Annotated[int, Constraint(ge=2, le=1 << 20)] = 32
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     ema_half_life_nimg: Positive = 2_000
+    lr_rise_nimg: Annotated[int, Constraint(ge=0)] = 0
     decay_nimg: Annotated[int, Constraint(ge=0)] = 0
+    lr_decay: Literal["linear", "cosine"] = "linear"
+    weight_decay: NotNegative = 0.0
+    clip_norm: NotNegative = 0.0
+    metric: Metric = "none"
+    metric_nimg: Count = 50_000
+    patience: Annotated[int, Constraint(ge=0)] = 0
+    alarm_nimg: Count = 20_000
+    saturation_gap: NotNegative = 25.0
+    saturation_gradient: NotNegative = 1e-3
+    diversity_floor: Rate = 0.05
     stats_nimg: Count = 1_000
     sample_nimg: Count = 8_000
     checkpoint_nimg: Count = 8_000

@@ -180,16 +180,10 @@ def test_two_processes_never_train_the_same_run(tiny_train: Train, tmp_path: Pat
     assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
 
 
-def test_a_batch_that_processes_cannot_share_is_refused() -> None:
-    assert [loop.part_of_batch(8, number, 2) for number in (0, 1)] == [slice(0, 4), slice(4, 8)]
-    with pytest.raises(UsageError, match=r"batch 9 cannot be shared by 2 processes; take a multiple"):
-        loop.part_of_batch(9, 0, 2)
-
-
 def test_divergence_stops_and_keeps_the_last_checkpoint(tiny_train: Train, tmp_path: Path) -> None:
     run = tmp_path / "run"
     with pytest.raises(
-        TrainingError, match=r"training diverged: .* became (nan|inf|-inf); try a lower"
+        TrainingError, match=r"training diverged at nimg \d+: .* became (nan|inf|-inf); try a lower"
     ) as caught:
         tiny_train(run, lr=1e30, loss="non-saturating", r1_gamma=10, penalty_every=1, discriminator_lr=1e30)
     assert caught.value.exit_code == 1
@@ -208,13 +202,3 @@ def test_a_damaged_checkpoint_is_named(tiny_train: Train, tmp_path: Path) -> Non
 def test_images_are_brought_to_the_resolution_asked_for(tiny_train: Train, tmp_path: Path) -> None:
     run = tiny_train(tmp_path / "run", resolution=16, nimg=32)
     assert load_snapshot(run).info.signature.output.shape == (16, 16, 1)
-
-
-def test_learning_rates_fall_to_zero_over_the_last_images(trained: Path) -> None:
-    recipe = loop.resolve("cgan-digits", overrides={**TINY, "decay_nimg": "64"})
-    factors = [loop.learning_rate_factor(nimg, recipe) for nimg in (0, 192, 208, 224, 256)]
-    assert factors == [1, 1, 0.75, 0.5, 0]
-    assert (
-        loop.learning_rate_factor(256, loop.resolve("cgan-digits", overrides={**TINY, "decay_nimg": "0"}))
-        == 1
-    )
