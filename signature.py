@@ -30,6 +30,7 @@ __all__ = [
     "mask_field",
     "seed_field",
     "source_field",
+    "truncation_field",
     "with_latent",
 ]
 
@@ -243,11 +244,24 @@ class Signature(BaseModel):
                 batch = len(checked[field.name])
             elif field.default is None:
                 raise InvalidInput(f"field {field.name!r} is missing; it takes {field.allowed}")
-        for field in self.inputs:
-            if field.name not in checked:
-                shape = (batch or 1, *(max(extent, 1) for extent in field.shape))
-                checked[field.name] = np.full(shape, field.default, dtype=field.numpy_dtype)
-        return {field.name: checked[field.name] for field in self.inputs}
+        complete = self.with_defaults(checked)
+        return {field.name: complete[field.name] for field in self.inputs}
+
+    def with_defaults(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """The inputs, and the defaults of those that are not given and have one; nothing is checked.
+
+        Args:
+            inputs: field name -> array with one common batch axis in front.
+        """
+        batch = len(next(iter(inputs.values()), [None]))
+        defaults = {
+            field.name: np.full(
+                (batch, *(max(extent, 1) for extent in field.shape)), field.default, field.numpy_dtype
+            )
+            for field in self.inputs
+            if field.name not in inputs and field.default is not None
+        }
+        return {**inputs, **defaults}
 
     def example(self, batch: int, seed: int = 0) -> dict[str, NDArray[Any]]:
         """Inputs drawn by the generator's own law: distinct seeds, balanced labels.
@@ -357,6 +371,15 @@ def label_field(class_names: tuple[str, ...]) -> Field:
         maximum=len(class_names) - 1,
         class_names=class_names,
     )
+
+
+def truncation_field() -> Field:
+    """The field `truncation`: FP32, 0 to 1, by which the noise is multiplied; 1, the default, leaves it as it is.
+
+    Less of it gives more typical and less varied pictures, as a lower temperature does (Kingma and Dhariwal 2018,
+    section 6). Drawing anew what lies far out (Brock et al. 2019) would make the noise depend on a loop.
+    """
+    return Field(name="truncation", role=Role.TRUNCATION, dtype="FP32", minimum=0, maximum=1, default=1.0)
 
 
 def source_field(height: int, width: int, channels: int) -> Field:

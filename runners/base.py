@@ -80,7 +80,9 @@ class Runner(ABC):
             InvalidInput: an input is not what the signature allows.
             LithoError: the runtime failed, or gave something that is not what was asked for.
         """
-        arrays = self.signature.check(inputs) if check else dict[str, Any](inputs)
+        arrays = (
+            self.signature.check(inputs) if check else self.signature.with_defaults(dict[str, Any](inputs))
+        )
         start = time.perf_counter()
         answer = self._execute(arrays)
         self.last_ms = (time.perf_counter() - start) * 1e3

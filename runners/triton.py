@@ -208,8 +208,9 @@ class Runner(base.Runner):
 
     def _request(self, inputs: Mapping[str, Any]) -> Any:
         request = messages.ModelInferRequest(model_name=self._model, model_version=self._version)
+        complete = self.signature.with_defaults(inputs)
         for entry in self.signature.inputs:
-            array = inputs[entry.name]
+            array = complete[entry.name]
             # Triton knows no scalar: a field without a shape travels as (batch, 1).
             shape = array.shape if entry.shape else (len(array), 1)
             request.inputs.add(name=entry.name, datatype=entry.dtype, shape=shape)

@@ -51,7 +51,9 @@ class TritonPythonModel:
 
     def _inputs(self, request: Any) -> Inputs:
         tensors = {name: pb_utils.get_input_tensor_by_name(request, name) for name in self._input_names}
-        return {name: tensor.as_numpy() for name, tensor in tensors.items() if tensor is not None}
+        given = {name: tensor.as_numpy() for name, tensor in tensors.items() if tensor is not None}
+        # Requests that are joined need not leave out the same ones.
+        return self._runner.signature.with_defaults(given)
 
     def _answer(self, given: list[Inputs]) -> list[Any]:
         images = self._runner.run(_joined(given))[self._output_name]

@@ -36,7 +36,7 @@ def test_the_graph_is_valid_and_says_what_the_signature_says(run: Path) -> None:
     picture = load_snapshot(run).picture()
     model = onnx.load_from_string(export_graph(picture, picture.signature, {"litho.family": "cgan"}))
     assert model.opset_import[0].version == OPSET >= 21
-    assert [value.name for value in model.graph.input] == ["seed", "label"]
+    assert [value.name for value in model.graph.input] == ["seed", "label", "truncation"]
     assert [value.name for value in model.graph.output] == ["image"]
     properties = {entry.key: entry.value for entry in model.metadata_props}
     assert properties["litho.family"] == "cgan"

@@ -16,7 +16,7 @@ def test_a_run_s_directory_opens_as_torch_and_gives_its_pictures(run: Path) -> N
         assert runner.name == "torch"
         images = runner.run({"seed": seeds, "label": labels})["image"]
         np.testing.assert_array_equal(
-            images, picture(torch.from_numpy(seeds), torch.from_numpy(labels)).numpy()
+            images, picture(torch.from_numpy(seeds), torch.from_numpy(labels), torch.ones(6)).numpy()
         )
         assert images.shape == (6, 32, 32, 1)
         assert runner.last_ms > 0

@@ -1,10 +1,13 @@
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 import pytest
+import tritonclient.grpc as grpcclient
+from tritonclient.utils import np_to_triton_dtype
 
 from litho.errors import EndpointError, InvalidInput, LithoError, UsageError
 from litho.runners import open_runner
@@ -120,3 +123,32 @@ def test_ten_thousand_requests_cost_neither_the_server_nor_the_client_memory(
     assert len(processes) >= 3
     for process, early, late in zip(processes, before, after, strict=True):
         assert late <= early * 1.05, f"{process.name()} grew from {early} to {late} bytes"
+
+
+def test_requests_of_other_clients_may_each_leave_out_what_has_a_default(
+    client: Client, server: EmbeddedServer
+) -> None:
+    def request(seed: int, truncation: float | None) -> list[grpcclient.InferInput]:
+        values = {"seed": np.array([[seed]]), "label": np.array([[3]])}
+        if truncation is not None:
+            values["truncation"] = np.array([[truncation]], np.float32)
+        inputs = [
+            grpcclient.InferInput(name, array.shape, np_to_triton_dtype(array.dtype))
+            for name, array in values.items()
+        ]
+        for given, array in zip(inputs, values.values(), strict=True):
+            given.set_data_from_numpy(array)
+        return inputs
+
+    address = server.grpc_url.removeprefix("grpc://")
+    options = [("grpc.enable_http_proxy", 0)]
+    with (
+        grpcclient.InferenceServerClient(address, channel_args=options) as other,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        asked = [request(seed, (None, 1.0, 0.0)[seed % 3]) for seed in range(60)]
+        answers = list(pool.map(lambda inputs: other.infer("tiny", inputs).as_numpy("image"), asked))
+    images = np.concatenate(answers).astype(int)
+    truncation = np.tile([1.0, 1.0, 0.0], 20)
+    difference = np.abs(images - client.generate(seed=range(60), label=3, truncation=truncation))
+    assert difference.max() <= 1

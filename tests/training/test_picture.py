@@ -34,8 +34,8 @@ def test_a_picture_depends_on_its_seed_and_label_alone(generator, values: list[i
     picture = Picture(generator, generator.signature())
     labels = torch.full((len(values),), label)
     with torch.inference_mode():
-        together = picture(torch.tensor(values), labels)
-        alone = torch.cat([picture(torch.tensor([seed]), labels[:1]) for seed in values])
+        together = picture(torch.tensor(values), labels, torch.ones(len(values)))
+        alone = torch.cat([picture(torch.tensor([seed]), labels[:1], torch.ones(1)) for seed in values])
     assert together.dtype == torch.uint8
     assert together.shape == (len(values), 32, 32, 1)
     assert (together.int() - alone.int()).abs().max() <= 1
@@ -45,12 +45,12 @@ def test_a_picture_depends_on_its_seed_and_label_alone(generator, values: list[i
 def test_the_seed_s_noise_as_a_latent_gives_the_same_picture(generator, values: list[int]) -> None:
     signature = generator.signature()
     latent_signature = with_latent(signature, generator.latent_size)
-    assert [field.role for field in latent_signature.inputs] == [Role.LATENT, Role.LABEL]
+    assert [field.role for field in latent_signature.inputs] == [Role.LATENT, Role.LABEL, Role.TRUNCATION]
     noise = torch.from_numpy(gaussian(np.array(values), generator.latent_size))
-    labels = torch.zeros(len(values), dtype=torch.int64)
+    labels, truncation = torch.zeros(len(values), dtype=torch.int64), torch.ones(len(values))
     with torch.inference_mode():
-        from_seed = Picture(generator, signature)(torch.tensor(values), labels)
-        from_latent = Picture(generator, latent_signature)(noise, labels)
+        from_seed = Picture(generator, signature)(torch.tensor(values), labels, truncation)
+        from_latent = Picture(generator, latent_signature)(noise, labels, truncation)
     assert (from_seed.int() - from_latent.int()).abs().max() <= 1
 
 

@@ -58,10 +58,11 @@ def test_what_was_saved_is_what_is_loaded(generator, saved: Path) -> None:
 
 def test_pictures_from_seed_and_from_latent(saved: Path) -> None:
     snapshot = load_snapshot(str(saved))
-    assert [field.name for field in snapshot.picture().signature.inputs] == ["seed", "label"]
+    assert [field.name for field in snapshot.picture().signature.inputs] == ["seed", "label", "truncation"]
     picture = snapshot.picture("latent")
-    assert [field.name for field in picture.signature.inputs] == ["latent", "label"]
-    assert picture(torch.zeros(2, 3), torch.tensor([0, 1])).shape == (2, 32, 32, 1)
+    assert [field.name for field in picture.signature.inputs] == ["latent", "label", "truncation"]
+    made = picture(torch.zeros(2, 3), torch.tensor([0, 1]), torch.ones(2))
+    assert made.shape == (2, 32, 32, 1)
 
 
 def test_no_snapshot(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import UsageError
-from ...signature import Signature, image_output, label_field, seed_field
+from ...signature import Signature, image_output, label_field, seed_field, truncation_field
 from ..adversarial import AdversarialRecipe, AdversarialTask
 from ..data import Dataset
 from ..layers import ConditionalBatchNorm2d, bounded, downsampler, first_side, upsamplers, widths
@@ -59,19 +59,24 @@ class Generator(BaseGenerator):
         self.norms = nn.ModuleList(ConditionalBatchNorm2d(count, classes) for count in features)
         self.upsamplers = upsamplers((*features, channels))
 
-    def forward(self, latent: Tensor, label: Tensor) -> Tensor:
-        """FP32 (batch, latent_size), INT64 (batch,) -> FP32 (batch, channels, height, width) in [-1, 1]."""
+    def forward(self, latent: Tensor, label: Tensor, truncation: Tensor | None = None) -> Tensor:
+        """FP32 (batch, latent_size), INT64 (batch,) -> FP32 (batch, channels, height, width) in [-1, 1].
+
+        The truncation, FP32 of shape (batch,) in [0, 1], multiplies the latent; it is left out in training.
+        """
+        if truncation is not None:
+            latent = latent * truncation[:, None]
         features = self.project(torch.cat((latent, self.embedding(label)), 1)).unflatten(1, self.first)
         for norm, upsample in zip(self.norms, self.upsamplers, strict=True):
             features = upsample(torch.relu(norm(features, label)))
         return torch.tanh(features)
 
     def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
-        """Seed and label in, picture out."""
+        """Seed, label and truncation in, picture out."""
         resolution, classes = self.architecture["resolution"], self.architecture["classes"]
         names = class_names or tuple(str(number) for number in range(classes))
         return Signature(
-            inputs=(seed_field(), label_field(names)),
+            inputs=(seed_field(), label_field(names), truncation_field()),
             output=image_output(resolution, resolution, self.architecture["channels"]),
         )
 
