@@ -1,0 +1,159 @@
+"""Every family by the whole line: trained for a few steps, exported, deployed beside all the others, and served."""
+
+import json
+from collections.abc import Iterator
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from litho.bundle import Bundle
+from litho.export.build import export
+from litho.export.gate import judge
+from litho.export.verify import verify
+from litho.runners import open_runner
+from litho.serving.client import Client
+from litho.serving.configuration import ServingSettings
+from litho.serving.environment import install
+from litho.serving.repository import deploy
+from litho.serving.server import EmbeddedServer
+from litho.training.loop import train
+from litho.training.models import family_names
+from litho.training.presets import PRESETS
+
+pytestmark = pytest.mark.slow
+
+TINY: dict[str, dict[str, Any]] = {
+    "cgan": {"width": 4, "discriminator_width": 4, "latent_size": 5},
+    "dcgan": {"width": 4, "discriminator_width": 4, "latent_size": 5},
+    "flow": {"width": 8, "depth": 1, "text_depth": 0, "vocabulary": 300, "token_count": 4},
+    "gan": {"width": 8, "discriminator_width": 8, "latent_size": 5},
+    "inpaint": {"width": 4, "blocks": 1},
+    "pix2pix": {"width": 4, "discriminator_width": 4},
+    "r3gan": {"width": 4, "discriminator_width": 4, "latent_size": 5, "blocks": 1},
+    "superres": {"width": 4, "blocks": 1},
+    "vae": {"width": 4, "latent_size": 5, "blocks": 1},
+}
+"""Family -> keys of its recipe that make it as small as it can be."""
+
+STEPS: dict[str, Any] = {"nimg": 64, "batch": 16, "precision": "fp32", "ema_half_life_nimg": 1}
+"""Keys of every recipe: a training of four steps."""
+
+INPUTS: dict[str, tuple[str, ...]] = {"vae": ("seed", "image")}
+"""Of a family with several forms, those that are exported; of every other family its usual one."""
+
+# A family is finished, and has to keep its pictures, once a preset trains it.
+FAMILIES = [name for name in family_names() if name in {keys["family"] for keys in PRESETS.values()}]
+CASES = [
+    (family, input, family if input in (None, "seed") else f"{family}-{input}")
+    for family in FAMILIES
+    for input in INPUTS.get(family, (None,))
+]
+MODELS = [model for *_, model in CASES]
+
+Line = dict[str, Path | Exception]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures with all that any family may ask for: 16x16 pixels in colour, a source each, labels and captions."""
+    folder, random = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
+    lines = []
+    for number in range(40):
+        colour = random.integers(0, 256, 3)
+        picture = np.full((16, 16, 3), 255, np.uint8)
+        picture[3:13, 3:13] = colour
+        names = {"source_file_name": f"source{number}.png", "target_file_name": f"target{number}.png"}
+        for name, pixels in zip(names.values(), (255 - picture, picture), strict=True):
+            Image.fromarray(pixels).save(folder / name)
+        label = ("dark", "light")[int(colour.mean() > 127)]
+        lines.append(json.dumps({**names, "label": label, "text": f"a {label} square"}))
+    (folder / "metadata.jsonl").write_text("\n".join(lines))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bundles(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Line:
+    """Model -> its bundle, or what kept it from being made, for the model's own test to show."""
+    runs, folder = tmp_path_factory.mktemp("runs"), tmp_path_factory.mktemp("bundles")
+    made: Line = {}
+    for family, input, model in CASES:
+        try:
+            made[model] = export(_trained(family, data, runs / family), to=folder / model, input=input).path
+        except Exception as error:
+            made[model] = error
+    return made
+
+
+def _trained(family: str, data: Path, run: Path) -> Path:
+    if family not in TINY:
+        raise LookupError(f"family {family!r} has no line in TINY of {__file__}; add one")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PRESETS, "tiny", {"family": family, "data": str(data), **STEPS, **TINY[family]})
+        return train("tiny", run=run, progress=False)
+
+
+@pytest.fixture(scope="module")
+def server(bundles: Line, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """One server of them all."""
+    repository = tmp_path_factory.mktemp("repository")
+    for model, bundle in bundles.items():
+        if isinstance(bundle, Path):
+            deploy(Bundle.load(bundle), to=repository, name=model, settings=ServingSettings(instance_count=1))
+    install()
+    with EmbeddedServer(repository, log=tmp_path_factory.mktemp("server") / "server.log") as running:
+        yield running
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_served_family_keeps_its_pictures(model: str, bundles: Line, server: EmbeddedServer) -> None:
+    path = bundles[model]
+    if isinstance(path, Exception):
+        raise path
+    endpoint = f"{server.grpc_url}/{model}"
+    for outcome in (*verify(path), *verify(path, endpoint=endpoint)):
+        assert outcome.verdict.status == "passed", f"{outcome.subject}: {outcome.verdict.reason}"
+    probes = Bundle.load(path).probes()
+    # Of pictures that are all the same, any would do for any other.
+    assert len({picture.tobytes() for picture in probes.images}) > len(probes.images) / 2
+    with open_runner(endpoint) as runner:
+        pending = [runner.submit(rows) for rows in _uneven(probes.inputs)]
+        together = np.concatenate([future.result()[runner.signature.output.name] for future in pending])
+    verdict = judge([together], probes.images, "fp32")
+    assert verdict.status == "passed", f"many requests at a time: {verdict.reason}"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_single_value_serves_every_picture_of_a_call(
+    model: str, bundles: Line, server: EmbeddedServer
+) -> None:
+    path = bundles[model]
+    if isinstance(path, Exception):
+        raise path
+    inputs = Bundle.load(path).probes().inputs
+    varied = next(iter(inputs))
+    with open_runner(path) as local:
+        wanted = local.run(
+            {name: values[3:6] if name == varied else values[[3, 3, 3]] for name, values in inputs.items()}
+        )[local.signature.output.name]
+    with Client(server.grpc_url, model) as client:
+        given = client.generate(
+            **{name: values[3:6] if name == varied else values[3] for name, values in inputs.items()}
+        )
+        one = client.generate(**{name: values[3] for name, values in inputs.items()})
+    assert judge([given], wanted, "fp32").status == "passed"
+    assert judge([one], wanted[:1], "fp32").status == "passed"
+
+
+def _uneven(inputs: dict[str, NDArray[Any]]) -> Iterator[dict[str, NDArray[Any]]]:
+    """The rows of a bank in requests of one, two, three and five, again and again."""
+    count, start = len(next(iter(inputs.values()))), 0
+    for size in cycle((1, 2, 3, 5)):
+        if start >= count:
+            return
+        yield {name: values[start : start + size] for name, values in inputs.items()}
+        start += size
