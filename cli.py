@@ -124,6 +124,10 @@ def evaluate(
         str | None, typer.Option(help="Compare with this data; by default the run's own.")
     ] = None,
     samples: Annotated[int | None, typer.Option(help="How many pictures to draw.")] = None,
+    inception: Annotated[
+        Path | None,
+        typer.Option(help="inception-2015-12-05.pt (TorchScript), for FID and IS.", show_default=False),
+    ] = None,
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
@@ -134,7 +138,12 @@ def evaluate(
 
     with _progress() as progress:
         evaluation = evaluate_run(
-            run, data=data, samples=samples or SAMPLES, device=device, progress=progress
+            run,
+            data=data,
+            samples=samples or SAMPLES,
+            device=device,
+            inception=inception,
+            progress=progress,
         )
     if as_json:
         typer.echo(evaluation.model_dump_json(indent=2))

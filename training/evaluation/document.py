@@ -128,6 +128,7 @@ class Evaluation(_Document):
         samples: pictures asked for.
         fields: inputs that were set for all pictures, name -> value.
         device: "cpu" or "cuda".
+        inception_sha256: of the Inception network's file; None where FID and IS were left out.
         sections: in the order of the page.
     """
 
@@ -144,6 +145,7 @@ class Evaluation(_Document):
     samples: int
     fields: dict[str, float] = {}
     device: str
+    inception_sha256: Hash | None = None
     sections: tuple[Section, ...]
 
     @property

@@ -13,6 +13,7 @@ from ..data import Dataset, load
 from ..snapshot import INFO_NAME, Snapshot, load_snapshot
 from .document import DOCUMENT_NAME, PAGE_NAME, Evaluation, Section
 from .feature_net import feature_net
+from .inception import Inception
 from .page import render_page
 from .parts import Panel, all_parts
 from .subject import Subject
@@ -36,6 +37,7 @@ def evaluate(
     samples: int = SAMPLES,
     fields: Mapping[str, float] | None = None,
     device: str = "cpu",
+    inception: Path | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Measure the snapshot in a run's directory, and write `evaluation.json` and `evaluation.html` beside it.
@@ -50,18 +52,21 @@ def evaluate(
             there are test images.
         fields: inputs of role steps, guidance or truncation to set for all pictures, name -> value.
         device: "cpu" or "cuda".
+        inception: TorchScript file of the Inception network, for FID and IS; None leaves them out.
         progress: is told how far it is.
 
     Raises:
         UsageError: an argument is not allowed, or the data does not fit the generator.
         CheckpointError: the snapshot is damaged.
         DataError: the data cannot be used as it lies on disk.
-        EvaluationError: there is no feature net for the data, or nothing to measure.
+        EvaluationError: there is no feature net for the data, nothing to measure, or no Inception network at
+            that path.
     """
     if samples < LEAST_SAMPLES:
         raise UsageError(f"{samples} samples are too few; it must be {LEAST_SAMPLES} or more")
     tell = progress or _silent
     root = Path(run)
+    network = Inception(inception, device) if inception is not None else None
     tell("reading the snapshot and its data", 0.0)
     snapshot = load_snapshot(root)
     dataset = _data(snapshot, data)
@@ -82,6 +87,7 @@ def evaluate(
         samples=samples,
         fields=fields,
         device=device,
+        inception=network,
     )
     sections, panels = measure(subject, lambda step, share: tell(step, _NET_SHARE + (1 - _NET_SHARE) * share))
     evaluation = Evaluation(
@@ -97,6 +103,7 @@ def evaluate(
         samples=samples,
         fields=subject.fields,
         device=device,
+        inception_sha256=network.sha256 if network else None,
         sections=sections,
     )
     _write(root, snapshot, evaluation, panels)

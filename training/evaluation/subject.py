@@ -21,6 +21,7 @@ from ..models import Generator
 from ..picture import Picture
 from .classifier import Described
 from .feature_net import FeatureNet
+from .inception import Inception
 
 __all__ = ["Subject", "spread"]
 
@@ -41,6 +42,7 @@ class Subject:
         samples: pictures to draw.
         fields: inputs that are set for all pictures, name -> value; the others are drawn or keep their defaults.
         device: "cpu" or "cuda".
+        inception: the network that FID and IS are defined by; None leaves them out.
 
     Raises:
         UsageError: the generator's pictures are not of the data's shape, or a field is none of the signature.
@@ -57,6 +59,7 @@ class Subject:
         samples: int,
         fields: Mapping[str, float] | None = None,
         device: str = "cpu",
+        inception: Inception | None = None,
     ) -> None:
         if signature.output.shape != train.picture:
             raise UsageError(
@@ -64,7 +67,7 @@ class Subject:
             )
         self.generator, self.signature, self.net = generator.to(device), signature, net
         self.train, self.test, self.samples, self.device = train, test, samples, device
-        self.fields = dict(fields or {})
+        self.fields, self.inception = dict(fields or {}), inception
         free = {
             field.name
             for field in signature.inputs

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,6 +98,6 @@ def digits_net(digits: tuple[Dataset, Dataset], _own_cache: Path) -> FeatureNet:
 
 
 def subject_of(
-    generator: Generator, data: tuple[Dataset, Dataset], net: FeatureNet, samples: int = 400
+    generator: Generator, data: tuple[Dataset, Dataset], net: FeatureNet, samples: int = 400, **others: Any
 ) -> Subject:
-    return Subject(generator.eval(), generator.signature(), *data, net, samples=samples)
+    return Subject(generator.eval(), generator.signature(), *data, net, samples=samples, **others)

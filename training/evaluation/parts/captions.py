@@ -30,7 +30,7 @@ class Part(BasePart):
     """Of made scenes the attributes are read off the pixels; of drawings the right one is looked for among all."""
 
     title = "Captions"
-    position = 7
+    position = 8
 
     def applies(self, subject: Subject) -> bool:
         """To whatever takes a text, where the data has captions."""

@@ -19,7 +19,7 @@ class Part(BasePart):
     """GAN-test and GAN-train (Shmelkov et al. 2018): a classifier of real pictures judges samples, and the reverse."""
 
     title = "Classes"
-    position = 2
+    position = 3
 
     def applies(self, subject: Subject) -> bool:
         """To whatever takes a class, where the data has them."""

@@ -37,7 +37,7 @@ class Part(BasePart):
     """Bounds on the negative log likelihood; no noise beside them, as its likelihood says nothing."""
 
     title = "Likelihood"
-    position = 5
+    position = 6
 
     def applies(self, subject: Subject) -> bool:
         """To whatever brings what `LatentVariableModel` asks for."""

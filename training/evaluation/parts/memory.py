@@ -24,7 +24,7 @@ class Part(BasePart):
     """The nearest training images of samples, beside those of test images, which cannot have been learned by heart."""
 
     title = "Nearest training images"
-    position = 4
+    position = 5
 
     def applies(self, subject: Subject) -> bool:
         """To whatever makes pictures without being given any."""

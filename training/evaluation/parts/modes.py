@@ -16,7 +16,7 @@ class Part(BasePart):
     """Modes and KL from as many samples as in publications, whatever number the other figures take."""
 
     title = "Modes"
-    position = 3
+    position = 4
 
     def applies(self, subject: Subject) -> bool:
         """To stacked digits, made without being given any."""

@@ -27,7 +27,7 @@ class Part(BasePart):
     """A class a row, where there are classes."""
 
     title = "Samples"
-    position = 1
+    position = 2
 
     def applies(self, subject: Subject) -> bool:
         """To whatever makes pictures from seeds alone, or from seeds and classes."""

@@ -47,7 +47,7 @@ class Part(BasePart):
     """Of test pictures; the ceiling is the baseline's figure: who is no better has learned nothing."""
 
     title = "Pictures from pictures"
-    position = 6
+    position = 7
 
     def applies(self, subject: Subject) -> bool:
         """To whatever takes a picture."""

@@ -1,0 +1,94 @@
+"""The Inception network of 2015 that FID and IS are defined by, from a file that the user has; none is shipped.
+
+The file is `inception-2015-12-05.pt` as StyleGAN2-ADA, StyleGAN3 and clean-fid use it: a TorchScript program of the
+original weights that takes UINT8 pictures and resizes them itself. A program is run, so take it from where you trust.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...errors import EvaluationError
+from ...files import sha256
+
+__all__ = ["Inception", "inception_score"]
+
+PICTURES_AT_ONCE = 50
+SPLITS = 10
+
+
+class Inception:
+    """The network, opened.
+
+    Args:
+        path: of the TorchScript file.
+        device: "cpu" or "cuda".
+
+    Attributes:
+        sha256: of the file.
+
+    Raises:
+        EvaluationError: there is no such file, or it is no TorchScript program.
+    """
+
+    def __init__(self, path: Path, device: str = "cpu") -> None:
+        if not path.is_file():
+            raise EvaluationError(f"there is no Inception network at {path}; give inception-2015-12-05.pt")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of TorchScript, which the file is
+                self._network: Any = torch.jit.load(str(path), map_location=device).eval()
+        except RuntimeError as error:
+            raise EvaluationError(
+                f"{path} is no TorchScript program ({str(error).splitlines()[0][:100]}); give inception-2015-12-05.pt"
+            ) from None
+        self._path, self._device, self.sha256 = path, device, sha256(path)
+
+    def features(self, images: NDArray[np.uint8]) -> Tensor:
+        """What FID compares: FP64 of shape (count, 2048).
+
+        Args:
+            images: UINT8 of shape (count, height, width, 1 or 3); grey ones become three equal channels.
+        """
+        return self._run(images, return_features=True)
+
+    def probabilities(self, images: NDArray[np.uint8]) -> Tensor:
+        """What IS is made of: FP64 of shape (count, classes), without the last layer's bias, as it is published."""
+        return self._run(images, no_output_bias=True)
+
+    def _run(self, images: NDArray[np.uint8], **options: bool) -> Tensor:
+        try:
+            with torch.inference_mode():
+                parts = [self._network(part, **options).double().cpu() for part in self._parts(images)]
+        except RuntimeError as error:
+            lines = [line for line in str(error).splitlines() if line.strip()]
+            raise EvaluationError(
+                f"{self._path} does not take pictures as the Inception network does: {lines[-1][:200]}"
+            ) from None
+        return torch.cat(parts)
+
+    def _parts(self, images: NDArray[np.uint8]) -> Iterator[Tensor]:
+        for start in range(0, len(images), PICTURES_AT_ONCE):
+            part = torch.from_numpy(images[start : start + PICTURES_AT_ONCE]).to(self._device)
+            yield part.permute(0, 3, 1, 2).expand(-1, 3, -1, -1).contiguous()
+
+
+def inception_score(probabilities: Tensor) -> float:
+    """exp E[KL(p(y|x) || p(y))], the mean over ten parts of the pictures (Salimans et al. 2016, section 4).
+
+    Args:
+        probabilities: FP64 of shape (count, classes), rows that sum to 1.
+    """
+    scores = []
+    for part in probabilities.chunk(SPLITS):
+        marginal = part.mean(0, keepdim=True)
+        scores.append(torch.special.xlogy(part, part / marginal).sum(1).mean().exp())
+    return float(torch.stack(scores).mean())
