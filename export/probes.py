@@ -70,7 +70,7 @@ def _put_edges(field: Field, values: NDArray[Any]) -> None:
             values[:] = np.resize(np.array(_PROMPTS, dtype=object), len(values))
         case Role.STEPS:
             values[:] = np.clip(np.resize(_STEPS, len(values)), field.minimum, field.maximum)
-            values[:2] = field.maximum, field.minimum
+            values[1:3] = field.maximum  # with a prompt: at the largest guidance, and at the default
         case Role.GUIDANCE:
             edges = [edge for edge in (field.minimum, field.maximum, field.default) if edge is not None]
             values[:] = np.resize(edges, len(values))

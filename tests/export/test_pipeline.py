@@ -1,0 +1,125 @@
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from litho.bundle import Bundle
+from litho.errors import IntegrityError
+from litho.export import build
+from litho.export.build import export
+from litho.export.verify import verify
+
+STAGES = ["text_encoder", "denoiser", "decoder"]
+GRAPHS = [f"{stage}.fp32.onnx" for stage in STAGES]
+
+
+def test_a_bundle_of_stages_holds_their_graphs_and_the_tokenizer(flow_bundle: Path) -> None:
+    manifest = Bundle.load(flow_bundle).manifest
+    assert manifest.sampler == "rectified-flow"
+    assert [stage.name for stage in manifest.stages] == STAGES
+    assert set(manifest.files) == {
+        *(f"graphs/{graph}" for graph in GRAPHS),
+        "tokenizer.json",
+        "probes.safetensors",
+        "report.html",
+    }
+    assert "tokenizers" in manifest.environment
+    assert [(variant.name, variant.verdict.status) for variant in manifest.variants] == [
+        (graph, "passed") for graph in GRAPHS
+    ]
+
+
+def test_each_stage_takes_what_the_one_before_gives(flow_bundle: Path) -> None:
+    encoder, denoiser, decoder = (stage.signature for stage in Bundle.load(flow_bundle).manifest.stages)
+    takes = {field.role: field for field in denoiser.inputs}
+    assert takes[encoder.output.role] == encoder.output
+    assert denoiser.output.shape == takes[denoiser.output.role].shape == decoder.inputs[0].shape
+
+
+def test_probes_are_of_many_scripts_and_lengths_with_steps_and_guidance_mixed(flow_bundle: Path) -> None:
+    probes = Bundle.load(flow_bundle).probes()
+    prompts = probes.inputs["prompt"].tolist()
+    assert "" in prompts
+    assert max(len(prompt) for prompt in prompts) > 500
+    for letter in "aк一ح🔴":
+        assert any(letter in prompt for prompt in prompts)
+    steps, guidance = probes.inputs["steps"], probes.inputs["guidance"]
+    assert {1, 2, 64} <= set(steps[:16].tolist())
+    assert {0.0, 10.0} <= set(guidance.tolist())
+    # The most steps are taken at the most guidance and with a prompt: there rounding has the most to grow on.
+    assert any(prompts[row] and steps[row] == 64 and guidance[row] == 10 for row in range(len(prompts)))
+    assert len({image.tobytes() for image in probes.images}) > len(prompts) // 2
+
+
+def test_a_stage_that_differs_fails_the_gate(
+    flow_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fault is planted where an exporter's would be: between a module and the bytes of its graph."""
+    faithful = build.export_graph
+
+    def faulty(module: Any, signature: Any, metadata: Any) -> bytes:
+        if signature.output.name == "embedding":
+            module.meaning.weight.data.mul_(1.5)
+        return faithful(module, signature, metadata)
+
+    monkeypatch.setattr(build, "export_graph", faulty)
+    made = export(flow_run, to=tmp_path / "bundle")
+    for variant in made.manifest.variants:
+        assert variant.verdict.status == "failed"
+        assert "max difference" in variant.verdict.reason
+    assert {outcome.verdict.status for outcome in verify(made.path)} == {"failed"}
+
+
+def test_every_variant_is_verified_with_the_other_stages(flow_bundle: Path) -> None:
+    outcomes = verify(flow_bundle)
+    assert [outcome.subject for outcome in outcomes] == GRAPHS
+    assert {outcome.verdict.status for outcome in outcomes} == {"passed"}
+
+
+def test_one_changed_byte_of_the_tokenizer_is_named(flow_bundle: Path, tmp_path: Path) -> None:
+    shutil.copytree(flow_bundle, tmp_path / "bundle")
+    tokenizer = tmp_path / "bundle" / "tokenizer.json"
+    content = bytearray(tokenizer.read_bytes())
+    content[len(content) // 2] ^= 1
+    tokenizer.write_bytes(content)
+    with pytest.raises(IntegrityError, match=r"tokenizer\.json has changed"):
+        verify(tmp_path / "bundle")
+
+
+@pytest.mark.slow
+def test_the_same_export_is_kept_and_another_tokenizer_replaces_it(flow_run: Path, tmp_path: Path) -> None:
+    shutil.copytree(flow_run, tmp_path / "run")
+    first = export(tmp_path / "run", to=tmp_path / "bundle")
+    images = first.probes().images
+    made = (first.path / "manifest.json").stat().st_mtime_ns
+    export(tmp_path / "run", to=tmp_path / "bundle")
+    assert (first.path / "manifest.json").stat().st_mtime_ns == made
+    snapshot = tmp_path / "run" / "snapshot.json"
+    document = json.loads(snapshot.read_text())
+    tokenizer = {
+        **json.loads(document["architecture"]["tokenizer"]),
+        "normalizer": None,
+    }  # capitals count now
+    document["architecture"]["tokenizer"] = json.dumps(tokenizer)
+    snapshot.write_text(json.dumps(document))
+    again = export(tmp_path / "run", to=tmp_path / "bundle")
+    assert again.manifest.checkpoint_sha256 == first.manifest.checkpoint_sha256
+    assert again.read("tokenizer.json").decode() == document["architecture"]["tokenizer"]
+    assert not np.array_equal(again.probes().images, images)
+
+
+@pytest.mark.slow
+def test_every_stage_gets_an_engine_for_every_target(flow_run: Path, tmp_path: Path) -> None:
+    made = export(
+        flow_run, to=tmp_path / "bundle", runtimes=["onnxruntime", "tensorrt-rtx"], targets=["sm86", "sm120"]
+    )
+    engines = [variant for variant in made.manifest.variants if variant.runtime == "tensorrt-rtx"]
+    assert [(engine.stage, engine.target) for engine in engines] == [
+        (stage, target) for stage in STAGES for target in ("sm86", "sm120")
+    ]
+    assert {engine.verdict.status for engine in engines} == {"not_run"}
+    statuses = {outcome.subject: outcome.verdict.status for outcome in verify(made.path)}
+    assert [statuses[graph] for graph in GRAPHS] == ["passed"] * 3
