@@ -22,14 +22,17 @@ NO_CHECKPOINT = "0" * 64
 
 
 def family_pipelines() -> dict[str, Pipeline]:
-    """Family -> the generator that its defaults make."""
+    """Family -> the generator that its defaults make; family-INPUT -> the same fed with what else it serves."""
     from ..training.models import family, family_names
     from ..training.picture import Picture
 
-    generators = {name: family(name).generator().eval() for name in family_names()}
-    return {
-        name: Pipeline.of(Picture(generator, generator.signature())) for name, generator in generators.items()
-    }
+    pipelines: dict[str, Pipeline] = {}
+    for name in family_names():
+        generator = family(name).generator().eval()
+        for number, (input, form) in enumerate(generator.forms(generator.signature()).items()):
+            if input != "latent":  # for walks through the latent space; no request of a user
+                pipelines[f"{name}-{input}" if number else name] = Pipeline.of(Picture(*form))
+    return pipelines
 
 
 def reference_files() -> dict[str, str]:
