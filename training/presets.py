@@ -52,18 +52,22 @@ PRESETS: dict[str, dict[str, Any]] = {
     "vae-mnist":     dict(family="vae",   data="mnist",         batch=256, nimg=12_000_000, width=64, blocks=3, decay_nimg=6_000_000, **ON_GPU),
     "vae-emoji":     dict(family="vae",   data="emoji",         batch=128, nimg=3_000_000, width=64, blocks=2, likelihood="gaussian", latent_size=128, decay_nimg=1_000_000, **ON_GPU),
     "r3gan-stacked": dict(family="r3gan", data="stacked-mnist", batch=256, nimg=20_000_000, resolution=32, width=64, discriminator_width=64, most_channels=512, decay_nimg=10_000_000, **ON_GPU),
+    "superres-emoji": dict(family="superres", data="emoji",         batch=64, nimg=3_000_000, width=128, blocks=16, lr=5e-4, decay_nimg=1_500_000, **ON_GPU),
+    "inpaint-fashion": dict(family="inpaint", data="fashion_mnist", batch=128, nimg=12_000_000, width=64, blocks=4, lr=5e-4, decay_nimg=6_000_000, **ON_GPU),
 }
 """Name -> keys of the family's recipe, at the full budget."""
 
 CPU: dict[str, dict[str, Any]] = {
-    "gan-mnist":     dict(batch=128, nimg=3_000_000, width=512, discriminator_width=512, **ON_CPU),
-    "dcgan-fashion": dict(batch=64, nimg=500_000, width=48, discriminator_width=32, lr=1e-3, discriminator_lr=1e-3, decay_nimg=100_000, **ON_CPU),
+    "gan-mnist":     dict(batch=128, nimg=800_000, width=512, discriminator_width=512, decay_nimg=200_000, **ON_CPU),
+    "dcgan-fashion": dict(batch=64, nimg=300_000, width=48, discriminator_width=32, lr=1e-3, discriminator_lr=1e-3, decay_nimg=100_000, **ON_CPU),
     "dcgan64-emoji": dict(batch=32, nimg=150_000, discriminator_width=32, lr=5e-4, discriminator_lr=5e-4, decay_nimg=30_000, **ON_CPU),
     "cgan-mnist":    dict(batch=64, nimg=1_000_000, width=48, discriminator_width=32, lr=1e-3, discriminator_lr=1e-3, decay_nimg=250_000, **ON_CPU),
-    "cgan-fashion":  dict(batch=64, nimg=1_000_000, width=48, discriminator_width=32, lr=1e-3, discriminator_lr=1e-3, decay_nimg=250_000, **ON_CPU),
+    "cgan-fashion":  dict(batch=64, nimg=600_000, width=48, discriminator_width=32, lr=1e-3, discriminator_lr=1e-3, decay_nimg=150_000, **ON_CPU),
     "vae-mnist":     dict(batch=128, nimg=1_200_000, width=32, blocks=1, decay_nimg=300_000, **ON_CPU),
-    "vae-emoji":     dict(batch=64, nimg=300_000, width=32, blocks=1, decay_nimg=100_000, **ON_CPU),
+    "vae-emoji":     dict(batch=64, nimg=150_000, width=32, blocks=1, decay_nimg=50_000, **ON_CPU),
     "r3gan-stacked": dict(batch=32, nimg=160_000, width=32, discriminator_width=32, most_channels=128, blocks=1, patch=2, lr=2e-3, discriminator_lr=2e-3, decay_nimg=60_000, **ON_CPU),
+    "superres-emoji": dict(batch=16, nimg=100_000, width=64, blocks=8, lr=1e-3, decay_nimg=50_000, **ON_CPU),
+    "inpaint-fashion": dict(batch=32, nimg=200_000, width=32, blocks=2, lr=1e-3, decay_nimg=100_000, **ON_CPU),
 }
 """Name -> keys of the recipe that are other ones at the budget "cpu"."""
 # fmt: on
