@@ -17,6 +17,9 @@ from .recipe import Recipe
 
 __all__ = ["Alarms"]
 
+SATURATION = {"real_logit", "fake_logit", "generator_gradient", "discriminator_gradient"}
+"""Names of the statistics that the discriminator's saturation is read from."""
+
 LEAST_SCALE = 2.0**-10
 """Of an FP16 loss: gradients that overflow even so are no longer a matter of scale."""
 
@@ -37,12 +40,13 @@ class Alarms:
         """Look at what one step showed: numbers that are not finite, and a saturated discriminator.
 
         The discriminator is saturated when its mean logits of real and made images lie further apart than
-        `saturation_gap`, while the norm of the generator's gradient is below `saturation_gradient`: it is right about
-        every picture, and what it says no longer depends on what the generator changes (Arjovsky and Bottou 2017,
-        section 2). Only families with such statistics can show this sign.
+        `saturation_gap`, while the norm of one network's gradient is below `saturation_gradient`: the discriminator is
+        right about every picture and has nothing to learn from them, or what it says no longer depends on anything
+        that the generator can change (Arjovsky and Bottou 2017, section 2). Only families with such statistics can
+        show this sign.
 
         Args:
-            statistics: name -> value; `real_logit`, `fake_logit` and `generator_gradient` where there are any.
+            statistics: name -> value; the sign is read from those in `SATURATION`.
             nimg: images seen.
 
         Raises:
@@ -54,17 +58,22 @@ class Alarms:
                     f"training diverged at nimg {nimg}: {name} became {number}; try a lower learning rate"
                     " (--set lr=...)"
                 )
-        if not self._recipe.saturation_gap or not statistics.keys() >= {"real_logit", "generator_gradient"}:
+        self._check_saturation(statistics, nimg)
+
+    def _check_saturation(self, statistics: Mapping[str, float], nimg: int) -> None:
+        most, least = self._recipe.saturation_gap, self._recipe.saturation_gradient
+        if not most or not statistics.keys() >= SATURATION:
             return
         gap = statistics["real_logit"] - statistics["fake_logit"]
-        gradient = statistics["generator_gradient"]
-        seen = gap > self._recipe.saturation_gap and gradient < self._recipe.saturation_gradient
-        if self._lasts("saturation", seen, nimg):
+        gradient, network = min(
+            (statistics[f"{network}_gradient"], network) for network in ("generator", "discriminator")
+        )
+        if self._lasts("saturation", gap > most and gradient < least, nimg):
             raise TrainingError(
                 f"the discriminator is saturated at nimg {nimg}: for {self._recipe.alarm_nimg} images the logits of"
-                f" real and made images lay more than {self._recipe.saturation_gap:g} apart (now {gap:.3g}) and the"
-                f" generator's gradient was below {self._recipe.saturation_gradient:g} (now {gradient:.2g}); try lower"
-                " learning rates, a larger r1_gamma or augmentation (saturation_gap=0 switches this alarm off)"
+                f" real and made images lay more than {most:g} apart (now {gap:.3g}) while a gradient was below"
+                f" {least:g} (now the {network}'s: {gradient:.2g}); try lower learning rates, a larger r1_gamma or"
+                " augmentation (saturation_gap=0 switches this alarm off)"
             )
 
     def check_weights(self, task: nn.Module, nimg: int) -> None:

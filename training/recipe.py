@@ -60,8 +60,8 @@ class Recipe(BaseModel):
         patience: measurements without a better one after which training stops; 0 trains to the end.
         alarm_nimg: images for which a sign of collapse must last before it stops the run.
         saturation_gap: largest distance between the mean logits of real and made images, and
-        saturation_gradient: least norm of the generator's gradient: beyond both, the discriminator is saturated; a gap
-            of 0 switches the alarm off.
+        saturation_gradient: least norm of a network's gradient: beyond both, the discriminator is saturated; a gap of
+            0 switches the alarm off.
         diversity_floor: least diversity of made pictures as a share of real ones', measured with every sample grid; 0
             switches the alarm off.
         stats_nimg, sample_nimg, checkpoint_nimg: images between two lines of statistics, two sample grids, two
@@ -89,7 +89,7 @@ class Recipe(BaseModel):
     metric_nimg: Count = 50_000
     patience: Annotated[int, Constraint(ge=0)] = 0
     alarm_nimg: Count = 20_000
-    saturation_gap: NotNegative = 25.0
+    saturation_gap: NotNegative = 5.0
     saturation_gradient: NotNegative = 1e-3
     diversity_floor: Rate = 0.05
     stats_nimg: Count = 1_000

@@ -21,11 +21,11 @@ TINY = {
 
 @pytest.fixture
 def tiny_train() -> Callable[..., Path]:
-    """Train `cgan-digits` at a tiny size; keywords are further recipe keys."""
+    """Train `cgan-digits` at a tiny size; keywords are further recipe keys, None takes one off."""
     from litho.training.loop import train
 
     def run(path: Path, preset: str = "cgan-digits", **overrides: object) -> Path:
-        keys = {**TINY, **{key: str(value) for key, value in overrides.items()}}
+        keys = {key: str(value) for key, value in {**TINY, **overrides}.items() if value is not None}
         return train(preset, run=path, overrides=keys, progress=False)
 
     return run
