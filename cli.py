@@ -6,22 +6,17 @@ progress and errors to standard error. Exit code 0: done; 1: tried and failed; 2
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from .errors import LithoError, UsageError
+from .errors import LithoError
 from .extras import missing
-
-if TYPE_CHECKING:
-    from .bundle import Variant
+from .terminal import numbers, pairs, print_json, progress_bar, show_rows, show_variants, verdict_words, words
 
 __all__ = ["app", "main"]
 
@@ -108,7 +103,7 @@ def train(
     from .training.loop import train as train_run
     from .training.presets import resolve
 
-    overrides = _pairs(set_ or [], "--set")
+    overrides = pairs(set_ or [], "--set")
     if dry_run:
         typer.echo(resolve(preset, budget=budget, data=data, overrides=overrides).model_dump_json(indent=2))
         return
@@ -126,7 +121,7 @@ def evaluate(
     samples: Annotated[int | None, typer.Option(help="How many pictures to draw.")] = None,
     inception: Annotated[
         Path | None,
-        typer.Option(help="inception-2015-12-05.pt (TorchScript), for FID and IS.", show_default=False),
+        typer.Option(help="TorchScript file inception-2015-12-05.pt, for FID and IS.", show_default=False),
     ] = None,
     device: Device = "cpu",
     as_json: AsJson = False,
@@ -136,7 +131,7 @@ def evaluate(
     from .training.evaluation import evaluate as evaluate_run
     from .training.evaluation.page import figure_words
 
-    with _progress() as progress:
+    with progress_bar() as progress:
         evaluation = evaluate_run(
             run,
             data=data,
@@ -148,7 +143,7 @@ def evaluate(
     if as_json:
         typer.echo(evaluation.model_dump_json(indent=2))
     else:
-        _show_rows(
+        show_rows(
             ["figure", "value|right", "floor|right", "of", "ceiling|right", "of", "better"],
             [
                 [
@@ -193,17 +188,17 @@ def export(
     """Make graphs and engines of a run, prove each against PyTorch, and write them as a bundle."""
     from .export.build import export as export_run
 
-    with _progress() as progress:
+    with progress_bar() as progress:
         bundle = export_run(
             run,
             to=to or Path("bundles") / "-".join([run.name, *([input] if input else [])]),
-            precisions=_words(precision),
-            runtimes=_words(runtime),
-            targets=_words(target),
+            precisions=words(precision),
+            runtimes=words(runtime),
+            targets=words(target),
             input=input,
             progress=progress,
         )
-    _show_variants(bundle.manifest.variants, as_json)
+    show_variants(bundle.manifest.variants, as_json)
     typer.echo(bundle.path, err=as_json)
     if any(variant.verdict.status == "failed" for variant in bundle.manifest.variants):
         raise LithoError(
@@ -220,7 +215,7 @@ def inspect(bundle: BundlePath, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(manifest.model_dump_json(indent=2))
         return
-    _show_rows(
+    show_rows(
         ("field", "takes", "classes"),
         [
             (field.name, field.allowed, ", ".join(field.class_names or ()))
@@ -231,7 +226,7 @@ def inspect(bundle: BundlePath, as_json: AsJson = False) -> None:
     if manifest.sampler is not None:
         stages = ", ".join(stage.name for stage in manifest.stages)
         typer.echo(f"\nsampler {manifest.sampler} runs in turn: {stages}\n")
-    _show_variants(manifest.variants, as_json=False)
+    show_variants(manifest.variants, as_json=False)
 
 
 @app.command(epilog="Example: litho verify bundles/digits --endpoint grpc://127.0.0.1:8001/digits")
@@ -245,14 +240,17 @@ def verify(
     """Check every file of a bundle and replay its probes, here or through a running server."""
     from .export.verify import verify as verify_bundle
 
-    with _progress() as progress:
+    with progress_bar() as progress:
         outcomes = verify_bundle(bundle, endpoint=endpoint, progress=progress)
     if as_json:
-        _print_json([{"subject": outcome.subject, **outcome.verdict.model_dump()} for outcome in outcomes])
+        print_json([{"subject": outcome.subject, **outcome.verdict.model_dump()} for outcome in outcomes])
     else:
-        _show_rows(
+        show_rows(
             ("subject", "verdict", "figures"),
-            [(outcome.subject, outcome.verdict.status, _figures(outcome.verdict)) for outcome in outcomes],
+            [
+                (outcome.subject, outcome.verdict.status, verdict_words(outcome.verdict))
+                for outcome in outcomes
+            ],
         )
     failed = [outcome for outcome in outcomes if outcome.verdict.status == "failed"]
     if failed:
@@ -293,7 +291,7 @@ def deploy(
         accept_failed=accept_failed or (),
     )
     if as_json:
-        _print_json({"path": str(deployment.path), "version": deployment.version})
+        print_json({"path": str(deployment.path), "version": deployment.version})
     else:
         typer.echo(f"{deployment.path} serves version {deployment.version}")
 
@@ -314,7 +312,7 @@ def install() -> None:
     """Make the embedded Triton server's own environment; a second call returns at once."""
     from .serving.environment import install as install_server
 
-    with _progress() as progress:
+    with progress_bar() as progress:
         path = install_server(progress)
     typer.echo(path)
 
@@ -382,7 +380,7 @@ def generate(
     """Make pictures from seeds, and what else the generator takes, and write them as PNG."""
     from .generate import generate as generate_pictures
 
-    values = _pairs(field or [], "--field")
+    values = pairs(field or [], "--field")
     named = {
         "seed": seed,
         "label": label,
@@ -428,13 +426,13 @@ def bench(
     from .benchmarks import bench as measure
     from .benchmarks.report import lines, table
 
-    with _progress() as progress:
+    with progress_bar() as progress:
         result = measure(
             target,
             against=against,
             at_least=at_least,
-            concurrency=_numbers(concurrency, "--concurrency"),
-            batch=_numbers(batch, "--batch"),
+            concurrency=numbers(concurrency, "--concurrency"),
+            batch=numbers(batch, "--batch"),
             seconds=seconds,
             soak_requests=soak,
             output=output,
@@ -443,7 +441,7 @@ def bench(
     if as_json:
         typer.echo(result.model_dump_json(indent=2))
     else:
-        _show_rows(*table(result, brief=True))
+        show_rows(*table(result, brief=True))
         for line in lines(result):
             typer.echo(line)
     if result.comparison is not None and result.comparison.passed is False:
@@ -459,12 +457,12 @@ def demo(
     from .benchmarks.report import lines, table
     from .demo import demo as run_demo
 
-    with _progress() as progress:
+    with progress_bar() as progress:
         result = run_demo(to, seconds=seconds, progress=progress)
-    _show_rows(*table(result.bench, brief=True))
+    show_rows(*table(result.bench, brief=True))
     for line in lines(result.bench):
         typer.echo(line)
-    _show_rows(
+    show_rows(
         ["what", "result|right"],
         [
             ["pictures whose class is recognised", f"{result.agreement:.1%}"],
@@ -501,83 +499,3 @@ def _fail(message: str, code: int, debug: bool) -> int:
         traceback.print_exc()
     typer.echo(f"litho: error: {' '.join(message.split())}", err=True)
     return code
-
-
-def _pairs(items: list[str], option: str) -> dict[str, str]:
-    for item in items:
-        if "=" not in item:
-            raise UsageError(f"{option} was given {item!r}; it takes NAME=VALUE")
-    return dict(item.split("=", 1) for item in items)
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, float], None]]:
-    """A bar on standard error while the block runs, where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    # Drawn twice a second: each time costs what is being measured.
-    with Progress(
-        *columns, console=console, transient=True, refresh_per_second=2, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("starting", total=1.0)
-        yield lambda step, share: bar.update(task, description=step, completed=share)
-
-
-def _show_variants(variants: tuple[Variant, ...], as_json: bool) -> None:
-    if as_json:
-        _print_json([variant.model_dump() for variant in variants])
-        return
-    rows = [
-        (
-            variant.name,
-            variant.runtime,
-            variant.target or "any",
-            variant.verdict.status,
-            _figures(variant.verdict),
-        )
-        for variant in variants
-    ]
-    _show_rows(("variant", "runtime", "target", "verdict", "figures"), rows)
-
-
-def _figures(verdict: Any) -> str:
-    from .export.report import figure_words
-
-    return (
-        "; ".join(f"{figure.metric} {figure_words(figure)}" for figure in verdict.figures) or verdict.reason
-    )
-
-
-def _show_rows(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in headings:
-        table.add_column(
-            heading.removesuffix("|right"), justify="right" if heading.endswith("|right") else "left"
-        )
-    for row in rows:
-        table.add_row(*row)
-    console = Console()
-    # A file or a pipe has no width to keep to.
-    console.print(table, width=None if console.is_terminal else max(console.width, 200))
-
-
-def _numbers(text: str | None, option: str) -> list[int] | None:
-    if text is None:
-        return None
-    if not all(word.isdecimal() for word in _words(text)):
-        raise UsageError(f"{option} was given {text!r}; it takes whole numbers separated by commas")
-    return [int(word) for word in _words(text)]
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2))

@@ -95,7 +95,7 @@ def test_wrong_commands_are_answered_in_one_line(
         ("--label", "10", "'label' was given value 10; allowed is INT64 of shape (batch), 0 to 9"),
         ("--seed", "-1", "'seed' was given value -1"),
         ("--seed", "nine", "'seed' was given 'nine'"),
-        ("--field", "lable=1", "unknown field 'lable' (known: label, seed)"),
+        ("--field", "lable=1", "unknown field 'lable' (known: label, seed, truncation)"),
         ("--variant", "generator.fp16.onnx", "did you mean 'generator.fp32.onnx'"),
         ("--device", "tpu", "device 'tpu' is unknown"),
         ("-o", "out.gif", "'.gif'"),

@@ -31,6 +31,7 @@ STAGES = {
     "serving": 3,
     "benchmarks": 4,
     "demo": 5,
+    "terminal": 5,
     "cli": 6,
     "__main__": 7,
 }
