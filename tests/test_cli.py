@@ -125,6 +125,19 @@ def test_export_inspect_verify_and_generate_work_from_the_shell(run: Path, tmp_p
     assert made.stdout.strip() == str(tmp_path / "7.png")
 
 
+def test_a_prompt_steps_and_guidance_have_options_of_their_own(flow_bundle: Path, tmp_path: Path) -> None:
+    words = ("--prompt", "a large red circle, above", "--seed", "0-1", "--steps", "1,64", "--guidance", "3")
+    made = litho_command("generate", flow_bundle, *words, "-o", tmp_path)
+    assert made.returncode == 0, made.stderr
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        f"seed-{seed}_prompt-a_large_red_circle_above_steps-{steps}_guidance-3.0.png"
+        for seed, steps in ((0, 1), (1, 64))
+    ]
+    refused = litho_command("generate", flow_bundle, "--seed", "1", "-o", tmp_path / "one.png")
+    assert "'prompt' is missing" in error_of(refused)
+    assert "runs in turn: text_encoder, denoiser, decoder" in litho_command("inspect", flow_bundle).stdout
+
+
 def test_one_changed_byte_fails_verification_and_the_file_is_named(run: Path, tmp_path: Path) -> None:
     assert litho_command("export", run, "--to", tmp_path / "bundle").returncode == 0
     graph = tmp_path / "bundle" / "graphs" / "generator.fp32.onnx"

@@ -132,6 +132,15 @@ def test_one_picture_a_grid_and_a_folder(bundle: Path, tmp_path: Path) -> None:
     assert pixels(grid).shape[1] >= 10 * one.shape[1]
 
 
+def test_pictures_of_the_same_values_get_files_of_their_own(bundle: Path, tmp_path: Path) -> None:
+    files = generate(bundle, {"seed": "7,8,7", "label": "3"}, tmp_path)
+    assert [file.name for file in files] == [
+        "seed-7_label-3_0.png",
+        "seed-8_label-3.png",
+        "seed-7_label-3_2.png",
+    ]
+
+
 def test_an_output_that_is_no_png_is_refused_before_anything_is_opened(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"ending '\.jpg'; give a \.png"):
         generate("absent", {"seed": "1"}, tmp_path / "one.jpg")
