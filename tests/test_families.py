@@ -29,6 +29,7 @@ pytestmark = pytest.mark.slow
 
 TINY: dict[str, dict[str, Any]] = {
     "cgan": {"width": 4, "discriminator_width": 4, "latent_size": 5},
+    "cyclegan": {"width": 4, "discriminator_width": 4, "blocks": 1},
     "dcgan": {"width": 4, "discriminator_width": 4, "latent_size": 5},
     "flow": {"width": 8, "depth": 1, "text_depth": 0, "vocabulary": 300, "token_count": 4},
     "gan": {"width": 8, "discriminator_width": 8, "latent_size": 5},

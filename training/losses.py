@@ -14,6 +14,8 @@ __all__ = [
     "gaussian_log_likelihood",
     "hinge_discriminator",
     "hinge_generator",
+    "least_squares_discriminator",
+    "least_squares_generator",
     "non_saturating_discriminator",
     "non_saturating_generator",
     "relativistic_discriminator",
@@ -30,6 +32,16 @@ def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
 def hinge_generator(real: Tensor, fake: Tensor) -> Tensor:
     """-E[D(G(z))] (Miyato et al. 2018, eq. 17); what is said of real images does not matter."""
     return -fake.mean()
+
+
+def least_squares_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """(E[(D(x) - 1)^2] + E[D(G(z))^2]) / 2 (Mao et al. 2017, eq. 9), over logits of any shape."""
+    return ((real - 1).square().mean() + fake.square().mean()) / 2
+
+
+def least_squares_generator(real: Tensor, fake: Tensor) -> Tensor:
+    """E[(D(G(z)) - 1)^2] / 2 (Mao et al. 2017, eq. 9), over logits of any shape, whatever `real` is."""
+    return (fake - 1).square().mean() / 2
 
 
 def non_saturating_discriminator(real: Tensor, fake: Tensor) -> Tensor:

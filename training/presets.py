@@ -53,6 +53,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "vae-emoji":     dict(family="vae",   data="emoji",         batch=128, nimg=3_000_000, width=64, blocks=2, likelihood="gaussian", latent_size=128, decay_nimg=1_000_000, **ON_GPU),
     "r3gan-stacked": dict(family="r3gan", data="stacked-mnist", batch=256, nimg=20_000_000, resolution=32, width=64, discriminator_width=64, most_channels=512, decay_nimg=10_000_000, **ON_GPU),
     "superres-emoji": dict(family="superres", data="emoji",         batch=64, nimg=3_000_000, width=128, blocks=16, lr=5e-4, decay_nimg=1_500_000, **ON_GPU),
+    "pix2pix-restyle": dict(family="pix2pix", data="emoji_restyle", batch=32, nimg=1_000_000, width=48, blocks=2, lr=5e-4, decay_nimg=500_000, **ON_GPU),
+    "cyclegan-restyle": dict(family="cyclegan", data="emoji_restyle", batch=16, nimg=1_000_000, width=48, blocks=9, discriminator_width=64, discriminator_layers=3, decay_nimg=500_000, **ON_GPU),
     "inpaint-fashion": dict(family="inpaint", data="fashion_mnist", batch=128, nimg=12_000_000, width=64, blocks=4, lr=5e-4, decay_nimg=6_000_000, **ON_GPU),
 }
 """Name -> keys of the family's recipe, at the full budget."""
@@ -66,8 +68,10 @@ CPU: dict[str, dict[str, Any]] = {
     "vae-mnist":     dict(batch=128, nimg=1_200_000, width=32, blocks=1, decay_nimg=300_000, **ON_CPU),
     "vae-emoji":     dict(batch=64, nimg=150_000, width=32, blocks=1, decay_nimg=50_000, **ON_CPU),
     "r3gan-stacked": dict(batch=32, nimg=160_000, width=32, discriminator_width=32, most_channels=128, blocks=1, patch=2, lr=2e-3, discriminator_lr=2e-3, decay_nimg=60_000, **ON_CPU),
-    "superres-emoji": dict(batch=16, nimg=100_000, width=64, blocks=8, lr=1e-3, decay_nimg=50_000, **ON_CPU),
-    "inpaint-fashion": dict(batch=32, nimg=200_000, width=32, blocks=2, lr=1e-3, decay_nimg=100_000, **ON_CPU),
+    "superres-emoji": dict(batch=16, nimg=40_000, width=64, blocks=8, lr=1e-3, decay_nimg=20_000, **ON_CPU),
+    "inpaint-fashion": dict(batch=32, nimg=100_000, width=32, lr=1e-3, decay_nimg=50_000, **ON_CPU),
+    "pix2pix-restyle": dict(batch=16, nimg=60_000, width=16, lr=1e-3, decay_nimg=30_000, **ON_CPU),
+    "cyclegan-restyle": dict(batch=8, nimg=20_000, width=16, blocks=3, discriminator_width=16, identity_weight=0.0, lr=1e-3, discriminator_lr=5e-4, decay_nimg=10_000, **ON_CPU),
 }
 """Name -> keys of the recipe that are other ones at the budget "cpu"."""
 # fmt: on

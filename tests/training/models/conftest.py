@@ -3,9 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from litho.bundle import Bundle
+from litho.training.data import Dataset
+from litho.training.models import Task
+from litho.training.randomness import Draw, batch_indices
 
 BRIEF = {
     "nimg": "64",
@@ -49,3 +53,33 @@ def assert_served(tmp_path: Path) -> Callable[[Bundle], None]:
             assert served.signature == bundle.manifest.signature
 
     return check
+
+
+@pytest.fixture(scope="session")
+def pairs() -> Dataset:
+    """Squares of any colour on white, 16x16 pixels, each to be made from its negative."""
+    random = np.random.default_rng(0)
+    images = np.full((24, 16, 16, 3), 255, np.uint8)
+    for image in images:
+        top, left = random.integers(1, 8, 2)
+        image[top : top + 7, left : left + 7] = random.integers(0, 200, 3)
+    return Dataset("pairs", "unknown", images, sources=255 - images)
+
+
+@pytest.fixture
+def taught() -> Callable[..., list[float]]:
+    """Train a task for some steps of 8 images; the answer is one of its statistics after each."""
+
+    def teach(task: Task, dataset: Dataset, statistic: str, *, steps: int) -> list[float]:
+        optimisers, values = task.optimisers(), []
+        for step in range(steps):
+            batch = dataset.batch(batch_indices(0, step, 8, len(dataset)))
+            for minimise in task.losses(batch, Draw(0, step, 8, slice(None))):
+                optimisers[minimise.optimiser].zero_grad()
+                minimise.loss.backward()
+                optimisers[minimise.optimiser].step()
+                if statistic in (minimise.statistics or {}):
+                    values.append(minimise.statistics[statistic].item())
+        return values
+
+    return teach

@@ -1,0 +1,206 @@
+"""Image to image, without pairs: pictures of one kind and of another -> the first in the kind of the second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import torch
+from pydantic import Field as Constraint
+from torch import Tensor, nn
+
+from ...errors import UsageError
+from ...signature import Signature, image_output, seed_field, source_field
+from ..data import Batch, Dataset
+from ..losses import least_squares_discriminator, least_squares_generator
+from ..randomness import Draw
+from ..recipe import Count, Positive, Rate
+from ..recipe import Recipe as BaseRecipe
+from ..translation import PatchDiscriminator, ResidualNetwork, alike_changed
+from .base import Generator as BaseGenerator
+from .base import Optimisation, check_picture, square_picture
+from .base import Task as BaseTask
+
+__all__ = ["Generator", "Recipe", "Task"]
+
+
+class Recipe(BaseRecipe):
+    """Keys of a training without pairs.
+
+    Args:
+        width: channels of both generators at the picture's resolution; two halvings double them.
+        blocks: residual blocks of each generator.
+        noise: strength of the seed's noise.
+        discriminator_width: channels of a discriminator's first layer; each layer above has twice as many.
+        discriminator_layers: halvings of what it judges.
+        cycle_weight: of the mean absolute error of what comes back, beside a generator's loss.
+        identity_weight: of the mean absolute error of what should stay as it is; 0 leaves it out.
+        translate: pixels by which pictures are moved, at most.
+        lr, discriminator_lr: learning rates of Adam.
+        beta1, beta2: decay rates of Adam's moments.
+    """
+
+    width: Annotated[int, Constraint(ge=1, le=1024)] = 32
+    blocks: Annotated[int, Constraint(ge=0, le=64)] = 6
+    noise: Rate = 0.1
+    discriminator_width: Annotated[int, Constraint(ge=1, le=1024)] = 32
+    discriminator_layers: Annotated[int, Constraint(ge=1, le=6)] = 2
+    cycle_weight: Annotated[float, Constraint(ge=0, allow_inf_nan=False)] = 10.0
+    identity_weight: Annotated[float, Constraint(ge=0, allow_inf_nan=False)] = 5.0
+    translate: Annotated[int, Constraint(ge=0, le=512)] = 4
+    lr: Positive = 2e-4
+    discriminator_lr: Positive = 2e-4
+    beta1: Rate = 0.5
+    beta2: Rate = 0.99
+    stats_nimg: Count = 10_000
+
+
+class Generator(BaseGenerator):
+    """A residual network whose innermost features are disturbed by the seed's noise.
+
+    Args:
+        resolution: height and width of both pictures in pixels, 4 to 7 doubled again and again, divisible by 4.
+        channels: of both pictures, 1 (grey) or 3 (RGB).
+        width: channels at the picture's resolution; two halvings double them.
+        blocks: residual blocks.
+        noise: strength of the seed's noise.
+    """
+
+    def __init__(
+        self,
+        *,
+        resolution: int = 64,
+        channels: int = 3,
+        width: int = 32,
+        blocks: int = 6,
+        noise: float = 0.1,
+    ) -> None:
+        super().__init__(resolution=resolution, channels=channels, width=width, blocks=blocks, noise=noise)
+        check_picture(resolution, channels)
+        if resolution % 4:
+            raise UsageError(
+                f"resolution {resolution} is not allowed; family 'cyclegan' halves a picture twice, so that it must be"
+                " divisible by 4 (--set resolution=...)"
+            )
+        self.network, self.noise = ResidualNetwork(channels, channels, width, blocks), noise
+        self.latent_size = self.network.inside
+
+    def forward(self, latent: Tensor, source: Tensor) -> Tensor:
+        """FP32 (batch, latent_size), FP32 (batch, channels, height, width) in [-1, 1] -> like the source."""
+        return torch.tanh(2 * source + self.network(source, latent, self.noise))
+
+    def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
+        """Seed and picture in, picture out."""
+        resolution, channels = self.architecture["resolution"], self.architecture["channels"]
+        return Signature(
+            inputs=(seed_field(), source_field(resolution, resolution, channels)),
+            output=image_output(resolution, resolution, channels),
+        )
+
+
+class Task(BaseTask):
+    """Two generators, there and back, each against a discriminator of the kind that it makes (Zhu et al. 2017).
+
+    The pairing that the data may have is thrown away: beside the images of a batch stand sources that were drawn by
+    themselves among all of them.
+
+    Args:
+        recipe: what is trained how.
+        generators: from source to image, and back.
+        discriminators: of images, and of sources.
+        sources: UINT8 of shape (count, channels, height, width), all that there are.
+    """
+
+    sources: Tensor
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        generators: tuple[Generator, Generator],
+        discriminators: tuple[nn.Module, nn.Module],
+        sources: Tensor,
+    ) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.generator, self.back = generators
+        self.image_discriminator, self.source_discriminator = discriminators
+        # Beside the weights on their device, but no part of the state: the data is read again when a run goes on.
+        self.register_buffer("sources", sources, persistent=False)
+
+    @classmethod
+    def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
+        """The networks of a recipe, sized for a dataset with square images and sources."""
+        if dataset.sources is None:
+            raise UsageError(
+                f"data {dataset.name!r} has no pictures to start from; family 'cyclegan' needs columns source and"
+                " target, as in shapes-pairs or emoji_restyle, whose pairs it does not look at"
+            )
+        resolution, channels = square_picture(dataset, "cyclegan")
+
+        def generator() -> Generator:
+            return Generator(
+                resolution=resolution,
+                channels=channels,
+                width=recipe.width,
+                blocks=recipe.blocks,
+                noise=recipe.noise,
+            )
+
+        def discriminator() -> PatchDiscriminator:
+            return PatchDiscriminator(channels, recipe.discriminator_width, recipe.discriminator_layers)
+
+        sources = torch.from_numpy(dataset.sources).permute(0, 3, 1, 2)
+        return cls(recipe, (generator(), generator()), (discriminator(), discriminator()), sources)
+
+    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        """One Adam for both generators, one for both discriminators."""
+        recipe, betas = self.recipe, (self.recipe.beta1, self.recipe.beta2)
+        judges = [*self.image_discriminator.parameters(), *self.source_discriminator.parameters()]
+        makers = [*self.generator.parameters(), *self.back.parameters()]
+        return {
+            "discriminator": torch.optim.Adam(judges, recipe.discriminator_lr, betas, fused=True),
+            "generator": torch.optim.Adam(makers, recipe.lr, betas, fused=True),
+        }
+
+    def losses(self, batch: Batch, draw: Draw) -> Iterator[Optimisation]:
+        """The discriminators' turn, then the generators'."""
+        chosen = self.sources[draw.integers(len(self.sources))].float() / 127.5 - 1
+        (images,) = alike_changed(draw, self.recipe.translate, batch.images)
+        (sources,) = alike_changed(draw, self.recipe.translate, chosen)
+        made = self._made(self.generator, sources, draw)
+        made_back = self._made(self.back, images, draw)
+        loss, statistics = torch.zeros((), device=images.device), {}
+        for kind, judge, real, fake in (
+            ("image", self.image_discriminator, images, made),
+            ("source", self.source_discriminator, sources, made_back),
+        ):
+            logits = judge(torch.cat((real, fake.detach()))).float().chunk(2)
+            loss = loss + least_squares_discriminator(*logits)
+            statistics |= {f"real_{kind}_logit": logits[0].mean(), f"fake_{kind}_logit": logits[1].mean()}
+        yield Optimisation("discriminator", loss, statistics)
+        yield self._generator_loss((sources, images), (made, made_back), draw)
+
+    def _generator_loss(
+        self, real: tuple[Tensor, Tensor], made: tuple[Tensor, Tensor], draw: Draw
+    ) -> Optimisation:
+        (sources, images), (made_images, made_sources) = real, made
+        judges = (self.image_discriminator, self.source_discriminator)
+        # The gradient passes through the discriminators; their own parameters need none in this turn.
+        for judge in judges:
+            judge.requires_grad_(False)
+        logits = [judge(fake).float() for judge, fake in zip(judges, made, strict=True)]
+        for judge in judges:
+            judge.requires_grad_(True)
+        adversarial = sum(least_squares_generator(some, some) for some in logits)
+        # Pixels are compared as shares of their range, which is 2 wide here.
+        cycle = (self._made(self.back, made_images, draw) - sources).abs().mean() / 2
+        cycle = cycle + (self._made(self.generator, made_sources, draw) - images).abs().mean() / 2
+        loss, statistics = adversarial + self.recipe.cycle_weight * cycle, {"cycle": cycle}
+        if self.recipe.identity_weight:
+            same = (self._made(self.generator, images, draw) - images).abs().mean() / 2
+            same = same + (self._made(self.back, sources, draw) - sources).abs().mean() / 2
+            loss, statistics["identity"] = loss + self.recipe.identity_weight * same, same
+        return Optimisation("generator", loss, statistics)
+
+    def _made(self, generator: nn.Module, pictures: Tensor, draw: Draw) -> Tensor:
+        return generator(draw.normal(self.generator.latent_size), pictures).float()

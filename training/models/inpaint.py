@@ -1,0 +1,137 @@
+"""Inpainting: a picture with a hole -> the picture without it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field as Constraint
+from torch import Tensor
+
+from ...signature import Signature, image_output, mask_field, source_field
+from ..data import Batch, Dataset
+from ..randomness import Draw
+from ..recipe import Count, Positive, Rate
+from ..recipe import Recipe as BaseRecipe
+from ..translation import UNet, alike_changed
+from .base import Generator as BaseGenerator
+from .base import Optimisation, check_picture, square_picture
+from .base import Task as BaseTask
+
+__all__ = ["Generator", "Recipe", "Task", "holes"]
+
+
+class Recipe(BaseRecipe):
+    """Keys of a training of inpainting.
+
+    Args:
+        width: channels at the picture's resolution; each halving doubles them.
+        blocks: residual blocks at the smallest size.
+        lr, beta1, beta2: of Adam.
+    """
+
+    width: Annotated[int, Constraint(ge=1, le=1024)] = 32
+    blocks: Annotated[int, Constraint(ge=0, le=64)] = 2
+    lr: Positive = 1e-3
+    beta1: Rate = 0.9
+    beta2: Rate = 0.99
+    stats_nimg: Count = 10_000
+
+
+class Generator(BaseGenerator):
+    """A U-Net that sees the picture without its hole, and where the hole is; outside it nothing is changed.
+
+    Args:
+        resolution: height and width of the picture in pixels, 4 to 7 doubled again and again.
+        channels: 1 (grey) or 3 (RGB).
+        width: channels at the picture's resolution; each halving doubles them.
+        blocks: residual blocks at the smallest size.
+    """
+
+    latent_size = 0
+
+    def __init__(self, *, resolution: int = 28, channels: int = 1, width: int = 32, blocks: int = 2) -> None:
+        super().__init__(resolution=resolution, channels=channels, width=width, blocks=blocks)
+        check_picture(resolution, channels)
+        self.network = UNet(channels + 1, channels, resolution, width, blocks)
+
+    def forward(self, source: Tensor, mask: Tensor) -> Tensor:
+        """Fill the hole.
+
+        Args:
+            source: FP32 of shape (batch, channels, height, width) in [-1, 1]; what it shows inside the hole is not
+                looked at.
+            mask: FP32 of shape (batch, 1, height, width): 1 inside the hole, else 0.
+
+        Returns:
+            FP32 of the source's shape in [-1, 1].
+        """
+        known = source * (1 - mask)
+        return known + torch.tanh(self.network(torch.cat((known, mask), 1))) * mask
+
+    def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
+        """Picture and mask in, picture out."""
+        resolution, channels = self.architecture["resolution"], self.architecture["channels"]
+        return Signature(
+            inputs=(source_field(resolution, resolution, channels), mask_field(resolution, resolution)),
+            output=image_output(resolution, resolution, channels),
+        )
+
+    def tasks(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        """The images and a hole in each, black inside (`evaluation.parts.translation.MakesTasks`)."""
+        uniform = torch.from_numpy(np.random.default_rng(0).random((len(images), 4)))
+        mask = holes(uniform, images.shape[1]).permute(0, 2, 3, 1).numpy() > 0
+        return {"source": np.where(mask, np.uint8(0), images), "mask": mask.astype(np.uint8) * 255}
+
+
+def holes(uniform: Tensor, resolution: int) -> Tensor:
+    """Rectangles with sides of a quarter to a half of the picture, around a place in the middle half of it.
+
+    Args:
+        uniform: in [0, 1), of shape (batch, 4); decides height, width, row and column.
+        resolution: height and width of the picture in pixels.
+
+    Returns:
+        FP32 of shape (batch, 1, height, width): 1 inside the hole, else 0.
+    """
+    sides = (uniform[:, :2] + 1) * resolution / 4
+    starts = ((uniform[:, 2:] / 2 + 0.25) * resolution - sides / 2).round()
+    ends = starts + sides.round()
+    places = torch.arange(resolution, device=uniform.device)
+    inside = (places >= starts[:, :, None]) & (places < ends[:, :, None])
+    return (inside[:, :1, :, None] & inside[:, 1:, None, :]).float()
+
+
+class Task(BaseTask):
+    """Makes the images of the data again where holes were cut into them."""
+
+    def __init__(self, recipe: Recipe, generator: Generator) -> None:
+        super().__init__()
+        self.recipe, self.generator = recipe, generator
+
+    @classmethod
+    def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
+        """The network of a recipe, sized for a dataset of square images, which are what it has to make."""
+        resolution, channels = square_picture(dataset, "inpaint")
+        generator = Generator(
+            resolution=resolution, channels=channels, width=recipe.width, blocks=recipe.blocks
+        )
+        return cls(recipe, generator)
+
+    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        """One Adam."""
+        betas = (self.recipe.beta1, self.recipe.beta2)
+        return {"generator": torch.optim.Adam(self.generator.parameters(), self.recipe.lr, betas, fused=True)}
+
+    def losses(self, batch: Batch, draw: Draw) -> Iterator[Optimisation]:
+        """The mean absolute error inside the holes, the squared one beside it."""
+        (images,) = alike_changed(draw, 0, batch.images)
+        mask = holes(draw.uniform(4), images.shape[2])
+        error = (self.generator(images, mask).float() - images) * mask
+        pixels = mask.sum() * images.shape[1]
+        yield Optimisation(
+            "generator", error.abs().sum() / pixels, {"squared_error": error.square().sum() / pixels}
+        )

@@ -1,0 +1,168 @@
+"""Image to image, from pairs: a picture of one kind -> the same in another (Isola et al. 2017)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field as Constraint
+from torch import Tensor, nn
+
+from ...errors import UsageError
+from ...signature import Signature, image_output, seed_field, source_field
+from .. import losses
+from ..data import Batch, Dataset
+from ..randomness import Draw
+from ..recipe import Count, Positive, Rate
+from ..recipe import Recipe as BaseRecipe
+from ..translation import PatchDiscriminator, UNet, alike_changed
+from .base import Generator as BaseGenerator
+from .base import Optimisation, check_picture, square_picture
+from .base import Task as BaseTask
+
+__all__ = ["Generator", "Recipe", "Task"]
+
+Loss = Literal["non-saturating", "least-squares"]
+
+_LOSSES = {
+    "non-saturating": (losses.non_saturating_discriminator, losses.non_saturating_generator),
+    "least-squares": (losses.least_squares_discriminator, losses.least_squares_generator),
+}
+
+
+class Recipe(BaseRecipe):
+    """Keys of a training from pairs.
+
+    Args:
+        width: channels at the picture's resolution; each halving doubles them.
+        blocks: residual blocks at the smallest size.
+        noise: strength of the seed's noise.
+        discriminator_width: channels of the discriminator's first layer; each layer above has twice as many.
+        discriminator_layers: halvings of what it judges.
+        loss: of both networks.
+        l1_weight: of the mean absolute error beside the generator's loss.
+        translate: pixels by which a pair is moved, at most.
+        lr, discriminator_lr: learning rates of Adam.
+        beta1, beta2: decay rates of Adam's moments.
+    """
+
+    width: Annotated[int, Constraint(ge=1, le=1024)] = 32
+    blocks: Annotated[int, Constraint(ge=0, le=64)] = 0
+    noise: Rate = 0.3
+    discriminator_width: Annotated[int, Constraint(ge=1, le=1024)] = 16
+    discriminator_layers: Annotated[int, Constraint(ge=1, le=6)] = 2
+    loss: Loss = "non-saturating"
+    l1_weight: Positive = 100.0
+    translate: Annotated[int, Constraint(ge=0, le=512)] = 4
+    lr: Positive = 5e-4
+    discriminator_lr: Positive = 2e-4
+    beta1: Rate = 0.5
+    beta2: Rate = 0.99
+    stats_nimg: Count = 10_000
+
+
+class Generator(BaseGenerator):
+    """A U-Net whose innermost features are disturbed by the seed's noise.
+
+    Args:
+        resolution: height and width of both pictures in pixels, 4 to 7 doubled again and again.
+        channels: of both pictures, 1 (grey) or 3 (RGB).
+        width: channels at the picture's resolution; each halving doubles them.
+        blocks: residual blocks at the smallest size.
+        noise: strength of the seed's noise.
+    """
+
+    def __init__(
+        self,
+        *,
+        resolution: int = 64,
+        channels: int = 3,
+        width: int = 32,
+        blocks: int = 0,
+        noise: float = 0.3,
+    ) -> None:
+        super().__init__(resolution=resolution, channels=channels, width=width, blocks=blocks, noise=noise)
+        check_picture(resolution, channels)
+        self.network, self.noise = UNet(channels, channels, resolution, width, blocks), noise
+        self.latent_size = self.network.inside
+
+    def forward(self, latent: Tensor, source: Tensor) -> Tensor:
+        """FP32 (batch, latent_size), FP32 (batch, channels, height, width) in [-1, 1] -> like the source."""
+        return torch.tanh(2 * source + self.network(source, latent, self.noise))
+
+    def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
+        """Seed and picture in, picture out."""
+        resolution, channels = self.architecture["resolution"], self.architecture["channels"]
+        return Signature(
+            inputs=(seed_field(), source_field(resolution, resolution, channels)),
+            output=image_output(resolution, resolution, channels),
+        )
+
+
+class Task(BaseTask):
+    """A U-Net against a discriminator that sees source and picture side by side.
+
+    Args:
+        recipe: what is trained how.
+        generator: latent and source -> picture.
+        discriminator: source and picture, joined along the channels -> logits of patches.
+    """
+
+    def __init__(self, recipe: Recipe, generator: Generator, discriminator: nn.Module) -> None:
+        super().__init__()
+        self.recipe, self.generator, self.discriminator = recipe, generator, discriminator
+
+    @classmethod
+    def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
+        """The networks of a recipe, sized for a dataset of square pairs."""
+        if dataset.sources is None:
+            raise UsageError(
+                f"data {dataset.name!r} has no pairs; family 'pix2pix' needs them: columns source and target, as in"
+                " shapes-pairs or emoji_restyle"
+            )
+        resolution, channels = square_picture(dataset, "pix2pix")
+        generator = Generator(
+            resolution=resolution,
+            channels=channels,
+            width=recipe.width,
+            blocks=recipe.blocks,
+            noise=recipe.noise,
+        )
+        discriminator = PatchDiscriminator(
+            2 * channels, recipe.discriminator_width, recipe.discriminator_layers
+        )
+        return cls(recipe, generator, discriminator)
+
+    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        """One Adam for each network."""
+        recipe, betas = self.recipe, (self.recipe.beta1, self.recipe.beta2)
+        return {
+            "discriminator": torch.optim.Adam(
+                self.discriminator.parameters(), recipe.discriminator_lr, betas, fused=True
+            ),
+            "generator": torch.optim.Adam(self.generator.parameters(), recipe.lr, betas, fused=True),
+        }
+
+    def losses(self, batch: Batch, draw: Draw) -> Iterator[Optimisation]:
+        """The discriminator's turn, then the generator's."""
+        assert batch.sources is not None
+        images, sources = alike_changed(draw, self.recipe.translate, batch.images, batch.sources)
+        made = self.generator(draw.normal(self.generator.latent_size), sources).float()
+        against_discriminator, against_generator = _LOSSES[self.recipe.loss]
+        pairs = torch.cat((torch.cat((sources, images), 1), torch.cat((sources, made.detach()), 1)))
+        real, fake = self.discriminator(pairs).float().chunk(2)
+        yield Optimisation(
+            "discriminator",
+            against_discriminator(real, fake),
+            {"real_logit": real.mean(), "fake_logit": fake.mean()},
+        )
+        # The gradient passes through the discriminator; its own parameters need none in this turn.
+        self.discriminator.requires_grad_(False)
+        judged = self.discriminator(torch.cat((sources, made), 1)).float()
+        self.discriminator.requires_grad_(True)
+        # As a share of the pixels' range, which is 2 wide here.
+        error = (made - images).abs().mean() / 2
+        yield Optimisation(
+            "generator", against_generator(judged, judged) + self.recipe.l1_weight * error, {"l1": error}
+        )

@@ -1,0 +1,152 @@
+"""Super-resolution: a small picture -> the large one that it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field as Constraint
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from ...errors import UsageError
+from ...signature import Signature, image_output, source_field
+from ..data import Batch, Dataset
+from ..layers import LEAK, ResidualBlock, scaled_convolution
+from ..randomness import Draw
+from ..recipe import Count, Positive, Rate
+from ..recipe import Recipe as BaseRecipe
+from ..translation import alike_changed
+from .base import Generator as BaseGenerator
+from .base import Optimisation, check_picture, square_picture
+from .base import Task as BaseTask
+
+__all__ = ["Generator", "Recipe", "Task", "reduced"]
+
+FACTORS = (2, 4, 8)
+
+
+class Recipe(BaseRecipe):
+    """Keys of a training of super-resolution.
+
+    Args:
+        factor: how much larger the picture becomes: 2, 4 or 8.
+        width: channels at the source's resolution; each doubling halves them.
+        blocks: residual blocks at the source's resolution.
+        lr, beta1, beta2: of Adam.
+    """
+
+    factor: int = 4
+    width: Annotated[int, Constraint(ge=1, le=1024)] = 64
+    blocks: Annotated[int, Constraint(ge=0, le=64)] = 8
+    lr: Positive = 1e-3
+    beta1: Rate = 0.9
+    beta2: Rate = 0.99
+    stats_nimg: Count = 10_000
+
+
+class Generator(BaseGenerator):
+    """A residual network at the source's resolution that adds to its enlargement (Lim et al. 2017).
+
+    Args:
+        resolution: height and width of the picture in pixels.
+        channels: 1 (grey) or 3 (RGB).
+        factor: how much smaller the source is: 2, 4 or 8.
+        width: channels at the source's resolution; each doubling halves them.
+        blocks: residual blocks at the source's resolution.
+    """
+
+    latent_size = 0
+
+    def __init__(
+        self, *, resolution: int = 64, channels: int = 3, factor: int = 4, width: int = 64, blocks: int = 8
+    ) -> None:
+        super().__init__(resolution=resolution, channels=channels, factor=factor, width=width, blocks=blocks)
+        check_picture(resolution, channels)
+        if factor not in FACTORS or resolution % factor:
+            raise UsageError(
+                f"factor {factor} is not allowed for pictures of {resolution}x{resolution}; it must be 2, 4 or 8 and"
+                " divide the resolution (--set factor=...)"
+            )
+        self.factor = factor
+        layers: list[nn.Module] = [scaled_convolution(channels, width, 3)]
+        layers += [ResidualBlock(width, blocks, group_size=width) for _ in range(blocks)]
+        layers += [nn.LeakyReLU(LEAK)]
+        for _ in range(factor.bit_length() - 1):
+            layers += [
+                scaled_convolution(width, 4 * max(width // 2, 8), 3),
+                nn.PixelShuffle(2),
+                nn.LeakyReLU(LEAK),
+            ]
+            width = max(width // 2, 8)
+        self.layers = nn.Sequential(*layers, scaled_convolution(width, channels, 3, gain=0.1))
+
+    def forward(self, source: Tensor) -> Tensor:
+        """FP32 (batch, channels, height / factor, width / factor) -> FP32 (batch, channels, height, width).
+
+        Both are in [-1, 1] but for what an edge overshoots.
+        """
+        enlarged = interpolate(source, scale_factor=self.factor, mode="bilinear", align_corners=False)
+        return enlarged + self.layers(source)
+
+    def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
+        """Small picture in, large picture out."""
+        resolution, channels = self.architecture["resolution"], self.architecture["channels"]
+        small = resolution // self.factor
+        return Signature(
+            inputs=(source_field(small, small, channels),),
+            output=image_output(resolution, resolution, channels),
+        )
+
+    def tasks(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        """The images made small (`evaluation.parts.translation.MakesTasks`)."""
+        floats = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
+        levels = ((reduced(floats, self.factor) + 1) * 127.5).round()
+        return {"source": levels.permute(0, 2, 3, 1).to(torch.uint8).numpy()}
+
+
+def reduced(images: Tensor, factor: int) -> Tensor:
+    """Images made smaller by bicubic interpolation over all the pixels that one covers, in whole grey levels.
+
+    Args:
+        images: FP32 of shape (batch, channels, height, width) in [-1, 1].
+        factor: divides height and width.
+    """
+    small = interpolate(images, scale_factor=1 / factor, mode="bicubic", align_corners=False, antialias=True)
+    return ((small + 1) * 127.5).round().clamp(0, 255) / 127.5 - 1
+
+
+class Task(BaseTask):
+    """Makes the images of the data again from small ones."""
+
+    def __init__(self, recipe: Recipe, generator: Generator) -> None:
+        super().__init__()
+        self.recipe, self.generator = recipe, generator
+
+    @classmethod
+    def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
+        """The network of a recipe, sized for a dataset of square images, which are what it has to make."""
+        resolution, channels = square_picture(dataset, "superres")
+        generator = Generator(
+            resolution=resolution,
+            channels=channels,
+            factor=recipe.factor,
+            width=recipe.width,
+            blocks=recipe.blocks,
+        )
+        return cls(recipe, generator)
+
+    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        """One Adam."""
+        betas = (self.recipe.beta1, self.recipe.beta2)
+        return {"generator": torch.optim.Adam(self.generator.parameters(), self.recipe.lr, betas, fused=True)}
+
+    def losses(self, batch: Batch, draw: Draw) -> Iterator[Optimisation]:
+        """The mean absolute error, the squared one beside it."""
+        assert isinstance(self.generator, Generator)
+        (images,) = alike_changed(draw, 0, batch.images)
+        error = self.generator(reduced(images, self.generator.factor)).float() - images
+        yield Optimisation("generator", error.abs().mean(), {"squared_error": error.square().mean()})
