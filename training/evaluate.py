@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from ..signature import Role
+from ..signature import Role, Signature
 from .data import Dataset
-from .picture import Picture
+from .picture import Picture, as_taken
 
 __all__ = [
     "Drawn",
@@ -22,6 +24,7 @@ __all__ = [
     "label_agreement",
     "pixel_distance",
     "quality",
+    "with_captions",
 ]
 
 PICTURES = 1_000
@@ -38,7 +41,7 @@ def quality(picture: Picture, dataset: Dataset, device: torch.device | str = "cp
         dataset: real images, those that it was trained on.
         device: that the picture's module is on.
     """
-    made = drawn(picture, device)
+    made = drawn(picture, device, dataset.captions)
     figures = {"diversity": round(made.diversity(dataset), 4)}
     if made.labels is None or dataset.labels is None:
         return figures
@@ -64,21 +67,37 @@ class Drawn:
         return class_diversity(self.images, self.labels, dataset)
 
 
-def drawn(picture: Picture, device: torch.device | str = "cpu") -> Drawn:
-    """A thousand pictures from the same inputs every time (`Signature.example`).
+def drawn(
+    picture: Picture, device: torch.device | str = "cpu", captions: Sequence[str] | None = None
+) -> Drawn:
+    """A thousand pictures from the same inputs every time (`Signature.example`); of many steps so many times fewer.
 
     Args:
         picture: its inputs -> pixels.
         device: that its module is on.
+        captions: what prompts are taken from, evenly.
     """
-    inputs = picture.signature.example(PICTURES)
+    steps = picture.signature.field(Role.STEPS)
+    count = PICTURES if steps is None else PICTURES // int(steps.default or 1)
+    inputs = with_captions(picture.signature.example(count), picture.signature, captions)
     with torch.inference_mode():
         parts = [
-            picture(*(torch.from_numpy(value[start : start + BATCH]).to(device) for value in inputs.values()))
-            for start in range(0, PICTURES, BATCH)
+            picture(*as_taken((value[start : start + BATCH] for value in inputs.values()), device))
+            for start in range(0, count, BATCH)
         ]
     label = picture.signature.field(Role.LABEL)
     return Drawn(torch.cat(parts).cpu().numpy(), None if label is None else inputs[label.name])
+
+
+def with_captions(
+    inputs: dict[str, NDArray[Any]], signature: Signature, captions: Sequence[str] | None
+) -> dict[str, NDArray[Any]]:
+    """The inputs with captions, evenly from all of them, for prompts; as they are where there are no captions."""
+    prompt = signature.field(Role.PROMPT)
+    if prompt is None or not captions:
+        return inputs
+    chosen = np.linspace(0, len(captions) - 1, len(inputs[prompt.name])).round().astype(int)
+    return {**inputs, prompt.name: np.array([captions[index] for index in chosen], object)}
 
 
 def label_agreement(images: NDArray[np.uint8], labels: NDArray[np.int64], dataset: Dataset) -> float:

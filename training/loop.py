@@ -30,7 +30,13 @@ from .gradients import Minimiser
 from .models import Task, family
 from .picture import Picture
 from .presets import resolve
-from .processes import average_over_processes, mean_over_processes, part_of_batch, synchronised
+from .processes import (
+    average_over_processes,
+    mean_over_processes,
+    part_of_batch,
+    processes_left,
+    synchronised,
+)
 from .randomness import Draw, batch_indices, first_weights_seed
 from .recipe import Budget, Recipe
 from .record import ProgressBar, Statistics, StatisticsFile, sample_grid, trackers
@@ -77,13 +83,14 @@ def train(
     if is_finished(run):
         Console(stderr=True).print(f"{run} is finished: {recipe.preset}, {recipe.nimg} images; nothing to do")
         return run
-    # Whatever does not fit shows while the networks are built, before anything is written.
-    training = Training(run, recipe, progress=progress)
-    with alone(run) if training.is_main else nullcontext():
-        check_recipe(run, recipe)
-        if training.is_main:
-            write_recipe(run, recipe)
-        training.run()
+    with processes_left():
+        # Whatever does not fit shows while the networks are built, before anything is written.
+        training = Training(run, recipe, progress=progress)
+        with alone(run) if training.is_main else nullcontext():
+            check_recipe(run, recipe)
+            if training.is_main:
+                write_recipe(run, recipe)
+            training.run()
     return run
 
 
@@ -148,14 +155,11 @@ class Training:
         """
         self._restore(read_checkpoint(self._run))
         self._timer = (time.monotonic(), self._step)
-        try:
-            self._train()
-            if self.is_main:
-                self._finish()
-            self._accelerator.wait_for_everyone()
-        finally:
-            # However it ends: a process that leaves its group open may abort in the middle of its exit.
-            self._accelerator.end_training()
+        self._train()
+        if self.is_main:
+            self._finish()
+        self._accelerator.wait_for_everyone()
+        self._accelerator.end_training()
 
     def _train(self) -> None:
         recipe, total = self._recipe, self._recipe.steps * self._recipe.batch
@@ -236,7 +240,8 @@ class Training:
     def _sample(self) -> None:
         picture = self._picture()
         if self.is_main:
-            sample_grid(self._run / f"samples/{self.nimg:010}.png", picture, self._device)
+            path = self._run / f"samples/{self.nimg:010}.png"
+            sample_grid(path, picture, self._device, self._data.captions)
         if self._recipe.diversity_floor and needs_only_chance(picture.generator):
             diversity = drawn(picture, self._device).diversity(self._data)
             self._statistics.add({"diversity": diversity})

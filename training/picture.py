@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..errors import UsageError
@@ -10,7 +14,7 @@ from ..noise import gaussian
 from ..signature import Role, Signature
 from .models.base import Generator
 
-__all__ = ["Picture", "to_pixels"]
+__all__ = ["Picture", "as_taken", "to_pixels"]
 
 
 class Picture(nn.Module):
@@ -30,8 +34,8 @@ class Picture(nn.Module):
         _check_noise(signature, generator.latent_size)
         self.generator, self.signature = generator, signature
 
-    def forward(self, *inputs: Tensor) -> Tensor:
-        """The signature's inputs in order -> UINT8 of shape (batch, height, width, channels), 0 to 255."""
+    def forward(self, *inputs: Any) -> Tensor:
+        """The signature's inputs in order, as `as_taken` gives them -> UINT8 (batch, height, width, channels)."""
         fields = zip(self.signature.inputs, inputs, strict=True)
         return to_pixels(self.generator(*(self._network_input(field.role, value) for field, value in fields)))
 
@@ -46,6 +50,13 @@ class Picture(nn.Module):
                 return (value.float().permute(0, 3, 1, 2) > 0).float()
             case _:
                 return value
+
+
+def as_taken(arrays: Iterable[NDArray[Any]], device: torch.device | str = "cpu") -> list[Any]:
+    """A signature's inputs as `Picture` takes them: texts as lists of them, all else as tensors on `device`."""
+    return [
+        array.tolist() if array.dtype == object else torch.from_numpy(array).to(device) for array in arrays
+    ]
 
 
 def _check_noise(signature: Signature, latent_size: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,7 +20,8 @@ from rich.text import Text
 from ..files import write_bytes, write_file
 from ..reporting import picture_grid
 from ..signature import Role, Signature
-from .picture import Picture
+from .evaluate import with_captions
+from .picture import Picture, as_taken
 
 __all__ = ["ProgressBar", "Statistics", "StatisticsFile", "sample_grid", "trackers"]
 
@@ -84,21 +85,24 @@ def _is_up_to(line: bytes, nimg: int) -> bool:
         return False
 
 
-def sample_grid(path: Path, picture: Picture, device: torch.device) -> None:
-    """Write a grid of pictures from the same seeds every time, a class a row where there are classes.
+def sample_grid(
+    path: Path, picture: Picture, device: torch.device, captions: Sequence[str] | None = None
+) -> None:
+    """Write a grid of pictures from the same inputs every time, a class a row where there are classes.
 
     Args:
         path: of the PNG file.
         picture: seed -> pixels.
         device: that it is on.
+        captions: what prompts are taken from, evenly.
     """
     label = picture.signature.field(Role.LABEL)
     rows = SAMPLE_ROWS if label is None else int(label.maximum or 0) + 1
-    values = sample_inputs(picture.signature, rows)
+    values = sample_inputs(picture.signature, rows, captions)
     with torch.inference_mode():
         # A row at a time: a wide network's features for a hundred pictures at once may not fit.
         parts = [
-            picture(*(torch.from_numpy(value).to(device) for value in row)).cpu().numpy()
+            picture(*as_taken(row, device)).cpu().numpy()
             for row in zip(*(np.split(value, rows) for value in values), strict=True)
         ]
     names = label.class_names or () if label else ()
@@ -106,9 +110,11 @@ def sample_grid(path: Path, picture: Picture, device: torch.device) -> None:
     write_file(path, lambda temporary: grid.save(temporary, format="PNG"))
 
 
-def sample_inputs(signature: Signature, rows: int) -> list[NDArray[Any]]:
+def sample_inputs(
+    signature: Signature, rows: int, captions: Sequence[str] | None = None
+) -> list[NDArray[Any]]:
     """Inputs of `rows` times `SAMPLE_COLUMNS` pictures, in the signature's order: seeds from 0, a label a row."""
-    values = signature.example(rows * SAMPLE_COLUMNS)
+    values = with_captions(signature.example(rows * SAMPLE_COLUMNS), signature, captions)
     for field in signature.inputs:
         if field.role is Role.SEED:
             values[field.name] = np.arange(rows * SAMPLE_COLUMNS, dtype=np.int64)

@@ -10,7 +10,7 @@ from torch.nn.functional import gelu, layer_norm, silu
 
 __all__ = ["Block", "FinalNorm", "head_count", "sinusoids"]
 
-HEAD_WIDTH = 32
+HEAD_WIDTH = 64
 """Values of one head of attention, at most."""
 
 EXPANSION = 4
@@ -21,18 +21,21 @@ class Block(nn.Module):
     """Attention, then a perceptron, each on normalised tokens and added to them (Vaswani et al. 2017).
 
     With a condition it is the block "adaLN-zero" of Peebles and Xie (2023): the condition shifts and scales what is
-    normalised and weighs what is added, which at first is nothing. Queries and keys are normalised (Henry et al.
-    2020), so that no learning rate makes attention too sharp.
+    normalised and weighs what is added, which at first is nothing. With a text the tokens attend to the text's as well
+    as to each other. Queries and keys are normalised (Henry et al. 2020), so that no learning rate makes attention too
+    sharp.
 
     Args:
         width: of a token.
         condition: width of the condition; 0 for none.
+        text: width of a text's tokens; 0 for none.
     """
 
-    def __init__(self, width: int, condition: int = 0) -> None:
+    def __init__(self, width: int, condition: int = 0, text: int = 0) -> None:
         super().__init__()
         self.heads = head_count(width)
         self.mixed = nn.Linear(width, 3 * width, bias=False)
+        self.read = nn.Linear(text, 2 * width, bias=False) if text else None
         self.attended = nn.Linear(width, width)
         self.expanded = nn.Linear(width, EXPANSION * width)
         self.reduced = nn.Linear(EXPANSION * width, width)
@@ -42,27 +45,32 @@ class Block(nn.Module):
             nn.init.zeros_(self.modulation.weight)
             nn.init.zeros_(self.modulation.bias)
 
-    def forward(self, tokens: Tensor, condition: Tensor | None = None) -> Tensor:
-        """(batch, count, width) and perhaps (batch, condition) -> (batch, count, width)."""
+    def forward(self, tokens: Tensor, condition: Tensor | None = None, text: Tensor | None = None) -> Tensor:
+        """(batch, count, width), perhaps (batch, condition) and (batch, any, text) -> (batch, count, width)."""
         if self.modulation is None or condition is None:
-            tokens = tokens + self._attend(_normalised(tokens))
+            tokens = tokens + self._attend(_normalised(tokens), text)
             return tokens + self._perceive(_normalised(tokens))
         changes = self.modulation(silu(condition))[:, None].chunk(6, 2)
-        tokens = tokens + changes[2] * self._attend(_modulated(tokens, changes[0], changes[1]))
+        tokens = tokens + changes[2] * self._attend(_modulated(tokens, changes[0], changes[1]), text)
         return tokens + changes[5] * self._perceive(_modulated(tokens, changes[3], changes[4]))
 
-    def _attend(self, tokens: Tensor) -> Tensor:
-        batch, count, width = tokens.shape
-        mixed = self.mixed(tokens).reshape(batch, count, 3, self.heads, width // self.heads)
-        query, key, value = mixed.permute(2, 0, 3, 1, 4).unbind(0)
-        query, key = _unit(query) * self.sharpness, _unit(key)
+    def _attend(self, tokens: Tensor, text: Tensor | None) -> Tensor:
+        query, key, value = self._heads(self.mixed(tokens)).chunk(3, 1)
+        if self.read is not None and text is not None:
+            keys, values = self._heads(self.read(text)).chunk(2, 1)
+            key, value = torch.cat([key, keys], 2), torch.cat([value, values], 2)
+        query, key = _normalised(query) * self.sharpness.to(query.dtype), _normalised(key)
         # Written out: of so few tokens the fused form's way back takes PyTorch half of a step on a CPU.
-        weights = torch.softmax(query @ key.transpose(2, 3) * (width // self.heads) ** -0.5, -1)
-        attended = (weights @ value).transpose(1, 2).reshape(batch, count, width)
-        return self.attended(attended)
+        weights = torch.softmax(query @ key.transpose(2, 3) * query.shape[3] ** -0.5, -1)
+        return self.attended((weights @ value).transpose(1, 2).reshape(tokens.shape))
+
+    def _heads(self, mixed: Tensor) -> Tensor:
+        """(batch, count, k * width) -> (batch, k * heads, count, width / heads)."""
+        batch, count, _ = mixed.shape
+        return mixed.reshape(batch, count, -1, len(self.sharpness)).transpose(1, 2)
 
     def _perceive(self, tokens: Tensor) -> Tensor:
-        return self.reduced(gelu(self.expanded(tokens), approximate="tanh"))
+        return self.reduced(gelu(self.expanded(tokens)))
 
 
 class FinalNorm(nn.Module):
@@ -117,8 +125,4 @@ def _normalised(tokens: Tensor) -> Tensor:
 
 
 def _modulated(tokens: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    return _normalised(tokens) * (1 + scale) + shift
-
-
-def _unit(part: Tensor) -> Tensor:
-    return part * torch.rsqrt(part.square().mean(-1, keepdim=True) + 1e-6)
+    return torch.addcmul(shift, _normalised(tokens), 1 + scale)

@@ -43,7 +43,7 @@ class Recipe(BaseRecipe):
         time_mean, time_deviation: of the normal law whose logistic function gives the times trained at (Esser et al.
             2024, eq. 19); 0 is noise, 1 is data.
         guidance: that a request without one gets.
-        lr, beta1, beta2, weight_decay: of AdamW.
+        lr, beta1, beta2: of Adam.
     """
 
     width: Annotated[int, Constraint(ge=2, le=4096)] = 192
@@ -59,7 +59,6 @@ class Recipe(BaseRecipe):
     lr: Positive = 1e-3
     beta1: Rate = 0.9
     beta2: Rate = 0.99
-    weight_decay: Annotated[float, Constraint(ge=0, le=1)] = 0.0
     stats_nimg: Count = 10_000
 
 
@@ -88,7 +87,7 @@ class TextEncoder(nn.Module):
 
 
 class Denoiser(nn.Module):
-    """Moves samples from noise to data: a transformer over the picture's patches and the text's tokens together.
+    """Moves samples from noise to data: a transformer over the picture's patches, which read the text's tokens.
 
     It guesses the picture itself, from which the velocity follows (Li and He 2025): flat colours come out flat.
 
@@ -109,10 +108,9 @@ class Denoiser(nn.Module):
         count, values = self.grid[1] * self.grid[2], channels * patch**2
         self.unconditional = nn.Parameter(torch.randn(token_count, width) * 0.5)
         self.from_pixels = nn.Linear(values, width)
-        self.from_text = nn.Linear(width, width)
         self.position = nn.Parameter(torch.randn(count, width) * 0.5)
         self.time = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
-        self.blocks = nn.ModuleList(Block(width, width) for _ in range(depth))
+        self.blocks = nn.ModuleList(Block(width, width, width) for _ in range(depth))
         self.norm = FinalNorm(width, width)
         self.to_pixels = nn.Linear(width, values)
         nn.init.zeros_(self.to_pixels.weight)
@@ -149,13 +147,11 @@ class Denoiser(nn.Module):
     def guess(self, sample: Tensor, time: Tensor, embedding: Tensor) -> Tensor:
         """The picture that the samples are on their way to; shapes as of `forward`."""
         condition = self.time(sinusoids(time * TIME_SCALE, self.position.shape[1]))
-        text = self.from_text(embedding)
-        patches = self.from_pixels(self._patches(sample)) + self.position
-        tokens = torch.cat([text, patches], 1)
+        tokens = self.from_pixels(self._patches(sample))
+        tokens = tokens + self.position.to(tokens.dtype)
         for block in self.blocks:
-            tokens = block(tokens, condition)
-        patches = self.to_pixels(self.norm(tokens[:, text.shape[1] :], condition))
-        return self._picture(patches.float())
+            tokens = block(tokens, condition, embedding)
+        return self._picture(self.to_pixels(self.norm(tokens, condition)).float())
 
     def _patches(self, sample: Tensor) -> Tensor:
         channels, rows, columns = self.grid
@@ -252,17 +248,9 @@ class Task(BaseTask):
         return cls(recipe, generator)
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        """One AdamW for text encoder and denoiser."""
-        recipe = self.recipe
-        return {
-            "flow": torch.optim.AdamW(
-                self.generator.parameters(),
-                recipe.lr,
-                (recipe.beta1, recipe.beta2),
-                weight_decay=recipe.weight_decay,
-                fused=True,
-            )
-        }
+        """One Adam for text encoder and denoiser."""
+        betas = (self.recipe.beta1, self.recipe.beta2)
+        return {"flow": torch.optim.Adam(self.generator.parameters(), self.recipe.lr, betas, fused=True)}
 
     def losses(self, batch: Batch, draw: Draw) -> Iterator[Optimisation]:
         """The squared error of the velocity at one time of each image."""
