@@ -7,17 +7,23 @@ to the order in which floats are added.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.distributed import ReduceOp, all_reduce
+from torch import Tensor, distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import UsageError
 
-__all__ = ["average_over_processes", "mean_over_processes", "part_of_batch", "synchronised"]
+__all__ = [
+    "average_over_processes",
+    "mean_over_processes",
+    "part_of_batch",
+    "processes_left",
+    "synchronised",
+]
 
 
 def part_of_batch(batch: int, process: int, processes: int) -> slice:
@@ -34,10 +40,20 @@ def part_of_batch(batch: int, process: int, processes: int) -> slice:
     return slice(process * share, (process + 1) * share)
 
 
+@contextmanager
+def processes_left() -> Iterator[None]:
+    """Leave the group of processes after the block, however it ends: one left open may abort the process's exit."""
+    try:
+        yield
+    finally:
+        if distributed.is_available() and distributed.is_initialized():
+            distributed.destroy_process_group()
+
+
 def mean_over_processes(values: Tensor, processes: int) -> Tensor:
     """The mean of every process's tensor; all must call it."""
     if processes > 1:
-        all_reduce(values)
+        distributed.all_reduce(values)
         values /= processes
     return values
 
@@ -124,12 +140,12 @@ class _Sum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:
         values = values.clone()
-        all_reduce(values, ReduceOp.SUM)
+        distributed.all_reduce(values)
         return values
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (gradient,) = gradients
         gradient = gradient.clone()
-        all_reduce(gradient, ReduceOp.SUM)
+        distributed.all_reduce(gradient)
         return gradient
