@@ -64,7 +64,8 @@ class ServingSettings:
         instance_count: copies of the model that run at the same time. Two, as the transport of one's answers then
             overlaps with the other's computing.
         device: "cpu", or "cuda" for one set of instances on each GPU of the server.
-        warm_up: run the smallest, the preferred and the largest batch before the model counts as ready.
+        warm_up: run the smallest, the preferred and the largest batch before the model counts as ready; the largest
+            not where a sampler runs several stages, as that takes it as long as hundreds of pictures.
     """
 
     max_batch_size: int | None = None
@@ -242,7 +243,8 @@ def _warm_up(
     if not settings.warm_up or not all(_allows_zero(field) for field in fields):
         return []
     limit = settings.batch_limit(variants)
-    wanted = {size for variant in variants for size in variant.batches} | set(settings.preferred_batch_sizes)
+    batches = [variant.batches if len(variants) == 1 else variant.batches[:2] for variant in variants]
+    wanted = {size for sizes in batches for size in sizes} | set(settings.preferred_batch_sizes)
     sizes = sorted({min(size, limit) for size in wanted})
     example = signature.example(1)
     return [

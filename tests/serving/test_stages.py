@@ -17,6 +17,7 @@ from litho.export.verify import verify
 from litho.generate import generate
 from litho.runners import open_runner
 from litho.serving.client import Client
+from litho.serving.configuration import parse_config
 from litho.serving.environment import install
 from litho.serving.repository import deploy
 from litho.serving.server import EmbeddedServer
@@ -57,6 +58,13 @@ def test_a_deployment_holds_a_graph_of_each_stage_and_the_tokenizer(
     with open_runner(inner) as runner:
         assert runner.signature == deployment.served.signature
         assert runner.run({"seed": 1, "prompt": "a circle"})["image"].any()
+
+
+def test_a_sampler_is_not_kept_waiting_by_its_largest_batch(flow_bundle: Path, tmp_path: Path) -> None:
+    config = parse_config((deploy(Bundle.load(flow_bundle), to=tmp_path).path / "config.pbtxt").read_text())
+    assert config.max_batch_size == 64
+    assert [entry.batch_size for entry in config.model_warmup] == [1, 8]
+    assert set(config.model_warmup[0].inputs) == {"seed", "prompt"}
 
 
 def test_the_same_again_writes_nothing_and_another_tokenizer_is_deployed_anew(
