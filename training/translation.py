@@ -10,25 +10,63 @@ in training.
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..signature import Role, Signature
 from .adversarial import translated
+from .data import Dataset
 from .layers import LEAK, halvings, scaled_convolution
+from .models.base import Generator
 from .randomness import Draw
 
 __all__ = [
     "MOST_WIDENING",
+    "MakesTasks",
     "PatchDiscriminator",
     "ResidualNetwork",
     "UNet",
     "alike_changed",
     "noisy",
+    "tasks_of",
 ]
 
 MOST_WIDENING = 8
 """The innermost features have at most so many times the channels of the outermost."""
+
+
+@runtime_checkable
+class MakesTasks(Protocol):
+    """What a generator brings whose source pictures are made from the wanted ones: fewer pixels, holes."""
+
+    def tasks(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        """Inputs from which the generator has to make some images again, the same ones at every call.
+
+        Args:
+            images: UINT8 of shape (count, height, width, channels).
+
+        Returns:
+            Name of each field with role image or mask -> array of shape (count, ...), as the signature has them.
+        """
+        ...
+
+
+def tasks_of(generator: Generator, signature: Signature, dataset: Dataset) -> dict[str, NDArray[Any]] | None:
+    """Inputs from which a generator has to make the images of a dataset: made by itself, or the images' sources.
+
+    Returns:
+        Name of each field with role image or mask -> array of shape (count, ...); None where there are none to have.
+    """
+    if isinstance(generator, MakesTasks):
+        return generator.tasks(dataset.images)
+    field = signature.field(Role.IMAGE)
+    if field is None or dataset.sources is None or signature.field(Role.MASK) is not None:
+        return None
+    return {field.name: dataset.sources}
 
 
 def noisy(features: Tensor, latent: Tensor, strength: float) -> Tensor:

@@ -102,7 +102,7 @@ class Generator(BaseGenerator):
         )
 
     def tasks(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """The images made small (`evaluation.parts.translation.MakesTasks`)."""
+        """The images made small (`translation.MakesTasks`)."""
         floats = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
         levels = ((reduced(floats, self.factor) + 1) * 127.5).round()
         return {"source": levels.permute(0, 2, 3, 1).to(torch.uint8).numpy()}

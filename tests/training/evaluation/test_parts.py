@@ -14,7 +14,7 @@ from litho.training.evaluation import FeatureNet, Figure, Subject, feature_net, 
 from litho.training.evaluation.parts.captions import attributes_shown, rank_shares
 from litho.training.evaluation.parts.samples import between
 from litho.training.evaluation.parts.translation import baseline
-from litho.training.models import Generator
+from litho.training.models import Generator, inpaint, superres
 from litho.training.scenes import Scene, arrange, draw
 from litho.training.sources.stacked_mnist import stacked
 
@@ -135,6 +135,34 @@ def test_a_translation_without_pairs_fails_and_says_so(pairs: tuple[Split, Featu
     assert "has no pairs" in section.failure
     assert section.figures == ()
     assert "translation" not in panels
+
+
+def test_small_pictures_are_made_from_large_ones_and_compared_with_bicubic(
+    pairs: tuple[Split, FeatureNet],
+) -> None:
+    torch.manual_seed(0)
+    generator = superres.Generator(resolution=16, factor=2, width=4, blocks=0)
+    for weights in generator.layers[-1].parameters():
+        torch.nn.init.zeros_(weights)
+    found = figures_of(subject_of(generator, *pairs))
+    # Bilinear interpolation is all that it does.
+    assert {figure.ceiling_of for figure in found.values()} == {"bicubic"}
+    assert found["PSNR"].ceiling - 3 < found["PSNR"].value < found["PSNR"].ceiling
+    assert (
+        found["FD-shapes-pairs to the target's kind"].value
+        > found["FD-shapes-pairs to the target's kind"].floor
+    )
+
+
+def test_holes_are_cut_into_pictures_and_compared_with_their_mean(pairs: tuple[Split, FeatureNet]) -> None:
+    torch.manual_seed(0)
+    generator = inpaint.Generator(resolution=16, channels=3, width=2)
+    found = figures_of(subject_of(generator, *pairs))
+    assert {figure.ceiling_of for figure in found.values()} == {"mean fill"}
+    # Grey in the holes of pictures on white, where what is known is right.
+    inside = found["PSNR inside the mask"]
+    assert inside.value < inside.ceiling < found["PSNR"].ceiling
+    assert found["PSNR"].value > inside.value + 6
 
 
 def test_the_baseline_is_the_source_or_the_enlarged_source_or_the_mean_of_what_is_known() -> None:

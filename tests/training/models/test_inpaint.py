@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from litho.errors import UsageError
 from litho.training.data import Dataset
-from litho.training.evaluation.parts.translation import MakesTasks
 from litho.training.models import inpaint
 from litho.training.picture import Picture
 from litho.training.presets import resolve
+from litho.training.translation import MakesTasks
 
 
 def asked(count: int, resolution: int = 16, channels: int = 3) -> tuple[torch.Tensor, torch.Tensor]:

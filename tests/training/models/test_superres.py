@@ -7,10 +7,10 @@ from PIL import Image
 
 from litho.errors import UsageError
 from litho.training.data import Dataset
-from litho.training.evaluation.parts.translation import MakesTasks
 from litho.training.models import superres
 from litho.training.picture import Picture
 from litho.training.presets import resolve
+from litho.training.translation import MakesTasks
 
 
 @pytest.mark.parametrize(

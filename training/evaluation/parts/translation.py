@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from ....errors import EvaluationError
 from ....reporting import picture_grid
 from ....signature import Role
 from ...data import Dataset
+from ...translation import tasks_of
 from .. import fidelity
 from ..distance import frechet_distance
 from ..document import Figure
@@ -22,25 +23,9 @@ from ..subject import Subject, spread
 from .base import Measured, Panel
 from .base import Part as BasePart
 
-__all__ = ["MakesTasks", "Part", "baseline"]
+__all__ = ["Part", "baseline"]
 
 ROWS = 10
-
-
-@runtime_checkable
-class MakesTasks(Protocol):
-    """What a generator brings whose source pictures are made from the wanted ones: fewer pixels, holes."""
-
-    def tasks(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """Inputs from which the generator has to make some images again, the same ones at every call.
-
-        Args:
-            images: UINT8 of shape (count, height, width, channels).
-
-        Returns:
-            Name of each field with role image or mask -> array of shape (count, ...), as the signature has them.
-        """
-        ...
 
 
 class Part(BasePart):
@@ -159,15 +144,12 @@ def baseline(
 
 
 def _tasks(subject: Subject, test: Dataset) -> dict[str, NDArray[Any]]:
-    if isinstance(subject.generator, MakesTasks):
-        return subject.generator.tasks(test.images)
-    field = subject.signature.field(Role.IMAGE)
-    assert field is not None
-    if test.sources is None or subject.has(Role.MASK):
+    tasks = tasks_of(subject.generator, subject.signature, test)
+    if tasks is None:
         raise EvaluationError(
             f"data {test.name!r} has no pairs, and the generator makes no tasks of single pictures"
         )
-    return {field.name: test.sources}
+    return tasks
 
 
 def _sources(
