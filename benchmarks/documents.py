@@ -127,7 +127,7 @@ class Method(Document):
         rounds: how often every load had its turn; each turn is a window.
         warmup_seconds: before each window, under its load, excluded.
         window_seconds: least length of a window.
-        first_seed: every picture had a seed of its own, counted from here.
+        first_seed: every picture had inputs of its own; seeds, where there are any, were counted from here.
     """
 
     scenario: str

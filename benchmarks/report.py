@@ -294,7 +294,7 @@ def _method(result: BenchResult) -> list[tuple[str, str]]:
             f"{method.rounds} for each load, of {number(method.window_seconds)} s; the loads take turns",
         ),
         ("Warm-up", f"{number(method.warmup_seconds)} s under load before each window, not counted"),
-        ("Inputs", f"every picture has a seed of its own, counted from {method.first_seed}"),
+        ("Inputs", f"every picture has inputs of its own; seeds are counted from {method.first_seed}"),
         ("Percentiles", "nearest rank, over the requests of all windows together"),
         (
             "Stable",
