@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 from ..signature import Role, Signature
 from .data import Dataset
 from .picture import Picture, as_taken
+from .translation import tasks_of
 
 __all__ = [
     "Drawn",
@@ -22,6 +23,7 @@ __all__ = [
     "diversity",
     "drawn",
     "label_agreement",
+    "made_again",
     "pixel_distance",
     "quality",
     "with_captions",
@@ -33,14 +35,28 @@ NEIGHBOURS = 3
 SIDE = 8
 
 
-def quality(picture: Picture, dataset: Dataset, device: torch.device | str = "cpu") -> dict[str, float]:
+def quality(
+    picture: Picture,
+    dataset: Dataset,
+    device: torch.device | str = "cpu",
+    held_out: Dataset | None = None,
+) -> dict[str, float]:
     """What a thousand pictures show: `label_agreement` where there are labels, and `diversity`.
+
+    Of pictures that are made from pictures: `l1`, the mean absolute difference to what was wanted as a share of the
+    pixels' range, on held-out images where there are some.
 
     Args:
         picture: seed[, label] -> pixels.
         dataset: real images, those that it was trained on.
         device: that the picture's module is on.
+        held_out: real images that it was not trained on.
     """
+    if picture.signature.field(Role.IMAGE) is not None:
+        asked = held_out or dataset
+        asked = asked.select(np.arange(min(PICTURES, len(asked))))
+        _, pictures = made_again(picture, asked, device)
+        return {"l1": round(float(np.abs(pictures.astype(np.int16) - asked.images).mean() / 255), 4)}
     made = drawn(picture, device, dataset.captions)
     figures = {"diversity": round(made.diversity(dataset), 4)}
     if made.labels is None or dataset.labels is None:
@@ -80,13 +96,43 @@ def drawn(
     steps = picture.signature.field(Role.STEPS)
     count = PICTURES if steps is None else PICTURES // int(steps.default or 1)
     inputs = with_captions(picture.signature.example(count), picture.signature, captions)
+    label = picture.signature.field(Role.LABEL)
+    return Drawn(_made(picture, inputs, device), None if label is None else inputs[label.name])
+
+
+def made_again(
+    picture: Picture, dataset: Dataset, device: torch.device | str = "cpu"
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The sources from which a dataset's images are to be made, and what is made of them, with seeds from 0.
+
+    Args:
+        picture: source[, mask][, seed] -> pixels.
+        dataset: images, with sources unless the generator makes them (`translation.tasks_of`).
+        device: that the picture's module is on.
+
+    Returns:
+        Both UINT8 of shape (count, height, width, channels), the sources of their own height and width.
+    """
+    tasks = tasks_of(picture.generator, picture.signature, dataset)
+    source = picture.signature.field(Role.IMAGE)
+    assert tasks is not None, "no family trains without knowing what it is to make"
+    assert source is not None
+    inputs = {**picture.signature.example(len(dataset)), **tasks}
+    if (seed := picture.signature.field(Role.SEED)) is not None:
+        inputs[seed.name] = np.arange(len(dataset), dtype=np.int64)
+    return tasks[source.name], _made(picture, inputs, device)
+
+
+def _made(
+    picture: Picture, inputs: Mapping[str, NDArray[Any]], device: torch.device | str
+) -> NDArray[np.uint8]:
+    count = len(next(iter(inputs.values())))
     with torch.inference_mode():
         parts = [
             picture(*as_taken((value[start : start + BATCH] for value in inputs.values()), device))
             for start in range(0, count, BATCH)
         ]
-    label = picture.signature.field(Role.LABEL)
-    return Drawn(torch.cat(parts).cpu().numpy(), None if label is None else inputs[label.name])
+    return torch.cat(parts).cpu().numpy()
 
 
 def with_captions(

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ..errors import CheckpointError
 from ..extras import require
+from ..signature import Role
 from . import data as sources
 from .alarms import Alarms
 from .augment import Steered
@@ -39,7 +40,7 @@ from .processes import (
 )
 from .randomness import Draw, batch_indices, first_weights_seed
 from .recipe import Budget, Recipe
-from .record import ProgressBar, Statistics, StatisticsFile, sample_grid, trackers
+from .record import ProgressBar, Statistics, StatisticsFile, comparison_grid, sample_grid, trackers
 from .resume import alone, check_recipe, is_finished, write_recipe
 from .schedule import learning_rate_factor
 from .selection import Selection, needs_only_chance
@@ -123,7 +124,7 @@ class Training:
         if self.is_main:
             for note in data.notes:
                 Console(stderr=True).print(f"{recipe.data}: {note}", markup=False, highlight=False)
-        self._data, held_out = data.split()
+        self._data, self._held_out = data.split()
         self._data_sha256 = self._data.sha256()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(first_weights_seed(recipe.seed))
@@ -137,7 +138,9 @@ class Training:
             name: Minimiser(optimiser, recipe, self._device, average)
             for name, optimiser in self._task.optimisers().items()
         }
-        self._selection = Selection(recipe, self._task, self._average, self._data, held_out, self._device)
+        self._selection = Selection(
+            recipe, self._task, self._average, self._data, self._held_out, self._device
+        )
         self._step, self._statistics, self._alarms = 0, Statistics(), Alarms(recipe)
 
     @property
@@ -241,7 +244,10 @@ class Training:
         picture = self._picture()
         if self.is_main:
             path = self._run / f"samples/{self.nimg:010}.png"
-            sample_grid(path, picture, self._device, self._data.captions)
+            if picture.signature.field(Role.IMAGE) is None:
+                sample_grid(path, picture, self._device, self._data.captions)
+            else:
+                comparison_grid(path, picture, self._device, self._held_out)
         if self._recipe.diversity_floor and needs_only_chance(picture.generator):
             diversity = drawn(picture, self._device).diversity(self._data)
             self._statistics.add({"diversity": diversity})
@@ -312,7 +318,7 @@ class Training:
                 class_names=dataset.class_names,
             ),
             nimg=nimg,
-            quality={**figures, **quality(self._picture(), dataset, self._device)},
+            quality={**figures, **quality(self._picture(), dataset, self._device, self._held_out)},
         )
 
 

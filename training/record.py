@@ -20,13 +20,16 @@ from rich.text import Text
 from ..files import write_bytes, write_file
 from ..reporting import picture_grid
 from ..signature import Role, Signature
-from .evaluate import with_captions
+from .data import Dataset
+from .evaluate import made_again, with_captions
 from .picture import Picture, as_taken
+from .translation import side_by_side
 
-__all__ = ["ProgressBar", "Statistics", "StatisticsFile", "sample_grid", "trackers"]
+__all__ = ["ProgressBar", "Statistics", "StatisticsFile", "comparison_grid", "sample_grid", "trackers"]
 
 SAMPLE_COLUMNS = 10
 SAMPLE_ROWS = 10
+COMPARISONS = 20
 
 
 class Statistics:
@@ -107,6 +110,22 @@ def sample_grid(
         ]
     names = label.class_names or () if label else ()
     grid = picture_grid(np.concatenate(parts), columns=SAMPLE_COLUMNS, row_names=names)
+    write_file(path, lambda temporary: grid.save(temporary, format="PNG"))
+
+
+def comparison_grid(path: Path, picture: Picture, device: torch.device, dataset: Dataset) -> None:
+    """Write a grid of sources, what is made of each, and what should be, side by side.
+
+    Args:
+        path: of the PNG file.
+        picture: source[, mask][, seed] -> pixels.
+        device: that it is on.
+        dataset: images to be made, at most `COMPARISONS` of them, spread evenly.
+    """
+    rows = np.linspace(0, len(dataset) - 1, min(COMPARISONS, len(dataset))).round().astype(np.int64)
+    shown = dataset.select(rows)
+    source, made = made_again(picture, shown, device)
+    grid = side_by_side({"source": source, "made": made, "wanted": shown.images}, across=2)
     write_file(path, lambda temporary: grid.save(temporary, format="PNG"))
 
 

@@ -16,7 +16,7 @@ from ..losses import least_squares_discriminator, least_squares_generator
 from ..randomness import Draw
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
-from ..translation import PatchDiscriminator, ResidualNetwork, alike_changed
+from ..translation import PatchDiscriminator, ResidualNetwork, alike_changed, check_sources
 from .base import Generator as BaseGenerator
 from .base import Optimisation, check_picture, square_picture
 from .base import Task as BaseTask
@@ -130,11 +130,8 @@ class Task(BaseTask):
     @classmethod
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
         """The networks of a recipe, sized for a dataset with square images and sources."""
-        if dataset.sources is None:
-            raise UsageError(
-                f"data {dataset.name!r} has no pictures to start from; family 'cyclegan' needs columns source and"
-                " target, as in shapes-pairs or emoji_restyle, whose pairs it does not look at"
-            )
+        check_sources(dataset, "cyclegan")
+        assert dataset.sources is not None
         resolution, channels = square_picture(dataset, "cyclegan")
 
         def generator() -> Generator:

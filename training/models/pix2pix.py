@@ -9,14 +9,13 @@ import torch
 from pydantic import Field as Constraint
 from torch import Tensor, nn
 
-from ...errors import UsageError
 from ...signature import Signature, image_output, seed_field, source_field
 from .. import losses
 from ..data import Batch, Dataset
 from ..randomness import Draw
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
-from ..translation import PatchDiscriminator, UNet, alike_changed
+from ..translation import PatchDiscriminator, UNet, alike_changed, check_sources
 from .base import Generator as BaseGenerator
 from .base import Optimisation, check_picture, square_picture
 from .base import Task as BaseTask
@@ -116,11 +115,7 @@ class Task(BaseTask):
     @classmethod
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
         """The networks of a recipe, sized for a dataset of square pairs."""
-        if dataset.sources is None:
-            raise UsageError(
-                f"data {dataset.name!r} has no pairs; family 'pix2pix' needs them: columns source and target, as in"
-                " shapes-pairs or emoji_restyle"
-            )
+        check_sources(dataset, "pix2pix")
         resolution, channels = square_picture(dataset, "pix2pix")
         generator = Generator(
             resolution=resolution,

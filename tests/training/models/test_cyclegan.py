@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -81,9 +82,10 @@ def test_only_the_way_there_is_served_and_the_state_holds_no_data(pairs: Dataset
 
 def test_what_does_not_fit_is_refused(pairs: Dataset) -> None:
     recipe = resolve("cyclegan-restyle", overrides=SMALL)
-    with pytest.raises(
-        UsageError, match="data 'alone' has no pictures to start from; family 'cyclegan' needs"
-    ):
+    with pytest.raises(UsageError, match="data 'alone' has no pairs; family 'cyclegan' needs them"):
         cyclegan.Task.build(recipe, Dataset("alone", "unknown", pairs.images))
+    grey = replace(pairs, sources=pairs.images[..., :1])
+    with pytest.raises(UsageError, match=r"sources of shape \[16, 16, 1\] beside pictures of \[16, 16, 3\]"):
+        cyclegan.Task.build(recipe, grey)
     with pytest.raises(UsageError, match=r"resolution 10 is not allowed; .* divisible by 4"):
         cyclegan.Generator(resolution=10)

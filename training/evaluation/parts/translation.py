@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ....errors import EvaluationError
-from ....reporting import picture_grid
 from ....signature import Role
 from ...data import Dataset
-from ...translation import tasks_of
+from ...translation import side_by_side, tasks_of
 from .. import fidelity
 from ..distance import frechet_distance
 from ..document import Figure
@@ -99,18 +98,9 @@ class _Compared:
         )
 
     def panel(self, source: NDArray[np.uint8]) -> Panel:
-        height, width, channels = self.wanted.shape[1:]
-        columns = {
-            "source": _resized(source, (height, width, channels), Image.Resampling.NEAREST),
-            self.name: self.untrained,
-            "made": self.made,
-            "wanted": self.wanted,
-        }
         rows = spread(min(ROWS, len(self.made)), len(self.made))
-        shown = np.stack([column[rows] for column in columns.values()], 1)
-        grid = picture_grid(
-            shown.reshape(-1, height, width, channels), columns=len(columns), column_names=list(columns)
-        )
+        columns = {"source": source, self.name: self.untrained, "made": self.made, "wanted": self.wanted}
+        grid = side_by_side({heading: pictures[rows] for heading, pictures in columns.items()})
         return Panel(grid, "Test pictures, which were not trained on.")
 
 
@@ -139,7 +129,7 @@ def baseline(
         known = np.where(hole, 0, source).sum((1, 2), dtype=np.float64) / np.maximum((~hole).sum((1, 2)), 1)
         return "mean fill", np.where(hole, known.round().astype(np.uint8)[:, None, None], source)
     if source.shape[1:] != picture:
-        return "bicubic", _resized(source, picture, Image.Resampling.BICUBIC)
+        return "bicubic", _enlarged(source, picture)
     return "identity", source
 
 
@@ -168,14 +158,14 @@ def _seeds(subject: Subject, count: int) -> dict[str, NDArray[np.int64]]:
     return {} if seed is None else {seed.name: np.arange(count)}
 
 
-def _resized(
-    images: NDArray[np.uint8], picture: tuple[int, int, int], by: Image.Resampling
-) -> NDArray[np.uint8]:
+def _enlarged(images: NDArray[np.uint8], picture: tuple[int, int, int]) -> NDArray[np.uint8]:
     height, width, channels = picture
-    if images.shape[1:3] == (height, width):
-        return images
-    resized = [
-        np.asarray(Image.fromarray(image[..., 0] if channels == 1 else image).resize((width, height), by))
+    enlarged = [
+        np.asarray(
+            Image.fromarray(image[..., 0] if channels == 1 else image).resize(
+                (width, height), Image.Resampling.BICUBIC
+            )
+        )
         for image in images
     ]
-    return np.stack(resized).reshape(-1, height, width, channels)
+    return np.stack(enlarged).reshape(-1, height, width, channels)
