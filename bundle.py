@@ -21,17 +21,16 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic import Field as Constraint
 
 from .errors import BundleError, IntegrityError, SchemaError, UnknownName
 from .files import confined, ordinary_file, write_bytes, write_directory
+from .probes import PROBES_NAME, Probes
 from .signature import GeneratorSignature, Signature
 
 __all__ = [
@@ -56,7 +55,6 @@ __all__ = [
 
 SCHEMA_VERSION = 1
 MANIFEST_NAME = "manifest.json"
-PROBES_NAME = "probes.safetensors"
 REPORT_NAME = "report.html"
 TOKENIZER_NAME = "tokenizer.json"
 MAX_MANIFEST_BYTES = 16 << 20
@@ -216,54 +214,6 @@ class Manifest(_Document):
         return self
 
 
-@dataclass(frozen=True)
-class Probes:
-    """Inputs with the pictures that PyTorch made from them in FP32.
-
-    Args:
-        inputs: field name -> array of shape (count, ...).
-        images: UINT8 of shape (count, height, width, channels).
-    """
-
-    inputs: dict[str, NDArray[Any]]
-    images: NDArray[np.uint8]
-
-    def to_bytes(self) -> bytes:
-        """The probes as the content of a safetensors file."""
-        from safetensors.numpy import save
-
-        arrays = {
-            f"text.{name}" if array.dtype == object else f"input.{name}": _packed(array)
-            for name, array in self.inputs.items()
-        }
-        arrays["image"] = self.images
-        # safetensors writes an array's memory, whatever the order of its axes there.
-        return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
-
-    @classmethod
-    def from_bytes(cls, content: bytes) -> Probes:
-        """Read the content of a safetensors file.
-
-        Raises:
-            BundleError: the content is not that of a probe bank.
-        """
-        from safetensors import SafetensorError
-        from safetensors.numpy import load
-
-        try:
-            arrays = load(content)
-            images = arrays.pop("image")
-        except (SafetensorError, KeyError) as error:
-            raise BundleError(
-                f"{PROBES_NAME} is not a bank of probes ({error}); export the bundle again"
-            ) from None
-        inputs = {
-            name.partition(".")[2]: _texts(array) if name.startswith("text.") else array
-            for name, array in arrays.items()
-        }
-        return cls(inputs, images)
-
-
 class Bundle:
     """A bundle on disk whose files have been checked against its manifest.
 
@@ -404,18 +354,6 @@ def read_document(root: Path, relative: str, newest: int) -> dict[str, Any]:
             " upgrade with: pip install --upgrade litho"
         )
     return document
-
-
-def _packed(array: NDArray[Any]) -> NDArray[Any]:
-    """Texts, which safetensors does not know, as UTF-8 in rows of UINT8 filled up with zeros; the rest as it is."""
-    if array.dtype != object:
-        return array
-    rows = np.array([text.encode() for text in array], dtype=bytes)
-    return rows.view(np.uint8).reshape(len(array), -1)
-
-
-def _texts(rows: NDArray[np.uint8]) -> NDArray[Any]:
-    return np.array([bytes(row).rstrip(b"\0").decode() for row in rows], dtype=object)
 
 
 def _first_complaint(error: ValidationError) -> str:

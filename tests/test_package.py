@@ -20,6 +20,7 @@ STAGES = {
     "files": 0,
     "noise": 0,
     "pictures": 0,
+    "probes": 0,
     "tokens": 0,
     "signature": 0,
     "bundle": 0,
@@ -41,6 +42,7 @@ MAY_IMPORT_TORCH = ("training", "export", "runners/torch.py", "demo.py")
 RUNNING_SIDE = [
     "litho.cli",
     "litho.runners.onnxruntime",
+    "litho.runners.rectified_flow",
     "litho.runners.triton",
     "litho.serving.client",
     "litho.serving.repository",
