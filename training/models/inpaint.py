@@ -81,10 +81,10 @@ class Generator(BaseGenerator):
         )
 
     def tasks(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """The images and a hole in each, black inside (`translation.MakesTasks`)."""
+        """The images and a hole in each, grey inside, where it can be seen (`translation.MakesTasks`)."""
         uniform = torch.from_numpy(np.random.default_rng(0).random((len(images), 4)))
         mask = holes(uniform, images.shape[1]).permute(0, 2, 3, 1).numpy() > 0
-        return {"source": np.where(mask, np.uint8(0), images), "mask": mask.astype(np.uint8) * 255}
+        return {"source": np.where(mask, np.uint8(128), images), "mask": mask.astype(np.uint8) * 255}
 
 
 def holes(uniform: Tensor, resolution: int) -> Tensor:
