@@ -46,7 +46,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
     "gan-mnist":     dict(family="gan",   data="mnist",         batch=256, nimg=20_000_000, width=1024, discriminator_width=1024, lr=5e-4, discriminator_lr=5e-4, **ON_GPU),
     "dcgan-fashion": dict(family="dcgan", data="fashion_mnist", batch=128, nimg=20_000_000, resolution=32, width=96, discriminator_width=96, lr=5e-4, discriminator_lr=5e-4, decay_nimg=5_000_000, **PAIRWISE, **ON_GPU),
-    "dcgan64-emoji": dict(family="dcgan", data="emoji",         batch=64, nimg=10_000_000, latent_size=100, width=64, discriminator_width=64, lr=2e-4, discriminator_lr=2e-4, translate=8, decay_nimg=2_000_000, **PAIRWISE, **ON_GPU),
+    "dcgan64-emoji": dict(family="dcgan", data="emoji",         batch=64, nimg=10_000_000, latent_size=100, width=64, discriminator_width=64, lr=2e-4, discriminator_lr=2e-4, translate=8, augment="colour,cutout", augment_target=0.6, decay_nimg=2_000_000, **PAIRWISE, **ON_GPU),
     "cgan-mnist":    dict(family="cgan",  data="mnist",         batch=128, nimg=20_000_000, width=96, discriminator_width=96, lr=5e-4, discriminator_lr=5e-4, decay_nimg=5_000_000, **PAIRWISE, **ON_GPU),
     "cgan-fashion":  dict(family="cgan",  data="fashion_mnist", batch=128, nimg=20_000_000, width=96, discriminator_width=96, lr=5e-4, discriminator_lr=5e-4, decay_nimg=5_000_000, **PAIRWISE, **ON_GPU),
     "vae-mnist":     dict(family="vae",   data="mnist",         batch=256, nimg=12_000_000, width=64, blocks=3, decay_nimg=6_000_000, **ON_GPU),
@@ -62,7 +62,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 CPU: dict[str, dict[str, Any]] = {
     "gan-mnist":     dict(batch=128, nimg=800_000, width=512, discriminator_width=512, decay_nimg=200_000, **ON_CPU),
     "dcgan-fashion": dict(batch=64, nimg=300_000, width=48, discriminator_width=32, lr=1e-3, discriminator_lr=1e-3, decay_nimg=100_000, **ON_CPU),
-    "dcgan64-emoji": dict(batch=32, nimg=150_000, discriminator_width=32, lr=5e-4, discriminator_lr=5e-4, decay_nimg=30_000, **ON_CPU),
+    "dcgan64-emoji": dict(batch=32, nimg=150_000, discriminator_width=32, lr=5e-4, discriminator_lr=5e-4, augment="", augment_target=0.0, decay_nimg=30_000, **ON_CPU),
     "cgan-mnist":    dict(batch=64, nimg=1_000_000, width=48, discriminator_width=32, lr=1e-3, discriminator_lr=1e-3, decay_nimg=250_000, **ON_CPU),
     "cgan-fashion":  dict(batch=64, nimg=600_000, width=48, discriminator_width=32, lr=1e-3, discriminator_lr=1e-3, decay_nimg=150_000, **ON_CPU),
     "vae-mnist":     dict(batch=128, nimg=1_200_000, width=32, blocks=1, decay_nimg=300_000, **ON_CPU),
