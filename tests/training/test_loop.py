@@ -20,6 +20,36 @@ from .conftest import TINY
 
 Train = Callable[..., Path]
 
+WITH_STATE = {
+    "precision": "fp16",
+    "augment": "colour,cutout",
+    "augment_target": "0.5",
+    "augment_rise_nimg": "256",
+    "metric": "pixel_distance",
+    "metric_nimg": "32",
+    "lr": "0.01",
+    "clip_norm": "1",
+    "weight_decay": "0.1",
+    "checkpoint_nimg": "16",
+}
+"""Recipe keys with which everything that can have a state has one."""
+
+KILLED_BY_THE_CLOCK = """
+import signal, sys
+from pathlib import Path
+from litho.training import loop
+
+run, overrides, seconds = Path(sys.argv[1]), eval(sys.argv[2]), float(sys.argv[3])
+
+def read(path, original=loop.read_checkpoint):
+    # Of this process's own time: the signal then ends it between any two instructions, without a word.
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    return original(path)
+
+loop.read_checkpoint = read
+loop.train("cgan-digits", run=run, overrides=overrides, progress=False)
+"""
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -127,8 +157,36 @@ def test_killed_at_any_point_it_ends_with_the_same_weights(
     assert not [path for path in run.rglob("*") if ".partial-" in path.name]
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("step", [0, 7, 15])
+@pytest.mark.slow
+def test_killed_at_random_moments_it_ends_with_the_same_weights_whatever_has_a_state(
+    tiny_train: Train, tmp_path: Path
+) -> None:
+    keys, run = {**TINY, **WITH_STATE}, tmp_path / "run"
+    moments = np.random.default_rng(0)
+    kills, steps = 0, set()
+    for attempt in range(5):
+        seconds = moments.uniform(0.1, 0.5 + 0.3 * attempt)
+        words = [sys.executable, "-c", KILLED_BY_THE_CLOCK, str(run), repr(keys), str(seconds)]
+        done = subprocess.run(words, capture_output=True, timeout=300, check=False)
+        assert done.returncode in (0, -signal.SIGPROF), done.stderr.decode()
+        kills += done.returncode != 0
+        steps.add(checkpoint.step if (checkpoint := loop.read_checkpoint(run)) else 0)
+    assert kills >= 3
+    assert len(steps) >= 2, steps
+    tiny_train(run, **WITH_STATE)
+    whole = tiny_train(tmp_path / "whole", **WITH_STATE)
+    assert_same_run(whole, run)
+    assert load_snapshot(run).info == load_snapshot(whole).info
+    first, second = (loop.read_checkpoint(path) for path in (whole, run))
+    assert first.scalers == second.scalers
+    assert first.scalers["generator"]["scale"] > 1
+    assert first.selection["best"]["nimg"] == second.selection["best"]["nimg"]
+    assert 0 < first.task["augment_probability"] == second.task["augment_probability"]
+
+
+@pytest.mark.parametrize(
+    ("precision", "step"), [("fp32", 0), ("fp32", 7), ("fp32", 15), ("bf16", 7), ("fp16", 7)]
+)
 def test_ctrl_c_leaves_a_run_that_goes_on_where_it_was(
     tiny_train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str, step: int
 ) -> None:
