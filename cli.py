@@ -41,7 +41,9 @@ Name = Annotated[
 ]
 VariantName = Annotated[
     str | None,
-    typer.Option("--variant", help="Which variant of the bundle, or one of each stage; see 'litho inspect'."),
+    typer.Option(
+        "--variant", help="Which variant of the bundle; of several stages, names separated by commas."
+    ),
 ]
 Repository = Annotated[Path, typer.Argument(help="A Triton model repository.", show_default=False)]
 BundlePath = Annotated[Path, typer.Argument(help="A bundle made by 'litho export'.", show_default=False)]
