@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, layer_norm, silu
 
+from ..errors import UsageError
+
 __all__ = ["Block", "FinalNorm", "head_count", "sinusoids"]
 
 HEAD_WIDTH = 64
@@ -96,11 +98,14 @@ def head_count(width: int) -> int:
     """Heads of attention for tokens of a width.
 
     Raises:
-        ValueError: the width cannot be shared by them evenly.
+        UsageError: the width cannot be shared by them evenly.
     """
     heads = max(1, width // HEAD_WIDTH)
     if width % heads:
-        raise ValueError(f"width {width} is not allowed; from {HEAD_WIDTH} on it must be a multiple of it")
+        raise UsageError(
+            f"width {width} is not allowed; {heads} heads cannot share it: take a multiple of {HEAD_WIDTH}"
+            " (--set width=...)"
+        )
     return heads
 
 

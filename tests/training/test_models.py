@@ -75,8 +75,9 @@ def stepped(preset: str, overrides: dict[str, str]) -> list[str]:
     """The optimisers that a step used, in order, each seen to have moved all of its own parameters and no others."""
     recipe = resolve(preset, overrides=overrides)
     digits = data.load("digits")
-    # Whoever needs no sources does not look at them.
-    digits = replace(digits, sources=255 - digits.images)
+    # Whoever needs no sources or captions does not look at them.
+    captions = tuple(digits.class_names[label] for label in digits.labels)
+    digits = replace(digits, sources=255 - digits.images, captions=captions)
     task = family(recipe.family).task.build(recipe, digits)
     optimisers = task.optimisers()
     owned = [p for o in optimisers.values() for group in o.param_groups for p in group["params"]]

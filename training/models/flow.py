@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ...errors import UsageError
 from ...tokens import vocabulary_size
 from ..data import Batch, Dataset
+from ..muon import Muon
 from ..randomness import Draw
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
@@ -43,7 +44,8 @@ class Recipe(BaseRecipe):
         time_mean, time_deviation: of the normal law whose logistic function gives the times trained at (Esser et al.
             2024, eq. 19); 0 is noise, 1 is data.
         guidance: that a request without one gets.
-        lr, beta1, beta2: of Adam.
+        matrix_lr: of the blocks' matrices, which Muon moves.
+        lr, beta1, beta2: of all else, which Adam moves.
     """
 
     width: Annotated[int, Constraint(ge=2, le=4096)] = 192
@@ -56,7 +58,8 @@ class Recipe(BaseRecipe):
     time_mean: Annotated[float, Constraint(ge=-10, le=10)] = 0.0
     time_deviation: Positive = 1.0
     guidance: Annotated[float, Constraint(ge=0, le=MAX_GUIDANCE)] = 2.0
-    lr: Positive = 1e-3
+    matrix_lr: Positive = 0.02
+    lr: Positive = 2e-3
     beta1: Rate = 0.9
     beta2: Rate = 0.99
     stats_nimg: Count = 10_000
@@ -175,7 +178,7 @@ class Generator(StagedGenerator):
         resolution: height and width of the picture in pixels, a multiple of `patch`.
         channels: 1 (grey) or 3 (RGB).
         patch: height and width in pixels of what becomes one token.
-        width: of a token: even, and from 32 on a multiple of it.
+        width: of a token: even, and from 128 on a multiple of 64.
         depth, text_depth: blocks of the denoiser and of the text encoder.
         guidance: that a request without one gets.
     """
@@ -248,9 +251,18 @@ class Task(BaseTask):
         return cls(recipe, generator)
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        """One Adam for text encoder and denoiser."""
-        betas = (self.recipe.beta1, self.recipe.beta2)
-        return {"flow": torch.optim.Adam(self.generator.parameters(), self.recipe.lr, betas, fused=True)}
+        """One Muon for text encoder and denoiser: for the matrices of their blocks, and Adam's rule for the rest."""
+        named, recipe = dict(self.generator.named_parameters()), self.recipe
+        matrices = [name for name, weights in named.items() if weights.ndim == 2 and _in_block(name)]
+        return {
+            "flow": Muon(
+                [named[name] for name in matrices],
+                [weights for name, weights in named.items() if name not in matrices],
+                matrix_lr=recipe.matrix_lr,
+                lr=recipe.lr,
+                betas=(recipe.beta1, recipe.beta2),
+            )
+        }
 
     def losses(self, batch: Batch, draw: Draw) -> Iterator[Optimisation]:
         """The squared error of the velocity at one time of each image."""
@@ -276,6 +288,11 @@ class Task(BaseTask):
         embedding = self.generator.text_encoder(tokens * (dropped >= share / 2)[:, None])
         away = (share / 2 <= dropped) & (dropped < share)
         return torch.where(away[:, None, None], denoiser.unconditional, embedding)
+
+
+def _in_block(name: str) -> bool:
+    # What turns times into gates is moved by Adam: it begins at zero, and stays small.
+    return ".blocks." in name and ".modulation." not in name
 
 
 def _check(resolution: int, channels: int, patch: int, width: int) -> None:
