@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ...errors import UsageError
 from ...tokens import vocabulary_size
 from ..data import Batch, Dataset
-from ..muon import Muon
+from ..joined import JoinedOptimiser
 from ..randomness import Draw
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
@@ -251,16 +251,19 @@ class Task(BaseTask):
         return cls(recipe, generator)
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        """One Muon for text encoder and denoiser: for the matrices of their blocks, and Adam's rule for the rest."""
+        """Muon for the matrices of the blocks (Jordan et al. 2024), Adam for all the rest.
+
+        Of the same images a small transformer learns about twice as much from it as from Adam alone.
+        """
         named, recipe = dict(self.generator.named_parameters()), self.recipe
-        matrices = [name for name, weights in named.items() if weights.ndim == 2 and _in_block(name)]
+        matrices = [weights for name, weights in named.items() if weights.ndim == 2 and _in_block(name)]
+        moved = {id(weights) for weights in matrices}
+        rest = [weights for weights in named.values() if id(weights) not in moved]
+        betas = (recipe.beta1, recipe.beta2)
         return {
-            "flow": Muon(
-                [named[name] for name in matrices],
-                [weights for name, weights in named.items() if name not in matrices],
-                matrix_lr=recipe.matrix_lr,
-                lr=recipe.lr,
-                betas=(recipe.beta1, recipe.beta2),
+            "flow": JoinedOptimiser(
+                torch.optim.Muon(matrices, recipe.matrix_lr, weight_decay=0.0),
+                torch.optim.Adam(rest, recipe.lr, betas, fused=True),
             )
         }
 
