@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint format reference clean
+.PHONY: demo test lint format reference quality clean
 
 demo: $(STAMP)
 	$(BIN)/litho demo
@@ -25,6 +25,10 @@ format: $(STAMP)
 
 reference: $(STAMP)
 	$(BIN)/python -m litho.serving.reference
+
+# Trains and measures presets for minutes to hours each: make quality PRESETS="cgan-mnist vae-mnist"
+quality: $(STAMP)
+	$(BIN)/python -m litho.benchmarks.quality $(PRESETS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo
