@@ -54,7 +54,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "r3gan-stacked": dict(family="r3gan", data="stacked-mnist", batch=256, nimg=20_000_000, resolution=32, width=64, discriminator_width=64, most_channels=512, decay_nimg=10_000_000, **ON_GPU),
     "superres-emoji": dict(family="superres", data="emoji",         batch=64, nimg=3_000_000, width=128, blocks=16, lr=5e-4, decay_nimg=1_500_000, **ON_GPU),
     "pix2pix-restyle": dict(family="pix2pix", data="emoji_restyle", batch=32, nimg=1_000_000, width=48, blocks=2, lr=5e-4, decay_nimg=500_000, **ON_GPU),
-    "cyclegan-restyle": dict(family="cyclegan", data="emoji_restyle", batch=16, nimg=1_000_000, width=48, blocks=9, discriminator_width=64, discriminator_layers=3, decay_nimg=500_000, **ON_GPU),
+    "cyclegan-restyle": dict(family="cyclegan", data="emoji_restyle", batch=16, nimg=1_000_000, width=48, blocks=9, discriminator_width=64, decay_nimg=500_000, **ON_GPU),
     "inpaint-fashion": dict(family="inpaint", data="fashion_mnist", batch=128, nimg=12_000_000, width=64, blocks=4, lr=5e-4, decay_nimg=6_000_000, **ON_GPU),
     "flow-shapes":   dict(family="flow", data="shapes", batch=256, nimg=20_000_000, width=256, depth=8, vocabulary=384, lr_rise_nimg=50_000, decay_nimg=8_000_000, clip_norm=1.0, **ON_GPU),
     "flow-emoji":    dict(family="flow", data="emoji",  batch=256, nimg=10_000_000, width=384, depth=12, text_depth=2, vocabulary=2048, lr=1e-3, matrix_lr=0.01, lr_rise_nimg=50_000, decay_nimg=4_000_000, clip_norm=1.0, **ON_GPU),
@@ -73,7 +73,7 @@ CPU: dict[str, dict[str, Any]] = {
     "superres-emoji": dict(batch=16, nimg=40_000, width=64, blocks=8, lr=1e-3, decay_nimg=20_000, **ON_CPU),
     "inpaint-fashion": dict(batch=32, nimg=100_000, width=32, lr=1e-3, decay_nimg=50_000, **ON_CPU),
     "pix2pix-restyle": dict(batch=16, nimg=60_000, width=16, lr=1e-3, decay_nimg=30_000, **ON_CPU),
-    "cyclegan-restyle": dict(batch=8, nimg=20_000, width=16, blocks=3, discriminator_width=16, identity_weight=0.0, lr=1e-3, discriminator_lr=5e-4, decay_nimg=10_000, **ON_CPU),
+    "cyclegan-restyle": dict(batch=4, nimg=12_000, width=16, blocks=2, discriminator_width=16, identity_weight=0.0, cycle_weight=5.0, lr=5e-4, discriminator_lr=1e-3, decay_nimg=6_000, **ON_CPU),
     "flow-shapes":   dict(batch=64, nimg=300_000, width=128, depth=6, lr_rise_nimg=5_000, decay_nimg=150_000, **{**ON_CPU, "ema_half_life_nimg": 10_000}),
     "flow-emoji":    dict(batch=64, nimg=250_000, width=192, depth=6, text_depth=1, patch=8, lr_rise_nimg=5_000, decay_nimg=125_000, **ON_CPU),
 }

@@ -35,7 +35,8 @@ class Recipe(BaseRecipe):
         discriminator_layers: halvings of what it judges.
         cycle_weight: of the mean absolute error of what comes back, beside a generator's loss.
         identity_weight: of the mean absolute error of what should stay as it is; 0 leaves it out.
-        translate: pixels by which pictures are moved, at most.
+        translate: pixels by which pictures are moved, at most; where one kind reaches the border and the other has a
+            margin, moving either hides that.
         lr, discriminator_lr: learning rates of Adam.
         beta1, beta2: decay rates of Adam's moments.
     """
@@ -44,10 +45,10 @@ class Recipe(BaseRecipe):
     blocks: Annotated[int, Constraint(ge=0, le=64)] = 6
     noise: Rate = 0.1
     discriminator_width: Annotated[int, Constraint(ge=1, le=1024)] = 32
-    discriminator_layers: Annotated[int, Constraint(ge=1, le=6)] = 2
+    discriminator_layers: Annotated[int, Constraint(ge=1, le=6)] = 3
     cycle_weight: Annotated[float, Constraint(ge=0, allow_inf_nan=False)] = 10.0
     identity_weight: Annotated[float, Constraint(ge=0, allow_inf_nan=False)] = 5.0
-    translate: Annotated[int, Constraint(ge=0, le=512)] = 4
+    translate: Annotated[int, Constraint(ge=0, le=512)] = 0
     lr: Positive = 2e-4
     discriminator_lr: Positive = 2e-4
     beta1: Rate = 0.5
@@ -86,8 +87,11 @@ class Generator(BaseGenerator):
         self.latent_size = self.network.inside
 
     def forward(self, latent: Tensor, source: Tensor) -> Tensor:
-        """FP32 (batch, latent_size), FP32 (batch, channels, height, width) in [-1, 1] -> like the source."""
-        return torch.tanh(2 * source + self.network(source, latent, self.noise))
+        """FP32 (batch, latent_size), FP32 (batch, channels, height, width) in [-1, 1] -> like the source.
+
+        It begins as the identity; what is made may lie a little beyond [-1, 1].
+        """
+        return source + self.network(source, latent, self.noise)
 
     def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
         """Seed and picture in, picture out."""
