@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 from pydantic import Field as Constraint
 
 from .errors import InvalidInput
+from .examples import draw_images, draw_masks
 from .noise import MAX_SEED
 
 __all__ = [
@@ -46,10 +47,6 @@ _NUMPY_DTYPES: dict[str, np.dtype[Any]] = {
     "UINT8": np.dtype(np.uint8),
     "BYTES": np.dtype(object),
 }
-
-
-_KNOTS = (2, 4, 8)
-"""Values along each side between which the smooth example images are interpolated."""
 
 
 class Role(StrEnum):
@@ -307,42 +304,12 @@ def _draw(field: Field, batch: int, generator: np.random.Generator) -> NDArray[A
         case Role.PROMPT:
             return np.full(shape, field.default or "a picture", dtype=object)
         case Role.IMAGE:
-            return _draw_images(shape, generator)
+            return draw_images(shape, generator)
         case Role.MASK:
-            return _draw_masks(shape, generator)
+            return draw_masks(shape, generator)
         case _:
             value = field.default if field.default is not None else field.minimum
             return np.full(shape, value, dtype=field.numpy_dtype)
-
-
-def _draw_images(shape: tuple[int, ...], generator: np.random.Generator) -> NDArray[np.uint8]:
-    batch, height, width, channels = shape
-    images = generator.integers(0, 256, shape, dtype=np.uint8)
-    for kind, knots in enumerate(_KNOTS):
-        rows = slice(kind, None, 1 + len(_KNOTS))
-        count = len(range(*rows.indices(batch)))
-        coarse = generator.random((count, channels, knots, knots), dtype=np.float32) * 256
-        smooth = _interpolation(height, knots) @ coarse @ _interpolation(width, knots).T
-        images[rows] = np.minimum(smooth, 255).transpose(0, 2, 3, 1)
-    return images
-
-
-def _interpolation(extent: int, knots: int) -> NDArray[np.float32]:
-    """Matrix of shape (extent, knots) that draws straight lines between `knots` values."""
-    places = np.linspace(0, knots - 1, extent, dtype=np.float32)[:, None]
-    return np.maximum(0, 1 - np.abs(places - np.arange(knots, dtype=np.float32)))
-
-
-def _draw_masks(shape: tuple[int, ...], generator: np.random.Generator) -> NDArray[np.uint8]:
-    inside = np.ones(shape, bool)
-    for axis in (1, 2):
-        extent = shape[axis]
-        length = generator.integers(max(1, extent // 4), max(1, extent // 2), shape[0], endpoint=True)
-        first = generator.integers(0, extent - length, endpoint=True)
-        places = np.arange(extent)
-        along = (first[:, None] <= places) & (places < (first + length)[:, None])
-        inside &= np.expand_dims(along, tuple({1, 2, 3} - {axis}))
-    return np.where(inside, np.uint8(255), np.uint8(0))
 
 
 def seed_field() -> Field:

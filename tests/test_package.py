@@ -22,6 +22,7 @@ STAGES = {
     "pictures": 0,
     "probes": 0,
     "tokens": 0,
+    "examples": 0,
     "signature": 0,
     "bundle": 0,
     "reporting": 0,
