@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +32,7 @@ from .pipeline import Pipeline
 from .probes import PROBE_COUNT, make_probes
 from .report import render_report
 from .request import RUNTIMES, Request, environment_of, resolve
-
-if TYPE_CHECKING:
-    from ..training.snapshot import SnapshotInfo
+from .source import Source, from_run
 
 __all__ = ["BATCHES", "RUNTIMES", "Progress", "export"]
 
@@ -54,8 +51,7 @@ class _Job:
     """Everything that an export is made from."""
 
     request: Request
-    info: SnapshotInfo
-    pipeline: Pipeline
+    source: Source
     environment: dict[str, str]
     progress: Progress
 
@@ -91,14 +87,11 @@ def export(
     """
     for package in ("torch", "onnx", "onnxscript"):
         require(package, "export")
-    from ..training.snapshot import load_snapshot
-
     destination = Path(to)
     request = resolve(destination.name, precisions, runtimes, targets)
-    snapshot = load_snapshot(Path(run))
-    pipeline = Pipeline.of(snapshot.picture(input))
-    environment = environment_of(request, tokenizer=pipeline.tokenizer is not None)
-    job = _Job(request, snapshot.info, pipeline, environment, progress or (lambda step, share: None))
+    source = from_run(Path(run), input)
+    environment = environment_of(request, tokenizer=source.pipeline.tokenizer is not None)
+    job = _Job(request, source, environment, progress or (lambda step, share: None))
     try:
         with locked(destination.parent / f".{destination.name}.lock"):
             if (kept := _existing(destination, job)) is not None:
@@ -114,18 +107,21 @@ def export(
 
 
 def _existing(destination: Path, job: _Job) -> Bundle | None:
+    source = job.source
+    if not source.settled:
+        return None
     try:
         bundle = Bundle.load(destination)
     except BundleError:
         return None
-    manifest, tokenizer = bundle.manifest, job.pipeline.tokenizer
-    wanted = {file for stage in job.pipeline.stages for *_, file in job.request.files(stage)}
+    manifest, tokenizer = bundle.manifest, source.pipeline.tokenizer
+    wanted = {file for stage in source.pipeline.stages for *_, file in job.request.files(stage)}
     same = (
         {variant.file for variant in manifest.variants} == wanted
-        and manifest.checkpoint_sha256 == job.info.weights_sha256
+        and manifest.checkpoint_sha256 == source.weights_sha256
         and manifest.environment == job.environment
-        and manifest.signature == job.pipeline.signature
-        and manifest.stages == job.pipeline.described
+        and manifest.signature == source.pipeline.signature
+        and manifest.stages == source.pipeline.described
         and manifest.files.get(TOKENIZER_NAME) == (tokenizer and FileRecord.of(tokenizer.encode()))
     )
     return bundle if same else None
@@ -138,7 +134,7 @@ def _refuse_foreign(destination: Path) -> None:
 
 
 def _fill(writer: BundleWriter, job: _Job) -> None:
-    info, pipeline = job.info, job.pipeline
+    source, pipeline = job.source, job.source.pipeline
     job.progress("making the probes", 0.0)
     probes = make_probes(TorchRunner(pipeline.picture))
     writer.add(PROBES_NAME, probes.to_bytes())
@@ -149,9 +145,9 @@ def _fill(writer: BundleWriter, job: _Job) -> None:
     verdict, replayed = _prove(pipeline, graphs, probes)
     variants = tuple(_variants(writer, job, graphs, verdict))
     provenance = {
-        "family": info.family,
-        "preset": info.preset or "–",
-        "checkpoint": info.weights_sha256,
+        "family": source.family,
+        "preset": source.preset or "–",
+        "checkpoint": source.weights_sha256,
         **job.environment,
     }
     page = render_report(
@@ -160,14 +156,14 @@ def _fill(writer: BundleWriter, job: _Job) -> None:
     writer.add(REPORT_NAME, page.encode())
     writer.finish(
         name=job.request.name,
-        family=info.family,
-        preset=info.preset,
-        licence=info.licence,
+        family=source.family,
+        preset=source.preset,
+        licence=source.licence,
         signature=pipeline.signature,
         stages=pipeline.described,
         sampler=pipeline.sampler,
         variants=variants,
-        checkpoint_sha256=info.weights_sha256,
+        checkpoint_sha256=source.weights_sha256,
         environment=job.environment,
     )
 
@@ -175,12 +171,12 @@ def _fill(writer: BundleWriter, job: _Job) -> None:
 def _graphs(job: _Job) -> dict[str, bytes]:
     """Stage -> content of its graph in FP32."""
     metadata = {
-        "litho.checkpoint_sha256": job.info.weights_sha256,
-        "litho.family": job.info.family,
-        "litho.licence": job.info.licence or "unknown",
+        "litho.checkpoint_sha256": job.source.weights_sha256,
+        "litho.family": job.source.family,
+        "litho.licence": job.source.licence or "unknown",
     }
     graphs: dict[str, bytes] = {}
-    for name, (module, signature) in job.pipeline.stages.items():
+    for name, (module, signature) in job.source.pipeline.stages.items():
         job.progress(f"exporting the graph of the {name}", 0.0)
         graphs[name] = export_graph(module, signature, metadata)
     return graphs
@@ -198,7 +194,7 @@ def _prove(
 def _variants(
     writer: BundleWriter, job: _Job, graphs: Mapping[str, bytes], proven: Verdict
 ) -> Iterator[Variant]:
-    for stage, (_, signature) in job.pipeline.stages.items():
+    for stage, (_, signature) in job.source.pipeline.stages.items():
         for precision, runtime, target, file in job.request.files(stage):
             if target is None:
                 content, verdict = graphs[stage], proven
