@@ -1,0 +1,32 @@
+"""Dead and duplicate nodes and constants -> out, by the passes of onnx_ir."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+__all__ = ["apply"]
+
+SUMMARY = "dead and duplicate nodes and constants removed"
+
+
+def apply(model: ir.Model) -> int:
+    """Remove what nothing reads and what is there twice.
+
+    Returns:
+        How many nodes and constants fewer there are.
+    """
+    from onnx_ir.passes import common
+
+    before = _size(model)
+    for one in (
+        common.IdentityEliminationPass(),
+        common.CommonSubexpressionEliminationPass(),
+        common.RemoveUnusedNodesPass(),
+        common.DeduplicateInitializersPass(),
+    ):
+        one(model)
+    return before - _size(model)
+
+
+def _size(model: ir.Model) -> int:
+    return len(model.graph) + len(model.graph.initializers)
