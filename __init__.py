@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .bundle import Bundle
     from .errors import LithoError
+    from .export.build import export as export_model
     from .runners import open_runner
     from .serving.client import Client
     from .serving.server import EmbeddedServer
@@ -21,6 +22,7 @@ __all__ = [
     "LithoError",
     "Signature",
     "__version__",
+    "export_model",
     "open_runner",
 ]
 
@@ -32,13 +34,15 @@ _HOMES = {
     "EmbeddedServer": ".serving.server",
     "LithoError": ".errors",
     "Signature": ".signature",
+    "export_model": ".export.build:export",  # `litho.export` is the folder of that stage
     "open_runner": ".runners",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(import_module(_HOMES[name], __name__), name)
+        home, _, attribute = _HOMES[name].partition(":")
+        return getattr(import_module(home, __name__), attribute or name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -168,13 +168,36 @@ def evaluate(
 
 
 @app.command(
-    epilog="Example: litho export runs/digits --to bundles/digits --runtime onnxruntime,tensorrt-rtx --target sm86"
+    epilog="Example: litho export runs/digits --to bundles/digits --runtime onnxruntime,tensorrt-rtx --target sm86\n\n"
+    "Example: litho export my_package.my_module:build --weights w.safetensors --signature signature.yaml"
 )
 def export(
-    run: Annotated[Path, typer.Argument(help="Directory of a run.", show_default=False)],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="Directory of a run; or, with --signature, PACKAGE.MODULE:NAME of what makes a module of your own,"
+            " which is imported and run.",
+            show_default=False,
+        ),
+    ],
     to: Annotated[
         Path | None,
         typer.Option(help="Directory of the bundle; by default bundles/RUN, or bundles/RUN-INPUT."),
+    ] = None,
+    signature: Annotated[
+        Path | None,
+        typer.Option(
+            help="YAML or JSON file that says what a module of your own takes and gives; see"
+            " docs/bring-your-own-model.md.",
+            show_default=False,
+        ),
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            help="Weights of a module of your own: .safetensors, or .pt, .pth, .bin of nothing but weights.",
+            show_default=False,
+        ),
     ] = None,
     precision: Annotated[str, typer.Option(help="Precisions, separated by commas.")] = "fp32",
     runtime: Annotated[str, typer.Option(help="Runtimes: onnxruntime, tensorrt-rtx.")] = "onnxruntime",
@@ -187,13 +210,16 @@ def export(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make graphs and engines of a run, prove each against PyTorch, and write them as a bundle."""
+    """Make graphs and engines of a run or a module of your own, prove each against PyTorch, and write a bundle."""
     from .export.build import export as export_run
+    from .export.source import bundle_name
 
     with progress_bar() as progress:
         bundle = export_run(
-            run,
-            to=to or Path("bundles") / "-".join([run.name, *([input] if input else [])]),
+            source,
+            to=to or Path("bundles") / bundle_name(source, input, foreign=signature is not None),
+            signature=signature,
+            weights=weights,
             precisions=words(precision),
             runtimes=words(runtime),
             targets=words(target),

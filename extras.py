@@ -16,6 +16,7 @@ _EXTRAS = {
     "tokenizers": "text",
     "onnx": "export",
     "onnxscript": "export",
+    "yaml": "export",
     "onnxruntime": "cpu",
     "tensorrt_rtx": "rtx",
     "jinja2": "bench",

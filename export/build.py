@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,10 @@ from .pipeline import Pipeline
 from .probes import PROBE_COUNT, make_probes
 from .report import render_report
 from .request import RUNTIMES, Request, environment_of, resolve
-from .source import Source, from_run
+from .source import Source, open_source
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["BATCHES", "RUNTIMES", "Progress", "export"]
 
@@ -57,22 +61,27 @@ class _Job:
 
 
 def export(
-    run: Path | str,
+    source: Path | str | nn.Module | Callable[[], nn.Module],
     *,
     to: Path | str,
+    signature: Path | str | Mapping[str, Any] | None = None,
+    weights: Path | str | None = None,
     precisions: Sequence[str] = ("fp32",),
     runtimes: Sequence[str] = ("onnxruntime",),
     targets: Sequence[str] = (),
     input: str | None = None,
     progress: Progress | None = None,
 ) -> Bundle:
-    """Export a run's snapshot, replay the probes through every variant that runs here, and write the bundle.
+    """Export a generator, replay the probes through every variant that runs here, and write the bundle.
 
     A bundle at `to` that was made from the same weights, for the same request and by the same versions is kept.
 
     Args:
-        run: a run's directory.
+        source: a run's directory; or, with a signature, a module of the user's own, a callable that gives it, or the
+            name of one as "package.module:name", whose import runs the user's code.
         to: the bundle's directory; its name becomes the bundle's.
+        signature: of a user's own module: a YAML or JSON file, or what it would hold (docs/bring-your-own-model.md).
+        weights: of a user's own module: a `.safetensors` file, or a `.pt`, `.pth` or `.bin` of plain weights.
         precisions: any of `GATES`.
         runtimes: any of `RUNTIMES`; the portable ONNX graph is always made.
         targets: for engines, any of `TARGETS`; required with an engine runtime.
@@ -82,16 +91,16 @@ def export(
 
     Raises:
         UsageError: the request names something unknown or that the family has not, or engines without a target.
-        CheckpointError: the snapshot cannot be used.
+        CheckpointError: the snapshot or the weights cannot be used.
         ExportError: a graph or an engine could not be made.
     """
     for package in ("torch", "onnx", "onnxscript"):
         require(package, "export")
     destination = Path(to)
     request = resolve(destination.name, precisions, runtimes, targets)
-    source = from_run(Path(run), input)
-    environment = environment_of(request, tokenizer=source.pipeline.tokenizer is not None)
-    job = _Job(request, source, environment, progress or (lambda step, share: None))
+    opened = open_source(source, input=input, signature=signature, weights=weights)
+    environment = environment_of(request, tokenizer=opened.pipeline.tokenizer is not None)
+    job = _Job(request, opened, environment, progress or (lambda step, share: None))
     try:
         with locked(destination.parent / f".{destination.name}.lock"):
             if (kept := _existing(destination, job)) is not None:

@@ -7,7 +7,8 @@ import json
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ExportError
@@ -38,12 +39,14 @@ def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mappin
         The content of one ONNX file, checked with shape inference.
 
     Raises:
-        ExportError: the module is in training mode, holds weights that are not finite, cannot be exported, or is
-            too large for one file.
+        ExportError: the module is in training mode, holds weights that are not finite or not FP32, draws random
+            numbers of its own, cannot be exported, or is too large for one file.
     """
     torch, onnx = require("torch", "export"), require("onnx", "export")
     require("onnxscript", "export")
-    _check_module(module)
+    from .diagnosis import check_module, check_no_randomness, explain
+
+    check_module(module)
     # A batch of one would be taken for a constant; two rows stand for any number.
     example = signature.example(batch=2)
     tensors = tuple(torch.from_numpy(example[field.name]) for field in signature.inputs)
@@ -62,7 +65,8 @@ def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mappin
                 verbose=False,
             )
         except Exception as error:
-            raise ExportError(_diagnosis(error)) from error
+            raise ExportError(f"torch cannot export the model: {explain(error, module)}") from error
+    check_no_randomness(program.model.graph, module)
     _keep_names_apart(program.model.graph, {field.name for field in (*signature.inputs, signature.output)})
     model = program.model_proto
     onnx.helper.set_model_props(
@@ -94,20 +98,6 @@ def _keep_names_apart(graph: Any, public: set[str]) -> None:
                 value.name = f"inner.{value.name}"
 
 
-def _check_module(module: torch.nn.Module) -> None:
-    # Export would go through and quietly change BatchNorm and Dropout: the picture would be another one.
-    training = [name or type(module).__name__ for name, part in module.named_modules() if part.training]
-    if training:
-        raise ExportError(
-            f"the model is in training mode ({training[0]!r}); call .eval() on it before it is exported"
-        )
-    for name, tensor in module.state_dict().items():
-        if tensor.is_floating_point() and not tensor.isfinite().all():
-            raise ExportError(
-                f"weight {name!r} holds NaN or infinite values; train again or take another snapshot"
-            )
-
-
 def _check_contract(model: Any, signature: Signature) -> None:
     # The graph must say what the signature says: everything downstream is derived from the signature alone.
     for field, value in [
@@ -124,14 +114,6 @@ def _check_contract(model: Any, signature: Signature) -> None:
             )
 
 
-def _diagnosis(error: Exception) -> str:
-    causes = [error]
-    while (cause := causes[-1].__cause__) is not None and isinstance(cause, Exception):
-        causes.append(cause)
-    line = next((text for text in str(causes[-1]).splitlines() if text.strip()), type(causes[-1]).__name__)
-    return f"torch cannot export the model: {line.strip()}"
-
-
 def _strip_notes(model: Any) -> None:
     # The exporter notes the source line of every node: paths of the machine, and bytes that differ between two.
     model.graph.ClearField("doc_string")
@@ -145,13 +127,13 @@ def _strip_notes(model: Any) -> None:
 
 @contextmanager
 def _quiet(torch: Any) -> Iterator[None]:
-    # The exporter warns of an absent torchvision and of its own deprecations, neither of which a user can mend.
-    logger = logging.getLogger("torch.onnx")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
+    # The exporter warns of an absent torchvision and of its own deprecations, neither of which a user can mend, and
+    # prints the graph that it had until it failed.
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
     try:
-        with warnings.catch_warnings(), torch.inference_mode():
+        with warnings.catch_warnings(), redirect_stderr(StringIO()), torch.inference_mode():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(before)
+        logging.disable(before)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from ..errors import UsageError
 from .pipeline import Pipeline
 
-__all__ = ["Source", "from_run"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["Source", "bundle_name", "from_module", "from_run", "open_source"]
 
 
 @dataclass(frozen=True)
@@ -16,7 +22,7 @@ class Source:
 
     Args:
         pipeline: the generator in PyTorch, in eval mode, and its stages.
-        family: of the generator; of a user's own module, the name it was given by.
+        family: of the generator; of a user's own module, what made it.
         preset: that trained it; None where none did.
         licence: SPDX identifier of the weights; None where unknown.
         weights_sha256: of the weights.
@@ -30,6 +36,42 @@ class Source:
     licence: str | None
     weights_sha256: str
     settled: bool = True
+
+
+def open_source(
+    source: Path | str | nn.Module | Callable[[], nn.Module],
+    *,
+    input: str | None = None,
+    signature: Path | str | Mapping[str, Any] | None = None,
+    weights: Path | str | None = None,
+) -> Source:
+    """What is to be exported: with a signature a user's own module, without one a run.
+
+    Args:
+        source: a run's directory, or for `from_module` a module or what makes one.
+        input: what the graph is fed; by default what the generator takes first.
+        signature: of a user's own module: a file, or what it would hold.
+        weights: of a user's own module: a file.
+
+    Raises:
+        LithoError: as `from_run` and `from_module` raise.
+    """
+    if signature is not None:
+        made_by = str(source) if isinstance(source, Path) else source
+        return from_module(made_by, signature, None if weights is None else Path(weights), input)
+    if not isinstance(source, Path | str) or (":" in str(source) and not Path(source).exists()):
+        shown = (
+            source if isinstance(source, Path | str) else getattr(source, "__name__", type(source).__name__)
+        )
+        raise UsageError(
+            f"{str(shown)!r} is no run, and what it takes and gives is not said; add --signature FILE for a module of"
+            " your own"
+        )
+    if weights is not None:
+        raise UsageError(
+            "a run has weights of its own; --weights goes with --signature, for a module of your own"
+        )
+    return from_run(Path(source), input)
 
 
 def from_run(run: Path, input: str | None = None) -> Source:
@@ -48,3 +90,51 @@ def from_run(run: Path, input: str | None = None) -> Source:
     snapshot = load_snapshot(run)
     info, pipeline = snapshot.info, Pipeline.of(snapshot.picture(input))
     return Source(pipeline, info.family, info.preset, info.licence, info.weights_sha256)
+
+
+def from_module(
+    made_by: str | nn.Module | Callable[[], nn.Module],
+    signature: Path | str | Mapping[str, Any],
+    weights: Path | None = None,
+    input: str | None = None,
+) -> Source:
+    """A user's own module.
+
+    Args:
+        made_by: the module, in eval mode and FP32; or a callable without arguments that gives it; or the name of one
+            as "package.module:name", whose import runs the user's code.
+        signature: the file that says what it takes and gives (`declaration`), or what that file would hold.
+        weights: a file to load into the module; by default it keeps its own.
+        input: "seed", "latent" or "image"; by default what was declared first.
+
+    Raises:
+        UsageError: the signature, the name or the input cannot be used.
+        CheckpointError: the weights cannot be read or do not fit.
+        ExportError: the module cannot be made, or not be exported as it is.
+    """
+    from torch import nn
+
+    from .declaration import read_declaration
+    from .foreign import build_module, foreign_picture, load_module, load_weights
+
+    declaration = read_declaration(signature)
+    if isinstance(made_by, nn.Module):
+        module, family = made_by, _qualified(type(made_by))
+    elif isinstance(made_by, str):
+        module, family = load_module(made_by), made_by
+    else:
+        family = _qualified(made_by)
+        module = build_module(made_by, family)
+    digest = load_weights(module, weights)
+    pipeline = Pipeline.of(foreign_picture(module, declaration, input))
+    return Source(pipeline, family, None, declaration.licence, digest, settled=False)
+
+
+def bundle_name(source: str, input: str | None, *, foreign: bool) -> str:
+    """What a bundle of `source` is called by default: after the run or the module, and what its graph is fed."""
+    name = source.partition(":")[0].rpartition(".")[2] if foreign else Path(source).name
+    return f"{name}-{input}" if input else name
+
+
+def _qualified(made_by: Any) -> str:
+    return f"{made_by.__module__}:{getattr(made_by, '__qualname__', type(made_by).__qualname__)}"

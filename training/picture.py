@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -36,8 +37,12 @@ class Picture(nn.Module):
 
     def forward(self, *inputs: Any) -> Tensor:
         """The signature's inputs in order, as `as_taken` gives them -> UINT8 (batch, height, width, channels)."""
+        return to_pixels(self.images(*inputs))
+
+    def images(self, *inputs: Any) -> Tensor:
+        """The same before it is rounded: FP32 (batch, channels, height, width) in [-1, 1], but for what overshoots."""
         fields = zip(self.signature.inputs, inputs, strict=True)
-        return to_pixels(self.generator(*(self._network_input(field.role, value) for field, value in fields)))
+        return self.generator(*(self._network_input(field.role, value) for field, value in fields))
 
     def _network_input(self, role: Role, value: Tensor) -> Tensor:
         match role:
@@ -66,7 +71,7 @@ def _check_noise(signature: Signature, latent_size: int) -> None:
         rule = "its first input, and no other, is a seed or a latent" if latent_size else "it takes neither"
         raise UsageError(f"a generator with latent_size {latent_size} was given inputs {names}; {rule}")
     first = signature.inputs[0]
-    if first.role is Role.LATENT and first.shape != (latent_size,):
+    if first.role is Role.LATENT and math.prod(first.shape) != latent_size:
         raise UsageError(f"latent of shape {first.shape}: this generator takes ({latent_size},)")
 
 

@@ -6,7 +6,7 @@ No pickle is ever loaded here; a foreign `.pt` is read by torch's `weights_only`
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic import Field as Constraint
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..bundle import read_document
 from ..errors import BundleError, CheckpointError, UsageError
@@ -212,11 +212,11 @@ def load_snapshot(run: Path | str) -> Snapshot:
     return Snapshot(root, info, weights)
 
 
-def fit_weights(generator: Generator, weights: Mapping[str, Tensor], source: str) -> None:
+def fit_weights(generator: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
     """Put weights into a generator, every one in its place.
 
     Args:
-        generator: may be on the meta device; it then takes the tensors themselves.
+        generator: any module; on the meta device it takes the tensors themselves.
         weights: name -> tensor.
         source: where they come from, for the message.
 
@@ -240,11 +240,15 @@ def fit_weights(generator: Generator, weights: Mapping[str, Tensor], source: str
     generator.load_state_dict(cast, assign=True)
 
 
-def read_foreign_weights(path: Path | str) -> dict[str, Tensor]:
+def read_foreign_weights(path: Path | str, known: Collection[str] = ()) -> dict[str, Tensor]:
     """The generator's weights in a `.pt` or `.safetensors` file that something else wrote.
 
     A checkpoint that holds more than weights is searched for the generator's (`FOREIGN_KEYS`), and the prefixes
     of wrappers (`FOREIGN_PREFIXES`) are taken off. No code in the file is run.
+
+    Args:
+        path: the file.
+        known: names that are left as they are, whatever they begin with.
 
     Raises:
         CheckpointError: the file is missing, cut short, needs code to be loaded, or holds no weights.
@@ -252,7 +256,7 @@ def read_foreign_weights(path: Path | str) -> dict[str, Tensor]:
     file = Path(path)
     try:
         if file.suffix == ".safetensors":
-            return _unwrapped(load(file.read_bytes()), file)
+            return _unwrapped(load(file.read_bytes()), file, known)
         content = torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         raise CheckpointError(f"{file} cannot be read: {error.strerror or error}") from None
@@ -261,16 +265,16 @@ def read_foreign_weights(path: Path | str) -> dict[str, Tensor]:
             f"{file} is no file of plain weights ({_first_sentence(error)});"
             " write it again with torch.save(model.state_dict(), PATH)"
         ) from None
-    return _unwrapped(content, file)
+    return _unwrapped(content, file, known)
 
 
-def _unwrapped(content: Any, file: Path) -> dict[str, Tensor]:
+def _unwrapped(content: Any, file: Path, known: Collection[str]) -> dict[str, Tensor]:
     if isinstance(content, Mapping):
         if content and all(isinstance(value, Tensor) for value in content.values()):
-            return {_unprefixed(str(name)): value for name, value in content.items()}
+            return {_unprefixed(str(name), known): value for name, value in content.items()}
         for key in FOREIGN_KEYS:
             if isinstance(content.get(key), Mapping):
-                return _unwrapped(content[key], file)
+                return _unwrapped(content[key], file, known)
         held = f"a mapping with the keys {', '.join(map(str, content)) or 'none'}"
     else:
         held = f"a {type(content).__name__}"
@@ -279,7 +283,9 @@ def _unwrapped(content: Any, file: Path) -> dict[str, Tensor]:
     )
 
 
-def _unprefixed(name: str) -> str:
+def _unprefixed(name: str, known: Collection[str]) -> str:
+    if name in known:
+        return name
     for prefix in FOREIGN_PREFIXES:
         name = name.removeprefix(prefix)
     return name
