@@ -12,13 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bundle import Figure, Probes, Verdict
-from ..errors import LithoError, UnknownName
+from ..errors import LithoError
 from ..runners.base import Runner
 
-__all__ = ["GATES", "IDENTICAL_PIXELS", "Gate", "compare", "judge", "replay"]
+__all__ = [
+    "DISTANCE_RATIO",
+    "IDENTICAL_PIXELS",
+    "PSNR_MEAN",
+    "PSNR_MIN",
+    "SSIM",
+    "Gate",
+    "compare",
+    "judge",
+    "replay",
+]
 
 MAX_DIFFERENCE = "max difference (grey levels)"
 IDENTICAL_PIXELS = "identical pixels"
+PSNR_MIN, PSNR_MEAN, SSIM = "PSNR min (dB)", "PSNR mean (dB)", "SSIM mean"
+DISTANCE_RATIO = "FD ratio"
 
 IDENTICAL_PSNR_DB = 100.0
 """Stands for the infinite PSNR of identical pictures, which JSON cannot write."""
@@ -32,33 +44,36 @@ class Gate:
         max_abs_levels: largest difference of a pixel, in grey levels of 0 to 255; None for no limit.
         identical_share: smallest share of pixels that are identical, 0 to 1; None for no limit.
         min_psnr_db: smallest PSNR of any one picture, in decibels; None for no limit.
+        mean_psnr_db: smallest mean of the pictures' PSNR, in decibels; None for no limit.
+        distance_ratio: how much further from other pictures of PyTorch the variant's may be, in Fréchet distance,
+            than PyTorch's own of the same inputs are; None for no limit.
     """
 
     max_abs_levels: float | None = None
     identical_share: float | None = None
     min_psnr_db: float | None = None
+    mean_psnr_db: float | None = None
+    distance_ratio: float | None = None
 
 
-GATES = {"fp32": Gate(max_abs_levels=1, identical_share=0.999)}
-"""Precision -> its limits. FP32 must keep the determinism contract."""
-
-
-def judge(pictures: Iterable[NDArray[np.uint8]], reference: NDArray[np.uint8], precision: str) -> Verdict:
+def judge(
+    pictures: Iterable[NDArray[np.uint8]],
+    reference: NDArray[np.uint8],
+    gate: Gate,
+    others: Iterable[Figure] = (),
+) -> Verdict:
     """The verdict on one or more replays of the same probes.
 
     Args:
         pictures: replays, each UINT8 of shape (count, height, width, channels).
         reference: the pictures that PyTorch made, same shape.
-        precision: whose limits hold.
-
-    Raises:
-        UnknownName: there is no gate for that precision.
+        gate: the limits.
+        others: figures that were measured otherwise and count too.
     """
-    if precision not in GATES:
-        raise UnknownName("precision", precision, GATES)
-    replays = [compare(replayed, reference, GATES[precision]) for replayed in pictures]
+    replays = [compare(replayed, reference, gate) for replayed in pictures]
     # The worst replay is the variant's figure: the picture must not depend on the batch that it rode in.
-    figures = tuple(_worst(figures) for figures in zip(*replays, strict=True))
+    paired = tuple(_worst(figures) for figures in zip(*replays, strict=True))
+    figures = (*paired, *others) if paired else ()
     failed = [figure for figure in figures if not figure.passed]
     if not figures:
         return Verdict(status="failed", reason="nothing was measured")
@@ -74,17 +89,19 @@ def compare(pictures: NDArray[np.uint8], reference: NDArray[np.uint8], gate: Gat
         pictures, reference: UINT8 of shape (count, height, width, channels).
         gate: the limits.
     """
-    max_abs = identical = psnr_min = psnr_mean = None
+    max_abs = identical = psnr_min = psnr_mean = similarity = None
     if pictures.shape == reference.shape and pictures.dtype == reference.dtype == np.uint8 and pictures.size:
         difference = np.abs(pictures.astype(np.int16) - reference.astype(np.int16))
         max_abs, identical = float(difference.max()), float((difference == 0).mean())
         psnr = peak_signal_to_noise_db(difference)
         psnr_min, psnr_mean = float(psnr.min()), float(psnr.mean())
+        similarity = structural_similarity(pictures, reference)
     return (
         Figure(metric=MAX_DIFFERENCE, value=max_abs, at_most=gate.max_abs_levels),
         Figure(metric=IDENTICAL_PIXELS, value=identical, at_least=gate.identical_share),
-        Figure(metric="PSNR min (dB)", value=psnr_min, at_least=gate.min_psnr_db),
-        Figure(metric="PSNR mean (dB)", value=psnr_mean),
+        Figure(metric=PSNR_MIN, value=psnr_min, at_least=gate.min_psnr_db),
+        Figure(metric=PSNR_MEAN, value=psnr_mean, at_least=gate.mean_psnr_db),
+        Figure(metric=SSIM, value=similarity),
     )
 
 
@@ -100,6 +117,43 @@ def peak_signal_to_noise_db(difference: NDArray[np.int16]) -> NDArray[np.float64
     squared = np.square(difference, dtype=np.float64).mean(axis=(1, 2, 3))
     smallest = 255.0**2 / 10 ** (IDENTICAL_PSNR_DB / 10)
     return 10 * np.log10(255.0**2 / np.maximum(squared, smallest))
+
+
+def structural_similarity(pictures: NDArray[np.uint8], reference: NDArray[np.uint8]) -> float:
+    """SSIM (Wang et al. 2004, equation 13, with its constants), averaged over all windows, channels and pictures.
+
+    Args:
+        pictures, reference: UINT8 of shape (count, height, width, channels); of pictures smaller than the window of
+            11 pixels, a smaller window.
+
+    Returns:
+        -1 to 1; 1 of identical pictures.
+    """
+    side = min(11, *pictures.shape[1:3])
+    places = np.arange(side) - (side - 1) / 2
+    weights = np.exp(-(places**2) / (2 * 1.5**2))
+    weights /= weights.sum()
+
+    def blurred(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        for axis in (1, 2):
+            values = np.lib.stride_tricks.sliding_window_view(values, side, axis) @ weights
+        return values
+
+    total = 0.0
+    for made, wanted in zip(pictures, reference, strict=True):
+        x, y = made[None].astype(np.float64), wanted[None].astype(np.float64)
+        mean_x, mean_y = blurred(x), blurred(y)
+        variance_x, variance_y = blurred(x * x) - mean_x**2, blurred(y * y) - mean_y**2
+        covariance = blurred(x * y) - mean_x * mean_y
+        first, second = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+        total += float(
+            np.mean(
+                (2 * mean_x * mean_y + first)
+                * (2 * covariance + second)
+                / ((mean_x**2 + mean_y**2 + first) * (variance_x + variance_y + second))
+            )
+        )
+    return total / len(pictures)
 
 
 def replay(runner: Runner, probes: Probes, batch: int) -> NDArray[np.uint8]:

@@ -14,6 +14,7 @@ from PIL import Image
 from litho.bundle import Bundle
 from litho.export.build import export
 from litho.export.gate import judge
+from litho.export.precisions import precision
 from litho.export.verify import verify
 from litho.runners import open_runner
 from litho.serving.client import Client
@@ -54,6 +55,7 @@ CASES = [
     for family in FAMILIES
     for input in INPUTS.get(family, (None,))
 ]
+FP32 = precision("fp32").gate
 MODELS = [model for *_, model in CASES]
 
 Line = dict[str, Path | Exception]
@@ -124,7 +126,7 @@ def test_a_served_family_keeps_its_pictures(model: str, bundles: Line, server: E
     with open_runner(endpoint) as runner:
         pending = [runner.submit(rows) for rows in _uneven(probes.inputs)]
         together = np.concatenate([future.result()[runner.signature.output.name] for future in pending])
-    verdict = judge([together], probes.images, "fp32")
+    verdict = judge([together], probes.images, FP32)
     assert verdict.status == "passed", f"many requests at a time: {verdict.reason}"
 
 
@@ -146,8 +148,8 @@ def test_a_single_value_serves_every_picture_of_a_call(
             **{name: values[3:6] if name == varied else values[3] for name, values in inputs.items()}
         )
         one = client.generate(**{name: values[3] for name, values in inputs.items()})
-    assert judge([given], wanted, "fp32").status == "passed"
-    assert judge([one], wanted[:1], "fp32").status == "passed"
+    assert judge([given], wanted, FP32).status == "passed"
+    assert judge([one], wanted[:1], FP32).status == "passed"
 
 
 def _uneven(inputs: dict[str, NDArray[Any]]) -> Iterator[dict[str, NDArray[Any]]]:

@@ -5,8 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from litho.errors import UnknownName
-from litho.export.gate import IDENTICAL_PSNR_DB, Gate, compare, judge
+from litho.bundle import Figure
+from litho.export.gate import IDENTICAL_PSNR_DB, Gate, compare, judge, structural_similarity
+from litho.export.precisions import precision
+
+FP32 = precision("fp32").gate
 
 REFERENCE = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), dtype=np.uint8)
 
@@ -21,9 +24,9 @@ def changed(share: float, levels: int) -> np.ndarray:
 
 
 def test_identical_pictures_pass_with_the_largest_psnr() -> None:
-    verdict = judge([REFERENCE, REFERENCE.copy()], REFERENCE, "fp32")
+    verdict = judge([REFERENCE, REFERENCE.copy()], REFERENCE, FP32)
     assert verdict.status == "passed"
-    assert [figure.value for figure in verdict.figures] == [0, 1, IDENTICAL_PSNR_DB, IDENTICAL_PSNR_DB]
+    assert [figure.value for figure in verdict.figures] == [0, 1, IDENTICAL_PSNR_DB, IDENTICAL_PSNR_DB, 1]
 
 
 @pytest.mark.parametrize(
@@ -37,15 +40,15 @@ def test_identical_pictures_pass_with_the_largest_psnr() -> None:
 def test_fp32_allows_one_grey_level_in_a_thousandth_of_the_pixels(
     share: float, levels: int, status: str, reason: str
 ) -> None:
-    verdict = judge([changed(share, levels)], REFERENCE, "fp32")
+    verdict = judge([changed(share, levels)], REFERENCE, FP32)
     assert verdict.status == status
     assert pytest.approx(share, abs=1e-3) == 1 - (verdict.figures[1].value or 0)
     assert re.search(reason, verdict.reason)
 
 
 def test_the_worst_replay_decides() -> None:
-    assert judge([REFERENCE, changed(0.5, 9)], REFERENCE, "fp32").status == "failed"
-    assert judge([changed(0.5, 9), REFERENCE], REFERENCE, "fp32").figures[0].value == 9
+    assert judge([REFERENCE, changed(0.5, 9)], REFERENCE, FP32).status == "failed"
+    assert judge([changed(0.5, 9), REFERENCE], REFERENCE, FP32).figures[0].value == 9
 
 
 @pytest.mark.parametrize(
@@ -54,13 +57,13 @@ def test_the_worst_replay_decides() -> None:
     ids=["too few", "empty", "float", "fewer channels"],
 )
 def test_what_cannot_be_compared_fails(pictures: np.ndarray) -> None:
-    verdict = judge([pictures], REFERENCE, "fp32")
+    verdict = judge([pictures], REFERENCE, FP32)
     assert verdict.status == "failed"
     assert "could not be computed" in verdict.reason
 
 
 def test_no_replay_is_a_failure() -> None:
-    assert judge([], REFERENCE, "fp32").status == "failed"
+    assert judge([], REFERENCE, FP32).status == "failed"
 
 
 @pytest.mark.parametrize("fault", ["shuffled", "inverted", "shifted range", "flipped"])
@@ -71,7 +74,7 @@ def test_planted_faults_are_caught(fault: str) -> None:
         "shifted range": np.clip(REFERENCE.astype(np.int16) + 1, 0, 255).astype(np.uint8),
         "flipped": REFERENCE[:, :, ::-1],
     }[fault]
-    assert judge([pictures], REFERENCE, "fp32").status == "failed"
+    assert judge([pictures], REFERENCE, FP32).status == "failed"
 
 
 @given(st.floats(1e-3, 1), st.integers(1, 100))
@@ -85,6 +88,26 @@ def test_psnr_follows_its_definition(share: float, levels: int) -> None:
     assert figures[3].value == pytest.approx(psnr.mean())
 
 
-def test_a_precision_without_a_gate_is_unknown() -> None:
-    with pytest.raises(UnknownName, match="unknown precision 'fp31'"):
-        judge([REFERENCE], REFERENCE, "fp31")
+def test_similarity_is_one_of_identical_pictures_and_falls_with_noise() -> None:
+    values = [structural_similarity(changed(1.0, levels), REFERENCE) for levels in (0, 5, 20, 60)]
+    assert values[0] == pytest.approx(1.0)
+    assert values == sorted(values, reverse=True)
+    assert values[-1] < 0.95
+
+
+def test_similarity_agrees_with_torchmetrics() -> None:
+    torch = pytest.importorskip("torch")
+    functional = pytest.importorskip("torchmetrics.functional.image")
+    made, wanted = (
+        torch.from_numpy(pictures).permute(0, 3, 1, 2).double() for pictures in (changed(0.5, 30), REFERENCE)
+    )
+    theirs = functional.structural_similarity_index_measure(made, wanted, data_range=255.0)
+    # They count the border too, on reflected pixels.
+    assert structural_similarity(changed(0.5, 30), REFERENCE) == pytest.approx(float(theirs), abs=0.02)
+
+
+def test_a_figure_measured_elsewhere_counts() -> None:
+    missing = Figure(metric="FD ratio", value=None, at_most=1.05)
+    verdict = judge([REFERENCE], REFERENCE, FP32, [missing])
+    assert verdict.status == "failed"
+    assert "FD ratio could not be computed" in verdict.reason

@@ -1,0 +1,128 @@
+"""What a precision is, and which parts of a graph it may lower; knows no runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from ..gate import Gate
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = [
+    "FP32_MODULES",
+    "FP32_OPERATORS",
+    "LAYERS",
+    "Inputs",
+    "Lowering",
+    "Precision",
+    "finished",
+    "fp32_nodes",
+    "layers",
+]
+
+Inputs = Mapping[str, NDArray[Any]]
+"""Field -> array with a batch axis in front: what a graph takes at once."""
+
+LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+"""Operators that multiply by weights: nearly all of the arithmetic, and what a mixed precision is decided for."""
+
+FP32_MODULES = ("noise", "pixels")
+"""Parts of a picture that make and round its numbers: how `export.graph` begins the names of their nodes."""
+
+FP32_OPERATORS = (
+    "BatchNormalization",
+    "Cos",
+    "Exp",
+    "GroupNormalization",
+    "InstanceNormalization",
+    "LayerNormalization",
+    "Log",
+    "LpNormalization",
+    "Pow",
+    "RMSNormalization",
+    "Reciprocal",
+    "ReduceL2",
+    "ReduceMean",
+    "ReduceSum",
+    "ReduceSumSquare",
+    "Sin",
+    "Softmax",
+    "Sqrt",
+)
+"""Sums over many values, and functions whose errors grow: they stay in FP32 in every precision."""
+
+
+@dataclass(frozen=True)
+class Lowering:
+    """What a precision is made from.
+
+    Args:
+        graph: content of an ONNX file in FP32, rewritten by the precision's passes.
+        kept: names of layers that stay in FP32 too.
+        calibration: inputs of the graph, as they come in use, batch by batch; empty for what needs none.
+    """
+
+    graph: bytes
+    kept: frozenset[str] = frozenset()
+    calibration: Sequence[Inputs] = ()
+
+
+@dataclass(frozen=True)
+class Precision:
+    """A precision; one is a module of this folder that holds it as `PRECISION`.
+
+    Args:
+        name: as it is asked for, for example "fp16".
+        gate: what its pictures must keep.
+        lower: makes the graph, as content of an ONNX file.
+        passes: rewrites that it needs besides those that are always applied.
+        calibrated: whether it must see inputs first.
+        element: what layers compute in, by ONNX's name of the type.
+    """
+
+    name: str
+    gate: Gate
+    lower: Callable[[Lowering], bytes]
+    passes: tuple[str, ...] = ()
+    calibrated: bool = False
+    element: str = "FLOAT"
+
+
+def layers(model: onnx.ModelProto) -> list[str]:
+    """Names of the nodes that multiply by weights, noise and pixels excluded, in order."""
+    constants = {tensor.name for tensor in model.graph.initializer}
+    return [
+        node.name
+        for node in model.graph.node
+        if node.op_type in LAYERS and _lowerable(node) and constants & set(node.input[1:2])
+    ]
+
+
+def fp32_nodes(model: onnx.ModelProto, kept: frozenset[str]) -> list[str]:
+    """Names of the nodes that stay in FP32: noise, pixels, sensitive operators, and `kept`."""
+    return [node.name for node in model.graph.node if node.name in kept or not _lowerable(node)]
+
+
+def finished(model: onnx.ModelProto) -> bytes:
+    """The content of a file of a graph whose values have other types now: in order, without what is dead, checked."""
+    import onnx
+    import onnx_ir as ir
+    from onnx_ir.passes.common import RemoveUnusedNodesPass, TopologicalSortPass
+
+    # What was recorded of the values before would contradict what they are now.
+    del model.graph.value_info[:]
+    inner = ir.from_proto(model)
+    TopologicalSortPass()(inner)
+    RemoveUnusedNodesPass()(inner)
+    proto = ir.to_proto(inner)
+    onnx.checker.check_model(proto, full_check=True)
+    return proto.SerializeToString(deterministic=True)
+
+
+def _lowerable(node: onnx.NodeProto) -> bool:
+    return node.name.split("/")[0].split(".")[0] not in FP32_MODULES and node.op_type not in FP32_OPERATORS

@@ -1,0 +1,20 @@
+"""BF16: the range of FP32 with eight bits of precision."""
+
+from __future__ import annotations
+
+from ..gate import Gate
+from .base import Lowering, Precision
+
+__all__ = ["PRECISION"]
+
+OPSET = 22
+"""The first opset whose convolutions take BF16."""
+
+
+def _lower(lowering: Lowering) -> bytes:
+    from ..casts import lower_floats
+
+    return lower_floats(lowering, "BFLOAT16", OPSET)
+
+
+PRECISION = Precision("bf16", Gate(min_psnr_db=30), _lower, passes=("subpixel",), element="BFLOAT16")

@@ -1,0 +1,19 @@
+"""FP16: eleven bits of precision, and nothing beyond 65504."""
+
+from __future__ import annotations
+
+from ..gate import Gate
+from .base import Lowering, Precision
+
+__all__ = ["PRECISION"]
+
+OPSET = 13
+
+
+def _lower(lowering: Lowering) -> bytes:
+    from ..casts import lower_floats
+
+    return lower_floats(lowering, "FLOAT16", OPSET)
+
+
+PRECISION = Precision("fp16", Gate(min_psnr_db=40), _lower, element="FLOAT16")

@@ -1,0 +1,15 @@
+"""FP32: the graph as it is, which must keep the determinism contract."""
+
+from __future__ import annotations
+
+from ..gate import Gate
+from .base import Lowering, Precision
+
+__all__ = ["PRECISION"]
+
+
+def _lower(lowering: Lowering) -> bytes:
+    return lowering.graph
+
+
+PRECISION = Precision("fp32", Gate(max_abs_levels=1, identical_share=0.999), _lower)

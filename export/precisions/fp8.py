@@ -1,0 +1,24 @@
+"""FP8, four bits of exponent and three of mantissa (Micikevicius et al. 2022), for TensorRT."""
+
+from __future__ import annotations
+
+from ..gate import Gate
+from .base import Lowering, Precision
+
+__all__ = ["PRECISION"]
+
+
+def _lower(lowering: Lowering) -> bytes:
+    from ..quantize import quantize
+
+    return quantize(lowering, "QFLOAT8E4M3FN", "Distribution")
+
+
+PRECISION = Precision(
+    "fp8",
+    Gate(mean_psnr_db=25, distance_ratio=1.05),
+    _lower,
+    ("subpixel",),
+    calibrated=True,
+    element="FLOAT8E4M3FN",
+)

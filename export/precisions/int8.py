@@ -1,0 +1,19 @@
+"""INT8: weights by channel, activations by tensor, with ranges from inputs as they come in use."""
+
+from __future__ import annotations
+
+from ..gate import Gate
+from .base import Lowering, Precision
+
+__all__ = ["PRECISION"]
+
+
+def _lower(lowering: Lowering) -> bytes:
+    from ..quantize import quantize
+
+    return quantize(lowering, "QInt8", "MinMax")
+
+
+PRECISION = Precision(
+    "int8", Gate(mean_psnr_db=25, distance_ratio=1.05), _lower, ("subpixel",), calibrated=True, element="INT8"
+)
