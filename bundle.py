@@ -4,7 +4,8 @@ Layout of `bundles/<name>/`:
 
     manifest.json                          this module's `Manifest`
     graphs/<stage>.<precision>.onnx
-    engines/<stage>.<precision>.<target>.rtx | .plan
+    engines/<stage>.<precision>.<target>.rtx | .plan, beside each its .log and .layers.json
+    engines/build-engine.sh                makes, on another machine, what could not be made here
     tokenizer.json                         of a generator that takes prompts
     probes.safetensors                     inputs, and the pictures that PyTorch FP32 made from them
     report.html
@@ -28,6 +29,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic import Field as Constraint
 
+from .engines import EngineRecord
 from .errors import BundleError, IntegrityError, SchemaError, UnknownName
 from .files import confined, ordinary_file, write_bytes, write_directory
 from .probes import PROBES_NAME, Probes
@@ -140,6 +142,7 @@ class Variant(_Document):
         file: path inside the bundle.
         batches: smallest, preferred and largest batch that it takes.
         verdict: the outcome of the gate.
+        engine: of a compiled engine, what it was built from and for.
     """
 
     name: Name
@@ -150,6 +153,7 @@ class Variant(_Document):
     file: str
     batches: tuple[int, int, int]
     verdict: Verdict
+    engine: EngineRecord | None = None
 
 
 class Stage(_Document):

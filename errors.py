@@ -16,6 +16,7 @@ and leaves with `exit_code`; a traceback is shown only with `--debug`.
     │   ├── IntegrityError        a file is missing, changed, or not an ordinary file inside its bundle
     │   └── SchemaError           a document of a newer schema, or one that is not a document of ours
     ├── ExportError               a graph or engine could not be made
+    ├── DeviceError               the GPU or driver that this needs is not here, or is another than it was made for
     ├── ProofError                a replay of the probes did not give the pictures it must give
     ├── DeployError               a model repository could not be written; the old version still serves
     └── ServerError               a Triton server
@@ -31,6 +32,7 @@ __all__ = [
     "CheckpointError",
     "DataError",
     "DeployError",
+    "DeviceError",
     "EndpointError",
     "EvaluationError",
     "ExportError",
@@ -124,6 +126,10 @@ class SchemaError(BundleError):
 
 class ExportError(LithoError):
     """A graph or an engine could not be made."""
+
+
+class DeviceError(LithoError):
+    """The GPU or the driver that is needed is not here, or is another than an engine was built for."""
 
 
 class ProofError(LithoError):

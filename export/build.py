@@ -26,7 +26,8 @@ from ..errors import BundleError, UsageError
 from ..extras import require
 from ..files import locked
 from ..runners.torch import Runner as TorchRunner
-from .engine import build_engine
+from .engines import EngineOptions
+from .engines.variants import add_engine
 from .gate import judge, replay
 from .graph import export_graph
 from .pipeline import Pipeline
@@ -205,12 +206,20 @@ def _variants(
 ) -> Iterator[Variant]:
     for stage, (_, signature) in job.source.pipeline.stages.items():
         for precision, runtime, target, file in job.request.files(stage):
-            if target is None:
-                content, verdict = graphs[stage], proven
-            else:
-                content = build_engine(graphs[stage], signature, target, BATCHES, job.progress)
-                verdict = Verdict(status="not_run", reason=f"to be proven it needs an NVIDIA GPU of {target}")
-            writer.add(file, content)
+            if target is not None:
+                yield add_engine(
+                    writer,
+                    graphs[stage],
+                    signature,
+                    stage=stage,
+                    precision=precision,
+                    runtime=runtime,
+                    target=target,
+                    options=EngineOptions(profiles=(BATCHES,)),
+                    progress=job.progress,
+                )
+                continue
+            writer.add(file, graphs[stage])
             yield Variant(
                 name=Path(file).name,
                 stage=stage,
@@ -219,5 +228,5 @@ def _variants(
                 target=target,
                 file=file,
                 batches=BATCHES,
-                verdict=verdict,
+                verdict=proven,
             )

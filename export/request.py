@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from .. import __version__
+from ..engines import LIBRARIES
 from ..errors import UnknownName, UsageError
-from .engine import TARGETS, engine_environment
+from .engines import TARGETS, engine_environment
+from .engines.variants import engine_file, own_target
 from .gate import GATES
 from .graph import OPSET
 
 __all__ = ["RUNTIMES", "Request", "environment_of", "resolve"]
 
-RUNTIMES = ("onnxruntime", "tensorrt-rtx")
+RUNTIMES = ("onnxruntime", "tensorrt-rtx", "tensorrt")
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,15 @@ class Request:
         """Precision, runtime, target and file of every variant of a stage; the portable graph comes first."""
         for precision in self.precisions:
             yield precision, "onnxruntime", None, f"graphs/{stage}.{precision}.onnx"
-            if "tensorrt-rtx" in self.runtimes:
-                for target in self.targets:
-                    yield precision, "tensorrt-rtx", target, f"engines/{stage}.{precision}.{target}.rtx"
+            for runtime in self.runtimes:
+                for target in self._targets(runtime):
+                    yield precision, runtime, target, engine_file(stage, precision, target, runtime)
+
+    def _targets(self, runtime: str) -> tuple[str, ...]:
+        """What engines of a runtime are built for; nothing for a runtime without engines."""
+        if runtime not in LIBRARIES:
+            return ()
+        return self.targets if LIBRARIES[runtime].ahead_of_time else (own_target(runtime),)
 
 
 def resolve(name: str, precisions: Sequence[str], runtimes: Sequence[str], targets: Sequence[str]) -> Request:
@@ -67,7 +75,7 @@ def environment_of(request: Request, *, tokenizer: bool) -> dict[str, str]:
     """Names and versions of what makes a bundle here.
 
     Args:
-        request: with targets, what builds engines is listed too.
+        request: what builds the engines that it asks for is listed too.
         tokenizer: whether the generator takes prompts.
     """
     names = ["torch", "onnx", "onnxscript", "onnxruntime", "numpy", *(["tokenizers"] if tokenizer else [])]
@@ -77,5 +85,5 @@ def environment_of(request: Request, *, tokenizer: bool) -> dict[str, str]:
         "machine": platform.machine(),
         **{name: version(name) for name in names},
         "opset": str(OPSET),
-        **(engine_environment() if request.targets else {}),
+        **engine_environment([runtime for runtime in request.runtimes if runtime in LIBRARIES]),
     }

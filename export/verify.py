@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..bundle import Bundle, Probes, Variant, Verdict
-from ..errors import EndpointError, LithoError, MissingExtra, ProofError, UsageError
+from ..errors import DeviceError, EndpointError, LithoError, MissingExtra, ProofError, UsageError
 from ..runners import choose_variants, open_runner
 from .gate import GATES, judge, replay
 
-__all__ = ["Verification", "verify"]
+__all__ = ["Verification", "verify", "verify_variant"]
 
 ENDPOINT_BATCHES = (16, 1)
 
@@ -61,9 +61,30 @@ def verify(
         told(f"replaying {variant.name}", number / len(loaded.manifest.variants))
         names = _with_the_others(loaded, variant)
         if names not in verdicts:
-            verdicts[names] = _verify_variant(loaded, probes, variant, names)
+            verdicts[names] = verify_variant(loaded, variant)
         outcomes.append(Verification(variant.name, verdicts[names]))
     return outcomes
+
+
+def verify_variant(bundle: Bundle, variant: Variant) -> Verdict:
+    """Replay a bundle's probes through one variant, with the first portable variant of every other stage.
+
+    Returns:
+        The verdict; "not_run" where this machine has not what the variant needs.
+    """
+    try:
+        runner = open_runner(bundle, _with_the_others(bundle, variant))
+    except (MissingExtra, DeviceError) as error:
+        return Verdict(status="not_run", reason=str(error))
+    probes = bundle.probes()
+    with runner:
+        try:
+            pictures = [replay(runner, probes, batch) for batch in (len(probes.images), 1)]
+        except EndpointError:
+            raise
+        except LithoError as error:
+            return Verdict(status="failed", reason=str(error))
+    return judge(pictures, probes.images, variant.precision)
 
 
 def _verify_endpoint(bundle: Bundle, probes: Probes, endpoint: str) -> Verdict:
@@ -87,20 +108,3 @@ def _with_the_others(bundle: Bundle, variant: Variant) -> str:
     }
     portable[variant.stage] = variant.name
     return ",".join(portable[stage.name] for stage in bundle.manifest.stages if stage.name in portable)
-
-
-def _verify_variant(bundle: Bundle, probes: Probes, variant: Variant, names: str) -> Verdict:
-    if variant.target is not None:
-        return Verdict(status="not_run", reason=f"to be proven it needs an NVIDIA GPU of {variant.target}")
-    try:
-        runner = open_runner(bundle, names)
-    except MissingExtra as error:
-        return Verdict(status="not_run", reason=str(error))
-    with runner:
-        try:
-            pictures = [replay(runner, probes, batch) for batch in (len(probes.images), 1)]
-        except EndpointError:
-            raise
-        except LithoError as error:
-            return Verdict(status="failed", reason=str(error))
-    return judge(pictures, probes.images, variant.precision)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,17 @@ def _interruptible() -> None:
     """A shell starts what it puts in the background deaf to Ctrl-C, and every process of the suite with it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def without_gpu() -> None:
+    """For what is refused where there is no GPU: where there is one, nothing is refused."""
+    from litho.errors import DeviceError, MissingExtra
+    from litho.gpu import find_device
+
+    with contextlib.suppress(DeviceError, MissingExtra):
+        find_device("rtx")
+        pytest.skip("this machine has a GPU")
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,8 @@ STAGES = {
     "extras": 0,
     "files": 0,
     "noise": 0,
+    "engines": 0,
+    "gpu": 0,
     "pictures": 0,
     "probes": 0,
     "tokens": 0,

@@ -1,0 +1,208 @@
+"""Build an engine in a process of its own: it can be stopped at any moment, and what breaks there breaks nothing here.
+
+A library names parts of an engine by the order of addresses in memory. The process is therefore started with fixed
+addresses where the system allows it, so that two builds are, nearly always, the same bytes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.util import find_spec
+from typing import IO, cast
+
+from ...engines import EngineRecord, library_of, this_system
+from ...errors import DeviceError, ExportError, MissingExtra, UnknownName
+from ...extras import require
+from ...gpu import Device, find_device
+from ...signature import Signature
+from .options import TARGETS, EngineOptions
+from .readback import ReadBack
+from .worker import Job, Outcome
+
+__all__ = ["Built", "build_engine", "engine_environment", "present_device"]
+
+_ADDR_NO_RANDOMIZE = 0x0040000
+"""Of Linux's personality(2)."""
+
+_QUERY = 0xFFFFFFFF
+
+
+@dataclass(frozen=True)
+class Built:
+    """An engine and what is known of it.
+
+    Args:
+        engine: serialised.
+        record: where it comes from and where it runs.
+        read: what was read back from it.
+        log: the library's messages, timings left out.
+        timing_cache: that the build ended with; None of a library that keeps none.
+    """
+
+    engine: bytes
+    record: EngineRecord
+    read: ReadBack
+    log: str
+    timing_cache: bytes | None
+
+
+def build_engine(
+    graph: bytes,
+    signature: Signature,
+    target: str,
+    options: EngineOptions | None = None,
+    *,
+    runtime: str = "tensorrt-rtx",
+    kept: Collection[str] = (),
+    progress: Callable[[str, float], None] | None = None,
+) -> Built:
+    """Build the engine of a graph for one target.
+
+    Args:
+        graph: content of an ONNX file whose batch extent is free.
+        signature: of the graph.
+        target: one of `TARGETS`, or for TensorRT, which builds for the GPU that is here, this GPU's.
+        options: of the builder.
+        runtime: "tensorrt-rtx" or "tensorrt".
+        kept: nodes of the graph that are meant to be more precise than the rest; they go into the record.
+        progress: called with the builder's phase and the share of it that is done, 0 to 1.
+
+    Raises:
+        UnknownName: `target` is not one of `TARGETS`.
+        MissingExtra: the library is not installed.
+        DeviceError: what was asked for needs a GPU's driver, or another GPU.
+        UsageError: the library has not what was asked for.
+        ExportError: the graph does not parse or the engine does not build; the message is the library's own.
+    """
+    library, options = library_of(runtime), options or EngineOptions()
+    if library.ahead_of_time and target not in TARGETS:
+        raise UnknownName("target", target, TARGETS)
+    options.refuse_unmet(library)
+    require(library.module, library.extra)
+    gpu = _gpu_of(library.title, target, ahead_of_time=library.ahead_of_time, options=options)
+    inputs = tuple((field.name, field.shape) for field in signature.inputs)
+    if free := [name for name, shape in inputs if -1 in shape]:
+        raise ExportError(f"inputs {', '.join(free)} have free extents; engines are built for fixed ones")
+    outcome = _run(Job(runtime, graph, inputs, target, options), progress)
+    record = EngineRecord(
+        library=runtime,
+        version=outcome.version,
+        target=target,
+        gpu=gpu,
+        system=this_system(),
+        profiles=options.profiles,
+        workspace_bytes=options.workspace_bytes,
+        tf32=options.tf32,
+        version_compatible=options.version_compatible,
+        hardware_compatible=options.hardware_compatible,
+        stripped=options.strip_weights,
+        timing_cache_sha256=sha256(outcome.timing_cache).hexdigest() if outcome.timing_cache else None,
+        read_back=outcome.read.source,
+        layers=outcome.read.counts,
+        products={node: precision or "unknown" for node, precision in outcome.read.products.items()},
+        kept=tuple(sorted(kept)),
+    )
+    return Built(outcome.engine, record, outcome.read, outcome.log, outcome.timing_cache)
+
+
+def engine_environment(runtimes: Collection[str]) -> dict[str, str]:
+    """Name and version of each library among `runtimes` that builds engines here.
+
+    Raises:
+        MissingExtra: one that builds ahead of time is not installed; others may be so on the machine with the GPU.
+    """
+    libraries = {runtime: library_of(runtime) for runtime in runtimes}
+    found = {
+        runtime: require(library.module, library.extra).__version__
+        for runtime, library in libraries.items()
+        if library.ahead_of_time or find_spec(library.module) is not None
+    }
+    return {**found, "tf32": "off"} if found else {}
+
+
+def present_device(runtime: str) -> Device:
+    """The GPU that this machine builds engines for itself with.
+
+    Raises:
+        MissingExtra: the library, or what speaks to the driver, is not installed.
+        DeviceError: there is no GPU or no driver.
+    """
+    library = library_of(runtime)
+    require(library.module, library.extra)
+    return find_device(library.extra)
+
+
+def _gpu_of(title: str, target: str, *, ahead_of_time: bool, options: EngineOptions) -> str | None:
+    """The name of the GPU that is built on; None where none is needed."""
+    if ahead_of_time and not options.strip_weights:
+        return None
+    try:
+        device = find_device("rtx" if ahead_of_time else "gpu")
+    except (DeviceError, MissingExtra) as error:
+        what = "to strip weights" if options.strip_weights else "to build"
+        raise DeviceError(f"{title} needs an NVIDIA GPU {what}: {error}") from error
+    if device.target != target and not ahead_of_time:
+        raise DeviceError(f"{title} builds for the GPU that is here, {device.target}, and not for {target}")
+    return device.name
+
+
+def _run(job: Job, progress: Callable[[str, float], None] | None) -> Outcome:
+    with _worker() as process:
+        try:
+            pickle.dump(job, cast("IO[bytes]", process.stdin))
+            cast("IO[bytes]", process.stdin).flush()
+            while True:
+                message = pickle.load(cast("IO[bytes]", process.stdout))  # noqa: S301 - from our own process
+                if isinstance(message, Outcome):
+                    return message
+                if isinstance(message, ExportError):
+                    raise message
+                if progress is not None:
+                    progress(*message)
+        except (EOFError, BrokenPipeError, pickle.UnpicklingError) as error:
+            code = process.wait()
+            raise ExportError(
+                f"{library_of(job.runtime).title} broke off while it built for {job.target} (exit code {code});"
+                " it may have run out of memory"
+            ) from error
+
+
+@contextmanager
+def _worker() -> Iterator[subprocess.Popen[bytes]]:
+    """A fresh process that builds engines; it does not outlive the block."""
+    with _fixed_addresses():
+        process = subprocess.Popen(
+            [sys.executable, "-c", f"from {__package__}.worker import main; main()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONHASHSEED": "0"},
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            with suppress(BrokenPipeError):  # what it was still to be told, it no longer hears
+                cast("IO[bytes]", stream).close()
+
+
+@contextmanager
+def _fixed_addresses() -> Iterator[None]:
+    """What is started in the block has its memory laid out the same way every time, if the system lets it."""
+    system = ctypes.CDLL(None)
+    before = system.personality(_QUERY)
+    system.personality(before | _ADDR_NO_RANDOMIZE)
+    try:
+        yield
+    finally:
+        system.personality(before)

@@ -1,0 +1,143 @@
+"""Complete a bundle on the machine with the GPU: build its engines from its graphs, and prove them there.
+
+Needs neither torch nor the run that the bundle was made from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+from ...bundle import MANIFEST_NAME, Bundle, Manifest, Variant, create_bundle
+from ...engines import library_of
+from ...errors import UnknownName, UsageError
+from ...files import locked, write_bytes
+from ..verify import verify_variant
+from .build import present_device
+from .options import EngineOptions
+from .variants import SCRIPT, UNBUILT, add_engine, engine_file
+
+__all__ = ["build_engines"]
+
+
+def build_engines(
+    path: Path | str,
+    *,
+    runtime: str = "tensorrt",
+    precisions: Sequence[str] = (),
+    targets: Sequence[str] = (),
+    options: EngineOptions | None = None,
+    progress: Callable[[str, float], None] | None = None,
+) -> Bundle:
+    """Build the engines of a bundle's portable graphs, add them to it, and replay the probes through them.
+
+    The bundle is exchanged for the completed one at once; whatever fails before leaves it as it was. An engine that
+    the bundle already has is built anew.
+
+    Args:
+        path: the bundle's directory.
+        runtime: key of `engines.LIBRARIES`.
+        precisions: of the graphs; all that the bundle has, by default.
+        targets: for TensorRT-RTX, any of `TARGETS`; by default, and always for TensorRT, the GPU that is here.
+        options: of the builder.
+        progress: told what is being done.
+
+    Returns:
+        The completed bundle, with the verdict on each new engine that runs here.
+
+    Raises:
+        UsageError: something unknown, or another process is at work on the bundle.
+        DeviceError: there is no GPU here, and no target was given.
+        LithoError: as `build_engine` says.
+    """
+    destination = Path(path)
+    library = library_of(runtime)
+    if targets and not library.ahead_of_time:
+        raise UsageError(f"{library.title} builds for the GPU that is here; leave --target away")
+    told = progress or (lambda step, share: None)
+    # A mere look: where there is no bundle, the lock would make its directory.
+    Bundle.load(destination)
+    try:
+        with locked(destination.parent / f".{destination.name}.lock"):
+            bundle = Bundle.load(destination)
+            graphs = tuple(_graphs(bundle, precisions))
+            wanted = tuple(dict.fromkeys(targets)) or (present_device(runtime).target,)
+            made = _add(bundle, graphs, runtime, wanted, options or EngineOptions(), told)
+            return _prove(Bundle.load(destination), made, told)
+    except BlockingIOError:
+        raise UsageError(f"another process is at work on {destination}; wait for it") from None
+
+
+def _graphs(bundle: Bundle, precisions: Sequence[str]) -> Iterator[Variant]:
+    portable = [variant for variant in bundle.manifest.variants if variant.runtime == "onnxruntime"]
+    known = {variant.precision for variant in portable}
+    for precision in precisions:
+        if precision not in known:
+            raise UnknownName("precision", precision, known)
+    return (variant for variant in portable if not precisions or variant.precision in precisions)
+
+
+def _add(
+    bundle: Bundle,
+    graphs: Sequence[Variant],
+    runtime: str,
+    targets: Sequence[str],
+    options: EngineOptions,
+    told: Callable[[str, float], None],
+) -> list[str]:
+    """Write the bundle again with its new engines; return their names."""
+    manifest = bundle.manifest
+    with create_bundle(bundle.path) as writer:
+        made = {}
+        for graph, target in product(graphs, targets):
+            told(f"building {graph.stage} in {graph.precision} for {target}", 0.0)
+            variant = add_engine(
+                writer,
+                bundle.read(graph.file),
+                bundle.stage(graph.stage).signature,
+                stage=graph.stage,
+                precision=graph.precision,
+                runtime=runtime,
+                target=target,
+                options=_with_timings(bundle, graph, runtime, target, options),
+                progress=told,
+            )
+            made[variant.name] = variant
+        done = {(variant.stage, variant.precision, variant.runtime) for variant in made.values()}
+        stay = [
+            variant
+            for variant in manifest.variants
+            if variant.name not in made
+            and (variant.target != UNBUILT or (variant.stage, variant.precision, variant.runtime) not in done)
+        ]
+        unneeded = set() if any(variant.file == SCRIPT for variant in stay) else {SCRIPT}
+        for relative in set(manifest.files) - set(writer.files) - unneeded:
+            writer.add(relative, bundle.read(relative))
+        fields = {name: getattr(manifest, name) for name in Manifest.model_fields}
+        del fields["files"]
+        writer.finish(**{**fields, "variants": (*stay, *made.values())})
+    return list(made)
+
+
+def _with_timings(
+    bundle: Bundle, graph: Variant, runtime: str, target: str, options: EngineOptions
+) -> EngineOptions:
+    """The options with the timing cache of the engine that is replaced, so that the same kernels are picked again."""
+    kept = f"{engine_file(graph.stage, graph.precision, target, runtime)}.timing"
+    if options.timing_cache is not None or kept not in bundle.manifest.files:
+        return options
+    return replace(options, timing_cache=bundle.read(kept))
+
+
+def _prove(bundle: Bundle, names: Sequence[str], told: Callable[[str, float], None]) -> Bundle:
+    proven = []
+    for variant in bundle.manifest.variants:
+        if variant.name in names and variant.verdict.status != "failed":
+            told(f"replaying {variant.name}", names.index(variant.name) / len(names))
+            variant = variant.model_copy(update={"verdict": verify_variant(bundle, variant)})
+        proven.append(variant)
+    manifest = bundle.manifest.model_copy(update={"variants": tuple(proven)})
+    write_bytes(bundle.path / MANIFEST_NAME, manifest.model_dump_json(indent=2) + "\n")
+    return Bundle.load(bundle.path)

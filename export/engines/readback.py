@@ -1,0 +1,237 @@
+"""What an engine computes in, read back from the engine and held against what was asked for.
+
+Both libraries list a finished engine's layers with the type of every tensor: the inspector of an opened engine as
+JSON, the builder - which needs no GPU - in its log, one layer a line. Each layer names the nodes of the graph that
+it was made from, so that every convolution and matrix product of the graph is found again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Literal
+
+from ...errors import ExportError
+
+__all__ = ["NODES", "Layer", "ReadBack", "check_precisions", "layers_of_json", "layers_of_log", "read_back"]
+
+NODES = re.compile(r"\[ONNX Layer: (.*?)\](?=[^\w ]*(?:\[ONNX Layer: |$))")
+"""Finds the graph's nodes in the metadata of a layer."""
+
+_LINE = re.compile(
+    r"Name: (?P<name>.*?), LayerType: (?P<kind>\w+), Inputs: (?P<inputs>.*?), (?:Constants: (?P<constants>.*?), )?"
+    r"Outputs: (?P<outputs>\[\]|\[ .*?\}\])"
+)
+_TENSOR = re.compile(r"Dimensions: \[(?P<extents>[-\d,]*)\].*?(?:Format/)?Datatype: (?P<type>[\w ]+)")
+_WORDS = {
+    "bf16": r"bf16|bfloat16",
+    "fp16": r"fp16|half",
+    "fp8": r"fp8",
+    "fp4": r"fp4",
+    "uint8": r"uint8",
+    "int8": r"int8",
+    "int4": r"int4",
+    "int64": r"int64",
+    "int32": r"int32",
+    "bool": r"bool",
+    "fp32": r"fp32|float",
+}
+"""Precision -> how the libraries write it; the first that is found holds."""
+
+_COUNTED = ("fp4", "int4", "fp8", "int8", "fp16", "bf16", "fp32")
+"""Precisions of arithmetic, narrowest first; of indices and masks there is nothing to ask."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of an engine.
+
+    Args:
+        name: that the engine gives it.
+        kind: that the engine gives it, for example "gemm".
+        precision: of its weights; without weights the narrowest of its inputs, without those of its outputs; "none"
+            of what computes no numbers.
+        weights: how many numbers its largest constant of two or more dimensions has; 0 without one.
+        nodes: of the graph, that it was made from; several are a fusion.
+    """
+
+    name: str
+    kind: str
+    precision: str
+    weights: int
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ReadBack:
+    """What was read back from an engine.
+
+    Args:
+        source: what said it.
+        layers: of the engine, in the order they run.
+        products: node of the graph -> precision that its convolution or matrix product is computed in; None where
+            the engine does not say.
+    """
+
+    source: Literal["builder", "inspector"]
+    layers: tuple[Layer, ...]
+    products: dict[str, str | None]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Precision -> number of layers."""
+        return dict(sorted(Counter(layer.precision for layer in self.layers).items()))
+
+    def to_json(self) -> str:
+        """The layers as a document: name, kind, precision and nodes of each."""
+        rows = [
+            {"name": layer.name, "kind": layer.kind, "precision": layer.precision, "nodes": layer.nodes}
+            for layer in self.layers
+        ]
+        return json.dumps({"read_back": self.source, "layers": rows}, indent=1) + "\n"
+
+
+def read_back(
+    source: Literal["builder", "inspector"], layers: Iterable[Layer], products: Mapping[str, str]
+) -> ReadBack:
+    """Find the graph's products among an engine's layers.
+
+    Args:
+        source: what listed the layers.
+        layers: of the engine.
+        products: node of the graph -> type of its first operand in the parsed network. In a strongly typed network
+            that is what it is computed in, unless it was fused with the quantisation in front of it.
+    """
+    found = tuple(layers)
+    return ReadBack(source, found, {node: _precision(node, typed, found) for node, typed in products.items()})
+
+
+def check_precisions(read: ReadBack, asked: str, kept: Collection[str] = ()) -> str:
+    """What of an engine is not computed in the precision that was asked for.
+
+    Args:
+        read: what was read back.
+        asked: "fp32", "fp16", "bf16", "int8" or "fp8".
+        kept: nodes of the graph that are meant to be more precise.
+
+    Returns:
+        One line; empty where every convolution and matrix product is as it must be.
+    """
+    wrong = {node: have for node, have in read.products.items() if have != asked and node not in kept}
+    if not wrong:
+        return ""
+    names = list(wrong)
+    some = ", ".join(f"{node} in {wrong[node] or 'an unknown precision'}" for node in names[:3])
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return (
+        f"asked for {asked}, but {len(names)} of {len(read.products)} convolutions and matrix products are not"
+        f" computed in it: {some}{more}"
+    )
+
+
+def layers_of_log(text: str) -> tuple[Layer, ...]:
+    """The layers of an engine as its builder logs them.
+
+    Raises:
+        ExportError: there are none in `text`.
+    """
+    layers = [_layer_of_line(match) for line in text.splitlines() if (match := _LINE.match(line))]
+    return _some(layers)
+
+
+def layers_of_json(text: str) -> tuple[Layer, ...]:
+    """The layers of an engine as its inspector gives them in JSON, with detailed profiling verbosity.
+
+    Raises:
+        ExportError: there are none in `text`.
+    """
+    try:
+        entries = json.loads(text)["Layers"]
+        layers = [
+            _layer(
+                entry["Name"],
+                entry["LayerType"],
+                [_tensor(tensor) for tensor in entry.get("Inputs", ())],
+                [_tensor(tensor) for tensor in (*entry.get("Constants", ()), *_weights(entry))],
+                [_tensor(tensor) for tensor in entry.get("Outputs", ())],
+                entry.get("Metadata", ""),
+            )
+            for entry in entries
+        ]
+    except (ValueError, LookupError, TypeError):
+        layers = []
+    return _some(layers)
+
+
+_Tensor = tuple[str, tuple[int, ...]]
+
+
+def _some(layers: list[Layer]) -> tuple[Layer, ...]:
+    if not layers:
+        raise ExportError("the engine does not say which layer computes in which precision")
+    return tuple(layers)
+
+
+def _layer_of_line(match: re.Match[str]) -> Layer:
+    inputs, constants, outputs = (
+        [_typed(found["type"], found["extents"]) for found in _TENSOR.finditer(match[part] or "")]
+        for part in ("inputs", "constants", "outputs")
+    )
+    return _layer(match["name"], match["kind"], inputs, constants, outputs, match.string)
+
+
+def _layer(
+    name: str,
+    kind: str,
+    inputs: list[_Tensor],
+    constants: list[_Tensor],
+    outputs: list[_Tensor],
+    metadata: str,
+) -> Layer:
+    # A bias or a scale has one extent above 1; what has two or more is a matrix, and the largest is the weights.
+    matrices = [tensor for tensor in constants if tensor[0] in _COUNTED and sum(e > 1 for e in tensor[1]) > 1]
+    weights = max(matrices, key=lambda tensor: prod(tensor[1]), default=None)
+    words = [precision for precision in (_narrowest(inputs), _narrowest(outputs), "none") if precision]
+    precision = weights[0] if weights is not None else words[0]
+    size = prod(weights[1]) if weights is not None else 0
+    return Layer(name, kind, precision, size, tuple(NODES.findall(metadata)))
+
+
+def _precision(node: str, typed: str, layers: tuple[Layer, ...]) -> str | None:
+    makers = [layer for layer in layers if node in layer.nodes]
+    if not makers:
+        return None
+    heaviest = max(makers, key=lambda layer: layer.weights)
+    if heaviest.weights:
+        return heaviest.precision
+    quantised = [layer.precision for layer in makers if layer.precision in ("int8", "fp8", "int4", "fp4")]
+    return quantised[0] if quantised else typed
+
+
+def _narrowest(tensors: list[_Tensor]) -> str | None:
+    return min((kind for kind, _ in tensors if kind in _COUNTED), key=_COUNTED.index, default=None)
+
+
+def _tensor(entry: Mapping[str, Any]) -> _Tensor:
+    words = entry.get("Datatype") or entry.get("Format/Datatype") or ""
+    return _word(words), tuple(entry.get("Dimensions", ()))
+
+
+def _weights(entry: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    # Kernels of TensorRT's own give type and number of their weights instead of a list of constants.
+    weights = entry.get("Weights") or {}
+    count = weights.get("Count", 0)
+    return [{"Datatype": weights.get("Type", ""), "Dimensions": (2, count // 2)}] if count > 3 else []
+
+
+def _typed(words: str, extents: str) -> _Tensor:
+    return _word(words), tuple(int(extent) for extent in extents.split(",") if extent)
+
+
+def _word(words: str) -> str:
+    lowered = words.lower()
+    return next((kind for kind, pattern in _WORDS.items() if re.search(pattern, lowered)), "none")

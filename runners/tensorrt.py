@@ -1,0 +1,264 @@
+"""Engines of TensorRT, and of TensorRT-RTX through the module beside this one, on an NVIDIA GPU; without torch.
+
+Written from the documentation of both libraries: nothing here that comes after the refusals has run on a GPU yet.
+
+A batch goes through buffers that are set aside once, for the largest batch: the host's are pinned, and copies and
+kernels are queued on a stream of the runner's own. TensorRT's launches for a batch that is met again are captured
+as a CUDA graph. An execution context must not change once its launches are captured, so every captured batch has
+a context of its own, and only a few batches do. TensorRT-RTX captures by itself when it is told to.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..bundle import Bundle, Variant
+from ..engines import EngineRecord, Machine, choose_profile, library_of, refuse_foreign, this_system
+from ..errors import BundleError, DeviceError, LithoError, UsageError
+from ..extras import require
+from ..gpu import Gpu, find_device
+from ..signature import Signature
+from . import base
+
+__all__ = ["Runner"]
+
+CAPTURED_BATCHES = 4
+"""So many batch sizes keep a captured graph; each holds the memory of an execution context."""
+
+
+class Runner(base.Runner):
+    """Runs an engine.
+
+    Args:
+        engine: its bytes.
+        record: what it was built for; an engine that is foreign here is refused before the library sees it.
+        signature: of the graph that it was built from.
+        title: what to call it in messages.
+        number: of the GPU.
+        graph: content of the ONNX file that a stripped engine takes its weights from.
+
+    Raises:
+        MissingExtra: the library, or what speaks to the driver, is not installed.
+        DeviceError: there is no GPU, or the engine was built for another machine.
+        BundleError: the library refuses the engine, or it is not of this signature.
+    """
+
+    name = "tensorrt"
+    library: ClassVar[str] = "tensorrt"
+
+    def __init__(
+        self,
+        engine: bytes,
+        record: EngineRecord,
+        signature: Signature,
+        title: str = "engine",
+        number: int = 0,
+        graph: bytes | None = None,
+    ) -> None:
+        library = library_of(self.library)
+        if record.library != self.library:
+            raise UsageError(f"engine {title} is of {record.library}; its runner is {record.library!r}")
+        # The driver first: without one, the libraries themselves may not even be importable.
+        device = find_device(library.extra, number)
+        trt: Any = require(library.module, library.extra)
+        refuse_foreign(title, record, Machine(trt.__version__, device.target, device.name, this_system()))
+        super().__init__(signature, f"{library.title} {trt.__version__} on {device.name}")
+        self._trt, self._record = trt, record
+        self._gpu = Gpu(device, library.extra)
+        try:
+            self._log = _log(trt)
+            self._engine: Any = self._open(engine, graph, title)
+            self._refuse_other_signature(title)
+            self._inputs = {
+                field.name: self._buffer(field.shape, field.numpy_dtype) for field in signature.inputs
+            }
+            self._output = self._buffer(signature.output.shape, signature.output.numpy_dtype)
+            self._context: Any = self._new_context()
+        except BaseException:
+            self._gpu.close()
+            raise
+        self._profile = 0
+        self._met: set[int] = set()
+        self._captured: OrderedDict[int, tuple[Any, Any]] = OrderedDict()
+
+    @classmethod
+    def from_variant(cls, bundle: Bundle, variant: Variant, device: str) -> Self:
+        """Open an engine of a bundle.
+
+        Args:
+            bundle: that was loaded.
+            variant: of this runtime.
+            device: "cuda" or "cuda:1" for a certain GPU; whatever else is given, an engine runs on the first GPU.
+        """
+        if variant.engine is None:
+            raise DeviceError(
+                f"engine {variant.name} is not built yet; on the machine with the GPU:"
+                f" litho build-engine {bundle.path}"
+            )
+        graph = bundle.read(_graph_of(bundle, variant)) if variant.engine.stripped else None
+        signature = bundle.stage(variant.stage).signature
+        content = bundle.read(variant.file)
+        return cls(content, variant.engine, signature, variant.name, _number(device), graph)
+
+    def close(self) -> None:
+        """Release the engine and everything on the GPU; closing twice is fine."""
+        if self._engine is None:
+            return
+        self._gpu.make_current()
+        while self._captured:
+            self._gpu.forget(self._captured.popitem()[1][1])
+        # A context goes before its engine, and both before the memory that they use.
+        self._context = None
+        self._engine = None
+        self._inputs.clear()
+        self._gpu.close()
+
+    def _execute(self, inputs: dict[str, NDArray[Any]]) -> NDArray[Any]:
+        batch = len(next(iter(inputs.values())))
+        profile = choose_profile(self._record.profiles, batch)
+        self._gpu.make_current()
+        for name, array in inputs.items():
+            pointer, host = self._inputs[name]
+            np.copyto(host[:batch], array)
+            self._gpu.upload(host[:batch], pointer)
+        if (graph := self._graph(batch, profile)) is not None:
+            self._gpu.launch(graph)
+        else:
+            self._launch(self._context, batch, profile)
+        pointer, host = self._output
+        self._gpu.download(pointer, host[:batch])
+        self._gpu.wait()
+        return host[:batch].copy()
+
+    def _launch(self, context: Any, batch: int, profile: int) -> None:
+        self._prepare(context, batch, profile)
+        self._enqueue(context)
+
+    def _prepare(self, context: Any, batch: int, profile: int) -> None:
+        """Tell a context which batch comes, and where everything lies."""
+        if context.active_optimization_profile != profile:
+            if not context.set_optimization_profile_async(profile, self._gpu.stream):
+                raise LithoError(
+                    f"{self.description} does not take profile {profile}: {self._log.last_error}"
+                )
+            self._gpu.wait()
+        for field in self.signature.inputs:
+            if not context.set_input_shape(field.name, (batch, *field.shape)):
+                raise LithoError(f"{self.description} refuses a batch of {batch}: {self._log.last_error}")
+            context.set_tensor_address(field.name, self._inputs[field.name][0])
+        context.set_tensor_address(self.signature.output.name, self._output[0])
+
+    def _enqueue(self, context: Any) -> None:
+        if not context.execute_async_v3(self._gpu.stream):
+            raise LithoError(f"{self.description} failed: {self._log.last_error}")
+
+    def _graph(self, batch: int, profile: int) -> Any:
+        """The captured launches for a batch; None for one that is met for the first time."""
+        if batch in self._captured:
+            self._captured.move_to_end(batch)
+            return self._captured[batch][1]
+        if batch not in self._met or not self._captures:
+            self._met.add(batch)
+            return None
+        context = self._new_context()
+        # A first launch does what a new shape needs; only those after it are alike and can be captured.
+        self._launch(context, batch, profile)
+        self._gpu.wait()
+        graph = self._gpu.capture(lambda: self._enqueue(context))
+        self._captured[batch] = (context, graph)
+        if len(self._captured) > CAPTURED_BATCHES:
+            _, (_, oldest) = self._captured.popitem(last=False)
+            self._gpu.forget(oldest)
+        return graph
+
+    @property
+    def _captures(self) -> bool:
+        """Whether this runner captures; TensorRT-RTX does so on its own."""
+        return not hasattr(self._trt, "CudaGraphStrategy")
+
+    def _new_context(self) -> Any:
+        if self._captures:
+            context = self._engine.create_execution_context()
+        else:
+            config = self._engine.create_runtime_config()
+            config.cuda_graph_strategy = self._trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+            # Kernels that were swapped while requests run would let one seed give two pictures.
+            strategies = self._trt.DynamicShapesKernelSpecializationStrategy
+            config.dynamic_shapes_kernel_specialization_strategy = strategies.EAGER
+            context = self._engine.create_execution_context(config)
+        if context is None:
+            raise LithoError(f"{self.description} has no memory for the engine: {self._log.last_error}")
+        return context
+
+    def _open(self, content: bytes, graph: bytes | None, title: str) -> Any:
+        trt = self._trt
+        self._runtime = trt.Runtime(self._log)
+        # A version-compatible engine brings code that runs on the host; its hash was compared with the manifest's.
+        self._runtime.engine_host_code_allowed = self._record.version_compatible
+        engine = self._runtime.deserialize_cuda_engine(content)
+        if engine is None:
+            raise BundleError(f"{self.description} does not open engine {title}: {self._log.last_error}")
+        if self._record.stripped:
+            if graph is None:
+                raise UsageError(
+                    f"engine {title} was stripped of its weights; give the graph that it was built from"
+                )
+            refitter = trt.Refitter(engine, self._log)
+            if (
+                not trt.OnnxParserRefitter(refitter, self._log).refit_from_bytes(graph)
+                or not refitter.refit_cuda_engine()
+            ):
+                raise BundleError(f"the weights do not go back into engine {title}: {self._log.last_error}")
+        return engine
+
+    def _refuse_other_signature(self, title: str) -> None:
+        trt, engine = self._trt, self._engine
+        names = [engine.get_tensor_name(number) for number in range(engine.num_io_tensors)]
+        have = {name: np.dtype(trt.nptype(engine.get_tensor_dtype(name))) for name in names}
+        fields = (*self.signature.inputs, self.signature.output)
+        want = {field.name: np.dtype(field.numpy_dtype) for field in fields}
+        if have != want:
+            words = [
+                ", ".join(f"{name} {kind}" for name, kind in sorted(side.items())) for side in (have, want)
+            ]
+            raise BundleError(f"engine {title} takes and gives {words[0]}; the signature says {words[1]}")
+
+    def _buffer(self, shape: tuple[int, ...], dtype: Any) -> tuple[int, NDArray[Any]]:
+        largest = max(most for _, _, most in self._record.profiles)
+        host = self._gpu.pinned((largest, *shape), dtype)
+        return self._gpu.allocate(host.nbytes), host
+
+
+def _graph_of(bundle: Bundle, variant: Variant) -> str:
+    for other in bundle.manifest.variants:
+        if (other.stage, other.precision, other.runtime) == (variant.stage, variant.precision, "onnxruntime"):
+            return other.file
+    raise BundleError(
+        f"engine {variant.name} takes its weights from a graph that {bundle.path} does not hold"
+    )
+
+
+def _number(device: str) -> int:
+    kind, _, number = device.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
+        raise UsageError(f"device {device!r} is unknown to an engine (known: cuda, cuda:1, ...)")
+    return int(number or 0)
+
+
+def _log(trt: Any) -> Any:
+    class Log(trt.ILogger):
+        """Keeps the last error instead of printing."""
+
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.last_error = "no reason given"
+
+        def log(self, severity: Any, message: str) -> None:
+            if severity <= trt.ILogger.ERROR:
+                self.last_error = message.splitlines()[0]
+
+    return Log()
