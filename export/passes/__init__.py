@@ -14,11 +14,11 @@ from ...extras import require
 
 __all__ = ["ALWAYS", "PASSES", "rewrite", "summary"]
 
-PASSES = ("linear", "folding", "upsample", "subpixel", "cleanup")
+PASSES = ("linear", "folding", "upsample", "subpixel", "noise_outside", "cleanup")
 """Every pass, in the order they are applied."""
 
 ALWAYS = ("linear", "folding", "upsample", "cleanup")
-"""Those that no runtime is slower for; the others belong to the precisions that need them."""
+"""Those that no runtime is slower for; the others belong to the precisions and runtimes that need them."""
 
 
 def rewrite(graph: bytes, names: Iterable[str]) -> tuple[bytes, dict[str, int]]:
@@ -39,19 +39,22 @@ def rewrite(graph: bytes, names: Iterable[str]) -> tuple[bytes, dict[str, int]]:
         raise UnknownName("pass", name, PASSES)
     onnx = require("onnx", "export")
     import onnx_ir as ir
-    from onnx_ir.passes.common import RemoveUnusedNodesPass, TopologicalSortPass
+    from onnx_ir.passes import common
 
     model = ir.from_proto(onnx.load_from_string(graph))
-    changed = {
-        name: count
-        for name in PASSES
-        if name in wanted and (count := import_module(f".{name}", __package__).apply(model))
-    }
+    # New names derive from those of nodes, and not every exporter gives any.
+    common.NameFixPass()(model)
+    common.ShapeInferencePass()(model)
+    changed: dict[str, int] = {}
+    for name in PASSES:
+        if name in wanted and (count := import_module(f".{name}", __package__).apply(model)):
+            changed[name] = count
+            # What a rewrite took the place of would be read as a second reader by the next one.
+            common.RemoveUnusedNodesPass()(model)
     if not changed:
         return graph, {}
-    # What a rewrite took the place of is dead weight in the file.
-    TopologicalSortPass()(model)
-    RemoveUnusedNodesPass()(model)
+    common.TopologicalSortPass()(model)
+    common.NameFixPass()(model)
     proto = ir.to_proto(model)
     onnx.checker.check_model(proto, full_check=True)
     return proto.SerializeToString(deterministic=True), changed

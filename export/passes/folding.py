@@ -1,75 +1,172 @@
-"""Batch normalisation and constant scales -> into the weights before them."""
+"""Batch normalisation and constant scales and shifts of channels -> into the weights before them.
+
+y = s · (W x + b) + t is (s · W) x + (s · b + t): the layer before does it at no cost, be it a convolution, a
+transposed one, or a matrix product that a picture was made of.
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
-from .editing import Editor, constant, nodes_of
+from .editing import Editor, constant, nodes_of, only_reader
 
 __all__ = ["apply"]
 
 SUMMARY = "batch normalisation and constant scales folded into weights"
 
+_SCALINGS = ("Add", "Div", "Mul", "Sub")
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A layer that a scale of its channels can go into.
+
+    Args:
+        node: Conv, ConvTranspose or Gemm.
+        reshape: that makes a picture of a matrix product, or None.
+        weight: FP32 in the layout of the node.
+        bias: FP32 (outputs,), zeros where it has none.
+        rank: axes of what it gives.
+        channels: of what it gives.
+    """
+
+    node: ir.Node
+    reshape: ir.Node | None
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    rank: int
+    channels: int
+
+    def scaled(self, scale: NDArray[np.float64]) -> NDArray[np.float32]:
+        """The weight times `scale`, FP64 (outputs,)."""
+        weight = self.weight
+        if self.node.op_type == "Conv" or self.node.attributes.get_int("transB", 0):
+            factor = scale.reshape(-1, *(1,) * (weight.ndim - 1))
+        elif self.node.op_type == "Gemm":
+            factor = scale
+        else:  # A transposed convolution has the inputs first, and each group its own outputs.
+            groups = self.node.attributes.get_int("group", 1)
+            factor = np.repeat(scale.reshape(groups, -1), weight.shape[0] // groups, 0)
+            factor = factor.reshape(*weight.shape[:2], *(1,) * (weight.ndim - 2))
+        return (weight * factor).astype(np.float32)
+
 
 def apply(model: ir.Model) -> int:
-    """Fold what the rules of onnxscript fold, and normalisations after a matrix product that was made a picture of.
+    """Fold every normalisation and every constant scale or shift of channels that follows a layer of known weights.
 
     Returns:
         How many nodes were folded.
     """
-    from onnxscript.rewriter import RewriteRuleSet
-    from onnxscript.rewriter.rules import common
-
-    rules = RewriteRuleSet(
-        [
-            common.fuse_batchnorm_into_conv_rule,
-            common.fuse_batchnorm_into_conv_transpose_rule,
-            common.fuse_batchnorm_into_gemm_rule,
-            common.conv_affine_fusion_rule,
-        ]
-    )
-    behind_products = sum(
-        _fold_into_product(Editor(model, node)) for node in nodes_of(model, "BatchNormalization")
-    )
-    return behind_products + rules.apply_to_model(model)
+    return sum(_fold(model, node) for node in nodes_of(model, "BatchNormalization", *_SCALINGS))
 
 
-def _fold_into_product(edit: Editor) -> bool:
-    """Gemm -> Reshape to channels -> BatchNormalization: the scale of a channel is that of its rows."""
-    reshape = edit.node.inputs[0].producer() if edit.node.inputs[0] else None
-    product = reshape.inputs[0].producer() if reshape is not None and reshape.inputs[0] else None
-    if reshape is None or product is None or (reshape.op_type, product.op_type) != ("Reshape", "Gemm"):
+def _fold(model: ir.Model, node: ir.Node) -> bool:
+    data = next((value for value in node.inputs if constant(value) is None), None)
+    layer = None if data is None else _layer(data)
+    # What FP32 cannot hold, a division by nothing among it, is left to the graph.
+    with np.errstate(all="ignore"):
+        law = None if data is None or layer is None else _law(node, data, layer)
+        if layer is None or law is None:
+            return False
+        # A picture's channel is as many columns of the product as it has pixels.
+        scale, shift = (np.repeat(part, len(layer.bias) // layer.channels) for part in law)
+        weight = layer.scaled(scale)
+        bias = (layer.bias * scale + shift).astype(np.float32)
+    if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
         return False
-    statistics = [constant(value) for value in edit.node.inputs[1:5]]
-    weight, shape = constant(product.inputs[1]), reshape.outputs[0].shape
-    alone = len(product.outputs[0].uses()) == 1 and len(reshape.outputs[0].uses()) == 1
-    plain = all(product.attributes.get_float(name, 1.0) == 1 for name in ("alpha", "beta"))
-    if weight is None or shape is None or not alone or not plain or any(part is None for part in statistics):
-        return False
-    bias = constant(product.inputs[2]) if len(product.inputs) > 2 and product.inputs[2] else np.float32(0)
-    extents = [extent for extent in shape[1:] if isinstance(extent, int)]
-    if bias is None or len(extents) < len(shape) - 1:
-        return False
-    gamma, beta, mean, variance = (np.asarray(part, np.float64) for part in statistics)
-    scale = gamma / np.sqrt(variance + edit.node.attributes.get_float("epsilon", 1e-5))
-    area = math.prod(extents) // len(scale)
-    factor, offset = np.repeat(scale, area), np.repeat(beta - mean * scale, area)
-    across = product.attributes.get_int("transB", 0)
-    scaled = weight * (factor[:, None] if across else factor)
+    before = layer.node
+    edit = Editor(model, node, before.name)
+    attributes = {name: value for name, value in before.attributes.items() if name != "beta"}
     result = edit.op(
-        "Gemm",
-        [
-            product.inputs[0],
-            edit.constant("weight", scaled.astype(np.float32)),
-            edit.constant("bias", (bias * factor + offset).astype(np.float32)),
-        ],
-        transA=product.attributes.get_int("transA", 0),
-        transB=across,
+        before.op_type,
+        [before.inputs[0], edit.constant("weight", weight), edit.constant("bias", bias)],
+        **attributes,
     )
-    edit.finish(
-        edit.op("Reshape", [result, reshape.inputs[1]], allowzero=reshape.attributes.get_int("allowzero", 0))
-    )
+    if layer.reshape is None:
+        edit.finish(result, before)
+    else:
+        shaped = edit.op("Reshape", [result, layer.reshape.inputs[1]], **layer.reshape.attributes)
+        edit.finish(shaped, layer.reshape, before)
     return True
+
+
+def _layer(value: ir.Value) -> _Layer | None:
+    """The layer that gives a value, if nobody else reads what it gives and its weights are known."""
+    node, reshape, shape = value.producer(), None, None
+    if node is not None and node.op_type == "Reshape" and node.inputs[0] is not None:
+        reshape, shape, inner = node, value.shape, node.inputs[0]
+        node = inner.producer() if only_reader(inner) else None
+        if node is None or node.op_type != "Gemm":
+            return None
+    if node is None or node.domain or not only_reader(value):
+        return None
+    if node.op_type not in ("Conv", "ConvTranspose", "Gemm"):
+        return None
+    weight = constant(node.inputs[1])
+    if weight is None or weight.dtype != np.float32:
+        return None
+    across = node.op_type == "Conv" or node.attributes.get_int("transB", 0)
+    outputs = weight.shape[0] if across else weight.shape[1] * node.attributes.get_int("group", 1)
+    bias = _bias(node, outputs)
+    if bias is None:
+        return None
+    if reshape is None:
+        return _Layer(node, None, weight, bias, weight.ndim, outputs)
+    extents = [] if shape is None else [extent for extent in shape[1:] if isinstance(extent, int)]
+    if shape is None or not extents or len(extents) < len(shape) - 1 or math.prod(extents) != outputs:
+        return None
+    return _Layer(node, reshape, weight, bias, len(shape), extents[0])
+
+
+def _bias(node: ir.Node, outputs: int) -> NDArray[np.float32] | None:
+    """What a layer adds to each of its outputs, FP32 (outputs,); None where it is not known or differs by row."""
+    if len(node.inputs) < 3 or node.inputs[2] is None:
+        return np.zeros(outputs, np.float32)
+    bias = constant(node.inputs[2])
+    if bias is None or bias.size not in (1, outputs) or (bias.ndim > 1 and bias.shape[-1] != bias.size):
+        return None
+    factor = np.float32(node.attributes.get_float("beta", 1.0))
+    return np.broadcast_to(bias.reshape(-1) * factor, (outputs,))
+
+
+def _law(
+    node: ir.Node, data: ir.Value, layer: _Layer
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Scale and shift that a node gives each channel, FP64 (channels,) both; None where it does anything else."""
+    others = [constant(value) for value in node.inputs if value is not data]
+    if any(part is None for part in others):
+        return None
+    known = [np.asarray(part, np.float64) for part in others]
+    ones = np.ones(layer.channels)
+    if node.op_type == "BatchNormalization":
+        training = node.attributes.get_int("training_mode", 0) or len(node.outputs) > 1
+        if training or len(known) < 4 or node.inputs[0] is not data:
+            return None
+        gamma, beta, mean, variance = known
+        scale = gamma / np.sqrt(variance + node.attributes.get_float("epsilon", 1e-5))
+        return scale, beta - mean * scale
+    value = _per_channel(known[0], layer) if len(known) == 1 else None
+    if value is None:
+        return None
+    first = node.inputs[0] is data
+    if node.op_type == "Div":
+        return (1 / value, 0 * ones) if first else None
+    return {
+        "Mul": (value, 0 * ones),
+        "Add": (ones, value),
+        "Sub": (ones, -value) if first else (-ones, value),
+    }[node.op_type]
+
+
+def _per_channel(value: NDArray[np.float64], layer: _Layer) -> NDArray[np.float64] | None:
+    """A constant of one value, or of one for each channel, as (channels,)."""
+    if value.ndim > layer.rank:
+        return None
+    extents = (1,) * (layer.rank - value.ndim) + value.shape
+    varied = extents[1] in (1, layer.channels) and value.size == extents[1]
+    return np.broadcast_to(value.reshape(-1), (layer.channels,)) if varied else None

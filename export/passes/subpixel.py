@@ -50,12 +50,15 @@ class _Axis:
     @property
     def crop(self) -> tuple[int, int]:
         """What is cut off before and after, in pixels of the result."""
-        made_beyond = (self.padding[1] + 1) * self.stride - self.kernel
-        return self.before, made_beyond + self.after - self.extra
+        beyond = self.padding[1] - (self.taps - 1)
+        return self.before, (self.taps + beyond) * self.stride - self.kernel + self.after - self.extra
 
 
 def apply(model: ir.Model) -> int:
-    """Rewrite every transposed convolution of two spatial axes, equal strides and no dilation.
+    """Rewrite every transposed convolution of two spatial axes and known weights.
+
+    One of two different strides is left alone where height and width are not known: depth-to-space knows one stride
+    only, and the shapes that take its place name every extent but the batch's.
 
     Returns:
         How many were rewritten.
@@ -64,20 +67,23 @@ def apply(model: ir.Model) -> int:
 
 
 def _rewrite(edit: Editor) -> bool:
-    node = edit.node
-    weight = constant(node.inputs[1])
-    axes = _axes(node, weight)
-    if weight is None or axes is None:
+    node, groups = edit.node, edit.node.attributes.get_int("group", 1)
+    weight = _undilated(node)
+    axes = None if weight is None else _axes(node, weight)
+    bias = constant(node.inputs[2]) if len(node.inputs) > 2 else None
+    if (
+        weight is None
+        or axes is None
+        or (bias is None and len(node.inputs) > 2 and node.inputs[2] is not None)
+    ):
         return False
-    stride = axes[0].stride
-    groups = node.attributes.get_int("group", 1)
-    kernel = edit.constant("weight", _interleaved(weight, groups, axes))
-    inputs = [node.inputs[0], kernel]
-    if len(node.inputs) > 2 and node.inputs[2] is not None:
-        bias = constant(node.inputs[2])
-        if bias is None:
-            return False
-        inputs.append(edit.constant("bias", np.repeat(bias, stride**2)))
+    extents = _extents(node, axes)
+    equal = axes[0].stride == axes[1].stride
+    if extents is None and not equal:
+        return False
+    inputs = [node.inputs[0], edit.constant("weight", _interleaved(weight, groups, axes))]
+    if bias is not None:
+        inputs.append(edit.constant("bias", np.repeat(bias, axes[0].stride * axes[1].stride)))
     (top, bottom), (left, right) = (axis.padding for axis in axes)
     result = edit.op(
         "Conv",
@@ -87,19 +93,34 @@ def _rewrite(edit: Editor) -> bool:
         strides=[1, 1],
         group=groups,
     )
-    if stride > 1:
-        result = edit.op("DepthToSpace", [result], blocksize=stride, mode="CRD")
+    if not equal and extents is not None:
+        result = _interleave(edit, result, weight.shape[1] * groups, axes, extents)
+    elif axes[0].stride > 1:
+        result = edit.op("DepthToSpace", [result], blocksize=axes[0].stride, mode="CRD")
     edit.finish(crop(edit, result, [axis.crop for axis in axes]))
     return True
 
 
-def _axes(node: ir.Node, weight: NDArray[np.float32] | None) -> tuple[_Axis, _Axis] | None:
-    if weight is None or weight.ndim != 4 or node.attributes.get_string("auto_pad", "NOTSET") != "NOTSET":
+def _undilated(node: ir.Node) -> NDArray[np.float32] | None:
+    """The weight with zeros between the taps of a dilated kernel; None where it is not known or has other axes."""
+    weight = constant(node.inputs[1])
+    if weight is None or weight.ndim != 4:
+        return None
+    height, width = integers(node, "dilations", (1, 1))
+    spread = np.zeros(
+        (*weight.shape[:2], (weight.shape[2] - 1) * height + 1, (weight.shape[3] - 1) * width + 1),
+        weight.dtype,
+    )
+    spread[:, :, ::height, ::width] = weight
+    return spread
+
+
+def _axes(node: ir.Node, weight: NDArray[np.float32]) -> tuple[_Axis, _Axis] | None:
+    automatic = node.attributes.get_string("auto_pad", "NOTSET") != "NOTSET"
+    if automatic or "output_shape" in node.attributes:
         return None
     strides, extra = integers(node, "strides", (1, 1)), integers(node, "output_padding", (0, 0))
-    pads, dilations = integers(node, "pads", (0, 0, 0, 0)), integers(node, "dilations", (1, 1))
-    if strides[0] != strides[1] or set(dilations) != {1} or "output_shape" in node.attributes:
-        return None
+    pads = integers(node, "pads", (0, 0, 0, 0))
     first, second = (
         _Axis(weight.shape[2 + axis], strides[axis], pads[axis], pads[2 + axis], extra[axis])
         for axis in (0, 1)
@@ -108,17 +129,39 @@ def _axes(node: ir.Node, weight: NDArray[np.float32] | None) -> tuple[_Axis, _Ax
     return (first, second) if all(min(axis.crop) >= 0 for axis in (first, second)) else None
 
 
+def _extents(node: ir.Node, axes: tuple[_Axis, _Axis]) -> tuple[int, int] | None:
+    """Height and width of the interleaved pictures, where those of the input are known."""
+    shape = node.inputs[0].shape if node.inputs[0] is not None else None
+    known = [] if shape is None else [extent for extent in shape[2:] if isinstance(extent, int)]
+    if len(known) != len(axes):
+        return None
+    height, width = (
+        extent + sum(axis.padding) - axis.taps + 1 for extent, axis in zip(known, axes, strict=True)
+    )
+    return height, width
+
+
+def _interleave(
+    edit: Editor, value: ir.Value, channels: int, axes: tuple[_Axis, _Axis], extents: tuple[int, int]
+) -> ir.Value:
+    """Depth-to-space of two different strides."""
+    (rows, columns), (height, width) = (axis.stride for axis in axes), extents
+    apart = edit.constant("apart", np.array([-1, channels, rows, columns, height, width]))
+    together = edit.constant("together", np.array([-1, channels, height * rows, width * columns]))
+    split = edit.op("Reshape", [value, apart])
+    return edit.op("Reshape", [edit.op("Transpose", [split], perm=[0, 1, 4, 2, 5, 3]), together])
+
+
 def _interleaved(weight: NDArray[np.float32], groups: int, axes: tuple[_Axis, _Axis]) -> NDArray[np.float32]:
-    """(in, out / groups, height, width) -> (stride² · out, in / groups, taps, taps)."""
-    stride = axes[0].stride
+    """(in, out / groups, height, width) -> (strides · out, in / groups, taps, taps)."""
+    strides = [axis.stride for axis in axes]
     for axis, spatial in zip(axes, (2, 3), strict=True):
         widths = [(0, 0)] * 4
-        widths[spatial] = (0, axis.taps * stride - axis.kernel)
+        widths[spatial] = (0, axis.taps * axis.stride - axis.kernel)
         weight = np.pad(weight, widths)
     count, out = weight.shape[0] // groups, weight.shape[1]
     rows, columns = (axis.taps for axis in axes)
-    parts = weight.reshape(groups, count, out, rows, stride, columns, stride)[..., ::-1, :, ::-1, :]
+    parts = weight.reshape(groups, count, out, rows, strides[0], columns, strides[1])
     # Convolution turns the kernel round; the interleaved pictures are the innermost output channels.
-    return np.ascontiguousarray(
-        parts.transpose(0, 2, 4, 6, 1, 3, 5).reshape(groups * out * stride**2, count, rows, columns)
-    )
+    turned = parts[..., ::-1, :, ::-1, :].transpose(0, 2, 4, 6, 1, 3, 5)
+    return np.ascontiguousarray(turned.reshape(groups * out * strides[0] * strides[1], count, rows, columns))

@@ -20,6 +20,14 @@ __all__ = ["apply"]
 SUMMARY = "nearest upsampling + convolution -> sub-pixel convolution"
 
 
+_REPEATING = {
+    ("asymmetric", "floor"),
+    ("half_pixel", "round_prefer_floor"),
+    ("half_pixel", "round_prefer_ceil"),
+}
+"""Of Resize, the coordinates and the rounding that repeat each pixel as often as any other, at whole scales."""
+
+
 @dataclass(frozen=True)
 class _Axis:
     """One spatial axis of an upsampling by `scale` followed by a convolution of stride 1.
@@ -65,7 +73,9 @@ class _Axis:
 
 
 def apply(model: ir.Model) -> int:
-    """Rewrite every convolution that only reads an upsampled picture, where taps are saved.
+    """Rewrite every convolution of an upsampled picture, where taps are saved.
+
+    Where others read the upsampled picture too, it stays for them.
 
     Returns:
         How many were rewritten.
@@ -104,9 +114,8 @@ def _scale(node: ir.Node) -> int | None:
     """The factor of a node that repeats pixels alike in both directions."""
     if node.op_type != "Resize" or node.attributes.get_string("mode", "nearest") != "nearest":
         return None
-    if node.attributes.get_string("coordinate_transformation_mode", "half_pixel") != "asymmetric":
-        return None
-    if node.attributes.get_string("nearest_mode", "round_prefer_floor") != "floor":
+    coordinates = node.attributes.get_string("coordinate_transformation_mode", "half_pixel")
+    if (coordinates, node.attributes.get_string("nearest_mode", "round_prefer_floor")) not in _REPEATING:
         return None
     scales = constant(node.inputs[2]) if len(node.inputs) > 2 else None
     if scales is None or scales.shape != (4,) or tuple(scales[:2]) != (1, 1) or scales[2] != scales[3]:
