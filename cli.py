@@ -200,7 +200,9 @@ def export(
         ),
     ] = None,
     precision: Annotated[str, typer.Option(help="Precisions, separated by commas.")] = "fp32",
-    runtime: Annotated[str, typer.Option(help="Runtimes: onnxruntime, tensorrt-rtx.")] = "onnxruntime",
+    runtime: Annotated[
+        str, typer.Option(help="Runtimes: onnxruntime, tensorrt-rtx, tensorrt.")
+    ] = "onnxruntime",
     target: Annotated[str, typer.Option(help="GPUs to build engines for, such as sm86,sm120.")] = "",
     input: Annotated[
         Literal["seed", "latent", "image"] | None,
@@ -232,6 +234,70 @@ def export(
         raise LithoError(
             f"a variant failed its gate and will not be deployed; see {bundle.path / 'report.html'}"
         )
+
+
+@app.command("build-engine", epilog="Example: litho build-engine bundles/digits --precision fp16")
+def build_engine(
+    bundle: BundlePath,
+    runtime: Annotated[
+        Literal["tensorrt", "tensorrt-rtx"], typer.Option(help="The library that builds.")
+    ] = "tensorrt",
+    precision: Annotated[
+        str, typer.Option(help="Precisions, separated by commas; by default all that the bundle has.")
+    ] = "",
+    target: Annotated[
+        str, typer.Option(help="For tensorrt-rtx: GPUs, such as sm86,sm120; by default the one here.")
+    ] = "",
+    profile: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Smallest, preferred and largest batch, such as 1,8,64; repeatable, each one profile more."
+        ),
+    ] = None,
+    workspace_mib: Annotated[
+        int | None, typer.Option(help="Limit of scratch memory in MiB; by default none.")
+    ] = None,
+    tf32: Annotated[
+        bool, typer.Option("--tf32", help="Round FP32 products to TF32: faster, and no longer FP32.")
+    ] = False,
+    version_compatible: Annotated[
+        bool, typer.Option("--version-compatible", help="Let later versions of TensorRT open the engine.")
+    ] = False,
+    hardware_compatible: Annotated[
+        Literal["none", "same-capability", "ampere-and-later"],
+        typer.Option(help="On which other GPUs the engine is to run."),
+    ] = "none",
+    strip_weights: Annotated[
+        bool, typer.Option("--strip-weights", help="Leave the weights to the graph beside the engine.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Complete a bundle on the machine with the GPU: build the engines of its graphs, and prove them."""
+    from .export.engines.complete import build_engines
+    from .export.engines.options import EngineOptions, profiles
+
+    options = EngineOptions(
+        profiles=profiles(profile or []) or EngineOptions.profiles,
+        workspace_bytes=None if workspace_mib is None else workspace_mib << 20,
+        tf32=tf32,
+        version_compatible=version_compatible,
+        hardware_compatible=hardware_compatible,
+        strip_weights=strip_weights,
+    )
+    with progress_bar() as progress:
+        completed = build_engines(
+            bundle,
+            runtime=runtime,
+            precisions=words(precision),
+            targets=words(target),
+            options=options,
+            progress=progress,
+        )
+    show_variants(completed.manifest.variants, as_json)
+    made = [variant for variant in completed.manifest.variants if variant.runtime == runtime]
+    failed = [variant for variant in made if variant.verdict.status == "failed"]
+    if failed:
+        raise LithoError(f"{failed[0].name} is not what was asked for: {failed[0].verdict.reason}")
 
 
 @app.command(epilog="Example: litho inspect bundles/digits")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from ...engines import Library, Profile
 from ...errors import UsageError
 
-__all__ = ["TARGETS", "EngineOptions"]
+__all__ = ["TARGETS", "EngineOptions", "profiles"]
 
 TARGETS = ("sm75", "sm80", "sm86", "sm89", "sm120", "sm121")
 """Compute capabilities of NVIDIA GPUs that TensorRT-RTX builds for ahead of time."""
@@ -68,3 +69,21 @@ class EngineOptions:
             )
         if self.timing_cache is not None and not library.keeps_timings:
             raise UsageError(f"{library.title} keeps no timing cache: it measures nothing while it builds")
+
+
+def profiles(words: Sequence[str]) -> tuple[Profile, ...]:
+    """Optimisation profiles as they are written on a command line.
+
+    Args:
+        words: each "smallest,preferred,largest".
+
+    Raises:
+        UsageError: one is not three whole numbers.
+    """
+    parsed = [tuple(part.strip() for part in word.split(",")) for word in words]
+    for word, parts in zip(words, parsed, strict=True):
+        if len(parts) != 3 or not all(part.isdecimal() for part in parts):
+            raise UsageError(
+                f"--profile was given {word!r}; it takes smallest,preferred,largest, such as 1,8,64"
+            )
+    return tuple((int(least), int(best), int(most)) for least, best, most in parsed)

@@ -1,0 +1,190 @@
+"""Completing a bundle where the engines are built: all of it or nothing, and proven where there is a GPU."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from litho.bundle import Bundle
+from litho.errors import BundleError, DeviceError, ExportError, MissingExtra, UnknownName, UsageError
+from litho.export.build import export
+from litho.export.engines import EngineOptions
+from litho.export.engines.complete import build_engines
+from litho.export.engines.options import profiles
+from litho.files import sha256
+
+needs_no_tensorrt = pytest.mark.skipif(find_spec("tensorrt") is not None, reason="TensorRT is installed")
+
+
+@pytest.fixture
+def mine(bundle: Path, tmp_path: Path) -> Path:
+    """A copy of the bundle that a test may change."""
+    shutil.copytree(bundle, tmp_path / "tiny")
+    return tmp_path / "tiny"
+
+
+@pytest.fixture
+def untouched(mine: Path) -> Iterator[Path]:
+    """A bundle that must be after the test what it was before, with nothing left beside it but the lock."""
+    before = {path: sha256(path) for path in mine.rglob("*") if path.is_file()}
+    yield mine
+    assert {path: sha256(path) for path in mine.rglob("*") if path.is_file()} == before
+    assert {path.name for path in mine.parent.iterdir()} <= {"tiny", ".tiny.lock"}
+
+
+def test_a_bundle_is_completed_with_engines_and_what_is_known_of_them(mine: Path) -> None:
+    before = Bundle.load(mine).manifest
+    after = build_engines(
+        mine,
+        runtime="tensorrt-rtx",
+        targets=["sm86", "sm120"],
+        options=EngineOptions(profiles=((1, 1, 1), (1, 8, 32))),
+    ).manifest
+    assert [variant.name for variant in after.variants] == [
+        "generator.fp32.onnx",
+        "generator.fp32.sm86.rtx",
+        "generator.fp32.sm120.rtx",
+    ]
+    added = set(after.files) - set(before.files)
+    assert added == {
+        f"engines/generator.fp32.{target}.rtx{suffix}"
+        for target in ("sm86", "sm120")
+        for suffix in ("", ".log", ".layers.json")
+    }
+    assert {name: after.files[name] for name in before.files} == before.files
+    assert (after.environment, after.variants[0]) == (before.environment, before.variants[0])
+    for variant in after.variants[1:]:
+        assert variant.engine is not None
+        assert variant.engine.target == variant.target
+        assert variant.batches == (1, 1, 32)
+        assert variant.engine.profiles == ((1, 1, 1), (1, 8, 32))
+        assert set(variant.engine.products.values()) == {"fp32"}
+
+
+def test_an_engine_for_another_gpu_waits_for_it(mine: Path, without_gpu: None) -> None:
+    (_, engine) = build_engines(mine, runtime="tensorrt-rtx", targets=["sm86"]).manifest.variants
+    assert engine.verdict.status == "not_run"
+    assert "no NVIDIA GPU can be used here" in engine.verdict.reason
+
+
+def test_an_engine_is_built_anew_in_its_own_place(mine: Path) -> None:
+    first = build_engines(mine, runtime="tensorrt-rtx", targets=["sm86"]).manifest
+    second = build_engines(
+        mine, runtime="tensorrt-rtx", targets=["sm86"], options=EngineOptions(tf32=True)
+    ).manifest
+    assert [variant.name for variant in first.variants] == [variant.name for variant in second.variants]
+    assert [variant.engine.tf32 for variant in second.variants if variant.engine] == [True]
+    assert set(first.files) == set(second.files)
+
+
+@needs_no_tensorrt
+def test_an_export_without_tensorrt_says_what_is_missing_and_brings_the_script(
+    run: Path, tmp_path: Path
+) -> None:
+    made = export(run, to=tmp_path / "bundle", runtimes=["tensorrt"])
+    portable, waiting = made.manifest.variants
+    assert portable.verdict.status == "passed"
+    assert (waiting.name, waiting.target, waiting.engine) == ("generator.fp32.plan", "unbuilt", None)
+    assert waiting.verdict.status == "not_run"
+    assert "pip install 'litho[gpu]'" in waiting.verdict.reason
+    assert "sh engines/build-engine.sh" in waiting.verdict.reason
+    kept = (made.path / "manifest.json").stat().st_mtime_ns
+    assert export(run, to=tmp_path / "bundle", runtimes=["tensorrt"]).manifest == made.manifest
+    assert (made.path / "manifest.json").stat().st_mtime_ns == kept
+
+    # The script runs here as it would there, as far as TensorRT lets it.
+    commands = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["sh", made.path / "engines" / "build-engine.sh", "--precision", "fp32"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **commands},
+        cwd="/",
+    )
+    assert done.returncode == 2
+    assert "'tensorrt' is not installed; get it with: pip install 'litho[gpu]'" in done.stderr
+
+
+@needs_no_tensorrt
+def test_a_script_that_others_still_need_stays(run: Path, tmp_path: Path) -> None:
+    made = export(run, to=tmp_path / "bundle", runtimes=["tensorrt"])
+    after = build_engines(made.path, runtime="tensorrt-rtx", targets=["sm86"]).manifest
+    assert {"generator.fp32.plan", "generator.fp32.sm86.rtx"} <= {variant.name for variant in after.variants}
+    assert "engines/build-engine.sh" in after.files
+
+
+@needs_no_tensorrt
+def test_without_tensorrt_nothing_is_built(untouched: Path) -> None:
+    with pytest.raises(MissingExtra, match="'tensorrt' is not installed"):
+        build_engines(untouched)
+
+
+def test_without_a_target_the_gpu_here_is_asked_for(untouched: Path, without_gpu: None) -> None:
+    with pytest.raises(DeviceError, match="no NVIDIA GPU can be used here"):
+        build_engines(untouched, runtime="tensorrt-rtx")
+
+
+@pytest.mark.parametrize(
+    ("request_", "error", "complaint"),
+    [
+        ({"runtime": "tensorrt-rtx", "targets": ["sm90"]}, UnknownName, "unknown target 'sm90'"),
+        ({"runtime": "onnxruntime"}, UnknownName, "unknown engine runtime"),
+        ({"runtime": "tensorrt", "targets": ["sm86"]}, UsageError, "leave --target away"),
+        (
+            {"runtime": "tensorrt-rtx", "targets": ["sm86"], "precisions": ["fp16"]},
+            UnknownName,
+            "known: fp32",
+        ),
+        (
+            {
+                "runtime": "tensorrt-rtx",
+                "targets": ["sm86"],
+                "options": EngineOptions(workspace_bytes=1024),
+            },
+            ExportError,
+            "workspace",
+        ),
+    ],
+)
+def test_what_cannot_be_built_leaves_the_bundle_as_it_was(
+    untouched: Path, request_: dict[str, object], error: type[Exception], complaint: str
+) -> None:
+    with pytest.raises(error, match=complaint):
+        build_engines(untouched, **request_)  # pyright: ignore
+
+
+def test_an_interrupted_build_leaves_the_bundle_as_it_was(untouched: Path) -> None:
+    def stop(step: str, share: float) -> None:
+        if step == "Building engine":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_engines(untouched, runtime="tensorrt-rtx", targets=["sm86"], progress=stop)
+
+
+def test_a_disk_that_takes_no_more_leaves_the_bundle_as_it_was(untouched: Path) -> None:
+    limits = 'ulimit -f 1000; exec "$@"'  # in blocks of 512 bytes: less than one engine has
+    build = [sys.executable, "-m", "litho", "build-engine", untouched, "--runtime", "tensorrt-rtx"]
+    done = subprocess.run(
+        ["sh", "-c", limits, "sh", *build, "--target", "sm86"], capture_output=True, text=True
+    )
+    assert done.returncode == 1, done
+    assert "litho: error: File too large" in done.stderr
+
+
+def test_where_there_is_no_bundle_none_is_made(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="no bundle at"):
+        build_engines(tmp_path / "absent" / "bundle", runtime="tensorrt-rtx", targets=["sm86"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_profiles_are_read_from_words() -> None:
+    assert profiles(["1,8,64", "1, 1, 1"]) == ((1, 8, 64), (1, 1, 1))
+    for word in ("1,8", "a,b,c", "1,8,64,128", ""):
+        with pytest.raises(UsageError, match="--profile was given"):
+            profiles([word])
