@@ -81,7 +81,8 @@ class Runner(base.Runner):
         except BaseException:
             self._gpu.close()
             raise
-        self._profile = 0
+        # TensorRT-RTX captures on its own, see `_new_context`.
+        self._captures = not hasattr(trt, "CudaGraphStrategy")
         self._met: set[int] = set()
         self._captured: OrderedDict[int, tuple[Any, Any]] = OrderedDict()
 
@@ -168,20 +169,21 @@ class Runner(base.Runner):
         # A first launch does what a new shape needs; only those after it are alike and can be captured.
         self._launch(context, batch, profile)
         self._gpu.wait()
-        graph = self._gpu.capture(lambda: self._enqueue(context))
+        try:
+            graph = self._gpu.capture(lambda: self._enqueue(context))
+        except LithoError:
+            self._captures = (
+                False  # an engine that waits for the host while it runs is launched kernel by kernel
+            )
+            return None
         self._captured[batch] = (context, graph)
         if len(self._captured) > CAPTURED_BATCHES:
             _, (_, oldest) = self._captured.popitem(last=False)
             self._gpu.forget(oldest)
         return graph
 
-    @property
-    def _captures(self) -> bool:
-        """Whether this runner captures; TensorRT-RTX does so on its own."""
-        return not hasattr(self._trt, "CudaGraphStrategy")
-
     def _new_context(self) -> Any:
-        if self._captures:
+        if not hasattr(self._trt, "CudaGraphStrategy"):
             context = self._engine.create_execution_context()
         else:
             config = self._engine.create_runtime_config()

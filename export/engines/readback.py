@@ -17,7 +17,16 @@ from typing import Any, Literal
 
 from ...errors import ExportError
 
-__all__ = ["NODES", "Layer", "ReadBack", "check_precisions", "layers_of_json", "layers_of_log", "read_back"]
+__all__ = [
+    "NODES",
+    "Layer",
+    "Operand",
+    "ReadBack",
+    "check_precisions",
+    "layers_of_json",
+    "layers_of_log",
+    "read_back",
+]
 
 NODES = re.compile(r"\[ONNX Layer: (.*?)\](?=[^\w ]*(?:\[ONNX Layer: |$))")
 """Finds the graph's nodes in the metadata of a layer."""
@@ -67,6 +76,20 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Operand:
+    """What a convolution or matrix product of the parsed network multiplies.
+
+    Args:
+        kind: type of its first operand. In a strongly typed network that is what it is computed in, unless it is
+            fused with the quantisation in front of it.
+        weighted: whether the other operand is a constant.
+    """
+
+    kind: str
+    weighted: bool
+
+
+@dataclass(frozen=True)
 class ReadBack:
     """What was read back from an engine.
 
@@ -75,11 +98,13 @@ class ReadBack:
         layers: of the engine, in the order they run.
         products: node of the graph -> precision that its convolution or matrix product is computed in; None where
             the engine does not say.
+        unweighted: those of them that multiply two things that both depend on the input, as attention does.
     """
 
     source: Literal["builder", "inspector"]
     layers: tuple[Layer, ...]
     products: dict[str, str | None]
+    unweighted: frozenset[str] = frozenset()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -96,18 +121,22 @@ class ReadBack:
 
 
 def read_back(
-    source: Literal["builder", "inspector"], layers: Iterable[Layer], products: Mapping[str, str]
+    source: Literal["builder", "inspector"], layers: Iterable[Layer], products: Mapping[str, Operand]
 ) -> ReadBack:
     """Find the graph's products among an engine's layers.
 
     Args:
         source: what listed the layers.
         layers: of the engine.
-        products: node of the graph -> type of its first operand in the parsed network. In a strongly typed network
-            that is what it is computed in, unless it was fused with the quantisation in front of it.
+        products: node of the graph -> what it multiplies.
     """
     found = tuple(layers)
-    return ReadBack(source, found, {node: _precision(node, typed, found) for node, typed in products.items()})
+    return ReadBack(
+        source,
+        found,
+        {node: _precision(node, operand.kind, found) for node, operand in products.items()},
+        frozenset(node for node, operand in products.items() if not operand.weighted),
+    )
 
 
 def check_precisions(read: ReadBack, asked: str, kept: Collection[str] = ()) -> str:
@@ -115,13 +144,14 @@ def check_precisions(read: ReadBack, asked: str, kept: Collection[str] = ()) -> 
 
     Args:
         read: what was read back.
-        asked: "fp32", "fp16", "bf16", "int8" or "fp8".
+        asked: "fp32", "fp16", "bf16", "int8" or "fp8"; the last two are asked of products with weights only.
         kept: nodes of the graph that are meant to be more precise.
 
     Returns:
         One line; empty where every convolution and matrix product is as it must be.
     """
-    wrong = {node: have for node, have in read.products.items() if have != asked and node not in kept}
+    free = {*kept, *(read.unweighted if asked in ("int8", "fp8") else ())}
+    wrong = {node: have for node, have in read.products.items() if have != asked and node not in free}
     if not wrong:
         return ""
     names = list(wrong)

@@ -16,12 +16,15 @@ from ...engines import library_of
 from ...errors import ExportError
 from ...extras import require
 from .options import EngineOptions
-from .readback import NODES, ReadBack, layers_of_json, layers_of_log, read_back
+from .readback import NODES, Operand, ReadBack, layers_of_json, layers_of_log, read_back
 
 __all__ = ["Job", "Outcome", "main"]
 
 _PRODUCTS = ("CONVOLUTION", "DECONVOLUTION", "MATRIX_MULTIPLY", "EINSUM")
 """Layers of a parsed network whose precision is asked for."""
+
+_CONVERSIONS = ("CAST", "IDENTITY", "SHUFFLE", "QUANTIZE", "DEQUANTIZE")
+"""Layers that weights may pass on their way to a product."""
 
 _TYPES = {"FLOAT": "fp32", "HALF": "fp16", "BF16": "bf16", "INT8": "int8", "FP8": "fp8"}
 
@@ -145,15 +148,26 @@ def _inspect(trt: Any, log: Any, engine: bytes) -> tuple[Any, Any]:
     return "inspector", layers_of_json(text)
 
 
-def _products(network: Any) -> dict[str, str]:
-    """Node of the graph -> type of its first operand, of every convolution and matrix product."""
-    found: dict[str, str] = {}
-    for number in range(network.num_layers):
-        layer = network.get_layer(number)
-        operand = _TYPES.get(layer.get_input(0).dtype.name) if layer.num_inputs else None
-        if layer.type.name in _PRODUCTS and operand is not None:
-            found |= dict.fromkeys(NODES.findall(layer.metadata) or [layer.name], operand)
+def _products(network: Any) -> dict[str, Operand]:
+    """Node of the graph -> what it multiplies, of every convolution and matrix product."""
+    layers = [network.get_layer(number) for number in range(network.num_layers)]
+    makers = {layer.get_output(place).name: layer for layer in layers for place in range(layer.num_outputs)}
+    found: dict[str, Operand] = {}
+    for layer in layers:
+        kind = _TYPES.get(layer.get_input(0).dtype.name) if layer.num_inputs else None
+        if layer.type.name in _PRODUCTS and kind is not None:
+            weighted = layer.num_inputs == 1 or any(_constant(layer, place, makers) for place in (0, 1))
+            nodes = NODES.findall(layer.metadata) or [layer.name]
+            found |= dict.fromkeys(nodes, Operand(kind, weighted))
     return found
+
+
+def _constant(layer: Any, place: int, makers: dict[str, Any]) -> bool:
+    """Whether an input of a layer is a constant that was at most converted or reshaped."""
+    maker = makers.get(layer.get_input(place).name)
+    while maker is not None and maker.type.name in _CONVERSIONS:
+        maker = makers.get(maker.get_input(0).name)
+    return maker is not None and maker.type.name == "CONSTANT"
 
 
 def _log(trt: Any) -> Any:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from litho.errors import DeviceError, ExportError, MissingExtra, UnknownName, UsageError
 from litho.export.engines import EngineOptions, build_engine, check_precisions
-from litho.export.engines.readback import layers_of_json, layers_of_log, read_back
+from litho.export.engines.readback import Operand, layers_of_json, layers_of_log, read_back
 from litho.export.graph import export_graph
 from litho.signature import Field, Signature, image_output, mask_field, seed_field, source_field
 from litho.training.models import Generator
@@ -53,8 +53,11 @@ class Filler(Generator):
         return Signature(inputs=inputs, output=image_output(16, 12, 3))
 
 
-def graph(precision: str, kept: tuple[str, ...] = ()) -> bytes:
-    """Two convolutions and a matrix product in a precision; those in `kept` stay in FP32."""
+def graph(precision: str, kept: tuple[str, ...] = (), squared: bool = False) -> bytes:
+    """Two convolutions and a matrix product in a precision; those in `kept` stay in FP32.
+
+    With `squared`, a product without weights in FP32 comes before them.
+    """
     usual, code, random = (
         ELEMENTS.get(precision, TensorProto.FLOAT),
         CODES.get(precision),
@@ -79,6 +82,8 @@ def graph(precision: str, kept: tuple[str, ...] = ()) -> bytes:
             "DequantizeLinear", [node("QuantizeLinear", [value, *levels], f"{name}.q"), *levels], f"{name}.dq"
         )
 
+    if squared:
+        current = node("MatMul", [current, current], "square")
     for name, shape in zip(PRODUCTS, ((16, 3, 3, 3), (8, 16, 3, 3), (8, 12)), strict=True):
         element = TensorProto.FLOAT if name in kept else usual
         if name == "last":
@@ -164,9 +169,17 @@ def test_only_what_is_listed_may_stay_in_fp32() -> None:
     assert "1 of 3" in check_precisions(read, "fp16", kept=("first",))
 
 
+def test_a_product_without_weights_need_not_be_quantised() -> None:
+    read = build_engine(graph("int8", squared=True), SIGNATURE, "sm86").read
+    assert read.unweighted == {"square"}
+    assert read.products == {"square": "fp32", **dict.fromkeys(PRODUCTS, "int8")}
+    assert check_precisions(read, "int8") == ""
+    assert "4 of 4" in check_precisions(read, "fp16")
+
+
 def test_a_product_that_no_layer_mentions_is_not_taken_on_trust() -> None:
     layers = build_engine(graph("fp16"), SIGNATURE, "sm86").read.layers
-    read = read_back("builder", layers, {"first": "fp16", "elsewhere": "fp16"})
+    read = read_back("builder", layers, {"elsewhere": Operand("fp16", weighted=True)})
     assert "elsewhere in an unknown precision" in check_precisions(read, "fp16")
 
 
