@@ -151,6 +151,7 @@ LOOK_UP: Any = ("Gather", ["table", "label"], "e")
         "scale",
         "beside x",
         "twice",
+        "on both sides",
         "with constants",
         "a sum over the batch",
         "sizes",
