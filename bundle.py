@@ -41,6 +41,7 @@ __all__ = [
     "REPORT_NAME",
     "SAMPLER_STAGES",
     "TOKENIZER_NAME",
+    "Aim",
     "Bundle",
     "BundleWriter",
     "Figure",
@@ -49,6 +50,7 @@ __all__ = [
     "Probes",
     "Sampler",
     "Stage",
+    "Timing",
     "Variant",
     "Verdict",
     "create_bundle",
@@ -66,6 +68,9 @@ Sampler = Literal["rectified-flow"]
 
 SAMPLER_STAGES: dict[Sampler, tuple[str, ...]] = {"rectified-flow": ("text_encoder", "denoiser", "decoder")}
 """Sampler -> its stages, in the order they run."""
+
+Aim = Literal["latency", "throughput", "size"]
+"""What a variant can be best at: the shortest time for one picture, the most pictures a second, the smallest file."""
 
 Name = Annotated[str, Constraint(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
 
@@ -130,6 +135,20 @@ class Verdict(_Document):
     figures: tuple[Figure, ...] = ()
 
 
+class Timing(_Document):
+    """How fast a variant made whole pictures on the machine that exported it; the one thing that two exports differ in.
+
+    Args:
+        batch: pictures at a time.
+        p50_ms: median of the time for one batch, in milliseconds.
+        images_per_second: at that median.
+    """
+
+    batch: Annotated[int, Constraint(ge=1)]
+    p50_ms: Annotated[float, Constraint(gt=0)]
+    images_per_second: Annotated[float, Constraint(gt=0)]
+
+
 class Variant(_Document):
     """A stage in a precision, for a runtime and a target.
 
@@ -142,6 +161,9 @@ class Variant(_Document):
         file: path inside the bundle.
         batches: smallest, preferred and largest batch that it takes.
         verdict: the outcome of the gate.
+        passes: rewrites that the graph went through, name -> how often.
+        kept: layers that had to stay in FP32 for the pictures to pass, the most harmful first.
+        timings: as far as it was timed; in a generator of several stages, of the whole with this variant in it.
         engine: of a compiled engine, what it was built from and for.
     """
 
@@ -153,6 +175,9 @@ class Variant(_Document):
     file: str
     batches: tuple[int, int, int]
     verdict: Verdict
+    passes: dict[str, int] = {}
+    kept: tuple[str, ...] = ()
+    timings: tuple[Timing, ...] = ()
     engine: EngineRecord | None = None
 
 
@@ -181,6 +206,8 @@ class Manifest(_Document):
         stages: in the order they run; one without a sampler, else the sampler's.
         sampler: what runs the stages; with one, `tokenizer.json` is among the files.
         variants: everything that was made, failed ones included.
+        aim: what the recommended variants are best at.
+        recommended: names of variants, one of each stage as far as any was timed and passed.
         files: path inside the bundle -> size and hash, of every file but the manifest.
         checkpoint_sha256: hash of the weights that everything was made from.
         environment: names and versions of what made it: torch, onnx, opset, runtimes, GPU.
@@ -195,6 +222,8 @@ class Manifest(_Document):
     stages: tuple[Stage, ...]
     sampler: Sampler | None = None
     variants: tuple[Variant, ...]
+    aim: Aim = "throughput"
+    recommended: tuple[str, ...] = ()
     files: dict[str, FileRecord]
     checkpoint_sha256: str
     environment: dict[str, str]

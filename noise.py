@@ -21,10 +21,13 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["MAX_SEED", "gaussian", "integers", "keys"]
+__all__ = ["MAX_SEED", "NOISE", "gaussian", "integers", "keys"]
 
 MAX_SEED = 2**63 - 1
 """The largest seed; the smallest is 0."""
+
+NOISE = "noise"
+"""Name, in every graph, of the value that a seed becomes: FP32 of shape (batch, count)."""
 
 PRIME = 2**31 - 1
 # First 31 bits of the fractional parts of sqrt(2), sqrt(3), sqrt(5), ...: constants with nothing up the sleeve.

@@ -4,51 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ..bundle import (
     PROBES_NAME,
     REPORT_NAME,
     TOKENIZER_NAME,
+    Aim,
     Bundle,
     BundleWriter,
     FileRecord,
-    Probes,
     Variant,
-    Verdict,
     create_bundle,
 )
 from ..errors import BundleError, UsageError
 from ..extras import require
 from ..files import locked
 from ..runners.torch import Runner as TorchRunner
-from .engines import EngineOptions
-from .engines.variants import add_engine
-from .gate import judge, replay
+from .calibration import calibrate, calibration_inputs
+from .choice import recommend
+from .distance import SAMPLES, Distance
 from .graph import export_graph
-from .pipeline import Pipeline
-from .probes import PROBE_COUNT, make_probes
+from .precisions import Inputs
+from .probes import make_probes
+from .proof import Proof
 from .report import render_report
 from .request import RUNTIMES, Request, environment_of, resolve
 from .source import Source, open_source
+from .timing import time_in_turns
+from .variants import BATCHES, Made, make_variants
 
 if TYPE_CHECKING:
     from torch import nn
 
 __all__ = ["BATCHES", "RUNTIMES", "Progress", "export"]
 
-BATCHES = (1, 8, 64)
-"""Smallest, preferred and largest batch that an engine is built for and a server forms."""
-
-REPLAY_BATCHES = (PROBE_COUNT, 1, 7)
-"""The gate replays the probes together, alone, and in uneven parts."""
-
 Progress = Callable[[str, float], None]
 """Called with the step under way and the share of it that is done, 0 to 1."""
+
+_FEW_SAMPLES = 128
+"""Pictures in each set that is compared of a generator that takes many steps to a picture."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +68,10 @@ def export(
     runtimes: Sequence[str] = ("onnxruntime",),
     targets: Sequence[str] = (),
     input: str | None = None,
+    without: Sequence[str] = (),
+    aim: Aim = "throughput",
+    timed: bool = True,
+    calibration: str | None = None,
     progress: Progress | None = None,
 ) -> Bundle:
     """Export a generator, replay the probes through every variant that runs here, and write the bundle.
@@ -83,11 +84,17 @@ def export(
         to: the bundle's directory; its name becomes the bundle's.
         signature: of a user's own module: a YAML or JSON file, or what it would hold (docs/bring-your-own-model.md).
         weights: of a user's own module: a `.safetensors` file, or a `.pt`, `.pth` or `.bin` of plain weights.
-        precisions: any of `GATES`.
+        precisions: any of `PRECISIONS`.
         runtimes: any of `RUNTIMES`; the portable ONNX graph is always made.
         targets: for engines, any of `TARGETS`; required with an engine runtime.
         input: "seed", "latent" for a graph that takes the raw latent, or "image" for one that makes pictures from
             pictures, as far as the family has it; by default what the family takes first.
+        without: rewrites that are left out, any of `PASSES`.
+        aim: what the recommended variant is to be best at, one of `AIMS`.
+        timed: whether variants are timed, without which none is recommended; all else of two exports of the same
+            weights by the same versions is the same, byte by byte.
+        calibration: data whose pictures INT8 and FP8 are calibrated with, for a generator that starts from pictures;
+            by default what it was trained on.
         progress: told what is being done.
 
     Raises:
@@ -98,7 +105,18 @@ def export(
     for package in ("torch", "onnx", "onnxscript"):
         require(package, "export")
     destination = Path(to)
-    request = resolve(destination.name, precisions, runtimes, targets)
+    request = resolve(
+        Request(
+            destination.name,
+            tuple(dict.fromkeys(runtimes)),
+            tuple(dict.fromkeys(targets)),
+            tuple(dict.fromkeys(precisions)),
+            tuple(dict.fromkeys(without)),
+            aim,
+            timed,
+            calibration,
+        )
+    )
     opened = open_source(source, input=input, signature=signature, weights=weights)
     environment = environment_of(request, tokenizer=opened.pipeline.tokenizer is not None)
     job = _Job(request, opened, environment, progress or (lambda step, share: None))
@@ -130,6 +148,8 @@ def _existing(destination: Path, job: _Job) -> Bundle | None:
         {variant.file for variant in manifest.variants} == wanted
         and manifest.checkpoint_sha256 == source.weights_sha256
         and manifest.environment == job.environment
+        and manifest.aim == job.request.aim
+        and (bool(manifest.recommended) or not job.request.timed)
         and manifest.signature == source.pipeline.signature
         and manifest.stages == source.pipeline.described
         and manifest.files.get(TOKENIZER_NAME) == (tokenizer and FileRecord.of(tokenizer.encode()))
@@ -146,22 +166,28 @@ def _refuse_foreign(destination: Path) -> None:
 def _fill(writer: BundleWriter, job: _Job) -> None:
     source, pipeline = job.source, job.source.pipeline
     job.progress("making the probes", 0.0)
-    probes = make_probes(TorchRunner(pipeline.picture))
+    reference = TorchRunner(pipeline.picture)
+    probes = make_probes(reference)
     writer.add(PROBES_NAME, probes.to_bytes())
     if pipeline.tokenizer is not None:
         writer.add(TOKENIZER_NAME, pipeline.tokenizer.encode())
     graphs = _graphs(job)
-    job.progress("replaying the probes", 0.0)
-    verdict, replayed = _prove(pipeline, graphs, probes)
-    variants = tuple(_variants(writer, job, graphs, verdict))
+    distance = Distance(reference, source.data, SAMPLES if pipeline.sampler is None else _FEW_SAMPLES)
+    proof = Proof(pipeline, graphs, probes, distance)
+    made = list(_make(writer, job, graphs, proof))
+    variants = tuple(one.variant for one in made)
+    if job.request.timed:
+        variants = _timed(job, graphs, made)
+    recommended = recommend(variants, writer.files, job.request.aim)
     provenance = {
         "family": source.family,
         "preset": source.preset or "–",
         "checkpoint": source.weights_sha256,
         **job.environment,
     }
+    pictures = {one.variant.name: one.pictures for one in made if one.pictures is not None}
     page = render_report(
-        job.request.name, variants, writer.files, probes.images, {variants[0].file: replayed}, provenance
+        job.request.name, variants, writer.files, probes.images, pictures, recommended, provenance
     )
     writer.add(REPORT_NAME, page.encode())
     writer.finish(
@@ -173,6 +199,8 @@ def _fill(writer: BundleWriter, job: _Job) -> None:
         stages=pipeline.described,
         sampler=pipeline.sampler,
         variants=variants,
+        aim=job.request.aim,
+        recommended=recommended,
         checkpoint_sha256=source.weights_sha256,
         environment=job.environment,
     )
@@ -192,41 +220,39 @@ def _graphs(job: _Job) -> dict[str, bytes]:
     return graphs
 
 
-def _prove(
-    pipeline: Pipeline, graphs: Mapping[str, bytes], probes: Probes
-) -> tuple[Verdict, NDArray[np.uint8]]:
-    """One verdict on all FP32 graphs: those of a sampler make a picture only together."""
-    with pipeline.open(graphs) as runner:
-        replays = [replay(runner, probes, batch) for batch in REPLAY_BATCHES]
-    return judge(replays, probes.images, "fp32"), replays[0]
+def _make(writer: BundleWriter, job: _Job, graphs: Mapping[str, bytes], proof: Proof) -> Iterator[Made]:
+    pipeline = job.source.pipeline
+
+    @cache
+    def calibration() -> dict[str, list[Inputs]]:
+        job.progress("calibrating", 0.0)
+        inputs = calibration_inputs(pipeline, job.request.calibration or job.source.data)
+        return calibrate(pipeline, graphs, inputs)
+
+    for stage, (_, signature) in pipeline.stages.items():
+        yield from make_variants(
+            writer,
+            job.request,
+            proof,
+            stage,
+            graphs[stage],
+            signature,
+            lambda stage=stage: calibration()[stage],
+            job.progress,
+        )
 
 
-def _variants(
-    writer: BundleWriter, job: _Job, graphs: Mapping[str, bytes], proven: Verdict
-) -> Iterator[Variant]:
-    for stage, (_, signature) in job.source.pipeline.stages.items():
-        for precision, runtime, target, file in job.request.files(stage):
-            if target is not None:
-                yield add_engine(
-                    writer,
-                    graphs[stage],
-                    signature,
-                    stage=stage,
-                    precision=precision,
-                    runtime=runtime,
-                    target=target,
-                    options=EngineOptions(profiles=(BATCHES,)),
-                    progress=job.progress,
-                )
-                continue
-            writer.add(file, graphs[stage])
-            yield Variant(
-                name=Path(file).name,
-                stage=stage,
-                precision=precision,
-                runtime=runtime,
-                target=target,
-                file=file,
-                batches=BATCHES,
-                verdict=proven,
-            )
+def _timed(job: _Job, graphs: Mapping[str, bytes], made: Sequence[Made]) -> tuple[Variant, ...]:
+    """The variants with their timings, as far as they make pictures here."""
+    pipeline = job.source.pipeline
+    opened = {
+        one.variant.name: partial(
+            pipeline.open, {**graphs, one.variant.stage: one.graph}, {one.variant.stage: one.variant.runtime}
+        )
+        for one in made
+        if one.graph is not None and one.pictures is not None
+    }
+    timings = time_in_turns(opened, lambda share: job.progress("timing the variants", share))
+    return tuple(
+        one.variant.model_copy(update={"timings": timings.get(one.variant.name, ())}) for one in made
+    )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..bundle import Sampler, Stage
-from ..runners.base import Runner
-from ..runners.onnxruntime import Runner as OnnxRuntimeRunner
+from ..runners.base import Runner, runner_class
 from ..runners.rectified_flow import Runner as RectifiedFlowRunner
 from ..signature import Signature
 
@@ -52,17 +51,24 @@ class Pipeline:
         """The stages as a manifest lists them."""
         return tuple(Stage(name=name, signature=signature) for name, (_, signature) in self.stages.items())
 
-    def open(self, graphs: Mapping[str, bytes]) -> Runner:
-        """Run the whole in ONNX Runtime.
+    def open(
+        self,
+        graphs: Mapping[str, bytes],
+        runtimes: Mapping[str, str] | None = None,
+        around: Callable[[str, Runner], Runner] = lambda name, stage: stage,
+    ) -> Runner:
+        """Run the whole, each stage in a runtime.
 
         Args:
-            graphs: stage -> content of its ONNX file.
+            graphs: stage -> content of its ONNX file, as the stage's runtime takes it.
+            runtimes: stage -> runtime; ONNX Runtime where none is given.
+            around: makes of each stage's name and runner the one that is run.
         """
         with ExitStack() as opened:
-            stages: dict[str, Runner] = {
-                name: opened.enter_context(OnnxRuntimeRunner(graphs[name], signature))
-                for name, (_, signature) in self.stages.items()
-            }
+            stages: dict[str, Runner] = {}
+            for name, (_, signature) in self.stages.items():
+                runtime = runner_class((runtimes or {}).get(name, "onnxruntime"))
+                stages[name] = around(name, opened.enter_context(runtime.from_graph(graphs[name], signature)))
             if self.sampler is None:
                 (whole,) = stages.values()
             else:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,7 @@ from ..errors import ExportError
 from ..extras import require
 from .precisions.base import LAYERS, Inputs, Lowering, finished, layers
 
-__all__ = ["LEAST_PICTURES", "quantize"]
-
-LEAST_PICTURES = 16
-"""Fewer inputs than these say too little of the range of an activation."""
+__all__ = ["quantize"]
 
 
 def quantize(lowering: Lowering, kind: str, method: str) -> bytes:
@@ -29,16 +27,12 @@ def quantize(lowering: Lowering, kind: str, method: str) -> bytes:
         method: member of its `CalibrationMethod`, by which ranges are found.
 
     Raises:
-        ExportError: fewer than `LEAST_PICTURES` inputs to calibrate with, or the quantizer failed.
+        ExportError: there is nothing to calibrate with, or the quantizer failed.
     """
     onnx = require("onnx", "export")
     require("onnxruntime", "cpu")
-    count = sum(len(next(iter(batch.values()))) for batch in lowering.calibration)
-    if count < LEAST_PICTURES:
-        raise ExportError(
-            f"{count} input{'s' if count != 1 else ''} to calibrate with; {LEAST_PICTURES} or more are needed:"
-            " give images with --calibration"
-        )
+    if not lowering.calibration:
+        raise ExportError("nothing to calibrate with: give pictures with --calibration")
     names = [name for name in layers(onnx.load_from_string(lowering.graph)) if name not in lowering.kept]
     if not names:
         return lowering.graph
@@ -98,12 +92,12 @@ def _quantize(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    # It tells to run shape inference first, which the exporter has done.
+    # It tells to run shape inference first, which the exporter has done, and prints how its search goes.
     logger = logging.getLogger()
     before = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -25,6 +25,7 @@ def render_report(
     files: dict[str, FileRecord],
     reference: NDArray[np.uint8],
     pictures: dict[str, NDArray[np.uint8]],
+    recommended: Sequence[str],
     provenance: dict[str, str],
 ) -> str:
     """The report as one HTML file.
@@ -34,7 +35,8 @@ def render_report(
         variants: everything that was made.
         files: path -> size and hash.
         reference: pictures that PyTorch made of the probes, UINT8 of shape (count, height, width, channels).
-        pictures: file of a variant -> its pictures of the same probes, for those that ran.
+        recommended: names of variants.
+        pictures: name of a variant -> its pictures of the same probes, for those that ran.
         provenance: name -> value, of what the bundle was made from and by.
     """
     columns, rows = variant_rows(variants, files)

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 
 from .. import __version__
+from ..bundle import Aim
 from ..engines import LIBRARIES
 from ..errors import UnknownName, UsageError
+from .choice import AIMS
 from .engines import TARGETS, engine_environment
-from .engines.variants import engine_file, own_target
-from .gate import GATES
+from .engines.variants import UNBUILT, engine_file, own_target
 from .graph import OPSET
+from .passes import PASSES
+from .precisions import PRECISIONS, precision
 
-__all__ = ["RUNTIMES", "Request", "environment_of", "resolve"]
+__all__ = ["PORTABLE", "RUNTIMES", "Request", "environment_of", "resolve"]
 
-RUNTIMES = ("onnxruntime", "tensorrt-rtx", "tensorrt")
+PORTABLE: dict[str, tuple[str, ...]] = {"onnxruntime": (), "openvino": ("noise_outside",)}
+"""Runtimes that run ONNX graphs -> rewrites that a graph needs for them."""
+
+RUNTIMES = (*PORTABLE, *LIBRARIES)
 
 
 @dataclass(frozen=True)
@@ -27,20 +33,36 @@ class Request:
     Args:
         name: of the bundle.
         runtimes, targets, precisions: names, all of them known.
+        without: rewrites that are left out.
+        aim: what the recommended variant is to be best at.
+        timed: whether variants are timed.
+        calibration: data to calibrate with; None for what the generator was trained on.
     """
 
     name: str
     runtimes: tuple[str, ...]
     targets: tuple[str, ...]
     precisions: tuple[str, ...]
+    without: tuple[str, ...] = ()
+    aim: Aim = "throughput"
+    timed: bool = True
+    calibration: str | None = None
+
+    @property
+    def portable(self) -> tuple[str, ...]:
+        """Runtimes of graphs: ONNX Runtime, which is always among them, and what else was asked for."""
+        return tuple(name for name in PORTABLE if name == "onnxruntime" or name in self.runtimes)
 
     def files(self, stage: str) -> Iterator[tuple[str, str, str | None, str]]:
-        """Precision, runtime, target and file of every variant of a stage; the portable graph comes first."""
-        for precision in self.precisions:
-            yield precision, "onnxruntime", None, f"graphs/{stage}.{precision}.onnx"
+        """Precision, runtime, target and file of every variant of a stage; the portable graphs come first."""
+        for name in self.precisions:
+            for runtime in self.portable:
+                suffix = "" if runtime == "onnxruntime" else f".{runtime}"
+                yield name, runtime, None, f"graphs/{stage}.{name}{suffix}.onnx"
             for runtime in self.runtimes:
                 for target in self._targets(runtime):
-                    yield precision, runtime, target, engine_file(stage, precision, target, runtime)
+                    if target == UNBUILT or _has(target, name):
+                        yield name, runtime, target, engine_file(stage, name, target, runtime)
 
     def _targets(self, runtime: str) -> tuple[str, ...]:
         """What engines of a runtime are built for; nothing for a runtime without engines."""
@@ -49,26 +71,41 @@ class Request:
         return self.targets if LIBRARIES[runtime].ahead_of_time else (own_target(runtime),)
 
 
-def resolve(name: str, precisions: Sequence[str], runtimes: Sequence[str], targets: Sequence[str]) -> Request:
-    """The request of these names.
+def resolve(request: Request) -> Request:
+    """The request itself, if it can be met.
 
     Raises:
         UnknownName: a name is unknown.
-        UsageError: engines without a target, or a target without engines.
+        UsageError: engines without a target, a target without engines, or a precision that no target has.
     """
     for kind, given, known in (
-        ("precision", precisions, GATES),
-        ("runtime", runtimes, RUNTIMES),
-        ("target", targets, TARGETS),
+        ("precision", request.precisions, PRECISIONS),
+        ("runtime", request.runtimes, RUNTIMES),
+        ("target", request.targets, TARGETS),
+        ("pass", request.without, PASSES),
+        ("aim", (request.aim,), AIMS),
     ):
         for item in given:
             if item not in known:
                 raise UnknownName(kind, item, known)
-    if "tensorrt-rtx" in runtimes and not targets:
+    ahead = [name for name in request.runtimes if name in LIBRARIES and LIBRARIES[name].ahead_of_time]
+    if ahead and not request.targets:
         raise UsageError(f"engines need a target: --target with one or more of {', '.join(TARGETS)}")
-    if targets and "tensorrt-rtx" not in runtimes:
+    if request.targets and not ahead:
         raise UsageError("--target is for engines: add tensorrt-rtx to --runtime")
-    return Request(name, tuple(runtimes), tuple(targets), tuple(precisions))
+    for name in request.precisions:
+        if request.targets and not any(_has(target, name) for target in request.targets):
+            raise UsageError(
+                f"no target of {', '.join(request.targets)} has precision {name!r};"
+                f" it takes {precision(name).least_target} or newer"
+            )
+        if left_out := set(precision(name).passes) & set(request.without):
+            raise UsageError(f"precision {name!r} needs the pass {left_out.pop()!r}; leave it in")
+    return request
+
+
+def _has(target: str, name: str) -> bool:
+    return precision(name).runs_on(target)
 
 
 def environment_of(request: Request, *, tokenizer: bool) -> dict[str, str]:
@@ -78,12 +115,20 @@ def environment_of(request: Request, *, tokenizer: bool) -> dict[str, str]:
         request: what builds the engines that it asks for is listed too.
         tokenizer: whether the generator takes prompts.
     """
-    names = ["torch", "onnx", "onnxscript", "onnxruntime", "numpy", *(["tokenizers"] if tokenizer else [])]
+    names = [
+        "torch",
+        "onnx",
+        "onnxscript",
+        *request.portable,
+        "numpy",
+        *(["tokenizers"] if tokenizer else []),
+    ]
     return {
         "litho": __version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
         **{name: version(name) for name in names},
         "opset": str(OPSET),
+        **({"without": ",".join(request.without)} if request.without else {}),
         **engine_environment([runtime for runtime in request.runtimes if runtime in LIBRARIES]),
     }

@@ -26,6 +26,7 @@ class Source:
         preset: that trained it; None where none did.
         licence: SPDX identifier of the weights; None where unknown.
         weights_sha256: of the weights.
+        data: that the weights were trained on, as `--data` takes it; None where unknown.
         settled: whether equal weights mean an equal generator. True of litho's families, whose code is as fixed as
             litho's version; a user's own code may have changed since the last export.
     """
@@ -35,6 +36,7 @@ class Source:
     preset: str | None
     licence: str | None
     weights_sha256: str
+    data: str | None = None
     settled: bool = True
 
 
@@ -89,7 +91,8 @@ def from_run(run: Path, input: str | None = None) -> Source:
 
     snapshot = load_snapshot(run)
     info, pipeline = snapshot.info, Pipeline.of(snapshot.picture(input))
-    return Source(pipeline, info.family, info.preset, info.licence, info.weights_sha256)
+    data = None if info.data is None else info.data.name
+    return Source(pipeline, info.family, info.preset, info.licence, info.weights_sha256, data)
 
 
 def from_module(

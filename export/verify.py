@@ -9,7 +9,8 @@ from pathlib import Path
 from ..bundle import Bundle, Probes, Variant, Verdict
 from ..errors import DeviceError, EndpointError, LithoError, MissingExtra, ProofError, UsageError
 from ..runners import choose_variants, open_runner
-from .gate import GATES, judge, replay
+from .gate import judge, replay
+from .precisions import PRECISIONS, precision
 
 __all__ = ["Verification", "verify", "verify_variant"]
 
@@ -84,7 +85,7 @@ def verify_variant(bundle: Bundle, variant: Variant) -> Verdict:
             raise
         except LithoError as error:
             return Verdict(status="failed", reason=str(error))
-    return judge(pictures, probes.images, variant.precision)
+    return judge(pictures, probes.images, precision(variant.precision).gate)
 
 
 def _verify_endpoint(bundle: Bundle, probes: Probes, endpoint: str) -> Verdict:
@@ -97,7 +98,7 @@ def _verify_endpoint(bundle: Bundle, probes: Probes, endpoint: str) -> Verdict:
                 f" {bundle.manifest.checkpoint_sha256[:12]}; deploy the bundle, or name the right model"
             )
         precisions = {variant.precision for variant in choose_variants(bundle, runner.served.variant)}
-        loosest = max(precisions, key=list(GATES).index)
+        loosest = precision(max(precisions, key=PRECISIONS.index)).gate
         return judge([replay(runner, probes, batch) for batch in ENDPOINT_BATCHES], probes.images, loosest)
 
 

@@ -20,7 +20,7 @@ from ..bundle import MANIFEST_NAME, Bundle, Variant
 from ..errors import BundleError, LithoError, UnknownName, UsageError
 from ..signature import Signature
 
-__all__ = ["Runner", "choose_variants", "open_runner", "runner_names"]
+__all__ = ["Runner", "choose_variants", "open_runner", "runner_class", "runner_names"]
 
 
 class Runner(ABC):
@@ -47,6 +47,11 @@ class Runner(ABC):
     def from_variant(cls, bundle: Bundle, variant: Variant, device: str) -> Self:
         """Open a variant of a bundle on `device`."""
         raise UsageError(f"runner {cls.name!r} does not run variants of a bundle (given: {variant.name!r})")
+
+    @classmethod
+    def from_graph(cls, graph: bytes, signature: Signature, device: str = "cpu") -> Self:
+        """Open the content of an ONNX file, of which `signature` says what it takes and gives."""
+        raise UsageError(f"runner {cls.name!r} does not run ONNX graphs")
 
     @classmethod
     def from_stages(cls, bundle: Bundle, stages: Mapping[str, Runner]) -> Self:
@@ -146,12 +151,12 @@ def open_runner(
         scheme = urlsplit(target).scheme
         if scheme != "grpc":
             raise UsageError(f"endpoint {target!r} has scheme {scheme!r}; give grpc://HOST:PORT/MODEL")
-        return _runner_class(runner or "triton").from_location(target, device)
+        return runner_class(runner or "triton").from_location(target, device)
     if isinstance(target, Bundle) or (Path(target) / MANIFEST_NAME).exists():
         bundle = target if isinstance(target, Bundle) else Bundle.load(target)
         return _open_bundle(bundle, choose_variants(bundle, variant), runner, device)
     if (Path(target) / "snapshot.json").exists():
-        return _runner_class(runner or "torch").from_location(str(target), device)
+        return runner_class(runner or "torch").from_location(str(target), device)
     raise UsageError(f"{str(target)!r} is no bundle, no run and no endpoint; see 'litho export --help'")
 
 
@@ -197,7 +202,7 @@ def _open_bundle(bundle: Bundle, variants: tuple[Variant, ...], runner: str | No
     with ExitStack() as opened:
         stages = {
             variant.stage: opened.enter_context(
-                _runner_class(runner or variant.runtime).from_variant(bundle, variant, device)
+                runner_class(runner or variant.runtime).from_variant(bundle, variant, device)
             )
             for variant in variants
         }
@@ -205,13 +210,18 @@ def _open_bundle(bundle: Bundle, variants: tuple[Variant, ...], runner: str | No
         whole = (
             stages[variants[0].stage]
             if sampler is None
-            else _runner_class(sampler).from_stages(bundle, stages)
+            else runner_class(sampler).from_stages(bundle, stages)
         )
         opened.pop_all()
     return whole
 
 
-def _runner_class(name: str) -> type[Runner]:
+def runner_class(name: str) -> type[Runner]:
+    """The runner called `name`.
+
+    Raises:
+        UnknownName: there is none.
+    """
     module = name.replace("-", "_")
     if module not in runner_names():
         raise UnknownName("runner", name, [known.replace("_", "-") for known in runner_names()])

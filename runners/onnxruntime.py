@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bundle import Bundle, Variant
-from ..errors import LithoError, UsageError
+from ..errors import DeviceError, LithoError, UsageError
 from ..extras import require
 from ..signature import Signature
 from . import base
@@ -45,14 +45,22 @@ class Runner(base.Runner):
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         try:
-            self._session = runtime.InferenceSession(model, options, providers=[provider])
+            self._session = _open(runtime, model, options, provider)
         except Exception as error:
-            raise LithoError(f"ONNX Runtime refuses the graph: {str(error).splitlines()[0]}") from error
+            reason = f"ONNX Runtime refuses the graph: {str(error).splitlines()[0]}"
+            # Valid, but of a precision that this device has no kernel for.
+            lacking = "NOT_IMPLEMENTED" in reason
+            raise (DeviceError if lacking else LithoError)(reason) from error
 
     @classmethod
     def from_variant(cls, bundle: Bundle, variant: Variant, device: str) -> Self:
         """Open a graph of a bundle."""
-        return cls(bundle.read(variant.file), bundle.stage(variant.stage).signature, device)
+        return cls.from_graph(bundle.read(variant.file), bundle.stage(variant.stage).signature, device)
+
+    @classmethod
+    def from_graph(cls, graph: bytes, signature: Signature, device: str = "cpu") -> Self:
+        """Open the content of an ONNX file."""
+        return cls(graph, signature, device)
 
     def _execute(self, inputs: dict[str, NDArray[Any]]) -> NDArray[np.uint8]:
         try:
@@ -60,6 +68,17 @@ class Runner(base.Runner):
         except Exception as error:
             raise LithoError(f"{self.description} failed: {str(error).splitlines()[0]}") from error
         return images
+
+
+def _open(runtime: Any, model: bytes, options: Any, provider: str) -> Any:
+    try:
+        return runtime.InferenceSession(model, options, providers=[provider])
+    except Exception as error:
+        if "float8" not in str(error):
+            raise
+        # It fuses quantized layers of any type into kernels that do not know 8-bit floats, and then refuses them.
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
+        return runtime.InferenceSession(model, options, providers=[provider])
 
 
 def _provider(device: str, available: list[str]) -> str:

@@ -61,7 +61,7 @@ def bundle(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundle of `run`: the FP32 graph with seed in and pixels out, proven."""
     from litho.export.build import export
 
-    return export(run, to=tmp_path_factory.mktemp("bundles") / "tiny").path
+    return export(run, to=tmp_path_factory.mktemp("bundles") / "tiny", timed=False).path
 
 
 @pytest.fixture(scope="session")
@@ -95,7 +95,7 @@ def flow_bundle(flow_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     """The bundle of `flow_run`: the FP32 graphs of its three stages, proven together."""
     from litho.export.build import export
 
-    return export(flow_run, to=tmp_path_factory.mktemp("bundles") / "flow").path
+    return export(flow_run, to=tmp_path_factory.mktemp("bundles") / "flow", timed=False).path
 
 
 @pytest.fixture(scope="session")

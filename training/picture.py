@@ -34,10 +34,12 @@ class Picture(nn.Module):
         super().__init__()
         _check_noise(signature, generator.latent_size)
         self.generator, self.signature = generator, signature
+        # Modules of their own, so that an exported graph can tell what is noise and what is pixels from the network.
+        self.noise, self.pixels = _Noise(generator.latent_size), _Pixels()
 
     def forward(self, *inputs: Any) -> Tensor:
         """The signature's inputs in order, as `as_taken` gives them -> UINT8 (batch, height, width, channels)."""
-        return to_pixels(self.images(*inputs))
+        return self.pixels(self.images(*inputs))
 
     def images(self, *inputs: Any) -> Tensor:
         """The same before it is rounded: FP32 (batch, channels, height, width) in [-1, 1], but for what overshoots."""
@@ -47,7 +49,7 @@ class Picture(nn.Module):
     def _network_input(self, role: Role, value: Tensor) -> Tensor:
         match role:
             case Role.SEED:
-                return gaussian(value, self.generator.latent_size)
+                return self.noise(value)
             # To floats before anything else: TensorRT takes UINT8 for nothing but a cast.
             case Role.IMAGE:
                 return value.float().permute(0, 3, 1, 2) / 127.5 - 1
@@ -55,6 +57,24 @@ class Picture(nn.Module):
                 return (value.float().permute(0, 3, 1, 2) > 0).float()
             case _:
                 return value
+
+
+class _Noise(nn.Module):
+    """INT64 seeds of shape (batch,) -> noise, FP32 of shape (batch, count)."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count = count
+
+    def forward(self, seed: Tensor) -> Tensor:
+        return gaussian(seed, self.count)
+
+
+class _Pixels(nn.Module):
+    """`to_pixels`."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return to_pixels(images)
 
 
 def as_taken(arrays: Iterable[NDArray[Any]], device: torch.device | str = "cpu") -> list[Any]:

@@ -83,6 +83,7 @@ class Precision:
         passes: rewrites that it needs besides those that are always applied.
         calibrated: whether it must see inputs first.
         element: what layers compute in, by ONNX's name of the type.
+        least_target: the oldest GPU whose engines have it, by its compute capability.
     """
 
     name: str
@@ -91,6 +92,11 @@ class Precision:
     passes: tuple[str, ...] = ()
     calibrated: bool = False
     element: str = "FLOAT"
+    least_target: str = "sm75"
+
+    def runs_on(self, target: str) -> bool:
+        """Whether GPUs of a compute capability such as "sm86" have it."""
+        return int(target.removeprefix("sm")) >= int(self.least_target.removeprefix("sm"))
 
 
 def layers(model: onnx.ModelProto) -> list[str]:

@@ -17,4 +17,6 @@ def _lower(lowering: Lowering) -> bytes:
     return lower_floats(lowering, "BFLOAT16", OPSET)
 
 
-PRECISION = Precision("bf16", Gate(min_psnr_db=30), _lower, passes=("subpixel",), element="BFLOAT16")
+PRECISION = Precision(
+    "bf16", Gate(min_psnr_db=30), _lower, ("subpixel",), element="BFLOAT16", least_target="sm80"
+)

@@ -21,4 +21,5 @@ PRECISION = Precision(
     ("subpixel",),
     calibrated=True,
     element="FLOAT8E4M3FN",
+    least_target="sm89",
 )

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -165,6 +166,22 @@ def test_an_interrupted_build_leaves_the_bundle_as_it_was(untouched: Path) -> No
 
     with pytest.raises(KeyboardInterrupt):
         build_engines(untouched, runtime="tensorrt-rtx", targets=["sm86"], progress=stop)
+
+
+def test_ctrl_c_leaves_the_bundle_as_it_was(untouched: Path) -> None:
+    build = [sys.executable, "-m", "litho", "build-engine", untouched, "--runtime", "tensorrt-rtx"]
+    # A group of its own: a terminal's Ctrl-C reaches the builder's process as well.
+    running = subprocess.Popen(
+        [*build, "--target", "sm86"], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
+    while not children.read_text() and running.poll() is None:
+        os.sched_yield()
+    os.killpg(running.pid, signal.SIGINT)
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode == 1, errors
+    assert "litho: error: interrupted; nothing half-written is left" in errors
+    assert "Traceback" not in errors
 
 
 def test_a_disk_that_takes_no_more_leaves_the_bundle_as_it_was(untouched: Path) -> None:

@@ -38,7 +38,7 @@ from .classifier import (
 )
 from .document import SCHEMA_VERSION, FeatureNetInfo
 
-__all__ = ["FeatureNet", "cache_folder", "feature_net"]
+__all__ = ["FeatureNet", "cache_folder", "cached_net", "feature_net"]
 
 KEY_DIGITS = 16
 
@@ -94,6 +94,21 @@ def feature_net(
         assert cached is not None, "what was written just now can be read"
     classifier, info = cached
     return FeatureNet(classifier.to(device), info, device)
+
+
+def cached_net(data: str, picture: tuple[int, ...], device: str = "cpu") -> FeatureNet | None:
+    """The feature net of some data as far as it is in the cache; None where none is, or it is damaged.
+
+    Args:
+        data: as `--data` took it when the net was trained.
+        picture: height, width and channels that it must be made for.
+        device: "cpu" or "cuda".
+    """
+    for file in sorted(cache_folder().glob(f"{_short_name(data)}-*.json")):
+        cached = _read(cache_folder(), file.stem)
+        if cached is not None and cached[1].data == data and cached[1].picture == tuple(picture):
+            return FeatureNet(cached[0].to(device), cached[1], device)
+    return None
 
 
 def _info(

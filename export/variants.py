@@ -1,0 +1,142 @@
+"""Every variant of one stage: rewritten, lowered, adapted to its runtime, proven and written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..bundle import BundleWriter, Variant, Verdict
+from ..signature import Signature
+from .engines import EngineOptions
+from .engines.variants import add_engine
+from .passes import ALWAYS, rewrite
+from .precisions import Inputs, Precision, precision
+from .proof import Proof
+from .request import PORTABLE, Request
+from .search import Lowered, search
+
+__all__ = ["BATCHES", "Made", "make_variants"]
+
+BATCHES = (1, 8, 64)
+"""Smallest, preferred and largest batch that an engine is built for and a server forms."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A variant, and what is known of it beyond its manifest entry.
+
+    Args:
+        variant: as the manifest lists it.
+        graph: what its runtime was given; None of an engine.
+        pictures: that it made of the probes; None where it made none.
+    """
+
+    variant: Variant
+    graph: bytes | None = None
+    pictures: NDArray[np.uint8] | None = None
+
+
+def make_variants(
+    writer: BundleWriter,
+    request: Request,
+    proof: Proof,
+    stage: str,
+    graph: bytes,
+    signature: Signature,
+    calibration: Callable[[], Sequence[Inputs]],
+    progress: Callable[[str, float], None],
+) -> Iterator[Made]:
+    """Make the variants of one stage that a request names, in its order.
+
+    Args:
+        writer: of the bundle.
+        request: what is wanted.
+        proof: judges graphs of the generator.
+        stage: name of the stage.
+        graph: its FP32 graph, as it was exported.
+        signature: of the stage.
+        calibration: gives the stage's inputs; called only where a precision needs them.
+        progress: told what is being done.
+    """
+    wanted: dict[str, list[tuple[str, str | None, str]]] = {}
+    for name, runtime, target, file in request.files(stage):
+        wanted.setdefault(name, []).append((runtime, target, file))
+    for name, files in wanted.items():
+        progress(f"lowering the {stage} to {name}", 0.0)
+        lower = precision(name)
+        rewritten, passes = rewrite(graph, {*ALWAYS, *lower.passes} - set(request.without))
+        inputs = calibration() if lower.calibrated else ()
+        lowered = _lowered(lower, rewritten, inputs, proof, stage, request.portable)
+        for runtime, target, file in files:
+            progress(f"proving {PurePosixPath(file).name}", 0.0)
+            if target is None:
+                made = _portable(writer, proof, stage, lower, lowered, runtime, file)
+            else:
+                made = Made(
+                    add_engine(
+                        writer,
+                        lowered.graph,
+                        signature,
+                        stage=stage,
+                        precision=name,
+                        runtime=runtime,
+                        target=target,
+                        options=EngineOptions(profiles=(BATCHES,)),
+                        kept=lowered.kept,
+                        progress=progress,
+                    )
+                )
+            noted = {"passes": {**made.variant.passes, **passes}, "kept": lowered.kept}
+            yield Made(made.variant.model_copy(update=noted), made.graph, made.pictures)
+
+
+def _portable(
+    writer: BundleWriter,
+    proof: Proof,
+    stage: str,
+    lower: Precision,
+    lowered: Lowered,
+    runtime: str,
+    file: str,
+) -> Made:
+    graph, passes = rewrite(lowered.graph, PORTABLE[runtime])
+    verdict, pictures = proof.judge(stage, graph, runtime, lower)
+    writer.add(file, graph)
+    variant = Variant(
+        name=PurePosixPath(file).name,
+        stage=stage,
+        precision=lower.name,
+        runtime=runtime,
+        file=file,
+        batches=BATCHES,
+        verdict=verdict,
+        passes=passes,
+    )
+    return Made(variant, graph, pictures)
+
+
+def _lowered(
+    lower: Precision,
+    graph: bytes,
+    calibration: Sequence[Inputs],
+    proof: Proof,
+    stage: str,
+    runtimes: Sequence[str],
+) -> Lowered:
+    """Search in the first runtime that runs the precision here."""
+
+    def judge(made: bytes) -> Verdict | None:
+        for runtime in runtimes:
+            verdict, _ = proof.judge(stage, rewrite(made, PORTABLE[runtime])[0], runtime, lower)
+            if verdict.status != "not_run":
+                return verdict
+        return None
+
+    def damage(made: bytes) -> float:
+        return min(proof.damage(stage, rewrite(made, PORTABLE[runtime])[0], runtime) for runtime in runtimes)
+
+    return search(lower, graph, calibration, judge, damage)

@@ -1,0 +1,93 @@
+"""ONNX graphs in OpenVINO, on a CPU."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..bundle import Bundle, Variant
+from ..errors import LithoError, UsageError
+from ..extras import require
+from ..noise import NOISE, gaussian
+from ..signature import Role, Signature
+from . import base
+
+__all__ = ["Runner"]
+
+
+class Runner(base.Runner):
+    """Runs the bytes of an ONNX graph that takes noise where its signature takes a seed.
+
+    OpenVINO computes INT64 in 32 bits, in which the integers behind a seed's noise do not fit: noise is made here.
+
+    Args:
+        model: content of the ONNX file.
+        signature: of what is run, from a seed.
+        device: "cpu".
+        threads: by default as many as this process may use.
+    """
+
+    name = "openvino"
+
+    def __init__(
+        self, model: bytes, signature: Signature, device: str = "cpu", threads: int | None = None
+    ) -> None:
+        if device != "cpu":
+            raise UsageError(
+                f"device {device!r}: this runner takes cpu; for a GPU take onnxruntime or tensorrt"
+            )
+        openvino = require("openvino", "openvino")
+        super().__init__(signature, f"OpenVINO {openvino.__version__.split('-')[0]} on {device}")
+        hints = {
+            # By default it computes in BF16 where the processor has it: a graph's precision is what it says.
+            "INFERENCE_PRECISION_HINT": "f32",
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": threads or len(os.sched_getaffinity(0)),
+        }
+        try:
+            core = openvino.Core()
+            compiled = core.compile_model(core.read_model(model), "CPU", hints)
+        except Exception as error:
+            raise LithoError(f"OpenVINO refuses the graph: {_last_line(error)}") from error
+        self._request = compiled.create_infer_request()
+        self._turn = threading.Lock()  # a request holds the arrays of one call
+        self._inputs = {port.get_any_name(): port.get_partial_shape() for port in compiled.inputs}
+        seeds = [field.name for field in signature.inputs if field.role is Role.SEED]
+        if seeds and seeds[0] in self._inputs:
+            raise LithoError(
+                f"OpenVINO would compute other noise from {seeds[0]!r} than everyone else; export again"
+            )
+
+    @classmethod
+    def from_variant(cls, bundle: Bundle, variant: Variant, device: str) -> Self:
+        """Open a graph of a bundle."""
+        return cls.from_graph(bundle.read(variant.file), bundle.stage(variant.stage).signature, device)
+
+    @classmethod
+    def from_graph(cls, graph: bytes, signature: Signature, device: str = "cpu") -> Self:
+        """Open the content of an ONNX file."""
+        return cls(graph, signature, device)
+
+    def _execute(self, inputs: dict[str, NDArray[Any]]) -> NDArray[Any]:
+        given = {field.name: inputs[field.name] for field in self.signature.inputs}
+        if NOISE in self._inputs:
+            count = self._inputs[NOISE][1].get_length()
+            (seed,) = (field.name for field in self.signature.inputs if field.role is Role.SEED)
+            given[NOISE] = gaussian(given.pop(seed), count)
+        try:
+            with self._turn:
+                outputs = self._request.infer(
+                    {name: np.ascontiguousarray(given[name]) for name in self._inputs}, share_inputs=True
+                )
+                return np.array(outputs[self.signature.output.name])
+        except Exception as error:
+            raise LithoError(f"{self.description} failed: {_last_line(error)}") from error
+
+
+def _last_line(error: Exception) -> str:
+    # The lines before it are places in its own source.
+    return next((line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
