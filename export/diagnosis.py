@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import ast
-import inspect
-import linecache
-import os
+import logging
 import re
 import traceback
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -18,28 +15,23 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..errors import ExportError
-from ..training.models.base import Generator
-from ..training.picture import Picture
+from .places import authored, place_in_notes, place_of, place_of_node
 
 __all__ = [
     "Watch",
+    "check_free_batch",
     "check_module",
     "check_no_randomness",
     "depends_on_values",
     "explain",
     "non_finite_part",
-    "place_of",
 ]
 
-_NOT_THE_USER_S = (
-    f"{Path(torch.__file__).parent}{os.sep}",
-    f"{Path(__file__).parent}{os.sep}",
-    inspect.getfile(Picture),
-)
 _RANDOM_NODES = re.compile(r"Random(Normal|Uniform)(Like)?|Bernoulli|Multinomial")
 _NOISE_RULE = (
     "a graph has no seed of its own; let 'forward' take noise as an argument, which litho makes of the seed"
 )
+_GROUPS_RULE = "scale what one convolution takes and gives, not its weights"
 
 
 class Watch(TorchDispatchMode):
@@ -59,7 +51,7 @@ class Watch(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operator, unless it is random."""
-        if torch.Tag.nondeterministic_seeded in func.tags:
+        if _is_random(func, args, kwargs or {}):
             raise ExportError(f"{func} draws random numbers{self._here()}: {_NOISE_RULE}")
         if func is torch.ops.aten._local_scalar_dense.default and self.read is None:
             self.read = self._here()
@@ -69,6 +61,14 @@ class Watch(TorchDispatchMode):
         return place_of(list(traceback.walk_stack(None))[::-1], self._module)
 
 
+def _is_random(func: Any, args: Any, kwargs: Any) -> bool:
+    if torch.Tag.nondeterministic_seeded not in func.tags:
+        return False
+    names = [argument.name for argument in func._schema.arguments]
+    # Attention is random by its dropout alone.
+    return "dropout_p" not in names or dict(zip(names, args, strict=False), **kwargs).get("dropout_p", 0) != 0
+
+
 def check_module(module: nn.Module) -> None:
     """Refuse what would be exported as something else than it is.
 
@@ -76,7 +76,7 @@ def check_module(module: nn.Module) -> None:
         ExportError: a part is in training mode, or a weight is neither FP32 nor an integer, or is not finite.
     """
     # Export would go through and quietly change BatchNorm and Dropout: the picture would be another one.
-    own = _authored(module)
+    own = authored(module)
     for name, part in own.named_modules():
         if part.training:
             raise ExportError(
@@ -115,8 +115,70 @@ def check_no_randomness(graph: Any, module: nn.Module) -> None:
         if _RANDOM_NODES.fullmatch(node.op_type):
             scopes = ast.literal_eval(node.metadata_props.get("pkg.torch.onnx.name_scopes", "[]"))
             notes = node.metadata_props.get("pkg.torch.onnx.stack_trace", "")
-            place = _place_in_notes(module, scopes[-2] if len(scopes) > 1 else None, notes)
+            place = place_in_notes(module, scopes[-2] if len(scopes) > 1 else None, notes)
             raise ExportError(f"the graph draws random numbers by {node.op_type}{place}: {_NOISE_RULE}")
+
+
+def check_free_batch(graph: Any, module: nn.Module, tensors: tuple[Any, ...], shapes: Any) -> None:
+    """Refuse a graph of one batch size: the exporter makes one where the model leaves it no choice.
+
+    Args:
+        graph: of `onnx_ir`.
+        module: that it was made from.
+        tensors: what it was made with.
+        shapes: of them for `torch.export`, the batch automatic.
+
+    Raises:
+        ExportError: its first input has a constant batch.
+    """
+    if isinstance(graph.inputs[0].shape[0], int):
+        raise ExportError(f"the batch size is fixed{_fixed_batch(module, tensors, shapes)}")
+
+
+def _fixed_batch(module: nn.Module, tensors: tuple[Any, ...], shapes: Any) -> str:
+    remedy = "; take it from the input as x.shape[0], which len(x) is not, and neither branch nor loop on it"
+    watch = _ShapeWatch(module)
+    try:
+        with watch:
+            graph = torch.export.export(module, tensors, dynamic_shapes=shapes).graph
+    except Exception:
+        return watch.place + remedy
+    for node in graph.nodes:
+        if _is_grouped_by_batch(node):
+            return f" as a number of groups{place_of_node(node, module)}; {_GROUPS_RULE}"
+    return watch.place + remedy
+
+
+class _ShapeWatch(logging.Handler):
+    """While it is entered, notes where torch replaces a free extent by a number; only its log says when it does."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__(logging.INFO)
+        self._module, self.place = module, ""
+        self._logger = logging.getLogger("torch.fx.experimental.symbolic_shapes")
+
+    def __enter__(self) -> None:
+        logger = self._logger
+        self._before = (logger.level, logger.propagate, logger.handlers, logging.root.manager.disable)
+        logger.setLevel(logging.INFO)
+        logger.propagate, logger.handlers = False, [self]
+        logging.disable(logging.NOTSET)
+
+    def __exit__(self, *error: object) -> None:
+        level, self._logger.propagate, self._logger.handlers, disabled = self._before
+        self._logger.setLevel(level)
+        logging.disable(disabled)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Called while the user's code is still under way."""
+        # Of several inputs the batches are made one first, which is a replacement too.
+        if (
+            not self.place
+            and str(record.msg).startswith("set_replacement")
+            and isinstance(record.args, tuple)
+            and str(record.args[1]).isdigit()
+        ):
+            self.place = place_of(list(traceback.walk_stack(None))[::-1], self._module)
 
 
 def explain(error: Exception, module: nn.Module) -> str:
@@ -129,16 +191,30 @@ def explain(error: Exception, module: nn.Module) -> str:
     causes = [error]
     while (cause := causes[-1].__cause__) is not None and isinstance(cause, Exception):
         causes.append(cause)
-    last = causes[-1]
-    text = "\n".join(str(cause) for cause in causes)
+    last, text = causes[-1], "\n".join(str(cause) for cause in causes)
+    frames = [pair for cause in causes for pair in traceback.walk_tb(cause.__traceback__)]
+    node = _failed_node(frames)
+    place = place_of(frames, module) if node is None else place_of_node(node, module)
+    if node is not None and _is_grouped_by_batch(node):
+        return f"the batch size is fixed as a number of groups{place}; {_GROUPS_RULE}"
     if unsupported := re.search(r"No ONNX function found for <OpOverload\(op='([\w.]+)'", text):
-        place = _place_of_node(causes, module)
         return f"operator {unsupported[1]} has no ONNX form{place}; put it in other operators"
-    place = place_of([pair for cause in causes for pair in traceback.walk_tb(cause.__traceback__)], module)
-    if "data-dependent" in text or "DataDependent" in type(last).__name__:
+    # A value that is read while the graph is made is a symbol.
+    if re.search("data-dependent|SymBool|SymFloat", text) or "DataDependent" in type(last).__name__:
         return depends_on_values(place)
-    line = next((line.strip() for line in str(last).splitlines() if line.strip()), "")
-    return f"{type(last).__name__}: {line or 'without a message'}{place}"
+    line = next((line.strip() for line in str(last).splitlines() if line.strip()), "without a message")
+    return f"{type(last).__name__}: {line}{place}"
+
+
+def _failed_node(frames: Iterable[tuple[FrameType, int]]) -> torch.fx.Node | None:
+    """The node that could not be translated: the exporter's own frames hold it."""
+    held = (frame.f_locals.get("node") for frame, _ in frames)
+    return next((node for node in held if isinstance(node, torch.fx.Node)), None)
+
+
+def _is_grouped_by_batch(node: torch.fx.Node) -> bool:
+    """Whether it is a convolution of each picture by kernels of its own, all in one: StyleGAN's, where "fused"."""
+    return "conv" in str(node.target) and any(isinstance(given, torch.fx.Node) for given in node.args[6:])
 
 
 def depends_on_values(place: str) -> str:
@@ -149,69 +225,12 @@ def depends_on_values(place: str) -> str:
     )
 
 
-def place_of(frames: Iterable[tuple[FrameType, int]], module: nn.Module) -> str:
-    """Where in the user's code it happened, such as " in 'blocks.3' (Block) at net.py:12 `x = x.view(2, -1)`".
-
-    Args:
-        frames: of the calls with their lines, outermost first.
-        module: whose parts are named.
-    """
-    names = _names(module)
-    part = line = ""
-    for frame, number in frames:
-        owner, file = frame.f_locals.get("self"), frame.f_code.co_filename
-        if id(owner) in names:
-            part = names[id(owner)]
-        if Path(file).is_file() and not file.startswith(_NOT_THE_USER_S):
-            line = _line(file, number, linecache.getline(file, number))
-    return part + line
-
-
-def _place_of_node(causes: Iterable[Exception], module: nn.Module) -> str:
-    """The same of the node that could not be translated: the exporter's own frames hold it."""
-    for cause in causes:
-        for frame, _ in traceback.walk_tb(cause.__traceback__):
-            node = frame.f_locals.get("node")
-            if isinstance(node, torch.fx.Node) and node.meta.get("stack_trace"):
-                owners = list((node.meta.get("nn_module_stack") or {}).values())
-                return _place_in_notes(module, owners[-1][0] if owners else None, node.meta["stack_trace"])
-    return ""
-
-
-def _place_in_notes(module: nn.Module, path: str | None, notes: str) -> str:
-    """The same from what the exporter notes: the path of the part in `module`, and the lines of the calls."""
-    part = dict(module.named_modules()).get(path) if path is not None else None
-    found = re.findall(r'File "([^"]+)", line (\d+), in .*\n\s*(.*)', notes)
-    lines = [_line(*entry) for entry in found if not entry[0].startswith(_NOT_THE_USER_S)]
-    return _names(module).get(id(part), "") + (lines[-1] if lines else "")
-
-
-def _names(module: nn.Module) -> dict[int, str]:
-    """Identity of each part -> where it is, in words."""
-    return {
-        id(part): f" in {name!r} ({type(part).__name__})" if name else f" in {type(part).__name__}"
-        for name, part in _authored(module).named_modules()
-    }
-
-
-def _authored(module: nn.Module) -> nn.Module:
-    """The module as its author knows it, whose names are those in the file of its weights."""
-    if isinstance(module, Picture):
-        module = module.generator
-    return getattr(module, "foreign", module) if isinstance(module, Generator) else module
-
-
-def _line(file: str, number: int | str, text: str) -> str:
-    relative = os.path.relpath(file)
-    return f" at {file if relative.startswith('..') else relative}:{number} `{text.strip()}`"
-
-
 def non_finite_part(module: nn.Module, run: Any) -> str:
     """Name of the first part of `module` whose output is not finite while `run` is called; "" where none is."""
     found: list[str] = []
     handles = [
         part.register_forward_hook(_watch(name or type(part).__name__, found))
-        for name, part in _authored(module).named_modules()
+        for name, part in authored(module).named_modules()
     ]
     try:
         run()

@@ -25,7 +25,8 @@ from ..training.models.base import Generator
 from ..training.picture import Picture
 from ..training.snapshot import fit_weights, read_foreign_weights
 from .declaration import Declaration, Input, Noise
-from .diagnosis import check_module, place_of
+from .diagnosis import check_module
+from .places import place_of
 from .trial import try_out
 
 __all__ = ["Foreign", "foreign_picture", "load_module", "load_weights"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import json
 import logging
@@ -14,14 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ExportError
 from ..extras import require
-from ..noise import NOISE
 from ..signature import Signature
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = ["OPSET", "export_graph"]
-
 
 OPSET = 21
 """The first opset with GroupNormalization as one node, and one that every runtime of ours reads."""
@@ -47,7 +44,7 @@ def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mappin
     """
     torch, onnx = require("torch", "export"), require("onnx", "export")
     require("onnxscript", "export")
-    from .diagnosis import check_module, check_no_randomness, explain
+    from .diagnosis import check_free_batch, check_module, check_no_randomness, explain
 
     check_module(module)
     # A batch of one would be taken for a constant; two rows stand for any number.
@@ -70,7 +67,9 @@ def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mappin
         except Exception as error:
             raise ExportError(f"torch cannot export the model: {explain(error, module)}") from error
     check_no_randomness(program.model.graph, module)
-    _name_by_modules(program.model.graph)
+    automatic = _in_place(module, tuple({0: torch.export.Dim.AUTO} for _ in tensors))
+    with _quiet(torch):
+        check_free_batch(program.model.graph, module, tensors, automatic)
     _keep_names_apart(program.model.graph, {field.name for field in (*signature.inputs, signature.output)})
     model = program.model_proto
     onnx.helper.set_model_props(
@@ -92,22 +91,6 @@ def _in_place(module: Any, shapes: tuple[Any, ...]) -> tuple[Any, ...]:
     parameters = inspect.signature(module.forward).parameters.values()
     collected = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
     return (shapes,) if collected else shapes
-
-
-def _name_by_modules(graph: Any) -> None:
-    """Begin the name of every node with the module that it came from, and call what the seed becomes `NOISE`.
-
-    Rewrites and precisions leave noise and pixels as they are, and reports name layers by these names.
-    """
-    last = None
-    for node in graph:
-        scopes = ast.literal_eval(node.metadata_props.get("pkg.torch.onnx.name_scopes", "[]"))
-        module = scopes[-2] if len(scopes) > 1 else ""
-        node.name = f"{module}/{(node.name or node.op_type).removeprefix('node_')}"
-        if module.split(".")[0] == NOISE:
-            last = node
-    if last is not None:
-        last.outputs[0].name = NOISE
 
 
 def _keep_names_apart(graph: Any, public: set[str]) -> None:
