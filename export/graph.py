@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import logging
@@ -13,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ExportError
 from ..extras import require
+from ..noise import NOISE
 from ..signature import Signature
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = ["OPSET", "export_graph"]
+
 
 OPSET = 21
 """The first opset with GroupNormalization as one node, and one that every runtime of ours reads."""
@@ -70,6 +73,7 @@ def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mappin
     automatic = _in_place(module, tuple({0: torch.export.Dim.AUTO} for _ in tensors))
     with _quiet(torch):
         check_free_batch(program.model.graph, module, tensors, automatic)
+    _name_by_modules(program.model.graph)
     _keep_names_apart(program.model.graph, {field.name for field in (*signature.inputs, signature.output)})
     model = program.model_proto
     onnx.helper.set_model_props(
@@ -91,6 +95,22 @@ def _in_place(module: Any, shapes: tuple[Any, ...]) -> tuple[Any, ...]:
     parameters = inspect.signature(module.forward).parameters.values()
     collected = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
     return (shapes,) if collected else shapes
+
+
+def _name_by_modules(graph: Any) -> None:
+    """Begin the name of every node with the module that it came from, and call what the seed becomes `NOISE`.
+
+    Rewrites and precisions leave noise and pixels as they are, and reports name layers by these names.
+    """
+    last = None
+    for node in graph:
+        scopes = ast.literal_eval(node.metadata_props.get("pkg.torch.onnx.name_scopes", "[]"))
+        module = scopes[-2] if len(scopes) > 1 else ""
+        node.name = f"{module}/{(node.name or node.op_type).removeprefix('node_')}"
+        if module.split(".")[0] == NOISE:
+            last = node
+    if last is not None:
+        last.outputs[0].name = NOISE
 
 
 def _keep_names_apart(graph: Any, public: set[str]) -> None:
