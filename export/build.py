@@ -26,6 +26,7 @@ from ..runners.torch import Runner as TorchRunner
 from .calibration import calibrate, calibration_inputs
 from .choice import recommend
 from .distance import SAMPLES, Distance
+from .engines.complete import prove_engines
 from .graph import export_graph
 from .precisions import Inputs
 from .probes import make_probes
@@ -131,7 +132,7 @@ def export(
         raise UsageError(
             f"another process is exporting to {destination}; wait for it, or give another --to"
         ) from None
-    return Bundle.load(destination)
+    return prove_engines(Bundle.load(destination), job.progress)
 
 
 def _existing(destination: Path, job: _Job) -> Bundle | None:

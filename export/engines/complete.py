@@ -5,7 +5,7 @@ Needs neither torch nor the run that the bundle was made from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -14,12 +14,13 @@ from ...bundle import MANIFEST_NAME, Bundle, Manifest, Variant, create_bundle
 from ...engines import library_of
 from ...errors import UnknownName, UsageError
 from ...files import locked, write_bytes
+from ..precisions import precision
 from ..verify import verify_variant
 from .build import present_device
-from .options import EngineOptions
+from .options import TARGETS, EngineOptions
 from .variants import SCRIPT, UNBUILT, add_engine, engine_file
 
-__all__ = ["build_engines"]
+__all__ = ["build_engines", "prove_engines"]
 
 
 def build_engines(
@@ -56,27 +57,30 @@ def build_engines(
     library = library_of(runtime)
     if targets and not library.ahead_of_time:
         raise UsageError(f"{library.title} builds for the GPU that is here; leave --target away")
+    for target in targets:
+        if target not in TARGETS:
+            raise UnknownName("target", target, TARGETS)
     told = progress or (lambda step, share: None)
     # A mere look: where there is no bundle, the lock would make its directory.
     Bundle.load(destination)
     try:
         with locked(destination.parent / f".{destination.name}.lock"):
             bundle = Bundle.load(destination)
-            graphs = tuple(_graphs(bundle, precisions))
+            graphs = _graphs(bundle, precisions)
             wanted = tuple(dict.fromkeys(targets)) or (present_device(runtime).target,)
-            made = _add(bundle, graphs, runtime, wanted, options or EngineOptions(), told)
-            return _prove(Bundle.load(destination), made, told)
+            _add(bundle, graphs, runtime, wanted, options or EngineOptions(), told)
+            return prove_engines(Bundle.load(destination), told)
     except BlockingIOError:
         raise UsageError(f"another process is at work on {destination}; wait for it") from None
 
 
-def _graphs(bundle: Bundle, precisions: Sequence[str]) -> Iterator[Variant]:
+def _graphs(bundle: Bundle, precisions: Sequence[str]) -> list[Variant]:
     portable = [variant for variant in bundle.manifest.variants if variant.runtime == "onnxruntime"]
     known = {variant.precision for variant in portable}
-    for precision in precisions:
-        if precision not in known:
-            raise UnknownName("precision", precision, known)
-    return (variant for variant in portable if not precisions or variant.precision in precisions)
+    for name in precisions:
+        if name not in known:
+            raise UnknownName("precision", name, known)
+    return [variant for variant in portable if not precisions or variant.precision in precisions]
 
 
 def _add(
@@ -86,12 +90,17 @@ def _add(
     targets: Sequence[str],
     options: EngineOptions,
     told: Callable[[str, float], None],
-) -> list[str]:
-    """Write the bundle again with its new engines; return their names."""
+) -> None:
+    """Write the bundle again with its new engines."""
     manifest = bundle.manifest
+    pairs = [pair for pair in product(graphs, targets) if precision(pair[0].precision).runs_on(pair[1])]
+    if not pairs:
+        raise UsageError(
+            f"no target of {', '.join(targets)} computes in {', '.join({g.precision: 0 for g in graphs})}"
+        )
     with create_bundle(bundle.path) as writer:
         made = {}
-        for graph, target in product(graphs, targets):
+        for graph, target in pairs:
             told(f"building {graph.stage} in {graph.precision} for {target}", 0.0)
             variant = add_engine(
                 writer,
@@ -102,9 +111,10 @@ def _add(
                 runtime=runtime,
                 target=target,
                 options=_with_timings(bundle, graph, runtime, target, options),
+                kept=graph.kept,
                 progress=told,
             )
-            made[variant.name] = variant
+            made[variant.name] = variant.model_copy(update={"passes": graph.passes, "kept": graph.kept})
         done = {(variant.stage, variant.precision, variant.runtime) for variant in made.values()}
         stay = [
             variant
@@ -118,7 +128,6 @@ def _add(
         fields = {name: getattr(manifest, name) for name in Manifest.model_fields}
         del fields["files"]
         writer.finish(**{**fields, "variants": (*stay, *made.values())})
-    return list(made)
 
 
 def _with_timings(
@@ -131,13 +140,23 @@ def _with_timings(
     return replace(options, timing_cache=bundle.read(kept))
 
 
-def _prove(bundle: Bundle, names: Sequence[str], told: Callable[[str, float], None]) -> Bundle:
+def prove_engines(bundle: Bundle, progress: Callable[[str, float], None] | None = None) -> Bundle:
+    """Replay the probes through every engine that was not run yet and runs here, and write down what came of it.
+
+    Returns:
+        The bundle as it is then; the same one where nothing could be run.
+    """
+    told = progress or (lambda step, share: None)
     proven = []
     for variant in bundle.manifest.variants:
-        if variant.name in names and variant.verdict.status != "failed":
-            told(f"replaying {variant.name}", names.index(variant.name) / len(names))
-            variant = variant.model_copy(update={"verdict": verify_variant(bundle, variant)})
+        if variant.engine is not None and variant.verdict.status == "not_run":
+            told(f"replaying {variant.name}", 0.0)
+            verdict = verify_variant(bundle, variant)
+            if verdict.status != "not_run":
+                variant = variant.model_copy(update={"verdict": verdict})
         proven.append(variant)
+    if tuple(proven) == bundle.manifest.variants:
+        return bundle
     manifest = bundle.manifest.model_copy(update={"variants": tuple(proven)})
     write_bytes(bundle.path / MANIFEST_NAME, manifest.model_dump_json(indent=2) + "\n")
     return Bundle.load(bundle.path)

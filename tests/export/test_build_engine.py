@@ -70,7 +70,24 @@ def test_a_bundle_is_completed_with_engines_and_what_is_known_of_them(mine: Path
 def test_an_engine_for_another_gpu_waits_for_it(mine: Path, without_gpu: None) -> None:
     (_, engine) = build_engines(mine, runtime="tensorrt-rtx", targets=["sm86"]).manifest.variants
     assert engine.verdict.status == "not_run"
-    assert "no NVIDIA GPU can be used here" in engine.verdict.reason
+    assert "needs an NVIDIA GPU of sm86" in engine.verdict.reason
+
+
+@pytest.mark.slow
+def test_engines_take_over_what_their_graph_keeps_in_fp32(run: Path, tmp_path: Path) -> None:
+    path = export(run, to=tmp_path / "bundle", precisions=["bf16", "fp8"], timed=False).path
+    after = build_engines(path, runtime="tensorrt-rtx", targets=["sm86", "sm89"]).manifest
+    portable = {variant.precision: variant for variant in after.variants if variant.target is None}
+    engines = {(variant.precision, variant.target): variant for variant in after.variants if variant.target}
+    # No GPU before Ada has FP8: there is nothing to build for it.
+    assert set(engines) == {("bf16", "sm86"), ("bf16", "sm89"), ("fp8", "sm89")}
+    for (precision, _), variant in engines.items():
+        assert variant.verdict.status == "not_run", variant.verdict.reason
+        assert variant.engine is not None
+        assert set(variant.kept) == set(variant.engine.kept) == set(portable[precision].kept)
+        assert set(variant.engine.products) >= set(variant.kept)
+    with pytest.raises(UsageError, match="no target of sm86 computes in fp8"):
+        build_engines(path, runtime="tensorrt-rtx", targets=["sm86"], precisions=["fp8"])
 
 
 def test_an_engine_is_built_anew_in_its_own_place(mine: Path) -> None:
@@ -134,6 +151,7 @@ def test_without_a_target_the_gpu_here_is_asked_for(untouched: Path, without_gpu
     ("request_", "error", "complaint"),
     [
         ({"runtime": "tensorrt-rtx", "targets": ["sm90"]}, UnknownName, "unknown target 'sm90'"),
+        ({"runtime": "tensorrt-rtx", "targets": ["mars"]}, UnknownName, "unknown target 'mars'"),
         ({"runtime": "onnxruntime"}, UnknownName, "unknown engine runtime"),
         ({"runtime": "tensorrt", "targets": ["sm86"]}, UsageError, "leave --target away"),
         (
