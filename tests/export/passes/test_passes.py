@@ -15,8 +15,8 @@ from litho.export.passes import ALWAYS, PASSES, rewrite, summary
 def dcgan(build: Any) -> bytes:
     """Noise as one pixel, transposed convolutions with normalisation, and pixels at the end."""
     random = np.random.default_rng(0)
-    shapes = {"w0": (5, 4, 3, 3), "w1": (4, 2, 4, 4), "w2": (3, 2, 3, 3)}
-    shapes |= {f"n{layer}{part}": (count,) for layer, count in ((0, 4), (1, 2)) for part in "gbmv"}
+    shapes = {"w0": (5, 4, 3, 3), "w1": (4, 8, 4, 4), "w2": (1, 8, 3, 3)}
+    shapes |= {f"n{layer}{part}": (count,) for layer, count in ((0, 4), (1, 8)) for part in "gbmv"}
     constants = {name: random.uniform(0.5, 1.5, shape).astype(np.float32) for name, shape in shapes.items()}
     constants["s"], constants["half"] = np.array([1, 1, 2, 2], np.float32), np.float32(0.5)
     repeating = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
