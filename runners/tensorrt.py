@@ -69,17 +69,19 @@ class Runner(base.Runner):
         super().__init__(signature, f"{library.title} {trt.__version__} on {device.name}")
         self._trt, self._record = trt, record
         self._gpu = Gpu(device, library.extra)
+        self._engine: Any = None
+        self._context: Any = None
         try:
             self._log = _log(trt)
-            self._engine: Any = self._open(engine, graph, title)
+            self._engine = self._open(engine, graph, title)
             self._refuse_other_signature(title)
             self._inputs = {
                 field.name: self._buffer(field.shape, field.numpy_dtype) for field in signature.inputs
             }
             self._output = self._buffer(signature.output.shape, signature.output.numpy_dtype)
-            self._context: Any = self._new_context()
+            self._context = self._new_context()
         except BaseException:
-            self._gpu.close()
+            self._release()
             raise
         # TensorRT-RTX captures on its own, see `_new_context`.
         self._captures = not hasattr(trt, "CudaGraphStrategy")
@@ -112,10 +114,14 @@ class Runner(base.Runner):
         self._gpu.make_current()
         while self._captured:
             self._gpu.forget(self._captured.popitem()[1][1])
-        # A context goes before its engine, and both before the memory that they use.
+        self._release()
+
+    def _release(self) -> None:
+        # A context goes before its engine, that before its runtime, and all before the GPU's context.
         self._context = None
         self._engine = None
-        self._inputs.clear()
+        self._runtime = None
+        self._inputs = {}
         self._gpu.close()
 
     def _execute(self, inputs: dict[str, NDArray[Any]]) -> NDArray[Any]:
@@ -198,7 +204,7 @@ class Runner(base.Runner):
 
     def _open(self, content: bytes, graph: bytes | None, title: str) -> Any:
         trt = self._trt
-        self._runtime = trt.Runtime(self._log)
+        self._runtime: Any = trt.Runtime(self._log)
         # A version-compatible engine brings code that runs on the host; its hash was compared with the manifest's.
         self._runtime.engine_host_code_allowed = self._record.version_compatible
         engine = self._runtime.deserialize_cuda_engine(content)

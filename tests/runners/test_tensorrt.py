@@ -1,16 +1,39 @@
-"""Runners of engines as far as they go without a GPU: every refusal. What runs on one has not run here."""
+"""Runners of engines as far as they go without a GPU: every refusal, and the order of calls on a GPU of paper."""
 
 import shutil
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from litho.bundle import Bundle
-from litho.errors import BundleError, DeviceError, UsageError
+from litho.engines import EngineRecord, this_system
+from litho.errors import BundleError, DeviceError, InvalidInput, UsageError
 from litho.export.engines.complete import build_engines
 from litho.export.verify import verify
 from litho.gpu import find_device
 from litho.runners import open_runner
+from litho.runners.tensorrt import CAPTURED_BATCHES, Runner
+from litho.signature import Field, Role, Signature
+
+SIGNATURE = Signature(
+    inputs=(Field(name="x", role=Role.IMAGE, dtype="UINT8", shape=(2, 2, 1)),),
+    output=Field(name="y", role=Role.IMAGE, dtype="UINT8", shape=(2, 2, 1)),
+)
+RECORD = EngineRecord(
+    library="tensorrt",
+    version="11.4.0",
+    target="sm86",
+    gpu="Paper GPU",
+    system=this_system(),
+    profiles=((1, 1, 2), (2, 8, 16)),
+    read_back="inspector",
+    layers={},
+    products={},
+)
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +89,110 @@ def test_an_engine_is_never_chosen_by_itself(completed: Path) -> None:
     with open_runner(completed) as runner:
         assert "ONNX Runtime" in runner.description
     assert Bundle.load(completed).variant("generator.fp32.sm86.rtx").engine is not None
+
+
+@pytest.fixture
+def paper(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Puts a GPU of paper, and a TensorRT for it, in the place of the real ones; gives the module that makes them."""
+    spec = spec_from_file_location("paper_gpu", Path(__file__).with_name("paper_gpu.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    paper = module_from_spec(spec)
+    spec.loader.exec_module(paper)
+    paper.driver, paper.contexts = paper.Driver(), []
+    monkeypatch.setitem(sys.modules, "cuda.bindings.driver", paper.driver)
+    monkeypatch.setitem(sys.modules, "tensorrt", paper.library(paper.driver, paper.contexts))
+    return paper
+
+
+def pictures(batch: int) -> dict[str, Any]:
+    return {"x": np.random.default_rng(batch).integers(0, 255, (batch, 2, 2, 1), dtype=np.uint8)}
+
+
+def test_batches_go_through_their_profile_and_come_back_whole(paper: Any) -> None:
+    with Runner(b"engine", RECORD, SIGNATURE) as runner:
+        for batch in (1, 16, 2, 9):
+            inputs = pictures(batch)
+            np.testing.assert_array_equal(runner.run(inputs)["y"], inputs["x"] + 1)
+            assert paper.contexts[0].active_optimization_profile == (0 if batch < 3 else 1)
+        with pytest.raises(InvalidInput, match="a batch of 17 is outside"):
+            runner.run(pictures(17))
+    runner.close()
+    assert not paper.driver.held, "memory stayed behind"
+
+
+def test_a_batch_met_again_is_captured_and_few_graphs_are_kept(paper: Any) -> None:
+    with Runner(b"engine", RECORD, SIGNATURE) as runner:
+        for batch in range(1, CAPTURED_BATCHES + 3):
+            for _ in range(3):
+                inputs = pictures(batch)
+                np.testing.assert_array_equal(runner.run(inputs)["y"], inputs["x"] + 1)
+        assert len(paper.driver.graphs) == CAPTURED_BATCHES
+        assert paper.driver.launched == 2 * (CAPTURED_BATCHES + 2)
+        assert len({id(context) for context in paper.contexts}) == 1 + CAPTURED_BATCHES + 2
+    assert not paper.driver.graphs
+
+
+def test_what_cannot_be_captured_is_launched(paper: Any) -> None:
+    paper.driver.capturable = False
+    with Runner(b"engine", RECORD, SIGNATURE) as runner:
+        for _ in range(4):
+            inputs = pictures(2)
+            np.testing.assert_array_equal(runner.run(inputs)["y"], inputs["x"] + 1)
+    assert paper.driver.launched == 0
+    assert len(paper.contexts) == 2, "it was tried once"
+
+
+@pytest.mark.parametrize(
+    ("engine", "changes", "error", "complaint"),
+    [
+        (b"broken", {}, BundleError, "does not open engine a.plan: magic tag does not match$"),
+        (b"engine", {"target": "sm90"}, DeviceError, "found Paper GPU of sm86, it was built for sm90"),
+        (b"engine", {"version": "10.9.0"}, DeviceError, "found TensorRT 11.4.0, it was built for 10.9.0"),
+        (b"engine", {"stripped": True}, UsageError, "stripped of its weights"),
+    ],
+)
+def test_what_does_not_open_leaves_nothing_on_the_gpu(
+    paper: Any, engine: bytes, changes: dict[str, Any], error: type[Exception], complaint: str
+) -> None:
+    with pytest.raises(error, match=complaint):
+        Runner(engine, RECORD.model_copy(update=changes), SIGNATURE, "a.plan")
+    assert not paper.driver.held
+
+
+def test_an_engine_of_another_signature_is_refused(paper: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = paper.library(paper.driver, [], ("image", "y"))
+    monkeypatch.setitem(sys.modules, "tensorrt", other)
+    with pytest.raises(BundleError, match="takes and gives image uint8, y uint8; the signature says x uint8"):
+        Runner(b"engine", RECORD, SIGNATURE)
+    assert not paper.driver.held
+
+
+def test_a_gpu_that_is_not_there_is_named(paper: Any) -> None:
+    with pytest.raises(DeviceError, match="there is no GPU 3: this machine's driver finds 1"):
+        Runner(b"engine", RECORD, SIGNATURE, number=3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("Runtime", "deserialize_cuda_engine engine_host_code_allowed"),
+        (
+            "ICudaEngine",
+            "create_execution_context create_runtime_config get_tensor_dtype get_tensor_name num_io_tensors",
+        ),
+        ("IRuntimeConfig", "cuda_graph_strategy dynamic_shapes_kernel_specialization_strategy"),
+        ("CudaGraphStrategy", "WHOLE_GRAPH_CAPTURE"),
+        ("DynamicShapesKernelSpecializationStrategy", "EAGER"),
+        (
+            "IExecutionContext",
+            "active_optimization_profile execute_async_v3 set_input_shape set_tensor_address",
+        ),
+        ("IExecutionContext", "set_optimization_profile_async"),
+        ("Refitter", "refit_cuda_engine"),
+        ("OnnxParserRefitter", "refit_from_bytes"),
+    ],
+)
+def test_the_library_has_the_names_that_the_runner_calls(kind: str, names: str) -> None:
+    library = pytest.importorskip("tensorrt_rtx")
+    assert set(names.split()) <= set(dir(getattr(library, kind)))
