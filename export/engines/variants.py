@@ -23,6 +23,10 @@ SCRIPT = "engines/build-engine.sh"
 
 _SCRIPT_TEXT = """#!/bin/sh
 # Builds the engines that this bundle waits for, on the machine with the GPU, and proves them there.
+if ! command -v litho > /dev/null; then
+    echo "litho is not installed here; get it with: pip install 'litho[{extra}]'" >&2
+    exit 1
+fi
 exec litho build-engine "$(dirname -- "$(dirname -- "$(readlink -f -- "$0")")")" --runtime {runtime} "$@"
 """
 
@@ -84,7 +88,7 @@ def add_engine(
         "batches": options.batches,
     }
     if target == UNBUILT:
-        writer.add(file, _SCRIPT_TEXT.format(runtime=runtime).encode())
+        writer.add(file, _SCRIPT_TEXT.format(runtime=runtime, extra=library_of(runtime).extra).encode())
         verdict = Verdict(status="not_run", reason=_what_is_missing(runtime))
         return Variant(name=f"{stage}.{precision}.{library_of(runtime).suffix}", verdict=verdict, **common)
     built = build_engine(graph, signature, target, options, runtime=runtime, kept=kept, progress=progress)

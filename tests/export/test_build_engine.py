@@ -126,6 +126,10 @@ def test_an_export_without_tensorrt_says_what_is_missing_and_brings_the_script(
     )
     assert done.returncode == 2
     assert "'tensorrt' is not installed; get it with: pip install 'litho[gpu]'" in done.stderr
+    script = ["/bin/sh", made.path / "engines" / "build-engine.sh"]
+    alone = subprocess.run(script, capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"})
+    assert alone.returncode == 1
+    assert "litho is not installed here; get it with: pip install 'litho[gpu]'" in alone.stderr
 
 
 @needs_no_tensorrt
