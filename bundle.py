@@ -136,7 +136,7 @@ class Verdict(_Document):
 
 
 class Timing(_Document):
-    """How fast a variant made whole pictures on the machine that exported it; the one thing that two exports differ in.
+    """How fast a variant made whole pictures where it was exported; the one thing that two exports differ in.
 
     Args:
         batch: pictures at a time.
@@ -163,6 +163,7 @@ class Variant(_Document):
         verdict: the outcome of the gate.
         passes: rewrites that the graph went through, name -> how often.
         kept: layers that had to stay in FP32 for the pictures to pass, the most harmful first.
+        layers: how many there are to lower in all; 0 where nobody counted.
         timings: as far as it was timed; in a generator of several stages, of the whole with this variant in it.
         engine: of a compiled engine, what it was built from and for.
     """
@@ -177,6 +178,7 @@ class Variant(_Document):
     verdict: Verdict
     passes: dict[str, int] = {}
     kept: tuple[str, ...] = ()
+    layers: int = 0
     timings: tuple[Timing, ...] = ()
     engine: EngineRecord | None = None
 

@@ -31,6 +31,18 @@ MAX_DIFFERENCE = "max difference (grey levels)"
 IDENTICAL_PIXELS = "identical pixels"
 PSNR_MIN, PSNR_MEAN, SSIM = "PSNR min (dB)", "PSNR mean (dB)", "SSIM mean"
 DISTANCE_RATIO = "FD ratio"
+SHIFT = "mean shift (grey levels)"
+
+_FAILURES = {
+    MAX_DIFFERENCE: "a pixel is {:g} grey levels off (max difference; allowed is at most {:g})",
+    IDENTICAL_PIXELS: "only {:.2%} of the pixels are as they were (identical pixels; at least {:.1%} must be)",
+    PSNR_MIN: "the worst picture is too far from PyTorch's (PSNR min {:.1f} dB; at least {:g} dB is asked)",
+    PSNR_MEAN: "the pictures are too far from PyTorch's (PSNR mean {:.1f} dB; at least {:g} dB is asked)",
+    SSIM: "the pictures look unlike PyTorch's (SSIM mean {:.4f}; at least {:g} is asked)",
+    SHIFT: "all pictures are too bright or too dark (mean shift {:.2f} grey levels; at most {:g} is allowed)",
+    DISTANCE_RATIO: "as a set the pictures are other ones than PyTorch's (FD ratio {:.3f}; at most {:g} is allowed)",
+}
+"""Metric -> what is wrong where its figure, the first number, does not keep its limit, the second."""
 
 IDENTICAL_PSNR_DB = 100.0
 """Stands for the infinite PSNR of identical pictures, which JSON cannot write."""
@@ -44,6 +56,8 @@ class Gate:
         max_abs_levels: largest difference of a pixel, in grey levels of 0 to 255; None for no limit.
         identical_share: smallest share of pixels that are identical, 0 to 1; None for no limit.
         min_psnr_db: smallest PSNR of any one picture, in decibels; None for no limit.
+        shift_levels: largest mean of the signed difference, in grey levels, either way: rounding errors cancel,
+            another range does not; None for no limit.
         mean_psnr_db: smallest mean of the pictures' PSNR, in decibels; None for no limit.
         distance_ratio: how much further from other pictures of PyTorch the variant's may be, in Fréchet distance,
             than PyTorch's own of the same inputs are; None for no limit.
@@ -53,6 +67,7 @@ class Gate:
     identical_share: float | None = None
     min_psnr_db: float | None = None
     mean_psnr_db: float | None = None
+    shift_levels: float | None = None
     distance_ratio: float | None = None
 
 
@@ -89,19 +104,20 @@ def compare(pictures: NDArray[np.uint8], reference: NDArray[np.uint8], gate: Gat
         pictures, reference: UINT8 of shape (count, height, width, channels).
         gate: the limits.
     """
-    max_abs = identical = psnr_min = psnr_mean = similarity = None
+    max_abs = identical = psnr_min = psnr_mean = similarity = shift = None
     if pictures.shape == reference.shape and pictures.dtype == reference.dtype == np.uint8 and pictures.size:
         difference = np.abs(pictures.astype(np.int16) - reference.astype(np.int16))
         max_abs, identical = float(difference.max()), float((difference == 0).mean())
         psnr = peak_signal_to_noise_db(difference)
         psnr_min, psnr_mean = float(psnr.min()), float(psnr.mean())
-        similarity = structural_similarity(pictures, reference)
+        similarity, shift = structural_similarity(pictures, reference), abs(float(difference.mean()))
     return (
         Figure(metric=MAX_DIFFERENCE, value=max_abs, at_most=gate.max_abs_levels),
         Figure(metric=IDENTICAL_PIXELS, value=identical, at_least=gate.identical_share),
         Figure(metric=PSNR_MIN, value=psnr_min, at_least=gate.min_psnr_db),
         Figure(metric=PSNR_MEAN, value=psnr_mean, at_least=gate.mean_psnr_db),
         Figure(metric=SSIM, value=similarity),
+        Figure(metric=SHIFT, value=shift, at_most=gate.shift_levels),
     )
 
 
@@ -180,11 +196,12 @@ def _worst(figures: tuple[Figure, ...]) -> Figure:
     known = [value for value in values if value is not None]
     if len(known) < len(values):
         return figures[values.index(None)]
-    return figures[values.index(max(known) if figures[0].metric == MAX_DIFFERENCE else min(known))]
+    return figures[values.index(max(known) if figures[0].metric in (MAX_DIFFERENCE, SHIFT) else min(known))]
 
 
 def _words(figure: Figure) -> str:
     if figure.value is None:
         return f"{figure.metric} could not be computed"
-    limit = f"at most {figure.at_most:g}" if figure.at_most is not None else f"at least {figure.at_least:g}"
-    return f"{figure.metric} is {figure.value:g}, allowed is {limit}"
+    limit = figure.at_most if figure.at_most is not None else figure.at_least
+    sentence = next(words for metric, words in _FAILURES.items() if figure.metric.startswith(metric))
+    return sentence.format(figure.value, limit)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..bundle import Probes, Verdict
 from ..errors import DeviceError, LithoError, MissingExtra
 from .distance import Distance
+from .faults import explain
 from .gate import judge, replay
 from .pipeline import Pipeline
 from .precisions import Precision
@@ -75,7 +76,7 @@ class Proof:
                 if verdict.status == "passed" and precision.element != "FLOAT":
                     others = [self._distance.figure(runner, gate)]
                     verdict = judge(replays, self._probes.images, gate, others)
-                return verdict, replays[0]
+                return explain(verdict, replays, self._probes, runner), replays[0]
         except (DeviceError, MissingExtra) as error:
             return Verdict(status="not_run", reason=str(error)), None
         except LithoError as error:

@@ -10,16 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bundle import BundleWriter, Variant, Verdict
+from ..extras import require
 from ..signature import Signature
 from .engines import EngineOptions
 from .engines.variants import add_engine
 from .passes import ALWAYS, rewrite
-from .precisions import Inputs, Precision, precision
+from .precisions import Inputs, Precision, elements, layers, precision
 from .proof import Proof
 from .request import PORTABLE, Request
 from .search import Lowered, search
 
-__all__ = ["BATCHES", "Made", "make_variants"]
+__all__ = ["BATCHES", "Made", "make_variants", "misnamed"]
 
 BATCHES = (1, 8, 64)
 """Smallest, preferred and largest batch that an engine is built for and a server forms."""
@@ -71,6 +72,7 @@ def make_variants(
         rewritten, passes = rewrite(graph, {*ALWAYS, *lower.passes} - set(request.without))
         inputs = calibration() if lower.calibrated else ()
         lowered = _lowered(lower, rewritten, inputs, proof, stage, request.portable)
+        count = len(layers(require("onnx", "export").load_from_string(rewritten)))
         for runtime, target, file in files:
             progress(f"proving {PurePosixPath(file).name}", 0.0)
             if target is None:
@@ -90,7 +92,7 @@ def make_variants(
                         progress=progress,
                     )
                 )
-            noted = {"passes": {**made.variant.passes, **passes}, "kept": lowered.kept}
+            noted = {"passes": {**passes, **made.variant.passes}, "kept": lowered.kept, "layers": count}
             yield Made(made.variant.model_copy(update=noted), made.graph, made.pictures)
 
 
@@ -105,6 +107,8 @@ def _portable(
 ) -> Made:
     graph, passes = rewrite(lowered.graph, PORTABLE[runtime])
     verdict, pictures = proof.judge(stage, graph, runtime, lower)
+    if verdict.status == "passed" and (complaint := misnamed(graph, lower, lowered.kept)) is not None:
+        verdict = verdict.model_copy(update={"status": "failed", "reason": complaint})
     writer.add(file, graph)
     variant = Variant(
         name=PurePosixPath(file).name,
@@ -117,6 +121,24 @@ def _portable(
         passes=passes,
     )
     return Made(variant, graph, pictures)
+
+
+def misnamed(graph: bytes, lower: Precision, kept: Sequence[str]) -> str | None:
+    """What is wrong with a graph whose layers are not in the precision that it is named after; None of a right one.
+
+    Args:
+        graph: content of the ONNX file.
+        lower: the precision.
+        kept: layers that are meant to be in FP32.
+    """
+    found = elements(require("onnx", "export").load_from_string(graph))
+    wrong = [name for name, element in found.items() if element != lower.element and name not in kept]
+    if not wrong:
+        return None
+    return (
+        f"asked for {lower.name}, but {len(wrong)} of {len(found)} layers are in {found[wrong[0]].lower()}:"
+        f" {', '.join(wrong[:3])}{', ...' if len(wrong) > 3 else ''}"
+    )
 
 
 def _lowered(

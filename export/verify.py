@@ -9,6 +9,7 @@ from pathlib import Path
 from ..bundle import Bundle, Probes, Variant, Verdict
 from ..errors import DeviceError, EndpointError, LithoError, MissingExtra, ProofError, UsageError
 from ..runners import choose_variants, open_runner
+from .faults import explain
 from .gate import judge, replay
 from .precisions import PRECISIONS, precision
 
@@ -85,7 +86,8 @@ def verify_variant(bundle: Bundle, variant: Variant) -> Verdict:
             raise
         except LithoError as error:
             return Verdict(status="failed", reason=str(error))
-    return judge(pictures, probes.images, precision(variant.precision).gate)
+        verdict = judge(pictures, probes.images, precision(variant.precision).gate)
+        return explain(verdict, pictures, probes, runner)
 
 
 def _verify_endpoint(bundle: Bundle, probes: Probes, endpoint: str) -> Verdict:
@@ -99,7 +101,8 @@ def _verify_endpoint(bundle: Bundle, probes: Probes, endpoint: str) -> Verdict:
             )
         precisions = {variant.precision for variant in choose_variants(bundle, runner.served.variant)}
         loosest = precision(max(precisions, key=PRECISIONS.index)).gate
-        return judge([replay(runner, probes, batch) for batch in ENDPOINT_BATCHES], probes.images, loosest)
+        pictures = [replay(runner, probes, batch) for batch in ENDPOINT_BATCHES]
+        return explain(judge(pictures, probes.images, loosest), pictures, probes, runner)
 
 
 def _with_the_others(bundle: Bundle, variant: Variant) -> str:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from importlib import import_module
 
 from ...errors import UnknownName
-from .base import Inputs, Lowering, Precision, layers
+from .base import Inputs, Lowering, Precision, elements, layers
 
-__all__ = ["PRECISIONS", "Inputs", "Lowering", "Precision", "layers", "precision"]
+__all__ = ["PRECISIONS", "Inputs", "Lowering", "Precision", "elements", "layers", "precision"]
 
 PRECISIONS = ("fp32", "fp16", "bf16", "int8", "fp8")
 """Every precision, the strictest gate first."""

@@ -109,6 +109,31 @@ def layers(model: onnx.ModelProto) -> list[str]:
     ]
 
 
+def elements(model: onnx.ModelProto) -> dict[str, str]:
+    """What each layer of `layers` computes in, read back from the graph.
+
+    Returns:
+        Name -> ONNX's name of the type of its weights, or of what they and its input are quantized to.
+    """
+    import onnx
+
+    types = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    makers = {output: node for node in model.graph.node for output in node.output}
+    found = {}
+    for node in model.graph.node:
+        if node.op_type not in LAYERS or not _lowerable(node):
+            continue
+        dequantized = [makers.get(name) for name in node.input[:2]]
+        if all(maker is not None and maker.op_type == "DequantizeLinear" for maker in dequantized):
+            weights = dequantized[1]
+            assert weights is not None, "it was looked at just now"
+            found[node.name] = types.get(weights.input[0])
+        else:
+            found[node.name] = types.get(node.input[1])
+    names = onnx.TensorProto.DataType
+    return {name: names.Name(element) for name, element in found.items() if element is not None}
+
+
 def fp32_nodes(model: onnx.ModelProto, kept: frozenset[str]) -> list[str]:
     """Names of the nodes that stay in FP32: noise, pixels, sensitive operators, and `kept`."""
     return [node.name for node in model.graph.node if node.name in kept or not _lowerable(node)]

@@ -18,5 +18,10 @@ def _lower(lowering: Lowering) -> bytes:
 
 
 PRECISION = Precision(
-    "bf16", Gate(min_psnr_db=30), _lower, ("subpixel",), element="BFLOAT16", least_target="sm80"
+    "bf16",
+    Gate(min_psnr_db=30, shift_levels=0.5),
+    _lower,
+    ("subpixel",),
+    element="BFLOAT16",
+    least_target="sm80",
 )
