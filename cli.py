@@ -168,7 +168,8 @@ def evaluate(
 
 
 @app.command(
-    epilog="Example: litho export runs/digits --to bundles/digits --runtime onnxruntime,tensorrt-rtx --target sm86\n\n"
+    epilog="Example: litho export runs/digits --precision fp32,fp16,int8 --aim latency\n\n"
+    "Example: litho export runs/digits --to bundles/digits --runtime onnxruntime,tensorrt-rtx --target sm86\n\n"
     "Example: litho export my_package.my_module:build --weights w.safetensors --signature signature.yaml"
 )
 def export(
@@ -199,9 +200,12 @@ def export(
             show_default=False,
         ),
     ] = None,
-    precision: Annotated[str, typer.Option(help="Precisions, separated by commas.")] = "fp32",
+    precision: Annotated[
+        str, typer.Option(help="Precisions, separated by commas: fp32, fp16, bf16, int8, fp8.")
+    ] = "fp32",
     runtime: Annotated[
-        str, typer.Option(help="Runtimes: onnxruntime, tensorrt-rtx, tensorrt.")
+        str,
+        typer.Option(help="Runtimes, separated by commas: onnxruntime, openvino, tensorrt, tensorrt-rtx."),
     ] = "onnxruntime",
     target: Annotated[str, typer.Option(help="GPUs to build engines for, such as sm86,sm120.")] = "",
     input: Annotated[
@@ -210,6 +214,26 @@ def export(
             help="What the graph takes: the seed, the raw latent, or an image; by default what the family has."
         ),
     ] = None,
+    aim: Annotated[
+        Literal["latency", "throughput", "size"],
+        typer.Option(help="What the recommended variant is to be best at."),
+    ] = "throughput",
+    without: Annotated[
+        str, typer.Option(help="Graph rewrites to leave out, separated by commas; see docs/export.md.")
+    ] = "",
+    calibration: Annotated[
+        str | None,
+        typer.Option(
+            help="Data whose pictures INT8 and FP8 are calibrated with, where the generator starts from pictures; by"
+            " default what it was trained on. See docs/data.md."
+        ),
+    ] = None,
+    no_timing: Annotated[
+        bool,
+        typer.Option(
+            "--no-timing", help="Time nothing and recommend nothing; two exports are then the same bytes."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make graphs and engines of a run or a module of your own, prove each against PyTorch, and write a bundle."""
@@ -226,13 +250,18 @@ def export(
             runtimes=words(runtime),
             targets=words(target),
             input=input,
+            aim=aim,
+            without=words(without),
+            calibration=calibration,
+            timed=not no_timing,
             progress=progress,
         )
-    show_variants(bundle.manifest.variants, as_json)
+    show_variants(bundle, as_json)
     typer.echo(bundle.path, err=as_json)
-    if any(variant.verdict.status == "failed" for variant in bundle.manifest.variants):
+    failed = [variant.name for variant in bundle.manifest.variants if variant.verdict.status == "failed"]
+    if failed:
         raise LithoError(
-            f"a variant failed its gate and will not be deployed; see {bundle.path / 'report.html'}"
+            f"{', '.join(failed)} failed the gate and will not be deployed; see {bundle.path / 'report.html'}"
         )
 
 
@@ -293,7 +322,7 @@ def build_engine(
             options=options,
             progress=progress,
         )
-    show_variants(completed.manifest.variants, as_json)
+    show_variants(completed, as_json)
     made = [variant for variant in completed.manifest.variants if variant.runtime == runtime]
     failed = [variant for variant in made if variant.verdict.status == "failed"]
     if failed:
@@ -305,7 +334,8 @@ def inspect(bundle: BundlePath, as_json: AsJson = False) -> None:
     """Show what a bundle holds, after checking every file of it."""
     from .bundle import Bundle
 
-    manifest = Bundle.load(bundle).manifest
+    loaded = Bundle.load(bundle)
+    manifest = loaded.manifest
     if as_json:
         typer.echo(manifest.model_dump_json(indent=2))
         return
@@ -319,8 +349,9 @@ def inspect(bundle: BundlePath, as_json: AsJson = False) -> None:
     )
     if manifest.sampler is not None:
         stages = ", ".join(stage.name for stage in manifest.stages)
-        typer.echo(f"\nsampler {manifest.sampler} runs in turn: {stages}\n")
-    show_variants(manifest.variants, as_json=False)
+        typer.echo(f"\nsampler {manifest.sampler} runs in turn: {stages}")
+    typer.echo()
+    show_variants(loaded, as_json=False)
 
 
 @app.command(epilog="Example: litho verify bundles/digits --endpoint grpc://127.0.0.1:8001/digits")

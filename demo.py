@@ -142,9 +142,11 @@ def _class_rows(client: Client) -> NDArray[np.uint8]:
 
 def _page(result: DemoResult, bundle: Bundle, verified: Sequence[Verification]) -> str:
     from .benchmarks.report import view
-    from .export.report import figure_words, summarise, variant_rows
+    from .export.report import figure_words, summarise
+    from .export.table import decide
 
-    columns, rows = variant_rows(bundle.manifest.variants, bundle.manifest.files)
+    manifest = bundle.manifest
+    decision = decide(str(bundle.path), manifest.variants, manifest.files, manifest.aim, manifest.recommended)
     return render(
         "demo.html",
         preset=PRESET,
@@ -152,19 +154,15 @@ def _page(result: DemoResult, bundle: Bundle, verified: Sequence[Verification]) 
         agreement=f"{result.agreement:.1%}",
         variety=f"{result.variety:.0%}",
         judged=JUDGED_PICTURES,
-        summary=summarise(bundle.manifest.variants),
-        columns=columns,
-        rows=rows,
+        summary=summarise(manifest.variants),
+        decision=decision,
         endpoint=[(figure.metric, figure_words(figure)) for figure in verified[0].verdict.figures],
-        waiting=[
-            f"{v.name}: {v.verdict.reason}" for v in bundle.manifest.variants if v.verdict.status == "not_run"
-        ],
         bench=view(result.bench),
         steps=[(name, f"{number(took)} s") for name, took in result.seconds.items()],
         provenance=[
-            ("checkpoint", bundle.manifest.checkpoint_sha256),
-            ("bundle", human_bytes(sum(record.size_bytes for record in bundle.manifest.files.values()))),
-            *bundle.manifest.environment.items(),
+            ("checkpoint", manifest.checkpoint_sha256),
+            ("bundle", human_bytes(sum(record.size_bytes for record in manifest.files.values()))),
+            *manifest.environment.items(),
         ],
     )
 

@@ -12,7 +12,7 @@ import typer
 from .errors import UsageError
 
 if TYPE_CHECKING:
-    from .bundle import Variant
+    from .bundle import Bundle
 
 __all__ = [
     "numbers",
@@ -59,22 +59,19 @@ def progress_bar() -> Iterator[Callable[[str, float], None]]:
         yield lambda step, share: bar.update(task, description=step, completed=share)
 
 
-def show_variants(variants: tuple[Variant, ...], as_json: bool) -> None:
-    """A bundle's variants with their verdicts."""
+def show_variants(bundle: Bundle, as_json: bool) -> None:
+    """A bundle's variants: the table to decide from, what it does not say, and which one to take."""
+    manifest = bundle.manifest
     if as_json:
-        print_json([variant.model_dump() for variant in variants])
+        print_json([variant.model_dump() for variant in manifest.variants])
         return
-    rows = [
-        (
-            variant.name,
-            variant.runtime,
-            variant.target or "any",
-            variant.verdict.status,
-            verdict_words(variant.verdict),
-        )
-        for variant in variants
-    ]
-    show_rows(("variant", "runtime", "target", "verdict", "figures"), rows)
+    from .export.table import decide
+
+    decision = decide(str(bundle.path), manifest.variants, manifest.files, manifest.aim, manifest.recommended)
+    show_rows(decision.columns, decision.rows, unbroken=True)
+    typer.echo()
+    for line in (*decision.notes, decision.choice, *([decision.command] if decision.command else [])):
+        typer.echo(line)
 
 
 def verdict_words(verdict: Any) -> str:
@@ -86,21 +83,34 @@ def verdict_words(verdict: Any) -> str:
     )
 
 
-def show_rows(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table; a heading that ends with "|right" has its column aligned so."""
+def show_rows(headings: Sequence[str], rows: Sequence[Sequence[str]], *, unbroken: bool = False) -> None:
+    """A table; a heading that ends with "|right" has its column aligned so.
+
+    Args:
+        headings: of the columns.
+        rows: the cells.
+        unbroken: keep every cell on one line, even where the terminal is too narrow for the table.
+    """
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in headings:
         table.add_column(
-            heading.removesuffix("|right"), justify="right" if heading.endswith("|right") else "left"
+            heading.removesuffix("|right"),
+            justify="right" if heading.endswith("|right") else "left",
+            overflow="fold",  # a name that is cut short cannot be given to a command
+            no_wrap=unbroken,
         )
     for row in rows:
         table.add_row(*row)
     console = Console()
     # A file or a pipe has no width to keep to.
-    console.print(table, width=None if console.is_terminal else max(console.width, 200))
+    least = 0 if console.is_terminal else 200
+    if unbroken:
+        least = max(least, console.measure(table, options=console.options.update(width=1000)).maximum)
+    console.width = max(console.width, least)
+    console.print(table)
 
 
 def numbers(text: str | None, option: str) -> list[int] | None:

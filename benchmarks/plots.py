@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
-from ..extras import require
+from ..reporting import BLUE, GREEN, GREY, ORANGE, Chart, plot
 from .documents import BenchResult, SoakResult
 from .windows import Point
 
-__all__ = ["Chart", "batch_chart", "latency_chart", "memory_chart", "throughput_chart", "time_chart"]
+__all__ = ["batch_chart", "latency_chart", "memory_chart", "throughput_chart", "time_chart"]
 
-# Wide enough for a column of the page, narrow enough that its words stay legible on a phone.
-SIZE_INCHES = (4.8, 3.3)
 LOGARITHMIC_ABOVE = 30
 """On a linear scale a median so many times below the slowest p99 lies on the axis."""
-_BOTH = {"light": ("#1d2127", "#5a606b", "#d9dde3"), "dark": ("#e4e7eb", "#9aa2ad", "#343a42")}
-# Distinguishable with every common kind of colour blindness (Okabe and Ito, 2008), on white and on black.
-BLUE, ORANGE, GREEN, PURPLE, GREY = "#3b8fd1", "#e08a1e", "#1fa187", "#c277a8", "#8b939e"
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A plot: content of two SVG files, and what it shows in words."""
-
-    light: bytes
-    dark: bytes
-    alt: str
 
 
 def latency_chart(result: BenchResult) -> Chart:
@@ -48,7 +32,7 @@ def latency_chart(result: BenchResult) -> Chart:
 
     lowest = min(point.latency.p50_ms for point in result.points)
     highest = max(point.latency.p99_ms for point in result.points)
-    return _chart(
+    return plot(
         draw, f"Latency at p50, p90 and p99 over {axis_name(result)}, {lowest:.3g} to {highest:.3g} ms."
     )
 
@@ -80,7 +64,7 @@ def throughput_chart(result: BenchResult) -> Chart:
         axes.set_ylim(bottom=0)
 
     best = result.best.images_per_second
-    return _chart(draw, f"Throughput over {axis_name(result)}; at best {best:.0f} images/s.")
+    return plot(draw, f"Throughput over {axis_name(result)}; at best {best:.0f} images/s.")
 
 
 def time_chart(result: BenchResult) -> Chart | None:
@@ -104,9 +88,7 @@ def time_chart(result: BenchResult) -> Chart | None:
         _loads(axes, result)
         axes.set_ylabel("mean per request, ms")
 
-    return _chart(
-        draw, f"Mean time of a request in queue, computation and transport over {axis_name(result)}."
-    )
+    return plot(draw, f"Mean time of a request in queue, computation and transport over {axis_name(result)}.")
 
 
 def batch_chart(result: BenchResult) -> Chart | None:
@@ -121,7 +103,7 @@ def batch_chart(result: BenchResult) -> Chart | None:
         _loads(axes, result)
         axes.set_ylabel("pictures in a batch")
 
-    return _chart(draw, f"Mean size of the batches that the server formed over {axis_name(result)}.")
+    return plot(draw, f"Mean size of the batches that the server formed over {axis_name(result)}.")
 
 
 def memory_chart(result: SoakResult) -> Chart:
@@ -139,7 +121,7 @@ def memory_chart(result: SoakResult) -> Chart:
         axes.set_xlabel("requests")
         axes.set_ylabel(f"memory, % of that after {result.settled_after}")
 
-    return _chart(draw, f"Resident memory of client and server over {result.samples[-1].requests} requests.")
+    return plot(draw, f"Resident memory of client and server over {result.samples[-1].requests} requests.")
 
 
 def axis_name(result: BenchResult) -> str:
@@ -166,41 +148,3 @@ def _loads(axes: Any, result: BenchResult) -> None:
     axes.set_xticks(range(len(names)), names)
     axes.set_xlim(-0.5, len(names) - 0.5)
     axes.set_xlabel(axis_name(result))
-
-
-def _chart(draw: Callable[[Any], None], alt: str) -> Chart:
-    return Chart(_svg(draw, "light"), _svg(draw, "dark"), alt)
-
-
-def _svg(draw: Callable[[Any], None], theme: str) -> bytes:
-    matplotlib = require("matplotlib", "bench")
-    figures = require("matplotlib.figure", "bench")
-    ink, soft, line = _BOTH[theme]
-    style = {
-        "font.size": 10,
-        "svg.fonttype": "none",  # text stays text: small, sharp and searchable
-        "svg.hashsalt": "litho",  # the same result gives the same bytes
-        "text.color": ink,
-        "axes.labelcolor": soft,
-        "axes.edgecolor": line,
-        "axes.grid": True,
-        "axes.grid.axis": "y",
-        "axes.axisbelow": True,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "grid.color": line,
-        "xtick.color": soft,
-        "ytick.color": soft,
-        "legend.frameon": False,
-        "legend.fontsize": 9,
-    }
-    with matplotlib.rc_context(style):
-        # A bare Figure, without pyplot: no window system is looked for and nothing is kept afterwards.
-        figure = figures.Figure(figsize=SIZE_INCHES, layout="constrained")
-        axes = figure.add_subplot()
-        draw(axes)
-        if axes.get_legend_handles_labels()[0]:
-            figure.legend(loc="outside upper left", ncols=4, columnspacing=1.2, handlelength=1.6)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()

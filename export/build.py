@@ -27,11 +27,12 @@ from .calibration import calibrate, calibration_inputs
 from .choice import recommend
 from .distance import SAMPLES, Distance
 from .engines.complete import prove_engines
+from .gains import Gain, measure_gains
 from .graph import export_graph
 from .precisions import Inputs
 from .probes import make_probes
 from .proof import Proof
-from .report import render_report
+from .report import Contents, render_report
 from .request import RUNTIMES, Request, environment_of, resolve
 from .source import Source, open_source
 from .timing import time_in_turns
@@ -103,7 +104,7 @@ def export(
         CheckpointError: the snapshot or the weights cannot be used.
         ExportError: a graph or an engine could not be made.
     """
-    for package in ("torch", "onnx", "onnxscript"):
+    for package in ("torch", "onnx", "onnxscript", "jinja2", "matplotlib"):
         require(package, "export")
     destination = Path(to)
     request = resolve(
@@ -144,9 +145,9 @@ def _existing(destination: Path, job: _Job) -> Bundle | None:
     except BundleError:
         return None
     manifest, tokenizer = bundle.manifest, source.pipeline.tokenizer
-    wanted = {file for stage in source.pipeline.stages for *_, file in job.request.files(stage)}
+    wanted = {(stage, *names) for stage in source.pipeline.stages for *names, _ in job.request.files(stage)}
     same = (
-        {variant.file for variant in manifest.variants} == wanted
+        {(one.stage, one.precision, one.runtime, one.target) for one in manifest.variants} == wanted
         and manifest.checkpoint_sha256 == source.weights_sha256
         and manifest.environment == job.environment
         and manifest.aim == job.request.aim
@@ -187,10 +188,18 @@ def _fill(writer: BundleWriter, job: _Job) -> None:
         **job.environment,
     }
     pictures = {one.variant.name: one.pictures for one in made if one.pictures is not None}
-    page = render_report(
-        job.request.name, variants, writer.files, probes.images, pictures, recommended, provenance
+    contents = Contents(
+        name=job.request.name,
+        variants=variants,
+        files=writer.files,
+        aim=job.request.aim,
+        recommended=recommended,
+        probes=probes,
+        pictures=pictures,
+        gains=_gains(job, graphs) if job.request.timed else (),
+        provenance=provenance,
     )
-    writer.add(REPORT_NAME, page.encode())
+    writer.add(REPORT_NAME, render_report(contents).encode())
     writer.finish(
         name=job.request.name,
         family=source.family,
@@ -256,4 +265,13 @@ def _timed(job: _Job, graphs: Mapping[str, bytes], made: Sequence[Made]) -> tupl
     timings = time_in_turns(opened, lambda share: job.progress("timing the variants", share))
     return tuple(
         one.variant.model_copy(update={"timings": timings.get(one.variant.name, ())}) for one in made
+    )
+
+
+def _gains(job: _Job, graphs: Mapping[str, bytes]) -> tuple[Gain, ...]:
+    return measure_gains(
+        job.source.pipeline,
+        graphs,
+        job.request.without,
+        lambda share: job.progress("timing the rewrites", share),
     )

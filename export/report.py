@@ -1,81 +1,86 @@
-"""The page of a bundle: variants with their verdicts, pictures side by side, provenance."""
+"""The page of a bundle: which variant to take and why, pictures side by side, rewrites, provenance."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from ..bundle import Figure, FileRecord, Variant
-from ..reporting import human_bytes, number, picture_grid, png, render
-from .gate import IDENTICAL_PIXELS
+from ..bundle import Aim, Figure, FileRecord, Probes, Variant
+from ..reporting import human_bytes, number, render
+from .choice import figure_of, latency_ms, throughput
+from .gains import BATCH, Gain
+from .gate import IDENTICAL_PIXELS, PSNR_MEAN
+from .panels import compare_pictures
+from .passes import ALWAYS, PASSES, summary
+from .scatter import speed_chart
+from .table import NOTHING, decide
 
-__all__ = ["figure_words", "render_report", "summarise", "variant_rows"]
-
-SHOWN_PROBES = 10
-AMPLIFICATION = 64
-"""A difference of one grey level becomes visible, one of four saturates."""
+__all__ = ["Contents", "figure_words", "render_report", "summarise"]
 
 
-def render_report(
-    name: str,
-    variants: Sequence[Variant],
-    files: dict[str, FileRecord],
-    reference: NDArray[np.uint8],
-    pictures: dict[str, NDArray[np.uint8]],
-    recommended: Sequence[str],
-    provenance: dict[str, str],
-) -> str:
-    """The report as one HTML file.
+@dataclass(frozen=True)
+class Contents:
+    """What a report is made from.
 
     Args:
         name: of the bundle.
         variants: everything that was made.
         files: path -> size and hash.
-        reference: pictures that PyTorch made of the probes, UINT8 of shape (count, height, width, channels).
+        aim: what the recommended variants are best at.
         recommended: names of variants.
-        pictures: name of a variant -> its pictures of the same probes, for those that ran.
+        probes: with PyTorch's pictures.
+        pictures: name of a variant -> its pictures of the probes, of those that ran.
+        gains: of passes, as far as they were measured.
         provenance: name -> value, of what the bundle was made from and by.
     """
-    columns, rows = variant_rows(variants, files)
-    compared, replayed = next(iter(pictures.items()))
+
+    name: str
+    variants: Sequence[Variant]
+    files: Mapping[str, FileRecord]
+    aim: Aim
+    recommended: Sequence[str]
+    probes: Probes
+    pictures: Mapping[str, NDArray[np.uint8]]
+    gains: Sequence[Gain]
+    provenance: Mapping[str, str]
+
+
+def render_report(contents: Contents) -> str:
+    """The report as one HTML file."""
+    variants = contents.variants
+    named = _short_names(variants)
+    stages = list(dict.fromkeys(variant.stage for variant in variants))
+    charts = [
+        (stage, speed_chart([one for one in variants if one.stage == stage], contents.recommended, named))
+        for stage in stages
+    ]
+    pictures = {
+        named(variant): contents.pictures[variant.name]
+        for variant in variants
+        if variant.name in contents.pictures
+    }
     return render(
         "export.html",
-        manifest={"name": name},
+        name=contents.name,
         summary=summarise(variants),
-        not_run=[f"{v.name}: {v.verdict.reason}." for v in variants if v.verdict.status == "not_run"],
-        columns=columns,
-        rows=rows,
-        amplification=AMPLIFICATION,
-        compared=compared,
-        pictures=png(_side_by_side(reference, replayed)),
-        provenance=provenance.items(),
+        decision=decide(contents.name, variants, contents.files, contents.aim, contents.recommended),
+        headline_entries=list(_headline(contents, named)),
+        charts=[(stage if len(stages) > 1 else "", chart) for stage, chart in charts if chart is not None],
+        compared=compare_pictures(contents.probes, pictures) if pictures else None,
+        figures=list(_figure_rows(variants)),
+        kept=[
+            (variant.name, f"{len(variant.kept)} of {variant.layers}", ", ".join(variant.kept))
+            for variant in variants
+            if variant.kept
+        ],
+        passes=list(_pass_rows(variants, contents.gains, several=len(stages) > 1)),
+        idle=", ".join(name for name in ALWAYS if not any(name in one.passes for one in variants)),
+        batch=BATCH,
+        provenance=contents.provenance.items(),
     )
-
-
-def variant_rows(
-    variants: Sequence[Variant], files: Mapping[str, FileRecord]
-) -> tuple[list[str], list[list[str]]]:
-    """A row for each variant: headings, those of figures ending in "|right", and the cells."""
-    metrics = list(dict.fromkeys(figure.metric for variant in variants for figure in variant.verdict.figures))
-    rows = []
-    for variant in variants:
-        figures = {figure.metric: figure_words(figure) for figure in variant.verdict.figures}
-        size = human_bytes(files[variant.file].size_bytes)
-        status = variant.verdict.status.replace("_", " ")
-        measured = [figures.get(metric, "–") for metric in metrics]
-        rows.append([variant.name, status, variant.runtime, variant.target or "any", size, *measured])
-    headings = [
-        "variant",
-        "verdict",
-        "runtime",
-        "target",
-        "size|right",
-        *(f"{metric}|right" for metric in metrics),
-    ]
-    return headings, rows
 
 
 def summarise(variants: Sequence[Variant]) -> str:
@@ -99,9 +104,69 @@ def figure_words(figure: Figure) -> str:
     return number(figure.value)
 
 
-def _side_by_side(reference: NDArray[np.uint8], replayed: NDArray[np.uint8]) -> Image.Image:
-    difference = np.abs(reference.astype(np.int16) - replayed.astype(np.int16))
-    worst = np.argsort(-difference.max(axis=(1, 2, 3)), kind="stable")[:SHOWN_PROBES]
-    amplified = np.clip(difference[worst] * AMPLIFICATION, 0, 255).astype(np.uint8)
-    rows = np.concatenate([reference[worst], replayed[worst], amplified])
-    return picture_grid(rows, columns=len(worst), row_names=("PyTorch", "variant", "difference"))
+def _short_names(variants: Sequence[Variant]) -> Callable[[Variant], str]:
+    """A variant -> its name without what is the same for all."""
+    alone = len({variant.stage for variant in variants}) == 1
+
+    def named(variant: Variant) -> str:
+        name = variant.name.removesuffix(".onnx")
+        return name.removeprefix(f"{variant.stage}.") if alone else name
+
+    return named
+
+
+def _headline(contents: Contents, named: Callable[[Variant], str]) -> Iterator[tuple[str, str, str]]:
+    """The recommended variant in a few figures; of several stages their names."""
+    chosen = [variant for variant in contents.variants if variant.name in contents.recommended]
+    for variant in chosen:
+        yield f"best {contents.aim}", named(variant), ""
+    if len(chosen) != 1:
+        return
+    (best,) = chosen
+    yield "images/s", number(throughput(best)), "at the best batch"
+    yield "one picture", f"{number(latency_ms(best))} ms", "median"
+    yield "mean PSNR", f"{number(figure_of(best, PSNR_MEAN))} dB", "from PyTorch's pictures"
+    yield "size", human_bytes(contents.files[best.file].size_bytes), ""
+
+
+def _figure_rows(variants: Sequence[Variant]) -> Iterator[tuple[str, str, str, str, str]]:
+    """Variant, metric, value, limit and verdict of every figure that has a limit."""
+    for variant in variants:
+        for figure in variant.verdict.figures:
+            limit = figure.at_least if figure.at_most is None else figure.at_most
+            if limit is not None:
+                side = "at least" if figure.at_most is None else "at most"
+                allowed = f"{limit:.1%}" if figure.metric == IDENTICAL_PIXELS else f"{limit:g}"
+                passed = "passed" if figure.passed else "failed"
+                yield variant.name, figure.metric, figure_words(figure), f"{side} {allowed}", passed
+
+
+def _pass_rows(
+    variants: Sequence[Variant], gains: Sequence[Gain], *, several: bool
+) -> Iterator[tuple[str, str, str, str, str]]:
+    """Name, deed, how often, in which precisions or runtimes, and gain of every pass that changed a stage's graph."""
+    measured = {(gain.stage, gain.name): gain for gain in gains}
+    for stage in dict.fromkeys(variant.stage for variant in variants):
+        of_stage = [variant for variant in variants if variant.stage == stage]
+        for name in PASSES:
+            changed = [variant for variant in of_stage if name in variant.passes]
+            if not changed:
+                continue
+            counts = sorted({variant.passes[name] for variant in changed})
+            gain = measured.get((stage, name))
+            yield (
+                f"{stage}: {name}" if several else name,
+                summary(name),
+                " or ".join(map(str, counts)),
+                "all" if len(changed) == len(of_stage) else _where(changed, of_stage),
+                NOTHING if gain is None else f"{gain.ratio:.2f} times ({gain.lower:.2f} to {gain.upper:.2f})",
+            )
+
+
+def _where(changed: Sequence[Variant], all_: Sequence[Variant]) -> str:
+    """What the changed variants have in common that the others have not: precisions, else runtimes."""
+    for read in (lambda variant: variant.precision, lambda variant: variant.runtime):
+        mine = dict.fromkeys(read(variant) for variant in changed)
+        if not any(read(variant) in mine for variant in all_ if variant not in changed):
+            return ", ".join(mine)
+    return ", ".join(variant.name for variant in changed)

@@ -130,5 +130,6 @@ def environment_of(request: Request, *, tokenizer: bool) -> dict[str, str]:
         **{name: version(name) for name in names},
         "opset": str(OPSET),
         **({"without": ",".join(request.without)} if request.without else {}),
+        **({"calibration": request.calibration} if request.calibration else {}),
         **engine_environment([runtime for runtime in request.runtimes if runtime in LIBRARIES]),
     }

@@ -6,11 +6,12 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
+from typing import Any
 
 from ..bundle import Timing
 from ..runners.base import Runner
 
-__all__ = ["BATCHES", "time_in_turns"]
+__all__ = ["BATCHES", "ratio_in_turns", "time_in_turns"]
 
 BATCHES = (1, 8, 32)
 """Pictures at a time: one, a server's usual batch, and a large one."""
@@ -18,6 +19,7 @@ BATCHES = (1, 8, 32)
 ROUNDS = 7
 _SECONDS_A_TURN = 0.05
 _LEAST_CALLS = 2
+_LEAST_TURNS, _MOST_TURNS, _CALLS = 3, 60, 10
 
 
 def time_in_turns(
@@ -49,13 +51,49 @@ def time_in_turns(
     return {name: tuple(measured) for name, measured in timings.items()}
 
 
+def ratio_in_turns(
+    first: Callable[[], AbstractContextManager[Runner]],
+    second: Callable[[], AbstractContextManager[Runner]],
+    batch: int,
+    limit_s: float,
+) -> tuple[float, float, float]:
+    """How many times as long the first takes as the second: the median of many turns, and their quartiles.
+
+    A turn is the fastest of ten calls of each, of fewer where they are long, one by one: what another process took from
+    one of them is not counted.
+
+    Args:
+        first, second: open the runners.
+        batch: pictures at a time.
+        limit_s: after so many seconds no further turn is begun; there are three at least.
+    """
+    ratios: list[float] = []
+    with first() as one, second() as other:
+        inputs = one.signature.example(batch)
+        pair_s = sum(_call(runner, inputs) for runner in (one, other, one, other)) / 2
+        calls = min(_CALLS, max(1, int(limit_s / (_LEAST_TURNS * pair_s))))
+        start = time.perf_counter()
+        while len(ratios) < _LEAST_TURNS or (
+            len(ratios) < _MOST_TURNS and time.perf_counter() - start < limit_s
+        ):
+            pairs = [(_call(one, inputs), _call(other, inputs)) for _ in range(calls)]
+            ratios.append(min(pair[0] for pair in pairs) / min(pair[1] for pair in pairs))
+    lower, _, upper = statistics.quantiles(ratios)
+    return statistics.median(ratios), lower, upper
+
+
 def _turn(runner: Runner, batch: int) -> list[float]:
     """Seconds of each call of one turn."""
     inputs = runner.signature.example(batch)
     runner.run(inputs)
     spent: list[float] = []
     while len(spent) < _LEAST_CALLS or sum(spent) < _SECONDS_A_TURN:
-        start = time.perf_counter()
-        runner.run(inputs)
-        spent.append(time.perf_counter() - start)
+        spent.append(_call(runner, inputs))
     return spent
+
+
+def _call(runner: Runner, inputs: Mapping[str, Any]) -> float:
+    """Seconds of one call."""
+    start = time.perf_counter()
+    runner.run(inputs)
+    return time.perf_counter() - start

@@ -47,9 +47,11 @@ class Runner(base.Runner):
         try:
             self._session = _open(runtime, model, options, provider)
         except Exception as error:
-            reason = f"ONNX Runtime refuses the graph: {str(error).splitlines()[0]}"
+            # "[ONNXRuntimeError] : 9 : NOT_IMPLEMENTED : what it means"
+            said = str(error).splitlines()[0]
+            reason = f"ONNX Runtime refuses the graph: {said.split(' : ', 3)[-1]}"
             # Valid, but of a precision that this device has no kernel for.
-            lacking = "NOT_IMPLEMENTED" in reason
+            lacking = "NOT_IMPLEMENTED" in said
             raise (DeviceError if lacking else LithoError)(reason) from error
 
     @classmethod
