@@ -16,7 +16,17 @@ import typer
 
 from .errors import LithoError
 from .extras import missing
-from .terminal import numbers, pairs, print_json, progress_bar, show_rows, show_variants, verdict_words, words
+from .terminal import (
+    fixed_inputs,
+    numbers,
+    pairs,
+    print_json,
+    progress_bar,
+    show_rows,
+    show_variants,
+    verdict_words,
+    words,
+)
 
 __all__ = ["app", "main"]
 
@@ -214,6 +224,12 @@ def export(
             help="What the graph takes: the seed, the raw latent, or an image; by default what the family has."
         ),
     ] = None,
+    fix: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=VALUE of a whole-number input that the graph is made for, such as label=3; repeatable."
+        ),
+    ] = None,
     aim: Annotated[
         Literal["latency", "throughput", "size"],
         typer.Option(help="What the recommended variant is to be best at."),
@@ -240,10 +256,12 @@ def export(
     from .export.build import export as export_run
     from .export.source import bundle_name
 
+    fixed = fixed_inputs(fix or [])
+    name = bundle_name(source, input, foreign=signature is not None, fixed=fixed)
     with progress_bar() as progress:
         bundle = export_run(
             source,
-            to=to or Path("bundles") / bundle_name(source, input, foreign=signature is not None),
+            to=to or Path("bundles") / name,
             signature=signature,
             weights=weights,
             precisions=words(precision),
@@ -253,6 +271,7 @@ def export(
             aim=aim,
             without=words(without),
             calibration=calibration,
+            fixed=fixed,
             timed=not no_timing,
             progress=progress,
         )

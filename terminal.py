@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .bundle import Bundle
 
 __all__ = [
+    "fixed_inputs",
     "numbers",
     "pairs",
     "print_json",
@@ -36,6 +37,19 @@ def pairs(items: list[str], option: str) -> dict[str, str]:
         if "=" not in item:
             raise UsageError(f"{option} was given {item!r}; it takes NAME=VALUE")
     return dict(item.split("=", 1) for item in items)
+
+
+def fixed_inputs(items: list[str]) -> dict[str, int]:
+    """NAME=VALUE items of --fix.
+
+    Raises:
+        UsageError: an item has no "=", or a value is not a whole number.
+    """
+    values = pairs(items, "--fix")
+    for name, value in values.items():
+        if not value.isdecimal():
+            raise UsageError(f"--fix was given {name}={value}; it takes a whole number, such as label=3")
+    return {name: int(value) for name, value in values.items()}
 
 
 def words(text: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,8 @@ from .distance import SAMPLES, Distance
 from .engines.complete import prove_engines
 from .gains import Gain, measure_gains
 from .graph import export_graph
+from .passes.fixed import fix_input
+from .pipeline import Pipeline
 from .precisions import Inputs
 from .probes import make_probes
 from .proof import Proof
@@ -52,10 +54,19 @@ _FEW_SAMPLES = 128
 
 @dataclass(frozen=True)
 class _Job:
-    """Everything that an export is made from."""
+    """Everything that an export is made from.
+
+    Args:
+        request: what is wanted.
+        source: the generator as it is to be, with its provenance.
+        whole: the generator with all its inputs.
+        environment: names and versions of what makes the bundle.
+        progress: told what is being done.
+    """
 
     request: Request
     source: Source
+    whole: Pipeline
     environment: dict[str, str]
     progress: Progress
 
@@ -74,6 +85,7 @@ def export(
     aim: Aim = "throughput",
     timed: bool = True,
     calibration: str | None = None,
+    fixed: Mapping[str, int] | None = None,
     progress: Progress | None = None,
 ) -> Bundle:
     """Export a generator, replay the probes through every variant that runs here, and write the bundle.
@@ -97,6 +109,7 @@ def export(
             weights by the same versions is the same, byte by byte.
         calibration: data whose pictures INT8 and FP8 are calibrated with, for a generator that starts from pictures;
             by default what it was trained on.
+        fixed: integer inputs, such as a label -> the value that each is fixed at; the graphs take the others.
         progress: told what is being done.
 
     Raises:
@@ -117,11 +130,15 @@ def export(
             aim,
             timed,
             calibration,
+            tuple((fixed or {}).items()),
         )
     )
     opened = open_source(source, input=input, signature=signature, weights=weights)
+    whole = opened.pipeline
+    if fixed:
+        opened = replace(opened, pipeline=whole.fix(fixed))
     environment = environment_of(request, tokenizer=opened.pipeline.tokenizer is not None)
-    job = _Job(request, opened, environment, progress or (lambda step, share: None))
+    job = _Job(request, opened, whole, environment, progress or (lambda step, share: None))
     try:
         with locked(destination.parent / f".{destination.name}.lock"):
             if (kept := _existing(destination, job)) is not None:
@@ -224,9 +241,11 @@ def _graphs(job: _Job) -> dict[str, bytes]:
         "litho.licence": job.source.licence or "unknown",
     }
     graphs: dict[str, bytes] = {}
-    for name, (module, signature) in job.source.pipeline.stages.items():
+    for name, (module, signature) in job.whole.stages.items():
         job.progress(f"exporting the graph of the {name}", 0.0)
         graphs[name] = export_graph(module, signature, metadata)
+        for field, value in job.request.fixed:
+            graphs[name] = fix_input(graphs[name], field, value)
     return graphs
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..bundle import Sampler, Stage
+from ..errors import UnknownName, UsageError
 from ..runners.base import Runner, runner_class
 from ..runners.rectified_flow import Runner as RectifiedFlowRunner
 from ..signature import Signature
@@ -46,6 +47,37 @@ class Pipeline:
             return cls(picture, picture.signature, generator.stages(), "rectified-flow", generator.tokenizer)
         return cls(picture, picture.signature, {"generator": (picture, picture.signature)})
 
+    def fix(self, values: Mapping[str, int]) -> Pipeline:
+        """The same generator with inputs fixed: it takes the others. Its graph comes from that of the whole.
+
+        Args:
+            values: name of an input, INT64 of shape (batch,) -> its value for every picture.
+
+        Raises:
+            UsageError: the generator has several stages, or the input is of another kind or the only one.
+            UnknownName: there is no such input.
+            InvalidInput: the value is not allowed.
+        """
+        if self.sampler is not None:
+            raise UsageError("--fix is for generators of one graph; this one has several stages")
+        known = {field.name: field for field in self.signature.inputs}
+        for name, value in values.items():
+            if name not in known:
+                raise UnknownName("input", name, known)
+            if known[name].dtype != "INT64" or known[name].shape:
+                raise UsageError(
+                    f"--fix takes whole numbers, such as a label; {name!r} is {known[name].allowed}"
+                )
+            known[name].check([value])
+        rest = tuple(field for field in self.signature.inputs if field.name not in values)
+        if not rest:
+            raise UsageError("--fix leaves no input; nothing would say how many pictures to make")
+        signature = self.signature.model_copy(update={"inputs": rest})
+        stages = {name: (module, signature) for name, (module, _) in self.stages.items()}
+        return replace(
+            self, picture=_Fixed(self.picture, signature, values), signature=signature, stages=stages
+        )
+
     @property
     def described(self) -> tuple[Stage, ...]:
         """The stages as a manifest lists them."""
@@ -76,3 +108,38 @@ class Pipeline:
                 whole = RectifiedFlowRunner(self.signature, stages, self.tokenizer)
             opened.pop_all()
         return whole
+
+
+class _Fixed:
+    """A picture in PyTorch some of whose inputs are given once and for all.
+
+    Args:
+        picture: takes all inputs.
+        signature: without the fixed ones.
+        values: of these.
+    """
+
+    def __init__(self, picture: Any, signature: Signature, values: Mapping[str, int]) -> None:
+        self._picture, self.signature, self._values = picture, signature, values
+        self.generator = picture.generator
+
+    def to(self, device: Any) -> _Fixed:
+        self._picture.to(device)
+        return self
+
+    def eval(self) -> _Fixed:
+        self._picture.eval()
+        return self
+
+    def __call__(self, *inputs: Any) -> Any:
+        import torch
+
+        given = iter(inputs)
+        return self._picture(
+            *(
+                torch.full((len(inputs[0]),), self._values[field.name])
+                if field.name in self._values
+                else next(given)
+                for field in self._picture.signature.inputs
+            )
+        )

@@ -37,6 +37,7 @@ class Request:
         aim: what the recommended variant is to be best at.
         timed: whether variants are timed.
         calibration: data to calibrate with; None for what the generator was trained on.
+        fixed: integer inputs, and the value that each is fixed at.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Request:
     aim: Aim = "throughput"
     timed: bool = True
     calibration: str | None = None
+    fixed: tuple[tuple[str, int], ...] = ()
 
     @property
     def portable(self) -> tuple[str, ...]:
@@ -130,6 +132,7 @@ def environment_of(request: Request, *, tokenizer: bool) -> dict[str, str]:
         **{name: version(name) for name in names},
         "opset": str(OPSET),
         **({"without": ",".join(request.without)} if request.without else {}),
+        **({"fixed": ",".join(f"{name}={value}" for name, value in request.fixed)} if request.fixed else {}),
         **({"calibration": request.calibration} if request.calibration else {}),
         **engine_environment([runtime for runtime in request.runtimes if runtime in LIBRARIES]),
     }

@@ -133,10 +133,17 @@ def from_module(
     return Source(pipeline, family, None, declaration.licence, digest, settled=False)
 
 
-def bundle_name(source: str, input: str | None, *, foreign: bool) -> str:
+def bundle_name(
+    source: str, input: str | None, *, foreign: bool, fixed: Mapping[str, int] | None = None
+) -> str:
     """What a bundle of `source` is called by default: after the run or the module, and what its graph is fed."""
     name = source.partition(":")[0].rpartition(".")[2] if foreign else Path(source).name
-    return f"{name}-{input}" if input else name
+    parts = [
+        name,
+        *([input] if input else []),
+        *(f"{field}-{value}" for field, value in (fixed or {}).items()),
+    ]
+    return "-".join(parts)
 
 
 def _qualified(made_by: Any) -> str:

@@ -59,8 +59,8 @@ def ratio_in_turns(
 ) -> tuple[float, float, float]:
     """How many times as long the first takes as the second: the median of many turns, and their quartiles.
 
-    A turn is the fastest of ten calls of each, of fewer where they are long, one by one: what another process took from
-    one of them is not counted.
+    A turn is the fastest of ten calls of each, of fewer where they are long, one by one: what another process took
+    from one of them is not counted.
 
     Args:
         first, second: open the runners.

@@ -69,6 +69,11 @@ def test_help_needs_no_heavy_import() -> None:
         ("train cgan-digits --set lerning_rate=1", 2, "unknown recipe key 'lerning_rate'"),
         ("train cgan-digits --set lr", 2, "--set was given 'lr'; it takes NAME=VALUE"),
         ("export absent", 1, "no snapshot at absent"),
+        ("export absent --without foldng", 2, "unknown pass 'foldng'; did you mean 'folding'"),
+        ("export absent --precision fp31", 2, "unknown precision 'fp31'; did you mean 'fp32'"),
+        ("export absent --aim speed", 2, "'speed' is not one of 'latency', 'throughput', 'size'"),
+        ("export absent --fix label", 2, "--fix was given 'label'; it takes NAME=VALUE"),
+        ("export absent --fix label=three", 2, "--fix was given label=three; it takes a whole number"),
         ("export absent_net:build", 2, "'absent_net:build' is no run"),
         ("export absent_net:build --signature absent.yaml", 2, "signature absent.yaml cannot be read"),
         ("export absent --weights w.safetensors", 2, "--weights goes with --signature"),
@@ -128,6 +133,50 @@ def test_export_inspect_verify_and_generate_work_from_the_shell(run: Path, tmp_p
         "generate", tmp_path / "bundle", "--seed", "7", "--label", "3", "-o", tmp_path / "7.png"
     )
     assert made.stdout.strip() == str(tmp_path / "7.png")
+
+
+def test_the_help_of_export_lists_what_there_is() -> None:
+    from litho.export.choice import AIMS
+    from litho.export.precisions import PRECISIONS
+    from litho.export.request import RUNTIMES
+
+    text = litho_command("export", "--help").stdout
+    for names in (RUNTIMES, PRECISIONS):
+        assert f": {', '.join(names)}." in text
+    assert "|".join(AIMS) in text
+
+
+def test_export_and_inspect_print_one_table_and_the_command_that_deploys_the_best(
+    run: Path, tmp_path: Path
+) -> None:
+    words = ("--precision", "fp32,bf16", "--aim", "size", "--without", "folding")
+    done = litho_command("export", run, "--to", tmp_path / "bundle", *words)
+    assert done.returncode == 0, done.stderr  # what this machine cannot run is no failure
+    *table, path = done.stdout.splitlines()
+    assert path == str(tmp_path / "bundle")
+    assert table[0].split()[:3] == ["variant", "verdict", "size"]
+    assert "recommended" in next(line for line in table if line.startswith("generator.fp32.onnx"))
+    assert any(line.startswith("generator.bf16.onnx was not run: ONNX Runtime") for line in table)
+    assert table[-1] == f"litho deploy {tmp_path / 'bundle'} --variant generator.fp32.onnx"
+    assert "Recommended for size: generator.fp32.onnx" in table[-2]
+    assert "\n".join(table) in litho_command("inspect", tmp_path / "bundle").stdout
+
+
+def test_two_exports_without_timing_are_the_same_bytes(run: Path, tmp_path: Path) -> None:
+    words = ("--precision", "fp32,int8", "--runtime", "onnxruntime,openvino", "--no-timing", "--json")
+    manifests = []
+    for folder in ("one", "two"):
+        done = litho_command("export", run, "--to", tmp_path / folder / "tiny", *words)
+        assert all(not variant["timings"] for variant in json.loads(done.stdout)), done.stderr
+        manifests.append((tmp_path / folder / "tiny" / "manifest.json").read_bytes())
+    assert manifests[0] == manifests[1]
+
+
+def test_a_fixed_label_is_part_of_the_bundle_s_name(run: Path, tmp_path: Path) -> None:
+    done = litho_command("export", run, "--fix", "label=3", "--no-timing", cwd=tmp_path)
+    assert done.stdout.splitlines()[-1] == f"bundles/{run.name}-label-3", done.stderr
+    shown = litho_command("inspect", tmp_path / "bundles" / f"{run.name}-label-3").stdout
+    assert not any(line.startswith("label") for line in shown.splitlines())
 
 
 def test_a_prompt_steps_and_guidance_have_options_of_their_own(flow_bundle: Path, tmp_path: Path) -> None:

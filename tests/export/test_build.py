@@ -1,12 +1,13 @@
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
 from litho.bundle import Bundle
-from litho.errors import CheckpointError, UnknownName, UsageError
+from litho.errors import CheckpointError, InvalidInput, UnknownName, UsageError
 from litho.export import build
 from litho.export.build import export
 from litho.runners import open_runner
@@ -56,6 +57,25 @@ def test_a_second_export_keeps_the_bundle_and_another_request_replaces_it(
     assert {path.name for path in tmp_path.iterdir()} == {"bundle", ".bundle.lock"}
 
 
+def test_a_graph_with_its_label_fixed_gives_that_label_s_pictures(
+    run: Path, bundle: Path, tmp_path: Path
+) -> None:
+    fixed = export(run, to=tmp_path / "threes", fixed={"label": 3}, timed=False)
+    assert fixed.manifest.variants[0].verdict.status == "passed"
+    assert "label" not in fixed.probes().inputs
+    seeds = list(range(16))
+    with open_runner(fixed) as threes, open_runner(bundle) as whole:
+        assert [field.name for field in threes.signature.inputs] == ["seed", "truncation"]
+        pictures = threes.run({"seed": seeds})["image"].astype(int)
+        wanted = whole.run({"seed": seeds, "label": [3] * 16})["image"]
+    assert np.abs(pictures - wanted).max() <= 1
+    made = (fixed.path / "manifest.json").stat().st_mtime_ns
+    export(run, to=fixed.path, fixed={"label": 3}, timed=False)
+    assert (fixed.path / "manifest.json").stat().st_mtime_ns == made
+    other = export(run, to=fixed.path, fixed={"label": 4}, timed=False)
+    assert other.manifest.files["probes.safetensors"] != fixed.manifest.files["probes.safetensors"]
+
+
 def test_two_exports_of_one_checkpoint_are_the_same_files(run: Path, bundle: Path, tmp_path: Path) -> None:
     again = export(run, to=tmp_path / bundle.name, timed=False)
     assert again.manifest == Bundle.load(bundle).manifest
@@ -83,6 +103,9 @@ def test_engines_are_built_without_a_gpu_and_wait_for_one(run: Path, tmp_path: P
         ({"runtimes": ["tensorrt-rtx"], "targets": ["sm90"]}, UnknownName, "unknown target 'sm90'"),
         ({"runtimes": ["tensorrt-rtx"]}, UsageError, "engines need a target"),
         ({"targets": ["sm86"]}, UsageError, "add tensorrt-rtx to --runtime"),
+        ({"fixed": {"lable": 3}}, UnknownName, "unknown input 'lable'; did you mean 'label'"),
+        ({"fixed": {"label": 10}}, InvalidInput, "'label' was given value 10"),
+        ({"fixed": {"truncation": 1}}, UsageError, "--fix takes whole numbers, such as a label"),
         (
             {"input": "image"},
             UsageError,
@@ -91,7 +114,7 @@ def test_engines_are_built_without_a_gpu_and_wait_for_one(run: Path, tmp_path: P
     ],
 )
 def test_requests_that_cannot_be_met_are_refused(
-    run: Path, tmp_path: Path, request_: dict[str, list[str]], error: type[Exception], complaint: str
+    run: Path, tmp_path: Path, request_: dict[str, Any], error: type[Exception], complaint: str
 ) -> None:
     with pytest.raises(error, match=complaint):
         export(run, to=tmp_path / "bundle", **request_)  # pyright: ignore

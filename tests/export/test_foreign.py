@@ -280,4 +280,5 @@ def test_runs_and_modules_are_told_apart(run: Path) -> None:
 
 def test_a_bundle_is_called_after_the_run_or_the_module() -> None:
     assert bundle_name("runs/v1.2", "latent", foreign=False) == "v1.2-latent"
+    assert bundle_name("runs/v1.2", None, foreign=False, fixed={"label": 3}) == "v1.2-label-3"
     assert bundle_name("mine.nets.style:build", None, foreign=True) == "style"
