@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from litho.bundle import Bundle
+from litho.bundle import Bundle, Variant
 from litho.export.build import export
+from litho.export.engines import build_engine
+from litho.export.engines.readback import check_precisions
 from litho.export.gate import judge
 from litho.export.precisions import precision
 from litho.export.verify import verify
@@ -58,6 +61,10 @@ CASES = [
 FP32 = precision("fp32").gate
 MODELS = [model for *_, model in CASES]
 
+PRECISIONS = ("fp32", "fp16", "int8")
+TARGETS = ("sm80", "sm86", "sm120")
+"""Before sm80, TensorRT-RTX has no matrix product in FP32."""
+
 Line = dict[str, Path | Exception]
 
 
@@ -87,7 +94,11 @@ def bundles(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Line:
     for family, input, model in CASES:
         try:
             made[model] = export(
-                _trained(family, data, runs / family), to=folder / model, input=input, timed=False
+                _trained(family, data, runs / family),
+                to=folder / model,
+                input=input,
+                precisions=PRECISIONS,
+                timed=False,
             ).path
         except Exception as error:
             made[model] = error
@@ -106,12 +117,65 @@ def _trained(family: str, data: Path, run: Path) -> Path:
 def server(bundles: Line, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     """One server of them all."""
     repository = tmp_path_factory.mktemp("repository")
-    for model, bundle in bundles.items():
-        if isinstance(bundle, Path):
-            deploy(Bundle.load(bundle), to=repository, name=model, settings=ServingSettings(instance_count=1))
+    for model, path in bundles.items():
+        if not isinstance(path, Path):
+            continue
+        bundle = Bundle.load(path)
+        for name in PRECISIONS:
+            deploy(
+                bundle,
+                to=repository,
+                name=_served(model, name),
+                variant=f"{_heaviest(bundle)}.{name}.onnx",
+                settings=ServingSettings(instance_count=1),
+            )
     install()
     with EmbeddedServer(repository, log=tmp_path_factory.mktemp("server") / "server.log") as running:
         yield running
+
+
+def _served(model: str, name: str) -> str:
+    return model if name == "fp32" else f"{model}-{name}"
+
+
+def _heaviest(bundle: Bundle) -> str:
+    """The stage that a precision is worth most for; the others are served in FP32."""
+    stages = [stage.name for stage in bundle.manifest.stages]
+    return "denoiser" if "denoiser" in stages else stages[0]
+
+
+@pytest.mark.parametrize("name", PRECISIONS[1:])
+@pytest.mark.parametrize("model", MODELS)
+def test_a_family_is_judged_and_served_in_every_precision(
+    model: str, name: str, bundles: Line, server: EmbeddedServer
+) -> None:
+    path = bundles[model]
+    if isinstance(path, Exception):
+        raise path
+    for variant in Bundle.load(path).manifest.variants:
+        assert variant.verdict.status == "passed", f"{variant.name}: {variant.verdict.reason}"
+    (outcome,) = verify(path, endpoint=f"{server.grpc_url}/{_served(model, name)}")
+    assert outcome.verdict.status == "passed", outcome.verdict.reason
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_engines_of_a_family_compute_in_what_was_asked(model: str, bundles: Line) -> None:
+    path = bundles[model]
+    if isinstance(path, Exception):
+        raise path
+    bundle = Bundle.load(path)
+    variants = [variant for variant in bundle.manifest.variants if variant.precision in ("fp32", "fp16")]
+
+    def complaint(variant: Variant, target: str) -> str:
+        graph, signature = bundle.read(variant.file), bundle.stage(variant.stage).signature
+        built = build_engine(graph, signature, target, kept=variant.kept)
+        return check_precisions(built.read, variant.precision, variant.kept)
+
+    with ThreadPoolExecutor(2) as pool:  # each build is a process of its own
+        for variant, found in [
+            (variant, pool.submit(complaint, variant, target)) for variant in variants for target in TARGETS
+        ]:
+            assert found.result() == "", variant.name
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -120,7 +184,7 @@ def test_a_served_family_keeps_its_pictures(model: str, bundles: Line, server: E
     if isinstance(path, Exception):
         raise path
     endpoint = f"{server.grpc_url}/{model}"
-    for outcome in (*verify(path), *verify(path, endpoint=endpoint)):
+    for outcome in verify(path, endpoint=endpoint):
         assert outcome.verdict.status == "passed", f"{outcome.subject}: {outcome.verdict.reason}"
     probes = Bundle.load(path).probes()
     # Of pictures that are all the same, any would do for any other.

@@ -234,7 +234,10 @@ def _layer(
 def _precision(node: str, typed: str, layers: tuple[Layer, ...]) -> str | None:
     makers = [layer for layer in layers if node in layer.nodes]
     if not makers:
-        return None
+        # Small grouped convolutions are taken apart, and their parts have lost their origin. They are among the layers
+        # without one: where these are all of one precision, so is the convolution.
+        lost = {layer.precision for layer in layers if not layer.nodes} - {"none"}
+        return lost.pop() if len(lost) == 1 else None
     heaviest = max(makers, key=lambda layer: layer.weights)
     if heaviest.weights:
         return heaviest.precision
