@@ -106,11 +106,12 @@ def compare(pictures: NDArray[np.uint8], reference: NDArray[np.uint8], gate: Gat
     """
     max_abs = identical = psnr_min = psnr_mean = similarity = shift = None
     if pictures.shape == reference.shape and pictures.dtype == reference.dtype == np.uint8 and pictures.size:
-        difference = np.abs(pictures.astype(np.int16) - reference.astype(np.int16))
+        signed = pictures.astype(np.int16) - reference.astype(np.int16)
+        difference = np.abs(signed)
         max_abs, identical = float(difference.max()), float((difference == 0).mean())
         psnr = peak_signal_to_noise_db(difference)
         psnr_min, psnr_mean = float(psnr.min()), float(psnr.mean())
-        similarity, shift = structural_similarity(pictures, reference), abs(float(difference.mean()))
+        similarity, shift = structural_similarity(pictures, reference), abs(float(signed.mean()))
     return (
         Figure(metric=MAX_DIFFERENCE, value=max_abs, at_most=gate.max_abs_levels),
         Figure(metric=IDENTICAL_PIXELS, value=identical, at_least=gate.identical_share),

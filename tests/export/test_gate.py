@@ -111,3 +111,11 @@ def test_a_figure_measured_elsewhere_counts() -> None:
     verdict = judge([REFERENCE], REFERENCE, FP32, [missing])
     assert verdict.status == "failed"
     assert "FD ratio could not be computed" in verdict.reason
+
+
+def test_errors_that_cancel_are_no_shift_and_a_brighter_picture_is() -> None:
+    rounded = changed(1.0, 3)  # towards the middle: up and down about as often
+    up = np.where(REFERENCE < 255, REFERENCE + 1, 255).astype(np.uint8)
+    gate = Gate(shift_levels=0.5)
+    assert judge([rounded], REFERENCE, gate).status == "passed"
+    assert "too bright or too dark" in judge([up], REFERENCE, gate).reason
