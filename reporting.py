@@ -32,7 +32,6 @@ __all__ = [
     "GREEN",
     "GREY",
     "ORANGE",
-    "PURPLE",
     "Chart",
     "data_uri",
     "human_bytes",
@@ -54,7 +53,7 @@ _PAPER, _INK = (255, 255, 255), (90, 96, 105)
 _CHART_INCHES = (4.8, 3.3)
 _THEMES = {"light": ("#1d2127", "#5a606b", "#d9dde3"), "dark": ("#e4e7eb", "#9aa2ad", "#343a42")}
 # Distinguishable with every common kind of colour blindness (Okabe and Ito, 2008), on white and on black.
-BLUE, ORANGE, GREEN, PURPLE, GREY = "#3b8fd1", "#e08a1e", "#1fa187", "#c277a8", "#8b939e"
+BLUE, ORANGE, GREEN, GREY = "#3b8fd1", "#e08a1e", "#1fa187", "#8b939e"
 
 
 @dataclass(frozen=True)
