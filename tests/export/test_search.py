@@ -1,0 +1,77 @@
+"""The search for a mixed precision: the fewest of the most harmful layers stay in FP32."""
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
+
+from litho.bundle import Verdict
+from litho.export.gate import Gate
+from litho.export.precisions import Lowering, Precision
+from litho.export.search import search
+
+COUNT = 6
+
+
+def _chain() -> bytes:
+    """Matrix products one behind the other, `layer0` to `layer5`."""
+    weights = [numpy_helper.from_array(np.eye(2, dtype=np.float32), f"w{i}") for i in range(COUNT)]
+    nodes = [
+        helper.make_node("MatMul", [f"x{i}", f"w{i}"], [f"x{i + 1}"], name=f"layer{i}") for i in range(COUNT)
+    ]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 2]) for name in ("x0", f"x{COUNT}")]
+    return helper.make_model(
+        helper.make_graph(nodes, "chain", ends[:1], ends[1:], weights)
+    ).SerializeToString()
+
+
+CHAIN = _chain()
+
+
+def _named(lowering: Lowering) -> bytes:
+    """A lowering that only writes down what was kept."""
+    return ",".join(sorted(lowering.kept)).encode()
+
+
+LOWER = Precision("int8", Gate(), _named, element="INT8")
+
+
+def _lowered(graph: bytes) -> set[str]:
+    return {f"layer{i}" for i in range(COUNT)} - set(graph.decode().split(","))
+
+
+@given(harm=st.lists(st.integers(0, 100), min_size=COUNT, max_size=COUNT), allowed=st.integers(0, 300))
+def test_the_fewest_of_the_most_harmful_layers_are_kept(harm: list[int], allowed: int) -> None:
+    each = {f"layer{i}": value for i, value in enumerate(harm)}
+
+    def damage(graph: bytes) -> float:
+        return sum(each[name] for name in _lowered(graph))
+
+    def judge(graph: bytes) -> Verdict:
+        return (
+            Verdict(status="passed") if damage(graph) <= allowed else Verdict(status="failed", reason="far")
+        )
+
+    found = search(LOWER, CHAIN, (), judge, damage)
+    possible = [kept for kept in range(COUNT) if sum(sorted(harm)[: COUNT - kept]) <= allowed]
+    if possible:
+        assert found.verdict == Verdict(status="passed")
+        assert len(found.kept) == min(possible)
+        assert sum(each[name] for name in found.kept) == sum(sorted(harm)[COUNT - len(found.kept) :])
+    else:
+        # With every layer in FP32 it would be another precision under this one's name.
+        assert found.verdict is not None
+        assert found.verdict.status == "failed"
+        assert found.kept == ()
+
+
+@pytest.mark.parametrize("verdict", [None, Verdict(status="passed")])
+def test_nothing_is_searched_where_nothing_failed(verdict: Verdict | None) -> None:
+    def damage(graph: bytes) -> float:
+        raise AssertionError("there is nothing to find")
+
+    found = search(LOWER, CHAIN, (), lambda graph: verdict, damage)
+    assert (found.kept, found.verdict) == ((), verdict)
+    assert onnx.load_from_string(CHAIN).graph.node[0].name in _lowered(found.graph)

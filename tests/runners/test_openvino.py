@@ -1,0 +1,58 @@
+"""OpenVINO runs what ONNX Runtime runs, with the same pictures."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from litho.bundle import Bundle
+from litho.errors import LithoError, UsageError
+from litho.export.build import export
+from litho.export.verify import verify
+from litho.runners import open_runner
+from litho.runners.openvino import Runner
+
+pytest.importorskip("openvino")
+
+
+@pytest.fixture(scope="module")
+def both(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    to = tmp_path_factory.mktemp("bundles") / "both"
+    return export(run, to=to, precisions=("fp32", "bf16"), runtimes=("onnxruntime", "openvino"), timed=False)
+
+
+def test_the_same_seed_gives_the_same_picture(both: Bundle) -> None:
+    outcomes = {outcome.subject: outcome.verdict for outcome in verify(both.path)}
+    assert outcomes["generator.fp32.openvino.onnx"].status == "passed"
+
+
+def test_it_computes_bf16_where_onnx_runtime_does_not(both: Bundle) -> None:
+    outcomes = {outcome.subject: outcome.verdict for outcome in verify(both.path)}
+    assert outcomes["generator.bf16.onnx"].status == "not_run"
+    assert "Could not find an implementation" in outcomes["generator.bf16.onnx"].reason
+    assert outcomes["generator.bf16.openvino.onnx"].status == "passed"
+
+
+def test_large_seeds_keep_all_their_digits(both: Bundle) -> None:
+    seeds = {"seed": np.array([1, 2**32 + 1, 2**53 + 1, 2**63 - 1]), "label": np.zeros(4, np.int64)}
+    with open_runner(both, "generator.fp32.openvino.onnx") as first, open_runner(both) as second:
+        made, wanted = first.run(seeds)["image"], second.run(seeds)["image"]
+    assert np.abs(made.astype(int) - wanted).max() <= 1
+    assert len({picture.tobytes() for picture in made}) == len(made)
+
+
+def test_a_graph_that_makes_noise_itself_is_refused(both: Bundle) -> None:
+    graph = both.read("graphs/generator.fp32.onnx")
+    with pytest.raises(LithoError, match="would compute other noise from 'seed'"):
+        Runner(graph, both.manifest.stages[0].signature)
+
+
+def test_what_is_no_graph_is_refused_in_one_line(both: Bundle) -> None:
+    with pytest.raises(LithoError, match="OpenVINO refuses the graph") as raised:
+        Runner(b"no graph", both.manifest.stages[0].signature)
+    assert "\n" not in str(raised.value)
+
+
+def test_it_runs_on_a_cpu_only(both: Bundle) -> None:
+    with pytest.raises(UsageError, match="this runner takes cpu"):
+        Runner(b"", both.manifest.stages[0].signature, device="cuda")
