@@ -42,7 +42,8 @@ def explain(
     cause = cause or _arrangement(replays[0], probes.images) or _labels(probes, runner)
     if cause is None:
         cause = (
-            "these are pictures of another network: other weights, or a layer that computes something else"
+            "no usual fault explains it: these are other weights, a layer that computes something else, or a precision"
+            " that loses too much"
         )
     return verdict.model_copy(update={"reason": f"{verdict.reason}; {cause}"})
 

@@ -51,6 +51,14 @@ def quantize(lowering: Lowering, kind: str, method: str) -> bytes:
         kept = [attribute for attribute in node.attribute if attribute.name != "output_dtype"]
         del node.attribute[:]
         node.attribute.extend(kept)
+    # For whoever runs it: types of tensors cannot be seen in a file without parsing it.
+    onnx.helper.set_model_props(
+        model,
+        {
+            **{entry.key: entry.value for entry in model.metadata_props},
+            "litho.element": kind.removeprefix("Q"),
+        },
+    )
     return finished(model)
 
 

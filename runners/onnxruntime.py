@@ -16,6 +16,9 @@ from . import base
 
 __all__ = ["Runner"]
 
+_FP8 = b"FLOAT8E4M3FN"
+"""What the metadata of a graph with 8-bit floats has in it."""
+
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
@@ -44,8 +47,12 @@ class Runner(base.Runner):
         # A worker that spins while it waits takes the core that the server's transport needs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
+        if _FP8 in model:
+            # Its fusions take quantized layers for 8-bit integers: they refuse 8-bit floats or miscompute.
+            options.add_session_config_entry("session.disable_quant_qdq", "1")
+            options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         try:
-            self._session = _open(runtime, model, options, provider)
+            self._session = runtime.InferenceSession(model, options, providers=[provider])
         except Exception as error:
             # "[ONNXRuntimeError] : 9 : NOT_IMPLEMENTED : what it means"
             said = str(error).splitlines()[0]
@@ -70,17 +77,6 @@ class Runner(base.Runner):
         except Exception as error:
             raise LithoError(f"{self.description} failed: {str(error).splitlines()[0]}") from error
         return images
-
-
-def _open(runtime: Any, model: bytes, options: Any, provider: str) -> Any:
-    try:
-        return runtime.InferenceSession(model, options, providers=[provider])
-    except Exception as error:
-        if "float8" not in str(error):
-            raise
-        # It fuses quantized layers of any type into kernels that do not know 8-bit floats, and then refuses them.
-        options.add_session_config_entry("session.disable_quant_qdq", "1")
-        return runtime.InferenceSession(model, options, providers=[provider])
 
 
 def _provider(device: str, available: list[str]) -> str:

@@ -180,8 +180,11 @@ def _check_is_one_graph(manifest: Manifest, variants: Sequence[Variant]) -> None
             " deploy it with flavour 'python'"
         )
     for variant in variants:
-        if not variant.file.endswith(".onnx"):
-            raise UsageError(f"variant {variant.name!r} is no ONNX graph; deploy it with flavour 'python'")
+        if variant.runtime != "onnxruntime":
+            raise UsageError(
+                f"variant {variant.name!r} is for {variant.runtime}, not for onnxruntime;"
+                " deploy it with flavour 'python'"
+            )
 
 
 def _check_at_least(name: str, given: int, minimum: int) -> None:

@@ -96,8 +96,8 @@ def test_without_a_fault_it_passes(proof: Proof, graph: bytes) -> None:
 @pytest.mark.parametrize(
     ("edit", "named"),
     [
-        (swap_weights, "pictures of another network"),
-        (transpose_layer, "pictures of another network"),
+        (swap_weights, "these are other weights, a layer that computes something else"),
+        (transpose_layer, "these are other weights, a layer that computes something else"),
         (shift_labels, "labels are shifted by one"),
     ],
 )

@@ -90,7 +90,7 @@ def test_onnx_runtime_runs_8_bit_floats(graph: bytes, calibration: list[Inputs],
     )
     # Random weights are harder to paint in three bits than trained ones.
     assert mean is not None
-    assert mean > 15
+    assert mean > 20
 
 
 @pytest.mark.parametrize("name", ["fp16", "bf16"])
