@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint format reference quality clean
+.PHONY: demo test lint format reference quality peers gpu-check clean
 
 demo: $(STAMP)
 	$(BIN)/litho demo
@@ -29,6 +29,14 @@ reference: $(STAMP)
 # Trains and measures presets for minutes to hours each: make quality PRESETS="cgan-mnist vae-mnist"
 quality: $(STAMP)
 	$(BIN)/python -m litho.benchmarks.quality $(PRESETS)
+
+# A run's variants in turns with what one would use without litho: make peers RUN=runs/dcgan64-emoji
+peers: $(STAMP)
+	$(BIN)/python -m litho.benchmarks.peers $(RUN)
+
+# Parity, gate and latency of every family with the runtimes that this machine's GPU has.
+gpu-check: $(STAMP)
+	$(BIN)/python -m litho.benchmarks.gpu_check $(FAMILIES)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo

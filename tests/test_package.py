@@ -45,6 +45,7 @@ MAY_IMPORT_TORCH = ("training", "export", "runners/torch.py", "demo.py")
 RUNNING_SIDE = [
     "litho.cli",
     "litho.runners.onnxruntime",
+    "litho.runners.openvino",
     "litho.runners.rectified_flow",
     "litho.runners.tensorrt",
     "litho.runners.tensorrt_rtx",
