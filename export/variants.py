@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bundle import BundleWriter, Variant, Verdict
+from ..errors import ExportError
 from ..extras import require
 from ..signature import Signature
 from .engines import EngineOptions
@@ -79,21 +80,50 @@ def make_variants(
                 made = _portable(writer, proof, stage, lower, lowered, runtime, file)
             else:
                 made = Made(
-                    add_engine(
-                        writer,
-                        lowered.graph,
-                        signature,
-                        stage=stage,
-                        precision=name,
-                        runtime=runtime,
-                        target=target,
-                        options=EngineOptions(profiles=(BATCHES,)),
-                        kept=lowered.kept,
-                        progress=progress,
-                    )
+                    _engine(writer, signature, stage, lower, lowered, runtime, target, file, progress)
                 )
             noted = {"passes": {**passes, **made.variant.passes}, "kept": lowered.kept, "layers": count}
             yield Made(made.variant.model_copy(update=noted), made.graph, made.pictures)
+
+
+def _engine(
+    writer: BundleWriter,
+    signature: Signature,
+    stage: str,
+    lower: Precision,
+    lowered: Lowered,
+    runtime: str,
+    target: str,
+    file: str,
+    progress: Callable[[str, float], None],
+) -> Variant:
+    try:
+        return add_engine(
+            writer,
+            lowered.graph,
+            signature,
+            stage=stage,
+            precision=lower.name,
+            runtime=runtime,
+            target=target,
+            options=EngineOptions(profiles=(BATCHES,)),
+            kept=lowered.kept,
+            progress=progress,
+        )
+    except ExportError as error:
+        # One GPU that cannot have it is no reason to go without all else.
+        writer.add(f"{file}.log", f"{error}\n".encode())
+        verdict = Verdict(status="failed", reason=str(error))
+        return Variant(
+            name=PurePosixPath(file).name,
+            stage=stage,
+            precision=lower.name,
+            runtime=runtime,
+            target=target,
+            file=f"{file}.log",
+            batches=BATCHES,
+            verdict=verdict,
+        )
 
 
 def _portable(

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from ...bundle import BundleWriter, Variant, Verdict
 from ...engines import library_of
-from ...errors import DeviceError, ExportError, MissingExtra
+from ...errors import DeviceError, MissingExtra
 from ...signature import Signature
 from .build import build_engine, present_device
 from .options import EngineOptions
@@ -72,8 +72,8 @@ def add_engine(
         progress: told what the builder does.
 
     Returns:
-        The variant. It has failed where there is no engine, or one that computes in another precision than it is
-        named after; else it is not run, and says what it needs.
+        The variant. It has failed where the engine computes in another precision than it is named after; else it
+        is not run, and says what it needs.
 
     Raises:
         LithoError: as `build_engine` says.
@@ -91,14 +91,7 @@ def add_engine(
         writer.add(file, _SCRIPT_TEXT.format(runtime=runtime, extra=library_of(runtime).extra).encode())
         verdict = Verdict(status="not_run", reason=_what_is_missing(runtime))
         return Variant(name=f"{stage}.{precision}.{library_of(runtime).suffix}", verdict=verdict, **common)
-    try:
-        built = build_engine(graph, signature, target, options, runtime=runtime, kept=kept, progress=progress)
-    except ExportError as error:
-        # One GPU that cannot have it is no reason to go without all else.
-        common["file"] = f"{file}.log"
-        writer.add(common["file"], f"{error}\n".encode())
-        verdict = Verdict(status="failed", reason=str(error))
-        return Variant(name=PurePosixPath(file).name, verdict=verdict, **common)
+    built = build_engine(graph, signature, target, options, runtime=runtime, kept=kept, progress=progress)
     writer.add(file, built.engine)
     writer.add(f"{file}.log", built.log.encode())
     writer.add(f"{file}.layers.json", built.read.to_json().encode())

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from litho.errors import DeviceError, ExportError, MissingExtra, UnknownName, UsageError
 from litho.export.engines import EngineOptions, build_engine, check_precisions
-from litho.export.engines.readback import Operand, layers_of_json, layers_of_log, read_back
+from litho.export.engines.readback import Layer, Operand, layers_of_json, layers_of_log, read_back
 from litho.export.graph import export_graph
 from litho.signature import Field, Signature, image_output, mask_field, seed_field, source_field
 from litho.training.models import Generator
@@ -190,10 +190,15 @@ def test_a_product_without_weights_need_not_be_quantised() -> None:
     assert "4 of 4" in check_precisions(read, "fp16")
 
 
-def test_a_product_that_no_layer_mentions_is_not_taken_on_trust() -> None:
-    layers = build_engine(graph("fp16"), SIGNATURE, "sm86").read.layers
-    read = read_back("builder", layers, {"elsewhere": Operand("fp16", weighted=True)})
-    assert "elsewhere in an unknown precision" in check_precisions(read, "fp16")
+@pytest.mark.parametrize(("lost", "found"), [(("fp16",), "fp16"), (("fp16", "fp32"), None), ((), None)])
+def test_a_product_that_no_layer_mentions_is_among_those_that_lost_their_origin(
+    lost: tuple[str, ...], found: str | None
+) -> None:
+    known = [layer for layer in build_engine(graph("fp16"), SIGNATURE, "sm86").read.layers if layer.nodes]
+    parts = [Layer(f"part{place}", "kgen", kind, 0, ()) for place, kind in enumerate((*lost, "none"))]
+    read = read_back("builder", [*known, *parts], {"elsewhere": Operand("fp16", weighted=True)})
+    assert read.products == {"elsewhere": found}
+    assert ("elsewhere in an unknown precision" in check_precisions(read, "fp16")) is (found is None)
 
 
 def test_the_inspector_s_json_reads_like_the_builder_s_log() -> None:
