@@ -2,8 +2,8 @@
 
 Each family is trained for a moment on data that needs no download, exported in every precision that is asked for, and
 replayed and timed in all that runs here: PyTorch, torch.compile, ONNX Runtime with CUDA, and engines of TensorRT or
-TensorRT-RTX built for this GPU, which capture CUDA graphs. With `--device cpu` the same is done without a GPU, to try
-the check itself.
+TensorRT-RTX built for this GPU, which capture CUDA graphs. With `--device cpu` the same is done without a GPU, and
+without torch.compile, to try the check itself.
 """
 
 from __future__ import annotations
@@ -164,7 +164,12 @@ def _rows(
     probes, picture = bundle.probes(), load_snapshot(run).picture()
     opened: dict[str, tuple[str, Open]] = {
         "torch eager": ("fp32", partial(TorchRunner, picture, device)),
-        "torch.compile": ("fp32", partial(TorchRunner, picture, device, compiled=True)),
+        # Compiling takes minutes a family, which a trial of the check itself is spared.
+        **(
+            {"torch.compile": ("fp32", partial(TorchRunner, picture, device, compiled=True))}
+            if device == "cuda"
+            else {}
+        ),
         **{
             variant.name: (variant.precision, partial(_variant, bundle, variant.name, device))
             for variant in bundle.manifest.variants
