@@ -56,7 +56,7 @@ FAMILIES: dict[str, tuple[str, dict[str, str]]] = {
 
 _MOMENT = {"nimg": "64", "batch": "32", "precision": "fp32", "ema_half_life_nimg": "1"}
 """Keys of every recipe: two steps, and their weights as they are. An average would hardly differ from the first
-weights, whose pictures may lie in the middle between two grey levels, where the smallest error decides the rounding."""
+weights, whose pictures may lie in the middle between two grey levels, where a small error decides the rounding."""
 
 Open = Callable[[], AbstractContextManager[Runner]]
 
