@@ -26,7 +26,9 @@ def latency_chart(result: BenchResult) -> Chart:
         axes.set_ylabel("latency, ms")
         if highest > LOGARITHMIC_ABOVE * lowest:
             axes.set_yscale("log")
+            axes.yaxis.get_major_locator().set_params(subs=(1, 2, 5))
             axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter("")
         else:
             axes.set_ylim(bottom=0)
 
