@@ -26,9 +26,9 @@ __all__ = ["Runner", "choose_variants", "open_runner", "runner_class", "runner_n
 class Runner(ABC):
     """Runs one artefact: a context manager whose `run` takes the signature's fields and gives pictures.
 
-    A subclass is called `Runner` in a module of this folder, opens its resource in `from_variant` (what lies in
-    a bundle), `from_stages` (the open stages of one) or `from_location` (an address or a path), and implements
-    `_execute`.
+    A subclass is called `Runner` in a module of this folder, opens its resource in `from_variant` (what lies in a
+    bundle) or `from_graph` (an ONNX graph of one), `from_stages` (the open stages of one) or `from_location` (an
+    address or a path), and implements `_execute`.
 
     Attributes:
         signature: what it takes and gives.
@@ -45,13 +45,13 @@ class Runner(ABC):
 
     @classmethod
     def from_variant(cls, bundle: Bundle, variant: Variant, device: str) -> Self:
-        """Open a variant of a bundle on `device`."""
-        raise UsageError(f"runner {cls.name!r} does not run variants of a bundle (given: {variant.name!r})")
+        """Open a variant of a bundle on `device`; what is not overridden takes it for an ONNX graph."""
+        return cls.from_graph(bundle.read(variant.file), bundle.stage(variant.stage).signature, device)
 
     @classmethod
     def from_graph(cls, graph: bytes, signature: Signature, device: str = "cpu") -> Self:
         """Open the content of an ONNX file, of which `signature` says what it takes and gives."""
-        raise UsageError(f"runner {cls.name!r} does not run ONNX graphs")
+        raise UsageError(f"runner {cls.name!r} does not run graphs or variants of a bundle")
 
     @classmethod
     def from_stages(cls, bundle: Bundle, stages: Mapping[str, Runner]) -> Self:

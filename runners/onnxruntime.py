@@ -8,7 +8,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle import Bundle, Variant
 from ..errors import DeviceError, LithoError, UsageError
 from ..extras import require
 from ..signature import Signature
@@ -60,11 +59,6 @@ class Runner(base.Runner):
             # Valid, but of a precision that this device has no kernel for.
             lacking = "NOT_IMPLEMENTED" in said
             raise (DeviceError if lacking else LithoError)(reason) from error
-
-    @classmethod
-    def from_variant(cls, bundle: Bundle, variant: Variant, device: str) -> Self:
-        """Open a graph of a bundle."""
-        return cls.from_graph(bundle.read(variant.file), bundle.stage(variant.stage).signature, device)
 
     @classmethod
     def from_graph(cls, graph: bytes, signature: Signature, device: str = "cpu") -> Self:

@@ -9,7 +9,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle import Bundle, Variant
 from ..errors import LithoError, UsageError
 from ..extras import require
 from ..noise import NOISE, gaussian
@@ -61,11 +60,6 @@ class Runner(base.Runner):
             raise LithoError(
                 f"OpenVINO would compute other noise from {seeds[0]!r} than everyone else; export again"
             )
-
-    @classmethod
-    def from_variant(cls, bundle: Bundle, variant: Variant, device: str) -> Self:
-        """Open a graph of a bundle."""
-        return cls.from_graph(bundle.read(variant.file), bundle.stage(variant.stage).signature, device)
 
     @classmethod
     def from_graph(cls, graph: bytes, signature: Signature, device: str = "cpu") -> Self:
