@@ -80,10 +80,35 @@ def check_rewrite(
     return new, changed
 
 
+def transposed_graph(
+    *,
+    groups: int = 1,
+    inside: int = 2,
+    outside: int = 3,
+    kernel: tuple[int, int] = (4, 4),
+    side: tuple[Any, Any] = (3, 5),
+    bias: bool = True,
+    **attributes: Any,
+) -> bytes:
+    """A graph of one transposed convolution; channels are those of a group."""
+    random = np.random.default_rng(0)
+    constants = {"w": random.standard_normal((groups * inside, outside, *kernel)).astype(np.float32)}
+    if bias:
+        constants["b"] = random.standard_normal(groups * outside).astype(np.float32)
+    node = ("ConvTranspose", ["x", *constants], "y", {"group": groups, **attributes})
+    return build_graph([node], constants, {"x": ["batch", groups * inside, *side]})
+
+
 @pytest.fixture(scope="session")
 def build() -> Build:
     """`build_graph`."""
     return build_graph
+
+
+@pytest.fixture(scope="session")
+def transposed() -> Build:
+    """`transposed_graph`."""
+    return transposed_graph
 
 
 @pytest.fixture(scope="session")
