@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import get_args
 
 from ..bundle import Aim, FileRecord, Variant
 from .gate import PSNR_MEAN
 
 __all__ = ["AIMS", "figure_of", "latency_ms", "pareto_front", "recommend", "throughput"]
 
-AIMS: tuple[Aim, ...] = ("latency", "throughput", "size")
+AIMS: tuple[Aim, ...] = get_args(Aim)
 
 
 def latency_ms(variant: Variant) -> float | None:

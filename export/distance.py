@@ -8,6 +8,7 @@ That needs no real pictures, so that whoever has the weights alone can have the 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -57,12 +58,10 @@ class Distance:
             gate: its limit.
         """
         name = f"{DISTANCE_RATIO} ({self._net[0]})"
-        value = None
-        try:
+        value = None  # which never passes
+        with suppress(EvaluationError, ZeroDivisionError):
             made = self._features(_pictures(variant, self._inputs(0)))
             value = self._distance(made) / self._floor
-        except (EvaluationError, ZeroDivisionError):
-            pass  # a figure without a value never passes
         return Figure(metric=name, value=value, at_most=gate.distance_ratio)
 
     def _inputs(self, which: int) -> dict[str, NDArray]:
