@@ -73,7 +73,7 @@ CPU: dict[str, dict[str, Any]] = {
     "superres-emoji": dict(batch=16, nimg=40_000, width=64, blocks=8, lr=1e-3, decay_nimg=20_000, **ON_CPU),
     "inpaint-fashion": dict(batch=32, nimg=100_000, width=32, lr=1e-3, decay_nimg=50_000, **ON_CPU),
     "pix2pix-restyle": dict(batch=16, nimg=60_000, width=16, lr=1e-3, decay_nimg=30_000, **ON_CPU),
-    "cyclegan-restyle": dict(batch=4, nimg=12_000, width=16, blocks=2, discriminator_width=16, identity_weight=0.0, cycle_weight=5.0, lr=5e-4, discriminator_lr=1e-3, decay_nimg=6_000, **ON_CPU),
+    "cyclegan-restyle": dict(batch=4, nimg=24_000, width=16, blocks=2, lr=5e-4, discriminator_lr=1e-3, decay_nimg=12_000, **ON_CPU),
     "flow-shapes":   dict(batch=64, nimg=480_000, width=128, depth=6, lr_rise_nimg=5_000, decay_nimg=240_000, **{**ON_CPU, "ema_half_life_nimg": 10_000}),
     "flow-emoji":    dict(batch=64, nimg=250_000, width=192, depth=6, text_depth=1, patch=8, lr_rise_nimg=5_000, decay_nimg=125_000, **ON_CPU),
 }

@@ -221,16 +221,18 @@ class PatchDiscriminator(nn.Module):
     Args:
         inputs: channels; those of a pair together.
         width: channels of the first layer; each layer above has twice as many.
-        layers: that halve the picture; a patch is 8 pixels wide for 1, 18 for 2, 38 for 3.
+        layers: that halve the picture; a patch is 8 pixels wide for 1, 18 for 2, 38 for 3, 78 for 4.
+        normalised: take mean and contrast out of every map but the first layer's. A judge that is to tell kinds of
+            pictures apart by just these must see them.
     """
 
-    def __init__(self, inputs: int, width: int, layers: int) -> None:
+    def __init__(self, inputs: int, width: int, layers: int, *, normalised: bool = True) -> None:
         super().__init__()
         counts = [width << depth for depth in range(layers)]
         self.layers = nn.Sequential(
             nn.Conv2d(inputs, width, 4, 2, 1),
             nn.LeakyReLU(LEAK),
-            *(_halving(before, after) for before, after in pairwise(counts)),
+            *(_halving(before, after, normalised=normalised) for before, after in pairwise(counts)),
             nn.Conv2d(counts[-1], 1, 3, padding=1),
         )
 
@@ -258,8 +260,9 @@ def _norm(channels: int) -> nn.InstanceNorm2d:
     return nn.InstanceNorm2d(channels, affine=True, track_running_stats=False)
 
 
-def _halving(before: int, after: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(before, after, 4, 2, 1, bias=False), _norm(after), nn.LeakyReLU(LEAK))
+def _halving(before: int, after: int, *, normalised: bool = True) -> nn.Sequential:
+    norm = [_norm(after)] if normalised else []
+    return nn.Sequential(nn.Conv2d(before, after, 4, 2, 1, bias=not normalised), *norm, nn.LeakyReLU(LEAK))
 
 
 def _doubling(before: int, after: int) -> nn.Sequential:

@@ -40,21 +40,29 @@ def test_noise_multiplies_each_map_by_a_number_of_its_own() -> None:
     assert factors.tolist() == [[1, 1.5, 0.5], [2, 1, 1]]
 
 
-@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("layers", [1, 2, 3, 4])
 def test_a_patch_is_as_wide_as_the_discriminator_says(layers: int) -> None:
     torch.manual_seed(0)
-    judge = translation.PatchDiscriminator(1, 4, layers)
     # Over one picture alone a norm would tie every place to every other.
-    for name, module in list(judge.named_modules()):
-        if isinstance(module, torch.nn.InstanceNorm2d):
-            judge.set_submodule(name, torch.nn.Identity())
-    images = torch.zeros(1, 1, 64, 64, requires_grad=True)
+    judge = translation.PatchDiscriminator(1, 4, layers, normalised=False)
+    images = torch.zeros(1, 1, 128, 128, requires_grad=True)
     logits = judge(images)
-    side = 64 >> layers
+    side = 128 >> layers
     assert logits.shape == (1, 1, side, side)
     logits[0, 0, side // 2, side // 2].backward()
     assert images.grad is not None
-    assert int(images.grad[0, 0].any(0).sum()) == {1: 8, 2: 18, 3: 38}[layers]
+    assert int(images.grad[0, 0].any(0).sum()) == {1: 8, 2: 18, 3: 38, 4: 78}[layers]
+
+
+def test_brightness_is_seen_by_a_judge_that_does_not_normalise() -> None:
+    torch.manual_seed(0)
+    images = torch.rand(1, 3, 32, 32) * 8
+    spread = {}
+    for normalised in (True, False):
+        judge = translation.PatchDiscriminator(3, 4, 2, normalised=normalised)
+        judge.layers[0] = torch.nn.Conv2d(3, 4, 4, 2, 1, bias=False)
+        spread[normalised] = (judge(images) - judge(images * 2)).abs().mean().item()
+    assert spread[False] > 100 * spread[True]
 
 
 def test_a_grid_shows_what_was_given_made_and_wanted(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ...errors import UsageError
 from ...signature import Signature, image_output, seed_field, source_field
 from ..data import Batch, Dataset
-from ..losses import least_squares_discriminator, least_squares_generator
+from ..losses import relativistic_discriminator, relativistic_generator, squared_gradient
 from ..randomness import Draw
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
@@ -33,6 +33,7 @@ class Recipe(BaseRecipe):
         noise: strength of the seed's noise.
         discriminator_width: channels of a discriminator's first layer; each layer above has twice as many.
         discriminator_layers: halvings of what it judges.
+        gamma: weight of the penalties on a discriminator's gradients at real and at made pictures.
         cycle_weight: of the mean absolute error of what comes back, beside a generator's loss.
         identity_weight: of the mean absolute error of what should stay as it is; 0 leaves it out.
         translate: pixels by which pictures are moved, at most; where one kind reaches the border and the other has a
@@ -45,9 +46,10 @@ class Recipe(BaseRecipe):
     blocks: Annotated[int, Constraint(ge=0, le=64)] = 6
     noise: Rate = 0.1
     discriminator_width: Annotated[int, Constraint(ge=1, le=1024)] = 32
-    discriminator_layers: Annotated[int, Constraint(ge=1, le=6)] = 3
-    cycle_weight: Annotated[float, Constraint(ge=0, allow_inf_nan=False)] = 10.0
-    identity_weight: Annotated[float, Constraint(ge=0, allow_inf_nan=False)] = 5.0
+    discriminator_layers: Annotated[int, Constraint(ge=1, le=6)] = 4
+    gamma: Annotated[float, Constraint(ge=0, allow_inf_nan=False)] = 10.0
+    cycle_weight: Annotated[float, Constraint(ge=0, allow_inf_nan=False)] = 2.0
+    identity_weight: Annotated[float, Constraint(ge=0, allow_inf_nan=False)] = 0.0
     translate: Annotated[int, Constraint(ge=0, le=512)] = 0
     lr: Positive = 2e-4
     discriminator_lr: Positive = 2e-4
@@ -148,7 +150,9 @@ class Task(BaseTask):
             )
 
         def discriminator() -> PatchDiscriminator:
-            return PatchDiscriminator(channels, recipe.discriminator_width, recipe.discriminator_layers)
+            return PatchDiscriminator(
+                channels, recipe.discriminator_width, recipe.discriminator_layers, normalised=False
+            )
 
         sources = torch.from_numpy(dataset.sources).permute(0, 3, 1, 2)
         return cls(recipe, (generator(), generator()), (discriminator(), discriminator()), sources)
@@ -175,9 +179,16 @@ class Task(BaseTask):
             ("image", self.image_discriminator, images, made),
             ("source", self.source_discriminator, sources, made_back),
         ):
-            logits = judge(torch.cat((real, fake.detach()))).float().chunk(2)
-            loss = loss + least_squares_discriminator(*logits)
-            statistics |= {f"real_{kind}_logit": logits[0].mean(), f"fake_{kind}_logit": logits[1].mean()}
+            pictures = torch.cat((real, fake.detach())).requires_grad_(self.recipe.gamma > 0)
+            logits = judge(pictures).float()
+            of_real, of_fake = logits.chunk(2)
+            loss = loss + relativistic_discriminator(of_real, of_fake)
+            statistics |= {f"real_{kind}_logit": of_real.mean(), f"fake_{kind}_logit": of_fake.mean()}
+            if self.recipe.gamma:
+                # Of half the sum of both means twice the mean of all.
+                penalty = squared_gradient(pictures, logits.mean((1, 2, 3))).mean()
+                loss = loss + self.recipe.gamma * penalty
+                statistics[f"{kind}_penalty"] = penalty
         yield Optimisation("discriminator", loss, statistics)
         yield self._generator_loss((sources, images), (made, made_back), draw)
 
@@ -189,10 +200,12 @@ class Task(BaseTask):
         # The gradient passes through the discriminators; their own parameters need none in this turn.
         for judge in judges:
             judge.requires_grad_(False)
-        logits = [judge(fake).float() for judge, fake in zip(judges, made, strict=True)]
+        adversarial = sum(
+            relativistic_generator(judge(wanted).float(), judge(fake).float())
+            for judge, wanted, fake in zip(judges, (images, sources), made, strict=True)
+        )
         for judge in judges:
             judge.requires_grad_(True)
-        adversarial = sum(least_squares_generator(some, some) for some in logits)
         # Pixels are compared as shares of their range, which is 2 wide here.
         cycle = (self._made(self.back, made_images, draw) - sources).abs().mean() / 2
         cycle = cycle + (self._made(self.generator, made_sources, draw) - images).abs().mean() / 2
