@@ -1,0 +1,102 @@
+"""What all verbs share: the application, the options that several of them take, and how a command ends."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import LithoError
+from ..extras import missing
+
+__all__ = ["AsJson", "BundlePath", "Device", "Name", "Repository", "VariantName", "app", "main"]
+
+app = typer.Typer(
+    name="litho",
+    help="Take an image generator from a PyTorch checkpoint to a served endpoint, and prove every step.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
+Device = Annotated[str, typer.Option(help="Where to compute: cpu or cuda.")]
+Name = Annotated[
+    str | None, typer.Option(help="Name of the model in the repository; by default the bundle's.")
+]
+VariantName = Annotated[
+    str | None,
+    typer.Option(
+        "--variant", help="Which variant of the bundle; of several stages, names separated by commas."
+    ),
+]
+Repository = Annotated[Path, typer.Argument(help="A Triton model repository.", show_default=False)]
+BundlePath = Annotated[Path, typer.Argument(help="A bundle made by 'litho export'.", show_default=False)]
+
+_TYPER_INTERRUPTED = 130
+"""What typer makes of a KeyboardInterrupt inside a command."""
+
+_INTERRUPTED = "interrupted; nothing half-written is left, the same command starts or goes on again"
+
+
+def main() -> None:
+    """Run the command line; errors become one line and an exit code."""
+    debug = "--debug" in sys.argv[1:]
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code = app(args=[word for word in sys.argv[1:] if word != "--debug"], standalone_mode=False)
+    except LithoError as error:
+        code = _fail(str(error), error.exit_code, debug)
+    except KeyboardInterrupt:
+        code = _fail(_INTERRUPTED, 1, debug)
+    except OSError as error:
+        code = _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", 1, debug)
+    except Exception as error:
+        code = _handle(error, debug)
+    if code == _TYPER_INTERRUPTED:
+        code = _fail(_INTERRUPTED, 1, debug)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    if version:
+        from .. import __version__
+
+        typer.echo(f"litho {__version__}")
+        raise typer.Exit()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _handle(error: Exception, debug: bool) -> int:
+    # Usage errors of typer bring their message and code; anything else is a fault of ours.
+    format_message: Any = getattr(error, "format_message", None)
+    if format_message is not None:
+        return _fail(f"{format_message()} See: litho --help", getattr(error, "exit_code", 2), debug)
+    if isinstance(error, ModuleNotFoundError) and (extra := missing(error)) is not None:
+        return _fail(str(extra), extra.exit_code, debug)
+    if isinstance(error, typer.Exit):
+        return int(error.exit_code)
+    if isinstance(error, typer.Abort):
+        return _fail("aborted", 1, debug)
+    return _fail(f"unexpected {type(error).__name__}: {error} (see it whole with --debug)", 1, debug)
+
+
+def _fail(message: str, code: int, debug: bool) -> int:
+    if debug:
+        import traceback
+
+        traceback.print_exc()
+    typer.echo(f"litho: error: {' '.join(message.split())}", err=True)
+    return code
