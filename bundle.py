@@ -46,6 +46,7 @@ __all__ = [
     "BundleWriter",
     "Figure",
     "FileRecord",
+    "Gain",
     "Manifest",
     "Probes",
     "Sampler",
@@ -136,7 +137,7 @@ class Verdict(_Document):
 
 
 class Timing(_Document):
-    """How fast a variant made whole pictures where it was exported; the one thing that two exports differ in.
+    """How fast a variant made whole pictures where it was exported; two exports differ in this and in `Gain` alone.
 
     Args:
         batch: pictures at a time.
@@ -147,6 +148,23 @@ class Timing(_Document):
     batch: Annotated[int, Constraint(ge=1)]
     p50_ms: Annotated[float, Constraint(gt=0)]
     images_per_second: Annotated[float, Constraint(gt=0)]
+
+
+class Gain(_Document):
+    """How many times as fast whole pictures were made with a graph rewrite as without it, where it was exported.
+
+    Args:
+        stage: whose graph it changes.
+        name: of the rewrite.
+        ratio: median of all turns.
+        lower, upper: quartiles.
+    """
+
+    stage: Name
+    name: Name
+    ratio: float
+    lower: float
+    upper: float
 
 
 class Variant(_Document):
@@ -210,6 +228,7 @@ class Manifest(_Document):
         variants: everything that was made, failed ones included.
         aim: what the recommended variants are best at.
         recommended: names of variants, one of each stage as far as any was timed and passed.
+        gains: of graph rewrites, as far as they were timed.
         files: path inside the bundle -> size and hash, of every file but the manifest.
         checkpoint_sha256: hash of the weights that everything was made from.
         environment: names and versions of what made it: torch, onnx, opset, runtimes, GPU.
@@ -226,6 +245,7 @@ class Manifest(_Document):
     variants: tuple[Variant, ...]
     aim: Aim = "throughput"
     recommended: tuple[str, ...] = ()
+    gains: tuple[Gain, ...] = ()
     files: dict[str, FileRecord]
     checkpoint_sha256: str
     environment: dict[str, str]

@@ -141,7 +141,6 @@ def plot(
     *,
     size_inches: tuple[float, float] = _CHART_INCHES,
     grid: str = "y",
-    extra: str = "bench",
 ) -> Chart:
     """A chart; the same drawing gives the same bytes.
 
@@ -150,12 +149,11 @@ def plot(
         alt: what the chart shows, in words.
         size_inches: width and height; letters have 10 points.
         grid: whose ticks have lines: "x", "y" or "both".
-        extra: of litho, that brings Matplotlib to who plots.
 
     Raises:
         MissingExtra: Matplotlib is not installed.
     """
-    light, dark = (_svg(draw, theme, size_inches, grid, extra) for theme in _THEMES)
+    light, dark = (_svg(draw, theme, size_inches, grid) for theme in _THEMES)
     return Chart(light, dark, alt)
 
 
@@ -224,11 +222,9 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _svg(
-    draw: Callable[[Any], None], theme: str, size_inches: tuple[float, float], grid: str, extra: str
-) -> bytes:
-    matplotlib = require("matplotlib", extra)
-    figures = require("matplotlib.figure", extra)
+def _svg(draw: Callable[[Any], None], theme: str, size_inches: tuple[float, float], grid: str) -> bytes:
+    matplotlib = require("matplotlib", "bench")
+    figures = require("matplotlib.figure", "bench")
     ink, soft, line = _THEMES[theme]
     style = {
         "font.size": 10,

@@ -16,6 +16,8 @@ from ..bundle import (
     Bundle,
     BundleWriter,
     FileRecord,
+    Gain,
+    Manifest,
     Variant,
     create_bundle,
 )
@@ -27,14 +29,14 @@ from .calibration import calibrate, calibration_inputs
 from .choice import recommend
 from .distance import SAMPLES, Distance
 from .engines.complete import prove_engines
-from .gains import Gain, measure_gains
+from .gains import measure_gains
 from .graph import export_graph
 from .passes.fixed import fix_input
 from .pipeline import Pipeline
 from .precisions import Inputs
 from .probes import make_probes
 from .proof import Proof
-from .report import Contents, render_report
+from .report import render_report
 from .request import RUNTIMES, Request, environment_of, resolve
 from .source import Source, open_source
 from .timing import time_in_turns
@@ -197,40 +199,25 @@ def _fill(writer: BundleWriter, job: _Job) -> None:
     variants = tuple(one.variant for one in made)
     if job.request.timed:
         variants = _timed(job, graphs, made)
-    recommended = recommend(variants, writer.files, job.request.aim)
-    provenance = {
+    fields = {
+        "name": job.request.name,
         "family": source.family,
-        "preset": source.preset or "–",
-        "checkpoint": source.weights_sha256,
-        **job.environment,
+        "preset": source.preset,
+        "licence": source.licence,
+        "signature": pipeline.signature,
+        "stages": pipeline.described,
+        "sampler": pipeline.sampler,
+        "variants": variants,
+        "aim": job.request.aim,
+        "recommended": recommend(variants, writer.files, job.request.aim),
+        "gains": _gains(job, graphs) if job.request.timed else (),
+        "checkpoint_sha256": source.weights_sha256,
+        "environment": job.environment,
     }
     pictures = {one.variant.name: one.pictures for one in made if one.pictures is not None}
-    contents = Contents(
-        name=job.request.name,
-        variants=variants,
-        files=writer.files,
-        aim=job.request.aim,
-        recommended=recommended,
-        probes=probes,
-        pictures=pictures,
-        gains=_gains(job, graphs) if job.request.timed else (),
-        provenance=provenance,
-    )
-    writer.add(REPORT_NAME, render_report(contents).encode())
-    writer.finish(
-        name=job.request.name,
-        family=source.family,
-        preset=source.preset,
-        licence=source.licence,
-        signature=pipeline.signature,
-        stages=pipeline.described,
-        sampler=pipeline.sampler,
-        variants=variants,
-        aim=job.request.aim,
-        recommended=recommended,
-        checkpoint_sha256=source.weights_sha256,
-        environment=job.environment,
-    )
+    report = render_report(Manifest(files=writer.files, **fields), probes, pictures)
+    writer.add(REPORT_NAME, report.encode())
+    writer.finish(**fields)
 
 
 def _graphs(job: _Job) -> dict[str, bytes]:

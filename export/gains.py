@@ -3,38 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from functools import partial
 
+from ..bundle import Gain
 from .passes import ALWAYS, rewrite
 from .pipeline import Pipeline
 from .timing import ratio_in_turns
 
-__all__ = ["BATCH", "Gain", "measure_gains"]
+__all__ = ["BATCH", "measure_gains"]
 
 BATCH = 8
 """Pictures at a time."""
 
 SECONDS = 2.0
 """After so long no pass is measured any further."""
-
-
-@dataclass(frozen=True)
-class Gain:
-    """How many times as fast whole pictures are made with a pass as without it.
-
-    Args:
-        stage: whose graph it changes.
-        name: of the pass.
-        ratio: median of all turns.
-        lower, upper: quartiles.
-    """
-
-    stage: str
-    name: str
-    ratio: float
-    lower: float
-    upper: float
 
 
 def measure_gains(
@@ -60,5 +42,6 @@ def measure_gains(
     for place, (stage, name, before, after) in enumerate(pairs):
         progress(place / len(pairs))
         plain, better = (partial(pipeline.open, {**graphs, stage: graph}) for graph in (before, after))
-        gains.append(Gain(stage, name, *ratio_in_turns(plain, better, BATCH, SECONDS)))
+        ratio, lower, upper = ratio_in_turns(plain, better, BATCH, SECONDS)
+        gains.append(Gain(stage=stage, name=name, ratio=ratio, lower=lower, upper=upper))
     return tuple(gains)

@@ -3,83 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle import Aim, Figure, FileRecord, Probes, Variant
+from ..bundle import Figure, Gain, Manifest, Probes, Variant
+from ..engines import library_of
 from ..reporting import human_bytes, number, render
 from .choice import figure_of, latency_ms, throughput
-from .gains import BATCH, Gain
+from .gains import BATCH
 from .gate import IDENTICAL_PIXELS, PSNR_MEAN
 from .panels import compare_pictures
 from .passes import ALWAYS, PASSES, summary
 from .scatter import speed_chart
 from .table import NOTHING, decide
 
-__all__ = ["Contents", "figure_words", "render_report", "summarise"]
+__all__ = ["figure_words", "render_report", "summarise"]
 
 
-@dataclass(frozen=True)
-class Contents:
-    """What a report is made from.
+def render_report(
+    manifest: Manifest,
+    probes: Probes,
+    pictures: Mapping[str, NDArray[np.uint8]],
+    absent: Mapping[str, str] | None = None,
+) -> str:
+    """The report as one HTML file.
 
     Args:
-        name: of the bundle.
-        variants: everything that was made.
-        files: path -> size and hash.
-        aim: what the recommended variants are best at.
-        recommended: names of variants.
+        manifest: of the bundle; only the report itself need not be among its files.
         probes: with PyTorch's pictures.
         pictures: name of a variant -> its pictures of the probes, of those that ran.
-        gains: of passes, as far as they were measured.
-        provenance: name -> value, of what the bundle was made from and by.
+        absent: of a page that is made anew on another machine: name of a variant -> why it makes no pictures there.
     """
-
-    name: str
-    variants: Sequence[Variant]
-    files: Mapping[str, FileRecord]
-    aim: Aim
-    recommended: Sequence[str]
-    probes: Probes
-    pictures: Mapping[str, NDArray[np.uint8]]
-    gains: Sequence[Gain]
-    provenance: Mapping[str, str]
-
-
-def render_report(contents: Contents) -> str:
-    """The report as one HTML file."""
-    variants = contents.variants
+    variants = manifest.variants
     named = _short_names(variants)
     stages = list(dict.fromkeys(variant.stage for variant in variants))
     charts = [
-        (stage, speed_chart([one for one in variants if one.stage == stage], contents.recommended, named))
+        (stage, speed_chart([one for one in variants if one.stage == stage], manifest.recommended, named))
         for stage in stages
     ]
-    pictures = {
-        named(variant): contents.pictures[variant.name]
-        for variant in variants
-        if variant.name in contents.pictures
-    }
+    shown = {named(variant): pictures[variant.name] for variant in variants if variant.name in pictures}
     return render(
         "export.html",
-        name=contents.name,
+        name=manifest.name,
         summary=summarise(variants),
-        decision=decide(contents.name, variants, contents.files, contents.aim, contents.recommended),
-        headline_entries=list(_headline(contents, named)),
+        decision=decide(manifest.name, variants, manifest.files, manifest.aim, manifest.recommended),
+        headline_entries=list(_headline(manifest, named)),
         charts=[(stage if len(stages) > 1 else "", chart) for stage, chart in charts if chart is not None],
-        compared=compare_pictures(contents.probes, pictures) if pictures else None,
+        compared=compare_pictures(probes, shown) if shown else None,
+        absent=absent,
         figures=list(_figure_rows(variants)),
         kept=[
             (variant.name, f"{len(variant.kept)} of {variant.layers}", ", ".join(variant.kept))
             for variant in variants
             if variant.kept
         ],
-        passes=list(_pass_rows(variants, contents.gains, several=len(stages) > 1)),
+        passes=list(_pass_rows(variants, manifest.gains, several=len(stages) > 1)),
         idle=", ".join(name for name in ALWAYS if not any(name in one.passes for one in variants)),
         batch=BATCH,
-        provenance=contents.provenance.items(),
+        engines=list(_engine_rows(variants)),
+        provenance={
+            "family": manifest.family,
+            "preset": manifest.preset or NOTHING,
+            "checkpoint": manifest.checkpoint_sha256,
+            **manifest.environment,
+        }.items(),
     )
 
 
@@ -115,18 +103,31 @@ def _short_names(variants: Sequence[Variant]) -> Callable[[Variant], str]:
     return named
 
 
-def _headline(contents: Contents, named: Callable[[Variant], str]) -> Iterator[tuple[str, str, str]]:
+def _headline(manifest: Manifest, named: Callable[[Variant], str]) -> Iterator[tuple[str, str, str]]:
     """The recommended variant in a few figures; of several stages their names."""
-    chosen = [variant for variant in contents.variants if variant.name in contents.recommended]
+    chosen = [variant for variant in manifest.variants if variant.name in manifest.recommended]
     for variant in chosen:
-        yield f"best {contents.aim}", named(variant), ""
+        yield f"best {manifest.aim}", named(variant), ""
     if len(chosen) != 1:
         return
     (best,) = chosen
     yield "images/s", number(throughput(best)), "at the best batch"
     yield "one picture", f"{number(latency_ms(best))} ms", "median"
     yield "mean PSNR", f"{number(figure_of(best, PSNR_MEAN))} dB", "from PyTorch's pictures"
-    yield "size", human_bytes(contents.files[best.file].size_bytes), ""
+    yield "size", human_bytes(manifest.files[best.file].size_bytes), ""
+
+
+def _engine_rows(variants: Sequence[Variant]) -> Iterator[tuple[str, str, str, str, str]]:
+    """Name, library, GPU, batches and layers of every engine."""
+    for variant in variants:
+        if (engine := variant.engine) is not None:
+            yield (
+                variant.name,
+                f"{library_of(engine.library).title} {engine.version}",
+                f"{engine.target} ({engine.gpu})" if engine.gpu else engine.target,
+                "; ".join(f"{least} to {most}" for least, _, most in engine.profiles),
+                ", ".join(f"{count} {precision}" for precision, count in engine.layers.items()),
+            )
 
 
 def _figure_rows(variants: Sequence[Variant]) -> Iterator[tuple[str, str, str, str, str]]:

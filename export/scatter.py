@@ -84,7 +84,6 @@ def speed_chart(
         f"Images a second against mean PSNR of {len(points)} variants; the fastest is {named(fastest[0])}.",
         size_inches=SIZE_INCHES,
         grid="both",
-        extra="export",
     )
 
 

@@ -13,7 +13,7 @@ from .faults import explain
 from .gate import judge, replay
 from .precisions import PRECISIONS, precision
 
-__all__ = ["Verification", "verify", "verify_variant"]
+__all__ = ["Verification", "verify", "verify_variant", "with_the_others"]
 
 ENDPOINT_BATCHES = (16, 1)
 
@@ -61,7 +61,7 @@ def verify(
     outcomes = []
     for number, variant in enumerate(loaded.manifest.variants):
         told(f"replaying {variant.name}", number / len(loaded.manifest.variants))
-        names = _with_the_others(loaded, variant)
+        names = with_the_others(loaded, variant)
         if names not in verdicts:
             verdicts[names] = verify_variant(loaded, variant)
         outcomes.append(Verification(variant.name, verdicts[names]))
@@ -75,7 +75,7 @@ def verify_variant(bundle: Bundle, variant: Variant) -> Verdict:
         The verdict; "not_run" where this machine has not what the variant needs.
     """
     try:
-        runner = open_runner(bundle, _with_the_others(bundle, variant))
+        runner = open_runner(bundle, with_the_others(bundle, variant))
     except (MissingExtra, DeviceError) as error:
         return Verdict(status="not_run", reason=str(error))
     probes = bundle.probes()
@@ -88,6 +88,15 @@ def verify_variant(bundle: Bundle, variant: Variant) -> Verdict:
             return Verdict(status="failed", reason=str(error))
         verdict = judge(pictures, probes.images, precision(variant.precision).gate)
         return explain(verdict, pictures, probes, runner)
+
+
+def with_the_others(bundle: Bundle, variant: Variant) -> str:
+    """A variant's name and, of each other stage, that of the first portable one, whatever became of it."""
+    portable = {
+        other.stage: other.name for other in reversed(bundle.manifest.variants) if other.target is None
+    }
+    portable[variant.stage] = variant.name
+    return ",".join(portable[stage.name] for stage in bundle.manifest.stages if stage.name in portable)
 
 
 def _verify_endpoint(bundle: Bundle, probes: Probes, endpoint: str) -> Verdict:
@@ -103,12 +112,3 @@ def _verify_endpoint(bundle: Bundle, probes: Probes, endpoint: str) -> Verdict:
         loosest = precision(max(precisions, key=PRECISIONS.index)).gate
         pictures = [replay(runner, probes, batch) for batch in ENDPOINT_BATCHES]
         return explain(judge(pictures, probes.images, loosest), pictures, probes, runner)
-
-
-def _with_the_others(bundle: Bundle, variant: Variant) -> str:
-    """A variant's name and, of each other stage, that of the first portable one, whatever became of it."""
-    portable = {
-        other.stage: other.name for other in reversed(bundle.manifest.variants) if other.target is None
-    }
-    portable[variant.stage] = variant.name
-    return ",".join(portable[stage.name] for stage in bundle.manifest.stages if stage.name in portable)

@@ -5,16 +5,17 @@ Needs neither torch nor the run that the bundle was made from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-from ...bundle import MANIFEST_NAME, Bundle, Manifest, Variant, create_bundle
+from ...bundle import REPORT_NAME, Bundle, BundleWriter, Manifest, Variant, create_bundle
 from ...engines import library_of
 from ...errors import UnknownName, UsageError
-from ...files import locked, write_bytes
+from ...files import locked
 from ..precisions import precision
+from ..remake import remake_report
 from ..verify import verify_variant
 from .build import present_device
 from .options import TARGETS, EngineOptions
@@ -32,7 +33,7 @@ def build_engines(
     options: EngineOptions | None = None,
     progress: Callable[[str, float], None] | None = None,
 ) -> Bundle:
-    """Build the engines of a bundle's portable graphs, add them to it, and replay the probes through them.
+    """Build the engines of a bundle's portable graphs, add them to it, prove them, and make its report anew.
 
     The bundle is exchanged for the completed one at once; whatever fails before leaves it as it was. An engine that
     the bundle already has is built anew.
@@ -69,7 +70,8 @@ def build_engines(
             graphs = _graphs(bundle, precisions)
             wanted = tuple(dict.fromkeys(targets)) or (present_device(runtime).target,)
             _add(bundle, graphs, runtime, wanted, options or EngineOptions(), told)
-            return prove_engines(Bundle.load(destination), told)
+            completed = Bundle.load(destination)
+            return _renewed(completed, _proven(completed, told), told)
     except BlockingIOError:
         raise UsageError(f"another process is at work on {destination}; wait for it") from None
 
@@ -114,7 +116,9 @@ def _add(
                 kept=graph.kept,
                 progress=told,
             )
-            made[variant.name] = variant.model_copy(update={"passes": graph.passes, "kept": graph.kept})
+            made[variant.name] = variant.model_copy(
+                update={"passes": graph.passes, "kept": graph.kept, "layers": graph.layers}
+            )
         done = {(variant.stage, variant.precision, variant.runtime) for variant in made.values()}
         stay = [
             variant
@@ -123,11 +127,17 @@ def _add(
             and (variant.target != UNBUILT or (variant.stage, variant.precision, variant.runtime) not in done)
         ]
         unneeded = set() if any(variant.file == SCRIPT for variant in stay) else {SCRIPT}
-        for relative in set(manifest.files) - set(writer.files) - unneeded:
-            writer.add(relative, bundle.read(relative))
-        fields = {name: getattr(manifest, name) for name in Manifest.model_fields}
-        del fields["files"]
-        writer.finish(**{**fields, "variants": (*stay, *made.values())})
+        _finish(writer, bundle, (*stay, *made.values()), unneeded)
+
+
+def _finish(
+    writer: BundleWriter, bundle: Bundle, variants: Sequence[Variant], unneeded: Collection[str] = ()
+) -> None:
+    """Take over from a bundle whatever the writer has not, and list the variants."""
+    for relative in set(bundle.manifest.files) - set(writer.files) - set(unneeded):
+        writer.add(relative, bundle.read(relative))
+    fields = {name: getattr(bundle.manifest, name) for name in Manifest.model_fields if name != "files"}
+    writer.finish(**{**fields, "variants": tuple(variants)})
 
 
 def _with_timings(
@@ -147,6 +157,11 @@ def prove_engines(bundle: Bundle, progress: Callable[[str, float], None] | None 
         The bundle as it is then; the same one where nothing could be run.
     """
     told = progress or (lambda step, share: None)
+    proven = _proven(bundle, told)
+    return bundle if proven == bundle.manifest.variants else _renewed(bundle, proven, told)
+
+
+def _proven(bundle: Bundle, told: Callable[[str, float], None]) -> tuple[Variant, ...]:
     proven = []
     for variant in bundle.manifest.variants:
         if variant.engine is not None and variant.verdict.status == "not_run":
@@ -155,8 +170,14 @@ def prove_engines(bundle: Bundle, progress: Callable[[str, float], None] | None 
             if verdict.status != "not_run":
                 variant = variant.model_copy(update={"verdict": verdict})
         proven.append(variant)
-    if tuple(proven) == bundle.manifest.variants:
-        return bundle
-    manifest = bundle.manifest.model_copy(update={"variants": tuple(proven)})
-    write_bytes(bundle.path / MANIFEST_NAME, manifest.model_dump_json(indent=2) + "\n")
+    return tuple(proven)
+
+
+def _renewed(bundle: Bundle, variants: tuple[Variant, ...], told: Callable[[str, float], None]) -> Bundle:
+    """Exchange a bundle for one with these verdicts, and the report that shows them."""
+    manifest = bundle.manifest.model_copy(update={"variants": variants})
+    report = remake_report(Bundle(bundle.path, manifest), told)
+    with create_bundle(bundle.path) as writer:
+        writer.add(REPORT_NAME, report.encode())
+        _finish(writer, bundle, variants)
     return Bundle.load(bundle.path)

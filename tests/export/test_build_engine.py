@@ -57,7 +57,7 @@ def test_a_bundle_is_completed_with_engines_and_what_is_known_of_them(mine: Path
         for target in ("sm86", "sm120")
         for suffix in ("", ".log", ".layers.json")
     }
-    assert {name: after.files[name] for name in before.files} == before.files
+    assert {name for name in before.files if after.files[name] != before.files[name]} == {"report.html"}
     assert (after.environment, after.variants[0]) == (before.environment, before.variants[0])
     for variant in after.variants[1:]:
         assert variant.engine is not None
@@ -65,6 +65,50 @@ def test_a_bundle_is_completed_with_engines_and_what_is_known_of_them(mine: Path
         assert variant.batches == (1, 1, 32)
         assert variant.engine.profiles == ((1, 1, 1), (1, 8, 32))
         assert set(variant.engine.products.values()) == {"fp32"}
+
+
+def test_the_report_is_made_anew_with_the_engines_in_it(mine: Path, without_gpu: None) -> None:
+    before = Bundle.load(mine).read("report.html").decode()
+    build_engines(mine, runtime="tensorrt-rtx", targets=["sm86"])
+    after = build_engines(mine, runtime="tensorrt-rtx", targets=["sm120"]).read("report.html").decode()
+    assert "Completed after the export" not in before
+    assert after.count("Completed after the export") == 1
+    assert "3 variants: 1 passed, 2 not run on this machine." in after
+    for engine in ("generator.fp32.sm86.rtx", "generator.fp32.sm120.rtx"):
+        assert f"{engine} was not run: to be proven it needs an NVIDIA GPU of" in after
+        assert f"<td>{engine}</td>\n<td>TensorRT-RTX " in after
+    # What the export measured is in the manifest, and the pictures are made once more.
+    measured, pictures = before.index("<h2>Graph rewrites</h2>"), before.index("<h2>Pictures</h2>")
+    assert before[measured : before.index("<h2>Made from</h2>")] in after
+    assert before[pictures : before.index("</section>", pictures)] in after
+
+
+def build_without(module: str, bundle: Path) -> str:
+    """The report of a bundle that was completed where a module is not installed."""
+    program = f"import sys; sys.modules[{module!r}] = None; from litho.cli import main; main()"
+    words = ["build-engine", bundle, "--runtime", "tensorrt-rtx", "--target", "sm86"]
+    done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    completed = Bundle.load(bundle)
+    assert "engines/generator.fp32.sm86.rtx" in completed.manifest.files
+    return completed.read("report.html").decode()
+
+
+def test_without_a_runtime_the_report_says_what_it_does_not_show(mine: Path) -> None:
+    report = build_without("onnxruntime", mine)
+    assert "<dt>generator.fp32.onnx</dt><dd>&#39;onnxruntime&#39; is not installed" in report
+    assert "<h2>Pictures</h2>" not in report
+    assert "generator.fp32.sm86.rtx" in report
+
+
+@pytest.mark.parametrize("module", ["jinja2", "matplotlib"])
+def test_where_no_page_can_be_made_the_old_one_says_so(mine: Path, module: str) -> None:
+    before = Bundle.load(mine).read("report.html").decode()
+    first, _, rest = build_without(module, mine).partition('<ul class="remarks">')
+    remark, _, rest = rest.partition("</ul>\n")
+    assert first + rest == before
+    assert "The bundle has generator.fp32.sm86.rtx." in remark
+    assert f"{module}&#x27; is not installed; get it with: pip install &#x27;litho[bench]&#x27;" in remark
 
 
 def test_an_engine_for_another_gpu_waits_for_it(mine: Path, without_gpu: None) -> None:

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from litho.bundle import Figure, FileRecord, Probes, Timing, Variant, Verdict
+from litho.bundle import Figure, FileRecord, Gain, Manifest, Probes, Stage, Timing, Variant, Verdict
 from litho.export.choice import recommend
-from litho.export.gains import Gain
 from litho.export.gate import Gate, judge
 from litho.export.panels import compare_pictures
 from litho.export.precisions import precision
-from litho.export.report import Contents, render_report
+from litho.export.report import render_report
 from litho.export.scatter import speed_chart
 from litho.export.table import decide
+from litho.signature import Signature, image_output, seed_field
 
 RANDOM = np.random.default_rng(0)
 REFERENCE = RANDOM.integers(60, 196, (12, 16, 16, 1), dtype=np.uint8)
@@ -73,10 +73,20 @@ FILES = {
 
 
 def page(*, variants: list[Variant] = VARIANTS, gains: tuple[Gain, ...] = ()) -> str:
-    recommended = recommend(variants, FILES, "throughput")
-    return render_report(
-        Contents("tiny", variants, FILES, "throughput", recommended, PROBES, PICTURES, gains, {"torch": "2"})
+    signature = Signature(inputs=(seed_field(),), output=image_output(16, 16, 1))
+    manifest = Manifest(
+        name="tiny",
+        family="gan",
+        signature=signature,
+        stages=(Stage(name="generator", signature=signature),),
+        variants=tuple(variants),
+        recommended=recommend(variants, FILES, "throughput"),
+        gains=gains,
+        files=FILES,
+        checkpoint_sha256="0" * 64,
+        environment={"torch": "2"},
     )
+    return render_report(manifest, PROBES, PICTURES)
 
 
 def words(html: str) -> str:
@@ -163,7 +173,7 @@ def test_a_variant_with_pictures_of_another_shape_is_left_out_of_the_panels() ->
 
 
 def test_the_page_has_table_plot_pictures_layers_and_gains() -> None:
-    html = page(gains=(Gain("generator", "folding", 1.234, 1.1, 1.3),))
+    html = page(gains=(Gain(stage="generator", name="folding", ratio=1.234, lower=1.1, upper=1.3),))
     text = words(html)
     for expected in (
         "4 variants: 2 passed, 1 failed, 1 not run on this machine.",
@@ -179,7 +189,7 @@ def test_the_page_has_table_plot_pictures_layers_and_gains() -> None:
         assert expected in text
     assert html.count("data:image/svg+xml") == 2
     assert not re.search(r"(src|href)=\"(?!data:)", html)
-    assert page(gains=(Gain("generator", "folding", 1.234, 1.1, 1.3),)) == html
+    assert page(gains=(Gain(stage="generator", name="folding", ratio=1.234, lower=1.1, upper=1.3),)) == html
 
 
 def test_the_page_of_untimed_variants_has_no_plot_and_says_so() -> None:
