@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from .files import write_bytes
 from .pictures import SUFFIXES, bombs_are_errors, read_picture
 from .reporting import picture_grid, png
 from .runners import open_runner
-from .signature import Field, Role, Signature
+from .signature import Field, Role, Signature, Size
 
 __all__ = ["generate", "parse_inputs"]
 
@@ -77,8 +78,9 @@ def parse_inputs(signature: Signature, values: Mapping[str, str]) -> dict[str, N
     """Read fields from text: "7", "1,2,3", "0-99", a class name, a prompt, or where images lie.
 
     An image or a mask is given by the path of a file, or of a folder, whose image files count in the order of their
-    names. `pictures` says how they are read and brought to the field's size; of a mask, what is lighter than middle
-    grey is the hole. One value serves every picture.
+    names. `pictures` says how they are read and brought to the field's size; where that is free, the first one is
+    brought to the nearest allowed size, and all others to that. Of a mask, what is lighter than middle grey is the
+    hole. One value serves every picture.
 
     Args:
         signature: of the generator.
@@ -91,7 +93,11 @@ def parse_inputs(signature: Signature, values: Mapping[str, str]) -> dict[str, N
     fields = {field.name: field for field in signature.inputs}
     if unknown := sorted(set(values) - set(fields)):
         raise InvalidInput(f"unknown field {unknown[0]!r} (known: {', '.join(sorted(fields))})")
-    parsed = {name: _parse(fields[name], text) for name, text in values.items()}
+    parsed: dict[str, Any] = {}
+    size: Size | None = None  # of pictures whose size is free: the first one's is that of all
+    for name, text in values.items():
+        parsed[name] = _parse(fields[name], text, size)
+        size = parsed[name].shape[1:3] if fields[name].free else size
     counts = {name: len(items) for name, items in parsed.items() if len(items) != 1}
     if len(set(counts.values())) > 1:
         listed = ", ".join(f"{count} for {name!r}" for name, count in counts.items())
@@ -102,9 +108,9 @@ def parse_inputs(signature: Signature, values: Mapping[str, str]) -> dict[str, N
     }
 
 
-def _parse(field: Field, text: str) -> NDArray[Any]:
-    if field.role in (Role.IMAGE, Role.MASK) and -1 not in field.shape:
-        return field.check(_read_images(field, text))
+def _parse(field: Field, text: str, size: Size | None) -> NDArray[Any]:
+    if field.role in (Role.IMAGE, Role.MASK):
+        return field.check(_read_images(field, text, size))
     if field.shape:
         raise InvalidInput(
             f"field {field.name!r} takes {field.allowed}; give it through the Python interface"
@@ -121,20 +127,28 @@ def _parse(field: Field, text: str) -> NDArray[Any]:
     return field.check(np.array(items, dtype=object if _huge(items) else None))
 
 
-def _read_images(field: Field, text: str) -> NDArray[np.uint8]:
-    height, width, channels = field.shape
+def _read_images(field: Field, text: str, size: Size | None) -> NDArray[np.uint8]:
+    *sides, channels = field.shape
+    images: list[NDArray[np.uint8]] = []
+    wanted: Any = (size or partial(_nearest_size, field)) if field.free else tuple(sides)
     try:
         with bombs_are_errors():
-            images = [
-                read_picture(file, str(file), size=(height, width), channels=channels)
-                for file in _image_files(field, Path(text))
-            ]
+            for file in _image_files(field, Path(text)):
+                images.append(read_picture(file, str(file), size=wanted, channels=channels))
+                wanted = images[0].shape[:2]
     except DataError as error:
         raise InvalidInput(f"field {field.name!r}: {error}") from None
     stacked = np.stack(images)
     return (
         np.where(stacked > _MIDDLE_GREY, np.uint8(255), np.uint8(0)) if field.role is Role.MASK else stacked
     )
+
+
+def _nearest_size(field: Field, height: int, width: int) -> Size:
+    """The allowed size for a picture; one that is too large is made smaller, as near to its proportions as can be."""
+    most, _, _ = field.extreme_shapes[1]
+    shrunk = max(1.0, max(height, width) / most)
+    return field.nearest_side(round(height / shrunk)), field.nearest_side(round(width / shrunk))
 
 
 def _image_files(field: Field, path: Path) -> list[Path]:

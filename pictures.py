@@ -16,7 +16,7 @@ The rules, in order:
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -48,14 +48,19 @@ _WIDE_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 
 
 def read_picture(
-    content: bytes | Path, where: str, *, size: Size | None = None, channels: int | None = None
+    content: bytes | Path,
+    where: str,
+    *,
+    size: Size | Callable[[int, int], Size] | None = None,
+    channels: int | None = None,
 ) -> NDArray[np.uint8]:
     """Decode one picture by the rules of this module.
 
     Args:
         content: an encoded picture, or the path of its file.
         where: what to call it in messages, for example "train.parquet row 7".
-        size: height and width in pixels to bring it to; None keeps the size of the largest centred square.
+        size: height and width in pixels to bring it to, or what makes them of its own height and width; None keeps
+            the size of the largest centred square.
         channels: 1 (grey) or 3 (RGB) to bring it to; None gives 1 for a grey picture, else 3.
 
     Returns:
@@ -71,6 +76,8 @@ def read_picture(
             if image.width * image.height > MOST_PIXELS:
                 raise Image.DecompressionBombError
             ImageOps.exif_transpose(image, in_place=True)
+            if callable(size):
+                size = size(image.height, image.width)
             picture = _fit(_eight_bit(image, where), size)
             if channels is not None:
                 picture = picture.convert("L" if channels == 1 else "RGB")

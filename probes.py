@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,20 +22,28 @@ class Probes:
     Args:
         inputs: field name -> array of shape (count, ...).
         images: UINT8 of shape (count, height, width, channels).
+        others: of a generator of pictures of any size, further probes, those of each size together.
     """
 
     inputs: dict[str, NDArray[Any]]
     images: NDArray[np.uint8]
+    others: tuple[Probes, ...] = ()
+
+    def first(self, count: int) -> Probes:
+        """The first `count` probes of the usual size."""
+        return Probes({name: values[:count] for name, values in self.inputs.items()}, self.images[:count])
 
     def to_bytes(self) -> bytes:
         """The probes as the content of a safetensors file."""
         from safetensors.numpy import save
 
-        arrays = {
-            f"text.{name}" if array.dtype == object else f"input.{name}": _packed(array)
-            for name, array in self.inputs.items()
-        }
-        arrays["image"] = self.images
+        arrays: dict[str, NDArray[Any]] = {}
+        for number, bank in enumerate((self, *self.others)):
+            prefix = f"{number}." if number else ""
+            for name, array in bank.inputs.items():
+                kind = "text" if array.dtype == object else "input"
+                arrays[f"{prefix}{kind}.{name}"] = _packed(array)
+            arrays[f"{prefix}image"] = bank.images
         # safetensors writes an array's memory, whatever the order of its axes there.
         return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
 
@@ -50,17 +58,32 @@ class Probes:
         from safetensors.numpy import load
 
         try:
-            arrays = load(content)
-            images = arrays.pop("image")
-        except (SafetensorError, KeyError) as error:
+            first, *others = _banks(load(content))
+        except (SafetensorError, LookupError) as error:
             raise BundleError(
                 f"{PROBES_NAME} is not a bank of probes ({error}); export the bundle again"
             ) from None
-        inputs = {
-            name.partition(".")[2]: _texts(array) if name.startswith("text.") else array
-            for name, array in arrays.items()
-        }
-        return cls(inputs, images)
+        return replace(first, others=tuple(others))
+
+
+def _banks(arrays: dict[str, NDArray[Any]]) -> list[Probes]:
+    """Probes from the arrays of a file; the keys of all but the first bank begin with their number."""
+    banks: dict[int, dict[str, NDArray[Any]]] = {0: {}}
+    for name, array in arrays.items():
+        number, dot, rest = name.partition(".")
+        numbered = bool(dot) and number.isdecimal()
+        banks.setdefault(int(number) if numbered else 0, {})[rest if numbered else name] = array
+    return [
+        Probes(
+            {
+                name.partition(".")[2]: _texts(array) if name.startswith("text.") else array
+                for name, array in bank.items()
+                if name != "image"
+            },
+            bank["image"],
+        )
+        for _, bank in sorted(banks.items())
+    ]
 
 
 def _packed(array: NDArray[Any]) -> NDArray[Any]:

@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic import Field as Constraint
 
-from .errors import InvalidInput
+from .errors import InvalidInput, UsageError
 from .examples import draw_images, draw_masks
 from .noise import MAX_SEED
 
@@ -37,6 +37,9 @@ __all__ = [
 
 DType = Literal["INT64", "FP32", "UINT8", "BYTES"]
 """Names of element types as Triton writes them, without its "TYPE_"."""
+
+Size = tuple[int, int]
+"""Height and width in pixels."""
 
 MAX_TEXT_BYTES = 4096
 """The longest text of a field BYTES, in UTF-8."""
@@ -75,11 +78,13 @@ class Field(BaseModel):
         name: key of the field in requests and tensors.
         role: what it means.
         dtype: element type.
-        shape: shape of one picture's value, without the batch axis; -1 where the extent is free.
+        shape: shape of one picture's value, without the batch axis; -1 for height and width that are free.
         minimum, maximum: allowed range of each element, both included; None where there is no bound.
         class_names: of a label, the name of each class in order.
         default: value used for every picture when the field is not given; None makes it required.
-        divisible_by: of an image with free extents, what height and width must be a multiple of.
+        divisible_by: where height and width are free, what both must be a multiple of.
+        least_side, most_side: where they are free, what both may be, in pixels, both included.
+        usual_size: where they are free, height and width that examples have and measurements are made with.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -93,16 +98,82 @@ class Field(BaseModel):
     class_names: tuple[str, ...] | None = None
     default: float | int | str | None = None
     divisible_by: Annotated[int, Constraint(ge=1)] = 1
+    least_side: Annotated[int, Constraint(ge=1)] | None = None
+    most_side: Annotated[int, Constraint(ge=1)] | None = None
+    usual_size: Size | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Field:
-        if any(extent < 1 and extent != -1 for extent in self.shape):
-            raise ValueError(f"shape {self.shape} of {self.name!r}: extents are positive, or -1 where free")
+        fixed = self.shape[2:] if self.free else self.shape
+        if any(extent < 1 for extent in fixed):
+            raise ValueError(
+                f"shape {self.shape} of {self.name!r}: extents are positive, but for a picture's height and width,"
+                " which are both -1 where they are free"
+            )
+        self._check_sides()
         if self.class_names is not None and self.maximum != len(self.class_names) - 1:
             raise ValueError(
                 f"{self.name!r} has {len(self.class_names)} class names but maximum {self.maximum}"
             )
         return self
+
+    def _check_sides(self) -> None:
+        limits = (self.least_side, self.most_side, self.usual_size)
+        if not self.free:
+            if limits != (None, None, None):
+                raise ValueError(f"{self.name!r} of shape {self.shape} has no free height and width to limit")
+            return
+        if self.least_side is None or self.most_side is None or self.usual_size is None:
+            raise ValueError(f"{self.name!r} is free and needs least_side, most_side and usual_size")
+        sides = (self.least_side, *self.usual_size, self.most_side)
+        if any(side % self.divisible_by for side in sides):
+            raise ValueError(f"sides {sides} of {self.name!r} are not all divisible by {self.divisible_by}")
+        if any(not self.least_side <= side <= self.most_side for side in sides):
+            raise ValueError(
+                f"usual size {self.usual_size} of {self.name!r} is not within {self.least_side} to {self.most_side}"
+            )
+
+    @property
+    def free(self) -> bool:
+        """Whether height and width are free."""
+        return len(self.shape) == 3 and self.shape[:2] == (-1, -1)
+
+    @property
+    def usual_shape(self) -> tuple[int, ...]:
+        """The shape; where height and width are free, with the usual ones."""
+        return self.shape if self.usual_size is None else (*self.usual_size, *self.shape[2:])
+
+    @property
+    def extreme_shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The smallest and the largest shape; one and the same where nothing is free."""
+        if self.least_side is None or self.most_side is None:
+            return self.shape, self.shape
+        least, most = self.least_side, self.most_side
+        return (least, least, *self.shape[2:]), (most, most, *self.shape[2:])
+
+    def nearest_side(self, side: int) -> int:
+        """The largest free height or width that is allowed and not above `side`, else the smallest allowed."""
+        least, most = self.least_side or 1, self.most_side or side
+        return max(least, min(side, most) // self.divisible_by * self.divisible_by)
+
+    def sized(self, height: int, width: int) -> Field:
+        """This field with a height and width that are no longer free."""
+        free = {"divisible_by": 1, "least_side": None, "most_side": None, "usual_size": None}
+        return self.model_copy(update={**free, "shape": (height, width, *self.shape[2:])})
+
+    def freed(self, least_side: int, most_side: int, divisible_by: int) -> Field:
+        """This field with free height and width; those that it has become the usual ones."""
+        height, width, channels = self.shape
+        return Field(
+            **{
+                **dict(self),
+                "shape": (-1, -1, channels),
+                "divisible_by": divisible_by,
+                "least_side": least_side,
+                "most_side": most_side,
+                "usual_size": (height, width),
+            }
+        )
 
     @property
     def numpy_dtype(self) -> np.dtype[Any]:
@@ -112,7 +183,8 @@ class Field(BaseModel):
     @property
     def allowed(self) -> str:
         """What the field allows, in words for a person."""
-        shape = ", ".join(["batch", *("free" if extent == -1 else str(extent) for extent in self.shape)])
+        extents = ("height", "width", *self.shape[2:]) if self.free else self.shape
+        shape = ", ".join(["batch", *map(str, extents)])
         words = f"{self.dtype} of shape ({shape})"
         if self.dtype == "BYTES":
             words += f", UTF-8 of at most {MAX_TEXT_BYTES} bytes each"
@@ -120,8 +192,9 @@ class Field(BaseModel):
             words += f", {self.minimum} to {self.maximum}"
         elif self.minimum is not None:
             words += f", at least {self.minimum}"
-        if self.shape and self.divisible_by > 1:
-            words += f", height and width divisible by {self.divisible_by}"
+        if self.free:
+            words += f", height and width {self.least_side} to {self.most_side}"
+            words += f", divisible by {self.divisible_by}" if self.divisible_by > 1 else ""
         return words
 
     def check(self, value: ArrayLike, batch: int | None = None) -> NDArray[Any]:
@@ -142,7 +215,7 @@ class Field(BaseModel):
             raise self._refused("an empty batch")
         if batch is not None and array.shape[0] != batch:
             raise self._refused(f"a batch of {array.shape[0]} beside fields with a batch of {batch}")
-        if self.divisible_by > 1 and any(extent % self.divisible_by for extent in array.shape[1:3]):
+        if self.free and any(side != self.nearest_side(side) for side in array.shape[1:3]):
             raise self._refused(f"shape {array.shape}")
         if self.dtype == "FP32" and not np.isfinite(array).all():
             raise self._refused("a value that is NaN or infinite")
@@ -218,11 +291,75 @@ class Signature(BaseModel):
             raise ValueError(f"field names {names} are not all different")
         if not self.inputs:
             raise ValueError("a generator needs at least one input")
+        free = [field for field in self.inputs if field.free]
+        if self.output.free != bool(free) or len({field.usual_size for field in free}) > 1:
+            raise ValueError("pictures whose size is free are all so, those that come in of one usual size")
+        if self.output.free and len(set(self._growth)) > 1:
+            raise ValueError("height and width of the output are the same multiple of those of the input")
         return self
+
+    @property
+    def _growth(self) -> tuple[float, float]:
+        """How many times height and width of the input those of the output are, where both are free."""
+        (came, *_) = (field.usual_size for field in self.inputs if field.usual_size)
+        made = self.output.usual_size
+        assert made is not None, "output and inputs are free together"
+        return made[0] / came[0], made[1] / came[1]
 
     def field(self, role: Role) -> Field | None:
         """The input of `role`, or None where the generator has none."""
         return next((field for field in self.inputs if field.role == role), None)
+
+    @property
+    def sized_by(self) -> Field | None:
+        """The input whose height and width decide the picture's; None where the size is fixed."""
+        return next((field for field in self.inputs if field.free), None)
+
+    def output_shape(self, inputs: Mapping[str, NDArray[Any]]) -> tuple[int, ...]:
+        """Shape of what is made from checked inputs, with the batch axis in front."""
+        batch = len(next(iter(inputs.values())))
+        source = self.sized_by
+        if source is None:
+            return (batch, *self.output.shape)
+        sides = zip(inputs[source.name].shape[1:3], self._growth, strict=True)
+        return (batch, *(round(side * growth) for side, growth in sides), *self.output.shape[2:])
+
+    def freed(self, least_side: int, most_side: int, divisible_by: int = 1) -> Signature:
+        """The signature with pictures of any size, in and out; the present sizes become the usual ones.
+
+        Args:
+            least_side, most_side: of the pictures that come in, in pixels; those that go out are the same multiple
+                of them as now.
+            divisible_by: what their height and width must be a multiple of.
+
+        Raises:
+            UsageError: no picture comes in, or the present sizes are none of the free ones.
+        """
+        limits = (least_side, most_side, divisible_by)
+        came = [field for field in self.inputs if field.role in (Role.IMAGE, Role.MASK)]
+        if not came:
+            raise UsageError("pictures of any size are made from pictures; this generator takes none")
+        growth = self.output.shape[0] / came[0].shape[0]
+        try:
+            return Signature(
+                inputs=tuple(field.freed(*limits) if field in came else field for field in self.inputs),
+                output=self.output.freed(*(round(side * growth) for side in limits)),
+            )
+        except ValidationError as error:
+            raise UsageError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+
+    def sized(self, height: int, width: int) -> Signature:
+        """The signature, whose sizes are free, with one size of the pictures that come in.
+
+        Raises:
+            InvalidInput: the size is not allowed.
+        """
+        source = self.sized_by
+        assert source is not None, "of a signature with free sizes"
+        source.check(np.zeros((1, height, width, *source.shape[2:]), source.numpy_dtype))
+        made = (round(side * growth) for side, growth in zip((height, width), self._growth, strict=True))
+        inputs = tuple(field.sized(height, width) if field.free else field for field in self.inputs)
+        return Signature(inputs=inputs, output=self.output.sized(*made))
 
     def check(self, inputs: Mapping[str, ArrayLike]) -> dict[str, NDArray[Any]]:
         """The inputs as arrays of the right dtype and one common batch, defaults filled in, in order.
@@ -241,8 +378,15 @@ class Signature(BaseModel):
                 batch = len(checked[field.name])
             elif field.default is None:
                 raise InvalidInput(f"field {field.name!r} is missing; it takes {field.allowed}")
+        self._check_one_size(checked)
         complete = self.with_defaults(checked)
         return {field.name: complete[field.name] for field in self.inputs}
+
+    def _check_one_size(self, checked: Mapping[str, NDArray[Any]]) -> None:
+        sizes = {field.name: checked[field.name].shape[1:3] for field in self.inputs if field.free}
+        if len(set(sizes.values())) > 1:
+            given = ", ".join(f"{name!r} of {height}x{width}" for name, (height, width) in sizes.items())
+            raise InvalidInput(f"given were {given}; pictures that belong together have one size")
 
     def with_defaults(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """The inputs, and the defaults of those that are not given and have one; nothing is checked.
@@ -252,9 +396,7 @@ class Signature(BaseModel):
         """
         batch = len(next(iter(inputs.values()), [None]))
         defaults = {
-            field.name: np.full(
-                (batch, *(max(extent, 1) for extent in field.shape)), field.default, field.numpy_dtype
-            )
+            field.name: np.full((batch, *field.usual_shape), field.default, field.numpy_dtype)
             for field in self.inputs
             if field.name not in inputs and field.default is not None
         }
@@ -286,10 +428,7 @@ GeneratorSignature = Annotated[Signature, AfterValidator(_gives_a_picture)]
 
 
 def _draw(field: Field, batch: int, generator: np.random.Generator) -> NDArray[Any]:
-    shape = (
-        batch,
-        *(max(extent, field.divisible_by * 8) if extent == -1 else extent for extent in field.shape),
-    )
+    shape = (batch, *field.usual_shape)
     match field.role:
         case Role.SEED:
             return generator.integers(0, MAX_SEED, shape, dtype=np.int64, endpoint=True)

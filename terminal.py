@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
@@ -18,6 +18,7 @@ __all__ = [
     "fixed_inputs",
     "numbers",
     "pairs",
+    "parse_size",
     "print_json",
     "progress_bar",
     "show_rows",
@@ -50,6 +51,22 @@ def fixed_inputs(items: list[str]) -> dict[str, int]:
         if not value.isdecimal():
             raise UsageError(f"--fix was given {name}={value}; it takes a whole number, such as label=3")
     return {name: int(value) for name, value in values.items()}
+
+
+def parse_size(text: str) -> tuple[int, int] | Literal["free"]:
+    """What --size was given: "free", or height and width.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if text == "free":
+        return "free"
+    height, _, width = text.partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise UsageError(
+            f"--size was given {text!r}; it takes free, or HEIGHTxWIDTH in pixels, such as 96x128"
+        )
+    return int(height), int(width)
 
 
 def words(text: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from ..errors import LithoError
-from ..terminal import fixed_inputs, progress_bar, show_variants, words
+from ..terminal import fixed_inputs, parse_size, progress_bar, show_variants, words
 from .base import AsJson, BundlePath, app
 
 
@@ -65,6 +65,14 @@ def export(
             help="NAME=VALUE of a whole-number input that the graph is made for, such as label=3; repeatable."
         ),
     ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            help="HEIGHTxWIDTH of the pictures that the generator starts from, or free for any that it can take; by"
+            " default what it was made for.",
+            show_default=False,
+        ),
+    ] = None,
     aim: Annotated[
         Literal["latency", "throughput", "size"],
         typer.Option(help="What the recommended variant is to be best at."),
@@ -92,7 +100,8 @@ def export(
     from ..export.source import bundle_name
 
     fixed = fixed_inputs(fix or [])
-    name = bundle_name(source, input, foreign=signature is not None, fixed=fixed)
+    wanted = None if size is None else parse_size(size)
+    name = bundle_name(source, input, foreign=signature is not None, fixed=fixed, size=wanted)
     with progress_bar() as progress:
         bundle = export_run(
             source,
@@ -107,6 +116,7 @@ def export(
             without=words(without),
             calibration=calibration,
             fixed=fixed,
+            size=wanted,
             timed=not no_timing,
             progress=progress,
         )

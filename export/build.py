@@ -32,13 +32,13 @@ from .engines.complete import prove_engines
 from .gains import measure_gains
 from .graph import export_graph
 from .passes.fixed import fix_input
-from .pipeline import Pipeline
+from .pipeline import FreeOrSize, Pipeline
 from .precisions import Inputs
 from .probes import make_probes
 from .proof import Proof
 from .report import render_report
 from .request import RUNTIMES, Request, environment_of, resolve
-from .source import Source, open_source
+from .source import Source, open_source, size_words
 from .timing import time_in_turns
 from .variants import BATCHES, Made, make_variants
 
@@ -88,6 +88,7 @@ def export(
     timed: bool = True,
     calibration: str | None = None,
     fixed: Mapping[str, int] | None = None,
+    size: FreeOrSize | None = None,
     progress: Progress | None = None,
 ) -> Bundle:
     """Export a generator, replay the probes through every variant that runs here, and write the bundle.
@@ -112,6 +113,8 @@ def export(
         calibration: data whose pictures INT8 and FP8 are calibrated with, for a generator that starts from pictures;
             by default what it was trained on.
         fixed: integer inputs, such as a label -> the value that each is fixed at; the graphs take the others.
+        size: of the pictures that a generator of pictures from pictures starts from: height and width, or "free" for
+            any that it can take; by default the one that it was made for.
         progress: told what is being done.
 
     Raises:
@@ -133,9 +136,10 @@ def export(
             timed,
             calibration,
             tuple((fixed or {}).items()),
+            None if size is None else size_words(size),
         )
     )
-    opened = open_source(source, input=input, signature=signature, weights=weights)
+    opened = open_source(source, input=input, signature=signature, weights=weights, size=size)
     whole = opened.pipeline
     if fixed:
         opened = replace(opened, pipeline=whole.fix(fixed))

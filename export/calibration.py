@@ -100,7 +100,7 @@ def _sources(pipeline: Pipeline, data: str | None, count: int) -> dict[str, NDAr
             "this precision has to see source pictures first, and none are known: give --calibration"
         )
     signature: Signature = pipeline.signature
-    height, _, channels = signature.output.shape
+    height, _, channels = signature.output.usual_shape
     try:
         dataset = load(data, resolution=height, channels=channels)
     except LithoError as error:
@@ -117,7 +117,7 @@ def _sources(pipeline: Pipeline, data: str | None, count: int) -> dict[str, NDAr
     if sources is not None:
         return sources
     image = signature.field(Role.IMAGE)
-    if image is None or dataset.picture != image.shape:
+    if image is None or dataset.picture != image.usual_shape:
         raise ExportError(
             f"data {data!r} has pictures of {dataset.picture}, which is not what this generator starts from;"
             " give others with --calibration"

@@ -179,12 +179,34 @@ class _Output(_Image):
     select: str | Annotated[int, Constraint(strict=True)] | None = None
 
 
+class _Sides(_Part):
+    """What height and width of a picture to start from may be, beside those that are given (`--size`).
+
+    Args:
+        least, most: in pixels, both included.
+        divisible_by: what both must be a multiple of.
+    """
+
+    least: Extent
+    most: Extent
+    divisible_by: Extent = 1
+
+    @model_validator(mode="after")
+    def _multiples(self) -> _Sides:
+        if self.least % self.divisible_by or self.most % self.divisible_by or self.least > self.most:
+            raise ValueError(
+                f"least {self.least} and most {self.most} must ascend and be multiples of {self.divisible_by}"
+            )
+        return self
+
+
 class Declaration(_Part):
     """The signature file.
 
     Args:
         inputs: what a request gives; noise, where there is any, comes first.
         output: the picture.
+        sides: of pictures of other sizes that the module takes as well; without it, it has one size.
         constants: keyword of `forward` -> value that never changes, such as a timestep.
         method: of the module, in place of its `forward`.
         licence: SPDX identifier of the weights.
@@ -192,6 +214,7 @@ class Declaration(_Part):
 
     inputs: Annotated[tuple[Input, ...], Constraint(min_length=1)]
     output: _Output
+    sides: _Sides | None = None
     constants: dict[str, bool | int | float | str | None] = {}
     method: str = "forward"
     licence: str | None = None
@@ -296,6 +319,7 @@ def _message(text: str) -> str:
 _KEYS_OF: dict[Any, set[str]] = {
     "": set(Declaration.model_fields),
     "output": set(_Output.model_fields),
+    "sides": set(_Sides.model_fields),
     "seed": set(Noise.model_fields),
     "latent": set(Noise.model_fields),
     "label": set(_Label.model_fields),

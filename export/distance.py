@@ -88,7 +88,11 @@ class Distance:
     def _net(self) -> tuple[str, Callable[[NDArray[np.uint8]], Tensor]]:
         from ..training.evaluation.feature_net import cached_net
 
-        net = None if self._data is None else cached_net(self._data, self._reference.signature.output.shape)
+        net = (
+            None
+            if self._data is None
+            else cached_net(self._data, self._reference.signature.output.usual_shape)
+        )
         if net is not None:
             return net.info.name, lambda pictures: net.describe(pictures).features
         return "untrained net", _untrained

@@ -51,6 +51,11 @@ class Foreign(Generator):
         """What was declared."""
         return self.declaration.signature()
 
+    def sides(self) -> range | None:
+        """What was declared, if anything was."""
+        sides = self.declaration.sides
+        return None if sides is None else range(sides.least, sides.most + 1, sides.divisible_by)
+
     def forms(self, signature: Signature) -> dict[str, tuple[Generator, Signature]]:
         """A declared seed can be exported as the raw latent too."""
         noise = self.declaration.noise

@@ -25,7 +25,11 @@ __all__ = [
     "compare",
     "judge",
     "replay",
+    "replay_sizes",
 ]
+
+Replay = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+"""Pictures, and the ones that PyTorch made of the same inputs."""
 
 MAX_DIFFERENCE = "max difference (grey levels)"
 IDENTICAL_PIXELS = "identical pixels"
@@ -76,6 +80,7 @@ def judge(
     reference: NDArray[np.uint8],
     gate: Gate,
     others: Iterable[Figure] = (),
+    sizes: Iterable[Replay] = (),
 ) -> Verdict:
     """The verdict on one or more replays of the same probes.
 
@@ -84,10 +89,16 @@ def judge(
         reference: the pictures that PyTorch made, same shape.
         gate: the limits.
         others: figures that were measured otherwise and count too.
+        sizes: replays of probes of other sizes, each with the pictures that PyTorch made.
     """
-    replays = [compare(replayed, reference, gate) for replayed in pictures]
-    # The worst replay is the variant's figure: the picture must not depend on the batch that it rode in.
-    paired = tuple(_worst(figures) for figures in zip(*replays, strict=True))
+    compared = [compare(replayed, reference, gate) for replayed in pictures]
+    of_sizes = [compare(*replayed, gate) for replayed in sizes]
+    # The worst replay is the variant's figure: the picture must not depend on the batch that it rode in. The few
+    # pictures of another size say nothing of how bright all of them are.
+    paired = tuple(
+        _worst((*figures, *(other[place] for other in of_sizes if other[place].metric != SHIFT)))
+        for place, figures in enumerate(zip(*compared, strict=True))
+    )
     figures = (*paired, *others) if paired else ()
     failed = [figure for figure in figures if not figure.passed]
     if not figures:
@@ -190,6 +201,19 @@ def replay(runner: Runner, probes: Probes, batch: int) -> NDArray[np.uint8]:
         for start in range(0, count, batch)
     ]
     return np.concatenate(parts)
+
+
+def replay_sizes(runner: Runner, probes: Probes) -> list[Replay]:
+    """Make again, together and alone, what the probes have of other sizes than the usual one.
+
+    Raises:
+        LithoError: the runner failed.
+    """
+    return [
+        (replay(runner, bank, batch), bank.images)
+        for bank in probes.others
+        for batch in (len(bank.images), 1)
+    ]
 
 
 def _worst(figures: tuple[Figure, ...]) -> Figure:

@@ -30,7 +30,7 @@ _MAX_SINGLE_FILE_BYTES = 2 << 30  # the limit of a protobuf message
 
 
 def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mapping[str, str]) -> bytes:
-    """Export `module` with a free batch extent.
+    """Export `module` with a free batch extent, and with free height and width where the signature has them.
 
     Args:
         module: its `forward(*inputs)` takes the signature's inputs in order as tensors with a batch axis in front,
@@ -53,7 +53,7 @@ def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mappin
     # A batch of one would be taken for a constant; two rows stand for any number.
     example = signature.example(batch=2)
     tensors = tuple(torch.from_numpy(example[field.name]) for field in signature.inputs)
-    batch = torch.export.Dim("batch", min=1)
+    dimensions = _dimensions(torch, signature)
     with _quiet(torch):
         try:
             program = torch.onnx.export(
@@ -64,7 +64,7 @@ def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mappin
                 external_data=False,
                 input_names=[field.name for field in signature.inputs],
                 output_names=[signature.output.name],
-                dynamic_shapes=_in_place(module, tuple({0: batch} for _ in tensors)),
+                dynamic_shapes=_in_place(module, dimensions),
                 verbose=False,
             )
         except Exception as error:
@@ -88,6 +88,24 @@ def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mappin
         raise ExportError(f"the exported graph is not valid ONNX: {str(error).splitlines()[0]}") from error
     _check_contract(model, signature)
     return model.SerializeToString(deterministic=True)
+
+
+def _dimensions(torch: Any, signature: Signature) -> tuple[dict[int, Any], ...]:
+    """The free extents of each input: axis -> `torch.export.Dim`."""
+    free: dict[int, Any] = {0: torch.export.Dim("batch", min=1)}
+    source = signature.sized_by
+    if source is None:
+        return tuple(free for _ in signature.inputs)
+    sized, step = dict(free), source.divisible_by
+    (least, *_), (most, *_) = source.extreme_shapes
+    limits = {"min": least // step, "max": most // step}
+    for axis, name in ((1, "height"), (2, "width")):
+        sized[axis] = (
+            torch.export.Dim(name, **limits)
+            if step == 1
+            else step * torch.export.Dim(f"{name}_steps", **limits)
+        )
+    return tuple(sized if field.free else free for field in signature.inputs)
 
 
 def _in_place(module: Any, shapes: tuple[Any, ...]) -> tuple[Any, ...]:

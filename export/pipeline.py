@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..bundle import Sampler, Stage
 from ..errors import UnknownName, UsageError
 from ..runners.base import Runner, runner_class
 from ..runners.rectified_flow import Runner as RectifiedFlowRunner
-from ..signature import Signature
+from ..signature import Role, Signature, Size
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Pipeline"]
+__all__ = ["FreeOrSize", "Pipeline"]
+
+FreeOrSize = Size | Literal["free"]
+"""Height and width of the pictures that come in, or any that the generator can take."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,24 @@ class Pipeline:
         if isinstance(generator, StagedGenerator):
             return cls(picture, picture.signature, generator.stages(), "rectified-flow", generator.tokenizer)
         return cls(picture, picture.signature, {"generator": (picture, picture.signature)})
+
+    def resize(self, size: FreeOrSize) -> Pipeline:
+        """The same generator of pictures from pictures, for another size than it was made for.
+
+        Args:
+            size: height and width of the pictures that come in; or "free" for any that it can take.
+
+        Raises:
+            UsageError: it makes pictures of one size only.
+            InvalidInput: the size is not allowed.
+        """
+        sides = self.picture.generator.sides()
+        if sides is None or self.signature.field(Role.IMAGE) is None:
+            height, width, _ = self.signature.output.shape
+            raise UsageError(f"this generator makes pictures of one size, {height}x{width}; leave --size out")
+        free = self.signature.freed(sides[0], sides[-1], sides.step)
+        signature = free if size == "free" else free.sized(*size)
+        return Pipeline.of(type(self.picture)(self.picture.generator, signature).eval())
 
     def fix(self, values: Mapping[str, int]) -> Pipeline:
         """The same generator with inputs fixed: it takes the others. Its graph comes from that of the whole.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,13 @@ from numpy.typing import NDArray
 
 from ..bundle import Probes
 from ..runners.base import Runner
-from ..signature import Field, Role
+from ..signature import Field, Role, Signature, Size
 
 __all__ = ["PROBE_COUNT", "make_probes"]
 
 PROBE_COUNT = 64
+FEW_PROBES = 6
+"""Of each further size, where the size is free."""
 
 _SEEDS = (0, 1, 2**31 - 1, 2**32, 2**53 + 1, 2**63 - 1)
 _FLAT = np.array([0, 255], np.uint8).reshape(-1, 1, 1, 1)
@@ -43,10 +46,27 @@ def make_probes(reference: Runner, count: int = PROBE_COUNT) -> Probes:
         reference: PyTorch in FP32.
         count: how many probes.
     """
-    inputs = reference.signature.example(count)
-    for field in reference.signature.inputs:
+    signature = reference.signature
+    others = [_bank(reference, signature.sized(*size), FEW_PROBES) for size in _other_sizes(signature)]
+    return replace(_bank(reference, signature, count), others=tuple(others))
+
+
+def _bank(reference: Runner, signature: Signature, count: int) -> Probes:
+    inputs = signature.example(count)
+    for field in signature.inputs:
         _put_edges(field, inputs[field.name])
-    return Probes(inputs, reference.run(inputs)[reference.signature.output.name])
+    return Probes(inputs, reference.run(inputs)[signature.output.name])
+
+
+def _other_sizes(signature: Signature) -> list[Size]:
+    """Of pictures whose size is free: the smallest, one twice as wide as usual, and the highest there is."""
+    source = signature.sized_by
+    if source is None:
+        return []
+    height, width, _ = source.usual_shape
+    (least, *_), (most, *_) = source.extreme_shapes
+    sizes = ((least, least), (height, source.nearest_side(2 * width)), (most, least))
+    return list(dict.fromkeys(size for size in sizes if size != (height, width)))
 
 
 def _chequered(picture: NDArray[np.uint8], *, white: int) -> NDArray[np.uint8]:

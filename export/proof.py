@@ -14,7 +14,7 @@ from ..bundle import Probes, Verdict
 from ..errors import DeviceError, LithoError, MissingExtra
 from .distance import Distance
 from .faults import explain
-from .gate import judge, replay
+from .gate import judge, replay, replay_sizes
 from .pipeline import Pipeline
 from .precisions import Precision
 from .probes import PROBE_COUNT
@@ -72,10 +72,11 @@ class Proof:
         try:
             with self._open(stage, graph, runtime) as runner:
                 replays = [replay(runner, self._probes, batch) for batch in REPLAY_BATCHES]
-                verdict = judge(replays, self._probes.images, gate)
+                sizes = replay_sizes(runner, self._probes)
+                verdict = judge(replays, self._probes.images, gate, sizes=sizes)
                 if verdict.status == "passed" and precision.element != "FLOAT":
                     others = [self._distance.figure(runner, gate)]
-                    verdict = judge(replays, self._probes.images, gate, others)
+                    verdict = judge(replays, self._probes.images, gate, others, sizes)
                 return explain(verdict, replays, self._probes, runner), replays[0]
         except (DeviceError, MissingExtra) as error:
             return Verdict(status="not_run", reason=str(error)), None

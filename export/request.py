@@ -38,6 +38,7 @@ class Request:
         timed: whether variants are timed.
         calibration: data to calibrate with; None for what the generator was trained on.
         fixed: integer inputs, and the value that each is fixed at.
+        size: of the pictures that come in, in words; None for the generator's own.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Request:
     timed: bool = True
     calibration: str | None = None
     fixed: tuple[tuple[str, int], ...] = ()
+    size: str | None = None
 
     @property
     def portable(self) -> tuple[str, ...]:
@@ -133,6 +135,7 @@ def environment_of(request: Request, *, tokenizer: bool) -> dict[str, str]:
         "opset": str(OPSET),
         **({"without": ",".join(request.without)} if request.without else {}),
         **({"fixed": ",".join(f"{name}={value}" for name, value in request.fixed)} if request.fixed else {}),
+        **({"size": request.size} if request.size else {}),
         **({"calibration": request.calibration} if request.calibration else {}),
         **engine_environment([runtime for runtime in request.runtimes if runtime in LIBRARIES]),
     }

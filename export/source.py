@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
-from .pipeline import Pipeline
+from .pipeline import FreeOrSize, Pipeline
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Source", "bundle_name", "from_module", "from_run", "open_source"]
+__all__ = ["Source", "bundle_name", "from_module", "from_run", "open_source", "size_words"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ def open_source(
     input: str | None = None,
     signature: Path | str | Mapping[str, Any] | None = None,
     weights: Path | str | None = None,
+    size: FreeOrSize | None = None,
 ) -> Source:
     """What is to be exported: with a signature a user's own module, without one a run.
 
@@ -54,10 +55,27 @@ def open_source(
         input: what the graph is fed; by default what the generator takes first.
         signature: of a user's own module: a file, or what it would hold.
         weights: of a user's own module: a file.
+        size: of the pictures that come in, where it is not the generator's own.
 
     Raises:
-        LithoError: as `from_run` and `from_module` raise.
+        LithoError: as `from_run`, `from_module` and `Pipeline.resize` raise.
     """
+    opened = _opened(source, input, signature, weights)
+    if size is None:
+        return opened
+    if not opened.settled:
+        from .trial import try_other_size
+
+        try_other_size(opened.pipeline.resize("free").picture)
+    return replace(opened, pipeline=opened.pipeline.resize(size))
+
+
+def _opened(
+    source: Path | str | nn.Module | Callable[[], nn.Module],
+    input: str | None,
+    signature: Path | str | Mapping[str, Any] | None,
+    weights: Path | str | None,
+) -> Source:
     if signature is not None:
         made_by = str(source) if isinstance(source, Path) else source
         return from_module(made_by, signature, None if weights is None else Path(weights), input)
@@ -134,16 +152,27 @@ def from_module(
 
 
 def bundle_name(
-    source: str, input: str | None, *, foreign: bool, fixed: Mapping[str, int] | None = None
+    source: str,
+    input: str | None,
+    *,
+    foreign: bool,
+    fixed: Mapping[str, int] | None = None,
+    size: FreeOrSize | None = None,
 ) -> str:
     """What a bundle of `source` is called by default: after the run or the module, and what its graph is fed."""
     name = source.partition(":")[0].rpartition(".")[2] if foreign else Path(source).name
     parts = [
         name,
         *([input] if input else []),
+        *([size_words(size)] if size else []),
         *(f"{field}-{value}" for field, value in (fixed or {}).items()),
     ]
     return "-".join(parts)
+
+
+def size_words(size: FreeOrSize) -> str:
+    """As it is written on a command line: "free", or height x width."""
+    return "x".join(map(str, size)) if isinstance(size, tuple) else size
 
 
 def _qualified(made_by: Any) -> str:

@@ -12,7 +12,7 @@ from ..signature import Signature
 from ..training.picture import Picture, to_pixels
 from .diagnosis import Watch, depends_on_values, explain, non_finite_part
 
-__all__ = ["try_out"]
+__all__ = ["try_other_size", "try_out"]
 
 _TRIAL_BATCH = 3
 """Neither one nor a power of two: a size that a module has built in is hardly this."""
@@ -39,6 +39,32 @@ def try_out(picture: Picture) -> None:
     if wrong is not None:
         # A branch on values of the whole batch explains any of these.
         raise ExportError(wrong if watch.read is None else depends_on_values(watch.read))
+
+
+@torch.no_grad()
+def try_other_size(picture: Picture) -> None:
+    """Run a picture whose size is free, and that passes at the usual one, at the smallest.
+
+    Raises:
+        ExportError: it fails, or gives a picture of another size than its signature says.
+    """
+    source = picture.signature.sized_by
+    assert source is not None, "of a picture whose size is free"
+    least, *_ = source.extreme_shapes[0]
+    signature = picture.signature.sized(least, least)
+    inputs = [torch.from_numpy(array) for array in signature.example(_TRIAL_BATCH).values()]
+    hint = (
+        "the size is built in: take it from the input as x.shape[2:], or leave 'sides' out of the signature"
+    )
+    try:
+        images = picture.images(*inputs)
+    except Exception as error:
+        cause = explain(error, picture)
+        raise ExportError(
+            f"the module fails on pictures of {least}x{least} that 'sides' allows: {cause}; {hint}"
+        ) from error
+    if (wrong := _wrong_shape(images, signature)) is not None:
+        raise ExportError(f"for pictures of {least}x{least} {wrong}; {hint}")
 
 
 def _run(picture: Picture, inputs: Mapping[str, Tensor], watch: Watch) -> Tensor:
@@ -77,7 +103,7 @@ def _check_values(images: Tensor, picture: Picture, inputs: Mapping[str, Tensor]
 
 
 def _wrong_shape(images: Tensor, signature: Signature) -> str | None:
-    height, width, channels = signature.output.shape
+    height, width, channels = signature.output.usual_shape
     wanted = (_TRIAL_BATCH, channels, height, width)
     if images.dtype != torch.float32:
         return f"the module gives {str(images.dtype).removeprefix('torch.')}; it must give float32"

@@ -10,7 +10,7 @@ from ..bundle import Bundle, Probes, Variant, Verdict
 from ..errors import DeviceError, EndpointError, LithoError, MissingExtra, ProofError, UsageError
 from ..runners import choose_variants, open_runner
 from .faults import explain
-from .gate import judge, replay
+from .gate import judge, replay, replay_sizes
 from .precisions import PRECISIONS, precision
 
 __all__ = ["Verification", "verify", "verify_variant", "with_the_others"]
@@ -86,7 +86,8 @@ def verify_variant(bundle: Bundle, variant: Variant) -> Verdict:
             raise
         except LithoError as error:
             return Verdict(status="failed", reason=str(error))
-        verdict = judge(pictures, probes.images, precision(variant.precision).gate)
+        gate, sizes = precision(variant.precision).gate, replay_sizes(runner, probes)
+        verdict = judge(pictures, probes.images, gate, sizes=sizes)
         return explain(verdict, pictures, probes, runner)
 
 
@@ -111,4 +112,5 @@ def _verify_endpoint(bundle: Bundle, probes: Probes, endpoint: str) -> Verdict:
         precisions = {variant.precision for variant in choose_variants(bundle, runner.served.variant)}
         loosest = precision(max(precisions, key=PRECISIONS.index)).gate
         pictures = [replay(runner, probes, batch) for batch in ENDPOINT_BATCHES]
-        return explain(judge(pictures, probes.images, loosest), pictures, probes, runner)
+        verdict = judge(pictures, probes.images, loosest, sizes=replay_sizes(runner, probes))
+        return explain(verdict, pictures, probes, runner)

@@ -91,7 +91,7 @@ class Runner(ABC):
         start = time.perf_counter()
         answer = self._execute(arrays)
         self.last_ms = (time.perf_counter() - start) * 1e3
-        self._check_output(answer, len(next(iter(arrays.values()))))
+        self._check_output(answer, self.signature.output_shape(arrays))
         return {self.signature.output.name: answer}
 
     def submit(self, inputs: Mapping[str, ArrayLike]) -> Future[dict[str, NDArray[Any]]]:
@@ -103,18 +103,13 @@ class Runner(ABC):
             future.set_exception(error)
         return future
 
-    def _check_output(self, answer: NDArray[Any], batch: int) -> None:
+    def _check_output(self, answer: NDArray[Any], shape: tuple[int, ...]) -> None:
         # Some servers count an empty answer as a success: what comes back is never taken on trust.
         field = self.signature.output
-        wanted = (batch, *field.shape)
-        if (
-            answer.dtype != field.numpy_dtype
-            or answer.ndim != len(wanted)
-            or any(want not in (-1, have) for want, have in zip(wanted, answer.shape, strict=True))
-        ):
+        if (answer.dtype, answer.shape) != (field.numpy_dtype, shape):
             raise LithoError(
-                f"{self.description} answered {answer.dtype} of shape {answer.shape} to a batch of {batch};"
-                f" it must be {field.allowed}"
+                f"{self.description} answered {answer.dtype} of shape {answer.shape} to a batch of {shape[0]};"
+                f" it must be {field.dtype} of shape {shape}"
             )
 
     def __enter__(self) -> Self:

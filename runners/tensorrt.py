@@ -10,6 +10,7 @@ a context of its own, and only a few batches do. TensorRT-RTX captures by itself
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from typing import Any, ClassVar, Self
 
@@ -21,13 +22,16 @@ from ..engines import EngineRecord, Machine, choose_profile, library_of, refuse_
 from ..errors import BundleError, DeviceError, LithoError, UsageError
 from ..extras import require
 from ..gpu import Gpu, find_device
-from ..signature import Signature
+from ..signature import Field, Signature
 from . import base
 
 __all__ = ["Runner"]
 
 CAPTURED_BATCHES = 4
-"""So many batch sizes keep a captured graph; each holds the memory of an execution context."""
+"""So many shapes of a batch keep a captured graph; each holds the memory of an execution context."""
+
+_Shapes = tuple[tuple[int, ...], ...]
+"""Of every input, in the signature's order, with the batch axis in front."""
 
 
 class Runner(base.Runner):
@@ -75,18 +79,16 @@ class Runner(base.Runner):
             self._log = _log(trt)
             self._engine = self._open(engine, graph, title)
             self._refuse_other_signature(title)
-            self._inputs = {
-                field.name: self._buffer(field.shape, field.numpy_dtype) for field in signature.inputs
-            }
-            self._output = self._buffer(signature.output.shape, signature.output.numpy_dtype)
+            self._inputs = {field.name: self._buffer(field) for field in signature.inputs}
+            self._output = self._buffer(signature.output)
             self._context = self._new_context()
         except BaseException:
             self._release()
             raise
         # TensorRT-RTX captures on its own, see `_new_context`.
         self._captures = not hasattr(trt, "CudaGraphStrategy")
-        self._met: set[int] = set()
-        self._captured: OrderedDict[int, tuple[Any, Any]] = OrderedDict()
+        self._met: set[_Shapes] = set()
+        self._captured: OrderedDict[_Shapes, tuple[Any, Any]] = OrderedDict()
 
     @classmethod
     def from_variant(cls, bundle: Bundle, variant: Variant, device: str) -> Self:
@@ -125,37 +127,42 @@ class Runner(base.Runner):
         self._gpu.close()
 
     def _execute(self, inputs: dict[str, NDArray[Any]]) -> NDArray[Any]:
-        batch = len(next(iter(inputs.values())))
-        profile = choose_profile(self._record.profiles, batch)
+        shapes = tuple(inputs[field.name].shape for field in self.signature.inputs)
+        profile = choose_profile(self._record.profiles, shapes[0][0])
         self._gpu.make_current()
         for name, array in inputs.items():
             pointer, host = self._inputs[name]
-            np.copyto(host[:batch], array)
-            self._gpu.upload(host[:batch], pointer)
-        if (graph := self._graph(batch, profile)) is not None:
+            filled = host[: array.size].reshape(array.shape)
+            np.copyto(filled, array)
+            self._gpu.upload(filled, pointer)
+        if (graph := self._graph(shapes, profile)) is not None:
             self._gpu.launch(graph)
         else:
-            self._launch(self._context, batch, profile)
+            self._launch(self._context, shapes, profile)
         pointer, host = self._output
-        self._gpu.download(pointer, host[:batch])
+        shape = self.signature.output_shape(inputs)
+        made = host[: math.prod(shape)].reshape(shape)
+        self._gpu.download(pointer, made)
         self._gpu.wait()
-        return host[:batch].copy()
+        return made.copy()
 
-    def _launch(self, context: Any, batch: int, profile: int) -> None:
-        self._prepare(context, batch, profile)
+    def _launch(self, context: Any, shapes: _Shapes, profile: int) -> None:
+        self._prepare(context, shapes, profile)
         self._enqueue(context)
 
-    def _prepare(self, context: Any, batch: int, profile: int) -> None:
-        """Tell a context which batch comes, and where everything lies."""
+    def _prepare(self, context: Any, shapes: _Shapes, profile: int) -> None:
+        """Tell a context which shapes come, and where everything lies."""
         if context.active_optimization_profile != profile:
             if not context.set_optimization_profile_async(profile, self._gpu.stream):
                 raise LithoError(
                     f"{self.description} does not take profile {profile}: {self._log.last_error}"
                 )
             self._gpu.wait()
-        for field in self.signature.inputs:
-            if not context.set_input_shape(field.name, (batch, *field.shape)):
-                raise LithoError(f"{self.description} refuses a batch of {batch}: {self._log.last_error}")
+        for field, shape in zip(self.signature.inputs, shapes, strict=True):
+            if not context.set_input_shape(field.name, shape):
+                raise LithoError(
+                    f"{self.description} refuses {field.name!r} of shape {shape}: {self._log.last_error}"
+                )
             context.set_tensor_address(field.name, self._inputs[field.name][0])
         context.set_tensor_address(self.signature.output.name, self._output[0])
 
@@ -163,17 +170,17 @@ class Runner(base.Runner):
         if not context.execute_async_v3(self._gpu.stream):
             raise LithoError(f"{self.description} failed: {self._log.last_error}")
 
-    def _graph(self, batch: int, profile: int) -> Any:
+    def _graph(self, shapes: _Shapes, profile: int) -> Any:
         """The captured launches for a batch; None for one that is met for the first time."""
-        if batch in self._captured:
-            self._captured.move_to_end(batch)
-            return self._captured[batch][1]
-        if batch not in self._met or not self._captures:
-            self._met.add(batch)
+        if shapes in self._captured:
+            self._captured.move_to_end(shapes)
+            return self._captured[shapes][1]
+        if shapes not in self._met or not self._captures:
+            self._met.add(shapes)
             return None
         context = self._new_context()
         # A first launch does what a new shape needs; only those after it are alike and can be captured.
-        self._launch(context, batch, profile)
+        self._launch(context, shapes, profile)
         self._gpu.wait()
         try:
             graph = self._gpu.capture(lambda: self._enqueue(context))
@@ -182,7 +189,7 @@ class Runner(base.Runner):
                 False  # an engine that waits for the host while it runs is launched kernel by kernel
             )
             return None
-        self._captured[batch] = (context, graph)
+        self._captured[shapes] = (context, graph)
         if len(self._captured) > CAPTURED_BATCHES:
             _, (_, oldest) = self._captured.popitem(last=False)
             self._gpu.forget(oldest)
@@ -235,9 +242,10 @@ class Runner(base.Runner):
             ]
             raise BundleError(f"engine {title} takes and gives {words[0]}; the signature says {words[1]}")
 
-    def _buffer(self, shape: tuple[int, ...], dtype: Any) -> tuple[int, NDArray[Any]]:
-        largest = max(most for _, _, most in self._record.profiles)
-        host = self._gpu.pinned((largest, *shape), dtype)
+    def _buffer(self, field: Field) -> tuple[int, NDArray[Any]]:
+        """Memory on the GPU, and a pinned vector on the host, for the largest batch of the largest shape."""
+        batch = max(most for _, _, most in self._record.profiles)
+        host = self._gpu.pinned((batch * math.prod(field.extreme_shapes[1]),), field.numpy_dtype)
         return self._gpu.allocate(host.nbytes), host
 
 

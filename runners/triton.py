@@ -166,12 +166,12 @@ class Runner(base.Runner):
 
         The inputs must be checked arrays, as from `signature.check`. Cancelling the future cancels the request.
         """
-        batch = len(next(iter(inputs.values())))  # pyright: ignore[reportArgumentType]
+        shape = self.signature.output_shape(inputs)  # pyright: ignore[reportArgumentType]
         future: Future[dict[str, NDArray[np.uint8]]] = Future()
         # Unary calls, not one stream: they cost less here, and many requests on a stream crash Triton 24.10.
         call = self._stub.ModelInfer.future(self._request(inputs), timeout=self._timeout_seconds)
         future.add_done_callback(lambda done: call.cancel() if done.cancelled() else None)
-        call.add_done_callback(lambda answered: self._settle(future, answered, batch))
+        call.add_done_callback(lambda answered: self._settle(future, answered, shape))
         return future
 
     def statistics(self) -> ServerStatistics:
@@ -193,12 +193,14 @@ class Runner(base.Runner):
         except grpc.RpcError as error:
             raise self._explained(error) from None
 
-    def _settle(self, future: Future[dict[str, NDArray[np.uint8]]], call: Any, batch: int) -> None:
+    def _settle(
+        self, future: Future[dict[str, NDArray[np.uint8]]], call: Any, shape: tuple[int, ...]
+    ) -> None:
         if not future.set_running_or_notify_cancel():
             return
         try:
             images = _images(call.result())
-            self._check_output(images, batch)
+            self._check_output(images, shape)
         except grpc.RpcError as error:
             future.set_exception(self._explained(error))
         except Exception as error:  # whoever waits for the future has to learn of it

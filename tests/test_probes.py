@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,17 @@ def test_probes_keep_their_texts(prompts: list[str]) -> None:
     kept = Probes.from_bytes(Probes({"prompt": np.array(prompts, dtype=object)}, images).to_bytes())
     assert kept.inputs["prompt"].dtype == object
     assert kept.inputs["prompt"].tolist() == prompts
+
+
+def test_probes_keep_those_of_other_sizes_apart() -> None:
+    banks = [
+        Probes({"text": np.array(["a", ""], dtype=object)}, np.full((2, side, 3, 1), side, np.uint8))
+        for side in range(1, 13)
+    ]
+    kept = Probes.from_bytes(replace(banks[0], others=tuple(banks[1:])).to_bytes())
+    for bank, wanted in zip((kept, *kept.others), banks, strict=True):
+        np.testing.assert_array_equal(bank.images, wanted.images)
+        assert bank.inputs["text"].tolist() == ["a", ""]
 
 
 def test_probes_keep_pictures_whose_axes_lie_in_memory_in_another_order() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from litho.errors import InvalidInput
+from litho.errors import InvalidInput, UsageError
 from litho.noise import MAX_SEED
 from litho.signature import (
     MAX_TEXT_BYTES,
@@ -114,13 +114,65 @@ def test_what_is_no_text_of_the_allowed_length_is_refused(text: Any, complaint: 
     assert PROMPT.check("é" * (MAX_TEXT_BYTES // 2)).shape == (1,)
 
 
-def test_free_extents_keep_their_divisibility_rule() -> None:
-    image = Field(name="image", role=Role.IMAGE, dtype="UINT8", shape=(-1, -1, 3), divisible_by=4)
-    assert image.check(np.zeros((1, 8, 12, 3), np.uint8)).shape == (1, 8, 12, 3)
-    with pytest.raises(InvalidInput, match="divisible by 4"):
-        image.check(np.zeros((1, 8, 10, 3), np.uint8))
-    with pytest.raises(InvalidInput, match="dtype float32"):
-        image.check(np.zeros((1, 8, 8, 3), np.float32))
+ONE_SIZE = Signature(inputs=(source_field(16, 24, 3),), output=image_output(64, 96, 3))
+LARGER = ONE_SIZE.freed(8, 128, 4)
+
+
+@given(st.integers(1, 200), st.integers(1, 200))
+def test_a_free_size_is_within_its_limits_and_divisible(height: int, width: int) -> None:
+    allowed = all(8 <= side <= 128 and side % 4 == 0 for side in (height, width))
+    picture = np.zeros((2, height, width, 3), np.uint8)
+    if allowed:
+        checked = LARGER.check({"source": picture})
+        assert LARGER.output_shape(checked) == (2, 4 * height, 4 * width, 3)
+        assert LARGER.output.check(np.zeros(LARGER.output_shape(checked), np.uint8)).size
+        sized = LARGER.sized(height, width)
+        assert (sized.inputs[0].shape, sized.output.shape) == (
+            (height, width, 3),
+            (4 * height, 4 * width, 3),
+        )
+        assert sized.sized_by is None
+    else:
+        with pytest.raises(InvalidInput, match="height and width 8 to 128, divisible by 4"):
+            LARGER.check({"source": picture})
+        with pytest.raises(InvalidInput, match="height and width 8 to 128, divisible by 4"):
+            LARGER.sized(height, width)
+    nearest = LARGER.inputs[0].nearest_side(height)
+    assert nearest == max(8, max((side for side in range(8, 129, 4) if side <= height), default=8))
+
+
+def test_what_was_fixed_is_usual_once_it_is_free() -> None:
+    assert LARGER.inputs[0].shape == LARGER.output.shape == (-1, -1, 3)
+    assert LARGER.example(2)["source"].shape == (2, 16, 24, 3)
+    assert (LARGER.output.least_side, LARGER.output.most_side, LARGER.output.divisible_by) == (32, 512, 16)
+    assert Signature.model_validate_json(LARGER.model_dump_json()) == LARGER
+
+
+def test_pictures_that_belong_together_have_one_size() -> None:
+    free = HOLES.model_copy(update={"inputs": HOLES.inputs[1:]}).freed(8, 64)
+    source, mask = np.zeros((1, 8, 9, 3), np.uint8), np.zeros((1, 8, 10, 1), np.uint8)
+    with pytest.raises(InvalidInput, match=r"given were 'source' of 8x9, 'mask' of 8x10; .* have one size"):
+        free.check({"source": source, "mask": mask})
+    assert free.check({"source": source, "mask": mask[:, :, :9]})["mask"].shape == (1, 8, 9, 1)
+
+
+@pytest.mark.parametrize(
+    ("limits", "complaint"),
+    [
+        ((32, 128, 8), r"usual size \(16, 24\) of 'source' is not within 32 to 128"),
+        ((8, 128, 16), "sides .* are not all divisible by 16"),
+    ],
+)
+def test_free_sizes_that_leave_out_the_usual_one_are_refused(
+    limits: tuple[int, int, int], complaint: str
+) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        ONE_SIZE.freed(*limits)
+
+
+def test_only_pictures_from_pictures_are_of_any_size() -> None:
+    with pytest.raises(UsageError, match="made from pictures; this generator takes none"):
+        DIGITS.freed(8, 64)
 
 
 def test_a_field_with_a_default_may_be_left_out() -> None:

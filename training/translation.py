@@ -29,6 +29,7 @@ from .models.base import Generator
 from .randomness import Draw
 
 __all__ = [
+    "MOST_TIMES",
     "MOST_WIDENING",
     "MakesTasks",
     "PatchDiscriminator",
@@ -40,6 +41,9 @@ __all__ = [
     "side_by_side",
     "tasks_of",
 ]
+
+MOST_TIMES = 4
+"""A picture of free size is at most so many times as high and as wide as those that were trained on."""
 
 MOST_WIDENING = 8
 """The innermost features have at most so many times the channels of the outermost."""
@@ -139,12 +143,15 @@ class UNet(nn.Module):
 
     Attributes:
         inside: channels of the innermost features.
+        sides: heights and widths that it takes: divisible by all halvings, more than one value left to normalise over.
     """
 
     def __init__(self, inputs: int, outputs: int, resolution: int, width: int, blocks: int = 0) -> None:
         super().__init__()
         counts = [width * min(MOST_WIDENING, 1 << depth) for depth in range(halvings(resolution) + 1)]
         self.inside = counts[-1]
+        step = 1 << halvings(resolution)
+        self.sides = range(2 * step, MOST_TIMES * resolution + 1, step)
         self.first = nn.Sequential(scaled_convolution(inputs, width, 3), nn.LeakyReLU(LEAK))
         self.down = nn.ModuleList(_halving(before, after) for before, after in pairwise(counts))
         self.blocks = nn.Sequential(*(_Residual(self.inside) for _ in range(blocks)))

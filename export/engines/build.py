@@ -22,7 +22,7 @@ from ...engines import EngineRecord, library_of, this_system
 from ...errors import DeviceError, ExportError, MissingExtra, UnknownName
 from ...extras import require
 from ...gpu import Device, find_device
-from ...signature import Signature
+from ...signature import Field, Signature
 from .options import TARGETS, EngineOptions
 from .readback import ReadBack
 from .worker import Job, Outcome
@@ -88,9 +88,7 @@ def build_engine(
     options.refuse_unmet(library)
     require(library.module, library.extra)
     gpu = _gpu_of(library.title, target, ahead_of_time=library.ahead_of_time, options=options)
-    inputs = tuple((field.name, field.shape) for field in signature.inputs)
-    if free := [name for name, shape in inputs if -1 in shape]:
-        raise ExportError(f"inputs {', '.join(free)} have free extents; engines are built for fixed ones")
+    inputs = tuple((field.name, _shapes(field)) for field in signature.inputs)
     outcome = _run(Job(runtime, graph, inputs, target, options), progress)
     record = EngineRecord(
         library=runtime,
@@ -111,6 +109,11 @@ def build_engine(
         kept=tuple(sorted(kept)),
     )
     return Built(outcome.engine, record, outcome.read, outcome.log, outcome.timing_cache)
+
+
+def _shapes(field: Field) -> tuple[tuple[int, ...], ...]:
+    least, most = field.extreme_shapes
+    return least, field.usual_shape, most
 
 
 def engine_environment(runtimes: Collection[str]) -> dict[str, str]:

@@ -42,14 +42,14 @@ class Job:
     Args:
         runtime: key of `engines.LIBRARIES`.
         graph: content of the ONNX file.
-        inputs: name and shape, without the batch, of each input.
+        inputs: name of each input, and its smallest, usual and largest shape, without the batch.
         target: compute capability, for example "sm86".
         options: of the builder.
     """
 
     runtime: str
     graph: bytes
-    inputs: tuple[tuple[str, tuple[int, ...]], ...]
+    inputs: tuple[tuple[str, tuple[tuple[int, ...], ...]], ...]
     target: str
     options: EngineOptions
 
@@ -125,8 +125,8 @@ def _config(trt: Any, builder: Any, job: Job) -> Any:
         config.set_compute_capability(getattr(trt.ComputeCapability, job.target.upper()), 0)
     for batches in options.profiles:
         profile = builder.create_optimization_profile()
-        for name, shape in job.inputs:
-            profile.set_shape(name, *((batch, *shape) for batch in batches))
+        for name, shapes in job.inputs:
+            profile.set_shape(name, *((batch, *shape) for batch, shape in zip(batches, shapes, strict=True)))
         config.add_optimization_profile(profile)
     return config
 

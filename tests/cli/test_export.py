@@ -77,6 +77,23 @@ def test_a_fixed_label_is_part_of_the_bundle_s_name(
     assert not any(line.startswith("label") for line in shown.splitlines())
 
 
+@pytest.mark.parametrize(
+    ("size", "complaint"),
+    [
+        ("free", "makes pictures of one size, 32x32; leave --size out"),
+        ("32", "--size was given '32'; it takes free, or HEIGHTxWIDTH in pixels, such as 96x128"),
+        ("32xfree", "--size was given '32xfree'"),
+    ],
+)
+def test_a_size_that_cannot_be_had_is_refused(
+    litho_command: Command, run: Path, tmp_path: Path, size: str, complaint: str
+) -> None:
+    done = litho_command("export", run, "--size", size, cwd=tmp_path)
+    assert done.returncode == 2
+    assert complaint in " ".join(done.stderr.split())
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_is_one_line_and_leaves_nothing(
     run: Path, tmp_path: Path, number: signal.Signals

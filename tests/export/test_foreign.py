@@ -48,6 +48,21 @@ class Adding(nn.Module):
         return SimpleNamespace(sample=(picture + noise).clamp(0, 1), others=3)
 
 
+class Halving(nn.Module):
+    """Halves and doubles a picture; what is built in adds to it, or decides about it."""
+
+    def __init__(self, built_in: str = "nothing") -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(3, 3, 3, 2, 1), nn.ConvTranspose2d(3, 3, 4, 2, 1))
+        self.built_in = built_in
+
+    def forward(self, source: torch.Tensor) -> torch.Tensor:
+        images = torch.tanh(self.layers(source))
+        if self.built_in == "branch":
+            return images if source.shape[2] > 20 else -images
+        return images + torch.zeros(1, 3, 16, 16) if self.built_in == "size" else images
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The current directory, whose modules are forgotten afterwards."""
@@ -282,3 +297,40 @@ def test_a_bundle_is_called_after_the_run_or_the_module() -> None:
     assert bundle_name("runs/v1.2", "latent", foreign=False) == "v1.2-latent"
     assert bundle_name("runs/v1.2", None, foreign=False, fixed={"label": 3}) == "v1.2-label-3"
     assert bundle_name("mine.nets.style:build", None, foreign=True) == "style"
+
+
+PICTURE = {"height": 16, "width": 16, "channels": 3}
+RESIZABLE: dict[str, Any] = {
+    "inputs": [{"role": "image", **PICTURE}],
+    "output": PICTURE,
+    "sides": {"least": 8, "most": 32, "divisible_by": 2},
+}
+
+
+def test_a_module_that_takes_any_size_can_be_exported_for_all_of_them(tmp_path: Path) -> None:
+    bundle = litho.export_model(
+        Halving().eval(), signature=RESIZABLE, to=tmp_path / "free", size="free", timed=False
+    )
+    assert bundle.manifest.variants[0].verdict.status == "passed"
+    with open_runner(bundle) as runner:
+        assert runner.run(runner.signature.sized(10, 22).example(3))["image"].shape == (3, 10, 22, 3)
+
+
+def test_a_size_that_is_built_in_is_found() -> None:
+    with pytest.raises(ExportError, match=r"fails on pictures of 8x8 .* in Halving at .*x\.shape\[2:\]"):
+        open_source(Halving("size").eval(), signature=RESIZABLE, size="free")
+
+
+def test_a_branch_on_the_size_fails_the_gate(tmp_path: Path) -> None:
+    bundle = litho.export_model(
+        Halving("branch").eval(), signature=RESIZABLE, to=tmp_path / "free", size="free", timed=False
+    )
+    (variant,) = bundle.manifest.variants
+    assert variant.verdict.status == "failed"
+    assert "grey levels off" in variant.verdict.reason
+
+
+def test_a_module_of_one_size_says_so() -> None:
+    fixed = {key: value for key, value in RESIZABLE.items() if key != "sides"}
+    with pytest.raises(UsageError, match="makes pictures of one size, 16x16; leave --size out"):
+        open_source(Halving().eval(), signature=fixed, size=(8, 8))

@@ -51,6 +51,15 @@ def test_the_worst_replay_decides() -> None:
     assert judge([changed(0.5, 9), REFERENCE], REFERENCE, FP32).figures[0].value == 9
 
 
+def test_a_picture_of_another_size_counts_as_well() -> None:
+    small = REFERENCE[:2, :8, :8]
+    sizes = [(small, small), (changed(0.5, 9)[:2, :8, :8], small)]
+    assert judge([REFERENCE], REFERENCE, FP32, sizes=sizes[:1]).status == "passed"
+    verdict = judge([REFERENCE], REFERENCE, FP32, sizes=sizes)
+    assert verdict.status == "failed"
+    assert verdict.figures[0].value == 9
+
+
 @pytest.mark.parametrize(
     "pictures",
     [REFERENCE[:4], REFERENCE[:0], REFERENCE.astype(np.float32), REFERENCE[..., :1]],

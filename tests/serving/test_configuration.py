@@ -18,20 +18,19 @@ from litho.signature import (
     label_field,
     latent_field,
     seed_field,
+    source_field,
 )
 
 STEPS = Field(name="steps", role=Role.STEPS, dtype="INT64", minimum=1, maximum=50, default=20)
 PROMPT = Field(name="prompt", role=Role.PROMPT, dtype="BYTES")
-SOURCE = Field(
-    name="image", role=Role.IMAGE, dtype="UINT8", shape=(-1, -1, 3), minimum=0, maximum=255, divisible_by=8
-)
+SOURCE = source_field(64, 64, 3).freed(8, 256, 8).model_copy(update={"name": "image"})
 INPUTS = (seed_field(), label_field(("null", "één", 'the "third"')), latent_field(16), STEPS, PROMPT, SOURCE)
 
 
 def a_manifest(inputs: tuple[Field, ...] = (seed_field(),), **variant: Any) -> Manifest:
-    signature = Signature(
-        inputs=inputs, output=image_output(32, 32, 1).model_copy(update={"name": "picture"})
-    )
+    output = image_output(64, 64, 1).model_copy(update={"name": "picture"})
+    free = any(field.free for field in inputs)
+    signature = Signature(inputs=inputs, output=output.freed(8, 256, 8) if free else output)
     described = {
         "name": "generator.fp32",
         "stage": "generator",
@@ -80,7 +79,7 @@ def test_every_field_becomes_an_input_that_triton_can_take(chosen: set[int], fla
         assert not entry.reshape.shape
         assert entry.optional == (field.default is not None and flavour == "python")
     (output,) = config.output
-    assert (output.name, tuple(output.dims)) == ("picture", (32, 32, 1))
+    assert (output.name, tuple(output.dims)) == ("picture", a_manifest(tuple(fields)).signature.output.shape)
 
 
 @given(st.sets(st.sampled_from(range(len(INPUTS))), min_size=1), st.booleans())

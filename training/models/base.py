@@ -69,6 +69,13 @@ class Generator(nn.Module, ABC):
             class_names: of the labels that it was trained on, in order.
         """
 
+    def sides(self) -> range | None:
+        """Heights and widths that a picture to start from may have, both of them from the same range.
+
+        None, where this is not overridden: it has the size that the generator was made for.
+        """
+        return None
+
     def forms(self, signature: Signature) -> dict[str, tuple[Generator, Signature]]:
         """What it can be exported as: what the graph is fed, the usual form first -> network and signature.
 

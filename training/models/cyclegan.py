@@ -16,7 +16,7 @@ from ..losses import relativistic_discriminator, relativistic_generator, squared
 from ..randomness import Draw
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
-from ..translation import PatchDiscriminator, ResidualNetwork, alike_changed, check_sources
+from ..translation import MOST_TIMES, PatchDiscriminator, ResidualNetwork, alike_changed, check_sources
 from .base import Generator as BaseGenerator
 from .base import Optimisation, check_picture, square_picture
 from .base import Task as BaseTask
@@ -94,6 +94,10 @@ class Generator(BaseGenerator):
         It begins as the identity; what is made may lie a little beyond [-1, 1].
         """
         return source + self.network(source, latent, self.noise)
+
+    def sides(self) -> range:
+        """Whatever can be halved twice and has more than one value left to normalise over."""
+        return range(8, MOST_TIMES * self.architecture["resolution"] + 1, 4)
 
     def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
         """Seed and picture in, picture out."""

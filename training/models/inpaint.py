@@ -72,6 +72,10 @@ class Generator(BaseGenerator):
         known = source * (1 - mask)
         return known + torch.tanh(self.network(torch.cat((known, mask), 1))) * mask
 
+    def sides(self) -> range:
+        """Whatever can be halved as often as the pictures that it was made for (`UNet.sides`)."""
+        return self.network.sides
+
     def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
         """Picture and mask in, picture out."""
         resolution, channels = self.architecture["resolution"], self.architecture["channels"]

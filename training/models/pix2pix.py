@@ -90,6 +90,10 @@ class Generator(BaseGenerator):
         """FP32 (batch, latent_size), FP32 (batch, channels, height, width) in [-1, 1] -> like the source."""
         return torch.tanh(2 * source + self.network(source, latent, self.noise))
 
+    def sides(self) -> range:
+        """Whatever can be halved as often as the pictures that it was made for (`UNet.sides`)."""
+        return self.network.sides
+
     def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
         """Seed and picture in, picture out."""
         resolution, channels = self.architecture["resolution"], self.architecture["channels"]

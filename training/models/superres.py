@@ -19,7 +19,7 @@ from ..layers import LEAK, ResidualBlock, scaled_convolution
 from ..randomness import Draw
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
-from ..translation import alike_changed
+from ..translation import MOST_TIMES, alike_changed
 from .base import Generator as BaseGenerator
 from .base import Optimisation, check_picture, square_picture
 from .base import Task as BaseTask
@@ -91,6 +91,11 @@ class Generator(BaseGenerator):
         """
         enlarged = interpolate(source, scale_factor=self.factor, mode="bilinear", align_corners=False)
         return enlarged + self.layers(source)
+
+    def sides(self) -> range:
+        """Any: whatever looks further than the picture's edge sees zeros."""
+        small = self.architecture["resolution"] // self.factor
+        return range(min(4, small), MOST_TIMES * small + 1)
 
     def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
         """Small picture in, large picture out."""

@@ -1,0 +1,49 @@
+"""Pictures of any size, served: requests of different sizes at one time, each answered as if it came alone."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from litho.errors import LithoError
+from litho.export.build import export
+from litho.export.verify import verify
+from litho.runners import open_runner
+from litho.serving.client import Client
+from litho.serving.environment import install
+from litho.serving.repository import deploy
+from litho.serving.server import EmbeddedServer
+from litho.training.models.base import family
+from litho.training.snapshot import save_snapshot
+
+SIZES = [(8, 8), (16, 32), (16, 16), (32, 16), (64, 64)]
+
+
+@pytest.mark.slow
+def test_requests_of_different_sizes_do_not_meet_in_a_batch(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    generator = family("pix2pix").generator(resolution=16, width=4).eval()
+    save_snapshot(tmp_path / "run", generator, family="pix2pix", preset="none")
+    bundle = export(tmp_path / "run", to=tmp_path / "bundle", size="free", timed=False)
+    deploy(bundle, to=tmp_path / "repository", name="free")
+    install()
+    random = np.random.default_rng(0)
+    sources = [random.integers(0, 256, (*SIZES[n % len(SIZES)], 3), dtype=np.uint8) for n in range(40)]
+    with (
+        open_runner(bundle) as runner,
+        EmbeddedServer(tmp_path / "repository", log=tmp_path / "log") as server,
+    ):
+        with Client(server.grpc_url, "free") as client, ThreadPoolExecutor(16) as pool:
+            served = list(
+                pool.map(lambda n: client.generate(seed=[n], source=sources[n][None]), range(len(sources)))
+            )
+            for n, made in enumerate(served):
+                wanted = runner.run({"seed": [n], "source": sources[n][None]})["image"]
+                assert made.shape == wanted.shape
+                assert np.abs(made.astype(int) - wanted).max() <= 1
+            with pytest.raises(LithoError, match="height and width 8 to 64, divisible by 4"):
+                client.generate(seed=[0], source=np.zeros((1, 10, 16, 3), np.uint8))
+        (outcome,) = verify(bundle.path, endpoint=f"{server.grpc_url}/free")
+    assert outcome.verdict.status == "passed", outcome.verdict.reason
