@@ -25,7 +25,7 @@ app = typer.Typer(
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
-Device = Annotated[str, typer.Option(help="Where to compute: cpu or cuda.")]
+Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda, or cuda:1 for the second GPU.")]
 Name = Annotated[
     str | None, typer.Option(help="Name of the model in the repository; by default the bundle's.")
 ]

@@ -20,7 +20,7 @@ from ..bundle import MANIFEST_NAME, Bundle, Variant
 from ..errors import BundleError, LithoError, UnknownName, UsageError
 from ..signature import Signature
 
-__all__ = ["Runner", "choose_variants", "open_runner", "runner_class", "runner_names"]
+__all__ = ["Runner", "choose_variants", "open_runner", "parse_device", "runner_class", "runner_names"]
 
 
 class Runner(ABC):
@@ -136,7 +136,7 @@ def open_runner(
         target: a bundle or its directory; a run's directory; or an endpoint such as grpc://127.0.0.1:8001/name.
         variant: which variant of a bundle, as `choose_variants` takes it.
         runner: name of the runner; by default the one that the artefact, or each stage of it, is made for.
-        device: "cpu", or "cuda" where the runner has it.
+        device: "cpu", or "cuda" (the second GPU: "cuda:1") where the runner has it.
 
     Raises:
         UsageError: the target is none of these, or the name of a runner or variant is unknown.
@@ -209,6 +209,25 @@ def _open_bundle(bundle: Bundle, variants: tuple[Variant, ...], runner: str | No
         )
         opened.pop_all()
     return whole
+
+
+def parse_device(device: str, title: str, known: tuple[str, ...]) -> tuple[str, int]:
+    """Kind and number of a device, from "cuda" or "cuda:1".
+
+    Args:
+        device: as it was given.
+        title: of who runs on it, for the message.
+        known: kinds that it runs on.
+
+    Raises:
+        UsageError: the kind is unknown, or the number is none; a CPU has none.
+    """
+    kind, colon, number = device.partition(":")
+    if kind not in known or (colon and (kind == "cpu" or not number.isdecimal())):
+        raise UsageError(
+            f"device {device!r} is unknown to {title} (known: {', '.join(known)}; a second GPU: cuda:1)"
+        )
+    return kind, int(number or 0)
 
 
 def runner_class(name: str) -> type[Runner]:

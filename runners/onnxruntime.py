@@ -1,8 +1,15 @@
-"""ONNX graphs in ONNX Runtime."""
+"""ONNX graphs in ONNX Runtime, on a CPU or, by its providers for CUDA and TensorRT, on an NVIDIA GPU.
+
+On a GPU a batch goes through buffers there that are kept for its shape, and its launches are captured as a CUDA graph.
+What is special to a GPU is written from the documentation; the same code with buffers on the host is what tests run.
+"""
 
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -13,12 +20,25 @@ from ..extras import require
 from ..signature import Signature
 from . import base
 
-__all__ = ["Runner"]
+__all__ = ["BOUND_SHAPES", "Runner"]
+
+BOUND_SHAPES = 4
+"""So many shapes of a batch keep buffers, and on a GPU a captured graph; what comes after them goes without."""
 
 _FP8 = b"FLOAT8E4M3FN"
 """What the metadata of a graph with 8-bit floats has in it."""
 
-_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_PROVIDERS = {
+    "cpu": ("CPUExecutionProvider",),
+    "cuda": ("CUDAExecutionProvider",),
+    "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider"),
+}
+"""Device -> providers, the first one first; what none of them computes is left to the CPU."""
+
+_NO_CAPTURE = "-1"
+
+_Shapes = tuple[tuple[int, ...], ...]
+"""Of every input, in the signature's order, with the batch axis in front."""
 
 
 class Runner(base.Runner):
@@ -27,21 +47,45 @@ class Runner(base.Runner):
     Args:
         model: content of the ONNX file; a graph with external data is refused, as its bytes were not checked.
         signature: of the graph.
-        device: "cpu" or "cuda".
+        device: "cpu"; "cuda" or "tensorrt" for that provider on the first GPU, "cuda:1" on the second.
         threads: for one operator; by default as many as this process may use.
+        bound: keep buffers for the shapes of batches, one run at a time; by default on a GPU.
     """
 
     name = "onnxruntime"
 
     def __init__(
-        self, model: bytes, signature: Signature, device: str = "cpu", threads: int | None = None
+        self,
+        model: bytes,
+        signature: Signature,
+        device: str = "cpu",
+        threads: int | None = None,
+        *,
+        bound: bool | None = None,
     ) -> None:
         # Read when the library is loaded: nobody who serves pictures agreed to usage reports.
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-        runtime = require("onnxruntime", "cpu")
-        provider = _provider(device, runtime.get_available_providers())
-        super().__init__(signature, f"ONNX Runtime {runtime.__version__} on {device}")
-        options = runtime.SessionOptions()
+        self._runtime = require("onnxruntime", "cpu")
+        kind, number = base.parse_device(device, "ONNX Runtime", tuple(_PROVIDERS))
+        _check_providers(kind, self._runtime.get_available_providers())
+        super().__init__(signature, f"ONNX Runtime {self._runtime.__version__} on {device}")
+        self._session = self._open(model, threads, kind, number, captures=kind != "cpu")
+        self._buffers: _Buffers | None = None
+        # Until the first run has shown that it can be captured.
+        self._without_capture: Callable[[], Any] | None = (
+            None if kind == "cpu" else lambda: self._open(model, threads, kind, number, captures=False)
+        )
+        if kind != "cpu" if bound is None else bound:
+            memory = "cpu" if kind == "cpu" else "cuda"
+            self._buffers = _Buffers(self._runtime, self._session, signature, memory, number)
+
+    @classmethod
+    def from_graph(cls, graph: bytes, signature: Signature, device: str = "cpu") -> Self:
+        """Open the content of an ONNX file."""
+        return cls(graph, signature, device)
+
+    def _open(self, model: bytes, threads: int | None, kind: str, number: int, *, captures: bool) -> Any:
+        options = self._runtime.SessionOptions()
         options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
         # A worker that spins while it waits takes the core that the server's transport needs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -49,10 +93,14 @@ class Runner(base.Runner):
         if _FP8 in model:
             # Its fusions take quantized layers for 8-bit integers: they refuse 8-bit floats or miscompute.
             options.add_session_config_entry("session.disable_quant_qdq", "1")
-            options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+            options.graph_optimization_level = self._runtime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         try:
-            self._session = runtime.InferenceSession(model, options, providers=[provider])
+            return self._runtime.InferenceSession(
+                model, options, providers=_providers(kind, number, captures=captures)
+            )
         except Exception as error:
+            if captures:  # a graph with nodes left to the CPU cannot be captured
+                return self._open(model, threads, kind, number, captures=False)
             # "[ONNXRuntimeError] : 9 : NOT_IMPLEMENTED : what it means"
             said = str(error).splitlines()[0]
             reason = f"ONNX Runtime refuses the graph: {said.split(' : ', 3)[-1]}"
@@ -60,25 +108,122 @@ class Runner(base.Runner):
             lacking = "NOT_IMPLEMENTED" in said
             raise (DeviceError if lacking else LithoError)(reason) from error
 
-    @classmethod
-    def from_graph(cls, graph: bytes, signature: Signature, device: str = "cpu") -> Self:
-        """Open the content of an ONNX file."""
-        return cls(graph, signature, device)
-
-    def _execute(self, inputs: dict[str, NDArray[Any]]) -> NDArray[np.uint8]:
+    def _execute(self, inputs: dict[str, NDArray[Any]]) -> NDArray[Any]:
         try:
-            (images,) = self._session.run([self.signature.output.name], inputs)
+            if self._buffers is None:
+                (images,) = self._session.run([self.signature.output.name], inputs)
+                return images
+            return self._run_bound(self._buffers, inputs)
         except Exception as error:
             raise LithoError(f"{self.description} failed: {str(error).splitlines()[0]}") from error
+
+    def _run_bound(self, buffers: _Buffers, inputs: dict[str, NDArray[Any]]) -> NDArray[Any]:
+        try:
+            images = buffers.run(inputs)
+        except Exception:
+            if self._without_capture is None:
+                raise
+            # What cannot be captured is launched kernel by kernel.
+            self._session, self._without_capture = self._without_capture(), None
+            buffers.restart(self._session)
+            images = buffers.run(inputs)
+        self._without_capture = None  # with it goes the graph's content
         return images
 
 
-def _provider(device: str, available: list[str]) -> str:
-    if device not in _PROVIDERS:
-        raise UsageError(f"device {device!r} is unknown to ONNX Runtime (known: {', '.join(_PROVIDERS)})")
-    if _PROVIDERS[device] not in available:
-        raise UsageError(
-            f"this ONNX Runtime has no {_PROVIDERS[device]} (it has: {', '.join(available)});"
-            " for a GPU: pip install 'litho[gpu]'"
-        )
-    return _PROVIDERS[device]
+@dataclass(frozen=True)
+class _Binding:
+    """Buffers of one shape of a batch, bound to inputs and output.
+
+    Args:
+        bound: `onnxruntime.IOBinding`.
+        inputs: name -> `onnxruntime.OrtValue`.
+        output: the same.
+        options: `onnxruntime.RunOptions` with the number of the captured graph.
+    """
+
+    bound: Any
+    inputs: dict[str, Any]
+    output: Any
+    options: Any
+
+
+class _Buffers:
+    """Runs a session through buffers that stay where they are from one batch to the next of that shape.
+
+    Args:
+        runtime: the module `onnxruntime`.
+        session: `onnxruntime.InferenceSession`.
+        signature: of the graph.
+        memory: "cpu" or "cuda".
+        number: of the GPU.
+    """
+
+    def __init__(self, runtime: Any, session: Any, signature: Signature, memory: str, number: int) -> None:
+        self._runtime, self._session, self._signature = runtime, session, signature
+        self._place = (memory, number)
+        self._bindings: dict[_Shapes, _Binding] = {}
+        self._turn = threading.Lock()  # buffers hold one batch
+
+    def restart(self, session: Any) -> None:
+        """Go on with another session of the same graph."""
+        self._session = session
+        self._bindings.clear()
+
+    def run(self, inputs: dict[str, NDArray[Any]]) -> NDArray[Any]:
+        """Checked inputs -> the output."""
+        with self._turn:
+            binding = self._binding(inputs)
+            for name, value in binding.inputs.items():
+                value.update_inplace(np.ascontiguousarray(inputs[name]))
+            self._session.run_with_iobinding(binding.bound, binding.options)
+            # The next batch of this shape overwrites the buffer.
+            return np.array(binding.output.numpy())
+
+    def _binding(self, inputs: dict[str, NDArray[Any]]) -> _Binding:
+        shapes = tuple(inputs[field.name].shape for field in self._signature.inputs)
+        if shapes in self._bindings:
+            return self._bindings[shapes]
+        kept = len(self._bindings) < BOUND_SHAPES
+        binding = self._bind(inputs, str(len(self._bindings) + 1) if kept else _NO_CAPTURE)
+        if kept:
+            self._bindings[shapes] = binding
+        return binding
+
+    def _bind(self, inputs: dict[str, NDArray[Any]], number: str) -> _Binding:
+        allocate = self._runtime.OrtValue.ortvalue_from_shape_and_type
+        field = self._signature.output
+        values = {
+            given.name: allocate(inputs[given.name].shape, given.numpy_dtype.type, *self._place)
+            for given in self._signature.inputs
+        }
+        output = allocate(self._signature.output_shape(inputs), field.numpy_dtype.type, *self._place)
+        bound, options = self._session.io_binding(), self._runtime.RunOptions()
+        for name, value in values.items():
+            bound.bind_ortvalue_input(name, value)
+        bound.bind_ortvalue_output(field.name, output)
+        options.add_run_config_entry("gpu_graph_id", number)
+        return _Binding(bound, values, output, options)
+
+
+def _providers(kind: str, number: int, *, captures: bool) -> list[Any]:
+    if kind == "cpu":
+        return list(_PROVIDERS[kind])
+    if kind == "tensorrt":
+        # Its engines have no option for it; read when CUDA's libraries are loaded.
+        os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
+    given = {
+        # By default FP32 products are rounded to TF32, and the picture is another one.
+        "CUDAExecutionProvider": {"use_tf32": "0", "enable_cuda_graph": str(int(captures))},
+        "TensorrtExecutionProvider": {"trt_cuda_graph_enable": str(int(captures))},
+    }
+    return [(name, {"device_id": str(number), **given[name]}) for name in _PROVIDERS[kind]]
+
+
+def _check_providers(kind: str, available: list[str]) -> None:
+    for provider in _PROVIDERS[kind]:
+        if provider not in available:
+            raise UsageError(
+                f"this ONNX Runtime has no {provider} (it has: {', '.join(available)});"
+                " for a GPU: pip install 'litho[gpu]'"
+            )

@@ -107,7 +107,14 @@ class Runner(base.Runner):
         graph = bundle.read(_graph_of(bundle, variant)) if variant.engine.stripped else None
         signature = bundle.stage(variant.stage).signature
         content = bundle.read(variant.file)
-        return cls(content, variant.engine, signature, variant.name, _number(device), graph)
+        return cls(
+            content,
+            variant.engine,
+            signature,
+            variant.name,
+            base.parse_device(device, "an engine", ("cpu", "cuda"))[1],
+            graph,
+        )
 
     def close(self) -> None:
         """Release the engine and everything on the GPU; closing twice is fine."""
@@ -256,13 +263,6 @@ def _graph_of(bundle: Bundle, variant: Variant) -> str:
     raise BundleError(
         f"engine {variant.name} takes its weights from a graph that {bundle.path} does not hold"
     )
-
-
-def _number(device: str) -> int:
-    kind, _, number = device.partition(":")
-    if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
-        raise UsageError(f"device {device!r} is unknown to an engine (known: cuda, cuda:1, ...)")
-    return int(number or 0)
 
 
 def _log(trt: Any) -> Any:

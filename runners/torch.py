@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
@@ -21,7 +23,7 @@ class Runner(base.Runner):
     Args:
         picture: a `training.picture.Picture`, or anything that takes the signature's inputs in order, texts as a
             list and the rest as tensors, and gives UINT8 of shape (batch, height, width, channels).
-        device: "cpu", or "cuda" where torch has it.
+        device: "cpu", or "cuda", "cuda:1" where torch has it; FP32 is not rounded to TF32 there.
         compiled: compile it, for any batch, when it first runs.
         bf16: let layers compute in BF16, as autocast decides, with the channels last in memory.
     """
@@ -60,6 +62,7 @@ class Runner(base.Runner):
         try:
             with (
                 torch.inference_mode(),
+                _full_precision(torch),
                 torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16),
             ):
                 return self._picture(*given).cpu().numpy()
@@ -68,8 +71,24 @@ class Runner(base.Runner):
 
 
 def _device(torch: Any, device: str) -> Any:
-    if device not in ("cpu", "cuda"):
-        raise UsageError(f"device {device!r} is unknown to PyTorch (known: cpu, cuda)")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UsageError("this PyTorch sees no GPU; take --device cpu, or install a CUDA build of torch")
+    kind, number = base.parse_device(device, "PyTorch", ("cpu", "cuda"))
+    if kind == "cuda" and number >= torch.cuda.device_count():
+        raise UsageError(
+            f"this PyTorch sees {torch.cuda.device_count() or 'no'} GPU, so that there is no {device!r}; take"
+            " --device cpu, or install a CUDA build of torch"
+        )
     return torch.device(device)
+
+
+@contextmanager
+def _full_precision(torch: Any) -> Iterator[None]:
+    """While it lasts, FP32 products on a GPU are computed in FP32; by default convolutions are rounded to TF32."""
+    switches = (torch.backends.cudnn.conv, torch.backends.cuda.matmul)
+    before = [switch.fp32_precision for switch in switches]
+    try:
+        for switch in switches:
+            switch.fp32_precision = "ieee"
+        yield
+    finally:
+        for switch, precision in zip(switches, before, strict=True):
+            switch.fp32_precision = precision

@@ -81,7 +81,7 @@ def test_the_runner_of_the_other_library_is_refused(completed: Path) -> None:
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:x"])
 def test_a_device_that_is_none_is_refused(completed: Path, device: str) -> None:
-    with pytest.raises(UsageError, match="known: cuda, cuda:1"):
+    with pytest.raises(UsageError, match="known: cpu, cuda; a second GPU: cuda:1"):
         open_runner(completed, "generator.fp32.sm86.rtx", device=device)
 
 

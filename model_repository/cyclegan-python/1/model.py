@@ -26,7 +26,8 @@ class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
         """Open the bundle of this version; a bundle that was tampered with is refused here."""
         directory = Path(args["model_repository"]) / args["model_version"]
-        device = "cuda" if args["model_instance_kind"] == "GPU" else "cpu"
+        gpu = args["model_instance_kind"] == "GPU"
+        device = f"cuda:{args['model_instance_device_id']}" if gpu else "cpu"
         try:
             bundle = Bundle.load(directory / "bundle")
             names = ",".join(variant.name for variant in bundle.manifest.variants)

@@ -1,0 +1,80 @@
+"""ONNX Runtime beyond what the export's tests show: devices, and buffers that are kept."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from litho.bundle import Bundle
+from litho.errors import LithoError, UsageError
+from litho.runners import open_runner
+from litho.runners.onnxruntime import BOUND_SHAPES, Runner
+
+
+@pytest.fixture(scope="module")
+def graph(bundle: Path) -> tuple[bytes, Bundle]:
+    loaded = Bundle.load(bundle)
+    return loaded.read(loaded.manifest.variants[0].file), loaded
+
+
+def test_buffers_that_are_kept_give_the_same_pictures(graph: tuple[bytes, Bundle]) -> None:
+    content, bundle = graph
+    signature = bundle.manifest.signature
+    with Runner(content, signature) as plain, Runner(content, signature, bound=True) as bound:
+        # More shapes than are kept, each met again with other inputs.
+        for seed, batch in enumerate([*range(1, BOUND_SHAPES + 3)] * 2):
+            inputs = signature.example(batch, seed)
+            made = bound.run(inputs)["image"]
+            np.testing.assert_array_equal(made, plain.run(inputs)["image"])
+            bound.run(signature.example(batch, seed + 1))
+            np.testing.assert_array_equal(made, plain.run(inputs)["image"])  # it was a copy
+
+
+def test_kept_buffers_hold_one_batch_at_a_time(graph: tuple[bytes, Bundle]) -> None:
+    content, bundle = graph
+    signature = bundle.manifest.signature
+    with Runner(content, signature, bound=True) as bound, ThreadPoolExecutor(8) as pool:
+        together = list(
+            pool.map(lambda seed: bound.run({"seed": [seed], "label": [seed % 10]})["image"], range(64))
+        )
+        for seed, made in enumerate(together):
+            np.testing.assert_array_equal(made, bound.run({"seed": [seed], "label": [seed % 10]})["image"])
+
+
+def test_what_fails_in_kept_buffers_is_one_line(graph: tuple[bytes, Bundle]) -> None:
+    content, bundle = graph
+    signature = bundle.manifest.signature
+    with Runner(content, signature, bound=True) as bound:
+        for _ in range(2):
+            with pytest.raises(LithoError, match=r"ONNX Runtime .* failed") as caught:
+                bound.run({"seed": np.array([1]), "label": np.array([99])}, check=False)
+            assert "\n" not in str(caught.value)
+        assert bound.run(signature.example(2))["image"].shape == (2, 32, 32, 1)
+
+
+@pytest.mark.parametrize(
+    ("device", "complaint"),
+    [
+        (
+            "tpu",
+            r"device 'tpu' is unknown to ONNX Runtime \(known: cpu, cuda, tensorrt; a second GPU: cuda:1\)",
+        ),
+        ("cpu:1", "device 'cpu:1' is unknown"),
+        ("cuda:first", "device 'cuda:first' is unknown"),
+    ],
+)
+def test_a_device_that_there_is_not_is_refused(bundle: Path, device: str, complaint: str) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        open_runner(bundle, device=device)
+
+
+@pytest.mark.parametrize(
+    ("device", "provider"), [("cuda", "CUDAExecutionProvider"), ("tensorrt", "TensorrtExecutionProvider")]
+)
+def test_a_provider_that_is_not_installed_is_named(bundle: Path, device: str, provider: str) -> None:
+    if provider in onnxruntime.get_available_providers():
+        pytest.skip(f"this ONNX Runtime has the {provider}")
+    with pytest.raises(UsageError, match=f"has no {provider} .* pip install 'litho\\[gpu\\]'"):
+        open_runner(bundle, device=device)
