@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Literal, Protocol
 
 import torch
 from pydantic import Field as Constraint
@@ -16,7 +16,7 @@ from .models.base import Generator, Optimisation, Task
 from .randomness import Draw
 from .recipe import Count, Positive, Rate, Recipe
 
-__all__ = ["AdversarialRecipe", "AdversarialTask", "Loss"]
+__all__ = ["AdversarialRecipe", "AdversarialTask", "Loss", "opposed"]
 
 Loss = Literal["hinge", "non-saturating", "relativistic"]
 
@@ -64,6 +64,31 @@ class AdversarialRecipe(Recipe):
     augment_rise_nimg: Count = 500_000
 
 
+class OpposedRecipe(Protocol):
+    """Keys by which two sides learn against each other: learning rates and decay rates of Adam's moments."""
+
+    lr: float
+    discriminator_lr: float
+    beta1: float
+    beta2: float
+
+
+def opposed(
+    recipe: OpposedRecipe, judges: Iterable[nn.Parameter], makers: Iterable[nn.Parameter]
+) -> dict[str, torch.optim.Optimizer]:
+    """One Adam for each side of an adversarial training: "discriminator" and "generator".
+
+    Args:
+        recipe: of the training.
+        judges, makers: parameters of all discriminators, and of all generators.
+    """
+    betas = (recipe.beta1, recipe.beta2)
+    return {
+        "discriminator": torch.optim.Adam(judges, recipe.discriminator_lr, betas, fused=True),
+        "generator": torch.optim.Adam(makers, recipe.lr, betas, fused=True),
+    }
+
+
 class AdversarialTask(Task):
     """A generator and the discriminator that judges it, trained in turn on one and the same made batch.
 
@@ -90,13 +115,7 @@ class AdversarialTask(Task):
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         """One Adam for each network."""
-        recipe, betas = self.recipe, (self.recipe.beta1, self.recipe.beta2)
-        return {
-            "discriminator": torch.optim.Adam(
-                self.discriminator.parameters(), recipe.discriminator_lr, betas, fused=True
-            ),
-            "generator": torch.optim.Adam(self.generator.parameters(), recipe.lr, betas, fused=True),
-        }
+        return opposed(self.recipe, self.discriminator.parameters(), self.generator.parameters())
 
     def losses(self, batch: Batch, draw: Draw) -> Iterator[Optimisation]:
         """The discriminator's turn, then the generator's."""

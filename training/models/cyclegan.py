@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ...errors import UsageError
 from ...signature import Signature, image_output, seed_field, source_field
+from ..adversarial import opposed
 from ..data import Batch, Dataset
 from ..losses import relativistic_discriminator, relativistic_generator, squared_gradient
 from ..randomness import Draw
@@ -163,13 +164,9 @@ class Task(BaseTask):
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         """One Adam for both generators, one for both discriminators."""
-        recipe, betas = self.recipe, (self.recipe.beta1, self.recipe.beta2)
         judges = [*self.image_discriminator.parameters(), *self.source_discriminator.parameters()]
         makers = [*self.generator.parameters(), *self.back.parameters()]
-        return {
-            "discriminator": torch.optim.Adam(judges, recipe.discriminator_lr, betas, fused=True),
-            "generator": torch.optim.Adam(makers, recipe.lr, betas, fused=True),
-        }
+        return opposed(self.recipe, judges, makers)
 
     def losses(self, batch: Batch, draw: Draw) -> Iterator[Optimisation]:
         """The discriminators' turn, then the generators'."""

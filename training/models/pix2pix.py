@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ...signature import Signature, image_output, seed_field, source_field
 from .. import losses
+from ..adversarial import opposed
 from ..data import Batch, Dataset
 from ..randomness import Draw
 from ..recipe import Count, Positive, Rate
@@ -135,13 +136,7 @@ class Task(BaseTask):
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         """One Adam for each network."""
-        recipe, betas = self.recipe, (self.recipe.beta1, self.recipe.beta2)
-        return {
-            "discriminator": torch.optim.Adam(
-                self.discriminator.parameters(), recipe.discriminator_lr, betas, fused=True
-            ),
-            "generator": torch.optim.Adam(self.generator.parameters(), recipe.lr, betas, fused=True),
-        }
+        return opposed(self.recipe, self.discriminator.parameters(), self.generator.parameters())
 
     def losses(self, batch: Batch, draw: Draw) -> Iterator[Optimisation]:
         """The discriminator's turn, then the generator's."""
