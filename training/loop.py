@@ -26,10 +26,10 @@ from .alarms import Alarms
 from .augment import Steered
 from .average import Average
 from .checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from .evaluate import drawn, quality
 from .gradients import Minimiser
 from .models import Task, family
 from .picture import Picture
+from .pixel_figures import drawn, quality
 from .presets import resolve
 from .processes import (
     average_over_processes,

@@ -21,8 +21,8 @@ from ..files import write_bytes, write_file
 from ..reporting import picture_grid
 from ..signature import Role, Signature
 from .data import Dataset
-from .evaluate import made_again, with_captions
 from .picture import Picture, as_taken
+from .pixel_figures import made_again, with_captions
 from .translation import side_by_side
 
 __all__ = ["ProgressBar", "Statistics", "StatisticsFile", "comparison_grid", "sample_grid", "trackers"]

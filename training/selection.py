@@ -13,9 +13,9 @@ from ..errors import UsageError
 from ..signature import Role
 from .average import Average
 from .data import Dataset
-from .evaluate import drawn, label_agreement, pixel_distance
 from .models import Task
 from .picture import Picture
+from .pixel_figures import drawn, label_agreement, pixel_distance
 from .randomness import Draw
 from .recipe import Recipe
 

@@ -11,7 +11,7 @@ import torch
 
 from litho.errors import UsageError
 from litho.training import data
-from litho.training.evaluate import pixel_distance
+from litho.training.pixel_figures import pixel_distance
 from litho.training.snapshot import load_snapshot
 
 Train = Callable[..., Path]

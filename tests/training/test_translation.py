@@ -8,9 +8,9 @@ from PIL import Image
 
 from litho.training import translation
 from litho.training.data import Dataset, load
-from litho.training.evaluate import quality
 from litho.training.models import inpaint, pix2pix
 from litho.training.picture import Picture
+from litho.training.pixel_figures import quality
 from litho.training.randomness import Draw
 from litho.training.record import comparison_grid
 

@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from litho.training import data
-from litho.training.evaluate import diversity, label_agreement, quality
 from litho.training.models import family
 from litho.training.picture import Picture
+from litho.training.pixel_figures import diversity, label_agreement, quality
 
 
 @pytest.fixture(scope="module")
