@@ -27,6 +27,7 @@ from ..export.faults import explain
 from ..export.gate import judge, replay
 from ..export.precisions import precision
 from ..export.timing import time_in_turns
+from ..extras import require
 from ..files import write_bytes
 from ..runners import open_runner
 from ..runners.base import Runner
@@ -178,6 +179,14 @@ def _rows(
             variant.name: (variant.precision, partial(_variant, bundle, variant.name, device))
             for variant in bundle.manifest.variants
         },
+        **{
+            f"{variant.name} by TensorRT's provider": (
+                variant.precision,
+                partial(_variant, bundle, variant.name, "tensorrt"),
+            )
+            for variant in bundle.manifest.variants
+            if variant.runtime == "onnxruntime" and device == "cuda" and _has_tensorrt_provider()
+        },
     }
     verdicts: dict[str, Verdict] = {}
     for name, (lowered, entrant) in opened.items():
@@ -193,6 +202,10 @@ def _rows(
             verdict=verdicts[name],
             timings=timings.get(name, ()),
         )
+
+
+def _has_tensorrt_provider() -> bool:
+    return "TensorrtExecutionProvider" in require("onnxruntime", "gpu").get_available_providers()
 
 
 @contextmanager
