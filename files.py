@@ -5,7 +5,9 @@ whoever looks sees the old state or the new one. A temporary place that a killed
 by the next writer of the same target.
 """
 
+import atexit
 import fcntl
+import gc
 import hashlib
 import os
 import shutil
@@ -125,7 +127,17 @@ def _temporary(path: Path, purpose: str = "new") -> Iterator[Path]:
     try:
         yield temporary
     finally:
-        _remove(temporary)
+        try:
+            _remove(temporary)
+        except (OSError, MemoryError):
+            # Without memory not even a directory can be listed: once more when all else is given back.
+            atexit.register(_remove_late, temporary)
+            raise
+
+
+def _remove_late(path: Path) -> None:
+    gc.collect()
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def _alive(process_id: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..causes import chain, out_of_memory
 from ..errors import LithoError
 from ..extras import missing
 
@@ -41,7 +43,15 @@ BundlePath = Annotated[Path, typer.Argument(help="A bundle made by 'litho export
 _TYPER_INTERRUPTED = 130
 """What typer makes of a KeyboardInterrupt inside a command."""
 
-_INTERRUPTED = "interrupted; nothing half-written is left, the same command starts or goes on again"
+_WHOLE = "nothing half-written is left, the same command starts or goes on again"
+_INTERRUPTED = f"interrupted; {_WHOLE}"
+
+_ROOM = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space of your quota",
+    errno.EFBIG: "raise the limit of a file's size (ulimit -f)",
+}
+"""What to do about a disk that takes no more."""
 
 
 def main() -> None:
@@ -50,14 +60,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = app(args=[word for word in sys.argv[1:] if word != "--debug"], standalone_mode=False)
-    except LithoError as error:
-        code = _fail(str(error), error.exit_code, debug)
     except KeyboardInterrupt:
         code = _fail(_INTERRUPTED, 1, debug)
-    except OSError as error:
-        code = _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", 1, debug)
     except Exception as error:
-        code = _handle(error, debug)
+        code = _fail(*_words(error), debug)
     if code == _TYPER_INTERRUPTED:
         code = _fail(_INTERRUPTED, 1, debug)
     sys.exit(code if isinstance(code, int) else 0)
@@ -79,18 +85,35 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _handle(error: Exception, debug: bool) -> int:
+def _words(error: Exception) -> tuple[str, int]:
+    """What to say of an error, and the exit code."""
+    causes = list(chain(error))
+    # Some libraries make errors of their own of it: an interrupted import is a failed one.
+    if any(isinstance(cause, KeyboardInterrupt) for cause in causes):
+        return _INTERRUPTED, 1
+    full = next((cause for cause in causes if isinstance(cause, OSError) and cause.errno in _ROOM), None)
+    if full is not None:
+        return f"{_system_words(full)}: {_ROOM[full.errno or 0]}, or write elsewhere; {_WHOLE}", 1
+    if out_of_memory(error):
+        said = f" ({error})" if str(error) else ""
+        return f"out of memory{said}: free some, or take a machine with more; {_WHOLE}", 1
+    if isinstance(error, LithoError):
+        return str(error), error.exit_code
+    if isinstance(error, OSError):
+        return _system_words(error), 1
     # Usage errors of typer bring their message and code; anything else is a fault of ours.
     format_message: Any = getattr(error, "format_message", None)
     if format_message is not None:
-        return _fail(f"{format_message()} See: litho --help", getattr(error, "exit_code", 2), debug)
+        return f"{format_message()} See: litho --help", getattr(error, "exit_code", 2)
     if isinstance(error, ModuleNotFoundError) and (extra := missing(error)) is not None:
-        return _fail(str(extra), extra.exit_code, debug)
-    if isinstance(error, typer.Exit):
-        return int(error.exit_code)
+        return str(extra), extra.exit_code
     if isinstance(error, typer.Abort):
-        return _fail("aborted", 1, debug)
-    return _fail(f"unexpected {type(error).__name__}: {error} (see it whole with --debug)", 1, debug)
+        return "aborted", 1
+    return f"unexpected {type(error).__name__}: {error} (see it whole with --debug)", 1
+
+
+def _system_words(error: OSError) -> str:
+    return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
 
 
 def _fail(message: str, code: int, debug: bool) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bundle import Figure, Probes, Verdict
+from ..causes import out_of_memory
 from ..errors import LithoError
 from ..runners.base import Runner
 
@@ -189,6 +190,7 @@ def replay(runner: Runner, probes: Probes, batch: int) -> NDArray[np.uint8]:
 
     Raises:
         LithoError: the runner failed.
+        MemoryError: it had no memory left, which says nothing of its pictures.
     """
     count, name = len(probes.images), runner.signature.output.name
     if set(probes.inputs) != {field.name for field in runner.signature.inputs}:
@@ -196,11 +198,16 @@ def replay(runner: Runner, probes: Probes, batch: int) -> NDArray[np.uint8]:
             f"the probes have fields {sorted(probes.inputs)}, {runner.description} takes"
             f" {sorted(field.name for field in runner.signature.inputs)}; it is another generator"
         )
-    parts = [
-        runner.run({field: values[start : start + batch] for field, values in probes.inputs.items()})[name]
+    parts = (
+        {field: values[start : start + batch] for field, values in probes.inputs.items()}
         for start in range(0, count, batch)
-    ]
-    return np.concatenate(parts)
+    )
+    try:
+        return np.concatenate([runner.run(part)[name] for part in parts])
+    except LithoError as error:
+        if out_of_memory(error):
+            raise MemoryError(str(error)) from error
+        raise
 
 
 def replay_sizes(runner: Runner, probes: Probes) -> list[Replay]:

@@ -16,6 +16,7 @@ import litho
 ROOT = Path(litho.__file__).parent
 STAGES = {
     "errors": 0,
+    "causes": 0,
     "extras": 0,
     "files": 0,
     "noise": 0,

@@ -1,13 +1,18 @@
 import re
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from litho.bundle import Figure
-from litho.export.gate import IDENTICAL_PSNR_DB, Gate, compare, judge, structural_similarity
+from litho.bundle import Figure, Probes
+from litho.errors import LithoError
+from litho.export.gate import IDENTICAL_PSNR_DB, Gate, compare, judge, replay, structural_similarity
 from litho.export.precisions import precision
+from litho.runners.base import Runner
+from litho.signature import Signature, image_output, seed_field
 
 FP32 = precision("fp32").gate
 
@@ -128,3 +133,23 @@ def test_errors_that_cancel_are_no_shift_and_a_brighter_picture_is() -> None:
     gate = Gate(shift_levels=0.5)
     assert judge([rounded], REFERENCE, gate).status == "passed"
     assert "too bright or too dark" in judge([up], REFERENCE, gate).reason
+
+
+class Greedy(Runner):
+    """Asks for more memory than any machine has."""
+
+    name = "greedy"
+
+    def __init__(self) -> None:
+        super().__init__(Signature(inputs=(seed_field(),), output=image_output(16, 16, 3)), "greedy")
+
+    def _execute(self, inputs: dict[str, NDArray[Any]]) -> NDArray[np.uint8]:
+        try:
+            return np.empty((1 << 40, *REFERENCE.shape), np.uint8)
+        except MemoryError as error:
+            raise LithoError("greedy failed") from error
+
+
+def test_a_lack_of_memory_is_no_verdict() -> None:
+    with pytest.raises(MemoryError, match="greedy failed"):
+        replay(Greedy(), Probes({"seed": np.arange(8)}, REFERENCE), 8)
