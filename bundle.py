@@ -104,12 +104,14 @@ class Figure(_Document):
         metric: name with its unit.
         value: what was measured; None where it could not be computed, which never passes.
         at_least, at_most: the limit, if the figure has one.
+        why: it could not be computed; a manifest has that in its verdict's reason alone.
     """
 
     metric: str
     value: float | None
     at_least: float | None = None
     at_most: float | None = None
+    why: Annotated[str, Constraint(exclude=True)] = ""
 
     @property
     def passed(self) -> bool:

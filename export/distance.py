@@ -8,7 +8,6 @@ That needs no real pictures, so that whoever has the weights alone can have the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -51,18 +50,22 @@ class Distance:
         self._reference, self._data, self._samples = reference, data, samples
 
     def figure(self, variant: Runner, gate: Gate) -> Figure:
-        """FD(variant of A, B) / FD(A, B); without a value where it could not be computed.
+        """FD(variant of A, B) / FD(A, B); without a value, and with the reason, where it could not be computed.
 
         Args:
             variant: of the same generator.
             gate: its limit.
         """
         name = f"{DISTANCE_RATIO} ({self._net[0]})"
-        value = None  # which never passes
-        with suppress(EvaluationError, ZeroDivisionError):
+        value, why = None, ""
+        try:
             made = self._features(_pictures(variant, self._inputs(0)))
             value = self._distance(made) / self._floor
-        return Figure(metric=name, value=value, at_most=gate.distance_ratio)
+        except EvaluationError as error:
+            why = str(error)
+        except ZeroDivisionError:
+            why = "two sets of PyTorch's own pictures are no distance apart"
+        return Figure(metric=name, value=value, at_most=gate.distance_ratio, why=why)
 
     def _inputs(self, which: int) -> dict[str, NDArray]:
         signature: Signature = self._reference.signature

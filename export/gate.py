@@ -233,7 +233,7 @@ def _worst(figures: tuple[Figure, ...]) -> Figure:
 
 def _words(figure: Figure) -> str:
     if figure.value is None:
-        return f"{figure.metric} could not be computed"
+        return f"{figure.metric} could not be computed" + (f": {figure.why}" if figure.why else "")
     limit = figure.at_most if figure.at_most is not None else figure.at_least
     sentence = next(words for metric, words in _FAILURES.items() if figure.metric.startswith(metric))
     return sentence.format(figure.value, limit)
