@@ -26,7 +26,11 @@ _TRIED = 16
 
 
 def explain(
-    verdict: Verdict, replays: Sequence[NDArray[np.uint8]], probes: Probes, runner: Runner
+    verdict: Verdict,
+    replays: Sequence[NDArray[np.uint8]],
+    probes: Probes,
+    runner: Runner,
+    locate: Callable[[], str | None] = lambda: None,
 ) -> Verdict:
     """The verdict; of one that failed, with what its pictures look like it is from.
 
@@ -35,15 +39,21 @@ def explain(
         replays: the probes' pictures, made in batches of different sizes.
         probes: with PyTorch's pictures.
         runner: made them; it is asked for some again.
+        locate: where no usual fault explains it, says at which layer it goes wrong, or None.
     """
     if verdict.status != "failed" or not replays or replays[0].shape != probes.images.shape:
+        return verdict
+    # A figure that could not be computed says nothing of the pictures.
+    if all(figure.passed or figure.value is None for figure in verdict.figures):
         return verdict
     cause = _dependence_on_batch(replays) or _shift(replays[0], probes.images)
     cause = cause or _arrangement(replays[0], probes.images) or _labels(probes, runner)
     if cause is None:
-        cause = (
-            "no usual fault explains it: these are other weights, a layer that computes something else, or a precision"
-            " that loses too much"
+        place = locate()
+        cause = "no usual fault explains it" + (
+            ": these are other weights, a layer that computes something else, or a precision that loses too much"
+            if place is None
+            else f"; {place}"
         )
     return verdict.model_copy(update={"reason": f"{verdict.reason}; {cause}"})
 

@@ -15,6 +15,7 @@ from ..errors import DeviceError, LithoError, MissingExtra
 from .distance import Distance
 from .faults import explain
 from .gate import judge, replay, replay_sizes
+from .locate import locate
 from .pipeline import Pipeline
 from .precisions import Precision
 from .probes import PROBE_COUNT
@@ -69,6 +70,12 @@ class Proof:
         self, stage: str, graph: bytes, runtime: str, precision: Precision
     ) -> tuple[Verdict, NDArray[np.uint8] | None]:
         gate = precision.gate
+        replays: list[NDArray[np.uint8]] = []
+
+        def place() -> str | None:
+            original = self._graphs[stage]
+            return locate(self._pipeline, stage, original, graph, precision, self._probes, replays[0])
+
         try:
             with self._open(stage, graph, runtime) as runner:
                 replays = [replay(runner, self._probes, batch) for batch in REPLAY_BATCHES]
@@ -77,7 +84,7 @@ class Proof:
                 if verdict.status == "passed" and precision.element != "FLOAT":
                     others = [self._distance.figure(runner, gate)]
                     verdict = judge(replays, self._probes.images, gate, others, sizes)
-                return explain(verdict, replays, self._probes, runner), replays[0]
+                return explain(verdict, replays, self._probes, runner, place), replays[0]
         except (DeviceError, MissingExtra) as error:
             return Verdict(status="not_run", reason=str(error)), None
         except LithoError as error:

@@ -17,7 +17,7 @@ from litho.export.distance import Distance
 from litho.export.gate import judge
 from litho.export.graph import export_graph
 from litho.export.pipeline import Pipeline
-from litho.export.precisions import precision
+from litho.export.precisions import Lowering, precision
 from litho.export.proof import Proof
 from litho.export.variants import misnamed
 from litho.runners.torch import Runner as TorchRunner
@@ -96,8 +96,8 @@ def test_without_a_fault_it_passes(proof: Proof, graph: bytes) -> None:
 @pytest.mark.parametrize(
     ("edit", "named"),
     [
-        (swap_weights, "these are other weights, a layer that computes something else"),
-        (transpose_layer, "these are other weights, a layer that computes something else"),
+        (swap_weights, "are those of layer 'generator.upsamplers.0'"),
+        (transpose_layer, "are those of layer 'generator.upsamplers.0'"),
         (shift_labels, "labels are shifted by one"),
     ],
 )
@@ -156,3 +156,13 @@ def test_a_figure_that_cannot_be_computed_fails_by_name() -> None:
     )
     assert verdict.status == "failed"
     assert verdict.reason == "FD ratio (net) could not be computed"
+
+
+def test_why_a_distance_cannot_be_computed_is_said(pipeline: Pipeline, graph: bytes, bundle: Path) -> None:
+    distance = Distance(TorchRunner(pipeline.picture), None, samples=1)
+    proof = Proof(pipeline, {"generator": graph}, Bundle.load(bundle).probes(), distance)
+    verdict = judged(proof, precision("fp16").lower(Lowering(graph)), "fp16")
+    why = "1 pictures are too few for this figure; it takes 2 or more"
+    assert verdict.status == "failed"
+    assert verdict.reason == f"FD ratio (untrained net) could not be computed: {why}"
+    assert "too few" not in verdict.model_dump_json(include={"figures"})
