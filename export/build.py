@@ -31,9 +31,10 @@ from .distance import SAMPLES, Distance
 from .engines.complete import prove_engines
 from .gains import measure_gains
 from .graph import export_graph
+from .passes import ALWAYS, rewrite
 from .passes.fixed import fix_input
 from .pipeline import FreeOrSize, Pipeline
-from .precisions import Inputs
+from .precisions import Inputs, precision
 from .probes import make_probes
 from .proof import Proof
 from .report import render_report
@@ -198,7 +199,9 @@ def _fill(writer: BundleWriter, job: _Job) -> None:
         writer.add(TOKENIZER_NAME, pipeline.tokenizer.encode())
     graphs = _graphs(job)
     distance = Distance(reference, source.data, SAMPLES if pipeline.sampler is None else _FEW_SAMPLES)
-    proof = Proof(pipeline, graphs, probes, distance)
+    left_in = {*ALWAYS, *precision("fp32").passes} - set(job.request.without)
+    variants_in_fp32 = {stage: rewrite(graph, left_in)[0] for stage, graph in graphs.items()}
+    proof = Proof(pipeline, graphs, probes, distance, variants_in_fp32)
     made = list(_make(writer, job, graphs, proof))
     variants = tuple(one.variant for one in made)
     if job.request.timed:

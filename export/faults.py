@@ -21,6 +21,9 @@ __all__ = ["explain"]
 _NEAR_LEVELS = 1.5
 """Pictures that differ by less on average than this, in grey levels, are taken for the same ones."""
 
+_RIGHT = 0.999
+"""Share of identical pixels from which on pictures are taken for right."""
+
 _TRIED = 16
 """Probes that are made again to try something out."""
 
@@ -46,7 +49,7 @@ def explain(
     # A figure that could not be computed says nothing of the pictures.
     if all(figure.passed or figure.value is None for figure in verdict.figures):
         return verdict
-    cause = _dependence_on_batch(replays) or _shift(replays[0], probes.images)
+    cause = _size(replays[0], probes) or _dependence_on_batch(replays) or _shift(replays[0], probes.images)
     cause = cause or _arrangement(replays[0], probes.images) or _labels(probes, runner)
     if cause is None:
         place = locate()
@@ -60,6 +63,15 @@ def explain(
 
 def _far(pictures: NDArray[np.uint8], others: NDArray[np.uint8]) -> float:
     return float(np.abs(pictures.astype(np.float64) - others).mean())
+
+
+def _size(pictures: NDArray[np.uint8], probes: Probes) -> str | None:
+    if not probes.others or (pictures == probes.images).mean() < _RIGHT:
+        return None
+    return (
+        "pictures of the usual size are right, those of another size are not: a size is built in, or decides between"
+        " two ways"
+    )
 
 
 def _dependence_on_batch(replays: Sequence[NDArray[np.uint8]]) -> str | None:

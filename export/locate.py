@@ -31,7 +31,8 @@ _RIGHT = 0.999
 
 _EXPLAINED = {"FLOAT": 1e-4, "FLOAT16": 0.05, "INT8": 0.5, "FLOAT8E4M3FN": 0.5}
 """What layers compute in -> relative error of a value that this alone may explain: above all that was measured of
-graphs of litho's families that pass. BF16 is not here: ONNX Runtime cannot run it on a CPU."""
+graphs that pass, but for the stages of a flow in 8 bits, where an honest loss may look like a jump. BF16 is not here:
+ONNX Runtime cannot run it on a CPU."""
 
 _FAR = 4.0
 """An error is a jump from so many times the largest one before it."""

@@ -34,21 +34,27 @@ _DAMAGE_PROBES = 16
 
 
 class Proof:
-    """Judges a graph of one stage; the others run in FP32 in ONNX Runtime.
+    """Judges a graph of one stage; the others run as their FP32 variants in ONNX Runtime.
 
     Args:
         pipeline: of the generator.
-        graphs: stage -> its FP32 graph.
+        graphs: stage -> its graph, as it was exported.
         probes: with PyTorch's pictures.
         distance: of sets of pictures.
+        companions: stage -> its FP32 variant, as which it runs beside another stage; by default as it was exported.
     """
 
     def __init__(
-        self, pipeline: Pipeline, graphs: Mapping[str, bytes], probes: Probes, distance: Distance
+        self,
+        pipeline: Pipeline,
+        graphs: Mapping[str, bytes],
+        probes: Probes,
+        distance: Distance,
+        companions: Mapping[str, bytes] | None = None,
     ) -> None:
-        self._pipeline, self._graphs = pipeline, graphs
+        self._pipeline, self._graphs, self._companions = pipeline, graphs, companions or graphs
         self._probes, self._distance = probes, distance
-        self._known: dict[tuple[str, str, str, str], tuple[Verdict, NDArray[np.uint8] | None]] = {}
+        self._known: dict[tuple[str, ...], tuple[Verdict, NDArray[np.uint8] | None]] = {}
 
     def judge(
         self, stage: str, graph: bytes, runtime: str, precision: Precision
@@ -61,10 +67,23 @@ class Proof:
             runtime: name of a runner of graphs.
             precision: whose limits hold.
         """
-        key = (stage, hashlib.sha256(graph).hexdigest(), runtime, precision.name)
-        if key not in self._known:
-            self._known[key] = self._judge(stage, graph, runtime, precision)
-        return self._known[key]
+        whole = self._whole(stage, graph, runtime, precision)
+        if whole in self._known:
+            return self._known[whole]
+        if (stage, *whole) not in self._known:
+            judged = self._judge(stage, graph, runtime, precision)
+            # What passes does so for every stage of the whole; why something fails is asked of each.
+            self._known[whole if judged[0].status == "passed" else (stage, *whole)] = judged
+        return self._known[whole if whole in self._known else (stage, *whole)]
+
+    def _whole(self, stage: str, graph: bytes, runtime: str, precision: Precision) -> tuple[str, ...]:
+        """All graphs that run, each by its hash, with their runtimes and the limits: equal ones have one verdict."""
+        composed = {name: ("onnxruntime", other) for name, other in self._companions.items()}
+        composed[stage] = (runtime, graph)
+        parts = (
+            f"{name} {where} {hashlib.sha256(one).hexdigest()}" for name, (where, one) in composed.items()
+        )
+        return (*parts, precision.name)
 
     def _judge(
         self, stage: str, graph: bytes, runtime: str, precision: Precision
@@ -93,10 +112,7 @@ class Proof:
     def damage(self, stage: str, graph: bytes, runtime: str) -> float:
         """Mean squared error of some probes' pictures, in grey levels squared; infinite where there are none."""
         wanted = self._probes.images[:_DAMAGE_PROBES].astype(np.float64)
-        few = Probes(
-            {name: values[:_DAMAGE_PROBES] for name, values in self._probes.inputs.items()},
-            self._probes.images[:_DAMAGE_PROBES],
-        )
+        few = self._probes.first(_DAMAGE_PROBES)
         try:
             with self._open(stage, graph, runtime) as runner:
                 return float(np.square(replay(runner, few, _DAMAGE_PROBES) - wanted).mean())
@@ -105,5 +121,5 @@ class Proof:
 
     @contextmanager
     def _open(self, stage: str, graph: bytes, runtime: str) -> Iterator[Runner]:
-        with self._pipeline.open({**self._graphs, stage: graph}, {stage: runtime}) as runner:
+        with self._pipeline.open({**self._companions, stage: graph}, {stage: runtime}) as runner:
             yield runner

@@ -82,12 +82,12 @@ def verify_variant(bundle: Bundle, variant: Variant) -> Verdict:
     with runner:
         try:
             pictures = [replay(runner, probes, batch) for batch in (len(probes.images), 1)]
+            sizes = replay_sizes(runner, probes)
         except EndpointError:
             raise
         except LithoError as error:
             return Verdict(status="failed", reason=str(error))
-        gate, sizes = precision(variant.precision).gate, replay_sizes(runner, probes)
-        verdict = judge(pictures, probes.images, gate, sizes=sizes)
+        verdict = judge(pictures, probes.images, precision(variant.precision).gate, sizes=sizes)
         return explain(verdict, pictures, probes, runner)
 
 

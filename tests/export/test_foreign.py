@@ -327,7 +327,7 @@ def test_a_branch_on_the_size_fails_the_gate(tmp_path: Path) -> None:
     )
     (variant,) = bundle.manifest.variants
     assert variant.verdict.status == "failed"
-    assert "grey levels off" in variant.verdict.reason
+    assert "pictures of the usual size are right, those of another size are not" in variant.verdict.reason
 
 
 def test_a_module_of_one_size_says_so() -> None:
