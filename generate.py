@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import DataError, InvalidInput, UsageError
+from .fields import Field, Role, Size
 from .files import write_bytes
 from .pictures import SUFFIXES, bombs_are_errors, read_picture
 from .reporting import picture_grid, png
 from .runners import open_runner
-from .signature import Field, Role, Signature, Size
+from .signature import Signature
 
 __all__ = ["generate", "parse_inputs"]
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..fields import Role
 from ..noise import MAX_SEED
-from ..signature import Role, Signature
+from ..signature import Signature
 
 __all__ = ["Requests"]
 

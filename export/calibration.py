@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ExportError, LithoError
+from ..fields import Role
 from ..runners.base import Runner
-from ..signature import Role, Signature
+from ..signature import Signature
 from .pipeline import Pipeline
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What a user says of a module of their own: the signature file, in the vocabulary of `litho.signature`.
+"""What a user says of a module of their own: the signature file, in the vocabulary of `litho.fields`.
 
 It names what the module takes and what its floats mean; everything that litho can derive is left out of it.
 """
@@ -17,10 +17,9 @@ from pydantic import Field as Constraint
 
 from ..errors import UsageError
 from ..extras import require
-from ..signature import (
+from ..fields import (
     Field,
     Role,
-    Signature,
     image_output,
     label_field,
     mask_field,
@@ -28,6 +27,7 @@ from ..signature import (
     source_field,
     truncation_field,
 )
+from ..signature import Signature
 
 __all__ = ["Declaration", "Input", "Noise", "read_declaration"]
 

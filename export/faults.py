@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from ..bundle import Probes, Verdict
 from ..errors import LithoError
+from ..fields import Role
 from ..runners.base import Runner
-from ..signature import Role
 
 __all__ = ["explain"]
 

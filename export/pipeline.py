@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..bundle import Sampler, Stage
 from ..errors import UnknownName, UsageError
+from ..fields import Role, Size
 from ..runners.base import Runner, runner_class
 from ..runners.rectified_flow import Runner as RectifiedFlowRunner
-from ..signature import Role, Signature, Size
+from ..signature import Signature
 
 if TYPE_CHECKING:
     from torch import nn

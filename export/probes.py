@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bundle import Probes
+from ..fields import Field, Role, Size
 from ..runners.base import Runner
-from ..signature import Field, Role, Signature, Size
+from ..signature import Signature
 
 __all__ = ["PROBE_COUNT", "make_probes"]
 

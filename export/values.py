@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..fields import Role
 from ..noise import NOISE, gaussian
-from ..signature import Role, Signature
+from ..signature import Signature
 
 if TYPE_CHECKING:
     import onnx

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from ..errors import LithoError, UsageError
 from ..extras import require
+from ..fields import Role
 from ..noise import NOISE, gaussian
-from ..signature import Role, Signature
+from ..signature import Signature
 from . import base
 
 __all__ = ["Runner"]

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..bundle import TOKENIZER_NAME, Bundle
+from ..fields import Role
 from ..noise import gaussian
-from ..signature import Role, Signature
+from ..signature import Signature
 from ..tokens import tokenize, vocabulary_size
 from . import base
 

@@ -21,8 +21,9 @@ from ..bundle import Bundle, Variant
 from ..engines import EngineRecord, Machine, choose_profile, library_of, refuse_foreign, this_system
 from ..errors import BundleError, DeviceError, LithoError, UsageError
 from ..extras import require
+from ..fields import Field
 from ..gpu import Gpu, find_device
-from ..signature import Field, Signature
+from ..signature import Signature
 from . import base
 
 __all__ = ["Runner"]

@@ -16,8 +16,9 @@ from tritonclient.grpc import model_config_pb2
 
 from ..bundle import Manifest, Variant
 from ..errors import UsageError
+from ..fields import Field
 from ..runners.triton import ServedModel
-from ..signature import Field, Signature
+from ..signature import Signature
 
 __all__ = [
     "FLAVOURS",

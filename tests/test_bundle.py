@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from litho.bundle import Bundle, Figure, Probes, Stage, Variant, Verdict, create_bundle
 from litho.errors import BundleError, IntegrityError, SchemaError, UnknownName
-from litho.signature import Field, Role, Signature, image_output, seed_field
+from litho.fields import Field, Role, image_output, seed_field
+from litho.signature import Signature
 
 SIGNATURE = Signature(inputs=(seed_field(),), output=image_output(4, 4, 1))
 GRAPH = "graphs/generator.fp32.onnx"

@@ -7,18 +7,18 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from litho.errors import InvalidInput, UsageError
-from litho.generate import generate, parse_inputs
-from litho.noise import MAX_SEED
-from litho.signature import (
+from litho.fields import (
     Field,
     Role,
-    Signature,
     image_output,
     label_field,
     mask_field,
     seed_field,
     source_field,
 )
+from litho.generate import generate, parse_inputs
+from litho.noise import MAX_SEED
+from litho.signature import Signature
 
 CLOTHES = Signature(
     inputs=(seed_field(), label_field(("Shirt", "Coat", "Bag"))), output=image_output(8, 8, 1)

@@ -7,13 +7,9 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from litho.errors import InvalidInput, UsageError
-from litho.noise import MAX_SEED
-from litho.signature import (
-    MAX_TEXT_BYTES,
+from litho.fields import (
     Field,
-    GeneratorSignature,
     Role,
-    Signature,
     image_output,
     label_field,
     latent_field,
@@ -21,6 +17,8 @@ from litho.signature import (
     seed_field,
     source_field,
 )
+from litho.noise import MAX_SEED
+from litho.signature import GeneratorSignature, Signature
 
 DIGITS = Signature(
     inputs=(seed_field(), label_field(tuple("0123456789"))),
@@ -78,40 +76,6 @@ def test_a_latent_that_is_not_finite_is_refused(value: float) -> None:
     latent[1, 3] = value
     with pytest.raises(InvalidInput, match="NaN or infinite"):
         LATENT.check({"latent": latent})
-
-
-PROMPT = Field(name="prompt", role=Role.PROMPT, dtype="BYTES")
-
-
-@given(st.lists(st.text(), min_size=1, max_size=5))
-def test_texts_and_their_bytes_become_the_same_texts(texts: list[str]) -> None:
-    for given_ in (texts, [text.encode() for text in texts]):
-        checked = PROMPT.check(np.array([*given_, None], dtype=object)[:-1])
-        assert checked.dtype == object
-        assert checked.tolist() == texts
-
-
-@pytest.mark.parametrize("text", ["a word", b"a word", np.str_("a word"), ["a word"]])
-def test_a_plain_text_is_a_batch_of_one(text: Any) -> None:
-    assert PROMPT.check(text).tolist() == ["a word"]
-
-
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        (b"\xff\xfe", "a text that is not UTF-8"),
-        ("\ud800", "a text that is not UTF-8"),
-        ("é" * (MAX_TEXT_BYTES // 2 + 1), "a text of 4098 bytes; allowed is .* at most 4096 bytes each"),
-        (7, "dtype int64"),
-        (None, "a value of type NoneType"),
-        ([["a"], ["b"]], r"shape \(2, 1\)"),
-    ],
-)
-def test_what_is_no_text_of_the_allowed_length_is_refused(text: Any, complaint: str) -> None:
-    with pytest.raises(InvalidInput, match=complaint) as refused:
-        PROMPT.check(text)
-    assert "\n" not in str(refused.value)
-    assert PROMPT.check("é" * (MAX_TEXT_BYTES // 2)).shape == (1,)
 
 
 ONE_SIZE = Signature(inputs=(source_field(16, 24, 3),), output=image_output(64, 96, 3))

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ..errors import CheckpointError
 from ..extras import require
-from ..signature import Role
+from ..fields import Role
 from . import data as sources
 from .alarms import Alarms
 from .augment import Steered

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..errors import UsageError
+from ..fields import Role
 from ..noise import gaussian
-from ..signature import Role, Signature
+from ..signature import Signature
 from .models.base import Generator
 
 __all__ = ["Picture", "as_taken", "to_pixels"]

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from ..signature import Role, Signature
+from ..fields import Role
+from ..signature import Signature
 from .data import Dataset
 from .picture import Picture, as_taken
 from .translation import tasks_of

@@ -17,9 +17,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from ..fields import Role
 from ..files import write_bytes, write_file
 from ..reporting import picture_grid
-from ..signature import Role, Signature
+from ..signature import Signature
 from .data import Dataset
 from .picture import Picture, as_taken
 from .pixel_figures import made_again, with_captions

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
-from ..signature import Role
+from ..fields import Role
 from .average import Average
 from .data import Dataset
 from .models import Task

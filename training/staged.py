@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..signature import Field, Role, Signature, image_output, seed_field
+from ..fields import Field, Role, image_output, seed_field
+from ..signature import Signature
 from ..tokens import tokenize, vocabulary_size
 from .models.base import Generator
 from .picture import to_pixels

@@ -20,8 +20,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..errors import UsageError
+from ..fields import Role
 from ..reporting import picture_grid
-from ..signature import Role, Signature
+from ..signature import Signature
 from .adversarial import translated
 from .data import Dataset
 from .layers import LEAK, halvings, scaled_convolution

@@ -21,8 +21,9 @@ from typing import IO, cast
 from ...engines import EngineRecord, library_of, this_system
 from ...errors import DeviceError, ExportError, MissingExtra, UnknownName
 from ...extras import require
+from ...fields import Field
 from ...gpu import Device, find_device
-from ...signature import Field, Signature
+from ...signature import Signature
 from .options import TARGETS, EngineOptions
 from .readback import ReadBack
 from .worker import Job, Outcome

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from litho.errors import EndpointError
+from litho.fields import image_output, label_field, seed_field
 from litho.runners import Runner
 from litho.runners.triton import ServerStatistics
-from litho.signature import Signature, image_output, label_field, seed_field
+from litho.signature import Signature
 
 SIGNATURE = Signature(inputs=(seed_field(), label_field(("a", "b", "c"))), output=image_output(4, 4, 1))
 

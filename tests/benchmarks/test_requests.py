@@ -2,8 +2,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from litho.benchmarks.requests import MAX_BLOCK_BYTES, Requests
+from litho.fields import (
+    image_output,
+    label_field,
+    latent_field,
+    seed_field,
+    source_field,
+)
 from litho.noise import MAX_SEED
-from litho.signature import Signature, image_output, label_field, latent_field, seed_field, source_field
+from litho.signature import Signature
 
 SIGNATURE = Signature(inputs=(seed_field(), label_field(("a", "b", "c"))), output=image_output(4, 4, 1))
 

@@ -6,7 +6,8 @@ import pytest
 from litho.benchmarks import bench, read_result
 from litho.benchmarks.report import remarks
 from litho.errors import EndpointError, UnknownName, UsageError
-from litho.signature import Signature, image_output, seed_field
+from litho.fields import image_output, seed_field
+from litho.signature import Signature
 
 
 def test_bundle_is_measured_over_batches_and_the_result_reads_back(bundle, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 from litho.errors import UsageError
 from litho.export.declaration import read_declaration
-from litho.signature import Role
+from litho.fields import Role
 
 FILE = """
 inputs:

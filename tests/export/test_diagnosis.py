@@ -7,7 +7,8 @@ from torch import nn
 
 from litho.errors import ExportError
 from litho.export.graph import export_graph
-from litho.signature import Signature, image_output, latent_field
+from litho.fields import image_output, latent_field
+from litho.signature import Signature
 
 SIGNATURE = Signature(inputs=(latent_field(4),), output=image_output(2, 2, 1))
 

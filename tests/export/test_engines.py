@@ -20,7 +20,14 @@ from litho.errors import DeviceError, ExportError, MissingExtra, UnknownName, Us
 from litho.export.engines import EngineOptions, build_engine, check_precisions
 from litho.export.engines.readback import Layer, Operand, layers_of_json, layers_of_log, read_back
 from litho.export.graph import export_graph
-from litho.signature import Field, Signature, image_output, mask_field, seed_field, source_field
+from litho.fields import (
+    Field,
+    image_output,
+    mask_field,
+    seed_field,
+    source_field,
+)
+from litho.signature import Signature
 from litho.training.models import Generator
 from litho.training.models.base import family
 from litho.training.picture import Picture

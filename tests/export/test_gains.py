@@ -12,8 +12,9 @@ from litho.export.gains import measure_gains
 from litho.export.graph import export_graph
 from litho.export.source import open_source
 from litho.export.timing import ratio_in_turns
+from litho.fields import image_output, seed_field
 from litho.runners.base import Runner
-from litho.signature import Signature, image_output, seed_field
+from litho.signature import Signature
 
 
 class Product(Runner):

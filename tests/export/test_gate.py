@@ -11,8 +11,9 @@ from litho.bundle import Figure, Probes
 from litho.errors import LithoError
 from litho.export.gate import IDENTICAL_PSNR_DB, Gate, compare, judge, replay, structural_similarity
 from litho.export.precisions import precision
+from litho.fields import image_output, seed_field
 from litho.runners.base import Runner
-from litho.signature import Signature, image_output, seed_field
+from litho.signature import Signature
 
 FP32 = precision("fp32").gate
 

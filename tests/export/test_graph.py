@@ -9,8 +9,9 @@ from torch import nn
 
 from litho.errors import ExportError
 from litho.export.graph import OPSET, export_graph
+from litho.fields import image_output, seed_field
 from litho.runners.onnxruntime import Runner
-from litho.signature import Signature, image_output, seed_field
+from litho.signature import Signature
 from litho.training.snapshot import load_snapshot
 
 GREY = Signature(inputs=(seed_field(),), output=image_output(2, 2, 1))

@@ -3,8 +3,9 @@ import torch
 from torch import nn
 
 from litho.export.probes import PROBE_COUNT, make_probes
+from litho.fields import image_output, mask_field, source_field
 from litho.runners.torch import Runner
-from litho.signature import Signature, image_output, mask_field, source_field
+from litho.signature import Signature
 
 
 class Emptied(nn.Module):

@@ -17,7 +17,8 @@ from litho.export.precisions import precision
 from litho.export.report import render_report
 from litho.export.scatter import speed_chart
 from litho.export.table import decide
-from litho.signature import Signature, image_output, seed_field
+from litho.fields import image_output, seed_field
+from litho.signature import Signature
 
 RANDOM = np.random.default_rng(0)
 REFERENCE = RANDOM.integers(60, 196, (12, 16, 16, 1), dtype=np.uint8)

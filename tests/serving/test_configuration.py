@@ -8,18 +8,18 @@ from tritonclient.grpc import model_config_pb2
 
 from litho.bundle import FileRecord, Manifest, Stage, Variant, Verdict
 from litho.errors import UsageError
-from litho.runners.triton import ServedModel
-from litho.serving.configuration import FLAVOURS, ServingSettings, model_config, parse_config, print_config
-from litho.signature import (
+from litho.fields import (
     Field,
     Role,
-    Signature,
     image_output,
     label_field,
     latent_field,
     seed_field,
     source_field,
 )
+from litho.runners.triton import ServedModel
+from litho.serving.configuration import FLAVOURS, ServingSettings, model_config, parse_config, print_config
+from litho.signature import Signature
 
 STEPS = Field(name="steps", role=Role.STEPS, dtype="INT64", minimum=1, maximum=50, default=20)
 PROMPT = Field(name="prompt", role=Role.PROMPT, dtype="BYTES")

@@ -5,18 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from litho.errors import UsageError
-from litho.noise import MAX_SEED, gaussian
-from litho.signature import (
+from litho.fields import (
     Field,
     Role,
-    Signature,
     image_output,
     latent_field,
     mask_field,
     seed_field,
     source_field,
-    with_latent,
 )
+from litho.noise import MAX_SEED, gaussian
+from litho.signature import Signature, with_latent
 from litho.training.models import Generator, family
 from litho.training.picture import Picture, to_pixels
 

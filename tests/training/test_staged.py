@@ -6,8 +6,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from litho.fields import Role
 from litho.noise import gaussian
-from litho.signature import Role, with_latent
+from litho.signature import with_latent
 from litho.training.picture import Picture
 from litho.training.snapshot import load_snapshot
 from litho.training.staged import StagedGenerator

@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from ...errors import EvaluationError, UsageError
-from ...signature import Role, Signature, with_latent
+from ...fields import Role
+from ...signature import Signature, with_latent
 from ..data import Dataset
 from ..models import Generator
 from ..picture import Picture

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import UsageError
-from ...signature import Signature, image_output, label_field, seed_field, truncation_field
+from ...fields import image_output, label_field, seed_field, truncation_field
+from ...signature import Signature
 from ..adversarial import AdversarialRecipe, AdversarialTask
 from ..data import Dataset
 from ..layers import ConditionalBatchNorm2d, bounded, downsampler, first_side, upsamplers, widths

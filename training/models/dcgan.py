@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ...signature import Signature, image_output, seed_field
+from ...fields import image_output, seed_field
+from ...signature import Signature
 from ..adversarial import AdversarialRecipe, AdversarialTask, Loss
 from ..data import Dataset
 from ..layers import bounded, downsampler, first_side, upsamplers, widths

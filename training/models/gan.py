@@ -10,7 +10,8 @@ from pydantic import Field as Constraint
 from torch import Tensor, nn
 
 from ...errors import UsageError
-from ...signature import Signature, image_output, seed_field
+from ...fields import image_output, seed_field
+from ...signature import Signature
 from ..adversarial import AdversarialRecipe, AdversarialTask, Loss
 from ..data import Dataset
 from ..layers import LEAK

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from pydantic import Field as Constraint
 from torch import Tensor
 
-from ...signature import Signature, image_output, mask_field, source_field
+from ...fields import image_output, mask_field, source_field
+from ...signature import Signature
 from ..data import Batch, Dataset
 from ..randomness import Draw
 from ..recipe import Count, Positive, Rate

@@ -9,7 +9,8 @@ import torch
 from pydantic import Field as Constraint
 from torch import Tensor, nn
 
-from ...signature import Signature, image_output, seed_field, source_field
+from ...fields import image_output, seed_field, source_field
+from ...signature import Signature
 from .. import losses
 from ..adversarial import opposed
 from ..data import Batch, Dataset

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, pixel_shuffle, pixel_unshuffle
 
 from ...errors import UsageError
-from ...signature import Signature, image_output, seed_field
+from ...fields import image_output, seed_field
+from ...signature import Signature
 from ..adversarial import AdversarialRecipe, AdversarialTask, Loss
 from ..data import Dataset
 from ..layers import ResidualBlock, first_side, halvings, scaled_convolution

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from ...errors import UsageError
-from ...signature import Signature, image_output, source_field
+from ...fields import image_output, source_field
+from ...signature import Signature
 from ..data import Batch, Dataset
 from ..layers import LEAK, ResidualBlock, scaled_convolution
 from ..randomness import Draw

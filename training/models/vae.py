@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ...errors import UsageError
-from ...signature import Signature, image_output, seed_field, source_field
+from ...fields import image_output, seed_field, source_field
+from ...signature import Signature
 from ..data import Batch, Dataset
 from ..layers import LEAK, ResidualBlock, first_side, widths
 from ..losses import gaussian_divergence, gaussian_log_likelihood

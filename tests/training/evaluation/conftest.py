@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from litho.signature import Signature, image_output, label_field, seed_field, source_field
+from litho.fields import image_output, label_field, seed_field, source_field
+from litho.signature import Signature
 from litho.training.data import Dataset, load
 from litho.training.evaluation import FeatureNet, Subject, feature_net
 from litho.training.models import Generator

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from litho.errors import EvaluationError, UsageError
-from litho.signature import Field, Role, Signature, image_output, seed_field
+from litho.fields import Field, Role, image_output, seed_field
+from litho.signature import Signature
 from litho.training.data import Dataset, load
 from litho.training.evaluation import FeatureNet, Figure, Subject, feature_net, measure
 from litho.training.evaluation.parts.captions import attributes_shown, rank_shares

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from ....errors import EvaluationError
+from ....fields import Role
 from ....reporting import picture_grid
-from ....signature import Role
 from ...scenes import Scene, read_scene
 from ..document import Figure
 from ..subject import Subject, spread

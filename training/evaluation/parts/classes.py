@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ....signature import Role
+from ....fields import Role
 from ...data import Dataset
 from ..classifier import classes_of, describe, train_classifier
 from ..document import Figure

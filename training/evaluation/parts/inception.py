@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ....signature import Role
+from ....fields import Role
 from ..distance import frechet_distance
 from ..document import Figure
 from ..inception import inception_score

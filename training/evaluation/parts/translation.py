@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ....errors import EvaluationError
-from ....signature import Role
+from ....fields import Role
 from ...data import Dataset
 from ...translation import side_by_side, tasks_of
 from .. import fidelity
