@@ -135,8 +135,28 @@ def elements(model: onnx.ModelProto) -> dict[str, str]:
 
 
 def fp32_nodes(model: onnx.ModelProto, kept: frozenset[str]) -> list[str]:
-    """Names of the nodes that stay in FP32: noise, pixels, sensitive operators, and `kept`."""
-    return [node.name for node in model.graph.node if node.name in kept or not _lowerable(node)]
+    """Names of the nodes that stay in FP32: noise, pixels, sensitive operators, angles, and `kept`."""
+    stay = {*kept, *_angles(model.graph)}
+    return [node.name for node in model.graph.node if node.name in stay or not _lowerable(node)]
+
+
+def _angles(graph: onnx.GraphProto) -> set[str]:
+    """Names of the nodes that give sines and cosines, and of those that make or move the angles of these.
+
+    An angle's rounding error grows with its size, and a sine looks at what is left of whole turns. What computes
+    something else from the same numbers is not among them.
+    """
+    readers: dict[str, set[str]] = {value.name: {""} for value in graph.output}
+    for node in graph.node:
+        for value in node.input:
+            readers.setdefault(value, set()).add(node.name)
+    found: set[str] = set()
+    for node in reversed(graph.node):
+        read_by = set[str]().union(*(readers.get(value, set()) for value in node.output))
+        made_for_them = bool(read_by) and read_by <= found
+        if node.op_type in ("Sin", "Cos") or made_for_them or (node.op_type in _MOVES and read_by & found):
+            found.add(node.name)
+    return found
 
 
 def finished(model: onnx.ModelProto) -> bytes:
@@ -153,6 +173,23 @@ def finished(model: onnx.ModelProto) -> bytes:
     proto = ir.to_proto(inner)
     onnx.checker.check_model(proto, full_check=True)
     return proto.SerializeToString(deterministic=True)
+
+
+_MOVES = frozenset(
+    {
+        "Concat",
+        "Expand",
+        "Flatten",
+        "Gather",
+        "Identity",
+        "Reshape",
+        "Slice",
+        "Squeeze",
+        "Transpose",
+        "Unsqueeze",
+    }
+)
+"""Operators that change no number."""
 
 
 def _lowerable(node: onnx.NodeProto) -> bool:
