@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -66,7 +67,7 @@ def main() -> None:
         code = _fail(*_words(error), debug)
     if code == _TYPER_INTERRUPTED:
         code = _fail(_INTERRUPTED, 1, debug)
-    sys.exit(code if isinstance(code, int) else 0)
+    _end(code if isinstance(code, int) else 0)
 
 
 @app.callback(invoke_without_command=True)
@@ -79,6 +80,16 @@ def _options(
 
         typer.echo(f"litho {__version__}")
         raise typer.Exit()
+
+
+def _end(code: int) -> NoReturn:
+    if os.environ.get("WORLD_SIZE", "1") not in ("", "1"):
+        # One of several processes that a launcher started: the threads of their group may outlive the group, and abort
+        # an interpreter that takes itself apart around them.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
