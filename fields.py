@@ -300,28 +300,19 @@ def truncation_field() -> Field:
 
 def source_field(height: int, width: int, channels: int) -> Field:
     """The field `source`, a picture to start from: UINT8 of shape (height, width, channels), 0 to 255."""
-    return Field(
-        name="source",
-        role=Role.IMAGE,
-        dtype="UINT8",
-        shape=(height, width, channels),
-        minimum=0,
-        maximum=255,
-    )
+    return _picture("source", Role.IMAGE, height, width, channels)
 
 
 def mask_field(height: int, width: int) -> Field:
     """The field `mask`: UINT8 of shape (height, width, 1), 0 to 255; what is not zero is the hole to fill."""
-    return Field(name="mask", role=Role.MASK, dtype="UINT8", shape=(height, width, 1), minimum=0, maximum=255)
+    return _picture("mask", Role.MASK, height, width, 1)
 
 
 def image_output(height: int, width: int, channels: int) -> Field:
     """The output `image`: UINT8 of shape (height, width, channels), 0 to 255."""
-    return Field(
-        name="image",
-        role=Role.IMAGE,
-        dtype="UINT8",
-        shape=(height, width, channels),
-        minimum=0,
-        maximum=255,
-    )
+    return _picture("image", Role.IMAGE, height, width, channels)
+
+
+def _picture(name: str, role: Role, height: int, width: int, channels: int) -> Field:
+    shape = (height, width, channels)
+    return Field(name=name, role=role, dtype="UINT8", shape=shape, minimum=0, maximum=255)

@@ -199,9 +199,7 @@ def _fill(writer: BundleWriter, job: _Job) -> None:
         writer.add(TOKENIZER_NAME, pipeline.tokenizer.encode())
     graphs = _graphs(job)
     distance = Distance(reference, source.data, SAMPLES if pipeline.sampler is None else _FEW_SAMPLES)
-    left_in = {*ALWAYS, *precision("fp32").passes} - set(job.request.without)
-    variants_in_fp32 = {stage: rewrite(graph, left_in)[0] for stage, graph in graphs.items()}
-    proof = Proof(pipeline, graphs, probes, distance, variants_in_fp32)
+    proof = Proof(pipeline, graphs, probes, distance, _companions(job, graphs))
     made = list(_make(writer, job, graphs, proof))
     variants = tuple(one.variant for one in made)
     if job.request.timed:
@@ -241,6 +239,14 @@ def _graphs(job: _Job) -> dict[str, bytes]:
         for field, value in job.request.fixed:
             graphs[name] = fix_input(graphs[name], field, value)
     return graphs
+
+
+def _companions(job: _Job, graphs: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    """The FP32 variants as which stages run beside one that is judged; a single stage runs beside none."""
+    if len(graphs) == 1:
+        return graphs
+    left_in = {*ALWAYS, *precision("fp32").passes} - set(job.request.without)
+    return {stage: rewrite(graph, left_in)[0] for stage, graph in graphs.items()}
 
 
 def _make(writer: BundleWriter, job: _Job, graphs: Mapping[str, bytes], proof: Proof) -> Iterator[Made]:

@@ -18,7 +18,7 @@ from ..bundle import Figure
 from ..errors import EvaluationError
 from ..runners.base import Runner
 from ..signature import Signature
-from .gate import DISTANCE_RATIO, Gate
+from .gate import DISTANCE_RATIO, Gate, make
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,7 +59,7 @@ class Distance:
         name = f"{DISTANCE_RATIO} ({self._net[0]})"
         value, why = None, ""
         try:
-            made = self._features(_pictures(variant, self._inputs(0)))
+            made = self._features(make(variant, self._inputs(0), _AT_ONCE))
             value = self._distance(made) / self._floor
         except EvaluationError as error:
             why = str(error)
@@ -78,11 +78,11 @@ class Distance:
 
     @cached_property
     def _floor(self) -> float:
-        return self._distance(self._features(_pictures(self._reference, self._inputs(0))))
+        return self._distance(self._features(make(self._reference, self._inputs(0), _AT_ONCE)))
 
     @cached_property
     def _others(self) -> Tensor:
-        return self._features(_pictures(self._reference, self._inputs(1)))
+        return self._features(make(self._reference, self._inputs(1), _AT_ONCE))
 
     def _features(self, pictures: NDArray[np.uint8]) -> Tensor:
         return self._net[1](pictures)
@@ -99,16 +99,6 @@ class Distance:
         if net is not None:
             return net.info.name, lambda pictures: net.describe(pictures).features
         return "untrained net", _untrained
-
-
-def _pictures(runner: Runner, inputs: dict[str, NDArray]) -> NDArray[np.uint8]:
-    count, output = len(next(iter(inputs.values()))), runner.signature.output.name
-    return np.concatenate(
-        [
-            runner.run({name: values[start : start + _AT_ONCE] for name, values in inputs.items()})[output]
-            for start in range(0, count, _AT_ONCE)
-        ]
-    )
 
 
 def _untrained(pictures: NDArray[np.uint8]) -> Tensor:

@@ -15,14 +15,12 @@ from ..bundle import Probes, Verdict
 from ..errors import LithoError
 from ..fields import Role
 from ..runners.base import Runner
+from .gate import IDENTICAL_SHARE
 
 __all__ = ["explain"]
 
 _NEAR_LEVELS = 1.5
 """Pictures that differ by less on average than this, in grey levels, are taken for the same ones."""
-
-_RIGHT = 0.999
-"""Share of identical pixels from which on pictures are taken for right."""
 
 _TRIED = 16
 """Probes that are made again to try something out."""
@@ -66,7 +64,7 @@ def _far(pictures: NDArray[np.uint8], others: NDArray[np.uint8]) -> float:
 
 
 def _size(pictures: NDArray[np.uint8], probes: Probes) -> str | None:
-    if not probes.others or (pictures == probes.images).mean() < _RIGHT:
+    if not probes.others or (pictures == probes.images).mean() < IDENTICAL_SHARE:
         return None
     return (
         "pictures of the usual size are right, those of another size are not: a size is built in, or decides between"

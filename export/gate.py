@@ -5,8 +5,9 @@ A figure that could not be computed fails, and so does a variant without figures
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +20,14 @@ from ..runners.base import Runner
 __all__ = [
     "DISTANCE_RATIO",
     "IDENTICAL_PIXELS",
+    "IDENTICAL_SHARE",
     "PSNR_MEAN",
     "PSNR_MIN",
     "SSIM",
     "Gate",
     "compare",
     "judge",
+    "make",
     "replay",
     "replay_sizes",
 ]
@@ -48,6 +51,9 @@ _FAILURES = {
     DISTANCE_RATIO: "as a set the pictures are other ones than PyTorch's (FD ratio {:.3f}; at most {:g} is allowed)",
 }
 """Metric -> what is wrong where its figure, the first number, does not keep its limit, the second."""
+
+IDENTICAL_SHARE = 0.999
+"""Share of identical pixels from which on pictures are the same: the determinism contract's."""
 
 IDENTICAL_PSNR_DB = 100.0
 """Stands for the infinite PSNR of identical pictures, which JSON cannot write."""
@@ -192,14 +198,29 @@ def replay(runner: Runner, probes: Probes, batch: int) -> NDArray[np.uint8]:
         LithoError: the runner failed.
         MemoryError: it had no memory left, which says nothing of its pictures.
     """
-    count, name = len(probes.images), runner.signature.output.name
     if set(probes.inputs) != {field.name for field in runner.signature.inputs}:
         raise LithoError(
             f"the probes have fields {sorted(probes.inputs)}, {runner.description} takes"
             f" {sorted(field.name for field in runner.signature.inputs)}; it is another generator"
         )
+    return make(runner, probes.inputs, batch)
+
+
+def make(runner: Runner, inputs: Mapping[str, NDArray[Any]], batch: int) -> NDArray[np.uint8]:
+    """Make pictures, `batch` at a time.
+
+    Args:
+        runner: of the generator.
+        inputs: of the signature, name -> array with one common batch axis in front.
+        batch: pictures of one run.
+
+    Raises:
+        LithoError: the runner failed.
+        MemoryError: it had no memory left, which says nothing of its pictures.
+    """
+    count, name = len(next(iter(inputs.values()))), runner.signature.output.name
     parts = (
-        {field: values[start : start + batch] for field, values in probes.inputs.items()}
+        {field: values[start : start + batch] for field, values in inputs.items()}
         for start in range(0, count, batch)
     )
     try:

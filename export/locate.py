@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..bundle import Probes
 from ..extras import require
+from .gate import IDENTICAL_SHARE
 from .pipeline import Pipeline
 from .precisions import Precision
 from .precisions.base import LAYERS
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["locate"]
 
 _PICTURES = 4
-_RIGHT = 0.999
-"""Share of identical pixels from which on pictures are taken for the same."""
 
 _EXPLAINED = {"FLOAT": 1e-4, "FLOAT16": 0.05, "INT8": 0.5, "FLOAT8E4M3FN": 0.5}
 """What layers compute in -> relative error of a value that this alone may explain: above all that was measured of
@@ -77,7 +76,7 @@ def locate(
         pictures: of the failed one, of the probes.
     """
     # Where these pictures are right, it was not they that failed.
-    if precision.element not in _EXPLAINED or (pictures == probes.images).mean() >= _RIGHT:
+    if precision.element not in _EXPLAINED or (pictures == probes.images).mean() >= IDENTICAL_SHARE:
         return None
     try:
         inputs = _inputs(pipeline, stage, probes, pictures)

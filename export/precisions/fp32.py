@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..gate import Gate
+from ..gate import IDENTICAL_SHARE, Gate
 from .base import Lowering, Precision
 
 __all__ = ["PRECISION"]
@@ -12,4 +12,4 @@ def _lower(lowering: Lowering) -> bytes:
     return lowering.graph
 
 
-PRECISION = Precision("fp32", Gate(max_abs_levels=1, identical_share=0.999), _lower)
+PRECISION = Precision("fp32", Gate(max_abs_levels=1, identical_share=IDENTICAL_SHARE), _lower)
