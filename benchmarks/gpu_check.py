@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from ..bundle import Bundle, Probes, Timing, Verdict
+from ..bundle import Bundle
 from ..engines import LIBRARIES
 from ..errors import DeviceError, LithoError, MissingExtra, UsageError
 from ..export.build import export
@@ -29,6 +29,8 @@ from ..export.precisions import precision
 from ..export.timing import time_in_turns
 from ..extras import require
 from ..files import write_bytes
+from ..manifest import Timing, Verdict
+from ..probes import Probes
 from ..runners import open_runner
 from ..runners.base import Runner
 from ..runners.torch import Runner as TorchRunner

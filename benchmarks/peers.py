@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ..bundle import Bundle, Probes, Timing, Verdict
+from ..bundle import Bundle
 from ..errors import LithoError
 from ..export.build import export
 from ..export.gate import judge, replay
@@ -28,6 +28,8 @@ from ..export.precisions import precision
 from ..export.source import from_run
 from ..export.timing import time_in_turns
 from ..files import write_bytes
+from ..manifest import Timing, Verdict
+from ..probes import Probes
 from ..runners import open_runner
 from ..runners.base import Runner, runner_class
 from ..runners.torch import Runner as TorchRunner

@@ -8,22 +8,19 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..bundle import (
-    PROBES_NAME,
-    REPORT_NAME,
+from ..bundle import REPORT_NAME, Bundle, BundleWriter, create_bundle
+from ..errors import BundleError, UsageError
+from ..extras import require
+from ..files import locked
+from ..manifest import (
     TOKENIZER_NAME,
     Aim,
-    Bundle,
-    BundleWriter,
     FileRecord,
     Gain,
     Manifest,
     Variant,
-    create_bundle,
 )
-from ..errors import BundleError, UsageError
-from ..extras import require
-from ..files import locked
+from ..probes import PROBES_NAME
 from ..runners.torch import Runner as TorchRunner
 from .calibration import calibrate, calibration_inputs
 from .choice import recommend

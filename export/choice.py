@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import get_args
 
-from ..bundle import Aim, FileRecord, Variant
+from ..manifest import Aim, FileRecord, Variant
 from .gate import PSNR_MEAN
 
 __all__ = ["AIMS", "figure_of", "latency_ms", "pareto_front", "recommend", "throughput"]

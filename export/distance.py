@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle import Figure
 from ..errors import EvaluationError
+from ..manifest import Figure
 from ..runners.base import Runner
 from ..signature import Signature
 from .gate import DISTANCE_RATIO, Gate, make

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle import Probes, Verdict
 from ..errors import LithoError
 from ..fields import Role
+from ..manifest import Verdict
+from ..probes import Probes
 from ..runners.base import Runner
 from .gate import IDENTICAL_SHARE
 

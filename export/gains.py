@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
-from ..bundle import Gain
+from ..manifest import Gain
 from .passes import ALWAYS, rewrite
 from .pipeline import Pipeline
 from .timing import ratio_in_turns

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle import Figure, Probes, Verdict
 from ..causes import out_of_memory
 from ..errors import LithoError
+from ..manifest import Figure, Verdict
+from ..probes import Probes
 from ..runners.base import Runner
 
 __all__ = [

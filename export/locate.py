@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle import Probes
 from ..extras import require
+from ..probes import Probes
 from .gate import IDENTICAL_SHARE
 from .pipeline import Pipeline
 from .precisions import Precision

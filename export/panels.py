@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle import Probes
+from ..probes import Probes
 from ..reporting import SMALL_PICTURE_PIXELS, picture_grid, png
 from .gate import peak_signal_to_noise_db
 

@@ -7,9 +7,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..bundle import Sampler, Stage
 from ..errors import UnknownName, UsageError
 from ..fields import Role, Size
+from ..manifest import Sampler, Stage
 from ..runners.base import Runner, runner_class
 from ..runners.rectified_flow import Runner as RectifiedFlowRunner
 from ..signature import Signature

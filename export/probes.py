@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle import Probes
 from ..fields import Field, Role, Size
+from ..probes import Probes
 from ..runners.base import Runner
 from ..signature import Signature
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle import Probes, Verdict
 from ..errors import DeviceError, LithoError, MissingExtra
+from ..manifest import Verdict
+from ..probes import Probes
 from .distance import Distance
 from .faults import explain
 from .gate import judge, replay, replay_sizes

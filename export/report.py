@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle import Figure, Gain, Manifest, Probes, Variant
 from ..engines import library_of
+from ..manifest import Figure, Gain, Manifest, Variant
+from ..probes import Probes
 from ..reporting import human_bytes, number, render
 from .choice import figure_of, latency_ms, throughput
 from .gains import BATCH

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from .. import __version__
-from ..bundle import Aim
 from ..engines import LIBRARIES
 from ..errors import UnknownName, UsageError
+from ..manifest import Aim
 from .choice import AIMS
 from .engines import TARGETS, engine_environment
 from .engines.variants import UNBUILT, engine_file, own_target

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from ..bundle import Variant
+from ..manifest import Variant
 from ..reporting import BLUE, GREY, ORANGE, Chart, plot
 from .choice import figure_of, pareto_front, throughput
 from .gate import PSNR_MEAN

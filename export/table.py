@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..bundle import Aim, FileRecord, Variant
+from ..manifest import Aim, FileRecord, Variant
 from ..reporting import human_bytes, number
 from .choice import figure_of, latency_ms, pareto_front, throughput
 from .gate import DISTANCE_RATIO, PSNR_MEAN, PSNR_MIN, SSIM

@@ -9,9 +9,10 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle import BundleWriter, Variant, Verdict
+from ..bundle import BundleWriter
 from ..errors import ExportError
 from ..extras import require
+from ..manifest import Variant, Verdict
 from ..signature import Signature
 from .engines import EngineOptions
 from .engines.variants import add_engine

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..bundle import Bundle, Probes, Variant, Verdict
+from ..bundle import Bundle
 from ..errors import DeviceError, EndpointError, LithoError, MissingExtra, ProofError, UsageError
+from ..manifest import Variant, Verdict
+from ..probes import Probes
 from ..runners import choose_variants, open_runner
 from .faults import explain
 from .gate import judge, replay, replay_sizes

@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 
 from numpy.typing import ArrayLike, NDArray
 
-from ..bundle import MANIFEST_NAME, Bundle, Variant
+from ..bundle import MANIFEST_NAME, Bundle
 from ..errors import BundleError, LithoError, UnknownName, UsageError
+from ..manifest import Variant
 from ..signature import Signature
 
 __all__ = ["Runner", "choose_variants", "open_runner", "parse_device", "runner_class", "runner_names"]

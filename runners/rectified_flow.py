@@ -13,8 +13,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..bundle import TOKENIZER_NAME, Bundle
+from ..bundle import Bundle
 from ..fields import Role
+from ..manifest import TOKENIZER_NAME
 from ..noise import gaussian
 from ..signature import Signature
 from ..tokens import tokenize, vocabulary_size

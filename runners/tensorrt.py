@@ -17,12 +17,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle import Bundle, Variant
+from ..bundle import Bundle
 from ..engines import EngineRecord, Machine, choose_profile, library_of, refuse_foreign, this_system
 from ..errors import BundleError, DeviceError, LithoError, UsageError
 from ..extras import require
 from ..fields import Field
 from ..gpu import Gpu, find_device
+from ..manifest import Variant
 from ..signature import Signature
 from . import base
 

@@ -8,10 +8,16 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from ..bundle import TOKENIZER_NAME, FileRecord, Manifest, Variant, Verdict
 from ..export.build import BATCHES
 from ..export.pipeline import Pipeline
 from ..files import write_bytes
+from ..manifest import (
+    TOKENIZER_NAME,
+    FileRecord,
+    Manifest,
+    Variant,
+    Verdict,
+)
 from .configuration import FLAVOURS, ServingSettings, model_config, print_config
 from .repository import CONFIG_NAME, model_source
 

@@ -19,9 +19,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..bundle import TOKENIZER_NAME, Bundle, BundleWriter, FileRecord, Variant
+from ..bundle import Bundle, BundleWriter
 from ..errors import DeployError, UnknownName, UsageError
 from ..files import locked, write_bytes, write_directory
+from ..manifest import TOKENIZER_NAME, FileRecord, Variant
 from ..runners import choose_variants
 from ..runners.triton import ServedModel
 from .configuration import (

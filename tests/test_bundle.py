@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from litho.bundle import Bundle, Figure, Probes, Stage, Variant, Verdict, create_bundle
+from litho.bundle import Bundle, create_bundle
 from litho.errors import BundleError, IntegrityError, SchemaError, UnknownName
 from litho.fields import Field, Role, image_output, seed_field
+from litho.manifest import Figure, Stage, Variant, Verdict
+from litho.probes import Probes
 from litho.signature import Signature
 
 SIGNATURE = Signature(inputs=(seed_field(),), output=image_output(4, 4, 1))

@@ -10,10 +10,11 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-from ...bundle import REPORT_NAME, Bundle, BundleWriter, Manifest, Variant, create_bundle
+from ...bundle import REPORT_NAME, Bundle, BundleWriter, create_bundle
 from ...engines import library_of
 from ...errors import UnknownName, UsageError
 from ...files import locked
+from ...manifest import Manifest, Variant
 from ..precisions import precision
 from ..remake import remake_report
 from ..verify import verify_variant

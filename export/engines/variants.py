@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from pathlib import PurePosixPath
 
-from ...bundle import BundleWriter, Variant, Verdict
+from ...bundle import BundleWriter
 from ...engines import library_of
 from ...errors import DeviceError, MissingExtra
+from ...manifest import Variant, Verdict
 from ...signature import Signature
 from .build import build_engine, present_device
 from .options import EngineOptions

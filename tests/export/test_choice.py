@@ -8,9 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from litho.bundle import Aim, Figure, FileRecord, Timing, Variant, Verdict
 from litho.export.choice import AIMS, figure_of, latency_ms, pareto_front, recommend, throughput
 from litho.export.gate import PSNR_MEAN
+from litho.manifest import (
+    Aim,
+    Figure,
+    FileRecord,
+    Timing,
+    Variant,
+    Verdict,
+)
 
 
 def variant(

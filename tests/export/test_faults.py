@@ -11,7 +11,7 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
-from litho.bundle import Bundle, Figure, Verdict
+from litho.bundle import Bundle
 from litho.errors import ExportError
 from litho.export.distance import Distance
 from litho.export.gate import judge
@@ -20,6 +20,7 @@ from litho.export.pipeline import Pipeline
 from litho.export.precisions import Lowering, precision
 from litho.export.proof import Proof
 from litho.export.variants import misnamed
+from litho.manifest import Figure, Verdict
 from litho.runners.torch import Runner as TorchRunner
 from litho.training.snapshot import load_snapshot
 

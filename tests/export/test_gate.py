@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from litho.bundle import Figure, Probes
 from litho.errors import LithoError
 from litho.export.gate import IDENTICAL_PSNR_DB, Gate, compare, judge, replay, structural_similarity
 from litho.export.precisions import precision
 from litho.fields import image_output, seed_field
+from litho.manifest import Figure
+from litho.probes import Probes
 from litho.runners.base import Runner
 from litho.signature import Signature
 

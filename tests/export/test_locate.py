@@ -9,7 +9,7 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from litho.bundle import Bundle, Probes, Verdict
+from litho.bundle import Bundle
 from litho.export.distance import Distance
 from litho.export.graph import export_graph
 from litho.export.locate import locate
@@ -19,6 +19,8 @@ from litho.export.precisions import Lowering, Precision, precision
 from litho.export.probes import make_probes
 from litho.export.proof import Proof
 from litho.export.request import PORTABLE
+from litho.manifest import Verdict
+from litho.probes import Probes
 from litho.runners.torch import Runner as TorchRunner
 from litho.training.models.base import family
 from litho.training.snapshot import load_snapshot, save_snapshot

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from litho.bundle import Figure, FileRecord, Gain, Manifest, Probes, Stage, Timing, Variant, Verdict
 from litho.export.choice import recommend
 from litho.export.gate import Gate, judge
 from litho.export.panels import compare_pictures
@@ -18,6 +17,17 @@ from litho.export.report import render_report
 from litho.export.scatter import speed_chart
 from litho.export.table import decide
 from litho.fields import image_output, seed_field
+from litho.manifest import (
+    Figure,
+    FileRecord,
+    Gain,
+    Manifest,
+    Stage,
+    Timing,
+    Variant,
+    Verdict,
+)
+from litho.probes import Probes
 from litho.signature import Signature
 
 RANDOM = np.random.default_rng(0)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from litho.bundle import Bundle, Variant, create_bundle
+from litho.bundle import Bundle, create_bundle
+from litho.manifest import Variant
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tritonclient.grpc import model_config_pb2
 
-from litho.bundle import FileRecord, Manifest, Stage, Variant, Verdict
 from litho.errors import UsageError
 from litho.fields import (
     Field,
@@ -16,6 +15,13 @@ from litho.fields import (
     latent_field,
     seed_field,
     source_field,
+)
+from litho.manifest import (
+    FileRecord,
+    Manifest,
+    Stage,
+    Variant,
+    Verdict,
 )
 from litho.runners.triton import ServedModel
 from litho.serving.configuration import FLAVOURS, ServingSettings, model_config, parse_config, print_config

@@ -11,10 +11,11 @@ from PIL import Image
 from tritonclient.grpc import InferenceServerClient, InferInput
 from tritonclient.utils import InferenceServerException
 
-from litho.bundle import Bundle, FileRecord, Verdict, create_bundle
+from litho.bundle import Bundle, create_bundle
 from litho.errors import DeployError, UsageError
 from litho.export.verify import verify
 from litho.generate import generate
+from litho.manifest import FileRecord, Verdict
 from litho.runners import open_runner
 from litho.serving.client import Client
 from litho.serving.configuration import parse_config
