@@ -6,6 +6,8 @@ The names below are imported when they are first used: `import litho` loads neit
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ._version import __version__
+
 if TYPE_CHECKING:
     from .bundle import Bundle
     from .errors import LithoError
@@ -25,8 +27,6 @@ __all__ = [
     "export_model",
     "open_runner",
 ]
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "Bundle": ".bundle",

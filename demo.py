@@ -22,8 +22,8 @@ from .files import write_bytes
 from .reporting import human_bytes, number, picture_grid, png, render
 
 if TYPE_CHECKING:
-    from .benchmarks.documents import BenchResult
-    from .export.verify import Verification
+    from .benchmarks.load.documents import BenchResult
+    from .parity.verify import Verification
     from .serving.client import Client
 
 __all__ = ["PRESET", "DemoResult", "demo"]
@@ -70,16 +70,16 @@ def demo(to: Path, *, seconds: float, progress: Callable[[str, float], None]) ->
         LithoError: a step failed; what was made before it stays and is used again.
     """
     from .benchmarks import bench
-    from .benchmarks.report import require_report
+    from .benchmarks.load.report import require_report
     from .export.build import export
-    from .export.verify import verify
+    from .parity.verify import verify
     from .serving.client import Client
     from .serving.environment import install
     from .serving.repository import deploy
     from .serving.server import EmbeddedServer
-    from .training.data import load
+    from .training.data.sources import load
+    from .training.evaluation.pixel_metrics import class_diversity, label_agreement
     from .training.loop import train
-    from .training.pixel_figures import class_diversity, label_agreement
 
     require_report()
     clock = _Clock()
@@ -141,9 +141,9 @@ def _class_rows(client: Client) -> NDArray[np.uint8]:
 
 
 def _page(result: DemoResult, bundle: Bundle, verified: Sequence[Verification]) -> str:
-    from .benchmarks.report import view
-    from .export.report import figure_words, summarise
-    from .export.table import decide
+    from .benchmarks.load.report import view
+    from .export.report.page import figure_words, summarise
+    from .export.report.table import decide
 
     manifest = bundle.manifest
     decision = decide(str(bundle.path), manifest.variants, manifest.files, manifest.aim, manifest.recommended)

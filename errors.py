@@ -24,7 +24,9 @@ and leaves with `exit_code`; a traceback is shown only with `--debug`.
         └── EndpointError         it cannot be reached, went away, or refused a request
 """
 
-from collections.abc import Iterable
+import errno
+import re
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
 __all__ = [
@@ -47,6 +49,8 @@ __all__ = [
     "TrainingError",
     "UnknownName",
     "UsageError",
+    "chain",
+    "out_of_memory",
 ]
 
 
@@ -150,3 +154,25 @@ class ServerStartError(ServerError):
 
 class EndpointError(ServerError):
     """An endpoint cannot be reached, went away, or refused a request."""
+
+
+# What the allocators of PyTorch, ONNX Runtime, OpenVINO, CUDA and C++ say in errors of no kind of their own.
+_NO_MEMORY = re.compile(r"(can't|cannot|failed to|unable to) allocate|out of memory|bad.alloc", re.IGNORECASE)
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, the one that it was raised from or while handling, and so on."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether there was no memory left, in whatever words a library says so."""
+    return any(
+        isinstance(one, MemoryError)
+        or (isinstance(one, OSError) and one.errno == errno.ENOMEM)
+        # Our own words quote a library's, or guess; the library's own error is further down the chain.
+        or (not isinstance(one, LithoError) and _NO_MEMORY.search(str(one)) is not None)
+        for one in chain(error)
+    )

@@ -7,9 +7,9 @@ The arrival of requests is a scenario, one module of `scenarios`. Results are do
 tables, plots and pages are made afterwards (`report`); nothing here knows how a model was trained or exported.
 """
 
-from .compare import compare
-from .documents import BenchResult, SoakResult, read_result
-from .soak import soak
-from .sweep import bench
+from .load.compare import compare
+from .load.documents import BenchResult, SoakResult, read_result
+from .load.soak import soak
+from .load.sweep import bench
 
 __all__ = ["BenchResult", "SoakResult", "bench", "compare", "read_result", "soak"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
+from ..bundle.json_documents import Document
 from ..training.evaluation.document import Figure
 from ..training.recipe import Budget
-from .windows import Document
 
 __all__ = ["BARS", "FEATURE_NETS", "Bar", "Outcome", "outcomes"]
 

@@ -19,25 +19,25 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ..bundle import Bundle
-from ..engines import LIBRARIES
+from ..bundle.engine_record import LIBRARIES
+from ..bundle.json_documents import Document
+from ..bundle.manifest import Timing, Verdict
+from ..bundle.probes import Probes
 from ..errors import DeviceError, LithoError, MissingExtra, UsageError
 from ..export.build import export
 from ..export.engines.build import present_device
-from ..export.faults import explain
-from ..export.gate import judge, replay
 from ..export.precisions import precision
 from ..export.timing import time_in_turns
 from ..extras import require
 from ..files import write_bytes
-from ..manifest import Timing, Verdict
-from ..probes import Probes
+from ..parity.failure_modes import explain
+from ..parity.gate import judge, replay
 from ..runners import open_runner
 from ..runners.base import Runner
 from ..runners.torch import Runner as TorchRunner
 from ..training.loop import train
-from ..training.snapshot import load_snapshot
+from ..training.run.snapshot import load_snapshot
 from .machine import Machine, describe_machine
-from .windows import Document
 
 __all__ = ["FAMILIES", "Check", "Row", "check_families", "main"]
 

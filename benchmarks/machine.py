@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from .. import __version__
-from .windows import Document
+from .._version import __version__
+from ..bundle.json_documents import Document
 
 __all__ = ["LOOPBACK", "Machine", "describe_machine"]
 

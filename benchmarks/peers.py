@@ -18,9 +18,11 @@ from typing import Annotated, Literal
 import typer
 
 from ..bundle import Bundle
+from ..bundle.json_documents import Document
+from ..bundle.manifest import Timing, Verdict
+from ..bundle.probes import Probes
 from ..errors import LithoError
 from ..export.build import export
-from ..export.gate import judge, replay
 from ..export.graph import export_graph
 from ..export.passes import rewrite
 from ..export.pipeline import Pipeline
@@ -28,13 +30,11 @@ from ..export.precisions import precision
 from ..export.source import from_run
 from ..export.timing import time_in_turns
 from ..files import write_bytes
-from ..manifest import Timing, Verdict
-from ..probes import Probes
+from ..parity.gate import judge, replay
 from ..runners import open_runner
 from ..runners.base import Runner, runner_class
 from ..runners.torch import Runner as TorchRunner
 from .machine import Machine, describe_machine
-from .windows import Document
 
 __all__ = ["Entrant", "Peers", "compare_with_peers", "main"]
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 import typer
 from pydantic import ValidationError
 
-from ..bundle import read_document
+from ..bundle.json_documents import Document, read_document
 from ..errors import BundleError, LithoError, SchemaError, UnknownName
 from ..files import write_bytes
 from ..training.evaluation.document import Evaluation, FeatureNetInfo, Figure, read_evaluation
@@ -24,7 +24,6 @@ from ..training.presets import PRESETS
 from ..training.recipe import BUDGETS, Budget
 from .bars import FEATURE_NETS, Outcome, outcomes
 from .machine import Machine, describe_machine
-from .windows import Document
 
 __all__ = ["Entry", "Quality", "main", "measure", "page", "read_quality"]
 
@@ -102,7 +101,7 @@ def measure(preset: str, *, budget: Budget = "cpu", runs: Path = Path("runs"), d
     """
     from ..training.evaluation import evaluate
     from ..training.loop import train
-    from ..training.snapshot import load_snapshot
+    from ..training.run.snapshot import load_snapshot
 
     run = train(preset, run=runs / preset, budget=budget)
     snapshot = load_snapshot(run)

@@ -12,8 +12,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from ..causes import chain, out_of_memory
-from ..errors import LithoError
+from ..errors import LithoError, chain, out_of_memory
 from ..extras import missing
 
 __all__ = ["AsJson", "BundlePath", "Device", "Name", "Repository", "VariantName", "app", "main"]
@@ -76,7 +75,7 @@ def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     if version:
-        from .. import __version__
+        from .._version import __version__
 
         typer.echo(f"litho {__version__}")
         raise typer.Exit()

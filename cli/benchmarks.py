@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from ..errors import LithoError
-from ..terminal import numbers, progress_bar, show_rows
 from .base import AsJson, app
+from .output import numbers, progress_bar, show_rows
 
 
 @app.command(
@@ -41,7 +41,7 @@ def bench(
 ) -> None:
     """Measure latency and throughput under a range of loads, warm-up excluded."""
     from ..benchmarks import bench as measure
-    from ..benchmarks.report import lines, table
+    from ..benchmarks.load.report import lines, table
 
     with progress_bar() as progress:
         result = measure(

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from ..errors import LithoError
-from ..terminal import print_json, progress_bar, show_rows, show_variants, verdict_words
 from .base import AsJson, BundlePath, app
+from .output import print_json, progress_bar, show_rows, show_variants, verdict_words
 
 
 @app.command(epilog="Example: litho inspect bundles/digits")
@@ -45,7 +45,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Check every file of a bundle and replay its probes, here or through a running server."""
-    from ..export.verify import verify as verify_bundle
+    from ..parity.verify import verify as verify_bundle
 
     with progress_bar() as progress:
         outcomes = verify_bundle(bundle, endpoint=endpoint, progress=progress)

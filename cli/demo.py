@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ..terminal import progress_bar, show_rows
 from .base import app
+from .output import progress_bar, show_rows
 
 
 @app.command(epilog="Example: litho demo --seconds 20")
@@ -17,7 +17,7 @@ def demo(
     seconds: Annotated[float, typer.Option(help="How long to measure.")] = 20.0,
 ) -> None:
     """Go the whole way once: train, export, prove, deploy, serve, measure."""
-    from ..benchmarks.report import lines, table
+    from ..benchmarks.load.report import lines, table
     from ..demo import demo as run_demo
 
     with progress_bar() as progress:

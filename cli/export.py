@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 import typer
 
 from ..errors import LithoError
-from ..terminal import fixed_inputs, parse_size, progress_bar, show_variants, words
 from .base import AsJson, BundlePath, app
+from .output import fixed_inputs, parse_size, progress_bar, show_variants, words
 
 
 @app.command(

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ..terminal import pairs
 from .base import Device, VariantName, app
+from .output import pairs
 
 
 @app.command(epilog="Example: litho generate bundles/digits --seed 0-9 --label 3 -o threes.png")
@@ -48,7 +48,7 @@ def generate(
     device: Device = "cpu",
 ) -> None:
     """Make pictures from seeds, and what else the generator takes, and write them as PNG."""
-    from ..generate import generate as generate_pictures
+    from ..serving.generate import generate as generate_pictures
 
     values = pairs(field or [], "--field")
     named = {

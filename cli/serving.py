@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from ..terminal import print_json, progress_bar
 from .base import AsJson, BundlePath, Name, Repository, VariantName, app
+from .output import print_json, progress_bar
 
 server = typer.Typer(help="The embedded Triton server's own environment.", no_args_is_help=True)
 app.add_typer(server, name="server")

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 import typer
 
 from ..errors import LithoError
-from ..terminal import pairs, progress_bar, show_rows
 from .base import AsJson, Device, app
+from .output import pairs, progress_bar, show_rows
 
 
 @app.command(epilog="Example: litho train cgan-digits --run runs/digits --set nimg=20000")

@@ -9,35 +9,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..bundle import REPORT_NAME, Bundle, BundleWriter, create_bundle
+from ..bundle.manifest import TOKENIZER_NAME, Aim, FileRecord, Gain, Manifest, Variant
+from ..bundle.probes import PROBES_NAME
 from ..errors import BundleError, UsageError
 from ..extras import require
 from ..files import locked
-from ..manifest import (
-    TOKENIZER_NAME,
-    Aim,
-    FileRecord,
-    Gain,
-    Manifest,
-    Variant,
-)
-from ..probes import PROBES_NAME
 from ..runners.torch import Runner as TorchRunner
 from .calibration import calibrate, calibration_inputs
-from .choice import recommend
-from .distance import SAMPLES, Distance
 from .engines.complete import prove_engines
-from .gains import measure_gains
+from .fixed_inputs import fix_input
 from .graph import export_graph
 from .passes import ALWAYS, rewrite
-from .passes.fixed import fix_input
 from .pipeline import FreeOrSize, Pipeline
 from .precisions import Inputs, precision
-from .probes import make_probes
-from .proof import Proof
-from .report import render_report
+from .report.choice import recommend
+from .report.gains import measure_gains
+from .report.page import render_report
 from .request import RUNTIMES, Request, environment_of, resolve
 from .source import Source, open_source, size_words
 from .timing import time_in_turns
+from .validation.distance import SAMPLES, Distance
+from .validation.make_probes import make_probes
+from .validation.proof import Proof
 from .variants import BATCHES, Made, make_variants
 
 if TYPE_CHECKING:

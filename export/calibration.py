@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ExportError, LithoError
-from ..fields import Role
 from ..runners.base import Runner
 from ..signature import Signature
+from ..signature.fields import Role
 from .pipeline import Pipeline
 
 if TYPE_CHECKING:
@@ -93,8 +93,8 @@ class _Recorder(Runner):
 
 
 def _sources(pipeline: Pipeline, data: str | None, count: int) -> dict[str, NDArray[Any]]:
-    from ..training.data import load
-    from ..training.translation import tasks_of
+    from ..training.data.sources import load
+    from ..training.networks.image_to_image import tasks_of
 
     if data is None:
         raise ExportError(

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ExportError
 from ..extras import require
-from ..noise import NOISE
 from ..signature import Signature
+from ..signature.noise import NOISE
 
 if TYPE_CHECKING:
     import torch
@@ -47,7 +47,7 @@ def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mappin
     """
     torch, onnx = require("torch", "export"), require("onnx", "export")
     require("onnxscript", "export")
-    from .diagnosis import check_free_batch, check_module, check_no_randomness, explain
+    from .user_module.diagnosis import check_free_batch, check_module, check_no_randomness, explain
 
     check_module(module)
     # A batch of one would be taken for a constant; two rows stand for any number.

@@ -7,12 +7,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..bundle.manifest import Sampler, Stage
 from ..errors import UnknownName, UsageError
-from ..fields import Role, Size
-from ..manifest import Sampler, Stage
 from ..runners.base import Runner, runner_class
 from ..runners.rectified_flow import Runner as RectifiedFlowRunner
 from ..signature import Signature
+from ..signature.fields import Role, Size
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,7 +44,7 @@ class Pipeline:
     @classmethod
     def of(cls, picture: Any) -> Pipeline:
         """The pipeline of a snapshot's picture."""
-        from ..training.staged import StagedGenerator
+        from ..training.networks.staged import StagedGenerator
 
         generator = picture.generator
         if isinstance(generator, StagedGenerator):

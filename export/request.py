@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from .. import __version__
-from ..engines import LIBRARIES
+from .._version import __version__
+from ..bundle.engine_record import LIBRARIES
+from ..bundle.manifest import Aim
 from ..errors import UnknownName, UsageError
-from ..manifest import Aim
-from .choice import AIMS
 from .engines import TARGETS, engine_environment
 from .engines.variants import UNBUILT, engine_file, own_target
 from .graph import OPSET
 from .passes import PASSES
 from .precisions import PRECISIONS, precision
+from .report.choice import AIMS
 
 __all__ = ["PORTABLE", "RUNTIMES", "Request", "environment_of", "resolve"]
 

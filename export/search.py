@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ..bundle.manifest import Verdict
 from ..extras import require
-from ..manifest import Verdict
 from .precisions import Inputs, Lowering, Precision, layers
 
 __all__ = ["Lowered", "search"]

@@ -64,7 +64,7 @@ def open_source(
     if size is None:
         return opened
     if not opened.settled:
-        from .trial import try_other_size
+        from .user_module.dry_run import try_other_size
 
         try_other_size(opened.pipeline.resize("free").picture)
     return replace(opened, pipeline=opened.pipeline.resize(size))
@@ -105,7 +105,7 @@ def from_run(run: Path, input: str | None = None) -> Source:
         CheckpointError: the snapshot cannot be used.
         UsageError: the generator has no such form.
     """
-    from ..training.snapshot import load_snapshot
+    from ..training.run.snapshot import load_snapshot
 
     snapshot = load_snapshot(run)
     info, pipeline = snapshot.info, Pipeline.of(snapshot.picture(input))
@@ -135,8 +135,8 @@ def from_module(
     """
     from torch import nn
 
-    from .declaration import read_declaration
-    from .foreign import build_module, foreign_picture, load_module, load_weights
+    from .user_module.adapter import build_module, foreign_picture, load_module, load_weights
+    from .user_module.signature_file import read_declaration
 
     declaration = read_declaration(signature)
     if isinstance(made_by, nn.Module):

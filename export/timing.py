@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
-from ..manifest import Timing
+from ..bundle.manifest import Timing
 from ..runners.base import Runner
 
 __all__ = ["BATCHES", "ratio_in_turns", "time_in_turns"]

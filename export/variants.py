@@ -10,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bundle import BundleWriter
+from ..bundle.manifest import Variant, Verdict
 from ..errors import ExportError
 from ..extras import require
-from ..manifest import Variant, Verdict
 from ..signature import Signature
 from .engines import EngineOptions
 from .engines.variants import add_engine
 from .passes import ALWAYS, rewrite
 from .precisions import Inputs, Precision, elements, layers, precision
-from .proof import Proof
 from .request import PORTABLE, Request
 from .search import Lowered, search
+from .validation.proof import Proof
 
 __all__ = ["BATCHES", "Made", "make_variants", "misnamed"]
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import pkgutil
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack
-from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
@@ -17,11 +15,14 @@ from urllib.parse import urlsplit
 from numpy.typing import ArrayLike, NDArray
 
 from ..bundle import MANIFEST_NAME, Bundle
-from ..errors import BundleError, LithoError, UnknownName, UsageError
-from ..manifest import Variant
+from ..bundle.manifest import Variant
+from ..errors import BundleError, LithoError, UsageError
+from ..plugins import load_plugin, plugin_names
 from ..signature import Signature
 
 __all__ = ["Runner", "choose_variants", "open_runner", "parse_device", "runner_class", "runner_names"]
+
+_PACKAGE = "litho.runners"
 
 
 class Runner(ABC):
@@ -124,8 +125,7 @@ class Runner(ABC):
 
 def runner_names() -> tuple[str, ...]:
     """The runners there are; none of them is imported."""
-    package = str(Path(__file__).parent)
-    return tuple(module.name for module in pkgutil.iter_modules([package]) if module.name != "base")
+    return tuple(name.replace("_", "-") for name in plugin_names(_PACKAGE))
 
 
 def open_runner(
@@ -237,7 +237,4 @@ def runner_class(name: str) -> type[Runner]:
     Raises:
         UnknownName: there is none.
     """
-    module = name.replace("-", "_")
-    if module not in runner_names():
-        raise UnknownName("runner", name, [known.replace("_", "-") for known in runner_names()])
-    return import_module(f".{module}", __package__).Runner
+    return load_plugin(_PACKAGE, name, "runner").Runner

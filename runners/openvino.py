@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from ..errors import LithoError, UsageError
 from ..extras import require
-from ..fields import Role
-from ..noise import NOISE, gaussian
 from ..signature import Signature
+from ..signature.fields import Role
+from ..signature.noise import NOISE, gaussian
 from . import base
 
 __all__ = ["Runner"]

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..bundle import Bundle
-from ..fields import Role
-from ..manifest import TOKENIZER_NAME
-from ..noise import gaussian
+from ..bundle.manifest import TOKENIZER_NAME
 from ..signature import Signature
-from ..tokens import tokenize, vocabulary_size
+from ..signature.fields import Role
+from ..signature.noise import gaussian
+from ..signature.tokenizer import tokenize, vocabulary_size
 from . import base
 
 __all__ = ["Runner"]

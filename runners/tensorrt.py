@@ -18,14 +18,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bundle import Bundle
-from ..engines import EngineRecord, Machine, choose_profile, library_of, refuse_foreign, this_system
+from ..bundle.engine_record import (
+    EngineRecord,
+    Machine,
+    choose_profile,
+    library_of,
+    refuse_foreign,
+    this_system,
+)
+from ..bundle.manifest import Variant
 from ..errors import BundleError, DeviceError, LithoError, UsageError
 from ..extras import require
-from ..fields import Field
-from ..gpu import Gpu, find_device
-from ..manifest import Variant
 from ..signature import Signature
+from ..signature.fields import Field
 from . import base
+from ._cuda import Gpu, find_device
 
 __all__ = ["Runner"]
 

@@ -46,7 +46,7 @@ class Runner(base.Runner):
     def from_location(cls, location: str, device: str) -> Self:
         """Open the snapshot in a run's directory."""
         require("torch", "train")
-        from ..training.snapshot import load_snapshot
+        from ..training.run.snapshot import load_snapshot
 
         return cls(load_snapshot(location).picture(), device)
 

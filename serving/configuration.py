@@ -14,11 +14,11 @@ from google.protobuf import text_format
 from google.protobuf.text_format import ParseError
 from tritonclient.grpc import model_config_pb2
 
+from ..bundle.manifest import Manifest, Variant
 from ..errors import UsageError
-from ..fields import Field
-from ..manifest import Manifest, Variant
 from ..runners.triton import ServedModel
 from ..signature import Signature
+from ..signature.fields import Field
 
 __all__ = [
     "FLAVOURS",

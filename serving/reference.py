@@ -8,16 +8,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from ..bundle.manifest import TOKENIZER_NAME, FileRecord, Manifest, Variant, Verdict
 from ..export.build import BATCHES
 from ..export.pipeline import Pipeline
 from ..files import write_bytes
-from ..manifest import (
-    TOKENIZER_NAME,
-    FileRecord,
-    Manifest,
-    Variant,
-    Verdict,
-)
 from .configuration import FLAVOURS, ServingSettings, model_config, print_config
 from .repository import CONFIG_NAME, model_source
 
@@ -30,7 +24,7 @@ NO_CHECKPOINT = "0" * 64
 def family_pipelines() -> dict[str, Pipeline]:
     """Family -> the generator that its defaults make; family-INPUT -> the same fed with what else it serves."""
     from ..training.models import family, family_names
-    from ..training.picture import Picture
+    from ..training.networks.pixel_model import Picture
 
     pipelines: dict[str, Pipeline] = {}
     for name in family_names():

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..bundle import Bundle, BundleWriter
+from ..bundle.manifest import TOKENIZER_NAME, FileRecord, Variant
 from ..errors import DeployError, UnknownName, UsageError
 from ..files import locked, write_bytes, write_directory
-from ..manifest import TOKENIZER_NAME, FileRecord, Variant
 from ..runners import choose_variants
 from ..runners.triton import ServedModel
 from .configuration import (

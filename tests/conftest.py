@@ -30,7 +30,7 @@ def _interruptible() -> None:
 def without_gpu() -> None:
     """For what is refused where there is no GPU: where there is one, nothing is refused."""
     from litho.errors import DeviceError, MissingExtra
-    from litho.gpu import find_device
+    from litho.runners._cuda import find_device
 
     with contextlib.suppress(DeviceError, MissingExtra):
         find_device("rtx")
@@ -43,7 +43,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from litho.training.models.base import family
-    from litho.training.snapshot import save_snapshot
+    from litho.training.run.snapshot import save_snapshot
 
     torch.manual_seed(0)
     generator = family("cgan").generator(classes=10, width=8).eval()
@@ -69,9 +69,9 @@ def flow_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run of a tiny text-to-image flow whose weights are random: three stages and a tokenizer."""
     import torch
 
+    from litho.training.data.tokenizer import learn_tokenizer
     from litho.training.models.base import family
-    from litho.training.snapshot import save_snapshot
-    from litho.training.vocabulary import learn_tokenizer
+    from litho.training.run.snapshot import save_snapshot
 
     torch.manual_seed(0)
     generator = family("flow").generator(

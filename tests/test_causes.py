@@ -2,8 +2,7 @@
 
 import pytest
 
-from litho.causes import chain, out_of_memory
-from litho.errors import ExportError, LithoError, UsageError
+from litho.errors import ExportError, LithoError, UsageError, chain, out_of_memory
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from litho.bundle import Bundle
+from litho.bundle.manifest import Variant
 from litho.export.build import export
 from litho.export.engines import build_engine
 from litho.export.engines.readback import check_precisions
-from litho.export.gate import judge
 from litho.export.precisions import precision
-from litho.export.verify import verify
-from litho.manifest import Variant
+from litho.parity.gate import judge
+from litho.parity.verify import verify
 from litho.runners import open_runner
 from litho.serving.client import Client
 from litho.serving.configuration import ServingSettings

@@ -54,10 +54,10 @@ RUNNING_SIDE = [
     "litho.serving.client",
     "litho.serving.repository",
     "litho.serving.server",
-    "litho.export.verify",
+    "litho.parity.verify",
     "litho.export.engines.complete",
     "litho.benchmarks",
-    "litho.generate",
+    "litho.serving.generate",
 ]
 
 

@@ -20,31 +20,31 @@ from torch import Tensor
 
 from ..errors import CheckpointError
 from ..extras import require
-from ..fields import Role
-from . import data as sources
-from .alarms import Alarms
-from .augment import Steered
-from .average import Average
-from .checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from .gradients import Minimiser
+from ..signature.fields import Role
+from .data import sources
+from .evaluation.pixel_metrics import drawn, quality
 from .models import Task, family
-from .picture import Picture
-from .pixel_figures import drawn, quality
+from .networks.pixel_model import Picture
+from .objectives.augment import Steered
+from .optim.ema import Average
+from .optim.optimizer_step import Minimiser
+from .optim.schedule import learning_rate_factor
 from .presets import resolve
-from .processes import (
+from .recipe import Budget, Recipe
+from .run.alarms import Alarms
+from .run.best import Selection, needs_only_chance
+from .run.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from .run.distributed import (
     average_over_processes,
     mean_over_processes,
     part_of_batch,
     processes_left,
     synchronised,
 )
-from .randomness import Draw, batch_indices, first_weights_seed
-from .recipe import Budget, Recipe
-from .record import ProgressBar, Statistics, StatisticsFile, comparison_grid, sample_grid, trackers
-from .resume import alone, check_recipe, is_finished, write_recipe
-from .schedule import learning_rate_factor
-from .selection import Selection, needs_only_chance
-from .snapshot import DataInfo, save_snapshot
+from .run.logging import ProgressBar, Statistics, StatisticsFile, comparison_grid, sample_grid, trackers
+from .run.randomness import Draw, batch_indices, first_weights_seed
+from .run.resume import alone, check_recipe, is_finished, write_recipe
+from .run.snapshot import DataInfo, save_snapshot
 
 __all__ = ["Training", "train"]
 

@@ -18,12 +18,12 @@ from hashlib import sha256
 from importlib.util import find_spec
 from typing import IO, cast
 
-from ...engines import EngineRecord, library_of, this_system
+from ...bundle.engine_record import EngineRecord, library_of, this_system
 from ...errors import DeviceError, ExportError, MissingExtra, UnknownName
 from ...extras import require
-from ...fields import Field
-from ...gpu import Device, find_device
+from ...runners._cuda import Device, find_device
 from ...signature import Signature
+from ...signature.fields import Field
 from .options import TARGETS, EngineOptions
 from .readback import ReadBack
 from .worker import Job, Outcome

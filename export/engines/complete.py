@@ -11,13 +11,13 @@ from itertools import product
 from pathlib import Path
 
 from ...bundle import REPORT_NAME, Bundle, BundleWriter, create_bundle
-from ...engines import library_of
+from ...bundle.engine_record import library_of
+from ...bundle.manifest import Manifest, Variant
 from ...errors import UnknownName, UsageError
 from ...files import locked
-from ...manifest import Manifest, Variant
+from ...parity.verify import verify_variant
 from ..precisions import precision
-from ..remake import remake_report
-from ..verify import verify_variant
+from ..report.refresh import remake_report
 from .build import present_device
 from .options import TARGETS, EngineOptions
 from .variants import SCRIPT, UNBUILT, add_engine, engine_file

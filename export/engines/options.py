@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ...engines import Library, Profile
+from ...bundle.engine_record import Library, Profile
 from ...errors import UsageError
 
 __all__ = ["TARGETS", "EngineOptions", "profiles"]

@@ -12,7 +12,7 @@ import warnings
 from dataclasses import dataclass
 from typing import IO, Any
 
-from ...engines import library_of
+from ...bundle.engine_record import library_of
 from ...errors import ExportError
 from ...extras import require
 from .options import EngineOptions

@@ -13,7 +13,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from .editing import Editor, constant, nodes_of, only_reader
+from ._editing import Editor, constant, nodes_of, only_reader
 
 __all__ = ["apply"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from .editing import Editor, constant, integers, nodes_of
+from ._editing import Editor, constant, integers, nodes_of
 
 __all__ = ["apply"]
 

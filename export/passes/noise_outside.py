@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from ...noise import NOISE
+from ...signature.noise import NOISE
 
 __all__ = ["apply"]
 

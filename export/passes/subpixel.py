@@ -15,7 +15,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from .editing import Editor, constant, crop, integers, nodes_of
+from ._editing import Editor, constant, crop, integers, nodes_of
 
 __all__ = ["apply"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from ..gate import Gate
+from ...parity.gate import Gate
 
 if TYPE_CHECKING:
     import onnx

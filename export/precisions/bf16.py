@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..gate import Gate
+from ...parity.gate import Gate
 from .base import Lowering, Precision
 
 __all__ = ["PRECISION"]
@@ -12,7 +12,7 @@ OPSET = 22
 
 
 def _lower(lowering: Lowering) -> bytes:
-    from ..casts import lower_floats
+    from ._casts import lower_floats
 
     return lower_floats(lowering, "BFLOAT16", OPSET)
 

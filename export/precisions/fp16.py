@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..gate import Gate
+from ...parity.gate import Gate
 from .base import Lowering, Precision
 
 __all__ = ["PRECISION"]
@@ -11,7 +11,7 @@ OPSET = 13
 
 
 def _lower(lowering: Lowering) -> bytes:
-    from ..casts import lower_floats
+    from ._casts import lower_floats
 
     return lower_floats(lowering, "FLOAT16", OPSET)
 

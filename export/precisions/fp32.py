@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..gate import IDENTICAL_SHARE, Gate
+from ...parity.gate import IDENTICAL_SHARE, Gate
 from .base import Lowering, Precision
 
 __all__ = ["PRECISION"]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ..gate import Gate
+from ...parity.gate import Gate
 from .base import Lowering, Precision
 
 __all__ = ["PRECISION"]
 
 
 def _lower(lowering: Lowering) -> bytes:
-    from ..quantize import quantize
+    from ._quantize import quantize
 
     return quantize(lowering, "QFLOAT8E4M3FN", "Distribution")
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from litho.errors import EndpointError
-from litho.fields import image_output, label_field, seed_field
 from litho.runners import Runner
 from litho.runners.triton import ServerStatistics
 from litho.signature import Signature
+from litho.signature.fields import image_output, label_field, seed_field
 
 SIGNATURE = Signature(inputs=(seed_field(), label_field(("a", "b", "c"))), output=image_output(4, 4, 1))
 

@@ -6,8 +6,8 @@ from typer.testing import CliRunner
 
 from litho.benchmarks.gpu_check import FAMILIES, Check, Row, check_families, main, rows_of
 from litho.benchmarks.machine import describe_machine
+from litho.bundle.manifest import Timing, Verdict
 from litho.errors import UsageError
-from litho.manifest import Timing, Verdict
 from litho.training.models import family_names
 
 

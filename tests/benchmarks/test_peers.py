@@ -4,7 +4,7 @@ import pytest
 
 from litho.benchmarks.machine import describe_machine
 from litho.benchmarks.peers import Entrant, Peers, rows
-from litho.manifest import Timing, Verdict
+from litho.bundle.manifest import Timing, Verdict
 
 
 def entrant(name: str, kind: str, precision: str, *speeds: float) -> Entrant:

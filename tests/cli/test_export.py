@@ -30,8 +30,8 @@ def test_export_inspect_verify_and_generate_work_from_the_shell(
 
 
 def test_the_help_of_export_lists_what_there_is(litho_command: Command) -> None:
-    from litho.export.choice import AIMS
     from litho.export.precisions import PRECISIONS
+    from litho.export.report.choice import AIMS
     from litho.export.request import RUNTIMES
 
     text = litho_command("export", "--help").stdout

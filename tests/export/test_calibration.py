@@ -12,8 +12,8 @@ from litho.export.calibration import COUNT, calibrate, calibration_inputs
 from litho.export.graph import export_graph
 from litho.export.pipeline import Pipeline
 from litho.training.models.base import family
-from litho.training.picture import Picture
-from litho.training.snapshot import load_snapshot
+from litho.training.networks.pixel_model import Picture
+from litho.training.run.snapshot import load_snapshot
 
 
 @pytest.fixture(scope="module")

@@ -20,17 +20,11 @@ from litho.errors import DeviceError, ExportError, MissingExtra, UnknownName, Us
 from litho.export.engines import EngineOptions, build_engine, check_precisions
 from litho.export.engines.readback import Layer, Operand, layers_of_json, layers_of_log, read_back
 from litho.export.graph import export_graph
-from litho.fields import (
-    Field,
-    image_output,
-    mask_field,
-    seed_field,
-    source_field,
-)
 from litho.signature import Signature
+from litho.signature.fields import Field, image_output, mask_field, seed_field, source_field
 from litho.training.models import Generator
 from litho.training.models.base import family
-from litho.training.picture import Picture
+from litho.training.networks.pixel_model import Picture
 
 ELEMENTS = {"fp32": TensorProto.FLOAT, "fp16": TensorProto.FLOAT16, "bf16": TensorProto.BFLOAT16}
 CODES = {"int8": TensorProto.INT8, "fp8": TensorProto.FLOAT8E4M3FN}

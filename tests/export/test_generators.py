@@ -16,8 +16,8 @@ from torch.nn import functional
 import litho
 from litho.bundle import Bundle
 from litho.errors import ExportError
-from litho.noise import gaussian
 from litho.runners import open_runner
+from litho.signature.noise import gaussian
 
 pytestmark = pytest.mark.slow
 

@@ -9,10 +9,10 @@ from torch import nn
 
 from litho.errors import ExportError
 from litho.export.graph import OPSET, export_graph
-from litho.fields import image_output, seed_field
 from litho.runners.onnxruntime import Runner
 from litho.signature import Signature
-from litho.training.snapshot import load_snapshot
+from litho.signature.fields import image_output, seed_field
+from litho.training.run.snapshot import load_snapshot
 
 GREY = Signature(inputs=(seed_field(),), output=image_output(2, 2, 1))
 

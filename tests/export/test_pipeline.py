@@ -10,7 +10,7 @@ from litho.bundle import Bundle
 from litho.errors import IntegrityError
 from litho.export import build
 from litho.export.build import export
-from litho.export.verify import verify
+from litho.parity.verify import verify
 
 STAGES = ["text_encoder", "denoiser", "decoder"]
 GRAPHS = [f"{stage}.fp32.onnx" for stage in STAGES]

@@ -11,14 +11,14 @@ import torch
 from litho.errors import DeviceError, ExportError, UnknownName
 from litho.export.engines import build_engine
 from litho.export.engines.readback import check_precisions
-from litho.export.gate import PSNR_MEAN, Gate, compare
 from litho.export.graph import export_graph
 from litho.export.passes import ALWAYS, rewrite
 from litho.export.precisions import PRECISIONS, Inputs, Lowering, elements, layers, precision
+from litho.parity.gate import PSNR_MEAN, Gate, compare
 from litho.runners.onnxruntime import Runner
 from litho.signature import Signature
 from litho.training.models.base import family
-from litho.training.picture import Picture
+from litho.training.networks.pixel_model import Picture
 
 NAMES = PRECISIONS[1:]
 

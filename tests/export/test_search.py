@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from litho.export.gate import Gate
+from litho.bundle.manifest import Verdict
 from litho.export.precisions import Lowering, Precision
 from litho.export.search import search
-from litho.manifest import Verdict
+from litho.parity.gate import Gate
 
 COUNT = 6
 

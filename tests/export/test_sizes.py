@@ -13,11 +13,11 @@ from litho.export.build import export
 from litho.export.engines import build_engine
 from litho.export.pipeline import FreeOrSize
 from litho.export.source import open_source
-from litho.export.verify import verify
+from litho.parity.verify import verify
 from litho.runners import open_runner
 from litho.runners.torch import Runner as TorchRunner
 from litho.training.models.base import family
-from litho.training.snapshot import save_snapshot
+from litho.training.run.snapshot import save_snapshot
 
 SMALL: dict[str, dict[str, Any]] = {
     "cyclegan": {"resolution": 16, "width": 4, "blocks": 1},

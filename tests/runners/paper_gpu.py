@@ -21,7 +21,7 @@ class Status(IntEnum):
 
 
 class Driver(ModuleType):
-    """What `litho.gpu` calls of `cuda.bindings.driver`; memory is the host's."""
+    """What `litho.runners._cuda` calls of `cuda.bindings.driver`; memory is the host's."""
 
     CUdevice_attribute = SimpleNamespace(
         CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR=8, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR=6

@@ -8,7 +8,7 @@ import pytest
 from litho.bundle import Bundle
 from litho.errors import LithoError, UsageError
 from litho.export.build import export
-from litho.export.verify import verify
+from litho.parity.verify import verify
 from litho.runners import open_runner
 from litho.runners.openvino import Runner
 

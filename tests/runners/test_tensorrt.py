@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from litho.bundle import Bundle
-from litho.engines import EngineRecord, this_system
+from litho.bundle.engine_record import EngineRecord, this_system
 from litho.errors import BundleError, DeviceError, InvalidInput, UsageError
 from litho.export.engines.complete import build_engines
-from litho.export.verify import verify
-from litho.fields import Field, Role
-from litho.gpu import find_device
+from litho.parity.verify import verify
 from litho.runners import open_runner
+from litho.runners._cuda import find_device
 from litho.runners.tensorrt import CAPTURED_BATCHES, Runner
 from litho.signature import Signature
+from litho.signature.fields import Field, Role
 
 SIGNATURE = Signature(
     inputs=(Field(name="x", role=Role.IMAGE, dtype="UINT8", shape=(2, 2, 1)),),

@@ -6,7 +6,7 @@ import torch
 
 from litho.errors import CheckpointError, InvalidInput, LithoError, UsageError
 from litho.runners import open_runner
-from litho.training.snapshot import load_snapshot
+from litho.training.run.snapshot import load_snapshot
 
 
 def test_a_run_s_directory_opens_as_torch_and_gives_its_pictures(run: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from litho.bundle import Bundle, create_bundle
-from litho.manifest import Variant
+from litho.bundle.manifest import Variant
 
 
 @pytest.fixture

@@ -6,8 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tritonclient.grpc import model_config_pb2
 
+from litho.bundle.manifest import FileRecord, Manifest, Stage, Variant, Verdict
 from litho.errors import UsageError
-from litho.fields import (
+from litho.runners.triton import ServedModel
+from litho.serving.configuration import (
+    FLAVOURS,
+    ServingSettings,
+    model_config,
+    parse_config,
+    print_config,
+)
+from litho.signature import Signature
+from litho.signature.fields import (
     Field,
     Role,
     image_output,
@@ -16,16 +26,6 @@ from litho.fields import (
     seed_field,
     source_field,
 )
-from litho.manifest import (
-    FileRecord,
-    Manifest,
-    Stage,
-    Variant,
-    Verdict,
-)
-from litho.runners.triton import ServedModel
-from litho.serving.configuration import FLAVOURS, ServingSettings, model_config, parse_config, print_config
-from litho.signature import Signature
 
 STEPS = Field(name="steps", role=Role.STEPS, dtype="INT64", minimum=1, maximum=50, default=20)
 PROMPT = Field(name="prompt", role=Role.PROMPT, dtype="BYTES")

@@ -7,7 +7,7 @@ import pytest
 from litho.bundle import Bundle
 from litho.errors import UsageError
 from litho.export.build import export
-from litho.export.verify import verify
+from litho.parity.verify import verify
 from litho.serving.environment import install
 from litho.serving.repository import deploy
 from litho.serving.server import EmbeddedServer

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from litho.bundle import Bundle
+from litho.bundle.manifest import Verdict
 from litho.errors import DeployError, LithoError, UnknownName, UsageError
 from litho.files import locked
-from litho.manifest import Verdict
 from litho.runners import open_runner
 from litho.serving.configuration import ServingSettings, parse_config
 from litho.serving.reference import REFERENCE, reference_files

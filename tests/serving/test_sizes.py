@@ -9,14 +9,14 @@ import torch
 
 from litho.errors import LithoError
 from litho.export.build import export
-from litho.export.verify import verify
+from litho.parity.verify import verify
 from litho.runners import open_runner
 from litho.serving.client import Client
 from litho.serving.environment import install
 from litho.serving.repository import deploy
 from litho.serving.server import EmbeddedServer
 from litho.training.models.base import family
-from litho.training.snapshot import save_snapshot
+from litho.training.run.snapshot import save_snapshot
 
 SIZES = [(8, 8), (16, 32), (16, 16), (32, 16), (64, 64)]
 

@@ -12,14 +12,14 @@ from tritonclient.grpc import InferenceServerClient, InferInput
 from tritonclient.utils import InferenceServerException
 
 from litho.bundle import Bundle, create_bundle
+from litho.bundle.manifest import FileRecord, Verdict
 from litho.errors import DeployError, UsageError
-from litho.export.verify import verify
-from litho.generate import generate
-from litho.manifest import FileRecord, Verdict
+from litho.parity.verify import verify
 from litho.runners import open_runner
 from litho.serving.client import Client
 from litho.serving.configuration import parse_config
 from litho.serving.environment import install
+from litho.serving.generate import generate
 from litho.serving.repository import deploy
 from litho.serving.server import EmbeddedServer
 

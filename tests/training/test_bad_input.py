@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from litho.errors import CheckpointError, DataError, LithoError, UsageError
-from litho.training.snapshot import load_snapshot
+from litho.training.run.snapshot import load_snapshot
 
 Train = Callable[..., Path]
 

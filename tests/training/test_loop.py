@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from litho.errors import CheckpointError, TrainingError, UnknownName, UsageError
 from litho.files import locked
 from litho.training import loop
-from litho.training.snapshot import load_snapshot
+from litho.training.run.snapshot import load_snapshot
 
 from .conftest import TINY
 

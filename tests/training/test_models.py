@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from litho.errors import UnknownName, UsageError
-from litho.training import data
+from litho.training.data import sources as data
+from litho.training.data.dataset import Dataset
 from litho.training.models import family, family_names
 from litho.training.presets import PRESETS, resolve
-from litho.training.randomness import Draw
+from litho.training.run.randomness import Draw
 
 
 def test_families_are_found_by_their_files() -> None:
@@ -97,7 +98,7 @@ def stepped(preset: str, overrides: dict[str, str]) -> list[str]:
 
 def test_a_conditional_family_refuses_data_without_labels() -> None:
     digits = data.load("digits")
-    unlabelled = data.Dataset("photos", "unknown", digits.images)
+    unlabelled = Dataset("photos", "unknown", digits.images)
     with pytest.raises(
         UsageError, match="data 'photos' has no labels; family 'cgan' needs them: take 'dcgan'"
     ):
@@ -106,7 +107,7 @@ def test_a_conditional_family_refuses_data_without_labels() -> None:
 
 def test_images_that_are_not_square_are_refused() -> None:
     digits = data.load("digits")
-    wide = data.Dataset("wide", "unknown", digits.images[:, :16], digits.labels, digits.class_names)
+    wide = Dataset("wide", "unknown", digits.images[:, :16], digits.labels, digits.class_names)
     for name in ("cgan", "dcgan"):
         with pytest.raises(UsageError, match="16x32 images"):
             family(name).task.build(resolve(f"{name}-digits"), wide)

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ...errors import EvaluationError
-from ..data import Dataset
-from ..randomness import batch_indices, first_weights_seed
+from ..data.dataset import Dataset
+from ..run.randomness import batch_indices, first_weights_seed
 
 __all__ = [
     "FEATURES",

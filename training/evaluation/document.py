@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic import Field as Constraint
+from pydantic import ValidationError
 
-from ...bundle import read_document
+from ...bundle.json_documents import Document, read_document
 from ...errors import SchemaError
 
 __all__ = [
@@ -29,11 +29,7 @@ Finite = Annotated[float, Constraint(allow_inf_nan=False)]
 Hash = Annotated[str, Constraint(pattern=r"^[0-9a-f]{64}$")]
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Figure(_Document):
+class Figure(Document):
     """One measured figure between what real pictures and what the worst ones get.
 
     Args:
@@ -64,7 +60,7 @@ class Figure(_Document):
         return f"{self.metric} ({self.unit})" if self.unit else self.metric
 
 
-class Section(_Document):
+class Section(Document):
     """What one part of an evaluation found.
 
     Args:
@@ -80,7 +76,7 @@ class Section(_Document):
     failure: str = ""
 
 
-class FeatureNetInfo(_Document):
+class FeatureNetInfo(Document):
     """What a feature net is; written beside its weights.
 
     Args:
@@ -113,7 +109,7 @@ class FeatureNetInfo(_Document):
     torch: str
 
 
-class Evaluation(_Document):
+class Evaluation(Document):
     """Everything that was measured of one snapshot; written as `evaluation.json`.
 
     The same snapshot, data and machine give the same document.
@@ -143,7 +139,7 @@ class Evaluation(_Document):
     test_count: int
     feature_net: FeatureNetInfo
     samples: int
-    fields: dict[str, float] = {}
+    fields: dict[str, float] = Constraint(default_factory=dict)
     device: str
     inception_sha256: Hash | None = None
     sections: tuple[Section, ...]

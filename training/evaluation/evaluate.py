@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from ...errors import EvaluationError, LithoError, UsageError
 from ...files import write_bytes
-from ..data import Dataset, load
-from ..snapshot import INFO_NAME, Snapshot, load_snapshot
+from ..data.dataset import Dataset
+from ..data.sources import load
+from ..run.snapshot import INFO_NAME, Snapshot, load_snapshot
 from .document import DOCUMENT_NAME, PAGE_NAME, Evaluation, Section
 from .feature_net import feature_net
 from .inception import Inception

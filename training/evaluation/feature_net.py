@@ -22,10 +22,10 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from ...bundle import read_document
+from ...bundle.json_documents import read_document
 from ...errors import BundleError
 from ...files import ordinary_file, sha256, write_bytes
-from ..data import Dataset
+from ..data.dataset import Dataset
 from .classifier import (
     RECIPE,
     TURNS,

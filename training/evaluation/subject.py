@@ -15,11 +15,11 @@ import torch
 from numpy.typing import NDArray
 
 from ...errors import EvaluationError, UsageError
-from ...fields import Role
 from ...signature import Signature, with_latent
-from ..data import Dataset
+from ...signature.fields import Role
+from ..data.dataset import Dataset
 from ..models import Generator
-from ..picture import Picture
+from ..networks.pixel_model import Picture
 from .classifier import Described
 from .feature_net import FeatureNet
 from .inception import Inception

@@ -12,25 +12,25 @@ each to be minimised by one of them before the next is asked for.
 
 from __future__ import annotations
 
-import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ...errors import UnknownName, UsageError
+from ...errors import UsageError
+from ...plugins import load_plugin, plugin_names
 from ...signature import Signature, with_latent
-from ..data import Batch, Dataset
-from ..layers import first_side
-from ..randomness import Draw
+from ..data.dataset import Batch, Dataset
+from ..networks.layers import first_side
 from ..recipe import Recipe
+from ..run.randomness import Draw
 
 __all__ = ["Family", "Generator", "Optimisation", "Task", "family", "family_names"]
+
+_PACKAGE = "litho.training.models"
 
 LEAST_RESOLUTION, MOST_RESOLUTION = 8, 1024
 
@@ -145,8 +145,7 @@ class Family:
 
 def family_names() -> tuple[str, ...]:
     """The families there are; none of them is imported."""
-    package = str(Path(__file__).parent)
-    return tuple(module.name for module in pkgutil.iter_modules([package]) if module.name != "base")
+    return plugin_names(_PACKAGE)
 
 
 def family(name: str) -> Family:
@@ -155,9 +154,7 @@ def family(name: str) -> Family:
     Raises:
         UnknownName: there is none.
     """
-    if name not in family_names():
-        raise UnknownName("family", name, family_names())
-    module = import_module(f".{name}", __package__)
+    module = load_plugin(_PACKAGE, name, "family")
     return Family(name, module.Recipe, module.Generator, module.Task)
 
 

@@ -6,11 +6,18 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import UsageError
-from ...fields import image_output, label_field, seed_field, truncation_field
 from ...signature import Signature
-from ..adversarial import AdversarialRecipe, AdversarialTask
-from ..data import Dataset
-from ..layers import ConditionalBatchNorm2d, bounded, downsampler, first_side, upsamplers, widths
+from ...signature.fields import image_output, label_field, seed_field, truncation_field
+from ..data.dataset import Dataset
+from ..networks.layers import (
+    ConditionalBatchNorm2d,
+    bounded,
+    downsampler,
+    first_side,
+    upsamplers,
+    widths,
+)
+from ..objectives.gan import AdversarialRecipe, AdversarialTask
 from .base import Generator as BaseGenerator
 from .base import check_picture, square_picture
 

@@ -10,15 +10,21 @@ from pydantic import Field as Constraint
 from torch import Tensor, nn
 
 from ...errors import UsageError
-from ...fields import image_output, seed_field, source_field
 from ...signature import Signature
-from ..adversarial import opposed
-from ..data import Batch, Dataset
-from ..losses import relativistic_discriminator, relativistic_generator, squared_gradient
-from ..randomness import Draw
+from ...signature.fields import image_output, seed_field, source_field
+from ..data.dataset import Batch, Dataset
+from ..networks.image_to_image import (
+    MOST_TIMES,
+    PatchDiscriminator,
+    ResidualNetwork,
+    alike_changed,
+    check_sources,
+)
+from ..objectives.gan import opposed
+from ..objectives.losses import relativistic_discriminator, relativistic_generator, squared_gradient
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
-from ..translation import MOST_TIMES, PatchDiscriminator, ResidualNetwork, alike_changed, check_sources
+from ..run.randomness import Draw
 from .base import Generator as BaseGenerator
 from .base import Optimisation, check_picture, square_picture
 from .base import Task as BaseTask

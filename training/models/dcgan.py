@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ...fields import image_output, seed_field
 from ...signature import Signature
-from ..adversarial import AdversarialRecipe, AdversarialTask, Loss
-from ..data import Dataset
-from ..layers import bounded, downsampler, first_side, upsamplers, widths
+from ...signature.fields import image_output, seed_field
+from ..data.dataset import Dataset
+from ..networks.layers import bounded, downsampler, first_side, upsamplers, widths
+from ..objectives.gan import AdversarialRecipe, AdversarialTask, Loss
 from .base import Generator as BaseGenerator
 from .base import check_picture, square_picture
 

@@ -10,15 +10,15 @@ from pydantic import Field as Constraint
 from torch import Tensor, nn
 
 from ...errors import UsageError
-from ...tokens import vocabulary_size
-from ..data import Batch, Dataset
-from ..joined import JoinedOptimiser
-from ..randomness import Draw
+from ...signature.tokenizer import vocabulary_size
+from ..data.dataset import Batch, Dataset
+from ..data.tokenizer import BYTES, learn_tokenizer
+from ..networks.staged import MAX_GUIDANCE, StagedGenerator
+from ..networks.transformer import Block, FinalNorm, head_count, sinusoids
+from ..optim.combined import JoinedOptimiser
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
-from ..staged import MAX_GUIDANCE, StagedGenerator
-from ..transformer import Block, FinalNorm, head_count, sinusoids
-from ..vocabulary import BYTES, learn_tokenizer
+from ..run.randomness import Draw
 from .base import Optimisation, square_picture
 from .base import Task as BaseTask
 

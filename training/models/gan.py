@@ -10,11 +10,11 @@ from pydantic import Field as Constraint
 from torch import Tensor, nn
 
 from ...errors import UsageError
-from ...fields import image_output, seed_field
 from ...signature import Signature
-from ..adversarial import AdversarialRecipe, AdversarialTask, Loss
-from ..data import Dataset
-from ..layers import LEAK
+from ...signature.fields import image_output, seed_field
+from ..data.dataset import Dataset
+from ..networks.layers import LEAK
+from ..objectives.gan import AdversarialRecipe, AdversarialTask, Loss
 from .base import Generator as BaseGenerator
 from .base import square_picture
 

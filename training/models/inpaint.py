@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from pydantic import Field as Constraint
 from torch import Tensor
 
-from ...fields import image_output, mask_field, source_field
 from ...signature import Signature
-from ..data import Batch, Dataset
-from ..randomness import Draw
+from ...signature.fields import image_output, mask_field, source_field
+from ..data.dataset import Batch, Dataset
+from ..networks.image_to_image import UNet, alike_changed
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
-from ..translation import UNet, alike_changed
+from ..run.randomness import Draw
 from .base import Generator as BaseGenerator
 from .base import Optimisation, check_picture, square_picture
 from .base import Task as BaseTask

@@ -9,15 +9,15 @@ import torch
 from pydantic import Field as Constraint
 from torch import Tensor, nn
 
-from ...fields import image_output, seed_field, source_field
 from ...signature import Signature
-from .. import losses
-from ..adversarial import opposed
-from ..data import Batch, Dataset
-from ..randomness import Draw
+from ...signature.fields import image_output, seed_field, source_field
+from ..data.dataset import Batch, Dataset
+from ..networks.image_to_image import PatchDiscriminator, UNet, alike_changed, check_sources
+from ..objectives import losses
+from ..objectives.gan import opposed
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
-from ..translation import PatchDiscriminator, UNet, alike_changed, check_sources
+from ..run.randomness import Draw
 from .base import Generator as BaseGenerator
 from .base import Optimisation, check_picture, square_picture
 from .base import Task as BaseTask

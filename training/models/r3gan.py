@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, pixel_shuffle, pixel_unshuffle
 
 from ...errors import UsageError
-from ...fields import image_output, seed_field
 from ...signature import Signature
-from ..adversarial import AdversarialRecipe, AdversarialTask, Loss
-from ..data import Dataset
-from ..layers import ResidualBlock, first_side, halvings, scaled_convolution
+from ...signature.fields import image_output, seed_field
+from ..data.dataset import Dataset
+from ..networks.layers import ResidualBlock, first_side, halvings, scaled_convolution
+from ..objectives.gan import AdversarialRecipe, AdversarialTask, Loss
 from ..recipe import Positive
 from .base import Generator as BaseGenerator
 from .base import check_picture, square_picture

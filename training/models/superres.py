@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from ...errors import UsageError
-from ...fields import image_output, source_field
 from ...signature import Signature
-from ..data import Batch, Dataset
-from ..layers import LEAK, ResidualBlock, scaled_convolution
-from ..randomness import Draw
+from ...signature.fields import image_output, source_field
+from ..data.dataset import Batch, Dataset
+from ..networks.image_to_image import MOST_TIMES, alike_changed
+from ..networks.layers import LEAK, ResidualBlock, scaled_convolution
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
-from ..translation import MOST_TIMES, alike_changed
+from ..run.randomness import Draw
 from .base import Generator as BaseGenerator
 from .base import Optimisation, check_picture, square_picture
 from .base import Task as BaseTask

@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ...errors import UsageError
-from ...fields import image_output, seed_field, source_field
 from ...signature import Signature
-from ..data import Batch, Dataset
-from ..layers import LEAK, ResidualBlock, first_side, widths
-from ..losses import gaussian_divergence, gaussian_log_likelihood
-from ..randomness import Draw
+from ...signature.fields import image_output, seed_field, source_field
+from ..data.dataset import Batch, Dataset
+from ..networks.layers import LEAK, ResidualBlock, first_side, widths
+from ..objectives.losses import gaussian_divergence, gaussian_log_likelihood
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
+from ..run.randomness import Draw
 from .base import Generator as BaseGenerator
 from .base import Optimisation, check_picture, square_picture
 from .base import Task as BaseTask

@@ -9,12 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from litho.fields import image_output, label_field, seed_field, source_field
 from litho.signature import Signature
-from litho.training.data import Dataset, load
+from litho.signature.fields import image_output, label_field, seed_field, source_field
+from litho.training.data.dataset import Dataset
+from litho.training.data.sources import load
 from litho.training.evaluation import FeatureNet, Subject, feature_net
 from litho.training.models import Generator
-from litho.training.picture import to_pixels
+from litho.training.networks.pixel_model import to_pixels
 
 
 class Copier(Generator):

@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from litho.errors import EvaluationError
-from litho.training.data import Dataset, load
+from litho.training.data.dataset import Dataset
+from litho.training.data.sources import load
+from litho.training.data.sources.stacked_mnist import stacked
 from litho.training.evaluation import FeatureNet
 from litho.training.evaluation.classifier import (
     FEATURES,
@@ -15,7 +17,6 @@ from litho.training.evaluation.classifier import (
     stacked_digits,
     train_classifier,
 )
-from litho.training.sources.stacked_mnist import stacked
 
 
 def test_features_and_classes_do_not_depend_on_the_other_pictures(

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from litho.errors import CheckpointError, SchemaError, UsageError
-from litho.training.data import Dataset
+from litho.training.data.dataset import Dataset
 from litho.training.evaluation import FeatureNet, evaluate, read_evaluation
 from litho.training.models import family
-from litho.training.snapshot import DataInfo, load_snapshot, save_snapshot
+from litho.training.run.snapshot import DataInfo, load_snapshot, save_snapshot
 
 
 def snapshot(run: Path, digits: tuple[Dataset, Dataset], *, classes: int = 10, name: str = "cgan") -> Path:

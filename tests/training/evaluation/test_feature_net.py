@@ -6,7 +6,8 @@ import platformdirs
 import pytest
 import torch
 
-from litho.training.data import Dataset, load
+from litho.training.data.dataset import Dataset
+from litho.training.data.sources import load
 from litho.training.evaluation import feature_net
 from litho.training.evaluation.feature_net import cache_folder
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from litho.errors import EvaluationError
-from litho.training.data import Dataset
+from litho.training.data.dataset import Dataset
 from litho.training.evaluation import FeatureNet, measure
 from litho.training.evaluation.inception import Inception, inception_score
 

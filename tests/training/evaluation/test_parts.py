@@ -8,16 +8,17 @@ import torch
 from torch import Tensor
 
 from litho.errors import EvaluationError, UsageError
-from litho.fields import Field, Role, image_output, seed_field
 from litho.signature import Signature
-from litho.training.data import Dataset, load
+from litho.signature.fields import Field, Role, image_output, seed_field
+from litho.training.data.dataset import Dataset
+from litho.training.data.scenes import Scene, arrange, draw
+from litho.training.data.sources import load
+from litho.training.data.sources.stacked_mnist import stacked
 from litho.training.evaluation import FeatureNet, Figure, Subject, feature_net, measure
 from litho.training.evaluation.parts.captions import attributes_shown, rank_shares
 from litho.training.evaluation.parts.samples import between
 from litho.training.evaluation.parts.translation import baseline
 from litho.training.models import Generator, inpaint, superres
-from litho.training.scenes import Scene, arrange, draw
-from litho.training.sources.stacked_mnist import stacked
 
 from .conftest import Copier, Translator, subject_of
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from litho.bundle import Bundle
-from litho.training.data import Dataset
+from litho.training.data.dataset import Dataset
 from litho.training.models import Task
-from litho.training.randomness import Draw, batch_indices
+from litho.training.run.randomness import Draw, batch_indices
 
 BRIEF = {
     "nimg": "64",

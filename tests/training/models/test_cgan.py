@@ -1,7 +1,7 @@
 import torch
 
 from litho.training.models import cgan
-from litho.training.picture import Picture
+from litho.training.networks.pixel_model import Picture
 
 
 def tiny() -> Picture:

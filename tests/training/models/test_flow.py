@@ -9,11 +9,11 @@ from PIL import Image
 
 from litho.errors import UsageError
 from litho.training import loop
-from litho.training.data import Dataset
+from litho.training.data.dataset import Dataset
 from litho.training.models import flow
 from litho.training.presets import resolve
-from litho.training.randomness import Draw, batch_indices
-from litho.training.snapshot import load_snapshot
+from litho.training.run.randomness import Draw, batch_indices
+from litho.training.run.snapshot import load_snapshot
 
 COLOURS = {"red": (220, 30, 30), "синий": (30, 30, 220), "緑": (30, 180, 30), "🟡": (250, 220, 20)}
 SMALL = {"width": "32", "depth": "2", "batch": "16", "token_count": "4", "precision": "fp32", "lr": "3e-3"}

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from litho.errors import UsageError
-from litho.training.data import Dataset
+from litho.training.data.dataset import Dataset
 from litho.training.models import inpaint
-from litho.training.picture import Picture
+from litho.training.networks.image_to_image import MakesTasks
+from litho.training.networks.pixel_model import Picture
 from litho.training.presets import resolve
-from litho.training.translation import MakesTasks
 
 
 def asked(count: int, resolution: int = 16, channels: int = 3) -> tuple[torch.Tensor, torch.Tensor]:

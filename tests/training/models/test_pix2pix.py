@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from litho.errors import UsageError
-from litho.training.data import Dataset
+from litho.training.data.dataset import Dataset
 from litho.training.models import pix2pix
-from litho.training.picture import Picture
+from litho.training.networks.pixel_model import Picture
 from litho.training.presets import resolve
 
 SMALL = {"width": "4", "discriminator_width": "4", "translate": "1", "batch": "8"}

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from litho.bundle import Bundle
 from litho.errors import UsageError
-from litho.training.layers import ResidualBlock
 from litho.training.models import r3gan
+from litho.training.networks.layers import ResidualBlock
 
 
 def test_it_goes_the_whole_line(

@@ -6,11 +6,11 @@ import torch
 from PIL import Image
 
 from litho.errors import UsageError
-from litho.training.data import Dataset
+from litho.training.data.dataset import Dataset
 from litho.training.models import superres
-from litho.training.picture import Picture
+from litho.training.networks.image_to_image import MakesTasks
+from litho.training.networks.pixel_model import Picture
 from litho.training.presets import resolve
-from litho.training.translation import MakesTasks
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from litho.bundle import Bundle
 from litho.errors import UsageError
-from litho.training import data
+from litho.training.data import sources as data
 from litho.training.models import vae
-from litho.training.picture import Picture, to_pixels
+from litho.training.networks.pixel_model import Picture, to_pixels
 from litho.training.presets import resolve
-from litho.training.randomness import Draw
+from litho.training.run.randomness import Draw
 
 LIKELIHOODS = ["bernoulli", "gaussian"]
 

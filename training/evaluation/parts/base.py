@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import pkgutil
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
-from pathlib import Path
 from typing import ClassVar
 
 from PIL import Image
 
+from ....plugins import load_plugin, plugin_names
 from ..document import Figure
 from ..subject import Subject
 
@@ -69,7 +67,6 @@ class Part(ABC):
 @cache
 def all_parts() -> tuple[tuple[str, Part], ...]:
     """Name and instance of every part, in the order of the page."""
-    modules = pkgutil.iter_modules([str(Path(__file__).parent)])
-    names = [module.name for module in modules if module.name != "base"]
-    parts = [(name, import_module(f".{name}", __package__).Part()) for name in names]
+    package = "litho.training.evaluation.parts"
+    parts = [(name, load_plugin(package, name, "part").Part()) for name in plugin_names(package)]
     return tuple(sorted(parts, key=lambda named: named[1].position))

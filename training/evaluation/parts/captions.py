@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from ....errors import EvaluationError
-from ....fields import Role
 from ....reporting import picture_grid
-from ...scenes import Scene, read_scene
+from ....signature.fields import Role
+from ...data.scenes import Scene, read_scene
 from ..document import Figure
 from ..subject import Subject, spread
 from .base import Measured, Panel

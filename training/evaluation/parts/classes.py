@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ....fields import Role
-from ...data import Dataset
+from ....signature.fields import Role
+from ...data.dataset import Dataset
 from ..classifier import classes_of, describe, train_classifier
 from ..document import Figure
 from ..subject import Subject

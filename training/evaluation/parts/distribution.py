@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ....fields import Role
+from ....signature.fields import Role
 from ..distance import frechet_distance, kernel_distance, likeness
 from ..document import Figure
 from ..subject import Subject, spread

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ....fields import Role
+from ....signature.fields import Role
 from ..distance import frechet_distance
 from ..document import Figure
 from ..inception import inception_score

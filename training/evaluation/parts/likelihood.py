@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ....fields import Role
-from ....noise import gaussian
 from ....reporting import picture_grid
+from ....signature.fields import Role
+from ....signature.noise import gaussian
 from ..document import Figure
 from ..likelihood import (
     IMPORTANCE_SAMPLES,

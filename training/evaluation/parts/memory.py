@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ....errors import EvaluationError
-from ....fields import Role
 from ....reporting import number, picture_grid
+from ....signature.fields import Role
 from ..distance import nearest
 from ..document import Figure
 from ..subject import Subject, spread

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ....fields import Role
+from ....signature.fields import Role
 from ..document import Figure
 from ..modes import MODE_SAMPLES, divergence, modes
 from ..subject import Subject, spread

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ....fields import Role
-from ....noise import gaussian
 from ....reporting import picture_grid
+from ....signature.fields import Role
+from ....signature.noise import gaussian
 from ..subject import Subject
 from .base import Measured, Panel
 from .base import Part as BasePart

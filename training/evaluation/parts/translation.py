@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ....errors import EvaluationError
-from ....fields import Role
-from ...data import Dataset
-from ...translation import side_by_side, tasks_of
+from ....signature.fields import Role
+from ...data.dataset import Dataset
+from ...networks.image_to_image import side_by_side, tasks_of
 from .. import fidelity
 from ..distance import frechet_distance
 from ..document import Figure

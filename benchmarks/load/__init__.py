@@ -1,0 +1,1 @@
+"""Load on a runner or an endpoint, and what it measures: scenarios, windows, documents, reports."""

@@ -1,0 +1,323 @@
+"""Results for people: a table for the terminal, plain remarks, and a page that opens offline."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...extras import require
+from ...files import write_bytes
+from ...reporting import human_bytes, number, render, thin_space
+from . import plots
+from .documents import BenchResult, Comparison, SoakResult
+from .windows import STABLE_DEVIATION, Point
+
+__all__ = ["lines", "page", "remarks", "require_report", "table", "view", "write_result"]
+
+JSON_NAME, PAGE_NAME = "bench.json", "bench.html"
+FEW_REQUESTS = 100
+BUSY_CORES = 0.8
+SCATTERED = 1.5
+
+
+def require_report() -> None:
+    """Say now, not after the measurement, that a package of the page is missing.
+
+    Raises:
+        MissingExtra: Jinja2 or matplotlib is not installed.
+    """
+    require("jinja2", "bench")
+    require("matplotlib", "bench")
+
+
+def write_result(result: BenchResult, folder: Path) -> tuple[Path, Path]:
+    """Write `bench.json` and `bench.html` into `folder`, each whole or not at all; their paths are returned."""
+    document, html = folder / JSON_NAME, folder / PAGE_NAME
+    write_bytes(document, result.model_dump_json(indent=2) + "\n")
+    write_bytes(html, page(result))
+    return document, html
+
+
+def page(result: BenchResult) -> str:
+    """The result as one HTML file."""
+    return render("bench.html", target=result.target, measured_at=result.measured_at, bench=view(result))
+
+
+def view(result: BenchResult) -> dict[str, Any]:
+    """What the macro `bench_sections` of `bench_sections.html` shows; any page may use it."""
+    columns, rows = table(result)
+    return {
+        "headline": _headline(result),
+        "remarks": list(remarks(result)),
+        "charts": _charts(result),
+        "columns": columns,
+        "rows": rows,
+        "comparison": _comparison(result.comparison) if result.comparison else None,
+        "soak": _soak(result.soak) if result.soak else None,
+        "method": _method(result),
+        "machine": _machine(result),
+    }
+
+
+def table(result: BenchResult, *, brief: bool = False) -> tuple[list[str], list[list[str]]]:
+    """A row for each load.
+
+    Args:
+        result: what to show.
+        brief: leave out what a terminal of 80 columns has no room for.
+
+    Returns:
+        Headings, those of figures ending in "|right"; and the cells of each row.
+    """
+    rows = [_cells(point, result.kind) for point in result.points]
+    headings = [
+        heading
+        for heading in rows[0]
+        if not (brief and heading in _LONG)
+        and not (heading in {"concurrency", "batch"} and _same(rows, heading))
+    ]
+    if not {"concurrency", "batch"} & set(headings):
+        headings.insert(0, "concurrency" if result.kind == "endpoint" else "batch")
+    named = [heading if heading == "stable" else f"{heading}|right" for heading in headings]
+    return named, [[row[heading] for heading in headings] for row in rows]
+
+
+_LONG = {"range of windows", "max ms", "CPU ms", "client CPU ms", "requests"}
+
+
+def _same(rows: list[dict[str, str]], heading: str) -> bool:
+    return len({row[heading] for row in rows}) == 1
+
+
+def _cells(point: Point, kind: str) -> dict[str, str]:
+    cells = {
+        "concurrency": str(point.load.concurrency),
+        "batch": str(point.load.batch),
+        "images/s": number(point.images_per_second),
+        "range of windows": _range(point.images_per_second_range),
+        "p50 ms": number(point.latency.p50_ms),
+        "p90 ms": number(point.latency.p90_ms),
+        "p99 ms": number(point.latency.p99_ms),
+        "max ms": number(point.latency.max_ms),
+    }
+    if kind == "endpoint" and point.server is not None:
+        cells["batch formed"] = number(point.server.mean_batch)
+        cells["queue ms"] = number(point.server.queue_ms)
+        cells["compute ms"] = number(point.server.compute_ms)
+    # In this process the processor time is the model's own.
+    cells["client CPU ms" if kind == "endpoint" else "CPU ms"] = number(point.client_cpu_ms)
+    cells["requests"] = thin_space(f"{point.requests:,}")
+    cells["failed"] = str(point.failed)
+    cells["stable"] = {True: "yes", False: "no", None: "not judged"}[point.stable]
+    return cells
+
+
+def lines(result: BenchResult) -> list[str]:
+    """Comparison, memory and remarks in lines for a terminal, which shows `table` above them."""
+    shown = (
+        [f"{name}: {value}" for name, value in _comparison_facts(result.comparison)]
+        if result.comparison
+        else []
+    )
+    if result.soak is not None:
+        shown += [f"memory {row[0]}: client {row[1]}, server {row[2]}" for row in _soak_rows(result.soak)]
+    return [*shown, *remarks(result)]
+
+
+def remarks(result: BenchResult) -> Iterator[str]:
+    """What a reader must know before believing the figures, one plain sentence each."""
+    yield from _stability_remarks(result.points)
+    for point in result.points:
+        yield from _point_remarks(point, result.kind == "endpoint")
+    if result.comparison is not None:
+        yield from _comparison_remarks(result.comparison)
+    if result.soak is not None and result.soak.errors:
+        yield f"Memory under load: {_failures(result.soak.errors)}."
+
+
+def _stability_remarks(points: Sequence[Point]) -> Iterator[str]:
+    if any(point.stable is None for point in points):
+        yield "With fewer than three windows of a load nobody can tell whether its figures were stable."
+    worst = [(point.deviation or 0.0, point.load) for point in points if point.stable is False]
+    if worst:
+        deviation, load = max(worst, key=lambda entry: entry[0])
+        yield (
+            f"{len(worst)} of {len(points)} loads were not stable: their windows differ from the mean by more than"
+            f" {STABLE_DEVIATION:.0%}, at worst by {deviation:.0%} at {load}; measure longer, or on a quieter machine."
+        )
+
+
+def _point_remarks(point: Point, endpoint: bool) -> Iterator[str]:
+    load = str(point.load).capitalize()
+    if point.errors:
+        yield f"{load}: {_failures(point.errors)}."
+    if point.requests < FEW_REQUESTS:
+        yield f"{load}: p99 of only {point.requests} requests is the slowest of them."
+    if endpoint and point.client_cores > BUSY_CORES:
+        yield (
+            f"{load}: the load generator itself kept {point.client_cores:.2f} cores busy;"
+            " the server may be able to do more."
+        )
+    # The statistics are read while requests are in flight at both ends of a window: their number is no sign yet.
+    ours = 1.1 * point.requests + point.failed + 2 * point.load.concurrency * len(point.windows)
+    if point.server is not None and point.server.requests > ours:
+        yield f"{load}: of {point.server.requests} requests that the server answered {point.requests} were ours."
+
+
+def _failures(errors: Mapping[str, int]) -> str:
+    message, count = max(errors.items(), key=lambda entry: entry[1])
+    total = sum(errors.values())
+    requests = "request" if total == 1 else "requests"
+    return f"{total} {requests} failed, {count} of them with: {message.rstrip('.')}"
+
+
+def _comparison_remarks(comparison: Comparison) -> Iterator[str]:
+    failures: Counter[str] = Counter()
+    for pair in comparison.pairs:
+        failures.update(pair.first.errors)
+        failures.update(pair.second.errors)
+    if failures:
+        yield f"Comparison: {_failures(failures)}."
+    low, high = comparison.ratio_range
+    if high > SCATTERED * low:
+        yield (
+            f"Comparison: the pairs scatter from {low:.2f} to {high:.2f}, so that their median says little;"
+            " measure longer, or on a quieter machine."
+        )
+    if comparison.passed is False:
+        yield f"Comparison: the ratio {comparison.ratio:.2f} is below {comparison.at_least:g}."
+
+
+def _headline(result: BenchResult) -> list[tuple[str, str, str]]:
+    best, quickest = result.best, result.quickest
+    entries = [
+        ("Highest throughput", f"{number(best.images_per_second)} images/s", f"at {best.load}"),
+        ("Lowest median latency", f"{number(quickest.latency.p50_ms)} ms", f"at {quickest.load}"),
+        (
+            "p99 at the highest throughput",
+            f"{number(best.latency.p99_ms)} ms",
+            f"of {best.requests} requests",
+        ),
+    ]
+    if result.comparison is not None:
+        low, high = result.comparison.ratio_range
+        entries.append(
+            ("Compared in turns, A / B", f"{result.comparison.ratio:.2f}", f"pairs {low:.2f} to {high:.2f}")
+        )
+    return entries
+
+
+def _charts(result: BenchResult) -> list[dict[str, Any]]:
+    captions = (
+        (plots.latency_chart(result), "Latency as the client sees it."),
+        (
+            plots.throughput_chart(result),
+            "Throughput; the bars reach from the slowest to the fastest window.",
+        ),
+        (plots.time_chart(result), "Where the mean latency goes, by the server's own statistics."),
+        (plots.batch_chart(result), "Size of the batches that the server formed, on average."),
+    )
+    return [{"chart": chart, "caption": caption} for chart, caption in captions if chart is not None]
+
+
+def _comparison(comparison: Comparison) -> dict[str, Any]:
+    served = all(pair.first.server is not None for pair in comparison.pairs)
+    return {
+        "facts": _comparison_facts(comparison),
+        "verdict": {None: "", True: "passed", False: "failed"}[comparison.passed],
+        "columns": ["pair|right", "A images/s|right", "B images/s|right", "A / B|right"]
+        + (["batch formed in A|right"] if served else []),
+        "rows": [
+            [
+                str(turn),
+                number(pair.first.images_per_second),
+                number(pair.second.images_per_second),
+                f"{pair.ratio:.3f}",
+                *([number(pair.first.server.mean_batch)] if served and pair.first.server else []),
+            ]
+            for turn, pair in enumerate(comparison.pairs, 1)
+        ],
+    }
+
+
+def _comparison_facts(comparison: Comparison) -> list[tuple[str, str]]:
+    low, high = comparison.ratio_range
+    facts = [
+        ("A", f"{comparison.first}, {comparison.first_load}"),
+        ("B", f"{comparison.second}, {comparison.second_load}"),
+        (
+            "A / B",
+            f"{comparison.ratio:.3f} (median of {len(comparison.pairs)} pairs, {low:.3f} to {high:.3f})",
+        ),
+    ]
+    return (
+        facts if comparison.at_least is None else [*facts, ("asked for", f"at least {comparison.at_least:g}")]
+    )
+
+
+def _soak(result: SoakResult) -> dict[str, Any]:
+    return {
+        "note": f"{thin_space(f'{result.requests:,}')} pictures in {number(result.seconds)} s,"
+        f" {result.in_flight} {'request' if result.in_flight == 1 else 'requests'} in flight.",
+        "columns": ["resident memory", "client|right", "server|right"],
+        "rows": _soak_rows(result),
+        "chart": plots.memory_chart(result),
+    }
+
+
+def _soak_rows(result: SoakResult) -> list[list[str]]:
+    moments = {
+        "at the start": result.samples[0],
+        f"after {result.settled.requests} requests": result.settled,
+        "at the end": result.samples[-1],
+    }
+    rows = [
+        [
+            name,
+            human_bytes(sample.client_bytes),
+            human_bytes(sample.server_bytes) if sample.server_bytes else "\u2013",
+        ]
+        for name, sample in moments.items()
+    ]
+    return [*rows, ["growth since settled", _percent(result.client_growth), _percent(result.server_growth)]]
+
+
+def _method(result: BenchResult) -> list[tuple[str, str]]:
+    method = result.method
+    return [
+        ("Scenario", method.scenario),
+        ("What answered", f"{result.runner} ({result.kind})"),
+        (
+            "Windows",
+            f"{method.rounds} for each load, of {number(method.window_seconds)} s; the loads take turns",
+        ),
+        ("Warm-up", f"{number(method.warmup_seconds)} s under load before each window, not counted"),
+        ("Inputs", f"every picture has inputs of its own; seeds are counted from {method.first_seed}"),
+        ("Percentiles", "nearest rank, over the requests of all windows together"),
+        (
+            "Stable",
+            f"the last three windows within {STABLE_DEVIATION:.0%} of their mean in throughput and median",
+        ),
+    ]
+
+
+def _machine(result: BenchResult) -> list[tuple[str, str]]:
+    machine = result.machine
+    return [
+        ("Processor", f"{machine.processor}, {machine.cores} logical cores to use"),
+        ("Memory", human_bytes(machine.memory_bytes)),
+        ("GPU", "; ".join(machine.gpus) or "none"),
+        ("System", machine.system),
+        ("Versions", ", ".join(f"{name} {version}" for name, version in machine.versions.items())),
+        ("Measured", f"{result.measured_at} (UTC)"),
+    ]
+
+
+def _range(values: tuple[float, float]) -> str:
+    return f"{number(values[0])} to {number(values[1])}"
+
+
+def _percent(share: float | None) -> str:
+    return "\u2013" if share is None else f"{share:+.1%}"

@@ -1,0 +1,134 @@
+"""Watch memory under a long load: does the client's or the server's grow?"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from typing import Any
+from urllib.parse import urlsplit
+
+from ...errors import LithoError, UsageError
+from ...extras import require
+from ...runners import Runner
+from ..machine import LOOPBACK
+from ..targets import Progress, Target, address_of, opened, quiet, target_name
+from .documents import MemorySample, SoakResult
+from .flight import Flight, overlaps
+from .requests import Requests
+
+__all__ = ["server_process", "soak"]
+
+SAMPLES = 20
+
+
+def soak(
+    target: Target,
+    requests: int = 10_000,
+    in_flight: int = 32,
+    *,
+    settled_after: int = 1000,
+    server_process_id: int | None = None,
+    progress: Progress = quiet,
+) -> SoakResult:
+    """Ask for one picture `requests` times and read how much memory is resident on the way.
+
+    Args:
+        target: what is asked: an open runner, or whatever `open_runner` opens.
+        requests: how many, more than `settled_after`.
+        in_flight: how many at a time; a runner in this process always has one.
+        settled_after: number of requests after which memory should have reached its level.
+        server_process_id: of the server on this machine, whose children are counted in; by default the process
+            that listens on the endpoint's port, if it is on this machine and visible.
+        progress: called with what is being done and the share that is done.
+
+    Raises:
+        UsageError: fewer requests than memory gets to settle, or no such process.
+        MissingExtra: psutil is not installed.
+        LithoError: no request succeeded, or none was answered any more.
+    """
+    psutil = require("psutil", "bench")
+    if not 0 < settled_after < requests or in_flight < 1:
+        raise UsageError(
+            f"a soak was given {requests} requests, {in_flight} in flight; it takes more than the"
+            f" {settled_after} after which memory is settled, and at least 1 in flight"
+        )
+    marks = {settled_after, *(round(requests * step / SAMPLES) for step in range(1, SAMPLES))}
+    with opened(target) as runner:
+        process_id = server_process_id or server_process(address_of(runner))
+        if process_id is not None and not psutil.pid_exists(process_id):
+            raise UsageError(
+                f"there is no process {process_id} on this machine; give that of the running server"
+            )
+        flight = Flight(runner, _fresh(runner), batch=1)
+        flying = min(in_flight, requests) if overlaps(runner) else 1
+        samples, errors = [_sample(psutil, 0, process_id)], Counter[str]()
+        start = time.perf_counter()
+        flight.launch(flying)
+        for ended in range(1, requests + 1):
+            outcome = flight.take()
+            if outcome.error is not None:
+                errors[outcome.message] += 1
+            if ended + flight.in_flight < requests:
+                flight.launch()
+            if ended in marks:
+                samples.append(_sample(psutil, ended, process_id))
+                progress(f"{runner.name}: {ended} of {requests} requests", ended / requests)
+        seconds = time.perf_counter() - start
+        samples.append(_sample(psutil, requests, process_id))
+    failed = sum(errors.values())
+    if failed == requests:
+        raise LithoError(f"none of {requests} requests succeeded; the first error: {next(iter(errors))}")
+    return SoakResult(
+        target=target_name(target),
+        in_flight=flying,
+        requests=requests - failed,
+        errors=dict(errors),
+        seconds=seconds,
+        settled_after=settled_after,
+        samples=tuple(samples),
+    )
+
+
+def server_process(endpoint: str) -> int | None:
+    """The process on this machine that listens on an endpoint's port; None where there is none to be seen."""
+    address = urlsplit(endpoint)
+    if address.port is None or address.hostname not in LOOPBACK:
+        return None
+    psutil = require("psutil", "bench")
+    for connection in psutil.net_connections(kind="tcp"):
+        if (
+            connection.status == psutil.CONN_LISTEN
+            and connection.laddr.port == address.port
+            and connection.pid
+        ):
+            return connection.pid
+    return None
+
+
+def _fresh(runner: Runner) -> Requests:
+    return Requests(runner.signature, int.from_bytes(os.urandom(7)))
+
+
+def _sample(psutil: Any, requests: int, process_id: int | None) -> MemorySample:
+    return MemorySample(
+        requests=requests,
+        client_bytes=psutil.Process().memory_info().rss,
+        server_bytes=None if process_id is None else _tree_bytes(psutil, process_id),
+    )
+
+
+def _tree_bytes(psutil: Any, process_id: int) -> int:
+    """Resident bytes of a process and all it started; a child that ends meanwhile counts nothing."""
+    try:
+        root = psutil.Process(process_id)
+        family = [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        raise LithoError(f"server process {process_id} ended during the soak; look at its log") from None
+    total = 0
+    for process in family:
+        try:
+            total += process.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+    return total

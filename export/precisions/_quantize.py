@@ -1,0 +1,112 @@
+"""Quantize and dequantize nodes around layers, by ONNX Runtime's quantizer: what its precisions have in common."""
+
+from __future__ import annotations
+
+import io
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from ...errors import ExportError
+from ...extras import require
+from .base import LAYERS, Inputs, Lowering, finished, layers
+
+__all__ = ["quantize"]
+
+
+def quantize(lowering: Lowering, kind: str, method: str) -> bytes:
+    """Quantize the weights of layers by channel and their activations by tensor, both symmetric about 0.
+
+    Args:
+        lowering: with calibration.
+        kind: member of ONNX Runtime's `QuantType`, for weights and activations.
+        method: member of its `CalibrationMethod`, by which ranges are found.
+
+    Raises:
+        ExportError: there is nothing to calibrate with, or the quantizer failed.
+    """
+    onnx = require("onnx", "export")
+    require("onnxruntime", "cpu")
+    if not lowering.calibration:
+        raise ExportError("nothing to calibrate with: give pictures with --calibration")
+    names = [name for name in layers(onnx.load_from_string(lowering.graph)) if name not in lowering.kept]
+    if not names:
+        return lowering.graph
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        before, after = Path(folder) / "fp32.onnx", Path(folder) / "quantized.onnx"
+        before.write_bytes(lowering.graph)
+        try:
+            _quantize(before, after, lowering.calibration, names, kind, method)
+        except Exception as error:
+            raise ExportError(
+                f"ONNX Runtime cannot quantize the graph: {str(error).splitlines()[0]}"
+            ) from error
+        model = onnx.load(after)
+    for node in model.graph.node:
+        # The zero point says it already, and ONNX Runtime changes that one alone where unsigned integers are faster.
+        kept = [attribute for attribute in node.attribute if attribute.name != "output_dtype"]
+        del node.attribute[:]
+        node.attribute.extend(kept)
+    # For whoever runs it: types of tensors cannot be seen in a file without parsing it.
+    onnx.helper.set_model_props(
+        model,
+        {
+            **{entry.key: entry.value for entry in model.metadata_props},
+            "litho.element": kind.removeprefix("Q"),
+        },
+    )
+    return finished(model)
+
+
+def _quantize(
+    before: Path, after: Path, calibration: Sequence[Inputs], names: list[str], kind: str, method: str
+) -> None:
+    from onnxruntime import quantization
+
+    class Reader(quantization.CalibrationDataReader):
+        """Hands the calibration out, batch by batch."""
+
+        def __init__(self) -> None:
+            self._batches = iter(calibration)
+
+        def get_next(self) -> Any:
+            return next(self._batches, None)
+
+    quantization.quantize_static(
+        before,
+        after,
+        Reader(),
+        quant_format=quantization.QuantFormat.QDQ,
+        per_channel=True,
+        op_types_to_quantize=list(LAYERS),
+        nodes_to_quantize=names,
+        activation_type=quantization.QuantType[kind],
+        weight_type=quantization.QuantType[kind],
+        calibrate_method=quantization.CalibrationMethod[method],
+        extra_options={
+            "ActivationSymmetric": True,
+            "WeightSymmetric": True,
+            # TensorRT takes biases in floating point only.
+            "QuantizeBias": False,
+            # A product that is reshaped to a picture is quantized behind the reshape; ONNX Runtime fails on both.
+            "OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"],
+        },
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    # It tells to run shape inference first, which the exporter has done, and prints how its search goes.
+    logger = logging.getLogger()
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)

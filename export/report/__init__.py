@@ -1,0 +1,1 @@
+"""What a bundle's page shows: the choice between variants, tables, plots, pictures."""

@@ -1,0 +1,65 @@
+"""A bundle's report made anew where engines were added to it; needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...bundle import REPORT_NAME, Bundle
+from ...errors import LithoError, MissingExtra
+from ...extras import require
+from ...parity.gate import replay
+from ...parity.verify import with_the_others
+from ...runners import open_runner
+from .page import render_report
+
+__all__ = ["remake_report"]
+
+_CONTENT = "<main>"
+"""Where every page's content begins."""
+
+
+def remake_report(bundle: Bundle, progress: Callable[[str, float], None] = lambda step, share: None) -> str:
+    """The report of what the manifest says now, with the pictures of every variant that was run and runs here.
+
+    Args:
+        bundle: whose manifest may be newer than the one on disk.
+        progress: told what is being done.
+
+    Returns:
+        An HTML page. Where what makes pages is not installed, it is the one there was, which says at its top what it
+        does not show.
+    """
+    try:
+        for package in ("jinja2", "matplotlib"):
+            require(package, "bench")
+    except MissingExtra as error:
+        return _with_remark(bundle, str(error))
+    probes = bundle.probes()
+    pictures: dict[str, NDArray[np.uint8]] = {}
+    absent: dict[str, str] = {}
+    known: dict[str, NDArray[np.uint8]] = {}
+    for number, variant in enumerate(bundle.manifest.variants):
+        if variant.verdict.status == "not_run":
+            continue
+        progress(f"making the pictures of {variant.name}", number / len(bundle.manifest.variants))
+        names = with_the_others(bundle, variant)
+        try:
+            if names not in known:
+                with open_runner(bundle, names) as runner:
+                    known[names] = replay(runner, probes, len(probes.images))
+            pictures[variant.name] = known[names]
+        except LithoError as error:
+            absent[variant.name] = str(error)
+    return render_report(bundle.manifest, probes, pictures, absent)
+
+
+def _with_remark(bundle: Bundle, why: str) -> str:
+    """The page there is, with a sentence at its top that names the engines it may lack."""
+    engines = ", ".join(one.name for one in bundle.manifest.variants if one.engine is not None)
+    remark = escape(f"This page was not made anew when engines were added ({why}). The bundle has {engines}.")
+    page = bundle.read(REPORT_NAME).decode() if REPORT_NAME in bundle.manifest.files else _CONTENT
+    return page.replace(_CONTENT, f'{_CONTENT}\n<ul class="remarks"><li>{remark}</li></ul>', 1)

@@ -1,0 +1,256 @@
+"""Why a module cannot be exported: in which of its parts, at which line, by which operator, and what to change."""
+
+from __future__ import annotations
+
+import ast
+import logging
+import re
+import traceback
+from collections.abc import Iterable, Iterator
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from ...errors import ExportError
+from .code_location import authored, place_in_notes, place_of, place_of_node
+
+__all__ = [
+    "Watch",
+    "check_free_batch",
+    "check_module",
+    "check_no_randomness",
+    "depends_on_values",
+    "explain",
+    "non_finite_part",
+]
+
+_RANDOM_NODES = re.compile(r"Random(Normal|Uniform)(Like)?|Bernoulli|Multinomial")
+_NOISE_RULE = (
+    "a graph has no seed of its own; let 'forward' take noise as an argument, which litho makes of the seed"
+)
+_GROUPS_RULE = "scale what one convolution takes and gives, not its weights"
+
+
+class Watch(TorchDispatchMode):
+    """While it is entered, an operator that draws random numbers raises an `ExportError`.
+
+    Args:
+        module: whose parts are named.
+
+    Attributes:
+        read: where a value was first read out of a tensor, as by `if x.sum() > 0`; None where none was.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self._module = module
+        self.read: str | None = None
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run the operator, unless it is random."""
+        if _is_random(func, args, kwargs or {}):
+            raise ExportError(f"{func} draws random numbers{self._here()}: {_NOISE_RULE}")
+        if func is torch.ops.aten._local_scalar_dense.default and self.read is None:
+            self.read = self._here()
+        return func(*args, **(kwargs or {}))
+
+    def _here(self) -> str:
+        return place_of(list(traceback.walk_stack(None))[::-1], self._module)
+
+
+def _is_random(func: Any, args: Any, kwargs: Any) -> bool:
+    if torch.Tag.nondeterministic_seeded not in func.tags:
+        return False
+    names = [argument.name for argument in func._schema.arguments]
+    # Attention is random by its dropout alone.
+    return "dropout_p" not in names or dict(zip(names, args, strict=False), **kwargs).get("dropout_p", 0) != 0
+
+
+def check_module(module: nn.Module) -> None:
+    """Refuse what would be exported as something else than it is.
+
+    Raises:
+        ExportError: a part is in training mode, or a weight is neither FP32 nor an integer, or is not finite.
+    """
+    # Export would go through and quietly change BatchNorm and Dropout: the picture would be another one.
+    own = authored(module)
+    for name, part in own.named_modules():
+        if part.training:
+            raise ExportError(
+                f"the model is in training mode ({(name or type(part).__name__)!r}); call .eval() on it before it is"
+                " exported"
+            )
+    for name, tensor in own.state_dict().items():
+        kind = str(tensor.dtype).removeprefix("torch.")
+        if tensor.is_complex():
+            raise ExportError(
+                f"weight {name!r} is {kind}, and ONNX has no complex weights; keep real and imaginary part"
+                " as two weights (torch.view_as_real)"
+            )
+        if tensor.is_floating_point() and tensor.dtype != torch.float32:
+            raise ExportError(
+                f"weight {name!r} is {kind}; what is exported is proven against FP32: call .float() on the"
+                " model before it is exported"
+            )
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise ExportError(
+                f"weight {name!r} holds NaN or infinite values; train again or take another snapshot"
+            )
+
+
+def check_no_randomness(graph: Any, module: nn.Module) -> None:
+    """Refuse a graph that draws random numbers.
+
+    Args:
+        graph: of `onnx_ir`, with the exporter's notes on its nodes.
+        module: that it was made from.
+
+    Raises:
+        ExportError: it has such a node.
+    """
+    for node in graph:
+        if _RANDOM_NODES.fullmatch(node.op_type):
+            scopes = ast.literal_eval(node.metadata_props.get("pkg.torch.onnx.name_scopes", "[]"))
+            notes = node.metadata_props.get("pkg.torch.onnx.stack_trace", "")
+            place = place_in_notes(module, scopes[-2] if len(scopes) > 1 else None, notes)
+            raise ExportError(f"the graph draws random numbers by {node.op_type}{place}: {_NOISE_RULE}")
+
+
+def check_free_batch(graph: Any, module: nn.Module, tensors: tuple[Any, ...], shapes: Any) -> None:
+    """Refuse a graph of one batch size: the exporter makes one where the model leaves it no choice.
+
+    Args:
+        graph: of `onnx_ir`.
+        module: that it was made from.
+        tensors: what it was made with.
+        shapes: of them for `torch.export`, the batch automatic.
+
+    Raises:
+        ExportError: its first input has a constant batch.
+    """
+    if isinstance(graph.inputs[0].shape[0], int):
+        raise ExportError(f"the batch size is fixed{_fixed_batch(module, tensors, shapes)}")
+
+
+def _fixed_batch(module: nn.Module, tensors: tuple[Any, ...], shapes: Any) -> str:
+    remedy = "; take it from the input as x.shape[0], which len(x) is not, and neither branch nor loop on it"
+    watch = _ShapeWatch(module)
+    try:
+        with watch:
+            graph = torch.export.export(module, tensors, dynamic_shapes=shapes).graph
+    except Exception:
+        return watch.place + remedy
+    for node in graph.nodes:
+        if _is_grouped_by_batch(node):
+            return f" as a number of groups{place_of_node(node, module)}; {_GROUPS_RULE}"
+    return watch.place + remedy
+
+
+class _ShapeWatch(logging.Handler):
+    """While it is entered, notes where torch replaces a free extent by a number; only its log says when it does."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__(logging.INFO)
+        self._module, self.place = module, ""
+        self._logger = logging.getLogger("torch.fx.experimental.symbolic_shapes")
+
+    def __enter__(self) -> None:
+        logger = self._logger
+        self._before = (logger.level, logger.propagate, logger.handlers, logging.root.manager.disable)
+        logger.setLevel(logging.INFO)
+        logger.propagate, logger.handlers = False, [self]
+        logging.disable(logging.NOTSET)
+
+    def __exit__(self, *error: object) -> None:
+        level, self._logger.propagate, self._logger.handlers, disabled = self._before
+        self._logger.setLevel(level)
+        logging.disable(disabled)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Called while the user's code is still under way."""
+        # Of several inputs the batches are made one first, which is a replacement too.
+        if (
+            not self.place
+            and str(record.msg).startswith("set_replacement")
+            and isinstance(record.args, tuple)
+            and str(record.args[1]).isdigit()
+        ):
+            self.place = place_of(list(traceback.walk_stack(None))[::-1], self._module)
+
+
+def explain(error: Exception, module: nn.Module) -> str:
+    """What went wrong in an export or a run of `module`, in one line.
+
+    Args:
+        error: with the errors that it was raised from.
+        module: what was exported or run.
+    """
+    causes = [error]
+    while (cause := causes[-1].__cause__) is not None and isinstance(cause, Exception):
+        causes.append(cause)
+    last, text = causes[-1], "\n".join(str(cause) for cause in causes)
+    frames = [pair for cause in causes for pair in traceback.walk_tb(cause.__traceback__)]
+    node = _failed_node(frames)
+    place = place_of(frames, module) if node is None else place_of_node(node, module)
+    if node is not None and _is_grouped_by_batch(node):
+        return f"the batch size is fixed as a number of groups{place}; {_GROUPS_RULE}"
+    if unsupported := re.search(r"No ONNX function found for <OpOverload\(op='([\w.]+)'", text):
+        return f"operator {unsupported[1]} has no ONNX form{place}; put it in other operators"
+    # A value that is read while the graph is made is a symbol.
+    if re.search("data-dependent|SymBool|SymFloat", text) or "DataDependent" in type(last).__name__:
+        return depends_on_values(place)
+    line = next((line.strip() for line in str(last).splitlines() if line.strip()), "without a message")
+    return f"{type(last).__name__}: {line}{place}"
+
+
+def _failed_node(frames: Iterable[tuple[FrameType, int]]) -> torch.fx.Node | None:
+    """The node that could not be translated: the exporter's own frames hold it."""
+    held = (frame.f_locals.get("node") for frame, _ in frames)
+    return next((node for node in held if isinstance(node, torch.fx.Node)), None)
+
+
+def _is_grouped_by_batch(node: torch.fx.Node) -> bool:
+    """Whether it is a convolution of each picture by kernels of its own, all in one: StyleGAN's, where "fused"."""
+    return "conv" in str(node.target) and any(isinstance(given, torch.fx.Node) for given in node.args[6:])
+
+
+def depends_on_values(place: str) -> str:
+    """What to say of control flow that depends on data, `place` being where, as by `place_of`."""
+    return (
+        f"the way through the model depends on values that only a run knows{place}; compute both ways and choose by"
+        " torch.where, or decide it when the model is built"
+    )
+
+
+def non_finite_part(module: nn.Module, run: Any) -> str:
+    """Name of the first part of `module` whose output is not finite while `run` is called; "" where none is."""
+    found: list[str] = []
+    handles = [
+        part.register_forward_hook(_watch(name or type(part).__name__, found))
+        for name, part in authored(module).named_modules()
+    ]
+    try:
+        run()
+    finally:
+        for handle in handles:
+            handle.remove()
+    return next(iter(found), "")
+
+
+def _watch(name: str, found: list[str]) -> Any:
+    def hook(part: nn.Module, given: Any, output: Any) -> None:
+        if any(tensor.is_floating_point() and not tensor.isfinite().all() for tensor in _tensors(output)):
+            found.append(name)
+
+    return hook
+
+
+def _tensors(output: Any) -> Iterator[torch.Tensor]:
+    if isinstance(output, torch.Tensor):
+        yield output
+    elif isinstance(output, tuple | list):
+        for part in output:
+            yield from _tensors(part)

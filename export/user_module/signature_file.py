@@ -1,0 +1,330 @@
+"""What a user says of a module of their own: the signature file, in the vocabulary of `litho.signature.fields`.
+
+It names what the module takes and what its floats mean; everything that litho can derive is left out of it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import Field as Constraint
+
+from ...errors import UsageError
+from ...extras import require
+from ...signature import Signature
+from ...signature.fields import (
+    Field,
+    Role,
+    image_output,
+    label_field,
+    mask_field,
+    seed_field,
+    source_field,
+    truncation_field,
+)
+
+__all__ = ["Declaration", "Input", "Noise", "read_declaration"]
+
+Extent = Annotated[int, Constraint(ge=1, strict=True)]
+Shape = Annotated[tuple[Extent, ...], Constraint(min_length=1)]
+Range = tuple[float, float]
+
+
+class _Part(BaseModel):
+    # Class names that are numbers are common; YAML reads them as numbers.
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
+
+
+class _Image(_Part):
+    """A picture, and what the module's floats mean.
+
+    Args:
+        height, width, channels: in pixels; 1 channel is grey, 3 are RGB.
+        range: the floats that stand for black and for white.
+    """
+
+    height: Extent
+    width: Extent
+    channels: Literal[1, 3]
+    range: Range = (-1.0, 1.0)
+
+    @model_validator(mode="after")
+    def _ascending(self) -> _Image:
+        low, high = self.range
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ValueError(f"range {list(self.range)} must ascend, such as [-1, 1] or [0, 1]")
+        return self
+
+
+class _Input(_Part):
+    """One input.
+
+    Args:
+        name: of the field in requests; by default the role's usual one.
+        argument: keyword by which `forward` takes it; by default inputs are given by place, in order.
+    """
+
+    name: Annotated[str, Constraint(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)] | None = None
+    argument: str | None = None
+
+    def named(self, field: Field) -> Field:
+        """`field` under the name that was given, if one was."""
+        return field if self.name is None else field.model_copy(update={"name": self.name})
+
+
+class Noise(_Input):
+    """Standard normal noise: made from the seed, or given as it is.
+
+    Args:
+        role: "seed", or "latent" where a request brings the noise itself.
+        shape: of the noise of one picture, as `forward` takes it.
+        noises: in place of `shape`, keyword of `forward` -> shape, where it takes several; one after the other they
+            are cut from the same noise of the seed.
+    """
+
+    role: Literal["seed", "latent"]
+    shape: Shape | None = None
+    noises: Annotated[dict[str, Shape], Constraint(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Noise:
+        if (self.shape is None) == (self.noises is None):
+            raise ValueError(
+                "give either shape, such as [512], or noises, such as {z: [512], noise: [1, 8, 8]}"
+            )
+        if self.noises is not None and self.argument is not None:
+            raise ValueError("noises has the arguments' names already; leave argument out")
+        return self
+
+    @property
+    def size(self) -> int:
+        """Values of noise per picture."""
+        return sum(
+            math.prod(shape) for shape in ([self.shape] if self.shape else (self.noises or {}).values())
+        )
+
+    def field(self) -> Field:
+        """The field of a request."""
+        return self.named(seed_field() if self.role == "seed" else self.latent)
+
+    @property
+    def latent(self) -> Field:
+        """The field of the noise itself; several are one vector, in their order."""
+        return Field(name="latent", role=Role.LATENT, dtype="FP32", shape=self.shape or (self.size,))
+
+
+class _Label(_Input):
+    """The class, INT64 of shape (batch,).
+
+    Args:
+        class_names: one name for each class.
+    """
+
+    role: Literal["label"]
+    class_names: Annotated[tuple[str, ...], Constraint(min_length=1)]
+
+    def field(self) -> Field:
+        """The field of a request."""
+        return self.named(label_field(self.class_names))
+
+
+class _Source(_Input, _Image):
+    """A picture to start from, FP32 of shape (batch, channels, height, width) in its range."""
+
+    role: Literal["image"]
+
+    def field(self) -> Field:
+        """The field of a request."""
+        return self.named(source_field(self.height, self.width, self.channels))
+
+
+class _Mask(_Input):
+    """A hole in the picture, FP32 of shape (batch, 1, height, width): 1 inside, 0 outside."""
+
+    role: Literal["mask"]
+    height: Extent
+    width: Extent
+
+    def field(self) -> Field:
+        """The field of a request."""
+        return self.named(mask_field(self.height, self.width))
+
+
+class _Truncation(_Input):
+    """A number from 0 to 1, FP32 of shape (batch,); 1 where a request does not say."""
+
+    role: Literal["truncation"]
+
+    def field(self) -> Field:
+        """The field of a request."""
+        return self.named(truncation_field())
+
+
+Input = Annotated[Noise | _Label | _Source | _Mask | _Truncation, Constraint(discriminator="role")]
+
+
+class _Output(_Image):
+    """The picture.
+
+    Args:
+        select: where the module gives more than a tensor: an attribute or key by name, or a place by number.
+    """
+
+    select: str | Annotated[int, Constraint(strict=True)] | None = None
+
+
+class _Sides(_Part):
+    """What height and width of a picture to start from may be, beside those that are given (`--size`).
+
+    Args:
+        least, most: in pixels, both included.
+        divisible_by: what both must be a multiple of.
+    """
+
+    least: Extent
+    most: Extent
+    divisible_by: Extent = 1
+
+    @model_validator(mode="after")
+    def _multiples(self) -> _Sides:
+        if self.least % self.divisible_by or self.most % self.divisible_by or self.least > self.most:
+            raise ValueError(
+                f"least {self.least} and most {self.most} must ascend and be multiples of {self.divisible_by}"
+            )
+        return self
+
+
+class Declaration(_Part):
+    """The signature file.
+
+    Args:
+        inputs: what a request gives; noise, where there is any, comes first.
+        output: the picture.
+        sides: of pictures of other sizes that the module takes as well; without it, it has one size.
+        constants: keyword of `forward` -> value that never changes, such as a timestep.
+        method: of the module, in place of its `forward`.
+        licence: SPDX identifier of the weights.
+    """
+
+    inputs: Annotated[tuple[Input, ...], Constraint(min_length=1)]
+    output: _Output
+    sides: _Sides | None = None
+    constants: dict[str, bool | int | float | str | None] = {}
+    method: str = "forward"
+    licence: str | None = None
+
+    @model_validator(mode="after")
+    def _noise_first(self) -> Declaration:
+        if any(isinstance(given, Noise) for given in self.inputs[1:]):
+            raise ValueError(
+                "a seed or a latent comes first, and there is one of them; where 'forward' takes it elsewhere, give"
+                " argument: NAME, and where it takes several, noises: {NAME: [EXTENTS], ...}"
+            )
+        return self
+
+    @property
+    def noise(self) -> Noise | None:
+        """The noise, where the module takes any."""
+        first = self.inputs[0]
+        return first if isinstance(first, Noise) else None
+
+    def signature(self) -> Signature:
+        """What a request gives, and the picture that it gets.
+
+        Raises:
+            UsageError: two fields have one name.
+        """
+        output = image_output(self.output.height, self.output.width, self.output.channels)
+        try:
+            return Signature(inputs=tuple(given.field() for given in self.inputs), output=output)
+        except ValidationError as error:
+            raise UsageError(
+                f"the signature has {_message(error.errors()[0]['msg'])}; give a 'name' to some"
+            ) from None
+
+
+def read_declaration(given: Path | str | Mapping[str, Any]) -> Declaration:
+    """Read a signature file.
+
+    Args:
+        given: path of a YAML or JSON file, or what such a file would hold.
+
+    Raises:
+        UsageError: there is no such file, or it is no YAML or JSON, or a key or value in it is not allowed.
+    """
+    content, where = (given, "signature") if isinstance(given, Mapping) else (_read(Path(given)), str(given))
+    if not isinstance(content, Mapping):
+        raise UsageError(
+            f"{where} holds a {type(content).__name__}; it must be a mapping with inputs and output"
+        )
+    try:
+        return Declaration.model_validate(dict(content))
+    except ValidationError as error:
+        raise UsageError(f"{where}: {_complaint(error)}") from None
+
+
+def _read(file: Path) -> Any:
+    if file.suffix not in (".yaml", ".yml", ".json"):
+        raise UsageError(f"--signature was given {str(file)!r}; it takes a .yaml, .yml or .json file")
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"signature {file} cannot be read: {getattr(error, 'strerror', None) or error}"
+        ) from None
+    if file.suffix == ".json":
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"{file} is no JSON: {error}") from None
+    yaml = require("yaml", "export")
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UsageError(f"{file} is no YAML: {' '.join(str(error).split())}") from None
+
+
+def _complaint(error: ValidationError) -> str:
+    """The first complaint in one line, with what is known where a key is not."""
+    first = error.errors()[0]
+    path = first["loc"]
+    # The role that was taken for granted stands in the path after an input's place in the list.
+    shown = [part for place, part in enumerate(path) if place != 2 or path[0] != "inputs"]
+    where = ".".join(map(str, shown))
+    if first["type"] == "extra_forbidden":
+        known = sorted(_KEYS_OF.get(path[2] if path[0] == "inputs" else path[0], _KEYS_OF[""]))
+        close = get_close_matches(str(path[-1]), known, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        return f"unknown key {where!r}{hint} (known: {', '.join(known)})"
+    if first["type"] == "union_tag_invalid":
+        context = first.get("ctx", {})
+        known = context["expected_tags"].replace("'", "")
+        return f"{where} has the unknown role {context['tag']!r} (known: {known})"
+    if first["type"] == "union_tag_not_found":
+        return f"{where} has no role; give one, such as 'role: seed'"
+    message = _message(first["msg"])
+    return f"{where}: {message}" if where else message
+
+
+def _message(text: str) -> str:
+    return text.removeprefix("Value error, ")
+
+
+_KEYS_OF: dict[Any, set[str]] = {
+    "": set(Declaration.model_fields),
+    "output": set(_Output.model_fields),
+    "sides": set(_Sides.model_fields),
+    "seed": set(Noise.model_fields),
+    "latent": set(Noise.model_fields),
+    "label": set(_Label.model_fields),
+    "image": set(_Source.model_fields),
+    "mask": set(_Mask.model_fields),
+    "truncation": set(_Truncation.model_fields),
+}
+"""Where in the file -> the keys that it may have there."""

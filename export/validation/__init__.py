@@ -1,0 +1,1 @@
+"""Proof of a graph while it is made: probes, replay, distance, and the layer that is at fault."""

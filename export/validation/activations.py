@@ -1,0 +1,142 @@
+"""Some elements of the inner values of a graph, and of what a PyTorch module's parts give in its place.
+
+A graph runs as it is written: in ONNX Runtime on a CPU, with nothing optimised away.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...signature import Signature
+from ...signature.fields import Role
+from ...signature.noise import NOISE, gaussian
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["Value", "values_of_graph", "values_of_module"]
+
+_ELEMENTS = 1 << 14
+"""Of each value, at least this many elements are taken, or all."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """Some elements of a tensor: every so many, an odd number of them apart.
+
+    Of an even one, all might lie in one column of a picture.
+
+    Args:
+        shape: of the tensor.
+        sample: FP32 of shape (elements,).
+    """
+
+    shape: tuple[int, ...]
+    sample: NDArray[np.float32]
+
+
+def values_of_graph(
+    model: onnx.ModelProto, names: Sequence[str], inputs: Mapping[str, NDArray[Any]], signature: Signature
+) -> dict[str, Value]:
+    """Those of some values that a graph has, in a run of it.
+
+    Args:
+        model: the graph; outputs are added to it.
+        names: of values; those that it lacks are left out.
+        inputs: of the signature; where the graph takes noise, that is made from the seed.
+        signature: of the graph, as it was exported.
+    """
+    import onnxruntime
+
+    made = {output for node in model.graph.node for output in node.output}
+    names = [name for name in names if name in made]
+    fetched = [_tap(model.graph, name, place) for place, name in enumerate(names)]
+    given = dict(inputs)
+    for value in model.graph.input:
+        if value.name == NOISE and NOISE not in given:
+            (seed,) = (field.name for field in signature.inputs if field.role is Role.SEED)
+            given[NOISE] = gaussian(given[seed], value.type.tensor_type.shape.dim[1].dim_value)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = len(os.sched_getaffinity(0)), 4
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    feeds = {value.name: given[value.name] for value in session.get_inputs()}
+    results: Any = iter(session.run([output for pair in fetched for output in pair], feeds))
+    return {
+        name: Value(tuple(shape), sample) for name, shape, sample in zip(names, results, results, strict=True)
+    }
+
+
+def _tap(graph: onnx.GraphProto, name: str, place: int) -> tuple[str, str]:
+    """Let a graph give shape and sample of a value too."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    prefix = f"litho.tap{place}"
+
+    def constant(label: str, content: int) -> str:
+        graph.initializer.append(numpy_helper.from_array(np.array([content]), f"{prefix}.{label}"))
+        return f"{prefix}.{label}"
+
+    def op(kind: str, *given: str, **attributes: Any) -> str:
+        output = f"{prefix}.{len(graph.node)}"
+        graph.node.append(helper.make_node(kind, given, [output], output, **attributes))
+        return output
+
+    shape = op("Shape", name)
+    flat = op("Reshape", op("Cast", name, to=TensorProto.FLOAT), constant("flat", -1))
+    steps = op("Mul", op("Div", op("Size", name), constant("share", 2 * _ELEMENTS)), constant("two", 2))
+    ends = constant("from", 0), constant("to", np.iinfo(np.int64).max), constant("axis", 0)
+    sample = op("Slice", flat, *ends, op("Add", steps, constant("one", 1)))
+    graph.output.append(helper.make_tensor_value_info(shape, TensorProto.INT64, None))
+    graph.output.append(helper.make_tensor_value_info(sample, TensorProto.FLOAT, None))
+    return shape, sample
+
+
+def values_of_module(
+    module: Any, run: Any, inputs: Sequence[NDArray[Any]], nodes: Sequence[onnx.NodeProto]
+) -> dict[str, Value]:
+    """What the parts of a module give, by the names of the values in its graph that they became.
+
+    Args:
+        module: that the graph was exported from.
+        run: calls it with inputs.
+        inputs: of `run`.
+        nodes: of the graph, named after the innermost part that they come from; the last of a part makes its value.
+    """
+    import torch
+
+    from ...training.networks.pixel_model import as_taken
+
+    last: dict[str, str] = {}
+    for node in nodes:
+        names = node.name.partition("/")[0].split(".")
+        last |= {".".join(names[: depth + 1]): node.output[0] for depth in range(len(names))}
+    found: dict[str, Value] = {}
+
+    def note(value: str) -> Any:
+        def hook(part: Any, given: Any, output: Any) -> None:
+            if isinstance(output, torch.Tensor):
+                sample = output.reshape(-1)[:: output.numel() // (2 * _ELEMENTS) * 2 + 1]
+                # The next part may change what this one gave in its place.
+                found[value] = Value(tuple(output.shape), sample.float().numpy().copy())
+
+        return hook
+
+    handles = [
+        part.register_forward_hook(note(last[name])) for name, part in module.named_modules() if name in last
+    ]
+    try:
+        with torch.inference_mode():
+            run(*as_taken(inputs))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found

@@ -1,0 +1,1 @@
+"""Proof without torch: the gate and its limits, image metrics, failure modes, and `verify`."""

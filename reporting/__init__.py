@@ -1,0 +1,269 @@
+"""Pages and pictures for people: grids of pictures, and HTML files that hold everything they show.
+
+Every report of litho is one file without links to anything outside it: it opens offline, on a phone, in the
+dark and on paper. This module knows NumPy and Pillow, Jinja2 when a page is rendered, Matplotlib when something is
+plotted, and nothing of what is shown.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from .._version import __version__
+from ..errors import UnknownName, UsageError
+from ..extras import require
+
+if TYPE_CHECKING:
+    import jinja2
+
+__all__ = [
+    "BLUE",
+    "GREEN",
+    "GREY",
+    "ORANGE",
+    "Chart",
+    "data_uri",
+    "human_bytes",
+    "number",
+    "picture_grid",
+    "plot",
+    "png",
+    "render",
+    "thin_space",
+]
+
+TEMPLATES = Path(__file__).parent / "templates"
+SMALL_PICTURE_PIXELS = 96
+"""A picture narrower than this is magnified by default to about this width."""
+
+_PAPER, _INK = (255, 255, 255), (90, 96, 105)
+
+# Wide enough for a column of the page, narrow enough that its words stay legible on a phone.
+_CHART_INCHES = (4.8, 3.3)
+_THEMES = {"light": ("#1d2127", "#5a606b", "#d9dde3"), "dark": ("#e4e7eb", "#9aa2ad", "#343a42")}
+# Distinguishable with every common kind of colour blindness (Okabe and Ito, 2008), on white and on black.
+BLUE, ORANGE, GREEN, GREY = "#3b8fd1", "#e08a1e", "#1fa187", "#8b939e"
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A plot: content of two SVG files, for a light and for a dark page, and what it shows in words."""
+
+    light: bytes
+    dark: bytes
+    alt: str
+
+
+def picture_grid(
+    images: NDArray[np.uint8],
+    *,
+    columns: int | None = None,
+    magnify: int | None = None,
+    gap: int | None = None,
+    row_names: Sequence[str] = (),
+    column_names: Sequence[str] = (),
+) -> Image.Image:
+    """Lay pictures out in rows, left to right and top to bottom, on white.
+
+    Args:
+        images: UINT8 of shape (count, height, width, channels), 0 to 255; 1, 3 or 4 channels.
+        columns: pictures in a row; by default about as many as there are rows.
+        magnify: whole factor by which each pixel is repeated; by default small pictures grow to 96 pixels.
+        gap: white pixels between pictures; by default one magnified pixel, at least 2.
+        row_names: headings on the left, one for each row, or none.
+        column_names: headings above, one for each column, or none.
+
+    Raises:
+        UsageError: the array is not that of pictures, or the headings do not fit the grid.
+    """
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3, 4) or 0 in images.shape:
+        raise UsageError(
+            f"a picture grid was given {images.dtype} of shape {images.shape};"
+            " it takes UINT8 of shape (count, height, width, 1, 3 or 4)"
+        )
+    count, height, width, _ = images.shape
+    columns = columns or math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    for names, expected, what in ((row_names, rows, "row"), (column_names, columns, "column")):
+        if names and len(names) != expected:
+            raise UsageError(f"a picture grid with {expected} {what}s was given {len(names)} {what} names")
+    scale = magnify or max(1, round(SMALL_PICTURE_PIXELS / width))
+    space = max(2, scale) if gap is None else gap
+    step_x, step_y = width * scale + space, height * scale + space
+    font_pixels = max(11, min(20, height * scale // 5))
+    font = ImageFont.load_default(size=font_pixels)
+    left = max((math.ceil(font.getlength(name)) for name in row_names), default=0) + (
+        2 * space if row_names else 0
+    )
+    top = math.ceil(font_pixels * 1.5) + space if column_names else 0
+    page = Image.new("RGB", (left + columns * step_x - space, top + rows * step_y - space), _PAPER)
+    for index, picture in enumerate(images):
+        row, column = divmod(index, columns)
+        page.paste(_magnified(picture, scale), (left + column * step_x, top + row * step_y))
+    draw = ImageDraw.Draw(page)
+    descent = math.ceil(font_pixels * 0.25)
+    for row, name in enumerate(row_names):
+        middle = top + row * step_y + height * scale // 2
+        draw.text((left - 2 * space, middle), name, fill=_INK, font=font, anchor="rm")
+    for column, name in enumerate(column_names):
+        middle = left + column * step_x + width * scale // 2
+        # On one line, whether or not a letter reaches below it.
+        draw.text((middle, top - space - descent), name, fill=_INK, font=font, anchor="ms")
+    return page
+
+
+def png(picture: Image.Image | NDArray[np.uint8]) -> bytes:
+    """The content of a PNG file.
+
+    Args:
+        picture: a Pillow image, or UINT8 of shape (height, width, channels), 0 to 255; 1, 3 or 4 channels.
+    """
+    image = picture if isinstance(picture, Image.Image) else _to_image(picture)
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def plot(
+    draw: Callable[[Any], None],
+    alt: str,
+    *,
+    size_inches: tuple[float, float] = _CHART_INCHES,
+    grid: str = "y",
+) -> Chart:
+    """A chart; the same drawing gives the same bytes.
+
+    Args:
+        draw: fills Matplotlib's axes; what it gives a label comes into the legend.
+        alt: what the chart shows, in words.
+        size_inches: width and height; letters have 10 points.
+        grid: whose ticks have lines: "x", "y" or "both".
+
+    Raises:
+        MissingExtra: Matplotlib is not installed.
+    """
+    light, dark = (_svg(draw, theme, size_inches, grid) for theme in _THEMES)
+    return Chart(light, dark, alt)
+
+
+def data_uri(content: bytes | str, media_type: str = "image/png") -> str:
+    """`content` (text as UTF-8) as an address that holds what it points to (RFC 2397)."""
+    data = content.encode() if isinstance(content, str) else content
+    return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def render(template_name: str, **context: Any) -> str:
+    """Fill in a template of the folder `templates`; every value is escaped, and a missing one is an error.
+
+    Args:
+        template_name: file name, for example "bench.html".
+        context: what the template uses; bytes given to its `figure` macro are embedded.
+
+    Returns:
+        One HTML document that needs no other file.
+
+    Raises:
+        UnknownName: there is no such template.
+        MissingExtra: Jinja2 is not installed.
+    """
+    environment = _environment()
+    known = environment.list_templates()
+    if template_name not in known:
+        raise UnknownName("template", template_name, known)
+    return environment.get_template(template_name).render(litho_version=__version__, **context)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A figure for a table: `digits` significant digits, thousands kept apart, a dash where there is none."""
+    if value is None or math.isnan(value):
+        return "\u2013"
+    if value == 0 or math.isinf(value):
+        return "∞" if value > 0 else "-∞" if value < 0 else "0"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return thin_space(f"{value:,.{decimals}f}")
+
+
+def human_bytes(count: float) -> str:
+    """A size in the binary unit that suits it, for example "17.4 MiB"."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(count) < 1024 or unit == "GiB":
+            break
+        count /= 1024
+    return f"{count:.0f} B" if unit == "B" else f"{number(count)} {unit}"
+
+
+def thin_space(figure: str) -> str:
+    """The commas between thousands as narrow spaces that never break a line (ISO 80000-1)."""
+    return figure.replace(",", "\u202f")
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    jinja2 = require("jinja2", "bench")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(data_uri=data_uri, number=number, human_bytes=human_bytes)
+    return environment
+
+
+def _svg(draw: Callable[[Any], None], theme: str, size_inches: tuple[float, float], grid: str) -> bytes:
+    matplotlib = require("matplotlib", "bench")
+    figures = require("matplotlib.figure", "bench")
+    ink, soft, line = _THEMES[theme]
+    style = {
+        "font.size": 10,
+        "svg.fonttype": "none",  # text stays text: small, sharp and searchable
+        "svg.hashsalt": "litho",  # the same result gives the same bytes
+        "text.color": ink,
+        "axes.labelcolor": soft,
+        "axes.edgecolor": line,
+        "axes.grid": True,
+        "axes.grid.axis": grid,
+        "axes.axisbelow": True,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "grid.color": line,
+        "xtick.color": soft,
+        "ytick.color": soft,
+        "legend.frameon": False,
+        "legend.fontsize": 9,
+    }
+    with matplotlib.rc_context(style):
+        # A bare Figure, without pyplot: no window system is looked for and nothing is kept afterwards.
+        figure = figures.Figure(figsize=size_inches, layout="constrained")
+        axes = figure.add_subplot()
+        draw(axes)
+        if axes.get_legend_handles_labels()[0] and not figure.legends:
+            figure.legend(loc="outside upper left", ncols=4, columnspacing=1.2, handlelength=1.6)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
+
+
+def _magnified(picture: NDArray[np.uint8], scale: int) -> Image.Image:
+    image = _to_image(picture)
+    if image.mode == "RGBA":
+        paper = Image.new("RGBA", image.size, (*_PAPER, 255))
+        image = Image.alpha_composite(paper, image)
+    size = (image.width * scale, image.height * scale)
+    return image.convert("RGB").resize(size, Image.Resampling.NEAREST)
+
+
+def _to_image(picture: NDArray[np.uint8]) -> Image.Image:
+    return Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)

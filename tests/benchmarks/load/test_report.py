@@ -1,0 +1,130 @@
+import base64
+import json
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import pytest
+
+from litho.benchmarks import bench, read_result
+from litho.benchmarks.load.report import lines, page, remarks, table, view, write_result
+from litho.errors import IntegrityError, SchemaError
+
+
+@pytest.fixture(scope="module")
+def result(planted_endpoint, planted_runner):
+    """A result with everything in it: the server's account, a comparison, and memory."""
+    endpoint = planted_endpoint(seconds=0.001)
+    return bench(
+        endpoint,
+        against=planted_runner(seconds=0.001),
+        at_least=0.8,
+        concurrency=(1, 4),
+        seconds=0.6,
+        pairs=3,
+        soak_requests=1100,
+    )
+
+
+class Page(HTMLParser):
+    """Collects the elements, addresses and words of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.addresses, self.words = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append(tag)
+        self.addresses += [
+            value for name, value in attrs if name in {"src", "srcset", "href", "data", "action"}
+        ]
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def test_page_needs_nothing_from_outside_and_escapes_what_it_is_given(result):
+    hostile = '</title><script>alert("x")</script><img src="https://example.invalid/x.png">'
+    text = page(result.model_copy(update={"target": hostile, "runner": hostile}))
+    shown = Page(text)
+    assert hostile in "".join(shown.words)
+    assert not {"script", "link", "iframe", "object", "base"} & set(shown.elements)
+    assert all(address.startswith("data:") for address in shown.addresses)
+    assert not re.search(r"@import|url\(", text)
+    # Latency, throughput, time, batches and memory, each for a light and a dark page.
+    drawings = [base64.b64decode(address.partition(",")[2]) for address in shown.addresses]
+    assert len(drawings) == 10
+    for drawing in drawings:
+        assert ElementTree.fromstring(drawing).tag.endswith("svg")
+
+
+def test_page_says_what_was_measured(result):
+    words = " ".join("".join(Page(page(result)).words).split())
+    assert "Verdict: passed" in words or "Verdict: failed" in words
+    for part in ("batch formed", "queue ms", "Memory under load", result.machine.processor, "not counted"):
+        assert part in words
+    assert str(result.method.first_seed) in words
+
+
+def test_same_result_gives_the_same_page(result):
+    assert page(result) == page(result)
+
+
+def test_table_has_a_row_for_each_load(result):
+    headings, rows = table(result)
+    assert [row[headings.index("concurrency|right")] for row in rows] == ["1", "4"]
+    assert all(len(row) == len(headings) for row in rows)
+    assert "batch|right" not in headings  # it is 1 everywhere
+    brief, _ = table(result, brief=True)
+    assert set(brief) < set(headings)
+
+
+def test_lines_for_the_terminal_end_with_the_remarks(result):
+    shown = lines(result)
+    assert any(line.startswith("A / B: ") for line in shown)
+    assert any(line.startswith("memory at the end: client") for line in shown)
+    assert shown[len(shown) - len(list(remarks(result))) :] == list(remarks(result))
+
+
+def test_client_that_is_the_bottleneck_and_strangers_at_the_server_are_mentioned(result):
+    busy = result.points[0].windows[0]
+    server = busy.server.model_copy(update={"requests": 10 * result.points[0].requests})
+    windows = (busy.model_copy(update={"client_cpu_ms": 1e3 * busy.seconds / busy.requests}),)
+    point = result.points[0].model_copy(update={"windows": windows, "server": server})
+    found = list(remarks(result.model_copy(update={"points": (point,)})))
+    assert any("the load generator itself kept 1.00 cores busy" in remark for remark in found)
+    assert any("that the server answered" in remark for remark in found)
+
+
+def test_in_process_result_has_no_columns_of_a_server(planted_runner):
+    result = bench(planted_runner(), batch=(1,), seconds=0.03)
+    headings, _ = table(result)
+    assert headings[0] == "batch|right"
+    assert "CPU ms|right" in headings
+    assert not {"queue ms|right", "client CPU ms|right"} & set(headings)
+    assert len(view(result)["charts"]) == 2
+    assert "None" not in "".join(Page(page(result)).words)
+
+
+def test_result_is_written_whole_and_read_back(result, tmp_path):
+    document, html = write_result(result, tmp_path / "out")
+    assert read_result(document) == result
+    assert html.stat().st_size > 10_000
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["bench.html", "bench.json"]
+
+
+def test_what_is_no_result_is_refused(result, tmp_path):
+    path = tmp_path / "bench.json"
+    with pytest.raises(IntegrityError, match="missing"):
+        read_result(path)
+    text = result.model_dump_json()
+    for content, message in [
+        (text[: len(text) // 2], "is not JSON"),
+        (json.dumps({**json.loads(text), "schema_version": 2}), "schema version 2, this litho reads up to 1"),
+        (json.dumps({**json.loads(text), "points": []}), "is not a result of 'litho bench': points"),
+        ('{"schema_version": 1}', "is not a result of 'litho bench': target"),
+    ]:
+        path.write_text(content)
+        with pytest.raises(SchemaError, match=message):
+            read_result(path)

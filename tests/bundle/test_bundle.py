@@ -1,0 +1,187 @@
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from litho.bundle import Bundle, create_bundle
+from litho.bundle.manifest import Figure, Stage, Variant, Verdict
+from litho.bundle.probes import Probes
+from litho.errors import BundleError, IntegrityError, SchemaError, UnknownName
+from litho.signature import Signature
+from litho.signature.fields import Field, Role, image_output, seed_field
+
+SIGNATURE = Signature(inputs=(seed_field(),), output=image_output(4, 4, 1))
+GRAPH = "graphs/generator.fp32.onnx"
+
+
+def make(path: Path, **overrides: Any) -> Path:
+    with create_bundle(path) as writer:
+        writer.add(GRAPH, b"a graph")
+        writer.add("probes.safetensors", probes().to_bytes())
+        writer.finish(
+            **{
+                "name": "tiny",
+                "family": "gan",
+                "signature": SIGNATURE,
+                "stages": (Stage(name="generator", signature=SIGNATURE),),
+                "variants": (variant(),),
+                "checkpoint_sha256": "0" * 64,
+                "environment": {},
+                **overrides,
+            }
+        )
+    return path
+
+
+def probes() -> Probes:
+    return Probes({"seed": np.arange(3, dtype=np.int64)}, np.zeros((3, 4, 4, 1), np.uint8))
+
+
+def variant(file: str = GRAPH) -> Variant:
+    return Variant(
+        name="generator.fp32.onnx",
+        stage="generator",
+        precision="fp32",
+        runtime="onnxruntime",
+        file=file,
+        batches=(1, 8, 64),
+        verdict=Verdict(status="passed"),
+    )
+
+
+def edit(path: Path, **changes: Any) -> None:
+    manifest = path / "manifest.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), **changes}))
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    return make(tmp_path / "bundle")
+
+
+def test_a_bundle_reads_back_as_it_was_written(made: Path) -> None:
+    bundle = Bundle.load(made)
+    assert bundle.read(GRAPH) == b"a graph"
+    assert bundle.variant("generator.fp32.onnx").file == GRAPH
+    assert bundle.stage("generator").signature == SIGNATURE
+    np.testing.assert_array_equal(bundle.probes().inputs["seed"], [0, 1, 2])
+    assert bundle.probes().images.shape == (3, 4, 4, 1)
+
+
+@pytest.mark.parametrize("position", [0, 3, 6])
+def test_one_changed_byte_is_found_and_the_file_named(made: Path, position: int) -> None:
+    content = bytearray((made / GRAPH).read_bytes())
+    content[position] ^= 1
+    (made / GRAPH).write_bytes(content)
+    with pytest.raises(IntegrityError, match=r"generator\.fp32\.onnx has changed"):
+        Bundle.load(made)
+
+
+def test_a_cut_a_missing_and_an_unlisted_file_are_refused(made: Path) -> None:
+    (made / "note.txt").write_text("not ours")
+    with pytest.raises(IntegrityError, match="not listed"):
+        Bundle.load(made).read("note.txt")
+    (made / GRAPH).write_bytes(b"a gra")
+    with pytest.raises(IntegrityError, match="has 5 bytes, its manifest says 7"):
+        Bundle.load(made)
+    (made / GRAPH).unlink()
+    with pytest.raises(IntegrityError, match="missing"):
+        Bundle.load(made)
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_links_are_refused(made: Path, tmp_path: Path, link: Any) -> None:
+    shutil.copy(made / GRAPH, tmp_path / "outside")
+    (made / GRAPH).unlink()
+    link(tmp_path / "outside", made / GRAPH)
+    with pytest.raises(IntegrityError, match="link"):
+        Bundle.load(made)
+
+
+@pytest.mark.parametrize("relative", ["../outside", "/etc/passwd", "graphs/../../outside"])
+def test_paths_out_of_the_bundle_are_refused(made: Path, relative: str) -> None:
+    (made.parent / "outside").write_bytes(b"a graph")
+    files = json.loads((made / "manifest.json").read_text())["files"]
+    edit(made, files={**files, relative: files[GRAPH]})
+    with pytest.raises(IntegrityError, match="leaves"):
+        Bundle.load(made)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("", "not JSON"),
+        ('{"schema_version": 1, "na', "not JSON .* cut short"),
+        ("[]", "not a document of litho"),
+        ('{"name": "foreign"}', "no integer 'schema_version'"),
+        ('{"schema_version": 2}', "schema version 2, this litho reads up to 1; upgrade"),
+        ('{"schema_version": 1}', "is not a manifest: name: Field required"),
+    ],
+)
+def test_a_manifest_that_is_not_ours_is_refused_in_one_line(made: Path, content: str, complaint: str) -> None:
+    (made / "manifest.json").write_text(content)
+    with pytest.raises(SchemaError, match=complaint) as refused:
+        Bundle.load(made)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"no bundle at .* 'litho export'"):
+        Bundle.load(tmp_path)
+
+
+def test_unknown_names_are_answered_with_the_known_ones(made: Path) -> None:
+    bundle = Bundle.load(made)
+    with pytest.raises(UnknownName, match=r"did you mean 'generator\.fp32\.onnx'"):
+        bundle.variant("generator.fp16.onnx")
+    with pytest.raises(UnknownName, match="known: generator"):
+        bundle.stage("decoder")
+
+
+def test_a_manifest_that_contradicts_itself_is_never_written(tmp_path: Path) -> None:
+    for variants in [(variant(), variant()), (variant("graphs/absent.onnx"),)]:
+        with pytest.raises(ValueError, match=r"not all different|not listed"):
+            make(tmp_path / "bundle", variants=variants)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_probes_that_are_not_probes_are_refused() -> None:
+    with pytest.raises(BundleError, match="not a bank of probes"):
+        Probes.from_bytes(b"nonsense")
+
+
+@pytest.mark.parametrize(
+    ("value", "passed"), [(1.0, True), (0.5, True), (1.5, False), (None, False), (float("nan"), False)]
+)
+def test_a_figure_passes_only_when_computed_and_within_its_limit(value: float | None, passed: bool) -> None:
+    assert Figure(metric="difference", value=value, at_most=1).passed is passed
+
+
+INNER = Field(name="sample", role=Role.SAMPLE, dtype="FP32", shape=(1, 4, 4))
+STAGES = tuple(
+    Stage(name=name, signature=Signature(inputs=(seed_field(),), output=INNER))
+    for name in ("text_encoder", "denoiser", "decoder")
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"stages": STAGES}, "need a sampler"),
+        ({"stages": STAGES[:2], "sampler": "rectified-flow"}, "are not the sampler's"),
+        ({"stages": STAGES, "sampler": "rectified-flow"}, r"tokenizer\.json is not listed"),
+        ({"stages": STAGES[:1]}, r"unknown stages: \['generator'\]"),
+        ({"signature": STAGES[0].signature}, "output of a generator is an image"),
+    ],
+)
+def test_stages_that_do_not_make_a_picture_together_are_refused(
+    changes: dict[str, Any], complaint: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValidationError, match=complaint):
+        make(tmp_path / "bundle", **changes)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,336 @@
+"""A user's own module: made from a reference, given weights, and turned into seed in, pixels out."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+import litho
+from litho.errors import CheckpointError, ExportError, LithoError, UsageError
+from litho.export.source import Source, bundle_name, open_source
+from litho.files import sha256
+from litho.runners import open_runner
+from litho.signature.noise import gaussian
+
+OUTPUT = {"height": 4, "width": 4, "channels": 3}
+SIGNATURE: dict[str, Any] = {"inputs": [{"role": "seed", "shape": [4]}], "output": OUTPUT}
+
+
+class Painter(nn.Module):
+    """Paints in [-1, 1], or in what a test asks for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 3 * 4 * 4)
+        nn.init.normal_(self.layer.weight, generator=torch.Generator().manual_seed(7))
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(self.layer(z)).reshape(-1, 3, 4, 4)
+
+
+class Adding(nn.Module):
+    """Adds what it is given to a picture in [0, 1], and gives it in an object."""
+
+    def paint(
+        self, strength: float, *, picture: torch.Tensor, fine: torch.Tensor, coarse: torch.Tensor
+    ) -> Any:
+        assert fine.shape[1:] == (1, 4, 4)
+        assert coarse.shape[1:] == (1,)
+        assert picture.min() >= 0
+        noise = strength * fine + strength * coarse[:, :, None, None]
+        return SimpleNamespace(sample=(picture + noise).clamp(0, 1), others=3)
+
+
+class Halving(nn.Module):
+    """Halves and doubles a picture; what is built in adds to it, or decides about it."""
+
+    def __init__(self, built_in: str = "nothing") -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(3, 3, 3, 2, 1), nn.ConvTranspose2d(3, 3, 4, 2, 1))
+        self.built_in = built_in
+
+    def forward(self, source: torch.Tensor) -> torch.Tensor:
+        images = torch.tanh(self.layers(source))
+        if self.built_in == "branch":
+            return images if source.shape[2] > 20 else -images
+        return images + torch.zeros(1, 3, 16, 16) if self.built_in == "size" else images
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The current directory, whose modules are forgotten afterwards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+
+
+def run(source: Source, inputs: dict[str, Any]) -> np.ndarray:
+    """The pictures of a source in PyTorch."""
+    checked = source.pipeline.signature.check(inputs)
+    with torch.inference_mode():
+        return source.pipeline.picture(*map(torch.from_numpy, checked.values())).numpy()
+
+
+def test_a_module_becomes_a_proven_bundle_and_makes_the_pictures_that_it_makes(tmp_path: Path) -> None:
+    painter = Painter().eval()
+    bundle = litho.export_model(painter, signature={**SIGNATURE, "licence": "MIT"}, to=tmp_path / "painter")
+    assert [variant.verdict.status for variant in bundle.manifest.variants] == ["passed"]
+    assert bundle.manifest.licence == "MIT"
+    assert bundle.manifest.family.endswith("test_foreign:Painter")
+    seeds = np.array([0, 7, 2**63 - 1])
+    with torch.inference_mode():
+        floats = painter(torch.from_numpy(gaussian(seeds, 4)))
+    wanted = ((floats + 1) * 127.5).permute(0, 2, 3, 1).numpy()
+    with open_runner(bundle.path) as runner:
+        assert np.abs(runner.run({"seed": seeds})["image"] - wanted).max() <= 1
+
+
+def test_a_changed_module_is_exported_again(tmp_path: Path) -> None:
+    first, second = Painter().eval(), Painter().eval()
+    second.layer.bias.data += 1
+    bundles = [
+        litho.export_model(module, signature=SIGNATURE, to=tmp_path / "b") for module in (first, second)
+    ]
+    assert bundles[0].manifest.checkpoint_sha256 != bundles[1].manifest.checkpoint_sha256
+    assert bundles[0].manifest.files["probes.safetensors"] != bundles[1].manifest.files["probes.safetensors"]
+
+
+def test_ranges_arguments_constants_and_several_noises_reach_the_module() -> None:
+    signature = {
+        "inputs": [
+            {"role": "seed", "noises": {"coarse": [1], "fine": [1, 4, 4]}},
+            {"role": "image", **OUTPUT, "range": [0, 1], "argument": "picture"},
+        ],
+        "output": {**OUTPUT, "range": [0, 1], "select": "sample"},
+        "constants": {"strength": 0.25},
+        "method": "paint",
+    }
+    source = open_source(Adding().eval(), signature=signature)
+    pictures = source.pipeline.signature.example(5)["source"]
+    seeds = np.arange(5)
+    noise = gaussian(seeds, 17)
+    added = 0.25 * (noise[:, 1:].reshape(-1, 4, 4, 1) + noise[:, :1, None, None])
+    wanted = np.clip(pictures / 255 + added, 0, 1) * 255
+    given = run(source, {"seed": seeds, "source": pictures})
+    assert np.abs(given - wanted).max() <= 1
+    latent = open_source(Adding().eval(), signature=signature, input="latent")
+    assert latent.pipeline.signature.inputs[0].shape == (17,)
+    assert np.abs(run(latent, {"latent": noise, "source": pictures}) - wanted).max() <= 1
+
+
+def test_a_latent_keeps_its_shape() -> None:
+    class Decoder(nn.Module):
+        def forward(self, z: torch.Tensor) -> torch.Tensor:
+            return z.tanh()
+
+    signature = {"inputs": [{"role": "seed", "shape": [3, 4, 4]}], "output": OUTPUT}
+    source = open_source(Decoder().eval(), signature=signature, input="latent")
+    latents = gaussian(np.arange(2), 48).reshape(2, 3, 4, 4)
+    wanted = ((np.tanh(latents) + 1) * 127.5).transpose(0, 2, 3, 1)
+    assert np.abs(run(source, {"latent": latents}) - wanted).max() <= 1
+    alone = {"inputs": [{"role": "latent", "shape": [3, 4, 4]}], "output": OUTPUT}
+    assert (
+        np.abs(run(open_source(Decoder().eval(), signature=alone), {"latent": latents}) - wanted).max() <= 1
+    )
+    with pytest.raises(UsageError, match="cannot be fed with 'image'; give --input seed or latent"):
+        open_source(Decoder().eval(), signature=signature, input="image")
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "pt", "pth", "bin"])
+def test_weights_of_a_file_are_loaded_and_vouched_for(tmp_path: Path, suffix: str) -> None:
+    theirs = Painter()
+    theirs.layer.weight.data *= 2
+    file = tmp_path / f"w.{suffix}"
+    weights = {f"module.{name}": value for name, value in theirs.state_dict().items()}  # as a wrapper would
+    save_file(weights, file) if suffix == "safetensors" else torch.save(weights, file)
+    source = open_source(Painter, signature=SIGNATURE, weights=file)
+    assert source.weights_sha256 == sha256(file)
+    wanted = run(open_source(theirs.eval(), signature=SIGNATURE), {"seed": np.arange(3)})
+    assert np.array_equal(run(source, {"seed": np.arange(3)}), wanted)
+
+
+def test_a_module_called_module_keeps_its_name(tmp_path: Path) -> None:
+    class Wrapped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = Painter()
+
+        def forward(self, z: torch.Tensor) -> torch.Tensor:
+            return self.module(z)
+
+    save_file(Wrapped().state_dict(), tmp_path / "w.safetensors")
+    open_source(Wrapped, signature=SIGNATURE, weights=tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda weights: weights.pop("layer.bias"), "lacks 1 of 2 weights, first 'layer.bias'"),
+        (
+            lambda weights: weights.update(extra=torch.zeros(1)),
+            "1 weights that do not belong here, first 'extra'",
+        ),
+        (
+            lambda weights: weights.update({"layer.bias": torch.zeros(3)}),
+            "'layer.bias' in .* of shape (3,); the gen",
+        ),
+        (
+            lambda weights: weights.update({"layer.bias": torch.zeros(48, dtype=torch.complex64)}),
+            "is complex64",
+        ),
+        (
+            lambda weights: weights.update({"layer.bias": torch.full((48,), torch.nan)}),
+            "'layer.bias' holds NaN",
+        ),
+    ],
+)
+def test_weights_that_do_not_fit_are_named(tmp_path: Path, change: Any, complaint: str) -> None:
+    weights = Painter().state_dict()
+    change(weights)
+    save_file(weights, tmp_path / "w.safetensors")
+    with pytest.raises(LithoError) as refused:
+        open_source(Painter, signature=SIGNATURE, weights=tmp_path / "w.safetensors")
+    for part in complaint.split(" .* "):
+        assert part in str(refused.value)
+
+
+def test_no_code_of_a_weights_file_is_run_and_other_files_are_refused(tmp_path: Path) -> None:
+    class Payload:
+        def __reduce__(self) -> Any:
+            return (Path.touch, (tmp_path / "ran",))
+
+    torch.save({"layer.weight": Payload()}, tmp_path / "w.pt")
+    with pytest.raises(CheckpointError, match="no file of plain weights"):
+        open_source(Painter, signature=SIGNATURE, weights=tmp_path / "w.pt")
+    assert not (tmp_path / "ran").exists()
+    with pytest.raises(UsageError, match=r"w\.pkl'; it takes a file ending in \.safetensors, \.pt"):
+        open_source(Painter, signature=SIGNATURE, weights=tmp_path / "w.pkl")
+
+
+def test_a_reference_is_imported_from_the_current_directory(folder: Path) -> None:
+    package = folder / "nets_of_mine"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "net.py").write_text(
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def forward(self, z):\n"
+        "        return z.view(-1, 1, 2, 2)\n"
+        "def build(size=2):\n"
+        "    return Net().eval()\n"
+    )
+    signature = {**SIGNATURE, "output": {"height": 2, "width": 2, "channels": 1}}
+    for reference in ("nets_of_mine.net:build", "nets_of_mine.net:Net"):
+        source = open_source(reference, signature=signature)
+        assert source.family == reference
+        assert run(source, {"seed": np.arange(3)}).shape == (3, 2, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "reference", "kind", "complaint"),
+    [
+        ("", "absent_net:build", UsageError, "there is no module 'absent_net' to import"),
+        ("", "mine/net.py", UsageError, "is no reference; give package.module:name"),
+        ("", "faulty:", UsageError, "is no reference"),
+        ("def build(): ...\n", "faulty:bild", UsageError, "'faulty' has no 'bild' (it has: build)"),
+        ("build = 3\n", "faulty:build", UsageError, "is a int; it must be a callable"),
+        (
+            "def build(size): ...\n",
+            "faulty:build",
+            UsageError,
+            "but: missing a required argument: 'size'; give it",
+        ),
+        ("def build(): return 3\n", "faulty:build", ExportError, "gave a int; it must give an nn.Module"),
+        (
+            "def build():\n    return {}['x']\n",
+            "faulty:build",
+            ExportError,
+            "KeyError: 'x' at faulty.py:2 `return",
+        ),
+        (
+            "import absent_net\n",
+            "faulty:build",
+            ExportError,
+            "No module named 'absent_net'; install what it needs",
+        ),
+        (
+            "1 / 0\n",
+            "faulty:build",
+            ExportError,
+            "ZeroDivisionError: division by zero at faulty.py:1 `1 / 0`",
+        ),
+        ("def build(:\n", "faulty:build", ExportError, "SyntaxError"),
+    ],
+)
+def test_a_reference_that_gives_no_module_is_answered_in_one_line(
+    folder: Path, content: str, reference: str, kind: type[LithoError], complaint: str
+) -> None:
+    (folder / "faulty.py").write_text(content)
+    with pytest.raises(kind) as refused:
+        open_source(reference, signature=SIGNATURE)
+    assert complaint in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_runs_and_modules_are_told_apart(run: Path) -> None:
+    with pytest.raises(UsageError, match="what it takes and gives is not said; add --signature FILE"):
+        open_source("my_net:build")
+    with pytest.raises(UsageError, match="'Painter' is no run"):
+        open_source(Painter)
+    with pytest.raises(UsageError, match="--weights goes with --signature"):
+        open_source(run, weights="w.safetensors")
+    assert open_source(run, input="latent").family == "cgan"
+
+
+def test_a_bundle_is_called_after_the_run_or_the_module() -> None:
+    assert bundle_name("runs/v1.2", "latent", foreign=False) == "v1.2-latent"
+    assert bundle_name("runs/v1.2", None, foreign=False, fixed={"label": 3}) == "v1.2-label-3"
+    assert bundle_name("mine.nets.style:build", None, foreign=True) == "style"
+
+
+PICTURE = {"height": 16, "width": 16, "channels": 3}
+RESIZABLE: dict[str, Any] = {
+    "inputs": [{"role": "image", **PICTURE}],
+    "output": PICTURE,
+    "sides": {"least": 8, "most": 32, "divisible_by": 2},
+}
+
+
+def test_a_module_that_takes_any_size_can_be_exported_for_all_of_them(tmp_path: Path) -> None:
+    bundle = litho.export_model(
+        Halving().eval(), signature=RESIZABLE, to=tmp_path / "free", size="free", timed=False
+    )
+    assert bundle.manifest.variants[0].verdict.status == "passed"
+    with open_runner(bundle) as runner:
+        assert runner.run(runner.signature.sized(10, 22).example(3))["image"].shape == (3, 10, 22, 3)
+
+
+def test_a_size_that_is_built_in_is_found() -> None:
+    with pytest.raises(ExportError, match=r"fails on pictures of 8x8 .* in Halving at .*x\.shape\[2:\]"):
+        open_source(Halving("size").eval(), signature=RESIZABLE, size="free")
+
+
+def test_a_branch_on_the_size_fails_the_gate(tmp_path: Path) -> None:
+    bundle = litho.export_model(
+        Halving("branch").eval(), signature=RESIZABLE, to=tmp_path / "free", size="free", timed=False
+    )
+    (variant,) = bundle.manifest.variants
+    assert variant.verdict.status == "failed"
+    assert "pictures of the usual size are right, those of another size are not" in variant.verdict.reason
+
+
+def test_a_module_of_one_size_says_so() -> None:
+    fixed = {key: value for key, value in RESIZABLE.items() if key != "sides"}
+    with pytest.raises(UsageError, match="makes pictures of one size, 16x16; leave --size out"):
+        open_source(Halving().eval(), signature=fixed, size=(8, 8))

@@ -1,0 +1,203 @@
+"""A layer that was planted in a graph is named by the gate that refuses the graph."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+
+from litho.bundle import Bundle
+from litho.bundle.manifest import Verdict
+from litho.bundle.probes import Probes
+from litho.export.graph import export_graph
+from litho.export.passes import ALWAYS, rewrite
+from litho.export.pipeline import Pipeline
+from litho.export.precisions import Lowering, Precision, precision
+from litho.export.request import PORTABLE
+from litho.export.validation.distance import Distance
+from litho.export.validation.locate import locate
+from litho.export.validation.make_probes import make_probes
+from litho.export.validation.proof import Proof
+from litho.runners.torch import Runner as TorchRunner
+from litho.training.models.base import family
+from litho.training.run.snapshot import load_snapshot, save_snapshot
+
+FORMS = ("fp32", "fp32 rewritten", "fp16", "int8 rewritten")
+"""Precisions, of the graph as it was exported or of one without transposed convolutions."""
+
+Change = Callable[[np.ndarray], np.ndarray]
+
+LAYERS = ("generator.upsamplers.0", "generator.upsamplers.1", "generator.upsamplers.2")
+"""Transposed convolutions; the exporter folds the normalisation that follows into all but the last."""
+
+FAULTS: dict[str, tuple[int, Change]] = {
+    "swapped": (1, lambda kernel: kernel[::-1]),
+    "transposed": (1, lambda kernel: kernel.transpose(0, 1, 3, 2)),
+    "biased": (2, lambda bias: bias + np.where(np.arange(len(bias)) % 2, 1, -1).astype(np.float32)),
+}
+"""Fault -> which input of the layer it changes, and how."""
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    """A DCGAN with random weights and statistics."""
+    torch.manual_seed(0)
+    generator = family("dcgan").generator(resolution=32, channels=3, width=8, latent_size=16).eval()
+    for name, weights in generator.state_dict().items():
+        if weights.ndim == 4:
+            torch.nn.init.kaiming_normal_(weights)
+        elif weights.ndim == 1:
+            low = -0.3 if name.endswith(("bias", "mean")) else 0.7
+            torch.nn.init.uniform_(weights, low, low + 0.6)
+        elif weights.ndim:
+            torch.nn.init.normal_(weights, 0, 0.5)
+    path = tmp_path_factory.mktemp("runs") / "dcgan"
+    save_snapshot(path, generator, family="dcgan", preset="none")
+    return Pipeline.of(load_snapshot(path).picture())
+
+
+@pytest.fixture(scope="module")
+def graph(pipeline: Pipeline) -> bytes:
+    return export_graph(pipeline.picture, pipeline.signature, {})
+
+
+@pytest.fixture(scope="module")
+def probes(pipeline: Pipeline) -> Probes:
+    return make_probes(TorchRunner(pipeline.picture))
+
+
+def proof_of(pipeline: Pipeline, graph: bytes, probes: Probes) -> Proof:
+    return Proof(
+        pipeline, {"generator": graph}, probes, Distance(TorchRunner(pipeline.picture), None, samples=64)
+    )
+
+
+def planted(graph: bytes, layer: str, fault: str) -> bytes:
+    """The graph with another constant as an input of the node that has the layer's weights."""
+    place, change = FAULTS[fault]
+    model = onnx.load_from_string(graph)
+    node = next(node for node in model.graph.node if f"{layer}.weight" in node.input)
+    tensor = next(tensor for tensor in model.graph.initializer if tensor.name == node.input[place])
+    changed = np.ascontiguousarray(change(numpy_helper.to_array(tensor)))
+    tensor.CopyFrom(numpy_helper.from_array(changed, tensor.name))
+    return model.SerializeToString()
+
+
+def made(graph: bytes, form: str, pipeline: Pipeline) -> tuple[bytes, Precision]:
+    """The graph in one of `FORMS`, and the precision that it is to be judged by."""
+    name, _, written = form.partition(" ")
+    lower = precision(name)
+    if written == "rewritten":
+        graph, changed = rewrite(graph, {*ALWAYS, "subpixel"})
+        assert changed["subpixel"] == len(LAYERS)
+    return lower.lower(Lowering(graph, calibration=[pipeline.signature.example(32, seed=5)])), lower
+
+
+def reason(verdict: Verdict) -> str:
+    assert verdict.status == "failed"
+    assert "\n" not in verdict.reason
+    return verdict.reason
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("layer", "fault"),
+    [(LAYERS[0], "swapped"), (LAYERS[1], "transposed"), (LAYERS[2], "transposed"), (LAYERS[1], "biased")],
+)
+def test_the_layer_is_named(
+    layer: str, fault: str, form: str, graph: bytes, pipeline: Pipeline, probes: Probes
+) -> None:
+    wrong, lower = made(planted(graph, layer, fault), form, pipeline)
+    verdict, _ = proof_of(pipeline, graph, probes).judge("generator", wrong, "onnxruntime", lower)
+    assert f"the first values that depart from the FP32 graph's are those of layer '{layer}'" in reason(
+        verdict
+    )
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_where_the_fp32_graph_is_wrong_it_is_held_against_pytorch(
+    form: str, graph: bytes, pipeline: Pipeline, probes: Probes
+) -> None:
+    exported = planted(graph, LAYERS[1], "transposed")
+    wrong, lower = made(exported, form, pipeline)
+    verdict, _ = proof_of(pipeline, exported, probes).judge("generator", wrong, "onnxruntime", lower)
+    named = f"the first values that depart from PyTorch's are those of layer '{LAYERS[1]}'"
+    assert named in reason(verdict)
+
+
+def test_a_graph_that_takes_noise_is_run_with_that_of_its_seeds(
+    graph: bytes, pipeline: Pipeline, probes: Probes
+) -> None:
+    wrong, _ = rewrite(planted(graph, LAYERS[1], "swapped"), PORTABLE["openvino"])
+    verdict, _ = proof_of(pipeline, graph, probes).judge("generator", wrong, "openvino", precision("fp32"))
+    assert f"are those of layer '{LAYERS[1]}'" in reason(verdict)
+
+
+def test_a_graph_that_onnx_runtime_does_not_run_keeps_its_verdict(
+    graph: bytes, pipeline: Pipeline, probes: Probes
+) -> None:
+    lower = precision("bf16")
+    lowered = lower.lower(Lowering(planted(graph, LAYERS[1], "swapped")))
+    wrong, _ = rewrite(rewrite(lowered, lower.passes)[0], PORTABLE["openvino"])
+    verdict, _ = proof_of(pipeline, graph, probes).judge("generator", wrong, "openvino", lower)
+    assert reason(verdict).endswith("or a precision that loses too much")
+
+
+def test_errors_of_every_layer_are_not_put_down_to_one(
+    graph: bytes, pipeline: Pipeline, probes: Probes
+) -> None:
+    model = onnx.load_from_string(graph)
+    noise = np.random.default_rng(0)
+    for tensor in model.graph.initializer:
+        if len(tensor.dims) == 4:
+            kernel = numpy_helper.to_array(tensor)
+            coarse = (kernel + noise.normal(0, 0.2 * kernel.std(), kernel.shape)).astype(np.float32)
+            tensor.CopyFrom(numpy_helper.from_array(coarse, tensor.name))
+    wrong, lower = made(model.SerializeToString(), "int8 rewritten", pipeline)
+    verdict, _ = proof_of(pipeline, graph, probes).judge("generator", wrong, "onnxruntime", lower)
+    assert "no layer departs by more than int8 explains; most is lost at layer 'generator." in reason(verdict)
+
+
+def test_a_graph_that_is_right_says_that_its_runtime_is_not(
+    graph: bytes, pipeline: Pipeline, probes: Probes
+) -> None:
+    wrong = 255 - probes.images
+    said = locate(pipeline, "generator", graph, graph, precision("fp32"), probes, wrong)
+    assert said == "ONNX Runtime, optimising nothing, computes every layer of it as PyTorch does"
+
+
+def test_pictures_that_are_right_are_not_looked_into(
+    graph: bytes, pipeline: Pipeline, probes: Probes
+) -> None:
+    wrong = planted(graph, LAYERS[1], "swapped")
+    assert locate(pipeline, "generator", graph, wrong, precision("fp32"), probes, probes.images) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"no graph"])
+def test_what_cannot_be_read_is_not_located(
+    content: bytes, graph: bytes, pipeline: Pipeline, probes: Probes
+) -> None:
+    wrong = 255 - probes.images
+    assert locate(pipeline, "generator", graph, content, precision("fp32"), probes, wrong) is None
+
+
+def test_of_several_stages_the_one_that_failed_is_looked_into(flow_run: Path, flow_bundle: Path) -> None:
+    pipeline, bundle = Pipeline.of(load_snapshot(flow_run).picture()), Bundle.load(flow_bundle)
+    graphs = {variant.stage: bundle.read(variant.file) for variant in bundle.manifest.variants}
+    model = onnx.load_from_string(graphs["denoiser"])
+    layer, tensor = next(
+        (node.name.partition("/")[0], tensor)
+        for node in model.graph.node
+        for tensor in model.graph.initializer
+        if node.name.startswith("blocks.0.")
+        and node.op_type in ("MatMul", "Gemm")
+        and tensor.name == node.input[1]
+    )
+    tensor.CopyFrom(numpy_helper.from_array(-numpy_helper.to_array(tensor), tensor.name))
+    distance = Distance(TorchRunner(pipeline.picture), None, samples=64)
+    proof = Proof(pipeline, graphs, bundle.probes(), distance)
+    verdict, _ = proof.judge("denoiser", model.SerializeToString(), "onnxruntime", precision("fp32"))
+    assert f"are those of layer '{layer}'" in reason(verdict)

@@ -1,0 +1,159 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from litho.errors import InvalidInput, UsageError
+from litho.serving.generate import generate, parse_inputs
+from litho.signature import Signature
+from litho.signature.fields import (
+    Field,
+    Role,
+    image_output,
+    label_field,
+    mask_field,
+    seed_field,
+    source_field,
+)
+from litho.signature.noise import MAX_SEED
+
+CLOTHES = Signature(
+    inputs=(seed_field(), label_field(("Shirt", "Coat", "Bag"))), output=image_output(8, 8, 1)
+)
+
+SCENES = Signature(
+    inputs=(Field(name="prompt", role=Role.PROMPT, dtype="BYTES"), seed_field()), output=image_output(8, 8, 3)
+)
+
+HOLES = Signature(
+    inputs=(seed_field(), source_field(8, 8, 3), mask_field(8, 8)), output=image_output(8, 8, 3)
+)
+
+
+def pixels(file: Path) -> np.ndarray:
+    with Image.open(file) as image:
+        return np.asarray(image)
+
+
+@given(st.integers(0, MAX_SEED), st.integers(0, 99))
+def test_ranges_lists_and_names_become_values(first: int, more: int) -> None:
+    last = min(first + more, MAX_SEED)
+    inputs = parse_inputs(CLOTHES, {"seed": f"{first}-{last}", "label": "Coat"})
+    assert inputs["seed"].tolist() == list(range(first, last + 1))
+    assert inputs["label"].tolist() == [1] * (last - first + 1)
+
+
+def test_several_values_are_paired_in_order() -> None:
+    inputs = parse_inputs(CLOTHES, {"seed": "7, 9", "label": "Bag,0"})
+    assert inputs["seed"].tolist() == [7, 9]
+    assert inputs["label"].tolist() == [2, 0]
+
+
+def test_a_prompt_is_taken_as_it_is_and_serves_every_picture() -> None:
+    inputs = parse_inputs(SCENES, {"prompt": " red, 1-9 blue ", "seed": "1,2"})
+    assert inputs["prompt"].tolist() == [" red, 1-9 blue "] * 2
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"seed": "-1"}, "'seed' was given value -1"),
+        ({"seed": "seven"}, "'seed' was given 'seven'; allowed is INT64"),
+        ({"seed": str(2**63)}, "'seed' was given value 9223372036854775808"),
+        ({"seed": "9-2"}, "must ascend"),
+        ({"seed": "0-99999999"}, "at most 10000 values"),
+        ({"label": "Hat"}, "or one of Shirt, Coat, Bag"),
+        ({"label": "3"}, "'label' was given value 3"),
+        ({"seed": "1,2,3", "label": "0,1"}, "3 for 'seed', 2 for 'label'"),
+        ({"sede": "1"}, r"unknown field 'sede' \(known: label, seed\)"),
+    ],
+)
+def test_text_that_is_no_value_is_refused_in_one_line(values: dict[str, str], complaint: str) -> None:
+    with pytest.raises(InvalidInput, match=complaint) as refused:
+        parse_inputs(CLOTHES, values)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of two pictures, 12x18 and half clear, with something beside them that is no picture."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name, colour in {"b.png": (0, 0, 200), "a.png": (200, 0, 0)}.items():
+        image = Image.new("RGBA", (18, 12), (*colour, 255))
+        image.paste((0, 0, 0, 0), (0, 0, 9, 12))
+        image.save(folder / name)
+    (folder / "notes.txt").write_text("none")
+    return folder
+
+
+def test_images_are_brought_to_the_field_s_size_and_a_mask_to_black_and_white(photos: Path) -> None:
+    inputs = parse_inputs(HOLES, {"source": str(photos), "mask": str(photos / "a.png"), "seed": "7"})
+    assert inputs["seed"].tolist() == [7, 7]
+    HOLES.check(inputs)
+    # 12x18 is cut to 12x12 around its middle: half of that is clear, and so white.
+    np.testing.assert_array_equal(inputs["source"][:, 4, 0], [[255, 255, 255]] * 2)
+    np.testing.assert_array_equal(inputs["source"][:, 4, 7], [[200, 0, 0], [0, 0, 200]])
+    assert set(np.unique(inputs["mask"])) == {0, 255}
+    assert (inputs["mask"][:, :, :4] == 255).all()
+    assert (inputs["mask"][:, :, 4:] == 0).all()
+
+
+def test_where_the_size_is_free_the_first_image_says_what_it_is(photos: Path) -> None:
+    free = HOLES.freed(4, 16, 4)
+    inputs = parse_inputs(free, {"source": str(photos), "mask": str(photos / "b.png"), "seed": "7"})
+    # 12x18 is nearest to 12x16, but 16 is all that there may be: it becomes smaller as a whole, then 8x16.
+    assert inputs["source"].shape == (2, 8, 16, 3)
+    assert inputs["mask"].shape == (2, 8, 16, 1)
+    small = parse_inputs(HOLES.freed(4, 64, 2), {"source": str(photos / "a.png")})
+    assert small["source"].shape == (1, 12, 18, 3)
+    with Image.open(photos / "a.png") as image:
+        paper = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    np.testing.assert_array_equal(small["source"][0], np.asarray(paper))
+
+
+def test_one_image_serves_every_seed(photos: Path) -> None:
+    inputs = parse_inputs(
+        HOLES, {"source": str(photos / "a.png"), "mask": str(photos / "a.png"), "seed": "0-4"}
+    )
+    assert len(inputs["source"]) == len(inputs["mask"]) == 5
+    assert (inputs["source"] == inputs["source"][0]).all()
+
+
+def test_images_that_cannot_be_read_are_refused_in_one_line(photos: Path, tmp_path: Path) -> None:
+    for value, complaint in [
+        ("absent.png", "No such file"),
+        (photos / "notes.txt", "damaged or no image"),
+        (tmp_path / "empty", "with 0 images; allowed are 1 to 10000"),
+    ]:
+        (tmp_path / "empty").mkdir(exist_ok=True)
+        with pytest.raises(InvalidInput, match=f"field 'source'.*{complaint}") as refused:
+            parse_inputs(HOLES, {"source": str(value)})
+        assert "\n" not in str(refused.value)
+
+
+def test_one_picture_a_grid_and_a_folder(bundle: Path, tmp_path: Path) -> None:
+    assert generate(bundle, {"seed": "7", "label": "3"}, tmp_path / "one.png") == [tmp_path / "one.png"]
+    one = pixels(tmp_path / "one.png")
+    files = generate(bundle, {"seed": "7-9", "label": "3"}, tmp_path / "folder")
+    assert [file.name for file in files] == ["seed-7_label-3.png", "seed-8_label-3.png", "seed-9_label-3.png"]
+    np.testing.assert_array_equal(pixels(files[0]), one)
+    (grid,) = generate(bundle, {"seed": "0-99", "label": "3"}, tmp_path / "grid.png")
+    assert pixels(grid).shape[1] >= 10 * one.shape[1]
+
+
+def test_pictures_of_the_same_values_get_files_of_their_own(bundle: Path, tmp_path: Path) -> None:
+    files = generate(bundle, {"seed": "7,8,7", "label": "3"}, tmp_path)
+    assert [file.name for file in files] == [
+        "seed-7_label-3_0.png",
+        "seed-8_label-3.png",
+        "seed-7_label-3_2.png",
+    ]
+
+
+def test_an_output_that_is_no_png_is_refused_before_anything_is_opened(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"ending '\.jpg'; give a \.png"):
+        generate("absent", {"seed": "1"}, tmp_path / "one.jpg")

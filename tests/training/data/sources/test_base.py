@@ -1,0 +1,57 @@
+"""A name leads to one source, or to an error that says what there is."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from litho.errors import UnknownName, UsageError
+from litho.training.data.sources import find_source, load, source_names
+
+
+def test_every_source_is_known_by_its_names() -> None:
+    assert source_names() == ("digits", "shapes", "shapes-pairs", "stacked-mnist")
+    for name in source_names():
+        assert name in find_source(name).names
+
+
+def test_a_folder_called_like_a_source_is_meant_by_its_path() -> None:
+    Path("digits").mkdir()
+    assert find_source("digits") is not find_source("./digits")
+
+
+@pytest.mark.parametrize("name", ["./gone", "/gone/away", "~/gone", "gone.parquet", "a/b/c/d", "../mnist"])
+def test_a_path_that_leads_nowhere_is_no_name(name: str) -> None:
+    with pytest.raises(UsageError, match="is no file or folder, here or in the folder that LITHO_DATA names"):
+        load(name)
+
+
+def test_a_file_of_another_kind_is_refused() -> None:
+    Path("pictures.zip").write_bytes(b"PK")
+    with pytest.raises(
+        UsageError, match=r"'pictures.zip' is a file; allowed are .parquet files, and folders"
+    ):
+        load("pictures.zip")
+
+
+def test_an_unknown_name_is_answered_with_all_that_are_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shelf" / "kittens").mkdir(parents=True)
+    monkeypatch.setenv("LITHO_DATA", str(tmp_path / "shelf"))
+    with pytest.raises(UnknownName, match=r"unknown data 'kitten'; did you mean 'kittens'\?") as caught:
+        load("kitten")
+    assert caught.value.known == tuple(sorted({*source_names(), "kittens", "mnist", "fashion_mnist"}))
+
+
+def test_digits_come_in_the_size_that_is_asked_for() -> None:
+    usual, asked = load("digits"), load("digits", resolution=16, channels=3)
+    assert usual.picture == (32, 32, 1)
+    assert asked.picture == (16, 16, 3)
+    assert (asked.images[..., 0] == asked.images[..., 2]).all()
+    np.testing.assert_array_equal(usual.labels, asked.labels)
+
+
+def test_options_that_are_not_allowed_are_refused() -> None:
+    with pytest.raises(UsageError, match="resolution 0 is not allowed"):
+        load("digits", resolution=0)

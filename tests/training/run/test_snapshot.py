@@ -1,0 +1,207 @@
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from litho.errors import CheckpointError
+from litho.files import sha256
+from litho.training.models import family
+from litho.training.run.snapshot import (
+    DataInfo,
+    fit_weights,
+    load_snapshot,
+    read_foreign_weights,
+    save_snapshot,
+)
+
+
+@pytest.fixture
+def generator():
+    torch.manual_seed(0)
+    return family("cgan").generator(classes=2, width=2, latent_size=3)
+
+
+@pytest.fixture
+def saved(generator, tmp_path: Path) -> Path:
+    data = DataInfo(name="pets", count=9, licence="CC0-1.0", class_names=("cat", "dog"))
+    save_snapshot(
+        tmp_path / "run", generator, family="cgan", nimg=640, data=data, quality={"label_agreement": 0.5}
+    )
+    return tmp_path / "run"
+
+
+def edit(run: Path, **changes: object) -> None:
+    file = run / "snapshot.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+
+
+def replace_weights(run: Path, weights: dict[str, torch.Tensor]) -> None:
+    save_file(weights, run / "snapshot.safetensors")
+    edit(run, weights_sha256=sha256(run / "snapshot.safetensors"))
+
+
+def test_what_was_saved_is_what_is_loaded(generator, saved: Path) -> None:
+    snapshot = load_snapshot(saved)
+    assert snapshot.info.nimg == 640
+    assert snapshot.info.quality == {"label_agreement": 0.5}
+    assert snapshot.info.signature.inputs[1].class_names == ("cat", "dog")
+    loaded = snapshot.generator()
+    assert not loaded.training
+    assert loaded.architecture == generator.architecture
+    for name, value in generator.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], value)
+        assert loaded.state_dict()[name].device.type == "cpu"
+
+
+def test_pictures_from_seed_and_from_latent(saved: Path) -> None:
+    snapshot = load_snapshot(str(saved))
+    assert [field.name for field in snapshot.picture().signature.inputs] == ["seed", "label", "truncation"]
+    picture = snapshot.picture("latent")
+    assert [field.name for field in picture.signature.inputs] == ["latent", "label", "truncation"]
+    made = picture(torch.zeros(2, 3), torch.tensor([0, 1]), torch.ones(2))
+    assert made.shape == (2, 32, 32, 1)
+
+
+def test_no_snapshot(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"there is no snapshot.json; make one with 'litho train'"):
+        load_snapshot(tmp_path)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.999])
+def test_truncated_weights(saved: Path, share: float) -> None:
+    file = saved / "snapshot.safetensors"
+    content = file.read_bytes()
+    file.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(CheckpointError, match="cut short or no safetensors file"):
+        load_snapshot(saved)
+
+
+def test_one_changed_byte_of_the_weights(saved: Path) -> None:
+    file = saved / "snapshot.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(CheckpointError, match="has changed: its SHA-256 is not the one"):
+        load_snapshot(saved)
+
+
+def test_missing_weights_file(saved: Path) -> None:
+    (saved / "snapshot.safetensors").unlink()
+    with pytest.raises(CheckpointError, match="is missing"):
+        load_snapshot(saved)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema_version": 2}, "schema version 2, this litho reads up to 1"),
+        ({"nimg": -1}, "not a snapshot's document: nimg"),
+        ({"surprise": 1}, "not a snapshot's document: surprise"),
+        ({"architecture": {"classes": {"nested": 1}}}, "not a snapshot's document: architecture"),
+    ],
+)
+def test_foreign_documents(saved: Path, change: dict[str, object], message: str) -> None:
+    edit(saved, **change)
+    with pytest.raises(CheckpointError, match=message):
+        load_snapshot(saved)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", "\0"])
+def test_a_document_that_is_none(saved: Path, content: str) -> None:
+    (saved / "snapshot.json").write_text(content)
+    with pytest.raises(CheckpointError, match=r"snapshot\.json is not"):
+        load_snapshot(saved)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"family": "vqgan"}, "describes no generator: unknown family 'vqgan'"),
+        ({"architecture": {"colour": 3}}, "describes no generator: .*colour"),
+        ({"architecture": {"classes": 2, "resolution": 33}}, "describes no generator: resolution 33"),
+        ({"architecture": {"classes": -2}}, "describes no generator"),
+        ({"architecture": {"classes": 2, "width": 10**18}}, "describes no generator"),
+        ({"architecture": {"classes": 2, "width": 10**6}}, "weight '.*' in .* the generator takes"),
+    ],
+)
+def test_a_description_of_no_generator(saved: Path, change: dict[str, object], message: str) -> None:
+    edit(saved, **change)
+    with pytest.raises(CheckpointError, match=message):
+        load_snapshot(saved).generator()
+
+
+def test_missing_and_foreign_weights_and_other_shapes(saved: Path) -> None:
+    weights = load_file(saved / "snapshot.safetensors")
+    replace_weights(saved, {name: value for name, value in weights.items() if name != "project.weight"})
+    with pytest.raises(CheckpointError, match=r"lacks 1 of \d+ weights, first 'project.weight'"):
+        load_snapshot(saved).generator()
+    replace_weights(saved, {**weights, "extra": torch.zeros(1)})
+    with pytest.raises(CheckpointError, match="1 weights that do not belong here, first 'extra'"):
+        load_snapshot(saved).generator()
+    replace_weights(saved, {**weights, "project.weight": torch.zeros(3)})
+    with pytest.raises(
+        CheckpointError, match=r"'project.weight' in .* is float32 of shape \(3,\); the generator takes"
+    ):
+        load_snapshot(saved).generator()
+
+
+@pytest.mark.parametrize("wrap", [None, "g_ema", "generator", "state_dict"])
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod."])
+def test_foreign_weights_are_found_and_unwrapped(
+    generator, tmp_path: Path, wrap: str | None, prefix: str
+) -> None:
+    weights = {prefix + name: value for name, value in generator.state_dict().items()}
+    torch.save({wrap: weights, "step": 3} if wrap else weights, tmp_path / "theirs.pt")
+    fresh = family("cgan").generator(**generator.architecture)
+    fit_weights(fresh, read_foreign_weights(tmp_path / "theirs.pt"), "theirs.pt")
+    for name, value in generator.state_dict().items():
+        assert torch.equal(fresh.state_dict()[name], value)
+
+
+def test_foreign_safetensors_and_half_precision(generator, tmp_path: Path) -> None:
+    weights = {name: v.half() if v.is_floating_point() else v for name, v in generator.state_dict().items()}
+    save_file(weights, tmp_path / "theirs.safetensors")
+    fit_weights(generator, read_foreign_weights(tmp_path / "theirs.safetensors"), "theirs")
+    assert generator.project.weight.dtype == torch.float32
+
+
+class Payload:
+    """Runs code when it is unpickled."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self):
+        return (Path.touch, (self.target,))
+
+
+def test_no_code_of_a_foreign_file_is_run(tmp_path: Path) -> None:
+    torch.save({"state_dict": Payload(tmp_path / "ran")}, tmp_path / "evil.pt")
+    (tmp_path / "plain.pt").write_bytes(pickle.dumps(Payload(tmp_path / "ran")))
+    for name in ("evil.pt", "plain.pt"):
+        with pytest.raises(CheckpointError, match="no file of plain weights") as caught:
+            read_foreign_weights(tmp_path / name)
+        assert "\n" not in str(caught.value)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [([1, 2], "a list"), ({"epoch": 3}, "a mapping with the keys epoch"), ({}, "keys none")],
+)
+def test_a_foreign_file_without_weights(tmp_path: Path, content: object, message: str) -> None:
+    torch.save(content, tmp_path / "theirs.pt")
+    with pytest.raises(CheckpointError, match=message):
+        read_foreign_weights(tmp_path / "theirs.pt")
+
+
+def test_a_foreign_file_that_is_missing_or_cut_short(generator, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="cannot be read: No such file"):
+        read_foreign_weights(tmp_path / "none.pt")
+    torch.save(generator.state_dict(), tmp_path / "theirs.pt")
+    (tmp_path / "theirs.pt").write_bytes((tmp_path / "theirs.pt").read_bytes()[:500])
+    with pytest.raises(CheckpointError, match="no file of plain weights"):
+        read_foreign_weights(tmp_path / "theirs.pt")

@@ -1,0 +1,1 @@
+"""Data to train on, in memory, and the sources it comes from, one file a source."""

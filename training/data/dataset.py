@@ -1,0 +1,116 @@
+"""What there is to train on: images in memory with what belongs to them; knows no source of them by name."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+__all__ = ["Batch", "Dataset"]
+
+TEST_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images of one step, on the device that trains.
+
+    Args:
+        images: FP32 of shape (batch, channels, height, width) in [-1, 1].
+        labels: INT64 of shape (batch,), or None where the data has none.
+        sources: of paired data, the images that these are made from: as `images`, or None.
+        captions: what each image shows, "" where it is not said, or None where the data has no captions.
+    """
+
+    images: Tensor
+    labels: Tensor | None = None
+    sources: Tensor | None = None
+    captions: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images in memory.
+
+    Args:
+        name: as `--data` takes it.
+        licence: SPDX identifier of the images, or what is known of it.
+        images: UINT8 of shape (count, height, width, channels).
+        labels: INT64 of shape (count,), or None.
+        class_names: of the labels, in order; empty where there are none.
+        captions: what each image shows, in any script, "" where it is not said; None where the data has none.
+        sources: of paired data, what each image is to be made from: UINT8 of shape (count, height, width, channels).
+        test: what the source itself holds out, not among `images`; None where `split` has to.
+        notes: sentences that the user should see before training.
+    """
+
+    name: str
+    licence: str
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64] | None = None
+    class_names: tuple[str, ...] = ()
+    captions: tuple[str, ...] | None = None
+    sources: NDArray[np.uint8] | None = None
+    test: Dataset | None = None
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def picture(self) -> tuple[int, int, int]:
+        """Height, width and channels of one image."""
+        height, width, channels = self.images.shape[1:]
+        return height, width, channels
+
+    def sha256(self) -> str:
+        """Hash of all that is trained and tested on, as 64 hexadecimal digits."""
+        digest = hashlib.sha256(repr(self.images.shape).encode())
+        digest.update(np.ascontiguousarray(self.images).data)
+        if self.labels is not None:
+            digest.update(self.labels.tobytes())
+        if self.captions is not None:
+            digest.update("\0".join(self.captions).encode())
+        if self.sources is not None:
+            digest.update(np.ascontiguousarray(self.sources).data)
+        if self.test is not None:
+            digest.update(self.test.sha256().encode())
+        return digest.hexdigest()
+
+    def split(self) -> tuple[Dataset, Dataset]:
+        """A part to train on and one to test on: the source's own, else four fifths and a fifth.
+
+        The same two at every call, on every machine; where there are two images or more, neither is empty.
+        """
+        if self.test is not None:
+            return replace(self, test=None), self.test
+        order = np.random.default_rng(0).permutation(len(self))
+        held_out = max(1, round(len(self) * TEST_SHARE))
+        return self.select(np.sort(order[held_out:])), self.select(np.sort(order[:held_out]))
+
+    def select(self, indices: NDArray[np.int64]) -> Dataset:
+        """The images at `indices`, INT64 of shape (count,), with all that belongs to them."""
+        return replace(
+            self,
+            images=self.images[indices],
+            labels=None if self.labels is None else self.labels[indices],
+            captions=None if self.captions is None else tuple(self.captions[index] for index in indices),
+            sources=None if self.sources is None else self.sources[indices],
+        )
+
+    def batch(self, indices: NDArray[np.int64], device: torch.device | str = "cpu") -> Batch:
+        """The images at `indices`, and all that belongs to them, as a batch on `device`."""
+        return Batch(
+            images=_floats(self.images[indices], device),
+            labels=None if self.labels is None else torch.from_numpy(self.labels[indices]).to(device),
+            sources=None if self.sources is None else _floats(self.sources[indices], device),
+            captions=None if self.captions is None else tuple(self.captions[index] for index in indices),
+        )
+
+
+def _floats(images: NDArray[np.uint8], device: torch.device | str) -> Tensor:
+    return torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1

@@ -1,0 +1,292 @@
+"""What the families that make pictures from pictures share: their networks, and the changes that a pair sees alike.
+
+Normalisation is over one picture alone (Ulyanov et al. 2017), without running statistics: what is made of a picture
+depends neither on its batch nor on the training's. Noise enters by multiplying features, each by its own number from
+N(1, strength^2) (Gaussian dropout, Srivastava et al. 2014, section 10): a network cannot learn to leave it out, as it
+does with noise that is added (Isola et al. 2017, section 3.1), and here the noise comes from the seed, at test time as
+in training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from ...errors import UsageError
+from ...reporting import picture_grid
+from ...signature import Signature
+from ...signature.fields import Role
+from ..data.dataset import Dataset
+from ..models.base import Generator
+from ..objectives.gan import translated
+from ..run.randomness import Draw
+from .layers import LEAK, halvings, scaled_convolution
+
+__all__ = [
+    "MOST_TIMES",
+    "MOST_WIDENING",
+    "MakesTasks",
+    "PatchDiscriminator",
+    "ResidualNetwork",
+    "UNet",
+    "alike_changed",
+    "check_sources",
+    "noisy",
+    "side_by_side",
+    "tasks_of",
+]
+
+MOST_TIMES = 4
+"""A picture of free size is at most so many times as high and as wide as those that were trained on."""
+
+MOST_WIDENING = 8
+"""The innermost features have at most so many times the channels of the outermost."""
+
+
+def check_sources(dataset: Dataset, family: str) -> None:
+    """Refuse data without pictures to start from, or with ones of another kind than those to make.
+
+    Raises:
+        UsageError: there are none, or they are of another size or number of channels.
+    """
+    if dataset.sources is None:
+        raise UsageError(
+            f"data {dataset.name!r} has no pairs; family {family!r} needs them: pictures called source and target, as"
+            " in shapes-pairs or emoji_restyle"
+        )
+    if dataset.sources.shape != dataset.images.shape:
+        (_, *source), (_, *image) = dataset.sources.shape, dataset.images.shape
+        raise UsageError(
+            f"data {dataset.name!r} has sources of shape {source} beside pictures of {image}; family {family!r} takes"
+            " both alike: store them in one size, and both grey or both in colour"
+        )
+
+
+@runtime_checkable
+class MakesTasks(Protocol):
+    """What a generator brings whose source pictures are made from the wanted ones: fewer pixels, holes."""
+
+    def tasks(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        """Inputs from which the generator has to make some images again, the same ones at every call.
+
+        Args:
+            images: UINT8 of shape (count, height, width, channels).
+
+        Returns:
+            Name of each field with role image or mask -> array of shape (count, ...), as the signature has them.
+        """
+        ...
+
+
+def tasks_of(generator: Generator, signature: Signature, dataset: Dataset) -> dict[str, NDArray[Any]] | None:
+    """Inputs from which a generator has to make the images of a dataset: made by itself, or the images' sources.
+
+    Returns:
+        Name of each field with role image or mask -> array of shape (count, ...); None where there are none to have.
+    """
+    if isinstance(generator, MakesTasks):
+        return generator.tasks(dataset.images)
+    field = signature.field(Role.IMAGE)
+    if field is None or dataset.sources is None or signature.field(Role.MASK) is not None:
+        return None
+    return {field.name: dataset.sources}
+
+
+def side_by_side(columns: Mapping[str, NDArray[np.uint8]], *, across: int = 1) -> Image.Image:
+    """A grid whose rows are pictures that belong together, the smaller ones magnified.
+
+    Args:
+        columns: heading -> UINT8 of shape (count, height, width, channels); the last one's size is that of all.
+        across: how many such rows stand beside each other; what does not fill a row of the page is left out.
+    """
+    *_, last = columns.values()
+    count, height, width, channels = last.shape
+    across = min(across, count)
+    kept = count - count % across
+    shown = []
+    for pictures in columns.values():
+        rows = np.arange(height) * pictures.shape[1] // height
+        places = np.arange(width) * pictures.shape[2] // width
+        shown.append(pictures[:kept, rows][:, :, places])
+    return picture_grid(
+        np.stack(shown, 1).reshape(-1, height, width, channels),
+        columns=across * len(columns),
+        column_names=list(columns) * across,
+    )
+
+
+def noisy(features: Tensor, latent: Tensor, strength: float) -> Tensor:
+    """Features (batch, channels, height, width), each map times 1 + strength * its value of `latent`.
+
+    Args:
+        features: to be disturbed.
+        latent: FP32 of shape (batch, channels), standard normal.
+        strength: standard deviation of the factors.
+    """
+    return features * (1 + strength * latent)[:, :, None, None]
+
+
+class UNet(nn.Module):
+    """Halves a picture down to 4 to 7 pixels and doubles it again, each size joined to its equal (Isola et al. 2017).
+
+    Args:
+        inputs, outputs: channels.
+        resolution: height and width of both pictures, 4 to 7 doubled again and again.
+        width: channels at full resolution; each halving doubles them, up to `MOST_WIDENING` times.
+        blocks: residual blocks between the halves.
+
+    Attributes:
+        inside: channels of the innermost features.
+        sides: heights and widths that it takes: divisible by all halvings, more than one value left to normalise over.
+    """
+
+    def __init__(self, inputs: int, outputs: int, resolution: int, width: int, blocks: int = 0) -> None:
+        super().__init__()
+        counts = [width * min(MOST_WIDENING, 1 << depth) for depth in range(halvings(resolution) + 1)]
+        self.inside = counts[-1]
+        step = 1 << halvings(resolution)
+        self.sides = range(2 * step, MOST_TIMES * resolution + 1, step)
+        self.first = nn.Sequential(scaled_convolution(inputs, width, 3), nn.LeakyReLU(LEAK))
+        self.down = nn.ModuleList(_halving(before, after) for before, after in pairwise(counts))
+        self.blocks = nn.Sequential(*(_Residual(self.inside) for _ in range(blocks)))
+        # Whatever lies above the innermost has its equal from the way down beside it.
+        arriving = [self.inside, *(2 * count for count in counts[-2:0:-1])]
+        self.up = nn.ModuleList(
+            _doubling(before, after) for before, after in zip(arriving, counts[-2::-1], strict=True)
+        )
+        self.last = scaled_convolution(2 * width, outputs, 3, gain=0.1)
+
+    def forward(self, images: Tensor, latent: Tensor | None = None, strength: float = 0.0) -> Tensor:
+        """Pictures (batch, inputs, height, width) -> (batch, outputs, height, width), without bounds.
+
+        Args:
+            images: FP32 in [-1, 1].
+            latent: FP32 of shape (batch, inside), or None for no noise.
+            strength: of the noise.
+        """
+        features = self.first(images)
+        passed = []
+        for halve in self.down:
+            passed.append(features)
+            features = halve(features)
+        features = self.blocks(features)
+        if latent is not None:
+            features = noisy(features, latent, strength)
+        for double, equal in zip(self.up, reversed(passed), strict=True):
+            features = torch.cat((double(features), equal), 1)
+        return self.last(features)
+
+
+class ResidualNetwork(nn.Module):
+    """Halves a picture twice, works on it in residual blocks, and doubles it twice (Johnson et al. 2016).
+
+    Args:
+        inputs, outputs: channels.
+        width: channels at full resolution; each halving doubles them.
+        blocks: residual blocks.
+
+    Attributes:
+        inside: channels of the innermost features.
+    """
+
+    def __init__(self, inputs: int, outputs: int, width: int, blocks: int) -> None:
+        super().__init__()
+        self.inside = 4 * width
+        self.down = nn.Sequential(
+            scaled_convolution(inputs, width, 3),
+            nn.LeakyReLU(LEAK),
+            _halving(width, 2 * width),
+            _halving(2 * width, self.inside),
+        )
+        self.blocks = nn.Sequential(*(_Residual(self.inside) for _ in range(blocks)))
+        self.up = nn.Sequential(
+            _doubling(self.inside, 2 * width),
+            _doubling(2 * width, width),
+            scaled_convolution(width, outputs, 3, gain=0.1),
+        )
+
+    def forward(self, images: Tensor, latent: Tensor, strength: float) -> Tensor:
+        """Pictures (batch, inputs, height, width) -> (batch, outputs, height, width), without bounds.
+
+        Args:
+            images: FP32 in [-1, 1], height and width divisible by 4.
+            latent: FP32 of shape (batch, inside).
+            strength: of the noise.
+        """
+        return self.up(self.blocks(noisy(self.down(images), latent, strength)))
+
+
+class PatchDiscriminator(nn.Module):
+    """Judges every patch of a picture for itself (Isola et al. 2017, section 3.2.2).
+
+    Args:
+        inputs: channels; those of a pair together.
+        width: channels of the first layer; each layer above has twice as many.
+        layers: that halve the picture; a patch is 8 pixels wide for 1, 18 for 2, 38 for 3, 78 for 4.
+        normalised: take mean and contrast out of every map but the first layer's. A judge that is to tell kinds of
+            pictures apart by just these must see them.
+    """
+
+    def __init__(self, inputs: int, width: int, layers: int, *, normalised: bool = True) -> None:
+        super().__init__()
+        counts = [width << depth for depth in range(layers)]
+        self.layers = nn.Sequential(
+            nn.Conv2d(inputs, width, 4, 2, 1),
+            nn.LeakyReLU(LEAK),
+            *(_halving(before, after, normalised=normalised) for before, after in pairwise(counts)),
+            nn.Conv2d(counts[-1], 1, 3, padding=1),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(batch, inputs, height, width) in [-1, 1] -> logits of shape (batch, 1, patches down, patches across)."""
+        return self.layers(images)
+
+
+class _Residual(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+            _norm(channels),
+            nn.LeakyReLU(LEAK),
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+            _norm(channels),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features + self.branch(features)
+
+
+def _norm(channels: int) -> nn.InstanceNorm2d:
+    return nn.InstanceNorm2d(channels, affine=True, track_running_stats=False)
+
+
+def _halving(before: int, after: int, *, normalised: bool = True) -> nn.Sequential:
+    norm = [_norm(after)] if normalised else []
+    return nn.Sequential(nn.Conv2d(before, after, 4, 2, 1, bias=not normalised), *norm, nn.LeakyReLU(LEAK))
+
+
+def _doubling(before: int, after: int) -> nn.Sequential:
+    layers = nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), _norm(after), nn.LeakyReLU(LEAK)
+    return nn.Sequential(*layers)
+
+
+def alike_changed(draw: Draw, most_shift: int, *images: Tensor) -> tuple[Tensor, ...]:
+    """Every tensor's n-th picture mirrored or not, and moved by up to `most_shift` pixels, like those of the others.
+
+    Args:
+        draw: decides both.
+        most_shift: largest offset in pixels.
+        images: each of shape (batch, channels, height, width), all but the channels alike.
+    """
+    joined = translated(torch.cat(images, 1), draw, most_shift)
+    mirrored = draw.integers(2)[:, None, None, None] == 1
+    joined = torch.where(mirrored, joined.flip(3), joined)
+    return joined.split([part.shape[1] for part in images], 1)

@@ -1,0 +1,102 @@
+"""Seed in, pixels out: a generator with everything around it that must be the same wherever it runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ...errors import UsageError
+from ...signature import Signature
+from ...signature.fields import Role
+from ...signature.noise import gaussian
+from ..models.base import Generator
+
+__all__ = ["Picture", "as_taken", "to_pixels"]
+
+
+class Picture(nn.Module):
+    """Noise, network, clipping, rounding and layout in one module; what is exported and served.
+
+    Args:
+        generator: in eval mode, so that a picture does not depend on its batch.
+        signature: whose first input is the seed or, for walks through the latent space, the latent itself; of a
+            generator without noise it has neither.
+
+    Raises:
+        UsageError: the noise of signature and generator differ.
+    """
+
+    def __init__(self, generator: Generator, signature: Signature) -> None:
+        super().__init__()
+        _check_noise(signature, generator.latent_size)
+        self.generator, self.signature = generator, signature
+        # Modules of their own, so that an exported graph can tell what is noise and what is pixels from the network.
+        self.noise, self.pixels = _Noise(generator.latent_size), _Pixels()
+
+    def forward(self, *inputs: Any) -> Tensor:
+        """The signature's inputs in order, as `as_taken` gives them -> UINT8 (batch, height, width, channels)."""
+        return self.pixels(self.images(*inputs))
+
+    def images(self, *inputs: Any) -> Tensor:
+        """The same before it is rounded: FP32 (batch, channels, height, width) in [-1, 1], but for what overshoots."""
+        fields = zip(self.signature.inputs, inputs, strict=True)
+        return self.generator(*(self._network_input(field.role, value) for field, value in fields))
+
+    def _network_input(self, role: Role, value: Tensor) -> Tensor:
+        match role:
+            case Role.SEED:
+                return self.noise(value)
+            # To floats before anything else: TensorRT takes UINT8 for nothing but a cast.
+            case Role.IMAGE:
+                return value.float().permute(0, 3, 1, 2) / 127.5 - 1
+            case Role.MASK:
+                return (value.float().permute(0, 3, 1, 2) > 0).float()
+            case _:
+                return value
+
+
+class _Noise(nn.Module):
+    """INT64 seeds of shape (batch,) -> noise, FP32 of shape (batch, count)."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count = count
+
+    def forward(self, seed: Tensor) -> Tensor:
+        return gaussian(seed, self.count)
+
+
+class _Pixels(nn.Module):
+    """`to_pixels`."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return to_pixels(images)
+
+
+def as_taken(arrays: Iterable[NDArray[Any]], device: torch.device | str = "cpu") -> list[Any]:
+    """A signature's inputs as `Picture` takes them: texts as lists of them, all else as tensors on `device`."""
+    return [
+        array.tolist() if array.dtype == object else torch.from_numpy(array).to(device) for array in arrays
+    ]
+
+
+def _check_noise(signature: Signature, latent_size: int) -> None:
+    places = [place for place, field in enumerate(signature.inputs) if field.role in (Role.SEED, Role.LATENT)]
+    if places != [0] * bool(latent_size):
+        names = ", ".join(field.name for field in signature.inputs)
+        rule = "its first input, and no other, is a seed or a latent" if latent_size else "it takes neither"
+        raise UsageError(f"a generator with latent_size {latent_size} was given inputs {names}; {rule}")
+    first = signature.inputs[0]
+    if first.role is Role.LATENT and math.prod(first.shape) != latent_size:
+        raise UsageError(f"latent of shape {first.shape}: this generator takes ({latent_size},)")
+
+
+def to_pixels(images: Tensor) -> Tensor:
+    """FP32 (batch, channels, height, width) in [-1, 1] -> UINT8 (batch, height, width, channels), 0 to 255."""
+    levels = torch.clamp(torch.round(images * 127.5 + 127.5), 0, 255)
+    return levels.permute(0, 2, 3, 1).to(torch.uint8)

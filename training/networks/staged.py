@@ -1,0 +1,152 @@
+"""Generators of several stages that a sampler runs in turn: text encoder, denoiser, decoder; knows no network of them.
+
+The stages are exported one by one, and `runners/rectified_flow.py` runs them by the sampler that is here in PyTorch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...signature import Signature
+from ...signature.fields import Field, Role, image_output, seed_field
+from ...signature.tokenizer import tokenize, vocabulary_size
+from ..models.base import Generator
+from .pixel_model import to_pixels
+
+__all__ = ["MAX_GUIDANCE", "MAX_STEPS", "StagedGenerator"]
+
+MAX_STEPS, DEFAULT_STEPS = 64, 8
+MAX_GUIDANCE = 10.0
+
+
+class StagedGenerator(Generator):
+    """A rectified flow (Liu et al. 2023): a prompt, a seed, steps and guidance -> a picture.
+
+    Time 0 is noise and 1 is data. Of `steps` steps of Euler's method the k-th starts at time k / steps; every row of a
+    batch has its own steps and guidance, and leaves the batch when it is done.
+
+    Args:
+        tokenizer: JSON text of the tokenizer, which is part of the architecture.
+        token_count: tokens of each prompt, padding included: a longer prompt loses its end. Padding is a token like
+            any other, nothing is masked.
+        sample_shape: (channels, height, width) of what the denoiser works on.
+        guidance: that a request without one gets.
+        architecture: all keyword arguments of the subclass.
+
+    Attributes:
+        text_encoder: tokens INT64 (batch, token_count) -> embedding FP32 (batch, token_count, width).
+        denoiser: (sample, time, step, embedding, guidance) -> the sample one step of Euler's method later; sample FP32
+            (batch, *sample_shape), time, step and guidance FP32 (batch,).
+        decode: sample -> FP32 (batch, channels, height, width) in [-1, 1].
+    """
+
+    text_encoder: nn.Module
+    denoiser: nn.Module
+    decode: nn.Module
+
+    def __init__(
+        self,
+        *,
+        tokenizer: str,
+        token_count: int,
+        sample_shape: tuple[int, int, int],
+        guidance: float,
+        architecture: dict[str, Any],
+    ) -> None:
+        super().__init__(**architecture)
+        self.tokenizer, self.token_count, self.sample_shape = tokenizer, token_count, sample_shape
+        self.default_guidance = guidance
+        self.latent_size = prod(sample_shape)
+
+    def forward(self, latent: Tensor, prompts: Sequence[str], steps: Tensor, guidance: Tensor) -> Tensor:
+        """The whole sampler.
+
+        Args:
+            latent: FP32 (batch, latent_size).
+            prompts: one for each row.
+            steps: INT64 (batch,), 1 to 64.
+            guidance: FP32 (batch,), 0 to 10.
+
+        Returns:
+            FP32 (batch, channels, height, width); [-1, 1] is black to white, nothing keeps it from going beyond.
+        """
+        embedding = self.text_encoder(self.tokens(prompts).to(latent.device))
+        sample = latent.reshape(-1, *self.sample_shape).clone()
+        for step in range(int(steps.max())):
+            rows = (steps > step).nonzero()[:, 0]
+            time, length = step / steps[rows], 1 / steps[rows]
+            sample[rows] = self.denoiser(sample[rows], time, length, embedding[rows], guidance[rows])
+        return self.decode(sample)
+
+    def tokens(self, prompts: Sequence[str]) -> Tensor:
+        """INT64 of shape (batch, token_count), on the CPU.
+
+        Raises:
+            MissingExtra: the library `tokenizers` is not installed.
+        """
+        return torch.from_numpy(tokenize(self.tokenizer, prompts, self.token_count))
+
+    def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
+        """Seed, prompt, steps and guidance in, picture out; labels are not looked at."""
+        inputs = (
+            seed_field(),
+            Field(name="prompt", role=Role.PROMPT, dtype="BYTES"),
+            Field(name="steps", role=Role.STEPS, dtype="INT64", minimum=1, maximum=MAX_STEPS, default=DEFAULT_STEPS),
+            _scalar("guidance", Role.GUIDANCE, MAX_GUIDANCE, self.default_guidance),
+        )  # fmt: skip
+        return Signature(inputs=inputs, output=self._image)
+
+    def stages(self) -> dict[str, tuple[nn.Module, Signature]]:
+        """Each stage with what it takes and gives, in the order they run; in the mode that this generator is in."""
+        tokens = Field(
+            name="tokens",
+            role=Role.TOKENS,
+            dtype="INT64",
+            shape=(self.token_count,),
+            minimum=0,
+            maximum=vocabulary_size(self.tokenizer) - 1,
+        )
+        width = int(self.architecture["width"])
+        embedding = Field(
+            name="embedding", role=Role.EMBEDDING, dtype="FP32", shape=(self.token_count, width)
+        )
+        sample = Field(name="sample", role=Role.SAMPLE, dtype="FP32", shape=self.sample_shape)
+        step = (
+            sample,
+            _scalar("time", Role.TIME, 1.0),
+            _scalar("step", Role.STEP, 1.0),
+            embedding,
+            _scalar("guidance", Role.GUIDANCE, MAX_GUIDANCE),
+        )
+        moved = sample.model_copy(update={"name": "moved"})
+        return {
+            "text_encoder": (self.text_encoder, Signature(inputs=(tokens,), output=embedding)),
+            "denoiser": (self.denoiser, Signature(inputs=step, output=moved)),
+            "decoder": (
+                _ToPixels(self.decode).train(self.training),
+                Signature(inputs=(sample,), output=self._image),
+            ),
+        }
+
+    @property
+    def _image(self) -> Field:
+        resolution = int(self.architecture["resolution"])
+        return image_output(resolution, resolution, int(self.architecture["channels"]))
+
+
+class _ToPixels(nn.Module):
+    def __init__(self, decode: nn.Module) -> None:
+        super().__init__()
+        self.decode = decode
+
+    def forward(self, sample: Tensor) -> Tensor:
+        return to_pixels(self.decode(sample))
+
+
+def _scalar(name: str, role: Role, maximum: float, default: float | None = None) -> Field:
+    return Field(name=name, role=role, dtype="FP32", minimum=0.0, maximum=maximum, default=default)

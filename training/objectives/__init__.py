@@ -1,0 +1,1 @@
+"""What is minimised: losses, adversarial training, and the augmentation that it needs."""

@@ -1,0 +1,1 @@
+"""A run on disk and in progress: snapshot, checkpoint, resuming, logs, alarms, processes, randomness."""

@@ -1,0 +1,310 @@
+"""The weights that users exchange: `snapshot.safetensors` with `snapshot.json`, which says what they are.
+
+No pickle is ever loaded here; a foreign `.pt` is read by torch's `weights_only` loader, which runs no code of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field as Constraint
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from ...bundle.json_documents import Document, read_document
+from ...errors import BundleError, CheckpointError, UsageError
+from ...files import ordinary_file, sha256, write_bytes
+from ...signature import GeneratorSignature
+from ..models import Generator, family
+from ..networks.pixel_model import Picture
+
+__all__ = [
+    "DataInfo",
+    "Snapshot",
+    "SnapshotInfo",
+    "fit_weights",
+    "load_snapshot",
+    "read_foreign_weights",
+    "save_snapshot",
+]
+
+SCHEMA_VERSION = 1
+INFO_NAME = "snapshot.json"
+WEIGHTS_NAME = "snapshot.safetensors"
+# Keys under which trainers keep the generator's weights in a larger checkpoint, the averaged ones first.
+FOREIGN_KEYS = (
+    "generator_ema",
+    "g_ema",
+    "ema",
+    "generator",
+    "netG",
+    "G",
+    "state_dict",
+    "model_state_dict",
+    "model",
+)
+# What wrappers (DistributedDataParallel, torch.compile) put before every name.
+FOREIGN_PREFIXES = ("module.", "_orig_mod.")
+
+
+class DataInfo(Document):
+    """What the weights were trained on.
+
+    Args:
+        name: as `--data` takes it.
+        count: images.
+        licence: SPDX identifier of the images; None where unknown.
+        class_names: of the labels, in order.
+    """
+
+    name: str
+    count: Annotated[int, Constraint(ge=1)]
+    licence: str | None = None
+    class_names: tuple[str, ...] = ()
+
+
+class SnapshotInfo(Document):
+    """What a snapshot is; written as `snapshot.json`.
+
+    Args:
+        schema_version: of this document.
+        family: of the generator.
+        preset: that trained it; None for foreign weights.
+        architecture: keyword arguments of the family's generator.
+        signature: of the pictures that it makes, from a seed.
+        data: what it was trained on; None where unknown.
+        nimg: how many images it was trained on.
+        licence: SPDX identifier of the weights; None where unknown.
+        weights_sha256: of `snapshot.safetensors`.
+        quality: measured figures, name with unit -> value.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    family: str
+    preset: str | None = None
+    architecture: dict[str, int | float | bool | str | list[int]]
+    signature: GeneratorSignature
+    data: DataInfo | None = None
+    nimg: Annotated[int, Constraint(ge=0)]
+    licence: str | None = None
+    weights_sha256: Annotated[str, Constraint(pattern=r"^[0-9a-f]{64}$")]
+    quality: dict[str, float] = Constraint(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A snapshot on disk whose weights have been checked against their hash.
+
+    Args:
+        path: the run's directory.
+        info: what the weights are.
+        weights: name -> tensor.
+    """
+
+    path: Path
+    info: SnapshotInfo
+    weights: dict[str, Tensor]
+
+    def generator(self) -> Generator:
+        """The generator in eval mode, on the CPU.
+
+        Raises:
+            CheckpointError: family, architecture and weights do not fit each other.
+        """
+        source = str(self.path / WEIGHTS_NAME)
+        try:
+            # On the meta device no memory is taken: a forged width is refused by the shapes in the file.
+            with torch.device("meta"):
+                generator = family(self.info.family).generator(**self.info.architecture)
+        except (UsageError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+            raise CheckpointError(f"{self.path / INFO_NAME} describes no generator: {error}") from None
+        fit_weights(generator, self.weights, source)
+        return generator.eval().requires_grad_(False)
+
+    def picture(self, input: str | None = None) -> Picture:
+        """The generator from its inputs to pixels; in eval mode, on the CPU.
+
+        Args:
+            input: a key of the generator's `forms`; by default the first.
+
+        Raises:
+            CheckpointError: family, architecture and weights do not fit each other.
+            UsageError: the generator has no such form.
+        """
+        forms = self.generator().forms(self.info.signature)
+        if input is None:
+            input = next(iter(forms))
+        if input not in forms:
+            raise UsageError(
+                f"family {self.info.family!r} cannot be fed with {input!r}; give --input {' or '.join(forms)}"
+            )
+        return Picture(*forms[input]).eval()
+
+
+def save_snapshot(
+    run: Path,
+    generator: Generator,
+    *,
+    family: str,
+    nimg: int = 0,
+    preset: str | None = None,
+    data: DataInfo | None = None,
+    licence: str | None = None,
+    quality: Mapping[str, float] | None = None,
+) -> SnapshotInfo:
+    """Write a generator's weights and what they are into a run's directory.
+
+    The weights are written first: a snapshot interrupted in between does not pass its hash check, and training
+    writes it again.
+    """
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}
+    write_bytes(run / WEIGHTS_NAME, save(weights))
+    info = SnapshotInfo(
+        family=family,
+        preset=preset,
+        architecture=generator.architecture,
+        signature=generator.signature(data.class_names if data else ()),
+        data=data,
+        nimg=nimg,
+        licence=licence,
+        weights_sha256=sha256(run / WEIGHTS_NAME),
+        quality=dict(quality or {}),
+    )
+    write_bytes(run / INFO_NAME, info.model_dump_json(indent=2) + "\n")
+    return info
+
+
+def load_snapshot(run: Path | str) -> Snapshot:
+    """Read the snapshot in a run's directory and check it.
+
+    Raises:
+        CheckpointError: there is none, or it is truncated, changed, foreign, or of a newer litho.
+    """
+    root = Path(run)
+    if not (root / INFO_NAME).exists():
+        raise CheckpointError(f"no snapshot at {root}: there is no {INFO_NAME}; make one with 'litho train'")
+    info = _read_info(root)
+    try:
+        content = ordinary_file(root, WEIGHTS_NAME).read_bytes()
+    except BundleError as error:
+        raise CheckpointError(str(error)) from None
+    try:
+        weights = load(content)
+    except SafetensorError as error:
+        raise CheckpointError(
+            f"{root / WEIGHTS_NAME} is cut short or no safetensors file ({error}); copy it or train again"
+        ) from None
+    if sha256(root / WEIGHTS_NAME) != info.weights_sha256:
+        raise CheckpointError(
+            f"{root / WEIGHTS_NAME} has changed: its SHA-256 is not the one in {INFO_NAME}; copy it or train again"
+        )
+    return Snapshot(root, info, weights)
+
+
+def fit_weights(generator: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
+    """Put weights into a generator, every one in its place.
+
+    Args:
+        generator: any module; on the meta device it takes the tensors themselves.
+        weights: name -> tensor.
+        source: where they come from, for the message.
+
+    Raises:
+        CheckpointError: a weight is missing, unknown, or has another shape or dtype.
+    """
+    wanted = generator.state_dict()
+    if missing := [name for name in wanted if name not in weights]:
+        raise CheckpointError(f"{source} lacks {len(missing)} of {len(wanted)} weights, first {missing[0]!r}")
+    if foreign := [name for name in weights if name not in wanted]:
+        raise CheckpointError(
+            f"{source} has {len(foreign)} weights that do not belong here, first {foreign[0]!r}"
+        )
+    for name, tensor in wanted.items():
+        given = weights[name]
+        if given.shape != tensor.shape or given.is_floating_point() != tensor.is_floating_point():
+            raise CheckpointError(
+                f"weight {name!r} in {source} is {_description(given)}; the generator takes {_description(tensor)}"
+            )
+    cast = {name: weights[name].to(tensor.dtype) for name, tensor in wanted.items()}
+    generator.load_state_dict(cast, assign=True)
+
+
+def read_foreign_weights(path: Path | str, known: Collection[str] = ()) -> dict[str, Tensor]:
+    """The generator's weights in a `.pt` or `.safetensors` file that something else wrote.
+
+    A checkpoint that holds more than weights is searched for the generator's (`FOREIGN_KEYS`), and the prefixes
+    of wrappers (`FOREIGN_PREFIXES`) are taken off. No code in the file is run.
+
+    Args:
+        path: the file.
+        known: names that are left as they are, whatever they begin with.
+
+    Raises:
+        CheckpointError: the file is missing, cut short, needs code to be loaded, or holds no weights.
+    """
+    file = Path(path)
+    try:
+        if file.suffix == ".safetensors":
+            return _unwrapped(load(file.read_bytes()), file, known)
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise CheckpointError(f"{file} cannot be read: {error.strerror or error}") from None
+    except Exception as error:  # torch, pickle and zip raise many kinds for a damaged file
+        raise CheckpointError(
+            f"{file} is no file of plain weights ({_first_sentence(error)});"
+            " write it again with torch.save(model.state_dict(), PATH)"
+        ) from None
+    return _unwrapped(content, file, known)
+
+
+def _unwrapped(content: Any, file: Path, known: Collection[str]) -> dict[str, Tensor]:
+    if isinstance(content, Mapping):
+        if content and all(isinstance(value, Tensor) for value in content.values()):
+            return {_unprefixed(str(name), known): value for name, value in content.items()}
+        for key in FOREIGN_KEYS:
+            if isinstance(content.get(key), Mapping):
+                return _unwrapped(content[key], file, known)
+        held = f"a mapping with the keys {', '.join(map(str, content)) or 'none'}"
+    else:
+        held = f"a {type(content).__name__}"
+    raise CheckpointError(
+        f"{file} holds {held}, no weights; it must map names to tensors, alone or under {', '.join(FOREIGN_KEYS)}"
+    )
+
+
+def _unprefixed(name: str, known: Collection[str]) -> str:
+    if name in known:
+        return name
+    for prefix in FOREIGN_PREFIXES:
+        name = name.removeprefix(prefix)
+    return name
+
+
+def _read_info(root: Path) -> SnapshotInfo:
+    try:
+        document = read_document(root, INFO_NAME, SCHEMA_VERSION)
+        return SnapshotInfo.model_validate_json(json.dumps(document))
+    except BundleError as error:
+        raise CheckpointError(str(error)) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise CheckpointError(
+            f"{root / INFO_NAME} is not a snapshot's document: {where}: {first['msg']}"
+        ) from None
+
+
+def _description(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} of shape {tuple(tensor.shape)}"
+
+
+def _first_sentence(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return lines[0].split(". ")[0][:160] if lines else type(error).__name__
