@@ -36,7 +36,7 @@ from ..runners.base import Runner, runner_class
 from ..runners.torch import Runner as TorchRunner
 from .machine import Machine, describe_machine
 
-__all__ = ["Entrant", "Peers", "compare_with_peers", "main"]
+__all__ = ["Peer", "Peers", "compare_with_peers", "main"]
 
 RESULTS = Path(__file__).resolve().parent / "results"
 PRECISIONS = ("fp32", "fp16", "bf16", "int8", "fp8")
@@ -44,7 +44,7 @@ PRECISIONS = ("fp32", "fp16", "bf16", "int8", "fp8")
 Open = Callable[[], AbstractContextManager[Runner]]
 
 
-class Entrant(Document):
+class Peer(Document):
     """One way to make the pictures.
 
     Args:
@@ -82,10 +82,10 @@ class Peers(Document):
     preset: str
     weights_sha256: str
     recommended: str
-    entrants: tuple[Entrant, ...]
+    entrants: tuple[Peer, ...]
     machine: Machine
 
-    def entrant(self, name: str) -> Entrant:
+    def entrant(self, name: str) -> Peer:
         """The entrant called `name`."""
         return next(entrant for entrant in self.entrants if entrant.name == name)
 
@@ -140,7 +140,7 @@ def _measured(
     opened: Mapping[str, tuple[Literal["peer", "variant"], str, Open]],
     probes: Probes,
     progress: Callable[[str, float], None],
-) -> tuple[Entrant, ...]:
+) -> tuple[Peer, ...]:
     verdicts: dict[str, Verdict] = {}
     for name, (_, lowered, entrant) in opened.items():
         progress(f"replaying the probes: {name}", 0.0)
@@ -151,7 +151,7 @@ def _measured(
         lambda share: progress("timing all in turns", share),
     )
     return tuple(
-        Entrant(name=name, kind=kind, precision=lowered, verdict=verdicts[name], timings=timings[name])
+        Peer(name=name, kind=kind, precision=lowered, verdict=verdicts[name], timings=timings[name])
         for name, (kind, lowered, _) in opened.items()
     )
 

@@ -31,7 +31,7 @@ from .timing import time_in_turns
 from .validation.distance import SAMPLES, Distance
 from .validation.make_probes import make_probes
 from .validation.proof import Proof
-from .variants import BATCHES, Made, make_variants
+from .variants import BATCHES, ExportedVariant, make_variants
 
 if TYPE_CHECKING:
     from torch import nn
@@ -239,7 +239,9 @@ def _companions(job: _Job, graphs: Mapping[str, bytes]) -> Mapping[str, bytes]:
     return {stage: rewrite(graph, left_in)[0] for stage, graph in graphs.items()}
 
 
-def _make(writer: BundleWriter, job: _Job, graphs: Mapping[str, bytes], proof: Proof) -> Iterator[Made]:
+def _make(
+    writer: BundleWriter, job: _Job, graphs: Mapping[str, bytes], proof: Proof
+) -> Iterator[ExportedVariant]:
     pipeline = job.source.pipeline
 
     @cache
@@ -261,7 +263,7 @@ def _make(writer: BundleWriter, job: _Job, graphs: Mapping[str, bytes], proof: P
         )
 
 
-def _timed(job: _Job, graphs: Mapping[str, bytes], made: Sequence[Made]) -> tuple[Variant, ...]:
+def _timed(job: _Job, graphs: Mapping[str, bytes], made: Sequence[ExportedVariant]) -> tuple[Variant, ...]:
     """The variants with their timings, as far as they make pictures here."""
     pipeline = job.source.pipeline
     opened = {

@@ -22,14 +22,14 @@ from .request import PORTABLE, Request
 from .search import Lowered, search
 from .validation.proof import Proof
 
-__all__ = ["BATCHES", "Made", "make_variants", "misnamed"]
+__all__ = ["BATCHES", "ExportedVariant", "make_variants", "misnamed"]
 
 BATCHES = (1, 8, 64)
 """Smallest, preferred and largest batch that an engine is built for and a server forms."""
 
 
 @dataclass(frozen=True)
-class Made:
+class ExportedVariant:
     """A variant, and what is known of it beyond its manifest entry.
 
     Args:
@@ -52,7 +52,7 @@ def make_variants(
     signature: Signature,
     calibration: Callable[[], Sequence[Inputs]],
     progress: Callable[[str, float], None],
-) -> Iterator[Made]:
+) -> Iterator[ExportedVariant]:
     """Make the variants of one stage that a request names, in its order.
 
     Args:
@@ -80,11 +80,11 @@ def make_variants(
             if target is None:
                 made = _portable(writer, proof, stage, lower, lowered, runtime, file)
             else:
-                made = Made(
+                made = ExportedVariant(
                     _engine(writer, signature, stage, lower, lowered, runtime, target, file, progress)
                 )
             noted = {"passes": {**passes, **made.variant.passes}, "kept": lowered.kept, "layers": count}
-            yield Made(made.variant.model_copy(update=noted), made.graph, made.pictures)
+            yield ExportedVariant(made.variant.model_copy(update=noted), made.graph, made.pictures)
 
 
 def _engine(
@@ -135,7 +135,7 @@ def _portable(
     lowered: Lowered,
     runtime: str,
     file: str,
-) -> Made:
+) -> ExportedVariant:
     graph, passes = rewrite(lowered.graph, PORTABLE[runtime])
     verdict, pictures = proof.judge(stage, graph, runtime, lower)
     if verdict.status == "passed" and (complaint := misnamed(graph, lower, lowered.kept)) is not None:
@@ -151,7 +151,7 @@ def _portable(
         verdict=verdict,
         passes=passes,
     )
-    return Made(variant, graph, pictures)
+    return ExportedVariant(variant, graph, pictures)
 
 
 def misnamed(graph: bytes, lower: Precision, kept: Sequence[str]) -> str | None:

@@ -21,7 +21,7 @@ class Runner(base.Runner):
     """Runs a module from the signature's inputs to pixels, in eval mode and without gradients.
 
     Args:
-        picture: a `training.picture.Picture`, or anything that takes the signature's inputs in order, texts as a
+        picture: a `training.picture.PixelModel`, or anything that takes the signature's inputs in order, texts as a
             list and the rest as tensors, and gives UINT8 of shape (batch, height, width, channels).
         device: "cpu", or "cuda", "cuda:1" where torch has it; FP32 is not rounded to TF32 there.
         compiled: compile it, for any batch, when it first runs.

@@ -24,14 +24,14 @@ NO_CHECKPOINT = "0" * 64
 def family_pipelines() -> dict[str, Pipeline]:
     """Family -> the generator that its defaults make; family-INPUT -> the same fed with what else it serves."""
     from ..training.models import family, family_names
-    from ..training.networks.pixel_model import Picture
+    from ..training.networks.pixel_model import PixelModel
 
     pipelines: dict[str, Pipeline] = {}
     for name in family_names():
         generator = family(name).generator().eval()
         for number, (input, form) in enumerate(generator.forms(generator.signature()).items()):
             if input != "latent":  # for walks through the latent space; no request of a user
-                pipelines[f"{name}-{input}" if number else name] = Pipeline.of(Picture(*form))
+                pipelines[f"{name}-{input}" if number else name] = Pipeline.of(PixelModel(*form))
     return pipelines
 
 

@@ -24,15 +24,15 @@ from ..signature.fields import Role
 from .data import sources
 from .evaluation.pixel_metrics import drawn, quality
 from .models import Task, family
-from .networks.pixel_model import Picture
-from .objectives.augment import Steered
-from .optim.ema import Average
-from .optim.optimizer_step import Minimiser
+from .networks.pixel_model import PixelModel
+from .objectives.augment import AdaptiveTask
+from .optim.ema import WeightEma
+from .optim.optimizer_step import OptimizerStep
 from .optim.schedule import learning_rate_factor
 from .presets import resolve
 from .recipe import Budget, Recipe
 from .run.alarms import Alarms
-from .run.best import Selection, needs_only_chance
+from .run.best import BestSnapshot, needs_only_chance
 from .run.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from .run.distributed import (
     average_over_processes,
@@ -130,15 +130,15 @@ class Training:
             torch.manual_seed(first_weights_seed(recipe.seed))
             task = family(recipe.family).task.build(recipe, self._data)
         self._task = _placed(task, self._device)
-        self._average = Average(self._task.generator, recipe.ema_half_life_nimg)
+        self._average = WeightEma(self._task.generator, recipe.ema_half_life_nimg)
         if self._processes > 1:
             synchronised(self._task)
         average = average_over_processes(self._processes)
         self._minimisers = {
-            name: Minimiser(optimiser, recipe, self._device, average)
+            name: OptimizerStep(optimiser, recipe, self._device, average)
             for name, optimiser in self._task.optimisers().items()
         }
-        self._selection = Selection(
+        self._selection = BestSnapshot(
             recipe, self._task, self._average, self._data, self._held_out, self._device
         )
         self._step, self._statistics, self._alarms = 0, Statistics(), Alarms(recipe)
@@ -199,9 +199,9 @@ class Training:
                 minimise = next(losses, None)
             if minimise is None:
                 break
-            name, minimiser = minimise.optimiser, self._minimisers[minimise.optimiser]
-            norm = minimiser.minimise(minimise.loss, factor)
-            self._alarms.check_scale(name, minimiser.scale, self.nimg)
+            name, optimizer_step = minimise.optimiser, self._minimisers[minimise.optimiser]
+            norm = optimizer_step.minimise(minimise.loss, factor)
+            self._alarms.check_scale(name, optimizer_step.scale, self.nimg)
             scalars |= {f"{name}_loss": minimise.loss, **(minimise.statistics or {})}
             scalars |= {} if norm is None else {f"{name}_gradient": norm}
         self._step += 1
@@ -220,7 +220,7 @@ class Training:
         statistics = dict(zip(scalars, means, strict=True))
         self._alarms.check_step(statistics, self.nimg)
         self._statistics.add(statistics)
-        if isinstance(self._task, Steered):
+        if isinstance(self._task, AdaptiveTask):
             self._task.steer(statistics)
         return stop > 0
 
@@ -264,9 +264,9 @@ class Training:
         self._accelerator.log(means, step=self.nimg)
         self._timer = (now, self._step)
 
-    def _picture(self) -> Picture:
+    def _picture(self) -> PixelModel:
         generator = self._average.generator
-        return Picture(generator, generator.signature(self._data.class_names)).eval()
+        return PixelModel(generator, generator.signature(self._data.class_names)).eval()
 
     def _save(self) -> None:
         self._alarms.check_weights(self._task, self.nimg)
@@ -277,9 +277,13 @@ class Training:
             data_sha256=self._data_sha256,
             task=self._task.state_dict(),
             average=self._average.generator.state_dict(),
-            optimisers={name: minimiser.state_dict() for name, minimiser in self._minimisers.items()},
+            optimisers={
+                name: optimizer_step.state_dict() for name, optimizer_step in self._minimisers.items()
+            },
             statistics=self._statistics.sums,
-            scalers={name: minimiser.scaler_state_dict() for name, minimiser in self._minimisers.items()},
+            scalers={
+                name: optimizer_step.scaler_state_dict() for name, optimizer_step in self._minimisers.items()
+            },
             selection=self._selection.state_dict(),
             signs=self._alarms.since,
         )
@@ -294,8 +298,8 @@ class Training:
             )
         self._task.load_state_dict(checkpoint.task)
         self._average.generator.load_state_dict(checkpoint.average)
-        for name, minimiser in self._minimisers.items():
-            minimiser.load_state_dict(checkpoint.optimisers[name], checkpoint.scalers.get(name, {}))
+        for name, optimizer_step in self._minimisers.items():
+            optimizer_step.load_state_dict(checkpoint.optimisers[name], checkpoint.scalers.get(name, {}))
         self._selection.load_state_dict(checkpoint.selection)
         self._step, self._statistics = checkpoint.step, Statistics(checkpoint.statistics)
         self._alarms = Alarms(self._recipe, checkpoint.signs)

@@ -4,13 +4,13 @@ Precision is a property of the graph: networks are strongly typed, and there is 
 is why each engine is read back: a graph that stayed in FP32 builds without complaint under any name.
 """
 
-from .build import Built, build_engine, engine_environment, present_device
+from .build import BuiltEngine, build_engine, engine_environment, present_device
 from .options import TARGETS, EngineOptions
 from .readback import Layer, ReadBack, check_precisions
 
 __all__ = [
     "TARGETS",
-    "Built",
+    "BuiltEngine",
     "EngineOptions",
     "Layer",
     "ReadBack",

@@ -28,7 +28,7 @@ from .options import TARGETS, EngineOptions
 from .readback import ReadBack
 from .worker import Job, Outcome
 
-__all__ = ["Built", "build_engine", "engine_environment", "present_device"]
+__all__ = ["BuiltEngine", "build_engine", "engine_environment", "present_device"]
 
 _ADDR_NO_RANDOMIZE = 0x0040000
 """Of Linux's personality(2)."""
@@ -37,7 +37,7 @@ _QUERY = 0xFFFFFFFF
 
 
 @dataclass(frozen=True)
-class Built:
+class BuiltEngine:
     """An engine and what is known of it.
 
     Args:
@@ -64,7 +64,7 @@ def build_engine(
     runtime: str = "tensorrt-rtx",
     kept: Collection[str] = (),
     progress: Callable[[str, float], None] | None = None,
-) -> Built:
+) -> BuiltEngine:
     """Build the engine of a graph for one target.
 
     Args:
@@ -109,7 +109,7 @@ def build_engine(
         products={node: precision or "unknown" for node, precision in outcome.read.products.items()},
         kept=tuple(sorted(kept)),
     )
-    return Built(outcome.engine, record, outcome.read, outcome.log, outcome.timing_cache)
+    return BuiltEngine(outcome.engine, record, outcome.read, outcome.log, outcome.timing_cache)
 
 
 def _shapes(field: Field) -> tuple[tuple[int, ...], ...]:

@@ -56,7 +56,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was built; the fields are those of `build.Built`."""
+    """What was built; the fields are those of `build.BuiltEngine`."""
 
     engine: bytes
     version: str

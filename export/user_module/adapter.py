@@ -22,19 +22,19 @@ from ...errors import CheckpointError, ExportError, UsageError
 from ...files import sha256
 from ...signature import Signature
 from ...training.models.base import Generator
-from ...training.networks.pixel_model import Picture
+from ...training.networks.pixel_model import PixelModel
 from ...training.run.snapshot import fit_weights, read_foreign_weights
 from .code_location import place_of
 from .diagnosis import check_module
 from .dry_run import try_out
 from .signature_file import Declaration, Input, Noise
 
-__all__ = ["Foreign", "foreign_picture", "load_module", "load_weights"]
+__all__ = ["UserModule", "foreign_picture", "load_module", "load_weights"]
 
 WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 
 
-class Foreign(Generator):
+class UserModule(Generator):
     """A user's module behind the interface of litho's families.
 
     Args:
@@ -83,7 +83,7 @@ class Foreign(Generator):
         return images if (low, high) == (-1, 1) else (images - low) * (2 / (high - low)) - 1
 
 
-def foreign_picture(module: nn.Module, declaration: Declaration, input: str | None = None) -> Picture:
+def foreign_picture(module: nn.Module, declaration: Declaration, input: str | None = None) -> PixelModel:
     """A user's module from its inputs to pixels, tried out.
 
     Args:
@@ -97,11 +97,11 @@ def foreign_picture(module: nn.Module, declaration: Declaration, input: str | No
             own, gives something else than was declared, or makes a picture depend on its batch.
     """
     check_module(module)
-    generator = Foreign(module, declaration).eval()
+    generator = UserModule(module, declaration).eval()
     forms = generator.forms(generator.signature())
     if input is not None and input not in forms:
         raise UsageError(f"the signature cannot be fed with {input!r}; give --input {' or '.join(forms)}")
-    picture = Picture(*forms[input or next(iter(forms))]).eval()
+    picture = PixelModel(*forms[input or next(iter(forms))]).eval()
     _check_call(module, declaration)
     try_out(picture)
     return picture

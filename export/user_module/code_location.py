@@ -15,14 +15,14 @@ import torch
 from torch import nn
 
 from ...training.models.base import Generator
-from ...training.networks.pixel_model import Picture
+from ...training.networks.pixel_model import PixelModel
 
 __all__ = ["authored", "place_in_notes", "place_of", "place_of_node"]
 
 _NOT_THE_USER_S = (
     f"{Path(torch.__file__).parent}{os.sep}",
     f"{Path(__file__).parents[1]}{os.sep}",
-    inspect.getfile(Picture),
+    inspect.getfile(PixelModel),
     inspect.getfile(logging),
 )
 
@@ -69,7 +69,7 @@ def _names(module: nn.Module) -> dict[int, str]:
 
 def authored(module: nn.Module) -> nn.Module:
     """The module as its author knows it, whose names are those in the file of its weights."""
-    if isinstance(module, Picture):
+    if isinstance(module, PixelModel):
         module = module.generator
     return getattr(module, "foreign", module) if isinstance(module, Generator) else module
 

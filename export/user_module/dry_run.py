@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ...errors import ExportError
 from ...signature import Signature
-from ...training.networks.pixel_model import Picture, to_pixels
+from ...training.networks.pixel_model import PixelModel, to_pixels
 from .diagnosis import Watch, depends_on_values, explain, non_finite_part
 
 __all__ = ["try_other_size", "try_out"]
@@ -19,7 +19,7 @@ _TRIAL_BATCH = 3
 
 
 @torch.no_grad()  # inference mode would hide from the watch what composite operators do
-def try_out(picture: Picture) -> None:
+def try_out(picture: PixelModel) -> None:
     """Run a picture on example inputs.
 
     Raises:
@@ -42,7 +42,7 @@ def try_out(picture: Picture) -> None:
 
 
 @torch.no_grad()
-def try_other_size(picture: Picture) -> None:
+def try_other_size(picture: PixelModel) -> None:
     """Run a picture whose size is free, and that passes at the usual one, at the smallest.
 
     Raises:
@@ -67,7 +67,7 @@ def try_other_size(picture: Picture) -> None:
         raise ExportError(f"for pictures of {least}x{least} {wrong}; {hint}")
 
 
-def _run(picture: Picture, inputs: Mapping[str, Tensor], watch: Watch) -> Tensor:
+def _run(picture: PixelModel, inputs: Mapping[str, Tensor], watch: Watch) -> Tensor:
     try:
         with watch:
             return picture.images(*inputs.values())
@@ -83,7 +83,7 @@ def _run(picture: Picture, inputs: Mapping[str, Tensor], watch: Watch) -> Tensor
         ) from error
 
 
-def _other_batches(picture: Picture, inputs: Mapping[str, Tensor]) -> str:
+def _other_batches(picture: PixelModel, inputs: Mapping[str, Tensor]) -> str:
     """What to say of a module that fails on these inputs, but not on fewer or more of them."""
     for count in (1, 2, 4, 8, 16):
         rows = torch.arange(count) % _TRIAL_BATCH
@@ -95,7 +95,7 @@ def _other_batches(picture: Picture, inputs: Mapping[str, Tensor]) -> str:
     return ""
 
 
-def _check_values(images: Tensor, picture: Picture, inputs: Mapping[str, Tensor]) -> None:
+def _check_values(images: Tensor, picture: PixelModel, inputs: Mapping[str, Tensor]) -> None:
     if not images.isfinite().all():
         name = non_finite_part(picture, lambda: picture.images(*inputs.values()))
         where = f"; the first part whose output is not finite is {name!r}" if name else ""

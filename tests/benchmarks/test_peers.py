@@ -3,16 +3,16 @@
 import pytest
 
 from litho.benchmarks.machine import describe_machine
-from litho.benchmarks.peers import Entrant, Peers, rows
+from litho.benchmarks.peers import Peer, Peers, rows
 from litho.bundle.manifest import Timing, Verdict
 
 
-def entrant(name: str, kind: str, precision: str, *speeds: float) -> Entrant:
+def entrant(name: str, kind: str, precision: str, *speeds: float) -> Peer:
     timings = tuple(
         Timing(batch=batch, p50_ms=batch / speed * 1e3, images_per_second=speed)
         for batch, speed in zip((1, 8, 32), speeds, strict=True)
     )
-    return Entrant(
+    return Peer(
         name=name,
         kind=kind,  # pyright: ignore[reportArgumentType]
         precision=precision,

@@ -12,7 +12,7 @@ from litho.export.calibration import COUNT, calibrate, calibration_inputs
 from litho.export.graph import export_graph
 from litho.export.pipeline import Pipeline
 from litho.training.models.base import family
-from litho.training.networks.pixel_model import Picture
+from litho.training.networks.pixel_model import PixelModel
 from litho.training.run.snapshot import load_snapshot
 
 
@@ -21,7 +21,7 @@ def superres() -> Pipeline:
     """Makes 16x16 pictures from 4x4 ones."""
     torch.manual_seed(0)
     generator = family("superres").generator(resolution=16, width=4, blocks=1).eval()
-    return Pipeline.of(Picture(generator, generator.signature()).eval())
+    return Pipeline.of(PixelModel(generator, generator.signature()).eval())
 
 
 def folder(path: Path, count: int) -> Path:

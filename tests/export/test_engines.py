@@ -24,7 +24,7 @@ from litho.signature import Signature
 from litho.signature.fields import Field, image_output, mask_field, seed_field, source_field
 from litho.training.models import Generator
 from litho.training.models.base import family
-from litho.training.networks.pixel_model import Picture
+from litho.training.networks.pixel_model import PixelModel
 
 ELEMENTS = {"fp32": TensorProto.FLOAT, "fp16": TensorProto.FLOAT16, "bf16": TensorProto.BFLOAT16}
 CODES = {"int8": TensorProto.INT8, "fp8": TensorProto.FLOAT8E4M3FN}
@@ -115,7 +115,7 @@ def graph(precision: str, kept: tuple[str, ...] = (), squared: bool = False) -> 
 def test_engines_take_images_and_masks(latent_size: int) -> None:
     torch.manual_seed(0)
     generator = Filler(latent_size)
-    picture = Picture(generator, generator.signature()).eval()
+    picture = PixelModel(generator, generator.signature()).eval()
     content = export_graph(picture, picture.signature, {})
     steps: list[tuple[str, float]] = []
     built = build_engine(
@@ -139,7 +139,7 @@ def test_what_is_made_of_convolutions_builds_for_turing() -> None:
     name, keys, target = "superres", {"width": 4, "blocks": 1}, "sm75"
     torch.manual_seed(0)
     generator = family(name).generator(**keys).eval()
-    picture = Picture(generator, generator.signature()).eval()
+    picture = PixelModel(generator, generator.signature()).eval()
     read = build_engine(export_graph(picture, picture.signature, {}), picture.signature, target).read
     assert len(read.products) > 2
     assert check_precisions(read, "fp32") == ""

@@ -18,29 +18,29 @@ from litho.parity.gate import PSNR_MEAN, Gate, compare
 from litho.runners.onnxruntime import Runner
 from litho.signature import Signature
 from litho.training.models.base import family
-from litho.training.networks.pixel_model import Picture
+from litho.training.networks.pixel_model import PixelModel
 
 NAMES = PRECISIONS[1:]
 
 
 @pytest.fixture(scope="module")
-def picture() -> Picture:
+def picture() -> PixelModel:
     """A DCGAN of random weights that paints more than one grey."""
     torch.manual_seed(0)
     generator = family("dcgan").generator(resolution=16, width=16, latent_size=8).eval()
     for weights in generator.parameters():
         if weights.ndim == 4:
             torch.nn.init.kaiming_normal_(weights)
-    return Picture(generator, generator.signature()).eval()
+    return PixelModel(generator, generator.signature()).eval()
 
 
 @pytest.fixture(scope="module")
-def graph(picture: Picture) -> bytes:
+def graph(picture: PixelModel) -> bytes:
     return export_graph(picture, picture.signature, {})
 
 
 @pytest.fixture(scope="module")
-def calibration(picture: Picture) -> list[Inputs]:
+def calibration(picture: PixelModel) -> list[Inputs]:
     return [picture.signature.example(16, seed=seed) for seed in (1, 2)]
 
 
@@ -73,7 +73,7 @@ def test_what_is_kept_stays_in_fp32(name: str, graph: bytes, calibration: list[I
 
 @pytest.mark.parametrize("name", ["fp16", "int8"])
 def test_pictures_keep_their_gate(
-    name: str, graph: bytes, calibration: list[Inputs], picture: Picture
+    name: str, graph: bytes, calibration: list[Inputs], picture: PixelModel
 ) -> None:
     made = pictures(lowered(name, graph, calibration), picture.signature)
     wanted = pictures(graph, picture.signature)
@@ -82,7 +82,7 @@ def test_pictures_keep_their_gate(
     assert not np.array_equal(made, wanted), "a lower precision leaves a trace"
 
 
-def test_onnx_runtime_runs_8_bit_floats(graph: bytes, calibration: list[Inputs], picture: Picture) -> None:
+def test_onnx_runtime_runs_8_bit_floats(graph: bytes, calibration: list[Inputs], picture: PixelModel) -> None:
     made = pictures(lowered("fp8", graph, calibration), picture.signature)
     mean = next(
         figure.value
@@ -157,7 +157,7 @@ def test_two_lowerings_are_the_same_bytes(name: str, graph: bytes, calibration: 
 
 
 def test_onnx_runtime_says_that_it_has_no_bf16(
-    graph: bytes, calibration: list[Inputs], picture: Picture
+    graph: bytes, calibration: list[Inputs], picture: PixelModel
 ) -> None:
     with pytest.raises(DeviceError, match="ONNX Runtime refuses the graph: Could not find an implementation"):
         Runner(lowered("bf16", graph, calibration), picture.signature)
@@ -190,18 +190,18 @@ def test_gpus_have_precisions_from_a_generation_on(name: str, target: str, runs:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["bf16", "int8", "fp8"])
-def test_engines_of_a_rewritten_dcgan_compute_in_it(name: str, picture: Picture, tmp_path: Path) -> None:
+def test_engines_of_a_rewritten_dcgan_compute_in_it(name: str, picture: PixelModel, tmp_path: Path) -> None:
     # Wide enough that TensorRT has a kernel of the precision for every layer.
     torch.manual_seed(0)
     generator = family("dcgan").generator(resolution=32, channels=3, width=64).eval()
-    wide = Picture(generator, generator.signature()).eval()
+    wide = PixelModel(generator, generator.signature()).eval()
     graph = export_graph(wide, wide.signature, {})
     made = lowered(name, graph, [wide.signature.example(32)])
     assert check_precisions(build_engine(made, wide.signature, "sm89").read, name) == ""
 
 
 @pytest.mark.slow
-def test_without_the_rewrite_no_bf16_engine_of_a_dcgan_is_built(picture: Picture, graph: bytes) -> None:
+def test_without_the_rewrite_no_bf16_engine_of_a_dcgan_is_built(picture: PixelModel, graph: bytes) -> None:
     plain = precision("bf16").lower(Lowering(graph))
     with pytest.raises(ExportError):
         build_engine(plain, picture.signature, "sm89")

@@ -1,20 +1,20 @@
 """How good a run's pictures are: figures between a floor and a ceiling, and pictures to look at."""
 
+from .context import EvaluationContext
 from .document import Evaluation, FeatureNetInfo, Figure, Section, read_evaluation
 from .evaluate import SAMPLES, evaluate, measure
 from .feature_net import FeatureNet, feature_net
 from .likelihood import LatentVariableModel
-from .subject import Subject
 
 __all__ = [
     "SAMPLES",
     "Evaluation",
+    "EvaluationContext",
     "FeatureNet",
     "FeatureNetInfo",
     "Figure",
     "LatentVariableModel",
     "Section",
-    "Subject",
     "evaluate",
     "feature_net",
     "measure",

@@ -18,7 +18,7 @@ from ..run.randomness import batch_indices, first_weights_seed
 __all__ = [
     "FEATURES",
     "Classifier",
-    "Described",
+    "ClassifierOutput",
     "classes_of",
     "describe",
     "stacked_digits",
@@ -85,7 +85,7 @@ class Classifier(nn.Module):
 
 
 @dataclass(frozen=True)
-class Described:
+class ClassifierOutput:
     """What a classifier says of pictures.
 
     Args:
@@ -100,9 +100,9 @@ class Described:
     def __len__(self) -> int:
         return len(self.features)
 
-    def select(self, indices: NDArray[np.int64]) -> Described:
+    def select(self, indices: NDArray[np.int64]) -> ClassifierOutput:
         """The pictures at `indices`, INT64 of shape (count,)."""
-        return Described(self.features[torch.from_numpy(indices)], self.predicted[indices])
+        return ClassifierOutput(self.features[torch.from_numpy(indices)], self.predicted[indices])
 
     def accuracy(self, labels: NDArray[np.int64]) -> float:
         """Share of the pictures whose likeliest class is the one in `labels`, INT64 of shape (count,)."""
@@ -169,7 +169,7 @@ def train_classifier(
     return net.eval().requires_grad_(False)
 
 
-def describe(net: Classifier, images: NDArray[np.uint8], device: str = "cpu") -> Described:
+def describe(net: Classifier, images: NDArray[np.uint8], device: str = "cpu") -> ClassifierOutput:
     """Features and classes of pictures; a net of one channel sees the channels of coloured ones one by one.
 
     Args:
@@ -200,7 +200,7 @@ def describe(net: Classifier, images: NDArray[np.uint8], device: str = "cpu") ->
         raise EvaluationError("a feature of a picture is NaN or infinite; the feature net is damaged")
     digits = torch.cat(predicted).view(count, seen).numpy()
     places = net.classes ** np.arange(seen)[::-1]
-    return Described(described, digits @ places)
+    return ClassifierOutput(described, digits @ places)
 
 
 def _untrained(dataset: Dataset, classes: int) -> Classifier:

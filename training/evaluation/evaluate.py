@@ -12,12 +12,12 @@ from ...files import write_bytes
 from ..data.dataset import Dataset
 from ..data.sources import load
 from ..run.snapshot import INFO_NAME, Snapshot, load_snapshot
+from .context import EvaluationContext
 from .document import DOCUMENT_NAME, PAGE_NAME, Evaluation, Section
 from .feature_net import feature_net
 from .inception import Inception
 from .page import render_page
 from .parts import Panel, all_parts
-from .subject import Subject
 
 __all__ = ["SAMPLES", "Progress", "evaluate", "measure"]
 
@@ -79,7 +79,7 @@ def evaluate(
         device=device,
         progress=lambda share: tell("training the feature net", _NET_SHARE * share),
     )
-    subject = Subject(
+    subject = EvaluationContext(
         snapshot.generator(),
         snapshot.info.signature,
         train,
@@ -112,7 +112,7 @@ def evaluate(
 
 
 def measure(
-    subject: Subject, progress: Progress | None = None
+    subject: EvaluationContext, progress: Progress | None = None
 ) -> tuple[tuple[Section, ...], dict[str, tuple[Panel, ...]]]:
     """What every part that applies finds.
 

@@ -30,7 +30,7 @@ from .classifier import (
     RECIPE,
     TURNS,
     Classifier,
-    Described,
+    ClassifierOutput,
     classes_of,
     describe,
     stacked_digits,
@@ -57,7 +57,7 @@ class FeatureNet:
     info: FeatureNetInfo
     device: str
 
-    def describe(self, images: NDArray[np.uint8]) -> Described:
+    def describe(self, images: NDArray[np.uint8]) -> ClassifierOutput:
         """Features and classes of pictures, UINT8 of shape (count, height, width, channels)."""
         return describe(self.classifier, images, self.device)
 

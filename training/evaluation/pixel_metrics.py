@@ -16,7 +16,7 @@ from ...signature import Signature
 from ...signature.fields import Role
 from ..data.dataset import Dataset
 from ..networks.image_to_image import tasks_of
-from ..networks.pixel_model import Picture, as_taken
+from ..networks.pixel_model import PixelModel, as_taken
 
 __all__ = [
     "Drawn",
@@ -37,7 +37,7 @@ SIDE = 8
 
 
 def quality(
-    picture: Picture,
+    picture: PixelModel,
     dataset: Dataset,
     device: torch.device | str = "cpu",
     held_out: Dataset | None = None,
@@ -85,7 +85,7 @@ class Drawn:
 
 
 def drawn(
-    picture: Picture, device: torch.device | str = "cpu", captions: Sequence[str] | None = None
+    picture: PixelModel, device: torch.device | str = "cpu", captions: Sequence[str] | None = None
 ) -> Drawn:
     """A thousand pictures from the same inputs every time (`Signature.example`); of many steps so many times fewer.
 
@@ -102,7 +102,7 @@ def drawn(
 
 
 def made_again(
-    picture: Picture, dataset: Dataset, device: torch.device | str = "cpu"
+    picture: PixelModel, dataset: Dataset, device: torch.device | str = "cpu"
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """The sources from which a dataset's images are to be made, and what is made of them, with seeds from 0.
 
@@ -125,7 +125,7 @@ def made_again(
 
 
 def _made(
-    picture: Picture, inputs: Mapping[str, NDArray[Any]], device: torch.device | str
+    picture: PixelModel, inputs: Mapping[str, NDArray[Any]], device: torch.device | str
 ) -> NDArray[np.uint8]:
     count = len(next(iter(inputs.values())))
     with torch.inference_mode():

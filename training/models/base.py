@@ -40,7 +40,7 @@ class Generator(nn.Module, ABC):
 
     A subclass takes keyword arguments that JSON can hold, each with a default, and raises `ValueError` where they
     make no network; it keeps no tensor outside its state dict. Its `forward` takes the signature's inputs in order,
-    where `training.picture.Picture` has made of
+    where `training.picture.PixelModel` has made of
 
         the seed    noise, FP32 of shape (batch, latent_size); always first, and absent where latent_size is 0
         an image    FP32 of shape (batch, channels, height, width) in [-1, 1]

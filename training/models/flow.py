@@ -15,7 +15,7 @@ from ..data.dataset import Batch, Dataset
 from ..data.tokenizer import BYTES, learn_tokenizer
 from ..networks.staged import MAX_GUIDANCE, StagedGenerator
 from ..networks.transformer import Block, FinalNorm, head_count, sinusoids
-from ..optim.combined import JoinedOptimiser
+from ..optim.combined import CombinedOptimizer
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
 from ..run.randomness import Draw
@@ -261,7 +261,7 @@ class Task(BaseTask):
         rest = [weights for weights in named.values() if id(weights) not in moved]
         betas = (recipe.beta1, recipe.beta2)
         return {
-            "flow": JoinedOptimiser(
+            "flow": CombinedOptimizer(
                 torch.optim.Muon(matrices, recipe.matrix_lr, weight_decay=0.0),
                 torch.optim.Adam(rest, recipe.lr, betas, fused=True),
             )

@@ -78,7 +78,7 @@ class Generator(BaseGenerator):
         return self.network.sides
 
     def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
-        """Picture and mask in, picture out."""
+        """Image and mask in, image out."""
         resolution, channels = self.architecture["resolution"], self.architecture["channels"]
         return Signature(
             inputs=(source_field(resolution, resolution, channels), mask_field(resolution, resolution)),

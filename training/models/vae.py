@@ -160,7 +160,7 @@ class Generator(BaseGenerator):
 
 
 class Reconstruction(BaseGenerator):
-    """Picture -> the mean of p(x|z) where z is the mean of q(z|x): nothing is left to chance.
+    """Image -> the mean of p(x|z) where z is the mean of q(z|x): nothing is left to chance.
 
     A Bernoulli model sees every pixel as black or white, whichever is nearer.
 
@@ -180,7 +180,7 @@ class Reconstruction(BaseGenerator):
         return self.model(mean)
 
     def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
-        """Picture in, picture out."""
+        """Image in, image out."""
         side, channels = self.architecture["resolution"], self.architecture["channels"]
         return Signature(
             inputs=(source_field(side, side, channels),), output=image_output(side, side, channels)

@@ -16,10 +16,10 @@ from ...signature.fields import Role
 from ...signature.noise import gaussian
 from ..models.base import Generator
 
-__all__ = ["Picture", "as_taken", "to_pixels"]
+__all__ = ["PixelModel", "as_taken", "to_pixels"]
 
 
-class Picture(nn.Module):
+class PixelModel(nn.Module):
     """Noise, network, clipping, rounding and layout in one module; what is exported and served.
 
     Args:
@@ -79,7 +79,7 @@ class _Pixels(nn.Module):
 
 
 def as_taken(arrays: Iterable[NDArray[Any]], device: torch.device | str = "cpu") -> list[Any]:
-    """A signature's inputs as `Picture` takes them: texts as lists of them, all else as tensors on `device`."""
+    """A signature's inputs as `PixelModel` takes them: texts as lists of them, all else as tensors on `device`."""
     return [
         array.tolist() if array.dtype == object else torch.from_numpy(array).to(device) for array in arrays
     ]

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..run.randomness import Draw
 
-__all__ = ["CHANGES", "Changes", "Steered", "augmented", "steered", "translated"]
+__all__ = ["CHANGES", "AdaptiveTask", "Changes", "augmented", "steered", "translated"]
 
 Change = Literal["colour", "translation", "cutout"]
 CHANGES: tuple[Change, ...] = get_args(Change)
@@ -37,7 +37,7 @@ Changes = Annotated[str, AfterValidator(_known_changes)]
 
 
 @runtime_checkable
-class Steered(Protocol):
+class AdaptiveTask(Protocol):
     """A task that wants to know how its steps went."""
 
     def steer(self, statistics: Mapping[str, float]) -> None:

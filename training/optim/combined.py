@@ -7,10 +7,10 @@ from typing import Any
 
 from torch.optim import Optimizer
 
-__all__ = ["JoinedOptimiser"]
+__all__ = ["CombinedOptimizer"]
 
 
-class JoinedOptimiser(Optimizer):
+class CombinedOptimizer(Optimizer):
     """Takes the steps of its parts, whose groups of parameters are its own.
 
     Args:

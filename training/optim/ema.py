@@ -8,7 +8,7 @@ import torch
 
 from ..models.base import Generator
 
-__all__ = ["Average", "average_decay"]
+__all__ = ["WeightEma", "average_decay"]
 
 WARM_UP_SHARE = 0.05
 """Early on the half-life is at most this share of the images seen, so that the first weights are soon forgotten."""
@@ -25,7 +25,7 @@ def average_decay(nimg: int, batch: int, half_life_nimg: float) -> float:
     return 0.5 ** (batch / max(min(half_life_nimg, nimg * WARM_UP_SHARE), 1e-8))
 
 
-class Average:
+class WeightEma:
     """The averaged twin of a generator, in eval mode; buffers (the statistics of normalisations) are averaged too.
 
     Args:

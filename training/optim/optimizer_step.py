@@ -10,10 +10,10 @@ from torch import Tensor
 
 from ..recipe import Recipe
 
-__all__ = ["Minimiser"]
+__all__ = ["OptimizerStep"]
 
 
-class Minimiser:
+class OptimizerStep:
     """An optimiser that takes whole losses.
 
     Under FP16 autocast gradients are computed from a loss times a factor, so that small ones are not lost; the factor

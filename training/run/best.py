@@ -14,12 +14,12 @@ from ...signature.fields import Role
 from ..data.dataset import Dataset
 from ..evaluation.pixel_metrics import drawn, label_agreement, pixel_distance
 from ..models import Task
-from ..networks.pixel_model import Picture
-from ..optim.ema import Average
+from ..networks.pixel_model import PixelModel
+from ..optim.ema import WeightEma
 from ..recipe import Recipe
 from .randomness import Draw
 
-__all__ = ["Selection", "needs_only_chance"]
+__all__ = ["BestSnapshot", "needs_only_chance"]
 
 HELD_OUT = 1_000
 BATCH = 50
@@ -27,7 +27,7 @@ LATE_STEP = 1 << 40
 """Number of the step that held-out images are drawn for: after every warm-up, and of no training."""
 
 
-class Selection:
+class BestSnapshot:
     """Measures the averaged generator and keeps the best weights so far.
 
     The figures, each on at most a thousand pictures and from the same inputs every time:
@@ -52,7 +52,7 @@ class Selection:
         self,
         recipe: Recipe,
         task: Task,
-        average: Average,
+        average: WeightEma,
         train: Dataset,
         test: Dataset,
         device: torch.device,
@@ -136,7 +136,7 @@ class Selection:
 
     def _drawn(self) -> Any:
         generator = self._average.generator
-        return drawn(Picture(generator, generator.signature(self._train.class_names)).eval(), self._device)
+        return drawn(PixelModel(generator, generator.signature(self._train.class_names)).eval(), self._device)
 
     def _label_agreement(self) -> float:
         made = self._drawn()

@@ -24,7 +24,7 @@ from ...signature.fields import Role
 from ..data.dataset import Dataset
 from ..evaluation.pixel_metrics import made_again, with_captions
 from ..networks.image_to_image import side_by_side
-from ..networks.pixel_model import Picture, as_taken
+from ..networks.pixel_model import PixelModel, as_taken
 
 __all__ = ["ProgressBar", "Statistics", "StatisticsFile", "comparison_grid", "sample_grid", "trackers"]
 
@@ -90,7 +90,7 @@ def _is_up_to(line: bytes, nimg: int) -> bool:
 
 
 def sample_grid(
-    path: Path, picture: Picture, device: torch.device, captions: Sequence[str] | None = None
+    path: Path, picture: PixelModel, device: torch.device, captions: Sequence[str] | None = None
 ) -> None:
     """Write a grid of pictures from the same inputs every time, a class a row where there are classes.
 
@@ -114,7 +114,7 @@ def sample_grid(
     write_file(path, lambda temporary: grid.save(temporary, format="PNG"))
 
 
-def comparison_grid(path: Path, picture: Picture, device: torch.device, dataset: Dataset) -> None:
+def comparison_grid(path: Path, picture: PixelModel, device: torch.device, dataset: Dataset) -> None:
     """Write a grid of sources, what is made of each, and what should be, side by side.
 
     Args:

@@ -23,7 +23,7 @@ from ...errors import BundleError, CheckpointError, UsageError
 from ...files import ordinary_file, sha256, write_bytes
 from ...signature import GeneratorSignature
 from ..models import Generator, family
-from ..networks.pixel_model import Picture
+from ..networks.pixel_model import PixelModel
 
 __all__ = [
     "DataInfo",
@@ -128,7 +128,7 @@ class Snapshot:
         fit_weights(generator, self.weights, source)
         return generator.eval().requires_grad_(False)
 
-    def picture(self, input: str | None = None) -> Picture:
+    def picture(self, input: str | None = None) -> PixelModel:
         """The generator from its inputs to pixels; in eval mode, on the CPU.
 
         Args:
@@ -145,7 +145,7 @@ class Snapshot:
             raise UsageError(
                 f"family {self.info.family!r} cannot be fed with {input!r}; give --input {' or '.join(forms)}"
             )
-        return Picture(*forms[input]).eval()
+        return PixelModel(*forms[input]).eval()
 
 
 def save_snapshot(

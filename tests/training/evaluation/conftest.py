@@ -13,7 +13,7 @@ from litho.signature import Signature
 from litho.signature.fields import image_output, label_field, seed_field, source_field
 from litho.training.data.dataset import Dataset
 from litho.training.data.sources import load
-from litho.training.evaluation import FeatureNet, Subject, feature_net
+from litho.training.evaluation import EvaluationContext, FeatureNet, feature_net
 from litho.training.models import Generator
 from litho.training.networks.pixel_model import to_pixels
 
@@ -101,5 +101,5 @@ def digits_net(digits: tuple[Dataset, Dataset], _own_cache: Path) -> FeatureNet:
 
 def subject_of(
     generator: Generator, data: tuple[Dataset, Dataset], net: FeatureNet, samples: int = 400, **others: Any
-) -> Subject:
-    return Subject(generator.eval(), generator.signature(), *data, net, samples=samples, **others)
+) -> EvaluationContext:
+    return EvaluationContext(generator.eval(), generator.signature(), *data, net, samples=samples, **others)

@@ -14,7 +14,7 @@ from litho.training.data.dataset import Dataset
 from litho.training.data.scenes import Scene, arrange, draw
 from litho.training.data.sources import load
 from litho.training.data.sources.stacked_mnist import stacked
-from litho.training.evaluation import FeatureNet, Figure, Subject, feature_net, measure
+from litho.training.evaluation import EvaluationContext, FeatureNet, Figure, feature_net, measure
 from litho.training.evaluation.parts.captions import attributes_shown, rank_shares
 from litho.training.evaluation.parts.samples import between
 from litho.training.evaluation.parts.translation import baseline
@@ -25,7 +25,7 @@ from .conftest import Copier, Translator, subject_of
 Split = tuple[Dataset, Dataset]
 
 
-def figures_of(subject: Subject) -> dict[str, Figure]:
+def figures_of(subject: EvaluationContext) -> dict[str, Figure]:
     sections, _ = measure(subject)
     assert [section.failure for section in sections if section.failure] == []
     return {figure.metric: figure for section in sections for figure in section.figures}
@@ -253,6 +253,8 @@ def test_what_does_not_fit_the_generator_is_refused(digits: Split, digits_net: F
     generator = Copier(digits[1])
     larger = replace(digits[0], images=digits[0].images.repeat(2, 1).repeat(2, 2))
     with pytest.raises(UsageError, match=r"pictures of \(8, 8, 1\)"):
-        Subject(generator, generator.signature(), larger, digits[1], digits_net, samples=10)
+        EvaluationContext(generator, generator.signature(), larger, digits[1], digits_net, samples=10)
     with pytest.raises(UsageError, match=r"field 'steps' cannot be set \(can be: none\)"):
-        Subject(generator, generator.signature(), *digits, digits_net, samples=10, fields={"steps": 3})
+        EvaluationContext(
+            generator, generator.signature(), *digits, digits_net, samples=10, fields={"steps": 3}
+        )

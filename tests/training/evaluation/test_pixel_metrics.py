@@ -6,11 +6,11 @@ from litho.training.data import sources as data
 from litho.training.data.dataset import Dataset
 from litho.training.evaluation.pixel_metrics import diversity, label_agreement, quality
 from litho.training.models import family
-from litho.training.networks.pixel_model import Picture
+from litho.training.networks.pixel_model import PixelModel
 
 
 @pytest.fixture(scope="module")
-def split() -> tuple[Dataset, data.Dataset]:
+def split() -> tuple[Dataset, Dataset]:
     return data.load("digits").split()
 
 
@@ -32,7 +32,7 @@ def test_an_untrained_generator_has_figures_and_no_quality(
 ) -> None:
     torch.manual_seed(0)
     generator = family(name).generator(width=2, latent_size=4, **conditions).eval()
-    figures = quality(Picture(generator, generator.signature()), split[0])
+    figures = quality(PixelModel(generator, generator.signature()), split[0])
     assert figures["diversity"] < 0.5
     assert ("label_agreement" in figures) == bool(conditions)
     assert figures.get("label_agreement", 0) < 0.3

@@ -1,13 +1,13 @@
 import torch
 
 from litho.training.models import cgan
-from litho.training.networks.pixel_model import Picture
+from litho.training.networks.pixel_model import PixelModel
 
 
-def tiny() -> Picture:
+def tiny() -> PixelModel:
     torch.manual_seed(0)
     generator = cgan.Generator(width=4, latent_size=8).eval()
-    return Picture(generator, generator.signature()).eval()
+    return PixelModel(generator, generator.signature()).eval()
 
 
 def test_truncation_leaves_a_picture_as_it_is_or_takes_its_noise_away() -> None:

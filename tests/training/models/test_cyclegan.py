@@ -8,7 +8,7 @@ import torch
 from litho.errors import UsageError
 from litho.training.data.dataset import Dataset
 from litho.training.models import cyclegan
-from litho.training.networks.pixel_model import Picture
+from litho.training.networks.pixel_model import PixelModel
 from litho.training.presets import resolve
 from litho.training.run.randomness import Draw
 
@@ -35,7 +35,7 @@ def test_it_begins_near_the_identity() -> None:
 def test_one_seed_and_source_give_one_picture_and_another_seed_another() -> None:
     torch.manual_seed(0)
     generator = cyclegan.Generator(resolution=16, width=4, blocks=1, noise=0.3).eval()
-    picture = Picture(generator, generator.signature())
+    picture = PixelModel(generator, generator.signature())
     source = torch.randint(256, (4, 16, 16, 3), dtype=torch.uint8)
     seed = torch.arange(4)
     together = picture(seed, source)

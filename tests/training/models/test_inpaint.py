@@ -10,7 +10,7 @@ from litho.errors import UsageError
 from litho.training.data.dataset import Dataset
 from litho.training.models import inpaint
 from litho.training.networks.image_to_image import MakesTasks
-from litho.training.networks.pixel_model import Picture
+from litho.training.networks.pixel_model import PixelModel
 from litho.training.presets import resolve
 
 
@@ -38,7 +38,7 @@ def test_pictures_have_the_signature_s_shape_and_range(resolution: int, channels
 def test_only_the_hole_is_filled_and_what_it_hides_is_not_looked_at() -> None:
     torch.manual_seed(0)
     generator = inpaint.Generator(resolution=16, channels=3, width=4).eval()
-    picture = Picture(generator, generator.signature())
+    picture = PixelModel(generator, generator.signature())
     source, mask = asked(4)
     hole = (mask > 0).expand_as(source)
     filled = picture(source, mask)

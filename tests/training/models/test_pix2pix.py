@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from litho.errors import UsageError
 from litho.training.data.dataset import Dataset
 from litho.training.models import pix2pix
-from litho.training.networks.pixel_model import Picture
+from litho.training.networks.pixel_model import PixelModel
 from litho.training.presets import resolve
 
 SMALL = {"width": "4", "discriminator_width": "4", "translate": "1", "batch": "8"}
@@ -30,7 +30,7 @@ def test_pictures_have_the_signature_s_shape_and_range(resolution: int, channels
 def test_one_seed_and_source_give_one_picture_and_another_seed_another() -> None:
     torch.manual_seed(0)
     generator = pix2pix.Generator(resolution=16, width=4).eval()
-    picture = Picture(generator, generator.signature())
+    picture = PixelModel(generator, generator.signature())
     source = torch.randint(256, (6, 16, 16, 3), dtype=torch.uint8)
     seed = torch.tensor([5, 6, 5, 7, 8, 9])
     source[2] = source[0]

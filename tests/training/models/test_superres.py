@@ -9,7 +9,7 @@ from litho.errors import UsageError
 from litho.training.data.dataset import Dataset
 from litho.training.models import superres
 from litho.training.networks.image_to_image import MakesTasks
-from litho.training.networks.pixel_model import Picture
+from litho.training.networks.pixel_model import PixelModel
 from litho.training.presets import resolve
 
 
@@ -33,7 +33,7 @@ def test_pictures_have_the_signature_s_shape(
 def test_a_picture_does_not_depend_on_its_batch() -> None:
     torch.manual_seed(0)
     generator = superres.Generator(resolution=16, width=8, blocks=2).eval()
-    picture = Picture(generator, generator.signature())
+    picture = PixelModel(generator, generator.signature())
     source = torch.randint(256, (4, 4, 4, 3), dtype=torch.uint8)
     together = picture(source)
     for row in range(4):

@@ -11,7 +11,7 @@ from litho.bundle import Bundle
 from litho.errors import UsageError
 from litho.training.data import sources as data
 from litho.training.models import vae
-from litho.training.networks.pixel_model import Picture, to_pixels
+from litho.training.networks.pixel_model import PixelModel, to_pixels
 from litho.training.presets import resolve
 from litho.training.run.randomness import Draw
 
@@ -89,7 +89,7 @@ def test_a_reconstruction_decodes_the_mean_of_its_latents(likelihood) -> None:
     torch.manual_seed(0)
     model = vae.Generator(likelihood=likelihood, resolution=8, width=2, latent_size=3).eval()
     network, signature = model.forms(model.signature())["image"]
-    picture = Picture(network, signature).eval()
+    picture = PixelModel(network, signature).eval()
     grey = torch.from_numpy(signature.example(5)["source"])
     binary = (grey > 127).to(torch.uint8) * 255
     with torch.inference_mode():

@@ -11,7 +11,7 @@ from litho.training.data.sources import load
 from litho.training.evaluation.pixel_metrics import quality
 from litho.training.models import inpaint, pix2pix
 from litho.training.networks import image_to_image as translation
-from litho.training.networks.pixel_model import Picture
+from litho.training.networks.pixel_model import PixelModel
 from litho.training.run.logging import comparison_grid
 from litho.training.run.randomness import Draw
 
@@ -69,7 +69,7 @@ def test_brightness_is_seen_by_a_judge_that_does_not_normalise() -> None:
 def test_a_grid_shows_what_was_given_made_and_wanted(tmp_path: Path) -> None:
     digits = load("digits", resolution=8)
     generator = inpaint.Generator(resolution=8, width=2).eval()
-    picture = Picture(generator, generator.signature())
+    picture = PixelModel(generator, generator.signature())
     comparison_grid(tmp_path / "grid.png", picture, torch.device("cpu"), digits)
     columns = {"small": digits.images[:5, ::2, ::2], "large": digits.images[:5]}
     grid = translation.side_by_side(columns, across=2)
@@ -89,7 +89,7 @@ def test_the_quality_of_pictures_from_pictures_is_that_of_held_out_ones() -> Non
         torch.nn.init.zeros_(weights)
     assert black.network.last.bias is not None
     torch.nn.init.constant_(black.network.last.bias, -100.0)
-    picture = Picture(black, black.signature())
+    picture = PixelModel(black, black.signature())
     held_out = negatives(digits.select(np.arange(20, 50)))
     figures = quality(picture, negatives(pairs), held_out=held_out)
     assert figures == {"l1": pytest.approx(held_out.images.mean() / 255, abs=1e-4)}

@@ -17,7 +17,7 @@ from litho.signature.fields import (
 )
 from litho.signature.noise import MAX_SEED, gaussian
 from litho.training.models import Generator, family
-from litho.training.networks.pixel_model import Picture, to_pixels
+from litho.training.networks.pixel_model import PixelModel, to_pixels
 
 seeds = st.lists(st.integers(0, MAX_SEED), min_size=1, max_size=6)
 
@@ -30,7 +30,7 @@ def generator():
 
 @given(seeds, st.integers(0, 2))
 def test_a_picture_depends_on_its_seed_and_label_alone(generator, values: list[int], label: int) -> None:
-    picture = Picture(generator, generator.signature())
+    picture = PixelModel(generator, generator.signature())
     labels = torch.full((len(values),), label)
     with torch.inference_mode():
         together = picture(torch.tensor(values), labels, torch.ones(len(values)))
@@ -48,8 +48,8 @@ def test_the_seed_s_noise_as_a_latent_gives_the_same_picture(generator, values: 
     noise = torch.from_numpy(gaussian(np.array(values), generator.latent_size))
     labels, truncation = torch.zeros(len(values), dtype=torch.int64), torch.ones(len(values))
     with torch.inference_mode():
-        from_seed = Picture(generator, signature)(torch.tensor(values), labels, truncation)
-        from_latent = Picture(generator, latent_signature)(noise, labels, truncation)
+        from_seed = PixelModel(generator, signature)(torch.tensor(values), labels, truncation)
+        from_latent = PixelModel(generator, latent_signature)(noise, labels, truncation)
     assert (from_seed.int() - from_latent.int()).abs().max() <= 1
 
 
@@ -87,7 +87,7 @@ class Repainter(Generator):
 @pytest.mark.parametrize("latent_size", [0, 2])
 def test_images_and_masks_reach_the_network_as_floats_with_channels_first(latent_size: int) -> None:
     generator = Repainter(latent_size)
-    picture = Picture(generator, generator.signature())
+    picture = PixelModel(generator, generator.signature())
     inputs = picture.signature.example(6)
     inputs["mask"][0, 0, 0] = 1  # any value but 0 is the hole
     images = picture(*map(torch.from_numpy, inputs.values())).numpy()
@@ -110,9 +110,9 @@ def test_a_signature_with_other_noise_than_the_generator_s_is_refused(
     latent_size: int, inputs: tuple[Field, ...], complaint: str
 ) -> None:
     with pytest.raises(UsageError, match=f"latent_size {latent_size} was given {complaint}"):
-        Picture(Repainter(latent_size), Signature(inputs=inputs, output=image_output(8, 8, 1)))
+        PixelModel(Repainter(latent_size), Signature(inputs=inputs, output=image_output(8, 8, 1)))
 
 
 def test_a_latent_of_another_size_is_refused(generator) -> None:
     with pytest.raises(UsageError, match=r"latent of shape \(8,\): this generator takes \(7,\)"):
-        Picture(generator, Signature(inputs=(latent_field(8),), output=image_output(32, 32, 1)))
+        PixelModel(generator, Signature(inputs=(latent_field(8),), output=image_output(32, 32, 1)))

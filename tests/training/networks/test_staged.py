@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from litho.signature import with_latent
 from litho.signature.fields import Role
 from litho.signature.noise import gaussian
-from litho.training.networks.pixel_model import Picture
+from litho.training.networks.pixel_model import PixelModel
 from litho.training.networks.staged import StagedGenerator
 from litho.training.run.snapshot import load_snapshot
 
@@ -19,19 +19,19 @@ GUIDANCE = (0.0, 1.0, 10.0, 2.5, 1.5, 4.0)
 
 
 @pytest.fixture(scope="module")
-def picture(flow_run: Path) -> Picture:
+def picture(flow_run: Path) -> PixelModel:
     return load_snapshot(flow_run).picture()
 
 
 @pytest.fixture(scope="module")
-def generator(picture: Picture) -> StagedGenerator:
+def generator(picture: PixelModel) -> StagedGenerator:
     assert isinstance(picture.generator, StagedGenerator)
     return picture.generator
 
 
 @torch.inference_mode()
 def draw(
-    picture: Picture,
+    picture: PixelModel,
     seeds: Sequence[int],
     prompts: Sequence[str],
     steps: Sequence[int],
@@ -48,7 +48,7 @@ def assert_same(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> None:
     assert (apart == 0).mean() >= 0.999
 
 
-def test_a_picture_does_not_depend_on_its_batch(picture: Picture) -> None:
+def test_a_picture_does_not_depend_on_its_batch(picture: PixelModel) -> None:
     seeds = range(len(PROMPTS))
     together = draw(picture, seeds, PROMPTS, STEPS, GUIDANCE)
     backwards = draw(picture, *(tuple(values)[::-1] for values in (seeds, PROMPTS, STEPS, GUIDANCE)))
@@ -59,7 +59,7 @@ def test_a_picture_does_not_depend_on_its_batch(picture: Picture) -> None:
     assert len(np.unique(together.reshape(len(seeds), -1), axis=0)) == len(seeds)
 
 
-def test_steps_guidance_and_prompt_each_change_the_picture(picture: Picture) -> None:
+def test_steps_guidance_and_prompt_each_change_the_picture(picture: PixelModel) -> None:
     pictures = draw(picture, [7] * 5, ["blue"] * 4 + ["red"], [3, 4, 3, 3, 3], [2.0, 2.0, 0.5, 2.0, 2.0])
     assert not (pictures[0] == pictures[1]).all()
     assert not (pictures[0] == pictures[2]).all()
@@ -67,18 +67,20 @@ def test_steps_guidance_and_prompt_each_change_the_picture(picture: Picture) -> 
     assert not (pictures[0] == pictures[4]).all()
 
 
-def test_without_guidance_the_prompt_says_nothing(picture: Picture) -> None:
+def test_without_guidance_the_prompt_says_nothing(picture: PixelModel) -> None:
     blue, red = draw(picture, [7, 7], ["blue", "red"], [4, 4], [0.0, 0.0])
     assert_same(blue[None], red[None])
 
 
-def test_what_does_not_fit_into_the_tokens_makes_no_difference(picture: Picture) -> None:
+def test_what_does_not_fit_into_the_tokens_makes_no_difference(picture: PixelModel) -> None:
     first, second = draw(picture, [7, 7], ["blue " * 8, "blue " * 8 + "red"], [4, 4], [2.0, 2.0])
     assert (first == second).all()
 
 
 @torch.inference_mode()
-def test_the_stages_run_by_hand_give_the_same_picture(picture: Picture, generator: StagedGenerator) -> None:
+def test_the_stages_run_by_hand_give_the_same_picture(
+    picture: PixelModel, generator: StagedGenerator
+) -> None:
     (encode, _), (denoise, _), (decode, _) = generator.stages().values()
     prompt, seed, steps, guidance = "a large red circle", 11, 5, 3.0
     embedding = encode(generator.tokens([prompt]))
@@ -101,8 +103,8 @@ def test_each_stage_gives_what_its_signature_says(generator: StagedGenerator) ->
 
 
 @torch.inference_mode()
-def test_noise_given_as_a_latent_is_the_seed_s(picture: Picture, generator: StagedGenerator) -> None:
-    walk = Picture(generator, with_latent(picture.signature, generator.latent_size))
+def test_noise_given_as_a_latent_is_the_seed_s(picture: PixelModel, generator: StagedGenerator) -> None:
+    walk = PixelModel(generator, with_latent(picture.signature, generator.latent_size))
     noise = gaussian(torch.tensor([5]), generator.latent_size)
     made = walk(noise, ["blue"], torch.tensor([4]), torch.tensor([2.0])).numpy()
     assert_same(made, draw(picture, [5], ["blue"], [4], [2.0]))

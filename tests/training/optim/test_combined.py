@@ -4,16 +4,16 @@ import torch
 from torch import nn
 from torch.optim import SGD, Adam, Muon
 
-from litho.training.optim.combined import JoinedOptimiser
+from litho.training.optim.combined import CombinedOptimizer
 
 
-def made() -> tuple[nn.Linear, JoinedOptimiser]:
+def made() -> tuple[nn.Linear, CombinedOptimizer]:
     torch.manual_seed(0)
     layer = nn.Linear(6, 6)
-    return layer, JoinedOptimiser(Muon([layer.weight], 0.02, weight_decay=0.0), Adam([layer.bias], 0.01))
+    return layer, CombinedOptimizer(Muon([layer.weight], 0.02, weight_decay=0.0), Adam([layer.bias], 0.01))
 
 
-def step(layer: nn.Linear, optimiser: JoinedOptimiser, number: int) -> float:
+def step(layer: nn.Linear, optimiser: CombinedOptimizer, number: int) -> float:
     inputs = torch.randn(64, 6, generator=torch.Generator().manual_seed(number))
     loss = (layer(inputs) - inputs.flip(1)).square().mean()
     optimiser.zero_grad()
@@ -39,7 +39,7 @@ def test_each_part_moves_its_own_as_it_would_alone() -> None:
 
 def test_a_learning_rate_reaches_the_part_whose_group_it_is_set_in() -> None:
     first, second = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
-    optimiser = JoinedOptimiser(SGD([first], 1.0), SGD([second], 1.0))
+    optimiser = CombinedOptimizer(SGD([first], 1.0), SGD([second], 1.0))
     optimiser.load_state_dict(optimiser.state_dict())
     optimiser.param_groups[1]["lr"] = 0.25
     first.grad = second.grad = torch.ones(1)

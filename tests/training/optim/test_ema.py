@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from litho.training.models import family
-from litho.training.optim.ema import Average, average_decay
+from litho.training.optim.ema import WeightEma, average_decay
 
 
 @given(st.floats(10, 1e6), st.integers(1, 512))
@@ -19,7 +19,7 @@ def test_early_on_the_average_forgets_sooner(nimg: int, batch: int, half_life: f
 
 def test_weights_and_statistics_are_averaged_and_counters_copied() -> None:
     generator = family("dcgan").generator(width=2, latent_size=3)
-    average = Average(generator, half_life_nimg=16)
+    average = WeightEma(generator, half_life_nimg=16)
     assert not average.generator.training
     before = {name: value.clone() for name, value in average.generator.state_dict().items()}
     with torch.no_grad():
@@ -33,7 +33,7 @@ def test_weights_and_statistics_are_averaged_and_counters_copied() -> None:
 
 def test_a_source_that_stands_still_is_reached() -> None:
     generator = family("dcgan").generator(width=2, latent_size=3)
-    average = Average(generator, half_life_nimg=1e9)
+    average = WeightEma(generator, half_life_nimg=1e9)
     with torch.no_grad():
         generator.project.weight.add_(1)
     for step in range(1, 2000):

@@ -6,15 +6,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from litho.training.optim.optimizer_step import Minimiser
+from litho.training.optim.optimizer_step import OptimizerStep
 from litho.training.presets import resolve
 
 CPU = torch.device("cpu")
 
 
-def minimiser(network: nn.Module, lr: float = 0.1, **overrides: Any) -> Minimiser:
+def optimizer_step(network: nn.Module, lr: float = 0.1, **overrides: Any) -> OptimizerStep:
     recipe = resolve("cgan-digits", overrides={"precision": "fp32", **overrides})
-    return Minimiser(torch.optim.SGD(network.parameters(), lr), recipe, CPU)
+    return OptimizerStep(torch.optim.SGD(network.parameters(), lr), recipe, CPU)
 
 
 @pytest.fixture
@@ -42,14 +42,14 @@ def test_a_gradient_is_clipped_by_the_norm_of_all_of_it(
 ) -> None:
     expected, norm = after_one_step(network, 0.1, clip_norm)
     given = {} if clip_norm is None else {"clip_norm": str(clip_norm)}
-    measured = minimiser(network, precision=precision, **given).minimise(loss(network), 1.0)
+    measured = optimizer_step(network, precision=precision, **given).minimise(loss(network), 1.0)
     torch.testing.assert_close(network.weight.detach(), expected)
     assert measured is not None
     assert measured.item() == pytest.approx(norm, rel=1e-5)
 
 
 def test_the_learning_rate_is_a_share_of_the_first_one_at_every_step(network: nn.Linear) -> None:
-    step = minimiser(network)
+    step = optimizer_step(network)
     for factor in (0.5, 1.0, 0.25):
         expected, _ = after_one_step(network, 0.1 * factor)
         step.minimise(loss(network), factor)
@@ -58,7 +58,7 @@ def test_the_learning_rate_is_a_share_of_the_first_one_at_every_step(network: nn
 
 def test_weights_decay_apart_from_the_gradient_and_biases_do_not(network: nn.Linear) -> None:
     before, bias = network.weight.detach().clone(), network.bias.detach().clone()
-    minimiser(network, weight_decay="0.5").minimise(loss(network, 0.0), 0.5)
+    optimizer_step(network, weight_decay="0.5").minimise(loss(network, 0.0), 0.5)
     torch.testing.assert_close(network.weight.detach(), before * (1 - 0.1 * 0.5 * 0.5))
     assert torch.equal(network.bias.detach(), bias)
 
@@ -67,7 +67,7 @@ def test_decay_with_adam_is_adamw() -> None:
     ours, theirs = nn.Linear(3, 2, bias=False), nn.Linear(3, 2, bias=False)
     theirs.load_state_dict(ours.state_dict())
     recipe = resolve("cgan-digits", overrides={"precision": "fp32", "weight_decay": "0.3"})
-    step = Minimiser(torch.optim.Adam(ours.parameters(), 0.01), recipe, CPU)
+    step = OptimizerStep(torch.optim.Adam(ours.parameters(), 0.01), recipe, CPU)
     adamw = torch.optim.AdamW(theirs.parameters(), 0.01, weight_decay=0.3)
     for _ in range(5):
         step.minimise(loss(ours), 1.0)
@@ -78,7 +78,7 @@ def test_decay_with_adam_is_adamw() -> None:
 
 
 def test_an_overflow_in_fp16_changes_nothing_but_the_scale(network: nn.Linear) -> None:
-    step = minimiser(network, precision="fp16", weight_decay="0.5")
+    step = optimizer_step(network, precision="fp16", weight_decay="0.5")
     before, scale = network.weight.detach().clone(), step.scale
     assert step.minimise(loss(network, torch.inf), 1.0) is None
     assert torch.equal(network.weight.detach(), before)
@@ -88,10 +88,10 @@ def test_an_overflow_in_fp16_changes_nothing_but_the_scale(network: nn.Linear) -
 
 
 def test_the_scale_goes_on_where_it_was(network: nn.Linear) -> None:
-    step = minimiser(network, precision="fp16")
+    step = optimizer_step(network, precision="fp16")
     step.minimise(loss(network, torch.inf), 1.0)
-    again = minimiser(network, precision="fp16")
+    again = optimizer_step(network, precision="fp16")
     again.load_state_dict(step.state_dict(), step.scaler_state_dict())
-    assert again.scale == step.scale < minimiser(network, precision="fp16").scale
-    assert minimiser(network).scale == 1.0
-    assert minimiser(network).scaler_state_dict() == {}
+    assert again.scale == step.scale < optimizer_step(network, precision="fp16").scale
+    assert optimizer_step(network).scale == 1.0
+    assert optimizer_step(network).scaler_state_dict() == {}

@@ -10,8 +10,8 @@ from typing import ClassVar
 from PIL import Image
 
 from ....plugins import load_plugin, plugin_names
+from ..context import EvaluationContext
 from ..document import Figure
-from ..subject import Subject
 
 __all__ = ["Measured", "Panel", "Part", "all_parts"]
 
@@ -52,11 +52,11 @@ class Part(ABC):
     position: ClassVar[int]
 
     @abstractmethod
-    def applies(self, subject: Subject) -> bool:
+    def applies(self, subject: EvaluationContext) -> bool:
         """Whether there is something to measure; a figure that should be there but cannot be computed is an error."""
 
     @abstractmethod
-    def measure(self, subject: Subject) -> Measured:
+    def measure(self, subject: EvaluationContext) -> Measured:
         """The figures and pictures.
 
         Raises:

@@ -12,8 +12,8 @@ from ....errors import EvaluationError
 from ....reporting import picture_grid
 from ....signature.fields import Role
 from ...data.scenes import Scene, read_scene
+from ..context import EvaluationContext, spread
 from ..document import Figure
-from ..subject import Subject, spread
 from .base import Measured, Panel
 from .base import Part as BasePart
 
@@ -32,11 +32,11 @@ class Part(BasePart):
     title = "Captions"
     position = 8
 
-    def applies(self, subject: Subject) -> bool:
+    def applies(self, subject: EvaluationContext) -> bool:
         """To whatever takes a text, where the data has captions."""
         return subject.has(Role.PROMPT) and subject.train.captions is not None
 
-    def measure(self, subject: Subject) -> Measured:
+    def measure(self, subject: EvaluationContext) -> Measured:
         """Attributes right on test captions, or the rank of the right drawing for training captions."""
         captions = subject.test.captions
         if captions is None:
@@ -94,7 +94,7 @@ def _are_scenes(captions: tuple[str, ...]) -> bool:
         return False
 
 
-def _attributes(subject: Subject) -> tuple[Figure, ...]:
+def _attributes(subject: EvaluationContext) -> tuple[Figure, ...]:
     test = subject.test.select(spread(min(subject.samples, len(subject.test)), len(subject.test)))
     assert test.captions is not None
     made = _of_captions(subject, test.captions)
@@ -127,7 +127,7 @@ def _shown(images: NDArray[np.uint8], captions: tuple[str, ...]) -> NDArray[np.b
     )
 
 
-def _ranks(subject: Subject) -> tuple[Figure, ...]:
+def _ranks(subject: EvaluationContext) -> tuple[Figure, ...]:
     drawings = subject.reference
     assert drawings.captions is not None
     chosen = spread(min(subject.samples, len(drawings)), len(drawings))
@@ -149,7 +149,7 @@ def _ranks(subject: Subject) -> tuple[Figure, ...]:
     )
 
 
-def _of_captions(subject: Subject, captions: tuple[str, ...], **fields: Any) -> NDArray[np.uint8]:
+def _of_captions(subject: EvaluationContext, captions: tuple[str, ...], **fields: Any) -> NDArray[np.uint8]:
     prompt, seed = subject.signature.field(Role.PROMPT), subject.signature.field(Role.SEED)
     assert prompt is not None
     inputs: dict[str, Any] = {prompt.name: np.array(captions, object), **fields}
@@ -158,13 +158,13 @@ def _of_captions(subject: Subject, captions: tuple[str, ...], **fields: Any) -> 
     return subject.make(inputs)
 
 
-def _new_captions(subject: Subject, captions: tuple[str, ...]) -> Panel:
+def _new_captions(subject: EvaluationContext, captions: tuple[str, ...]) -> Panel:
     chosen = tuple(captions[index] for index in spread(min(SHOWN, len(captions)), len(captions)))
     grid = picture_grid(_of_captions(subject, chosen), columns=1, row_names=chosen)
     return Panel(grid, "Captions that were not trained on.")
 
 
-def _guidance_and_steps(subject: Subject, caption: str) -> Panel:
+def _guidance_and_steps(subject: EvaluationContext, caption: str) -> Panel:
     steps, guidance = subject.signature.field(Role.STEPS), subject.signature.field(Role.GUIDANCE)
     assert steps is not None
     assert guidance is not None

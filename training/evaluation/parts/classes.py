@@ -7,8 +7,8 @@ import numpy as np
 from ....signature.fields import Role
 from ...data.dataset import Dataset
 from ..classifier import classes_of, describe, train_classifier
+from ..context import EvaluationContext
 from ..document import Figure
-from ..subject import Subject
 from .base import Measured
 from .base import Part as BasePart
 
@@ -21,17 +21,17 @@ class Part(BasePart):
     title = "Classes"
     position = 3
 
-    def applies(self, subject: Subject) -> bool:
+    def applies(self, subject: EvaluationContext) -> bool:
         """To whatever takes a class, where the data has them."""
         return subject.has(Role.LABEL) and classes_of(subject.train) is not None
 
-    def measure(self, subject: Subject) -> Measured:
+    def measure(self, subject: EvaluationContext) -> Measured:
         """Both accuracies."""
         if subject.net.info.task == "channels":
             return Measured((self._label_accuracy(subject),))
         return Measured((self._label_accuracy(subject), self._gan_train(subject)))
 
-    def _label_accuracy(self, subject: Subject) -> Figure:
+    def _label_accuracy(self, subject: EvaluationContext) -> Figure:
         asked, real = subject.asked, subject.test.labels
         assert asked is not None
         assert real is not None
@@ -47,7 +47,7 @@ class Part(BasePart):
             n=subject.samples,
         )
 
-    def _gan_train(self, subject: Subject) -> Figure:
+    def _gan_train(self, subject: EvaluationContext) -> Figure:
         train, test = subject.train, subject.test
         assert test.labels is not None
         made = Dataset(train.name, train.licence, subject.pictures, subject.asked, train.class_names)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from ....signature.fields import Role
+from ..context import EvaluationContext, spread
 from ..distance import frechet_distance, kernel_distance, likeness
 from ..document import Figure
-from ..subject import Subject, spread
 from .base import Measured
 from .base import Part as BasePart
 
@@ -23,11 +23,11 @@ class Part(BasePart):
     title = "Distribution"
     position = 0
 
-    def applies(self, subject: Subject) -> bool:
+    def applies(self, subject: EvaluationContext) -> bool:
         """To whatever makes pictures without being given any."""
         return not subject.has(Role.IMAGE)
 
-    def measure(self, subject: Subject) -> Measured:
+    def measure(self, subject: EvaluationContext) -> Measured:
         """FD, KID, precision, recall, density and coverage."""
         count, all_real = subject.count, subject.reference_described
         sets = (

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ....signature.fields import Role
+from ..context import EvaluationContext
 from ..distance import frechet_distance
 from ..document import Figure
 from ..inception import inception_score
-from ..subject import Subject
 from .base import Measured
 from .base import Part as BasePart
 
@@ -22,11 +22,11 @@ class Part(BasePart):
     title = "Inception"
     position = 1
 
-    def applies(self, subject: Subject) -> bool:
+    def applies(self, subject: EvaluationContext) -> bool:
         """To whatever makes pictures without being given any, with `litho evaluate --inception`."""
         return subject.inception is not None and not subject.has(Role.IMAGE)
 
-    def measure(self, subject: Subject) -> Measured:
+    def measure(self, subject: EvaluationContext) -> Measured:
         """FID beside that of the test images, IS beside that of the training images."""
         network = subject.inception
         assert network is not None

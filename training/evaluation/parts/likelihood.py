@@ -12,6 +12,7 @@ from torch import Tensor
 from ....reporting import picture_grid
 from ....signature.fields import Role
 from ....signature.noise import gaussian
+from ..context import EvaluationContext, spread
 from ..document import Figure
 from ..likelihood import (
     IMPORTANCE_SAMPLES,
@@ -20,7 +21,6 @@ from ..likelihood import (
     importance_weighted_nll,
     log_weights,
 )
-from ..subject import Subject, spread
 from .base import Measured, Panel
 from .base import Part as BasePart
 
@@ -39,11 +39,11 @@ class Part(BasePart):
     title = "Likelihood"
     position = 6
 
-    def applies(self, subject: Subject) -> bool:
+    def applies(self, subject: EvaluationContext) -> bool:
         """To whatever brings what `LatentVariableModel` asks for."""
         return isinstance(subject.generator, LatentVariableModel)
 
-    def measure(self, subject: Subject) -> Measured:
+    def measure(self, subject: EvaluationContext) -> Measured:
         """The importance-weighted bound and the negative evidence lower bound, of the test images."""
         images = subject.test.images[spread(min(subject.samples, len(subject.test)), len(subject.test))]
         weights = torch.cat(list(_weights(subject, images)))
@@ -59,7 +59,7 @@ class Part(BasePart):
         return Measured(figures, panels)
 
 
-def _weights(subject: Subject, images: NDArray[np.uint8]) -> Iterator[Tensor]:
+def _weights(subject: EvaluationContext, images: NDArray[np.uint8]) -> Iterator[Tensor]:
     random = torch.Generator().manual_seed(0)
     for start in range(0, len(images), IMAGES_AT_ONCE):
         model, observations = _observed(subject, images[start : start + IMAGES_AT_ONCE], random)
@@ -67,7 +67,7 @@ def _weights(subject: Subject, images: NDArray[np.uint8]) -> Iterator[Tensor]:
 
 
 def _observed(
-    subject: Subject, images: NDArray[np.uint8], random: torch.Generator
+    subject: EvaluationContext, images: NDArray[np.uint8], random: torch.Generator
 ) -> tuple[LatentVariableModel, Tensor]:
     model = subject.generator
     assert isinstance(model, LatentVariableModel)
@@ -76,7 +76,7 @@ def _observed(
     return model, model.observe(floats.to(subject.device), uniform.to(subject.device))
 
 
-def _reconstructions(subject: Subject, images: NDArray[np.uint8]) -> Panel:
+def _reconstructions(subject: EvaluationContext, images: NDArray[np.uint8]) -> Panel:
     shown = images[spread(min(RECONSTRUCTED, len(images)), len(images))]
     with torch.inference_mode():
         model, observations = _observed(subject, shown, torch.Generator().manual_seed(0))
@@ -88,7 +88,7 @@ def _reconstructions(subject: Subject, images: NDArray[np.uint8]) -> Panel:
     return Panel(grid, "Test images, and pictures of the means of their latents.")
 
 
-def _traversals(subject: Subject) -> Panel:
+def _traversals(subject: EvaluationContext) -> Panel:
     """Each latent value moved alone through the prior, those that change the picture most first."""
     size = subject.generator.latent_size
     origin = gaussian(np.zeros(1, np.int64), size)

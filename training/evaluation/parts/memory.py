@@ -7,9 +7,9 @@ import numpy as np
 from ....errors import EvaluationError
 from ....reporting import number, picture_grid
 from ....signature.fields import Role
+from ..context import EvaluationContext, spread
 from ..distance import nearest
 from ..document import Figure
-from ..subject import Subject, spread
 from .base import Measured, Panel
 from .base import Part as BasePart
 
@@ -26,11 +26,11 @@ class Part(BasePart):
     title = "Nearest training images"
     position = 5
 
-    def applies(self, subject: Subject) -> bool:
+    def applies(self, subject: EvaluationContext) -> bool:
         """To whatever makes pictures without being given any."""
         return not subject.has(Role.IMAGE)
 
-    def measure(self, subject: Subject) -> Measured:
+    def measure(self, subject: EvaluationContext) -> Measured:
         """The share of samples that lie nearer to a training image than all but 5 % of the test images do."""
         count, train = subject.count, subject.reference_described.features
         test = subject.test_described.select(spread(count, len(subject.test))).features

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ....signature.fields import Role
+from ..context import EvaluationContext, spread
 from ..document import Figure
 from ..modes import MODE_SAMPLES, divergence, modes
-from ..subject import Subject, spread
 from .base import Measured
 from .base import Part as BasePart
 
@@ -18,11 +18,11 @@ class Part(BasePart):
     title = "Modes"
     position = 4
 
-    def applies(self, subject: Subject) -> bool:
+    def applies(self, subject: EvaluationContext) -> bool:
         """To stacked digits, made without being given any."""
         return subject.net.info.task == "channels" and not subject.has(Role.IMAGE)
 
-    def measure(self, subject: Subject) -> Measured:
+    def measure(self, subject: EvaluationContext) -> Measured:
         """Both figures; the floor is that of real pictures, as the net reads them."""
         made = subject.net.describe(subject.make(subject.draw(MODE_SAMPLES))).predicted
         real = subject.reference_described.predicted

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ....reporting import picture_grid
 from ....signature.fields import Role
 from ....signature.noise import gaussian
-from ..subject import Subject
+from ..context import EvaluationContext
 from .base import Measured, Panel
 from .base import Part as BasePart
 
@@ -29,11 +29,11 @@ class Part(BasePart):
     title = "Samples"
     position = 2
 
-    def applies(self, subject: Subject) -> bool:
+    def applies(self, subject: EvaluationContext) -> bool:
         """To whatever makes pictures from seeds alone, or from seeds and classes."""
         return subject.has(Role.SEED) and not any(map(subject.has, (Role.IMAGE, Role.MASK, Role.PROMPT)))
 
-    def measure(self, subject: Subject) -> Measured:
+    def measure(self, subject: EvaluationContext) -> Measured:
         """A grid and some walks."""
         seed, label = subject.signature.field(Role.SEED), subject.signature.field(Role.LABEL)
         assert seed is not None
@@ -49,7 +49,7 @@ class Part(BasePart):
             caption = f"{caption[:-1]}; the first {rows} of {classes} classes."
         return Measured(panels=(Panel(grid, caption), self._walks(subject)))
 
-    def _walks(self, subject: Subject) -> Panel:
+    def _walks(self, subject: EvaluationContext) -> Panel:
         label = subject.signature.field(Role.LABEL)
         ends = gaussian(np.arange(2 * WALKS), subject.generator.latent_size).reshape(WALKS, 2, -1)
         latents = np.concatenate([between(start, end, STEPS) for start, end in ends])

@@ -16,9 +16,9 @@ from ....signature.fields import Role
 from ...data.dataset import Dataset
 from ...networks.image_to_image import side_by_side, tasks_of
 from .. import fidelity
+from ..context import EvaluationContext, spread
 from ..distance import frechet_distance
 from ..document import Figure
-from ..subject import Subject, spread
 from .base import Measured, Panel
 from .base import Part as BasePart
 
@@ -33,11 +33,11 @@ class Part(BasePart):
     title = "Pictures from pictures"
     position = 7
 
-    def applies(self, subject: Subject) -> bool:
+    def applies(self, subject: EvaluationContext) -> bool:
         """To whatever takes a picture."""
         return subject.has(Role.IMAGE)
 
-    def measure(self, subject: Subject) -> Measured:
+    def measure(self, subject: EvaluationContext) -> Measured:
         """L1, PSNR and SSIM of the pairs, and FD to the pictures of the target's kind."""
         test = subject.test.select(spread(min(subject.samples, len(subject.test)), len(subject.test)))
         inputs = _tasks(subject, test)
@@ -80,7 +80,7 @@ class _Compared:
             n=len(self.made),
         )
 
-    def distance(self, subject: Subject) -> Figure:
+    def distance(self, subject: EvaluationContext) -> Figure:
         real = subject.reference_described.features
         value, floor, ceiling = (
             frechet_distance(real, subject.net.describe(images).features)
@@ -133,7 +133,7 @@ def baseline(
     return "identity", source
 
 
-def _tasks(subject: Subject, test: Dataset) -> dict[str, NDArray[Any]]:
+def _tasks(subject: EvaluationContext, test: Dataset) -> dict[str, NDArray[Any]]:
     tasks = tasks_of(subject.generator, subject.signature, test)
     if tasks is None:
         raise EvaluationError(
@@ -143,7 +143,7 @@ def _tasks(subject: Subject, test: Dataset) -> dict[str, NDArray[Any]]:
 
 
 def _sources(
-    subject: Subject, inputs: dict[str, NDArray[Any]]
+    subject: EvaluationContext, inputs: dict[str, NDArray[Any]]
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
     image, mask = subject.signature.field(Role.IMAGE), subject.signature.field(Role.MASK)
     assert image is not None
@@ -153,7 +153,7 @@ def _sources(
     return inputs[image.name], np.asarray(hole.any(axis=3)) if hole.ndim == 4 else hole
 
 
-def _seeds(subject: Subject, count: int) -> dict[str, NDArray[np.int64]]:
+def _seeds(subject: EvaluationContext, count: int) -> dict[str, NDArray[np.int64]]:
     seed = subject.signature.field(Role.SEED)
     return {} if seed is None else {seed.name: np.arange(count)}
 

@@ -19,19 +19,19 @@ from ...signature import Signature, with_latent
 from ...signature.fields import Role
 from ..data.dataset import Dataset
 from ..models import Generator
-from ..networks.pixel_model import Picture
-from .classifier import Described
+from ..networks.pixel_model import PixelModel
+from .classifier import ClassifierOutput
 from .feature_net import FeatureNet
 from .inception import Inception
 
-__all__ = ["Subject", "spread"]
+__all__ = ["EvaluationContext", "spread"]
 
 PICTURES_AT_ONCE = 100
 MOST_REFERENCE = 60_000
 _SAMPLES, _NOISE = range(2)
 
 
-class Subject:
+class EvaluationContext:
     """A generator under evaluation, with what several parts need, made once.
 
     Args:
@@ -106,7 +106,7 @@ class Subject:
         count = len(next(iter(inputs.values())))
         fixed = {name: np.full(count, value) for name, value in self.fields.items()}
         arrays = signature.check({**fixed, **inputs})
-        picture = Picture(self.generator, signature).eval()
+        picture = PixelModel(self.generator, signature).eval()
         parts = []
         with torch.inference_mode():
             for start in range(0, count, PICTURES_AT_ONCE):
@@ -157,7 +157,7 @@ class Subject:
         return None if field is None else self.inputs[field.name]
 
     @cached_property
-    def made(self) -> Described:
+    def made(self) -> ClassifierOutput:
         """What the judge says of the samples."""
         return self.net.describe(self.pictures)
 
@@ -168,17 +168,17 @@ class Subject:
         return self.train if count <= MOST_REFERENCE else self.train.select(spread(MOST_REFERENCE, count))
 
     @cached_property
-    def reference_described(self) -> Described:
+    def reference_described(self) -> ClassifierOutput:
         """What the judge says of the reference."""
         return self.net.describe(self.reference.images)
 
     @cached_property
-    def test_described(self) -> Described:
+    def test_described(self) -> ClassifierOutput:
         """What the judge says of all test images."""
         return self.net.describe(self.test.images)
 
     @cached_property
-    def noise(self) -> Described:
+    def noise(self) -> ClassifierOutput:
         """What the judge says of `count` pictures whose every value is uniform on 0 to 255."""
         shape = (self.count, *self.train.picture)
         return self.net.describe(np.random.default_rng(_NOISE).integers(0, 256, shape, dtype=np.uint8))
