@@ -1,9 +1,9 @@
 """The shape of the package: what may import what, what is public, and what an installation holds."""
 
-import ast
 import importlib
 import os
 import pkgutil
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -14,105 +14,109 @@ import pytest
 import litho
 
 ROOT = Path(litho.__file__).parent
-STAGES = {
-    "errors": 0,
-    "causes": 0,
-    "extras": 0,
-    "files": 0,
-    "noise": 0,
-    "engines": 0,
-    "gpu": 0,
-    "pictures": 0,
-    "probes": 0,
-    "tokens": 0,
-    "examples": 0,
-    "signature": 0,
-    "bundle": 0,
-    "reporting": 0,
-    "training": 1,
-    "runners": 1,
-    "generate": 2,
-    "export": 2,
-    "serving": 3,
-    "benchmarks": 4,
-    "demo": 5,
-    "terminal": 5,
-    "cli": 6,
-    "__main__": 7,
+TORCH_FREE = ("signature", "bundle", "reporting", "runners", "parity", "serving")
+"""Folders whose modules never import torch; an edge device installs these without it."""
+
+STAGES, NO_TORCH, CIRCLES = (
+    "Imports point from later stages to earlier ones",
+    "The running side never imports torch or onnx",
+    "No import circles",
+)
+"""Names of the contracts in pyproject.toml."""
+
+VIOLATIONS = {
+    "a relative import of a later stage": (STAGES, "bundle/manifest.py", "from ..training import recipe"),
+    "an absolute import of a later stage": (STAGES, "signature/fields.py", "import litho.bundle"),
+    "a late import": (STAGES, "reporting/__init__.py", "def late():\n    from ..runners import open_runner"),
+    "an import for types": (
+        STAGES,
+        "errors.py",
+        "TYPE_CHECKING = False\nif TYPE_CHECKING:\n    from . import files",
+    ),
+    "an import of a whole stage": (STAGES, "files.py", "from . import cli"),
+    "a module outside the drawing": (STAGES, "helpers.py", "import json"),
+    "torch in a torch-free folder": (NO_TORCH, "parity/gate.py", "def late():\n    import torch"),
+    "onnx in a torch-free folder": (NO_TORCH, "serving/client.py", "from onnx import checker"),
+    "torch through another module": (NO_TORCH, "serving/repository.py", "from ..export import pipeline"),
+    "a circle of two modules": (CIRCLES, "bundle/json_documents.py", "from . import manifest"),
+    "a circle of two folders": (CIRCLES, "training/optim/schedule.py", "from .. import models"),
+    "a circle among plug-ins": (CIRCLES, "runners/_cuda.py", "from . import tensorrt"),
 }
-"""Folder or module -> how late in the line it comes; imports point from later to earlier."""
-
-MAY_IMPORT_TORCH = ("training", "export", "runners/torch.py", "demo.py")
-RUNNING_SIDE = [
-    "litho.cli",
-    "litho.runners.onnxruntime",
-    "litho.runners.openvino",
-    "litho.runners.rectified_flow",
-    "litho.runners.tensorrt",
-    "litho.runners.tensorrt_rtx",
-    "litho.runners.triton",
-    "litho.serving.client",
-    "litho.serving.repository",
-    "litho.serving.server",
-    "litho.parity.verify",
-    "litho.export.engines.complete",
-    "litho.benchmarks",
-    "litho.serving.generate",
-]
+"""What is wrong -> the contract that it breaks, the file that it is planted in, and the code."""
 
 
-def sources() -> list[Path]:
-    tops = [ROOT / top for top in STAGES]
-    files = [
-        ROOT / "__init__.py",
-        *(top.with_suffix(".py") for top in tops if top.with_suffix(".py").exists()),
+def modules(*folders: str) -> list[Path]:
+    """Modules of some folders of the package, or of all of it."""
+    files = (
+        ROOT.rglob("*.py")
+        if not folders
+        else (file for one in folders for file in (ROOT / one).rglob("*.py"))
+    )
+    return [file for file in sorted(files) if is_product(file.relative_to(ROOT))]
+
+
+def is_product(file: Path) -> bool:
+    folders = [ROOT.joinpath(*file.parts[:depth]) for depth in range(1, len(file.parts))]
+    return all((folder / "__init__.py").exists() for folder in folders)
+
+
+def dotted(file: Path) -> str:
+    return ".".join(("litho", *file.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
+
+
+def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Check the contracts of pyproject.toml against the package `litho` that lies in a folder."""
+    program = Path(sys.executable).with_name("lint-imports")
+    return subprocess.run(
+        [program, "--no-cache", ROOT / "pyproject.toml"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A folder with a copy of the package's modules."""
+    for file in modules():
+        target = tmp_path / "litho" / file.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, target)
+    return tmp_path
+
+
+def test_imports_keep_the_contracts(copy: Path) -> None:
+    checked = lint_imports(copy)
+    assert checked.returncode == 0, checked.stdout
+
+
+@pytest.mark.parametrize("violation", VIOLATIONS)
+def test_the_guard_finds_a_planted_violation(violation: str, copy: Path) -> None:
+    contract, file, code = VIOLATIONS[violation]
+    with (copy / "litho" / file).open("a") as module:
+        module.write(f"\n{code}\n")
+    checked = lint_imports(copy)
+    assert checked.returncode == 1
+    assert f"{contract} BROKEN" in checked.stdout
+
+
+def test_torch_free_folders_never_load_torch() -> None:
+    names = [
+        dotted(file)
+        for file in modules(*TORCH_FREE)
+        if file.name not in ("torch.py", "model.py", "launch.py")
     ]
-    # A folder of a stage's name may also be something else: `demo` is what the demo makes.
-    return files + [file for top in tops if (top / "__init__.py").exists() for file in top.rglob("*.py")]
+    program = (
+        f"import sys, importlib\nfor name in {names}: importlib.import_module(name)\n"
+        "sys.exit(' '.join({'torch', 'onnx', 'matplotlib'} & set(sys.modules)))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert loaded.returncode == 0, loaded.stderr
 
 
-def imported(file: Path) -> set[str]:
-    """Top-level module or stage -> of every import of the file, late ones included."""
-    depth = len(file.relative_to(ROOT).parts)
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.removeprefix("litho.").split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level in (0, depth):
-            module = (node.module or "").removeprefix("litho").lstrip(".")
-            names |= {module.split(".")[0]} if module else {alias.name for alias in node.names}
-    return names
-
-
-@pytest.mark.parametrize("file", sources(), ids=lambda file: str(file.relative_to(ROOT)))
-def test_imports_point_from_later_stages_to_earlier_ones(file: Path) -> None:
-    stage = file.relative_to(ROOT).parts[0].removesuffix(".py")
-    if stage == "__init__":
-        return
-    for other in imported(file) & set(STAGES) - {stage}:
-        # Inside the ground floor modules may build on each other; test_there_are_no_circles watches them.
-        assert STAGES[other] < STAGES[stage] or STAGES[other] == STAGES[stage] == 0 or other == "training", (
-            other
-        )
-    allowed = str(file.relative_to(ROOT)).startswith(MAY_IMPORT_TORCH)
-    assert allowed or "torch" not in imported(file) or file.name == "noise.py"
-
-
-def test_there_are_no_circles() -> None:
-    edges = {
-        file.stem: imported(file) & {path.stem for path in ROOT.glob("*.py")}
-        for file in ROOT.glob("*.py")
-        if file.stem != "__init__"
-    }
-    while edges:
-        leaves = [name for name, needs in edges.items() if not needs & set(edges)]
-        assert leaves, f"a circle among {sorted(edges)}"
-        for name in leaves:
-            del edges[name]
-
-
-@pytest.mark.parametrize("module", RUNNING_SIDE)
-def test_the_running_side_never_imports_torch(module: str) -> None:
+@pytest.mark.parametrize("module", ["litho.cli", "litho.benchmarks", "litho.export.engines.complete"])
+def test_commands_of_the_running_side_never_load_torch(module: str) -> None:
     program = f"import sys, {module}; sys.exit(any(name in sys.modules for name in ('torch', 'onnx', 'matplotlib')))"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
 
@@ -124,12 +128,11 @@ def test_public_names_exist_and_are_imported_lazily() -> None:
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
 
 
-@pytest.mark.parametrize("file", sources(), ids=lambda file: str(file.relative_to(ROOT)))
+@pytest.mark.parametrize("file", modules(), ids=lambda file: str(file.relative_to(ROOT)))
 def test_every_module_has_a_docstring_and_what_it_lists_as_public(file: Path) -> None:
     if file.name == "__main__.py" or file.parent.name == "backend":
         return
-    name = ".".join(("litho", *file.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
-    module = importlib.import_module(name)
+    module = importlib.import_module(dotted(file))
     assert module.__doc__, "a module says in a sentence what it is for"
     assert all(hasattr(module, public) for public in getattr(module, "__all__", []))
 
