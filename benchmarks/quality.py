@@ -1,10 +1,10 @@
-"""What every preset reached, beside what it owes: trains, evaluates, and keeps the figures.
+"""Trains and evaluates presets and records their figures beside the quality targets.
 
     python -m litho.benchmarks.quality cgan-mnist vae-mnist --budget cpu
 
-A run that is finished is not trained again, and one that was evaluated with these weights is not measured again. The
-figures go to `results/quality.json`, where the ones of other presets stay, and to `docs/quality.md` with a grid of
-pictures for each; a test holds page and document equal.
+A finished run is not trained again, and weights that were evaluated are not evaluated again. The figures are written
+to `results/quality.json`, which keeps those of the other presets, and to `docs/quality.md` with a grid of pictures per
+preset; a test checks that page and document agree.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from ..files import write_bytes
 from ..training.evaluation.document import Evaluation, FeatureNetInfo, Figure, read_evaluation
 from ..training.presets import PRESETS
 from ..training.recipe import BUDGETS, Budget
-from .bars import FEATURE_NETS, Outcome, outcomes
 from .machine import Machine, describe_machine
+from .quality_targets import FEATURE_NETS, Outcome, outcomes
 
 __all__ = ["Entry", "Quality", "main", "measure", "page", "read_quality"]
 
@@ -35,10 +35,10 @@ PICTURES = ROOT / "docs" / "quality"
 
 _INTRODUCTION = """# What the presets reach
 Measured by `python -m litho.benchmarks.quality PRESET ... --budget cpu`, which trains, evaluates and writes this page;
-[quality.json](../benchmarks/results/quality.json) has every figure with its floor, ceiling and machine. FD is the
-Fréchet distance in the features of a small classifier of the same data, trained here: comparable between generators
-of one data set, never with an FID. *Floor* is what real test pictures get, *ceiling* what noise, or the picture
-untouched, gets.
+[quality.json](../benchmarks/results/quality.json) has every figure with its reference, baseline and machine. FD is
+the Fréchet distance in the features of a small classifier trained here on the same data: it compares generators of one
+data set and never compares with an FID. The *reference* is the figure of real test pictures; the *baseline* is that of
+noise, or of the source picture untouched.
 """
 
 
@@ -46,17 +46,17 @@ class Entry(Document):
     """One preset at one budget.
 
     Args:
-        preset, budget: what was trained.
-        recipe: all that decided the weights.
+        preset, budget: name and size of the training.
+        recipe: the resolved recipe.
         nimg: images seen.
-        minutes: of training, without loading the data and without pauses.
-        weights_sha256: of the snapshot that was measured.
-        data_sha256: of the images that it was measured with.
-        feature_net: the judge.
-        figures: all that was measured.
+        minutes: training time, without data loading and pauses.
+        weights_sha256: of the snapshot.
+        data_sha256: of the images that it was evaluated with.
+        feature_net: the feature net of the evaluation.
+        figures: all measured figures.
         failures: parts that could not be measured, each with its reason.
-        outcomes: the bars of the preset at this budget.
-        machine: that trained and measured it.
+        outcomes: the preset's targets at this budget, with the values reached.
+        machine: that trained and evaluated it.
     """
 
     preset: str
@@ -74,13 +74,13 @@ class Entry(Document):
 
 
 class Quality(Document):
-    """Everything that was measured; written as `quality.json`."""
+    """All measured presets; written as `quality.json`."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
     entries: tuple[Entry, ...] = ()
 
     def with_entry(self, entry: Entry) -> Quality:
-        """The same with one entry in the place of the one of its preset and budget, in the presets' order."""
+        """A copy in which the entry replaces the one of its preset and budget, in the order of `PRESETS`."""
         others = [old for old in self.entries if (old.preset, old.budget) != (entry.preset, entry.budget)]
         order = list(PRESETS)
         entries = sorted([*others, entry], key=lambda one: (order.index(one.preset), one.budget))
@@ -88,7 +88,7 @@ class Quality(Document):
 
 
 def measure(preset: str, *, budget: Budget = "cpu", runs: Path = Path("runs"), device: str = "cpu") -> Entry:
-    """Train a preset where that is not done, evaluate it where that is not done, and judge it.
+    """Train and evaluate a preset unless that is done already, and compare it with its targets.
 
     Args:
         preset: name of a line of `presets.PRESETS`.
@@ -123,7 +123,7 @@ def measure(preset: str, *, budget: Budget = "cpu", runs: Path = Path("runs"), d
 
 
 def read_quality(path: Path = RESULT) -> Quality:
-    """What was measured so far; nothing where there is no such file.
+    """The recorded figures; empty if the file does not exist.
 
     Raises:
         SchemaError: the file is damaged, foreign, or of a newer litho.
@@ -134,7 +134,7 @@ def read_quality(path: Path = RESULT) -> Quality:
     try:
         return Quality.model_validate_json(json.dumps(document))
     except ValidationError as error:
-        raise SchemaError(f"{path} holds no quality figures: {error.errors()[0]['msg']}") from None
+        raise SchemaError(f"{path} is not a valid quality document: {error.errors()[0]['msg']}") from None
 
 
 def page(quality: Quality) -> str:
@@ -148,7 +148,7 @@ def main(
     runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs"),
     device: Annotated[str, typer.Option(help="cpu or cuda, for the evaluation.")] = "cpu",
 ) -> None:
-    """Train and measure presets, and write down what they reached."""
+    """Train and evaluate presets and record their figures."""
     try:
         for preset in presets:
             _check(preset, budget)
@@ -186,7 +186,7 @@ def _recipe(run: Path) -> dict[str, Any]:
 
 
 def _training_seconds(run: Path) -> float:
-    """Sum over the lines of statistics: what a resumed training did twice, or waited, is not in them."""
+    """Sum over the lines of statistics, which leave out repeated steps and pauses of a resumed training."""
     seconds, before = 0.0, 0
     for text in (run / "stats.jsonl").read_text(encoding="utf-8").splitlines():
         line = json.loads(text)
@@ -202,7 +202,7 @@ def _copy_pictures(run: Path, preset: str) -> None:
 
 def _summary(quality: Quality) -> list[str]:
     head = [
-        "| preset | budget | images seen | minutes | figure | reached | owed | |",
+        "| preset | budget | images seen | minutes | figure | reached | target | |",
         "|---|---|---|---|---|---|---|---|",
     ]
     return head + [row for entry in quality.entries for row in _rows_of(entry)]
@@ -214,7 +214,7 @@ def _rows_of(entry: Entry) -> list[str]:
         return [f"{start} see below | | | |"]
     return [
         f"{start} {_figure_words(outcome)} | {_number(outcome.value)} |"
-        f" {'≤' if outcome.bar.better == 'lower' else '≥'} {_number(outcome.limit)} |"
+        f" {'≤' if outcome.target.better == 'lower' else '≥'} {_number(outcome.limit)} |"
         f" {'reached' if outcome.reached else '**short**'} |"
         for outcome in entry.outcomes
     ]
@@ -223,23 +223,23 @@ def _rows_of(entry: Entry) -> list[str]:
 def _figure_words(outcome: Outcome) -> str:
     words = {
         "value": "",
-        "share of the ceiling": ", of the ceiling's",
-        "gain over the ceiling": ", gain over the ceiling",
+        "share of the baseline": ", share of the baseline",
+        "gain over the baseline": ", gain over the baseline",
     }
-    return outcome.bar.metric.removesuffix("-") + words[outcome.bar.reading]
+    return outcome.target.metric.removesuffix("-") + words[outcome.target.reading]
 
 
 def _nets(quality: Quality) -> list[str]:
     rows = {
         entry.feature_net.name: f"| {entry.feature_net.name} | {entry.feature_net.accuracy:.2%} |"
-        f" {_owed(entry.feature_net.name)} | `{entry.feature_net.weights_sha256[:16]}` |"
+        f" {_target_words(entry.feature_net.name)} | `{entry.feature_net.weights_sha256[:16]}` |"
         for entry in quality.entries
     }
-    head = ["## The judges", "| feature net | test accuracy | owed | weights |", "|---|---|---|---|"]
+    head = ["## Feature nets", "| feature net | test accuracy | target | weights |", "|---|---|---|---|"]
     return head + [rows[name] for name in sorted(rows)]
 
 
-def _owed(net: str) -> str:
+def _target_words(net: str) -> str:
     return f"≥ {FEATURE_NETS[net]:.1%}" if net in FEATURE_NETS else ""
 
 
@@ -252,11 +252,11 @@ def _sections(quality: Quality) -> list[str]:
             f"## {entry.preset}, budget {entry.budget}",
             f"{entry.nimg:,} images in {entry.minutes:.0f} minutes on {hardware}.",
             "",
-            "| figure | value | floor | ceiling |",
+            "| figure | value | reference | baseline |",
             "|---|---|---|---|",
             *(
-                f"| {figure.name} | {_number(figure.value)} | {_beside(figure.floor, figure.floor_of)} |"
-                f" {_beside(figure.ceiling, figure.ceiling_of)} |"
+                f"| {figure.name} | {_number(figure.value)} | {_beside(figure.reference, figure.reference_of)} |"
+                f" {_beside(figure.baseline, figure.baseline_of)} |"
                 for figure in entry.figures
             ),
             "",

@@ -56,7 +56,7 @@ def evaluate(
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
-    """Measure how good a run's pictures are, each figure between a floor and a ceiling."""
+    """Measure how good a run's pictures are, each figure between a reference and a baseline."""
     from ..training.evaluation import SAMPLES
     from ..training.evaluation import evaluate as evaluate_run
     from ..training.evaluation.page import figure_words
@@ -74,15 +74,15 @@ def evaluate(
         typer.echo(evaluation.model_dump_json(indent=2))
     else:
         show_rows(
-            ["figure", "value|right", "floor|right", "of", "ceiling|right", "of", "better"],
+            ["figure", "value|right", "reference|right", "of", "baseline|right", "of", "better"],
             [
                 [
                     figure.metric,
                     figure_words(figure.value, figure.unit),
-                    figure_words(figure.floor, figure.unit),
-                    figure.floor_of,
-                    figure_words(figure.ceiling, figure.unit),
-                    figure.ceiling_of,
+                    figure_words(figure.reference, figure.unit),
+                    figure.reference_of,
+                    figure_words(figure.baseline, figure.unit),
+                    figure.baseline_of,
                     figure.better,
                 ]
                 for section in evaluation.sections

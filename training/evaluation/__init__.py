@@ -1,4 +1,4 @@
-"""How good a run's pictures are: figures between a floor and a ceiling, and pictures to look at."""
+"""How good a run's pictures are: figures between a reference and a baseline, and pictures to look at."""
 
 from .context import EvaluationContext
 from .document import Evaluation, FeatureNetInfo, Figure, Section, read_evaluation

@@ -1,7 +1,7 @@
-"""What is evaluated: a generator, the data it is compared with, and the judge; every figure's part draws on it.
+"""The context of an evaluation, shared by all parts: a generator, the data to compare with and the feature net.
 
-Sets that are compared with each other are of one size, so that floor and ceiling differ from a figure by pictures
-alone: distances and neighbourhoods depend on how many pictures there are.
+Sets that are compared with each other have the same size: distances and neighbourhoods depend on the number of
+pictures, so only then can a figure be compared with its reference and baseline.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .inception import Inception
 __all__ = ["EvaluationContext", "spread"]
 
 PICTURES_AT_ONCE = 100
-MOST_REFERENCE = 60_000
+MOST_TRAIN_SAMPLE = 60_000
 _SAMPLES, _NOISE = range(2)
 
 
@@ -157,28 +157,30 @@ class EvaluationContext:
         return None if field is None else self.inputs[field.name]
 
     @cached_property
-    def made(self) -> ClassifierOutput:
+    def sample_output(self) -> ClassifierOutput:
         """What the judge says of the samples."""
         return self.net.describe(self.pictures)
 
     @cached_property
-    def reference(self) -> Dataset:
-        """What pictures are compared with: the training images, or `MOST_REFERENCE` of them, spread evenly."""
+    def train_sample(self) -> Dataset:
+        """What pictures are compared with: the training images, or `MOST_TRAIN_SAMPLE` of them, spread evenly."""
         count = len(self.train)
-        return self.train if count <= MOST_REFERENCE else self.train.select(spread(MOST_REFERENCE, count))
+        return (
+            self.train if count <= MOST_TRAIN_SAMPLE else self.train.select(spread(MOST_TRAIN_SAMPLE, count))
+        )
 
     @cached_property
-    def reference_described(self) -> ClassifierOutput:
-        """What the judge says of the reference."""
-        return self.net.describe(self.reference.images)
+    def train_output(self) -> ClassifierOutput:
+        """What the judge says of the training sample."""
+        return self.net.describe(self.train_sample.images)
 
     @cached_property
-    def test_described(self) -> ClassifierOutput:
+    def test_output(self) -> ClassifierOutput:
         """What the judge says of all test images."""
         return self.net.describe(self.test.images)
 
     @cached_property
-    def noise(self) -> ClassifierOutput:
+    def noise_output(self) -> ClassifierOutput:
         """What the judge says of `count` pictures whose every value is uniform on 0 to 255."""
         shape = (self.count, *self.train.picture)
         return self.net.describe(np.random.default_rng(_NOISE).integers(0, 256, shape, dtype=np.uint8))

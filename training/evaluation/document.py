@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+from pydantic import AliasChoices, ValidationError
 from pydantic import Field as Constraint
-from pydantic import ValidationError
 
 from ...bundle.json_documents import Document, read_document
 from ...errors import SchemaError
@@ -29,28 +29,35 @@ Finite = Annotated[float, Constraint(allow_inf_nan=False)]
 Hash = Annotated[str, Constraint(pattern=r"^[0-9a-f]{64}$")]
 
 
+def _also(*names: str) -> Any:
+    """A field that is read under any of these names and written under its own."""
+    return Constraint(validation_alias=AliasChoices(*names))
+
+
 class Figure(Document):
-    """One measured figure between what real pictures and what the worst ones get.
+    """One measured figure, with the same figure of real images and of an untrained method.
 
     Args:
         metric: name, for example "FD-digits".
         unit: for example "share" (0 to 1), "nats", "dB"; "" where there is none.
         value: of the generator.
-        floor: of what no generator is expected to beat; None where there is no such thing.
-        floor_of: what that is, for example "test set".
-        ceiling: of what has learned nothing; None where there is no such thing.
-        ceiling_of: what that is, for example "noise", or the baseline of a translation.
-        better: whether lower or higher values are; where higher ones are, the floor is above the ceiling.
-        n: pictures that were measured.
+        reference: the figure of real images, which a good generator reaches; None if there is none.
+        reference_of: name of those images, for example "test set".
+        baseline: the figure of something untrained, such as noise or an enlarged source; None if there is none.
+        baseline_of: name of the untrained method, for example "noise" or "bicubic".
+        better: whether lower or higher values are better.
+        n: number of pictures measured.
+
+    Older documents call the reference "floor" and the baseline "ceiling"; both names are read.
     """
 
     metric: str
     unit: str = ""
     value: Finite
-    floor: Finite | None = None
-    floor_of: str = ""
-    ceiling: Finite | None = None
-    ceiling_of: str = ""
+    reference: Annotated[Finite | None, _also("reference", "floor")] = None
+    reference_of: Annotated[str, _also("reference_of", "floor_of")] = ""
+    baseline: Annotated[Finite | None, _also("baseline", "ceiling")] = None
+    baseline_of: Annotated[str, _also("baseline_of", "ceiling_of")] = ""
     better: Literal["lower", "higher"]
     n: Annotated[int, Constraint(ge=1)]
 

@@ -1,4 +1,4 @@
-"""The page of an evaluation: figures between floor and ceiling, and pictures to look at."""
+"""The page of an evaluation: figures between reference and baseline, and pictures to look at."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _summary(evaluation: Evaluation) -> str:
 def _headline(figure: Figure) -> tuple[str, str, str]:
     bounds = [
         f"{figure_words(value, figure.unit)} {of}"
-        for value, of in ((figure.floor, figure.floor_of), (figure.ceiling, figure.ceiling_of))
+        for value, of in ((figure.reference, figure.reference_of), (figure.baseline, figure.baseline_of))
         if value is not None
     ]
     return figure.metric, figure_words(figure.value, figure.unit), ", ".join(bounds)
@@ -69,7 +69,7 @@ def _section(section: Section, panels: tuple[Panel, ...]) -> dict[str, Any]:
 def _row(figure: Figure) -> tuple[str, ...]:
     bounds = [
         "–" if value is None else f"{figure_words(value, figure.unit)} ({of})"
-        for value, of in ((figure.floor, figure.floor_of), (figure.ceiling, figure.ceiling_of))
+        for value, of in ((figure.reference, figure.reference_of), (figure.baseline, figure.baseline_of))
     ]
     return (
         figure.name.removesuffix(" (share)"),

@@ -45,10 +45,10 @@ def test_fid_and_is_stand_beside_those_of_real_pictures(
     sections, _ = measure(subject)
     (section,) = [section for section in sections if section.part == "inception"]
     distance, score = section.figures
-    assert distance.floor is not None
-    assert score.floor is not None
+    assert distance.reference is not None
+    assert score.reference is not None
     assert distance.metric == "FID"
-    assert abs(distance.value - distance.floor) < 0.1
+    assert abs(distance.value - distance.reference) < 0.1
     assert score.metric == "IS"
     assert 1 < score.value < 12
 

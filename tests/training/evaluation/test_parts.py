@@ -39,15 +39,15 @@ def perfect(digits: Split, digits_net: FeatureNet) -> dict[str, Figure]:
 def test_pictures_like_the_real_ones_are_at_the_floor(perfect: dict[str, Figure]) -> None:
     for name in ("FD-digits", "precision", "recall", "coverage", "label accuracy (GAN-test)"):
         figure = perfect[name]
-        assert figure.floor is not None
-        assert figure.ceiling is not None
-        assert abs(figure.value - figure.floor) < 0.5 * abs(figure.ceiling - figure.floor), name
+        assert figure.reference is not None
+        assert figure.baseline is not None
+        assert abs(figure.value - figure.reference) < 0.5 * abs(figure.baseline - figure.reference), name
 
 
 def test_floor_and_ceiling_are_on_the_sides_that_the_figure_says(perfect: dict[str, Figure]) -> None:
     for figure in perfect.values():
-        if figure.floor is not None and figure.ceiling is not None and "density" not in figure.metric:
-            assert (figure.floor < figure.ceiling) == (figure.better == "lower"), figure.metric
+        if figure.reference is not None and figure.baseline is not None and "density" not in figure.metric:
+            assert (figure.reference < figure.baseline) == (figure.better == "lower"), figure.metric
 
 
 def test_labels_that_are_one_off_are_all_wrong(digits: Split, digits_net: FeatureNet, perfect: dict) -> None:
@@ -64,7 +64,7 @@ def test_a_generator_of_one_class_has_precision_without_recall(digits: Split, di
     threes = test.select(np.flatnonzero(test.labels == 3))
     found = figures_of(subject_of(Copier(threes, conditional=False), digits, digits_net))
     assert found["recall"].value < 0.25 < found["precision"].value
-    assert found["FD-digits"].value > 10 * found["FD-digits"].floor
+    assert found["FD-digits"].value > 10 * found["FD-digits"].reference
     assert "label accuracy (GAN-test)" not in found
 
 
@@ -116,17 +116,17 @@ def pairs() -> tuple[Split, FeatureNet]:
 def test_a_translation_that_gives_its_source_back_is_at_the_ceiling(pairs: tuple[Split, FeatureNet]) -> None:
     found = figures_of(subject_of(Translator(pairs[0][1], knows=False), *pairs))
     for figure in found.values():
-        assert figure.value == pytest.approx(figure.ceiling)
-        assert figure.ceiling_of == "identity"
+        assert figure.value == pytest.approx(figure.baseline)
+        assert figure.baseline_of == "identity"
 
 
 def test_a_translation_that_is_right_is_at_the_floor(pairs: tuple[Split, FeatureNet]) -> None:
     found = figures_of(subject_of(Translator(pairs[0][1], knows=True), *pairs))
-    assert found["L1"].value == 0 < found["L1"].ceiling
+    assert found["L1"].value == 0 < found["L1"].baseline
     assert found["SSIM"].value == pytest.approx(1)
     assert found["PSNR"].value == 100
     distance = found["FD-shapes-pairs to the target's kind"]
-    assert distance.value == pytest.approx(distance.floor)
+    assert distance.value == pytest.approx(distance.reference)
 
 
 def test_a_translation_without_pairs_fails_and_says_so(pairs: tuple[Split, FeatureNet]) -> None:
@@ -148,11 +148,11 @@ def test_small_pictures_are_made_from_large_ones_and_compared_with_bicubic(
         torch.nn.init.zeros_(weights)
     found = figures_of(subject_of(generator, *pairs))
     # Bilinear interpolation is all that it does.
-    assert {figure.ceiling_of for figure in found.values()} == {"bicubic"}
-    assert found["PSNR"].ceiling - 3 < found["PSNR"].value < found["PSNR"].ceiling
+    assert {figure.baseline_of for figure in found.values()} == {"bicubic"}
+    assert found["PSNR"].baseline - 3 < found["PSNR"].value < found["PSNR"].baseline
     assert (
         found["FD-shapes-pairs to the target's kind"].value
-        > found["FD-shapes-pairs to the target's kind"].floor
+        > found["FD-shapes-pairs to the target's kind"].reference
     )
 
 
@@ -160,10 +160,10 @@ def test_holes_are_cut_into_pictures_and_compared_with_their_mean(pairs: tuple[S
     torch.manual_seed(0)
     generator = inpaint.Generator(resolution=16, channels=3, width=2)
     found = figures_of(subject_of(generator, *pairs))
-    assert {figure.ceiling_of for figure in found.values()} == {"mean fill"}
+    assert {figure.baseline_of for figure in found.values()} == {"mean fill"}
     # Grey in the holes of pictures on white, where what is known is right.
     inside = found["PSNR inside the mask"]
-    assert inside.value < inside.ceiling < found["PSNR"].ceiling
+    assert inside.value < inside.baseline < found["PSNR"].baseline
     assert found["PSNR"].value > inside.value + 6
 
 
@@ -216,8 +216,8 @@ def test_attributes_of_captions(pairs: tuple[Split, FeatureNet]) -> None:
     red = figures_of(subject_of(Painter(only_red=True), data, net, samples=100))
     name = "attribute accuracy, test captions"
     assert right[name].value > 0.99
-    assert right[name].floor > 0.99
-    assert right[name].ceiling < 0.6
+    assert right[name].reference > 0.99
+    assert right[name].baseline < 0.6
     # One of seven attributes is wrong unless it happens to be red.
     assert red[name].value == pytest.approx(1 - 5 / 6 / 7, abs=0.04)
     assert red["whole scenes right, test captions"].value < 0.4

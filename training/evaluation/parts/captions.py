@@ -110,10 +110,10 @@ def _attributes(subject: EvaluationContext) -> tuple[Figure, ...]:
             metric=f"{name}, test captions",
             unit="share",
             value=float(values[0]),
-            floor=float(values[1]),
-            floor_of="test set",
-            ceiling=float(values[2]),
-            ceiling_of="pictures of other captions",
+            reference=float(values[1]),
+            reference_of="test set",
+            baseline=float(values[2]),
+            baseline_of="pictures of other captions",
             better="higher",
             n=len(test),
         )
@@ -128,20 +128,20 @@ def _shown(images: NDArray[np.uint8], captions: tuple[str, ...]) -> NDArray[np.b
 
 
 def _ranks(subject: EvaluationContext) -> tuple[Figure, ...]:
-    drawings = subject.reference
+    drawings = subject.train_sample
     assert drawings.captions is not None
     chosen = spread(min(subject.samples, len(drawings)), len(drawings))
     made = subject.net.describe(_of_captions(subject, tuple(drawings.captions[index] for index in chosen)))
-    shares = rank_shares(made.features, subject.reference_described.features, chosen)
+    shares = rank_shares(made.features, subject.train_output.features, chosen)
     return tuple(
         Figure(
             metric=f"right drawing among the nearest {share:.0%}, training captions",
             unit="share",
             value=float((shares < share).mean()),
-            floor=1.0,  # a training drawing lies nearest to itself
-            floor_of="training set",
-            ceiling=share,  # of any order of the drawings that knows nothing of captions
-            ceiling_of="chance",
+            reference=1.0,  # a training drawing lies nearest to itself
+            reference_of="training set",
+            baseline=share,  # of any order of the drawings that knows nothing of captions
+            baseline_of="chance",
             better="higher",
             n=len(chosen),
         )

@@ -29,11 +29,11 @@ class Part(BasePart):
 
     def measure(self, subject: EvaluationContext) -> Measured:
         """FD, KID, precision, recall, density and coverage."""
-        count, all_real = subject.count, subject.reference_described
+        count, all_real = subject.count, subject.train_output
         sets = (
-            subject.made.features[:count],
-            subject.test_described.select(spread(count, len(subject.test))).features,
-            subject.noise.features,
+            subject.sample_output.features[:count],
+            subject.test_output.select(spread(count, len(subject.test))).features,
+            subject.noise_output.features,
         )
         some_real = all_real.select(spread(count, len(all_real))).features
         alike = [likeness(some_real, features) for features in sets]
@@ -53,15 +53,15 @@ class Part(BasePart):
 def _figure(
     metric: str, unit: str, better: Literal["lower", "higher"], count: int, values: list[float]
 ) -> Figure:
-    value, floor, ceiling = values
+    value, reference, baseline = values
     return Figure(
         metric=metric,
         unit=unit,
         value=value,
-        floor=floor,
-        floor_of="test set",
-        ceiling=ceiling,
-        ceiling_of="noise",
+        reference=reference,
+        reference_of="test set",
+        baseline=baseline,
+        baseline_of="noise",
         better=better,
         n=count,
     )

@@ -30,20 +30,20 @@ class Part(BasePart):
         """FID beside that of the test images, IS beside that of the training images."""
         network = subject.inception
         assert network is not None
-        real = network.features(subject.reference.images)
+        real = network.features(subject.train_sample.images)
         distance = Figure(
             metric="FID",
             value=frechet_distance(real, network.features(subject.pictures)),
-            floor=frechet_distance(real, network.features(subject.test.images)),
-            floor_of=f"the {len(subject.test)} test images",
+            reference=frechet_distance(real, network.features(subject.test.images)),
+            reference_of=f"the {len(subject.test)} test images",
             better="lower",
             n=subject.samples,
         )
         score = Figure(
             metric="IS",
             value=inception_score(network.probabilities(subject.pictures)),
-            floor=inception_score(network.probabilities(subject.reference.images)),
-            floor_of="training images",
+            reference=inception_score(network.probabilities(subject.train_sample.images)),
+            reference_of="training images",
             better="higher",
             n=subject.samples,
         )

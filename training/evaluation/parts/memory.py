@@ -32,10 +32,10 @@ class Part(BasePart):
 
     def measure(self, subject: EvaluationContext) -> Measured:
         """The share of samples that lie nearer to a training image than all but 5 % of the test images do."""
-        count, train = subject.count, subject.reference_described.features
-        test = subject.test_described.select(spread(count, len(subject.test))).features
+        count, train = subject.count, subject.train_output.features
+        test = subject.test_output.select(spread(count, len(subject.test))).features
         real, _ = nearest(test, train)
-        made, neighbours = nearest(subject.made.features[:count], train, min(NEIGHBOURS, len(train)))
+        made, neighbours = nearest(subject.sample_output.features[:count], train, min(NEIGHBOURS, len(train)))
         close = float(np.quantile(real.numpy(), USUAL_SHARE))
         if close <= 0:
             raise EvaluationError(
@@ -45,17 +45,17 @@ class Part(BasePart):
             metric="nearer to training images than 95 % of test images",
             unit="share",
             value=float((made[:, 0] < close).double().mean()),
-            floor=float((real[:, 0] < close).double().mean()),
-            floor_of="test set",
-            ceiling=1.0,  # a training image lies at no distance from itself
-            ceiling_of="training set",
+            reference=float((real[:, 0] < close).double().mean()),
+            reference_of="test set",
+            baseline=1.0,  # a training image lies at no distance from itself
+            baseline_of="training set",
             better="lower",
             n=count,
         )
         # The most suspicious ones: those that lie nearest.
         rows = made[:, 0].argsort(stable=True)[:ROWS].numpy()
         shown = [
-            np.stack([subject.pictures[row], *subject.reference.images[neighbours[row].numpy()]])
+            np.stack([subject.pictures[row], *subject.train_sample.images[neighbours[row].numpy()]])
             for row in rows
         ]
         grid = picture_grid(

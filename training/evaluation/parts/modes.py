@@ -23,21 +23,21 @@ class Part(BasePart):
         return subject.net.info.task == "channels" and not subject.has(Role.IMAGE)
 
     def measure(self, subject: EvaluationContext) -> Measured:
-        """Both figures; the floor is that of real pictures, as the net reads them."""
+        """Both figures; the reference is that of real pictures, as the net reads them."""
         made = subject.net.describe(subject.make(subject.draw(MODE_SAMPLES))).predicted
-        real = subject.reference_described.predicted
+        real = subject.train_output.predicted
         labels = subject.train.labels
         assert labels is not None
         kinds = len(subject.train.class_names)
         some = real[spread(min(MODE_SAMPLES, len(real)), len(real))]
-        noise = subject.noise.predicted
+        noise = subject.noise_output.predicted
         counted = Figure(
             metric="modes",
             value=modes(made),
-            floor=modes(some),
-            floor_of="training set",
-            ceiling=modes(noise),
-            ceiling_of="noise",
+            reference=modes(some),
+            reference_of="training set",
+            baseline=modes(noise),
+            baseline_of="noise",
             better="higher",
             n=MODE_SAMPLES,
         )
@@ -46,8 +46,8 @@ class Part(BasePart):
                 "metric": "KL to the real modes",
                 "unit": "nats",
                 "value": divergence(made, labels, kinds),
-                "floor": divergence(some, labels, kinds),
-                "ceiling": divergence(noise, labels, kinds),
+                "reference": divergence(some, labels, kinds),
+                "baseline": divergence(noise, labels, kinds),
                 "better": "lower",
             }
         )

@@ -28,7 +28,7 @@ ROWS = 10
 
 
 class Part(BasePart):
-    """Of test pictures; the ceiling is the baseline's figure: who is no better has learned nothing."""
+    """Measures translated test pictures beside an untrained baseline, for example bicubic enlargement."""
 
     title = "Pictures from pictures"
     position = 7
@@ -74,25 +74,25 @@ class _Compared:
             metric=metric,
             unit=unit,
             value=measure(self.made, self.wanted),
-            ceiling=measure(self.untrained, self.wanted),
-            ceiling_of=self.name,
+            baseline=measure(self.untrained, self.wanted),
+            baseline_of=self.name,
             better=better,
             n=len(self.made),
         )
 
     def distance(self, subject: EvaluationContext) -> Figure:
-        real = subject.reference_described.features
-        value, floor, ceiling = (
+        real = subject.train_output.features
+        value, reference, baseline = (
             frechet_distance(real, subject.net.describe(images).features)
             for images in (self.made, self.wanted, self.untrained)
         )
         return Figure(
             metric=f"FD-{subject.net.info.name} to the target's kind",
             value=value,
-            floor=floor,
-            floor_of="test set",
-            ceiling=ceiling,
-            ceiling_of=self.name,
+            reference=reference,
+            reference_of="test set",
+            baseline=baseline,
+            baseline_of=self.name,
             better="lower",
             n=len(self.made),
         )
