@@ -9,9 +9,9 @@ from pathlib import Path
 from ..bundle import Bundle
 from ..bundle.manifest import Variant, Verdict
 from ..bundle.probes import Probes
-from ..errors import DeviceError, EndpointError, LithoError, MissingExtra, ProofError, UsageError
+from ..errors import DeviceError, EndpointError, LithoError, MissingExtra, ProofError
 from ..export.precisions import PRECISIONS, precision
-from ..runners import choose_variants, open_runner
+from ..runners import Endpoint, choose_variants, open_runner
 from .failure_modes import explain
 from .gate import judge, replay, replay_sizes
 
@@ -55,8 +55,7 @@ def verify(
     probes = loaded.probes()
     told = progress or (lambda step, share: None)
     if endpoint is not None:
-        if "://" not in endpoint:
-            raise UsageError(f"endpoint {endpoint!r} is no address; give grpc://HOST:PORT/MODEL")
+        Endpoint.parse(endpoint)
         told(f"replaying {len(probes.images)} probes through {endpoint}", 0.0)
         return [Verification(endpoint, _verify_endpoint(loaded, probes, endpoint))]
     verdicts: dict[str, Verdict] = {}

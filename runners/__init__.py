@@ -4,6 +4,7 @@ A runner is one module of this folder, named as the runner is; its class registe
 `runners.torch` may import torch.
 """
 
+from ._endpoint import Endpoint
 from .base import Runner, choose_variants, open_runner, runner_names
 
-__all__ = ["Runner", "choose_variants", "open_runner", "runner_names"]
+__all__ = ["Endpoint", "Runner", "choose_variants", "open_runner", "runner_names"]

@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
-from urllib.parse import urlsplit
 
 from numpy.typing import ArrayLike, NDArray
 
@@ -144,9 +143,6 @@ def open_runner(
         MissingExtra: the runner's runtime is not installed.
     """
     if isinstance(target, str) and "://" in target:
-        scheme = urlsplit(target).scheme
-        if scheme != "grpc":
-            raise UsageError(f"endpoint {target!r} has scheme {scheme!r}; give grpc://HOST:PORT/MODEL")
         return runner_class(runner or "triton").from_location(target, device)
     if isinstance(target, Bundle) or (Path(target) / MANIFEST_NAME).exists():
         bundle = target if isinstance(target, Bundle) else Bundle.load(target)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 import grpc
 import numpy as np
@@ -21,9 +20,10 @@ from tritonclient.grpc import service_pb2
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 from tritonclient.utils import serialize_byte_tensor
 
-from ..errors import EndpointError, UsageError
+from ..errors import EndpointError
 from ..signature import GeneratorSignature, Signature
 from . import base
+from ._endpoint import Endpoint
 
 __all__ = ["Runner", "ServedModel", "ServerStatistics"]
 
@@ -152,14 +152,9 @@ class Runner(base.Runner):
 
     @classmethod
     def from_location(cls, location: str, device: str) -> Self:
-        """Open grpc://HOST:PORT/MODEL or grpc://HOST:PORT/MODEL/VERSION; the device is the server's affair."""
-        parts = urlsplit(location)
-        path = parts.path.strip("/").split("/")
-        if parts.scheme != "grpc" or not parts.netloc or not path[0] or len(path) > 2:
-            raise UsageError(
-                f"endpoint {location!r} is none; give grpc://HOST:PORT/MODEL or .../MODEL/VERSION"
-            )
-        return cls(parts.netloc, *path)
+        """Open grpc://HOST:PORT/MODEL or grpc://HOST:PORT/MODEL/VERSION; the server decides on the device."""
+        endpoint = Endpoint.parse(location)
+        return cls(endpoint.address, endpoint.model, endpoint.version)
 
     def submit(self, inputs: Mapping[str, ArrayLike]) -> Future[dict[str, NDArray[np.uint8]]]:
         """Send a request and return its future; many may be in flight from one thread.

@@ -1,4 +1,4 @@
-"""Pictures from a served model, as an array, by one call."""
+"""Client of a served model: one call gives one array of images."""
 
 from __future__ import annotations
 
@@ -10,59 +10,63 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import UsageError
+from ..runners import Endpoint
 from ..runners.triton import Runner, ServerStatistics
 from ..signature import Signature
 
 __all__ = ["Client"]
 
 IN_FLIGHT = 4
-"""Requests of one call that are on their way at the same time: enough that the server never waits for the client."""
+"""Requests of one call in flight at the same time: enough that the server never waits for the client."""
 
 
 class Client:
-    """Asks a model that litho deployed; what it takes and gives is learnt from the server.
+    """Client of a model that litho deployed. The server sends the model's signature.
 
-        with Client("grpc://127.0.0.1:8001", "digits") as client:
-            images = client.generate(seed=range(100), label=3)
+        >>> with Client("grpc://127.0.0.1:8001/digits") as client:
+        ...     images = client.generate(seed=range(100), label=3)
+        >>> images.shape
+        (100, 32, 32, 1)
 
     Args:
-        url: the server's gRPC endpoint, grpc://HOST:PORT.
-        model: name of the model.
-        timeout_seconds: how long one answer may take.
+        url: the model's endpoint, grpc://HOST:PORT/MODEL.
+        model: name of the model, where `url` is only grpc://HOST:PORT.
+        timeout_seconds: longest time to wait for one answer.
 
     Attributes:
-        signature: what the model takes and gives.
+        signature: the model's inputs and output.
 
     Raises:
-        UsageError: the address is none.
+        UsageError: the endpoint has another form.
         EndpointError: the server cannot be reached, has no such model, or litho did not deploy it.
     """
 
     signature: Signature
 
-    def __init__(self, url: str, model: str, *, timeout_seconds: float = 60.0) -> None:
-        scheme, separator, address = url.partition("://")
-        if not separator or scheme != "grpc" or not address.strip("/"):
-            raise UsageError(f"server {url!r} is no address; give grpc://HOST:PORT")
-        self._runner = Runner(address.strip("/"), model, timeout_seconds=timeout_seconds)
+    def __init__(self, url: str, model: str | None = None, *, timeout_seconds: float = 60.0) -> None:
+        endpoint = Endpoint.parse(url if model is None else f"{url.rstrip('/')}/{model}")
+        self._runner = Runner(
+            endpoint.address, endpoint.model, endpoint.version, timeout_seconds=timeout_seconds
+        )
         self.signature = self._runner.signature
 
-    def generate(self, **fields: ArrayLike) -> NDArray[np.uint8]:
-        """Make one picture for each row of the fields.
+    def __repr__(self) -> str:
+        return f"<Client {self._runner.url}, variant {self._runner.served.variant}>"
 
-        Any number of pictures may be asked for: they travel in requests of the model's largest batch, a few of
-        them at a time, and come back in order.
+    def generate(self, **fields: ArrayLike) -> NDArray[np.uint8]:
+        """Make one image for each row of the fields, in order.
+
+        A call may ask for any number of images: it sends requests of the model's largest batch, a few at a time.
 
         Args:
             fields: name -> values, as the signature says; a single value, or one image without the batch axis,
-                serves every picture.
+                is used for all images.
 
         Returns:
             UINT8 of shape (N, height, width, channels), 0 to 255.
 
         Raises:
-            InvalidInput: a field is unknown, missing, or given a value that it does not allow.
+            InvalidInput: a field is unknown, missing, or has a value that it does not allow.
             EndpointError: the server went away or refused.
         """
         inputs = self.signature.check(_spread(self.signature, fields))
@@ -79,12 +83,12 @@ class Client:
             while pending:
                 parts.append(pending.popleft().result()[self.signature.output.name])
         finally:
-            for future in pending:  # where one failed, nobody waits for the others
+            for future in pending:  # after a failure nobody waits for the others
                 future.cancel()
         return np.concatenate(parts)
 
     def statistics(self) -> ServerStatistics:
-        """What the server counted for this model since it started."""
+        """What the server has counted for this model since it started."""
         return self._runner.statistics()
 
     def close(self) -> None:
@@ -101,7 +105,7 @@ class Client:
 
 
 def _spread(signature: Signature, fields: dict[str, Any]) -> dict[str, Any]:
-    """Values without a batch axis, repeated for as many pictures as the other fields ask for."""
+    """Values without a batch axis, repeated for as many images as the other fields ask for."""
     axes = {field.name: len(field.shape) for field in signature.inputs}
     single = {name for name, values in fields.items() if np.ndim(values) <= axes.get(name, 0)}
     count = max((len(values) for name, values in fields.items() if name not in single), default=1)

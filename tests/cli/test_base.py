@@ -66,7 +66,11 @@ def test_help_needs_no_heavy_import() -> None:
         ("build-engine absent", 1, "no bundle at absent"),
         ("build-engine absent --profile 1,8", 2, "--profile was given '1,8'"),
         ("generate absent --seed 1 -o x.png", 2, "'absent' is no bundle, no run and no endpoint"),
-        ("generate http://127.0.0.1:1/x --seed 1 -o x.png", 2, "give grpc://HOST:PORT/MODEL"),
+        (
+            "generate http://127.0.0.1:1/x --seed 1 -o x.png",
+            2,
+            "invalid endpoint 'http://127.0.0.1:1/x'; expected grpc://HOST:PORT/MODEL",
+        ),
         ("generate grpc://127.0.0.1:9/x --seed 1 -o x.png", 1, "127.0.0.1:9"),
         ("bench absent --batch 1,-8", 2, "--batch was given '1,-8'"),
         ("rollback absent digits", 1, "absent"),

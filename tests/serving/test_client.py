@@ -9,7 +9,7 @@ import pytest
 import tritonclient.grpc as grpcclient
 from tritonclient.utils import np_to_triton_dtype
 
-from litho.errors import EndpointError, InvalidInput, LithoError, UsageError
+from litho.errors import EndpointError, InvalidInput, UsageError
 from litho.runners import open_runner
 from litho.serving.client import Client
 from litho.serving.server import EmbeddedServer
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def client(server: EmbeddedServer):
-    with Client(server.grpc_url, "tiny") as opened:
+    with Client(f"{server.grpc_url}/tiny") as opened:
         yield opened
 
 
@@ -85,21 +85,41 @@ def test_bad_fields_are_refused_in_one_line(fields: dict[str, Any], words: str, 
 
 
 @pytest.mark.parametrize(
-    ("url", "model", "error", "words"),
+    ("url", "model"),
     [
-        ("127.0.0.1:8001", "tiny", UsageError, "grpc://HOST:PORT"),
-        ("http://127.0.0.1:8000", "tiny", UsageError, "grpc://HOST:PORT"),
-        ("grpc://", "tiny", UsageError, "grpc://HOST:PORT"),
-        ("grpc://127.0.0.1:1", "tiny", EndpointError, "cannot reach"),
-        (None, "tinny", EndpointError, "the server has tiny"),
+        ("127.0.0.1:8001/tiny", None),
+        ("http://127.0.0.1:8000/tiny", None),
+        ("grpc://127.0.0.1:8001", None),
+        ("grpc://127.0.0.1/tiny", None),
+        ("grpc:///tiny", None),
+        ("grpc://127.0.0.1:8001/tiny/newest", None),
+        ("127.0.0.1:8001", "tiny"),
+        ("", ""),
     ],
 )
-def test_a_wrong_address_is_told_in_one_line(
-    url: str | None, model: str, error: type[LithoError], words: str, server: EmbeddedServer
+def test_client_refuses_another_form_of_address_and_shows_the_right_one(url: str, model: str | None) -> None:
+    given = url if model is None else f"{url}/{model}"
+    with pytest.raises(UsageError) as refused:
+        Client(url, model)
+    assert str(refused.value) == f"invalid endpoint {given!r}; expected grpc://HOST:PORT/MODEL"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "words"), [("grpc://127.0.0.1:1/tiny", "cannot reach"), ("{}/tinny", "the server has tiny")]
+)
+def test_client_says_in_one_line_what_it_cannot_reach(
+    endpoint: str, words: str, server: EmbeddedServer
 ) -> None:
-    with pytest.raises(error, match=words) as refused:
-        Client(url or server.grpc_url, model)
+    with pytest.raises(EndpointError, match=words) as refused:
+        Client(endpoint.format(server.grpc_url))
     assert "\n" not in str(refused.value)
+
+
+def test_client_takes_the_address_and_the_model_in_one_or_two_arguments(server: EmbeddedServer) -> None:
+    with Client(f"{server.grpc_url}/tiny") as one, Client(server.grpc_url, "tiny") as two:
+        assert repr(one) == repr(two) == f"<Client {server.grpc_url}/tiny, variant generator.fp32.onnx>"
+    with Client(f"{server.grpc_url}/tiny/1") as versioned:
+        assert versioned.signature == one.signature
 
 
 def test_ten_thousand_requests_cost_neither_the_server_nor_the_client_memory(

@@ -1,0 +1,44 @@
+"""The one address form of a served model: grpc://HOST:PORT/MODEL."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Self
+
+from ..errors import UsageError
+
+__all__ = ["Endpoint"]
+
+_FORM = re.compile(r"grpc://([^/\s]+:\d+)/([^/\s]+)(?:/(\d+))?/?")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a model is served.
+
+    Args:
+        address: HOST:PORT of the server's gRPC port.
+        model: name of the model.
+        version: of the model; empty for the one that the server serves.
+    """
+
+    address: str
+    model: str
+    version: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read grpc://HOST:PORT/MODEL, or grpc://HOST:PORT/MODEL/VERSION.
+
+        Raises:
+            UsageError: the text has another form.
+        """
+        match = _FORM.fullmatch(text)
+        if match is None:
+            raise UsageError(f"invalid endpoint {text!r}; expected grpc://HOST:PORT/MODEL")
+        address, model, version = match.groups(default="")
+        return cls(address, model, version)
+
+    def __str__(self) -> str:
+        return "/".join(filter(None, (f"grpc://{self.address}", self.model, self.version)))
