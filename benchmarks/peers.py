@@ -165,16 +165,16 @@ def _variants(bundle: Bundle) -> dict[str, tuple[Literal["peer", "variant"], str
 
 
 def _peers(pipeline: Pipeline) -> dict[str, tuple[Literal["peer", "variant"], str, Open]]:
-    plain = export_graph(pipeline.picture, pipeline.signature, {})
+    plain = export_graph(pipeline.model, pipeline.signature, {})
     noise_given, _ = rewrite(plain, ["noise_outside"])
 
     def graph(runtime: str, content: bytes) -> Open:
         return partial(runner_class(runtime).from_graph, content, pipeline.signature)
 
     return {
-        "torch eager": ("peer", "fp32", partial(TorchRunner, pipeline.picture)),
-        "torch.compile": ("peer", "fp32", partial(TorchRunner, pipeline.picture, compiled=True)),
-        "torch BF16, channels last": ("peer", "bf16", partial(TorchRunner, pipeline.picture, bf16=True)),
+        "torch eager": ("peer", "fp32", partial(TorchRunner, pipeline.model)),
+        "torch.compile": ("peer", "fp32", partial(TorchRunner, pipeline.model, compiled=True)),
+        "torch BF16, channels last": ("peer", "bf16", partial(TorchRunner, pipeline.model, bf16=True)),
         "ONNX Runtime, plain graph": ("peer", "fp32", graph("onnxruntime", plain)),
         "OpenVINO, plain graph, noise given": ("peer", "fp32", graph("openvino", noise_given)),
     }

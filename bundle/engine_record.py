@@ -1,7 +1,7 @@
 """What is known of a compiled engine - for which machine, from what, in which precisions - and whether it fits here.
 
 An engine is machine code for one library version and one kind of GPU. A runtime that is handed a foreign one says
-so late and obscurely; `refuse_foreign` says it before the runtime is asked. This module knows no runtime.
+so late and obscurely; `refuse_other_machine` says it before the runtime is asked. This module knows no runtime.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from pydantic import AliasChoices
 from pydantic import Field as Constraint
 
 from ..errors import DeviceError, InvalidInput, UnknownName
@@ -24,12 +25,18 @@ __all__ = [
     "Profile",
     "choose_profile",
     "library_of",
-    "refuse_foreign",
+    "refuse_other_machine",
     "this_system",
 ]
 
 Profile = tuple[int, int, int]
 """Smallest, preferred and largest batch of one optimisation profile."""
+
+FP32Layers = Annotated[
+    tuple[str, ...],
+    Constraint(validation_alias=AliasChoices("fp32_layers", "kept"), serialization_alias="kept"),
+]
+"""Layers that stay in FP32; JSON has them under the key `kept`."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,7 @@ class EngineRecord(Document):
             "builder", which lists the layers of the engine that it has just made.
         layers: precision -> number of the engine's layers.
         products: node of the graph -> precision that its convolution or matrix product is computed in.
-        kept: nodes that were meant to keep a higher precision than the engine's.
+        fp32_layers: nodes that were meant to keep a higher precision than the engine's.
     """
 
     library: str
@@ -100,7 +107,7 @@ class EngineRecord(Document):
     read_back: Literal["builder", "inspector"]
     layers: dict[str, int]
     products: dict[str, str]
-    kept: tuple[str, ...] = ()
+    fp32_layers: FP32Layers = ()
 
 
 @dataclass(frozen=True)
@@ -136,7 +143,7 @@ def this_system() -> str:
     return f"{platform.system()}-{platform.machine()}".lower()
 
 
-def refuse_foreign(name: str, record: EngineRecord, found: Machine) -> None:
+def refuse_other_machine(name: str, record: EngineRecord, found: Machine) -> None:
     """Let an engine pass that was built for what is found here, and no other.
 
     Args:

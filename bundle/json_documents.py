@@ -19,7 +19,7 @@ MAX_DOCUMENT_BYTES = 16 << 20
 class Document(BaseModel):
     """Base of everything that litho writes as JSON: immutable, without unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
 
 
 def read_document(root: Path, relative: str, newest: int) -> dict[str, Any]:

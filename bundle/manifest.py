@@ -10,7 +10,7 @@ from pydantic import Field as Constraint
 from pydantic import model_validator
 
 from ..signature import GeneratorSignature, Signature
-from .engine_record import EngineRecord
+from .engine_record import EngineRecord, FP32Layers
 from .json_documents import Document
 
 __all__ = [
@@ -146,7 +146,7 @@ class Variant(Document):
         batches: smallest, preferred and largest batch that it takes.
         verdict: the outcome of the gate.
         passes: rewrites that the graph went through, name -> how often.
-        kept: layers that had to stay in FP32 for the pictures to pass, the most harmful first.
+        fp32_layers: layers that had to stay in FP32 for the pictures to pass, the most sensitive first.
         layers: how many there are to lower in all; 0 where nobody counted.
         timings: as far as it was timed; in a generator of several stages, of the whole with this variant in it.
         engine: of a compiled engine, what it was built from and for.
@@ -161,7 +161,7 @@ class Variant(Document):
     batches: tuple[int, int, int]
     verdict: Verdict
     passes: dict[str, int] = Constraint(default_factory=dict)
-    kept: tuple[str, ...] = ()
+    fp32_layers: FP32Layers = ()
     layers: int = 0
     timings: tuple[Timing, ...] = ()
     engine: EngineRecord | None = None

@@ -140,7 +140,7 @@ def export(
         with locked(destination.parent / f".{destination.name}.lock"):
             if (kept := _existing(destination, job)) is not None:
                 return kept
-            _refuse_foreign(destination)
+            _refuse_other_folder(destination)
             with create_bundle(destination) as writer:
                 _fill(writer, job)
     except BlockingIOError:
@@ -173,7 +173,7 @@ def _existing(destination: Path, job: _Job) -> Bundle | None:
     return bundle if same else None
 
 
-def _refuse_foreign(destination: Path) -> None:
+def _refuse_other_folder(destination: Path) -> None:
     # Replacing is for what an export made; somebody's other folder of that name is left alone.
     if destination.exists() and not (destination / "manifest.json").exists() and any(destination.iterdir()):
         raise UsageError(f"{destination} is not empty and is no bundle; give another --to")
@@ -182,14 +182,14 @@ def _refuse_foreign(destination: Path) -> None:
 def _fill(writer: BundleWriter, job: _Job) -> None:
     source, pipeline = job.source, job.source.pipeline
     job.progress("making the probes", 0.0)
-    reference = TorchRunner(pipeline.picture)
+    reference = TorchRunner(pipeline.model)
     probes = make_probes(reference)
     writer.add(PROBES_NAME, probes.to_bytes())
     if pipeline.tokenizer is not None:
         writer.add(TOKENIZER_NAME, pipeline.tokenizer.encode())
     graphs = _graphs(job)
     distance = Distance(reference, source.data, SAMPLES if pipeline.sampler is None else _FEW_SAMPLES)
-    proof = Proof(pipeline, graphs, probes, distance, _companions(job, graphs))
+    proof = Proof(pipeline, graphs, probes, distance, _other_stages(job, graphs))
     made = list(_make(writer, job, graphs, proof))
     variants = tuple(one.variant for one in made)
     if job.request.timed:
@@ -231,7 +231,7 @@ def _graphs(job: _Job) -> dict[str, bytes]:
     return graphs
 
 
-def _companions(job: _Job, graphs: Mapping[str, bytes]) -> Mapping[str, bytes]:
+def _other_stages(job: _Job, graphs: Mapping[str, bytes]) -> Mapping[str, bytes]:
     """The FP32 variants as which stages run beside one that is judged; a single stage runs beside none."""
     if len(graphs) == 1:
         return graphs

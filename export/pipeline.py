@@ -28,28 +28,28 @@ class Pipeline:
     """What is exported of a generator; one that is a single graph is a pipeline of one stage.
 
     Args:
-        picture: the whole in PyTorch: what the stages are compared with.
+        model: the whole generator in PyTorch, a `PixelModel`; the stages are compared with it.
         signature: of the whole.
         stages: name -> module, in eval mode, and its signature.
         sampler: what runs the stages in turn; None where there is one.
         tokenizer: JSON text of the tokenizer that a sampler needs.
     """
 
-    picture: Any
+    model: Any
     signature: Signature
     stages: dict[str, tuple[nn.Module, Signature]]
     sampler: Sampler | None = None
     tokenizer: str | None = None
 
     @classmethod
-    def of(cls, picture: Any) -> Pipeline:
-        """The pipeline of a snapshot's picture."""
+    def of(cls, model: Any) -> Pipeline:
+        """The pipeline of a `PixelModel`."""
         from ..training.networks.staged import StagedGenerator
 
-        generator = picture.generator
+        generator = model.generator
         if isinstance(generator, StagedGenerator):
-            return cls(picture, picture.signature, generator.stages(), "rectified-flow", generator.tokenizer)
-        return cls(picture, picture.signature, {"generator": (picture, picture.signature)})
+            return cls(model, model.signature, generator.stages(), "rectified-flow", generator.tokenizer)
+        return cls(model, model.signature, {"generator": (model, model.signature)})
 
     def resize(self, size: FreeOrSize) -> Pipeline:
         """The same generator of pictures from pictures, for another size than it was made for.
@@ -61,13 +61,13 @@ class Pipeline:
             UsageError: it makes pictures of one size only.
             InvalidInput: the size is not allowed.
         """
-        sides = self.picture.generator.sides()
+        sides = self.model.generator.sides()
         if sides is None or self.signature.field(Role.IMAGE) is None:
             height, width, _ = self.signature.output.shape
             raise UsageError(f"this generator makes pictures of one size, {height}x{width}; leave --size out")
-        free = self.signature.freed(sides[0], sides[-1], sides.step)
-        signature = free if size == "free" else free.sized(*size)
-        return Pipeline.of(type(self.picture)(self.picture.generator, signature).eval())
+        free = self.signature.with_free_size(sides[0], sides[-1], sides.step)
+        signature = free if size == "free" else free.with_size(*size)
+        return Pipeline.of(type(self.model)(self.model.generator, signature).eval())
 
     def fix(self, values: Mapping[str, int]) -> Pipeline:
         """The same generator with inputs fixed: it takes the others. Its graph comes from that of the whole.
@@ -96,9 +96,7 @@ class Pipeline:
             raise UsageError("--fix leaves no input; nothing would say how many pictures to make")
         signature = self.signature.model_copy(update={"inputs": rest})
         stages = {name: (module, signature) for name, (module, _) in self.stages.items()}
-        return replace(
-            self, picture=_Fixed(self.picture, signature, values), signature=signature, stages=stages
-        )
+        return replace(self, model=_Fixed(self.model, signature, values), signature=signature, stages=stages)
 
     @property
     def described(self) -> tuple[Stage, ...]:
@@ -133,35 +131,35 @@ class Pipeline:
 
 
 class _Fixed:
-    """A picture in PyTorch some of whose inputs are given once and for all.
+    """A `PixelModel` some of whose inputs have a fixed value.
 
     Args:
-        picture: takes all inputs.
+        model: takes all inputs.
         signature: without the fixed ones.
         values: of these.
     """
 
-    def __init__(self, picture: Any, signature: Signature, values: Mapping[str, int]) -> None:
-        self._picture, self.signature, self._values = picture, signature, values
-        self.generator = picture.generator
+    def __init__(self, model: Any, signature: Signature, values: Mapping[str, int]) -> None:
+        self._model, self.signature, self._values = model, signature, values
+        self.generator = model.generator
 
     def to(self, device: Any) -> _Fixed:
-        self._picture.to(device)
+        self._model.to(device)
         return self
 
     def eval(self) -> _Fixed:
-        self._picture.eval()
+        self._model.eval()
         return self
 
     def __call__(self, *inputs: Any) -> Any:
         import torch
 
         given = iter(inputs)
-        return self._picture(
+        return self._model(
             *(
                 torch.full((len(inputs[0]),), self._values[field.name])
                 if field.name in self._values
                 else next(given)
-                for field in self._picture.signature.inputs
+                for field in self._model.signature.inputs
             )
         )

@@ -1,4 +1,4 @@
-"""The lowest precision whose pictures pass: layers are raised to FP32, the most harmful first, until they do."""
+"""Mixed precision: keep as few layers in FP32 as the gate allows, the most sensitive first."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Lowered:
 
     Args:
         graph: content of its ONNX file.
-        kept: layers that had to stay in FP32, the most harmful first.
-        verdict: on its pictures; None where nothing here runs it.
+        fp32_layers: layers that stay in FP32, the most sensitive first.
+        verdict: of the gate; None if no runtime on this machine can run the graph.
     """
 
     graph: bytes
-    kept: tuple[str, ...]
+    fp32_layers: tuple[str, ...]
     verdict: Verdict | None
 
 
@@ -32,38 +32,38 @@ def search(
     graph: bytes,
     calibration: Sequence[Inputs],
     judge: Callable[[bytes], Verdict | None],
-    damage: Callable[[bytes], float],
+    error: Callable[[bytes], float],
 ) -> Lowered:
-    """Lower every layer; where that fails, the fewest of the most harmful layers stay as they are.
+    """Lower all layers; if the pictures fail the gate, return the most sensitive layers to FP32 until they pass.
 
-    A layer's harm is what its pictures lose when it alone is lowered. That more layers in FP32 do no more harm is
-    taken for granted, so that the number of them is found by halving; what is returned has been judged itself.
+    The sensitivity of a layer is the error of the pictures when only that layer is lowered. A binary search finds the
+    number of layers; it assumes that the error falls with every layer in FP32. The graph it returns was judged itself.
 
     Args:
-        precision: that is wanted.
-        graph: content of the ONNX file in FP32, rewritten as the precision needs it.
+        precision: the precision to lower to.
+        graph: content of the FP32 ONNX file, after the precision's passes.
         calibration: inputs of the graph.
-        judge: verdict on a graph; None where nothing here runs it.
-        damage: mean squared error of a graph's pictures.
+        judge: gives the verdict on a graph; None if no runtime on this machine can run it.
+        error: gives the mean squared error of a graph's pictures.
 
     Returns:
-        The graph with as few layers kept as pass; with none kept where nothing passes.
+        The graph with the fewest layers in FP32 that passes; the fully lowered graph if none passes.
     """
 
-    def lowered(kept: Sequence[str]) -> Lowered:
-        made = precision.lower(Lowering(graph, frozenset(kept), calibration))
-        return Lowered(made, tuple(kept), judge(made))
+    def lowered(fp32_layers: Sequence[str]) -> Lowered:
+        made = precision.lower(Lowering(graph, frozenset(fp32_layers), calibration))
+        return Lowered(made, tuple(fp32_layers), judge(made))
 
     whole = lowered(())
     if whole.verdict is None or whole.verdict.status == "passed" or precision.element == "FLOAT":
         return whole
     names = layers(require("onnx", "export").load_from_string(graph))
-    harm = {
-        name: damage(precision.lower(Lowering(graph, frozenset(names) - {name}, calibration)))
+    sensitivity = {
+        name: error(precision.lower(Lowering(graph, frozenset(names) - {name}, calibration)))
         for name in names
     }
-    # Equal harm is put in the order of the graph, so that two searches find the same.
-    worst = sorted(names, key=lambda name: -harm[name])
+    # The sort is stable: equal layers keep the order of the graph, so two searches give the same result.
+    worst = sorted(names, key=lambda name: -sensitivity[name])
     best: Lowered | None = None
     low, high = 1, len(worst) - 1
     while low <= high:

@@ -66,7 +66,7 @@ def open_source(
     if not opened.settled:
         from .user_module.dry_run import try_other_size
 
-        try_other_size(opened.pipeline.resize("free").picture)
+        try_other_size(opened.pipeline.resize("free").model)
     return replace(opened, pipeline=opened.pipeline.resize(size))
 
 
@@ -135,7 +135,7 @@ def from_module(
     """
     from torch import nn
 
-    from .user_module.adapter import build_module, foreign_picture, load_module, load_weights
+    from .user_module.adapter import build_module, load_module, load_weights, user_model
     from .user_module.signature_file import read_declaration
 
     declaration = read_declaration(signature)
@@ -147,7 +147,7 @@ def from_module(
         family = _qualified(made_by)
         module = build_module(made_by, family)
     digest = load_weights(module, weights)
-    pipeline = Pipeline.of(foreign_picture(module, declaration, input))
+    pipeline = Pipeline.of(user_model(module, declaration, input))
     return Source(pipeline, family, None, declaration.licence, digest, settled=False)
 
 

@@ -83,7 +83,11 @@ def make_variants(
                 made = ExportedVariant(
                     _engine(writer, signature, stage, lower, lowered, runtime, target, file, progress)
                 )
-            noted = {"passes": {**passes, **made.variant.passes}, "kept": lowered.kept, "layers": count}
+            noted = {
+                "passes": {**passes, **made.variant.passes},
+                "fp32_layers": lowered.fp32_layers,
+                "layers": count,
+            }
             yield ExportedVariant(made.variant.model_copy(update=noted), made.graph, made.pictures)
 
 
@@ -108,7 +112,7 @@ def _engine(
             runtime=runtime,
             target=target,
             options=EngineOptions(profiles=(BATCHES,)),
-            kept=lowered.kept,
+            fp32_layers=lowered.fp32_layers,
             progress=progress,
         )
     except ExportError as error:
@@ -138,7 +142,7 @@ def _portable(
 ) -> ExportedVariant:
     graph, passes = rewrite(lowered.graph, PORTABLE[runtime])
     verdict, pictures = proof.judge(stage, graph, runtime, lower)
-    if verdict.status == "passed" and (complaint := misnamed(graph, lower, lowered.kept)) is not None:
+    if verdict.status == "passed" and (complaint := misnamed(graph, lower, lowered.fp32_layers)) is not None:
         verdict = verdict.model_copy(update={"status": "failed", "reason": complaint})
     writer.add(file, graph)
     variant = Variant(
@@ -154,16 +158,16 @@ def _portable(
     return ExportedVariant(variant, graph, pictures)
 
 
-def misnamed(graph: bytes, lower: Precision, kept: Sequence[str]) -> str | None:
+def misnamed(graph: bytes, lower: Precision, fp32_layers: Sequence[str]) -> str | None:
     """What is wrong with a graph whose layers are not in the precision that it is named after; None of a right one.
 
     Args:
         graph: content of the ONNX file.
         lower: the precision.
-        kept: layers that are meant to be in FP32.
+        fp32_layers: layers that are meant to be in FP32.
     """
     found = elements(require("onnx", "export").load_from_string(graph))
-    wrong = [name for name, element in found.items() if element != lower.element and name not in kept]
+    wrong = [name for name, element in found.items() if element != lower.element and name not in fp32_layers]
     if not wrong:
         return None
     return (
@@ -189,7 +193,9 @@ def _lowered(
                 return verdict
         return None
 
-    def damage(made: bytes) -> float:
-        return min(proof.damage(stage, rewrite(made, PORTABLE[runtime])[0], runtime) for runtime in runtimes)
+    def error(made: bytes) -> float:
+        return min(
+            proof.squared_error(stage, rewrite(made, PORTABLE[runtime])[0], runtime) for runtime in runtimes
+        )
 
-    return search(lower, graph, calibration, judge, damage)
+    return search(lower, graph, calibration, judge, error)

@@ -23,7 +23,7 @@ from ..bundle.engine_record import (
     Machine,
     choose_profile,
     library_of,
-    refuse_foreign,
+    refuse_other_machine,
     this_system,
 )
 from ..bundle.manifest import Variant
@@ -78,7 +78,9 @@ class Runner(base.Runner):
         # The driver first: without one, the libraries themselves may not even be importable.
         device = find_device(library.extra, number)
         trt: Any = require(library.module, library.extra)
-        refuse_foreign(title, record, Machine(trt.__version__, device.target, device.name, this_system()))
+        refuse_other_machine(
+            title, record, Machine(trt.__version__, device.target, device.name, this_system())
+        )
         super().__init__(signature, f"{library.title} {trt.__version__} on {device.name}")
         self._trt, self._record = trt, record
         self._gpu = Gpu(device, library.extra)

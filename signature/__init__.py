@@ -70,7 +70,7 @@ class Signature(BaseModel):
         sides = zip(inputs[source.name].shape[1:3], self._growth, strict=True)
         return (batch, *(round(side * growth) for side, growth in sides), *self.output.shape[2:])
 
-    def freed(self, least_side: int, most_side: int, divisible_by: int = 1) -> Signature:
+    def with_free_size(self, least_side: int, most_side: int, divisible_by: int = 1) -> Signature:
         """The signature with pictures of any size, in and out; the present sizes become the usual ones.
 
         Args:
@@ -88,13 +88,15 @@ class Signature(BaseModel):
         growth = self.output.shape[0] / came[0].shape[0]
         try:
             return Signature(
-                inputs=tuple(field.freed(*limits) if field in came else field for field in self.inputs),
-                output=self.output.freed(*(round(side * growth) for side in limits)),
+                inputs=tuple(
+                    field.with_free_size(*limits) if field in came else field for field in self.inputs
+                ),
+                output=self.output.with_free_size(*(round(side * growth) for side in limits)),
             )
         except ValidationError as error:
             raise UsageError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
 
-    def sized(self, height: int, width: int) -> Signature:
+    def with_size(self, height: int, width: int) -> Signature:
         """The signature, whose sizes are free, with one size of the pictures that come in.
 
         Raises:
@@ -104,8 +106,8 @@ class Signature(BaseModel):
         assert source is not None, "of a signature with free sizes"
         source.check(np.zeros((1, height, width, *source.shape[2:]), source.numpy_dtype))
         made = (round(side * growth) for side, growth in zip((height, width), self._growth, strict=True))
-        inputs = tuple(field.sized(height, width) if field.free else field for field in self.inputs)
-        return Signature(inputs=inputs, output=self.output.sized(*made))
+        inputs = tuple(field.with_size(height, width) if field.free else field for field in self.inputs)
+        return Signature(inputs=inputs, output=self.output.with_size(*made))
 
     def check(self, inputs: Mapping[str, ArrayLike]) -> dict[str, NDArray[Any]]:
         """The inputs as arrays of the right dtype and one common batch, defaults filled in, in order.

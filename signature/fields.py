@@ -152,12 +152,12 @@ class Field(BaseModel):
         least, most = self.least_side or 1, self.most_side or side
         return max(least, min(side, most) // self.divisible_by * self.divisible_by)
 
-    def sized(self, height: int, width: int) -> Field:
+    def with_size(self, height: int, width: int) -> Field:
         """This field with a height and width that are no longer free."""
         free = {"divisible_by": 1, "least_side": None, "most_side": None, "usual_size": None}
         return self.model_copy(update={**free, "shape": (height, width, *self.shape[2:])})
 
-    def freed(self, least_side: int, most_side: int, divisible_by: int) -> Field:
+    def with_free_size(self, least_side: int, most_side: int, divisible_by: int) -> Field:
         """This field with free height and width; those that it has become the usual ones."""
         height, width, channels = self.shape
         return Field(

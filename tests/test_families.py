@@ -89,7 +89,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def bundles(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Line:
-    """Model -> its bundle, or what kept it from being made, for the model's own test to show."""
+    """Model -> its bundle, or what fp32_layers it from being made, for the model's own test to show."""
     runs, folder = tmp_path_factory.mktemp("runs"), tmp_path_factory.mktemp("bundles")
     made: Line = {}
     for family, input, model in CASES:
@@ -169,8 +169,8 @@ def test_engines_of_a_family_compute_in_what_was_asked(model: str, bundles: Line
 
     def complaint(variant: Variant, target: str) -> str:
         graph, signature = bundle.read(variant.file), bundle.stage(variant.stage).signature
-        built = build_engine(graph, signature, target, kept=variant.kept)
-        return check_precisions(built.read, variant.precision, variant.kept)
+        built = build_engine(graph, signature, target, fp32_layers=variant.fp32_layers)
+        return check_precisions(built.read, variant.precision, variant.fp32_layers)
 
     with ThreadPoolExecutor(2) as pool:  # each build is a process of its own
         for variant, found in [

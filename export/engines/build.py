@@ -62,7 +62,7 @@ def build_engine(
     options: EngineOptions | None = None,
     *,
     runtime: str = "tensorrt-rtx",
-    kept: Collection[str] = (),
+    fp32_layers: Collection[str] = (),
     progress: Callable[[str, float], None] | None = None,
 ) -> BuiltEngine:
     """Build the engine of a graph for one target.
@@ -73,7 +73,7 @@ def build_engine(
         target: one of `TARGETS`, or for TensorRT, which builds for the GPU that is here, this GPU's.
         options: of the builder.
         runtime: "tensorrt-rtx" or "tensorrt".
-        kept: nodes of the graph that are meant to be more precise than the rest; they go into the record.
+        fp32_layers: nodes of the graph that are meant to be more precise than the rest; they go into the record.
         progress: called with the builder's phase and the share of it that is done, 0 to 1.
 
     Raises:
@@ -107,7 +107,7 @@ def build_engine(
         read_back=outcome.read.source,
         layers=outcome.read.counts,
         products={node: precision or "unknown" for node, precision in outcome.read.products.items()},
-        kept=tuple(sorted(kept)),
+        fp32_layers=tuple(sorted(fp32_layers)),
     )
     return BuiltEngine(outcome.engine, record, outcome.read, outcome.log, outcome.timing_cache)
 

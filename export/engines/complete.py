@@ -114,11 +114,11 @@ def _add(
                 runtime=runtime,
                 target=target,
                 options=_with_timings(bundle, graph, runtime, target, options),
-                kept=graph.kept,
+                fp32_layers=graph.fp32_layers,
                 progress=told,
             )
             made[variant.name] = variant.model_copy(
-                update={"passes": graph.passes, "kept": graph.kept, "layers": graph.layers}
+                update={"passes": graph.passes, "fp32_layers": graph.fp32_layers, "layers": graph.layers}
             )
         done = {(variant.stage, variant.precision, variant.runtime) for variant in made.values()}
         stay = [
@@ -145,10 +145,10 @@ def _with_timings(
     bundle: Bundle, graph: Variant, runtime: str, target: str, options: EngineOptions
 ) -> EngineOptions:
     """The options with the timing cache of the engine that is replaced, so that the same kernels are picked again."""
-    kept = f"{engine_file(graph.stage, graph.precision, target, runtime)}.timing"
-    if options.timing_cache is not None or kept not in bundle.manifest.files:
+    cached = f"{engine_file(graph.stage, graph.precision, target, runtime)}.timing"
+    if options.timing_cache is not None or cached not in bundle.manifest.files:
         return options
-    return replace(options, timing_cache=bundle.read(kept))
+    return replace(options, timing_cache=bundle.read(cached))
 
 
 def prove_engines(bundle: Bundle, progress: Callable[[str, float], None] | None = None) -> Bundle:

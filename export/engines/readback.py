@@ -139,18 +139,18 @@ def read_back(
     )
 
 
-def check_precisions(read: ReadBack, asked: str, kept: Collection[str] = ()) -> str:
+def check_precisions(read: ReadBack, asked: str, fp32_layers: Collection[str] = ()) -> str:
     """What of an engine is not computed in the precision that was asked for.
 
     Args:
         read: what was read back.
         asked: "fp32", "fp16", "bf16", "int8" or "fp8"; the last two are asked of products with weights only.
-        kept: nodes of the graph that are meant to be more precise.
+        fp32_layers: nodes of the graph that are meant to be more precise.
 
     Returns:
         One line; empty where every convolution and matrix product is as it must be.
     """
-    free = {*kept, *(read.unweighted if asked in ("int8", "fp8") else ())}
+    free = {*fp32_layers, *(read.unweighted if asked in ("int8", "fp8") else ())}
     wrong = {node: have for node, have in read.products.items() if have != asked and node not in free}
     if not wrong:
         return ""

@@ -57,7 +57,7 @@ def add_engine(
     runtime: str,
     target: str,
     options: EngineOptions,
-    kept: Collection[str] = (),
+    fp32_layers: Collection[str] = (),
     progress: Callable[[str, float], None] | None = None,
 ) -> Variant:
     """Build one engine into a bundle: beside it go the library's messages, its layers, and its timing cache.
@@ -69,7 +69,7 @@ def add_engine(
         stage, precision, runtime: of the variant.
         target: compute capability; `UNBUILT` writes the script that builds the engine elsewhere.
         options: of the builder.
-        kept: nodes of the graph that are meant to be more precise.
+        fp32_layers: nodes of the graph that are meant to be more precise.
         progress: told what the builder does.
 
     Returns:
@@ -92,13 +92,15 @@ def add_engine(
         writer.add(file, _SCRIPT_TEXT.format(runtime=runtime, extra=library_of(runtime).extra).encode())
         verdict = Verdict(status="not_run", reason=_what_is_missing(runtime))
         return Variant(name=f"{stage}.{precision}.{library_of(runtime).suffix}", verdict=verdict, **common)
-    built = build_engine(graph, signature, target, options, runtime=runtime, kept=kept, progress=progress)
+    built = build_engine(
+        graph, signature, target, options, runtime=runtime, fp32_layers=fp32_layers, progress=progress
+    )
     writer.add(file, built.engine)
     writer.add(f"{file}.log", built.log.encode())
     writer.add(f"{file}.layers.json", built.read.to_json().encode())
     if built.timing_cache is not None:
         writer.add(f"{file}.timing", built.timing_cache)
-    complaint = check_precisions(built.read, precision, kept)
+    complaint = check_precisions(built.read, precision, fp32_layers)
     verdict = (
         Verdict(status="failed", reason=complaint)
         if complaint

@@ -24,7 +24,7 @@ def lower_floats(lowering: Lowering, element: str, opset: int) -> bytes:
     """Let every node compute in a smaller type that may.
 
     Args:
-        lowering: the graph in FP32 and what of it is kept.
+        lowering: the graph in FP32 and the layers that stay so.
         element: ONNX's name of the type, "FLOAT16" or "BFLOAT16".
         opset: the least one whose operators take it.
 
@@ -35,9 +35,9 @@ def lower_floats(lowering: Lowering, element: str, opset: int) -> bytes:
     import onnx_ir as ir
 
     proto = onnx.load_from_string(lowering.graph)
-    kept = set(fp32_nodes(proto, lowering.kept))
+    stay = set(fp32_nodes(proto, lowering.fp32_layers))
     model = ir.from_proto(onnx.shape_inference.infer_shapes(proto, strict_mode=True))
-    lowered = [node for node in model.graph if node.name not in kept and _computes_floats(node)]
+    lowered = [node for node in model.graph if node.name not in stay and _computes_floats(node)]
     _Types(model.graph, ir.DataType[element]).lower(lowered)
     model.graph.opset_imports[""] = max(opset, model.graph.opset_imports[""])
     return finished(ir.to_proto(model))

@@ -33,7 +33,9 @@ def quantize(lowering: Lowering, kind: str, method: str) -> bytes:
     require("onnxruntime", "cpu")
     if not lowering.calibration:
         raise ExportError("nothing to calibrate with: give pictures with --calibration")
-    names = [name for name in layers(onnx.load_from_string(lowering.graph)) if name not in lowering.kept]
+    names = [
+        name for name in layers(onnx.load_from_string(lowering.graph)) if name not in lowering.fp32_layers
+    ]
     if not names:
         return lowering.graph
     with tempfile.TemporaryDirectory() as folder, _quiet():

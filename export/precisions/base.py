@@ -63,12 +63,12 @@ class Lowering:
 
     Args:
         graph: content of an ONNX file in FP32, rewritten by the precision's passes.
-        kept: names of layers that stay in FP32 too.
+        fp32_layers: names of layers that stay in FP32 too.
         calibration: inputs of the graph, as they come in use, batch by batch; empty for what needs none.
     """
 
     graph: bytes
-    kept: frozenset[str] = frozenset()
+    fp32_layers: frozenset[str] = frozenset()
     calibration: Sequence[Inputs] = ()
 
 
@@ -134,9 +134,9 @@ def elements(model: onnx.ModelProto) -> dict[str, str]:
     return {name: names.Name(element) for name, element in found.items() if element is not None}
 
 
-def fp32_nodes(model: onnx.ModelProto, kept: frozenset[str]) -> list[str]:
-    """Names of the nodes that stay in FP32: noise, pixels, sensitive operators, angles, and `kept`."""
-    stay = {*kept, *_angles(model.graph)}
+def fp32_nodes(model: onnx.ModelProto, fp32_layers: frozenset[str]) -> list[str]:
+    """Names of the nodes that stay in FP32: noise, pixels, sensitive operators, angles, and `fp32_layers`."""
+    stay = {*fp32_layers, *_angles(model.graph)}
     return [node.name for node in model.graph.node if node.name in stay or not _lowerable(node)]
 
 

@@ -55,9 +55,9 @@ def render_report(
         absent=absent,
         figures=list(_figure_rows(variants)),
         kept=[
-            (variant.name, f"{len(variant.kept)} of {variant.layers}", ", ".join(variant.kept))
+            (variant.name, f"{len(variant.fp32_layers)} of {variant.layers}", ", ".join(variant.fp32_layers))
             for variant in variants
-            if variant.kept
+            if variant.fp32_layers
         ],
         passes=list(_pass_rows(variants, manifest.gains, several=len(stages) > 1)),
         idle=", ".join(name for name in ALWAYS if not any(name in one.passes for one in variants)),

@@ -92,9 +92,10 @@ def _notes(variant: Variant) -> Iterator[str]:
         yield f"{variant.name} failed: {variant.verdict.reason}."
     if variant.verdict.status == "not_run":
         yield f"{variant.name} was not run: {variant.verdict.reason}."
-    if variant.kept:
+    if variant.fp32_layers:
+        count, first = len(variant.fp32_layers), variant.fp32_layers[0]
         of = f" of {variant.layers}" if variant.layers else ""
-        yield f"{variant.name} keeps {len(variant.kept)}{of} layers in FP32, the most harmful {variant.kept[0]}."
+        yield f"{variant.name} keeps {count}{of} layers in FP32, the most sensitive {first}."
 
 
 def _choice(

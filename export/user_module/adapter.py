@@ -24,12 +24,12 @@ from ...signature import Signature
 from ...training.models.base import Generator
 from ...training.networks.pixel_model import PixelModel
 from ...training.run.snapshot import fit_weights, read_foreign_weights
-from .code_location import place_of
+from .code_location import location_of
 from .diagnosis import check_module
 from .dry_run import try_out
 from .signature_file import Declaration, Input, Noise
 
-__all__ = ["UserModule", "foreign_picture", "load_module", "load_weights"]
+__all__ = ["UserModule", "load_module", "load_weights", "user_model"]
 
 WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 
@@ -83,7 +83,7 @@ class UserModule(Generator):
         return images if (low, high) == (-1, 1) else (images - low) * (2 / (high - low)) - 1
 
 
-def foreign_picture(module: nn.Module, declaration: Declaration, input: str | None = None) -> PixelModel:
+def user_model(module: nn.Module, declaration: Declaration, input: str | None = None) -> PixelModel:
     """A user's module from its inputs to pixels, tried out.
 
     Args:
@@ -266,4 +266,4 @@ def _check_call(module: nn.Module, declaration: Declaration) -> None:
 def _raised(error: Exception) -> str:
     frames = list(traceback.walk_tb(error.__traceback__))
     line = next((line.strip() for line in str(error).splitlines() if line.strip()), "without a message")
-    return f"{type(error).__name__}: {line}{place_of(frames, nn.Module())}"
+    return f"{type(error).__name__}: {line}{location_of(frames, nn.Module())}"

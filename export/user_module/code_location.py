@@ -17,7 +17,7 @@ from torch import nn
 from ...training.models.base import Generator
 from ...training.networks.pixel_model import PixelModel
 
-__all__ = ["authored", "place_in_notes", "place_of", "place_of_node"]
+__all__ = ["authored", "location_in_notes", "location_of", "location_of_node"]
 
 _NOT_THE_USER_S = (
     f"{Path(torch.__file__).parent}{os.sep}",
@@ -27,7 +27,7 @@ _NOT_THE_USER_S = (
 )
 
 
-def place_of(frames: Iterable[tuple[FrameType, int]], module: nn.Module) -> str:
+def location_of(frames: Iterable[tuple[FrameType, int]], module: nn.Module) -> str:
     """Where in the user's code it happened, such as " in 'blocks.3' (Block) at net.py:12 `x = x.view(2, -1)`".
 
     Args:
@@ -45,13 +45,13 @@ def place_of(frames: Iterable[tuple[FrameType, int]], module: nn.Module) -> str:
     return part + line
 
 
-def place_of_node(node: torch.fx.Node, module: nn.Module) -> str:
+def location_of_node(node: torch.fx.Node, module: nn.Module) -> str:
     """The same of a node of an exported program."""
     owners = list((node.meta.get("nn_module_stack") or {}).values())
-    return place_in_notes(module, owners[-1][0] if owners else None, node.meta.get("stack_trace") or "")
+    return location_in_notes(module, owners[-1][0] if owners else None, node.meta.get("stack_trace") or "")
 
 
-def place_in_notes(module: nn.Module, path: str | None, notes: str) -> str:
+def location_in_notes(module: nn.Module, path: str | None, notes: str) -> str:
     """The same from what the exporter notes: the path of the part in `module`, and the lines of the calls."""
     part = dict(module.named_modules()).get(path) if path is not None else None
     found = re.findall(r'File "([^"]+)", line (\d+), in .*\n\s*(.*)', notes)

@@ -15,7 +15,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ...errors import ExportError
-from .code_location import authored, place_in_notes, place_of, place_of_node
+from .code_location import authored, location_in_notes, location_of, location_of_node
 
 __all__ = [
     "Watch",
@@ -58,7 +58,7 @@ class Watch(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
     def _here(self) -> str:
-        return place_of(list(traceback.walk_stack(None))[::-1], self._module)
+        return location_of(list(traceback.walk_stack(None))[::-1], self._module)
 
 
 def _is_random(func: Any, args: Any, kwargs: Any) -> bool:
@@ -115,7 +115,7 @@ def check_no_randomness(graph: Any, module: nn.Module) -> None:
         if _RANDOM_NODES.fullmatch(node.op_type):
             scopes = ast.literal_eval(node.metadata_props.get("pkg.torch.onnx.name_scopes", "[]"))
             notes = node.metadata_props.get("pkg.torch.onnx.stack_trace", "")
-            place = place_in_notes(module, scopes[-2] if len(scopes) > 1 else None, notes)
+            place = location_in_notes(module, scopes[-2] if len(scopes) > 1 else None, notes)
             raise ExportError(f"the graph draws random numbers by {node.op_type}{place}: {_NOISE_RULE}")
 
 
@@ -145,7 +145,7 @@ def _fixed_batch(module: nn.Module, tensors: tuple[Any, ...], shapes: Any) -> st
         return watch.place + remedy
     for node in graph.nodes:
         if _is_grouped_by_batch(node):
-            return f" as a number of groups{place_of_node(node, module)}; {_GROUPS_RULE}"
+            return f" as a number of groups{location_of_node(node, module)}; {_GROUPS_RULE}"
     return watch.place + remedy
 
 
@@ -178,7 +178,7 @@ class _ShapeWatch(logging.Handler):
             and isinstance(record.args, tuple)
             and str(record.args[1]).isdigit()
         ):
-            self.place = place_of(list(traceback.walk_stack(None))[::-1], self._module)
+            self.place = location_of(list(traceback.walk_stack(None))[::-1], self._module)
 
 
 def explain(error: Exception, module: nn.Module) -> str:
@@ -194,7 +194,7 @@ def explain(error: Exception, module: nn.Module) -> str:
     last, text = causes[-1], "\n".join(str(cause) for cause in causes)
     frames = [pair for cause in causes for pair in traceback.walk_tb(cause.__traceback__)]
     node = _failed_node(frames)
-    place = place_of(frames, module) if node is None else place_of_node(node, module)
+    place = location_of(frames, module) if node is None else location_of_node(node, module)
     if node is not None and _is_grouped_by_batch(node):
         return f"the batch size is fixed as a number of groups{place}; {_GROUPS_RULE}"
     if unsupported := re.search(r"No ONNX function found for <OpOverload\(op='([\w.]+)'", text):
@@ -218,7 +218,7 @@ def _is_grouped_by_batch(node: torch.fx.Node) -> bool:
 
 
 def depends_on_values(place: str) -> str:
-    """What to say of control flow that depends on data, `place` being where, as by `place_of`."""
+    """What to say of control flow that depends on data, `place` being where, as by `location_of`."""
     return (
         f"the way through the model depends on values that only a run knows{place}; compute both ways and choose by"
         " torch.where, or decide it when the model is built"

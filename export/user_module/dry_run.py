@@ -51,7 +51,7 @@ def try_other_size(picture: PixelModel) -> None:
     source = picture.signature.sized_by
     assert source is not None, "of a picture whose size is free"
     least, *_ = source.extreme_shapes[0]
-    signature = picture.signature.sized(least, least)
+    signature = picture.signature.with_size(least, least)
     inputs = [torch.from_numpy(array) for array in signature.example(_TRIAL_BATCH).values()]
     hint = (
         "the size is built in: take it from the input as x.shape[2:], or leave 'sides' out of the signature"

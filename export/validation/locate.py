@@ -118,7 +118,7 @@ def _locate(
         if (point := _jump(points, _EXPLAINED[precision.element])) is not None:
             return _words(point, "the FP32 graph's")
     # The FP32 graph itself is under suspicion where the failed one is that, or computes what that computes.
-    run = module if pipeline.sampler is not None else pipeline.picture
+    run = module if pipeline.sampler is not None else pipeline.model
     wanted = values_of_module(module, run, [inputs[field.name] for field in signature.inputs], nodes)
     plain = _points(nodes, parts, wanted, exported)
     if (point := _jump(plain, _EXPLAINED["FLOAT"])) is not None:

@@ -48,7 +48,7 @@ def make_probes(reference: Runner, count: int = PROBE_COUNT) -> Probes:
         count: how many probes.
     """
     signature = reference.signature
-    others = [_bank(reference, signature.sized(*size), FEW_PROBES) for size in _other_sizes(signature)]
+    others = [_bank(reference, signature.with_size(*size), FEW_PROBES) for size in _other_sizes(signature)]
     return replace(_bank(reference, signature, count), others=tuple(others))
 
 

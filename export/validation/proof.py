@@ -31,7 +31,7 @@ __all__ = ["Proof"]
 REPLAY_BATCHES = (PROBE_COUNT, 1, 7)
 """The gate replays the probes together, alone, and in uneven parts."""
 
-_DAMAGE_PROBES = 16
+_ERROR_PROBES = 16
 
 
 class Proof:
@@ -42,7 +42,7 @@ class Proof:
         graphs: stage -> its graph, as it was exported.
         probes: with PyTorch's pictures.
         distance: of sets of pictures.
-        companions: stage -> its FP32 variant, as which it runs beside another stage; by default as it was exported.
+        other_stages: stage -> its FP32 variant, as which it runs beside another stage; by default as it was exported.
     """
 
     def __init__(
@@ -51,9 +51,9 @@ class Proof:
         graphs: Mapping[str, bytes],
         probes: Probes,
         distance: Distance,
-        companions: Mapping[str, bytes] | None = None,
+        other_stages: Mapping[str, bytes] | None = None,
     ) -> None:
-        self._pipeline, self._graphs, self._companions = pipeline, graphs, companions or graphs
+        self._pipeline, self._graphs, self._other_stages = pipeline, graphs, other_stages or graphs
         self._probes, self._distance = probes, distance
         self._known: dict[tuple[str, ...], tuple[Verdict, NDArray[np.uint8] | None]] = {}
 
@@ -79,7 +79,7 @@ class Proof:
 
     def _whole(self, stage: str, graph: bytes, runtime: str, precision: Precision) -> tuple[str, ...]:
         """All graphs that run, each by its hash, with their runtimes and the limits: equal ones have one verdict."""
-        composed = {name: ("onnxruntime", other) for name, other in self._companions.items()}
+        composed = {name: ("onnxruntime", other) for name, other in self._other_stages.items()}
         composed[stage] = (runtime, graph)
         parts = (
             f"{name} {where} {hashlib.sha256(one).hexdigest()}" for name, (where, one) in composed.items()
@@ -110,17 +110,17 @@ class Proof:
         except LithoError as error:
             return Verdict(status="failed", reason=str(error)), None
 
-    def damage(self, stage: str, graph: bytes, runtime: str) -> float:
+    def squared_error(self, stage: str, graph: bytes, runtime: str) -> float:
         """Mean squared error of some probes' pictures, in grey levels squared; infinite where there are none."""
-        wanted = self._probes.images[:_DAMAGE_PROBES].astype(np.float64)
-        few = self._probes.first(_DAMAGE_PROBES)
+        wanted = self._probes.images[:_ERROR_PROBES].astype(np.float64)
+        few = self._probes.first(_ERROR_PROBES)
         try:
             with self._open(stage, graph, runtime) as runner:
-                return float(np.square(replay(runner, few, _DAMAGE_PROBES) - wanted).mean())
+                return float(np.square(replay(runner, few, _ERROR_PROBES) - wanted).mean())
         except LithoError:
             return float("inf")
 
     @contextmanager
     def _open(self, stage: str, graph: bytes, runtime: str) -> Iterator[Runner]:
-        with self._pipeline.open({**self._companions, stage: graph}, {stage: runtime}) as runner:
+        with self._pipeline.open({**self._other_stages, stage: graph}, {stage: runtime}) as runner:
             yield runner

@@ -185,3 +185,12 @@ def test_stages_that_do_not_make_a_picture_together_are_refused(
     with pytest.raises(ValidationError, match=complaint):
         make(tmp_path / "bundle", **changes)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_layers_in_fp32_have_the_key_kept_in_json(tmp_path: Path) -> None:
+    lowered = variant().model_copy(update={"fp32_layers": ("blocks.0.conv",)})
+    make(tmp_path / "bundle", variants=(lowered,))
+    (written,) = json.loads((tmp_path / "bundle" / "manifest.json").read_text())["variants"]
+    assert written["kept"] == ["blocks.0.conv"]
+    assert "fp32_layers" not in written
+    assert Bundle.load(tmp_path / "bundle").manifest.variants == (lowered,)

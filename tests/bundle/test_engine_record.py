@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from litho.bundle.engine_record import EngineRecord, Machine, choose_profile, library_of, refuse_foreign
+from litho.bundle.engine_record import EngineRecord, Machine, choose_profile, library_of, refuse_other_machine
 from litho.errors import DeviceError, InvalidInput, UnknownName
 
 FOUND = Machine(version="1.7.1.116", target="sm86", gpu="NVIDIA RTX A4000", system="linux-x86_64")
@@ -24,7 +24,7 @@ def record(**changes: Any) -> EngineRecord:
 
 
 def test_an_engine_of_this_machine_passes() -> None:
-    refuse_foreign("a.rtx", record(), FOUND)
+    refuse_other_machine("a.rtx", record(), FOUND)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_an_engine_of_another_machine_is_refused_and_says_which(
     found: dict[str, str], complaint: str
 ) -> None:
     with pytest.raises(DeviceError) as refused:
-        refuse_foreign("a.rtx", record(), replace(FOUND, **found))
+        refuse_other_machine("a.rtx", record(), replace(FOUND, **found))
     assert complaint in str(refused.value)
     assert "litho build-engine" in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -47,7 +47,7 @@ def test_an_engine_of_another_machine_is_refused_and_says_which(
 
 def test_everything_that_differs_is_named() -> None:
     with pytest.raises(DeviceError, match=r"found TensorRT-RTX 2\.0, .*; found NVIDIA RTX A4000 of sm75"):
-        refuse_foreign("a.rtx", record(), replace(FOUND, version="2.0", target="sm75"))
+        refuse_other_machine("a.rtx", record(), replace(FOUND, version="2.0", target="sm75"))
 
 
 @pytest.mark.parametrize(
@@ -56,10 +56,10 @@ def test_everything_that_differs_is_named() -> None:
 def test_a_version_compatible_engine_runs_on_later_versions_of_its_major_one(found: str, fits: bool) -> None:
     made = record(library="tensorrt", version="11.4.0", version_compatible=True)
     if fits:
-        refuse_foreign("a.plan", made, replace(FOUND, version=found))
+        refuse_other_machine("a.plan", made, replace(FOUND, version=found))
     else:
         with pytest.raises(DeviceError, match=f"found TensorRT {found}"):
-            refuse_foreign("a.plan", made, replace(FOUND, version=found))
+            refuse_other_machine("a.plan", made, replace(FOUND, version=found))
 
 
 @pytest.mark.parametrize(
@@ -74,10 +74,10 @@ def test_a_version_compatible_engine_runs_on_later_versions_of_its_major_one(fou
 def test_a_hardware_compatible_engine_runs_where_it_says(compatible: str, target: str, fits: bool) -> None:
     made = record(hardware_compatible=compatible)
     if fits:
-        refuse_foreign("a.plan", made, replace(FOUND, target=target))
+        refuse_other_machine("a.plan", made, replace(FOUND, target=target))
     else:
         with pytest.raises(DeviceError, match=target):
-            refuse_foreign("a.plan", made, replace(FOUND, target=target))
+            refuse_other_machine("a.plan", made, replace(FOUND, target=target))
 
 
 @pytest.mark.parametrize(("batch", "profile"), [(1, 0), (4, 0), (6, 1), (8, 1), (9, 1), (64, 1)])

@@ -128,8 +128,12 @@ def test_engines_take_over_what_their_graph_keeps_in_fp32(run: Path, tmp_path: P
     for (precision, _), variant in engines.items():
         assert variant.verdict.status == "not_run", variant.verdict.reason
         assert variant.engine is not None
-        assert set(variant.kept) == set(variant.engine.kept) == set(portable[precision].kept)
-        assert set(variant.engine.products) >= set(variant.kept)
+        assert (
+            set(variant.fp32_layers)
+            == set(variant.engine.fp32_layers)
+            == set(portable[precision].fp32_layers)
+        )
+        assert set(variant.engine.products) >= set(variant.fp32_layers)
     with pytest.raises(UsageError, match="no target of sm86 computes in fp8"):
         build_engines(path, runtime="tensorrt-rtx", targets=["sm86"], precisions=["fp8"])
 

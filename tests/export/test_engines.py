@@ -55,8 +55,8 @@ class Filler(Generator):
         return Signature(inputs=inputs, output=image_output(16, 12, 3))
 
 
-def graph(precision: str, kept: tuple[str, ...] = (), squared: bool = False) -> bytes:
-    """Two convolutions and a matrix product in a precision; those in `kept` stay in FP32.
+def graph(precision: str, fp32_layers: tuple[str, ...] = (), squared: bool = False) -> bytes:
+    """Two convolutions and a matrix product in a precision; those in `fp32_layers` stay in FP32.
 
     With `squared`, a product without weights in FP32 comes before them.
     """
@@ -87,14 +87,14 @@ def graph(precision: str, kept: tuple[str, ...] = (), squared: bool = False) -> 
     if squared:
         current = node("MatMul", [current, current], "square")
     for name, shape in zip(PRODUCTS, ((16, 3, 3, 3), (8, 16, 3, 3), (8, 12)), strict=True):
-        element = TensorProto.FLOAT if name in kept else usual
+        element = TensorProto.FLOAT if name in fp32_layers else usual
         if name == "last":
             axes = helper.make_tensor("axes", TensorProto.INT64, (2,), [2, 3])
             constants.append(axes)
             current = node("ReduceMean", [current, "axes"], "mean", keepdims=0)
         current = node("Cast", [current], f"{name}.cast", to=element)
         weights = constant(f"{name}.weights", random.normal(size=shape) * 0.1, element)
-        if name not in kept:
+        if name not in fp32_layers:
             current, weights = quantised(current, f"{name}.x"), quantised(weights, f"{name}.w")
         if name == "last":
             current = node("MatMul", [current, weights], name)
@@ -177,10 +177,10 @@ def test_an_engine_that_is_silently_fp32_is_caught(asked: str) -> None:
 
 
 def test_only_what_is_listed_may_stay_in_fp32() -> None:
-    read = build_engine(graph("fp16", kept=("second",)), SIGNATURE, "sm86").read
+    read = build_engine(graph("fp16", fp32_layers=("second",)), SIGNATURE, "sm86").read
     assert read.products == {"first": "fp16", "second": "fp32", "last": "fp16"}
-    assert check_precisions(read, "fp16", kept=("second",)) == ""
-    assert "1 of 3" in check_precisions(read, "fp16", kept=("first",))
+    assert check_precisions(read, "fp16", fp32_layers=("second",)) == ""
+    assert "1 of 3" in check_precisions(read, "fp16", fp32_layers=("first",))
 
 
 def test_a_product_without_weights_need_not_be_quantised() -> None:

@@ -44,10 +44,12 @@ def calibration(picture: PixelModel) -> list[Inputs]:
     return [picture.signature.example(16, seed=seed) for seed in (1, 2)]
 
 
-def lowered(name: str, graph: bytes, calibration: list[Inputs], kept: frozenset[str] = frozenset()) -> bytes:
+def lowered(
+    name: str, graph: bytes, calibration: list[Inputs], fp32_layers: frozenset[str] = frozenset()
+) -> bytes:
     lower = precision(name)
     rewritten, _ = rewrite(graph, {*ALWAYS, *lower.passes})
-    return lower.lower(Lowering(rewritten, kept, calibration))
+    return lower.lower(Lowering(rewritten, fp32_layers, calibration))
 
 
 def pictures(graph: bytes, signature: Signature) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The search for a mixed precision: the fewest of the most harmful layers stay in FP32."""
+"""The search for a mixed precision: the fewest of the most sensitive layers stay in FP32."""
 
 import numpy as np
 import onnx
@@ -32,7 +32,7 @@ CHAIN = _chain()
 
 def _named(lowering: Lowering) -> bytes:
     """A lowering that only writes down what was kept."""
-    return ",".join(sorted(lowering.kept)).encode()
+    return ",".join(sorted(lowering.fp32_layers)).encode()
 
 
 LOWER = Precision("int8", Gate(), _named, element="INT8")
@@ -42,36 +42,36 @@ def _lowered(graph: bytes) -> set[str]:
     return {f"layer{i}" for i in range(COUNT)} - set(graph.decode().split(","))
 
 
-@given(harm=st.lists(st.integers(0, 100), min_size=COUNT, max_size=COUNT), allowed=st.integers(0, 300))
-def test_the_fewest_of_the_most_harmful_layers_are_kept(harm: list[int], allowed: int) -> None:
-    each = {f"layer{i}": value for i, value in enumerate(harm)}
+@given(sensitivity=st.lists(st.integers(0, 100), min_size=COUNT, max_size=COUNT), allowed=st.integers(0, 300))
+def test_the_fewest_of_the_most_sensitive_layers_are_kept(sensitivity: list[int], allowed: int) -> None:
+    each = {f"layer{i}": value for i, value in enumerate(sensitivity)}
 
-    def damage(graph: bytes) -> float:
+    def error(graph: bytes) -> float:
         return sum(each[name] for name in _lowered(graph))
 
     def judge(graph: bytes) -> Verdict:
-        return (
-            Verdict(status="passed") if damage(graph) <= allowed else Verdict(status="failed", reason="far")
-        )
+        return Verdict(status="passed") if error(graph) <= allowed else Verdict(status="failed", reason="far")
 
-    found = search(LOWER, CHAIN, (), judge, damage)
-    possible = [kept for kept in range(COUNT) if sum(sorted(harm)[: COUNT - kept]) <= allowed]
+    found = search(LOWER, CHAIN, (), judge, error)
+    possible = [count for count in range(COUNT) if sum(sorted(sensitivity)[: COUNT - count]) <= allowed]
     if possible:
         assert found.verdict == Verdict(status="passed")
-        assert len(found.kept) == min(possible)
-        assert sum(each[name] for name in found.kept) == sum(sorted(harm)[COUNT - len(found.kept) :])
+        assert len(found.fp32_layers) == min(possible)
+        assert sum(each[name] for name in found.fp32_layers) == sum(
+            sorted(sensitivity)[COUNT - len(found.fp32_layers) :]
+        )
     else:
         # With every layer in FP32 it would be another precision under this one's name.
         assert found.verdict is not None
         assert found.verdict.status == "failed"
-        assert found.kept == ()
+        assert found.fp32_layers == ()
 
 
 @pytest.mark.parametrize("verdict", [None, Verdict(status="passed")])
 def test_nothing_is_searched_where_nothing_failed(verdict: Verdict | None) -> None:
-    def damage(graph: bytes) -> float:
+    def error(graph: bytes) -> float:
         raise AssertionError("there is nothing to find")
 
-    found = search(LOWER, CHAIN, (), lambda graph: verdict, damage)
-    assert (found.kept, found.verdict) == ((), verdict)
+    found = search(LOWER, CHAIN, (), lambda graph: verdict, error)
+    assert (found.fp32_layers, found.verdict) == ((), verdict)
     assert onnx.load_from_string(CHAIN).graph.node[0].name in _lowered(found.graph)

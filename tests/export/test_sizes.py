@@ -47,12 +47,12 @@ def test_any_allowed_size_gives_pytorch_s_picture_in_every_runtime(name: str, tm
     (least, *_), (most, *_) = source.extreme_shapes
     drawn = np.random.default_rng(0).integers(least, most, 4, endpoint=True)
     first, second, third, fourth = (source.nearest_side(int(side)) for side in drawn)
-    reference = TorchRunner(open_source(tmp_path / "run", size="free").pipeline.picture)
+    reference = TorchRunner(open_source(tmp_path / "run", size="free").pipeline.model)
     for variant in bundle.manifest.variants:
         assert variant.verdict.status == "passed", variant.verdict.reason
         with open_runner(bundle, variant.name) as runner:
             for size in ((first, second), (third, fourth), (most, most), (least, least)):
-                inputs = signature.sized(*size).example(2, seed=7)
+                inputs = signature.with_size(*size).example(2, seed=7)
                 made, wanted = (one.run(inputs)["image"] for one in (runner, reference))
                 assert made.shape == signature.output_shape(inputs)
                 assert np.abs(made.astype(int) - wanted).max() <= 1

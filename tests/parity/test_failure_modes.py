@@ -34,12 +34,12 @@ def pipeline(run: Path) -> Pipeline:
 
 @pytest.fixture(scope="module")
 def graph(pipeline: Pipeline) -> bytes:
-    return export_graph(pipeline.picture, pipeline.signature, {})
+    return export_graph(pipeline.model, pipeline.signature, {})
 
 
 @pytest.fixture(scope="module")
 def proof(pipeline: Pipeline, graph: bytes, bundle: Path) -> Proof:
-    distance = Distance(TorchRunner(pipeline.picture), None, samples=64)
+    distance = Distance(TorchRunner(pipeline.model), None, samples=64)
     return Proof(pipeline, {"generator": graph}, Bundle.load(bundle).probes(), distance)
 
 
@@ -131,7 +131,7 @@ class NormalisesOverTheBatch(nn.Module):
 
 
 def test_statistics_of_the_batch_are_caught_and_named(proof: Proof, pipeline: Pipeline) -> None:
-    module = NormalisesOverTheBatch(pipeline.picture).eval()
+    module = NormalisesOverTheBatch(pipeline.model).eval()
     verdict = judged(proof, export_graph(module, pipeline.signature, {}))
     assert verdict.status == "failed"
     assert "depends on the batch that it rides in" in verdict.reason
@@ -160,7 +160,7 @@ def test_a_figure_that_cannot_be_computed_fails_by_name() -> None:
 
 
 def test_why_a_distance_cannot_be_computed_is_said(pipeline: Pipeline, graph: bytes, bundle: Path) -> None:
-    distance = Distance(TorchRunner(pipeline.picture), None, samples=1)
+    distance = Distance(TorchRunner(pipeline.model), None, samples=1)
     proof = Proof(pipeline, {"generator": graph}, Bundle.load(bundle).probes(), distance)
     verdict = judged(proof, precision("fp16").lower(Lowering(graph)), "fp16")
     why = "1 pictures are too few for this figure; it takes 2 or more"

@@ -29,14 +29,14 @@ from litho.signature.fields import (
 
 STEPS = Field(name="steps", role=Role.STEPS, dtype="INT64", minimum=1, maximum=50, default=20)
 PROMPT = Field(name="prompt", role=Role.PROMPT, dtype="BYTES")
-SOURCE = source_field(64, 64, 3).freed(8, 256, 8).model_copy(update={"name": "image"})
+SOURCE = source_field(64, 64, 3).with_free_size(8, 256, 8).model_copy(update={"name": "image"})
 INPUTS = (seed_field(), label_field(("null", "één", 'the "third"')), latent_field(16), STEPS, PROMPT, SOURCE)
 
 
 def a_manifest(inputs: tuple[Field, ...] = (seed_field(),), **variant: Any) -> Manifest:
     output = image_output(64, 64, 1).model_copy(update={"name": "picture"})
     free = any(field.free for field in inputs)
-    signature = Signature(inputs=inputs, output=output.freed(8, 256, 8) if free else output)
+    signature = Signature(inputs=inputs, output=output.with_free_size(8, 256, 8) if free else output)
     described = {
         "name": "generator.fp32",
         "stage": "generator",

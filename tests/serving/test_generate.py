@@ -103,12 +103,12 @@ def test_images_are_brought_to_the_field_s_size_and_a_mask_to_black_and_white(ph
 
 
 def test_where_the_size_is_free_the_first_image_says_what_it_is(photos: Path) -> None:
-    free = HOLES.freed(4, 16, 4)
+    free = HOLES.with_free_size(4, 16, 4)
     inputs = parse_inputs(free, {"source": str(photos), "mask": str(photos / "b.png"), "seed": "7"})
     # 12x18 is nearest to 12x16, but 16 is all that there may be: it becomes smaller as a whole, then 8x16.
     assert inputs["source"].shape == (2, 8, 16, 3)
     assert inputs["mask"].shape == (2, 8, 16, 1)
-    small = parse_inputs(HOLES.freed(4, 64, 2), {"source": str(photos / "a.png")})
+    small = parse_inputs(HOLES.with_free_size(4, 64, 2), {"source": str(photos / "a.png")})
     assert small["source"].shape == (1, 12, 18, 3)
     with Image.open(photos / "a.png") as image:
         paper = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")

@@ -60,8 +60,8 @@ def test_limits_of_sides_go_with_sides_that_are_free(limits: dict[str, Any], com
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 9), st.integers(1, 9))
 def test_what_is_freed_and_sized_again_is_as_it_was(step: int, height: int, width: int, more: int) -> None:
     fixed = source_field(step * height, step * width, 3)
-    free = fixed.freed(step, step * (max(height, width) + more), step)
-    assert free.sized(step * height, step * width) == fixed
+    free = fixed.with_free_size(step, step * (max(height, width) + more), step)
+    assert free.with_size(step * height, step * width) == fixed
     assert free.usual_shape == fixed.shape
     least, most = free.extreme_shapes
     for shape in (least, free.usual_shape, most):

@@ -79,7 +79,7 @@ def test_a_latent_that_is_not_finite_is_refused(value: float) -> None:
 
 
 ONE_SIZE = Signature(inputs=(source_field(16, 24, 3),), output=image_output(64, 96, 3))
-LARGER = ONE_SIZE.freed(8, 128, 4)
+LARGER = ONE_SIZE.with_free_size(8, 128, 4)
 
 
 @given(st.integers(1, 200), st.integers(1, 200))
@@ -90,7 +90,7 @@ def test_a_free_size_is_within_its_limits_and_divisible(height: int, width: int)
         checked = LARGER.check({"source": picture})
         assert LARGER.output_shape(checked) == (2, 4 * height, 4 * width, 3)
         assert LARGER.output.check(np.zeros(LARGER.output_shape(checked), np.uint8)).size
-        sized = LARGER.sized(height, width)
+        sized = LARGER.with_size(height, width)
         assert (sized.inputs[0].shape, sized.output.shape) == (
             (height, width, 3),
             (4 * height, 4 * width, 3),
@@ -100,7 +100,7 @@ def test_a_free_size_is_within_its_limits_and_divisible(height: int, width: int)
         with pytest.raises(InvalidInput, match="height and width 8 to 128, divisible by 4"):
             LARGER.check({"source": picture})
         with pytest.raises(InvalidInput, match="height and width 8 to 128, divisible by 4"):
-            LARGER.sized(height, width)
+            LARGER.with_size(height, width)
     nearest = LARGER.inputs[0].nearest_side(height)
     assert nearest == max(8, max((side for side in range(8, 129, 4) if side <= height), default=8))
 
@@ -113,7 +113,7 @@ def test_what_was_fixed_is_usual_once_it_is_free() -> None:
 
 
 def test_pictures_that_belong_together_have_one_size() -> None:
-    free = HOLES.model_copy(update={"inputs": HOLES.inputs[1:]}).freed(8, 64)
+    free = HOLES.model_copy(update={"inputs": HOLES.inputs[1:]}).with_free_size(8, 64)
     source, mask = np.zeros((1, 8, 9, 3), np.uint8), np.zeros((1, 8, 10, 1), np.uint8)
     with pytest.raises(InvalidInput, match=r"given were 'source' of 8x9, 'mask' of 8x10; .* have one size"):
         free.check({"source": source, "mask": mask})
@@ -131,12 +131,12 @@ def test_free_sizes_that_leave_out_the_usual_one_are_refused(
     limits: tuple[int, int, int], complaint: str
 ) -> None:
     with pytest.raises(UsageError, match=complaint):
-        ONE_SIZE.freed(*limits)
+        ONE_SIZE.with_free_size(*limits)
 
 
 def test_only_pictures_from_pictures_are_of_any_size() -> None:
     with pytest.raises(UsageError, match="made from pictures; this generator takes none"):
-        DIGITS.freed(8, 64)
+        DIGITS.with_free_size(8, 64)
 
 
 def test_a_field_with_a_default_may_be_left_out() -> None:

@@ -33,7 +33,7 @@ COARSE[5] += 4
 LOUD = (REFERENCE.astype(int) + RANDOM.integers(-50, 51, REFERENCE.shape)).astype(np.uint8)
 
 
-def variant(name: str, verdict: Verdict, speed: float | None, kept: tuple[str, ...] = ()) -> Variant:
+def variant(name: str, verdict: Verdict, speed: float | None, fp32_layers: tuple[str, ...] = ()) -> Variant:
     precision_name, *runtime = name.removesuffix(".onnx").split(".")[1:]
     timings = ()
     if speed is not None:
@@ -50,7 +50,7 @@ def variant(name: str, verdict: Verdict, speed: float | None, kept: tuple[str, .
         batches=(1, 8, 64),
         verdict=verdict,
         passes={"folding": 3},
-        kept=kept,
+        fp32_layers=fp32_layers,
         layers=9,
         timings=timings,
     )
@@ -106,7 +106,7 @@ def test_one_table_has_a_row_for_each_variant_and_says_which_to_take() -> None:
     assert cells[0]["PSNR min|right"] == "100.0"
     assert (
         decision.notes[0]
-        == "generator.int8.openvino.onnx keeps 2 of 9 layers in FP32, the most harmful block.conv."
+        == "generator.int8.openvino.onnx keeps 2 of 9 layers in FP32, the most sensitive block.conv."
     )
     assert decision.notes[1].startswith("generator.fp8.onnx failed: the pictures are too far from PyTorch's")
     assert decision.notes[2] == "generator.bf16.onnx was not run: no kernel for Gemm."

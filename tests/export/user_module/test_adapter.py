@@ -79,7 +79,7 @@ def run(source: Source, inputs: dict[str, Any]) -> np.ndarray:
     """The pictures of a source in PyTorch."""
     checked = source.pipeline.signature.check(inputs)
     with torch.inference_mode():
-        return source.pipeline.picture(*map(torch.from_numpy, checked.values())).numpy()
+        return source.pipeline.model(*map(torch.from_numpy, checked.values())).numpy()
 
 
 def test_a_module_becomes_a_proven_bundle_and_makes_the_pictures_that_it_makes(tmp_path: Path) -> None:
@@ -313,7 +313,7 @@ def test_a_module_that_takes_any_size_can_be_exported_for_all_of_them(tmp_path: 
     )
     assert bundle.manifest.variants[0].verdict.status == "passed"
     with open_runner(bundle) as runner:
-        assert runner.run(runner.signature.sized(10, 22).example(3))["image"].shape == (3, 10, 22, 3)
+        assert runner.run(runner.signature.with_size(10, 22).example(3))["image"].shape == (3, 10, 22, 3)
 
 
 def test_a_size_that_is_built_in_is_found() -> None:

@@ -61,17 +61,17 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
 
 @pytest.fixture(scope="module")
 def graph(pipeline: Pipeline) -> bytes:
-    return export_graph(pipeline.picture, pipeline.signature, {})
+    return export_graph(pipeline.model, pipeline.signature, {})
 
 
 @pytest.fixture(scope="module")
 def probes(pipeline: Pipeline) -> Probes:
-    return make_probes(TorchRunner(pipeline.picture))
+    return make_probes(TorchRunner(pipeline.model))
 
 
 def proof_of(pipeline: Pipeline, graph: bytes, probes: Probes) -> Proof:
     return Proof(
-        pipeline, {"generator": graph}, probes, Distance(TorchRunner(pipeline.picture), None, samples=64)
+        pipeline, {"generator": graph}, probes, Distance(TorchRunner(pipeline.model), None, samples=64)
     )
 
 
@@ -197,7 +197,7 @@ def test_of_several_stages_the_one_that_failed_is_looked_into(flow_run: Path, fl
         and tensor.name == node.input[1]
     )
     tensor.CopyFrom(numpy_helper.from_array(-numpy_helper.to_array(tensor), tensor.name))
-    distance = Distance(TorchRunner(pipeline.picture), None, samples=64)
+    distance = Distance(TorchRunner(pipeline.model), None, samples=64)
     proof = Proof(pipeline, graphs, bundle.probes(), distance)
     verdict, _ = proof.judge("denoiser", model.SerializeToString(), "onnxruntime", precision("fp32"))
     assert f"are those of layer '{layer}'" in reason(verdict)
