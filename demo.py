@@ -142,11 +142,11 @@ def _class_rows(client: Client) -> NDArray[np.uint8]:
 
 def _page(result: DemoResult, bundle: Bundle, verified: Sequence[Verification]) -> str:
     from .benchmarks.load.report import view
-    from .export.report.page import figure_words, summarise
+    from .export.report.page import format_figure, summarise
     from .export.report.table import decide
 
     manifest = bundle.manifest
-    decision = decide(str(bundle.path), manifest.variants, manifest.files, manifest.aim, manifest.recommended)
+    decision = decide(str(bundle.path), manifest)
     return render(
         "demo.html",
         preset=PRESET,
@@ -156,7 +156,7 @@ def _page(result: DemoResult, bundle: Bundle, verified: Sequence[Verification]) 
         judged=JUDGED_PICTURES,
         summary=summarise(manifest.variants),
         decision=decision,
-        endpoint=[(figure.metric, figure_words(figure)) for figure in verified[0].verdict.figures],
+        endpoint=[(figure.metric, format_figure(figure)) for figure in verified[0].verdict.figures],
         bench=view(result.bench),
         steps=[(name, f"{number(took)} s") for name, took in result.seconds.items()],
         provenance=[

@@ -98,7 +98,7 @@ def show_variants(bundle: Bundle, as_json: bool) -> None:
         return
     from ..export.report.table import decide
 
-    decision = decide(str(bundle.path), manifest.variants, manifest.files, manifest.aim, manifest.recommended)
+    decision = decide(str(bundle.path), manifest)
     show_rows(decision.columns, decision.rows, unbroken=True)
     typer.echo()
     for line in (*decision.notes, decision.choice, *([decision.command] if decision.command else [])):
@@ -107,10 +107,10 @@ def show_variants(bundle: Bundle, as_json: bool) -> None:
 
 def verdict_words(verdict: Any) -> str:
     """All figures of a verdict beside their limits, or why there are none."""
-    from ..export.report.page import figure_words
+    from ..export.report.page import format_figure
 
     return (
-        "; ".join(f"{figure.metric} {figure_words(figure)}" for figure in verdict.figures) or verdict.reason
+        "; ".join(f"{figure.metric} {format_figure(figure)}" for figure in verdict.figures) or verdict.reason
     )
 
 

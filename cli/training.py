@@ -59,7 +59,7 @@ def evaluate(
     """Measure how good a run's pictures are, each figure between a reference and a baseline."""
     from ..training.evaluation import SAMPLES
     from ..training.evaluation import evaluate as evaluate_run
-    from ..training.evaluation.page import figure_words
+    from ..training.evaluation.page import format_figure
 
     with progress_bar() as progress:
         evaluation = evaluate_run(
@@ -78,10 +78,10 @@ def evaluate(
             [
                 [
                     figure.metric,
-                    figure_words(figure.value, figure.unit),
-                    figure_words(figure.reference, figure.unit),
+                    format_figure(figure.value, figure.unit),
+                    format_figure(figure.reference, figure.unit),
                     figure.reference_of,
-                    figure_words(figure.baseline, figure.unit),
+                    format_figure(figure.baseline, figure.unit),
                     figure.baseline_of,
                     figure.better,
                 ]

@@ -34,18 +34,21 @@ __all__ = [
     "ORANGE",
     "Chart",
     "data_uri",
+    "format_count",
     "human_bytes",
     "number",
     "picture_grid",
     "plot",
     "png",
     "render",
-    "thin_space",
 ]
 
 TEMPLATES = Path(__file__).parent / "templates"
 SMALL_PICTURE_PIXELS = 96
 """A picture narrower than this is magnified by default to about this width."""
+
+_THIN_SPACE = "\u202f"
+"""Between thousands; narrow, and never the end of a line (ISO 80000-1)."""
 
 _PAPER, _INK = (255, 255, 255), (90, 96, 105)
 
@@ -191,7 +194,7 @@ def number(value: float | None, digits: int = 3) -> str:
     if value == 0 or math.isinf(value):
         return "∞" if value > 0 else "-∞" if value < 0 else "0"
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-    return thin_space(f"{value:,.{decimals}f}")
+    return f"{value:,.{decimals}f}".replace(",", _THIN_SPACE)
 
 
 def human_bytes(count: float) -> str:
@@ -203,9 +206,9 @@ def human_bytes(count: float) -> str:
     return f"{count:.0f} B" if unit == "B" else f"{number(count)} {unit}"
 
 
-def thin_space(figure: str) -> str:
-    """The commas between thousands as narrow spaces that never break a line (ISO 80000-1)."""
-    return figure.replace(",", "\u202f")
+def format_count(count: int) -> str:
+    """A whole number with its thousands kept apart."""
+    return f"{count:,}".replace(",", _THIN_SPACE)
 
 
 @cache

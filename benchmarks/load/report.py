@@ -9,7 +9,7 @@ from typing import Any
 
 from ...extras import require
 from ...files import write_bytes
-from ...reporting import human_bytes, number, render, thin_space
+from ...reporting import format_count, human_bytes, number, render
 from . import plots
 from .documents import BenchResult, Comparison, SoakResult
 from .windows import STABLE_DEVIATION, Point
@@ -108,7 +108,7 @@ def _cells(point: Point, kind: str) -> dict[str, str]:
         cells["compute ms"] = number(point.server.compute_ms)
     # In this process the processor time is the model's own.
     cells["client CPU ms" if kind == "endpoint" else "CPU ms"] = number(point.client_cpu_ms)
-    cells["requests"] = thin_space(f"{point.requests:,}")
+    cells["requests"] = format_count(point.requests)
     cells["failed"] = str(point.failed)
     cells["stable"] = {True: "yes", False: "no", None: "not judged"}[point.stable]
     return cells
@@ -259,7 +259,7 @@ def _comparison_facts(comparison: Comparison) -> list[tuple[str, str]]:
 
 def _soak(result: SoakResult) -> dict[str, Any]:
     return {
-        "note": f"{thin_space(f'{result.requests:,}')} pictures in {number(result.seconds)} s,"
+        "note": f"{format_count(result.requests)} pictures in {number(result.seconds)} s,"
         f" {result.in_flight} {'request' if result.in_flight == 1 else 'requests'} in flight.",
         "columns": ["resident memory", "client|right", "server|right"],
         "rows": _soak_rows(result),

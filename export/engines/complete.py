@@ -17,7 +17,7 @@ from ...errors import UnknownName, UsageError
 from ...files import locked
 from ...parity.verify import verify_variant
 from ..precisions import precision
-from ..report.refresh import remake_report
+from ..report.refresh import refresh_report
 from .build import present_device
 from .options import TARGETS, EngineOptions
 from .variants import SCRIPT, UNBUILT, add_engine, engine_file
@@ -177,7 +177,7 @@ def _proven(bundle: Bundle, told: Callable[[str, float], None]) -> tuple[Variant
 def _renewed(bundle: Bundle, variants: tuple[Variant, ...], told: Callable[[str, float], None]) -> Bundle:
     """Exchange a bundle for one with these verdicts, and the report that shows them."""
     manifest = bundle.manifest.model_copy(update={"variants": variants})
-    report = remake_report(Bundle(bundle.path, manifest), told)
+    report = refresh_report(Bundle(bundle.path, manifest), told)
     with create_bundle(bundle.path) as writer:
         writer.add(REPORT_NAME, report.encode())
         _finish(writer, bundle, variants)

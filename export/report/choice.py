@@ -9,7 +9,7 @@ from typing import get_args
 from ...bundle.manifest import Aim, FileRecord, Variant
 from ...parity.gate import PSNR_MEAN
 
-__all__ = ["AIMS", "figure_of", "latency_ms", "pareto_front", "recommend", "throughput"]
+__all__ = ["AIMS", "latency_ms", "metric_value", "pareto_front", "recommend", "throughput"]
 
 AIMS: tuple[Aim, ...] = get_args(Aim)
 
@@ -24,7 +24,7 @@ def throughput(variant: Variant) -> float | None:
     return max((timing.images_per_second for timing in variant.timings), default=None)
 
 
-def figure_of(variant: Variant, metric: str) -> float | None:
+def metric_value(variant: Variant, metric: str) -> float | None:
     """A measured figure of a variant's verdict, by the beginning of its name."""
     return next(
         (figure.value for figure in variant.verdict.figures if figure.metric.startswith(metric)), None
@@ -63,7 +63,7 @@ def pareto_front(variants: Sequence[Variant]) -> set[str]:
         for variant in variants
         if variant.verdict.status == "passed"
         and (speed := throughput(variant)) is not None
-        and (quality := figure_of(variant, PSNR_MEAN)) is not None
+        and (quality := metric_value(variant, PSNR_MEAN)) is not None
     }
     return {
         name

@@ -13,13 +13,13 @@ from ...bundle.probes import Probes
 from ...parity.gate import IDENTICAL_PIXELS, PSNR_MEAN
 from ...reporting import human_bytes, number, render
 from ..passes import ALWAYS, PASSES, summary
-from .choice import figure_of, latency_ms, throughput
+from .choice import latency_ms, metric_value, throughput
 from .gains import BATCH
 from .panels import compare_pictures
 from .scatter import speed_chart
 from .table import NOTHING, decide
 
-__all__ = ["figure_words", "render_report", "summarise"]
+__all__ = ["format_figure", "render_report", "summarise"]
 
 
 def render_report(
@@ -48,7 +48,7 @@ def render_report(
         "export.html",
         name=manifest.name,
         summary=summarise(variants),
-        decision=decide(manifest.name, variants, manifest.files, manifest.aim, manifest.recommended),
+        decision=decide(manifest.name, manifest),
         headline_entries=list(_headline(manifest, named)),
         charts=[(stage if len(stages) > 1 else "", chart) for stage, chart in charts if chart is not None],
         compared=compare_pictures(probes, shown) if shown else None,
@@ -86,7 +86,7 @@ def summarise(variants: Sequence[Variant]) -> str:
     return f"{len(variants)} variant{'s' if len(variants) != 1 else ''}: {listed}."
 
 
-def figure_words(figure: Figure) -> str:
+def format_figure(figure: Figure) -> str:
     """A figure's value for a table."""
     if figure.value is not None and figure.metric == IDENTICAL_PIXELS:
         return f"{figure.value:.4%}"
@@ -114,7 +114,7 @@ def _headline(manifest: Manifest, named: Callable[[Variant], str]) -> Iterator[t
     (best,) = chosen
     yield "images/s", number(throughput(best)), "at the best batch"
     yield "one picture", f"{number(latency_ms(best))} ms", "median"
-    yield "mean PSNR", f"{number(figure_of(best, PSNR_MEAN))} dB", "from PyTorch's pictures"
+    yield "mean PSNR", f"{number(metric_value(best, PSNR_MEAN))} dB", "from PyTorch's pictures"
     yield "size", human_bytes(manifest.files[best.file].size_bytes), ""
 
 
@@ -140,7 +140,7 @@ def _figure_rows(variants: Sequence[Variant]) -> Iterator[tuple[str, str, str, s
                 side = "at least" if figure.at_most is None else "at most"
                 allowed = f"{limit:.1%}" if figure.metric == IDENTICAL_PIXELS else f"{limit:g}"
                 passed = "passed" if figure.passed else "failed"
-                yield variant.name, figure.metric, figure_words(figure), f"{side} {allowed}", passed
+                yield variant.name, figure.metric, format_figure(figure), f"{side} {allowed}", passed
 
 
 def _pass_rows(

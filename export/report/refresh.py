@@ -16,13 +16,13 @@ from ...parity.verify import with_the_others
 from ...runners import open_runner
 from .page import render_report
 
-__all__ = ["remake_report"]
+__all__ = ["refresh_report"]
 
 _CONTENT = "<main>"
 """Where every page's content begins."""
 
 
-def remake_report(bundle: Bundle, progress: Callable[[str, float], None] = lambda step, share: None) -> str:
+def refresh_report(bundle: Bundle, progress: Callable[[str, float], None] = lambda step, share: None) -> str:
     """The report of what the manifest says now, with the pictures of every variant that was run and runs here.
 
     Args:

@@ -8,7 +8,7 @@ from typing import Any
 from ...bundle.manifest import Variant
 from ...parity.gate import PSNR_MEAN
 from ...reporting import BLUE, GREY, ORANGE, Chart, plot
-from .choice import figure_of, pareto_front, throughput
+from .choice import metric_value, pareto_front, throughput
 
 __all__ = ["speed_chart"]
 
@@ -44,7 +44,7 @@ def speed_chart(
         (variant, speed, quality)
         for variant in variants
         if (speed := throughput(variant)) is not None
-        and (quality := figure_of(variant, PSNR_MEAN)) is not None
+        and (quality := metric_value(variant, PSNR_MEAN)) is not None
     ]
     if len(points) < 2:
         return None

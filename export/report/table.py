@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ...bundle.manifest import Aim, FileRecord, Variant
+from ...bundle.manifest import Aim, FileRecord, Manifest, Variant
 from ...parity.gate import DISTANCE_RATIO, PSNR_MEAN, PSNR_MIN, SSIM
 from ...reporting import human_bytes, number
-from .choice import figure_of, latency_ms, pareto_front, throughput
+from .choice import latency_ms, metric_value, pareto_front, throughput
 
 __all__ = ["NOTHING", "Decision", "decide"]
 
@@ -40,22 +40,15 @@ class Decision:
     command: str
 
 
-def decide(
-    bundle: str,
-    variants: Sequence[Variant],
-    files: Mapping[str, FileRecord],
-    aim: Aim,
-    recommended: Sequence[str],
-) -> Decision:
+def decide(bundle: str, manifest: Manifest) -> Decision:
     """Everything that a person needs to choose a variant.
 
     Args:
         bundle: its path or name, as a command would take it.
-        variants: of the bundle.
-        files: path -> size and hash.
-        aim: what the recommended variants are best at.
-        recommended: their names, one of each stage.
+        manifest: its contents, with the recommended variants.
     """
+    variants, files = manifest.variants, manifest.files
+    aim, recommended = manifest.aim, manifest.recommended
     front = pareto_front(variants)
     rows = [_row(variant, files, variant.name in front, variant.name in recommended) for variant in variants]
     filled = [place for place in range(len(_COLUMNS)) if any(row[place] not in ("", NOTHING) for row in rows)]
@@ -70,7 +63,7 @@ def decide(
 
 def _row(variant: Variant, files: Mapping[str, FileRecord], on_front: bool, recommended: bool) -> list[str]:
     def figure(metric: str, decimals: int) -> str:
-        value = figure_of(variant, metric)
+        value = metric_value(variant, metric)
         return NOTHING if value is None else f"{value:.{decimals}f}"
 
     return [
@@ -138,5 +131,5 @@ def _reason(best: Variant, variants: Sequence[Variant], files: Mapping[str, File
     elif other:
         ratio = own / other if aim == "throughput" else other / own
         words += f", {number(ratio)} times as fast as FP32 in ONNX Runtime"
-    quality = figure_of(best, PSNR_MEAN)
+    quality = metric_value(best, PSNR_MEAN)
     return f"{best.name} ({words}" + (f"; mean PSNR {quality:.1f} dB)" if quality is not None else ")")

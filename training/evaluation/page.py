@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...reporting import number, png, render, thin_space
+from ...reporting import format_count, number, png, render
 from .document import Evaluation, Figure, Section
 from .parts import Panel
 
-__all__ = ["figure_words", "render_page"]
+__all__ = ["format_figure", "render_page"]
 
 HEADLINES = 4
 
@@ -36,7 +36,7 @@ def render_page(name: str, evaluation: Evaluation, panels: Mapping[str, tuple[Pa
     )
 
 
-def figure_words(value: float | None, unit: str) -> str:
+def format_figure(value: float | None, unit: str) -> str:
     """A value for a table: shares as percentages."""
     if value is not None and unit == "share":
         return f"{value:.1%}"
@@ -44,17 +44,17 @@ def figure_words(value: float | None, unit: str) -> str:
 
 
 def _summary(evaluation: Evaluation) -> str:
-    made = f"{thin_space(f'{evaluation.samples:,}')} samples of {evaluation.preset or evaluation.family}"
-    return f"{made} after {thin_space(f'{evaluation.nimg:,}')} images, measured against {evaluation.data}."
+    made = f"{format_count(evaluation.samples)} samples of {evaluation.preset or evaluation.family}"
+    return f"{made} after {format_count(evaluation.nimg)} images, measured against {evaluation.data}."
 
 
 def _headline(figure: Figure) -> tuple[str, str, str]:
     bounds = [
-        f"{figure_words(value, figure.unit)} {of}"
+        f"{format_figure(value, figure.unit)} {of}"
         for value, of in ((figure.reference, figure.reference_of), (figure.baseline, figure.baseline_of))
         if value is not None
     ]
-    return figure.metric, figure_words(figure.value, figure.unit), ", ".join(bounds)
+    return figure.metric, format_figure(figure.value, figure.unit), ", ".join(bounds)
 
 
 def _section(section: Section, panels: tuple[Panel, ...]) -> dict[str, Any]:
@@ -68,15 +68,15 @@ def _section(section: Section, panels: tuple[Panel, ...]) -> dict[str, Any]:
 
 def _row(figure: Figure) -> tuple[str, ...]:
     bounds = [
-        "–" if value is None else f"{figure_words(value, figure.unit)} ({of})"
+        "–" if value is None else f"{format_figure(value, figure.unit)} ({of})"
         for value, of in ((figure.reference, figure.reference_of), (figure.baseline, figure.baseline_of))
     ]
     return (
         figure.name.removesuffix(" (share)"),
-        figure_words(figure.value, figure.unit),
+        format_figure(figure.value, figure.unit),
         *bounds,
         figure.better,
-        thin_space(f"{figure.n:,}"),
+        format_count(figure.n),
     )
 
 
@@ -85,10 +85,10 @@ def _measured(evaluation: Evaluation) -> dict[str, str]:
     kind = {"classes": "classes", "channels": "classes of each channel", "turns": "quarter turns"}[net.task]
     facts = {
         "weights": evaluation.weights_sha256,
-        "data": f"{evaluation.data}, {thin_space(f'{evaluation.train_count:,}')} training images and"
-        f" {thin_space(f'{evaluation.test_count:,}')} test images",
+        "data": f"{evaluation.data}, {format_count(evaluation.train_count)} training images and"
+        f" {format_count(evaluation.test_count)} test images",
         "feature net": f"{net.name}, tells {net.classes} {kind} apart, right on {net.accuracy:.2%} of"
-        f" {thin_space(f'{net.test_count:,}')} test pictures",
+        f" {format_count(net.test_count)} test pictures",
         "feature net's weights": net.weights_sha256,
         "set for all pictures": ", ".join(f"{name} {value:g}" for name, value in evaluation.fields.items()),
         "device": evaluation.device,

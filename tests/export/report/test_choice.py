@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from litho.bundle.manifest import Aim, Figure, FileRecord, Timing, Variant, Verdict
-from litho.export.report.choice import AIMS, figure_of, latency_ms, pareto_front, recommend, throughput
+from litho.export.report.choice import AIMS, latency_ms, metric_value, pareto_front, recommend, throughput
 from litho.parity.gate import PSNR_MEAN
 
 
@@ -101,7 +101,7 @@ def test_whatever_is_not_on_the_front_is_beaten_by_what_is(
     front = [one for one in variants if one.name in pareto_front(variants)]
 
     def point(one: Variant) -> tuple[float, float] | None:
-        speed, quality = throughput(one), figure_of(one, PSNR_MEAN)
+        speed, quality = throughput(one), metric_value(one, PSNR_MEAN)
         return None if speed is None or quality is None else (speed, quality)
 
     for one in variants:
@@ -126,7 +126,7 @@ def test_the_fastest_of_a_stage_is_on_the_front_or_as_fast_as_one_that_is(
     made: tuple[list[Variant], dict[str, FileRecord]],
 ) -> None:
     variants, files = made
-    variants = [one for one in variants if figure_of(one, PSNR_MEAN) is not None]
+    variants = [one for one in variants if metric_value(one, PSNR_MEAN) is not None]
     by_name = {one.name: one for one in variants}
     front = [by_name[name] for name in pareto_front(variants)]
     for name in recommend(variants, files, "throughput"):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,21 +76,24 @@ FILES = {
 }
 
 
-def page(*, variants: list[Variant] = VARIANTS, gains: tuple[Gain, ...] = ()) -> str:
+def manifest_of(variants: Sequence[Variant] = VARIANTS, **changes: Any) -> Manifest:
     signature = Signature(inputs=(seed_field(),), output=image_output(16, 16, 1))
-    manifest = Manifest(
-        name="tiny",
-        family="gan",
-        signature=signature,
-        stages=(Stage(name="generator", signature=signature),),
-        variants=tuple(variants),
-        recommended=recommend(variants, FILES, "throughput"),
-        gains=gains,
-        files=FILES,
-        checkpoint_sha256="0" * 64,
-        environment={"torch": "2"},
-    )
-    return render_report(manifest, PROBES, PICTURES)
+    fields = {
+        "name": "tiny",
+        "family": "gan",
+        "signature": signature,
+        "stages": (Stage(name="generator", signature=signature),),
+        "variants": tuple(variants),
+        "recommended": recommend(variants, FILES, "throughput"),
+        "files": FILES,
+        "checkpoint_sha256": "0" * 64,
+        "environment": {"torch": "2"},
+    }
+    return Manifest(**{**fields, **changes})
+
+
+def page(variants: Sequence[Variant] = VARIANTS, **changes: Any) -> str:
+    return render_report(manifest_of(variants, **changes), PROBES, PICTURES)
 
 
 def words(html: str) -> str:
@@ -97,7 +102,7 @@ def words(html: str) -> str:
 
 
 def test_one_table_has_a_row_for_each_variant_and_says_which_to_take() -> None:
-    decision = decide("bundles/tiny", VARIANTS, FILES, "throughput", ["generator.int8.openvino.onnx"])
+    decision = decide("bundles/tiny", manifest_of())
     cells = [dict(zip(decision.columns, row, strict=True)) for row in decision.rows]
     assert [row["verdict"] for row in cells] == ["passed", "passed", "failed", "not run"]
     assert [row["mark"] for row in cells] == ["front", "recommended", "", ""]
@@ -119,7 +124,7 @@ def test_the_table_fits_120_columns_however_long_the_names() -> None:
         one.model_copy(update={"name": "text_encoder.fp16.openvino.onnx", "file": VARIANTS[0].file})
         for one in VARIANTS[:1]
     ]
-    decision = decide("tiny", [*long, *VARIANTS[1:]], FILES, "size", [long[0].name])
+    decision = decide("tiny", manifest_of([*long, *VARIANTS[1:]], aim="size", recommended=(long[0].name,)))
     rows = [[heading.removesuffix("|right") for heading in decision.columns], *decision.rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     assert sum(widths) + 2 * (len(widths) - 1) <= 120
@@ -127,11 +132,11 @@ def test_the_table_fits_120_columns_however_long_the_names() -> None:
 
 def test_what_no_variant_has_is_no_column() -> None:
     untimed = [one.model_copy(update={"timings": ()}) for one in VARIANTS[:1]]
-    decision = decide("tiny", untimed, FILES, "throughput", ())
+    decision = decide("tiny", manifest_of(untimed))
     assert not {"p50 ms|right", "images/s|right", "FD ratio|right", "mark"} & set(decision.columns)
     assert decision.choice == "No variant is recommended: none of those that passed was timed."
     assert decision.command == ""
-    assert decide("tiny", VARIANTS[2:], FILES, "size", ()).choice.endswith("none passed here.")
+    assert decide("tiny", manifest_of(VARIANTS[2:], aim="size")).choice.endswith("none passed here.")
 
 
 @pytest.mark.parametrize(
