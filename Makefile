@@ -25,7 +25,7 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 reference: $(STAMP)
-	$(BIN)/python -m litho.serving.reference
+	$(BIN)/python scripts/reference_repository.py
 
 # Trains and measures presets for minutes to hours each: make quality PRESETS="cgan-mnist vae-mnist"
 quality: $(STAMP)

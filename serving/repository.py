@@ -219,7 +219,10 @@ def _is_same(before: Deployment, bundle: Bundle, variants: Sequence[Variant], co
     current = _config(before.path)
     current.version_policy.CopyFrom(config.version_policy)
     directory = before.path / str(before.version)
-    if config.backend == "python" and (directory / MODEL_NAME).read_text(encoding="utf-8") != model_source():
+    model = directory / MODEL_NAME
+    if config.backend == "python" and not (
+        model.is_file() and model.read_text(encoding="utf-8") == model_source()
+    ):
         return False
     return current == config and all(
         _served_record(directory, file) == bundle.manifest.files[file]

@@ -12,7 +12,6 @@ from litho.errors import DeployError, LithoError, UnknownName, UsageError
 from litho.files import locked
 from litho.runners import open_runner
 from litho.serving.configuration import ServingSettings, parse_config
-from litho.serving.reference import REFERENCE, reference_files
 from litho.serving.repository import deploy, deployed, model_source, rollback
 
 Make = Callable[..., Bundle]
@@ -201,19 +200,3 @@ def test_rolling_back_what_is_not_there_names_what_is(bundle: Path, tmp_path: Pa
     with pytest.raises(UnknownName, match="known: tiny"):
         rollback(tmp_path, "tinny")
     assert deployed(tmp_path, "tinny") is None
-
-
-def test_the_reference_deployment_is_what_deploy_writes(bundle: Path, tmp_path: Path) -> None:
-    """Refresh it with `make reference`."""
-    kept = {name: content.decode() for name, content in everything(REFERENCE).items() if "/" in name}
-    assert kept == reference_files()
-    # The same as a real deployment, but for what belongs to the bundle: its weights, its name and its labels.
-    deploy(Bundle.load(bundle), to=tmp_path, name="cgan-python")
-    written = everything(tmp_path / "cgan-python")
-    assert written["1/model.py"].decode() == kept["cgan-python/1/model.py"]
-    ours, theirs = (
-        parse_config(text) for text in (written["config.pbtxt"].decode(), kept["cgan-python/config.pbtxt"])
-    )
-    for config in (ours, theirs):
-        config.parameters.clear()
-    assert ours == theirs

@@ -1,0 +1,46 @@
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import litho
+from litho.bundle import Bundle
+from litho.serving.configuration import parse_config
+from litho.serving.repository import deploy
+
+SCRIPT = Path(litho.__file__).with_name("scripts") / "reference_repository.py"
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("reference_repository", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_reference_repository_is_what_the_script_writes(script: ModuleType) -> None:
+    """Refresh it with `make reference`."""
+    root: Path = script.REFERENCE
+    files = {str(path.relative_to(root)): path.read_text() for path in root.rglob("*") if path.is_file()}
+    assert files.pop("README.md")
+    assert files == script.reference_files()
+
+
+def test_the_reference_is_what_deploy_writes_but_for_what_belongs_to_the_bundle(
+    script: ModuleType, bundle: Path, tmp_path: Path
+) -> None:
+    """The weights, the name and the label names belong to the bundle."""
+    written = deploy(Bundle.load(bundle), to=tmp_path, name="cgan-python").path
+    reference: Path = script.REFERENCE
+    assert (written / "1" / "model.py").read_text() == (reference / "model.py").read_text()
+    configs = [
+        parse_config(path.read_text())
+        for path in (written / "config.pbtxt", reference / "cgan-python" / "config.pbtxt")
+    ]
+    for config in configs:
+        config.parameters.clear()
+    assert configs[0] == configs[1]
