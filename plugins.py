@@ -10,7 +10,7 @@ from types import ModuleType
 
 from .errors import UnknownName
 
-__all__ = ["load_plugin", "plugin_names"]
+__all__ = ["load_plugin", "load_plugins", "plugin_names"]
 
 
 def plugin_names(package: str) -> tuple[str, ...]:
@@ -38,3 +38,8 @@ def load_plugin(package: str, name: str, kind: str) -> ModuleType:
     if module not in known:
         raise UnknownName(kind, name, known)
     return import_module(f"{package}.{module}")
+
+
+def load_plugins(package: str) -> dict[str, ModuleType]:
+    """Name -> module of every plug-in of a package, in alphabetical order."""
+    return {name: import_module(f"{package}.{name}") for name in plugin_names(package)}

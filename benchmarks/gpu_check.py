@@ -19,7 +19,6 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ..bundle import Bundle
-from ..bundle.engine_record import LIBRARIES
 from ..bundle.json_documents import Document
 from ..bundle.manifest import Timing, Verdict
 from ..bundle.probes import Probes
@@ -33,7 +32,7 @@ from ..files import write_bytes
 from ..parity.failure_modes import explain
 from ..parity.gate import judge, replay
 from ..runners import open_runner
-from ..runners.base import Runner
+from ..runners.base import Runner, engine_libraries, library_of
 from ..runners.torch import Runner as TorchRunner
 from ..training.loop import train
 from ..training.run.snapshot import load_snapshot
@@ -140,7 +139,7 @@ def check_families(
                 to=Path(folder) / f"{family}-bundle",
                 precisions=precisions,
                 runtimes=("onnxruntime", *runtimes),
-                targets=[target for name, target in runtimes.items() if LIBRARIES[name].ahead_of_time],
+                targets=[target for name, target in runtimes.items() if library_of(name).ahead_of_time],
                 timed=False,
                 progress=partial(_named, progress, family),
             )
@@ -155,7 +154,7 @@ def _named(progress: Callable[[str, float], None], family: str, step: str, share
 def _engine_runtimes() -> dict[str, str]:
     """Libraries of engines that are installed here -> the target of this GPU."""
     found: dict[str, str] = {}
-    for name in LIBRARIES:
+    for name in engine_libraries():
         try:
             found[name] = present_device(name).target
         except MissingExtra:

@@ -24,9 +24,9 @@ from ..bundle.probes import Probes
 from ..errors import LithoError
 from ..export.build import export
 from ..export.graph import export_graph
-from ..export.passes import rewrite
+from ..export.passes import apply_passes
 from ..export.pipeline import Pipeline
-from ..export.precisions import precision
+from ..export.precisions import precision, precision_names
 from ..export.source import from_run
 from ..export.timing import time_in_turns
 from ..files import write_bytes
@@ -39,7 +39,6 @@ from .machine import Machine, describe_machine
 __all__ = ["Peer", "Peers", "compare_with_peers", "main"]
 
 RESULTS = Path(__file__).resolve().parent / "results"
-PRECISIONS = ("fp32", "fp16", "bf16", "int8", "fp8")
 
 Open = Callable[[], AbstractContextManager[Runner]]
 
@@ -120,7 +119,7 @@ def compare_with_peers(run: Path, progress: Callable[[str, float], None] = lambd
         bundle = export(
             run,
             to=Path(folder) / "bundle",
-            precisions=PRECISIONS,
+            precisions=precision_names(),
             runtimes=("onnxruntime", "openvino"),
             progress=progress,
         )
@@ -166,7 +165,7 @@ def _variants(bundle: Bundle) -> dict[str, tuple[Literal["peer", "variant"], str
 
 def _peers(pipeline: Pipeline) -> dict[str, tuple[Literal["peer", "variant"], str, Open]]:
     plain = export_graph(pipeline.model, pipeline.signature, {})
-    noise_given, _ = rewrite(plain, ["noise_outside"])
+    noise_given, _ = apply_passes(plain, runner_class("openvino").passes)
 
     def graph(runtime: str, content: bytes) -> Open:
         return partial(runner_class(runtime).from_graph, content, pipeline.signature)

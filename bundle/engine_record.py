@@ -14,17 +14,14 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices
 from pydantic import Field as Constraint
 
-from ..errors import DeviceError, InvalidInput, UnknownName
+from ..errors import DeviceError, InvalidInput
 from .json_documents import Document
 
 __all__ = [
-    "LIBRARIES",
     "EngineRecord",
-    "Library",
     "Machine",
     "Profile",
     "choose_profile",
-    "library_of",
     "refuse_other_machine",
     "this_system",
 ]
@@ -39,41 +36,11 @@ FP32Layers = Annotated[
 """Layers that stay in FP32; JSON has them under the key `kept`."""
 
 
-@dataclass(frozen=True)
-class Library:
-    """One of the two libraries that build and run engines; their Python APIs share nearly every name.
-
-    Args:
-        title: for messages.
-        module: to import.
-        extra: of litho that brings it.
-        suffix: of an engine's file.
-        ahead_of_time: whether it builds for GPUs that the machine has not.
-        compatible: whether it has engines that run on other versions or other GPUs than they were built for.
-        keeps_timings: whether it measures kernels, and keeps what it measured in a timing cache.
-    """
-
-    title: str
-    module: str
-    extra: str
-    suffix: str
-    ahead_of_time: bool
-    compatible: bool
-    keeps_timings: bool
-
-
-LIBRARIES = {
-    "tensorrt": Library("TensorRT", "tensorrt", "gpu", "plan", False, True, True),
-    "tensorrt-rtx": Library("TensorRT-RTX", "tensorrt_rtx", "rtx", "rtx", True, False, False),
-}
-"""Runtime -> the library behind it."""
-
-
 class EngineRecord(Document):
     """Where one engine comes from and where it may run; part of its variant in the manifest.
 
     Args:
-        library: a key of `LIBRARIES`.
+        library: name of the runner whose library built it.
         version: of the library that built it.
         target: compute capability that it was built for, for example "sm86".
         gpu: name of the GPU that it was built on; None when it was built ahead of time.
@@ -115,27 +82,18 @@ class Machine:
     """What was found where an engine is to be opened.
 
     Args:
-        version: of the engine's library.
+        library: the engine's library, as messages call it: "TensorRT-RTX".
+        version: of that library.
         target: the GPU's compute capability, for example "sm86".
         gpu: the GPU's name.
         system: as `this_system` says.
     """
 
+    library: str
     version: str
     target: str
     gpu: str
     system: str
-
-
-def library_of(runtime: str) -> Library:
-    """The library behind a runtime.
-
-    Raises:
-        UnknownName: the runtime runs no engines.
-    """
-    if runtime not in LIBRARIES:
-        raise UnknownName("engine runtime", runtime, LIBRARIES)
-    return LIBRARIES[runtime]
 
 
 def this_system() -> str:
@@ -154,12 +112,11 @@ def refuse_other_machine(name: str, record: EngineRecord, found: Machine) -> Non
     Raises:
         DeviceError: in one line, what differs: what was found and what the engine was built for.
     """
-    title = LIBRARIES[record.library].title if record.library in LIBRARIES else record.library
     differences = [
         f"{what} {here}, it was built for {there}"
         for what, here, there, fits in (
             ("system", found.system, record.system, found.system == record.system),
-            (title, found.version, record.version, _version_fits(record, found.version)),
+            (found.library, found.version, record.version, _version_fits(record, found.version)),
             (f"{found.gpu} of", found.target, record.target, _target_fits(record, found.target)),
         )
         if not fits

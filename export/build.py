@@ -19,13 +19,13 @@ from .calibration import calibrate, calibration_inputs
 from .engines.complete import prove_engines
 from .fixed_inputs import fix_input
 from .graph import export_graph
-from .passes import ALWAYS, rewrite
+from .passes import apply_passes, default_passes
 from .pipeline import FreeOrSize, Pipeline
 from .precisions import Inputs, precision
 from .report.choice import recommend
 from .report.gains import measure_gains
 from .report.page import render_report
-from .request import RUNTIMES, Request, environment_of, resolve
+from .request import Request, environment_of, resolve
 from .source import Source, open_source, size_words
 from .timing import time_in_turns
 from .validation.distance import SAMPLES, Distance
@@ -36,7 +36,7 @@ from .variants import BATCHES, ExportedVariant, make_variants
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["BATCHES", "RUNTIMES", "Progress", "export"]
+__all__ = ["BATCHES", "Progress", "export"]
 
 Progress = Callable[[str, float], None]
 """Called with the step under way and the share of it that is done, 0 to 1."""
@@ -92,12 +92,12 @@ def export(
         to: the bundle's directory; its name becomes the bundle's.
         signature: of a user's own module: a YAML or JSON file, or what it would hold (docs/bring-your-own-model.md).
         weights: of a user's own module: a `.safetensors` file, or a `.pt`, `.pth` or `.bin` of plain weights.
-        precisions: any of `PRECISIONS`.
-        runtimes: any of `RUNTIMES`; the portable ONNX graph is always made.
+        precisions: any of `precisions.precision_names`.
+        runtimes: any of `runners.base.runtime_names`; the portable ONNX graph is always made.
         targets: for engines, any of `TARGETS`; required with an engine runtime.
         input: "seed", "latent" for a graph that takes the raw latent, or "image" for one that makes pictures from
             pictures, as far as the family has it; by default what the family takes first.
-        without: rewrites that are left out, any of `PASSES`.
+        without: graph passes that are left out, any of `passes.pass_names`.
         aim: what the recommended variant is to be best at, one of `AIMS`.
         timed: whether variants are timed, without which none is recommended; all else of two exports of the same
             weights by the same versions is the same, byte by byte.
@@ -235,8 +235,8 @@ def _other_stages(job: _Job, graphs: Mapping[str, bytes]) -> Mapping[str, bytes]
     """The FP32 variants as which stages run beside one that is judged; a single stage runs beside none."""
     if len(graphs) == 1:
         return graphs
-    left_in = {*ALWAYS, *precision("fp32").passes} - set(job.request.without)
-    return {stage: rewrite(graph, left_in)[0] for stage, graph in graphs.items()}
+    left_in = {*default_passes(), *precision("fp32").passes} - set(job.request.without)
+    return {stage: apply_passes(graph, left_in)[0] for stage, graph in graphs.items()}
 
 
 def _make(

@@ -8,22 +8,17 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from .._version import __version__
-from ..bundle.engine_record import LIBRARIES
 from ..bundle.manifest import Aim
 from ..errors import UnknownName, UsageError
+from ..runners.base import engine_libraries, graph_runtimes, runner_class, runtime_names
 from .engines import TARGETS, engine_environment
 from .engines.variants import UNBUILT, engine_file, own_target
 from .graph import OPSET
-from .passes import PASSES
-from .precisions import PRECISIONS, precision
+from .passes import pass_names
+from .precisions import precision, precision_names
 from .report.choice import AIMS
 
-__all__ = ["PORTABLE", "RUNTIMES", "Request", "environment_of", "resolve"]
-
-PORTABLE: dict[str, tuple[str, ...]] = {"onnxruntime": (), "openvino": ("noise_outside",)}
-"""Runtimes that run ONNX graphs -> rewrites that a graph needs for them."""
-
-RUNTIMES = (*PORTABLE, *LIBRARIES)
+__all__ = ["Request", "environment_of", "resolve"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +50,7 @@ class Request:
     @property
     def portable(self) -> tuple[str, ...]:
         """Runtimes of graphs: ONNX Runtime, which is always among them, and what else was asked for."""
-        return tuple(name for name in PORTABLE if name == "onnxruntime" or name in self.runtimes)
+        return tuple(name for name in graph_runtimes() if name == "onnxruntime" or name in self.runtimes)
 
     def files(self, stage: str) -> Iterator[tuple[str, str, str | None, str]]:
         """Precision, runtime, target and file of every variant of a stage; the portable graphs come first."""
@@ -70,9 +65,10 @@ class Request:
 
     def _targets(self, runtime: str) -> tuple[str, ...]:
         """What engines of a runtime are built for; nothing for a runtime without engines."""
-        if runtime not in LIBRARIES:
+        library = runner_class(runtime).library
+        if library is None:
             return ()
-        return self.targets if LIBRARIES[runtime].ahead_of_time else (own_target(runtime),)
+        return self.targets if library.ahead_of_time else (own_target(runtime),)
 
 
 def resolve(request: Request) -> Request:
@@ -83,16 +79,17 @@ def resolve(request: Request) -> Request:
         UsageError: engines without a target, a target without engines, or a precision that no target has.
     """
     for kind, given, known in (
-        ("precision", request.precisions, PRECISIONS),
-        ("runtime", request.runtimes, RUNTIMES),
+        ("precision", request.precisions, precision_names()),
+        ("runtime", request.runtimes, runtime_names()),
         ("target", request.targets, TARGETS),
-        ("pass", request.without, PASSES),
+        ("pass", request.without, pass_names()),
         ("aim", (request.aim,), AIMS),
     ):
         for item in given:
             if item not in known:
                 raise UnknownName(kind, item, known)
-    ahead = [name for name in request.runtimes if name in LIBRARIES and LIBRARIES[name].ahead_of_time]
+    libraries = engine_libraries()
+    ahead = [name for name in request.runtimes if name in libraries and libraries[name].ahead_of_time]
     if ahead and not request.targets:
         raise UsageError(f"engines need a target: --target with one or more of {', '.join(TARGETS)}")
     if request.targets and not ahead:
@@ -119,23 +116,21 @@ def environment_of(request: Request, *, tokenizer: bool) -> dict[str, str]:
         request: what builds the engines that it asks for is listed too.
         tokenizer: whether the generator takes prompts.
     """
-    names = [
-        "torch",
-        "onnx",
-        "onnxscript",
-        *request.portable,
-        "numpy",
-        *(["tokenizers"] if tokenizer else []),
-    ]
+    before, after = ("torch", "onnx", "onnxscript"), ("numpy", *(["tokenizers"] if tokenizer else []))
+    versions = {
+        **{name: version(name) for name in before},
+        **{name: runner_class(name).version() for name in request.portable},
+        **{name: version(name) for name in after},
+    }
     return {
         "litho": __version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
-        **{name: version(name) for name in names},
+        **versions,
         "opset": str(OPSET),
         **({"without": ",".join(request.without)} if request.without else {}),
         **({"fixed": ",".join(f"{name}={value}" for name, value in request.fixed)} if request.fixed else {}),
         **({"size": request.size} if request.size else {}),
         **({"calibration": request.calibration} if request.calibration else {}),
-        **engine_environment([runtime for runtime in request.runtimes if runtime in LIBRARIES]),
+        **engine_environment([name for name in request.runtimes if name in engine_libraries()]),
     }

@@ -13,12 +13,13 @@ from ..bundle import BundleWriter
 from ..bundle.manifest import Variant, Verdict
 from ..errors import ExportError
 from ..extras import require
+from ..runners.base import runner_class
 from ..signature import Signature
 from .engines import EngineOptions
 from .engines.variants import add_engine
-from .passes import ALWAYS, rewrite
+from .passes import apply_passes, default_passes
 from .precisions import Inputs, Precision, elements, layers, precision
-from .request import PORTABLE, Request
+from .request import Request
 from .search import Lowered, search
 from .validation.proof import Proof
 
@@ -71,7 +72,7 @@ def make_variants(
     for name, files in wanted.items():
         progress(f"lowering the {stage} to {name}", 0.0)
         lower = precision(name)
-        rewritten, passes = rewrite(graph, {*ALWAYS, *lower.passes} - set(request.without))
+        rewritten, passes = apply_passes(graph, {*default_passes(), *lower.passes} - set(request.without))
         inputs = calibration() if lower.calibrated else ()
         lowered = _lowered(lower, rewritten, inputs, proof, stage, request.portable)
         count = len(layers(require("onnx", "export").load_from_string(rewritten)))
@@ -140,7 +141,7 @@ def _portable(
     runtime: str,
     file: str,
 ) -> ExportedVariant:
-    graph, passes = rewrite(lowered.graph, PORTABLE[runtime])
+    graph, passes = apply_passes(lowered.graph, runner_class(runtime).passes)
     verdict, pictures = proof.judge(stage, graph, runtime, lower)
     if verdict.status == "passed" and (complaint := misnamed(graph, lower, lowered.fp32_layers)) is not None:
         verdict = verdict.model_copy(update={"status": "failed", "reason": complaint})
@@ -188,14 +189,15 @@ def _lowered(
 
     def judge(made: bytes) -> Verdict | None:
         for runtime in runtimes:
-            verdict, _ = proof.judge(stage, rewrite(made, PORTABLE[runtime])[0], runtime, lower)
+            verdict, _ = proof.judge(
+                stage, apply_passes(made, runner_class(runtime).passes)[0], runtime, lower
+            )
             if verdict.status != "not_run":
                 return verdict
         return None
 
     def error(made: bytes) -> float:
-        return min(
-            proof.squared_error(stage, rewrite(made, PORTABLE[runtime])[0], runtime) for runtime in runtimes
-        )
+        adapted = {name: apply_passes(made, runner_class(name).passes)[0] for name in runtimes}
+        return min(proof.squared_error(stage, graph, name) for name, graph in adapted.items())
 
     return search(lower, graph, calibration, judge, error)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..bundle.manifest import Figure, Verdict
 from ..bundle.probes import Probes
 from ..errors import LithoError, out_of_memory
+from ..plugins import load_plugin
 from ..runners.base import Runner
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Gate",
     "compare",
     "judge",
+    "limits",
     "make",
     "replay",
     "replay_sizes",
@@ -80,6 +82,19 @@ class Gate:
     mean_psnr_db: float | None = None
     shift_levels: float | None = None
     distance_ratio: float | None = None
+
+
+def limits(*precisions: str) -> Gate:
+    """The gate of a precision; of several, the loosest one.
+
+    Args:
+        precisions: names of modules of `export.precisions`, which need neither torch nor onnx.
+
+    Raises:
+        UnknownName: there is no such precision.
+    """
+    found = [load_plugin("litho.export.precisions", name, "precision").PRECISION for name in precisions]
+    return max(found, key=lambda precision: precision.rank).gate
 
 
 def judge(

@@ -10,10 +10,9 @@ from ..bundle import Bundle
 from ..bundle.manifest import Variant, Verdict
 from ..bundle.probes import Probes
 from ..errors import DeviceError, EndpointError, LithoError, MissingExtra, ProofError
-from ..export.precisions import PRECISIONS, precision
 from ..runners import Endpoint, choose_variants, open_runner
 from .failure_modes import explain
-from .gate import judge, replay, replay_sizes
+from .gate import judge, limits, replay, replay_sizes
 
 __all__ = ["Verification", "verify", "verify_variant", "with_the_others"]
 
@@ -88,7 +87,7 @@ def verify_variant(bundle: Bundle, variant: Variant) -> Verdict:
             raise
         except LithoError as error:
             return Verdict(status="failed", reason=str(error))
-        verdict = judge(pictures, probes.images, precision(variant.precision).gate, sizes=sizes)
+        verdict = judge(pictures, probes.images, limits(variant.precision), sizes=sizes)
         return explain(verdict, pictures, probes, runner)
 
 
@@ -111,7 +110,6 @@ def _verify_endpoint(bundle: Bundle, probes: Probes, endpoint: str) -> Verdict:
                 f" {bundle.manifest.checkpoint_sha256[:12]}; deploy the bundle, or name the right model"
             )
         precisions = {variant.precision for variant in choose_variants(bundle, runner.served.variant)}
-        loosest = precision(max(precisions, key=PRECISIONS.index)).gate
         pictures = [replay(runner, probes, batch) for batch in ENDPOINT_BATCHES]
-        verdict = judge(pictures, probes.images, loosest, sizes=replay_sizes(runner, probes))
+        verdict = judge(pictures, probes.images, limits(*precisions), sizes=replay_sizes(runner, probes))
         return explain(verdict, pictures, probes, runner)

@@ -6,7 +6,9 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
@@ -15,13 +17,48 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..bundle import MANIFEST_NAME, Bundle
 from ..bundle.manifest import Variant
-from ..errors import BundleError, LithoError, UsageError
+from ..errors import BundleError, LithoError, MissingExtra, UnknownName, UsageError
 from ..plugins import load_plugin, plugin_names
 from ..signature import Signature
 
-__all__ = ["Runner", "choose_variants", "open_runner", "parse_device", "runner_class", "runner_names"]
+__all__ = [
+    "Library",
+    "Runner",
+    "choose_variants",
+    "engine_libraries",
+    "graph_runtimes",
+    "library_of",
+    "open_runner",
+    "parse_device",
+    "runner_class",
+    "runner_names",
+    "runtime_names",
+]
 
 _PACKAGE = "litho.runners"
+
+
+@dataclass(frozen=True)
+class Library:
+    """The library that builds and runs the engines of a runner; its Python API is that of TensorRT.
+
+    Args:
+        title: for messages and tables.
+        module: to import.
+        extra: extra of litho that installs it.
+        suffix: of an engine's file.
+        ahead_of_time: whether it builds engines for GPUs that this machine does not have.
+        compatible: whether it builds engines that run on other versions or other GPUs than they were built for.
+        keeps_timings: whether it measures kernels and keeps the times in a timing cache.
+    """
+
+    title: str
+    module: str
+    extra: str
+    suffix: str
+    ahead_of_time: bool
+    compatible: bool
+    keeps_timings: bool
 
 
 class Runner(ABC):
@@ -31,6 +68,18 @@ class Runner(ABC):
     bundle) or `from_graph` (an ONNX graph of one), `from_stages` (the open stages of one) or `from_location` (an
     address or a path), and implements `_execute`.
 
+    Class attributes say what others need to know of a runner without opening it:
+
+        name          as it is asked for, and as a variant's runtime in the manifest
+        title         for messages and tables
+        extra         extra of litho that installs its runtime; empty where litho itself does
+        packages      distributions of the runtime, the usual one first
+        devices       kinds of device that it runs on
+        order         place among the runtimes that variants are exported for
+        runs_graphs   whether variants are exported for it as ONNX graphs
+        passes        graph passes that these graphs need
+        library       what builds engines for it; None for a runner without engines
+
     Attributes:
         signature: what it takes and gives.
         last_ms: milliseconds that the last run took, input checks excluded; NaN before the first.
@@ -38,11 +87,31 @@ class Runner(ABC):
     """
 
     name: ClassVar[str]
+    title: ClassVar[str]
+    extra: ClassVar[str] = ""
+    packages: ClassVar[tuple[str, ...]] = ()
+    devices: ClassVar[tuple[str, ...]] = ("cpu",)
+    order: ClassVar[int] = 100
+    runs_graphs: ClassVar[bool] = False
+    passes: ClassVar[tuple[str, ...]] = ()
+    library: ClassVar[Library | None] = None
 
     def __init__(self, signature: Signature, description: str) -> None:
         self.signature = signature
         self.description = description
         self.last_ms = float("nan")
+
+    @classmethod
+    def version(cls) -> str:
+        """Version of the first of `packages` that is installed.
+
+        Raises:
+            MissingExtra: none of them is.
+        """
+        for package in cls.packages:
+            with suppress(PackageNotFoundError):
+                return version(package)
+        raise MissingExtra(cls.title, cls.extra)
 
     @classmethod
     def from_variant(cls, bundle: Bundle, variant: Variant, device: str) -> Self:
@@ -123,8 +192,38 @@ class Runner(ABC):
 
 
 def runner_names() -> tuple[str, ...]:
-    """The runners there are; none of them is imported."""
+    """Names of all runners in alphabetical order; none of them is imported."""
     return tuple(name.replace("_", "-") for name in plugin_names(_PACKAGE))
+
+
+def runtime_names() -> tuple[str, ...]:
+    """Names of the runners that variants are exported for, those that run ONNX graphs first."""
+    return (*graph_runtimes(), *engine_libraries())
+
+
+def graph_runtimes() -> dict[str, tuple[str, ...]]:
+    """Runner that runs ONNX graphs -> graph passes that a graph needs for it."""
+    return {runner.name: runner.passes for runner in _runners() if runner.runs_graphs}
+
+
+def engine_libraries() -> dict[str, Library]:
+    """Runner that runs engines -> the library that builds them."""
+    return {runner.name: runner.library for runner in _runners() if runner.library is not None}
+
+
+def library_of(name: str) -> Library:
+    """The library that builds engines for the runner called `name`.
+
+    Raises:
+        UnknownName: there is no such runner, or it runs no engines.
+    """
+    if name not in runner_names() or (library := runner_class(name).library) is None:
+        raise UnknownName("engine runtime", name, engine_libraries())
+    return library
+
+
+def _runners() -> list[type[Runner]]:
+    return sorted(map(runner_class, runner_names()), key=lambda runner: (runner.order, runner.name))
 
 
 def open_runner(

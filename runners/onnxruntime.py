@@ -53,6 +53,12 @@ class Runner(base.Runner):
     """
 
     name = "onnxruntime"
+    title = "ONNX Runtime"
+    extra = "cpu"
+    packages = ("onnxruntime", "onnxruntime-gpu")
+    devices = tuple(_PROVIDERS)
+    order = 0
+    runs_graphs = True
 
     def __init__(
         self,
@@ -65,8 +71,8 @@ class Runner(base.Runner):
     ) -> None:
         # Read when the library is loaded: nobody who serves pictures agreed to usage reports.
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-        self._runtime = require("onnxruntime", "cpu")
-        kind, number = base.parse_device(device, "ONNX Runtime", tuple(_PROVIDERS))
+        self._runtime = require("onnxruntime", self.extra)
+        kind, number = base.parse_device(device, self.title, self.devices)
         _check_providers(kind, self._runtime.get_available_providers())
         super().__init__(signature, f"ONNX Runtime {self._runtime.__version__} on {device}")
         self._session = self._open(model, threads, kind, number, captures=kind != "cpu")

@@ -32,6 +32,12 @@ class Runner(base.Runner):
     """
 
     name = "openvino"
+    title = "OpenVINO"
+    extra = "openvino"
+    packages = ("openvino",)
+    order = 1
+    runs_graphs = True
+    passes = ("noise_outside",)
 
     def __init__(
         self, model: bytes, signature: Signature, device: str = "cpu", threads: int | None = None
@@ -40,7 +46,7 @@ class Runner(base.Runner):
             raise UsageError(
                 f"device {device!r}: this runner takes cpu; for a GPU take onnxruntime or tensorrt"
             )
-        openvino = require("openvino", "openvino")
+        openvino = require("openvino", self.extra)
         super().__init__(signature, f"OpenVINO {openvino.__version__.split('-')[0]} on {device}")
         hints = {
             # By default it computes in BF16 where the processor has it: a graph's precision is what it says.

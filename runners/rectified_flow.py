@@ -41,6 +41,7 @@ class Runner(base.Runner):
     """
 
     name = "rectified-flow"
+    title = "rectified flow"
 
     def __init__(self, signature: Signature, stages: Mapping[str, base.Runner], tokenizer: str) -> None:
         self._stages = dict(stages)

@@ -22,7 +22,6 @@ from ..bundle.engine_record import (
     EngineRecord,
     Machine,
     choose_profile,
-    library_of,
     refuse_other_machine,
     this_system,
 )
@@ -61,7 +60,14 @@ class Runner(base.Runner):
     """
 
     name = "tensorrt"
-    library: ClassVar[str] = "tensorrt"
+    library: ClassVar[base.Library | None] = base.Library(
+        "TensorRT", "tensorrt", "gpu", "plan", ahead_of_time=False, compatible=True, keeps_timings=True
+    )
+    title = library.title
+    extra = library.extra
+    packages = ("tensorrt",)
+    devices = ("cuda",)
+    order = 10
 
     def __init__(
         self,
@@ -72,18 +78,17 @@ class Runner(base.Runner):
         number: int = 0,
         graph: bytes | None = None,
     ) -> None:
-        library = library_of(self.library)
-        if record.library != self.library:
+        if record.library != self.name:
             raise UsageError(f"engine {title} is of {record.library}; its runner is {record.library!r}")
         # The driver first: without one, the libraries themselves may not even be importable.
-        device = find_device(library.extra, number)
-        trt: Any = require(library.module, library.extra)
+        device = find_device(self.extra, number)
+        trt: Any = require(base.library_of(self.name).module, self.extra)
         refuse_other_machine(
-            title, record, Machine(trt.__version__, device.target, device.name, this_system())
+            title, record, Machine(self.title, trt.__version__, device.target, device.name, this_system())
         )
-        super().__init__(signature, f"{library.title} {trt.__version__} on {device.name}")
+        super().__init__(signature, f"{self.title} {trt.__version__} on {device.name}")
         self._trt, self._record = trt, record
-        self._gpu = Gpu(device, library.extra)
+        self._gpu = Gpu(device, self.extra)
         self._engine: Any = None
         self._context: Any = None
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import tensorrt
+from . import base, tensorrt
 
 __all__ = ["Runner"]
 
@@ -11,4 +11,16 @@ class Runner(tensorrt.Runner):
     """Runs an engine of TensorRT-RTX; see `runners.tensorrt`."""
 
     name = "tensorrt-rtx"
-    library = "tensorrt-rtx"
+    library = base.Library(
+        "TensorRT-RTX",
+        "tensorrt_rtx",
+        "rtx",
+        "rtx",
+        ahead_of_time=True,
+        compatible=False,
+        keeps_timings=False,
+    )
+    title = library.title
+    extra = library.extra
+    packages = ("tensorrt-rtx",)
+    order = 11

@@ -29,6 +29,10 @@ class Runner(base.Runner):
     """
 
     name = "torch"
+    title = "PyTorch"
+    extra = "train"
+    packages = ("torch",)
+    devices = ("cpu", "cuda")
 
     def __init__(
         self, picture: Any, device: str = "cpu", *, compiled: bool = False, bf16: bool = False

@@ -133,6 +133,8 @@ class Runner(base.Runner):
     """
 
     name = "triton"
+    title = "Triton"
+    packages = ("tritonclient", "grpcio")
 
     def __init__(
         self, address: str, model: str, version: str = "", *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS

@@ -18,10 +18,11 @@ from hashlib import sha256
 from importlib.util import find_spec
 from typing import IO, cast
 
-from ...bundle.engine_record import EngineRecord, library_of, this_system
+from ...bundle.engine_record import EngineRecord, this_system
 from ...errors import DeviceError, ExportError, MissingExtra, UnknownName
 from ...extras import require
 from ...runners._cuda import Device, find_device
+from ...runners.base import library_of
 from ...signature import Signature
 from ...signature.fields import Field
 from .options import TARGETS, EngineOptions

@@ -11,11 +11,11 @@ from itertools import product
 from pathlib import Path
 
 from ...bundle import REPORT_NAME, Bundle, BundleWriter, create_bundle
-from ...bundle.engine_record import library_of
 from ...bundle.manifest import Manifest, Variant
 from ...errors import UnknownName, UsageError
 from ...files import locked
 from ...parity.verify import verify_variant
+from ...runners.base import library_of
 from ..precisions import precision
 from ..report.refresh import refresh_report
 from .build import present_device
@@ -41,7 +41,7 @@ def build_engines(
 
     Args:
         path: the bundle's directory.
-        runtime: key of `engines.LIBRARIES`.
+        runtime: name of a runner with engines.
         precisions: of the graphs; all that the bundle has, by default.
         targets: for TensorRT-RTX, any of `TARGETS`; by default, and always for TensorRT, the GPU that is here.
         options: of the builder.

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ...bundle.engine_record import Library, Profile
+from ...bundle.engine_record import Profile
 from ...errors import UsageError
+from ...runners.base import Library
 
 __all__ = ["TARGETS", "EngineOptions", "profiles"]
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection
 from pathlib import PurePosixPath
 
 from ...bundle import BundleWriter
-from ...bundle.engine_record import library_of
 from ...bundle.manifest import Variant, Verdict
 from ...errors import DeviceError, MissingExtra
+from ...runners.base import library_of
 from ...signature import Signature
 from .build import build_engine, present_device
 from .options import EngineOptions

@@ -12,9 +12,9 @@ import warnings
 from dataclasses import dataclass
 from typing import IO, Any
 
-from ...bundle.engine_record import library_of
 from ...errors import ExportError
 from ...extras import require
+from ...runners.base import library_of
 from .options import EngineOptions
 from .readback import NODES, Operand, ReadBack, layers_of_json, layers_of_log, read_back
 
@@ -40,7 +40,7 @@ class Job:
     """What is to be built.
 
     Args:
-        runtime: key of `engines.LIBRARIES`.
+        runtime: name of a runner with engines.
         graph: content of the ONNX file.
         inputs: name of each input, and its smallest, usual and largest shape, without the batch.
         target: compute capability, for example "sm86".

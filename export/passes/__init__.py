@@ -1,42 +1,54 @@
-"""Graph rewrites: each keeps every picture and makes the graph faster, or one that a precision can be given to.
+"""Graph passes: each keeps every picture and makes the graph faster, or one that a precision or runtime can take.
 
-A pass is a module of this folder with `apply(model) -> int`, which changes a graph in place and says how often, and a
-`SUMMARY` for people. Its place in `PASSES` is its place in the order: what one makes, a later one may rewrite.
+A pass is one module of this folder with
+
+    apply     (onnx_ir.Model) -> int, changes a graph in place and returns how often
+    SUMMARY   what it does, in a few words
+    ORDER     its place among the passes: what one makes, a later one may change
+    ALWAYS    whether it is applied to every graph, because no runtime is slower for it; the others belong to the
+              precisions and runtimes that need them
+
+and imports onnx_ir only where it is applied, so that the rest can be read without it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib import import_module
+from types import ModuleType
 
 from ...errors import UnknownName
 from ...extras import require
+from ...plugins import load_plugins
 
-__all__ = ["ALWAYS", "PASSES", "rewrite", "summary"]
-
-PASSES = ("linear", "folding", "upsample", "subpixel", "noise_outside", "cleanup")
-"""Every pass, in the order they are applied."""
-
-ALWAYS = ("linear", "folding", "upsample", "cleanup")
-"""Those that no runtime is slower for; the others belong to the precisions and runtimes that need them."""
+__all__ = ["apply_passes", "default_passes", "pass_names", "summary"]
 
 
-def rewrite(graph: bytes, names: Iterable[str]) -> tuple[bytes, dict[str, int]]:
+def pass_names() -> tuple[str, ...]:
+    """Names of all passes, in the order in which they are applied."""
+    return tuple(_passes())
+
+
+def default_passes() -> tuple[str, ...]:
+    """Names of the passes that are applied to every graph, in order."""
+    return tuple(name for name, module in _passes().items() if module.ALWAYS)
+
+
+def apply_passes(graph: bytes, names: Iterable[str]) -> tuple[bytes, dict[str, int]]:
     """Apply passes to a graph.
 
     Args:
         graph: content of an ONNX file.
-        names: any of `PASSES`; they are applied in its order.
+        names: any of `pass_names`; they are applied in that order.
 
     Returns:
-        The content of the rewritten file, checked, and for each pass that changed something how often.
+        The content of the changed file, checked; pass -> number of changes, of the passes that changed something.
 
     Raises:
         UnknownName: there is no such pass.
     """
-    wanted = set(names)
-    for name in wanted - set(PASSES):
-        raise UnknownName("pass", name, PASSES)
+    passes, wanted = _passes(), set(names)
+    for name in wanted - set(passes):
+        raise UnknownName("pass", name, passes)
     if not wanted:
         return graph, {}
     onnx = require("onnx", "export")
@@ -48,10 +60,10 @@ def rewrite(graph: bytes, names: Iterable[str]) -> tuple[bytes, dict[str, int]]:
     common.NameFixPass()(model)
     common.ShapeInferencePass()(model)
     changed: dict[str, int] = {}
-    for name in PASSES:
-        if name in wanted and (count := import_module(f".{name}", __package__).apply(model)):
+    for name, module in passes.items():
+        if name in wanted and (count := module.apply(model)):
             changed[name] = count
-            # What a rewrite took the place of would be read as a second reader by the next one.
+            # The next pass would take a replaced node for a second reader of its inputs.
             common.RemoveUnusedNodesPass()(model)
     if not changed:
         return graph, {}
@@ -64,4 +76,9 @@ def rewrite(graph: bytes, names: Iterable[str]) -> tuple[bytes, dict[str, int]]:
 
 def summary(name: str) -> str:
     """What a pass does, in a few words."""
-    return import_module(f".{name}", __package__).SUMMARY
+    return _passes()[name].SUMMARY
+
+
+def _passes() -> dict[str, ModuleType]:
+    modules = load_plugins(__name__)
+    return dict(sorted(modules.items(), key=lambda named: (named[1].ORDER, named[0])))

@@ -7,6 +7,8 @@ import onnx_ir as ir
 __all__ = ["apply"]
 
 SUMMARY = "dead and duplicate nodes and constants removed"
+ORDER = 60
+ALWAYS = True
 
 
 def apply(model: ir.Model) -> int:

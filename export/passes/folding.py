@@ -18,6 +18,8 @@ from ._editing import Editor, constant, nodes_of, only_reader
 __all__ = ["apply"]
 
 SUMMARY = "batch normalisation and constant scales folded into weights"
+ORDER = 20
+ALWAYS = True
 
 _SCALINGS = ("Add", "Div", "Mul", "Sub")
 

@@ -13,6 +13,8 @@ from ._editing import Editor, constant, integers, nodes_of
 __all__ = ["apply"]
 
 SUMMARY = "transposed convolution of a 1x1 picture -> matrix product"
+ORDER = 10
+ALWAYS = True
 
 
 def apply(model: ir.Model) -> int:

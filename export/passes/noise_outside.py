@@ -9,6 +9,8 @@ from ...signature.noise import NOISE
 __all__ = ["apply"]
 
 SUMMARY = "noise taken as an input"
+ORDER = 50
+ALWAYS = False
 
 
 def apply(model: ir.Model) -> int:

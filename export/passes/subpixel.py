@@ -20,6 +20,8 @@ from ._editing import Editor, constant, crop, integers, nodes_of
 __all__ = ["apply"]
 
 SUMMARY = "transposed convolution -> sub-pixel convolution"
+ORDER = 40
+ALWAYS = False
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ from ._editing import Editor, constant, crop, integers, nodes_of
 __all__ = ["apply"]
 
 SUMMARY = "nearest upsampling + convolution -> sub-pixel convolution"
+ORDER = 30
+ALWAYS = True
 
 
 _INPUTS_PER_OUTPUT = 8

@@ -1,19 +1,21 @@
-"""Precisions: what a graph's layers compute in, each in a file of its own, with the limits that its pictures keep.
+"""Precisions: what a graph's layers compute in, one a file, with the limits that its pictures keep.
 
-This module is light: onnx and the rest are imported when a graph is lowered.
+A precision is one module of this folder that holds a `Precision` as `PRECISION`. The folder imports neither torch nor
+onnx until a graph is lowered: `parity` reads the limits where neither is installed.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-
-from ...errors import UnknownName
+from ...plugins import load_plugin, load_plugins
 from .base import Inputs, Lowering, Precision, elements, layers
 
-__all__ = ["PRECISIONS", "Inputs", "Lowering", "Precision", "elements", "layers", "precision"]
+__all__ = ["Inputs", "Lowering", "Precision", "elements", "layers", "precision", "precision_names"]
 
-PRECISIONS = ("fp32", "fp16", "bf16", "int8", "fp8")
-"""Every precision, the strictest gate first."""
+
+def precision_names() -> tuple[str, ...]:
+    """Names of all precisions, the strictest gate first."""
+    found: list[Precision] = [module.PRECISION for module in load_plugins(__name__).values()]
+    return tuple(one.name for one in sorted(found, key=lambda one: (one.rank, one.name)))
 
 
 def precision(name: str) -> Precision:
@@ -22,6 +24,4 @@ def precision(name: str) -> Precision:
     Raises:
         UnknownName: there is none.
     """
-    if name not in PRECISIONS:
-        raise UnknownName("precision", name, PRECISIONS)
-    return import_module(f".{name}", __package__).PRECISION
+    return load_plugin(__name__, name, "precision").PRECISION

@@ -77,16 +77,18 @@ class Precision:
     """A precision; one is a module of this folder that holds it as `PRECISION`.
 
     Args:
-        name: as it is asked for, for example "fp16".
-        gate: what its pictures must keep.
+        name: as it is asked for, and that of its module, for example "fp16".
+        rank: place among the precisions; a looser gate has a higher one.
+        gate: limits that its pictures must keep.
         lower: makes the graph, as content of an ONNX file.
-        passes: rewrites that it needs besides those that are always applied.
-        calibrated: whether it must see inputs first.
+        passes: graph passes that it needs besides those that are always applied.
+        calibrated: whether it is made from sample inputs; only products with weights are then in it.
         element: what layers compute in, by ONNX's name of the type.
-        least_target: the oldest GPU whose engines have it, by its compute capability.
+        least_target: compute capability of the oldest GPU whose engines have it.
     """
 
     name: str
+    rank: int
     gate: Gate
     lower: Callable[[Lowering], bytes]
     passes: tuple[str, ...] = ()

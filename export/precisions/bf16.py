@@ -19,6 +19,7 @@ def _lower(lowering: Lowering) -> bytes:
 
 PRECISION = Precision(
     "bf16",
+    20,
     Gate(min_psnr_db=30, shift_levels=0.5),
     _lower,
     ("subpixel",),

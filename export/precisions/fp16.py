@@ -16,4 +16,4 @@ def _lower(lowering: Lowering) -> bytes:
     return lower_floats(lowering, "FLOAT16", OPSET)
 
 
-PRECISION = Precision("fp16", Gate(min_psnr_db=40, shift_levels=0.25), _lower, element="FLOAT16")
+PRECISION = Precision("fp16", 10, Gate(min_psnr_db=40, shift_levels=0.25), _lower, element="FLOAT16")

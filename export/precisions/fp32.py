@@ -12,4 +12,4 @@ def _lower(lowering: Lowering) -> bytes:
     return lowering.graph
 
 
-PRECISION = Precision("fp32", Gate(max_abs_levels=1, identical_share=IDENTICAL_SHARE), _lower)
+PRECISION = Precision("fp32", 0, Gate(max_abs_levels=1, identical_share=IDENTICAL_SHARE), _lower)

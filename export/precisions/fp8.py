@@ -16,6 +16,7 @@ def _lower(lowering: Lowering) -> bytes:
 
 PRECISION = Precision(
     "fp8",
+    40,
     Gate(mean_psnr_db=25, shift_levels=0.5, distance_ratio=1.05),
     _lower,
     ("subpixel",),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
 from ...bundle.manifest import Gain
-from ..passes import ALWAYS, rewrite
+from ..passes import apply_passes, default_passes
 from ..pipeline import Pipeline
 from ..timing import ratio_in_turns
 
@@ -33,11 +33,11 @@ def measure_gains(
         without: passes that are left out.
         progress: told the share that is done, 0 to 1.
     """
-    names = set(ALWAYS) - set(without)
+    names = set(default_passes()) - set(without)
     pairs = []
     for stage, graph in graphs.items():
-        rewritten, changed = rewrite(graph, names)
-        pairs += [(stage, name, rewrite(graph, names - {name})[0], rewritten) for name in changed]
+        rewritten, changed = apply_passes(graph, names)
+        pairs += [(stage, name, apply_passes(graph, names - {name})[0], rewritten) for name in changed]
     gains = []
     for place, (stage, name, before, after) in enumerate(pairs):
         progress(place / len(pairs))

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ...bundle.engine_record import library_of
 from ...bundle.manifest import Figure, Gain, Manifest, Variant
 from ...bundle.probes import Probes
 from ...parity.gate import IDENTICAL_PIXELS, PSNR_MEAN
 from ...reporting import human_bytes, number, render
-from ..passes import ALWAYS, PASSES, summary
+from ...runners.base import library_of
+from ..passes import default_passes, pass_names, summary
 from .choice import latency_ms, metric_value, throughput
 from .gains import BATCH
 from .panels import compare_pictures
@@ -60,7 +60,7 @@ def render_report(
             if variant.fp32_layers
         ],
         passes=list(_pass_rows(variants, manifest.gains, several=len(stages) > 1)),
-        idle=", ".join(name for name in ALWAYS if not any(name in one.passes for one in variants)),
+        idle=", ".join(name for name in default_passes() if not any(name in one.passes for one in variants)),
         batch=BATCH,
         engines=list(_engine_rows(variants)),
         provenance={
@@ -150,7 +150,7 @@ def _pass_rows(
     measured = {(gain.stage, gain.name): gain for gain in gains}
     for stage in dict.fromkeys(variant.stage for variant in variants):
         of_stage = [variant for variant in variants if variant.stage == stage]
-        for name in PASSES:
+        for name in pass_names():
             changed = [variant for variant in of_stage if name in variant.passes]
             if not changed:
                 continue

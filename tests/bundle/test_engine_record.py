@@ -3,10 +3,12 @@ from typing import Any
 
 import pytest
 
-from litho.bundle.engine_record import EngineRecord, Machine, choose_profile, library_of, refuse_other_machine
-from litho.errors import DeviceError, InvalidInput, UnknownName
+from litho.bundle.engine_record import EngineRecord, Machine, choose_profile, refuse_other_machine
+from litho.errors import DeviceError, InvalidInput
 
-FOUND = Machine(version="1.7.1.116", target="sm86", gpu="NVIDIA RTX A4000", system="linux-x86_64")
+FOUND = Machine(
+    library="TensorRT-RTX", version="1.7.1.116", target="sm86", gpu="NVIDIA RTX A4000", system="linux-x86_64"
+)
 
 
 def record(**changes: Any) -> EngineRecord:
@@ -56,10 +58,10 @@ def test_everything_that_differs_is_named() -> None:
 def test_a_version_compatible_engine_runs_on_later_versions_of_its_major_one(found: str, fits: bool) -> None:
     made = record(library="tensorrt", version="11.4.0", version_compatible=True)
     if fits:
-        refuse_other_machine("a.plan", made, replace(FOUND, version=found))
+        refuse_other_machine("a.plan", made, replace(FOUND, library="TensorRT", version=found))
     else:
         with pytest.raises(DeviceError, match=f"found TensorRT {found}"):
-            refuse_other_machine("a.plan", made, replace(FOUND, version=found))
+            refuse_other_machine("a.plan", made, replace(FOUND, library="TensorRT", version=found))
 
 
 @pytest.mark.parametrize(
@@ -89,8 +91,3 @@ def test_a_batch_takes_the_profile_whose_preferred_batch_is_nearest(batch: int, 
 def test_a_batch_outside_the_profiles_is_refused(batch: int) -> None:
     with pytest.raises(InvalidInput, match=rf"a batch of {batch} is outside .* \(allowed: 1 to 2, 4 to 64\)"):
         choose_profile(((1, 1, 2), (4, 8, 64)), batch)
-
-
-def test_a_runtime_without_engines_has_no_library() -> None:
-    with pytest.raises(UnknownName, match="unknown engine runtime 'onnxruntime'"):
-        library_of("onnxruntime")

@@ -30,12 +30,12 @@ def test_export_inspect_verify_and_generate_work_from_the_shell(
 
 
 def test_the_help_of_export_lists_what_there_is(litho_command: Command) -> None:
-    from litho.export.precisions import PRECISIONS
+    from litho.export.precisions import precision_names
     from litho.export.report.choice import AIMS
-    from litho.export.request import RUNTIMES
+    from litho.runners.base import runtime_names
 
     text = litho_command("export", "--help").stdout
-    for names in (RUNTIMES, PRECISIONS):
+    for names in (runtime_names(), precision_names()):
         assert f": {', '.join(names)}." in text
     assert "|".join(AIMS) in text
 

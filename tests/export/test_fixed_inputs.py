@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from litho.errors import ExportError, InvalidInput, UnknownName
 from litho.export.fixed_inputs import fix_input
 from litho.export.graph import export_graph
-from litho.export.passes import rewrite
+from litho.export.passes import apply_passes
 from litho.runners.onnxruntime import Runner
 from litho.signature import Signature
 from litho.training.models.base import family
@@ -90,7 +90,7 @@ def test_a_conditional_gan_makes_the_same_pictures_with_fewer_nodes(
     graph, signature = conditional
     fixed = fix_input(graph, "label", label)
     assert fixed == fix_input(graph, "label", label)
-    folded, changed = rewrite(fixed, ["folding", "cleanup"])
+    folded, changed = apply_passes(fixed, ["folding", "cleanup"])
     # Of three conditional normalisations: their scales and shifts, and the one that torch has not folded itself.
     assert changed["folding"] == 7
     model = onnx.load_from_string(folded)

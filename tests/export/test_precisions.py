@@ -12,15 +12,15 @@ from litho.errors import DeviceError, ExportError, UnknownName
 from litho.export.engines import build_engine
 from litho.export.engines.readback import check_precisions
 from litho.export.graph import export_graph
-from litho.export.passes import ALWAYS, rewrite
-from litho.export.precisions import PRECISIONS, Inputs, Lowering, elements, layers, precision
+from litho.export.passes import apply_passes, default_passes
+from litho.export.precisions import Inputs, Lowering, elements, layers, precision, precision_names
 from litho.parity.gate import PSNR_MEAN, Gate, compare
 from litho.runners.onnxruntime import Runner
 from litho.signature import Signature
 from litho.training.models.base import family
 from litho.training.networks.pixel_model import PixelModel
 
-NAMES = PRECISIONS[1:]
+NAMES = precision_names()[1:]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def lowered(
     name: str, graph: bytes, calibration: list[Inputs], fp32_layers: frozenset[str] = frozenset()
 ) -> bytes:
     lower = precision(name)
-    rewritten, _ = rewrite(graph, {*ALWAYS, *lower.passes})
+    rewritten, _ = apply_passes(graph, {*default_passes(), *lower.passes})
     return lower.lower(Lowering(rewritten, fp32_layers, calibration))
 
 
@@ -66,7 +66,7 @@ def test_every_layer_computes_in_the_precision(name: str, graph: bytes, calibrat
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_kept_stays_in_fp32(name: str, graph: bytes, calibration: list[Inputs]) -> None:
-    rewritten, _ = rewrite(graph, {*ALWAYS, *precision(name).passes})
+    rewritten, _ = apply_passes(graph, {*default_passes(), *precision(name).passes})
     first, *others = layers(onnx.load_from_string(rewritten))
     found = elements(onnx.load_from_string(lowered(name, graph, calibration, frozenset([first]))))
     assert found[first] == "FLOAT"

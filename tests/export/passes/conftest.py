@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from litho.export.passes import rewrite
+from litho.export.passes import apply_passes
 
 Node = tuple[str, list[str], str, dict[str, Any]]
 """Operator, inputs, output and attributes."""
@@ -66,9 +66,9 @@ def check_rewrite(
     Returns:
         The rewritten graph, and how often each pass changed something.
     """
-    after, changed = rewrite(graph, names)
-    assert rewrite(graph, names) == (after, changed)
-    assert rewrite(after, names) == (after, {})
+    after, changed = apply_passes(graph, names)
+    assert apply_passes(graph, names) == (after, changed)
+    assert apply_passes(after, names) == (after, {})
     old, new = onnx.load_from_string(graph), onnx.load_from_string(after)
     assert [str(value) for value in (*new.graph.input, *new.graph.output)] == [
         str(value) for value in (*old.graph.input, *old.graph.output)

@@ -13,14 +13,14 @@ from litho.bundle import Bundle
 from litho.bundle.manifest import Verdict
 from litho.bundle.probes import Probes
 from litho.export.graph import export_graph
-from litho.export.passes import ALWAYS, rewrite
+from litho.export.passes import apply_passes, default_passes
 from litho.export.pipeline import Pipeline
 from litho.export.precisions import Lowering, Precision, precision
-from litho.export.request import PORTABLE
 from litho.export.validation.distance import Distance
 from litho.export.validation.locate import locate
 from litho.export.validation.make_probes import make_probes
 from litho.export.validation.proof import Proof
+from litho.runners.base import graph_runtimes
 from litho.runners.torch import Runner as TorchRunner
 from litho.training.models.base import family
 from litho.training.run.snapshot import load_snapshot, save_snapshot
@@ -91,7 +91,7 @@ def made(graph: bytes, form: str, pipeline: Pipeline) -> tuple[bytes, Precision]
     name, _, written = form.partition(" ")
     lower = precision(name)
     if written == "rewritten":
-        graph, changed = rewrite(graph, {*ALWAYS, "subpixel"})
+        graph, changed = apply_passes(graph, {*default_passes(), "subpixel"})
         assert changed["subpixel"] == len(LAYERS)
     return lower.lower(Lowering(graph, calibration=[pipeline.signature.example(32, seed=5)])), lower
 
@@ -131,7 +131,7 @@ def test_where_the_fp32_graph_is_wrong_it_is_held_against_pytorch(
 def test_a_graph_that_takes_noise_is_run_with_that_of_its_seeds(
     graph: bytes, pipeline: Pipeline, probes: Probes
 ) -> None:
-    wrong, _ = rewrite(planted(graph, LAYERS[1], "swapped"), PORTABLE["openvino"])
+    wrong, _ = apply_passes(planted(graph, LAYERS[1], "swapped"), graph_runtimes()["openvino"])
     verdict, _ = proof_of(pipeline, graph, probes).judge("generator", wrong, "openvino", precision("fp32"))
     assert f"are those of layer '{LAYERS[1]}'" in reason(verdict)
 
@@ -141,7 +141,7 @@ def test_a_graph_that_onnx_runtime_does_not_run_keeps_its_verdict(
 ) -> None:
     lower = precision("bf16")
     lowered = lower.lower(Lowering(planted(graph, LAYERS[1], "swapped")))
-    wrong, _ = rewrite(rewrite(lowered, lower.passes)[0], PORTABLE["openvino"])
+    wrong, _ = apply_passes(apply_passes(lowered, lower.passes)[0], graph_runtimes()["openvino"])
     verdict, _ = proof_of(pipeline, graph, probes).judge("generator", wrong, "openvino", lower)
     assert reason(verdict).endswith("or a precision that loses too much")
 
