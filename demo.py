@@ -78,8 +78,8 @@ def demo(to: Path, *, seconds: float, progress: Callable[[str, float], None]) ->
     from .serving.repository import deploy
     from .serving.server import EmbeddedServer
     from .training.data.sources import load
-    from .training.evaluation.pixel_metrics import class_diversity, label_agreement
     from .training.loop import train
+    from .training.metrics.pixels import class_diversity, label_agreement
 
     require_report()
     clock = _Clock()

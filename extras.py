@@ -9,7 +9,6 @@ __all__ = ["missing", "require"]
 
 _EXTRAS = {
     "torch": "train",
-    "accelerate": "train",
     "sklearn": "train",
     "pyarrow": "train",
     "huggingface_hub": "train",

@@ -94,7 +94,7 @@ class _Recorder(Runner):
 
 def _sources(pipeline: Pipeline, data: str | None, count: int) -> dict[str, NDArray[Any]]:
     from ..training.data.sources import load
-    from ..training.networks.image_to_image import tasks_of
+    from ..training.networks.image_to_image import source_inputs
 
     if data is None:
         raise ExportError(
@@ -114,7 +114,7 @@ def _sources(pipeline: Pipeline, data: str | None, count: int) -> dict[str, NDAr
             f" {LEAST_PICTURES} or more say what is usual: give others with --calibration"
         )
     places = np.linspace(0, len(dataset) - 1, count).round().astype(int)
-    sources = tasks_of(pipeline.model.generator, signature, dataset.select(places))
+    sources = source_inputs(pipeline.model.generator, signature, dataset.select(places))
     if sources is not None:
         return sources
     image = signature.field(Role.IMAGE)

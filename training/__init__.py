@@ -1,7 +1,21 @@
-"""Data -> checkpoint: trains a generator and leaves a snapshot of it; knows nothing of graphs, engines or servers."""
+"""Training and evaluation: data -> run with a snapshot; this package knows nothing of graphs, engines or servers.
+
+Imports point from later rooms to earlier ones:
+
+    recipe, randomness   keys of a training; random numbers as functions of seed and step
+    data                 datasets and their sources
+    networks             layers, the generator's base class, the pixel model
+    objectives, optim    losses and tasks; optimizer steps, schedule, weight average
+    models               the families, one per module
+    presets              named recipes
+    metrics              figures of pictures and features, as pure functions
+    run                  a run on disk: snapshot, checkpoint, logs, alarms, processes
+    evaluation           figures, page and document of a snapshot
+    loop                 trains a preset into a run
+"""
 
 import os
 
-# OpenMP's threads spin while they wait for each other. On two cores with a busy neighbour that brought a training
-# from 440 images/s to under 30; threads that sleep make 140 there, and 390 alone. The library reads it when loaded.
+# Waiting OpenMP threads spin by default. On two cores shared with a busy process this slowed a training from 440 to
+# under 30 images/s; sleeping threads reach 140 there, and 390 on idle cores. OpenMP reads the variable when loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

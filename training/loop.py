@@ -1,7 +1,7 @@
-"""Trains any task for as many images as its recipe says; knows nothing of what the task's losses mean.
+"""The training loop, for the task of any family.
 
 To resume, run the same command again. A run that is killed at any point and started again ends with the same weights
-(on the CPU of one machine): every random number is a function of (seed, step), and a checkpoint holds all the rest.
+(on the CPU of one machine): every random number is a function of (seed, step), and a checkpoint holds all other state.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ from rich.console import Console
 from torch import Tensor
 
 from ..errors import CheckpointError
-from ..extras import require
 from ..signature.fields import Role
 from .data import sources
-from .evaluation.pixel_metrics import drawn, quality
+from .metrics.pixels import draw_samples, quality
 from .models import Task, family
 from .networks.pixel_model import PixelModel
 from .objectives.augment import AdaptiveTask
@@ -30,20 +29,21 @@ from .optim.ema import WeightEma
 from .optim.optimizer_step import OptimizerStep
 from .optim.schedule import learning_rate_factor
 from .presets import resolve
+from .randomness import Draw, batch_indices, first_weights_seed
 from .recipe import Budget, Recipe
 from .run.alarms import Alarms
-from .run.best import BestSnapshot, needs_only_chance
+from .run.best import BestSnapshot, can_draw_samples
 from .run.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from .run.distributed import (
-    average_over_processes,
+    gradient_averaging,
+    join_process_group,
+    leave_process_group,
+    local_batch_slice,
     mean_over_processes,
-    part_of_batch,
-    processes_left,
-    synchronised,
+    synchronise_batch_norm,
 )
-from .run.logging import ProgressBar, Statistics, StatisticsFile, comparison_grid, sample_grid, trackers
-from .run.randomness import Draw, batch_indices, first_weights_seed
-from .run.resume import alone, check_recipe, is_finished, write_recipe
+from .run.logging import ProgressBar, Statistics, StatisticsLog, comparison_grid, sample_grid
+from .run.resume import check_recipe, exclusive_run, is_finished, write_recipe
 from .run.snapshot import DataInfo, save_snapshot
 
 __all__ = ["Training", "train"]
@@ -60,15 +60,15 @@ def train(
     overrides: Mapping[str, str] | None = None,
     progress: bool = True,
 ) -> Path:
-    """Train a preset into a run's directory, go on with what was interrupted there, or skip what is finished.
+    """Train a preset into a run's directory; resume an interrupted run, and leave a finished one alone.
 
     Args:
-        preset: name of a line of `presets.PRESETS`.
-        run: the run's directory; made where there is none.
-        budget: the size of the preset, one of `recipe.BUDGETS`.
-        data: what to train on, in place of the preset's.
+        preset: a name in `presets.PRESETS`.
+        run: the run's directory; it is created if needed.
+        budget: size of the preset, one of `recipe.BUDGETS`.
+        data: training data, instead of the preset's.
         overrides: recipe key -> value as text.
-        progress: show a bar, where standard error is a terminal.
+        progress: show a progress bar if standard error is a terminal.
 
     Returns:
         `run`, which now holds a finished snapshot.
@@ -84,10 +84,10 @@ def train(
     if is_finished(run):
         Console(stderr=True).print(f"{run} is finished: {recipe.preset}, {recipe.nimg} images; nothing to do")
         return run
-    with processes_left():
-        # Whatever does not fit shows while the networks are built, before anything is written.
+    with leave_process_group():
+        # Building the networks raises the errors of a recipe before anything is written.
         training = Training(run, recipe, progress=progress)
-        with alone(run) if training.is_main else nullcontext():
+        with exclusive_run(run) if training.is_main else nullcontext():
             check_recipe(run, recipe)
             if training.is_main:
                 write_recipe(run, recipe)
@@ -100,26 +100,18 @@ class Training:
 
     Args:
         run: the run's directory.
-        recipe: what to train.
-        progress: show a bar, where standard error is a terminal.
+        recipe: the resolved recipe.
+        progress: show a progress bar if standard error is a terminal.
 
     Raises:
         UsageError: the recipe does not fit the data or the number of processes.
     """
 
     def __init__(self, run: Path, recipe: Recipe, *, progress: bool = True) -> None:
-        accelerate = require("accelerate", "train")
         self._run, self._recipe, self._progress = run, recipe, progress
-        # Without being told so, accelerate takes several processes on a machine without a GPU for strangers, and what
-        # its own configuration says of precision would be done twice.
-        self._accelerator = accelerate.Accelerator(
-            cpu=not torch.accelerator.is_available(),
-            mixed_precision="no",
-            log_with=trackers(),
-            project_dir=str(run),
-        )
-        self._device, self._processes = self._accelerator.device, self._accelerator.num_processes
-        self._part = part_of_batch(recipe.batch, self._accelerator.process_index, self._processes)
+        self._process = join_process_group()
+        self._device, self._processes = self._process.device, self._process.count
+        self._part = local_batch_slice(recipe.batch, self._process.rank, self._processes)
         data = sources.load(recipe.data, resolution=recipe.resolution)
         if self.is_main:
             for note in data.notes:
@@ -129,14 +121,14 @@ class Training:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(first_weights_seed(recipe.seed))
             task = family(recipe.family).task.build(recipe, self._data)
-        self._task = _placed(task, self._device)
+        self._task = _to_device(task, self._device)
         self._average = WeightEma(self._task.generator, recipe.ema_half_life_nimg)
         if self._processes > 1:
-            synchronised(self._task)
-        average = average_over_processes(self._processes)
-        self._minimisers = {
-            name: OptimizerStep(optimiser, recipe, self._device, average)
-            for name, optimiser in self._task.optimisers().items()
+            synchronise_batch_norm(self._task)
+        average = gradient_averaging(self._processes)
+        self._optimizer_steps = {
+            name: OptimizerStep(optimizer, recipe, self._device, average)
+            for name, optimizer in self._task.optimizers().items()
         }
         self._selection = BestSnapshot(
             recipe, self._task, self._average, self._data, self._held_out, self._device
@@ -149,11 +141,11 @@ class Training:
         return self._step * self._recipe.batch
 
     def run(self) -> None:
-        """Go on from the run's checkpoint, train to the end and write the snapshot.
+        """Continue from the run's checkpoint, train to the end and write the snapshot.
 
         Raises:
             CheckpointError: the checkpoint is damaged or of another dataset.
-            TrainingError: an alarm was raised (`alarms`); the last checkpoint stays.
+            TrainingError: an alarm stopped the training (`run.alarms`); the last checkpoint stays.
             KeyboardInterrupt: Ctrl-C, after a checkpoint was written.
         """
         self._restore(read_checkpoint(self._run))
@@ -161,31 +153,30 @@ class Training:
         self._train()
         if self.is_main:
             self._finish()
-        self._accelerator.wait_for_everyone()
-        self._accelerator.end_training()
+        self._process.wait_for_all()
 
     def _train(self) -> None:
         recipe, total = self._recipe, self._recipe.steps * self._recipe.batch
-        if self.is_main:
-            self._lines = StatisticsFile(self._run / "stats.jsonl", self.nimg)
-            self._accelerator.init_trackers("tensorboard")
+        log = StatisticsLog(self._run, self.nimg) if self.is_main else None
         bar = ProgressBar.open(recipe.preset, self.nimg, total, shown=self._progress and self.is_main)
         with _interruptible() as interrupted, bar as shown:
             while self._step < recipe.steps and not self._selection.exhausted:
                 stop = self._train_step(interrupted)
                 shown.advance(recipe.batch)
-                self._after_step()
+                self._after_step(log)
                 if stop:
                     self._save()
                     raise KeyboardInterrupt
+        if log is not None:
+            log.close()
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the process that writes."""
-        return self._accelerator.is_main_process
+        """Whether this process writes the run's files."""
+        return self._process.is_main
 
     def _train_step(self, interrupted: threading.Event) -> bool:
-        """Take one step; whether a process was interrupted."""
+        """Take one step. Returns whether a process was interrupted."""
         recipe = self._recipe
         indices = batch_indices(recipe.seed, self._step, recipe.batch, len(self._data))[self._part]
         batch = self._data.batch(indices, self._device)
@@ -194,24 +185,24 @@ class Training:
         losses, dtype = self._task.losses(batch, draw), AUTOCAST.get(recipe.precision)
         scalars = {}
         while True:
-            # Only what the task computes runs under autocast, not the way back.
+            # Only the forward pass runs under autocast.
             with torch.autocast(self._device.type, dtype, enabled=dtype is not None):
-                minimise = next(losses, None)
-            if minimise is None:
+                step = next(losses, None)
+            if step is None:
                 break
-            name, optimizer_step = minimise.optimiser, self._minimisers[minimise.optimiser]
-            norm = optimizer_step.minimise(minimise.loss, factor)
+            name, optimizer_step = step.optimizer, self._optimizer_steps[step.optimizer]
+            norm = optimizer_step.minimise(step.loss, factor)
             self._alarms.check_scale(name, optimizer_step.scale, self.nimg)
-            scalars |= {f"{name}_loss": minimise.loss, **(minimise.statistics or {})}
+            scalars |= {f"{name}_loss": step.loss, **(step.statistics or {})}
             scalars |= {} if norm is None else {f"{name}_gradient": norm}
         self._step += 1
         self._average.update(self.nimg, recipe.batch)
         return self._record(scalars, interrupted)
 
     def _record(self, scalars: Mapping[str, Tensor], interrupted: threading.Event) -> bool:
-        """Take in a step's scalars; whether a process was interrupted.
+        """Record the scalars of a step. Returns whether a process was interrupted.
 
-        All is averaged over the processes first, so that each sees the same signs and none waits for another.
+        Scalars are averaged over the processes first, so that all raise the same alarms at the same step.
         """
         values = torch.stack([scalar.detach().float() for scalar in scalars.values()])
         *means, stop = mean_over_processes(
@@ -221,13 +212,13 @@ class Training:
         self._alarms.check_step(statistics, self.nimg)
         self._statistics.add(statistics)
         if isinstance(self._task, AdaptiveTask):
-            self._task.steer(statistics)
+            self._task.adapt(statistics)
         return stop > 0
 
-    def _after_step(self) -> None:
+    def _after_step(self, log: StatisticsLog | None) -> None:
         recipe, last = self._recipe, self._step == self._recipe.steps
         if recipe.metric != "none" and (last or self._passed(recipe.metric_nimg)):
-            # In every process, so that all of them stop at the same step.
+            # In every process, so that all stop at the same step.
             value = self._selection.measure(self.nimg)
             self._statistics.add({recipe.metric: value})
             last = last or self._selection.exhausted
@@ -235,36 +226,35 @@ class Training:
             self._sample()
         if last or self._passed(recipe.stats_nimg):
             self._alarms.check_weights(self._task, self.nimg)
-            if self.is_main:
-                self._write_line()
+            if log is not None:
+                self._write_line(log)
         if last or self._passed(recipe.checkpoint_nimg):
             self._save()
 
     def _sample(self) -> None:
-        picture = self._picture()
+        model = self._pixel_model()
         if self.is_main:
             path = self._run / f"samples/{self.nimg:010}.png"
-            if picture.signature.field(Role.IMAGE) is None:
-                sample_grid(path, picture, self._device, self._data.captions)
+            if model.signature.field(Role.IMAGE) is None:
+                sample_grid(path, model, self._device, self._data.captions)
             else:
-                comparison_grid(path, picture, self._device, self._held_out)
-        if self._recipe.diversity_floor and needs_only_chance(picture.generator):
-            diversity = drawn(picture, self._device).diversity(self._data)
+                comparison_grid(path, model, self._device, self._held_out)
+        if self._recipe.diversity_floor and can_draw_samples(model.generator):
+            diversity = draw_samples(model, self._device).diversity(self._data)
             self._statistics.add({"diversity": diversity})
             self._alarms.check_diversity(diversity, self.nimg)
 
     def _passed(self, every_nimg: int) -> bool:
         return self.nimg // every_nimg > (self.nimg - self._recipe.batch) // every_nimg
 
-    def _write_line(self) -> None:
+    def _write_line(self, log: StatisticsLog) -> None:
         now, (before, step) = time.monotonic(), self._timer
         means = self._statistics.means()
         speed = (self._step - step) * self._recipe.batch / max(now - before, 1e-9)
-        self._lines.append({"nimg": self.nimg, **means, "images_per_second": round(speed, 1)})
-        self._accelerator.log(means, step=self.nimg)
+        log.append(self.nimg, {**means, "images_per_second": round(speed, 1)})
         self._timer = (now, self._step)
 
-    def _picture(self) -> PixelModel:
+    def _pixel_model(self) -> PixelModel:
         generator = self._average.generator
         return PixelModel(generator, generator.signature(self._data.class_names)).eval()
 
@@ -278,11 +268,12 @@ class Training:
             task=self._task.state_dict(),
             average=self._average.generator.state_dict(),
             optimisers={
-                name: optimizer_step.state_dict() for name, optimizer_step in self._minimisers.items()
+                name: optimizer_step.state_dict() for name, optimizer_step in self._optimizer_steps.items()
             },
             statistics=self._statistics.sums,
             scalers={
-                name: optimizer_step.scaler_state_dict() for name, optimizer_step in self._minimisers.items()
+                name: optimizer_step.scaler_state_dict()
+                for name, optimizer_step in self._optimizer_steps.items()
             },
             selection=self._selection.state_dict(),
             signs=self._alarms.since,
@@ -294,11 +285,11 @@ class Training:
             return
         if checkpoint.data_sha256 != self._data_sha256:
             raise CheckpointError(
-                f"{self._run} was trained on other images than {self._recipe.data!r} gives now; give another --run"
+                f"{self._run} was trained on other images than {self._recipe.data!r} has now; give another --run"
             )
         self._task.load_state_dict(checkpoint.task)
         self._average.generator.load_state_dict(checkpoint.average)
-        for name, optimizer_step in self._minimisers.items():
+        for name, optimizer_step in self._optimizer_steps.items():
             optimizer_step.load_state_dict(checkpoint.optimisers[name], checkpoint.scalers.get(name, {}))
         self._selection.load_state_dict(checkpoint.selection)
         self._step, self._statistics = checkpoint.step, Statistics(checkpoint.statistics)
@@ -322,12 +313,12 @@ class Training:
                 class_names=dataset.class_names,
             ),
             nimg=nimg,
-            quality={**figures, **quality(self._picture(), dataset, self._device, self._held_out)},
+            quality={**figures, **quality(self._pixel_model(), dataset, self._device, self._held_out)},
         )
 
 
-def _placed(task: Task, device: torch.device) -> Task:
-    # Channels last is the layout that convolutions on CPUs and tensor cores work in.
+def _to_device(task: Task, device: torch.device) -> Task:
+    # CPUs and tensor cores compute convolutions in the channels-last layout.
     for parameter in task.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
@@ -336,7 +327,7 @@ def _placed(task: Task, device: torch.device) -> Task:
 
 @contextmanager
 def _interruptible() -> Iterator[threading.Event]:
-    """An event that Ctrl-C sets, so that a step is never cut in two; a second Ctrl-C stops at once."""
+    """An event that Ctrl-C sets, so that the step in progress is finished; a second Ctrl-C stops at once."""
     requested = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield requested
@@ -345,7 +336,7 @@ def _interruptible() -> Iterator[threading.Event]:
     def request(number: int, frame: Any) -> None:
         requested.set()
         signal.signal(signal.SIGINT, before)
-        Console(stderr=True).print("\nsaving; run the same command again to go on")
+        Console(stderr=True).print("\nsaving; run the same command again to resume")
 
     before = signal.signal(signal.SIGINT, request)
     try:

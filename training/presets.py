@@ -36,7 +36,7 @@ ON_CPU = {
     "checkpoint_nimg": 50_000,
 }
 
-# Behind each line, what `snapshot.json` says after it: 230 seconds of one Zen 5 core at FP32. `training.pixel_figures`
+# Behind each line, what `snapshot.json` says after it: 230 seconds of one Zen 5 core at FP32. `training.metrics.pixels`
 # defines the figures.
 # fmt: off
 # ruff: noqa: E501 - a line an experiment

@@ -54,7 +54,7 @@ class Recipe(BaseModel):
         decay_nimg: images at the end of the run over which the learning rates fall to zero; 0 keeps them up.
         lr_decay: the form of that fall, "linear" or "cosine".
         weight_decay: decoupled decay of matrices and kernels, times the learning rate (AdamW); 0 leaves it out.
-        clip_norm: largest global norm of one optimiser's gradient; 0 leaves it as it is.
+        clip_norm: largest global norm of one optimizer's gradient; 0 leaves it as it is.
         metric: what the best snapshot is chosen by, one of `METRICS`; "none" takes the last one.
         metric_nimg: images between two measurements of the metric, rounded up to whole steps.
         patience: measurements without a better one after which training stops; 0 trains to the end.

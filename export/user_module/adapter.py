@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from ...errors import CheckpointError, ExportError, UsageError
 from ...files import sha256
 from ...signature import Signature
-from ...training.models.base import Generator
+from ...training.networks.generator import Generator
 from ...training.networks.pixel_model import PixelModel
 from ...training.run.snapshot import fit_weights, read_foreign_weights
 from .code_location import location_of

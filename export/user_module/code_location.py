@@ -14,7 +14,7 @@ from types import FrameType
 import torch
 from torch import nn
 
-from ...training.models.base import Generator
+from ...training.networks.generator import Generator
 from ...training.networks.pixel_model import PixelModel
 
 __all__ = ["authored", "location_in_notes", "location_of", "location_of_node"]

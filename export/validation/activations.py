@@ -113,7 +113,7 @@ def values_of_module(
     """
     import torch
 
-    from ...training.networks.pixel_model import as_taken
+    from ...training.networks.pixel_model import model_inputs
 
     last: dict[str, str] = {}
     for node in nodes:
@@ -135,7 +135,7 @@ def values_of_module(
     ]
     try:
         with torch.inference_mode():
-            run(*as_taken(inputs))
+            run(*model_inputs(inputs))
     finally:
         for handle in handles:
             handle.remove()

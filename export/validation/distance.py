@@ -72,7 +72,7 @@ class Distance:
         return signature.example(self._samples, seed=_SEEDS[which])
 
     def _distance(self, features: Tensor) -> float:
-        from ...training.evaluation.distance import frechet_distance
+        from ...training.metrics.distance import frechet_distance
 
         return frechet_distance(self._others, features)
 

@@ -10,7 +10,7 @@ from litho.training.data import sources as data
 from litho.training.data.dataset import Dataset
 from litho.training.models import family, family_names
 from litho.training.presets import PRESETS, resolve
-from litho.training.run.randomness import Draw
+from litho.training.randomness import Draw
 
 
 def test_families_are_found_by_their_files() -> None:
@@ -73,25 +73,25 @@ def test_a_step_moves_each_network_by_its_own_loss_alone(preset: str) -> None:
 
 
 def stepped(preset: str, overrides: dict[str, str]) -> list[str]:
-    """The optimisers that a step used, in order, each seen to have moved all of its own parameters and no others."""
+    """The optimizers that a step used, in order, each seen to have moved all of its own parameters and no others."""
     recipe = resolve(preset, overrides=overrides)
     digits = data.load("digits")
     # Whoever needs no sources or captions does not look at them.
     captions = tuple(digits.class_names[label] for label in digits.labels)
     digits = replace(digits, sources=255 - digits.images, captions=captions)
     task = family(recipe.family).task.build(recipe, digits)
-    optimisers = task.optimisers()
-    owned = [p for o in optimisers.values() for group in o.param_groups for p in group["params"]]
+    optimizers = task.optimizers()
+    owned = [p for o in optimizers.values() for group in o.param_groups for p in group["params"]]
     assert len(owned) == len(set(map(id, owned))) == len(list(task.parameters()))
     seen = []
     for minimise in task.losses(digits.batch(torch.arange(4).numpy()), Draw(0, 0, 4, slice(None))):
-        seen.append(minimise.optimiser)
+        seen.append(minimise.optimizer)
         for parameter in task.parameters():
             parameter.grad = None
         minimise.loss.backward()
-        mine = {id(p) for group in optimisers[minimise.optimiser].param_groups for p in group["params"]}
+        mine = {id(p) for group in optimizers[minimise.optimizer].param_groups for p in group["params"]}
         assert all((parameter.grad is not None) == (id(parameter) in mine) for parameter in task.parameters())
-        optimisers[minimise.optimiser].step()
+        optimizers[minimise.optimizer].step()
     assert all(parameter.requires_grad for parameter in task.parameters())
     return seen
 

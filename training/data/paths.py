@@ -1,7 +1,7 @@
 """Where a dataset lies on disk and which of its files are for training: paths, `LITHO_DATA`, splits, licences.
 
 `--data NAME` is looked for, in this order: as a path; as a folder or file of that name in the folder that the
-environment variable `LITHO_DATA` names; there again under the short name of a set of `KNOWN`.
+environment variable `LITHO_DATA` names; there again under the short name of a set of `KNOWN_DATASETS`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-__all__ = ["DATA_VARIABLE", "KNOWN", "SPLITS", "Known", "find", "licence_of", "local_names", "split_of"]
+__all__ = [
+    "DATA_VARIABLE",
+    "KNOWN_DATASETS",
+    "SPLITS",
+    "KnownDataset",
+    "find",
+    "licence_of",
+    "local_names",
+    "split_of",
+]
 
 DATA_VARIABLE = "LITHO_DATA"
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownDataset:
     """A set that is known under a short name.
 
     Args:
@@ -30,11 +39,11 @@ class Known:
     hub_ids: tuple[str, ...] = ()
 
 
-KNOWN = {
-    "mnist": Known("MIT", ("ylecun/mnist", "rasbt/mnist-pngs")),
-    "fashion_mnist": Known("MIT", ("zalando-datasets/fashion_mnist",)),
-    "emoji": Known("Apache-2.0"),
-    "emoji_restyle": Known("Apache-2.0"),
+KNOWN_DATASETS = {
+    "mnist": KnownDataset("MIT", ("ylecun/mnist", "rasbt/mnist-pngs")),
+    "fashion_mnist": KnownDataset("MIT", ("zalando-datasets/fashion_mnist",)),
+    "emoji": KnownDataset("Apache-2.0"),
+    "emoji_restyle": KnownDataset("Apache-2.0"),
 }
 """Short name -> what is known of the set."""
 
@@ -61,7 +70,7 @@ def find(name: str) -> Path | None:
     folder = _data_folder()
     if folder is None or path.is_absolute() or ".." in path.parts:
         return None
-    short = next((short for short, known in KNOWN.items() if name in known.hub_ids), name)
+    short = next((short for short, known in KNOWN_DATASETS.items() if name in known.hub_ids), name)
     candidates = (folder / candidate for candidate in (name, short))
     return next((candidate for candidate in candidates if candidate.exists()), None)
 
@@ -90,13 +99,15 @@ def split_of(path: PurePath) -> str | None:
 
 
 def licence_of(folder: Path, name: str) -> str:
-    """The licence that the folder's card (`README.md` with a YAML head, as on the hub) or `KNOWN` names."""
+    """The licence that the folder's card (`README.md` with a YAML head, as on the hub) or `KNOWN_DATASETS` names."""
     card = folder / "README.md"
     if card.is_file():
         head = re.match(r"---\n(.*?)\n---", card.read_text(encoding="utf-8", errors="replace"), re.DOTALL)
         if head and (named := re.search(r"^license:\s*(?:-\s*)?['\"]?([\w.+-]+)", head[1], re.MULTILINE)):
             return named[1]
-    known: Iterable[Known] = (known for short, known in KNOWN.items() if name in (short, *known.hub_ids))
+    known: Iterable[KnownDataset] = (
+        known for short, known in KNOWN_DATASETS.items() if name in (short, *known.hub_ids)
+    )
     return next((set_.licence for set_ in known), "unknown")
 
 

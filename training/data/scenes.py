@@ -27,14 +27,14 @@ __all__ = [
     "COLOURS",
     "GAP",
     "HELD_OUT",
+    "OBJECTS",
     "RELATIONS",
     "SHAPES",
     "SIDE",
     "SIZES",
-    "THINGS",
-    "Places",
+    "Positions",
     "Scene",
-    "Thing",
+    "SceneObject",
     "arrange",
     "draw",
     "read_scene",
@@ -67,7 +67,7 @@ _SUBPIXELS = 8
 
 
 @dataclass(frozen=True)
-class Thing:
+class SceneObject:
     """One shape: a key of `SIZES`, a key of `COLOURS` and one of `SHAPES`."""
 
     size: str
@@ -78,17 +78,17 @@ class Thing:
         return f"{self.size} {self.colour} {self.shape}"
 
 
-THINGS = tuple(Thing(*parts) for parts in product(SIZES, COLOURS, SHAPES))
+OBJECTS = tuple(SceneObject(*parts) for parts in product(SIZES, COLOURS, SHAPES))
 """All 48."""
 
 HELD_OUT = frozenset(
     {
-        Thing("small", "red", "circle"),
-        Thing("large", "green", "square"),
-        Thing("small", "blue", "triangle"),
-        Thing("large", "yellow", "cross"),
-        Thing("large", "pink", "circle"),
-        Thing("small", "black", "square"),
+        SceneObject("small", "red", "circle"),
+        SceneObject("large", "green", "square"),
+        SceneObject("small", "blue", "triangle"),
+        SceneObject("large", "yellow", "cross"),
+        SceneObject("large", "pink", "circle"),
+        SceneObject("small", "black", "square"),
     }
 )
 """Never trained on. Every pair of their attributes is (a large red circle, a small red cross, a small blue circle):
@@ -99,9 +99,9 @@ whoever draws them has to put together what was only seen apart."""
 class Scene:
     """Two things and how they lie: `first` is `relation` (a key of `RELATIONS`) `second`."""
 
-    first: Thing
+    first: SceneObject
     relation: str
-    second: Thing
+    second: SceneObject
 
     @property
     def caption(self) -> str:
@@ -132,18 +132,18 @@ class Scene:
         )
 
 
-_THING_OF = {f"a {thing}": thing for thing in THINGS}
+_THING_OF = {f"a {thing}": thing for thing in OBJECTS}
 
 
 @dataclass(frozen=True)
-class Places:
+class Positions:
     """Where the two things lie: row and column, in pixels from 0, of the upper left corner of each."""
 
     first: tuple[int, int]
     second: tuple[int, int]
 
 
-def arrange(scene: Scene, chances: Sequence[float]) -> Places:
+def arrange(scene: Scene, chances: Sequence[float]) -> Positions:
     """Places for a scene's things that make its caption true.
 
     Args:
@@ -165,10 +165,10 @@ def arrange(scene: Scene, chances: Sequence[float]) -> Places:
     corners = [(across_near, along[0]), (across_far, along[1])]
     if ordered.relation == "above":
         corners = [(along[0], across_near), (along[1], across_far)]
-    return Places(*corners) if ordered == scene else Places(*reversed(corners))
+    return Positions(*corners) if ordered == scene else Positions(*reversed(corners))
 
 
-def draw(scene: Scene, places: Places, *, outlined: bool = False) -> NDArray[np.uint8]:
+def draw(scene: Scene, places: Positions, *, outlined: bool = False) -> NDArray[np.uint8]:
     """The picture of a scene.
 
     Args:
@@ -226,7 +226,7 @@ _LEAST_OVERLAP = 0.6
 
 def _read_thing(
     picture: NDArray[np.uint8], patch: NDArray[np.bool_]
-) -> tuple[Thing, NDArray[np.float64]] | None:
+) -> tuple[SceneObject, NDArray[np.float64]] | None:
     """The thing of a patch, and the middle of its box: (row, column)."""
     names = list(COLOURS)
     colours = np.array([COLOURS[name] for name in names], np.float32)
@@ -241,7 +241,7 @@ def _read_thing(
         (_overlap(cover, _coverage(shape, SIZES[size], False), middle), size, shape)
         for size, shape in product(SIZES, SHAPES)
     )
-    return (Thing(size, names[nearest], shape), middle) if overlap >= _LEAST_OVERLAP else None
+    return (SceneObject(size, names[nearest], shape), middle) if overlap >= _LEAST_OVERLAP else None
 
 
 def _grown(patch: NDArray[np.bool_]) -> NDArray[np.bool_]:

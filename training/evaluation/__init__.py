@@ -1,10 +1,10 @@
 """How good a run's pictures are: figures between a reference and a baseline, and pictures to look at."""
 
+from ..metrics.likelihood import LatentVariableModel
 from .context import EvaluationContext
 from .document import Evaluation, FeatureNetInfo, Figure, Section, read_evaluation
 from .evaluate import SAMPLES, evaluate, measure
 from .feature_net import FeatureNet, feature_net
-from .likelihood import LatentVariableModel
 
 __all__ = [
     "SAMPLES",

@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from ...errors import EvaluationError
 from ..data.dataset import Dataset
-from ..run.randomness import batch_indices, first_weights_seed
+from ..randomness import batch_indices, first_weights_seed
 
 __all__ = [
     "FEATURES",
@@ -151,14 +151,14 @@ def train_classifier(
     net = _untrained(dataset, classes or TURNS).to(device).train()
     batch = min(BATCH, len(dataset))
     steps = min(max(PASSES * len(dataset), LEAST_NIMG), MOST_NIMG) // batch
-    optimiser = torch.optim.AdamW(net.parameters(), weight_decay=WEIGHT_DECAY, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps)
+    optimizer = torch.optim.AdamW(net.parameters(), weight_decay=WEIGHT_DECAY, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
     for step in range(steps):
         images, labels = _batch(dataset, step, batch, device, turned=classes is None)
         loss = cross_entropy(net(images), labels)
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         schedule.step()
         if progress is not None and step % 20 == 0:
             progress(step / steps)

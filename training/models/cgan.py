@@ -9,17 +9,17 @@ from ...errors import UsageError
 from ...signature import Signature
 from ...signature.fields import image_output, label_field, seed_field, truncation_field
 from ..data.dataset import Dataset
+from ..networks.generator import Generator as BaseGenerator
 from ..networks.layers import (
     ConditionalBatchNorm2d,
-    bounded,
     downsampler,
     first_side,
+    maybe_spectral_norm,
     upsamplers,
     widths,
 )
 from ..objectives.gan import AdversarialRecipe, AdversarialTask
-from .base import Generator as BaseGenerator
-from .base import check_picture, square_picture
+from .base import check_image_shape, square_image_shape
 
 __all__ = ["Discriminator", "Generator", "Recipe", "Task"]
 
@@ -57,7 +57,7 @@ class Generator(BaseGenerator):
         super().__init__(
             classes=classes, resolution=resolution, channels=channels, latent_size=latent_size, width=width
         )
-        check_picture(resolution, channels)
+        check_image_shape(resolution, channels)
         self.latent_size = latent_size
         features, side = widths(resolution, width), first_side(resolution)
         self.embedding = nn.Embedding(classes, latent_size)
@@ -107,11 +107,11 @@ class Discriminator(nn.Module):
         self.features = downsampler((channels, *features), spectral=spectral)
         count = features[-1] * first_side(resolution) ** 2
         # The place of a stroke tells digits apart: the last features are compared with the class unpooled.
-        self.linear = bounded(nn.Linear(count, 1), spectral)
+        self.linear = maybe_spectral_norm(nn.Linear(count, 1), spectral)
         embedding = nn.Embedding(classes, count)
         if not spectral:
             nn.init.normal_(embedding.weight, 0.0, count**-0.5)
-        self.embedding = bounded(embedding, spectral)
+        self.embedding = maybe_spectral_norm(embedding, spectral)
 
     def forward(self, images: Tensor, label: Tensor) -> Tensor:
         """(batch, channels, height, width) in [-1, 1], INT64 (batch,) -> logits of shape (batch,)."""
@@ -127,7 +127,7 @@ class Task(AdversarialTask):
         """The networks of a recipe, sized for a dataset of square, labelled images."""
         if dataset.labels is None:
             raise UsageError(f"data {dataset.name!r} has no labels; family 'cgan' needs them: take 'dcgan'")
-        resolution, channels = square_picture(dataset, "cgan")
+        resolution, channels = square_image_shape(dataset, "cgan")
         classes = len(dataset.class_names)
         generator = Generator(
             classes=classes,

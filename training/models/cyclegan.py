@@ -13,21 +13,22 @@ from ...errors import UsageError
 from ...signature import Signature
 from ...signature.fields import image_output, seed_field, source_field
 from ..data.dataset import Batch, Dataset
+from ..networks.generator import Generator as BaseGenerator
 from ..networks.image_to_image import (
     MOST_TIMES,
     PatchDiscriminator,
     ResidualNetwork,
-    alike_changed,
     check_sources,
 )
-from ..objectives.gan import opposed
+from ..objectives.augment import augment_jointly
+from ..objectives.gan import adversarial_optimizers
 from ..objectives.losses import relativistic_discriminator, relativistic_generator, squared_gradient
+from ..objectives.task import LossStep
+from ..objectives.task import Task as BaseTask
+from ..randomness import Draw
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
-from ..run.randomness import Draw
-from .base import Generator as BaseGenerator
-from .base import Optimisation, check_picture, square_picture
-from .base import Task as BaseTask
+from .base import check_image_shape, square_image_shape
 
 __all__ = ["Generator", "Recipe", "Task"]
 
@@ -87,7 +88,7 @@ class Generator(BaseGenerator):
         noise: float = 0.1,
     ) -> None:
         super().__init__(resolution=resolution, channels=channels, width=width, blocks=blocks, noise=noise)
-        check_picture(resolution, channels)
+        check_image_shape(resolution, channels)
         if resolution % 4:
             raise UsageError(
                 f"resolution {resolution} is not allowed; family 'cyclegan' halves a picture twice, so that it must be"
@@ -150,7 +151,7 @@ class Task(BaseTask):
         """The networks of a recipe, sized for a dataset with square images and sources."""
         check_sources(dataset, "cyclegan")
         assert dataset.sources is not None
-        resolution, channels = square_picture(dataset, "cyclegan")
+        resolution, channels = square_image_shape(dataset, "cyclegan")
 
         def generator() -> Generator:
             return Generator(
@@ -169,17 +170,17 @@ class Task(BaseTask):
         sources = torch.from_numpy(dataset.sources).permute(0, 3, 1, 2)
         return cls(recipe, (generator(), generator()), (discriminator(), discriminator()), sources)
 
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """One Adam for both generators, one for both discriminators."""
         judges = [*self.image_discriminator.parameters(), *self.source_discriminator.parameters()]
         makers = [*self.generator.parameters(), *self.back.parameters()]
-        return opposed(self.recipe, judges, makers)
+        return adversarial_optimizers(self.recipe, judges, makers)
 
-    def losses(self, batch: Batch, draw: Draw) -> Iterator[Optimisation]:
+    def losses(self, batch: Batch, draw: Draw) -> Iterator[LossStep]:
         """The discriminators' turn, then the generators'."""
         chosen = self.sources[draw.integers(len(self.sources))].float() / 127.5 - 1
-        (images,) = alike_changed(draw, self.recipe.translate, batch.images)
-        (sources,) = alike_changed(draw, self.recipe.translate, chosen)
+        (images,) = augment_jointly(draw, self.recipe.translate, batch.images)
+        (sources,) = augment_jointly(draw, self.recipe.translate, chosen)
         made = self._made(self.generator, sources, draw)
         made_back = self._made(self.back, images, draw)
         loss, statistics = torch.zeros((), device=images.device), {}
@@ -197,12 +198,12 @@ class Task(BaseTask):
                 penalty = squared_gradient(pictures, logits.mean((1, 2, 3))).mean()
                 loss = loss + self.recipe.gamma * penalty
                 statistics[f"{kind}_penalty"] = penalty
-        yield Optimisation("discriminator", loss, statistics)
+        yield LossStep("discriminator", loss, statistics)
         yield self._generator_loss((sources, images), (made, made_back), draw)
 
     def _generator_loss(
         self, real: tuple[Tensor, Tensor], made: tuple[Tensor, Tensor], draw: Draw
-    ) -> Optimisation:
+    ) -> LossStep:
         (sources, images), (made_images, made_sources) = real, made
         judges = (self.image_discriminator, self.source_discriminator)
         # The gradient passes through the discriminators; their own parameters need none in this turn.
@@ -222,7 +223,7 @@ class Task(BaseTask):
             same = (self._made(self.generator, images, draw) - images).abs().mean() / 2
             same = same + (self._made(self.back, sources, draw) - sources).abs().mean() / 2
             loss, statistics["identity"] = loss + self.recipe.identity_weight * same, same
-        return Optimisation("generator", loss, statistics)
+        return LossStep("generator", loss, statistics)
 
     def _made(self, generator: nn.Module, pictures: Tensor, draw: Draw) -> Tensor:
         return generator(draw.normal(self.generator.latent_size), pictures).float()

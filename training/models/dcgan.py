@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from ...signature import Signature
 from ...signature.fields import image_output, seed_field
 from ..data.dataset import Dataset
-from ..networks.layers import bounded, downsampler, first_side, upsamplers, widths
+from ..networks.generator import Generator as BaseGenerator
+from ..networks.layers import downsampler, first_side, maybe_spectral_norm, upsamplers, widths
 from ..objectives.gan import AdversarialRecipe, AdversarialTask, Loss
-from .base import Generator as BaseGenerator
-from .base import check_picture, square_picture
+from .base import check_image_shape, square_image_shape
 
 __all__ = ["Discriminator", "Generator", "Recipe", "Task"]
 
@@ -44,7 +44,7 @@ class Generator(BaseGenerator):
         self, *, resolution: int = 32, channels: int = 1, latent_size: int = 64, width: int = 96
     ) -> None:
         super().__init__(resolution=resolution, channels=channels, latent_size=latent_size, width=width)
-        check_picture(resolution, channels)
+        check_image_shape(resolution, channels)
         self.latent_size = latent_size
         features, side = widths(resolution, width), first_side(resolution)
         self.project = nn.Linear(latent_size, features[0] * side**2, bias=False)
@@ -82,7 +82,7 @@ class Discriminator(nn.Module):
         features = tuple(reversed(widths(resolution, width)))
         self.features = downsampler((channels, *features), spectral=spectral)
         count = features[-1] * first_side(resolution) ** 2
-        self.linear = bounded(nn.Linear(count, 1), spectral)
+        self.linear = maybe_spectral_norm(nn.Linear(count, 1), spectral)
 
     def forward(self, images: Tensor) -> Tensor:
         """(batch, channels, height, width) in [-1, 1] -> logits of shape (batch,)."""
@@ -95,7 +95,7 @@ class Task(AdversarialTask):
     @classmethod
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
         """The networks of a recipe, sized for a dataset of square images; labels are not looked at."""
-        resolution, channels = square_picture(dataset, "dcgan")
+        resolution, channels = square_image_shape(dataset, "dcgan")
         generator = Generator(
             resolution=resolution, channels=channels, latent_size=recipe.latent_size, width=recipe.width
         )

@@ -15,12 +15,13 @@ from ..data.dataset import Batch, Dataset
 from ..data.tokenizer import BYTES, learn_tokenizer
 from ..networks.staged import MAX_GUIDANCE, StagedGenerator
 from ..networks.transformer import Block, FinalNorm, head_count, sinusoids
+from ..objectives.task import LossStep
+from ..objectives.task import Task as BaseTask
 from ..optim.combined import CombinedOptimizer
+from ..randomness import Draw
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
-from ..run.randomness import Draw
-from .base import Optimisation, square_picture
-from .base import Task as BaseTask
+from .base import square_image_shape
 
 __all__ = ["Generator", "Recipe", "Task"]
 
@@ -231,7 +232,7 @@ class Task(BaseTask):
     @classmethod
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
         """The flow of a recipe, sized for a dataset of square images with captions; labels are not looked at."""
-        resolution, channels = square_picture(dataset, "flow")
+        resolution, channels = square_image_shape(dataset, "flow")
         if dataset.captions is None or not any(caption.strip() for caption in dataset.captions):
             raise UsageError(
                 f"data {dataset.name!r} has no captions; family 'flow' needs them: a column 'caption' or 'text', or"
@@ -250,7 +251,7 @@ class Task(BaseTask):
         )
         return cls(recipe, generator)
 
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Muon for the matrices of the blocks (Jordan et al. 2024), Adam for all the rest.
 
         After 100 seconds of one core the loss on `shapes` was half of what Adam alone had reached.
@@ -267,7 +268,7 @@ class Task(BaseTask):
             )
         }
 
-    def losses(self, batch: Batch, draw: Draw) -> Iterator[Optimisation]:
+    def losses(self, batch: Batch, draw: Draw) -> Iterator[LossStep]:
         """The squared error of the velocity at one time of each image."""
         assert isinstance(self.generator, Generator)
         assert batch.captions is not None
@@ -281,7 +282,7 @@ class Task(BaseTask):
         velocity = denoiser.velocity(sample, time, self._embedding(batch.captions, dropped, denoiser))
         remaining = (1 - along).clamp(min=LEAST_REMAINING)
         loss = (velocity - (batch.images - sample) / remaining).square().mean()
-        yield Optimisation("flow", loss)
+        yield LossStep("flow", loss)
 
     def _embedding(self, captions: tuple[str, ...], dropped: Tensor, denoiser: Denoiser) -> Tensor:
         """Of the captions; of those dropped half become empty prompts, and half what stands for no prompt at all."""

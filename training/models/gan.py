@@ -13,10 +13,10 @@ from ...errors import UsageError
 from ...signature import Signature
 from ...signature.fields import image_output, seed_field
 from ..data.dataset import Dataset
+from ..networks.generator import Generator as BaseGenerator
 from ..networks.layers import LEAK
 from ..objectives.gan import AdversarialRecipe, AdversarialTask, Loss
-from .base import Generator as BaseGenerator
-from .base import square_picture
+from .base import square_image_shape
 
 __all__ = ["Discriminator", "Generator", "Recipe", "Task"]
 
@@ -116,7 +116,7 @@ class Task(AdversarialTask):
     @classmethod
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
         """The networks of a recipe, sized for a dataset of square images; labels are not looked at."""
-        resolution, channels = square_picture(dataset, "gan")
+        resolution, channels = square_image_shape(dataset, "gan")
         generator = Generator(
             resolution=resolution,
             channels=channels,

@@ -14,13 +14,15 @@ from torch import Tensor
 from ...signature import Signature
 from ...signature.fields import image_output, mask_field, source_field
 from ..data.dataset import Batch, Dataset
-from ..networks.image_to_image import UNet, alike_changed
+from ..networks.generator import Generator as BaseGenerator
+from ..networks.image_to_image import UNet
+from ..objectives.augment import augment_jointly
+from ..objectives.task import LossStep
+from ..objectives.task import Task as BaseTask
+from ..randomness import Draw
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
-from ..run.randomness import Draw
-from .base import Generator as BaseGenerator
-from .base import Optimisation, check_picture, square_picture
-from .base import Task as BaseTask
+from .base import check_image_shape, square_image_shape
 
 __all__ = ["Generator", "Recipe", "Task", "holes"]
 
@@ -56,7 +58,7 @@ class Generator(BaseGenerator):
 
     def __init__(self, *, resolution: int = 28, channels: int = 1, width: int = 32, blocks: int = 2) -> None:
         super().__init__(resolution=resolution, channels=channels, width=width, blocks=blocks)
-        check_picture(resolution, channels)
+        check_image_shape(resolution, channels)
         self.network = UNet(channels + 1, channels, resolution, width, blocks)
 
     def forward(self, source: Tensor, mask: Tensor) -> Tensor:
@@ -86,7 +88,7 @@ class Generator(BaseGenerator):
         )
 
     def tasks(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """The images and a hole in each, grey inside, where it can be seen (`translation.MakesTasks`)."""
+        """The images and a hole in each, grey inside, where it can be seen (`translation.DegradationModel`)."""
         uniform = torch.from_numpy(np.random.default_rng(0).random((len(images), 4)))
         mask = holes(uniform, images.shape[1]).permute(0, 2, 3, 1).numpy() > 0
         return {"source": np.where(mask, np.uint8(128), images), "mask": mask.astype(np.uint8) * 255}
@@ -120,23 +122,23 @@ class Task(BaseTask):
     @classmethod
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
         """The network of a recipe, sized for a dataset of square images, which are what it has to make."""
-        resolution, channels = square_picture(dataset, "inpaint")
+        resolution, channels = square_image_shape(dataset, "inpaint")
         generator = Generator(
             resolution=resolution, channels=channels, width=recipe.width, blocks=recipe.blocks
         )
         return cls(recipe, generator)
 
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """One Adam."""
         betas = (self.recipe.beta1, self.recipe.beta2)
         return {"generator": torch.optim.Adam(self.generator.parameters(), self.recipe.lr, betas, fused=True)}
 
-    def losses(self, batch: Batch, draw: Draw) -> Iterator[Optimisation]:
+    def losses(self, batch: Batch, draw: Draw) -> Iterator[LossStep]:
         """The mean absolute error inside the holes, the squared one beside it."""
-        (images,) = alike_changed(draw, 0, batch.images)
+        (images,) = augment_jointly(draw, 0, batch.images)
         mask = holes(draw.uniform(4), images.shape[2])
         error = (self.generator(images, mask).float() - images) * mask
         pixels = mask.sum() * images.shape[1]
-        yield Optimisation(
+        yield LossStep(
             "generator", error.abs().sum() / pixels, {"squared_error": error.square().sum() / pixels}
         )

@@ -12,15 +12,17 @@ from torch import Tensor, nn
 from ...signature import Signature
 from ...signature.fields import image_output, seed_field, source_field
 from ..data.dataset import Batch, Dataset
-from ..networks.image_to_image import PatchDiscriminator, UNet, alike_changed, check_sources
+from ..networks.generator import Generator as BaseGenerator
+from ..networks.image_to_image import PatchDiscriminator, UNet, check_sources
 from ..objectives import losses
-from ..objectives.gan import opposed
+from ..objectives.augment import augment_jointly
+from ..objectives.gan import adversarial_optimizers
+from ..objectives.task import LossStep
+from ..objectives.task import Task as BaseTask
+from ..randomness import Draw
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
-from ..run.randomness import Draw
-from .base import Generator as BaseGenerator
-from .base import Optimisation, check_picture, square_picture
-from .base import Task as BaseTask
+from .base import check_image_shape, square_image_shape
 
 __all__ = ["Generator", "Recipe", "Task"]
 
@@ -84,7 +86,7 @@ class Generator(BaseGenerator):
         noise: float = 0.3,
     ) -> None:
         super().__init__(resolution=resolution, channels=channels, width=width, blocks=blocks, noise=noise)
-        check_picture(resolution, channels)
+        check_image_shape(resolution, channels)
         self.network, self.noise = UNet(channels, channels, resolution, width, blocks), noise
         self.latent_size = self.network.inside
 
@@ -122,7 +124,7 @@ class Task(BaseTask):
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
         """The networks of a recipe, sized for a dataset of square pairs."""
         check_sources(dataset, "pix2pix")
-        resolution, channels = square_picture(dataset, "pix2pix")
+        resolution, channels = square_image_shape(dataset, "pix2pix")
         generator = Generator(
             resolution=resolution,
             channels=channels,
@@ -135,19 +137,21 @@ class Task(BaseTask):
         )
         return cls(recipe, generator, discriminator)
 
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """One Adam for each network."""
-        return opposed(self.recipe, self.discriminator.parameters(), self.generator.parameters())
+        return adversarial_optimizers(
+            self.recipe, self.discriminator.parameters(), self.generator.parameters()
+        )
 
-    def losses(self, batch: Batch, draw: Draw) -> Iterator[Optimisation]:
+    def losses(self, batch: Batch, draw: Draw) -> Iterator[LossStep]:
         """The discriminator's turn, then the generator's."""
         assert batch.sources is not None
-        images, sources = alike_changed(draw, self.recipe.translate, batch.images, batch.sources)
+        images, sources = augment_jointly(draw, self.recipe.translate, batch.images, batch.sources)
         made = self.generator(draw.normal(self.generator.latent_size), sources).float()
         against_discriminator, against_generator = _LOSSES[self.recipe.loss]
         pairs = torch.cat((torch.cat((sources, images), 1), torch.cat((sources, made.detach()), 1)))
         real, fake = self.discriminator(pairs).float().chunk(2)
-        yield Optimisation(
+        yield LossStep(
             "discriminator",
             against_discriminator(real, fake),
             {"real_logit": real.mean(), "fake_logit": fake.mean()},
@@ -158,6 +162,6 @@ class Task(BaseTask):
         self.discriminator.requires_grad_(True)
         # As a share of the pixels' range, which is 2 wide here.
         error = (made - images).abs().mean() / 2
-        yield Optimisation(
+        yield LossStep(
             "generator", against_generator(judged, judged) + self.recipe.l1_weight * error, {"l1": error}
         )

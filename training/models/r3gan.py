@@ -14,11 +14,11 @@ from ...errors import UsageError
 from ...signature import Signature
 from ...signature.fields import image_output, seed_field
 from ..data.dataset import Dataset
+from ..networks.generator import Generator as BaseGenerator
 from ..networks.layers import ResidualBlock, first_side, halvings, scaled_convolution
 from ..objectives.gan import AdversarialRecipe, AdversarialTask, Loss
 from ..recipe import Positive
-from .base import Generator as BaseGenerator
-from .base import check_picture, square_picture
+from .base import check_image_shape, square_image_shape
 
 __all__ = ["Discriminator", "Generator", "Recipe", "Task"]
 
@@ -148,7 +148,7 @@ class Task(AdversarialTask):
     @classmethod
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
         """The networks of a recipe, sized for a dataset of square images; labels are not looked at."""
-        resolution, channels = square_picture(dataset, "r3gan")
+        resolution, channels = square_image_shape(dataset, "r3gan")
         generator = Generator(
             resolution=resolution,
             channels=channels,
@@ -193,13 +193,13 @@ class _Halve(nn.Module):
 
 
 def _check_patches(resolution: int, channels: int, patch: int) -> None:
-    check_picture(resolution, channels)
+    check_image_shape(resolution, channels)
     if patch < 1 or resolution % patch or first_side(resolution // patch) > 7:
         raise UsageError(
             f"patch {patch} is not allowed with resolution {resolution}; patches must leave a resolution of 4, 5, 6 or"
             " 7 doubled again and again (--set patch=...)"
         )
-    check_picture(resolution // patch, channels)
+    check_image_shape(resolution // patch, channels)
 
 
 def _stages(resolution: int, width: int, most_channels: int) -> tuple[int, ...]:

@@ -16,14 +16,16 @@ from ...errors import UsageError
 from ...signature import Signature
 from ...signature.fields import image_output, source_field
 from ..data.dataset import Batch, Dataset
-from ..networks.image_to_image import MOST_TIMES, alike_changed
+from ..networks.generator import Generator as BaseGenerator
+from ..networks.image_to_image import MOST_TIMES
 from ..networks.layers import LEAK, ResidualBlock, scaled_convolution
+from ..objectives.augment import augment_jointly
+from ..objectives.task import LossStep
+from ..objectives.task import Task as BaseTask
+from ..randomness import Draw
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
-from ..run.randomness import Draw
-from .base import Generator as BaseGenerator
-from .base import Optimisation, check_picture, square_picture
-from .base import Task as BaseTask
+from .base import check_image_shape, square_image_shape
 
 __all__ = ["Generator", "Recipe", "Task", "reduced"]
 
@@ -66,7 +68,7 @@ class Generator(BaseGenerator):
         self, *, resolution: int = 64, channels: int = 3, factor: int = 4, width: int = 64, blocks: int = 8
     ) -> None:
         super().__init__(resolution=resolution, channels=channels, factor=factor, width=width, blocks=blocks)
-        check_picture(resolution, channels)
+        check_image_shape(resolution, channels)
         if factor not in FACTORS or resolution % factor:
             raise UsageError(
                 f"factor {factor} is not allowed for pictures of {resolution}x{resolution}; it must be 2, 4 or 8 and"
@@ -108,7 +110,7 @@ class Generator(BaseGenerator):
         )
 
     def tasks(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """The images made small (`translation.MakesTasks`)."""
+        """The images made small (`translation.DegradationModel`)."""
         floats = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
         levels = ((reduced(floats, self.factor) + 1) * 127.5).round()
         return {"source": levels.permute(0, 2, 3, 1).to(torch.uint8).numpy()}
@@ -135,7 +137,7 @@ class Task(BaseTask):
     @classmethod
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
         """The network of a recipe, sized for a dataset of square images, which are what it has to make."""
-        resolution, channels = square_picture(dataset, "superres")
+        resolution, channels = square_image_shape(dataset, "superres")
         generator = Generator(
             resolution=resolution,
             channels=channels,
@@ -145,14 +147,14 @@ class Task(BaseTask):
         )
         return cls(recipe, generator)
 
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """One Adam."""
         betas = (self.recipe.beta1, self.recipe.beta2)
         return {"generator": torch.optim.Adam(self.generator.parameters(), self.recipe.lr, betas, fused=True)}
 
-    def losses(self, batch: Batch, draw: Draw) -> Iterator[Optimisation]:
+    def losses(self, batch: Batch, draw: Draw) -> Iterator[LossStep]:
         """The mean absolute error, the squared one beside it."""
         assert isinstance(self.generator, Generator)
-        (images,) = alike_changed(draw, 0, batch.images)
+        (images,) = augment_jointly(draw, 0, batch.images)
         error = self.generator(reduced(images, self.generator.factor)).float() - images
-        yield Optimisation("generator", error.abs().mean(), {"squared_error": error.square().mean()})
+        yield LossStep("generator", error.abs().mean(), {"squared_error": error.square().mean()})

@@ -16,14 +16,15 @@ from ...errors import UsageError
 from ...signature import Signature
 from ...signature.fields import image_output, seed_field, source_field
 from ..data.dataset import Batch, Dataset
+from ..networks.generator import Generator as BaseGenerator
 from ..networks.layers import LEAK, ResidualBlock, first_side, widths
 from ..objectives.losses import gaussian_divergence, gaussian_log_likelihood
+from ..objectives.task import LossStep
+from ..objectives.task import Task as BaseTask
+from ..randomness import Draw
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
-from ..run.randomness import Draw
-from .base import Generator as BaseGenerator
-from .base import Optimisation, check_picture, square_picture
-from .base import Task as BaseTask
+from .base import check_image_shape, square_image_shape
 
 __all__ = ["Generator", "Recipe", "Reconstruction", "Task"]
 
@@ -61,7 +62,7 @@ class Generator(BaseGenerator):
     """p(z) = N(0, 1), p(x|z) and q(z|x), all in one module; as a generator it gives the mean of p(x|z).
 
     The encoder stays beside the decoder so that both are averaged, kept and measured together
-    (`evaluation.likelihood.LatentVariableModel`); a graph fed with seeds or latents holds the decoder alone, one fed
+    (`metrics.likelihood.LatentVariableModel`); a graph fed with seeds or latents holds the decoder alone, one fed
     with images both.
 
     Args:
@@ -93,7 +94,7 @@ class Generator(BaseGenerator):
         )
         if likelihood not in get_args(Likelihood):
             raise UsageError(f"likelihood {likelihood!r} is not allowed; it must be bernoulli or gaussian")
-        check_picture(resolution, channels)
+        check_image_shape(resolution, channels)
         self.latent_size, self.likelihood = latent_size, likelihood
         counts, side = widths(resolution, width), first_side(resolution)
         first = (counts[0], side, side)
@@ -197,7 +198,7 @@ class Task(BaseTask):
     @classmethod
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
         """The autoencoder of a recipe, sized for a dataset of square images; labels are not looked at."""
-        resolution, channels = square_picture(dataset, "vae")
+        resolution, channels = square_image_shape(dataset, "vae")
         generator = Generator(
             likelihood=recipe.likelihood,
             resolution=resolution,
@@ -208,14 +209,14 @@ class Task(BaseTask):
         )
         return cls(recipe, generator)
 
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """One Adam for encoder and decoder."""
         betas = (self.recipe.beta1, self.recipe.beta2)
         return {
             "autoencoder": torch.optim.Adam(self.generator.parameters(), self.recipe.lr, betas, fused=True)
         }
 
-    def losses(self, batch: Batch, draw: Draw) -> Iterator[Optimisation]:
+    def losses(self, batch: Batch, draw: Draw) -> Iterator[LossStep]:
         """The negative bound, its divergence weighted by how far the warm-up is."""
         assert isinstance(self.generator, Generator)
         observations = self.generator.observe(batch.images, draw.uniform(*batch.images.shape[1:]))
@@ -223,7 +224,7 @@ class Task(BaseTask):
         latent = mean + (log_variance / 2).exp() * draw.normal(self.generator.latent_size)
         reconstruction = -self.generator.log_likelihood(observations, latent).mean()
         divergence = gaussian_divergence(mean, log_variance).mean()
-        yield Optimisation(
+        yield LossStep(
             "autoencoder",
             reconstruction + self._divergence_weight(draw.step) * divergence,
             {"negative_bound": reconstruction + divergence, "divergence": divergence},

@@ -24,23 +24,20 @@ from ...reporting import picture_grid
 from ...signature import Signature
 from ...signature.fields import Role
 from ..data.dataset import Dataset
-from ..models.base import Generator
-from ..objectives.gan import translated
-from ..run.randomness import Draw
+from .generator import Generator
 from .layers import LEAK, halvings, scaled_convolution
 
 __all__ = [
     "MOST_TIMES",
     "MOST_WIDENING",
-    "MakesTasks",
+    "DegradationModel",
     "PatchDiscriminator",
     "ResidualNetwork",
     "UNet",
-    "alike_changed",
     "check_sources",
-    "noisy",
+    "multiply_by_noise",
     "side_by_side",
-    "tasks_of",
+    "source_inputs",
 ]
 
 MOST_TIMES = 4
@@ -70,7 +67,7 @@ def check_sources(dataset: Dataset, family: str) -> None:
 
 
 @runtime_checkable
-class MakesTasks(Protocol):
+class DegradationModel(Protocol):
     """What a generator brings whose source pictures are made from the wanted ones: fewer pixels, holes."""
 
     def tasks(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
@@ -85,13 +82,15 @@ class MakesTasks(Protocol):
         ...
 
 
-def tasks_of(generator: Generator, signature: Signature, dataset: Dataset) -> dict[str, NDArray[Any]] | None:
+def source_inputs(
+    generator: Generator, signature: Signature, dataset: Dataset
+) -> dict[str, NDArray[Any]] | None:
     """Inputs from which a generator has to make the images of a dataset: made by itself, or the images' sources.
 
     Returns:
         Name of each field with role image or mask -> array of shape (count, ...); None where there are none to have.
     """
-    if isinstance(generator, MakesTasks):
+    if isinstance(generator, DegradationModel):
         return generator.tasks(dataset.images)
     field = signature.field(Role.IMAGE)
     if field is None or dataset.sources is None or signature.field(Role.MASK) is not None:
@@ -122,7 +121,7 @@ def side_by_side(columns: Mapping[str, NDArray[np.uint8]], *, across: int = 1) -
     )
 
 
-def noisy(features: Tensor, latent: Tensor, strength: float) -> Tensor:
+def multiply_by_noise(features: Tensor, latent: Tensor, strength: float) -> Tensor:
     """Features (batch, channels, height, width), each map times 1 + strength * its value of `latent`.
 
     Args:
@@ -178,7 +177,7 @@ class UNet(nn.Module):
             features = halve(features)
         features = self.blocks(features)
         if latent is not None:
-            features = noisy(features, latent, strength)
+            features = multiply_by_noise(features, latent, strength)
         for double, equal in zip(self.up, reversed(passed), strict=True):
             features = torch.cat((double(features), equal), 1)
         return self.last(features)
@@ -220,7 +219,7 @@ class ResidualNetwork(nn.Module):
             latent: FP32 of shape (batch, inside).
             strength: of the noise.
         """
-        return self.up(self.blocks(noisy(self.down(images), latent, strength)))
+        return self.up(self.blocks(multiply_by_noise(self.down(images), latent, strength)))
 
 
 class PatchDiscriminator(nn.Module):
@@ -276,17 +275,3 @@ def _halving(before: int, after: int, *, normalised: bool = True) -> nn.Sequenti
 def _doubling(before: int, after: int) -> nn.Sequential:
     layers = nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), _norm(after), nn.LeakyReLU(LEAK)
     return nn.Sequential(*layers)
-
-
-def alike_changed(draw: Draw, most_shift: int, *images: Tensor) -> tuple[Tensor, ...]:
-    """Every tensor's n-th picture mirrored or not, and moved by up to `most_shift` pixels, like those of the others.
-
-    Args:
-        draw: decides both.
-        most_shift: largest offset in pixels.
-        images: each of shape (batch, channels, height, width), all but the channels alike.
-    """
-    joined = translated(torch.cat(images, 1), draw, most_shift)
-    mirrored = draw.integers(2)[:, None, None, None] == 1
-    joined = torch.where(mirrored, joined.flip(3), joined)
-    return joined.split([part.shape[1] for part in images], 1)

@@ -11,10 +11,10 @@ from torch.nn.utils.parametrizations import spectral_norm
 __all__ = [
     "ConditionalBatchNorm2d",
     "ResidualBlock",
-    "bounded",
     "downsampler",
     "first_side",
     "halvings",
+    "maybe_spectral_norm",
     "scaled_convolution",
     "upsamplers",
     "widths",
@@ -139,10 +139,10 @@ def downsampler(channels: tuple[int, ...], *, spectral: bool) -> nn.Sequential:
     """
     layers: list[nn.Module] = []
     for before, after in pairwise(channels):
-        layers += [bounded(nn.Conv2d(before, after, 4, 2, 1), spectral), nn.LeakyReLU(LEAK)]
+        layers += [maybe_spectral_norm(nn.Conv2d(before, after, 4, 2, 1), spectral), nn.LeakyReLU(LEAK)]
     return nn.Sequential(*layers)
 
 
-def bounded(layer: nn.Module, spectral: bool) -> nn.Module:
+def maybe_spectral_norm(layer: nn.Module, spectral: bool) -> nn.Module:
     """The layer, its weights divided by their largest singular value where `spectral` is set."""
     return spectral_norm(layer) if spectral else layer

@@ -14,9 +14,9 @@ from ...errors import UsageError
 from ...signature import Signature
 from ...signature.fields import Role
 from ...signature.noise import gaussian
-from ..models.base import Generator
+from .generator import Generator
 
-__all__ = ["PixelModel", "as_taken", "to_pixels"]
+__all__ = ["PixelModel", "model_inputs", "to_pixels"]
 
 
 class PixelModel(nn.Module):
@@ -39,7 +39,7 @@ class PixelModel(nn.Module):
         self.noise, self.pixels = _Noise(generator.latent_size), _Pixels()
 
     def forward(self, *inputs: Any) -> Tensor:
-        """The signature's inputs in order, as `as_taken` gives them -> UINT8 (batch, height, width, channels)."""
+        """The signature's inputs in order, as `model_inputs` gives them -> UINT8 (batch, height, width, channels)."""
         return self.pixels(self.images(*inputs))
 
     def images(self, *inputs: Any) -> Tensor:
@@ -78,7 +78,7 @@ class _Pixels(nn.Module):
         return to_pixels(images)
 
 
-def as_taken(arrays: Iterable[NDArray[Any]], device: torch.device | str = "cpu") -> list[Any]:
+def model_inputs(arrays: Iterable[NDArray[Any]], device: torch.device | str = "cpu") -> list[Any]:
     """A signature's inputs as `PixelModel` takes them: texts as lists of them, all else as tensors on `device`."""
     return [
         array.tolist() if array.dtype == object else torch.from_numpy(array).to(device) for array in arrays

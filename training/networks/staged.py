@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ...signature import Signature
 from ...signature.fields import Field, Role, image_output, seed_field
 from ...signature.tokenizer import tokenize, vocabulary_size
-from ..models.base import Generator
+from .generator import Generator
 from .pixel_model import to_pixels
 
 __all__ = ["MAX_GUIDANCE", "MAX_STEPS", "StagedGenerator"]

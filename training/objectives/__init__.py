@@ -1,1 +1,1 @@
-"""What is minimised: losses, adversarial training, and the augmentation that it needs."""
+"""Training objectives: tasks, losses, adversarial training and augmentation."""

@@ -1,4 +1,4 @@
-"""Several of torch's optimisers as one: where one loss is minimised by a different rule for different parameters."""
+"""Several of torch's optimizers as one: where one loss is minimised by a different rule for different parameters."""
 
 from __future__ import annotations
 

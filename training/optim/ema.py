@@ -6,7 +6,7 @@ from copy import deepcopy
 
 import torch
 
-from ..models.base import Generator
+from ..networks.generator import Generator
 
 __all__ = ["WeightEma", "average_decay"]
 

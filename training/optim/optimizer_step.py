@@ -1,4 +1,4 @@
-"""What happens between a loss and an optimiser's step: scaling, averaging over processes, clipping, weight decay."""
+"""What happens between a loss and an optimizer's step: scaling, averaging over processes, clipping, weight decay."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["OptimizerStep"]
 
 
 class OptimizerStep:
-    """An optimiser that takes whole losses.
+    """An optimizer that takes whole losses.
 
     Under FP16 autocast gradients are computed from a loss times a factor, so that small ones are not lost; the factor
     is halved when one overflows, that step then being left out, and doubled after many that went well (Micikevicius
-    et al. 2018, section 3.2). Every optimiser has a factor of its own.
+    et al. 2018, section 3.2). Every optimizer has a factor of its own.
 
     Args:
-        optimiser: of some of the task's parameters.
+        optimizer: of some of the task's parameters.
         recipe: how its gradients are treated.
         device: of the parameters.
         average: gradients of this process -> their mean over all processes, in place; None for a single process.
@@ -29,14 +29,14 @@ class OptimizerStep:
 
     def __init__(
         self,
-        optimiser: torch.optim.Optimizer,
+        optimizer: torch.optim.Optimizer,
         recipe: Recipe,
         device: torch.device,
         average: Callable[[list[Tensor]], None] | None = None,
     ) -> None:
-        self._optimiser, self._average = optimiser, average
+        self._optimiser, self._average = optimizer, average
         self._clip_norm, self._weight_decay = recipe.clip_norm, recipe.weight_decay
-        self._rates = [group["lr"] for group in optimiser.param_groups]
+        self._rates = [group["lr"] for group in optimizer.param_groups]
         self._scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "fp16")
 
     @property
@@ -87,15 +87,15 @@ class OptimizerStep:
                     parameter.mul_(1 - group["lr"] * self._weight_decay)
 
     def state_dict(self) -> dict[str, Any]:
-        """The optimiser's state."""
+        """The optimizer's state."""
         return self._optimiser.state_dict()
 
     def scaler_state_dict(self) -> dict[str, Any]:
         """The state of the factor; empty but under FP16."""
         return self._scaler.state_dict()
 
-    def load_state_dict(self, optimiser: dict[str, Any], scaler: dict[str, Any]) -> None:
+    def load_state_dict(self, optimizer: dict[str, Any], scaler: dict[str, Any]) -> None:
         """Go on from what `state_dict` and `scaler_state_dict` gave."""
-        self._optimiser.load_state_dict(optimiser)
+        self._optimiser.load_state_dict(optimizer)
         if scaler:
             self._scaler.load_state_dict(scaler)

@@ -1,1 +1,1 @@
-"""A run on disk and in progress: snapshot, checkpoint, resuming, logs, alarms, processes, randomness."""
+"""A run on disk and in progress: snapshot, checkpoint, resuming, logs, alarms, processes."""

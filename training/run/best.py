@@ -12,14 +12,14 @@ from torch import Tensor
 from ...errors import UsageError
 from ...signature.fields import Role
 from ..data.dataset import Dataset
-from ..evaluation.pixel_metrics import drawn, label_agreement, pixel_distance
-from ..models import Task
+from ..metrics.pixels import draw_samples, label_agreement, pixel_distance
 from ..networks.pixel_model import PixelModel
+from ..objectives.task import Task
 from ..optim.ema import WeightEma
+from ..randomness import Draw
 from ..recipe import Recipe
-from .randomness import Draw
 
-__all__ = ["BestSnapshot", "needs_only_chance"]
+__all__ = ["BestSnapshot", "can_draw_samples"]
 
 HELD_OUT = 1_000
 BATCH = 50
@@ -109,9 +109,9 @@ class BestSnapshot:
         recipe, metric = self._recipe, self._recipe.metric
         reason = None
         if metric == "held_out_loss":
-            if len(self._task.optimisers()) > 1:
+            if len(self._task.optimizers()) > 1:
                 reason = "its losses are a contest, and say nothing of the pictures; take pixel_distance"
-        elif metric != "none" and not needs_only_chance(self._average.generator):
+        elif metric != "none" and not can_draw_samples(self._average.generator):
             reason = "its pictures are made from more than seeds and labels; take held_out_loss"
         if metric == "label_agreement" and (self._train.labels is None or not self._takes_labels()):
             reason = "it has no labels; take pixel_distance"
@@ -136,7 +136,9 @@ class BestSnapshot:
 
     def _drawn(self) -> Any:
         generator = self._average.generator
-        return drawn(PixelModel(generator, generator.signature(self._train.class_names)).eval(), self._device)
+        return draw_samples(
+            PixelModel(generator, generator.signature(self._train.class_names)).eval(), self._device
+        )
 
     def _label_agreement(self) -> float:
         made = self._drawn()
@@ -163,7 +165,7 @@ class BestSnapshot:
         return sum(losses) / len(losses)
 
 
-def needs_only_chance(generator: Any) -> bool:
+def can_draw_samples(generator: Any) -> bool:
     """Whether pictures of a generator can be drawn without anything given: from seeds, labels and truncation alone."""
     roles = {field.role for field in generator.signature().inputs}
     return roles <= {Role.SEED, Role.LABEL, Role.TRUNCATION}

@@ -1,4 +1,4 @@
-"""Everything that is needed to go on with a training, in one file that only this machine's user reads."""
+"""The full state of a training, to resume it; a file for this machine's user alone."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class Checkpoint:
     """The state after a whole number of steps.
 
     Args:
-        step: how many are done.
-        data_sha256: of the dataset trained on.
-        task: state dict of the task: all networks.
+        step: number of finished steps.
+        data_sha256: of the training data.
+        task: state dict of the task, with all networks.
         average: state dict of the averaged generator.
-        optimisers: name -> state dict.
+        optimisers: name of each optimizer -> its state dict.
         statistics: name -> sum and number of the values since the last line of statistics.
-        scalers: name of the optimiser -> state of what its FP16 loss is scaled with.
+        scalers: name of each optimizer -> state of its FP16 loss scaler.
         selection: the best weights so far.
-        signs: of a collapse -> images seen when it appeared.
+        signs: sign of divergence or collapse -> images seen when it appeared.
     """
 
     step: int
@@ -46,12 +46,12 @@ class Checkpoint:
 
 
 def write_checkpoint(run: Path, checkpoint: Checkpoint) -> None:
-    """Write the checkpoint of a run, replacing the one before."""
+    """Write a run's checkpoint, replacing the previous one."""
     write_file(run / FILE_NAME, lambda path: torch.save(vars(checkpoint), path))
 
 
 def read_checkpoint(run: Path) -> Checkpoint | None:
-    """The checkpoint of a run, on the CPU; None where it has none yet.
+    """Read a run's checkpoint onto the CPU; None if it has none.
 
     Raises:
         CheckpointError: the file is damaged, or was written by a newer litho.

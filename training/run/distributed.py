@@ -1,14 +1,16 @@
-"""Several processes that train one network on one global batch: who takes what, and what has to be averaged.
+"""Data-parallel training under `torchrun`: devices, shares of the batch, averaged gradients and batch norms.
 
-Networks are not wrapped. Each process takes its part of the batch, gradients are averaged before every optimiser's
-step, and batch normalisation takes its statistics over all parts: the same global batch gives the same training, up
-to the order in which floats are added.
+Networks are not wrapped. Each process trains on its share of the global batch, gradients are averaged before every
+optimizer step, and batch normalisation computes its statistics over all shares: the same global batch gives the same
+training for any number of processes, up to the order in which floats are added.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,31 +20,75 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ...errors import UsageError
 
 __all__ = [
-    "average_over_processes",
+    "Process",
+    "gradient_averaging",
+    "join_process_group",
+    "leave_process_group",
+    "local_batch_slice",
     "mean_over_processes",
-    "part_of_batch",
-    "processes_left",
-    "synchronised",
+    "synchronise_batch_norm",
 ]
 
 
-def part_of_batch(batch: int, process: int, processes: int) -> slice:
-    """Which images of a global batch are those of one of several processes.
+@dataclass(frozen=True)
+class Process:
+    """This process among those that train together.
+
+    Args:
+        device: that it trains on.
+        rank: its number, from 0; process 0 writes the run.
+        count: number of processes.
+    """
+
+    device: torch.device
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes the run's files."""
+        return self.rank == 0
+
+    def wait_for_all(self) -> None:
+        """Return once every process has called this."""
+        if self.count > 1:
+            distributed.barrier()
+
+
+def join_process_group() -> Process:
+    """Join the processes that `torchrun` started, as its environment variables describe them.
+
+    Each process uses the accelerator of its local rank, or the CPU if there is none. Without `torchrun` there is one
+    process.
+    """
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    device = torch.device("cpu")
+    if accelerator is not None:
+        device = torch.device(accelerator.type, int(os.environ.get("LOCAL_RANK", "0")) if count > 1 else 0)
+        torch.accelerator.set_device_index(device.index)
+    if count == 1:
+        return Process(device)
+    if not distributed.is_initialized():
+        distributed.init_process_group()
+    return Process(device, distributed.get_rank(), count)
+
+
+def local_batch_slice(batch: int, process: int, processes: int) -> slice:
+    """The images of a global batch that belong to one process.
 
     Raises:
-        UsageError: they cannot be shared evenly.
+        UsageError: the batch is not a multiple of the number of processes.
     """
     if batch % processes:
-        raise UsageError(
-            f"batch {batch} cannot be shared by {processes} processes; take a multiple (--set batch=...)"
-        )
+        raise UsageError(f"batch {batch} is not a multiple of {processes} processes (--set batch=...)")
     share = batch // processes
     return slice(process * share, (process + 1) * share)
 
 
 @contextmanager
-def processes_left() -> Iterator[None]:
-    """Leave the group of processes after the block, however it ends: one left open may abort the process's exit."""
+def leave_process_group() -> Iterator[None]:
+    """Leave the process group after the block, also on an error: an open group may abort the exit of the process."""
     try:
         yield
     finally:
@@ -51,15 +97,15 @@ def processes_left() -> Iterator[None]:
 
 
 def mean_over_processes(values: Tensor, processes: int) -> Tensor:
-    """The mean of every process's tensor; all must call it."""
+    """Mean of a tensor over all processes, in place; every process must call it."""
     if processes > 1:
         distributed.all_reduce(values)
         values /= processes
     return values
 
 
-def average_over_processes(processes: int) -> Callable[[list[Tensor]], None] | None:
-    """What puts the mean over all processes in the place of each gradient; None for a single process."""
+def gradient_averaging(processes: int) -> Callable[[list[Tensor]], None] | None:
+    """A function that replaces gradients by their mean over all processes; None for a single process."""
     if processes == 1:
         return None
 
@@ -72,21 +118,21 @@ def average_over_processes(processes: int) -> Callable[[list[Tensor]], None] | N
     return average
 
 
-def synchronised(network: nn.Module) -> nn.Module:
-    """The network, each batch normalisation in it replaced by one over all processes; weights and names stay."""
+def synchronise_batch_norm(network: nn.Module) -> nn.Module:
+    """Replace every batch normalisation by one over all processes, in place; weights and their names stay."""
     for name, child in network.named_children():
         if isinstance(child, _BatchNorm) and child.track_running_stats:
             setattr(network, name, SynchronisedBatchNorm(child))
         else:
-            synchronised(child)
+            synchronise_batch_norm(child)
     return network
 
 
 class SynchronisedBatchNorm(nn.Module):
-    """Batch normalisation with the statistics of all processes; torch's own (`SyncBatchNorm`) takes GPUs only.
+    """Batch normalisation with statistics over all processes; torch's own `SyncBatchNorm` needs GPUs.
 
     Args:
-        norm: in whose place it stands: its parameters and buffers become this module's, under the same names.
+        norm: the module to replace; its parameters and buffers become this module's, under the same names.
     """
 
     running_mean: Tensor
@@ -95,7 +141,7 @@ class SynchronisedBatchNorm(nn.Module):
 
     def __init__(self, norm: _BatchNorm) -> None:
         super().__init__()
-        assert norm.momentum is not None, "a cumulative mean of statistics is used nowhere"
+        assert norm.momentum is not None, "batch norms with a cumulative mean are not supported"
         self._eps, self._momentum, self._affine = norm.eps, norm.momentum, norm.affine
         if norm.affine:
             self.weight, self.bias = norm.weight, norm.bias
@@ -119,7 +165,7 @@ class SynchronisedBatchNorm(nn.Module):
         axes = [axis for axis in range(features.ndim) if axis != 1]
         number = _sum(features.new_tensor(features.numel() / features.shape[1]))
         mean = _sum(features.sum(axes)) / number
-        # In a second pass: a variance as the difference of two sums loses half of its digits.
+        # A second pass: computing the variance as a difference of two sums loses half of its digits.
         variance = _sum((features - mean.view(shape)).square().sum(axes)) / number
         with torch.no_grad():
             self.running_mean.lerp_(mean, self._momentum)
@@ -135,7 +181,7 @@ def _sum(values: Tensor) -> Tensor:
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over all processes; its gradient is the sum of theirs."""
+    """Sum over all processes; the gradient is the sum of their gradients."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a training tells of itself: lines of statistics, sample grids, TensorBoard and a progress bar."""
+"""Logs of a training: statistics, TensorBoard, sample grids and a progress bar."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from ...reporting import picture_grid
 from ...signature import Signature
 from ...signature.fields import Role
 from ..data.dataset import Dataset
-from ..evaluation.pixel_metrics import made_again, with_captions
+from ..metrics.pixels import fill_prompts, translate_sources
 from ..networks.image_to_image import side_by_side
-from ..networks.pixel_model import PixelModel, as_taken
+from ..networks.pixel_model import PixelModel, model_inputs
 
-__all__ = ["ProgressBar", "Statistics", "StatisticsFile", "comparison_grid", "sample_grid", "trackers"]
+__all__ = ["ProgressBar", "Statistics", "StatisticsLog", "comparison_grid", "sample_grid"]
 
 SAMPLE_COLUMNS = 10
 SAMPLE_ROWS = 10
@@ -34,7 +34,7 @@ COMPARISONS = 20
 
 
 class Statistics:
-    """Means of scalars between two lines.
+    """Means of scalars since the last line of statistics.
 
     Args:
         sums: name -> sum and number of the values so far.
@@ -44,40 +44,56 @@ class Statistics:
         self.sums = dict(sums or {})
 
     def add(self, values: Mapping[str, float]) -> None:
-        """Take in one step's scalars."""
+        """Add the scalars of one step."""
         for name, number in values.items():
             total, count = self.sums.get(name, (0.0, 0))
             self.sums[name] = (total + number, count + 1)
 
     def means(self) -> dict[str, float]:
-        """The means, after which counting starts anew."""
+        """Return the means and start again."""
         means = {name: total / count for name, (total, count) in self.sums.items()}
         self.sums.clear()
         return means
 
 
-class StatisticsFile:
-    """`stats.jsonl`: one JSON object a line, each with `nimg`, in ascending order.
+class StatisticsLog:
+    """A run's `stats.jsonl`, one JSON object per line in ascending `nimg`, and its TensorBoard events.
+
+    Events are written to `tensorboard/` if the package `tensorboard` is installed.
 
     Args:
-        path: of the file.
-        nimg: how far the training is; lines beyond it, and a line cut short, are what a killed process wrote
-            after its last checkpoint: they are taken off, and will be written again.
+        run: the run's directory.
+        nimg: images trained on so far; lines beyond it and truncated lines were written after the last checkpoint of a
+            killed process. They are removed and will be written again.
     """
 
-    def __init__(self, path: Path, nimg: int) -> None:
-        self._path = path
-        before = path.read_bytes() if path.exists() else b""
-        kept = b"".join(line for line in before.splitlines(keepends=True) if _is_up_to(line, nimg))
-        if kept != before:
-            write_bytes(path, kept)
+    def __init__(self, run: Path, nimg: int) -> None:
+        self._path = run / "stats.jsonl"
+        before = self._path.read_bytes() if self._path.exists() else b""
+        valid = b"".join(line for line in before.splitlines(keepends=True) if _is_up_to(line, nimg))
+        if valid != before:
+            write_bytes(self._path, valid)
+        self._events = None
+        if find_spec("tensorboard"):
+            from torch.utils.tensorboard import SummaryWriter
 
-    def append(self, line: Mapping[str, float]) -> None:
+            self._events = SummaryWriter(run / "tensorboard")
+
+    def append(self, nimg: int, values: Mapping[str, float]) -> None:
         """Write one line and flush it to the disk."""
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+            file.write(json.dumps({"nimg": nimg, **values}) + "\n")
             file.flush()
             os.fsync(file.fileno())
+        if self._events is not None:
+            for name, value in values.items():
+                self._events.add_scalar(name, value, nimg)
+            self._events.flush()
+
+    def close(self) -> None:
+        """Close the event file."""
+        if self._events is not None:
+            self._events.close()
 
 
 def _is_up_to(line: bytes, nimg: int) -> bool:
@@ -90,23 +106,23 @@ def _is_up_to(line: bytes, nimg: int) -> bool:
 
 
 def sample_grid(
-    path: Path, picture: PixelModel, device: torch.device, captions: Sequence[str] | None = None
+    path: Path, model: PixelModel, device: torch.device, captions: Sequence[str] | None = None
 ) -> None:
-    """Write a grid of pictures from the same inputs every time, a class a row where there are classes.
+    """Write a grid of samples, always from the same inputs; one row per class if there are classes.
 
     Args:
         path: of the PNG file.
-        picture: seed -> pixels.
-        device: that it is on.
-        captions: what prompts are taken from, evenly.
+        model: generator from inputs to pixels.
+        device: of the model.
+        captions: source of the prompts, taken at even intervals.
     """
-    label = picture.signature.field(Role.LABEL)
+    label = model.signature.field(Role.LABEL)
     rows = SAMPLE_ROWS if label is None else int(label.maximum or 0) + 1
-    values = sample_inputs(picture.signature, rows, captions)
+    values = sample_inputs(model.signature, rows, captions)
     with torch.inference_mode():
-        # A row at a time: a wide network's features for a hundred pictures at once may not fit.
+        # Row by row: the features of a wide network for 100 images may not fit in memory.
         parts = [
-            picture(*as_taken(row, device)).cpu().numpy()
+            model(*model_inputs(row, device)).cpu().numpy()
             for row in zip(*(np.split(value, rows) for value in values), strict=True)
         ]
     names = label.class_names or () if label else ()
@@ -114,27 +130,27 @@ def sample_grid(
     write_file(path, lambda temporary: grid.save(temporary, format="PNG"))
 
 
-def comparison_grid(path: Path, picture: PixelModel, device: torch.device, dataset: Dataset) -> None:
-    """Write a grid of sources, what is made of each, and what should be, side by side.
+def comparison_grid(path: Path, model: PixelModel, device: torch.device, dataset: Dataset) -> None:
+    """Write a grid of source, output and target images side by side.
 
     Args:
         path: of the PNG file.
-        picture: source[, mask][, seed] -> pixels.
-        device: that it is on.
-        dataset: images to be made, at most `COMPARISONS` of them, spread evenly.
+        model: image-to-image generator from inputs to pixels.
+        device: of the model.
+        dataset: target images; at most `COMPARISONS` of them are shown, taken at even intervals.
     """
     rows = np.linspace(0, len(dataset) - 1, min(COMPARISONS, len(dataset))).round().astype(np.int64)
     shown = dataset.select(rows)
-    source, made = made_again(picture, shown, device)
-    grid = side_by_side({"source": source, "made": made, "wanted": shown.images}, across=2)
+    source, output = translate_sources(model, shown, device)
+    grid = side_by_side({"source": source, "made": output, "wanted": shown.images}, across=2)
     write_file(path, lambda temporary: grid.save(temporary, format="PNG"))
 
 
 def sample_inputs(
     signature: Signature, rows: int, captions: Sequence[str] | None = None
 ) -> list[NDArray[Any]]:
-    """Inputs of `rows` times `SAMPLE_COLUMNS` pictures, in the signature's order: seeds from 0, a label a row."""
-    values = with_captions(signature.example(rows * SAMPLE_COLUMNS), signature, captions)
+    """Inputs of `rows` times `SAMPLE_COLUMNS` samples in the signature's order: seeds from 0, one label per row."""
+    values = fill_prompts(signature.example(rows * SAMPLE_COLUMNS), signature, captions)
     for field in signature.inputs:
         if field.role is Role.SEED:
             values[field.name] = np.arange(rows * SAMPLE_COLUMNS, dtype=np.int64)
@@ -143,13 +159,8 @@ def sample_inputs(
     return list(values.values())
 
 
-def trackers() -> str | None:
-    """The trackers of `accelerate` to log with: TensorBoard where it is installed."""
-    return "tensorboard" if find_spec("tensorboard") else None
-
-
 class _Speed(TextColumn):
-    """Images per second, over the last half minute or so."""
+    """Images per second over about the last half minute."""
 
     def __init__(self) -> None:
         super().__init__("")
@@ -159,11 +170,11 @@ class _Speed(TextColumn):
 
 
 class ProgressBar:
-    """A bar on standard error with images, speed and time left; silent where that is not a terminal.
+    """Progress bar on standard error with images, speed and time left; hidden unless that is a terminal.
 
     Args:
-        progress: what draws it.
-        title: in front of the bar.
+        progress: the rich display.
+        title: text before the bar.
         done, total: images.
     """
 
@@ -172,7 +183,7 @@ class ProgressBar:
         self._task = progress.add_task(title, total=total, completed=done)
 
     def advance(self, images: int) -> None:
-        """Count images that are done."""
+        """Advance by a number of images."""
         self._progress.advance(self._task, images)
 
     @classmethod
@@ -181,10 +192,10 @@ class ProgressBar:
         """Show a bar while the block runs.
 
         Args:
-            title: in front of the bar.
-            done: images done before, which do not count for the speed.
+            title: text before the bar.
+            done: images trained on before; they do not count for the speed.
             total: images in all.
-            shown: False hides it even on a terminal.
+            shown: False hides the bar on a terminal too.
         """
         console = Console(stderr=True)
         columns = (

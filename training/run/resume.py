@@ -1,4 +1,4 @@
-"""What a run's directory says of itself before a training begins there: started how, finished, in use."""
+"""State of a run's directory before training: the recipe it was started with, finished or not, in use or not."""
 
 from __future__ import annotations
 
@@ -14,27 +14,25 @@ from ...files import locked, write_bytes
 from ..recipe import Recipe
 from .snapshot import INFO_NAME, load_snapshot
 
-__all__ = ["alone", "check_recipe", "is_finished", "write_recipe"]
+__all__ = ["check_recipe", "exclusive_run", "is_finished", "write_recipe"]
 
 RECIPE_NAME = "recipe.json"
 RECIPE_SCHEMA_VERSION = 1
 
 
 def check_recipe(run: Path, recipe: Recipe) -> None:
-    """Compare a recipe with the one that the run was started with, if it was.
+    """Check that a recipe equals the one that the run was started with, if any.
 
-    Keys that litho did not have then count as their defaults, which leave everything as it was.
+    Keys added to litho since then count as their defaults, which change nothing.
 
     Raises:
-        UsageError: they differ, and the message names the keys; or the directory holds a snapshot that no training
-            of ours made, which would be overwritten.
+        UsageError: the recipes differ, and the message names the keys; or the directory holds a snapshot without a
+            recipe, which would be overwritten.
         CheckpointError: the run's recipe is damaged.
     """
     if not (run / RECIPE_NAME).exists():
         if (run / INFO_NAME).exists():
-            raise UsageError(
-                f"{run} holds a snapshot but no {RECIPE_NAME}: not trained here; give another --run"
-            )
+            raise UsageError(f"{run} holds a snapshot but no {RECIPE_NAME}; give another --run")
         return
     try:
         started = read_document(run, RECIPE_NAME, RECIPE_SCHEMA_VERSION)
@@ -53,12 +51,12 @@ def check_recipe(run: Path, recipe: Recipe) -> None:
 
 
 def write_recipe(run: Path, recipe: Recipe) -> None:
-    """Write down what a run is started with."""
+    """Write the recipe of a run."""
     write_bytes(run / RECIPE_NAME, json.dumps(_document(recipe), indent=2) + "\n")
 
 
 def is_finished(run: Path) -> bool:
-    """Whether the run holds an undamaged snapshot, which is written when a training ends and not before."""
+    """Whether the run holds an undamaged snapshot, which is written at the end of a training."""
     try:
         return (run / RECIPE_NAME).exists() and load_snapshot(run).info.nimg > 0
     except CheckpointError:
@@ -66,11 +64,11 @@ def is_finished(run: Path) -> bool:
 
 
 @contextmanager
-def alone(run: Path) -> Iterator[None]:
-    """Keep every other process from training a run while the block runs.
+def exclusive_run(run: Path) -> Iterator[None]:
+    """Lock a run against other processes while the block runs.
 
     Raises:
-        TrainingError: another one does so already.
+        TrainingError: another process holds the lock.
     """
     try:
         with locked(run / ".lock"):

@@ -11,18 +11,20 @@ from litho.training.data.scenes import (
     COLOURS,
     GAP,
     HELD_OUT,
+    OBJECTS,
     RELATIONS,
     SHAPES,
     SIDE,
     SIZES,
-    THINGS,
     Scene,
     arrange,
     draw,
     read_scene,
 )
 
-scenes = st.builds(Scene, st.sampled_from(THINGS), st.sampled_from(list(RELATIONS)), st.sampled_from(THINGS))
+scenes = st.builds(
+    Scene, st.sampled_from(OBJECTS), st.sampled_from(list(RELATIONS)), st.sampled_from(OBJECTS)
+)
 chances = st.lists(st.floats(0, 1, exclude_max=True), min_size=4, max_size=4)
 
 
@@ -115,7 +117,7 @@ def test_pictures_of_something_else_are_no_scenes(value: int) -> None:
 
 
 def test_one_thing_or_three_are_no_scene() -> None:
-    scene = Scene(THINGS[0], "left of", THINGS[1])
+    scene = Scene(OBJECTS[0], "left of", OBJECTS[1])
     picture = draw(scene, arrange(scene, [0, 0, 0, 0]))
     first, second = boxes(picture)
     alone = picture.copy()
@@ -127,7 +129,7 @@ def test_one_thing_or_three_are_no_scene() -> None:
 
 
 def test_a_patch_of_no_shape_is_not_taken_for_one() -> None:
-    scene = Scene(THINGS[0], "left of", THINGS[1])
+    scene = Scene(OBJECTS[0], "left of", OBJECTS[1])
     picture = draw(scene, arrange(scene, [0, 0, 0, 0]))
     picture[20:22, 2:30] = (220, 40, 40)
     picture[boxes(picture)[0]] = 255
@@ -135,7 +137,7 @@ def test_a_patch_of_no_shape_is_not_taken_for_one() -> None:
 
 
 def test_every_pair_of_a_held_out_things_attributes_is_trained_on() -> None:
-    common = [thing for thing in THINGS if thing not in HELD_OUT]
+    common = [thing for thing in OBJECTS if thing not in HELD_OUT]
     assert len(common) == len(SIZES) * len(COLOURS) * len(SHAPES) - len(HELD_OUT) == 42
     for thing in HELD_OUT:
         for one, other in (("size", "colour"), ("size", "shape"), ("colour", "shape")):

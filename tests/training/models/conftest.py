@@ -9,7 +9,7 @@ import pytest
 from litho.bundle import Bundle
 from litho.training.data.dataset import Dataset
 from litho.training.models import Task
-from litho.training.run.randomness import Draw, batch_indices
+from litho.training.randomness import Draw, batch_indices
 
 BRIEF = {
     "nimg": "64",
@@ -71,13 +71,13 @@ def taught() -> Callable[..., list[float]]:
     """Train a task for some steps of 8 images; the answer is one of its statistics after each."""
 
     def teach(task: Task, dataset: Dataset, statistic: str, *, steps: int) -> list[float]:
-        optimisers, values = task.optimisers(), []
+        optimizers, values = task.optimizers(), []
         for step in range(steps):
             batch = dataset.batch(batch_indices(0, step, 8, len(dataset)))
             for minimise in task.losses(batch, Draw(0, step, 8, slice(None))):
-                optimisers[minimise.optimiser].zero_grad()
+                optimizers[minimise.optimizer].zero_grad()
                 minimise.loss.backward()
-                optimisers[minimise.optimiser].step()
+                optimizers[minimise.optimizer].step()
                 if statistic in (minimise.statistics or {}):
                     values.append(minimise.statistics[statistic].item())
         return values

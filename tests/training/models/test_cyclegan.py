@@ -10,7 +10,7 @@ from litho.training.data.dataset import Dataset
 from litho.training.models import cyclegan
 from litho.training.networks.pixel_model import PixelModel
 from litho.training.presets import resolve
-from litho.training.run.randomness import Draw
+from litho.training.randomness import Draw
 
 SMALL = {"width": "4", "blocks": "1", "discriminator_width": "4", "translate": "1", "batch": "8"}
 HEAVY = {"lr": "5e-3", "cycle_weight": "100", "identity_weight": "100"}

@@ -12,7 +12,7 @@ from litho.training import loop
 from litho.training.data.dataset import Dataset
 from litho.training.models import flow
 from litho.training.presets import resolve
-from litho.training.run.randomness import Draw, batch_indices
+from litho.training.randomness import Draw, batch_indices
 from litho.training.run.snapshot import load_snapshot
 
 COLOURS = {"red": (220, 30, 30), "синий": (30, 30, 220), "緑": (30, 180, 30), "🟡": (250, 220, 20)}
@@ -46,13 +46,13 @@ def trained(coloured: Dataset, steps: int) -> tuple[flow.Task, list[float]]:
     assert isinstance(recipe, flow.Recipe)
     torch.manual_seed(0)
     task, losses = flow.Task.build(recipe, coloured), []
-    (optimiser,) = task.optimisers().values()
+    (optimizer,) = task.optimizers().values()
     for step in range(steps):
         batch = coloured.batch(batch_indices(0, step, recipe.batch, len(coloured)))
         (minimise,) = task.losses(batch, Draw(0, step, recipe.batch, slice(None)))
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         minimise.loss.backward()
-        optimiser.step()
+        optimizer.step()
         losses.append(minimise.loss.item())
     return task, losses
 

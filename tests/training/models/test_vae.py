@@ -13,7 +13,7 @@ from litho.training.data import sources as data
 from litho.training.models import vae
 from litho.training.networks.pixel_model import PixelModel, to_pixels
 from litho.training.presets import resolve
-from litho.training.run.randomness import Draw
+from litho.training.randomness import Draw
 
 LIKELIHOODS = ["bernoulli", "gaussian"]
 

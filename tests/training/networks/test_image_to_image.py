@@ -8,36 +8,17 @@ from PIL import Image
 
 from litho.training.data.dataset import Dataset
 from litho.training.data.sources import load
-from litho.training.evaluation.pixel_metrics import quality
+from litho.training.metrics.pixels import quality
 from litho.training.models import inpaint, pix2pix
 from litho.training.networks import image_to_image as translation
 from litho.training.networks.pixel_model import PixelModel
 from litho.training.run.logging import comparison_grid
-from litho.training.run.randomness import Draw
-
-
-def test_a_pair_is_changed_alike() -> None:
-    images = torch.rand(8, 3, 12, 12)
-    some, others = translation.alike_changed(Draw(0, 0, 8, slice(None)), 2, images, images[:, :1])
-    assert some.shape == images.shape
-    assert torch.equal(some[:, :1], others)
-    moved = [not torch.equal(one, image) for one, image in zip(some, images, strict=True)]
-    assert sum(moved) >= 6
-
-
-def test_some_pictures_are_mirrored_and_others_are_not() -> None:
-    images = torch.rand(16, 1, 4, 4)
-    (changed,) = translation.alike_changed(Draw(0, 0, 16, slice(None)), 0, images)
-    mirrored = [torch.equal(one, image.flip(2)) for one, image in zip(changed, images, strict=True)]
-    same = [torch.equal(one, image) for one, image in zip(changed, images, strict=True)]
-    assert all(one != other for one, other in zip(mirrored, same, strict=True))
-    assert 2 <= sum(mirrored) <= 14
 
 
 def test_noise_multiplies_each_map_by_a_number_of_its_own() -> None:
     features = torch.ones(2, 3, 4, 4)
     latent = torch.tensor([[0.0, 1, -1], [2, 0, 0]])
-    factors = translation.noisy(features, latent, 0.5)[:, :, 0, 0]
+    factors = translation.multiply_by_noise(features, latent, 0.5)[:, :, 0, 0]
     assert factors.tolist() == [[1, 1.5, 0.5], [2, 1, 1]]
 
 

@@ -13,21 +13,21 @@ def made() -> tuple[nn.Linear, CombinedOptimizer]:
     return layer, CombinedOptimizer(Muon([layer.weight], 0.02, weight_decay=0.0), Adam([layer.bias], 0.01))
 
 
-def step(layer: nn.Linear, optimiser: CombinedOptimizer, number: int) -> float:
+def step(layer: nn.Linear, optimizer: CombinedOptimizer, number: int) -> float:
     inputs = torch.randn(64, 6, generator=torch.Generator().manual_seed(number))
     loss = (layer(inputs) - inputs.flip(1)).square().mean()
-    optimiser.zero_grad()
+    optimizer.zero_grad()
     loss.backward()
-    optimiser.step()
+    optimizer.step()
     return loss.item()
 
 
 def test_each_part_moves_its_own_as_it_would_alone() -> None:
-    layer, optimiser = made()
+    layer, optimizer = made()
     alone = copy.deepcopy(layer)
     parts = (Muon([alone.weight], 0.02, weight_decay=0.0), Adam([alone.bias], 0.01))
     for number in range(3):
-        step(layer, optimiser, number)
+        step(layer, optimizer, number)
         inputs = torch.randn(64, 6, generator=torch.Generator().manual_seed(number))
         alone.zero_grad()
         (alone(inputs) - inputs.flip(1)).square().mean().backward()
@@ -39,21 +39,21 @@ def test_each_part_moves_its_own_as_it_would_alone() -> None:
 
 def test_a_learning_rate_reaches_the_part_whose_group_it_is_set_in() -> None:
     first, second = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
-    optimiser = CombinedOptimizer(SGD([first], 1.0), SGD([second], 1.0))
-    optimiser.load_state_dict(optimiser.state_dict())
-    optimiser.param_groups[1]["lr"] = 0.25
+    optimizer = CombinedOptimizer(SGD([first], 1.0), SGD([second], 1.0))
+    optimizer.load_state_dict(optimizer.state_dict())
+    optimizer.param_groups[1]["lr"] = 0.25
     first.grad = second.grad = torch.ones(1)
-    optimiser.step()
+    optimizer.step()
     assert (first.item(), second.item()) == (-1.0, -0.25)
 
 
 def test_from_its_state_it_goes_on_as_if_nothing_had_been() -> None:
-    layer, optimiser = made()
+    layer, optimizer = made()
     for number in range(3):
-        step(layer, optimiser, number)
+        step(layer, optimizer, number)
     again, resumed = made()
     again.load_state_dict(layer.state_dict())
-    resumed.load_state_dict(copy.deepcopy(optimiser.state_dict()))
-    assert [step(layer, optimiser, number) for number in (3, 4)] == [
+    resumed.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    assert [step(layer, optimizer, number) for number in (3, 4)] == [
         step(again, resumed, number) for number in (3, 4)
     ]

@@ -1,4 +1,4 @@
-"""One step of an optimiser, with everything that is done to its gradient, against the same by hand."""
+"""One step of an optimizer, with everything that is done to its gradient, against the same by hand."""
 
 from typing import Any
 

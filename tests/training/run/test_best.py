@@ -11,7 +11,7 @@ import torch
 
 from litho.errors import UsageError
 from litho.training.data import sources as data
-from litho.training.evaluation.pixel_metrics import pixel_distance
+from litho.training.metrics.pixels import pixel_distance
 from litho.training.run.snapshot import load_snapshot
 
 Train = Callable[..., Path]

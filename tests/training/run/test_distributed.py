@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from litho.errors import UsageError
 from litho.training.loop import train
-from litho.training.run.distributed import part_of_batch
+from litho.training.run.distributed import local_batch_slice
 
 SMALL = {
     "data": "digits",
@@ -100,6 +100,6 @@ def test_an_alarm_ends_every_process_with_its_line(tmp_path: Path) -> None:
 
 
 def test_a_batch_that_processes_cannot_share_is_refused() -> None:
-    assert [part_of_batch(8, number, 2) for number in (0, 1)] == [slice(0, 4), slice(4, 8)]
-    with pytest.raises(UsageError, match=r"batch 9 cannot be shared by 2 processes; take a multiple"):
-        part_of_batch(9, 0, 2)
+    assert [local_batch_slice(8, number, 2) for number in (0, 1)] == [slice(0, 4), slice(4, 8)]
+    with pytest.raises(UsageError, match=r"batch 9 is not a multiple of 2 processes"):
+        local_batch_slice(9, 0, 2)

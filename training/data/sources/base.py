@@ -16,7 +16,7 @@ from ....errors import UnknownName, UsageError
 from ....plugins import load_plugin, plugin_names
 from ..dataset import Dataset
 from ..options import Options
-from ..paths import DATA_VARIABLE, KNOWN, find, local_names
+from ..paths import DATA_VARIABLE, KNOWN_DATASETS, find, local_names
 
 __all__ = ["Source", "find_source", "load", "source_names"]
 
@@ -99,7 +99,7 @@ def load(
 
 
 def _downloadable() -> tuple[str, ...]:
-    return tuple(short for short, known in KNOWN.items() if known.hub_ids)
+    return tuple(short for short, known in KNOWN_DATASETS.items() if known.hub_ids)
 
 
 @cache

@@ -15,7 +15,7 @@ from ....extras import require
 from ....reporting import human_bytes
 from ..dataset import Dataset
 from ..options import Options
-from ..paths import DATA_VARIABLE, KNOWN, find, licence_of
+from ..paths import DATA_VARIABLE, KNOWN_DATASETS, find, licence_of
 from .base import Source as BaseSource
 from .parquet import choose_files, read_files
 
@@ -35,13 +35,13 @@ class Source(BaseSource):
 
     def claims(self, name: str) -> bool:
         """Whether it has the form of an id, or is a set known by its short name, and lies nowhere here."""
-        known = name in KNOWN and bool(KNOWN[name].hub_ids)
+        known = name in KNOWN_DATASETS and bool(KNOWN_DATASETS[name].hub_ids)
         looks_like_a_file = name.endswith((".parquet", ".jsonl"))
         return find(name) is None and not looks_like_a_file and (known or _ID.fullmatch(name) is not None)
 
     def load(self, name: str, options: Options) -> Dataset:
         """The pictures of `OWNER/NAME`, or of its configuration `OWNER/NAME/CONFIGURATION`."""
-        wanted = KNOWN[name].hub_ids[0] if name in KNOWN else name
+        wanted = KNOWN_DATASETS[name].hub_ids[0] if name in KNOWN_DATASETS else name
         match = _ID.fullmatch(wanted)
         assert match is not None
         folder = _cached_or_downloaded(name, match[1], match[2], options)

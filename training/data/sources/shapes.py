@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ....signature.image_files import fitted
 from ..dataset import Dataset
 from ..options import Options
-from ..scenes import COLOURS, HELD_OUT, RELATIONS, SHAPES, SIDE, THINGS, Scene, Thing, arrange, draw
+from ..scenes import COLOURS, HELD_OUT, OBJECTS, RELATIONS, SHAPES, SIDE, Scene, SceneObject, arrange, draw
 from .base import Source as BaseSource
 
 __all__ = ["Source", "scenes"]
@@ -38,14 +38,14 @@ class Source(BaseSource):
         """The scenes, RGB on white."""
         side = options.resolution or SIDE
         options.check_memory(f"data {name!r}", TRAIN_COUNT, (side, side, options.channels or 3))
-        common = [thing for thing in THINGS if thing not in HELD_OUT]
-        held_out = [thing for thing in THINGS if thing in HELD_OUT]
+        common = [thing for thing in OBJECTS if thing not in HELD_OUT]
+        held_out = [thing for thing in OBJECTS if thing in HELD_OUT]
         train = _dataset(name, scenes(common, common, TRAIN_COUNT, seed=0), options, seed=1)
-        test = _dataset(name, scenes(held_out, THINGS, TEST_COUNT, seed=2), options, seed=3)
+        test = _dataset(name, scenes(held_out, OBJECTS, TEST_COUNT, seed=2), options, seed=3)
         return replace(train, test=test)
 
 
-def scenes(some: Sequence[Thing], others: Sequence[Thing], count: int, seed: int) -> list[Scene]:
+def scenes(some: Sequence[SceneObject], others: Sequence[SceneObject], count: int, seed: int) -> list[Scene]:
     """Scenes with one thing of `some` and one of `others`, either of them first, in any relation, equally often."""
     random = np.random.default_rng(seed)
     drawn = random.integers((len(some), len(others), 2, len(RELATIONS)), size=(count, 4))

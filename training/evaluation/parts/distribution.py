@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from ....signature.fields import Role
+from ...metrics.distance import frechet_distance, kernel_distance, manifold_metrics
 from ..context import EvaluationContext, spread
-from ..distance import frechet_distance, kernel_distance, likeness
 from ..document import Figure
 from .base import Measured
 from .base import Part as BasePart
@@ -36,7 +36,7 @@ class Part(BasePart):
             subject.noise_output.features,
         )
         some_real = all_real.select(spread(count, len(all_real))).features
-        alike = [likeness(some_real, features) for features in sets]
+        alike = [manifold_metrics(some_real, features) for features in sets]
         name, real = subject.net.info.name, all_real.features
         return Measured(
             (

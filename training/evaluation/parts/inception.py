@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ....signature.fields import Role
+from ...metrics.distance import frechet_distance
 from ..context import EvaluationContext
-from ..distance import frechet_distance
 from ..document import Figure
 from ..inception import inception_score
 from .base import Measured

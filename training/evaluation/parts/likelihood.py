@@ -12,15 +12,15 @@ from torch import Tensor
 from ....reporting import picture_grid
 from ....signature.fields import Role
 from ....signature.noise import gaussian
-from ..context import EvaluationContext, spread
-from ..document import Figure
-from ..likelihood import (
+from ...metrics.likelihood import (
     IMPORTANCE_SAMPLES,
     LatentVariableModel,
     evidence_bounds,
     importance_weighted_nll,
     log_weights,
 )
+from ..context import EvaluationContext, spread
+from ..document import Figure
 from .base import Measured, Panel
 from .base import Part as BasePart
 

@@ -7,8 +7,8 @@ import numpy as np
 from ....errors import EvaluationError
 from ....reporting import number, picture_grid
 from ....signature.fields import Role
+from ...metrics.distance import nearest
 from ..context import EvaluationContext, spread
-from ..distance import nearest
 from ..document import Figure
 from .base import Measured, Panel
 from .base import Part as BasePart

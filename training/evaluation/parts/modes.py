@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ....signature.fields import Role
+from ...metrics.modes import MODE_SAMPLES, divergence, modes
 from ..context import EvaluationContext, spread
 from ..document import Figure
-from ..modes import MODE_SAMPLES, divergence, modes
 from .base import Measured
 from .base import Part as BasePart
 

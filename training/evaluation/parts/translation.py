@@ -14,10 +14,10 @@ from PIL import Image
 from ....errors import EvaluationError
 from ....signature.fields import Role
 from ...data.dataset import Dataset
-from ...networks.image_to_image import side_by_side, tasks_of
-from .. import fidelity
+from ...metrics import fidelity
+from ...metrics.distance import frechet_distance
+from ...networks.image_to_image import side_by_side, source_inputs
 from ..context import EvaluationContext, spread
-from ..distance import frechet_distance
 from ..document import Figure
 from .base import Measured, Panel
 from .base import Part as BasePart
@@ -134,7 +134,7 @@ def baseline(
 
 
 def _tasks(subject: EvaluationContext, test: Dataset) -> dict[str, NDArray[Any]]:
-    tasks = tasks_of(subject.generator, subject.signature, test)
+    tasks = source_inputs(subject.generator, subject.signature, test)
     if tasks is None:
         raise EvaluationError(
             f"data {test.name!r} has no pairs, and the generator makes no tasks of single pictures"

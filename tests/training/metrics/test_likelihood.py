@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from litho.errors import EvaluationError
-from litho.training.evaluation.likelihood import (
+from litho.training.metrics.likelihood import (
     LatentVariableModel,
     evidence_bounds,
     importance_weighted_nll,

@@ -4,7 +4,7 @@ import torch
 
 from litho.training.data import sources as data
 from litho.training.data.dataset import Dataset
-from litho.training.evaluation.pixel_metrics import diversity, label_agreement, quality
+from litho.training.metrics.pixels import diversity, label_agreement, quality
 from litho.training.models import family
 from litho.training.networks.pixel_model import PixelModel
 

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from litho.training.run.randomness import Draw, batch_indices, first_weights_seed
+from litho.training.randomness import Draw, batch_indices, first_weights_seed
 
 seeds = st.integers(0, 2**31 - 1)
 

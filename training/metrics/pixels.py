@@ -15,19 +15,20 @@ from torch.nn.functional import adaptive_avg_pool2d
 from ...signature import Signature
 from ...signature.fields import Role
 from ..data.dataset import Dataset
-from ..networks.image_to_image import tasks_of
-from ..networks.pixel_model import PixelModel, as_taken
+from ..networks.image_to_image import source_inputs
+from ..networks.pixel_model import PixelModel, model_inputs
+from .distance import frechet_distance
 
 __all__ = [
-    "Drawn",
+    "Samples",
     "class_diversity",
     "diversity",
-    "drawn",
+    "draw_samples",
+    "fill_prompts",
     "label_agreement",
-    "made_again",
     "pixel_distance",
     "quality",
-    "with_captions",
+    "translate_sources",
 ]
 
 PICTURES = 1_000
@@ -56,9 +57,9 @@ def quality(
     if picture.signature.field(Role.IMAGE) is not None:
         asked = held_out or dataset
         asked = asked.select(np.arange(min(PICTURES, len(asked))))
-        _, pictures = made_again(picture, asked, device)
+        _, pictures = translate_sources(picture, asked, device)
         return {"l1": round(float(np.abs(pictures.astype(np.int16) - asked.images).mean() / 255), 4)}
-    made = drawn(picture, device, dataset.captions)
+    made = draw_samples(picture, device, dataset.captions)
     figures = {"diversity": round(made.diversity(dataset), 4)}
     if made.labels is None or dataset.labels is None:
         return figures
@@ -66,7 +67,7 @@ def quality(
 
 
 @dataclass(frozen=True)
-class Drawn:
+class Samples:
     """Pictures of a generator.
 
     Args:
@@ -84,9 +85,9 @@ class Drawn:
         return class_diversity(self.images, self.labels, dataset)
 
 
-def drawn(
+def draw_samples(
     picture: PixelModel, device: torch.device | str = "cpu", captions: Sequence[str] | None = None
-) -> Drawn:
+) -> Samples:
     """A thousand pictures from the same inputs every time (`Signature.example`); of many steps so many times fewer.
 
     Args:
@@ -96,25 +97,25 @@ def drawn(
     """
     steps = picture.signature.field(Role.STEPS)
     count = PICTURES if steps is None else PICTURES // int(steps.default or 1)
-    inputs = with_captions(picture.signature.example(count), picture.signature, captions)
+    inputs = fill_prompts(picture.signature.example(count), picture.signature, captions)
     label = picture.signature.field(Role.LABEL)
-    return Drawn(_made(picture, inputs, device), None if label is None else inputs[label.name])
+    return Samples(_made(picture, inputs, device), None if label is None else inputs[label.name])
 
 
-def made_again(
+def translate_sources(
     picture: PixelModel, dataset: Dataset, device: torch.device | str = "cpu"
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """The sources from which a dataset's images are to be made, and what is made of them, with seeds from 0.
 
     Args:
         picture: source[, mask][, seed] -> pixels.
-        dataset: images, with sources unless the generator makes them (`translation.tasks_of`).
+        dataset: images, with sources unless the generator makes them (`translation.source_inputs`).
         device: that the picture's module is on.
 
     Returns:
         Both UINT8 of shape (count, height, width, channels), the sources of their own height and width.
     """
-    tasks = tasks_of(picture.generator, picture.signature, dataset)
+    tasks = source_inputs(picture.generator, picture.signature, dataset)
     source = picture.signature.field(Role.IMAGE)
     assert tasks is not None, "no family trains without knowing what it is to make"
     assert source is not None
@@ -130,13 +131,13 @@ def _made(
     count = len(next(iter(inputs.values())))
     with torch.inference_mode():
         parts = [
-            picture(*as_taken((value[start : start + BATCH] for value in inputs.values()), device))
+            picture(*model_inputs((value[start : start + BATCH] for value in inputs.values()), device))
             for start in range(0, count, BATCH)
         ]
     return torch.cat(parts).cpu().numpy()
 
 
-def with_captions(
+def fill_prompts(
     inputs: dict[str, NDArray[Any]], signature: Signature, captions: Sequence[str] | None
 ) -> dict[str, NDArray[Any]]:
     """The inputs with captions, evenly from all of them, for prompts; as they are where there are no captions."""
@@ -198,9 +199,6 @@ def pixel_distance(images: NDArray[np.uint8], real: NDArray[np.uint8]) -> float:
     Returns:
         In squared grey levels of [0, 1]: 0 where mean and covariance are the same.
     """
-    # The distances build on this package.
-    from .distance import frechet_distance
-
     return frechet_distance(_small(real[:PICTURES]), _small(images[:PICTURES]))
 
 

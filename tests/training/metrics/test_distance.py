@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from litho.errors import EvaluationError
-from litho.training.evaluation.distance import frechet_distance, kernel_distance, likeness, nearest
+from litho.training.metrics.distance import frechet_distance, kernel_distance, manifold_metrics, nearest
 
 
 def normal(count: int, features: int = 4, seed: int = 0) -> torch.Tensor:
@@ -69,7 +69,7 @@ def test_distances_are_the_same_at_every_call_and_leave_the_global_generator_alo
 
 
 def test_sets_of_one_law_are_alike() -> None:
-    found = likeness(normal(400, seed=0), normal(400, seed=1))
+    found = manifold_metrics(normal(400, seed=0), normal(400, seed=1))
     assert found.precision > 0.85
     assert found.recall > 0.85
     assert found.density == pytest.approx(1, abs=0.1)
@@ -77,19 +77,19 @@ def test_sets_of_one_law_are_alike() -> None:
 
 
 def test_a_set_is_wholly_like_itself() -> None:
-    found = likeness(normal(60), normal(60))
+    found = manifold_metrics(normal(60), normal(60))
     assert (found.precision, found.recall, found.coverage) == (1, 1, 1)
 
 
 def test_sets_far_apart_are_not_alike() -> None:
-    found = likeness(normal(100), normal(100, seed=1) + 50)
+    found = manifold_metrics(normal(100), normal(100, seed=1) + 50)
     assert (found.precision, found.recall, found.density, found.coverage) == (0, 0, 0, 0)
 
 
 def test_dropped_modes_take_recall_and_coverage_and_leave_precision() -> None:
     real = modes_at([0, 10, 20, 30], 50)
     whole, half = modes_at([0, 10, 20, 30], 50, seed=1), modes_at([0, 10], 100, seed=2)
-    all_modes, two_modes = likeness(real, whole), likeness(real, half)
+    all_modes, two_modes = manifold_metrics(real, whole), manifold_metrics(real, half)
     assert two_modes.recall < 0.6 * all_modes.recall
     assert two_modes.coverage <= 0.5 < all_modes.coverage
     assert two_modes.precision > 0.8
@@ -97,14 +97,14 @@ def test_dropped_modes_take_recall_and_coverage_and_leave_precision() -> None:
 
 def test_invented_modes_take_precision_and_leave_recall() -> None:
     real, made = modes_at([0, 10], 100), modes_at([0, 10, 20, 30], 50, seed=1)
-    found = likeness(real, made)
+    found = manifold_metrics(real, made)
     assert found.precision <= 0.5
     assert found.recall > 0.8
 
 
 def test_one_picture_again_and_again_has_no_recall() -> None:
     real = normal(100)
-    found = likeness(real, real[:1].repeat(100, 1))
+    found = manifold_metrics(real, real[:1].repeat(100, 1))
     assert found.precision == 1
     assert found.recall <= 0.01
     assert found.coverage < 0.2
@@ -117,7 +117,7 @@ def test_the_nearest_are_found_in_order() -> None:
     assert distances[0].tolist() == pytest.approx([0.1, 0.9, 2.1])
 
 
-@pytest.mark.parametrize("measure", [frechet_distance, kernel_distance, likeness, nearest])
+@pytest.mark.parametrize("measure", [frechet_distance, kernel_distance, manifold_metrics, nearest])
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_features_that_are_not_finite_are_refused(measure, bad: float) -> None:
     features = normal(20)
@@ -128,7 +128,9 @@ def test_features_that_are_not_finite_are_refused(measure, bad: float) -> None:
             measure(*pair)
 
 
-@pytest.mark.parametrize(("measure", "count"), [(frechet_distance, 1), (kernel_distance, 1), (likeness, 5)])
+@pytest.mark.parametrize(
+    ("measure", "count"), [(frechet_distance, 1), (kernel_distance, 1), (manifold_metrics, 5)]
+)
 def test_too_few_pictures_are_refused(measure, count: int) -> None:
     with pytest.raises(EvaluationError, match=f"{count} pictures are too few"):
         measure(normal(20), normal(20)[:count])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from litho.errors import EvaluationError
-from litho.training.evaluation.modes import divergence, modes
+from litho.training.metrics.modes import divergence, modes
 
 
 def test_every_mode_evenly_has_no_divergence() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from litho.errors import EvaluationError
-from litho.training.evaluation.fidelity import IDENTICAL_PSNR_DB, l1, psnr_db, ssim
+from litho.training.metrics.fidelity import IDENTICAL_PSNR_DB, l1, psnr_db, ssim
 
 WANTED = np.random.default_rng(0).integers(60, 190, (5, 16, 12, 3), dtype=np.uint8)
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ...errors import EvaluationError
 from ...extras import require
 
-__all__ = ["Likeness", "frechet_distance", "kernel_distance", "likeness", "nearest"]
+__all__ = ["ManifoldMetrics", "frechet_distance", "kernel_distance", "manifold_metrics", "nearest"]
 
 KERNEL_SUBSETS = 100
 KERNEL_SUBSET_SIZE = 1000
@@ -27,7 +27,7 @@ ROWS_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
-class Likeness:
+class ManifoldMetrics:
     """How made pictures lie among real ones.
 
     Args:
@@ -74,7 +74,7 @@ def kernel_distance(real: Tensor, made: Tensor) -> float:
     return _compute(distance, real, made)
 
 
-def likeness(real: Tensor, made: Tensor) -> Likeness:
+def manifold_metrics(real: Tensor, made: Tensor) -> ManifoldMetrics:
     """Precision, recall, density and coverage; only sets of equal size can be compared from one pair to another.
 
     Raises:
@@ -95,7 +95,7 @@ def likeness(real: Tensor, made: Tensor) -> Likeness:
         inside = distances <= real_wide[rows, None]
         neighbourhoods += int(inside.sum())
         covered += int(inside.any(1).sum())
-    return Likeness(
+    return ManifoldMetrics(
         precision=float(within_real.double().mean()),
         recall=recalled / len(real),
         density=neighbourhoods / (DENSITY_NEIGHBOURS * len(made)),

@@ -1,0 +1,1 @@
+"""Figures of pictures and features: pure functions of arrays and tensors."""

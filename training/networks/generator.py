@@ -1,0 +1,61 @@
+"""The base class of all generators."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from torch import nn
+
+from ...signature import Signature, with_latent
+
+__all__ = ["Generator"]
+
+
+class Generator(nn.Module, ABC):
+    """A network that makes images, with the arguments to build it again.
+
+    A subclass takes keyword arguments that JSON can hold, each with a default, and raises `ValueError` for arguments
+    that make no valid network. All its tensors are in its state dict. `forward` takes the signature's inputs in order,
+    which `PixelModel` converts:
+
+        seed    noise, FP32 (batch, latent_size); always the first input, absent if latent_size is 0
+        image   FP32 (batch, channels, height, width) in [-1, 1]
+        mask    FP32 (batch, 1, height, width): 1 inside the hole, 0 outside
+
+    Other inputs are passed unchanged. It returns FP32 (batch, channels, height, width) in [-1, 1].
+
+    Args:
+        architecture: the subclass's keyword arguments.
+
+    Attributes:
+        latent_size: noise values per image; 0 for a generator without a seed.
+    """
+
+    latent_size: int
+
+    def __init__(self, **architecture: Any) -> None:
+        super().__init__()
+        self.architecture = architecture
+
+    @abstractmethod
+    def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
+        """Inputs and output: the seed, if the generator takes noise, then the conditions.
+
+        Args:
+            class_names: of the labels it was trained on, in order.
+        """
+
+    def sides(self) -> range | None:
+        """Allowed heights and widths of a source image; None (the default) allows only the size trained on."""
+        return None
+
+    def forms(self, signature: Signature) -> dict[str, tuple[Generator, Signature]]:
+        """Forms that can be exported: kind of input -> network and signature; the default form is first.
+
+        Args:
+            signature: of the default form.
+        """
+        if not self.latent_size:
+            return {"image": (self, signature)}
+        return {"seed": (self, signature), "latent": (self, with_latent(signature, self.latent_size))}

@@ -1,0 +1,63 @@
+"""The interface between the training loop and a family's losses."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..data.dataset import Batch, Dataset
+from ..networks.generator import Generator
+from ..randomness import Draw
+
+__all__ = ["LossStep", "Task"]
+
+
+@dataclass(frozen=True)
+class LossStep:
+    """A loss and the optimizer that minimises it next.
+
+    Args:
+        optimizer: its name in `Task.optimizers`.
+        loss: FP32 scalar.
+        statistics: further scalars to record.
+    """
+
+    optimizer: str
+    loss: Tensor
+    statistics: Mapping[str, Tensor] | None = None
+
+
+class Task(nn.Module, ABC):
+    """A generator in training, with everything its training needs; the state dict holds all of its state.
+
+    A subclass holds the generator as `generator`.
+    """
+
+    generator: Generator
+
+    @classmethod
+    @abstractmethod
+    def build(cls, recipe: Any, dataset: Dataset) -> Task:
+        """Build the task of a recipe for a dataset; initial weights come from torch's global generator.
+
+        Raises:
+            UsageError: the recipe does not fit the dataset.
+        """
+
+    @abstractmethod
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Name -> optimizer; each parameter belongs to at most one."""
+
+    @abstractmethod
+    def losses(self, batch: Batch, draw: Draw) -> Iterator[LossStep]:
+        """The losses of one training step; each is applied before the next is computed.
+
+        Args:
+            batch: real images of this process.
+            draw: the only source of randomness.
+        """
