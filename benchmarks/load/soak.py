@@ -14,7 +14,7 @@ from ...runners import Runner
 from ..machine import LOOPBACK
 from ..targets import Progress, Target, address_of, opened, quiet, target_name
 from .documents import MemorySample, SoakResult
-from .flight import Flight, overlaps
+from .in_flight import RequestsInFlight, overlaps
 from .requests import Requests
 
 __all__ = ["server_process", "soak"]
@@ -60,17 +60,17 @@ def soak(
             raise UsageError(
                 f"there is no process {process_id} on this machine; give that of the running server"
             )
-        flight = Flight(runner, _fresh(runner), batch=1)
-        flying = min(in_flight, requests) if overlaps(runner) else 1
+        asked = RequestsInFlight(runner, _fresh(runner), batch=1)
+        concurrency = min(in_flight, requests) if overlaps(runner) else 1
         samples, errors = [_sample(psutil, 0, process_id)], Counter[str]()
         start = time.perf_counter()
-        flight.launch(flying)
+        asked.start(concurrency)
         for ended in range(1, requests + 1):
-            outcome = flight.take()
+            outcome = asked.take()
             if outcome.error is not None:
                 errors[outcome.message] += 1
-            if ended + flight.in_flight < requests:
-                flight.launch()
+            if ended + asked.count < requests:
+                asked.start()
             if ended in marks:
                 samples.append(_sample(psutil, ended, process_id))
                 progress(f"{runner.name}: {ended} of {requests} requests", ended / requests)
@@ -81,7 +81,7 @@ def soak(
         raise LithoError(f"none of {requests} requests succeeded; the first error: {next(iter(errors))}")
     return SoakResult(
         target=target_name(target),
-        in_flight=flying,
+        in_flight=concurrency,
         requests=requests - failed,
         errors=dict(errors),
         seconds=seconds,

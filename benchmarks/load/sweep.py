@@ -1,10 +1,11 @@
-"""`bench`: put a range of loads on a runner in turns, compare it with another one, write the results."""
+"""`bench`: measure a runner under a range of loads, compare it with another runner, write the results."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
@@ -16,7 +17,7 @@ from ..machine import describe_machine
 from ..targets import Progress, Target, address_of, opened, quiet, target_name
 from .compare import compare
 from .documents import BenchResult, Comparison, Method
-from .flight import overlaps
+from .in_flight import overlaps
 from .report import require_report, write_result
 from .requests import Requests
 from .scenarios import Scenario, open_scenario
@@ -27,7 +28,7 @@ __all__ = ["bench"]
 
 SWEEP = (1, 2, 4, 8, 16, 32)
 WARMUP_SHARE = 0.2
-"""Share of each turn that is spent on warming up."""
+"""Share of each turn that is warm-up."""
 
 
 def bench(
@@ -48,34 +49,43 @@ def bench(
 ) -> BenchResult:
     """Measure latency and throughput of a runner under a range of loads.
 
-    Every combination of concurrency and batch is a load. The loads take turns, `rounds` times over, so that a
-    machine that grows slower meanwhile slows all of them and not the last ones. In each turn the load first runs
-    for a fifth of the time as a warm-up that is not counted.
+        >>> result = bench_model("bundles/digits", batch=[1, 8], seconds=1.0)
+        >>> [point.load.batch for point in result.points]
+        [1, 8]
+        >>> result.best.images_per_second > 0
+        True
+
+    Every combination of concurrency and batch is a load. The loads take turns for `rounds` rounds, so that a machine
+    that slows down meanwhile slows all loads alike. Each turn starts with a warm-up, a fifth of its time.
 
     Args:
-        target: what is measured: an open runner, or whatever `open_runner` opens.
-        against: another runner, to compare with in turns at the target's last load; one without a transport gets
-            the batch that the target's server formed there on average.
-        at_least: what the median ratio of throughputs must reach, see `Comparison.passed`.
-        concurrency: requests in flight; by default 1 to 32 at an endpoint. In process there is only 1.
-        batch: pictures in a request; by default 1 at an endpoint, 1 to 32 in process.
-        seconds: length of sweep and comparison together, warm-ups included; a turn lasts longer where requests
-            are so slow that fewer ended than are in flight.
-        rounds: windows of each load; at least 3 tell whether the figures were stable.
+        target: an open runner, or any target of `open_runner`.
+        against: another runner, measured in turns with the target at the target's last load; a runner without a
+            transport gets the mean batch that the target's server formed under that load.
+        at_least: smallest median ratio of throughputs that passes, see `Comparison.passed`; needs `against`.
+        concurrency: requests in flight; by default 1 to 32 at an endpoint. A runner in this process takes only 1.
+        batch: images in a request; by default 1 at an endpoint, 1 to 32 in this process.
+        seconds: length of sweep and comparison together, warm-ups included. A turn takes longer until as many
+            requests have ended as are in flight.
+        rounds: windows of each load; 3 or more show whether the figures are stable.
         pairs: windows of each side of the comparison.
         scenario: how requests arrive.
-        soak_requests: afterwards watch memory over so many requests, see `soak`.
-        server_process_id: of the server on this machine; by default found by the port it listens on.
-        output: directory that gets `bench.json` and `bench.html`.
-        progress: called with what is being done and the share that is done.
+        soak_requests: afterwards watch memory during this many requests, see `soak`.
+        server_process_id: of the server on this machine; by default found by its port.
+        output: directory for `bench.json` and `bench.html`.
+        progress: called with the step and the share that is done, in [0, 1].
 
     Raises:
-        UsageError: a load, count or target that cannot be asked for.
+        UsageError: a load, count or target is not allowed, or `at_least` has no `against`.
         MissingExtra: a package that `output` or `soak_requests` needs is not installed.
         LithoError: no request succeeded under some load, or the endpoint went away.
     """
     if output is not None:
         require_report()
+    if at_least is not None and against is None:
+        raise UsageError(
+            f"at_least={at_least:g} has nothing to compare with; give a runner to measure against"
+        )
     _check(seconds=seconds, rounds=rounds, pairs=pairs)
     measured_at = datetime.now(UTC).isoformat(timespec="seconds")
     first_seed = secrets.randbelow(MAX_SEED)
@@ -83,14 +93,16 @@ def bench(
         runner = stack.enter_context(opened(target))
         other = None if against is None else stack.enter_context(opened(against))
         if other is not None:
-            _check_same_pictures(runner, other)
+            _check_same_output(runner, other)
         loads = _loads(runner, concurrency, batch)
         turns = _Turns(scenario, seconds, len(loads) * rounds + (2 * pairs if other else 0), progress)
-        requests = Requests(runner.signature, first_seed)
-        points = _sweep(turns, runner, requests, loads, rounds)
+        side = _Side(runner, Requests(runner.signature, first_seed))
+        points = _sweep(turns, side, loads, rounds)
         comparison = None
         if other is not None:
-            comparison = _against(turns, runner, requests, other, points[-1], pairs, at_least)
+            comparison = _compare(turns, side, other, points[-1], pairs).model_copy(
+                update={"at_least": at_least}
+            )
         soaked = None
         if soak_requests is not None:
             in_flight = max(load.concurrency for load in loads)
@@ -119,8 +131,16 @@ def bench(
     return result
 
 
+@dataclass(frozen=True)
+class _Side:
+    """A runner and the source of its inputs."""
+
+    runner: Runner
+    requests: Requests
+
+
 class _Turns:
-    """Hands each load its turn, all of one length, and says how far things are."""
+    """Measures one window at a time, all of the same length, and reports progress."""
 
     def __init__(self, scenario: str, seconds: float, count: int, progress: Progress) -> None:
         self.warmup_seconds = seconds / count * WARMUP_SHARE
@@ -128,56 +148,44 @@ class _Turns:
         self._scenario: Scenario = open_scenario(scenario)
         self._count, self._progress, self._done = count, progress, 0
 
-    def take(self, runner: Runner, requests: Requests, load: Load) -> Measurement:
-        self._progress(f"measuring {runner.name} at {load}", self._done / self._count)
+    def take(self, side: _Side, load: Load) -> Measurement:
+        step = f"measuring {side.runner.name} at {load}"
+        self._progress(step, self._done / self._count)
         measurement = self._scenario.measure(
-            runner, requests, load, warmup_seconds=self.warmup_seconds, seconds=self.window_seconds
+            side.runner, side.requests, load, warmup_seconds=self.warmup_seconds, seconds=self.window_seconds
         )
         self._done += 1
-        self._progress(f"measuring {runner.name} at {load}", self._done / self._count)
+        self._progress(step, self._done / self._count)
         return measurement
 
 
-def _sweep(
-    turns: _Turns, runner: Runner, requests: Requests, loads: Sequence[Load], rounds: int
-) -> list[Point]:
+def _sweep(turns: _Turns, side: _Side, loads: Sequence[Load], rounds: int) -> list[Point]:
     measured: dict[Load, list[Measurement]] = {load: [] for load in loads}
     for _ in range(rounds):
         for load in loads:
-            measured[load].append(turns.take(runner, requests, load))
+            measured[load].append(turns.take(side, load))
     return [Point.of(load, measurements) for load, measurements in measured.items()]
 
 
-def _against(
-    turns: _Turns,
-    runner: Runner,
-    requests: Requests,
-    other: Runner,
-    point: Point,
-    pairs: int,
-    at_least: float | None,
-) -> Comparison:
-    """Compare at the load of `point`."""
+def _compare(turns: _Turns, side: _Side, other: Runner, point: Point, pairs: int) -> Comparison:
+    """Compare with another runner at the load of `point`."""
     load = point.load
     if not overlaps(other):
         formed = point.server.mean_batch if point.server and point.server.executions else load.batch
         load = Load(concurrency=1, batch=max(1, round(formed)))
-    # Seeds of its own: nothing that one side has been asked is asked of the other.
-    others = Requests(other.signature, (requests.first_seed + 2**48) % (MAX_SEED + 1))
-
-    def first() -> Window:
-        return Window.of(turns.take(runner, requests, point.load))
-
-    def second() -> Window:
-        return Window.of(turns.take(other, others, load))
-
+    # Neither side gets a seed that the other has had: no cache can help it.
+    first_seed = (side.requests.first_seed + 2**48) % (MAX_SEED + 1)
+    other_side = _Side(other, Requests(other.signature, first_seed))
     return Comparison(
-        first=runner.description,
+        first=side.runner.description,
         second=other.description,
         first_load=point.load,
         second_load=load,
-        pairs=compare(first, second, pairs=pairs),
-        at_least=at_least,
+        pairs=compare(
+            lambda: Window.of(turns.take(side, point.load)),
+            lambda: Window.of(turns.take(other_side, load)),
+            pairs=pairs,
+        ),
     )
 
 
@@ -187,13 +195,13 @@ def _loads(runner: Runner, concurrency: Sequence[int] | None, batch: Sequence[in
     batches = tuple(batch or (SWEEP if in_process else (1,)))
     for name, values in (("concurrency", concurrencies), ("batch", batches)):
         if any(value < 1 for value in values) or len(set(values)) != len(values):
-            raise UsageError(f"{name} was given {list(values)}; it takes different numbers from 1 up")
+            raise UsageError(f"{name} was given {list(values)}; it takes different numbers of at least 1")
     if in_process and concurrencies != (1,):
         raise UsageError(
-            f"concurrency {list(concurrencies)} was asked of {runner.description}, which runs one request after"
-            " the other in this process; sweep the batch instead, or deploy and serve the bundle"
+            f"concurrency was given {list(concurrencies)}, but {runner.description} runs one request after the other"
+            " in this process; sweep the batch instead, or deploy and serve the bundle"
         )
-    return [Load(concurrency=flying, batch=size) for size, flying in product(batches, concurrencies)]
+    return [Load(concurrency=count, batch=size) for size, count in product(batches, concurrencies)]
 
 
 def _check(*, seconds: float, rounds: int, pairs: int) -> None:
@@ -204,7 +212,7 @@ def _check(*, seconds: float, rounds: int, pairs: int) -> None:
             raise UsageError(f"{name} was given {value}; it takes 1 or more")
 
 
-def _check_same_pictures(runner: Runner, other: Runner) -> None:
+def _check_same_output(runner: Runner, other: Runner) -> None:
     if other.signature.output != runner.signature.output:
         raise UsageError(
             f"{runner.description} gives {runner.signature.output.allowed}, {other.description} gives"

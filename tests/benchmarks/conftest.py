@@ -1,5 +1,6 @@
-"""Small runners of known behaviour: one that answers in the caller's thread, one with a transport of its own."""
+"""Small runners of known behaviour: in the caller's thread, with a transport of its own, and in simulated time."""
 
+import heapq
 import threading
 import time
 from collections import Counter
@@ -8,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from litho.benchmarks.load.in_flight import Clock
 from litho.errors import EndpointError
 from litho.runners import Runner
 from litho.runners.triton import ServerStatistics
@@ -125,3 +127,59 @@ def planted_endpoint():
     yield make
     for endpoint in made:
         endpoint.close()
+
+
+class SimulatedClock(Clock):
+    """Time that stands still until somebody waits for a request to end: nothing sleeps, and figures are exact."""
+
+    def __init__(self):
+        self.seconds, self._events, self._count = 0.0, [], 0
+
+    def now(self):
+        return self.seconds
+
+    def at(self, seconds, action):
+        """Call `action` when so many seconds have passed; of two at the same moment the earlier call comes first."""
+        self._count += 1
+        heapq.heappush(self._events, (self.seconds + seconds, self._count, action))
+
+    def wait(self, ended, seconds):
+        latest = self.seconds + seconds
+        while ended.empty() and self._events and self._events[0][0] <= latest:
+            self.seconds, _, action = heapq.heappop(self._events)
+            action()
+        if ended.empty():
+            self.seconds = latest
+        return ended.get_nowait()
+
+
+class SimulatedEndpoint(PlantedRunner):
+    """Answers each request after a planned time.
+
+    Args:
+        clock: that passes meanwhile.
+        plan: seconds until the answer, or an error, which comes after 0.25 s, or None for never; one for each request.
+    """
+
+    def __init__(self, clock, plan):
+        super().__init__()
+        self._clock, self._plan = clock, iter(plan)
+
+    def submit(self, inputs):
+        future, planned = Future(), next(self._plan)
+        self.asked += 1
+        if isinstance(planned, Exception):
+            self._clock.at(0.25, lambda: future.set_exception(planned))
+        elif planned is not None:
+            self._clock.at(planned, lambda: future.set_result({}))
+        return future
+
+
+@pytest.fixture
+def simulated_clock() -> SimulatedClock:
+    return SimulatedClock()
+
+
+@pytest.fixture(scope="session")
+def simulated_endpoint() -> type[SimulatedEndpoint]:
+    return SimulatedEndpoint

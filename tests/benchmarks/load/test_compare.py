@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from litho.benchmarks.load import compare
+from litho.benchmarks import compare
 from litho.benchmarks.load.documents import Comparison
 from litho.benchmarks.load.windows import Latency, Load, Window
 from litho.errors import UsageError

@@ -7,7 +7,7 @@ import numpy as np
 import psutil
 import pytest
 
-from litho.benchmarks.load import soak
+from litho.benchmarks import soak
 from litho.benchmarks.load.soak import server_process
 from litho.errors import EndpointError, LithoError, UsageError
 

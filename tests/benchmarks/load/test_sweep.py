@@ -126,13 +126,17 @@ def test_runner_handed_in_stays_open(planted_runner):
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"concurrency": (2,)}, r"concurrency \[2\] .* one request after the other .* sweep the batch"),
-        ({"batch": (0,)}, r"batch was given \[0\]; it takes different numbers from 1 up"),
+        (
+            {"concurrency": (2,)},
+            r"concurrency was given \[2\], .* one request after the other .* sweep the batch",
+        ),
+        ({"batch": (0,)}, r"batch was given \[0\]; it takes different numbers of at least 1"),
         ({"batch": (1, 1)}, r"batch was given \[1, 1\]"),
         ({"seconds": 0}, r"seconds was given 0"),
         ({"seconds": float("nan")}, r"seconds was given nan"),
         ({"rounds": 0}, r"rounds was given 0; it takes 1 or more"),
         ({"pairs": 0}, r"pairs was given 0"),
+        ({"at_least": 1.5}, r"at_least=1.5 has nothing to compare with; give a runner to measure against"),
         ({"scenario": "closed-lop"}, r"unknown scenario 'closed-lop'; did you mean 'closed-loop'"),
     ],
 )

@@ -1,7 +1,7 @@
 """Requests in flight: start them on a runner and take their outcomes in the order in which they end.
 
-One thread starts requests and reads outcomes; the runner's transport only notes the time and queues the outcome.
-Knows nothing of when a request should start: that is the scenario's part.
+One thread starts requests and reads outcomes. The runner's transport notes the time and queues the outcome. A scenario
+decides when a request starts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ...errors import EndpointError
 from ...runners import Runner
 from .requests import Requests
 
-__all__ = ["Flight", "Outcome", "overlaps"]
+__all__ = ["Clock", "Outcome", "RequestsInFlight", "overlaps"]
 
 STALL_SECONDS = 120.0
 
@@ -26,8 +26,8 @@ class Outcome:
     """How a request ended.
 
     Args:
-        began, ended: moments of `time.perf_counter`, in seconds.
-        error: why it failed; None when the runner checked its pictures and handed them over.
+        began, ended: readings of the clock, in seconds.
+        error: why it failed; None when the runner returned checked images.
     """
 
     began: float
@@ -41,41 +41,65 @@ class Outcome:
 
     @property
     def message(self) -> str:
-        """Why the request failed, on one line; empty when it did not."""
+        """Why the request failed, on one line; empty for a success."""
         return "" if self.error is None else " ".join(str(self.error).split()) or type(self.error).__name__
 
 
-class Flight:
-    """Starts requests on a runner and hands out their outcomes.
+class Clock:
+    """Real time. Tests of a scenario replace it with simulated time."""
+
+    def now(self) -> float:
+        """Seconds since an arbitrary moment."""
+        return time.perf_counter()
+
+    def wait(self, ended: SimpleQueue[Outcome], seconds: float) -> Outcome:
+        """The next outcome.
+
+        Raises:
+            Empty: there was none for `seconds`.
+        """
+        return ended.get(timeout=seconds)
+
+
+class RequestsInFlight:
+    """Starts requests on a runner and returns their outcomes.
 
     Args:
-        runner: what answers.
-        requests: where the inputs come from.
-        batch: pictures in a request.
-        stall_seconds: how long to wait for any answer before the endpoint is given up.
+        runner: answers the requests.
+        requests: source of the inputs.
+        batch: images in a request.
+        stall_seconds: longest wait for any answer before the endpoint counts as dead.
+        clock: where times are read.
 
     Attributes:
-        in_flight: requests started whose outcome has not been taken.
+        count: requests started whose outcome has not been taken.
     """
 
     def __init__(
-        self, runner: Runner, requests: Requests, batch: int, stall_seconds: float = STALL_SECONDS
+        self,
+        runner: Runner,
+        requests: Requests,
+        batch: int,
+        *,
+        stall_seconds: float = STALL_SECONDS,
+        clock: Clock | None = None,
     ) -> None:
         self._runner, self._requests, self._batch = runner, requests, batch
         self._stall_seconds = stall_seconds
+        self._clock = clock or Clock()
         self._ended: SimpleQueue[Outcome] = SimpleQueue()
-        self.in_flight = 0
+        self.count = 0
 
-    def launch(self, count: int = 1) -> None:
+    def start(self, count: int = 1) -> None:
         """Start `count` requests; a runner without a transport has answered them when this returns."""
         for _ in range(count):
             inputs = self._requests.take(self._batch)
-            began = time.perf_counter()
-            self.in_flight += 1
+            began = self._clock.now()
+            self.count += 1
             try:
                 future = self._runner.submit(inputs)
             except Exception as error:  # counted like any other failed request
-                self._ended.put(Outcome(began, time.perf_counter(), error))
+                self._ended.put(Outcome(began, self._clock.now(), error))
                 continue
             future.add_done_callback(lambda done, began=began: self._note(began, done))
 
@@ -86,22 +110,22 @@ class Flight:
             EndpointError: none ended for `stall_seconds`.
         """
         try:
-            outcome = self._ended.get(timeout=self._stall_seconds)
+            outcome = self._clock.wait(self._ended, self._stall_seconds)
         except Empty:
             raise EndpointError(
-                f"{self._runner.description} has not answered any of {self.in_flight} requests for"
+                f"{self._runner.description} has not answered any of {self.count} requests for"
                 f" {self._stall_seconds:g} s; look at its log and start it again"
             ) from None
-        self.in_flight -= 1
+        self.count -= 1
         return outcome
 
     def drain(self) -> list[Outcome]:
         """Wait for everything in flight."""
-        return [self.take() for _ in range(self.in_flight)]
+        return [self.take() for _ in range(self.count)]
 
     def _note(self, began: float, future: Future[Any]) -> None:
-        # A result is dropped here: thousands of pictures in a queue would be measured as memory of the client.
-        self._ended.put(Outcome(began, time.perf_counter(), future.exception()))
+        # The images are dropped here: thousands of them in a queue would count as memory of the client.
+        self._ended.put(Outcome(began, self._clock.now(), future.exception()))
 
 
 def overlaps(runner: Runner) -> bool:

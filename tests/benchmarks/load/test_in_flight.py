@@ -2,22 +2,22 @@ from concurrent.futures import Future
 
 import pytest
 
-from litho.benchmarks.load.flight import Flight, overlaps
+from litho.benchmarks.load.in_flight import RequestsInFlight, overlaps
 from litho.benchmarks.load.requests import Requests
 from litho.errors import EndpointError
 
 
-def flight(runner, **options):
-    return Flight(runner, Requests(runner.signature, 0), batch=2, **options)
+def in_flight(runner, **options):
+    return RequestsInFlight(runner, Requests(runner.signature, 0), batch=2, **options)
 
 
-def test_runner_in_this_process_has_answered_when_launch_returns(planted_runner):
+def test_runner_in_this_process_has_answered_when_start_returns(planted_runner):
     runner = planted_runner()
-    flying = flight(runner)
-    flying.launch(3)
+    requests = in_flight(runner)
+    requests.start(3)
     assert runner.seeds == [0, 1, 2, 3, 4, 5]
-    outcomes = flying.drain()
-    assert flying.in_flight == 0
+    outcomes = requests.drain()
+    assert requests.count == 0
     assert all(outcome.error is None and outcome.latency_ms > 0 for outcome in outcomes)
 
 
@@ -34,18 +34,18 @@ def test_outcomes_come_in_the_order_in_which_requests_end(planted_runner):
             return self.futures[-1]
 
     runner = Held()
-    flying = flight(runner)
-    flying.launch(3)
+    requests = in_flight(runner)
+    requests.start(3)
     for index in (2, 0, 1):
         runner.futures[index].set_exception(EndpointError(str(index)))
-    assert [outcome.message for outcome in flying.drain()] == ["2", "0", "1"]
+    assert [outcome.message for outcome in requests.drain()] == ["2", "0", "1"]
 
 
 def test_failure_is_an_outcome_with_a_message_of_one_line(planted_runner, planted_endpoint):
     for runner in (planted_runner(fail_every=1), planted_endpoint(fail_every=1)):
-        flying = flight(runner)
-        flying.launch()
-        assert flying.take().message == "a planted failure"
+        requests = in_flight(runner)
+        requests.start()
+        assert requests.take().message == "a planted failure"
 
 
 def test_request_that_cannot_even_be_sent_is_a_failed_one(planted_runner):
@@ -55,9 +55,9 @@ def test_request_that_cannot_even_be_sent_is_a_failed_one(planted_runner):
         def submit(self, inputs):
             raise EndpointError("no route")
 
-    flying = flight(Unreachable())
-    flying.launch(2)
-    assert [outcome.message for outcome in flying.drain()] == ["no route", "no route"]
+    requests = in_flight(Unreachable())
+    requests.start(2)
+    assert [outcome.message for outcome in requests.drain()] == ["no route", "no route"]
 
 
 def test_endpoint_that_never_answers_is_given_up(planted_runner):
@@ -67,10 +67,10 @@ def test_endpoint_that_never_answers_is_given_up(planted_runner):
         def submit(self, inputs):
             return Future()
 
-    flying = flight(Silent(), stall_seconds=0.05)
-    flying.launch(4)
+    requests = in_flight(Silent(), stall_seconds=0.05)
+    requests.start(4)
     with pytest.raises(EndpointError, match=r"not answered any of 4 requests for 0.05 s"):
-        flying.take()
+        requests.take()
 
 
 def test_only_a_runner_with_a_transport_overlaps(planted_runner, planted_endpoint):
