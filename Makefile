@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint format reference quality peers gpu-check clean
+.PHONY: demo test lint format docs reference quality peers gpu-check clean
 
 demo: $(STAMP)
 	$(BIN)/litho demo
@@ -23,6 +23,10 @@ lint: $(STAMP)
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The reference of the Python interface: docs/api.md.
+docs: $(STAMP)
+	$(BIN)/python scripts/api_reference.py
 
 reference: $(STAMP)
 	$(BIN)/python scripts/reference_repository.py

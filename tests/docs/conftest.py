@@ -1,0 +1,50 @@
+"""What the tests of the documentation share: the pages, and the code blocks in them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import litho
+
+ROOT = Path(litho.__file__).parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_INDENTED = re.compile(r"(?:^    \S.*\n)+", re.MULTILINE)
+_INLINE = re.compile(r"(?<!`)`([^`\n]+(?:\n[^`\n]+)?)`(?!`)")
+
+
+class Page(NamedTuple):
+    """One Markdown file, in the parts that are tested differently."""
+
+    path: Path
+    text: str
+    blocks: tuple[tuple[str, str], ...]
+    """Language and content of each fenced or indented block."""
+    prose: str
+    """Everything else."""
+
+    @property
+    def name(self) -> str:
+        return str(self.path.relative_to(ROOT))
+
+    @property
+    def inline_code(self) -> list[str]:
+        return [" ".join(code.split()) for code in _INLINE.findall(self.prose)]
+
+
+def read_page(path: Path) -> Page:
+    text = path.read_text(encoding="utf-8")
+    fenced = tuple((language, content) for language, content in _FENCE.findall(text))
+    prose = _FENCE.sub("", text)
+    indented = tuple(("", content) for content in _INDENTED.findall(prose))
+    return Page(path, text, fenced + indented, _INDENTED.sub("", prose))
+
+
+@pytest.fixture(scope="session", params=PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def page(request: pytest.FixtureRequest) -> Page:
+    return read_page(request.param)
