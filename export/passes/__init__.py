@@ -1,14 +1,14 @@
-"""Graph passes: each keeps every picture and makes the graph faster, or one that a precision or runtime can take.
+"""Graph passes: each makes a graph faster, or fit for a precision or a runtime, and keeps every picture.
 
 A pass is one module of this folder with
 
-    apply     (onnx_ir.Model) -> int, changes a graph in place and returns how often
-    SUMMARY   what it does, in a few words
-    ORDER     its place among the passes: what one makes, a later one may change
-    ALWAYS    whether it is applied to every graph, because no runtime is slower for it; the others belong to the
-              precisions and runtimes that need them
+    apply     (onnx_ir.Model) -> int: changes the graph in place and returns the number of changes
+    SUMMARY   what it does, in a few words, for the report
+    ORDER     its place among the passes: a pass may change what an earlier one made
+    DEFAULT   True if it is applied to every graph because it slows down no runtime; the other passes are named by the
+              precisions and runners that need them
 
-and imports onnx_ir only where it is applied, so that the rest can be read without it.
+It imports onnx_ir only inside functions: reports list passes where onnx_ir is not installed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from types import ModuleType
 
 from ...errors import UnknownName
 from ...extras import require
-from ...plugins import load_plugins
+from ...plugins import load_plugin, load_plugins
 
 __all__ = ["apply_passes", "default_passes", "pass_names", "summary"]
 
@@ -30,7 +30,7 @@ def pass_names() -> tuple[str, ...]:
 
 def default_passes() -> tuple[str, ...]:
     """Names of the passes that are applied to every graph, in order."""
-    return tuple(name for name, module in _passes().items() if module.ALWAYS)
+    return tuple(name for name, module in _passes().items() if module.DEFAULT)
 
 
 def apply_passes(graph: bytes, names: Iterable[str]) -> tuple[bytes, dict[str, int]]:
@@ -56,14 +56,14 @@ def apply_passes(graph: bytes, names: Iterable[str]) -> tuple[bytes, dict[str, i
     from onnx_ir.passes import common
 
     model = ir.from_proto(onnx.load_from_string(graph))
-    # New names derive from those of nodes, and not every exporter gives any.
+    # Passes derive new names from those of nodes, and not every exporter names nodes.
     common.NameFixPass()(model)
     common.ShapeInferencePass()(model)
     changed: dict[str, int] = {}
     for name, module in passes.items():
         if name in wanted and (count := module.apply(model)):
             changed[name] = count
-            # The next pass would take a replaced node for a second reader of its inputs.
+            # The next pass would count a replaced node as a reader of its inputs.
             common.RemoveUnusedNodesPass()(model)
     if not changed:
         return graph, {}
@@ -75,8 +75,12 @@ def apply_passes(graph: bytes, names: Iterable[str]) -> tuple[bytes, dict[str, i
 
 
 def summary(name: str) -> str:
-    """What a pass does, in a few words."""
-    return _passes()[name].SUMMARY
+    """What a pass does, in a few words.
+
+    Raises:
+        UnknownName: there is no such pass.
+    """
+    return load_plugin(__name__, name, "pass").SUMMARY
 
 
 def _passes() -> dict[str, ModuleType]:

@@ -1,24 +1,26 @@
-"""What graph rewrites share: reading constants and replacing one node by several."""
+"""Helpers of graph passes: read constants, and replace one node by several."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx_ir as ir
 from numpy.typing import NDArray
 
 from ..precisions.base import FP32_MODULES
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
 
 __all__ = ["Editor", "constant", "crop", "integers", "nodes_of", "only_reader"]
 
 
 def nodes_of(model: ir.Model, *kinds: str) -> list[ir.Node]:
-    """The nodes of some operators in the network itself, noise and pixels left out.
+    """The network's nodes of the given operators, in graph order; noise and pixels belong to no network.
 
-    They are listed in order, so that the graph may be changed meanwhile.
+    It is a list, so that the caller may change the graph while it iterates.
     """
     return [
         node
@@ -30,7 +32,9 @@ def nodes_of(model: ir.Model, *kinds: str) -> list[ir.Node]:
 
 
 def constant(value: ir.Value | None) -> NDArray[Any] | None:
-    """The content of a constant, or None for what is not known before a run."""
+    """The content of a constant; None for a value that is computed."""
+    import onnx_ir as ir
+
     if value is None or value.is_graph_input():
         return None
     known = ir.convenience.get_const_tensor(value)
@@ -38,69 +42,72 @@ def constant(value: ir.Value | None) -> NDArray[Any] | None:
 
 
 def only_reader(value: ir.Value) -> bool:
-    """Whether a value is read once and nobody outside sees it."""
+    """Whether one node reads the value and it is no output of the graph."""
     return len(value.uses()) == 1 and not value.is_graph_output()
 
 
 def integers(node: ir.Node, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
-    """An attribute that lists integers."""
+    """An attribute of several integers."""
     return tuple(node.attributes.get_ints(name, default))
 
 
 class Editor:
-    """Puts nodes in the place of one.
+    """Replaces one node by several.
 
     Args:
-        model: that the node is in.
-        node: to be replaced; its first output is what others read.
-        name: that new names derive from; left out, the node's own.
+        model: the model that holds the node.
+        node: the node to replace; others read its first output.
+        name: prefix of new names; by default the node's name.
     """
 
     def __init__(self, model: ir.Model, node: ir.Node, name: str | None = None) -> None:
+        import onnx_ir as ir
+
+        self._ir = ir
         self.node, self._name = node, name or node.name
         self._model, self._graph = model, model.graph
         self._tape = ir.tape.Tape()
         self._made: list[ir.Value] = []
 
     def constant(self, name: str, content: NDArray[Any]) -> ir.Value:
-        """An initializer that holds `content`."""
+        """A new initializer with `content`."""
         name = f"{self._name}.{name}"
         while name in self._graph.initializers:
             name += "_"
-        value = self._tape.initializer(ir.tensor(np.ascontiguousarray(content)), name=name)
+        value = self._tape.initializer(self._ir.tensor(np.ascontiguousarray(content)), name=name)
         self._made.append(value)
         return value
 
     def op(self, kind: str, inputs: Sequence[ir.Value | None], **attributes: Any) -> ir.Value:
-        """The output of a new node."""
+        """The output of a new node of operator `kind`."""
         name = f"{self._name}.{kind}{len(self._tape.nodes)}"
         value = self._tape.op(kind, inputs, attributes, name=name)
         value.name = name
         return value
 
     def finish(self, result: ir.Value, *also: ir.Node) -> None:
-        """Let whoever read the node's first output read `result`, and take the node out.
+        """Replace the node's first output by `result`, and remove the node.
 
         Args:
             result: output of a new node.
-            also: nodes that only the node read, which go with it.
+            also: further nodes to remove, whose outputs only the node read.
         """
         for value in self._made:
             self._graph.initializers[value.name or ""] = value
         before = self.node.outputs[0]
         result.shape, result.type = before.shape, before.type
-        ir.convenience.replace_nodes_and_values(
+        self._ir.convenience.replace_nodes_and_values(
             self._graph, self.node, [self.node, *also], list(self._tape.nodes), [before], [result]
         )
 
 
 def crop(edit: Editor, value: ir.Value, cuts: Sequence[tuple[int, int]]) -> ir.Value:
-    """Cut pixels off a picture.
+    """Crop a picture.
 
     Args:
-        edit: that makes the nodes.
-        value: (batch, channels, height, width).
-        cuts: of height and width, how many before and after.
+        edit: makes the nodes.
+        value: shape (batch, channels, height, width).
+        cuts: pixels to remove before and after, for height and for width.
     """
     if not any(any(cut) for cut in cuts):
         return value

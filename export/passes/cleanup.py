@@ -1,30 +1,33 @@
-"""Dead and duplicate nodes and constants -> out, by the passes of onnx_ir."""
+"""Remove dead and duplicate nodes and constants, with the passes of onnx_ir."""
 
 from __future__ import annotations
 
-import onnx_ir as ir
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
 
 __all__ = ["apply"]
 
 SUMMARY = "dead and duplicate nodes and constants removed"
 ORDER = 60
-ALWAYS = True
+DEFAULT = True
 
 
 def apply(model: ir.Model) -> int:
-    """Remove what nothing reads and what is there twice.
+    """Remove nodes and constants that nothing reads, and merge equal ones.
 
     Returns:
-        How many nodes and constants fewer there are.
+        How many nodes and constants were removed.
     """
     from onnx_ir.passes import common
 
     before = _size(model)
-    # It loses the name of one of two outputs that are the same value.
+    # Where two outputs are the same value, this pass loses the name of one of them.
     if len(model.graph.outputs) == 1:
         common.IdentityEliminationPass()(model)
     for one in (
-        # Two nodes are the same only once their constants are.
+        # Nodes are equal only after equal constants have been merged.
         common.DeduplicateInitializersPass(),
         common.CommonSubexpressionEliminationPass(),
         common.RemoveUnusedNodesPass(),

@@ -1,40 +1,43 @@
-"""Batch normalisation and constant scales and shifts of channels -> into the weights before them.
+"""Fold batch normalisation and constant scales and shifts of channels into the weights of the layer before.
 
-y = s · (W x + b) + t is (s · W) x + (s · b + t): the layer before does it at no cost, be it a convolution, a
-transposed one, or a matrix product that a picture was made of.
+s · (W x + b) + t = (s · W) x + (s · b + t). The layer is a convolution, a transposed convolution, or a matrix product,
+which may be followed by a reshape to a picture.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnx_ir as ir
 from numpy.typing import NDArray
 
 from ._editing import Editor, constant, nodes_of, only_reader
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
 
 __all__ = ["apply"]
 
 SUMMARY = "batch normalisation and constant scales folded into weights"
 ORDER = 20
-ALWAYS = True
+DEFAULT = True
 
 _SCALINGS = ("Add", "Div", "Mul", "Sub")
 
 
 @dataclass(frozen=True)
 class _Layer:
-    """A layer that a scale of its channels can go into.
+    """A layer that can absorb a scale and a shift of its output channels.
 
     Args:
         node: Conv, ConvTranspose or Gemm.
-        reshape: that makes a picture of a matrix product, or None.
-        weight: FP32 in the layout of the node.
-        bias: FP32 (outputs,), zeros where it has none.
-        rank: axes of what it gives.
-        channels: of what it gives.
+        reshape: the Reshape of a Gemm's output to a picture, or None.
+        weight: FP32, in the node's layout.
+        bias: FP32 of shape (outputs,); zeros if the node has none.
+        rank: number of axes of the output, after the reshape.
+        channels: number of channels of the output, after the reshape.
     """
 
     node: ir.Node
@@ -45,13 +48,13 @@ class _Layer:
     channels: int
 
     def scaled(self, scale: NDArray[np.float64]) -> NDArray[np.float32]:
-        """The weight times `scale`, FP64 (outputs,)."""
+        """The weight times `scale`, FP64 of shape (outputs,)."""
         weight = self.weight
         if self.node.op_type == "Conv" or self.node.attributes.get_int("transB", 0):
             factor = scale.reshape(-1, *(1,) * (weight.ndim - 1))
         elif self.node.op_type == "Gemm":
             factor = scale
-        else:  # A transposed convolution has the inputs first, and each group its own outputs.
+        else:  # ConvTranspose: (inputs, outputs / groups, height, width), and each group has its own outputs
             groups = self.node.attributes.get_int("group", 1)
             factor = np.repeat(scale.reshape(groups, -1), weight.shape[0] // groups, 0)
             factor = factor.reshape(*weight.shape[:2], *(1,) * (weight.ndim - 2))
@@ -59,7 +62,7 @@ class _Layer:
 
 
 def apply(model: ir.Model) -> int:
-    """Fold every normalisation and every constant scale or shift of channels that follows a layer of known weights.
+    """Fold every normalisation, scale and shift of channels that follows a layer with constant weights.
 
     Returns:
         How many nodes were folded.
@@ -70,13 +73,13 @@ def apply(model: ir.Model) -> int:
 def _fold(model: ir.Model, node: ir.Node) -> bool:
     data = next((value for value in node.inputs if constant(value) is None), None)
     layer = None if data is None else _layer(data)
-    # What FP32 cannot hold, a division by nothing among it, is left to the graph.
+    # Values that FP32 cannot hold, such as a division by 0, are refused below.
     with np.errstate(all="ignore"):
-        law = None if data is None or layer is None else _law(node, data, layer)
-        if layer is None or law is None:
+        affine = None if data is None or layer is None else _scale_and_shift(node, data, layer)
+        if layer is None or affine is None:
             return False
-        # A picture's channel is as many columns of the product as it has pixels.
-        scale, shift = (np.repeat(part, len(layer.bias) // layer.channels) for part in law)
+        # A channel of a reshaped product has one column per pixel.
+        scale, shift = (np.repeat(part, len(layer.bias) // layer.channels) for part in affine)
         weight = layer.scaled(scale)
         bias = (layer.bias * scale + shift).astype(np.float32)
     if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
@@ -98,7 +101,7 @@ def _fold(model: ir.Model, node: ir.Node) -> bool:
 
 
 def _layer(value: ir.Value) -> _Layer | None:
-    """The layer that gives a value, if nobody else reads what it gives and its weights are known."""
+    """The layer that computes a value, if its weights are constant and nothing else reads its output."""
     node, reshape, shape = value.producer(), None, None
     if node is not None and node.op_type == "Reshape" and node.inputs[0] is not None:
         reshape, shape, inner = node, value.shape, node.inputs[0]
@@ -126,7 +129,7 @@ def _layer(value: ir.Value) -> _Layer | None:
 
 
 def _bias(node: ir.Node, outputs: int) -> NDArray[np.float32] | None:
-    """What a layer adds to each of its outputs, FP32 (outputs,); None where it is not known or differs by row."""
+    """The bias of a layer, FP32 of shape (outputs,); None if it is computed or differs by row."""
     if len(node.inputs) < 3 or node.inputs[2] is None:
         return np.zeros(outputs, np.float32)
     bias = constant(node.inputs[2])
@@ -136,10 +139,10 @@ def _bias(node: ir.Node, outputs: int) -> NDArray[np.float32] | None:
     return np.broadcast_to(bias.reshape(-1) * factor, (outputs,))
 
 
-def _law(
+def _scale_and_shift(
     node: ir.Node, data: ir.Value, layer: _Layer
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Scale and shift that a node gives each channel, FP64 (channels,) both; None where it does anything else."""
+    """Scale and shift of each channel by a node, FP64 of shape (channels,); None if it computes something else."""
     others = [constant(value) for value in node.inputs if value is not data]
     if any(part is None for part in others):
         return None
@@ -166,7 +169,7 @@ def _law(
 
 
 def _per_channel(value: NDArray[np.float64], layer: _Layer) -> NDArray[np.float64] | None:
-    """A constant of one value, or of one for each channel, as (channels,)."""
+    """A constant scalar, or constant per channel, as shape (channels,); None if it varies otherwise."""
     if value.ndim > layer.rank:
         return None
     extents = (1,) * (layer.rank - value.ndim) + value.shape

@@ -1,32 +1,37 @@
-"""Transposed convolution of a 1x1 picture -> matrix product: each tap is read once, nothing overlaps.
+"""Replace the transposed convolution of a 1x1 picture by a matrix product.
 
-It is how many a DCGAN starts (Radford et al. 2016), and the slowest way for most runtimes to multiply a matrix.
+No two taps write the same pixel. Many a DCGAN starts like this (Radford et al. 2016), and most runtimes compute the
+matrix product faster.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import onnx_ir as ir
 
 from ._editing import Editor, constant, integers, nodes_of
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
 
 __all__ = ["apply"]
 
 SUMMARY = "transposed convolution of a 1x1 picture -> matrix product"
 ORDER = 10
-ALWAYS = True
+DEFAULT = True
 
 
 def apply(model: ir.Model) -> int:
-    """Rewrite every transposed convolution, not in groups, whose input is known to be of one pixel.
+    """Replace every transposed convolution without groups whose input has one pixel.
 
     Returns:
-        How many were rewritten.
+        How many were replaced.
     """
-    return sum(_rewrite(Editor(model, node)) for node in nodes_of(model, "ConvTranspose"))
+    return sum(_replace(Editor(model, node)) for node in nodes_of(model, "ConvTranspose"))
 
 
-def _rewrite(edit: Editor) -> bool:
+def _replace(edit: Editor) -> bool:
     node, weight = edit.node, constant(edit.node.inputs[1])
     before = node.inputs[0]
     if weight is None or weight.ndim != 4 or before is None or before.shape is None:

@@ -1,24 +1,28 @@
-"""The seed's noise -> an input of the graph, for runtimes without 64-bit integers; whoever runs it makes the noise."""
+"""Make the seed's noise an input of the graph, for runtimes without 64-bit integers; the runner draws the noise."""
 
 from __future__ import annotations
 
-import onnx_ir as ir
+from typing import TYPE_CHECKING
 
 from ...signature.noise import NOISE
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
 
 __all__ = ["apply"]
 
 SUMMARY = "noise taken as an input"
 ORDER = 50
-ALWAYS = False
+DEFAULT = False
 
 
 def apply(model: ir.Model) -> int:
-    """Let the graph take the value called `NOISE`, and no longer what only that was made from.
+    """Make the value called `NOISE` an input, and remove the nodes and inputs that only it was computed from.
 
     Returns:
         1, or 0 for a graph without noise.
     """
+    import onnx_ir as ir
     from onnx_ir.passes.common import RemoveUnusedNodesPass
 
     graph = model.graph

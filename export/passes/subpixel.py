@@ -1,27 +1,31 @@
-"""Transposed convolution -> convolution, depth-to-space and crop: the same sums, by operators that all runtimes have.
+"""Replace a transposed convolution by a convolution, depth-to-space and a crop: the same sums by common operators.
 
-Shi et al. (2016), "Is the deconvolution layer the same as a convolutional layer?". A transposed convolution of stride
-s writes s interleaved pictures. Each is an ordinary convolution with every s-th tap of the kernel: one with
-s x s times the channels makes all of them, depth-to-space interleaves them, and a crop does what the padding did.
+Shi et al. (2016), "Is the deconvolution layer the same as a convolutional layer?". The output of a transposed
+convolution with stride s consists of s x s interleaved sub-pixel phases. Each phase is a convolution with every s-th
+tap of the kernel. One convolution with s x s times the channels computes all phases, depth-to-space interleaves them,
+and a crop removes the padding.
 
-INT8 and BF16 need it: few runtimes have a transposed convolution in those.
+INT8 and BF16 need this pass: few runtimes have a transposed convolution in these precisions.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnx_ir as ir
 from numpy.typing import NDArray
 
 from ._editing import Editor, constant, crop, integers, nodes_of
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
 
 __all__ = ["apply"]
 
 SUMMARY = "transposed convolution -> sub-pixel convolution"
 ORDER = 40
-ALWAYS = False
+DEFAULT = False
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,10 @@ class _Axis:
     """One spatial axis of a transposed convolution.
 
     Args:
-        kernel, stride, before, after, extra: taps, stride, padding on both sides, output padding.
+        kernel: number of taps.
+        stride: number of sub-pixel phases.
+        before, after: padding on both sides, in output pixels.
+        extra: output padding, in pixels.
     """
 
     kernel: int
@@ -40,35 +47,35 @@ class _Axis:
 
     @property
     def taps(self) -> int:
-        """Of the convolution: those that fall on one of the interleaved pictures, of the one that has most."""
+        """Largest number of kernel taps in any sub-pixel phase."""
         return -(-self.kernel // self.stride)
 
     @property
     def padding(self) -> tuple[int, int]:
-        """Before and after; further behind where the output padding asks for more than the kernel reaches."""
+        """Padding of the convolution, before and after it; more after it if output padding exceeds the kernel."""
         missing = self.extra - self.after - (self.taps * self.stride - self.kernel)
         return self.taps - 1, self.taps - 1 + max(0, -(-missing // self.stride))
 
     @property
     def crop(self) -> tuple[int, int]:
-        """What is cut off before and after, in pixels of the result."""
+        """Pixels of the result to crop, before and after."""
         beyond = self.padding[1] - (self.taps - 1)
         return self.before, (self.taps + beyond) * self.stride - self.kernel + self.after - self.extra
 
 
 def apply(model: ir.Model) -> int:
-    """Rewrite every transposed convolution of two spatial axes and known weights.
+    """Replace every transposed convolution with two spatial axes and constant weights.
 
-    One of two different strides is left alone where height and width are not known: depth-to-space knows one stride
-    only, and the shapes that take its place name every extent but the batch's.
+    One with two different strides stays if height or width is unknown: depth-to-space has only one block size, and the
+    reshapes in its place need every extent but the batch.
 
     Returns:
-        How many were rewritten.
+        How many were replaced.
     """
-    return sum(_rewrite(Editor(model, node)) for node in nodes_of(model, "ConvTranspose"))
+    return sum(_replace(Editor(model, node)) for node in nodes_of(model, "ConvTranspose"))
 
 
-def _rewrite(edit: Editor) -> bool:
+def _replace(edit: Editor) -> bool:
     node, groups = edit.node, edit.node.attributes.get_int("group", 1)
     weight = _undilated(node)
     axes = None if weight is None else _axes(node, weight)
@@ -104,7 +111,7 @@ def _rewrite(edit: Editor) -> bool:
 
 
 def _undilated(node: ir.Node) -> NDArray[np.float32] | None:
-    """The weight with zeros between the taps of a dilated kernel; None where it is not known or has other axes."""
+    """The weight with the zeros of a dilated kernel written out; None if it is not constant or not of four axes."""
     weight = constant(node.inputs[1])
     if weight is None or weight.ndim != 4:
         return None
@@ -127,12 +134,12 @@ def _axes(node: ir.Node, weight: NDArray[np.float32]) -> tuple[_Axis, _Axis] | N
         _Axis(weight.shape[2 + axis], strides[axis], pads[axis], pads[2 + axis], extra[axis])
         for axis in (0, 1)
     )
-    # A crop of less than nothing would be a padding.
+    # A negative crop would be a padding.
     return (first, second) if all(min(axis.crop) >= 0 for axis in (first, second)) else None
 
 
 def _extents(node: ir.Node, axes: tuple[_Axis, _Axis]) -> tuple[int, int] | None:
-    """Height and width of the interleaved pictures, where those of the input are known."""
+    """Height and width of one phase; None if those of the input are unknown."""
     shape = node.inputs[0].shape if node.inputs[0] is not None else None
     known = [] if shape is None else [extent for extent in shape[2:] if isinstance(extent, int)]
     if len(known) != len(axes):
@@ -146,7 +153,7 @@ def _extents(node: ir.Node, axes: tuple[_Axis, _Axis]) -> tuple[int, int] | None
 def _interleave(
     edit: Editor, value: ir.Value, channels: int, axes: tuple[_Axis, _Axis], extents: tuple[int, int]
 ) -> ir.Value:
-    """Depth-to-space of two different strides."""
+    """Depth-to-space with two different strides."""
     (rows, columns), (height, width) = (axis.stride for axis in axes), extents
     apart = edit.constant("apart", np.array([-1, channels, rows, columns, height, width]))
     together = edit.constant("together", np.array([-1, channels, height * rows, width * columns]))
@@ -155,7 +162,7 @@ def _interleave(
 
 
 def _interleaved(weight: NDArray[np.float32], groups: int, axes: tuple[_Axis, _Axis]) -> NDArray[np.float32]:
-    """(in, out / groups, height, width) -> (strides · out, in / groups, taps, taps)."""
+    """Weight of shape (in, out / groups, height, width) -> (strides · out, in / groups, taps, taps)."""
     strides = [axis.stride for axis in axes]
     for axis, spatial in zip(axes, (2, 3), strict=True):
         widths = [(0, 0)] * 4
@@ -164,6 +171,6 @@ def _interleaved(weight: NDArray[np.float32], groups: int, axes: tuple[_Axis, _A
     count, out = weight.shape[0] // groups, weight.shape[1]
     rows, columns = (axis.taps for axis in axes)
     parts = weight.reshape(groups, count, out, rows, strides[0], columns, strides[1])
-    # Convolution turns the kernel round; the interleaved pictures are the innermost output channels.
+    # A convolution flips the kernel; the phases are the innermost output channels.
     turned = parts[..., ::-1, :, ::-1, :].transpose(0, 2, 4, 6, 1, 3, 5)
     return np.ascontiguousarray(turned.reshape(groups * out * strides[0] * strides[1], count, rows, columns))

@@ -1,38 +1,41 @@
-"""Nearest-neighbour upsampling and a convolution -> a smaller convolution and depth-to-space, where that is faster.
+"""Replace nearest-neighbour upsampling and a convolution by a smaller convolution and depth-to-space, if faster.
 
-Every pixel is repeated, so that some taps of the kernel always see the same one: their weights are summed and it is
-looked at once. Of a 3x3 kernel after doubling, 2x2 taps are left for each of the four interleaved pictures: 16
-multiplications in the place of 36. Depth-to-space moves every output once more, which costs more than that saves
-where there are many outputs and few inputs: see `_INPUTS_PER_OUTPUT`.
+Upsampling repeats pixels, so that several taps of the kernel read the same one: their weights are summed. A 3x3 kernel
+after doubling has 2x2 taps in each of the four sub-pixel phases: 16 multiplications instead of 36. Depth-to-space
+moves every output once more, which costs more than it saves with many outputs and few inputs: see
+`_INPUTS_PER_OUTPUT`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnx_ir as ir
 from numpy.typing import NDArray
 
 from ._editing import Editor, constant, crop, integers, nodes_of
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
 
 __all__ = ["apply"]
 
 SUMMARY = "nearest upsampling + convolution -> sub-pixel convolution"
 ORDER = 30
-ALWAYS = True
+DEFAULT = True
 
 
 _INPUTS_PER_OUTPUT = 8
-"""From so many input channels for each output channel on, it was never slower where it was measured (docs/passes.md):
-ONNX Runtime and OpenVINO on a CPU, in FP32 and BF16; with four, OpenVINO was."""
+"""Smallest number of input channels per output channel at which no measurement was slower (docs/passes.md): ONNX
+Runtime and OpenVINO on a CPU, in FP32 and BF16. With four, OpenVINO was slower."""
 
 _REPEATING = {
     ("asymmetric", "floor"),
     ("half_pixel", "round_prefer_floor"),
     ("half_pixel", "round_prefer_ceil"),
 }
-"""Of Resize, the coordinates and the rounding that repeat each pixel as often as any other, at whole scales."""
+"""Coordinate and rounding modes of Resize that repeat every pixel equally often at integer scales."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,10 @@ class _Axis:
     """One spatial axis of an upsampling by `scale` followed by a convolution of stride 1.
 
     Args:
-        scale: how often each pixel is repeated.
-        kernel, before, after: taps and padding of the convolution.
-        shift: how many pixels the result is moved, and then cropped by, so that the fewest taps are left.
+        scale: number of copies of each pixel.
+        kernel: number of taps of the convolution.
+        before, after: its padding, in pixels.
+        shift: pixels that the result is shifted by and cropped again, chosen for the fewest taps.
     """
 
     scale: int
@@ -51,46 +55,46 @@ class _Axis:
     after: int
     shift: int
 
-    def offset(self, picture: int, tap: int) -> int:
-        """Which pixel, counted from the one under it, a tap of an interleaved picture sees."""
-        return (picture - self.shift + tap - self.before) // self.scale
+    def offset(self, phase: int, tap: int) -> int:
+        """The input pixel that a tap of a sub-pixel phase reads, relative to the pixel below the phase."""
+        return (phase - self.shift + tap - self.before) // self.scale
 
     @property
     def taps(self) -> int:
-        """Of the smaller convolution."""
+        """Number of taps of the smaller convolution."""
         return self.offset(self.scale - 1, self.kernel - 1) - self.offset(0, 0) + 1
 
     @property
     def growth(self) -> int:
-        """How many more pixels the result has than the upsampled picture."""
+        """Pixels that the result has more than the upsampled picture."""
         return self.before + self.after - self.kernel + 1
 
     @property
     def padding(self) -> tuple[int, int]:
-        """Of the smaller convolution, before and after."""
+        """Padding of the smaller convolution, before and after."""
         more = (self.growth - 1 + self.shift) // self.scale + 1
         before = -self.offset(0, 0)
         return before, more + self.taps - 1 - before
 
     @property
     def crop(self) -> tuple[int, int]:
-        """What is cut off before and after."""
+        """Pixels to crop, before and after."""
         more = (self.growth - 1 + self.shift) // self.scale + 1
         return self.shift, more * self.scale - self.shift - self.growth
 
 
 def apply(model: ir.Model) -> int:
-    """Rewrite every convolution of an upsampled picture that gives much fewer channels, where taps are saved.
+    """Replace every convolution of an upsampled picture that has far fewer output channels, if it saves taps.
 
-    Where others read the upsampled picture too, it stays for them.
+    The upsampled picture stays if other nodes read it too.
 
     Returns:
-        How many were rewritten.
+        How many were replaced.
     """
-    return sum(_rewrite(Editor(model, node)) for node in nodes_of(model, "Conv"))
+    return sum(_replace(Editor(model, node)) for node in nodes_of(model, "Conv"))
 
 
-def _rewrite(edit: Editor) -> bool:
+def _replace(edit: Editor) -> bool:
     node = edit.node
     weight, resize = constant(node.inputs[1]), node.inputs[0].producer() if node.inputs[0] else None
     scale = None if resize is None else _scale(resize)
@@ -118,7 +122,7 @@ def _rewrite(edit: Editor) -> bool:
 
 
 def _scale(node: ir.Node) -> int | None:
-    """The factor of a node that repeats pixels alike in both directions."""
+    """The integer scale of a Resize that repeats pixels equally in both directions; None for any other node."""
     if node.op_type != "Resize" or node.attributes.get_string("mode", "nearest") != "nearest":
         return None
     coordinates = node.attributes.get_string("coordinate_transformation_mode", "half_pixel")
@@ -158,10 +162,10 @@ def _axes(node: ir.Node, weight: NDArray[np.float32], scale: int) -> tuple[_Axis
 
 
 def _interleaved(weight: NDArray[np.float32], axes: tuple[_Axis, _Axis]) -> NDArray[np.float32]:
-    """(channels out, channels in, height, width) -> (scale² · channels out, channels in, taps, taps)."""
+    """Weight of shape (out, in, height, width) -> (scale² · out, in, taps, taps)."""
     out, count = weight.shape[:2]
     scale, (rows, columns) = axes[0].scale, (axis.taps for axis in axes)
-    # Summed in FP64, so that a sum of weights is rounded once.
+    # FP64: a sum of weights is rounded only once.
     parts = np.zeros((out, scale, scale, count, rows, columns))
     for row, column in np.ndindex(scale, scale):
         for tap, other in np.ndindex(*weight.shape[2:]):
