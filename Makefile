@@ -1,14 +1,18 @@
-# Everything a newcomer needs: `make demo`, `make test`, `make lint`.
+# Everything a newcomer needs: `make demo`, `make check`, `make test`.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint format docs reference quality peers gpu-check clean
+.PHONY: demo check test lint format docs reference quality peers gpu-check clean
 
 demo: $(STAMP)
 	$(BIN)/litho demo
+
+# Linters, types and unit tests, in a minute on two cores; what is slow is left to `make test`.
+check: lint
+	$(BIN)/python -m pytest -q -m "not slow"
 
 test: $(STAMP)
 	$(BIN)/litho server install
