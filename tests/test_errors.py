@@ -4,19 +4,20 @@ import re
 import pytest
 
 from litho import errors
-from litho.errors import LithoError, MissingExtra, UnknownName, UsageError
+from litho.errors import ExportError, LithoError, MissingExtra, UnknownName, UsageError, chain, out_of_memory
 from litho.extras import require
+
+CLASSES = [name for name in errors.__all__ if inspect.isclass(getattr(errors, name))]
 
 
 def test_every_error_is_public_and_drawn_in_the_tree() -> None:
-    classes = {
-        name
-        for name, value in vars(errors).items()
-        if inspect.isclass(value) and value.__module__ == errors.__name__
+    defined = {
+        name for name, value in vars(errors).items() if getattr(value, "__module__", "") == errors.__name__
     }
-    assert classes == set(errors.__all__)
+    assert set(CLASSES) <= defined
+    assert set(errors.__all__) == {name for name in defined if not name.startswith("_")}
     drawn = set(re.findall(r"[A-Z][A-Za-z]+(?=  |\n)", errors.__doc__ or ""))
-    assert classes <= drawn
+    assert set(CLASSES) <= drawn
 
 
 def test_the_tree_is_drawn_as_the_classes_inherit() -> None:
@@ -29,7 +30,7 @@ def test_the_tree_is_drawn_as_the_classes_inherit() -> None:
                 assert getattr(errors, parents[depth - 1]) in getattr(errors, match[2]).__bases__
 
 
-@pytest.mark.parametrize("name", errors.__all__)
+@pytest.mark.parametrize("name", CLASSES)
 def test_exit_codes_tell_failed_from_badly_asked(name: str) -> None:
     kind = getattr(errors, name)
     assert kind.exit_code == (2 if issubclass(kind, UsageError) else 1)
@@ -47,3 +48,51 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_all_known_ones() -> No
 def test_a_missing_extra_says_what_to_install() -> None:
     with pytest.raises(MissingExtra, match=r"pip install 'litho\[rtx\]'"):
         require("no_such_runtime", "rtx")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(12, "Cannot allocate memory"),
+        # As seen under a limit of the address space.
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory"
+        ),
+        RuntimeError("Exception during loading: std::bad_alloc"),
+        RuntimeError("bfc_arena.cc:360 Failed to allocate memory for requested buffer of size 33554432"),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    ],
+    ids=repr,
+)
+def test_every_library_s_words_for_no_memory_are_known_however_deep(error: Exception) -> None:
+    assert out_of_memory(error)
+    wrapped = LithoError("ONNX Runtime failed")
+    wrapped.__cause__ = error
+    assert out_of_memory(wrapped)
+    assert list(chain(wrapped)) == [wrapped, error]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ExportError("TensorRT broke off while it built; it may have run out of memory"),
+        OSError(28, "No space left on device"),
+        RuntimeError("could not create a primitive"),
+    ],
+    ids=repr,
+)
+def test_other_errors_and_our_own_guesses_are_not_taken_for_it(error: Exception) -> None:
+    assert not out_of_memory(error)
+
+
+def test_what_an_error_was_raised_in_place_of_does_not_count() -> None:
+    def refuse() -> None:
+        try:
+            raise MemoryError
+        except MemoryError:
+            raise UsageError("ask for less") from None
+
+    with pytest.raises(UsageError) as caught:
+        refuse()
+    assert not out_of_memory(caught.value)

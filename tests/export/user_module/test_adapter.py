@@ -87,7 +87,7 @@ def test_a_module_becomes_a_proven_bundle_and_makes_the_pictures_that_it_makes(t
     bundle = litho.export_model(painter, signature={**SIGNATURE, "licence": "MIT"}, to=tmp_path / "painter")
     assert [variant.verdict.status for variant in bundle.manifest.variants] == ["passed"]
     assert bundle.manifest.licence == "MIT"
-    assert bundle.manifest.family.endswith("test_foreign:Painter")
+    assert bundle.manifest.family.endswith("test_adapter:Painter")
     seeds = np.array([0, 7, 2**63 - 1])
     with torch.inference_mode():
         floats = painter(torch.from_numpy(gaussian(seeds, 4)))

@@ -96,7 +96,7 @@ def complaint_of(module: nn.Module, **changes: Any) -> str:
 )
 def test_part_line_and_remedy_are_named(fault: str, complaints: list[str]) -> None:
     said = complaint_of(Net(fault).eval())
-    for complaint in [*complaints, "in 'blocks.1' (Block) at ", "test_trial.py:"]:
+    for complaint in [*complaints, "in 'blocks.1' (Block) at ", "test_dry_run.py:"]:
         assert complaint in said
 
 
@@ -221,6 +221,6 @@ def test_a_module_that_is_the_trouble_itself_is_named_by_its_class() -> None:
             return torch.bernoulli(z.abs())
 
     with pytest.raises(
-        ExportError, match=r"aten\.bernoulli\.default draws random numbers in Rooted at .*test_trial"
+        ExportError, match=r"aten\.bernoulli\.default draws random numbers in Rooted at .*test_dry_run"
     ):
         open_source(Rooted().eval(), signature=SIGNATURE)
