@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,3 +51,28 @@ def read_page(path: Path) -> Page:
 @pytest.fixture(scope="session", params=PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def page(request: pytest.FixtureRequest) -> Page:
     return read_page(request.param)
+
+
+def environment() -> dict[str, str]:
+    """The environment of a reader who has activated the installation that the tests run in."""
+    programs = Path(sys.executable).parent
+    return {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
+
+
+def commands_of(block: str) -> list[str]:
+    """The shell commands of a block, one a line."""
+    return [line for line in block.replace("\\\n", " ").splitlines() if line.strip()]
+
+
+def run(command: str | list[str], folder: Path) -> str:
+    """Run a command in `folder` and return what it prints; it must not fail."""
+    done = subprocess.run(
+        command,
+        shell=isinstance(command, str),
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=environment(),
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    return done.stdout
