@@ -150,7 +150,7 @@ class Runner(base.Runner):
             self._channel.close()
             raise
         super().__init__(self.served.signature, f"Triton at {self.url}")
-        self.max_batch_size: int = config.max_batch_size
+        self.max_batch_size = max(1, config.max_batch_size)
 
     @classmethod
     def from_location(cls, location: str, device: str) -> Self:

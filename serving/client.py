@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,9 +13,6 @@ from ..runners.triton import Runner, ServerStatistics
 from ..signature import Signature
 
 __all__ = ["Client"]
-
-IN_FLIGHT = 4
-"""Requests of one call in flight at the same time: enough that the server never waits for the client."""
 
 
 class Client:
@@ -69,23 +64,7 @@ class Client:
             InvalidInput: a field is unknown, missing, or has a value that it does not allow.
             EndpointError: the server went away or refused.
         """
-        inputs = self.signature.check(_spread(self.signature, fields))
-        count = len(next(iter(inputs.values())))
-        size = max(1, self._runner.max_batch_size)
-        parts: list[NDArray[np.uint8]] = []
-        pending: deque[Future[dict[str, NDArray[np.uint8]]]] = deque()
-        try:
-            for start in range(0, count, size):
-                if len(pending) == IN_FLIGHT:
-                    parts.append(pending.popleft().result()[self.signature.output.name])
-                rows = slice(start, start + size)
-                pending.append(self._runner.submit({name: array[rows] for name, array in inputs.items()}))
-            while pending:
-                parts.append(pending.popleft().result()[self.signature.output.name])
-        finally:
-            for future in pending:  # after a failure nobody waits for the others
-                future.cancel()
-        return np.concatenate(parts)
+        return self._runner.generate(**fields)
 
     def statistics(self) -> ServerStatistics:
         """What the server has counted for this model since it started."""
@@ -102,14 +81,3 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _spread(signature: Signature, fields: dict[str, Any]) -> dict[str, Any]:
-    """Values without a batch axis, repeated for as many images as the other fields ask for."""
-    axes = {field.name: len(field.shape) for field in signature.inputs}
-    single = {name for name, values in fields.items() if np.ndim(values) <= axes.get(name, 0)}
-    count = max((len(values) for name, values in fields.items() if name not in single), default=1)
-    return {
-        name: np.repeat(np.asarray(values)[None], count, axis=0) if name in single else values
-        for name, values in fields.items()
-    }

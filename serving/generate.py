@@ -1,4 +1,4 @@
-"""Pictures from any artefact to image files: from a run, a bundle or an endpoint, by one command."""
+"""Generate images from a run, a bundle or an endpoint, and write them to files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError, InvalidInput, UsageError
 from ..files import write_bytes
@@ -23,27 +23,31 @@ from ..signature.image_files import SUFFIXES, bombs_are_errors, read_picture
 __all__ = ["generate", "parse_inputs"]
 
 MAX_PICTURES = 10_000
-_BATCH = 64
 _FORMATS = (".png",)
 _MIDDLE_GREY = 127
 _VALUE_CHARACTERS = 60
-"""Of a field's value in a file's name: a prompt may be longer than a name can be."""
+"""Most characters of a field's value in a file name: a prompt may be longer than a name can be."""
 
 
 def generate(
     target: Path | str,
-    values: Mapping[str, str],
-    output: Path,
+    fields: Mapping[str, ArrayLike],
+    output: Path | str,
     *,
     variant: str | None = None,
     device: str = "cpu",
 ) -> list[Path]:
-    """Make pictures and write them as PNG.
+    """Make images and write them as PNG.
+
+        >>> generate_images("bundles/digits", {"seed": "0-9", "label": 3}, "threes.png")
+        [PosixPath('threes.png')]
+        >>> len(generate_images("runs/digits", {"seed": range(4), "label": [1, 2, 3, 4]}, "digits"))
+        4
 
     Args:
-        target: a run, a bundle, or an endpoint such as grpc://127.0.0.1:8001/name.
-        values: field name -> text as `parse_inputs` reads it.
-        output: a PNG file, which holds one picture or a grid of all; or a folder, which gets one file a picture.
+        target: a run, a bundle, or an endpoint grpc://HOST:PORT/MODEL.
+        fields: field name -> text that `parse_inputs` reads, or values that `Runner.generate` takes.
+        output: a PNG file for one image or a grid of all images, or a folder for one file per image.
         variant: of a bundle, as `runners.choose_variants` takes it.
         device: "cpu" or "cuda".
 
@@ -52,61 +56,55 @@ def generate(
 
     Raises:
         UsageError: a value is not allowed, or `output` is neither a PNG file nor a folder.
+        LithoError: the target cannot be opened, or its runtime failed.
     """
+    output = Path(output)
     if output.suffix and output.suffix.lower() not in _FORMATS:
         raise UsageError(
             f"output {str(output)!r} has ending {output.suffix!r}; give a .png file, or a folder"
         )
     with open_runner(target, variant, device=device) as runner:
-        inputs = runner.signature.check(parse_inputs(runner.signature, values))
-        count = len(next(iter(inputs.values())))
-        name = runner.signature.output.name
-        parts = [
-            runner.run({field: array[start : start + _BATCH] for field, array in inputs.items()})[name]
-            for start in range(0, count, _BATCH)
-        ]
-    images = np.concatenate(parts)
+        inputs = runner.signature.check(parse_inputs(runner.signature, fields))
+        images = runner.generate(**inputs)
+    count = len(images)
     if output.suffix:
         write_bytes(output, png(images[0]) if count == 1 else png(picture_grid(images, magnify=1)))
         return [output]
-    files = [output / f"{name}.png" for name in _labels({name: inputs[name] for name in values}, count)]
+    files = [output / f"{name}.png" for name in _labels({name: inputs[name] for name in fields}, count)]
     for file, image in zip(files, images, strict=True):
         write_bytes(file, png(image))
     return files
 
 
-def parse_inputs(signature: Signature, values: Mapping[str, str]) -> dict[str, NDArray[Any]]:
-    """Read fields from text: "7", "1,2,3", "0-99", a class name, a prompt, or where images lie.
+def parse_inputs(signature: Signature, values: Mapping[str, ArrayLike]) -> dict[str, Any]:
+    """Read fields from text: "7", "1,2,3", "0-99", a class name, a prompt, or a path of images.
 
-    An image or a mask is given by the path of a file, or of a folder, whose image files count in the order of their
-    names. `pictures` says how they are read and brought to the field's size; where that is free, the first one is
-    brought to the nearest allowed size, and all others to that. Of a mask, what is lighter than middle grey is the
-    hole. One value serves every picture.
+    The path of an image or mask names a file, or a folder whose image files are read in the order of their names.
+    `signature.image_files` reads them and resizes them to the field's size. If that size is free, the first image
+    gets the nearest allowed size, and all others the same. Mask pixels lighter than middle grey are the hole.
+    A single value is used for all images.
 
     Args:
         signature: of the generator.
-        values: field name -> text.
+        values: field name -> text; values that are not text are returned as they are.
 
     Raises:
-        InvalidInput: the text is no value of the field, an image cannot be read, a field is unknown, or the numbers
-            of values differ.
+        InvalidInput: the text is not a value of the field, an image cannot be read, a field is unknown, or the
+            numbers of values differ.
     """
     fields = {field.name: field for field in signature.inputs}
     if unknown := sorted(set(values) - set(fields)):
         raise InvalidInput(f"unknown field {unknown[0]!r} (known: {', '.join(sorted(fields))})")
     parsed: dict[str, Any] = {}
-    size: Size | None = None  # of pictures whose size is free: the first one's is that of all
+    size: Size | None = None  # of images whose size is free: the first one sets it
     for name, text in values.items():
-        parsed[name] = _parse(fields[name], text, size)
-        size = parsed[name].shape[1:3] if fields[name].free else size
-    counts = {name: len(items) for name, items in parsed.items() if len(items) != 1}
-    if len(set(counts.values())) > 1:
-        listed = ", ".join(f"{count} for {name!r}" for name, count in counts.items())
-        raise InvalidInput(f"given were {listed}; give as many values for each, or one")
-    count = max(counts.values(), default=1)
-    return {
-        name: np.repeat(items, count, axis=0) if len(items) == 1 else items for name, items in parsed.items()
-    }
+        if not isinstance(text, str):
+            parsed[name] = text
+            continue
+        items = _parse(fields[name], text, size)
+        size = items.shape[1:3] if fields[name].free else size
+        parsed[name] = items[0] if len(items) == 1 else items
+    return signature.broadcast(parsed)
 
 
 def _parse(field: Field, text: str, size: Size | None) -> NDArray[Any]:
@@ -114,16 +112,16 @@ def _parse(field: Field, text: str, size: Size | None) -> NDArray[Any]:
         return field.check(_read_images(field, text, size))
     if field.shape:
         raise InvalidInput(
-            f"field {field.name!r} takes {field.allowed}; give it through the Python interface"
+            f"field {field.name!r} takes {field.allowed}, which cannot be text; use litho.generate_images"
         )
     items: list[Any] = []
     if field.dtype == "BYTES":
-        return field.check(text)  # commas and spaces are part of it
+        return field.check(text)  # with its commas and spaces
     for part in text.split(","):
         items.extend(_parse_part(field, part.strip()))
         if len(items) > MAX_PICTURES:
             raise InvalidInput(
-                f"{field.name!r} was given more than {MAX_PICTURES} values; ask for fewer at a time"
+                f"{field.name!r} was given more than {MAX_PICTURES} values; give fewer at a time"
             )
     return field.check(np.array(items, dtype=object if _huge(items) else None))
 
@@ -146,7 +144,7 @@ def _read_images(field: Field, text: str, size: Size | None) -> NDArray[np.uint8
 
 
 def _nearest_size(field: Field, height: int, width: int) -> Size:
-    """The allowed size for a picture; one that is too large is made smaller, as near to its proportions as can be."""
+    """The nearest allowed size for an image; a too large image shrinks with its proportions."""
     most, _, _ = field.extreme_shapes[1]
     shrunk = max(1.0, max(height, width) / most)
     return field.nearest_side(round(height / shrunk)), field.nearest_side(round(width / shrunk))
@@ -188,9 +186,9 @@ def _huge(items: list[Any]) -> bool:
 
 
 def _labels(inputs: Mapping[str, NDArray[Any]], count: int) -> list[str]:
-    """A file's name for each row, made of its values; the row's number stands for an array, such as an image.
+    """A file name for each row, made of its values, or of the row's number for an array such as an image.
 
-    It is added where two would share one.
+    Rows of the same name get their number appended.
     """
     names = [
         "_".join(

@@ -136,6 +136,26 @@ class Signature(BaseModel):
             given = ", ".join(f"{name!r} of {height}x{width}" for name, (height, width) in sizes.items())
             raise InvalidInput(f"given were {given}; pictures that belong together have one size")
 
+    def broadcast(self, fields: Mapping[str, ArrayLike]) -> dict[str, Any]:
+        """The fields with one common batch: a single value, or one image without a batch axis, is repeated.
+
+        Apart from the number of values nothing is checked; `check` does that.
+
+        Raises:
+            InvalidInput: two fields have different numbers of values.
+        """
+        axes = {field.name: len(field.shape) for field in self.inputs}
+        single = {name for name, values in fields.items() if np.ndim(values) <= axes.get(name, 0)}
+        counts: dict[str, int] = {name: len(values) for name, values in fields.items() if name not in single}  # pyright: ignore[reportArgumentType]
+        if len(set(counts.values())) > 1:
+            listed = ", ".join(f"{count} for {name!r}" for name, count in counts.items())
+            raise InvalidInput(f"given were {listed}; give as many values for each, or a single one")
+        count = max(counts.values(), default=1)
+        return {
+            name: np.repeat(np.asarray(values)[None], count, axis=0) if name in single else values
+            for name, values in fields.items()
+        }
+
     def with_defaults(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """The inputs, and the defaults of those that are not given and have one; nothing is checked.
 
