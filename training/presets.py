@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import UnknownName
-from .models import family
+from .models import family, family_names
 from .recipe import BUDGETS, Budget, Recipe, override
 
 __all__ = ["CPU", "PRESETS", "resolve"]
@@ -91,20 +91,20 @@ def resolve(
     """The full recipe of a preset.
 
     Args:
-        preset: name of a line of `PRESETS`.
+        preset: a name in `PRESETS`, or a family, which is a preset of its defaults: it needs `data` and the key nimg.
         budget: one of `recipe.BUDGETS`.
-        data: what to train on, in place of the preset's.
+        data: training data, instead of the preset's.
         overrides: recipe key -> value as text.
 
     Raises:
         UnknownName: the preset, the budget or a key is unknown.
-        UsageError: a value is not allowed.
+        UsageError: a value is missing or not allowed.
     """
-    if preset not in PRESETS:
+    if preset not in PRESETS and preset not in family_names():
         raise UnknownName("preset", preset, PRESETS)
     if budget not in BUDGETS:
         raise UnknownName("budget", budget, BUDGETS)
     smaller = CPU.get(preset, {}) if budget == "cpu" else {}
-    values = {"preset": preset, "budget": budget, **PRESETS[preset], **smaller}
+    values = {"preset": preset, "budget": budget, **PRESETS.get(preset, {"family": preset}), **smaller}
     given = {**({"data": data} if data is not None else {}), **(overrides or {})}
     return override(family(values["family"]).recipe, values, given)

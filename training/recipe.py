@@ -123,4 +123,7 @@ def override(recipe: type[Recipe], values: Mapping[str, Any], overrides: Mapping
     except ValidationError as error:
         first = error.errors()[0]
         key = str(first["loc"][0]) if first["loc"] else "recipe"
+        if first["type"] == "missing":
+            option = "--data" if key == "data" else f"--set {key}=..."
+            raise UsageError(f"preset {values['preset']!r} has no {key}; give {option}") from None
         raise UsageError(f"recipe key {key!r} was given {first['input']!r}: {first['msg']}") from None

@@ -11,16 +11,17 @@ from litho.errors import ExportError
 from litho.export.calibration import COUNT, calibrate, calibration_inputs
 from litho.export.graph import export_graph
 from litho.export.pipeline import Pipeline
-from litho.training.models.base import family
 from litho.training.networks.pixel_model import PixelModel
 from litho.training.run.snapshot import load_snapshot
+
+from ..smallest import smallest_generator
 
 
 @pytest.fixture(scope="module")
 def superres() -> Pipeline:
     """Makes 16x16 pictures from 4x4 ones."""
     torch.manual_seed(0)
-    generator = family("superres").generator(resolution=16, width=4, blocks=1).eval()
+    generator = smallest_generator("superres", resolution=16)
     return Pipeline.of(PixelModel(generator, generator.signature()).eval())
 
 

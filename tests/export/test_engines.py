@@ -23,8 +23,9 @@ from litho.export.graph import export_graph
 from litho.signature import Signature
 from litho.signature.fields import Field, image_output, mask_field, seed_field, source_field
 from litho.training.models import Generator
-from litho.training.models.base import family
 from litho.training.networks.pixel_model import PixelModel
+
+from ..smallest import smallest_generator
 
 ELEMENTS = {"fp32": TensorProto.FLOAT, "fp16": TensorProto.FLOAT16, "bf16": TensorProto.BFLOAT16}
 CODES = {"int8": TensorProto.INT8, "fp8": TensorProto.FLOAT8E4M3FN}
@@ -136,9 +137,9 @@ def test_engines_take_images_and_masks(latent_size: int) -> None:
 @pytest.mark.slow
 def test_what_is_made_of_convolutions_builds_for_turing() -> None:
     # It has no matrix product in FP32 there; tests/test_families.py builds all families for later GPUs.
-    name, keys, target = "superres", {"width": 4, "blocks": 1}, "sm75"
+    target = "sm75"
     torch.manual_seed(0)
-    generator = family(name).generator(**keys).eval()
+    generator = smallest_generator("superres")
     picture = PixelModel(generator, generator.signature()).eval()
     read = build_engine(export_graph(picture, picture.signature, {}), picture.signature, target).read
     assert len(read.products) > 2

@@ -16,21 +16,22 @@ from litho.export.source import open_source
 from litho.parity.verify import verify
 from litho.runners import open_runner
 from litho.runners.torch import Runner as TorchRunner
-from litho.training.models.base import family
 from litho.training.run.snapshot import save_snapshot
 
-SMALL: dict[str, dict[str, Any]] = {
-    "cyclegan": {"resolution": 16, "width": 4, "blocks": 1},
-    "inpaint": {"resolution": 14, "channels": 3, "width": 4, "blocks": 1},
-    "pix2pix": {"resolution": 16, "width": 4},
-    "superres": {"resolution": 32, "width": 4, "blocks": 1},
+from ..smallest import smallest_generator
+
+ARCHITECTURES: dict[str, dict[str, Any]] = {
+    "cyclegan": {"resolution": 16},
+    "inpaint": {"resolution": 14, "channels": 3},
+    "pix2pix": {"resolution": 16},
+    "superres": {"resolution": 32},
 }
-"""Families that make pictures from pictures -> a generator as small as it can be."""
+"""Image-to-image families -> architecture of their smallest generator."""
 
 
 def a_run(name: str, path: Path) -> Path:
     torch.manual_seed(0)
-    save_snapshot(path, family(name).generator(**SMALL[name]).eval(), family=name, preset="none")
+    save_snapshot(path, smallest_generator(name, **ARCHITECTURES[name]), family=name, preset="none")
     return path
 
 
@@ -38,7 +39,7 @@ def an_export(name: str, folder: Path, size: FreeOrSize = "free", **options: Any
     return export(a_run(name, folder / "run"), to=folder / "bundle", size=size, timed=False, **options)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", ARCHITECTURES)
 def test_any_allowed_size_gives_pytorch_s_picture_in_every_runtime(name: str, tmp_path: Path) -> None:
     bundle = an_export(name, tmp_path, runtimes=["onnxruntime", "openvino"])
     signature = bundle.manifest.signature

@@ -15,8 +15,9 @@ from litho.serving.client import Client
 from litho.serving.environment import install
 from litho.serving.repository import deploy
 from litho.serving.server import EmbeddedServer
-from litho.training.models.base import family
 from litho.training.run.snapshot import save_snapshot
+
+from ..smallest import smallest_generator
 
 SIZES = [(8, 8), (16, 32), (16, 16), (32, 16), (64, 64)]
 
@@ -24,7 +25,7 @@ SIZES = [(8, 8), (16, 32), (16, 16), (32, 16), (64, 64)]
 @pytest.mark.slow
 def test_requests_of_different_sizes_do_not_meet_in_a_batch(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    generator = family("pix2pix").generator(resolution=16, width=4).eval()
+    generator = smallest_generator("pix2pix", resolution=16)
     save_snapshot(tmp_path / "run", generator, family="pix2pix", preset="none")
     bundle = export(tmp_path / "run", to=tmp_path / "bundle", size="free", timed=False)
     deploy(bundle, to=tmp_path / "repository", name="free")

@@ -5,17 +5,11 @@ from pathlib import Path
 
 import pytest
 
-TINY = {
-    "nimg": "256",
-    "batch": "16",
-    "width": "4",
-    "discriminator_width": "4",
-    "latent_size": "8",
-    "stats_nimg": "48",
-    "sample_nimg": "128",
-    "checkpoint_nimg": "80",
-    "precision": "fp32",
-}
+from ..smallest import smallest_recipe
+
+TINY = smallest_recipe(
+    "cgan", nimg=256, ema_half_life_nimg=None, stats_nimg=48, sample_nimg=128, checkpoint_nimg=80
+)
 """Recipe keys of a training of 16 steps."""
 
 

@@ -64,3 +64,12 @@ def test_what_cannot_be_asked_for(preset: str, overrides: dict[str, str], messag
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 2
     assert isinstance(caught.value, UnknownName) == str(caught.value).startswith("unknown")
+
+
+def test_a_family_is_a_preset_that_needs_data_and_a_length() -> None:
+    recipe = resolve("dcgan", data="digits", overrides={"nimg": "64"})
+    assert (recipe.preset, recipe.family, recipe.data, recipe.nimg) == ("dcgan", "dcgan", "digits", 64)
+    with pytest.raises(UsageError, match="preset 'dcgan' has no data; give --data"):
+        resolve("dcgan", overrides={"nimg": "64"})
+    with pytest.raises(UsageError, match=r"preset 'dcgan' has no nimg; give --set nimg=\.\.\."):
+        resolve("dcgan", data="digits")

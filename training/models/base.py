@@ -1,7 +1,8 @@
 """Registry of generator families.
 
-A family is a module of this folder with three classes:
+A family is a module of this folder with three classes and a table:
 
+    SMALLEST    recipe keys of its smallest training, for tests and checks of all families
     Recipe      the keys of its training, a subclass of `training.recipe.Recipe`
     Generator   the exported network, a subclass of `networks.generator.Generator`
     Task        the networks and losses that train it, a subclass of `objectives.task.Task`
@@ -9,7 +10,9 @@ A family is a module of this folder with three classes:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ...errors import UsageError
 from ...plugins import load_plugin, plugin_names
@@ -28,9 +31,10 @@ LEAST_RESOLUTION, MOST_RESOLUTION = 8, 1024
 
 @dataclass(frozen=True)
 class Family:
-    """Name and classes of a family."""
+    """Name and content of a family's module."""
 
     name: str
+    smallest: Mapping[str, Any]
     recipe: type[Recipe]
     generator: type[Generator]
     task: type[Task]
@@ -48,7 +52,7 @@ def family(name: str) -> Family:
         UnknownName: there is no such family.
     """
     module = load_plugin(_PACKAGE, name, "family")
-    return Family(name, module.Recipe, module.Generator, module.Task)
+    return Family(name, module.SMALLEST, module.Recipe, module.Generator, module.Task)
 
 
 def square_image_shape(dataset: Dataset, family: str) -> tuple[int, int]:

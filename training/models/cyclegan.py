@@ -30,7 +30,10 @@ from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
 from .base import check_image_shape, square_image_shape
 
-__all__ = ["Generator", "Recipe", "Task"]
+__all__ = ["SMALLEST", "Generator", "Recipe", "Task"]
+
+
+SMALLEST = {"data": "shapes-pairs", "width": 4, "discriminator_width": 4, "blocks": 1}
 
 
 class Recipe(BaseRecipe):

@@ -13,7 +13,10 @@ from ..networks.layers import downsampler, first_side, maybe_spectral_norm, upsa
 from ..objectives.gan import AdversarialRecipe, AdversarialTask, Loss
 from .base import check_image_shape, square_image_shape
 
-__all__ = ["Discriminator", "Generator", "Recipe", "Task"]
+__all__ = ["SMALLEST", "Discriminator", "Generator", "Recipe", "Task"]
+
+
+SMALLEST = {"data": "digits", "width": 4, "discriminator_width": 4, "latent_size": 5}
 
 
 class Recipe(AdversarialRecipe):

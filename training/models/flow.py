@@ -23,13 +23,24 @@ from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
 from .base import square_image_shape
 
-__all__ = ["Generator", "Recipe", "Task"]
+__all__ = ["SMALLEST", "Generator", "Recipe", "Task"]
 
 LEAST_REMAINING = 0.05
 """Nearer than this to data, the velocity towards a guessed picture is no more multiplied."""
 
 TIME_SCALE = 1_000.0
 """Of times, for sinusoids made for positions in a text."""
+
+
+SMALLEST = {
+    "data": "shapes",
+    "nimg": 512,
+    "width": 8,
+    "depth": 1,
+    "text_depth": 0,
+    "vocabulary": 300,
+    "token_count": 4,
+}
 
 
 class Recipe(BaseRecipe):

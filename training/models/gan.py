@@ -18,9 +18,12 @@ from ..networks.layers import LEAK
 from ..objectives.gan import AdversarialRecipe, AdversarialTask, Loss
 from .base import square_image_shape
 
-__all__ = ["Discriminator", "Generator", "Recipe", "Task"]
+__all__ = ["SMALLEST", "Discriminator", "Generator", "Recipe", "Task"]
 
 MOST_RESOLUTION = 256
+
+
+SMALLEST = {"data": "digits", "width": 8, "discriminator_width": 8, "latent_size": 5}
 
 
 class Recipe(AdversarialRecipe):

@@ -24,7 +24,10 @@ from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
 from .base import check_image_shape, square_image_shape
 
-__all__ = ["Generator", "Recipe", "Task", "holes"]
+__all__ = ["SMALLEST", "Generator", "Recipe", "Task", "holes"]
+
+
+SMALLEST = {"data": "digits", "width": 4, "blocks": 1}
 
 
 class Recipe(BaseRecipe):

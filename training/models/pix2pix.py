@@ -24,7 +24,7 @@ from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
 from .base import check_image_shape, square_image_shape
 
-__all__ = ["Generator", "Recipe", "Task"]
+__all__ = ["SMALLEST", "Generator", "Recipe", "Task"]
 
 Loss = Literal["non-saturating", "least-squares"]
 
@@ -32,6 +32,9 @@ _LOSSES = {
     "non-saturating": (losses.non_saturating_discriminator, losses.non_saturating_generator),
     "least-squares": (losses.least_squares_discriminator, losses.least_squares_generator),
 }
+
+
+SMALLEST = {"data": "shapes-pairs", "width": 4, "discriminator_width": 4}
 
 
 class Recipe(BaseRecipe):

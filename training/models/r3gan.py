@@ -20,7 +20,10 @@ from ..objectives.gan import AdversarialRecipe, AdversarialTask, Loss
 from ..recipe import Positive
 from .base import check_image_shape, square_image_shape
 
-__all__ = ["Discriminator", "Generator", "Recipe", "Task"]
+__all__ = ["SMALLEST", "Discriminator", "Generator", "Recipe", "Task"]
+
+
+SMALLEST = {"data": "digits", "width": 4, "discriminator_width": 4, "latent_size": 5, "blocks": 1}
 
 
 class Recipe(AdversarialRecipe):

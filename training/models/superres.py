@@ -27,9 +27,12 @@ from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
 from .base import check_image_shape, square_image_shape
 
-__all__ = ["Generator", "Recipe", "Task", "reduced"]
+__all__ = ["SMALLEST", "Generator", "Recipe", "Task", "reduced"]
 
 FACTORS = (2, 4, 8)
+
+
+SMALLEST = {"data": "shapes", "width": 4, "blocks": 1}
 
 
 class Recipe(BaseRecipe):

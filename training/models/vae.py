@@ -26,12 +26,15 @@ from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
 from .base import check_image_shape, square_image_shape
 
-__all__ = ["Generator", "Recipe", "Reconstruction", "Task"]
+__all__ = ["SMALLEST", "Generator", "Recipe", "Reconstruction", "Task"]
 
 Likelihood = Literal["bernoulli", "gaussian"]
 
 _LEAST_LOG_SCALE = math.log(1 / 127.5)
 """One grey level: a narrower Gaussian would only measure the rounding of the pixels."""
+
+
+SMALLEST = {"data": "digits", "width": 4, "latent_size": 5, "blocks": 1}
 
 
 class Recipe(BaseRecipe):

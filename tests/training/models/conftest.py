@@ -11,16 +11,7 @@ from litho.training.data.dataset import Dataset
 from litho.training.models import Task
 from litho.training.randomness import Draw, batch_indices
 
-BRIEF = {
-    "nimg": "64",
-    "batch": "16",
-    "resolution": "16",
-    "width": "4",
-    "latent_size": "5",
-    "ema_half_life_nimg": "1",
-    "precision": "fp32",
-}
-"""Recipe keys of a training of four steps."""
+from ...smallest import smallest_recipe
 
 Prove = Callable[..., Bundle]
 
@@ -30,10 +21,11 @@ def prove(tmp_path: Path) -> Prove:
     """Train a preset on digits for four steps and export it; keywords are further recipe keys."""
     from litho.export.build import export
     from litho.training.loop import train
+    from litho.training.presets import resolve
 
     def line(preset: str, **overrides: object) -> Bundle:
-        keys = {**BRIEF, **{key: str(value) for key, value in overrides.items()}}
-        run = train(preset, run=tmp_path / "run", data="digits", overrides=keys, progress=False)
+        keys = smallest_recipe(resolve(preset).family, **{"data": "digits", "resolution": 16, **overrides})
+        run = train(preset, run=tmp_path / "run", overrides=keys, progress=False)
         return export(run, to=tmp_path / "bundle")
 
     return line
@@ -74,12 +66,12 @@ def taught() -> Callable[..., list[float]]:
         optimizers, values = task.optimizers(), []
         for step in range(steps):
             batch = dataset.batch(batch_indices(0, step, 8, len(dataset)))
-            for minimise in task.losses(batch, Draw(0, step, 8, slice(None))):
-                optimizers[minimise.optimizer].zero_grad()
-                minimise.loss.backward()
-                optimizers[minimise.optimizer].step()
-                if statistic in (minimise.statistics or {}):
-                    values.append(minimise.statistics[statistic].item())
+            for loss_step in task.losses(batch, Draw(0, step, 8, slice(None))):
+                optimizers[loss_step.optimizer].zero_grad()
+                loss_step.loss.backward()
+                optimizers[loss_step.optimizer].step()
+                if statistic in (loss_step.statistics or {}):
+                    values.append(loss_step.statistics[statistic].item())
         return values
 
     return teach

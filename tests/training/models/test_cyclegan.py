@@ -12,7 +12,9 @@ from litho.training.networks.pixel_model import PixelModel
 from litho.training.presets import resolve
 from litho.training.randomness import Draw
 
-SMALL = {"width": "4", "blocks": "1", "discriminator_width": "4", "translate": "1", "batch": "8"}
+from ...smallest import smallest_recipe
+
+SMALL = smallest_recipe("cyclegan", translate=1, batch=8)
 HEAVY = {"lr": "5e-3", "cycle_weight": "100", "identity_weight": "100"}
 
 

@@ -13,7 +13,7 @@ from litho.training.models import gan
 def test_it_goes_the_whole_line(
     prove: Callable[..., Bundle], assert_served: Callable[[Bundle], None]
 ) -> None:
-    bundle = prove("gan-mnist", discriminator_width=4)
+    bundle = prove("gan-mnist")
     assert bundle.manifest.family == "gan"
     assert_served(bundle)
 

@@ -12,7 +12,9 @@ from litho.training.models import pix2pix
 from litho.training.networks.pixel_model import PixelModel
 from litho.training.presets import resolve
 
-SMALL = {"width": "4", "discriminator_width": "4", "translate": "1", "batch": "8"}
+from ...smallest import smallest_recipe
+
+SMALL = smallest_recipe("pix2pix", translate=1, batch=8)
 
 
 @settings(max_examples=8)

@@ -14,7 +14,7 @@ from litho.training.networks.layers import ResidualBlock
 def test_it_goes_the_whole_line(
     prove: Callable[..., Bundle], assert_served: Callable[[Bundle], None]
 ) -> None:
-    bundle = prove("r3gan-stacked", discriminator_width=4, most_channels=8, blocks=1)
+    bundle = prove("r3gan-stacked", most_channels=8)
     assert bundle.manifest.family == "r3gan"
     assert_served(bundle)
 

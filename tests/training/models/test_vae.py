@@ -22,13 +22,13 @@ LIKELIHOODS = ["bernoulli", "gaussian"]
 def test_it_goes_the_whole_line(
     preset: str, prove: Callable[..., Bundle], assert_served: Callable[[Bundle], None]
 ) -> None:
-    bundle = prove(preset, blocks=1)
+    bundle = prove(preset)
     assert bundle.manifest.family == "vae"
     assert_served(bundle)
 
 
 def test_the_encoder_is_not_served(prove: Callable[..., Bundle]) -> None:
-    bundle = prove("vae-mnist", blocks=1)
+    bundle = prove("vae-mnist")
     graph = onnx.load_from_string(bundle.read(bundle.manifest.variants[0].file)).graph
     decoder = vae.Generator(resolution=16, width=4, latent_size=5).decoder
     held = sum(

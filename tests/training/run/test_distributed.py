@@ -12,28 +12,26 @@ from safetensors.torch import load_file
 
 from litho.errors import UsageError
 from litho.training.loop import train
+from litho.training.presets import resolve
 from litho.training.run.distributed import local_batch_slice
 
-SMALL = {
+from ...smallest import smallest_recipe
+
+TEN_STEPS = {
     "data": "digits",
-    "resolution": "16",
-    "nimg": "160",
-    "batch": "16",
-    "width": "4",
-    "latent_size": "8",
-    "stats_nimg": "16",
-    "checkpoint_nimg": "64",
-    "precision": "fp32",
+    "resolution": 16,
+    "nimg": 160,
+    "ema_half_life_nimg": None,
+    "stats_nimg": 16,
+    "checkpoint_nimg": 64,
 }
-"""Recipe keys of ten steps."""
 
 FAMILIES = [
-    pytest.param("vae-mnist", {"blocks": "1"}, id="no normalisation"),
-    pytest.param("cgan-digits", {"discriminator_width": "4"}, id="batch normalisation"),
+    pytest.param("vae-mnist", {}, id="no normalisation"),
+    pytest.param("cgan-digits", {}, id="batch normalisation"),
     pytest.param(
         "gan-mnist",
         {
-            "discriminator_width": "4",
             # A pairwise loss leaves the mean of all logits open: Adam would divide its rounding by itself.
             "loss": "non-saturating",
             "augment": "colour,cutout",
@@ -66,9 +64,10 @@ def statistics(run: Path) -> list[dict[str, float]]:
 @pytest.mark.slow
 @pytest.mark.parametrize(("preset", "keys"), FAMILIES)
 def test_two_processes_train_as_one_does(tmp_path: Path, preset: str, keys: dict[str, str]) -> None:
-    done = two_processes(*command(preset, tmp_path / "two", {**SMALL, **keys}))
+    keys = smallest_recipe(resolve(preset).family, **TEN_STEPS, **keys)
+    done = two_processes(*command(preset, tmp_path / "two", keys))
     assert done.returncode == 0, done.stderr
-    train(preset, run=tmp_path / "one", overrides={**SMALL, **keys}, progress=False)
+    train(preset, run=tmp_path / "one", overrides=keys, progress=False)
     one, two = statistics(tmp_path / "one"), statistics(tmp_path / "two")
     assert len(one) == len(two) == 10
     # The same sums in another order: equal to FP32 at first, and then as far apart as Adam takes rounded gradients.
@@ -78,7 +77,7 @@ def test_two_processes_train_as_one_does(tmp_path: Path, preset: str, keys: dict
 
 @pytest.mark.slow
 def test_what_two_processes_began_one_can_end(tmp_path: Path) -> None:
-    keys = {**SMALL, "discriminator_width": "4"}
+    keys = smallest_recipe("cgan", **TEN_STEPS)
     done = two_processes(*command("cgan-digits", tmp_path / "two", keys))
     assert done.returncode == 0, done.stderr
     weights = load_file(tmp_path / "two/snapshot.safetensors")
@@ -90,7 +89,7 @@ def test_what_two_processes_began_one_can_end(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_an_alarm_ends_every_process_with_its_line(tmp_path: Path) -> None:
-    keys = {**SMALL, "nimg": "1024", "lr": "1e30", "discriminator_lr": "1e30", "discriminator_width": "4"}
+    keys = smallest_recipe("cgan", **{**TEN_STEPS, "nimg": 1024, "lr": 1e30, "discriminator_lr": 1e30})
     done = two_processes(*command("cgan-digits", tmp_path / "run", keys))
     assert done.returncode == 1
     said = [line for line in done.stderr.splitlines() if line.startswith("litho: error: ")]
