@@ -56,9 +56,9 @@ def test_every_command_of_the_tutorial_runs(tmp_path: Path) -> None:
                 else:
                     added = "".join(more for start, more in SHORTER.items() if command.startswith(start))
                     run(command + added, tmp_path)
-    for name in ("threes.png", "served.png"):
-        with Image.open(tmp_path / name) as picture:
-            assert picture.width > 5 * 32
+    with Image.open(tmp_path / "threes.png") as picture:
+        assert picture.width > 3 * 32
+    # Made here and through the server: the same seeds, the same picture.
     assert (tmp_path / "threes.png").read_bytes() == (tmp_path / "served.png").read_bytes()
 
 
