@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -97,50 +98,58 @@ def matcher(pattern: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![^\W_])(?:{pattern})(?![^\W_])", re.IGNORECASE)
 
 
-def names(tree: ast.AST) -> set[str]:
-    """Every identifier that a module defines or uses."""
+@cache
+def lines() -> tuple[tuple[str, str], ...]:
+    """FILE:LINE and text of every line of product and documentation, without what is allowed."""
+    allowed = re.compile("|".join(ALLOWED))
+    return tuple(
+        (f"{path.relative_to(ROOT)}:{number}", allowed.sub("", line))
+        for path in [*product(), *PAGES, ROOT / "Makefile"]
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+    )
+
+
+@cache
+def modules() -> dict[str, ast.Module]:
+    """The syntax tree of every module, by its path from the root."""
+    files = (path for path in product() if path.suffix == ".py")
+    return {str(path.relative_to(ROOT)): ast.parse(path.read_text(encoding="utf-8")) for path in files}
+
+
+@cache
+def names(module: str) -> frozenset[str]:
+    """Every identifier that a module defines or uses; a change of case becomes an underscore."""
     found: set[str] = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(modules()[module]):
         found |= {
             value for key, value in ast.iter_fields(node) if key in ("id", "attr", "arg", "name") and value
         }
-    return {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name) for name in found if isinstance(name, str)}
+    return frozenset(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name) for name in found if isinstance(name, str))
+
+
+def allowed_names(module: str) -> set[str]:
+    return {name for file in (module, "") for name in ALLOWED_NAMES.get(file, ("", ""))[0].split()}
 
 
 @pytest.mark.parametrize("meant", sorted(set(RETIRED) - PENDING))
 def test_no_retired_word_is_in_product_or_documentation(meant: str) -> None:
     retired = matcher(RETIRED[meant])
-    found = []
-    for path in [*product(), *PAGES, ROOT / "Makefile"]:
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            for allowed in ALLOWED:
-                line = re.sub(allowed, "", line)
-            if retired.search(line):
-                found.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()}")
+    found = [f"{place}: {line.strip()}" for place, line in lines() if retired.search(line)]
     assert not found, f"say {meant!r} instead:\n" + "\n".join(found)
-
-
-def allowed_names(path: str) -> set[str]:
-    return {name for file in (path, "") for name in ALLOWED_NAMES.get(file, ("", ""))[0].split()}
 
 
 @pytest.mark.parametrize("meant", sorted(set(RETIRED_NAMES) - PENDING))
 def test_no_retired_name_is_in_the_code(meant: str) -> None:
     retired = matcher(RETIRED_NAMES[meant])
-    found = []
-    for path in (path for path in product() if path.suffix == ".py"):
-        relative = str(path.relative_to(ROOT))
-        used = names(ast.parse(path.read_text(encoding="utf-8"))) - allowed_names(relative)
-        found += [f"{relative}: {name}" for name in sorted(used) if retired.search(name)]
+    used = ((module, name) for module in modules() for name in names(module) - allowed_names(module))
+    found = sorted(f"{module}: {name}" for module, name in used if retired.search(name))
     assert not found, f"say {meant!r} instead:\n" + "\n".join(found)
 
 
 def test_no_retired_class_is_in_the_code() -> None:
-    for path in (path for path in product() if path.suffix == ".py"):
-        classes = [
-            node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.ClassDef)
-        ]
-        assert not {one.name for one in classes} & RETIRED_CLASSES, path
+    for module, tree in modules().items():
+        classes = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+        assert not classes & RETIRED_CLASSES, module
 
 
 def test_every_term_is_defined_once() -> None:

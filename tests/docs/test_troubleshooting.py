@@ -6,7 +6,7 @@ import re
 import pytest
 
 from .conftest import ROOT, read_page
-from .test_glossary import product
+from .test_glossary import modules
 
 MESSAGES = re.findall(
     r"^\| `(.+?)` \|", (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8"), re.MULTILINE
@@ -16,14 +16,12 @@ MESSAGES = re.findall(
 def texts() -> set[str]:
     """Every string of the product, with "…" for what it fills in."""
     found: set[str] = set()
-    for path in product():
-        if path.suffix == ".py":
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.JoinedStr):
-                    parts = (part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
-                    found.add(" ".join("".join(map(str, parts)).split()))
-                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                    found.add(" ".join(node.value.split()))
+    for node in (node for tree in modules().values() for node in ast.walk(tree)):
+        if isinstance(node, ast.JoinedStr):
+            parts = (part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
+            found.add(" ".join("".join(map(str, parts)).split()))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.add(" ".join(node.value.split()))
     return found
 
 
