@@ -274,8 +274,13 @@ def open_runner(
 ) -> Runner:
     """Open the runner of an artefact.
 
+        >>> with open_model("bundles/digits") as runner:
+        ...     images = runner.generate(seed=[7, 8], label=3)
+        >>> images.shape, images.dtype
+        ((2, 32, 32, 1), dtype('uint8'))
+
     Args:
-        target: a bundle or its directory; a run's directory; or an endpoint such as grpc://127.0.0.1:8001/name.
+        target: a bundle or its directory; a run's directory; or an endpoint grpc://HOST:PORT/MODEL.
         variant: which variant of a bundle, as `choose_variants` takes it.
         runner: name of the runner; by default the one that the artefact, or each stage of it, is made for.
         device: "cpu", or "cuda" (the second GPU: "cuda:1") where the runner has it.
