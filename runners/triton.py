@@ -271,7 +271,9 @@ def _served_model(config: Any, url: str) -> ServedModel:
             {key: value.string_value for key, value in config.parameters.items()}
         )
     except ValidationError:
-        raise EndpointError(f"{url} was not deployed by litho: it has no signature; use 'litho deploy'") from None
+        raise EndpointError(
+            f"{url} was not deployed by litho: it has no signature; use 'litho deploy'"
+        ) from None
 
 
 def _statistics(counted: Any) -> ServerStatistics:
