@@ -1,7 +1,7 @@
-"""The whole way once, on real images: train, export, prove, deploy, serve, measure, and a page that shows it.
+"""The demo, on real images: train, export, verify, deploy, serve, measure, and a page with the results.
 
-Every step is the public one that its command calls. What is done stays done: a second call trains and exports
-nothing again, and starts the server for the pictures and the measurement.
+Every step calls the same function as its command. Finished steps are kept: a second call neither trains nor exports
+again; it only starts the server for the images and the measurement.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ PRESET = "cgan-digits"
 TARGETS = ("sm86", "sm120")
 JUDGED_PICTURES = 1000
 LEAST_AGREEMENT = 0.9
-"""The demo fails where fewer of its pictures are recognised: it would have proven a generator of nothing."""
+"""Smallest share of recognised images with which the demo passes."""
 
 CONCURRENCY = (1, 8, 32)
 
 
 @dataclass
 class DemoResult:
-    """What the demo made and found.
+    """The demo's files and measurements.
 
     Args:
-        samples: the grid of served pictures.
+        samples: the grid of served images.
         report: the page.
-        agreement: share of served pictures whose class a nearest-neighbour classifier recognises, 0 to 1.
-        variety: how far pictures of one class lie apart, as a share of how far the real ones do.
+        agreement: share of served images whose class a nearest-neighbour classifier recognises, 0 to 1.
+        variety: mean distance between images of one class, as a share of that between real ones.
         bench: latency and throughput of the endpoint.
-        seconds: step -> how long it took.
+        seconds: step -> duration.
     """
 
     samples: Path
@@ -59,15 +59,15 @@ class DemoResult:
 
 
 def demo(to: Path, *, seconds: float, progress: Callable[[str, float], None]) -> DemoResult:
-    """Go the whole way in the directory `to`.
+    """Run the demo in the directory `to`.
 
     Args:
-        to: directory of everything that is made.
-        seconds: how long the endpoint is measured.
-        progress: told what is being done, and the share of the step that is done.
+        to: directory of all output.
+        seconds: duration of the measurement of the endpoint.
+        progress: receives the current step and the share of it that is done, 0 to 1.
 
     Raises:
-        LithoError: a step failed; what was made before it stays and is used again.
+        LithoError: a step failed; the results of earlier steps are kept and used again.
     """
     from .benchmarks import bench
     from .benchmarks.load.report import require_report
@@ -124,7 +124,8 @@ def demo(to: Path, *, seconds: float, progress: Callable[[str, float], None]) ->
     write_bytes(result.report, _page(result, bundle, verified))
     if agreement < LEAST_AGREEMENT:
         raise ProofError(
-            f"only {agreement:.1%} of the pictures are recognised, {LEAST_AGREEMENT:.0%} must be; see {result.report}"
+            f"only {agreement:.1%} of the images were recognised; at least {LEAST_AGREEMENT:.0%} must be; see"
+            f" {result.report}"
         )
     return result
 
@@ -132,7 +133,7 @@ def demo(to: Path, *, seconds: float, progress: Callable[[str, float], None]) ->
 def _must_pass(verified: Sequence[Verification]) -> None:
     for outcome in verified:
         if outcome.verdict.status != "passed":
-            raise ProofError(f"{outcome.subject} does not give the same pictures: {outcome.verdict.reason}")
+            raise ProofError(f"{outcome.subject} does not make the same images: {outcome.verdict.reason}")
 
 
 def _class_rows(client: Client) -> NDArray[np.uint8]:
@@ -142,22 +143,25 @@ def _class_rows(client: Client) -> NDArray[np.uint8]:
 
 def _page(result: DemoResult, bundle: Bundle, verified: Sequence[Verification]) -> str:
     from .benchmarks.load.report import view
-    from .export.report.page import format_figure, summarise
+    from .export.report.page import format_figure, headline
     from .export.report.table import decide
 
     manifest = bundle.manifest
-    decision = decide(str(bundle.path), manifest)
+    decision, bench = decide(str(bundle.path), manifest), view(result.bench)
     return render(
         "demo.html",
         preset=PRESET,
+        status="passed" if result.agreement >= LEAST_AGREEMENT else "failed",
+        sentence=f"The served images passed the comparison with PyTorch; {result.agreement:.1%} are recognised as the"
+        " requested digit. Everything on this page was made and measured on this machine.",
+        headline_entries=[*list(headline(manifest))[:2], *bench["headline"]],
         samples=result.samples.read_bytes(),
         agreement=f"{result.agreement:.1%}",
         variety=f"{result.variety:.0%}",
         judged=JUDGED_PICTURES,
-        summary=summarise(manifest.variants),
         decision=decision,
         endpoint=[(figure.metric, format_figure(figure)) for figure in verified[0].verdict.figures],
-        bench=view(result.bench),
+        bench=bench,
         steps=[(name, f"{number(took)} s") for name, took in result.seconds.items()],
         provenance=[
             ("checkpoint", manifest.checkpoint_sha256),
@@ -168,7 +172,7 @@ def _page(result: DemoResult, bundle: Bundle, verified: Sequence[Verification]) 
 
 
 class _Clock:
-    """How long each step took, in seconds."""
+    """Duration of each step, in seconds."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}

@@ -55,14 +55,7 @@ __all__ = [
 
 
 class LithoError(Exception):
-    """Base of all errors of litho; `str(error)` is one line for a person.
-
-    >>> try:
-    ...     open_model("http://127.0.0.1:8000/digits")
-    ... except LithoError as error:
-    ...     print(error)
-    invalid endpoint 'http://127.0.0.1:8000/digits'; expected grpc://HOST:PORT/MODEL
-    """
+    """Base of all errors of litho; `str(error)` is one line for a person."""
 
     exit_code = 1
 

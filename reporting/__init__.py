@@ -1,8 +1,8 @@
-"""Pages and pictures for people: grids of pictures, and HTML files that hold everything they show.
+"""Building blocks of reports: pictures, grids of pictures, plots, and HTML pages.
 
-Every report of litho is one file without links to anything outside it: it opens offline, on a phone, in the
-dark and on paper. This module knows NumPy and Pillow, Jinja2 when a page is rendered, Matplotlib when something is
-plotted, and nothing of what is shown.
+Every page is one file that links to nothing outside: it opens offline, without scripts, on a phone, in dark mode and
+on paper. This module needs NumPy and Pillow; Jinja2 to render a page; Matplotlib to plot. It knows nothing of what is
+shown.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import base64
 import io
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,10 +34,12 @@ __all__ = [
     "GREY",
     "ORANGE",
     "Chart",
+    "Picture",
     "data_uri",
     "format_count",
     "human_bytes",
     "number",
+    "picture",
     "picture_grid",
     "plot",
     "png",
@@ -45,12 +48,14 @@ __all__ = [
 
 TEMPLATES = Path(__file__).parent / "templates"
 SMALL_PICTURE_PIXELS = 96
-"""A picture narrower than this is magnified by default to about this width."""
+"""A narrower picture is magnified to about this width by default."""
 
 _THIN_SPACE = "\u202f"
 """Between thousands; narrow, and never the end of a line (ISO 80000-1)."""
 
-_PAPER, _INK = (255, 255, 255), (90, 96, 105)
+_WHITE = (255, 255, 255, 255)
+_INK = (116, 122, 132, 255)
+"""Grey with the same contrast to the light and the dark page."""
 
 # Wide enough for a column of the page, narrow enough that its words stay legible on a phone.
 _CHART_INCHES = (4.8, 3.3)
@@ -61,11 +66,27 @@ BLUE, ORANGE, GREEN, GREY = "#3b8fd1", "#e08a1e", "#1fa187", "#8b939e"
 
 @dataclass(frozen=True)
 class Chart:
-    """A plot: content of two SVG files, for a light and for a dark page, and what it shows in words."""
+    """A plot: the content of two SVG files, for a light and a dark page, and what it shows in words."""
 
     light: bytes
     dark: bytes
     alt: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture in a table of a page.
+
+    Args:
+        content: of a PNG file.
+        alt: what it shows, in words.
+        width, height: size on the page, in CSS pixels.
+    """
+
+    content: bytes
+    alt: str
+    width: int
+    height: int
 
 
 def picture_grid(
@@ -77,18 +98,18 @@ def picture_grid(
     row_names: Sequence[str] = (),
     column_names: Sequence[str] = (),
 ) -> Image.Image:
-    """Lay pictures out in rows, left to right and top to bottom, on white.
+    """Arrange pictures in rows, left to right and top to bottom; an RGBA image, transparent between the pictures.
 
     Args:
         images: UINT8 of shape (count, height, width, channels), 0 to 255; 1, 3 or 4 channels.
-        columns: pictures in a row; by default about as many as there are rows.
+        columns: pictures per row; by default about the square root of their number.
         magnify: whole factor by which each pixel is repeated; by default small pictures grow to 96 pixels.
-        gap: white pixels between pictures; by default one magnified pixel, at least 2.
+        gap: pixels between pictures; by default one magnified pixel, at least 2.
         row_names: headings on the left, one for each row, or none.
         column_names: headings above, one for each column, or none.
 
     Raises:
-        UsageError: the array is not that of pictures, or the headings do not fit the grid.
+        UsageError: wrong dtype or shape, or a wrong number of headings.
     """
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3, 4) or 0 in images.shape:
         raise UsageError(
@@ -101,7 +122,7 @@ def picture_grid(
     for names, expected, what in ((row_names, rows, "row"), (column_names, columns, "column")):
         if names and len(names) != expected:
             raise UsageError(f"a picture grid with {expected} {what}s was given {len(names)} {what} names")
-    scale = magnify or max(1, round(SMALL_PICTURE_PIXELS / width))
+    scale = magnify or _magnification(width)
     space = max(2, scale) if gap is None else gap
     step_x, step_y = width * scale + space, height * scale + space
     font_pixels = max(11, min(20, height * scale // 5))
@@ -110,7 +131,7 @@ def picture_grid(
         2 * space if row_names else 0
     )
     top = math.ceil(font_pixels * 1.5) + space if column_names else 0
-    page = Image.new("RGB", (left + columns * step_x - space, top + rows * step_y - space), _PAPER)
+    page = Image.new("RGBA", (left + columns * step_x - space, top + rows * step_y - space))
     for index, picture in enumerate(images):
         row, column = divmod(index, columns)
         page.paste(_magnified(picture, scale), (left + column * step_x, top + row * step_y))
@@ -121,9 +142,22 @@ def picture_grid(
         draw.text((left - 2 * space, middle), name, fill=_INK, font=font, anchor="rm")
     for column, name in enumerate(column_names):
         middle = left + column * step_x + width * scale // 2
-        # On one line, whether or not a letter reaches below it.
+        # All on one baseline, with or without descenders.
         draw.text((middle, top - space - descent), name, fill=_INK, font=font, anchor="ms")
     return page
+
+
+def picture(pixels: NDArray[np.uint8], alt: str, *, magnify: int | None = None) -> Picture:
+    """A picture for a table of a page, which the browser magnifies.
+
+    Args:
+        pixels: UINT8 of shape (height, width, channels), 0 to 255; 1, 3 or 4 channels.
+        alt: what it shows, in words.
+        magnify: whole factor; by default small pictures grow to 96 pixels.
+    """
+    height, width, _ = pixels.shape
+    scale = magnify or _magnification(width)
+    return Picture(png(pixels), alt, scale * width, scale * height)
 
 
 def png(picture: Image.Image | NDArray[np.uint8]) -> bytes:
@@ -145,13 +179,13 @@ def plot(
     size_inches: tuple[float, float] = _CHART_INCHES,
     grid: str = "y",
 ) -> Chart:
-    """A chart; the same drawing gives the same bytes.
+    """Draw a chart. The same drawing gives the same bytes.
 
     Args:
-        draw: fills Matplotlib's axes; what it gives a label comes into the legend.
+        draw: draws on Matplotlib axes; everything with a label enters the legend.
         alt: what the chart shows, in words.
-        size_inches: width and height; letters have 10 points.
-        grid: whose ticks have lines: "x", "y" or "both".
+        size_inches: width and height; text has 10 points.
+        grid: axis with grid lines: "x", "y" or "both".
 
     Raises:
         MissingExtra: Matplotlib is not installed.
@@ -161,17 +195,17 @@ def plot(
 
 
 def data_uri(content: bytes | str, media_type: str = "image/png") -> str:
-    """`content` (text as UTF-8) as an address that holds what it points to (RFC 2397)."""
+    """A data URI (RFC 2397) of `content`; text is encoded as UTF-8."""
     data = content.encode() if isinstance(content, str) else content
     return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
 
 
 def render(template_name: str, **context: Any) -> str:
-    """Fill in a template of the folder `templates`; every value is escaped, and a missing one is an error.
+    """Render a template of the folder `templates`. Every value is escaped; a missing one is an error.
 
     Args:
         template_name: file name, for example "bench.html".
-        context: what the template uses; bytes given to its `figure` macro are embedded.
+        context: variables of the template.
 
     Returns:
         One HTML document that needs no other file.
@@ -184,11 +218,11 @@ def render(template_name: str, **context: Any) -> str:
     known = environment.list_templates()
     if template_name not in known:
         raise UnknownName("template", template_name, known)
-    return environment.get_template(template_name).render(litho_version=__version__, **context)
+    return environment.get_template(template_name).render(litho_version=__version__, contents=[], **context)
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A figure for a table: `digits` significant digits, thousands kept apart, a dash where there is none."""
+    """Format a number to `digits` significant digits, with thousands apart; a dash stands for None and NaN."""
     if value is None or math.isnan(value):
         return "\u2013"
     if value == 0 or math.isinf(value):
@@ -198,7 +232,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def human_bytes(count: float) -> str:
-    """A size in the binary unit that suits it, for example "17.4 MiB"."""
+    """Format a size with a binary unit, for example "17.4 MiB"."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if abs(count) < 1024 or unit == "GiB":
             break
@@ -207,7 +241,7 @@ def human_bytes(count: float) -> str:
 
 
 def format_count(count: int) -> str:
-    """A whole number with its thousands kept apart."""
+    """Format a whole number with its thousands apart."""
     return f"{count:,}".replace(",", _THIN_SPACE)
 
 
@@ -221,8 +255,20 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(data_uri=data_uri, number=number, human_bytes=human_bytes)
+    environment.filters.update(data_uri=data_uri, slug=_slug, breakable=_breakable)
+    environment.globals["zip"] = partial(zip, strict=True)
     return environment
+
+
+def _slug(heading: str) -> str:
+    """A heading as the id of its element."""
+    return re.sub(r"[^a-z0-9]+", "-", heading.lower()).strip("-")
+
+
+def _breakable(name: str) -> Any:
+    """A name that may wrap after its dots and underscores."""
+    markup = require("markupsafe", "bench")
+    return markup.Markup(re.sub(r"[._](?=\w)", r"\g<0><wbr>", str(markup.escape(name))))
 
 
 def _svg(draw: Callable[[Any], None], theme: str, size_inches: tuple[float, float], grid: str) -> bytes:
@@ -259,11 +305,14 @@ def _svg(draw: Callable[[Any], None], theme: str, size_inches: tuple[float, floa
     return buffer.getvalue()
 
 
+def _magnification(width: int) -> int:
+    return max(1, round(SMALL_PICTURE_PIXELS / width))
+
+
 def _magnified(picture: NDArray[np.uint8], scale: int) -> Image.Image:
     image = _to_image(picture)
     if image.mode == "RGBA":
-        paper = Image.new("RGBA", image.size, (*_PAPER, 255))
-        image = Image.alpha_composite(paper, image)
+        image = Image.alpha_composite(Image.new("RGBA", image.size, _WHITE), image)
     size = (image.width * scale, image.height * scale)
     return image.convert("RGB").resize(size, Image.Resampling.NEAREST)
 

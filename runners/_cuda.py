@@ -1,6 +1,7 @@
-"""An NVIDIA GPU through its driver: find it, allocate memory, queue work on a stream, capture graphs.
+"""An NVIDIA GPU by its driver: which one is here, its memory, one stream of our own, and captured graphs.
 
-Uses NVIDIA's bindings (`cuda.bindings`), imported with the first request for a GPU, and no torch.
+Everything goes through NVIDIA's own bindings (`cuda.bindings`), which are imported when a GPU is first asked for;
+torch has no part in it. Written from the documentation: where no GPU is at hand only the refusals are tested.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ __all__ = ["Device", "Gpu", "find_device"]
 
 @dataclass(frozen=True)
 class Device:
-    """A GPU of this machine.
+    """A GPU that was found.
 
     Args:
-        number: the driver's number of the GPU.
+        number: the driver's.
         name: for example "NVIDIA H200".
         target: compute capability, for example "sm90".
-        driver: latest version of CUDA that the driver supports, for example "13.0".
+        driver: largest version of CUDA that the driver runs, for example "13.0".
     """
 
     number: int
@@ -37,20 +38,20 @@ class Device:
 
 
 def find_device(extra: str, number: int = 0) -> Device:
-    """Find a GPU by its number.
+    """The GPU of that number.
 
     Args:
-        extra: extra of litho that installs the bindings, for the message if they are missing.
-        number: the driver's number of the GPU.
+        extra: of litho that brings the bindings, for the message where they are absent.
+        number: the driver's.
 
     Raises:
         MissingExtra: the bindings are not installed.
-        DeviceError: there is no driver or no GPU with this number.
+        DeviceError: there is no driver, no GPU, or none of that number.
     """
     cuda = _driver(extra)
     count = _done(cuda.cuDeviceGetCount())
     if not 0 <= number < count:
-        raise DeviceError(f"there is no GPU {number}: the driver finds {count or 'none'}")
+        raise DeviceError(f"there is no GPU {number}: this machine's driver finds {count or 'none'}")
     handle = _done(cuda.cuDeviceGet(number))
     kinds = cuda.CUdevice_attribute
     major = _done(cuda.cuDeviceGetAttribute(kinds.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, handle))
@@ -61,11 +62,11 @@ def find_device(extra: str, number: int = 0) -> Device:
 
 
 class Gpu:
-    """The primary context of a GPU with its own stream; all work is queued on this stream.
+    """The primary context of a GPU with a stream of its own; everything asked of it is queued on that stream.
 
     Args:
-        device: from `find_device`.
-        extra: extra of litho that installs the bindings.
+        device: that `find_device` found.
+        extra: of litho that brings the bindings.
 
     Raises:
         DeviceError: the driver refuses.
@@ -79,26 +80,26 @@ class Gpu:
         self._memory: list[Any] = []
         self._pinned: list[int] = []
         self.make_current()
-        # Non-blocking: it does not wait for the default stream, which other code of this process may use.
+        # A stream that does not wait for the default one, on which others in this process may work.
         self._stream = _done(self._cuda.cuStreamCreate(self._cuda.CUstream_flags.CU_STREAM_NON_BLOCKING))
 
     @property
     def stream(self) -> int:
-        """Handle of the stream, as runtimes take it."""
+        """The stream's handle, as the runtimes take it."""
         return int(self._stream)
 
     def make_current(self) -> None:
-        """Make the context current in the calling thread; a context is current per thread."""
+        """Let the calling thread use this GPU; contexts belong to threads."""
         _done(self._cuda.cuCtxSetCurrent(self._context))
 
     def allocate(self, size_bytes: int) -> int:
-        """Allocate memory on the GPU and return its address; `close` frees it."""
+        """The address of so much of the GPU's memory, freed with this object."""
         pointer = _done(self._cuda.cuMemAlloc(max(size_bytes, 1)))
         self._memory.append(pointer)
         return int(pointer)
 
     def pinned(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-        """Allocate an array in pinned memory of the host; `close` frees it."""
+        """An array in the host's memory that the GPU copies from and to by itself, gone with this object."""
         kind, count = np.dtype(dtype), int(np.prod(shape, dtype=np.int64))
         address = int(_done(self._cuda.cuMemHostAlloc(max(count * kind.itemsize, 1), 0)))
         self._pinned.append(address)
@@ -106,33 +107,33 @@ class Gpu:
         return np.frombuffer(memoryview(content), kind, count).reshape(shape)
 
     def upload(self, array: NDArray[Any], pointer: int) -> None:
-        """Queue a copy of a pinned array to the GPU."""
+        """Queue the copy of a pinned array to the GPU."""
         _done(self._cuda.cuMemcpyHtoDAsync(pointer, array.ctypes.data, array.nbytes, self._stream))
 
     def download(self, pointer: int, array: NDArray[Any]) -> None:
-        """Queue a copy of the GPU's memory to a pinned array."""
+        """Queue the copy of the GPU's memory to a pinned array."""
         _done(self._cuda.cuMemcpyDtoHAsync(array.ctypes.data, pointer, array.nbytes, self._stream))
 
     def wait(self) -> None:
-        """Wait until all queued work is done.
+        """Return when everything queued is done.
 
         Raises:
-            DeviceError: queued work failed.
+            DeviceError: something queued failed.
         """
         _done(self._cuda.cuStreamSynchronize(self._stream))
 
     def capture(self, work: Callable[[], None]) -> Any:
-        """Record the work that `work` queues as a graph for `launch`, without running it.
+        """Record what `work` queues, instead of doing it, as a graph that `launch` does at once.
 
         Raises:
-            DeviceError: part of the work cannot be recorded.
+            DeviceError: something in it cannot be recorded.
         """
         mode = self._cuda.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
         _done(self._cuda.cuStreamBeginCapture(self._stream, mode))
         try:
             work()
         finally:
-            # A stream left in capture mode is unusable.
+            # A stream that stays in capture could never be used again.
             status, graph = self._cuda.cuStreamEndCapture(self._stream)
         _done((status, graph))
         try:
@@ -163,13 +164,13 @@ class Gpu:
 
 
 def _driver(extra: str) -> Any:
-    """Import and initialise the bindings."""
+    """The bindings, ready for use."""
     cuda: Any = require("cuda.bindings.driver", extra)
     try:
         _done(cuda.cuInit(0))
     except DeviceError as error:
         raise DeviceError(f"no NVIDIA GPU can be used here: {error}") from error
-    except Exception as error:  # the bindings have no public error type for a missing driver
+    except Exception as error:  # the bindings have no public name for a driver's library that is not there
         raise DeviceError(
             "no NVIDIA GPU can be used here: its driver is not installed (libcuda.so.1 was not found)"
         ) from error
@@ -177,7 +178,7 @@ def _driver(extra: str) -> Any:
 
 
 def _done(answer: tuple[Any, ...]) -> Any:
-    """The value of a driver's answer; its first part is the status."""
+    """The value of a driver's answer, whose first part says whether it worked."""
     status, *values = answer
     if int(status) != 0:
         name = getattr(status, "name", str(status))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,106 @@ settings.register_profile("litho", deadline=None, max_examples=50)
 # Continuous integration tries the same examples every time: what fails there fails at a desk too.
 settings.register_profile("ci", settings.get_profile("litho"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "litho")
+
+
+class Element:
+    """An element of a page: its attributes, the elements inside it in order, and the text inside it."""
+
+    def __init__(self, tag: str, attributes: dict[str, str], parent: Element | None) -> None:
+        self.tag, self.attributes, self.parent = tag, attributes, parent
+        self.inside: list[Element] = []
+        self.words = ""
+
+    def all(self, *tags: str) -> list[Element]:
+        return [element for element in self.inside if element.tag in tags]
+
+    def of_class(self, name: str) -> list[Element]:
+        return [element for element in self.inside if name in (element.attributes.get("class") or "").split()]
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words.split())
+
+
+class _Reader(HTMLParser):
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.root = self.current = Element("", {}, None)
+        self.feed(html)
+        assert self.current is self.root, f"<{self.current.tag}> is not closed"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        element = Element(tag, {name: value or "" for name, value in attrs}, self.current)
+        for outer in self._outward():
+            outer.inside.append(element)
+        if tag not in {"meta", "img", "source", "wbr", "br"}:
+            self.current = element
+
+    def handle_endtag(self, tag: str) -> None:
+        assert tag == self.current.tag, f"<{self.current.tag}> is closed by </{tag}>"
+        assert self.current.parent is not None
+        self.current = self.current.parent
+
+    def handle_data(self, data: str) -> None:
+        if self.current.tag != "style":
+            for outer in self._outward():
+                outer.words += data
+
+    def _outward(self) -> Iterator[Element]:
+        element: Element | None = self.current
+        while element is not None:
+            yield element
+            element = element.parent
+
+
+@pytest.fixture(scope="session")
+def read_page() -> Callable[[str], Element]:
+    """Parses a page of a report and checks what every page must keep to."""
+
+    def read(html: str) -> Element:
+        page = _Reader(html).root
+        ids = [element.attributes["id"] for element in page.inside if "id" in element.attributes]
+        assert len(ids) == len(set(ids)), ids
+        names = ("src", "srcset", "href", "data", "action")
+        addresses = [
+            element.attributes[name]
+            for element in page.inside
+            for name in names
+            if name in element.attributes
+        ]
+        assert all(address.startswith(("data:", "#")) for address in addresses)
+        assert not page.all("script", "link", "iframe", "object", "base")
+        assert "@import" not in html
+        assert "url(" not in html
+        _check_contents(page, ids)
+        for table in page.all("table"):
+            assert table.attributes["aria-labelledby"] in ids
+            assert all(cell.attributes["scope"] == "col" for cell in table.all("thead")[0].all("th"))
+            for row in table.all("tbody")[0].all("tr"):
+                assert row.inside[0].attributes.get("scope") == "row"
+                assert len(row.all("th", "td")) == len(table.all("thead")[0].all("th"))
+        for region in page.of_class("scroll"):
+            assert region.attributes["role"] == "region"
+            assert region.attributes["tabindex"] == "0"
+            assert region.attributes["aria-labelledby"] in ids
+        for figure in page.all("figure"):
+            assert figure.all("figcaption")[0].text
+        assert all(image.attributes["alt"] for image in page.all("img"))
+        return page
+
+    return read
+
+
+def _check_contents(page: Element, ids: list[str]) -> None:
+    """The verdict comes first, then the contents, which lead to every section in order, then the sections."""
+    parts = [element.tag for element in page.inside if element.tag in ("header", "nav", "main", "footer")]
+    assert parts == ["header", "nav", "main", "footer"]
+    assert page.all("header")[0].of_class("verdict")
+    links = page.all("nav")[0].all("a")
+    assert [link.text for link in links] == [heading.text for heading in page.all("h2")]
+    assert [link.attributes["href"].removeprefix("#") for link in links] == [
+        name for name in ids if name in {link.attributes["href"].removeprefix("#") for link in links}
+    ]
 
 
 @pytest.fixture(scope="session", autouse=True)

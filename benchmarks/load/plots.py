@@ -1,4 +1,4 @@
-"""Plots of a result as SVG, each for a light and for a dark page."""
+"""Plots of a benchmark result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .windows import Point
 __all__ = ["batch_chart", "latency_chart", "memory_chart", "throughput_chart", "time_chart"]
 
 LOGARITHMIC_ABOVE = 30
-"""On a linear scale a median so many times below the slowest p99 lies on the axis."""
+"""Ratio of the slowest p99 to the lowest median above which the axis is logarithmic."""
 
 
 def latency_chart(result: BenchResult) -> Chart:
@@ -40,7 +40,7 @@ def latency_chart(result: BenchResult) -> Chart:
 
 
 def throughput_chart(result: BenchResult) -> Chart:
-    """Throughput over the load, with the range of its windows and what it was compared with."""
+    """Throughput over the load, with the range of the windows and the throughput of the comparison."""
 
     def draw(axes: Any) -> None:
         heights = [point.images_per_second for point in result.points]
@@ -70,7 +70,7 @@ def throughput_chart(result: BenchResult) -> Chart:
 
 
 def time_chart(result: BenchResult) -> Chart | None:
-    """Where a request's mean latency goes; None where the server gives no account."""
+    """Parts of a request's mean latency; None without the server's statistics."""
     servers = [point.server for point in result.points if point.server is not None]
     if len(servers) < len(result.points):
         return None
@@ -94,7 +94,7 @@ def time_chart(result: BenchResult) -> Chart | None:
 
 
 def batch_chart(result: BenchResult) -> Chart | None:
-    """Pictures in a batch that the server ran, on average; None where the server gives no account."""
+    """Mean size of the server's batches; None without the server's statistics."""
     servers = [point.server for point in result.points if point.server is not None]
     if len(servers) < len(result.points):
         return None
@@ -103,13 +103,13 @@ def batch_chart(result: BenchResult) -> Chart | None:
         bars = axes.bar(range(len(servers)), [server.mean_batch for server in servers], 0.62, color=GREEN)
         axes.bar_label(bars, fmt="%.1f", padding=2, fontsize=9)
         _loads(axes, result)
-        axes.set_ylabel("pictures in a batch")
+        axes.set_ylabel("images per batch")
 
     return plot(draw, f"Mean size of the batches that the server formed over {axis_name(result)}.")
 
 
 def memory_chart(result: SoakResult) -> Chart:
-    """Resident memory over requests, as a share of what it had settled at."""
+    """Resident memory over requests, in percent of its settled size."""
 
     def draw(axes: Any) -> None:
         count = [sample.requests for sample in result.samples]
@@ -121,17 +121,17 @@ def memory_chart(result: SoakResult) -> Chart:
         axes.axhspan(95, 105, color=GREY, alpha=0.15, linewidth=0, label="within 5 %")
         axes.axvline(result.settled_after, color=GREY, linestyle=":", linewidth=1)
         axes.set_xlabel("requests")
-        axes.set_ylabel(f"memory, % of that after {result.settled_after}")
+        axes.set_ylabel("memory, % of the settled size")
 
     return plot(draw, f"Resident memory of client and server over {result.samples[-1].requests} requests.")
 
 
 def axis_name(result: BenchResult) -> str:
-    """What differs between the loads, in words."""
+    """What varies between the loads, in words."""
     concurrencies, batches = _varied(result.points)
     if concurrencies and batches:
         return "concurrency × batch"
-    return "pictures in a request" if batches else "requests in flight"
+    return "images per request" if batches else "requests in flight"
 
 
 def _varied(points: Sequence[Point]) -> tuple[bool, bool]:

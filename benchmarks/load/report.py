@@ -1,4 +1,4 @@
-"""Results for people: a table for the terminal, plain remarks, and a page that opens offline."""
+"""Benchmark results for people: a table and remarks for the terminal, and an HTML page."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SCATTERED = 1.5
 
 
 def require_report() -> None:
-    """Say now, not after the measurement, that a package of the page is missing.
+    """Check, before a long measurement, that the packages that render the page are installed.
 
     Raises:
         MissingExtra: Jinja2 or matplotlib is not installed.
@@ -33,7 +33,7 @@ def require_report() -> None:
 
 
 def write_result(result: BenchResult, folder: Path) -> tuple[Path, Path]:
-    """Write `bench.json` and `bench.html` into `folder`, each whole or not at all; their paths are returned."""
+    """Write `bench.json` and `bench.html` into `folder`, each atomically, and return their paths."""
     document, html = folder / JSON_NAME, folder / PAGE_NAME
     write_bytes(document, result.model_dump_json(indent=2) + "\n")
     write_bytes(html, page(result))
@@ -41,14 +41,17 @@ def write_result(result: BenchResult, folder: Path) -> tuple[Path, Path]:
 
 
 def page(result: BenchResult) -> str:
-    """The result as one HTML file."""
-    return render("bench.html", target=result.target, measured_at=result.measured_at, bench=view(result))
+    """Render the result as one HTML file."""
+    return render("bench.html", bench=view(result))
 
 
 def view(result: BenchResult) -> dict[str, Any]:
-    """What the macro `bench_sections` of `bench_sections.html` shows; any page may use it."""
+    """The variables of `bench.html` and of the macro `bench_sections`, which any page may use."""
     columns, rows = table(result)
     return {
+        "name": result.target,
+        "status": _status(result.comparison),
+        "sentence": _sentence(result),
         "headline": _headline(result),
         "remarks": list(remarks(result)),
         "charts": _charts(result),
@@ -65,8 +68,8 @@ def table(result: BenchResult, *, brief: bool = False) -> tuple[list[str], list[
     """A row for each load.
 
     Args:
-        result: what to show.
-        brief: leave out what a terminal of 80 columns has no room for.
+        result: to show.
+        brief: leave out columns, so that the table fits a terminal of 80 columns.
 
     Returns:
         Headings, those of figures ending in "|right"; and the cells of each row.
@@ -106,7 +109,7 @@ def _cells(point: Point, kind: str) -> dict[str, str]:
         cells["batch formed"] = number(point.server.mean_batch)
         cells["queue ms"] = number(point.server.queue_ms)
         cells["compute ms"] = number(point.server.compute_ms)
-    # In this process the processor time is the model's own.
+    # In process, the processor time includes the model.
     cells["client CPU ms" if kind == "endpoint" else "CPU ms"] = number(point.client_cpu_ms)
     cells["requests"] = format_count(point.requests)
     cells["failed"] = str(point.failed)
@@ -115,7 +118,7 @@ def _cells(point: Point, kind: str) -> dict[str, str]:
 
 
 def lines(result: BenchResult) -> list[str]:
-    """Comparison, memory and remarks in lines for a terminal, which shows `table` above them."""
+    """Comparison, memory and remarks, line by line, to print below `table`."""
     shown = (
         [f"{name}: {value}" for name, value in _comparison_facts(result.comparison)]
         if result.comparison
@@ -127,8 +130,9 @@ def lines(result: BenchResult) -> list[str]:
 
 
 def remarks(result: BenchResult) -> Iterator[str]:
-    """What a reader must know before believing the figures, one plain sentence each."""
+    """What a reader must know to judge the figures, a sentence each."""
     yield from _stability_remarks(result.points)
+    yield from _few_requests_remarks(result.points)
     for point in result.points:
         yield from _point_remarks(point, result.kind == "endpoint")
     if result.comparison is not None:
@@ -139,7 +143,7 @@ def remarks(result: BenchResult) -> Iterator[str]:
 
 def _stability_remarks(points: Sequence[Point]) -> Iterator[str]:
     if any(point.stable is None for point in points):
-        yield "With fewer than three windows of a load nobody can tell whether its figures were stable."
+        yield "Stability was not judged: it takes at least three windows of each load."
     worst = [(point.deviation or 0.0, point.load) for point in points if point.stable is False]
     if worst:
         deviation, load = max(worst, key=lambda entry: entry[0])
@@ -149,21 +153,29 @@ def _stability_remarks(points: Sequence[Point]) -> Iterator[str]:
         )
 
 
+def _few_requests_remarks(points: Sequence[Point]) -> Iterator[str]:
+    few = [point for point in points if point.requests < FEW_REQUESTS]
+    if few:
+        counts = "; ".join(f"{point.requests} at {point.load}" for point in few)
+        yield f"With fewer than {FEW_REQUESTS} requests, p99 is the slowest request: {counts}."
+
+
 def _point_remarks(point: Point, endpoint: bool) -> Iterator[str]:
     load = str(point.load).capitalize()
     if point.errors:
         yield f"{load}: {_failures(point.errors)}."
-    if point.requests < FEW_REQUESTS:
-        yield f"{load}: p99 of only {point.requests} requests is the slowest of them."
     if endpoint and point.client_cores > BUSY_CORES:
         yield (
-            f"{load}: the load generator itself kept {point.client_cores:.2f} cores busy;"
-            " the server may be able to do more."
+            f"{load}: the load generator kept {point.client_cores:.2f} cores busy;"
+            " the server may be capable of more."
         )
-    # The statistics are read while requests are in flight at both ends of a window: their number is no sign yet.
+    # The statistics are read with requests in flight at both ends of a window, hence the margin.
     ours = 1.1 * point.requests + point.failed + 2 * point.load.concurrency * len(point.windows)
     if point.server is not None and point.server.requests > ours:
-        yield f"{load}: of {point.server.requests} requests that the server answered {point.requests} were ours."
+        yield (
+            f"{load}: the server answered {point.server.requests} requests, of which this benchmark sent"
+            f" {point.requests}."
+        )
 
 
 def _failures(errors: Mapping[str, int]) -> str:
@@ -183,18 +195,33 @@ def _comparison_remarks(comparison: Comparison) -> Iterator[str]:
     low, high = comparison.ratio_range
     if high > SCATTERED * low:
         yield (
-            f"Comparison: the pairs scatter from {low:.2f} to {high:.2f}, so that their median says little;"
+            f"Comparison: the ratios of the pairs vary from {low:.2f} to {high:.2f}, too much for their median;"
             " measure longer, or on a quieter machine."
         )
     if comparison.passed is False:
         yield f"Comparison: the ratio {comparison.ratio:.2f} is below {comparison.at_least:g}."
 
 
+def _status(comparison: Comparison | None) -> str:
+    """The verdict on the comparison; empty if none was asked for."""
+    passed = None if comparison is None else comparison.passed
+    return {None: "", True: "passed", False: "failed"}[passed]
+
+
+def _sentence(result: BenchResult) -> str:
+    sentence = f"{result.runner} makes {number(result.best.images_per_second)} images/s at {result.best.load}"
+    comparison = result.comparison
+    if comparison is None:
+        return f"{sentence}."
+    limit = "" if comparison.at_least is None else f"; the limit is {comparison.at_least:g}"
+    return f"{sentence}. It makes {comparison.ratio:.2f} times the images/s of {comparison.second}{limit}."
+
+
 def _headline(result: BenchResult) -> list[tuple[str, str, str]]:
     best, quickest = result.best, result.quickest
     entries = [
-        ("Highest throughput", f"{number(best.images_per_second)} images/s", f"at {best.load}"),
-        ("Lowest median latency", f"{number(quickest.latency.p50_ms)} ms", f"at {quickest.load}"),
+        ("highest throughput", number(best.images_per_second), f"images/s at {best.load}"),
+        ("lowest median latency", f"{number(quickest.latency.p50_ms)} ms", f"at {quickest.load}"),
         (
             "p99 at the highest throughput",
             f"{number(best.latency.p99_ms)} ms",
@@ -203,21 +230,23 @@ def _headline(result: BenchResult) -> list[tuple[str, str, str]]:
     ]
     if result.comparison is not None:
         low, high = result.comparison.ratio_range
-        entries.append(
-            ("Compared in turns, A / B", f"{result.comparison.ratio:.2f}", f"pairs {low:.2f} to {high:.2f}")
-        )
-    return entries
+        small = f"B: {result.comparison.second}; pairs from {low:.2f} to {high:.2f}"
+        entries.append(("A / B", f"{result.comparison.ratio:.2f} ×", small))
+    stable = sum(point.stable is True for point in result.points)
+    day, machine = result.measured_at.partition("T")[0], result.machine
+    return [
+        *entries,
+        ("stable loads", f"{stable} of {len(result.points)}", ""),
+        ("measured", day, "; ".join((f"{machine.processor}, {machine.cores} cores", *machine.gpus))),
+    ]
 
 
 def _charts(result: BenchResult) -> list[dict[str, Any]]:
     captions = (
-        (plots.latency_chart(result), "Latency as the client sees it."),
-        (
-            plots.throughput_chart(result),
-            "Throughput; the bars reach from the slowest to the fastest window.",
-        ),
-        (plots.time_chart(result), "Where the mean latency goes, by the server's own statistics."),
-        (plots.batch_chart(result), "Size of the batches that the server formed, on average."),
+        (plots.latency_chart(result), "Latency at the client"),
+        (plots.throughput_chart(result), "Throughput, with the range from the slowest to the fastest window"),
+        (plots.time_chart(result), "Parts of the mean latency, from the server's statistics"),
+        (plots.batch_chart(result), "Mean size of the batches that the server formed"),
     )
     return [{"chart": chart, "caption": caption} for chart, caption in captions if chart is not None]
 
@@ -226,7 +255,7 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
     served = all(pair.first.server is not None for pair in comparison.pairs)
     return {
         "facts": _comparison_facts(comparison),
-        "verdict": {None: "", True: "passed", False: "failed"}[comparison.passed],
+        "verdict": _status(comparison),
         "columns": ["pair|right", "A images/s|right", "B images/s|right", "A / B|right"]
         + (["batch formed in A|right"] if served else []),
         "rows": [
@@ -252,14 +281,12 @@ def _comparison_facts(comparison: Comparison) -> list[tuple[str, str]]:
             f"{comparison.ratio:.3f} (median of {len(comparison.pairs)} pairs, {low:.3f} to {high:.3f})",
         ),
     ]
-    return (
-        facts if comparison.at_least is None else [*facts, ("asked for", f"at least {comparison.at_least:g}")]
-    )
+    return facts if comparison.at_least is None else [*facts, ("limit", f"at least {comparison.at_least:g}")]
 
 
 def _soak(result: SoakResult) -> dict[str, Any]:
     return {
-        "note": f"{format_count(result.requests)} pictures in {number(result.seconds)} s,"
+        "note": f"{format_count(result.requests)} images in {number(result.seconds)} s,"
         f" {result.in_flight} {'request' if result.in_flight == 1 else 'requests'} in flight.",
         "columns": ["resident memory", "client|right", "server|right"],
         "rows": _soak_rows(result),
@@ -288,17 +315,17 @@ def _method(result: BenchResult) -> list[tuple[str, str]]:
     method = result.method
     return [
         ("Scenario", method.scenario),
-        ("What answered", f"{result.runner} ({result.kind})"),
+        ("Runner", f"{result.runner} ({result.kind})"),
         (
             "Windows",
-            f"{method.rounds} for each load, of {number(method.window_seconds)} s; the loads take turns",
+            f"{method.rounds} for each load, {number(method.window_seconds)} s each; the loads take turns",
         ),
         ("Warm-up", f"{number(method.warmup_seconds)} s under load before each window, not counted"),
-        ("Inputs", f"every picture has inputs of its own; seeds are counted from {method.first_seed}"),
+        ("Inputs", f"different for every image; seeds are counted from {method.first_seed}"),
         ("Percentiles", "nearest rank, over the requests of all windows together"),
         (
             "Stable",
-            f"the last three windows within {STABLE_DEVIATION:.0%} of their mean in throughput and median",
+            f"throughput and median latency of the last three windows within {STABLE_DEVIATION:.0%} of their mean",
         ),
     ]
 

@@ -1,1 +1,1 @@
-"""What a bundle's page shows: the choice between variants, tables, plots, pictures."""
+"""A bundle's report: the recommended variant, tables, plots and pictures."""

@@ -1,4 +1,4 @@
-"""Which variant to take: the best of those that passed, and those that no other beats in everything."""
+"""The recommended variant of each stage, and the variants that no other beats in both speed and quality."""
 
 from __future__ import annotations
 
@@ -6,29 +6,54 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import get_args
 
-from ...bundle.manifest import Aim, FileRecord, Variant
+from ...bundle.manifest import Aim, FileRecord, Manifest, Variant
 from ...parity.gate import PSNR_MEAN
 
-__all__ = ["AIMS", "latency_ms", "metric_value", "pareto_front", "recommend", "throughput"]
+__all__ = [
+    "AIMS",
+    "latency_ms",
+    "metric_value",
+    "overall_status",
+    "pareto_front",
+    "plain_variant",
+    "recommend",
+    "throughput",
+]
 
 AIMS: tuple[Aim, ...] = get_args(Aim)
 
 
 def latency_ms(variant: Variant) -> float | None:
-    """Median time for one picture, in milliseconds; None where it was not timed."""
+    """Median time for one image, in milliseconds; None if it was not timed."""
     return next((timing.p50_ms for timing in variant.timings if timing.batch == 1), None)
 
 
 def throughput(variant: Variant) -> float | None:
-    """Most pictures a second at any batch; None where it was not timed."""
+    """Images per second at the best batch size; None if it was not timed."""
     return max((timing.images_per_second for timing in variant.timings), default=None)
 
 
 def metric_value(variant: Variant, metric: str) -> float | None:
-    """A measured figure of a variant's verdict, by the beginning of its name."""
+    """The value of the first figure of a variant's verdict whose name starts with `metric`."""
     return next(
         (figure.value for figure in variant.verdict.figures if figure.metric.startswith(metric)), None
     )
+
+
+def plain_variant(stage: str, variants: Sequence[Variant]) -> Variant | None:
+    """The FP32 graph of a stage in ONNX Runtime, which gains are measured against."""
+    return next((variant for variant in variants if variant.name == f"{stage}.fp32.onnx"), None)
+
+
+def overall_status(manifest: Manifest) -> str:
+    """ "passed" if a variant of every stage passed, "failed" if one failed instead, "not run" otherwise."""
+    statuses = [
+        {variant.verdict.status for variant in manifest.variants if variant.stage == stage.name}
+        for stage in manifest.stages
+    ]
+    if all("passed" in found for found in statuses):
+        return "passed"
+    return "failed" if any("failed" in found and "passed" not in found for found in statuses) else "not run"
 
 
 def recommend(variants: Sequence[Variant], files: Mapping[str, FileRecord], aim: Aim) -> tuple[str, ...]:
@@ -57,7 +82,7 @@ def recommend(variants: Sequence[Variant], files: Mapping[str, FileRecord], aim:
 
 
 def pareto_front(variants: Sequence[Variant]) -> set[str]:
-    """Names of the variants that passed and that no other of their stage equals or beats in speed and in quality."""
+    """Names of the passed variants that no other of their stage equals in speed and quality and beats in one."""
     points = {
         variant.name: (variant.stage, speed, quality)
         for variant in variants

@@ -1,4 +1,4 @@
-"""What each graph rewrite gains, measured: the graph in FP32 without it against the graph with it, in turns."""
+"""The gain of each graph pass: the FP32 graph with it and without it, timed in turns."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ..timing import ratio_in_turns
 __all__ = ["BATCH", "measure_gains"]
 
 BATCH = 8
-"""Pictures at a time."""
+"""Pictures per batch."""
 
 SECONDS = 2.0
-"""After so long no pass is measured any further."""
+"""Longest measurement of one pass."""
 
 
 def measure_gains(
@@ -25,13 +25,13 @@ def measure_gains(
     without: Collection[str],
     progress: Callable[[float], None] = lambda share: None,
 ) -> tuple[Gain, ...]:
-    """Measure every pass that changes a graph in FP32, in ONNX Runtime.
+    """Time FP32 in ONNX Runtime with and without every pass that changes a graph.
 
     Args:
         pipeline: of the generator.
-        graphs: stage -> its graph as it was exported.
-        without: passes that are left out.
-        progress: told the share that is done, 0 to 1.
+        graphs: stage -> its graph as exported.
+        without: passes to leave out.
+        progress: receives the share that is done, 0 to 1.
     """
     names = set(default_passes()) - set(without)
     pairs = []
@@ -39,8 +39,8 @@ def measure_gains(
         rewritten, changed = apply_passes(graph, names)
         pairs += [(stage, name, apply_passes(graph, names - {name})[0], rewritten) for name in changed]
     gains = []
-    for place, (stage, name, before, after) in enumerate(pairs):
-        progress(place / len(pairs))
+    for index, (stage, name, before, after) in enumerate(pairs):
+        progress(index / len(pairs))
         plain, better = (partial(pipeline.open, {**graphs, stage: graph}) for graph in (before, after))
         ratio, lower, upper = ratio_in_turns(plain, better, BATCH, SECONDS)
         gains.append(Gain(stage=stage, name=name, ratio=ratio, lower=lower, upper=upper))

@@ -1,25 +1,25 @@
-"""The page of a bundle: which variant to take and why, pictures side by side, rewrites, provenance."""
+"""The report of a bundle: the recommended variant, pictures side by side, variants, graph passes, provenance."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...bundle.manifest import Figure, Gain, Manifest, Variant
 from ...bundle.probes import Probes
-from ...parity.gate import IDENTICAL_PIXELS, PSNR_MEAN
+from ...parity.gate import IDENTICAL_PIXELS, PSNR_MEAN, PSNR_MIN
 from ...reporting import human_bytes, number, render
 from ...runners.base import library_of
 from ..passes import default_passes, pass_names, summary
-from .choice import latency_ms, metric_value, throughput
+from .choice import latency_ms, metric_value, overall_status, plain_variant, throughput
 from .gains import BATCH
 from .panels import compare_pictures
 from .scatter import speed_chart
 from .table import NOTHING, decide
 
-__all__ = ["format_figure", "render_report", "summarise"]
+__all__ = ["format_figure", "headline", "render_report", "summarise"]
 
 
 def render_report(
@@ -28,36 +28,45 @@ def render_report(
     pictures: Mapping[str, NDArray[np.uint8]],
     absent: Mapping[str, str] | None = None,
 ) -> str:
-    """The report as one HTML file.
+    """Render the report as one HTML file.
+
+    The date on it is that of the timings, as the manifest records it: reports without timings have none, so that
+    two exports of the same weights give the same bytes.
 
     Args:
-        manifest: of the bundle; only the report itself need not be among its files.
+        manifest: of the bundle; its files need not include the report.
         probes: with PyTorch's pictures.
-        pictures: name of a variant -> its pictures of the probes, of those that ran.
-        absent: of a page that is made anew on another machine: name of a variant -> why it makes no pictures there.
+        pictures: name of a variant -> its pictures of the probes, of the variants that ran.
+        absent: of a report refreshed on another machine: name of a variant -> why it has no pictures there.
     """
     variants = manifest.variants
-    named = _short_names(variants)
+    labels = _short_names(variants)
     stages = list(dict.fromkeys(variant.stage for variant in variants))
     charts = [
-        (stage, speed_chart([one for one in variants if one.stage == stage], manifest.recommended, named))
+        (
+            f"{stage}: speed and mean PSNR of its variants",
+            speed_chart([one for one in variants if one.stage == stage], manifest.recommended, labels),
+        )
         for stage in stages
     ]
-    shown = {named(variant): pictures[variant.name] for variant in variants if variant.name in pictures}
+    shown = {labels[one.name]: pictures[one.name] for one in variants if one.name in pictures}
+    chosen = [labels[name] for name in manifest.recommended if name in pictures]
     return render(
         "export.html",
         name=manifest.name,
+        status=overall_status(manifest),
         summary=summarise(variants),
         decision=decide(manifest.name, manifest),
-        headline_entries=list(_headline(manifest, named)),
-        charts=[(stage if len(stages) > 1 else "", chart) for stage, chart in charts if chart is not None],
-        compared=compare_pictures(probes, shown) if shown else None,
+        recommended=manifest.recommended,
+        headline_entries=list(headline(manifest)),
+        charts=[(caption, chart) for caption, chart in charts if chart is not None],
+        compared=compare_pictures(probes, shown, chosen) if shown else None,
         absent=absent,
         figures=list(_figure_rows(variants)),
-        kept=[
-            (variant.name, f"{len(variant.fp32_layers)} of {variant.layers}", ", ".join(variant.fp32_layers))
-            for variant in variants
-            if variant.fp32_layers
+        fp32_layers=[
+            (one.name, f"{len(one.fp32_layers)} of {one.layers}", ", ".join(one.fp32_layers))
+            for one in variants
+            if one.fp32_layers
         ],
         passes=list(_pass_rows(variants, manifest.gains, several=len(stages) > 1)),
         idle=", ".join(name for name in default_passes() if not any(name in one.passes for one in variants)),
@@ -73,7 +82,7 @@ def render_report(
 
 
 def summarise(variants: Sequence[Variant]) -> str:
-    """How many variants passed, failed and were not run, in a sentence."""
+    """Count the variants that passed, failed and were not run, in a sentence."""
     counts = {
         word: sum(variant.verdict.status == status for variant in variants)
         for status, word in (
@@ -87,35 +96,49 @@ def summarise(variants: Sequence[Variant]) -> str:
 
 
 def format_figure(figure: Figure) -> str:
-    """A figure's value for a table."""
+    """Format the value of a figure of a verdict."""
     if figure.value is not None and figure.metric == IDENTICAL_PIXELS:
         return f"{figure.value:.4%}"
     return number(figure.value)
 
 
-def _short_names(variants: Sequence[Variant]) -> Callable[[Variant], str]:
-    """A variant -> its name without what is the same for all."""
-    alone = len({variant.stage for variant in variants}) == 1
-
-    def named(variant: Variant) -> str:
-        name = variant.name.removesuffix(".onnx")
-        return name.removeprefix(f"{variant.stage}.") if alone else name
-
-    return named
-
-
-def _headline(manifest: Manifest, named: Callable[[Variant], str]) -> Iterator[tuple[str, str, str]]:
-    """The recommended variant in a few figures; of several stages their names."""
+def headline(manifest: Manifest) -> Iterator[tuple[str, str, str]]:
+    """Name, value and small print: the recommended variants, and where and when they were timed."""
     chosen = [variant for variant in manifest.variants if variant.name in manifest.recommended]
     for variant in chosen:
-        yield f"best {manifest.aim}", named(variant), ""
-    if len(chosen) != 1:
-        return
-    (best,) = chosen
-    yield "images/s", number(throughput(best)), "at the best batch"
-    yield "one picture", f"{number(latency_ms(best))} ms", "median"
-    yield "mean PSNR", f"{number(metric_value(best, PSNR_MEAN))} dB", "from PyTorch's pictures"
-    yield "size", human_bytes(manifest.files[best.file].size_bytes), ""
+        stage = "precision" if len(manifest.stages) == 1 else variant.stage
+        yield stage, variant.precision.upper(), " for ".join(filter(None, (variant.runtime, variant.target)))
+        yield from _gain(variant, manifest)
+    if len(chosen) == 1:
+        (best,) = chosen
+        worst = f"worst image: {number(metric_value(best, PSNR_MIN))} dB"
+        yield "throughput", number(throughput(best)), "images/s at the best batch size"
+        yield "latency", f"{number(latency_ms(best))} ms", "median for one image"
+        yield "mean PSNR", f"{number(metric_value(best, PSNR_MEAN))} dB", worst
+        yield "size", human_bytes(manifest.files[best.file].size_bytes), ""
+    machine = manifest.environment.get("timed_on", manifest.environment.get("machine", ""))
+    if "timed_at" in manifest.environment:
+        yield "timed", manifest.environment["timed_at"], machine
+    elif machine:
+        yield "machine", machine, ""
+
+
+def _gain(best: Variant, manifest: Manifest) -> Iterator[tuple[str, str, str]]:
+    """The recommended variant's throughput over that of FP32 in ONNX Runtime."""
+    plain = plain_variant(best.stage, manifest.variants)
+    own, other = throughput(best), None if plain is None else throughput(plain)
+    if own and other:
+        small = f"{number(other)} images/s in FP32" if best != plain else "FP32 itself is recommended"
+        yield "gain over FP32", f"{own / other:.2f} ×", small
+
+
+def _short_names(variants: Sequence[Variant]) -> dict[str, str]:
+    """Name of a variant -> the name without the parts that all variants share."""
+    alone = len({variant.stage for variant in variants}) == 1
+    return {
+        variant.name: variant.name.removesuffix(".onnx").removeprefix(f"{variant.stage}." if alone else "")
+        for variant in variants
+    }
 
 
 def _engine_rows(variants: Sequence[Variant]) -> Iterator[tuple[str, str, str, str, str]]:
@@ -146,7 +169,7 @@ def _figure_rows(variants: Sequence[Variant]) -> Iterator[tuple[str, str, str, s
 def _pass_rows(
     variants: Sequence[Variant], gains: Sequence[Gain], *, several: bool
 ) -> Iterator[tuple[str, str, str, str, str]]:
-    """Name, deed, how often, in which precisions or runtimes, and gain of every pass that changed a stage's graph."""
+    """Name, summary, number of changes, precisions or runtimes, and gain of every pass that changed a graph."""
     measured = {(gain.stage, gain.name): gain for gain in gains}
     for stage in dict.fromkeys(variant.stage for variant in variants):
         of_stage = [variant for variant in variants if variant.stage == stage]
@@ -160,13 +183,13 @@ def _pass_rows(
                 f"{stage}: {name}" if several else name,
                 summary(name),
                 " or ".join(map(str, counts)),
-                "all" if len(changed) == len(of_stage) else _where(changed, of_stage),
+                "all" if len(changed) == len(of_stage) else _common(changed, of_stage),
                 NOTHING if gain is None else f"{gain.ratio:.2f} times ({gain.lower:.2f} to {gain.upper:.2f})",
             )
 
 
-def _where(changed: Sequence[Variant], all_: Sequence[Variant]) -> str:
-    """What the changed variants have in common that the others have not: precisions, else runtimes."""
+def _common(changed: Sequence[Variant], all_: Sequence[Variant]) -> str:
+    """The precisions, or else the runtimes, that all changed variants and no others have."""
     for read in (lambda variant: variant.precision, lambda variant: variant.runtime):
         mine = dict.fromkeys(read(variant) for variant in changed)
         if not any(read(variant) in mine for variant in all_ if variant not in changed):

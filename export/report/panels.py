@@ -1,9 +1,9 @@
-"""Pictures of a report: every variant beside PyTorch, differences made visible, and the worst probe of each."""
+"""Pictures of a report: every variant beside PyTorch, amplified differences, and the worst probe of each variant."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,115 +12,99 @@ from numpy.typing import NDArray
 
 from ...bundle.probes import Probes
 from ...parity.gate import peak_signal_to_noise_db
-from ...reporting import SMALL_PICTURE_PIXELS, picture_grid, png
+from ...reporting import SMALL_PICTURE_PIXELS, Picture, number, picture
 
-__all__ = ["Compared", "WorstProbe", "compare_pictures"]
+__all__ = ["PictureComparison", "compare_pictures"]
 
 MOST_PROBES = 8
 ROW_PIXELS = 800
-"""About as wide as a row of pictures can be shown on a page without being made smaller."""
-
-_WORST_PIXELS = 130
-"""About as wide is a picture of a worst probe."""
+"""Width of a page that a row of pictures may fill."""
 
 _VISIBLE_PERCENTILE = 99.9
-"""The largest difference but for so few pixels is what becomes white."""
+"""Percentile of the differences that is amplified to nearly white."""
 
 _LONGEST_TEXT = 40
 
-
-@dataclass(frozen=True)
-class WorstProbe:
-    """The probe that a variant's picture is worst of.
-
-    Args:
-        variant: short name of it.
-        probe: number of the probe.
-        inputs: what the picture was made from, in words.
-        psnr_db: of the picture.
-        amplification: factor of the difference in the panel.
-        panel: PNG of PyTorch's picture, the variant's and the difference.
-    """
-
-    variant: str
-    probe: int
-    inputs: str
-    psnr_db: float
-    amplification: int
-    panel: bytes
+Row = Sequence[str | Picture]
 
 
 @dataclass(frozen=True)
-class Compared:
-    """What a report shows of the probes.
+class PictureComparison:
+    """Tables of pictures.
 
     Args:
-        panel: PNG with a row of PyTorch's pictures, and of every variant a row of its own and one of differences.
-        identical: short names of variants whose pictures are PyTorch's; they have no row of differences.
-        worst: of every other variant.
+        columns: headings of `chosen` and `all`: the probes.
+        chosen: PyTorch, and of every chosen variant its pictures and their differences.
+        all: the same of every variant.
+        identical: short names of the variants with PyTorch's pictures; they have no row of differences.
+        worst: a row for every other variant: name, picture of PyTorch, picture, difference, PSNR in dB, factor of the
+            difference, number of the probe, inputs in words.
     """
 
-    panel: bytes
-    identical: tuple[str, ...]
-    worst: tuple[WorstProbe, ...]
+    columns: list[str]
+    chosen: list[Row]
+    all: list[Row]
+    identical: list[str]
+    worst: list[Row]
 
 
-def compare_pictures(probes: Probes, pictures: Mapping[str, NDArray[np.uint8]]) -> Compared:
-    """Pictures side by side; in every row those of the same probes, each variant's worst among them.
+def compare_pictures(
+    probes: Probes, pictures: Mapping[str, NDArray[np.uint8]], chosen: Collection[str]
+) -> PictureComparison:
+    """Compare pictures of the same probes, each variant's worst probe among them.
 
     Args:
         probes: with PyTorch's pictures.
         pictures: short name of a variant -> its pictures of all probes.
+        chosen: short names of the variants to show first; empty for all.
     """
     reference = probes.images
-    # A variant may have made something of another shape: it failed, and has nothing to be laid beside.
+    # A variant with pictures of another shape has failed, and cannot be compared.
     usable = {name: made for name, made in pictures.items() if made.shape == reference.shape}
     difference = {
         name: np.abs(reference.astype(np.int16) - made.astype(np.int16)) for name, made in usable.items()
     }
     quality = {name: peak_signal_to_noise_db(values) for name, values in difference.items()}
     differing = [name for name in usable if difference[name].any()]
-    worst = [int(quality[name].argmin()) for name in differing]
-    shown = list(dict.fromkeys([*worst, *range(len(reference))]))[: _columns(reference)]
-    rows, names = [reference[shown]], ["PyTorch"]
+    worst = {name: int(quality[name].argmin()) for name in differing}
+    shown = list(dict.fromkeys([*worst.values(), *range(len(reference))]))[: _columns(reference)]
+
+    def row(name: str, images: NDArray[np.uint8]) -> Row:
+        return [name, *(picture(images[probe], f"{name}, probe {probe}") for probe in shown)]
+
+    rows: dict[str, list[Row]] = {}
     for name, made in usable.items():
-        rows.append(made[shown])
-        names.append(name)
+        rows[name] = [row(name, made)]
         if name in differing:
             factor = _amplification(difference[name])
-            rows.append(_amplified(difference[name][shown], factor))
-            names.append(f"difference {factor}x")
-    grid = picture_grid(
-        np.concatenate(rows),
-        columns=len(shown),
-        row_names=names,
-        column_names=[f"probe {probe}" for probe in shown],
+            rows[name].append(row(f"difference ×\u00a0{factor}", _amplified(difference[name], factor)))
+    first = row("PyTorch", reference)
+    return PictureComparison(
+        columns=["made by", *(f"probe {probe}" for probe in shown)],
+        chosen=[first, *(row for name in rows if not chosen or name in chosen for row in rows[name])],
+        all=[first, *(row for name in rows for row in rows[name])],
+        identical=[name for name in usable if name not in differing],
+        worst=[
+            _worst_row(name, probe, probes, usable[name][probe], float(quality[name][probe]))
+            for name, probe in worst.items()
+        ],
     )
-    panels = [
-        _worst_probe(name, probe, probes, usable[name], difference[name], float(quality[name][probe]))
-        for name, probe in zip(differing, worst, strict=True)
+
+
+def _worst_row(name: str, probe: int, probes: Probes, made: NDArray[np.uint8], psnr_db: float) -> Row:
+    reference = probes.images[probe]
+    difference = np.abs(reference.astype(np.int16) - made.astype(np.int16))
+    factor = _amplification(difference)
+    return [
+        name,
+        picture(reference, f"PyTorch, probe {probe}"),
+        picture(made, f"{name}, probe {probe}"),
+        picture(_amplified(difference, factor), f"difference of {name}, probe {probe}"),
+        number(psnr_db),
+        str(factor),
+        str(probe),
+        _inputs_words(probes.inputs, probe),
     ]
-    return Compared(png(grid), tuple(name for name in usable if name not in differing), tuple(panels))
-
-
-def _worst_probe(
-    name: str,
-    probe: int,
-    probes: Probes,
-    made: NDArray[np.uint8],
-    difference: NDArray[np.int16],
-    psnr_db: float,
-) -> WorstProbe:
-    factor = _amplification(difference[probe])
-    trio = np.stack([probes.images[probe], made[probe], _amplified(difference[probe], factor)])
-    width = probes.images.shape[2]
-    panel = picture_grid(
-        trio,
-        columns=3,
-        magnify=max(1, round(_WORST_PIXELS / width)),
-        column_names=["PyTorch", "variant", "difference"],
-    )
-    return WorstProbe(name, probe, _inputs_words(probes.inputs, probe), psnr_db, factor, png(panel))
 
 
 def _columns(reference: NDArray[np.uint8]) -> int:
@@ -130,7 +114,7 @@ def _columns(reference: NDArray[np.uint8]) -> int:
 
 
 def _amplification(difference: NDArray[np.int16]) -> int:
-    """The power of two, 1 to 128, that makes nearly the largest difference as bright as can be."""
+    """The power of two, 1 to 128, that makes nearly the largest difference as bright as possible."""
     strong = max(1.0, float(np.percentile(difference, _VISIBLE_PERCENTILE)))
     return 2 ** max(0, math.floor(math.log2(255 / strong)))
 
@@ -140,7 +124,7 @@ def _amplified(difference: NDArray[np.int16], factor: int) -> NDArray[np.uint8]:
 
 
 def _inputs_words(inputs: Mapping[str, NDArray[Any]], probe: int) -> str:
-    """The inputs of one probe, as far as they can be said."""
+    """The scalar inputs of one probe in words; long text is cut."""
     words = []
     for name, values in inputs.items():
         value = values[probe]

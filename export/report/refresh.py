@@ -1,4 +1,4 @@
-"""A bundle's report made anew where engines were added to it; needs no torch."""
+"""Refresh a bundle's report after engines were added; needs no torch."""
 
 from __future__ import annotations
 
@@ -19,19 +19,18 @@ from .page import render_report
 __all__ = ["refresh_report"]
 
 _CONTENT = "<main>"
-"""Where every page's content begins."""
+"""Start of every page's content."""
 
 
 def refresh_report(bundle: Bundle, progress: Callable[[str, float], None] = lambda step, share: None) -> str:
-    """The report of what the manifest says now, with the pictures of every variant that was run and runs here.
+    """Render the report of the manifest, with new pictures of every variant that was run and runs here.
 
     Args:
-        bundle: whose manifest may be newer than the one on disk.
-        progress: told what is being done.
+        bundle: its manifest may be newer than the one on disk.
+        progress: receives what is being done.
 
     Returns:
-        An HTML page. Where what makes pages is not installed, it is the one there was, which says at its top what it
-        does not show.
+        An HTML page. Without the packages that render pages, it is the old page with a remark at its top.
     """
     try:
         for package in ("jinja2", "matplotlib"):
@@ -58,8 +57,8 @@ def refresh_report(bundle: Bundle, progress: Callable[[str, float], None] = lamb
 
 
 def _with_remark(bundle: Bundle, why: str) -> str:
-    """The page there is, with a sentence at its top that names the engines it may lack."""
+    """The old page with a sentence at its top that names the engines it may lack."""
     engines = ", ".join(one.name for one in bundle.manifest.variants if one.engine is not None)
-    remark = escape(f"This page was not made anew when engines were added ({why}). The bundle has {engines}.")
+    remark = escape(f"This page was not refreshed when engines were added ({why}). The bundle has {engines}.")
     page = bundle.read(REPORT_NAME).decode() if REPORT_NAME in bundle.manifest.files else _CONTENT
     return page.replace(_CONTENT, f'{_CONTENT}\n<ul class="remarks"><li>{remark}</li></ul>', 1)

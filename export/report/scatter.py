@@ -1,8 +1,8 @@
-"""The plot of speed against nearness to PyTorch: which variants are worth having."""
+"""The plot of speed against closeness to PyTorch: which variants are worth deploying."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ...bundle.manifest import Variant
@@ -12,13 +12,13 @@ from .choice import metric_value, pareto_front, throughput
 
 __all__ = ["speed_chart"]
 
-SIZE_INCHES = (7.2, 4.2)
+SIZE_INCHES = (5.4, 3.9)
 _LETTER_POINTS = 5.4, 10.0
-"""Width and height of a letter of a label, generously: pages have fonts of their own."""
+"""Width and height of a letter of a label, with a margin: the reader's font may be wider."""
 
 _MARKER_POINTS = 9.0
 # From near to far, and at each distance the sides first.
-_PLACES = [
+_OFFSETS = [
     (radius * x, radius * y)
     for radius in (9, 16, 26, 38, 52)
     for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1), (0.8, 0.8), (0.8, -0.8), (-0.8, 0.8), (-0.8, -0.8))
@@ -30,14 +30,14 @@ Box = tuple[float, float, float, float]
 
 
 def speed_chart(
-    variants: Sequence[Variant], recommended: Collection[str], named: Callable[[Variant], str]
+    variants: Sequence[Variant], recommended: Collection[str], labels: Mapping[str, str]
 ) -> Chart | None:
-    """Images a second over mean PSNR; None where fewer than two variants have both.
+    """Plot mean PSNR over images per second; None if fewer than two variants have both.
 
     Args:
         variants: of one stage.
         recommended: names of variants.
-        named: a variant -> its label.
+        labels: name of a variant -> its label.
     """
     front = pareto_front(variants)
     points = [
@@ -50,7 +50,7 @@ def speed_chart(
         return None
     kinds = {
         "recommended": {"marker": "*", "s": 190, "color": ORANGE, "zorder": 5},
-        "front: nothing is faster and nearer": {"marker": "o", "s": 55, "color": BLUE},
+        "front": {"marker": "o", "s": 55, "color": BLUE},
         "passed": {"marker": "o", "s": 45, "facecolor": "none", "edgecolor": GREY, "linewidth": 1.4},
         "failed": {"marker": "x", "s": 50, "color": GREY, "linewidth": 1.6},
     }
@@ -60,7 +60,7 @@ def speed_chart(
             return "failed"
         if variant.name in recommended:
             return "recommended"
-        return "front: nothing is faster and nearer" if variant.name in front else "passed"
+        return "front" if variant.name in front else "passed"
 
     def draw(axes: Any) -> None:
         for kind, style in kinds.items():
@@ -74,40 +74,40 @@ def speed_chart(
         lowest, highest = (pick(quality for *_, quality in points) for pick in (min, max))
         room = max(5.0, 0.1 * (highest - lowest))
         axes.set_ylim(lowest - room, highest + room)
-        axes.set_xlabel("images/s at the best batch")
+        axes.set_xlabel("images/s at the best batch size")
         axes.set_ylabel("mean PSNR, dB")
-        _label(axes, [(named(variant), speed, quality) for variant, speed, quality in points])
+        _label(axes, [(labels[variant.name], speed, quality) for variant, speed, quality in points])
 
     fastest = max(points, key=lambda point: point[1])
     return plot(
         draw,
-        f"Images a second against mean PSNR of {len(points)} variants; the fastest is {named(fastest[0])}.",
+        f"Mean PSNR over images per second of {len(points)} variants; the fastest is {labels[fastest[0].name]}.",
         size_inches=SIZE_INCHES,
         grid="both",
     )
 
 
 def _label(axes: Any, points: Sequence[tuple[str, float, float]]) -> None:
-    """Write names beside points, each where it covers neither another name nor a point, as far as there is room."""
-    axes.figure.draw_without_rendering()  # only then is it known where a point will lie
+    """Write names beside points, each where it overlaps other names and points least."""
+    axes.figure.draw_without_rendering()  # fixes the layout, which the positions of the points depend on
     scale = 72 / axes.figure.dpi
     spots = [tuple(scale * axes.transData.transform((x, y))) for _, x, y in points]
     half = _MARKER_POINTS / 2
     taken: list[Box] = [(x - half, y - half, x + half, y + half) for x, y in spots]
     frame: Box = tuple(scale * extent for extent in axes.bbox.extents)
-    # From right to left: names at the right border have the least choice.
+    # From right to left: at the right border there is the least room.
     for (text, x, y), spot in sorted(zip(points, spots, strict=True), key=lambda entry: -entry[1][0]):
-        place = min(_PLACES, key=lambda offset: _covered(_box(text, spot, offset), taken, frame))
-        taken.append(_box(text, spot, place))
-        sides = ["left" if place[0] > 0 else "right", "bottom" if place[1] > 0 else "top"]
-        far = max(map(abs, place)) > _LEADER_FROM_POINTS
+        shift = min(_OFFSETS, key=lambda offset: _covered(_box(text, spot, offset), taken, frame))
+        taken.append(_box(text, spot, shift))
+        sides = ["left" if shift[0] > 0 else "right", "bottom" if shift[1] > 0 else "top"]
+        far = max(map(abs, shift)) > _LEADER_FROM_POINTS
         axes.annotate(
             text,
             (x, y),
-            xytext=place,
+            xytext=shift,
             textcoords="offset points",
-            ha=sides[0] if place[0] else "center",
-            va=sides[1] if place[1] else "center",
+            ha=sides[0] if shift[0] else "center",
+            va=sides[1] if shift[1] else "center",
             fontsize=9,
             arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.7} if far else None,
         )
@@ -122,7 +122,7 @@ def _box(text: str, spot: Sequence[float], offset: tuple[float, float]) -> Box:
 
 
 def _covered(box: Box, taken: Sequence[Box], frame: Box) -> float:
-    """Area that a box shares with others, and has outside the frame."""
+    """Area of a box that lies on other boxes or outside the frame."""
     area = (box[2] - box[0]) * (box[3] - box[1])
     return sum(_shared(box, other) for other in taken) + area - _shared(box, frame)
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,20 +68,28 @@ def test_a_bundle_is_completed_with_engines_and_what_is_known_of_them(mine: Path
         assert set(variant.engine.products.values()) == {"fp32"}
 
 
-def test_the_report_is_made_anew_with_the_engines_in_it(mine: Path, without_gpu: None) -> None:
+def test_the_report_is_refreshed_with_the_engines_in_it(
+    mine: Path, without_gpu: None, read_page: Any
+) -> None:
     before = Bundle.load(mine).read("report.html").decode()
     build_engines(mine, runtime="tensorrt-rtx", targets=["sm86"])
     after = build_engines(mine, runtime="tensorrt-rtx", targets=["sm120"]).read("report.html").decode()
-    assert "Completed after the export" not in before
-    assert after.count("Completed after the export") == 1
+    assert 'id="engines-added-later"' not in before
+    assert after.count('id="engines-added-later"') == 1
+    engines = next(
+        one for one in read_page(after).all("table") if "engines" in one.attributes["aria-labelledby"]
+    )
+    assert [row.all("th", "td")[1].text.split()[0] for row in engines.all("tbody")[0].all("tr")] == [
+        "TensorRT-RTX"
+    ] * 2
     assert "3 variants: 1 passed, 2 not run on this machine." in after
     for engine in ("generator.fp32.sm86.rtx", "generator.fp32.sm120.rtx"):
         assert f"{engine} was not run: to be proven it needs an NVIDIA GPU of" in after
-        assert f"<td>{engine}</td>\n<td>TensorRT-RTX " in after
+        assert engine in engines.text
     # What the export measured is in the manifest, and the pictures are made once more.
-    measured, pictures = before.index("<h2>Graph rewrites</h2>"), before.index("<h2>Pictures</h2>")
-    assert before[measured : before.index("<h2>Made from</h2>")] in after
-    assert before[pictures : before.index("</section>", pictures)] in after
+    for section in ("graph-passes", "images"):
+        start = before.index(f'id="{section}"')
+        assert before[start : before.index("</section>", start)] in after
 
 
 def build_without(module: str, bundle: Path) -> str:
@@ -97,8 +106,8 @@ def build_without(module: str, bundle: Path) -> str:
 def test_without_a_runtime_the_report_says_what_it_does_not_show(mine: Path) -> None:
     report = build_without("onnxruntime", mine)
     assert "<dt>generator.fp32.onnx</dt><dd>&#39;onnxruntime&#39; is not installed" in report
-    assert "<h2>Pictures</h2>" not in report
-    assert "generator.fp32.sm86.rtx" in report
+    assert 'id="images"' not in report
+    assert "generator.fp32.sm86.rtx was not run" in report
 
 
 @pytest.mark.parametrize("module", ["jinja2", "matplotlib"])

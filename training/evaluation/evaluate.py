@@ -43,10 +43,6 @@ def evaluate(
 ) -> Evaluation:
     """Measure the snapshot in a run's directory, and write `evaluation.json` and `evaluation.html` beside it.
 
-        >>> evaluation = evaluate_model("runs/digits", data="digits", samples=100)
-        >>> evaluation.sections[0].figures[0].metric
-        'FD-digits'
-
     The figures are put into `snapshot.json` too, as its quality. A part that fails is listed with its reason, and the
     others are measured all the same.
 

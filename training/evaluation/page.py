@@ -1,4 +1,4 @@
-"""The page of an evaluation: figures between reference and baseline, and pictures to look at."""
+"""The page of an evaluation: figures beside reference and baseline, and pictures."""
 
 from __future__ import annotations
 
@@ -15,37 +15,46 @@ HEADLINES = 4
 
 
 def render_page(name: str, evaluation: Evaluation, panels: Mapping[str, tuple[Panel, ...]]) -> str:
-    """The evaluation as one HTML file.
+    """Render an evaluation as one HTML file; it has no date, so that the same evaluation gives the same page.
 
     Args:
         name: of the run.
-        evaluation: what was found.
+        evaluation: to show.
         panels: name of a part -> its pictures.
     """
     figured = [section for section in evaluation.sections if section.figures]
+    sections = [_section(section, panels.get(section.part, ())) for section in evaluation.sections]
     return render(
         "evaluation.html",
         name=name,
-        summary=_summary(evaluation),
-        headline_entries=[_headline(section.figures[0]) for section in figured[:HEADLINES]],
+        status="failed" if evaluation.failures else "",
+        sentence=_sentence(evaluation),
+        headline_entries=[
+            *(_headline(section.figures[0]) for section in figured[:HEADLINES]),
+            ("trained on", format_count(evaluation.nimg), f"images of {evaluation.data}"),
+            ("device", evaluation.device, ""),
+        ],
         failures=[
             f"{section.title} could not be measured: {section.failure}." for section in evaluation.failures
         ],
-        sections=[_section(section, panels.get(section.part, ())) for section in evaluation.sections],
+        # Parts that only show pictures come first.
+        sections=sorted(sections, key=lambda section: bool(section["rows"])),
         measured=_measured(evaluation).items(),
     )
 
 
 def format_figure(value: float | None, unit: str) -> str:
-    """A value for a table: shares as percentages."""
+    """Format a value of an evaluation; a share is a percentage."""
     if value is not None and unit == "share":
         return f"{value:.1%}"
     return number(value)
 
 
-def _summary(evaluation: Evaluation) -> str:
-    made = f"{format_count(evaluation.samples)} samples of {evaluation.preset or evaluation.family}"
-    return f"{made} after {format_count(evaluation.nimg)} images, measured against {evaluation.data}."
+def _sentence(evaluation: Evaluation) -> str:
+    parts = len(evaluation.sections)
+    measured = f"{parts - len(evaluation.failures)} of {parts}" if evaluation.failures else f"All {parts}"
+    samples = f"{format_count(evaluation.samples)} samples of {evaluation.preset or evaluation.family}"
+    return f"{measured} parts of the evaluation were measured, with {samples} against {evaluation.data}."
 
 
 def _headline(figure: Figure) -> tuple[str, str, str]:
