@@ -64,8 +64,8 @@ def entry(level: str, name: str, value: Any) -> str:
     return f"{level} {name}\n```python\n{signature(name.rpartition('.')[2], value)}\n```\n{markdown(value.__doc__)}"
 
 
-class _Annotation(str):
-    """An annotation that is shown as it stands in the source."""
+class _Source(str):
+    """An annotation or a default that is shown as it stands in the source."""
 
     def __repr__(self) -> str:
         return str(self)
@@ -84,7 +84,7 @@ def signature(name: str, value: Any) -> str:
         for key, text in vars(base).get("__annotations__", {}).items()
     }
     parameters = [
-        one.replace(annotation=_shown(written.get(one.name, one.annotation)))
+        one.replace(default=_default(one.default), annotation=_shown(written.get(one.name, one.annotation)))
         for one in found.parameters.values()
     ]
     found = found.replace(parameters=parameters, return_annotation=_shown(found.return_annotation))
@@ -99,7 +99,11 @@ def signature(name: str, value: Any) -> str:
 
 
 def _shown(annotation: Any) -> Any:
-    return _Annotation(annotation) if isinstance(annotation, str) else annotation
+    return _Source(annotation) if isinstance(annotation, str) else annotation
+
+
+def _default(value: Any) -> Any:
+    return _Source(value.__name__) if inspect.isfunction(value) else value
 
 
 def markdown(docstring: str | None) -> str:
