@@ -1,4 +1,4 @@
-"""Bundle -> endpoint: deploy to a Triton model repository, start a server, ask it for pictures.
+"""Bundle -> endpoint: deploy to a Triton model repository, start a server, request images.
 
-This stage knows bundles and runners; it never imports torch, nor the stages after it.
+This stage uses bundles and runners; it never imports torch, training, export or benchmarks.
 """

@@ -1,7 +1,6 @@
-"""A deployment's `config.pbtxt`: derived from a bundle's signature, built as Triton's own protobuf message.
+"""The `config.pbtxt` of a deployment, derived from the bundle's signature.
 
-The message is `ModelConfig` of Triton's model_config.proto; it is printed and read by protobuf's text format, so
-that nothing here knows that format's syntax.
+It is built as the message `ModelConfig` of Triton's model_config.proto; protobuf's text format prints and reads it.
 """
 
 from __future__ import annotations
@@ -34,13 +33,13 @@ __all__ = [
 triton: Any = model_config_pb2  # protobuf makes the classes of the schema while it is imported
 
 ModelConfig: TypeAlias = Any
-"""Triton's message of that name; no type checker can see it."""
+"""Triton's message of that name, which type checkers cannot see."""
 
 Flavour = Literal["python", "onnxruntime"]
-"""Which backend of Triton runs a deployment.
+"""The Triton backend that runs a deployment.
 
-`python` runs any bundle through litho's own runners and checks every request; litho must be installed where the
-server is. `onnxruntime` runs an ONNX graph in a server that knows nothing of litho.
+`python` runs any bundle through litho's runners and checks every request; the server needs litho installed.
+`onnxruntime` runs one ONNX graph in any Triton server.
 """
 
 FLAVOURS: tuple[Flavour, ...] = ("python", "onnxruntime")
@@ -50,23 +49,24 @@ FLAVOURS: tuple[Flavour, ...] = ("python", "onnxruntime")
 class ServingSettings:
     """How a deployment is served.
 
-    With the defaults an idle copy of the model takes whatever waits, at once: batches form by themselves while the
-    other copy computes, and nobody waits for a batch to fill. The queue has no limits by default: with a limit of
-    either kind Triton 24.10, the embedded one, schedules by another way that misses a wake-up about once in ten
-    thousand requests and then sleeps for half a second. A client's own timeout takes its requests out of the queue.
+    By default an idle instance takes all waiting requests at once. Batches form while the other instance computes,
+    and no request waits for a batch to fill. The queue has no limit by default: with a limit, Triton 24.10 (the
+    embedded server) misses a wake-up about once in ten thousand requests and then sleeps for half a second. A client's
+    timeout removes its requests from the queue.
 
     Args:
-        max_batch_size: largest batch; by default the largest that every variant served takes.
-        preferred_batch_sizes: sizes that the scheduler stops waiting at; empty has it send whatever waits.
-        max_queue_delay_microseconds: how long a request may wait for others to share its batch.
-        max_queue_size: requests that may wait, one more being refused at once; None for any number.
-        queue_timeout_microseconds: how long a request may wait at all before it is refused; a client may ask for
-            less. None for ever.
-        instance_count: copies of the model that run at the same time. Two, as the transport of one's answers then
-            overlaps with the other's computing.
-        device: "cpu", or "cuda" for one set of instances on each GPU of the server.
-        warm_up: run the smallest, the preferred and the largest batch before the model counts as ready; the largest
-            not where a sampler runs several stages, as that takes it as long as hundreds of pictures.
+        max_batch_size: largest batch; by default the largest that all served variants take.
+        preferred_batch_sizes: the scheduler sends a batch of one of these sizes without waiting for more requests;
+            if empty, it sends all waiting requests.
+        max_queue_delay_microseconds: longest wait of a request for others to share its batch.
+        max_queue_size: most requests that may wait; further ones are refused at once. None for no limit.
+        queue_timeout_microseconds: longest wait of a request before it is refused; a client may ask for less. None
+            for no limit.
+        instance_count: instances of the model that run at the same time. With two, one computes while the other
+            sends its answers.
+        device: "cpu", or "cuda" for `instance_count` instances on each GPU of the server.
+        warm_up: run the smallest, the preferred and the largest batch before the model is ready. A sampler of several
+            stages skips the largest batch, which would take as long as hundreds of images.
     """
 
     max_batch_size: int | None = None
@@ -89,22 +89,22 @@ class ServingSettings:
 
     @classmethod
     def of_flavour(cls, flavour: Flavour) -> ServingSettings:
-        """The defaults, with a bounded queue where a current Triton serves: more than it can hold is refused."""
+        """The defaults, with a limited queue for flavour onnxruntime, which a current Triton serves."""
         if flavour == "python":
             return cls()
         return cls(max_queue_size=1024, queue_timeout_microseconds=30_000_000)
 
     def batch_limit(self, variants: Sequence[Variant]) -> int:
-        """The largest batch of `variants`, one of each stage, under these settings.
+        """Largest batch of `variants`, one of each stage, under these settings.
 
         Raises:
-            UsageError: a batch size is larger than a variant takes.
+            UsageError: a batch size is larger than a variant allows.
         """
         smallest = min(variants, key=lambda variant: variant.batches[2])
         largest = smallest.batches[2]
         limit = self.max_batch_size or largest
         if limit > largest:
-            raise UsageError(f"max_batch_size is {limit}, variant {smallest.name!r} takes at most {largest}")
+            raise UsageError(f"max_batch_size is {limit}; variant {smallest.name!r} takes at most {largest}")
         if too_large := [size for size in self.preferred_batch_sizes if size > limit]:
             raise UsageError(f"preferred batch size {too_large[0]} is larger than the largest batch, {limit}")
         return limit
@@ -119,14 +119,14 @@ def model_config(
     version: int,
     settings: ServingSettings,
 ) -> ModelConfig:
-    """The configuration of one version of a deployment.
+    """Configuration of one version of a deployment.
 
     Args:
         name: of the model in the repository.
-        manifest: of the bundle that is served.
-        variants: which of its variants, one of each stage.
-        flavour: which backend runs it.
-        version: the only version that is served; others lie beside it for `rollback`.
+        manifest: of the served bundle.
+        variants: the served variants, one of each stage.
+        flavour: the backend that runs them.
+        version: the only served version; earlier ones stay for `rollback`.
         settings: batching, queue and instances.
 
     Raises:
@@ -161,7 +161,7 @@ def model_config(
 
 
 def print_config(config: ModelConfig) -> str:
-    """The text of a `config.pbtxt`."""
+    """Text of a `config.pbtxt`."""
     return text_format.MessageToString(config, as_utf8=True)
 
 
@@ -169,7 +169,7 @@ def parse_config(text: str) -> ModelConfig:
     """Read the text of a `config.pbtxt`.
 
     Raises:
-        ParseError: it is not one.
+        ParseError: the text is not a model configuration.
     """
     return text_format.Parse(text, triton.ModelConfig())
 
@@ -177,13 +177,13 @@ def parse_config(text: str) -> ModelConfig:
 def _check_is_one_graph(manifest: Manifest, variants: Sequence[Variant]) -> None:
     if manifest.sampler is not None:
         raise UsageError(
-            f"{manifest.name} has {len(manifest.stages)} stages that a sampler runs in turn, and is no single graph;"
-            " deploy it with flavour 'python'"
+            f"{manifest.name} has {len(manifest.stages)} stages that a sampler runs in turn; flavour 'onnxruntime'"
+            " takes one graph; deploy it with flavour 'python'"
         )
     for variant in variants:
         if variant.runtime != "onnxruntime":
             raise UsageError(
-                f"variant {variant.name!r} is for {variant.runtime}, not for onnxruntime;"
+                f"variant {variant.name!r} is for {variant.runtime}, not onnxruntime;"
                 " deploy it with flavour 'python'"
             )
 
@@ -202,11 +202,11 @@ def _input(field: Field, *, optional: bool) -> Any:
         name=field.name,
         data_type=_data_type(field),
         dims=field.shape or (1,),
-        # ONNX Runtime wants every input of its graph; litho's clients fill the defaults in themselves.
+        # ONNX Runtime needs every input of its graph; litho's clients send the defaults.
         optional=optional and field.default is not None,
     )
     if not field.shape:
-        # Triton knows no scalar: a client sends (batch, 1), and the model sees (batch,).
+        # Triton has no scalars: a client sends (batch, 1), and the model gets (batch,).
         message.reshape.SetInParent()
     return message
 
@@ -242,14 +242,14 @@ def _batching(settings: ServingSettings) -> Any:
 def _warm_up(
     signature: Signature, flavour: Flavour, variants: Sequence[Variant], settings: ServingSettings
 ) -> list[Any]:
-    # Zeros, and of a text nothing at all, stand for every input; one with a default may stay away.
+    # Warm-up inputs are zeros or empty texts; an input with a default may be left out.
     fields = [field for field in signature.inputs if field.default is None or flavour != "python"]
     if not settings.warm_up or not all(_allows_zero(field) for field in fields):
         return []
     limit = settings.batch_limit(variants)
     batches = [variant.batches if len(variants) == 1 else variant.batches[:2] for variant in variants]
-    wanted = {size for sizes in batches for size in sizes} | set(settings.preferred_batch_sizes)
-    sizes = sorted({min(size, limit) for size in wanted})
+    candidates = {size for sizes in batches for size in sizes} | set(settings.preferred_batch_sizes)
+    sizes = sorted({min(size, limit) for size in candidates})
     example = signature.example(1)
     return [
         triton.ModelWarmup(

@@ -1,8 +1,8 @@
-"""The embedded server's own virtual environment: a real Triton from a wheel, beside the NumPy that it needs.
+"""The embedded server's own virtual environment: a real Triton from a wheel, with the NumPy that it needs.
 
-Triton 24.10's Python backend gives empty outputs, counted as successes, where NumPy is 2 or newer; this package and
-much of what it builds on need NumPy 2. So the server gets an environment of its own. This package comes into it as a
-link to the very folder that runs here: the server never runs other code than its caller, and never needs torch.
+With NumPy 2 the Python backend of Triton 24.10 returns empty outputs and counts them as successes. Packages that litho
+uses need NumPy 2, so the server gets its own environment. A link in it points to the folder of this package: the
+server runs the same code as its caller, and does not need torch.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["ServerEnvironment", "find", "home", "install"]
 
 REQUIREMENTS = Path(__file__).with_name("requirements-server.txt")
 PYTHONS = ((3, 11), (3, 12))
-"""Versions of Python that both NumPy 1.26 and the server's Python backend are built for."""
+"""Python versions that both NumPy 1.26 and the server's Python backend are built for."""
 
 OLDEST_GLIBC = (2, 35)
 _MARK = "installed"
@@ -36,7 +36,7 @@ _MARK = "installed"
 
 @dataclass(frozen=True)
 class ServerEnvironment:
-    """Where the installed server is.
+    """An installed server.
 
     Args:
         root: the environment's directory.
@@ -46,7 +46,7 @@ class ServerEnvironment:
 
     @property
     def site_packages(self) -> Path:
-        """Where its packages are."""
+        """The directory of its packages."""
         return self.root / "lib" / f"python{_python()}" / "site-packages"
 
     @property
@@ -61,7 +61,7 @@ class ServerEnvironment:
 
     def variables(self) -> dict[str, str]:
         """The environment variables that the server runs with."""
-        # The first `python` on PATH decides which packages the Python backend sees; PYTHONPATH would not.
+        # The Python backend takes its packages from the first `python` on PATH, not from PYTHONPATH.
         libraries = [str(self.site_packages / "nvidia_pytriton.libs")]
         if (folder := _python_library()) is not None and folder != Path():
             libraries.append(str(folder))
@@ -70,13 +70,13 @@ class ServerEnvironment:
             **inherited,
             "PATH": f"{self.root / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "LD_LIBRARY_PATH": os.pathsep.join(libraries),
-            # ONNX Runtime would report its use to its vendor, and leave a file for that in the temporary folder.
+            # Otherwise ONNX Runtime reports its use to its vendor and leaves a file in the temporary folder.
             "ORT_DISABLE_TELEMETRY": "1",
         }
 
 
 def home() -> Path:
-    """Where the environment belongs: LITHO_SERVER_HOME, else in the virtual environment, else in the user's data."""
+    """Directory of the environment: LITHO_SERVER_HOME, else in the virtual environment, else in the user's data."""
     if given := os.environ.get("LITHO_SERVER_HOME"):
         return Path(given).absolute()
     if sys.prefix != sys.base_prefix:
@@ -87,10 +87,10 @@ def home() -> Path:
 
 
 def find() -> ServerEnvironment:
-    """The installed environment, its link to this package renewed.
+    """The installed environment, after its link to this package was refreshed.
 
     Raises:
-        ServerError: it is not installed, or was installed for another version of litho.
+        ServerError: the server is not installed, or was installed for other requirements or another Python.
     """
     environment = ServerEnvironment(home())
     if not _is_installed(environment):
@@ -100,17 +100,17 @@ def find() -> ServerEnvironment:
 
 
 def install(progress: Callable[[str, float], None] | None = None) -> Path:
-    """Make the environment; what is there and up to date is kept.
+    """Create the environment, unless it is up to date.
 
     Args:
-        progress: told what is being done and the share of it that is done, 0 to 1.
+        progress: called with the step and the share of it that is done, in [0, 1].
 
     Returns:
         The environment's directory.
 
     Raises:
-        UsageError: this machine cannot run the server; the message says what it needs.
-        ServerError: the installation failed; the message names its log.
+        UsageError: this machine cannot run the server; the message says what is missing.
+        ServerError: the installation failed; the message names the log.
     """
     environment = ServerEnvironment(home())
     if not _is_installed(environment):
@@ -120,15 +120,17 @@ def install(progress: Callable[[str, float], None] | None = None) -> Path:
             with locked(environment.root.with_name(f".{environment.root.name}.lock")):
                 _make(environment, progress or (lambda step, share: None))
         except BlockingIOError:
-            raise ServerError(f"another process installs {environment.root}; wait for it to end") from None
+            raise ServerError(
+                f"another process is installing {environment.root}; wait until it ends"
+            ) from None
     _link_package(environment)
     return environment.root
 
 
 def _make(environment: ServerEnvironment, progress: Callable[[str, float], None]) -> None:
-    # Without its mark, whatever an interrupted installation left is taken for nothing.
+    # An interrupted installation has no mark: start from nothing.
     shutil.rmtree(environment.root, ignore_errors=True)
-    progress("making the server's environment", 0.0)
+    progress("creating the server's environment", 0.0)
     venv.create(environment.root, with_pip=True)
     _pip(environment, progress)
     bundled = environment.executable.parent.parent
@@ -141,10 +143,12 @@ def _make(environment: ServerEnvironment, progress: Callable[[str, float], None]
 
 
 def _pip(environment: ServerEnvironment, progress: Callable[[str, float], None]) -> None:
-    wanted = [line for line in REQUIREMENTS.read_text().splitlines() if line and not line.startswith("#")]
+    requirements = [
+        line for line in REQUIREMENTS.read_text().splitlines() if line and not line.startswith("#")
+    ]
     log = environment.root / "install.log"
     command = [environment.root / "bin" / "python", "-m", "pip", "install", "--no-deps", "--no-input"]
-    command += ["--disable-pip-version-check", "--progress-bar", "off", *wanted]
+    command += ["--disable-pip-version-check", "--progress-bar", "off", *requirements]
     collected = 0
     with (
         log.open("w") as file,
@@ -155,7 +159,7 @@ def _pip(environment: ServerEnvironment, progress: Callable[[str, float], None])
             for line in pip.stdout:
                 file.write(line)
                 collected += line.startswith("Collecting")
-                progress("installing the server", min(1.0, collected / (len(wanted) + 1)))
+                progress("installing the server", min(1.0, collected / (len(requirements) + 1)))
         except BaseException:
             pip.kill()
             raise
@@ -163,9 +167,9 @@ def _pip(environment: ServerEnvironment, progress: Callable[[str, float], None])
         last = next(
             (line for line in reversed(log.read_text().splitlines()) if "ERROR" in line), "no reason given"
         )
-        kept = environment.root.with_name("server-install.log")
-        shutil.copy(log, kept)
-        raise ServerError(f"installing the server failed: {last}; see {kept}")
+        copy = environment.root.with_name("server-install.log")
+        shutil.copy(log, copy)
+        raise ServerError(f"installing the server failed: {last}; see {copy}")
 
 
 def _is_installed(environment: ServerEnvironment) -> bool:
@@ -203,17 +207,17 @@ def _check_machine() -> None:
         )
     if _python_library() is None:
         raise UsageError(
-            f"libpython{_python()}.so is missing, which the server's Python backend needs;"
+            f"the server's Python backend needs libpython{_python()}.so, which is missing;"
             f" on Debian and Ubuntu: apt-get install libpython{_python()}"
         )
 
 
 def _check_path(root: Path) -> None:
-    # The Python backend starts its processes through a shell, and does not quote.
+    # The Python backend starts its processes through a shell and does not quote paths.
     if shlex.quote(str(root)) != str(root):
         raise UsageError(
-            f"the server cannot live at {str(root)!r}: its path may hold no space or other character that a shell"
-            " reads; set LITHO_SERVER_HOME to another folder"
+            f"the server cannot be installed at {str(root)!r}: its path has a space or another special character of"
+            " a shell; set LITHO_SERVER_HOME to another folder"
         )
 
 
@@ -222,7 +226,7 @@ def _python() -> str:
 
 
 def _python_library() -> Path | None:
-    """Folder of libpython; an empty path where the system's linker finds it by itself, None where nobody does."""
+    """Folder of libpython; an empty path if the system's linker finds it, None if it is missing."""
     folder = Path(sysconfig.get_config_var("LIBDIR") or "")
     if (folder / f"libpython{_python()}.so.1.0").exists():
         return folder

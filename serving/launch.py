@@ -1,7 +1,7 @@
 """Start a program that must not outlive its parent: `python -I launch.py PARENT PROGRAM [ARGUMENT ...]`.
 
-The kernel sends this process SIGTERM when the thread that started it ends, also after exec; no other way survives the
-parent being killed.
+The kernel sends this process SIGTERM when the thread that started it ends, also after exec. This works even if the
+parent is killed.
 """
 
 import ctypes
@@ -15,7 +15,7 @@ _PR_SET_PDEATHSIG = 1  # from <linux/prctl.h>
 
 
 def main(arguments: list[str]) -> None:
-    """Bind this process's life to its parent's and become the program.
+    """Ask the kernel to end this process with its parent, then become the program.
 
     Args:
         arguments: the parent's process id, then the program and its arguments.
@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> None:
     parent, *command = arguments
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM):
         sys.exit(f"prctl failed: {os.strerror(ctypes.get_errno())}")
-    # The parent may have died before the line above; then nobody would ever end this process.
+    # If the parent died before the call above, nothing would end this process.
     if os.getppid() != int(parent):
         sys.exit("the parent is gone")
     os.execv(command[0], command)  # noqa: S606 - no shell is wanted

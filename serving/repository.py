@@ -1,13 +1,13 @@
-"""Bundle -> Triton model repository: versions that appear whole or not at all, and the way back.
+"""Bundle -> Triton model repository: versions are written completely or not at all, and can be rolled back.
 
-Layout of a deployment, in Triton's terms a model:
+Layout of a deployment, which Triton calls a model:
 
-    <name>/config.pbtxt              of the version that is served
-    <name>/<version>/config.pbtxt    the same as it was when the version was deployed, for `rollback`
+    <name>/config.pbtxt              configuration of the served version
+    <name>/<version>/config.pbtxt    its copy from the time of deployment, for `rollback`
     <name>/<version>/model.py        flavour python, with bundle/ beside it
     <name>/<version>/model.onnx      flavour onnxruntime
 
-Which version is served is written in config.pbtxt alone, and that file is replaced in one step, last of all.
+Only config.pbtxt says which version is served. It is replaced atomically, in the last step.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ MODEL_NAME = "model.py"
 
 @dataclass(frozen=True)
 class Deployment:
-    """What a model of a repository serves.
+    """The served version of a model in a repository.
 
     Args:
         path: the model's directory.
@@ -105,30 +105,30 @@ def deploy(
 
 
 def deployed(repository: Path | str, name: str) -> Deployment | None:
-    """What a model of a repository serves; None where there is no such model.
+    """The served version of a model; None if the repository has no such model.
 
     Raises:
-        DeployError: there is one, but litho did not deploy it.
+        DeployError: litho did not deploy the model.
     """
     return _current(Path(repository) / name)
 
 
 def rollback(repository: Path | str, name: str) -> int:
-    """Serve the version before the one that is served.
+    """Serve the version before the served one.
 
     Returns:
-        The version that is served now.
+        The version that is now served.
 
     Raises:
         UnknownName: there is no such model.
-        DeployError: there is no version before, or it cannot be written.
+        DeployError: there is no earlier version, or the configuration cannot be written.
     """
     root = Path(repository)
     current = _current(root / name) if (root / name).is_dir() else None
     if current is None:
         names = sorted(path.parent.name for path in root.glob(f"*/{CONFIG_NAME}"))
         if not names:
-            raise DeployError(f"{root} is no model repository: no folder in it holds a {CONFIG_NAME}")
+            raise DeployError(f"{root} is not a model repository: none of its folders holds a {CONFIG_NAME}")
         raise UnknownName("model", name, names)
     earlier = [version for version in _versions(current.path) if version < current.version]
     if not earlier:
@@ -166,15 +166,15 @@ def _model_directory(repository: Path, name: str) -> Path:
 
 @contextmanager
 def _writing(model: Path) -> Iterator[None]:
-    """Keep other writers of the model out; where the disk refuses, say what is served still."""
+    """Lock the model against other writers; if writing fails, report which version is still served."""
     try:
         with locked(model.parent / f".{model.name}.lock"):
             yield
     except BlockingIOError:
-        raise DeployError(f"another process writes {model}; wait for it to end") from None
+        raise DeployError(f"another process is writing {model}; wait until it ends") from None
     except OSError as error:
         before = _current(model)
-        still = f"version {before.version} is served still" if before else "nothing is served"
+        still = f"version {before.version} is still served" if before else "nothing is served"
         raise DeployError(f"cannot write {model}: {error.strerror or error}; {still}") from error
 
 
@@ -194,20 +194,20 @@ def _write(model: Path, bundle: Bundle, variants: Sequence[Variant], config: Mod
             (temporary / CONFIG_NAME).write_text(text, encoding="utf-8")
         write_bytes(model / CONFIG_NAME, text)
     except BaseException:
-        # A folder without a configuration would keep a server that starts now from becoming ready.
+        # A server does not become ready while a model folder has no configuration.
         shutil.rmtree(model if is_new else directory, ignore_errors=True)
         raise
     return Deployment(model, version, ServedModel.from_parameters(_parameters(config)))
 
 
 def _write_part(path: Path, bundle: Bundle, variants: Sequence[Variant]) -> None:
-    """A bundle of these variants: what is served is hashed like all else, and carries nothing that is not used."""
+    """Write a bundle of these variants only; its manifest has the hashes of the served files."""
     path.mkdir()
     writer = BundleWriter(path)
     for file in _served_files(bundle, variants):
         writer.add(file, bundle.read(file))
-    kept = bundle.manifest.model_dump(exclude={"files", "variants", "schema_version"})
-    writer.finish(**kept, variants=tuple(variants))
+    rest = bundle.manifest.model_dump(exclude={"files", "variants", "schema_version"})
+    writer.finish(**rest, variants=tuple(variants))
 
 
 def _served_files(bundle: Bundle, variants: Sequence[Variant]) -> list[str]:
@@ -231,7 +231,7 @@ def _is_same(before: Deployment, bundle: Bundle, variants: Sequence[Variant], co
 
 
 def _served_record(directory: Path, relative: str) -> FileRecord | None:
-    """Size and hash of a file of the bundle that a version holds, as it lies on disk."""
+    """Size and hash of a bundle's file in a version directory."""
     for file in (directory / "bundle" / relative, directory / "model.onnx"):
         if file.is_file():
             return FileRecord.of(file.read_bytes())
@@ -245,7 +245,7 @@ def _current(model: Path) -> Deployment | None:
         return Deployment(model, version, ServedModel.from_parameters(_parameters(config)))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (ParseError, ValueError):  # of pydantic too, and of a policy that names no single version
+    except (ParseError, ValueError):  # also pydantic's errors, and a policy without a single version
         raise DeployError(f"{model} was not deployed by litho; give another --name") from None
 
 

@@ -1,7 +1,7 @@
-"""The embedded Triton server: a process of its own that starts, is watched, and leaves nothing behind.
+"""The embedded Triton server: starts and supervises a process, and removes everything that it leaves.
 
-It serves an ordinary model repository on a machine without Docker or GPU. It is Triton 24.10, older than many
-published fixes: for development, tests and demonstrations on loopback. Production belongs in a current container.
+It serves an ordinary model repository on a machine without Docker or GPU. It is Triton 24.10, without many later
+security fixes: use it for development, tests and demonstrations on loopback, and a current container in production.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ START_SECONDS = 120.0
 STOP_SECONDS = 15.0
 _ATTEMPTS = 3
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where the kernel keeps POSIX shared memory
-_BACKEND_FOLDERS = Path("/tmp")  # noqa: S108 - fixed in the Python backend, whatever TMPDIR says
+_BACKEND_FOLDERS = Path("/tmp")  # noqa: S108 - fixed in the Python backend, which ignores TMPDIR
 _LAUNCH = Path(__file__).with_name("launch.py")
 _POLL_SECONDS = 0.05
 _NO_GPU = re.compile("CudaDriverHelper|NVML|DCGM")
-"""What every start logs on a machine without a GPU, errors though they are called."""
+"""Lines that every start on a machine without a GPU logs as errors."""
 
-_REQUESTS = (signal.SIGINT, signal.SIGTERM)
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _numbers = itertools.count()
 
 
@@ -122,7 +122,7 @@ class EmbeddedServer:
                 return self
             except ServerStartError as error:
                 self.stop()
-                # Between our look at a free port and the server's bind somebody else may take it.
+                # Another process may take a free port before the server binds it.
                 taken = "in use" in str(error) and None in self._given_ports.values()
                 if not taken or attempt == _ATTEMPTS - 1:
                     raise
@@ -141,21 +141,21 @@ class EmbeddedServer:
             self._forget_log()
 
     def is_alive(self) -> bool:
-        """Whether the server's process runs."""
+        """Whether the server's process is running."""
         return self._process is not None and self._process.poll() is None
 
     def wait(self) -> None:
-        """Return only by an exception: when the server dies, or the caller is interrupted.
+        """Wait until the server dies or the caller is interrupted; never returns.
 
         Raises:
-            ServerError: the server died; the message has the log's decisive line.
+            ServerError: the server died; the message quotes the decisive line of the log.
         """
         assert self._process is not None, "the server was not started"
         code = self._process.wait()
         raise ServerError(f"the server died ({_ending(code)}): {_decisive_line(self.log)}; see {self.log}")
 
     def stop(self) -> None:
-        """End the server: by request, then by force; its shared memory goes with it. Stopping twice is fine."""
+        """Ask the server to end, then kill it, and remove its shared memory; stopping twice is fine."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -163,9 +163,9 @@ class EmbeddedServer:
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            pass  # by force, then
-        finally:  # also where a second Ctrl-C cuts the wait short
-            # The Python backend's own processes are in the server's group; one that hangs would outlive it.
+            pass  # it is killed below
+        finally:  # also when a second Ctrl-C ends the wait
+            # Processes of the Python backend are in the server's group; one that hangs would outlive it.
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -180,8 +180,8 @@ class EmbeddedServer:
     def _check_repository(self) -> None:
         if not any(self._repository.glob("*/config.pbtxt")):
             raise ServerStartError(
-                f"{self._repository} is no model repository: no folder in it holds a config.pbtxt;"
-                " make one with 'litho deploy'"
+                f"{self._repository} is not a model repository: none of its folders holds a config.pbtxt;"
+                " create one with 'litho deploy'"
             )
 
     def _start(self) -> None:
@@ -197,7 +197,7 @@ class EmbeddedServer:
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 env=environment.variables(),
-                # The Python backend splits the paths that it hands on at spaces: it gets to see a relative one.
+                # The Python backend splits paths at spaces, so it gets a relative one.
                 cwd=self._repository,
                 start_new_session=True,  # Ctrl-C in a terminal reaches the owner, which then stops the server
             )
@@ -244,10 +244,12 @@ def serve(
     allow_remote: bool = False,
     log: Path | None = None,
 ) -> None:
-    """Serve in the foreground until Ctrl-C or SIGTERM; the endpoints are printed once the server is ready.
+    """Serve in the foreground until Ctrl-C or SIGTERM, and print the endpoints when the server is ready.
+
+    The arguments are those of `EmbeddedServer`.
 
     Raises:
-        UsageError, ServerStartError, ServerError: as `EmbeddedServer`, and where the server dies while serving.
+        UsageError, ServerStartError, ServerError: as `EmbeddedServer`, or the server died while serving.
     """
     server = EmbeddedServer(
         repository,
@@ -270,13 +272,13 @@ def serve(
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Hold Ctrl-C and SIGTERM back: a process that nobody has a handle of yet cannot be stopped."""
+    """Delay Ctrl-C and SIGTERM until the new process has a handle by which it can be stopped."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # signals reach the main thread alone
+        yield  # only the main thread gets signals
         return
     held: list[int] = []
     before = {
-        number: signal.signal(number, lambda number, frame: held.append(number)) for number in _REQUESTS
+        number: signal.signal(number, lambda number, frame: held.append(number)) for number in _STOP_SIGNALS
     }
     try:
         yield
@@ -291,16 +293,16 @@ def _check_host(host: str, allow_remote: bool) -> None:
     try:
         loopback = ipaddress.ip_address(host).is_loopback
     except ValueError:
-        raise UsageError(f"host {host!r} is no IP address; give one such as 127.0.0.1") from None
+        raise UsageError(f"host {host!r} is not an IP address; give one such as 127.0.0.1") from None
     if not loopback and not allow_remote:
         raise UsageError(
-            f"host {host} can be reached by other machines, and this server is too old for that;"
+            f"other machines can reach host {host}, and this server lacks later security fixes;"
             " keep 127.0.0.1, use a current container, or insist with --allow-remote"
         )
 
 
 def _ports(host: str, given: dict[str, int | None]) -> dict[str, int]:
-    """The given ports, and free ones for the others; all are held at once, so that no two are the same."""
+    """The given ports, and free ones for the others; all are bound at once, so no two are equal."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with ExitStack() as stack:
         chosen: dict[str, int] = {}
@@ -311,16 +313,16 @@ def _ports(host: str, given: dict[str, int | None]) -> dict[str, int]:
                 held.bind((host, port or 0))
             except (OSError, OverflowError) as error:
                 raise UsageError(
-                    f"port {port} for {kind} is not to be had on {host}"
+                    f"port {port} for {kind} is not available on {host}"
                     f" ({getattr(error, 'strerror', None) or error});"
-                    f" give another --{kind}-port, or leave it out for a free one"
+                    f" give another --{kind}-port, or omit it for a free one"
                 ) from None
             chosen[kind] = held.getsockname()[1]
         return chosen
 
 
 def _is_ready(http_url: str) -> bool:
-    # No proxy: the server is on this machine whatever the environment says.
+    # Ignore proxies of the environment: the server is on this machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"{http_url}/v2/health/ready", timeout=5) as answer:
@@ -330,7 +332,7 @@ def _is_ready(http_url: str) -> bool:
 
 
 def _decisive_line(log: Path) -> str:
-    """What a person needs from the log: why a model did not load, else the first error."""
+    """The most useful line of the log: why a model did not load, else the first error."""
     with suppress(OSError):
         lines = [line for line in log.read_text(errors="replace").splitlines() if not _NO_GPU.search(line)]
         for pattern in (
@@ -360,9 +362,9 @@ def _remove_shared_memory(prefix: str) -> None:
 
 
 def _remove_empty_folders(since: float) -> None:
-    """Remove the folder that the Python backend makes for packed environments, and leaves where it is killed.
+    """Remove the folder for packed environments, which a killed Python backend leaves behind.
 
-    Litho packs none, so that the folder is empty; one that is not is somebody else's.
+    Litho packs no environment: its folder is empty, and a folder with files belongs to another program.
     """
     for folder in _BACKEND_FOLDERS.glob("python_env_??????"):
         with suppress(OSError):
@@ -371,7 +373,7 @@ def _remove_empty_folders(since: float) -> None:
 
 
 def _remove_stale_shared_memory() -> None:
-    """Remove what servers left whose owner was killed."""
+    """Remove shared memory of servers whose owner was killed."""
     for region in _SHARED_MEMORY.glob("litho-*-*"):
         owner = re.match(r"litho-(\d+)-", region.name)
         if owner and not Path(f"/proc/{owner[1]}").exists():

@@ -1,1 +1,1 @@
-"""Files that are copied into model repositories; Triton loads them, litho does not import them."""
+"""Files that `litho deploy` copies into model repositories; Triton loads them, litho does not import them."""

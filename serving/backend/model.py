@@ -1,11 +1,11 @@
-"""The one model of Triton's Python backend that serves every bundle: one call, one batch, one run.
+"""The model of Triton's Python backend that serves every bundle: one call is one batch and one run.
 
-`litho deploy` copies this file as it is into a version directory, beside the bundle that it serves. Triton loads
-it there by its path, so that it imports litho by name; it knows nothing of any family of generators.
+`litho deploy` copies this file into a version directory, beside the served bundle. Triton loads it by its path, so it
+imports litho by name. It has no code for single families of generators.
 """
 
 # pyright: reportMissingImports=false
-# Triton brings `triton_python_backend_utils`, and litho is a package of the server's environment.
+# Triton provides `triton_python_backend_utils`; the server's environment has litho.
 
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,10 @@ Inputs = dict[str, Any]
 
 
 class TritonPythonModel:
-    """Answers inference requests by running a bundle's variants, one of each stage, through its runner."""
+    """Answers inference requests with the runner of a bundle, which has one variant of each stage."""
 
     def initialize(self, args: dict[str, str]) -> None:
-        """Open the bundle of this version; a bundle that was tampered with is refused here."""
+        """Open the bundle of this version; a bundle whose files have changed is refused."""
         directory = Path(args["model_repository"]) / args["model_version"]
         gpu = args["model_instance_kind"] == "GPU"
         device = f"cuda:{args['model_instance_device_id']}" if gpu else "cpu"
@@ -38,13 +38,13 @@ class TritonPythonModel:
         self._output_name = self._runner.signature.output.name
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """One response per request, in order; a bad request gets an error of its own and hurts no other."""
+        """One response per request, in order; a bad request gets its own error and does not affect the others."""
         given = [self._inputs(request) for request in requests]
         try:
             return self._answer(given)
         except LithoError:
-            # Checking all requests as one batch is cheap and nearly always enough; only now look at each alone.
-            return self._answer_the_good(given)
+            # Checking all requests as one batch is cheap; after an error check each one.
+            return self._answer_valid(given)
 
     def finalize(self) -> None:
         """Release the runner."""
@@ -53,13 +53,13 @@ class TritonPythonModel:
     def _inputs(self, request: Any) -> Inputs:
         tensors = {name: pb_utils.get_input_tensor_by_name(request, name) for name in self._input_names}
         given = {name: tensor.as_numpy() for name, tensor in tensors.items() if tensor is not None}
-        # Requests that are joined need not leave out the same ones.
+        # Requests of one batch may leave out different fields.
         return self._runner.signature.with_defaults(given)
 
     def _answer(self, given: list[Inputs]) -> list[Any]:
-        images = self._runner.run(_joined(given))[self._output_name]
+        images = self._runner.run(_combined(given))[self._output_name]
         ends = np.cumsum([_batch(inputs) for inputs in given])
-        # A copy each: the backend takes the memory of what it is handed, and must find it whole and contiguous.
+        # Copies: the backend takes over the memory of a tensor, which must be contiguous and its own.
         return [
             pb_utils.InferenceResponse(
                 [pb_utils.Tensor(self._output_name, images[end - _batch(inputs) : end].copy())]
@@ -67,16 +67,16 @@ class TritonPythonModel:
             for inputs, end in zip(given, ends, strict=True)
         ]
 
-    def _answer_the_good(self, given: list[Inputs]) -> list[Any]:
-        errors = [self._complaint(inputs) for inputs in given]
-        good = [inputs for inputs, error in zip(given, errors, strict=True) if error is None]
+    def _answer_valid(self, given: list[Inputs]) -> list[Any]:
+        errors = [self._input_error(inputs) for inputs in given]
+        valid = [inputs for inputs, error in zip(given, errors, strict=True) if error is None]
         try:
-            answers = iter(self._answer(good) if good else [])
-        except LithoError as error:  # not the requests' fault: the runtime failed
-            return [_refusal(first or error) for first in errors]
-        return [next(answers) if error is None else _refusal(error) for error in errors]
+            answers = iter(self._answer(valid) if valid else [])
+        except LithoError as error:  # the runtime failed, not the requests
+            return [_error_response(first or error) for first in errors]
+        return [next(answers) if error is None else _error_response(error) for error in errors]
 
-    def _complaint(self, inputs: Inputs) -> LithoError | None:
+    def _input_error(self, inputs: Inputs) -> LithoError | None:
         try:
             self._runner.signature.check(inputs)
         except LithoError as error:
@@ -88,13 +88,13 @@ def _batch(inputs: Inputs) -> int:
     return len(next(iter(inputs.values())))
 
 
-def _joined(given: list[Inputs]) -> Inputs:
+def _combined(given: list[Inputs]) -> Inputs:
     if len(given) == 1:
         return given[0]
     return {name: np.concatenate([inputs[name] for inputs in given]) for name in given[0]}
 
 
-def _refusal(error: LithoError) -> Any:
+def _error_response(error: LithoError) -> Any:
     invalid = isinstance(error, ValueError)
     code = pb_utils.TritonError.INVALID_ARG if invalid else pb_utils.TritonError.INTERNAL
     return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error), code))

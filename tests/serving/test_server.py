@@ -192,7 +192,7 @@ def test_a_port_in_use_is_told_before_anything_starts(repository: Path, tmp_path
     [
         ({"host": "0.0.0.0"}, UsageError, "other machines"),
         ({"host": "::"}, UsageError, "other machines"),
-        ({"host": "localhost"}, UsageError, "no IP address"),
+        ({"host": "localhost"}, UsageError, "not an IP address"),
         ({"grpc_port": 70_000}, UsageError, "port 70000 for grpc"),
         ({"repository": "nowhere"}, ServerStartError, "litho deploy"),
     ],
