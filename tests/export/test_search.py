@@ -35,7 +35,7 @@ def _named(lowering: Lowering) -> bytes:
     return ",".join(sorted(lowering.fp32_layers)).encode()
 
 
-LOWER = Precision("int8", Gate(), _named, element="INT8")
+LOWER = Precision("int8", 1, Gate(), _named, element="INT8")
 
 
 def _lowered(graph: bytes) -> set[str]:
