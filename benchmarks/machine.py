@@ -13,23 +13,12 @@ from urllib.parse import urlsplit
 
 from .._version import __version__
 from ..bundle.json_documents import Document
+from ..runners.base import runtime_packages
 
 __all__ = ["LOOPBACK", "Machine", "describe_machine"]
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 """Names of this machine in an address."""
-
-_PACKAGES = (
-    "numpy",
-    "onnxruntime",
-    "onnxruntime-gpu",
-    "openvino",
-    "tensorrt",
-    "tensorrt-rtx",
-    "torch",
-    "tritonclient",
-    "grpcio",
-)
 
 
 class Machine(Document):
@@ -117,7 +106,7 @@ def _server(endpoint: str) -> dict[str, str]:
 
 def _versions() -> dict[str, str]:
     found: dict[str, str] = {}
-    for package in _PACKAGES:
+    for package in ("numpy", *runtime_packages()):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

@@ -35,6 +35,7 @@ __all__ = [
     "runner_class",
     "runner_names",
     "runtime_names",
+    "runtime_packages",
 ]
 
 IN_FLIGHT = 4
@@ -252,6 +253,11 @@ def graph_runtimes() -> dict[str, tuple[str, ...]]:
 def engine_libraries() -> dict[str, Library]:
     """Runner that runs engines -> the library that builds them."""
     return {runner.name: runner.library for runner in _runners() if runner.library is not None}
+
+
+def runtime_packages() -> tuple[str, ...]:
+    """Distributions of the runtimes of all runners, installed or not."""
+    return tuple(package for runner in _runners() for package in runner.packages)
 
 
 def library_of(name: str) -> Library:

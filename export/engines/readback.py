@@ -16,6 +16,7 @@ from math import prod
 from typing import Any, Literal
 
 from ...errors import ExportError
+from ..precisions import precision
 
 __all__ = [
     "NODES",
@@ -144,13 +145,13 @@ def check_precisions(read: ReadBack, asked: str, fp32_layers: Collection[str] = 
 
     Args:
         read: what was read back.
-        asked: "fp32", "fp16", "bf16", "int8" or "fp8"; the last two are asked of products with weights only.
+        asked: name of a precision; of a calibrated one only products with weights are checked.
         fp32_layers: nodes of the graph that are meant to be more precise.
 
     Returns:
         One line; empty where every convolution and matrix product is as it must be.
     """
-    free = {*fp32_layers, *(read.unweighted if asked in ("int8", "fp8") else ())}
+    free = {*fp32_layers, *(read.unweighted if precision(asked).calibrated else ())}
     wrong = {node: have for node, have in read.products.items() if have != asked and node not in free}
     if not wrong:
         return ""

@@ -26,7 +26,16 @@ _PRODUCTS = ("CONVOLUTION", "DECONVOLUTION", "MATRIX_MULTIPLY", "EINSUM")
 _CONVERSIONS = ("CAST", "IDENTITY", "SHUFFLE", "QUANTIZE", "DEQUANTIZE")
 """Layers that weights may pass on their way to a product."""
 
-_TYPES = {"FLOAT": "fp32", "HALF": "fp16", "BF16": "bf16", "INT8": "int8", "FP8": "fp8"}
+_TYPES = {
+    "FLOAT": "fp32",
+    "HALF": "fp16",
+    "BF16": "bf16",
+    "INT8": "int8",
+    "FP8": "fp8",
+    "INT4": "int4",
+    "FP4": "fp4",
+}
+"""TensorRT's types of arithmetic -> precisions."""
 
 _VOLATILE = re.compile(r"\d+(?:\.\d+)? ?(?=ms|seconds|MiB)")
 """Times and memory in a message; without them two builds log the same."""

@@ -1,7 +1,7 @@
-"""The same graph with its middle in another floating-point type, and casts where that begins and ends.
+"""Lower the network's nodes to a smaller floating-point type, with casts at the borders.
 
-ONNX Runtime's converter cannot be had for this: between two nodes that stay in FP32 it rounds to FP16 and back, which
-no noise survives.
+ONNX Runtime's converter is not used: it rounds to FP16 and back between nodes that stay in FP32, which destroys the
+noise.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 __all__ = ["lower_floats"]
 
 _NEVER = frozenset({"Cast", "Clip", "Constant", "Dropout", "Range", "Resize", "Shape"})
-"""Operators that take or make FP32 beside the picture, or for which a runtime lacks the smaller types."""
+"""Operators that need FP32 for values other than the picture, or that some runtime lacks in smaller types."""
 
 
 def lower_floats(lowering: Lowering, element: str, opset: int) -> bytes:
-    """Let every node compute in a smaller type that may.
+    """Let every node that may compute in a smaller type.
 
     Args:
-        lowering: the graph in FP32 and the layers that stay so.
+        lowering: the graph in FP32, and the layers that stay in FP32.
         element: ONNX's name of the type, "FLOAT16" or "BFLOAT16".
-        opset: the least one whose operators take it.
+        opset: first opset whose operators take this type.
 
     Returns:
-        The content of the file, checked; its inputs and outputs are what they were.
+        Content of an ONNX file, checked; types of inputs and outputs do not change.
     """
     onnx = require("onnx", "export")
     import onnx_ir as ir
@@ -44,7 +44,7 @@ def lower_floats(lowering: Lowering, element: str, opset: int) -> bytes:
 
 
 def _computes_floats(node: ir.Node) -> bool:
-    """Whether a node computes with FP32 values alone, beside integers such as shapes."""
+    """Whether all values of a node are FP32, or integers such as shapes."""
     import onnx_ir as ir
 
     types = {value.dtype for value in (*node.inputs, *node.outputs) if value is not None}
@@ -58,10 +58,10 @@ def _computes_floats(node: ir.Node) -> bool:
 
 
 class _Types:
-    """Gives nodes another type, and every value in both as far as somebody reads it so.
+    """Changes the type of nodes, and casts each value that is read in both types.
 
     Args:
-        graph: is changed.
+        graph: changed in place.
         smaller: the type that is not FP32.
     """
 
@@ -73,19 +73,19 @@ class _Types:
         self._twins: dict[tuple[ir.Value, ir.DataType], ir.Value] = {}
 
     def lower(self, nodes: list[ir.Node]) -> None:
-        """Let `nodes` compute in the smaller type, and all others see the FP32 values that they saw."""
+        """Let `nodes` compute in the smaller type; all other nodes still read FP32."""
         lowered = set(nodes)
         for node in nodes:
             for value in node.outputs:
                 value.type = self._ir.TensorType(self._smaller)
         for node in list(self._graph):
             wanted = self._smaller if node in lowered else self._full
-            for place, value in enumerate(node.inputs):
+            for index, value in enumerate(node.inputs):
                 if value is not None and value.dtype == self._other(wanted):
-                    node.replace_input_with(place, self._twin(value, wanted))
-        for place, value in enumerate(self._graph.outputs):
+                    node.replace_input_with(index, self._twin(value, wanted))
+        for index, value in enumerate(self._graph.outputs):
             if value.dtype == self._smaller:
-                self._graph.outputs[place] = self._public(value)
+                self._graph.outputs[index] = self._public(value)
 
     def _other(self, dtype: ir.DataType) -> ir.DataType:
         return self._full if dtype == self._smaller else self._smaller
@@ -97,8 +97,8 @@ class _Types:
         return self._twins[value, dtype]
 
     def _constant(self, value: ir.Value) -> ir.Value:
-        """A copy of an initializer, rounded once and here, which makes the file smaller."""
-        assert value.const_value is not None, "initializers have a content"
+        """A rounded copy of an initializer, instead of a cast: it makes the file smaller."""
+        assert value.const_value is not None, "initializers have content"
         content = self._ir.tensor(value.const_value.numpy().astype(self._smaller.numpy()))
         made = self._value(f"{value.name}.{self._smaller.name.lower()}", self._smaller, value.shape)
         made.const_value = content
@@ -117,7 +117,7 @@ class _Types:
         return made
 
     def _public(self, value: ir.Value) -> ir.Value:
-        # The name belongs to the outside, which is promised FP32.
+        # The output keeps its name and is FP32.
         name, value.name = value.name, f"{value.name}.{self._smaller.name.lower()}"
         made = self._cast(value, self._full)
         made.name = name

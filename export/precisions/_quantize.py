@@ -1,4 +1,4 @@
-"""Quantize and dequantize nodes around layers, by ONNX Runtime's quantizer: what its precisions have in common."""
+"""Quantize and dequantize nodes around layers, by ONNX Runtime's quantizer; shared by INT8 and FP8."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ __all__ = ["quantize"]
 
 
 def quantize(lowering: Lowering, kind: str, method: str) -> bytes:
-    """Quantize the weights of layers by channel and their activations by tensor, both symmetric about 0.
+    """Quantize weights per channel and activations per tensor, both symmetric around 0.
 
     Args:
-        lowering: with calibration.
+        lowering: the graph, with calibration inputs.
         kind: member of ONNX Runtime's `QuantType`, for weights and activations.
-        method: member of its `CalibrationMethod`, by which ranges are found.
+        method: member of its `CalibrationMethod`, which determines the ranges.
 
     Raises:
-        ExportError: there is nothing to calibrate with, or the quantizer failed.
+        ExportError: there are no calibration inputs, or the quantizer failed.
     """
     onnx = require("onnx", "export")
     require("onnxruntime", "cpu")
     if not lowering.calibration:
-        raise ExportError("nothing to calibrate with: give pictures with --calibration")
+        raise ExportError("no data for calibration; name some with --calibration")
     names = [
         name for name in layers(onnx.load_from_string(lowering.graph)) if name not in lowering.fp32_layers
     ]
@@ -49,11 +49,11 @@ def quantize(lowering: Lowering, kind: str, method: str) -> bytes:
             ) from error
         model = onnx.load(after)
     for node in model.graph.node:
-        # The zero point says it already, and ONNX Runtime changes that one alone where unsigned integers are faster.
+        # Redundant: the zero point has the type, and ONNX Runtime changes only that for faster unsigned integers.
         kept = [attribute for attribute in node.attribute if attribute.name != "output_dtype"]
         del node.attribute[:]
         node.attribute.extend(kept)
-    # For whoever runs it: types of tensors cannot be seen in a file without parsing it.
+    # Runners read it from the file without parsing the graph.
     onnx.helper.set_model_props(
         model,
         {
@@ -70,7 +70,7 @@ def _quantize(
     from onnxruntime import quantization
 
     class Reader(quantization.CalibrationDataReader):
-        """Hands the calibration out, batch by batch."""
+        """Yields the calibration inputs, batch by batch."""
 
         def __init__(self) -> None:
             self._batches = iter(calibration)
@@ -92,9 +92,9 @@ def _quantize(
         extra_options={
             "ActivationSymmetric": True,
             "WeightSymmetric": True,
-            # TensorRT takes biases in floating point only.
+            # TensorRT takes only floating-point biases.
             "QuantizeBias": False,
-            # A product that is reshaped to a picture is quantized behind the reshape; ONNX Runtime fails on both.
+            # A product that is reshaped to a picture is quantized after the reshape; ONNX Runtime fails on both.
             "OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"],
         },
     )
@@ -102,7 +102,7 @@ def _quantize(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    # It tells to run shape inference first, which the exporter has done, and prints how its search goes.
+    # The quantizer prints its progress, and asks for shape inference, which the exporter has done.
     logger = logging.getLogger()
     before = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""What a precision is, and which parts of a graph it may lower; knows no runtime."""
+"""The class of precisions, and the parts of a graph that they may lower; knows no runtime."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ __all__ = [
 ]
 
 Inputs = Mapping[str, NDArray[Any]]
-"""Field -> array with a batch axis in front: what a graph takes at once."""
+"""Field -> array with a batch axis in front: one batch of a graph's inputs."""
 
 LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-"""Operators that multiply by weights: nearly all of the arithmetic, and what a mixed precision is decided for."""
+"""Operators that multiply by weights, which is nearly all of the arithmetic; mixed precision is decided per layer."""
 
 FP32_MODULES = ("noise", "pixels")
-"""Parts of a picture that make and round its numbers: how `export.graph` begins the names of their nodes."""
+"""Parts of the model that draw noise and round pixels; `export.graph` starts the names of their nodes with these."""
 
 FP32_OPERATORS = (
     "BatchNormalization",
@@ -54,17 +54,17 @@ FP32_OPERATORS = (
     "Softmax",
     "Sqrt",
 )
-"""Sums over many values, and functions whose errors grow: they stay in FP32 in every precision."""
+"""Sums over many values, and functions that amplify errors: they stay in FP32 in every precision."""
 
 
 @dataclass(frozen=True)
 class Lowering:
-    """What a precision is made from.
+    """Input of `Precision.lower`.
 
     Args:
-        graph: content of an ONNX file in FP32, rewritten by the precision's passes.
+        graph: content of an ONNX file in FP32, after the precision's passes.
         fp32_layers: names of layers that stay in FP32 too.
-        calibration: inputs of the graph, as they come in use, batch by batch; empty for what needs none.
+        calibration: typical inputs of the graph, batch by batch; empty for a precision that needs none.
     """
 
     graph: bytes
@@ -74,7 +74,7 @@ class Lowering:
 
 @dataclass(frozen=True)
 class Precision:
-    """A precision; one is a module of this folder that holds it as `PRECISION`.
+    """A precision; a module of this folder holds one as `PRECISION`.
 
     Args:
         name: as it is asked for, and that of its module, for example "fp16".
@@ -97,12 +97,12 @@ class Precision:
     least_target: str = "sm75"
 
     def runs_on(self, target: str) -> bool:
-        """Whether GPUs of a compute capability such as "sm86" have it."""
+        """Whether GPUs with a compute capability such as "sm86" have the precision."""
         return int(target.removeprefix("sm")) >= int(self.least_target.removeprefix("sm"))
 
 
 def layers(model: onnx.ModelProto) -> list[str]:
-    """Names of the nodes that multiply by weights, noise and pixels excluded, in order."""
+    """Names of the layers, in graph order, without noise and pixels."""
     constants = {tensor.name for tensor in model.graph.initializer}
     return [
         node.name
@@ -112,10 +112,10 @@ def layers(model: onnx.ModelProto) -> list[str]:
 
 
 def elements(model: onnx.ModelProto) -> dict[str, str]:
-    """What each layer of `layers` computes in, read back from the graph.
+    """The type that each layer computes in, read back from the graph.
 
     Returns:
-        Name -> ONNX's name of the type of its weights, or of what they and its input are quantized to.
+        Name -> ONNX's name of the type of its weights, or of the type that weights and input are quantized to.
     """
     import onnx
 
@@ -128,7 +128,7 @@ def elements(model: onnx.ModelProto) -> dict[str, str]:
         dequantized = [makers.get(name) for name in node.input[:2]]
         if all(maker is not None and maker.op_type == "DequantizeLinear" for maker in dequantized):
             weights = dequantized[1]
-            assert weights is not None, "it was looked at just now"
+            assert weights is not None, "checked above"
             found[node.name] = types.get(weights.input[0])
         else:
             found[node.name] = types.get(node.input[1])
@@ -143,10 +143,9 @@ def fp32_nodes(model: onnx.ModelProto, fp32_layers: frozenset[str]) -> list[str]
 
 
 def _angles(graph: onnx.GraphProto) -> set[str]:
-    """Names of the nodes that give sines and cosines, and of those that make or move the angles of these.
+    """Names of the nodes of sines and cosines, and of those that only compute or move their angles.
 
-    An angle's rounding error grows with its size, and a sine looks at what is left of whole turns. What computes
-    something else from the same numbers is not among them.
+    The rounding error of an angle grows with its size, and a sine depends on the remainder after whole turns.
     """
     readers: dict[str, set[str]] = {value.name: {""} for value in graph.output}
     for node in graph.node:
@@ -162,12 +161,12 @@ def _angles(graph: onnx.GraphProto) -> set[str]:
 
 
 def finished(model: onnx.ModelProto) -> bytes:
-    """The content of a file of a graph whose values have other types now: in order, without what is dead, checked."""
+    """Content of an ONNX file of a graph whose types have changed: sorted, without dead nodes, checked."""
     import onnx
     import onnx_ir as ir
     from onnx_ir.passes.common import RemoveUnusedNodesPass, TopologicalSortPass
 
-    # What was recorded of the values before would contradict what they are now.
+    # The recorded types of values are out of date.
     del model.graph.value_info[:]
     inner = ir.from_proto(model)
     TopologicalSortPass()(inner)
@@ -191,7 +190,7 @@ _MOVES = frozenset(
         "Unsqueeze",
     }
 )
-"""Operators that change no number."""
+"""Operators that only move values."""
 
 
 def _lowerable(node: onnx.NodeProto) -> bool:

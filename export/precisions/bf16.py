@@ -8,7 +8,7 @@ from .base import Lowering, Precision
 __all__ = ["PRECISION"]
 
 OPSET = 22
-"""The first opset whose convolutions take BF16."""
+"""First opset whose convolutions take BF16."""
 
 
 def _lower(lowering: Lowering) -> bytes:

@@ -1,4 +1,4 @@
-"""FP16: eleven bits of precision, and nothing beyond 65504."""
+"""FP16: eleven bits of precision, values up to 65504."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FP32: the graph as it is, which must keep the determinism contract."""
+"""FP32: the unchanged graph, which must keep the determinism contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FP8, four bits of exponent and three of mantissa (Micikevicius et al. 2022), for TensorRT."""
+"""FP8 with four bits of exponent and three of mantissa (Micikevicius et al. 2022), for TensorRT."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""INT8: weights by channel, activations by tensor, with ranges from inputs as they come in use."""
+"""INT8: weights per channel, activations per tensor, with ranges from typical inputs."""
 
 from __future__ import annotations
 

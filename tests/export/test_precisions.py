@@ -167,7 +167,7 @@ def test_onnx_runtime_says_that_it_has_no_bf16(
 
 @pytest.mark.parametrize("name", ["int8", "fp8"])
 def test_nothing_to_calibrate_with_is_refused(name: str, graph: bytes) -> None:
-    with pytest.raises(ExportError, match="nothing to calibrate with: give pictures with --calibration"):
+    with pytest.raises(ExportError, match="no data for calibration; name some with --calibration"):
         lowered(name, graph, [])
 
 

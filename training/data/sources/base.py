@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from functools import cache
 from typing import ClassVar
 
 from ....errors import UnknownName, UsageError
-from ....plugins import load_plugin, plugin_names
+from ....plugins import load_plugins
 from ..dataset import Dataset
 from ..options import Options
 from ..paths import DATA_VARIABLE, KNOWN_DATASETS, find, local_names
@@ -102,7 +101,5 @@ def _downloadable() -> tuple[str, ...]:
     return tuple(short for short, known in KNOWN_DATASETS.items() if known.hub_ids)
 
 
-@cache
 def _sources() -> tuple[Source, ...]:
-    package = "litho.training.data.sources"
-    return tuple(load_plugin(package, name, "source").Source() for name in plugin_names(package))
+    return tuple(module.Source() for module in load_plugins("litho.training.data.sources").values())

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cache
 from typing import ClassVar
 
 from PIL import Image
 
-from ....plugins import load_plugin, plugin_names
+from ....plugins import load_plugins
 from ..context import EvaluationContext
 from ..document import Figure
 
@@ -64,9 +63,8 @@ class Part(ABC):
         """
 
 
-@cache
 def all_parts() -> tuple[tuple[str, Part], ...]:
     """Name and instance of every part, in the order of the page."""
-    package = "litho.training.evaluation.parts"
-    parts = [(name, load_plugin(package, name, "part").Part()) for name in plugin_names(package)]
+    modules = load_plugins("litho.training.evaluation.parts")
+    parts = [(name, module.Part()) for name, module in modules.items()]
     return tuple(sorted(parts, key=lambda named: named[1].position))
