@@ -97,7 +97,7 @@ class Distance:
             else cached_net(self._data, self._reference.signature.output.usual_shape)
         )
         if net is not None:
-            return net.info.name, lambda pictures: net.describe(pictures).features
+            return net.info.name, lambda pictures: net.classify(pictures).features
         return "untrained net", _untrained
 
 

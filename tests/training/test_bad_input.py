@@ -69,7 +69,7 @@ def fine() -> None:
 @pytest.mark.parametrize(
     ("make", "preset", "keys", "error", "message"),
     [
-        (no_pictures, "dcgan-digits", {}, DataError, "folder photos holds no images; allowed are"),
+        (no_pictures, "dcgan-digits", {}, DataError, "folder photos has no images; allowed are"),
         (damaged, "dcgan-digits", {}, DataError, r"photos/2\.png cannot be read"),
         (one_class, "cgan-digits", {}, UsageError, "'photos' has no labels; family 'cgan' needs them: take"),
         (
@@ -77,7 +77,7 @@ def fine() -> None:
             "dcgan-digits",
             {},
             DataError,
-            r"2\.png is 17x17 .*, photos/1\.png is 16x16; give a resolution",
+            r"2\.png is 17x17 .* but photos/1\.png is 16x16; give a resolution",
         ),
         (alone, "dcgan-digits", {}, DataError, "one picture"),
         (

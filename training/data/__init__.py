@@ -1,1 +1,1 @@
-"""Data to train on, in memory, and the sources it comes from, one file a source."""
+"""Training data in memory, and its sources, one module each."""

@@ -1,4 +1,4 @@
-"""What there is to train on: images in memory with what belongs to them; knows no source of them by name."""
+"""Datasets in memory: images with labels, captions and source images."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ TEST_SHARE = 0.2
 
 @dataclass(frozen=True)
 class Batch:
-    """Images of one step, on the device that trains.
+    """Images of one training step, on the training device.
 
     Args:
         images: FP32 of shape (batch, channels, height, width) in [-1, 1].
-        labels: INT64 of shape (batch,), or None where the data has none.
-        sources: of paired data, the images that these are made from: as `images`, or None.
-        captions: what each image shows, "" where it is not said, or None where the data has no captions.
+        labels: INT64 of shape (batch,); None if the data has none.
+        sources: source images of paired data, like `images`; None if the data has none.
+        captions: text per image, "" for an image without one; None if the data has none.
     """
 
     images: Tensor
@@ -37,15 +37,15 @@ class Dataset:
     """Images in memory.
 
     Args:
-        name: as `--data` takes it.
-        licence: SPDX identifier of the images, or what is known of it.
+        name: the value of `--data`.
+        licence: SPDX identifier of the images, or another name.
         images: UINT8 of shape (count, height, width, channels).
         labels: INT64 of shape (count,), or None.
-        class_names: of the labels, in order; empty where there are none.
-        captions: what each image shows, in any script, "" where it is not said; None where the data has none.
-        sources: of paired data, what each image is to be made from: UINT8 of shape (count, height, width, channels).
-        test: what the source itself holds out, not among `images`; None where `split` has to.
-        notes: sentences that the user should see before training.
+        class_names: of the labels, in order; empty without labels.
+        captions: text per image in any script, "" for an image without one; None if the data has none.
+        sources: source images of paired data, UINT8 of shape (count, height, width, channels).
+        test: the source's own test part, not among `images`; None if `split` has to hold one out.
+        notes: messages to show before training.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Dataset:
         return height, width, channels
 
     def sha256(self) -> str:
-        """Hash of all that is trained and tested on, as 64 hexadecimal digits."""
+        """Hash of all training and test data, 64 hexadecimal digits."""
         digest = hashlib.sha256(repr(self.images.shape).encode())
         digest.update(np.ascontiguousarray(self.images).data)
         if self.labels is not None:
@@ -82,9 +82,9 @@ class Dataset:
         return digest.hexdigest()
 
     def split(self) -> tuple[Dataset, Dataset]:
-        """A part to train on and one to test on: the source's own, else four fifths and a fifth.
+        """Training and test part: the source's own, else a random fifth for the test.
 
-        The same two at every call, on every machine; where there are two images or more, neither is empty.
+        The split is the same at every call and on every machine; with two or more images neither part is empty.
         """
         if self.test is not None:
             return replace(self, test=None), self.test
@@ -93,7 +93,7 @@ class Dataset:
         return self.select(np.sort(order[held_out:])), self.select(np.sort(order[:held_out]))
 
     def select(self, indices: NDArray[np.int64]) -> Dataset:
-        """The images at `indices`, INT64 of shape (count,), with all that belongs to them."""
+        """The images at `indices`, INT64 of shape (count,), with their labels, captions and sources."""
         return replace(
             self,
             images=self.images[indices],
@@ -103,7 +103,7 @@ class Dataset:
         )
 
     def batch(self, indices: NDArray[np.int64], device: torch.device | str = "cpu") -> Batch:
-        """The images at `indices`, and all that belongs to them, as a batch on `device`."""
+        """The images at `indices` with their labels, captions and sources, as a batch on `device`."""
         return Batch(
             images=_floats(self.images[indices], device),
             labels=None if self.labels is None else torch.from_numpy(self.labels[indices]).to(device),

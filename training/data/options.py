@@ -1,4 +1,4 @@
-"""What a caller may ask of any source: the size and colours of the pictures, a limit of memory, news of progress."""
+"""Options of all data sources: size and channels of the pictures, memory limit, progress."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from ...reporting import human_bytes
 __all__ = ["MOST_RESOLUTION", "Options", "Progress"]
 
 Progress = Callable[[int, int], None]
-"""Is told (pictures read, pictures there are) of one split, now and then and at its end."""
+"""Called with (pictures read, pictures in total) of one split, at intervals and at its end."""
 
 MOST_RESOLUTION = 4096
 
 
 @dataclass(frozen=True)
 class Options:
-    """How pictures are to come out.
+    """Requested form of the pictures.
 
     Args:
-        resolution: height and width in pixels; None keeps the size that the pictures have.
-        channels: 1 (grey) or 3 (RGB); None gives grey where every picture is grey, else RGB.
-        memory_bytes: most that the decoded pictures of one split may take; by default half of this machine's memory.
-        progress: is told how far the reading is.
+        resolution: height and width in pixels; None keeps the original size.
+        channels: 1 (grey) or 3 (RGB); None gives grey if every picture is grey, else RGB.
+        memory_bytes: largest size of one decoded split; by default half of this machine's memory.
+        progress: called with the progress of reading.
 
     Raises:
         UsageError: a value is not allowed.
@@ -39,40 +39,36 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.resolution is not None and not 1 <= self.resolution <= MOST_RESOLUTION:
-            raise UsageError(
-                f"resolution {self.resolution} is not allowed; it must be 1 to {MOST_RESOLUTION}"
-            )
+            raise UsageError(f"resolution {self.resolution} is not allowed; expected 1 to {MOST_RESOLUTION}")
         if self.channels not in (None, 1, 3):
-            raise UsageError(
-                f"{self.channels} colour channels are not allowed; it must be 1 (grey) or 3 (RGB)"
-            )
+            raise UsageError(f"{self.channels} colour channels are not allowed; expected 1 (grey) or 3 (RGB)")
 
     def check_memory(self, what: str, count: int, shape: tuple[int, ...]) -> None:
-        """Refuse pictures that would not fit the memory, before the room for them is made.
+        """Check that pictures fit the memory limit, before memory is allocated.
 
         Args:
-            what: what to call them in the message.
-            count: how many there are.
+            what: name of the data, for the message.
+            count: number of pictures.
             shape: height, width and channels of each.
 
         Raises:
-            DataError: they take more than `most_bytes`.
+            DataError: the pictures take more than `most_bytes`.
         """
         needed = count * math.prod(shape)
         if needed > self.most_bytes:
             raise DataError(
-                f"{what}: {count} pictures of {shape[1]}x{shape[0]}x{shape[2]} take {human_bytes(needed)} decoded;"
-                f" allowed are {human_bytes(self.most_bytes)}: give a smaller resolution, or fewer pictures"
+                f"{what}: {count} pictures of {shape[1]}x{shape[0]}x{shape[2]} take {human_bytes(needed)} decoded,"
+                f" more than the limit of {human_bytes(self.most_bytes)}; give a smaller resolution or fewer pictures"
             )
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """Height and width in pixels; None where the pictures keep theirs."""
+        """Height and width in pixels; None keeps the original size."""
         return None if self.resolution is None else (self.resolution, self.resolution)
 
     @property
     def most_bytes(self) -> int:
-        """The limit of memory, in bytes."""
+        """The memory limit, in bytes."""
         if self.memory_bytes is not None:
             return self.memory_bytes
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2

@@ -1,7 +1,7 @@
-"""Where a dataset lies on disk and which of its files are for training: paths, `LITHO_DATA`, splits, licences.
+"""Locations of datasets on disk, their splits and licences.
 
-`--data NAME` is looked for, in this order: as a path; as a folder or file of that name in the folder that the
-environment variable `LITHO_DATA` names; there again under the short name of a set of `KNOWN_DATASETS`.
+`--data NAME` is searched as a path, then as a file or folder in the folder of the environment variable `LITHO_DATA`,
+then there under the short name of one of `KNOWN_DATASETS`.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ DATA_VARIABLE = "LITHO_DATA"
 
 @dataclass(frozen=True)
 class KnownDataset:
-    """A set that is known under a short name.
+    """A dataset with a short name.
 
     Args:
         licence: SPDX identifier of the images.
-        hub_ids: the same set on the Hugging Face hub; a bare short name downloads the first.
+        hub_ids: ids of the dataset on the Hugging Face hub; the short name downloads the first.
     """
 
     licence: str
@@ -45,7 +45,7 @@ KNOWN_DATASETS = {
     "emoji": KnownDataset("Apache-2.0"),
     "emoji_restyle": KnownDataset("Apache-2.0"),
 }
-"""Short name -> what is known of the set."""
+"""Short name -> licence and hub ids."""
 
 SPLITS = {
     "train": "train",
@@ -59,11 +59,11 @@ SPLITS = {
     "val": "validation",
     "dev": "validation",
 }
-"""Name of a folder, or word in a file's name -> the split that it means."""
+"""Folder name, or word in a file name -> split."""
 
 
 def find(name: str) -> Path | None:
-    """The file or folder that `name` names, or None."""
+    """The file or folder called `name`; None if there is none."""
     path = Path(name).expanduser()
     if path.exists():
         return path
@@ -76,7 +76,7 @@ def find(name: str) -> Path | None:
 
 
 def local_names() -> tuple[str, ...]:
-    """What lies in the folder of `LITHO_DATA`."""
+    """Names of the datasets in the folder of `LITHO_DATA`."""
     folder = _data_folder()
     if folder is None or not folder.is_dir():
         return ()
@@ -86,10 +86,10 @@ def local_names() -> tuple[str, ...]:
 
 
 def split_of(path: PurePath) -> str | None:
-    """The split that a file's or folder's path names, as the hub reads it: "train", "test", "validation" or None.
+    """Split named by a path, by the rules of the hub: "train", "test", "validation" or None.
 
-    Words count that stand alone (`train-00000-of-00002.parquet`, `default/test/0000.parquet`); what is nearer to the
-    file counts before what is further up.
+    Only whole words count (`train-00000-of-00002.parquet`, `default/test/0000.parquet`), and the last folder or file
+    with such a word decides.
     """
     for part in reversed(path.parts):
         words = re.split(r"[^a-z]+", part.lower())
@@ -99,7 +99,7 @@ def split_of(path: PurePath) -> str | None:
 
 
 def licence_of(folder: Path, name: str) -> str:
-    """The licence that the folder's card (`README.md` with a YAML head, as on the hub) or `KNOWN_DATASETS` names."""
+    """The licence from the folder's dataset card (`README.md` with a YAML head), else from `KNOWN_DATASETS`."""
     card = folder / "README.md"
     if card.is_file():
         head = re.match(r"---\n(.*?)\n---", card.read_text(encoding="utf-8", errors="replace"), re.DOTALL)

@@ -1,20 +1,19 @@
-"""Rows of encoded pictures -> a dataset in memory: decoding in threads, labels numbered, captions checked.
+"""Builds datasets from rows of encoded pictures: decodes in threads, numbers labels, checks captions.
 
-A source of rows (a parquet file, a folder) gives each split as `Records`; everything that holds for all of them is
-decided here:
+A source (parquet files, a folder) passes each split as `Records`. These rules hold for all sources:
 
-    size      without a resolution all pictures must come out at one size; with one they are brought to it
-    colours   one picture that is not grey makes the whole set RGB
-    labels    every row has one or none has; names are the source's, else the sorted texts, else the numbers from 0
-    one class a set whose training rows all have the same label is taken as unlabelled, and says so in its notes
-    captions  a row without one is trained without a prompt (an empty caption); where no row has one there are none
+    size       with a resolution all pictures are resized to it; without one all must have the same size
+    channels   one RGB picture makes the whole set RGB
+    labels     all rows have a label or none has; names come from the source, else from sorted texts or numbers from 0
+    one class  a set with a single class in its training part counts as unlabelled, which is noted
+    captions   a row without a caption has an empty one; a set without any has None
 """
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -32,7 +31,7 @@ from .options import Options
 __all__ = ["MOST_CLASSES", "Record", "Records", "assemble"]
 
 MOST_CLASSES = 65_536
-"""Highest number of classes; without it one wrong label of 10^12 would ask for as many names."""
+"""Largest number of classes; limits the memory that a single wrong label can request."""
 
 _CHUNK = 64
 _Result = TypeVar("_Result")
@@ -43,11 +42,11 @@ class Record:
     """One row, not yet decoded.
 
     Args:
-        where: what to call it in messages.
+        where: its location, for messages.
         image: the encoded picture, or the path of its file.
-        source: the picture that it is made from, for paired data.
+        source: the source picture of paired data.
         label: number or name of its class.
-        caption: what it shows.
+        caption: text of the picture.
     """
 
     where: str
@@ -62,9 +61,9 @@ class Records:
     """The rows of one split.
 
     Args:
-        where: what to call them in messages.
-        count: how many there are.
-        rows: the rows, in the order that the dataset keeps.
+        where: their location, for messages.
+        count: number of rows.
+        rows: the rows, in the order of the dataset.
     """
 
     where: str
@@ -74,8 +73,7 @@ class Records:
 
 def assemble(
     name: str,
-    train: Records,
-    test: Records | None,
+    parts: Sequence[Records],
     options: Options,
     *,
     licence: str = "unknown",
@@ -85,27 +83,25 @@ def assemble(
     """Decode the splits of a source into one dataset.
 
     Args:
-        name: as `--data` takes it.
-        train: what to train on.
-        test: what the source holds out, if it does.
-        options: size, colours, limit of memory, news of progress.
+        name: the value of `--data`.
+        parts: the training split, and the test split if the source has one.
+        options: size, channels, memory limit, progress.
         licence: of the images.
-        class_names: of the labels, in order; empty where the source names none.
-        notes: what the source has to say to the user.
+        class_names: of the labels, in order; empty if the source has no names.
+        notes: messages of the source to the user.
 
     Raises:
-        DataError: a split is empty or does not fit the memory, a picture cannot be read or has another size than the
-            others, or a label is missing or out of range.
+        DataError: a split is empty or exceeds the memory limit, a picture is unreadable or differs in size, or a label
+            is missing or out of range.
     """
-    splits = [_read(records, options) for records in (train, test) if records is not None]
-    if len(splits) == 1 and train.count < 2:
-        raise DataError(
-            f"{train.where} holds one picture; at least 2 are needed: one to train on, one to test on"
-        )
+    splits = [_read(records, options) for records in parts]
+    if len(splits) == 1 and parts[0].count < 2:
+        raise DataError(f"{parts[0].where} has one picture; expected at least 2, for training and test")
     names, class_notes = _class_names(splits, class_names)
-    images, sources = _alike([split.images for split in splits]), _alike([split.sources for split in splits])
+    images = _same_channels([split.images for split in splits])
+    sources = _same_channels([split.sources for split in splits])
     captions = [_captions(split) for split in splits]
-    parts = [
+    datasets = [
         Dataset(
             name=name,
             licence=licence,
@@ -117,12 +113,12 @@ def assemble(
         )
         for i, split in enumerate(splits)
     ]
-    said = (*notes, *class_notes, *(note for _, note in captions if note))
-    return replace(parts[0], test=parts[1] if len(parts) > 1 else None, notes=said)
+    all_notes = (*notes, *class_notes, *(note for _, note in captions if note))
+    return replace(datasets[0], test=datasets[1] if len(datasets) > 1 else None, notes=all_notes)
 
 
 class _Stack:
-    """Pictures of one size in one array, which is made when the first of them is known."""
+    """Pictures of one size in one array, which is allocated for the first picture."""
 
     def __init__(self, records: Records, options: Options) -> None:
         self._where, self._capacity, self._options = records.where, records.count, options
@@ -150,19 +146,19 @@ class _Stack:
 
 @dataclass
 class _Split:
-    """A split as it was read, before the splits are made alike."""
+    """A decoded split, before its channels and labels are matched to the other split."""
 
     where: str
     images: _Stack
     sources: _Stack
-    places: list[str] = field(default_factory=list)
+    locations: list[str] = field(default_factory=list)
     labels: list[int | str | None] = field(default_factory=list)
     captions: list[str | None] = field(default_factory=list)
 
 
 def _read(records: Records, options: Options) -> _Split:
     if records.count < 1:
-        raise DataError(f"{records.where} holds no pictures")
+        raise DataError(f"{records.where} has no pictures")
     split = _Split(records.where, _Stack(records, options), _Stack(records, options))
 
     def read(content: bytes | Path, where: str) -> NDArray[np.uint8]:
@@ -179,18 +175,18 @@ def _read(records: Records, options: Options) -> _Split:
             split.images.add(image, record.where)
             if source is not None:
                 split.sources.add(source, f"{record.where} (source)")
-            split.places.append(record.where)
+            split.locations.append(record.where)
             split.labels.append(record.label)
             split.captions.append(record.caption)
             if options.progress is not None and (done % _CHUNK == 0 or done == records.count):
                 options.progress(done, records.count)
     if split.sources.count not in (0, split.images.count):
-        raise DataError(f"{records.where} holds pairs and single pictures; take one kind")
+        raise DataError(f"{records.where} mixes pairs and single pictures; use one kind")
     return split
 
 
 def _counted(records: Records) -> Iterator[Record]:
-    """The rows, which must be as many as was said: a damaged file may say one thing and hold another."""
+    """The rows; their number must equal the declared one, which a damaged file may get wrong."""
     count = 0
     for count, record in enumerate(records.rows, 1):
         if count > records.count:
@@ -198,17 +194,17 @@ def _counted(records: Records) -> Iterator[Record]:
         yield record
     if count != records.count:
         raise DataError(
-            f"{records.where} says that it holds {records.count} pictures, which is not so; write it again"
+            f"{records.where} declares {records.count} pictures but has another number; write the file again"
         )
 
 
 def _in_threads(work: Callable[[Record], _Result], rows: Iterable[Record]) -> Iterator[_Result]:
-    """`work` of every row, in order; only a few chunks of rows are held at a time."""
+    """Apply `work` to every row in threads, in order; only a few chunks of rows are in memory at a time."""
     workers = min(16, os.cpu_count() or 1)
     remaining, waiting = iter(rows), deque[Future[list[_Result]]]()
     pool = ThreadPoolExecutor(workers)
     try:
-        # A task for each row would cost more than decoding a small picture.
+        # In chunks, because a task per row costs more than decoding a small picture.
         while chunk := list(islice(remaining, _CHUNK)):
             waiting.append(pool.submit(lambda part: [work(row) for row in part], chunk))
             if len(waiting) > 2 * workers:
@@ -219,8 +215,8 @@ def _in_threads(work: Callable[[Record], _Result], rows: Iterable[Record]) -> It
         pool.shutdown(cancel_futures=True)
 
 
-def _alike(stacks: list[_Stack]) -> list[NDArray[np.uint8]]:
-    """The splits' pictures, all grey or all RGB."""
+def _same_channels(stacks: list[_Stack]) -> list[NDArray[np.uint8]]:
+    """The pictures of all splits, converted to RGB if one split is RGB."""
     channels = max(stack.pixels.shape[3] for stack in stacks)
     for stack in stacks:
         _check_same_size(stack.pixels.shape[1:], stack.first, stacks[0].pixels.shape[1:], stacks[0].first)
@@ -233,23 +229,23 @@ def _alike(stacks: list[_Stack]) -> list[NDArray[np.uint8]]:
 def _check_same_size(shape: tuple[int, ...], where: str, first_shape: tuple[int, ...], first: str) -> None:
     if shape[:2] != first_shape[:2]:
         raise DataError(
-            f"{where} is {shape[1]}x{shape[0]} after the crop to a square, {first} is"
-            f" {first_shape[1]}x{first_shape[0]}; give a resolution, so that all are brought to it"
+            f"{where} is {shape[1]}x{shape[0]} after the crop to a square but {first} is"
+            f" {first_shape[1]}x{first_shape[0]}; give a resolution to resize all"
         )
 
 
 def _class_names(splits: list[_Split], given: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names of the classes, none where the set counts as unlabelled; and what there is to say about that."""
+    """Class names, none if the set counts as unlabelled, and notes on the labels."""
     missing = [
-        place
+        location
         for split in splits
-        for place, label in zip(split.places, split.labels, strict=True)
+        for location, label in zip(split.locations, split.labels, strict=True)
         if label is None
     ]
-    if len(missing) == sum(len(split.places) for split in splits):
+    if len(missing) == sum(len(split.locations) for split in splits):
         return (), ()
     if missing:
-        raise DataError(f"{missing[0]} has no label, others have; label all pictures or none")
+        raise DataError(f"{missing[0]} has no label but others have; label all pictures or none")
     train = splits[0]
     different = set(train.labels)
     names = given or _names_of(different, train.where)
@@ -258,7 +254,7 @@ def _class_names(splits: list[_Split], given: tuple[str, ...]) -> tuple[tuple[st
     if len(different) == 1:
         label = next(iter(different))
         name = names[label] if isinstance(label, int) else label
-        return (), (f"{train.where} holds the one class {name!r} only: taken as unlabelled",)
+        return (), (f"{train.where} has the single class {name!r} and is treated as unlabelled",)
     return names, ()
 
 
@@ -267,12 +263,12 @@ def _names_of(labels: set[int | str | None], where: str) -> tuple[str, ...]:
     numbers = [label for label in labels if isinstance(label, int)]
     if texts and numbers:
         raise DataError(
-            f"{where} has labels of both kinds, such as {texts[0]!r} and {numbers[0]}; take one kind"
+            f"{where} mixes text and number labels, such as {texts[0]!r} and {numbers[0]}; use one kind"
         )
     highest = len(texts) - 1 if texts else max(numbers)
     if highest >= MOST_CLASSES:
         raise DataError(
-            f"{where} has a label {highest}; allowed are 0 to {MOST_CLASSES - 1}: number the classes from 0"
+            f"{where} has label {highest}; allowed are 0 to {MOST_CLASSES - 1}; number the classes from 0"
         )
     return tuple(texts) or tuple(str(number) for number in range(highest + 1))
 
@@ -280,19 +276,19 @@ def _names_of(labels: set[int | str | None], where: str) -> tuple[str, ...]:
 def _numbered(split: _Split, names: tuple[str, ...]) -> NDArray[np.int64]:
     numbers = {name: number for number, name in enumerate(names)}
     labels = [numbers.get(label, -1) if isinstance(label, str) else label for label in split.labels]
-    for place, given, label in zip(split.places, split.labels, labels, strict=True):
+    for location, given, label in zip(split.locations, split.labels, labels, strict=True):
         if label is None or not 0 <= label < len(names):
             allowed = f"0 to {len(names) - 1}" if isinstance(given, int) else ", ".join(names[:10])
-            raise DataError(f"{place} has label {given!r}; allowed are {allowed}")
+            raise DataError(f"{location} has label {given!r}; allowed are {allowed}")
     return np.array(labels, np.int64)
 
 
 def _captions(split: _Split) -> tuple[tuple[str, ...] | None, str]:
-    """A caption for each picture, or None where there is none at all; and what there is to say about that."""
+    """A caption for each picture, or None if there are none, and a note on missing captions."""
     captions = tuple((caption or "").strip() for caption in split.captions)
-    for place, caption in zip(split.places, captions, strict=True):
+    for location, caption in zip(split.locations, captions, strict=True):
         if not caption.isascii() and any("\ud800" <= letter <= "\udfff" for letter in caption):
-            raise DataError(f"{place} has a caption that is no Unicode text: {caption!a}")
+            raise DataError(f"{location} has a caption that is not valid Unicode: {caption!a}")
     missing = captions.count("")
     if missing == len(captions):
         return None, ""

@@ -1,4 +1,4 @@
-"""A tokenizer learned from captions: byte pairs, so that any text in any script has tokens."""
+"""Byte-pair tokenizers learned from captions; bytes cover text in any script."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ PADDING = "<padding>"
 def learn_tokenizer(captions: Iterable[str], size: int) -> str:
     """Byte-level byte-pair encoding (Sennrich et al. 2016; Radford et al. 2019) of captions.
 
-    Texts are compared in Unicode's form NFKC and in lower case. Id 0 is padding, which no text is ever given: a text
-    that spells it is text like any other.
+    Texts are normalised to Unicode NFKC and lower case. Id 0 is padding; text that spells the padding token gets other
+    ids.
 
     Args:
-        captions: to learn from; the same ones give the same tokenizer.
-        size: ids at most, padding and the 256 bytes among them.
+        captions: training texts; the same texts give the same tokenizer.
+        size: largest number of ids, including padding and the 256 bytes.
 
     Returns:
-        JSON text that `tokens.tokenize` takes.
+        JSON text for `signature.tokenizer.tokenize`.
 
     Raises:
         MissingExtra: the library `tokenizers` is not installed.
@@ -45,7 +45,7 @@ def learn_tokenizer(captions: Iterable[str], size: int) -> str:
 
 
 def _padded(tokenizer: str) -> str:
-    # What the library calls a special token would be found in texts that spell it; a token that no merge makes is not.
+    # A special token of the library would match texts that spell it; a token without a merge never matches.
     document = json.loads(tokenizer)
     vocabulary = document["model"]["vocab"]
     document["model"]["vocab"] = {PADDING: 0, **{token: number + 1 for token, number in vocabulary.items()}}

@@ -1,7 +1,7 @@
-"""How good a run's pictures are: figures between a reference and a baseline, and pictures to look at."""
+"""Evaluation of a snapshot: figures with reference and baseline, and pictures to look at."""
 
 from ..metrics.likelihood import LatentVariableModel
-from .context import EvaluationContext
+from .context import EvaluationContext, EvaluationSettings
 from .document import Evaluation, FeatureNetInfo, Figure, Section, read_evaluation
 from .evaluate import SAMPLES, evaluate, measure
 from .feature_net import FeatureNet, feature_net
@@ -10,6 +10,7 @@ __all__ = [
     "SAMPLES",
     "Evaluation",
     "EvaluationContext",
+    "EvaluationSettings",
     "FeatureNet",
     "FeatureNetInfo",
     "Figure",

@@ -1,4 +1,4 @@
-"""A small convolutional classifier of pictures, and how it is trained; knows no figure that is measured with it."""
+"""A small convolutional image classifier and its training."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ __all__ = [
     "Classifier",
     "ClassifierOutput",
     "classes_of",
-    "describe",
+    "classify",
     "stacked_digits",
     "train_classifier",
 ]
 
 FEATURES = 128
-"""Length of a picture's feature vector."""
+"""Length of the feature vector."""
 
 PASSES = 6
 LEAST_NIMG, MOST_NIMG = 20_000, 400_000
-"""Images that a classifier sees, however few or many there are."""
+"""Smallest and largest number of images to train on, for any size of the data."""
 
 BATCH = 128
 LEARNING_RATE = 4e-3
 WEIGHT_DECAY = 1e-2
-DESCRIBED_AT_ONCE = 500
+PICTURES_AT_ONCE = 500
 TURNS = 4
 
 RECIPE: dict[str, float] = {
@@ -47,18 +47,18 @@ RECIPE: dict[str, float] = {
     "learning_rate": LEARNING_RATE,
     "weight_decay": WEIGHT_DECAY,
 }
-"""All that decides a classifier beside its data; the version counts changes of the network and of the loop."""
+"""Everything but the data that decides the weights; the version counts changes of network and training."""
 
 
 class Classifier(nn.Module):
     """Three convolutional layers, a hidden layer of `FEATURES`, and the classes.
 
-    The features are brought to mean 0 and variance 1, picture by picture: two pictures are never further apart than
-    2 sqrt(FEATURES), so that noise, of which a net knows nothing, does not lie at any distance whatever.
+    The features of each picture are normalised to mean 0 and variance 1. This bounds the distance of two pictures to
+    2 sqrt(FEATURES), also for noise, which the net was not trained on.
 
     Args:
         channels: of the pictures.
-        classes: how many there are.
+        classes: number of classes.
     """
 
     def __init__(self, channels: int, classes: int) -> None:
@@ -86,12 +86,12 @@ class Classifier(nn.Module):
 
 @dataclass(frozen=True)
 class ClassifierOutput:
-    """What a classifier says of pictures.
+    """Features and predicted classes of pictures.
 
     Args:
         features: FP64 of shape (count, features), on the CPU.
-        predicted: INT64 of shape (count,), the likeliest class; of pictures whose channels are classified one by
-            one, the number whose digits these classes are.
+        predicted: most likely class, INT64 of shape (count,); if the channels are classified one by one, the number
+            with these classes as digits.
     """
 
     features: Tensor
@@ -105,12 +105,12 @@ class ClassifierOutput:
         return ClassifierOutput(self.features[torch.from_numpy(indices)], self.predicted[indices])
 
     def accuracy(self, labels: NDArray[np.int64]) -> float:
-        """Share of the pictures whose likeliest class is the one in `labels`, INT64 of shape (count,)."""
+        """Share of pictures whose predicted class equals `labels`, INT64 of shape (count,)."""
         return float((self.predicted == labels).mean())
 
 
 def classes_of(dataset: Dataset) -> int | None:
-    """How many classes a dataset's labels tell apart; None where there are no labels, or all are of one class."""
+    """Number of classes of a dataset; None without labels, or if all labels are equal."""
     if dataset.labels is None:
         return None
     classes = max(len(dataset.class_names), int(dataset.labels.max()) + 1)
@@ -118,10 +118,10 @@ def classes_of(dataset: Dataset) -> int | None:
 
 
 def stacked_digits(dataset: Dataset) -> Dataset | None:
-    """The digits that a Stacked MNIST is made of, as grey pictures of ten classes; None for any other dataset.
+    """The digits of a Stacked MNIST as grey pictures of ten classes; None for any other dataset.
 
-    Its 1,000 classes are the three digits in red, green and blue, which are classified one by one (Metz et al. 2017).
-    The digits in red stand for all: each of MNIST's is as likely there as in the other channels.
+    Its 1,000 classes are three digits in red, green and blue, which are classified one by one (Metz et al. 2017). The
+    classifier is trained on the red channel: all channels draw from the same digits.
     """
     if dataset.labels is None or dataset.class_names != tuple(f"{number:03}" for number in range(1000)):
         return None
@@ -132,14 +132,14 @@ def stacked_digits(dataset: Dataset) -> Dataset | None:
 def train_classifier(
     dataset: Dataset, *, device: str = "cpu", progress: Callable[[float], None] | None = None
 ) -> Classifier:
-    """Train a classifier by the one recipe there is: the same data gives the same weights on the CPU of one machine.
+    """Train a classifier by `RECIPE`; the same data gives the same weights on the CPU of one machine.
 
-    Without labels of two classes it learns which of four quarter turns a picture was given (Gidaris et al. 2018).
+    Without at least two classes it learns to predict quarter turns of the pictures (Gidaris et al. 2018).
 
     Args:
-        dataset: images, square where there are no labels.
+        dataset: images; square if there are no labels.
         device: "cpu" or "cuda".
-        progress: is told the share that is done, 0 to 1.
+        progress: called with the share done, 0 to 1.
 
     Returns:
         The classifier in eval mode.
@@ -164,63 +164,63 @@ def train_classifier(
             progress(step / steps)
     if not all(torch.isfinite(weight).all() for weight in net.state_dict().values()):
         raise EvaluationError(
-            f"the feature net of data {dataset.name!r} diverged: a weight is no finite number"
+            f"the feature net of data {dataset.name!r} diverged: a weight is NaN or infinite"
         )
     return net.eval().requires_grad_(False)
 
 
-def describe(net: Classifier, images: NDArray[np.uint8], device: str = "cpu") -> ClassifierOutput:
-    """Features and classes of pictures; a net of one channel sees the channels of coloured ones one by one.
+def classify(net: Classifier, images: NDArray[np.uint8], device: str = "cpu") -> ClassifierOutput:
+    """Features and classes of pictures; a net of one channel classifies the channels of RGB pictures one by one.
 
     Args:
         net: in eval mode.
         images: UINT8 of shape (count, height, width, channels), 0 to 255.
-        device: that the net is on.
+        device: of the net.
 
     Raises:
-        EvaluationError: the net does not take such pictures, or a feature is NaN or infinite.
+        EvaluationError: the channels do not fit the net, or a feature is NaN or infinite.
     """
     count, height, width, channels = images.shape
     if count == 0 or (channels != net.channels and net.channels != 1):
         raise EvaluationError(
-            f"pictures of shape {images.shape} cannot be described; the feature net takes {net.channels} channels"
+            f"pictures of shape {images.shape} cannot be classified; the feature net takes {net.channels} channels"
         )
     seen = channels // net.channels
-    # Each channel as a picture of its own, next to the others of its picture.
+    # Each channel becomes a picture; the channels of one picture stay together.
     flat = images.transpose(0, 3, 1, 2).reshape(count * seen, net.channels, height, width)
     features, predicted = [], []
     with torch.inference_mode():
-        for start in range(0, len(flat), DESCRIBED_AT_ONCE):
-            part = torch.from_numpy(np.ascontiguousarray(flat[start : start + DESCRIBED_AT_ONCE])).to(device)
+        for start in range(0, len(flat), PICTURES_AT_ONCE):
+            part = torch.from_numpy(np.ascontiguousarray(flat[start : start + PICTURES_AT_ONCE])).to(device)
             found = net.features(part.float() / 127.5 - 1)
             features.append(found.double().cpu())
             predicted.append(net.logits(found).argmax(1).cpu())
-    described = torch.cat(features).view(count, seen * FEATURES)
-    if not torch.isfinite(described).all():
+    combined = torch.cat(features).view(count, seen * FEATURES)
+    if not torch.isfinite(combined).all():
         raise EvaluationError("a feature of a picture is NaN or infinite; the feature net is damaged")
     digits = torch.cat(predicted).view(count, seen).numpy()
-    places = net.classes ** np.arange(seen)[::-1]
-    return ClassifierOutput(described, digits @ places)
+    powers = net.classes ** np.arange(seen)[::-1]
+    return ClassifierOutput(combined, digits @ powers)
 
 
 def _untrained(dataset: Dataset, classes: int) -> Classifier:
     height, width, channels = dataset.picture
     if min(height, width) < 4 or (classes_of(dataset) is None and height != width) or len(dataset) < 2:
         raise EvaluationError(
-            f"data {dataset.name!r} has {len(dataset)} images of {height}x{width} pixels; a feature net takes two or"
-            " more of 4x4 or more, and square ones where there are no labels"
+            f"data {dataset.name!r} has {len(dataset)} images of {height}x{width} pixels; a feature net needs at"
+            " least two of at least 4x4, and square ones if there are no labels"
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(first_weights_seed(0))
         net = Classifier(channels, classes)
     for weight in net.parameters():
-        if weight.ndim == 4:  # channels last is what convolutions on CPUs work in
+        if weight.ndim == 4:  # CPUs compute convolutions in the channels-last layout
             weight.data = weight.data.contiguous(memory_format=torch.channels_last)
     return net
 
 
 def _turned(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Square images in four quarters, each given its number of quarter turns; the turns, INT64 of shape (batch,)."""
+    """Rotate each quarter of a batch by 0 to 3 quarter turns. Returns images and turns, INT64 of shape (batch,)."""
     parts = images.tensor_split(TURNS)
     labels = [torch.full((len(part),), turns) for turns, part in enumerate(parts)]
     return torch.cat([part.rot90(turns, (2, 3)) for turns, part in enumerate(parts)]), torch.cat(labels)

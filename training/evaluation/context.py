@@ -7,6 +7,7 @@ pictures, so only then can a figure be compared with its reference and baseline.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -19,34 +20,46 @@ from ...signature import Signature, with_latent
 from ...signature.fields import Role
 from ..data.dataset import Dataset
 from ..models import Generator
-from ..networks.pixel_model import PixelModel
+from ..networks.pixel_model import PixelModel, model_inputs
 from .classifier import ClassifierOutput
 from .feature_net import FeatureNet
 from .inception import Inception
 
-__all__ = ["EvaluationContext", "spread"]
+__all__ = ["EvaluationContext", "EvaluationSettings", "spread"]
 
 PICTURES_AT_ONCE = 100
 MOST_TRAIN_SAMPLE = 60_000
 _SAMPLES, _NOISE = range(2)
 
 
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """Choices of an evaluation.
+
+    Args:
+        samples: pictures to draw.
+        fields: inputs fixed for all pictures, name -> value; other inputs are drawn or keep their defaults.
+        inception: the network that defines FID and IS; None leaves them out.
+    """
+
+    samples: int
+    fields: Mapping[str, float] = field(default_factory=dict)
+    inception: Inception | None = None
+
+
 class EvaluationContext:
-    """A generator under evaluation, with what several parts need, made once.
+    """A generator under evaluation, with the samples and features that several parts use, computed once.
 
     Args:
         generator: in eval mode.
-        signature: of its pictures, from a seed.
+        signature: of the generator with a seed.
         train: real images that it was trained on.
         test: real images that it was not trained on.
-        net: the judge.
-        samples: pictures to draw.
-        fields: inputs that are set for all pictures, name -> value; the others are drawn or keep their defaults.
-        device: "cpu" or "cuda".
-        inception: the network that FID and IS are defined by; None leaves them out.
+        net: the feature net; the evaluation runs on its device.
+        settings: number of samples, fixed inputs, Inception network.
 
     Raises:
-        UsageError: the generator's pictures are not of the data's shape, or a field is none of the signature.
+        UsageError: the data has images of another shape than the generator, or a fixed input cannot be set.
     """
 
     def __init__(
@@ -56,19 +69,16 @@ class EvaluationContext:
         train: Dataset,
         test: Dataset,
         net: FeatureNet,
-        *,
-        samples: int,
-        fields: Mapping[str, float] | None = None,
-        device: str = "cpu",
-        inception: Inception | None = None,
+        settings: EvaluationSettings,
     ) -> None:
         if signature.output.shape != train.picture:
             raise UsageError(
                 f"the generator makes pictures of {signature.output.shape}, data {train.name!r} has {train.picture}"
             )
-        self.generator, self.signature, self.net = generator.to(device), signature, net
-        self.train, self.test, self.samples, self.device = train, test, samples, device
-        self.fields, self.inception = dict(fields or {}), inception
+        self.device = net.device
+        self.generator, self.signature, self.net = generator.to(self.device), signature, net
+        self.train, self.test, self.samples = train, test, settings.samples
+        self.fields, self.inception = dict(settings.fields), settings.inception
         free = {
             field.name
             for field in signature.inputs
@@ -76,68 +86,67 @@ class EvaluationContext:
         }
         if unknown := sorted(set(self.fields) - free):
             raise UsageError(
-                f"field {unknown[0]!r} cannot be set (can be: {', '.join(sorted(free)) or 'none'})"
+                f"field {unknown[0]!r} cannot be set; allowed: {', '.join(sorted(free)) or 'none'}"
             )
 
     @property
     def count(self) -> int:
-        """Pictures of every set in figures that compare sets."""
+        """Size of every set in figures that compare sets."""
         return min(self.samples, len(self.train), len(self.test))
 
     def has(self, role: Role) -> bool:
-        """Whether the generator takes an input of that role."""
+        """Whether the generator has an input of this role."""
         return self.signature.field(role) is not None
 
     def make(self, inputs: Mapping[str, Any], *, latent: bool = False) -> NDArray[np.uint8]:
-        """Pictures of some inputs.
+        """Run the generator.
 
         Args:
-            inputs: field name -> array with a batch axis in front; what is left out is filled in with `fields`, then
-                with the signature's defaults.
-            latent: `inputs` has the latent in the seed's place.
+            inputs: field name -> array with a batch axis in front; missing fields take their value from `fields`, then
+                from the signature's defaults.
+            latent: `inputs` holds latents instead of seeds.
 
         Returns:
             UINT8 of shape (batch, height, width, channels).
 
         Raises:
-            InvalidInput: an input is not what the signature allows.
+            InvalidInput: the signature does not allow an input.
         """
         signature = with_latent(self.signature, self.generator.latent_size) if latent else self.signature
         count = len(next(iter(inputs.values())))
         fixed = {name: np.full(count, value) for name, value in self.fields.items()}
         arrays = signature.check({**fixed, **inputs})
-        picture = PixelModel(self.generator, signature).eval()
+        model = PixelModel(self.generator, signature).eval()
         parts = []
         with torch.inference_mode():
             for start in range(0, count, PICTURES_AT_ONCE):
                 rows = slice(start, start + PICTURES_AT_ONCE)
-                parts.append(picture(*(self._tensor(array[rows]) for array in arrays.values())).cpu().numpy())
+                values = model_inputs((array[rows] for array in arrays.values()), self.device)
+                parts.append(model(*values).cpu().numpy())
         return np.concatenate(parts)
 
     def draw(self, count: int) -> dict[str, NDArray[Any]]:
-        """Inputs of `count` pictures: distinct seeds, labels and captions as often as the training data has them.
+        """Inputs of `count` pictures: distinct seeds; labels and captions distributed as in the training data.
 
-        The same ones at every call; those of fewer pictures are the first of those of more.
+        The inputs are the same at every call, and a smaller count gives the first of a larger one.
 
         Raises:
             EvaluationError: an input cannot be drawn from the data.
         """
         inputs: dict[str, NDArray[Any]] = {}
-        for number, field in enumerate(self.signature.inputs):
+        for number, wanted in enumerate(self.signature.inputs):
             random = np.random.default_rng([_SAMPLES, number])
-            match field.role:
+            match wanted.role:
                 case Role.SEED:
-                    inputs[field.name] = random.integers(0, 2**62, count)
+                    inputs[wanted.name] = random.integers(0, 2**62, count)
                 case Role.LABEL if self.train.labels is not None:
-                    inputs[field.name] = random.choice(self.train.labels, count)
+                    inputs[wanted.name] = random.choice(self.train.labels, count)
                 case Role.PROMPT if self.train.captions is not None:
-                    inputs[field.name] = random.choice(np.array(self.train.captions, object), count)
+                    inputs[wanted.name] = random.choice(np.array(self.train.captions, object), count)
                 case Role.STEPS | Role.GUIDANCE | Role.TRUNCATION:
                     continue
                 case _:
-                    raise EvaluationError(
-                        f"data {self.train.name!r} has nothing to give for field {field.name!r}"
-                    )
+                    raise EvaluationError(f"data {self.train.name!r} has no values for field {wanted.name!r}")
         return inputs
 
     @cached_property
@@ -151,19 +160,19 @@ class EvaluationContext:
         return self.make(self.inputs)
 
     @cached_property
-    def asked(self) -> NDArray[np.int64] | None:
-        """The class that each sample was asked for, INT64 of shape (samples,); None without classes."""
+    def requested_labels(self) -> NDArray[np.int64] | None:
+        """The class requested for each sample, INT64 of shape (samples,); None without classes."""
         field = self.signature.field(Role.LABEL)
         return None if field is None else self.inputs[field.name]
 
     @cached_property
     def sample_output(self) -> ClassifierOutput:
-        """What the judge says of the samples."""
-        return self.net.describe(self.pictures)
+        """Features and classes of the samples."""
+        return self.net.classify(self.pictures)
 
     @cached_property
     def train_sample(self) -> Dataset:
-        """What pictures are compared with: the training images, or `MOST_TRAIN_SAMPLE` of them, spread evenly."""
+        """The training images to compare with: all, or `MOST_TRAIN_SAMPLE` taken at even intervals."""
         count = len(self.train)
         return (
             self.train if count <= MOST_TRAIN_SAMPLE else self.train.select(spread(MOST_TRAIN_SAMPLE, count))
@@ -171,25 +180,21 @@ class EvaluationContext:
 
     @cached_property
     def train_output(self) -> ClassifierOutput:
-        """What the judge says of the training sample."""
-        return self.net.describe(self.train_sample.images)
+        """Features and classes of the training sample."""
+        return self.net.classify(self.train_sample.images)
 
     @cached_property
     def test_output(self) -> ClassifierOutput:
-        """What the judge says of all test images."""
-        return self.net.describe(self.test.images)
+        """Features and classes of all test images."""
+        return self.net.classify(self.test.images)
 
     @cached_property
     def noise_output(self) -> ClassifierOutput:
-        """What the judge says of `count` pictures whose every value is uniform on 0 to 255."""
+        """Features and classes of `count` pictures of uniform noise, 0 to 255."""
         shape = (self.count, *self.train.picture)
-        return self.net.describe(np.random.default_rng(_NOISE).integers(0, 256, shape, dtype=np.uint8))
-
-    def _tensor(self, array: NDArray[Any]) -> Any:
-        # Texts are no tensors: they go in as they are.
-        return array.tolist() if array.dtype == object else torch.from_numpy(array).to(self.device)
+        return self.net.classify(np.random.default_rng(_NOISE).integers(0, 256, shape, dtype=np.uint8))
 
 
 def spread(count: int, among: int) -> NDArray[np.int64]:
-    """`count` indices spread evenly over `among` images, which may be sorted by class; INT64 of shape (count,)."""
+    """`count` indices at even intervals over `among` images, which may be sorted by class; INT64 of shape (count,)."""
     return np.linspace(0, among - 1, count).round().astype(np.int64)

@@ -1,4 +1,4 @@
-"""What an evaluation found: `evaluation.json`."""
+"""The results of an evaluation: `evaluation.json`."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ class Figure(Document):
 
 
 class Section(Document):
-    """What one part of an evaluation found.
+    """Results of one part of an evaluation.
 
     Args:
         part: name of the part, a module of `evaluation.parts`.
-        title: for a person.
-        figures: empty where it failed.
-        failure: why a figure could not be computed; "" where all were.
+        title: heading.
+        figures: empty if the part failed.
+        failure: the reason of a failure, else "".
     """
 
     part: str
@@ -84,20 +84,20 @@ class Section(Document):
 
 
 class FeatureNetInfo(Document):
-    """What a feature net is; written beside its weights.
+    """Description of a feature net; written beside its weights.
 
     Args:
         schema_version: of this document.
         name: of the data, as in "FD-<name>".
-        data: as `--data` takes it.
+        data: the value of `--data`.
         data_sha256: of the images and labels that it was trained and tested on.
-        task: what it tells apart: "classes", "channels" (the classes of each channel), or "turns" (quarter turns of
+        task: what it classifies: "classes", "channels" (the class of each channel), or "turns" (quarter turns of
             pictures without labels).
-        picture: height, width and channels of what it was trained on.
-        classes: how many it tells apart.
-        recipe: what it was trained by.
-        accuracy: share of the test pictures that it classifies rightly.
-        test_count: test pictures.
+        picture: height, width and channels of the training images.
+        classes: number of classes.
+        recipe: of its training.
+        accuracy: share of test pictures classified correctly.
+        test_count: number of test pictures.
         weights_sha256: of the safetensors file.
         torch: version that trained it.
     """
@@ -117,21 +117,21 @@ class FeatureNetInfo(Document):
 
 
 class Evaluation(Document):
-    """Everything that was measured of one snapshot; written as `evaluation.json`.
+    """All results for one snapshot; written as `evaluation.json`.
 
     The same snapshot, data and machine give the same document.
 
     Args:
         schema_version: of this document.
         family, preset, nimg, weights_sha256: of the snapshot.
-        data: what it was compared with, as `--data` takes it.
+        data: the data it was compared with, as the value of `--data`.
         data_sha256: of those images.
-        train_count, test_count: images of the two parts of the data.
-        feature_net: the judge.
-        samples: pictures asked for.
-        fields: inputs that were set for all pictures, name -> value.
+        train_count, test_count: images in the two parts of the data.
+        feature_net: the feature net used.
+        samples: number of samples drawn.
+        fields: inputs fixed for all pictures, name -> value.
         device: "cpu" or "cuda".
-        inception_sha256: of the Inception network's file; None where FID and IS were left out.
+        inception_sha256: of the Inception network's file; None without FID and IS.
         sections: in the order of the page.
     """
 
@@ -167,11 +167,11 @@ class Evaluation(Document):
 
 
 def read_evaluation(run: Path) -> Evaluation:
-    """The evaluation in a run's directory.
+    """Read the evaluation in a run's directory.
 
     Raises:
-        SchemaError: it is damaged, foreign or of a newer litho.
-        IntegrityError: there is none, or it is not an ordinary file.
+        SchemaError: the document is damaged, invalid or of a newer litho.
+        IntegrityError: the file is missing or not an ordinary file.
     """
     read_document(run, DOCUMENT_NAME, SCHEMA_VERSION)
     try:
@@ -179,4 +179,6 @@ def read_evaluation(run: Path) -> Evaluation:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise SchemaError(f"{run / DOCUMENT_NAME} is no evaluation: {where}: {first['msg']}") from None
+        raise SchemaError(
+            f"{run / DOCUMENT_NAME} is not a valid evaluation: {where}: {first['msg']}"
+        ) from None

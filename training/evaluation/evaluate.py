@@ -1,4 +1,4 @@
-"""Measure a run's snapshot: load it, its data and the judge, ask every part that applies, write what they found."""
+"""Evaluate a run's snapshot: load it with its data and feature net, run every part, write document and page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...files import write_bytes
 from ..data.dataset import Dataset
 from ..data.sources import load
 from ..run.snapshot import INFO_NAME, Snapshot, load_snapshot
-from .context import EvaluationContext
+from .context import EvaluationContext, EvaluationSettings
 from .document import DOCUMENT_NAME, PAGE_NAME, Evaluation, Section
 from .feature_net import feature_net
 from .inception import Inception
@@ -25,9 +25,9 @@ SAMPLES = 10_000
 LEAST_SAMPLES = 10
 
 Progress = Callable[[str, float], None]
-"""Is told what is being done and the share that is done, 0 to 1."""
+"""Called with a description of the step and the share done, 0 to 1."""
 
-# Of an evaluation's time, about, where the feature net has to be trained first.
+# Approximate share of the time for training the feature net.
 _NET_SHARE = 0.5
 
 
@@ -41,119 +41,112 @@ def evaluate(
     inception: Path | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Measure the snapshot in a run's directory, and write `evaluation.json` and `evaluation.html` beside it.
+    """Evaluate the snapshot in a run's directory; write `evaluation.json` and `evaluation.html` there.
 
-    The figures are put into `snapshot.json` too, as its quality. A part that fails is listed with its reason, and the
-    others are measured all the same.
+    The figures are also added to the quality in `snapshot.json`. A part that fails is listed with its reason; the
+    others are still measured.
 
     Args:
         run: the run's directory.
-        data: what to compare with; by default what the snapshot was trained on.
-        samples: pictures to draw, at least 10; figures that compare sets take at most as many as
-            there are test images.
-        fields: inputs of role steps, guidance or truncation to set for all pictures, name -> value.
+        data: data to compare with; by default the training data.
+        samples: pictures to draw, at least 10; figures that compare sets use at most as many as there are test images.
+        fields: fixed values of inputs with role steps, guidance or truncation, name -> value.
         device: "cpu" or "cuda".
         inception: TorchScript file of the Inception network, for FID and IS; None leaves them out.
-        progress: is told how far it is.
+        progress: called with a description of the step and the share done, 0 to 1.
 
     Raises:
         UsageError: an argument is not allowed, or the data does not fit the generator.
         CheckpointError: the snapshot is damaged.
-        DataError: the data cannot be used as it lies on disk.
-        EvaluationError: there is no feature net for the data, nothing to measure, or no Inception network at
-            that path.
+        DataError: the data on disk cannot be used.
+        EvaluationError: the data allows no feature net, no part applies, or the Inception network is missing.
     """
     if samples < LEAST_SAMPLES:
-        raise UsageError(f"{samples} samples are too few; it must be {LEAST_SAMPLES} or more")
-    tell = progress or _silent
+        raise UsageError(f"{samples} samples are too few; expected {LEAST_SAMPLES} or more")
+    report = progress or _silent
     root = Path(run)
     network = Inception(inception, device) if inception is not None else None
-    tell("reading the snapshot and its data", 0.0)
+    report("reading the snapshot and its data", 0.0)
     snapshot = load_snapshot(root)
-    dataset = _data(snapshot, data)
-    train, test = dataset.split()
-    tell("training the feature net", 0.0)
+    train, test = _data(snapshot, data).split()
     net = feature_net(
         train,
         test,
         device=device,
-        progress=lambda share: tell("training the feature net", _NET_SHARE * share),
+        progress=lambda share: report("training the feature net", _NET_SHARE * share),
     )
-    subject = EvaluationContext(
-        snapshot.generator(),
-        snapshot.info.signature,
-        train,
-        test,
-        net,
-        samples=samples,
-        fields=fields,
-        device=device,
-        inception=network,
+    settings = EvaluationSettings(samples, fields or {}, network)
+    context = EvaluationContext(snapshot.generator(), snapshot.info.signature, train, test, net, settings)
+    sections, panels = measure(
+        context, lambda step, share: report(step, _NET_SHARE + (1 - _NET_SHARE) * share)
     )
-    sections, panels = measure(subject, lambda step, share: tell(step, _NET_SHARE + (1 - _NET_SHARE) * share))
-    evaluation = Evaluation(
-        family=snapshot.info.family,
-        preset=snapshot.info.preset,
-        nimg=snapshot.info.nimg,
-        weights_sha256=snapshot.info.weights_sha256,
-        data=train.name,
-        data_sha256=net.info.data_sha256,
-        train_count=len(train),
-        test_count=len(test),
-        feature_net=net.info,
-        samples=samples,
-        fields=subject.fields,
-        device=device,
-        inception_sha256=network.sha256 if network else None,
-        sections=sections,
-    )
+    evaluation = _document(snapshot, context, sections)
     _write(root, snapshot, evaluation, panels)
     return evaluation
 
 
+def _document(snapshot: Snapshot, context: EvaluationContext, sections: tuple[Section, ...]) -> Evaluation:
+    return Evaluation(
+        family=snapshot.info.family,
+        preset=snapshot.info.preset,
+        nimg=snapshot.info.nimg,
+        weights_sha256=snapshot.info.weights_sha256,
+        data=context.train.name,
+        data_sha256=context.net.info.data_sha256,
+        train_count=len(context.train),
+        test_count=len(context.test),
+        feature_net=context.net.info,
+        samples=context.samples,
+        fields=context.fields,
+        device=context.device,
+        inception_sha256=context.inception.sha256 if context.inception else None,
+        sections=sections,
+    )
+
+
 def measure(
-    subject: EvaluationContext, progress: Progress | None = None
+    context: EvaluationContext, progress: Progress | None = None
 ) -> tuple[tuple[Section, ...], dict[str, tuple[Panel, ...]]]:
-    """What every part that applies finds.
+    """Run every part that applies.
 
     Returns:
-        The sections, and the name of each part -> its pictures.
+        The sections, and name of each part -> its pictures.
 
     Raises:
         EvaluationError: no part applies.
     """
-    tell = progress or _silent
-    parts = [(name, part) for name, part in all_parts() if part.applies(subject)]
+    report = progress or _silent
+    parts = [(name, part) for name, part in all_parts() if part.applies(context)]
     if not parts:
-        taken = ", ".join(field.name for field in subject.signature.inputs)
-        raise EvaluationError(f"there is nothing to measure of a generator that takes {taken}")
+        taken = ", ".join(field.name for field in context.signature.inputs)
+        raise EvaluationError(f"no part of the evaluation applies to a generator with the inputs {taken}")
     sections: list[Section] = []
     panels: dict[str, tuple[Panel, ...]] = {}
     for number, (name, part) in enumerate(parts):
-        tell(part.title.lower(), number / len(parts))
+        report(part.title.lower(), number / len(parts))
         try:
-            found = part.measure(subject)
+            found = part.measure(context)
             sections.append(Section(part=name, title=part.title, figures=found.figures))
             panels[name] = found.panels
         except LithoError as error:
             sections.append(Section(part=name, title=part.title, failure=str(error)))
         except ValidationError as error:
-            reason = f"{error.title} came out wrong: {error.errors()[0]['msg']}"
+            reason = f"invalid {error.title}: {error.errors()[0]['msg']}"
             sections.append(Section(part=name, title=part.title, failure=reason))
     return tuple(sections), panels
 
 
 def _data(snapshot: Snapshot, name: str | None) -> Dataset:
-    """The data by name, at the size and in the colours of the generator's pictures."""
+    """The data with the size and channels of the generator's pictures."""
     if name is None and snapshot.info.data is None:
-        raise UsageError(f"{snapshot.path / INFO_NAME} does not say what it was trained on; give --data")
+        raise UsageError(f"{snapshot.path / INFO_NAME} does not name its training data; give --data")
     height, width, channels = snapshot.info.signature.output.shape
     known = name or (snapshot.info.data.name if snapshot.info.data else "")
     dataset = load(known, resolution=height if height == width and height > 0 else None, channels=channels)
     trained = snapshot.info.data
     if name is None and trained is not None and trained.class_names != dataset.class_names:
         raise UsageError(
-            f"data {known!r} has other classes now than {snapshot.path} was trained on; give --data"
+            f"the classes of data {known!r} have changed since {snapshot.path} was trained; give --data"
         )
     return dataset
 

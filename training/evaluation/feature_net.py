@@ -1,7 +1,7 @@
-"""The feature net of a data set: trained once, kept in the user's cache, the judge of every generator of that data.
+"""The feature net of a data set: trained once, cached for the user, and used to evaluate all generators of that data.
 
-A cached net lies in two files, `<name>-<key>.safetensors` and `.json`; the key is made of the data's hash and the
-recipe, so that another one of either is another net. One that is damaged is trained again.
+A cached net has two files, `<name>-<key>.safetensors` and `.json`; the key is a hash of the data and the recipe. A
+damaged net is trained again.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .classifier import (
     Classifier,
     ClassifierOutput,
     classes_of,
-    describe,
+    classify,
     stacked_digits,
     train_classifier,
 )
@@ -45,11 +45,11 @@ KEY_DIGITS = 16
 
 @dataclass(frozen=True)
 class FeatureNet:
-    """A trained classifier with what is known of it.
+    """A trained classifier with its description.
 
     Args:
         classifier: in eval mode, on `device`.
-        info: what it is.
+        info: its data, recipe and accuracy.
         device: "cpu" or "cuda".
     """
 
@@ -57,13 +57,13 @@ class FeatureNet:
     info: FeatureNetInfo
     device: str
 
-    def describe(self, images: NDArray[np.uint8]) -> ClassifierOutput:
+    def classify(self, images: NDArray[np.uint8]) -> ClassifierOutput:
         """Features and classes of pictures, UINT8 of shape (count, height, width, channels)."""
-        return describe(self.classifier, images, self.device)
+        return classify(self.classifier, images, self.device)
 
 
 def cache_folder() -> Path:
-    """Where feature nets are kept: below `LITHO_CACHE`, or the user's cache of the platform."""
+    """Folder of the cached feature nets: in `LITHO_CACHE`, or in the platform's user cache."""
     root = os.environ.get("LITHO_CACHE")
     return (Path(root) if root else platformdirs.user_cache_path("litho")) / "feature-nets"
 
@@ -71,13 +71,13 @@ def cache_folder() -> Path:
 def feature_net(
     train: Dataset, test: Dataset, *, device: str = "cpu", progress: Callable[[float], None] | None = None
 ) -> FeatureNet:
-    """The feature net of a data set, from the cache or trained now.
+    """The feature net of a data set, from the cache or newly trained.
 
     Args:
-        train: images to train on; without labels it learns quarter turns, and of stacked digits the single digits.
+        train: images to train on; without labels the net learns quarter turns, on stacked digits single digits.
         test: images to measure its accuracy on.
         device: "cpu" or "cuda".
-        progress: is told the share of the training that is done, 0 to 1.
+        progress: called with the share of the training done, 0 to 1.
 
     Raises:
         EvaluationError: the images cannot be classified.
@@ -91,17 +91,17 @@ def feature_net(
         classifier = train_classifier(digits or train, device=device, progress=progress)
         _write(cache_folder(), stem, classifier, _info(classifier, train, test, data_sha256, device))
         cached = _read(cache_folder(), stem)
-        assert cached is not None, "what was written just now can be read"
+        assert cached is not None, "the net was written just now"
     classifier, info = cached
     return FeatureNet(classifier.to(device), info, device)
 
 
 def cached_net(data: str, picture: tuple[int, ...], device: str = "cpu") -> FeatureNet | None:
-    """The feature net of some data as far as it is in the cache; None where none is, or it is damaged.
+    """The feature net of some data from the cache; None if there is none or it is damaged.
 
     Args:
-        data: as `--data` took it when the net was trained.
-        picture: height, width and channels that it must be made for.
+        data: the value of `--data` that the net was trained with.
+        picture: height, width and channels of the pictures.
         device: "cpu" or "cuda".
     """
     for file in sorted(cache_folder().glob(f"{_short_name(data)}-*.json")):
@@ -125,7 +125,7 @@ def _info(
         picture=train.picture,
         classes=classifier.classes,
         recipe=RECIPE,
-        accuracy=describe(classifier, images, device).accuracy(labels),
+        accuracy=classify(classifier, images, device).accuracy(labels),
         test_count=len(images),
         weights_sha256="0" * 64,
         torch=torch.__version__,
@@ -151,7 +151,7 @@ def _write(folder: Path, stem: str, classifier: Classifier, info: FeatureNetInfo
 
 
 def _read(folder: Path, stem: str) -> tuple[Classifier, FeatureNetInfo] | None:
-    """The cached net; None where there is none, or it is damaged."""
+    """Read a cached net; None if there is none or it is damaged."""
     try:
         document = read_document(folder, f"{stem}.json", SCHEMA_VERSION)
         info = FeatureNetInfo.model_validate_json(json.dumps(document))

@@ -1,7 +1,7 @@
-"""The Inception network of 2015 that FID and IS are defined by, from a file that the user has; none is shipped.
+"""The Inception network of 2015 that defines FID and IS, from a file of the user; litho ships none.
 
-The file is `inception-2015-12-05.pt` as StyleGAN2-ADA, StyleGAN3 and clean-fid use it: a TorchScript program of the
-original weights that takes UINT8 pictures and resizes them itself. A program is run, so take it from where you trust.
+The file is `inception-2015-12-05.pt` as StyleGAN2-ADA, StyleGAN3 and clean-fid use it: a TorchScript program with the
+original weights, which takes UINT8 pictures and resizes them. It is executed: use a file from a trusted source.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SPLITS = 10
 
 
 class Inception:
-    """The network, opened.
+    """The loaded network.
 
     Args:
         path: of the TorchScript file.
@@ -36,32 +36,33 @@ class Inception:
         sha256: of the file.
 
     Raises:
-        EvaluationError: there is no such file, or it is no TorchScript program.
+        EvaluationError: the file is missing or not a TorchScript program.
     """
 
     def __init__(self, path: Path, device: str = "cpu") -> None:
         if not path.is_file():
-            raise EvaluationError(f"there is no Inception network at {path}; give inception-2015-12-05.pt")
+            raise EvaluationError(f"no Inception network at {path}; give inception-2015-12-05.pt")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # of TorchScript, which the file is
                 self._network: Any = torch.jit.load(str(path), map_location=device).eval()
         except RuntimeError as error:
             raise EvaluationError(
-                f"{path} is no TorchScript program ({str(error).splitlines()[0][:100]}); give inception-2015-12-05.pt"
+                f"{path} is not a TorchScript program ({str(error).splitlines()[0][:99]});"
+                " give inception-2015-12-05.pt"
             ) from None
         self._path, self._device, self.sha256 = path, device, sha256(path)
 
     def features(self, images: NDArray[np.uint8]) -> Tensor:
-        """What FID compares: FP64 of shape (count, 2048).
+        """Features for FID: FP64 of shape (count, 2048).
 
         Args:
-            images: UINT8 of shape (count, height, width, 1 or 3); grey ones become three equal channels.
+            images: UINT8 of shape (count, height, width, 1 or 3); a grey channel is repeated three times.
         """
         return self._run(images, return_features=True)
 
     def probabilities(self, images: NDArray[np.uint8]) -> Tensor:
-        """What IS is made of: FP64 of shape (count, classes), without the last layer's bias, as it is published."""
+        """Class probabilities for IS: FP64 (count, classes), without the bias of the last layer, as published."""
         return self._run(images, no_output_bias=True)
 
     def _run(self, images: NDArray[np.uint8], **options: bool) -> Tensor:
@@ -71,7 +72,7 @@ class Inception:
         except RuntimeError as error:
             lines = [line for line in str(error).splitlines() if line.strip()]
             raise EvaluationError(
-                f"{self._path} does not take pictures as the Inception network does: {lines[-1][:200]}"
+                f"{self._path} is not the Inception network; running it failed: {lines[-1][:200]}"
             ) from None
         return torch.cat(parts)
 

@@ -1,7 +1,7 @@
-"""Distances between two sets of pictures, from the features that a classifier gives them; knows no pictures.
+"""Distances between the features of two sets of pictures.
 
-Features are FP64 tensors of shape (count, features) on the CPU. Whatever is not finite is refused before any of it is
-computed with: LAPACK ends the whole process on a NaN.
+Features are FP64 tensors of shape (count, features) on the CPU. Values that are not finite are refused before any
+computation, because LAPACK ends the process on a NaN.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ ROWS_AT_ONCE = 512
 
 @dataclass(frozen=True)
 class ManifoldMetrics:
-    """How made pictures lie among real ones.
+    """Overlap of the manifolds of generated and real pictures.
 
     Args:
-        precision: share of the made ones that lie within the real ones' manifold (Kynkaanniemi et al. 2019, eq. 1-2).
-        recall: share of the real ones that lie within the made ones' manifold.
-        density: how many real neighbourhoods a made one lies in, over the expected number; 1 where both sets are
-            alike, above it where the made ones crowd in its middle (Naeem et al. 2020, section 3).
-        coverage: share of the real ones with a made one in their neighbourhood (the same).
+        precision: share of generated pictures inside the real manifold (Kynkaanniemi et al. 2019, eq. 1-2).
+        recall: share of real pictures inside the generated manifold.
+        density: real neighbourhoods per generated picture, over the expected number; 1 for equal distributions, more
+            if generated pictures concentrate (Naeem et al. 2020, section 3).
+        coverage: share of real pictures with a generated one in their neighbourhood (Naeem et al. 2020, section 3).
     """
 
     precision: float
@@ -44,26 +44,26 @@ class ManifoldMetrics:
     coverage: float
 
 
-def frechet_distance(real: Tensor, made: Tensor) -> float:
+def frechet_distance(real: Tensor, generated: Tensor) -> float:
     """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) of the sets' means and covariances (Heusel et al. 2017, eq. 6).
 
     Raises:
         EvaluationError: a feature is NaN or infinite, or a set has fewer than two pictures.
     """
     distance = _torchmetrics("fid").FrechetInceptionDistance(_Given(real.shape[1]))
-    return _compute(distance, real, made)
+    return _compute(distance, real, generated)
 
 
-def kernel_distance(real: Tensor, made: Tensor) -> float:
+def kernel_distance(real: Tensor, generated: Tensor) -> float:
     """The squared maximum mean discrepancy with the kernel (x.y / d + 1)^3 (Binkowski et al. 2018, section 4).
 
-    The mean over `KERNEL_SUBSETS` random subsets of `KERNEL_SUBSET_SIZE` pictures, or of half the smaller set; it has
-    no bias, so it can fall a little below zero.
+    The mean over `KERNEL_SUBSETS` random subsets of `KERNEL_SUBSET_SIZE` pictures, or of half the smaller set. The
+    estimate is unbiased and can be slightly negative.
 
     Raises:
         EvaluationError: as for `frechet_distance`.
     """
-    size = min(KERNEL_SUBSET_SIZE, max(2, min(len(real), len(made)) // 2))
+    size = min(KERNEL_SUBSET_SIZE, max(2, min(len(real), len(generated)) // 2))
     with warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", "Metric `Kernel Inception Distance` will save all extracted features"
@@ -71,45 +71,45 @@ def kernel_distance(real: Tensor, made: Tensor) -> float:
         distance = _torchmetrics("kid").KernelInceptionDistance(
             _Given(real.shape[1]), subsets=KERNEL_SUBSETS, subset_size=size
         )
-    return _compute(distance, real, made)
+    return _compute(distance, real, generated)
 
 
-def manifold_metrics(real: Tensor, made: Tensor) -> ManifoldMetrics:
-    """Precision, recall, density and coverage; only sets of equal size can be compared from one pair to another.
+def manifold_metrics(real: Tensor, generated: Tensor) -> ManifoldMetrics:
+    """Precision, recall, density and coverage. They depend on the sizes of the sets: compare only equal sizes.
 
     Raises:
-        EvaluationError: a feature is NaN or infinite, or a set has too few pictures for its nearest neighbours.
+        EvaluationError: a feature is NaN or infinite, or a set has fewer pictures than neighbours.
     """
     least = DENSITY_NEIGHBOURS + 1
-    for features in (real, made):
+    for features in (real, generated):
         _check(features, least)
     real_near, real_wide = _radii(real, (PRECISION_NEIGHBOURS, DENSITY_NEIGHBOURS))
-    (made_near,) = _radii(made, (PRECISION_NEIGHBOURS,))
-    within_real = torch.zeros(len(made), dtype=torch.bool)
+    (generated_near,) = _radii(generated, (PRECISION_NEIGHBOURS,))
+    within_real = torch.zeros(len(generated), dtype=torch.bool)
     neighbourhoods, recalled, covered = 0, 0, 0
     for start in range(0, len(real), ROWS_AT_ONCE):
         rows = slice(start, start + ROWS_AT_ONCE)
-        distances = torch.cdist(real[rows], made)
+        distances = torch.cdist(real[rows], generated)
         within_real |= (distances <= real_near[rows, None]).any(0)
-        recalled += int((distances <= made_near).any(1).sum())
+        recalled += int((distances <= generated_near).any(1).sum())
         inside = distances <= real_wide[rows, None]
         neighbourhoods += int(inside.sum())
         covered += int(inside.any(1).sum())
     return ManifoldMetrics(
         precision=float(within_real.double().mean()),
         recall=recalled / len(real),
-        density=neighbourhoods / (DENSITY_NEIGHBOURS * len(made)),
+        density=neighbourhoods / (DENSITY_NEIGHBOURS * len(generated)),
         coverage=covered / len(real),
     )
 
 
 def nearest(queries: Tensor, among: Tensor, count: int = 1) -> tuple[Tensor, Tensor]:
-    """The nearest of some features to each query.
+    """Nearest neighbours of each query.
 
     Args:
         queries: of shape (queries, features).
         among: of shape (pictures, features).
-        count: neighbours to each query.
+        count: neighbours per query.
 
     Returns:
         Euclidean distances, ascending, and indices into `among`, both of shape (queries, count).
@@ -124,7 +124,7 @@ def nearest(queries: Tensor, among: Tensor, count: int = 1) -> tuple[Tensor, Ten
 
 
 class _Given(nn.Module):
-    """Features in, features out: what torchmetrics takes for a feature extractor."""
+    """Identity, as the feature extractor that torchmetrics expects."""
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -138,31 +138,31 @@ def _torchmetrics(module: str) -> Any:
     return require(f"torchmetrics.image.{module}", "train")
 
 
-def _compute(distance: Any, real: Tensor, made: Tensor) -> float:
-    for features in (real, made):
+def _compute(distance: Any, real: Tensor, generated: Tensor) -> float:
+    for features in (real, generated):
         _check(features, 2)
     distance.update(real, real=True)
-    distance.update(made, real=False)
+    distance.update(generated, real=False)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         value = distance.compute()
     value = float(value[0] if isinstance(value, tuple) else value)
     if not math.isfinite(value):
-        raise EvaluationError(f"the distance of the features came out as {value}")
+        raise EvaluationError(f"the distance of the features is {value}")
     return value
 
 
 def _radii(features: Tensor, neighbours: tuple[int, ...]) -> tuple[Tensor, ...]:
     """Distance of each row to its n-th nearest other row, for each n: FP64 tensors of shape (count,)."""
     found, _ = nearest(features, features, max(neighbours) + 1)
-    # The nearest row is the row itself.
+    # The nearest row is the row itself, hence one more.
     return tuple(found[:, number] for number in neighbours)
 
 
 def _check(features: Tensor, least: int) -> None:
     if len(features) < least:
         raise EvaluationError(
-            f"{len(features)} pictures are too few for this figure; it takes {least} or more"
+            f"{len(features)} pictures are too few for this figure; it needs {least} or more"
         )
     if not torch.isfinite(features).all():
-        raise EvaluationError("a feature is NaN or infinite, so that no distance can be computed")
+        raise EvaluationError("a feature is NaN or infinite; no distance can be computed")

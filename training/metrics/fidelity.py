@@ -1,4 +1,4 @@
-"""How near made pictures are to the ones that they ought to be, picture by picture."""
+"""Errors between pictures and their targets: L1, PSNR, SSIM."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from ...extras import require
 __all__ = ["IDENTICAL_PSNR_DB", "l1", "psnr_db", "ssim"]
 
 IDENTICAL_PSNR_DB = 100.0
-"""Stands for the infinite PSNR of identical pictures, which JSON cannot write."""
+"""Replaces the infinite PSNR of identical pictures, which JSON cannot represent."""
 
 SSIM_WINDOW_PIXELS = 11
 PICTURES_AT_ONCE = 256
 
 
-def l1(made: NDArray[np.uint8], wanted: NDArray[np.uint8]) -> float:
+def l1(output: NDArray[np.uint8], target: NDArray[np.uint8]) -> float:
     """Mean absolute difference of the pixels, as a share of their range: 0 to 1.
 
     Args:
-        made, wanted: UINT8 of shape (count, height, width, channels).
+        output, target: UINT8 of shape (count, height, width, channels).
 
     Raises:
-        EvaluationError: there are no pictures, or they are not of one shape.
+        EvaluationError: there are no pictures, or shapes differ.
     """
-    _check(made, wanted)
-    return float(np.abs(made.astype(np.int16) - wanted).mean() / 255)
+    _check(output, target)
+    return float(np.abs(output.astype(np.int16) - target).mean() / 255)
 
 
 def psnr_db(
-    made: NDArray[np.uint8], wanted: NDArray[np.uint8], mask: NDArray[np.bool_] | None = None
+    output: NDArray[np.uint8], target: NDArray[np.uint8], mask: NDArray[np.bool_] | None = None
 ) -> float:
     """Mean of the pictures' PSNR, each 10 log10(255**2 / mean squared error), at most `IDENTICAL_PSNR_DB`.
 
     Args:
-        made, wanted: UINT8 of shape (count, height, width, channels).
-        mask: of shape (count, height, width); where given, only pixels inside count.
+        output, target: UINT8 of shape (count, height, width, channels).
+        mask: of shape (count, height, width); if given, only pixels inside count.
 
     Raises:
-        EvaluationError: there are no pictures, they are not of one shape, or a picture's mask is empty.
+        EvaluationError: there are no pictures, shapes differ, or a mask is empty.
     """
-    _check(made, wanted)
-    squared = np.square(made.astype(np.float64) - wanted).mean(axis=3)
+    _check(output, target)
+    squared = np.square(output.astype(np.float64) - target).mean(axis=3)
     inside = np.ones(squared.shape, bool) if mask is None else mask
     if inside.shape != squared.shape or not inside.any(axis=(1, 2)).all():
         raise EvaluationError(
@@ -55,24 +55,24 @@ def psnr_db(
     return float((10 * np.log10(255.0**2 / np.maximum(error, smallest))).mean())
 
 
-def ssim(made: NDArray[np.uint8], wanted: NDArray[np.uint8]) -> float:
+def ssim(output: NDArray[np.uint8], target: NDArray[np.uint8]) -> float:
     """Mean structural similarity, Gaussian window of 11 pixels: -1 to 1 (Wang et al. 2004, eq. 13).
 
     Args:
-        made, wanted: UINT8 of shape (count, height, width, channels), 11x11 pixels or more.
+        output, target: UINT8 of shape (count, height, width, channels), 11x11 pixels or more.
 
     Raises:
-        EvaluationError: there are no pictures, they are not of one shape, or are smaller than the window.
+        EvaluationError: there are no pictures, shapes differ, or they are smaller than the window.
     """
-    _check(made, wanted)
-    if min(made.shape[1:3]) < SSIM_WINDOW_PIXELS:
+    _check(output, target)
+    if min(output.shape[1:3]) < SSIM_WINDOW_PIXELS:
         raise EvaluationError(
-            f"pictures of shape {made.shape} are smaller than SSIM's window of 11x11 pixels"
+            f"pictures of shape {output.shape} are smaller than SSIM's window of 11x11 pixels"
         )
     similarity = require("torchmetrics.functional.image", "train").structural_similarity_index_measure
     parts = [
         similarity(_floats(some), _floats(others), data_range=255.0, reduction="none").reshape(-1)
-        for some, others in zip(_parts(made), _parts(wanted), strict=True)
+        for some, others in zip(_parts(output), _parts(target), strict=True)
     ]
     return float(torch.cat(parts).mean())
 
@@ -85,8 +85,8 @@ def _parts(images: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     return [images[start : start + PICTURES_AT_ONCE] for start in range(0, len(images), PICTURES_AT_ONCE)]
 
 
-def _check(made: NDArray[np.uint8], wanted: NDArray[np.uint8]) -> None:
-    if made.shape != wanted.shape or made.size == 0:
+def _check(output: NDArray[np.uint8], target: NDArray[np.uint8]) -> None:
+    if output.shape != target.shape or output.size == 0:
         raise EvaluationError(
-            f"pictures of shape {made.shape} cannot be compared with pictures of {wanted.shape}"
+            f"pictures of shape {output.shape} cannot be compared with pictures of {target.shape}"
         )

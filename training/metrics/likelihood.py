@@ -1,4 +1,4 @@
-"""The likelihood of real pictures under a model with latent variables, estimated by sampling."""
+"""Likelihood of pictures under a latent variable model, estimated by importance sampling."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROWS_AT_ONCE = 4096
 
 @runtime_checkable
 class LatentVariableModel(Protocol):
-    """What a generator brings besides its pictures to have their likelihood measured: p(z) = N(0, 1), p(x|z), q(z|x).
+    """Methods a generator needs to have its likelihood measured: p(z) = N(0, 1), p(x|z), q(z|x).
 
     Images and observations are FP32 of shape (batch, channels, height, width), images in [-1, 1]; latents are FP32 of
     shape (batch, latent_size).
@@ -33,7 +33,7 @@ class LatentVariableModel(Protocol):
     latent_size: int
 
     def observe(self, images: Tensor, uniform: Tensor) -> Tensor:
-        """The observations whose likelihood is meant: binarised, dequantised, or the images themselves.
+        """The observations whose likelihood is computed: binarised, dequantised, or the images themselves.
 
         Args:
             images: in [-1, 1].
@@ -61,7 +61,7 @@ def log_weights(
     Args:
         model: in eval mode, on the CPU or a GPU.
         observations: of shape (count, channels, height, width), on the model's device.
-        random: on the CPU; decides the latents.
+        random: source of the latents, on the CPU.
         samples: K, latents for each observation.
 
     Returns:
@@ -76,7 +76,7 @@ def log_weights(
     weights = torch.cat(parts)
     if not torch.isfinite(weights).all():
         raise EvaluationError(
-            "a likelihood is NaN or infinite; the model's variances have collapsed or diverged"
+            "a likelihood is NaN or infinite; the variances of the model have collapsed or diverged"
         )
     return weights
 
@@ -88,7 +88,7 @@ def evidence_bounds(weights: Tensor) -> Tensor:
         weights: FP64 of shape (count, samples), nats.
 
     Returns:
-        FP64 of shape (count,), nats; never above the log likelihood but by the chance of the draw.
+        FP64 of shape (count,), nats; in expectation not above the log likelihood.
     """
     return weights.mean(1)
 

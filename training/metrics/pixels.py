@@ -1,4 +1,4 @@
-"""Figures of a generator's pictures beside real ones, in plain pixel space: quick, and without any trained judge."""
+"""Quick figures in pixel space, without a feature net; measured during training."""
 
 from __future__ import annotations
 
@@ -38,100 +38,100 @@ SIDE = 8
 
 
 def quality(
-    picture: PixelModel,
+    model: PixelModel,
     dataset: Dataset,
     device: torch.device | str = "cpu",
     held_out: Dataset | None = None,
 ) -> dict[str, float]:
-    """What a thousand pictures show: `label_agreement` where there are labels, and `diversity`.
+    """Figures of a thousand pictures: `diversity`, and `label_agreement` if there are labels.
 
-    Of pictures that are made from pictures: `l1`, the mean absolute difference to what was wanted as a share of the
-    pixels' range, on held-out images where there are some.
+    For image-to-image generators `l1` instead: the mean absolute difference to the targets as a share of the pixel
+    range, on held-out images if there are any.
 
     Args:
-        picture: seed[, label] -> pixels.
-        dataset: real images, those that it was trained on.
-        device: that the picture's module is on.
+        model: generator from inputs to pixels.
+        dataset: real images that it was trained on.
+        device: of the model.
         held_out: real images that it was not trained on.
     """
-    if picture.signature.field(Role.IMAGE) is not None:
-        asked = held_out or dataset
-        asked = asked.select(np.arange(min(PICTURES, len(asked))))
-        _, pictures = translate_sources(picture, asked, device)
-        return {"l1": round(float(np.abs(pictures.astype(np.int16) - asked.images).mean() / 255), 4)}
-    made = draw_samples(picture, device, dataset.captions)
-    figures = {"diversity": round(made.diversity(dataset), 4)}
-    if made.labels is None or dataset.labels is None:
+    if model.signature.field(Role.IMAGE) is not None:
+        targets = held_out or dataset
+        targets = targets.select(np.arange(min(PICTURES, len(targets))))
+        _, outputs = translate_sources(model, targets, device)
+        return {"l1": round(float(np.abs(outputs.astype(np.int16) - targets.images).mean() / 255), 4)}
+    samples = draw_samples(model, device, dataset.captions)
+    figures = {"diversity": round(samples.diversity(dataset), 4)}
+    if samples.labels is None or dataset.labels is None:
         return figures
-    return {"label_agreement": label_agreement(made.images, made.labels, dataset), **figures}
+    return {"label_agreement": label_agreement(samples.images, samples.labels, dataset), **figures}
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Pictures of a generator.
+    """Samples of a generator.
 
     Args:
         images: UINT8 of shape (count, height, width, channels).
-        labels: what was asked for, INT64 of shape (count,); None where the generator takes none.
+        labels: the requested classes, INT64 of shape (count,); None if the generator has no label.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64] | None
 
     def diversity(self, dataset: Dataset) -> float:
-        """`class_diversity` where there are labels, else `diversity`."""
+        """`class_diversity` if there are labels, else `diversity`."""
         if self.labels is None or dataset.labels is None:
             return diversity(self.images, dataset.images)
         return class_diversity(self.images, self.labels, dataset)
 
 
 def draw_samples(
-    picture: PixelModel, device: torch.device | str = "cpu", captions: Sequence[str] | None = None
+    model: PixelModel, device: torch.device | str = "cpu", captions: Sequence[str] | None = None
 ) -> Samples:
-    """A thousand pictures from the same inputs every time (`Signature.example`); of many steps so many times fewer.
+    """Draw a thousand samples, always from the same inputs (`Signature.example`); fewer for many sampling steps.
 
     Args:
-        picture: its inputs -> pixels.
-        device: that its module is on.
-        captions: what prompts are taken from, evenly.
+        model: generator from inputs to pixels.
+        device: of the model.
+        captions: source of the prompts, taken at even intervals.
     """
-    steps = picture.signature.field(Role.STEPS)
+    steps = model.signature.field(Role.STEPS)
     count = PICTURES if steps is None else PICTURES // int(steps.default or 1)
-    inputs = fill_prompts(picture.signature.example(count), picture.signature, captions)
-    label = picture.signature.field(Role.LABEL)
-    return Samples(_made(picture, inputs, device), None if label is None else inputs[label.name])
+    inputs = fill_prompts(model.signature.example(count), model.signature, captions)
+    label = model.signature.field(Role.LABEL)
+    return Samples(_run(model, inputs, device), None if label is None else inputs[label.name])
 
 
 def translate_sources(
-    picture: PixelModel, dataset: Dataset, device: torch.device | str = "cpu"
+    model: PixelModel, dataset: Dataset, device: torch.device | str = "cpu"
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The sources from which a dataset's images are to be made, and what is made of them, with seeds from 0.
+    """Run an image-to-image generator on the sources of a dataset, with seeds from 0.
 
     Args:
-        picture: source[, mask][, seed] -> pixels.
-        dataset: images, with sources unless the generator makes them (`translation.source_inputs`).
-        device: that the picture's module is on.
+        model: generator from source[, mask][, seed] to pixels.
+        dataset: target images, with sources unless the generator derives them (`image_to_image.source_inputs`).
+        device: of the model.
 
     Returns:
-        Both UINT8 of shape (count, height, width, channels), the sources of their own height and width.
+        Sources and outputs, UINT8 of shape (count, height, width, channels); the sizes may differ.
     """
-    tasks = source_inputs(picture.generator, picture.signature, dataset)
-    source = picture.signature.field(Role.IMAGE)
-    assert tasks is not None, "no family trains without knowing what it is to make"
+    conditions = source_inputs(model.generator, model.signature, dataset)
+    source = model.signature.field(Role.IMAGE)
+    assert conditions is not None, "training required sources"
     assert source is not None
-    inputs = {**picture.signature.example(len(dataset)), **tasks}
-    if (seed := picture.signature.field(Role.SEED)) is not None:
+    inputs = {**model.signature.example(len(dataset)), **conditions}
+    if (seed := model.signature.field(Role.SEED)) is not None:
         inputs[seed.name] = np.arange(len(dataset), dtype=np.int64)
-    return tasks[source.name], _made(picture, inputs, device)
+    return conditions[source.name], _run(model, inputs, device)
 
 
-def _made(
-    picture: PixelModel, inputs: Mapping[str, NDArray[Any]], device: torch.device | str
+def _run(
+    model: PixelModel, inputs: Mapping[str, NDArray[Any]], device: torch.device | str
 ) -> NDArray[np.uint8]:
     count = len(next(iter(inputs.values())))
     with torch.inference_mode():
         parts = [
-            picture(*model_inputs((value[start : start + BATCH] for value in inputs.values()), device))
+            model(*model_inputs((value[start : start + BATCH] for value in inputs.values()), device))
             for start in range(0, count, BATCH)
         ]
     return torch.cat(parts).cpu().numpy()
@@ -140,7 +140,7 @@ def _made(
 def fill_prompts(
     inputs: dict[str, NDArray[Any]], signature: Signature, captions: Sequence[str] | None
 ) -> dict[str, NDArray[Any]]:
-    """The inputs with captions, evenly from all of them, for prompts; as they are where there are no captions."""
+    """Replace the prompts of inputs by captions, taken at even intervals; without captions nothing changes."""
     prompt = signature.field(Role.PROMPT)
     if prompt is None or not captions:
         return inputs
@@ -149,27 +149,27 @@ def fill_prompts(
 
 
 def label_agreement(images: NDArray[np.uint8], labels: NDArray[np.int64], dataset: Dataset) -> float:
-    """Share of pictures for which most of the 3 nearest real images are of the class that was asked for.
+    """Share of pictures of which most of the 3 nearest real images have the requested class.
 
     Args:
         images: UINT8 of shape (count, height, width, channels).
-        labels: INT64 of shape (count,), what was asked for.
+        labels: the requested classes, INT64 of shape (count,).
         dataset: real images with their labels.
     """
     assert dataset.labels is not None
     distances = torch.cdist(_flat(images), _flat(dataset.images))
     nearest = distances.topk(NEIGHBOURS, largest=False).indices
-    # Among three different classes the mode is the smallest number: a tie counts as wrong more often than right.
+    # A tie of three classes gives the smallest number, which is wrong more often than right.
     votes = torch.mode(torch.from_numpy(dataset.labels)[nearest], 1).values
     return int((votes == torch.from_numpy(labels)).sum()) / len(labels)
 
 
 def class_diversity(images: NDArray[np.uint8], labels: NDArray[np.int64], dataset: Dataset) -> float:
-    """Mean over the classes of the `diversity` inside each.
+    """Mean of the `diversity` within each class.
 
     Args:
         images: UINT8 of shape (count, height, width, channels).
-        labels: INT64 of shape (count,), what was asked for.
+        labels: the requested classes, INT64 of shape (count,).
         dataset: real images with their labels.
     """
     classes = [
@@ -180,24 +180,24 @@ def class_diversity(images: NDArray[np.uint8], labels: NDArray[np.int64], datase
 
 
 def diversity(images: NDArray[np.uint8], real: NDArray[np.uint8]) -> float:
-    """Mean distance between two pictures as a share of that between two real ones: 0 when all are the same.
+    """Mean distance between two pictures as a share of that between two real ones; 0 if all are equal.
 
     Args:
         images, real: UINT8 of shape (count, height, width, channels); at most the first thousand are compared.
     """
-    made, drawn = (torch.pdist(_flat(some[:PICTURES])).mean() for some in (images, real))
-    return float(made / drawn)
+    generated, natural = (torch.pdist(_flat(some[:PICTURES])).mean() for some in (images, real))
+    return float(generated / natural)
 
 
 def pixel_distance(images: NDArray[np.uint8], real: NDArray[np.uint8]) -> float:
-    """The Frechet distance of pictures in their pixels, averaged down to 8x8: quick, and blind to all that is finer.
+    """Frechet distance of pictures in their pixels, averaged down to 8x8: quick, and blind to finer detail.
 
     Args:
         images, real: UINT8 of shape (count, height, width, channels), 2 or more; at most the first thousand are
             compared.
 
     Returns:
-        In squared grey levels of [0, 1]: 0 where mean and covariance are the same.
+        Squared grey levels of [0, 1]; 0 for equal mean and covariance.
     """
     return frechet_distance(_small(real[:PICTURES]), _small(images[:PICTURES]))
 

@@ -30,7 +30,8 @@ def rows(count: int = 3, **columns: Sequence[Any]) -> Records:
 
 
 def read(train: Records, test: Records | None = None, options: Options | None = None, **more: Any) -> Dataset:
-    return assemble("cats", train, test, options or Options(), **more)
+    parts = [train] if test is None else [train, test]
+    return assemble("cats", parts, options or Options(), **more)
 
 
 @given(st.integers(2, 700))
@@ -71,7 +72,8 @@ def test_one_coloured_picture_makes_the_whole_set_rgb() -> None:
 def test_mixed_sizes_need_a_resolution() -> None:
     mixed = rows(image=[picture(), picture(width=9, height=6)])
     with pytest.raises(
-        DataError, match=r"set row 1 is 6x6 after the crop .*, set row 0 is 4x4; give a resolution"
+        DataError,
+        match=r"set row 1 is 6x6 after the crop to a square but set row 0 is 4x4; give a resolution",
     ):
         read(mixed)
     assert read(mixed, options=Options(resolution=5)).picture == (5, 5, 1)
@@ -87,7 +89,7 @@ def test_pairs_keep_their_sources() -> None:
     batch = dataset.batch(np.array([1]))
     assert batch.sources is not None
     assert ((batch.sources + 1) * 127.5).round().flatten(2)[0, :, 0].tolist() == [4, 4, 4]
-    with pytest.raises(DataError, match="set holds pairs and single pictures"):
+    with pytest.raises(DataError, match="set mixes pairs and single pictures"):
         read(rows(image=[picture(1), picture(2)], source=[picture(3), None]))
 
 
@@ -105,10 +107,10 @@ def test_numbered_labels_without_names_are_named_by_their_numbers() -> None:
         ([0, -1, 1], ("a", "b"), "set row 1 has label -1; allowed are 0 to 1"),
         ([-1, -1, -1], ("a", "b"), "set row 0 has label -1; allowed are 0 to 1"),
         ([0, -1, 1], (), "set row 1 has label -1; allowed are 0 to 1"),
-        ([0, 10**12, 1], (), "set has a label 1000000000000; allowed are 0 to 65535"),
+        ([0, 10**12, 1], (), "set has label 1000000000000; allowed are 0 to 65535"),
         (["a", "c", "b"], ("a", "b"), "set row 1 has label 'c'; allowed are a, b"),
-        (["a", 1, "b"], (), "set has labels of both kinds, such as 'a' and 1"),
-        ([0, None, 1], (), "set row 1 has no label, others have"),
+        (["a", 1, "b"], (), "set mixes text and number labels, such as 'a' and 1"),
+        ([0, None, 1], (), "set row 1 has no label but others have"),
     ],
 )
 def test_labels_that_do_not_fit_are_named(labels: list[Any], names: tuple[str, ...], message: str) -> None:
@@ -126,7 +128,7 @@ def test_a_set_of_one_class_is_unlabelled_and_says_so(labels: list[Any], names: 
     dataset = read(rows(3, label=labels), class_names=names)
     assert dataset.labels is None
     assert dataset.class_names == ()
-    assert dataset.notes == ("set holds the one class 'b' only: taken as unlabelled",)
+    assert dataset.notes == ("set has the single class 'b' and is treated as unlabelled",)
 
 
 def test_captions_of_any_script_are_kept_and_missing_ones_counted() -> None:
@@ -140,7 +142,7 @@ def test_captions_of_any_script_are_kept_and_missing_ones_counted() -> None:
 
 
 def test_a_caption_that_is_no_text_is_named() -> None:
-    with pytest.raises(DataError, match=r"set row 1 has a caption that is no Unicode text: 'a\\ud800'"):
+    with pytest.raises(DataError, match=r"set row 1 has a caption that is not valid Unicode: 'a\\ud800'"):
         read(rows(2, caption=["a", "a\ud800"]))
 
 
@@ -148,13 +150,14 @@ def test_more_pictures_than_fit_are_refused_at_the_first_one() -> None:
     seen: list[int] = []
     options = Options(memory_bytes=1 << 20, progress=lambda done, total: seen.append(done))
     with pytest.raises(
-        DataError, match=r"set: 100000 pictures of 4x4x1 take 1.53 MiB decoded; allowed are 1.00 MiB"
+        DataError,
+        match=r"set: 100000 pictures of 4x4x1 take 1.53 MiB decoded, more than the limit of 1.00 MiB",
     ):
         read(rows(image=[picture()] * 100_000), options=options)
     assert seen == []
 
 
-@pytest.mark.parametrize(("count", "message"), [(0, "set holds no pictures"), (1, "set holds one picture")])
+@pytest.mark.parametrize(("count", "message"), [(0, "set has no pictures"), (1, "set has one picture")])
 def test_too_few_pictures_are_refused(count: int, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read(Records("set", count, [Record("set row 0", picture())][:count]))
@@ -163,7 +166,7 @@ def test_too_few_pictures_are_refused(count: int, message: str) -> None:
 @pytest.mark.parametrize("said", [3, 5])
 def test_rows_that_are_not_as_many_as_was_said_are_refused(said: int) -> None:
     given = rows(4)
-    with pytest.raises(DataError, match=f"set says that it holds {said} pictures, which is not so"):
+    with pytest.raises(DataError, match=f"set declares {said} pictures but has another number"):
         read(Records("set", said, given.rows))
 
 

@@ -13,7 +13,7 @@ from litho.signature import Signature
 from litho.signature.fields import image_output, label_field, seed_field, source_field
 from litho.training.data.dataset import Dataset
 from litho.training.data.sources import load
-from litho.training.evaluation import EvaluationContext, FeatureNet, feature_net
+from litho.training.evaluation import EvaluationContext, EvaluationSettings, FeatureNet, feature_net
 from litho.training.models import Generator
 from litho.training.networks.pixel_model import to_pixels
 
@@ -99,7 +99,8 @@ def digits_net(digits: tuple[Dataset, Dataset], _own_cache: Path) -> FeatureNet:
     return feature_net(*digits)
 
 
-def subject_of(
+def context_of(
     generator: Generator, data: tuple[Dataset, Dataset], net: FeatureNet, samples: int = 400, **others: Any
 ) -> EvaluationContext:
-    return EvaluationContext(generator.eval(), generator.signature(), *data, net, samples=samples, **others)
+    settings = EvaluationSettings(samples, **others)
+    return EvaluationContext(generator.eval(), generator.signature(), *data, net, settings)

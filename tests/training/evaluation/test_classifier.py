@@ -13,7 +13,7 @@ from litho.training.evaluation.classifier import (
     FEATURES,
     Classifier,
     classes_of,
-    describe,
+    classify,
     stacked_digits,
     train_classifier,
 )
@@ -23,7 +23,7 @@ def test_features_and_classes_do_not_depend_on_the_other_pictures(
     digits: tuple[Dataset, Dataset], digits_net: FeatureNet
 ) -> None:
     images = digits[1].images[:40]
-    together, alone = digits_net.describe(images), digits_net.describe(images[7:8])
+    together, alone = digits_net.classify(images), digits_net.classify(images[7:8])
     assert together.features.shape == (40, FEATURES)
     assert together.features.dtype == torch.float64
     assert torch.allclose(together.features[7], alone.features[0], atol=1e-4)
@@ -33,7 +33,7 @@ def test_features_and_classes_do_not_depend_on_the_other_pictures(
 def test_features_are_of_one_length_even_for_noise(digits_net: FeatureNet) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), dtype=np.uint8)
     assert torch.allclose(
-        digits_net.describe(noise).features.square().mean(1), torch.ones(20).double(), atol=1e-2
+        digits_net.classify(noise).features.square().mean(1), torch.ones(20).double(), atol=1e-2
     )
 
 
@@ -54,7 +54,7 @@ def test_without_labels_quarter_turns_are_learned() -> None:
     assert net.classes == 4
     for turns in range(4):
         turned = np.rot90(test.images, turns, (1, 2))
-        assert describe(net, turned).accuracy(np.full(len(test), turns)) > 0.8
+        assert classify(net, turned).accuracy(np.full(len(test), turns)) > 0.8
 
 
 def test_labels_of_one_class_are_none(digits: tuple[Dataset, Dataset]) -> None:
@@ -70,10 +70,10 @@ def test_stacked_digits_are_read_channel_by_channel(
     assert alone is not None
     assert alone.picture == (8, 8, 1)
     assert len(alone.class_names) == 10
-    described = digits_net.describe(scenes.images)
+    described = digits_net.classify(scenes.images)
     assert described.features.shape == (300, 3 * FEATURES)
     assert scenes.labels is not None
-    single = digits_net.describe(digits[1].images).accuracy(digits[1].labels)
+    single = digits_net.classify(digits[1].images).accuracy(digits[1].labels)
     assert described.accuracy(scenes.labels) == pytest.approx(single**3, abs=0.06)
 
 
@@ -85,7 +85,7 @@ def test_other_data_is_not_taken_for_stacked_digits(digits: tuple[Dataset, Datas
 def test_pictures_that_the_net_does_not_take_are_refused(shape: tuple[int, ...]) -> None:
     net = Classifier(2, 3).eval()
     with pytest.raises(EvaluationError, match="takes 2 channels"):
-        describe(net, np.zeros(shape, np.uint8))
+        classify(net, np.zeros(shape, np.uint8))
 
 
 def test_a_damaged_net_is_refused() -> None:
@@ -94,7 +94,7 @@ def test_a_damaged_net_is_refused() -> None:
     with torch.no_grad():
         net.body[0].weight[0] = torch.nan
     with pytest.raises(EvaluationError, match="NaN or infinite"):
-        describe(net, np.zeros((2, 8, 8, 1), np.uint8))
+        classify(net, np.zeros((2, 8, 8, 1), np.uint8))
 
 
 @pytest.mark.parametrize(
@@ -103,5 +103,5 @@ def test_a_damaged_net_is_refused() -> None:
     ids=["too small", "not square, no labels", "only one"],
 )
 def test_images_that_cannot_be_classified_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(EvaluationError, match="two or more of 4x4 or more, and square"):
+    with pytest.raises(EvaluationError, match="least two of at least 4x4, and square"):
         train_classifier(Dataset("odd", "CC0-1.0", np.zeros(shape, np.uint8)))

@@ -34,8 +34,8 @@ def run(tmp_path: Path, digits: tuple[Dataset, Dataset], digits_net: FeatureNet)
 
 
 def test_a_run_is_measured_written_and_read_again(run: Path) -> None:
-    told: list[tuple[str, float]] = []
-    evaluation = evaluate(run, samples=400, progress=lambda step, share: told.append((step, share)))
+    reports: list[tuple[str, float]] = []
+    evaluation = evaluate(run, samples=400, progress=lambda step, share: reports.append((step, share)))
     assert evaluation.failures == ()
     assert read_evaluation(run) == evaluation
     assert (evaluation.preset, evaluation.nimg, evaluation.data, evaluation.samples) == (
@@ -48,7 +48,7 @@ def test_a_run_is_measured_written_and_read_again(run: Path) -> None:
     assert len(set(names)) == len(names)
     assert {"FD-digits", "KID-digits", "precision", "recall", "density", "coverage"} <= set(names)
     assert {"label accuracy (GAN-test)", "GAN-train accuracy"} <= set(names)
-    assert [share for _, share in told] == sorted(share for _, share in told)
+    assert [share for _, share in reports] == sorted(share for _, share in reports)
 
 
 def test_the_page_begins_with_the_headline_figures_and_holds_all(run: Path, read_page: Any) -> None:
@@ -113,7 +113,7 @@ def test_data_that_the_snapshot_was_not_trained_on_must_be_named(
     tmp_path: Path, digits: tuple[Dataset, Dataset]
 ) -> None:
     run = snapshot(tmp_path / "run", digits, classes=5)
-    with pytest.raises(UsageError, match="other classes now"):
+    with pytest.raises(UsageError, match=r"the classes of data .* have changed since"):
         evaluate(run)
     info = json.loads((run / "snapshot.json").read_text())
     (run / "snapshot.json").write_text(json.dumps({**info, "data": None}))

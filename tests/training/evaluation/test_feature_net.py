@@ -40,7 +40,7 @@ def test_a_net_is_trained_once_and_read_after(few: tuple[Dataset, Dataset], cach
     second = feature_net(*few, progress=told.append)
     assert told == []
     assert second.info == first.info
-    assert torch.equal(first.describe(few[1].images).features, second.describe(few[1].images).features)
+    assert torch.equal(first.classify(few[1].images).features, second.classify(few[1].images).features)
 
 
 def test_what_is_recorded_is_true(few: tuple[Dataset, Dataset], cache: Path) -> None:
@@ -49,7 +49,7 @@ def test_what_is_recorded_is_true(few: tuple[Dataset, Dataset], cache: Path) -> 
     assert weights.stem == document.stem
     assert weights.name.startswith("digits-")
     assert net.info.name == "digits"
-    assert net.info.accuracy == net.describe(few[1].images).accuracy(few[1].labels)
+    assert net.info.accuracy == net.classify(few[1].images).accuracy(few[1].labels)
     assert net.info.accuracy > 0.6
     assert (net.info.task, net.info.classes, net.info.test_count) == ("classes", 10, 50)
 

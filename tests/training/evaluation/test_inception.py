@@ -11,7 +11,7 @@ from litho.training.data.dataset import Dataset
 from litho.training.evaluation import FeatureNet, measure
 from litho.training.evaluation.inception import Inception, inception_score
 
-from .conftest import Copier, subject_of
+from .conftest import Copier, context_of
 
 Split = tuple[Dataset, Dataset]
 
@@ -41,8 +41,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_fid_and_is_stand_beside_those_of_real_pictures(
     file: Path, digits: Split, digits_net: FeatureNet
 ) -> None:
-    subject = subject_of(Copier(digits[1]), digits, digits_net, inception=Inception(file))
-    sections, _ = measure(subject)
+    context = context_of(Copier(digits[1]), digits, digits_net, inception=Inception(file))
+    sections, _ = measure(context)
     (section,) = [section for section in sections if section.part == "inception"]
     distance, score = section.figures
     assert distance.reference is not None
@@ -54,7 +54,7 @@ def test_fid_and_is_stand_beside_those_of_real_pictures(
 
 
 def test_without_the_network_neither_is_measured(digits: Split, digits_net: FeatureNet) -> None:
-    sections, _ = measure(subject_of(Copier(digits[1]), digits, digits_net))
+    sections, _ = measure(context_of(Copier(digits[1]), digits, digits_net))
     assert "inception" not in [section.part for section in sections]
 
 
@@ -67,7 +67,7 @@ def test_the_score_is_the_number_of_classes_that_are_told_apart(certain: float, 
 
 
 def test_what_is_no_network_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(EvaluationError, match=r"^there is no Inception network at"):
+    with pytest.raises(EvaluationError, match=r"^no Inception network at"):
         Inception(tmp_path / "missing.pt")
     (tmp_path / "text.pt").write_text("no program")
     with pytest.raises(EvaluationError, match=r"is no TorchScript program"):
@@ -78,5 +78,5 @@ def test_a_program_of_another_kind_is_named(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.jit.script(nn.Linear(2, 2)).save(str(tmp_path / "other.pt"))
-    with pytest.raises(EvaluationError, match="does not take pictures as the Inception network does"):
+    with pytest.raises(EvaluationError, match="is not the Inception network; running it failed"):
         Inception(tmp_path / "other.pt").features(np.zeros((1, 8, 8, 1), np.uint8))

@@ -14,26 +14,33 @@ from litho.training.data.dataset import Dataset
 from litho.training.data.scenes import Scene, arrange, draw
 from litho.training.data.sources import load
 from litho.training.data.sources.stacked_mnist import stacked
-from litho.training.evaluation import EvaluationContext, FeatureNet, Figure, feature_net, measure
+from litho.training.evaluation import (
+    EvaluationContext,
+    EvaluationSettings,
+    FeatureNet,
+    Figure,
+    feature_net,
+    measure,
+)
 from litho.training.evaluation.parts.captions import attributes_shown, rank_shares
 from litho.training.evaluation.parts.samples import between
 from litho.training.evaluation.parts.translation import baseline
 from litho.training.models import Generator, inpaint, superres
 
-from .conftest import Copier, Translator, subject_of
+from .conftest import Copier, Translator, context_of
 
 Split = tuple[Dataset, Dataset]
 
 
-def figures_of(subject: EvaluationContext) -> dict[str, Figure]:
-    sections, _ = measure(subject)
+def figures_of(context: EvaluationContext) -> dict[str, Figure]:
+    sections, _ = measure(context)
     assert [section.failure for section in sections if section.failure] == []
     return {figure.metric: figure for section in sections for figure in section.figures}
 
 
 @pytest.fixture(scope="module")
 def perfect(digits: Split, digits_net: FeatureNet) -> dict[str, Figure]:
-    return figures_of(subject_of(Copier(digits[1]), digits, digits_net))
+    return figures_of(context_of(Copier(digits[1]), digits, digits_net))
 
 
 def test_pictures_like_the_real_ones_are_at_the_floor(perfect: dict[str, Figure]) -> None:
@@ -51,7 +58,7 @@ def test_floor_and_ceiling_are_on_the_sides_that_the_figure_says(perfect: dict[s
 
 
 def test_labels_that_are_one_off_are_all_wrong(digits: Split, digits_net: FeatureNet, perfect: dict) -> None:
-    shifted = figures_of(subject_of(Copier(digits[1], shift=1), digits, digits_net))
+    shifted = figures_of(context_of(Copier(digits[1], shift=1), digits, digits_net))
     assert perfect["label accuracy (GAN-test)"].value > 0.9
     assert shifted["label accuracy (GAN-test)"].value < 0.1
     assert perfect["GAN-train accuracy"].value > 0.8
@@ -62,15 +69,15 @@ def test_a_generator_of_one_class_has_precision_without_recall(digits: Split, di
     test = digits[1]
     assert test.labels is not None
     threes = test.select(np.flatnonzero(test.labels == 3))
-    found = figures_of(subject_of(Copier(threes, conditional=False), digits, digits_net))
+    found = figures_of(context_of(Copier(threes, conditional=False), digits, digits_net))
     assert found["recall"].value < 0.25 < found["precision"].value
     assert found["FD-digits"].value > 10 * found["FD-digits"].reference
     assert "label accuracy (GAN-test)" not in found
 
 
 def test_training_images_given_back_are_noticed(digits: Split, digits_net: FeatureNet) -> None:
-    learned = figures_of(subject_of(Copier(digits[0], conditional=False), digits, digits_net))
-    unseen = figures_of(subject_of(Copier(digits[1], conditional=False), digits, digits_net))
+    learned = figures_of(context_of(Copier(digits[0], conditional=False), digits, digits_net))
+    unseen = figures_of(context_of(Copier(digits[1], conditional=False), digits, digits_net))
     name = "nearer to training images than 95 % of test images"
     assert learned[name].value > 0.99
     assert unseen[name].value < 0.15
@@ -82,7 +89,7 @@ def test_every_set_of_a_comparison_is_of_one_size(perfect: dict[str, Figure], di
 
 
 def test_two_measurements_give_the_same_figures(digits: Split, digits_net: FeatureNet, perfect: dict) -> None:
-    assert figures_of(subject_of(Copier(digits[1]), digits, digits_net)) == perfect
+    assert figures_of(context_of(Copier(digits[1]), digits, digits_net)) == perfect
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +103,9 @@ def test_modes_of_stacked_digits(thousand: Split) -> None:
     net = feature_net(*thousand)
     assert net.info.task == "channels"
     assert thousand[0].labels is not None
-    every = figures_of(subject_of(Copier(thousand[0], conditional=False), thousand, net))
+    every = figures_of(context_of(Copier(thousand[0], conditional=False), thousand, net))
     some = thousand[0].select(np.flatnonzero(thousand[0].labels < 100))
-    tenth = figures_of(subject_of(Copier(some, conditional=False), thousand, net))
+    tenth = figures_of(context_of(Copier(some, conditional=False), thousand, net))
     assert every["modes"].n == 26_000
     assert every["modes"].value > 990
     assert every["KL to the real modes"].value < 0.1
@@ -114,14 +121,14 @@ def pairs() -> tuple[Split, FeatureNet]:
 
 
 def test_a_translation_that_gives_its_source_back_is_at_the_ceiling(pairs: tuple[Split, FeatureNet]) -> None:
-    found = figures_of(subject_of(Translator(pairs[0][1], knows=False), *pairs))
+    found = figures_of(context_of(Translator(pairs[0][1], knows=False), *pairs))
     for figure in found.values():
         assert figure.value == pytest.approx(figure.baseline)
         assert figure.baseline_of == "identity"
 
 
 def test_a_translation_that_is_right_is_at_the_floor(pairs: tuple[Split, FeatureNet]) -> None:
-    found = figures_of(subject_of(Translator(pairs[0][1], knows=True), *pairs))
+    found = figures_of(context_of(Translator(pairs[0][1], knows=True), *pairs))
     assert found["L1"].value == 0 < found["L1"].baseline
     assert found["SSIM"].value == pytest.approx(1)
     assert found["PSNR"].value == 100
@@ -132,7 +139,7 @@ def test_a_translation_that_is_right_is_at_the_floor(pairs: tuple[Split, Feature
 def test_a_translation_without_pairs_fails_and_says_so(pairs: tuple[Split, FeatureNet]) -> None:
     (train, test), net = pairs
     alone = replace(train, sources=None), replace(test, sources=None)
-    sections, panels = measure(subject_of(Translator(test, knows=False), alone, net))
+    sections, panels = measure(context_of(Translator(test, knows=False), alone, net))
     (section,) = [section for section in sections if section.part == "translation"]
     assert "has no pairs" in section.failure
     assert section.figures == ()
@@ -146,7 +153,7 @@ def test_small_pictures_are_made_from_large_ones_and_compared_with_bicubic(
     generator = superres.Generator(resolution=16, factor=2, width=4, blocks=0)
     for weights in generator.layers[-1].parameters():
         torch.nn.init.zeros_(weights)
-    found = figures_of(subject_of(generator, *pairs))
+    found = figures_of(context_of(generator, *pairs))
     # Bilinear interpolation is all that it does.
     assert {figure.baseline_of for figure in found.values()} == {"bicubic"}
     assert found["PSNR"].baseline - 3 < found["PSNR"].value < found["PSNR"].baseline
@@ -159,7 +166,7 @@ def test_small_pictures_are_made_from_large_ones_and_compared_with_bicubic(
 def test_holes_are_cut_into_pictures_and_compared_with_their_mean(pairs: tuple[Split, FeatureNet]) -> None:
     torch.manual_seed(0)
     generator = inpaint.Generator(resolution=16, channels=3, width=2)
-    found = figures_of(subject_of(generator, *pairs))
+    found = figures_of(context_of(generator, *pairs))
     assert {figure.baseline_of for figure in found.values()} == {"mean fill"}
     # Grey in the holes of pictures on white, where what is known is right.
     inside = found["PSNR inside the mask"]
@@ -212,8 +219,8 @@ def test_attributes_of_captions(pairs: tuple[Split, FeatureNet]) -> None:
     train, test = load("shapes").split()
     data = train.select(np.arange(150)), test.select(np.arange(100))
     net = feature_net(*data)
-    right = figures_of(subject_of(Painter(), data, net, samples=100))
-    red = figures_of(subject_of(Painter(only_red=True), data, net, samples=100))
+    right = figures_of(context_of(Painter(), data, net, samples=100))
+    red = figures_of(context_of(Painter(only_red=True), data, net, samples=100))
     name = "attribute accuracy, test captions"
     assert right[name].value > 0.99
     assert right[name].reference > 0.99
@@ -253,8 +260,10 @@ def test_what_does_not_fit_the_generator_is_refused(digits: Split, digits_net: F
     generator = Copier(digits[1])
     larger = replace(digits[0], images=digits[0].images.repeat(2, 1).repeat(2, 2))
     with pytest.raises(UsageError, match=r"pictures of \(8, 8, 1\)"):
-        EvaluationContext(generator, generator.signature(), larger, digits[1], digits_net, samples=10)
-    with pytest.raises(UsageError, match=r"field 'steps' cannot be set \(can be: none\)"):
         EvaluationContext(
-            generator, generator.signature(), *digits, digits_net, samples=10, fields={"steps": 3}
+            generator, generator.signature(), larger, digits[1], digits_net, EvaluationSettings(10)
+        )
+    with pytest.raises(UsageError, match="field 'steps' cannot be set; allowed: none"):
+        EvaluationContext(
+            generator, generator.signature(), *digits, digits_net, EvaluationSettings(10, {"steps": 3})
         )

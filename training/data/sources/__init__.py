@@ -1,10 +1,10 @@
-"""The sources of data, one a file: what `--data` takes.
+"""Data sources, one module each, by the value of `--data`:
 
 digits                      scikit-learn's handwritten digits
-shapes, shapes-pairs        made scenes of two shapes, with captions; the second from outlines to filled shapes
+shapes, shapes-pairs        generated scenes of two shapes with captions; the second with outlines as sources
 stacked-mnist               three digits of MNIST as red, green and blue: 1,000 classes
 PATH                        a parquet file, a folder of them, or a folder of images
-NAME                        what lies in the folder that the environment variable LITHO_DATA names
+NAME                        a file or folder in the folder of the environment variable LITHO_DATA
 OWNER/NAME[/CONFIGURATION]  a dataset of the Hugging Face hub; `mnist` and `fashion_mnist` without their owner
 """
 

@@ -1,8 +1,7 @@
-"""What a source of data is, and how the one for a name is found; knows no source by name.
+"""The interface of data sources, and their registry.
 
-A source is a module of this folder with a class `Source`: being there registers it. Names that sources bring of their
-own (`digits`) come first; then whatever claims the name as a place (a path, an id of the hub). A folder that is called
-like a source is meant by its path: `./digits`.
+A source is a module of this folder with a class `Source`. The names of sources (`digits`) come first, then the first
+source that claims the name as a location (a path, a hub id). Give a folder called like a source as a path: `./digits`.
 """
 
 from __future__ import annotations
@@ -24,37 +23,37 @@ class Source(ABC):
     """One kind of data.
 
     Attributes:
-        names: what it answers to; none where it reads places.
+        names: values of `--data` that belong to this source; none for sources of locations.
     """
 
     names: ClassVar[tuple[str, ...]] = ()
 
     def claims(self, name: str) -> bool:
-        """Whether `name`, which no source has as its own, is a place that this one reads."""
+        """Whether `name`, which is not the name of a source, is a location that this source reads."""
         return False
 
     @abstractmethod
     def load(self, name: str, options: Options) -> Dataset:
-        """The data called `name`.
+        """Load the data called `name`.
 
         Raises:
-            DataError: it cannot be used as it lies there.
+            DataError: the data cannot be used.
             MissingExtra: the package that reads it is not installed.
-            UsageError: it cannot be had as the options ask.
+            UsageError: the options cannot be met.
         """
 
 
 def source_names() -> tuple[str, ...]:
-    """The names that sources bring of their own."""
+    """Names of all named sources."""
     return tuple(sorted(name for source in _sources() for name in source.names))
 
 
 def find_source(name: str) -> Source:
-    """The source that `name` belongs to.
+    """Find the source of `name`.
 
     Raises:
-        UnknownName: it is the name of nothing.
-        UsageError: it is a path that leads to nothing, or to a file that is no parquet file.
+        UnknownName: there is no such data.
+        UsageError: the path does not exist, or is a file other than parquet.
     """
     named = (source for source in _sources() if name in source.names)
     claiming = (source for source in _sources() if source.claims(name))
@@ -62,12 +61,10 @@ def find_source(name: str) -> Source:
         return found
     if path := find(name):
         raise UsageError(
-            f"data {str(path)!r} is a file; allowed are .parquet files, and folders of them or of images"
+            f"data {str(path)!r} is a file; expected a .parquet file, or a folder of them or of images"
         )
     if name.startswith((".", "~", "/")) or name.endswith(".parquet") or name.count("/") > 2:
-        raise UsageError(
-            f"data {name!r} is no file or folder, here or in the folder that {DATA_VARIABLE} names"
-        )
+        raise UsageError(f"data {name!r} is not a file or folder, here or in the folder of {DATA_VARIABLE}")
     raise UnknownName("data", name, {*source_names(), *local_names(), *_downloadable()})
 
 
@@ -79,20 +76,20 @@ def load(
     memory_bytes: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Dataset:
-    """The data that `--data` names, whole; `training.data.sources` says what it takes.
+    """Load the data of `--data`; the module `training.data.sources` lists the values.
 
     Args:
-        name: of a source, a path, what lies in the folder of `LITHO_DATA`, or an id of the Hugging Face hub.
-        resolution: height and width in pixels to bring the images to; None keeps their size.
-        channels: 1 (grey) or 3 (RGB); None gives grey where every image is grey.
-        memory_bytes: most that the images of one split may take; by default half of this machine's memory.
-        progress: is told (images read, images there are) of each split.
+        name: of a source, a path, a name in the folder of `LITHO_DATA`, or an id of the Hugging Face hub.
+        resolution: height and width in pixels to resize the images to; None keeps their size.
+        channels: 1 (grey) or 3 (RGB); None gives grey if every image is grey.
+        memory_bytes: largest size of one decoded split; by default half of this machine's memory.
+        progress: called with (images read, images in total) of each split.
 
     Raises:
-        UnknownName: it names nothing.
-        UsageError: it cannot be had as it is asked for.
-        DataError: it cannot be used as it lies on disk.
-        MissingExtra: the package that brings or reads the images is not installed.
+        UnknownName: there is no such data.
+        UsageError: the options cannot be met.
+        DataError: the data cannot be used.
+        MissingExtra: the package that has or reads the images is not installed.
     """
     return find_source(name).load(name, Options(resolution, channels, memory_bytes, progress))
 

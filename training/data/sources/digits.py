@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits: real scans that need no download."""
+"""scikit-learn's handwritten digits: scans that need no download."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ RESOLUTION = 32
 class Source(BaseSource):
     """1,797 handwritten digits of 43 people (Alpaydin and Kaynak, 1998), scanned to 8x8 pixels of 17 greys.
 
-    The scans are cut at the ink, so that one blank pixel is put around each; 10x10 is enlarged to 32x32, or to the
-    resolution that is asked for, by bicubic interpolation. scikit-learn carries them, nothing is downloaded.
+    The scans are cropped to the ink, so each is padded by one pixel; bicubic interpolation enlarges the 10x10
+    pixels to 32x32, or to the requested resolution.
     """
 
     names = ("digits",)
 
     def load(self, name: str, options: Options) -> Dataset:
-        """The digits, grey on black."""
+        """Load the digits, grey on black."""
         side = options.resolution or RESOLUTION
         digits: Any = require("sklearn.datasets", "train").load_digits()
         small = np.pad(digits.images.astype(np.float32) * (255 / 16), ((0, 0), (1, 1), (1, 1)))

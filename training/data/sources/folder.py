@@ -1,4 +1,4 @@
-"""A folder of images: a folder for each class, or all beside each other, or named by a `metadata.jsonl`.
+"""Folders of images: one folder per class, one flat folder, or files listed in a `metadata.jsonl`.
 
     train/cat/1.png  train/dog/2.png  test/cat/3.png    splits and classes
     cat/1.png  dog/2.png                                classes
@@ -6,9 +6,9 @@
     metadata.jsonl  1.png                               {"file_name": "1.png", "text": "a cat", "label": "cat"}
     metadata.jsonl  a/1.png  b/1.png                    {"source_file_name": "a/1.png", "target_file_name": "b/1.png"}
 
-The layout is that of the hub's ImageFolder. Folders count as splits where all that hold images are named as such and
-one of them is for training; a test split is preferred to a validation split. A class is the first folder on the way to
-an image, whatever lies below. The order is that of the sorted paths, or of the lines of the metadata.
+The layout is that of the hub's ImageFolder. Folders count as splits if all folders with images have names of splits
+and one is for training; a test split is preferred to a validation split. The first folder of an image's path is its
+class. Images are ordered by path, or by the lines of the metadata.
 """
 
 from __future__ import annotations
@@ -37,26 +37,23 @@ class Source(BaseSource):
     """Reads folders of image files."""
 
     def claims(self, name: str) -> bool:
-        """Whether it is a folder; one with parquet files has been claimed before."""
+        """Whether it is a folder without parquet files."""
         path = find(name)
         return path is not None and path.is_dir() and not any(path.rglob("*.parquet"))
 
     def load(self, name: str, options: Options) -> Dataset:
-        """The images of a folder, with their classes or captions."""
+        """Load the images with their classes or captions."""
         root = find(name)
         assert root is not None
         files, others = _files(root)
-        parts = _split(files, root)
-        splits = [_records(root / part, inside) for part, inside in parts]
         notes = (
-            (f"{len(others)} files of {root} are no images and left out, such as {others[0]}",)
+            (f"{len(others)} files of {root} are not images and were skipped, such as {others[0]}",)
             if others
             else ()
         )
         return assemble(
             name,
-            splits[0],
-            splits[1] if len(splits) > 1 else None,
+            [_records(root / part, inside) for part, inside in _split(files, root)],
             options,
             licence=licence_of(root, name),
             notes=notes,
@@ -64,7 +61,7 @@ class Source(BaseSource):
 
 
 def _files(root: Path) -> tuple[list[PurePosixPath], list[PurePosixPath]]:
-    """Images, and other files that are not hidden, as sorted paths below `root`."""
+    """Sorted paths below `root` of images and of other files that are not hidden."""
     images: list[PurePosixPath] = []
     others: list[PurePosixPath] = []
     for folder, folders, names in os.walk(root, onerror=_unreadable):
@@ -76,9 +73,7 @@ def _files(root: Path) -> tuple[list[PurePosixPath], list[PurePosixPath]]:
             elif name not in _NOT_PICTURES and not name.startswith("."):
                 others.append(path)
     if not images:
-        raise DataError(
-            f"folder {root} holds no images; allowed are {', '.join(SUFFIXES)}, and .parquet files"
-        )
+        raise DataError(f"folder {root} has no images; allowed are {', '.join(SUFFIXES)}, and .parquet files")
     return sorted(images), sorted(others)
 
 
@@ -87,9 +82,9 @@ def _unreadable(error: OSError) -> None:
 
 
 def _split(files: list[PurePosixPath], root: Path) -> list[tuple[str, list[PurePosixPath]]]:
-    """The training part and, if there is one, the test part: (folder, paths of images below it)."""
+    """(folder, paths of images below it) of the training part and, if there is one, of the test part."""
     tops = {file.parts[0] if len(file.parts) > 1 else "" for file in files}
-    # Only the whole name counts: a class may be called train_station.
+    # Compare whole names: a class may be called train_station.
     named = {SPLITS.get(top.lower()): top for top in tops}
     if (root / METADATA).is_file() or None in named or "train" not in named:
         return [("", files)]
@@ -105,8 +100,8 @@ def _records(root: Path, files: list[PurePosixPath]) -> Records:
     loose = [file for file in files if len(file.parts) == 1]
     if loose and len(loose) < len(files):
         raise DataError(
-            f"{root / loose[0]} lies beside folders of images; put it into the folder of its class, or all images"
-            " into one folder"
+            f"{root / loose[0]} is beside folders of images; move it into the folder of its class, or move all"
+            " images into one folder"
         )
     rows = [Record(str(root / file), root / file, label=None if loose else file.parts[0]) for file in files]
     return Records(str(root), len(rows), rows)
@@ -117,18 +112,18 @@ def _from_line(root: Path, number: int, line: bytes) -> Record:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{where} is no JSON: {error}") from None
+        raise DataError(f"{where} is not JSON: {error}") from None
     if not isinstance(row, dict):
         raise DataError(
-            f"{where} holds no object; allowed is one such as {{'file_name': 'a.png', 'text': 'a cat'}}"
+            f"{where} is not an object; expected one such as {{'file_name': 'a.png', 'text': 'a cat'}}"
         )
     paired = "target_file_name" in row
     image = _path(root, row, "target_file_name" if paired else "file_name", where)
     label, caption = row.get("label"), row.get("caption", row.get("text"))
     if isinstance(label, bool) or not isinstance(label, int | str | None):
-        raise DataError(f"{where} has label {label!r}; allowed are a number or a text")
+        raise DataError(f"{where} has label {label!r}; expected a number or a text")
     if not isinstance(caption, str | None):
-        raise DataError(f"{where} has caption {caption!r}; allowed is a text")
+        raise DataError(f"{where} has caption {caption!r}; expected a text")
     source = _path(root, row, "source_file_name", where) if paired else None
     return Record(str(image), image, source, label, caption)
 
@@ -136,11 +131,11 @@ def _from_line(root: Path, number: int, line: bytes) -> Record:
 def _path(root: Path, row: dict[str, Any], key: str, where: str) -> Path:
     name = row.get(key)
     if not isinstance(name, str):
-        raise DataError(f"{where} has {key} {name!r}; it must name an image below {root}")
+        raise DataError(f"{where} has {key} {name!r}; expected the path of an image below {root}")
     try:
         path = confined(root, name)
     except IntegrityError as error:
         raise DataError(f"{where}: {error}") from None
     if not path.is_file():
-        raise DataError(f"{where} names {path}, which is missing")
+        raise DataError(f"{where} names {path}, which does not exist")
     return path

@@ -1,7 +1,7 @@
-"""A dataset of the Hugging Face hub, through the hub's own client and its cache.
+"""Datasets of the Hugging Face hub, through the hub's client and its cache.
 
-What the repository holds as parquet is taken; where it holds none, the hub's own conversion to parquet
-(`refs/convert/parquet`). Where the hub cannot be reached, what the cache already holds is used.
+The parquet files of the repository are used, else the hub's own conversion (`refs/convert/parquet`). Without a
+connection the cache is used.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["Source"]
 REVISIONS = ("main", "refs/convert/parquet")
 CARD = "README.md"
 
-_NO_PARQUET = "it holds no parquet files, and the hub has converted none"
+_NO_PARQUET = "it has no parquet files, converted ones included"
 
 _NAME = r"[A-Za-z0-9][\w.-]*"
 _ID = re.compile(rf"({_NAME}/{_NAME})(?:/({_NAME}))?")
@@ -34,13 +34,13 @@ class Source(BaseSource):
     """Downloads parquet files from the hub."""
 
     def claims(self, name: str) -> bool:
-        """Whether it has the form of an id, or is a set known by its short name, and lies nowhere here."""
+        """Whether it has the form of a hub id or is a known short name, and is not on disk."""
         known = name in KNOWN_DATASETS and bool(KNOWN_DATASETS[name].hub_ids)
         looks_like_a_file = name.endswith((".parquet", ".jsonl"))
         return find(name) is None and not looks_like_a_file and (known or _ID.fullmatch(name) is not None)
 
     def load(self, name: str, options: Options) -> Dataset:
-        """The pictures of `OWNER/NAME`, or of its configuration `OWNER/NAME/CONFIGURATION`."""
+        """Load `OWNER/NAME`, or its configuration `OWNER/NAME/CONFIGURATION`."""
         wanted = KNOWN_DATASETS[name].hub_ids[0] if name in KNOWN_DATASETS else name
         match = _ID.fullmatch(wanted)
         assert match is not None
@@ -50,9 +50,9 @@ class Source(BaseSource):
 
 
 def _cached_or_downloaded(name: str, repository: str, configuration: str | None, options: Options) -> Path:
-    """The folder in the hub's cache that holds the parquet files, fetched if they are not there."""
+    """Folder of the parquet files in the hub's cache; missing files are downloaded."""
     hub = require("huggingface_hub", "train")
-    # The same patterns with and without a network: the client then knows whether its cache is complete.
+    # The same patterns online and offline tell the client whether its cache is complete.
     patterns = [f"*{configuration}/*.parquet" if configuration else "*.parquet", CARD]
     problems: list[str] = []
     for revision in REVISIONS:
@@ -60,7 +60,7 @@ def _cached_or_downloaded(name: str, repository: str, configuration: str | None,
         try:
             listed = hub.snapshot_download(repository, **wanted, dry_run=True)
         except Exception:  # the client raises many kinds, of several packages
-            listed = None  # not to be reached, but the cache may hold it
+            listed = None  # offline, but the cache may have it
         if listed is not None and not _is_wanted(listed, repository, configuration, options):
             problems.append(_NO_PARQUET)
             continue
@@ -74,13 +74,13 @@ def _cached_or_downloaded(name: str, repository: str, configuration: str | None,
             return folder
         problems.append(_NO_PARQUET)
     raise DataError(
-        f"data {name!r} is no file or folder, here or in the folder that {DATA_VARIABLE} names, and the hub did not"
-        f" give {repository}: {problems[0]}"
+        f"data {name!r} is not a file or folder, here or in the folder of {DATA_VARIABLE}, and the hub has no usable"
+        f" {repository}: {problems[0]}"
     )
 
 
 def _is_wanted(listed: list[Any], repository: str, configuration: str | None, options: Options) -> bool:
-    """Whether the repository has parquet files; said before anything large is fetched."""
+    """Whether the repository has parquet files that fit the memory limit; checked before the download."""
     files = [file for file in listed if file.filename.endswith(".parquet")]
     if not files:
         return False
@@ -88,7 +88,7 @@ def _is_wanted(listed: list[Any], repository: str, configuration: str | None, op
     encoded = sum(file.file_size or 0 for file in files)
     if encoded > options.most_bytes:
         raise DataError(
-            f"{repository} has {human_bytes(encoded)} of parquet files, and decoded more; allowed are"
+            f"{repository} has {human_bytes(encoded)} of parquet files, which take more decoded than the limit of"
             f" {human_bytes(options.most_bytes)} (half of the memory)"
         )
     return True

@@ -1,13 +1,13 @@
 """Parquet files in the layout of the Hugging Face hub: one file, or a folder with splits.
 
     image            encoded pictures, as bytes or as {bytes, path}; or the only column of that type
-    source, target   in place of `image`: pairs, the second to be made from the first
-    label            numbers or texts; or the only column that the schema calls a ClassLabel, with its names
-    caption, text    what a picture shows; of a list the first
+    source, target   instead of `image`, for pairs
+    label            numbers or texts; or the only ClassLabel column of the schema, with its names
+    caption, text    text of a picture; of a list the first
 
-A folder's files are told apart by the words train, test and validation in their names or folders; a test split is
-preferred to a validation split, and files without such a word count only where no file has one. A folder with several
-configurations is refused: name one of them.
+The words train, test and validation in names of files or folders mark the splits. A test split is preferred to a
+validation split; files without such a word are used only if no file has one. A folder of several configurations is
+read by the name of one.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ class Source(BaseSource):
     """Reads parquet files and folders of them."""
 
     def claims(self, name: str) -> bool:
-        """Whether it is a parquet file, or a folder that holds one."""
+        """Whether it is a parquet file, or a folder that contains one."""
         path = find(name)
         return path is not None and (
             path.suffix == ".parquet" if path.is_file() else any(path.rglob("*.parquet"))
         )
 
     def load(self, name: str, options: Options) -> Dataset:
-        """The pictures of the files, with their labels, captions or sources."""
+        """Load the pictures with their labels, captions or sources."""
         path = find(name)
         assert path is not None
         if path.is_file():
@@ -59,15 +59,15 @@ class Source(BaseSource):
 def choose_files(
     files: Sequence[Path], root: Path, configuration: str | None = None
 ) -> tuple[list[Path], list[Path]]:
-    """The files to train on and those to test on.
+    """Choose training and test files.
 
     Args:
         files: the parquet files below `root`, sorted.
         root: the folder.
-        configuration: which of the folder's configurations to take, where it has several.
+        configuration: name of the configuration, if the folder has several.
 
     Raises:
-        UsageError: there are several configurations, or not the one that was named.
+        UsageError: there are several configurations and none was named, or the named one is missing.
     """
     groups: dict[str, list[Path]] = {}
     for file in files:
@@ -75,9 +75,7 @@ def choose_files(
         group = "/".join(part for part in folders if part != "data" and split_of(Path(part)) is None)
         groups.setdefault(group, []).append(file)
     if configuration is None and len(groups) > 1:
-        raise UsageError(
-            f"{root} holds several configurations; name one of them: {', '.join(sorted(groups))}"
-        )
+        raise UsageError(f"{root} has several configurations; name one of them: {', '.join(sorted(groups))}")
     if configuration not in (None, *groups):
         raise UsageError(f"{root} has no configuration {configuration!r}; it has {', '.join(sorted(groups))}")
     chosen = next(iter(groups.values())) if configuration is None else groups[configuration]
@@ -92,38 +90,31 @@ def choose_files(
 def read_files(
     name: str, train: Sequence[Path], test: Sequence[Path], options: Options, *, licence: str
 ) -> Dataset:
-    """The pictures of parquet files as a dataset.
+    """Read parquet files as a dataset.
 
     Args:
-        name: as `--data` takes it.
-        train: files to train on.
-        test: files to test on; none where the dataset is to be split.
-        options: how the pictures are to come out.
+        name: the value of `--data`.
+        train: training files.
+        test: test files; none to split the training files.
+        options: form of the pictures.
         licence: of the pictures.
 
     Raises:
-        DataError: a file is damaged, or lacks a column that it needs.
+        DataError: a file is damaged, or lacks a required column.
     """
     columns = _columns(train[0])
     for file in (*train[1:], *test):
         if _columns(file) != columns:
             raise DataError(
-                f"{file} has other columns, labels or class names than {train[0]}; all must be alike"
+                f"{file} has other columns, labels or class names than {train[0]}; all files must agree"
             )
-    splits = [_records(files, columns) for files in (train, test) if files]
-    return assemble(
-        name,
-        splits[0],
-        splits[1] if len(splits) > 1 else None,
-        options,
-        licence=licence,
-        class_names=columns.class_names,
-    )
+    parts = [_records(files, columns) for files in (train, test) if files]
+    return assemble(name, parts, options, licence=licence, class_names=columns.class_names)
 
 
 @dataclass(frozen=True)
 class _Columns:
-    """Which columns hold what; the names of the labels, where the schema has them."""
+    """Names of the columns by purpose, and class names if the schema has them."""
 
     image: str
     source: str | None
@@ -146,30 +137,28 @@ def _columns(file: Path) -> _Columns:
     if not paired and "image" not in pictures and len(pictures) != 1:
         held = ", ".join(f"{name} ({type_})" for name, type_ in types.items())
         raise DataError(
-            f"{file} has the columns {held or 'none'}; allowed are one of pictures (bytes, or {{bytes, path}}), one of"
-            " them called image, or the two source and target"
+            f"{file} has the columns {held or 'none'}; expected a column of pictures (bytes, or {{bytes, path}})"
+            " called image, the only one of its type, or the two columns source and target"
         )
     image = "target" if paired else "image" if "image" in pictures else pictures[0]
     classes = [name for name, feature in features.items() if feature.get("_type") == "ClassLabel"]
     label = "label" if "label" in types else classes[0] if len(classes) == 1 and classes[0] in types else None
     caption = next((name for name in ("caption", "text") if name in types and _is_text(types[name])), None)
     if label is not None and not _is_label(types[label]):
-        raise DataError(f"{file} has labels of type {types[label]}; allowed are whole numbers and texts")
+        raise DataError(f"{file} has labels of type {types[label]}; expected integers or texts")
     names = features.get(label or "", {}).get("names") or ()
     return _Columns(image, "source" if paired else None, label, caption, tuple(str(name) for name in names))
 
 
 def _features(schema: pyarrow.Schema, file: Path) -> dict[str, dict[str, Any]]:
-    """What the hub's metadata says of each column."""
+    """The hub's metadata of each column."""
     try:
         features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
         return {name: feature for name, feature in features.items() if isinstance(feature, dict)}
     except KeyError:
         return {}
     except (ValueError, TypeError, AttributeError):
-        raise DataError(
-            f"{file} has 'huggingface' metadata that is not the hub's; write the file again"
-        ) from None
+        raise DataError(f"{file} has invalid 'huggingface' metadata; write the file again") from None
 
 
 def _records(files: Sequence[Path], columns: _Columns) -> Records:
@@ -192,7 +181,7 @@ def _rows(files: Sequence[Path], columns: _Columns) -> Iterator[Record]:
                 for image, source, label, caption in zip(images, sources, labels, captions, strict=True):
                     where = f"{file} row {row}"
                     if image is None or (source is None and columns.source is not None):
-                        raise DataError(f"{where} has no picture in it; a path alone is not followed")
+                        raise DataError(f"{where} has no picture; paths to files outside are not followed")
                     yield Record(where, image, source, label, _first(caption))
                     row += 1
 
@@ -237,11 +226,11 @@ def _is_label(type_: pyarrow.DataType) -> bool:
 
 @contextmanager
 def _opened(file: Path) -> Iterator[Any]:
-    """The file, open; whatever is wrong with it is an error that names it."""
+    """Open a file; errors name it."""
     arrow = require("pyarrow", "train")
     try:
         with require("pyarrow.parquet", "train").ParquetFile(file) as parquet:
             yield parquet
     except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
-        raise DataError(f"{file} cannot be read as parquet ({reason}); fetch or write it again") from None
+        raise DataError(f"{file} cannot be read as parquet ({reason}); download or write it again") from None

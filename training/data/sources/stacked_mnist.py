@@ -1,4 +1,4 @@
-"""Stacked MNIST: three digits as the red, green and blue of one picture, 1,000 classes to count modes in."""
+"""Stacked MNIST: three digits as the red, green and blue channel of one picture, with 1,000 classes."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ TRAIN_COUNT, TEST_COUNT = 128_000, 25_600
 class Source(BaseSource):
     """128,000 pictures of MNIST's training digits and 25,600 of its test digits.
 
-    Three digits are drawn for each, independently and with a fixed seed (Metz et al. 2017).
+    Three digits are drawn independently for each, with a fixed seed (Metz et al. 2017).
     """
 
     names = ("stacked-mnist",)
 
     def load(self, name: str, options: Options) -> Dataset:
-        """The stacked digits; MNIST itself is found as `--data mnist` finds it."""
+        """Stack the digits of `--data mnist`."""
         if options.channels == 1:
-            raise UsageError(f"data {name!r} has 3 colour channels; take {BASE!r} for grey digits")
+            raise UsageError(f"data {name!r} has 3 colour channels; use {BASE!r} for grey digits")
         train, test = find_source(BASE).load(BASE, replace(options, channels=1)).split()
         options.check_memory(f"data {name!r}", TRAIN_COUNT, (*train.picture[:2], 3))
         return replace(
@@ -38,10 +38,10 @@ class Source(BaseSource):
 
 
 def stacked(name: str, digits: Dataset, count: int, seed: int) -> Dataset:
-    """Pictures of three digits each.
+    """Build pictures of three digits each.
 
     Args:
-        name: of the dataset that comes out.
+        name: of the new dataset.
         digits: grey pictures of ten classes.
         count: pictures to make.
         seed: of the draws.
@@ -53,7 +53,7 @@ def stacked(name: str, digits: Dataset, count: int, seed: int) -> Dataset:
         DataError: the digits are not ten labelled classes.
     """
     if digits.labels is None or len(digits.class_names) != 10:
-        raise DataError(f"data {digits.name!r} has {len(digits.class_names)} classes; stacking takes ten")
+        raise DataError(f"data {digits.name!r} has {len(digits.class_names)} classes; stacking needs ten")
     drawn = np.random.default_rng(seed).integers(len(digits), size=(count, 3))
     images = np.empty((count, *digits.picture[:2], 3), np.uint8)
     for channel in range(3):

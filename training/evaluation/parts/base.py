@@ -1,4 +1,4 @@
-"""What a part of an evaluation brings, and how all are found; knows no part by name."""
+"""The interface of an evaluation part, and the registry of parts."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Panel:
     """A picture of the page.
 
     Args:
-        picture: for example a grid.
-        caption: what it shows, for a person.
+        picture: for example a grid of samples.
+        caption: text under the picture.
     """
 
     picture: Image.Image
@@ -30,20 +30,20 @@ class Panel:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a part found."""
+    """Figures and pictures of one part."""
 
     figures: tuple[Figure, ...] = ()
     panels: tuple[Panel, ...] = ()
 
 
 class Part(ABC):
-    """One kind of figures, or of pictures to look at; a subclass is called `Part` in a module of this folder.
+    """Measures one kind of figure or shows one kind of picture; each module of this folder has a subclass `Part`.
 
-    What it applies to it reads off the roles of the signature, what the data has, and what the generator can do; never
-    off a family's name.
+    A part decides whether it applies by the roles of the signature, the data and the generator's methods, never by the
+    name of a family.
 
     Attributes:
-        title: of its section.
+        title: heading of its section.
         position: in the order of the page, from 0.
     """
 
@@ -51,12 +51,12 @@ class Part(ABC):
     position: ClassVar[int]
 
     @abstractmethod
-    def applies(self, subject: EvaluationContext) -> bool:
-        """Whether there is something to measure; a figure that should be there but cannot be computed is an error."""
+    def applies(self, context: EvaluationContext) -> bool:
+        """Whether this part measures anything for the generator and its data."""
 
     @abstractmethod
-    def measure(self, subject: EvaluationContext) -> Measured:
-        """The figures and pictures.
+    def measure(self, context: EvaluationContext) -> Measured:
+        """Compute figures and pictures.
 
         Raises:
             LithoError: a figure could not be computed.

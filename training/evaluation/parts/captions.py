@@ -1,4 +1,4 @@
-"""Whether pictures show what their captions say."""
+"""Agreement of pictures with their captions."""
 
 from __future__ import annotations
 
@@ -27,53 +27,55 @@ ROWS_AT_ONCE = 256
 
 
 class Part(BasePart):
-    """Of made scenes the attributes are read off the pixels; of drawings the right one is looked for among all."""
+    """Reads attributes of generated scenes from their pixels; for other data, ranks the captioned picture."""
 
     title = "Captions"
     position = 8
 
-    def applies(self, subject: EvaluationContext) -> bool:
-        """To whatever takes a text, where the data has captions."""
-        return subject.has(Role.PROMPT) and subject.train.captions is not None
+    def applies(self, context: EvaluationContext) -> bool:
+        """Generators with a prompt, on data with captions."""
+        return context.has(Role.PROMPT) and context.train.captions is not None
 
-    def measure(self, subject: EvaluationContext) -> Measured:
-        """Attributes right on test captions, or the rank of the right drawing for training captions."""
-        captions = subject.test.captions
+    def measure(self, context: EvaluationContext) -> Measured:
+        """Attribute accuracy on test captions, or the rank of the right picture for training captions."""
+        captions = context.test.captions
         if captions is None:
-            raise EvaluationError(f"data {subject.test.name!r} has captions to train on but none to test on")
-        figures = _attributes(subject) if _are_scenes(captions) else _ranks(subject)
-        panels = [_new_captions(subject, captions)]
-        if subject.has(Role.STEPS) and subject.has(Role.GUIDANCE):
-            panels.append(_guidance_and_steps(subject, captions[0]))
+            raise EvaluationError(
+                f"data {context.test.name!r} has captions in its training part but none in its test part"
+            )
+        figures = _attributes(context) if _are_scenes(captions) else _ranks(context)
+        panels = [_new_captions(context, captions)]
+        if context.has(Role.STEPS) and context.has(Role.GUIDANCE):
+            panels.append(_guidance_and_steps(context, captions[0]))
         return Measured(figures, tuple(panels))
 
 
 def attributes_shown(picture: NDArray[np.uint8], caption: str) -> NDArray[np.bool_]:
-    """Which of a scene's seven attributes a picture shows: size, colour and shape of both things, and the relation.
+    """Which of a scene's seven attributes a picture shows: size, colour and shape of both objects, and the relation.
 
     Args:
         picture: UINT8 of shape (32, 32, 3).
         caption: of a scene.
 
     Returns:
-        Seven truth values; none is true where the picture shows no scene.
+        Seven booleans; all false if the picture shows no scene.
     """
     wanted, seen = Scene.parse(caption).canonical, read_scene(picture)
     if seen is None:
         return np.zeros(7, bool)
     pairs = [(wanted.relation, seen.relation)]
-    for asked, shown in ((wanted.first, seen.first), (wanted.second, seen.second)):
-        pairs += [(asked.size, shown.size), (asked.colour, shown.colour), (asked.shape, shown.shape)]
-    return np.array([asked == shown for asked, shown in pairs])
+    for expected, shown in ((wanted.first, seen.first), (wanted.second, seen.second)):
+        pairs += [(getattr(expected, name), getattr(shown, name)) for name in ("size", "colour", "shape")]
+    return np.array([expected == shown for expected, shown in pairs])
 
 
 def rank_shares(made: torch.Tensor, among: torch.Tensor, right: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Which share of some features lies nearer to each made one than the right one does: 0 where that is nearest.
+    """Share of the pictures whose features lie nearer to each sample than those of the right picture; 0 is best.
 
     Args:
-        made: FP64 of shape (count, features).
-        among: FP64 of shape (pictures, features).
-        right: index into `among` for each made one, INT64 of shape (count,).
+        made: features of the samples, FP64 of shape (count, features).
+        among: features of the pictures, FP64 of shape (pictures, features).
+        right: index of the right picture for each sample, INT64 of shape (count,).
 
     Returns:
         FP64 of shape (count,) in [0, 1).
@@ -94,11 +96,11 @@ def _are_scenes(captions: tuple[str, ...]) -> bool:
         return False
 
 
-def _attributes(subject: EvaluationContext) -> tuple[Figure, ...]:
-    test = subject.test.select(spread(min(subject.samples, len(subject.test)), len(subject.test)))
+def _attributes(context: EvaluationContext) -> tuple[Figure, ...]:
+    test = context.test.select(spread(min(context.samples, len(context.test)), len(context.test)))
     assert test.captions is not None
-    made = _of_captions(subject, test.captions)
-    # A real picture beside a caption that is not its own: what is right by chance.
+    made = _of_captions(context, test.captions)
+    # Real pictures beside the caption of another one give the accuracy of chance.
     strangers = np.roll(test.images, 1, axis=0)
     shown = [_shown(images, test.captions) for images in (made, test.images, strangers)]
     kinds = {
@@ -127,20 +129,20 @@ def _shown(images: NDArray[np.uint8], captions: tuple[str, ...]) -> NDArray[np.b
     )
 
 
-def _ranks(subject: EvaluationContext) -> tuple[Figure, ...]:
-    drawings = subject.train_sample
+def _ranks(context: EvaluationContext) -> tuple[Figure, ...]:
+    drawings = context.train_sample
     assert drawings.captions is not None
-    chosen = spread(min(subject.samples, len(drawings)), len(drawings))
-    made = subject.net.describe(_of_captions(subject, tuple(drawings.captions[index] for index in chosen)))
-    shares = rank_shares(made.features, subject.train_output.features, chosen)
+    chosen = spread(min(context.samples, len(drawings)), len(drawings))
+    made = context.net.classify(_of_captions(context, tuple(drawings.captions[index] for index in chosen)))
+    shares = rank_shares(made.features, context.train_output.features, chosen)
     return tuple(
         Figure(
             metric=f"right drawing among the nearest {share:.0%}, training captions",
             unit="share",
             value=float((shares < share).mean()),
-            reference=1.0,  # a training drawing lies nearest to itself
+            reference=1.0,  # a training picture is nearest to itself
             reference_of="training set",
-            baseline=share,  # of any order of the drawings that knows nothing of captions
+            baseline=share,  # of a random order
             baseline_of="chance",
             better="higher",
             n=len(chosen),
@@ -149,30 +151,30 @@ def _ranks(subject: EvaluationContext) -> tuple[Figure, ...]:
     )
 
 
-def _of_captions(subject: EvaluationContext, captions: tuple[str, ...], **fields: Any) -> NDArray[np.uint8]:
-    prompt, seed = subject.signature.field(Role.PROMPT), subject.signature.field(Role.SEED)
+def _of_captions(context: EvaluationContext, captions: tuple[str, ...], **fields: Any) -> NDArray[np.uint8]:
+    prompt, seed = context.signature.field(Role.PROMPT), context.signature.field(Role.SEED)
     assert prompt is not None
     inputs: dict[str, Any] = {prompt.name: np.array(captions, object), **fields}
     if seed is not None:
         inputs[seed.name] = np.arange(len(captions))
-    return subject.make(inputs)
+    return context.make(inputs)
 
 
-def _new_captions(subject: EvaluationContext, captions: tuple[str, ...]) -> Panel:
+def _new_captions(context: EvaluationContext, captions: tuple[str, ...]) -> Panel:
     chosen = tuple(captions[index] for index in spread(min(SHOWN, len(captions)), len(captions)))
-    grid = picture_grid(_of_captions(subject, chosen), columns=1, row_names=chosen)
-    return Panel(grid, "Captions that were not trained on.")
+    grid = picture_grid(_of_captions(context, chosen), columns=1, row_names=chosen)
+    return Panel(grid, "Test captions, which were not trained on.")
 
 
-def _guidance_and_steps(subject: EvaluationContext, caption: str) -> Panel:
-    steps, guidance = subject.signature.field(Role.STEPS), subject.signature.field(Role.GUIDANCE)
+def _guidance_and_steps(context: EvaluationContext, caption: str) -> Panel:
+    steps, guidance = context.signature.field(Role.STEPS), context.signature.field(Role.GUIDANCE)
     assert steps is not None
     assert guidance is not None
     most, least = float(guidance.maximum or 8), float(guidance.minimum or 0)
     rows = np.linspace(least, most, SHOWN_GUIDANCE)
     columns = [number for number in SHOWN_STEPS if number <= (steps.maximum or max(SHOWN_STEPS))]
     pictures = [
-        _of_captions(subject, (caption,), **{
+        _of_captions(context, (caption,), **{
             steps.name: np.array([number]).astype(steps.numpy_dtype),
             guidance.name: np.array([strength]).astype(guidance.numpy_dtype),
         })

@@ -1,4 +1,4 @@
-"""How the samples as a whole are distributed beside real pictures, in the feature net's features."""
+"""Distance between the distributions of samples and real pictures, in the feature net's features."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ __all__ = ["Part"]
 
 
 class Part(BasePart):
-    """Distances to the reference; neighbourhoods among as many of its images as there are samples.
+    """Distances to the training sample; neighbourhoods among as many of its images as there are samples.
 
-    Of the samples, the test images and the noise, each figure takes the same number.
+    Every figure uses the same number of samples, test images and noise images.
     """
 
     title = "Distribution"
     position = 0
 
-    def applies(self, subject: EvaluationContext) -> bool:
-        """To whatever makes pictures without being given any."""
-        return not subject.has(Role.IMAGE)
+    def applies(self, context: EvaluationContext) -> bool:
+        """Generators without a source image."""
+        return not context.has(Role.IMAGE)
 
-    def measure(self, subject: EvaluationContext) -> Measured:
+    def measure(self, context: EvaluationContext) -> Measured:
         """FD, KID, precision, recall, density and coverage."""
-        count, all_real = subject.count, subject.train_output
+        count, all_real = context.count, context.train_output
         sets = (
-            subject.sample_output.features[:count],
-            subject.test_output.select(spread(count, len(subject.test))).features,
-            subject.noise_output.features,
+            context.sample_output.features[:count],
+            context.test_output.select(spread(count, len(context.test))).features,
+            context.noise_output.features,
         )
         some_real = all_real.select(spread(count, len(all_real))).features
         alike = [manifold_metrics(some_real, features) for features in sets]
-        name, real = subject.net.info.name, all_real.features
+        name, real = context.net.info.name, all_real.features
         return Measured(
             (
                 _figure(f"FD-{name}", "", "lower", count, [frechet_distance(real, each) for each in sets]),

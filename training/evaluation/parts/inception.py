@@ -1,4 +1,4 @@
-"""FID and IS proper, where the Inception network is at hand."""
+"""FID and IS, with the Inception network that defines them."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ __all__ = ["Part"]
 
 
 class Part(BasePart):
-    """Of all samples: FID against all training images (Heusel et al. 2017), IS of the samples alone.
+    """FID of all samples against all training images (Heusel et al. 2017), IS of the samples alone.
 
-    Published figures are of 50,000 samples; both depend on how many there are.
+    Both depend on the number of samples; published figures use 50,000.
     """
 
     title = "Inception"
     position = 1
 
-    def applies(self, subject: EvaluationContext) -> bool:
-        """To whatever makes pictures without being given any, with `litho evaluate --inception`."""
-        return subject.inception is not None and not subject.has(Role.IMAGE)
+    def applies(self, context: EvaluationContext) -> bool:
+        """Generators without a source image, with `litho evaluate --inception`."""
+        return context.inception is not None and not context.has(Role.IMAGE)
 
-    def measure(self, subject: EvaluationContext) -> Measured:
-        """FID beside that of the test images, IS beside that of the training images."""
-        network = subject.inception
+    def measure(self, context: EvaluationContext) -> Measured:
+        """FID with that of the test images as reference, IS with that of the training images."""
+        network = context.inception
         assert network is not None
-        real = network.features(subject.train_sample.images)
+        real = network.features(context.train_sample.images)
         distance = Figure(
             metric="FID",
-            value=frechet_distance(real, network.features(subject.pictures)),
-            reference=frechet_distance(real, network.features(subject.test.images)),
-            reference_of=f"the {len(subject.test)} test images",
+            value=frechet_distance(real, network.features(context.pictures)),
+            reference=frechet_distance(real, network.features(context.test.images)),
+            reference_of=f"the {len(context.test)} test images",
             better="lower",
-            n=subject.samples,
+            n=context.samples,
         )
         score = Figure(
             metric="IS",
-            value=inception_score(network.probabilities(subject.pictures)),
-            reference=inception_score(network.probabilities(subject.train_sample.images)),
+            value=inception_score(network.probabilities(context.pictures)),
+            reference=inception_score(network.probabilities(context.train_sample.images)),
             reference_of="training images",
             better="higher",
-            n=subject.samples,
+            n=context.samples,
         )
         return Measured((distance, score))

@@ -1,4 +1,4 @@
-"""Whether the generator gives training images back."""
+"""Whether the generator memorises training images."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ class Part(BasePart):
     title = "Nearest training images"
     position = 5
 
-    def applies(self, subject: EvaluationContext) -> bool:
-        """To whatever makes pictures without being given any."""
-        return not subject.has(Role.IMAGE)
+    def applies(self, context: EvaluationContext) -> bool:
+        """Generators without a source image."""
+        return not context.has(Role.IMAGE)
 
-    def measure(self, subject: EvaluationContext) -> Measured:
-        """The share of samples that lie nearer to a training image than all but 5 % of the test images do."""
-        count, train = subject.count, subject.train_output.features
-        test = subject.test_output.select(spread(count, len(subject.test))).features
+    def measure(self, context: EvaluationContext) -> Measured:
+        """Share of samples that lie nearer to a training image than 95 % of the test images do."""
+        count, train = context.count, context.train_output.features
+        test = context.test_output.select(spread(count, len(context.test))).features
         real, _ = nearest(test, train)
-        made, neighbours = nearest(subject.sample_output.features[:count], train, min(NEIGHBOURS, len(train)))
+        made, neighbours = nearest(context.sample_output.features[:count], train, min(NEIGHBOURS, len(train)))
         close = float(np.quantile(real.numpy(), USUAL_SHARE))
         if close <= 0:
             raise EvaluationError(
-                "5 % or more of the test images are training images, so that nothing can be told"
+                "5 % or more of the test images are also training images; memorisation cannot be measured"
             )
         figure = Figure(
             metric="nearer to training images than 95 % of test images",
@@ -47,15 +47,15 @@ class Part(BasePart):
             value=float((made[:, 0] < close).double().mean()),
             reference=float((real[:, 0] < close).double().mean()),
             reference_of="test set",
-            baseline=1.0,  # a training image lies at no distance from itself
+            baseline=1.0,  # the distance of a training image to itself is 0
             baseline_of="training set",
             better="lower",
             n=count,
         )
-        # The most suspicious ones: those that lie nearest.
+        # Show the samples nearest to a training image.
         rows = made[:, 0].argsort(stable=True)[:ROWS].numpy()
         shown = [
-            np.stack([subject.pictures[row], *subject.train_sample.images[neighbours[row].numpy()]])
+            np.stack([context.pictures[row], *context.train_sample.images[neighbours[row].numpy()]])
             for row in rows
         ]
         grid = picture_grid(

@@ -1,4 +1,4 @@
-"""How many of Stacked MNIST's thousand modes are made, and how evenly."""
+"""Number of Stacked MNIST's 1,000 modes in the samples, and their distribution."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ __all__ = ["Part"]
 
 
 class Part(BasePart):
-    """Modes and KL from as many samples as in publications, whatever number the other figures take."""
+    """Modes and KL from 26,000 samples, the number that publications use."""
 
     title = "Modes"
     position = 4
 
-    def applies(self, subject: EvaluationContext) -> bool:
-        """To stacked digits, made without being given any."""
-        return subject.net.info.task == "channels" and not subject.has(Role.IMAGE)
+    def applies(self, context: EvaluationContext) -> bool:
+        """Generators of stacked digits that take no source image."""
+        return context.net.info.task == "channels" and not context.has(Role.IMAGE)
 
-    def measure(self, subject: EvaluationContext) -> Measured:
-        """Both figures; the reference is that of real pictures, as the net reads them."""
-        made = subject.net.describe(subject.make(subject.draw(MODE_SAMPLES))).predicted
-        real = subject.train_output.predicted
-        labels = subject.train.labels
+    def measure(self, context: EvaluationContext) -> Measured:
+        """Both figures; the reference is that of real pictures, classified by the feature net."""
+        made = context.net.classify(context.make(context.draw(MODE_SAMPLES))).predicted
+        real = context.train_output.predicted
+        labels = context.train.labels
         assert labels is not None
-        kinds = len(subject.train.class_names)
+        kinds = len(context.train.class_names)
         some = real[spread(min(MODE_SAMPLES, len(real)), len(real))]
-        noise = subject.noise_output.predicted
+        noise = context.noise_output.predicted
         counted = Figure(
             metric="modes",
             value=modes(made),

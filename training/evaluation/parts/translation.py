@@ -1,4 +1,4 @@
-"""Pictures made from pictures, beside those that they ought to be and beside what is had without any training."""
+"""Image-to-image results beside their targets and an untrained baseline."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ class Part(BasePart):
     title = "Pictures from pictures"
     position = 7
 
-    def applies(self, subject: EvaluationContext) -> bool:
-        """To whatever takes a picture."""
-        return subject.has(Role.IMAGE)
+    def applies(self, context: EvaluationContext) -> bool:
+        """Generators with a source image."""
+        return context.has(Role.IMAGE)
 
-    def measure(self, subject: EvaluationContext) -> Measured:
-        """L1, PSNR and SSIM of the pairs, and FD to the pictures of the target's kind."""
-        test = subject.test.select(spread(min(subject.samples, len(subject.test)), len(subject.test)))
-        inputs = _tasks(subject, test)
-        source, mask = _sources(subject, inputs)
+    def measure(self, context: EvaluationContext) -> Measured:
+        """L1, PSNR and SSIM to the targets, and FD to training images of the target's kind."""
+        test = context.test.select(spread(min(context.samples, len(context.test)), len(context.test)))
+        inputs = _tasks(context, test)
+        source, mask = _sources(context, inputs)
         name, untrained = baseline(source, mask, test.picture)
         compared = _Compared(
-            subject.make({**_seeds(subject, len(test)), **inputs}), untrained, test.images, name
+            context.make({**_seeds(context, len(test)), **inputs}), untrained, test.images, name
         )
         figures = [
             compared.figure("L1", "share", "lower", fidelity.l1),
@@ -54,13 +54,13 @@ class Part(BasePart):
         if mask is not None:
             inside = partial(fidelity.psnr_db, mask=mask)
             figures.append(compared.figure("PSNR inside the mask", "dB", "higher", inside))
-        figures.append(compared.distance(subject))
+        figures.append(compared.distance(context))
         return Measured(tuple(figures), (compared.panel(source),))
 
 
 @dataclass(frozen=True)
 class _Compared:
-    """Pictures that were made, those of the baseline called `name`, and those that they ought to be."""
+    """Outputs, the outputs of the baseline called `name`, and the targets."""
 
     made: NDArray[np.uint8]
     untrained: NDArray[np.uint8]
@@ -80,14 +80,14 @@ class _Compared:
             n=len(self.made),
         )
 
-    def distance(self, subject: EvaluationContext) -> Figure:
-        real = subject.train_output.features
+    def distance(self, context: EvaluationContext) -> Figure:
+        real = context.train_output.features
         value, reference, baseline = (
-            frechet_distance(real, subject.net.describe(images).features)
+            frechet_distance(real, context.net.classify(images).features)
             for images in (self.made, self.wanted, self.untrained)
         )
         return Figure(
-            metric=f"FD-{subject.net.info.name} to the target's kind",
+            metric=f"FD-{context.net.info.name} to the target's kind",
             value=value,
             reference=reference,
             reference_of="test set",
@@ -107,22 +107,22 @@ class _Compared:
 def baseline(
     source: NDArray[np.uint8], mask: NDArray[np.bool_] | None, picture: tuple[int, int, int]
 ) -> tuple[str, NDArray[np.uint8]]:
-    """What is had without training: the source itself, enlarged, or its hole filled with the mean of the rest.
+    """The untrained baseline: the source itself, enlarged, or with its hole filled by the mean of the rest.
 
     Args:
         source: UINT8 of shape (count, height, width, channels).
-        mask: of shape (count, height, width), true inside the hole; None where there is none.
-        picture: height, width and channels of what is wanted.
+        mask: of shape (count, height, width), true inside the hole; None without a mask.
+        picture: height, width and channels of the target.
 
     Returns:
         The baseline's name, and UINT8 of shape (count, *picture).
 
     Raises:
-        EvaluationError: the source has other channels than what is wanted.
+        EvaluationError: source and target differ in channels.
     """
     if source.shape[3] != picture[2]:
         raise EvaluationError(
-            f"sources of {source.shape[3]} channels have no baseline for pictures of {picture[2]}"
+            f"no baseline turns sources of {source.shape[3]} channels into pictures of {picture[2]}"
         )
     if mask is not None:
         hole = mask[..., None]
@@ -133,19 +133,19 @@ def baseline(
     return "identity", source
 
 
-def _tasks(subject: EvaluationContext, test: Dataset) -> dict[str, NDArray[Any]]:
-    tasks = source_inputs(subject.generator, subject.signature, test)
+def _tasks(context: EvaluationContext, test: Dataset) -> dict[str, NDArray[Any]]:
+    tasks = source_inputs(context.generator, context.signature, test)
     if tasks is None:
         raise EvaluationError(
-            f"data {test.name!r} has no pairs, and the generator makes no tasks of single pictures"
+            f"data {test.name!r} has no pairs, and the generator cannot derive sources from targets"
         )
     return tasks
 
 
 def _sources(
-    subject: EvaluationContext, inputs: dict[str, NDArray[Any]]
+    context: EvaluationContext, inputs: dict[str, NDArray[Any]]
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
-    image, mask = subject.signature.field(Role.IMAGE), subject.signature.field(Role.MASK)
+    image, mask = context.signature.field(Role.IMAGE), context.signature.field(Role.MASK)
     assert image is not None
     if mask is None:
         return inputs[image.name], None
@@ -153,8 +153,8 @@ def _sources(
     return inputs[image.name], np.asarray(hole.any(axis=3)) if hole.ndim == 4 else hole
 
 
-def _seeds(subject: EvaluationContext, count: int) -> dict[str, NDArray[np.int64]]:
-    seed = subject.signature.field(Role.SEED)
+def _seeds(context: EvaluationContext, count: int) -> dict[str, NDArray[np.int64]]:
+    seed = context.signature.field(Role.SEED)
     return {} if seed is None else {seed.name: np.arange(count)}
 
 

@@ -22,15 +22,13 @@ def test_a_folder_called_like_a_source_is_meant_by_its_path() -> None:
 
 @pytest.mark.parametrize("name", ["./gone", "/gone/away", "~/gone", "gone.parquet", "a/b/c/d", "../mnist"])
 def test_a_path_that_leads_nowhere_is_no_name(name: str) -> None:
-    with pytest.raises(UsageError, match="is no file or folder, here or in the folder that LITHO_DATA names"):
+    with pytest.raises(UsageError, match="is not a file or folder, here or in the folder of LITHO_DATA"):
         load(name)
 
 
 def test_a_file_of_another_kind_is_refused() -> None:
     Path("pictures.zip").write_bytes(b"PK")
-    with pytest.raises(
-        UsageError, match=r"'pictures.zip' is a file; allowed are .parquet files, and folders"
-    ):
+    with pytest.raises(UsageError, match=r"'pictures.zip' is a file; expected a .parquet file, or a folder"):
         load("pictures.zip")
 
 

@@ -99,17 +99,17 @@ def test_metadata_gives_pairs(fill: Fill) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", r"cats/metadata.jsonl line 2 is no JSON"),
-        ("7", r"line 2 holds no object"),
-        ({"text": "a cat"}, r"line 2 has file_name None; it must name an image below cats"),
+        ("{", r"cats/metadata.jsonl line 2 is not JSON"),
+        ("7", r"line 2 is not an object"),
+        ({"text": "a cat"}, r"line 2 has file_name None; expected the path of an image below cats"),
         ({"file_name": "../1.png"}, r"line 2: path '../1.png' leaves cats"),
         ({"file_name": "/etc/passwd"}, r"line 2: path '/etc/passwd' leaves cats"),
-        ({"file_name": "gone.png"}, r"line 2 names cats/gone.png, which is missing"),
+        ({"file_name": "gone.png"}, r"line 2 names cats/gone.png, which does not exist"),
         ({"file_name": "1.png", "text": 7}, r"line 2 has caption 7"),
         ({"file_name": "1.png", "label": True}, r"line 2 has label True"),
         ({"file_name": "1.png", "label": [1]}, r"line 2 has label \[1\]"),
         ({"target_file_name": "1.png"}, r"line 2 has source_file_name None"),
-        ({"target_file_name": "1.png", "source_file_name": "1.png"}, r"holds pairs and single pictures"),
+        ({"target_file_name": "1.png", "source_file_name": "1.png"}, r"mixes pairs and single pictures"),
     ],
 )
 def test_a_wrong_line_of_metadata_is_named(fill: Fill, line: Any, message: str) -> None:
@@ -122,24 +122,22 @@ def test_a_wrong_line_of_metadata_is_named(fill: Fill, line: Any, message: str) 
 def test_metadata_that_is_no_utf_8_is_named(fill: Fill) -> None:
     fill("1.png")
     Path("cats/metadata.jsonl").write_bytes(b'{"file_name": "1.png", "text": "\xff"}')
-    with pytest.raises(DataError, match="line 1 is no JSON"):
+    with pytest.raises(DataError, match="line 1 is not JSON"):
         load("cats")
 
 
 def test_an_empty_folder_and_one_without_images_are_refused(tmp_path: Path) -> None:
     (tmp_path / "cats" / "tabby").mkdir(parents=True)
-    with pytest.raises(
-        DataError, match=r"folder cats holds no images; allowed are \.png, \.jpg, .* \.parquet"
-    ):
+    with pytest.raises(DataError, match=r"folder cats has no images; allowed are \.png, \.jpg, .* \.parquet"):
         load("cats")
     (tmp_path / "cats" / "notes.txt").write_text("none yet")
-    with pytest.raises(DataError, match="folder cats holds no images"):
+    with pytest.raises(DataError, match="folder cats has no images"):
         load("cats")
 
 
 def test_images_beside_class_folders_are_refused(fill: Fill) -> None:
     fill("tabby/1.png", "lost.png")
-    with pytest.raises(DataError, match=r"cats/lost.png lies beside folders of images"):
+    with pytest.raises(DataError, match=r"cats/lost.png is beside folders of images"):
         load("cats")
 
 
@@ -156,14 +154,14 @@ def test_other_files_are_left_out_and_counted_but_not_hidden_ones(fill: Fill, tm
         (tmp_path / "cats" / name).write_bytes(b"x")
     dataset = load("cats")
     assert len(dataset) == 2
-    assert dataset.notes == ("2 files of cats are no images and left out, such as a/notes.txt",)
+    assert dataset.notes == ("2 files of cats are not images and were skipped, such as a/notes.txt",)
 
 
 def test_one_class_folder_is_an_unlabelled_set(fill: Fill) -> None:
     fill("tabby/1.png", "tabby/2.png")
     dataset = load("cats")
     assert dataset.labels is None
-    assert dataset.notes == ("cats holds the one class 'tabby' only: taken as unlabelled",)
+    assert dataset.notes == ("cats has the single class 'tabby' and is treated as unlabelled",)
 
 
 def test_the_card_gives_the_licence(fill: Fill, tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_files_without_a_split_in_their_names_are_one_set(pictures: Column) -> N
 def test_of_several_configurations_one_has_to_be_named(pictures: Column) -> None:
     write("pets/small/train/0000.parquet", image=pictures(3))
     write("pets/large/train/0000.parquet", image=pictures(5))
-    with pytest.raises(UsageError, match="pets holds several configurations; name one of them: large, small"):
+    with pytest.raises(UsageError, match="pets has several configurations; name one of them: large, small"):
         load("pets")
     assert len(load("pets/small")) == 3
 
@@ -127,18 +127,22 @@ def test_a_name_is_found_in_the_data_folder(
 @pytest.mark.parametrize(
     ("columns", "features", "message"),
     [
-        ({"label": [1, 2]}, None, r"it.parquet has the columns label \(int64\); allowed are one of pictures"),
+        (
+            {"label": [1, 2]},
+            None,
+            r"it.parquet has the columns label \(int64\); expected a column of pictures",
+        ),
         ({"image": ["a.png", "b.png"]}, None, r"has the columns image \(string\)"),
         ({"a": [b"", b""], "b": [b"", b""]}, None, r"has the columns a \(binary\), b \(binary\)"),
         ({"image": [b"", b""], "label": [0.5, 1.5]}, None, "it.parquet has labels of type double"),
-        ({"image": [b"", b""]}, [], "it.parquet has 'huggingface' metadata that is not the hub's"),
-        ({"image": arrow.array([b"", None])}, None, "it.parquet row 1 has no picture in it"),
+        ({"image": [b"", b""]}, [], "it.parquet has invalid 'huggingface' metadata"),
+        ({"image": arrow.array([b"", None])}, None, "it.parquet row 1 has no picture"),
         (
             {"image": arrow.array([{"bytes": None, "path": "/etc/passwd"}] * 2, PICTURE)},
             None,
             "row 0 has no picture",
         ),
-        ({"image": arrow.array([], arrow.binary())}, None, "it.parquet holds no pictures"),
+        ({"image": arrow.array([], arrow.binary())}, None, "it.parquet has no pictures"),
         ({"image": [b"x", b"y"]}, None, "it.parquet row 0 is damaged or no image"),
     ],
 )

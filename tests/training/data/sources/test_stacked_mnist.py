@@ -54,5 +54,5 @@ def test_it_is_made_from_the_mnist_that_is_found(
         load("stacked-mnist", channels=1)
     shutil.rmtree(tmp_path / "shelf" / "mnist" / "train" / "7")
     shutil.rmtree(tmp_path / "shelf" / "mnist" / "test" / "7")
-    with pytest.raises(DataError, match="data 'mnist' has 9 classes; stacking takes ten"):
+    with pytest.raises(DataError, match="data 'mnist' has 9 classes; stacking needs ten"):
         load("stacked-mnist")
