@@ -1,6 +1,15 @@
-"""litho: an image generator from a PyTorch checkpoint to a served endpoint, proven picture by picture.
+"""litho: from an image generator's PyTorch checkpoint to a served endpoint; the same seed gives the same picture.
 
-The names below are imported when they are first used: `import litho` loads neither torch nor any runtime.
+    train_model      preset and data -> run
+    evaluate_model   run -> figures of its quality
+    export_model     run or your own module -> bundle of ONNX graphs and engines, each proven
+    verify_model     bundle, or a deployed form of it -> verdicts
+    deploy_model     bundle -> Triton model repository
+    open_model       run, bundle or endpoint -> runner with `run` and `generate`
+    generate_images  run, bundle or endpoint -> PNG files
+    bench_model      run, bundle or endpoint -> latency and throughput
+
+Each name is imported when it is first used: `import litho` loads neither torch nor any runtime.
 """
 
 from importlib import import_module
@@ -9,13 +18,20 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from .benchmarks import bench as bench_model
     from .bundle import Bundle
     from .errors import LithoError
     from .export.build import export as export_model
+    from .parity.verify import verify as verify_model
     from .runners import open_runner
+    from .runners import open_runner as open_model
     from .serving.client import Client
+    from .serving.generate import generate as generate_images
+    from .serving.repository import deploy as deploy_model
     from .serving.server import EmbeddedServer
     from .signature import Signature
+    from .training.evaluation import evaluate as evaluate_model
+    from .training.loop import train as train_model
 
 __all__ = [
     "Bundle",
@@ -24,25 +40,40 @@ __all__ = [
     "LithoError",
     "Signature",
     "__version__",
+    "bench_model",
+    "deploy_model",
+    "evaluate_model",
     "export_model",
+    "generate_images",
+    "open_model",
     "open_runner",
+    "train_model",
+    "verify_model",
 ]
 
-_HOMES = {
+# The bare verbs are taken by folders: `litho.export` is a package.
+_LOCATIONS = {
     "Bundle": ".bundle",
     "Client": ".serving.client",
     "EmbeddedServer": ".serving.server",
     "LithoError": ".errors",
     "Signature": ".signature",
-    "export_model": ".export.build:export",  # `litho.export` is the folder of that stage
+    "bench_model": ".benchmarks:bench",
+    "deploy_model": ".serving.repository:deploy",
+    "evaluate_model": ".training.evaluation:evaluate",
+    "export_model": ".export.build:export",
+    "generate_images": ".serving.generate:generate",
+    "open_model": ".runners:open_runner",
     "open_runner": ".runners",
+    "train_model": ".training.loop:train",
+    "verify_model": ".parity.verify:verify",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        home, _, attribute = _HOMES[name].partition(":")
-        return getattr(import_module(home, __name__), attribute or name)
+    if name in _LOCATIONS:
+        module, _, attribute = _LOCATIONS[name].partition(":")
+        return getattr(import_module(module, __name__), attribute or name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -55,7 +55,14 @@ __all__ = [
 
 
 class LithoError(Exception):
-    """Base of all errors of litho; `str(error)` is one line for a person."""
+    """Base of all errors of litho; `str(error)` is one line for a person.
+
+    >>> try:
+    ...     open_model("http://127.0.0.1:8000/digits")
+    ... except LithoError as error:
+    ...     print(error)
+    invalid endpoint 'http://127.0.0.1:8000/digits'; expected grpc://HOST:PORT/MODEL
+    """
 
     exit_code = 1
 

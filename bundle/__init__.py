@@ -41,6 +41,10 @@ REPORT_NAME = "report.html"
 class Bundle:
     """A bundle on disk whose files have been checked against its manifest.
 
+        >>> bundle = Bundle.load("bundles/digits")
+        >>> [(variant.name, variant.verdict.status) for variant in bundle.manifest.variants]
+        [('generator.fp32.onnx', 'passed')]
+
     Args:
         path: the bundle's directory.
         manifest: what it says of itself.

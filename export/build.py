@@ -84,6 +84,10 @@ def export(
 ) -> Bundle:
     """Export a generator, replay the probes through every variant that runs here, and write the bundle.
 
+        >>> bundle = export_model("runs/digits", to="bundles/half", precisions=["fp32", "fp16"], timed=False)
+        >>> [variant.name for variant in bundle.manifest.variants]
+        ['generator.fp32.onnx', 'generator.fp16.onnx']
+
     A bundle at `to` that was made from the same weights, for the same request and by the same versions is kept.
 
     Args:

@@ -37,6 +37,9 @@ def verify(
 ) -> list[Verification]:
     """Check every file of a bundle and replay its probes.
 
+        >>> [(outcome.subject, outcome.verdict.status) for outcome in verify_model("bundles/digits")]
+        [('generator.fp32.onnx', 'passed')]
+
     A variant of a stage is replayed with the first portable variant of every other stage.
 
     Args:

@@ -1,7 +1,7 @@
 """Run any artefact - checkpoint, graph, engine, endpoint - through one protocol.
 
-A runner is one module of this folder, named as the runner is; its class registers itself by being there. Only
-`runners.torch` may import torch.
+A runner is one module of this folder with a class `Runner`; the module's name is the runner's. Only `runners.torch`
+may import torch.
 """
 
 from ._endpoint import Endpoint

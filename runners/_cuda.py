@@ -1,7 +1,6 @@
-"""An NVIDIA GPU by its driver: which one is here, its memory, one stream of our own, and captured graphs.
+"""An NVIDIA GPU through its driver: find it, allocate memory, queue work on a stream, capture graphs.
 
-Everything goes through NVIDIA's own bindings (`cuda.bindings`), which are imported when a GPU is first asked for;
-torch has no part in it. Written from the documentation: where no GPU is at hand only the refusals are tested.
+Uses NVIDIA's bindings (`cuda.bindings`), imported with the first request for a GPU, and no torch.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ __all__ = ["Device", "Gpu", "find_device"]
 
 @dataclass(frozen=True)
 class Device:
-    """A GPU that was found.
+    """A GPU of this machine.
 
     Args:
-        number: the driver's.
+        number: the driver's number of the GPU.
         name: for example "NVIDIA H200".
         target: compute capability, for example "sm90".
-        driver: largest version of CUDA that the driver runs, for example "13.0".
+        driver: latest version of CUDA that the driver supports, for example "13.0".
     """
 
     number: int
@@ -38,20 +37,20 @@ class Device:
 
 
 def find_device(extra: str, number: int = 0) -> Device:
-    """The GPU of that number.
+    """Find a GPU by its number.
 
     Args:
-        extra: of litho that brings the bindings, for the message where they are absent.
-        number: the driver's.
+        extra: extra of litho that installs the bindings, for the message if they are missing.
+        number: the driver's number of the GPU.
 
     Raises:
         MissingExtra: the bindings are not installed.
-        DeviceError: there is no driver, no GPU, or none of that number.
+        DeviceError: there is no driver or no GPU with this number.
     """
     cuda = _driver(extra)
     count = _done(cuda.cuDeviceGetCount())
     if not 0 <= number < count:
-        raise DeviceError(f"there is no GPU {number}: this machine's driver finds {count or 'none'}")
+        raise DeviceError(f"there is no GPU {number}: the driver finds {count or 'none'}")
     handle = _done(cuda.cuDeviceGet(number))
     kinds = cuda.CUdevice_attribute
     major = _done(cuda.cuDeviceGetAttribute(kinds.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, handle))
@@ -62,11 +61,11 @@ def find_device(extra: str, number: int = 0) -> Device:
 
 
 class Gpu:
-    """The primary context of a GPU with a stream of its own; everything asked of it is queued on that stream.
+    """The primary context of a GPU with its own stream; all work is queued on this stream.
 
     Args:
-        device: that `find_device` found.
-        extra: of litho that brings the bindings.
+        device: from `find_device`.
+        extra: extra of litho that installs the bindings.
 
     Raises:
         DeviceError: the driver refuses.
@@ -80,26 +79,26 @@ class Gpu:
         self._memory: list[Any] = []
         self._pinned: list[int] = []
         self.make_current()
-        # A stream that does not wait for the default one, on which others in this process may work.
+        # Non-blocking: it does not wait for the default stream, which other code of this process may use.
         self._stream = _done(self._cuda.cuStreamCreate(self._cuda.CUstream_flags.CU_STREAM_NON_BLOCKING))
 
     @property
     def stream(self) -> int:
-        """The stream's handle, as the runtimes take it."""
+        """Handle of the stream, as runtimes take it."""
         return int(self._stream)
 
     def make_current(self) -> None:
-        """Let the calling thread use this GPU; contexts belong to threads."""
+        """Make the context current in the calling thread; a context is current per thread."""
         _done(self._cuda.cuCtxSetCurrent(self._context))
 
     def allocate(self, size_bytes: int) -> int:
-        """The address of so much of the GPU's memory, freed with this object."""
+        """Allocate memory on the GPU and return its address; `close` frees it."""
         pointer = _done(self._cuda.cuMemAlloc(max(size_bytes, 1)))
         self._memory.append(pointer)
         return int(pointer)
 
     def pinned(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-        """An array in the host's memory that the GPU copies from and to by itself, gone with this object."""
+        """Allocate an array in pinned memory of the host; `close` frees it."""
         kind, count = np.dtype(dtype), int(np.prod(shape, dtype=np.int64))
         address = int(_done(self._cuda.cuMemHostAlloc(max(count * kind.itemsize, 1), 0)))
         self._pinned.append(address)
@@ -107,33 +106,33 @@ class Gpu:
         return np.frombuffer(memoryview(content), kind, count).reshape(shape)
 
     def upload(self, array: NDArray[Any], pointer: int) -> None:
-        """Queue the copy of a pinned array to the GPU."""
+        """Queue a copy of a pinned array to the GPU."""
         _done(self._cuda.cuMemcpyHtoDAsync(pointer, array.ctypes.data, array.nbytes, self._stream))
 
     def download(self, pointer: int, array: NDArray[Any]) -> None:
-        """Queue the copy of the GPU's memory to a pinned array."""
+        """Queue a copy of the GPU's memory to a pinned array."""
         _done(self._cuda.cuMemcpyDtoHAsync(array.ctypes.data, pointer, array.nbytes, self._stream))
 
     def wait(self) -> None:
-        """Return when everything queued is done.
+        """Wait until all queued work is done.
 
         Raises:
-            DeviceError: something queued failed.
+            DeviceError: queued work failed.
         """
         _done(self._cuda.cuStreamSynchronize(self._stream))
 
     def capture(self, work: Callable[[], None]) -> Any:
-        """Record what `work` queues, instead of doing it, as a graph that `launch` does at once.
+        """Record the work that `work` queues as a graph for `launch`, without running it.
 
         Raises:
-            DeviceError: something in it cannot be recorded.
+            DeviceError: part of the work cannot be recorded.
         """
         mode = self._cuda.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
         _done(self._cuda.cuStreamBeginCapture(self._stream, mode))
         try:
             work()
         finally:
-            # A stream that stays in capture could never be used again.
+            # A stream left in capture mode is unusable.
             status, graph = self._cuda.cuStreamEndCapture(self._stream)
         _done((status, graph))
         try:
@@ -164,13 +163,13 @@ class Gpu:
 
 
 def _driver(extra: str) -> Any:
-    """The bindings, ready for use."""
+    """Import and initialise the bindings."""
     cuda: Any = require("cuda.bindings.driver", extra)
     try:
         _done(cuda.cuInit(0))
     except DeviceError as error:
         raise DeviceError(f"no NVIDIA GPU can be used here: {error}") from error
-    except Exception as error:  # the bindings have no public name for a driver's library that is not there
+    except Exception as error:  # the bindings have no public error type for a missing driver
         raise DeviceError(
             "no NVIDIA GPU can be used here: its driver is not installed (libcuda.so.1 was not found)"
         ) from error
@@ -178,7 +177,7 @@ def _driver(extra: str) -> Any:
 
 
 def _done(answer: tuple[Any, ...]) -> Any:
-    """The value of a driver's answer, whose first part says whether it worked."""
+    """The value of a driver's answer; its first part is the status."""
     status, *values = answer
     if int(status) != 0:
         name = getattr(status, "name", str(status))

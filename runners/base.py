@@ -1,4 +1,4 @@
-"""The protocol that every runner keeps, and the way to open one."""
+"""The protocol of runners, the facts that each one declares, and `open_runner`."""
 
 from __future__ import annotations
 
@@ -68,28 +68,29 @@ class Library:
 
 
 class Runner(ABC):
-    """Runs one artefact: a context manager whose `run` takes the signature's fields and gives pictures.
+    """Runs one artefact: a context manager whose `run` takes the signature's fields and returns pictures.
 
-    A subclass is called `Runner` in a module of this folder, opens its resource in `from_variant` (what lies in a
-    bundle) or `from_graph` (an ONNX graph of one), `from_stages` (the open stages of one) or `from_location` (an
-    address or a path), and implements `_execute`.
+    A subclass is called `Runner` in a module of this folder. It implements `_execute` and one or more of
+    `from_variant` (a variant of a bundle), `from_graph` (an ONNX graph), `from_stages` (the open stages of a bundle)
+    and `from_location` (an address or a path). Class attributes declare what the rest of litho derives from the
+    registry:
 
-    Class attributes say what others need to know of a runner without opening it:
-
-        name          as it is asked for, and as a variant's runtime in the manifest
-        title         for messages and tables
-        extra         extra of litho that installs its runtime; empty where litho itself does
+        name          name of the runner, and of a variant's runtime in the manifest
+        title         name in messages and tables
+        extra         extra of litho that installs the runtime; empty if litho installs it
         packages      distributions of the runtime, the usual one first
         devices       kinds of device that it runs on
         order         place among the runtimes that variants are exported for
         runs_graphs   whether variants are exported for it as ONNX graphs
         passes        graph passes that these graphs need
-        library       what builds engines for it; None for a runner without engines
+        library       builds its engines; None for a runner without engines
 
     Attributes:
-        signature: what it takes and gives.
-        last_ms: milliseconds that the last run took, input checks excluded; NaN before the first.
-        description: what runs where, in one line.
+        signature: inputs and output.
+        description: runtime, version and device, in one line.
+        variant: name of the bundle's variant that it runs; of several stages, names separated by commas; empty for
+            anything else.
+        last_ms: duration of the last run in milliseconds, input checks excluded; NaN before the first run.
         max_batch_size: largest batch that `generate` runs at once.
     """
 
@@ -106,15 +107,19 @@ class Runner(ABC):
     def __init__(self, signature: Signature, description: str) -> None:
         self.signature = signature
         self.description = description
+        self.variant = ""
         self.last_ms = float("nan")
         self.max_batch_size = 64
 
+    def __repr__(self) -> str:
+        return f"<{self.name} runner{f' of {self.variant}' if self.variant else ''}: {self.description}>"
+
     @classmethod
     def version(cls) -> str:
-        """Version of the first of `packages` that is installed.
+        """Version of the first installed distribution in `packages`.
 
         Raises:
-            MissingExtra: none of them is.
+            MissingExtra: none of them is installed.
         """
         for package in cls.packages:
             with suppress(PackageNotFoundError):
@@ -123,45 +128,44 @@ class Runner(ABC):
 
     @classmethod
     def from_variant(cls, bundle: Bundle, variant: Variant, device: str) -> Self:
-        """Open a variant of a bundle on `device`; what is not overridden takes it for an ONNX graph."""
+        """Open a variant of a bundle on `device`; by default the variant is an ONNX graph."""
         return cls.from_graph(bundle.read(variant.file), bundle.stage(variant.stage).signature, device)
 
     @classmethod
     def from_graph(cls, graph: bytes, signature: Signature, device: str = "cpu") -> Self:
-        """Open the content of an ONNX file, of which `signature` says what it takes and gives."""
+        """Open the content of an ONNX file with the inputs and output of `signature`."""
         raise UsageError(f"runner {cls.name!r} does not run graphs or variants of a bundle")
 
     @classmethod
     def from_stages(cls, bundle: Bundle, stages: Mapping[str, Runner]) -> Self:
-        """Run a bundle's stages, name -> open runner, in turn; they are closed with it."""
+        """Run a bundle's stages, name -> open runner, in turn; closing the runner closes them."""
         raise UsageError(f"runner {cls.name!r} does not run stages in turn (given: {', '.join(stages)})")
 
     @classmethod
     def from_location(cls, location: str, device: str) -> Self:
-        """Open what lies at a path or address on `device`."""
+        """Open a path or an address on `device`."""
         raise UsageError(f"runner {cls.name!r} does not open a location (given: {location!r})")
 
     @abstractmethod
     def _execute(self, inputs: dict[str, NDArray[Any]]) -> NDArray[Any]:
-        """Checked inputs -> the output, as the signature says, with a batch axis in front."""
+        """Checked inputs -> the signature's output, with a batch axis in front."""
 
     def close(self) -> None:  # noqa: B027 - most runners have nothing to release
-        """Release what the runner holds; closing twice is fine."""
+        """Release the runner's resources; closing twice is fine."""
 
     def run(self, inputs: Mapping[str, ArrayLike], *, check: bool = True) -> dict[str, NDArray[Any]]:
-        """Make one picture, or whatever else the signature's output is, per row of the inputs.
+        """Compute the signature's output, usually one picture, for each row of the inputs.
 
         Args:
-            inputs: field name -> array with a batch axis in front, as the signature says.
+            inputs: field name -> array with a batch axis in front.
             check: compare names, dtypes, shapes and ranges with the signature first.
 
         Returns:
-            The output's name -> array of its dtype and shape; a picture is UINT8 of shape (batch, height, width,
-            channels), 0 to 255.
+            Name of the output -> array; a picture is UINT8 of shape (batch, height, width, channels), 0 to 255.
 
         Raises:
-            InvalidInput: an input is not what the signature allows.
-            LithoError: the runtime failed, or gave something that is not what was asked for.
+            InvalidInput: the signature does not allow an input.
+            LithoError: the runtime failed, or returned an array of another dtype or shape.
         """
         arrays = (
             self.signature.check(inputs) if check else self.signature.with_defaults(dict[str, Any](inputs))
@@ -213,17 +217,17 @@ class Runner(ABC):
         future: Future[dict[str, NDArray[Any]]] = Future()
         try:
             future.set_result(self.run(inputs, check=False))
-        except Exception as error:  # the caller meets it at future.result()
+        except Exception as error:  # future.result() raises it
             future.set_exception(error)
         return future
 
     def _check_output(self, answer: NDArray[Any], shape: tuple[int, ...]) -> None:
-        # Some servers count an empty answer as a success: what comes back is never taken on trust.
+        # Some servers report success with an empty answer.
         field = self.signature.output
         if (answer.dtype, answer.shape) != (field.numpy_dtype, shape):
             raise LithoError(
-                f"{self.description} answered {answer.dtype} of shape {answer.shape} to a batch of {shape[0]};"
-                f" it must be {field.dtype} of shape {shape}"
+                f"{self.description} returned {answer.dtype} of shape {answer.shape} for a batch of {shape[0]};"
+                f" expected {field.dtype} of shape {shape}"
             )
 
     def __enter__(self) -> Self:
@@ -246,12 +250,12 @@ def runtime_names() -> tuple[str, ...]:
 
 
 def graph_runtimes() -> dict[str, tuple[str, ...]]:
-    """Runner that runs ONNX graphs -> graph passes that a graph needs for it."""
+    """Name of each runner of ONNX graphs -> graph passes that its graphs need."""
     return {runner.name: runner.passes for runner in _runners() if runner.runs_graphs}
 
 
 def engine_libraries() -> dict[str, Library]:
-    """Runner that runs engines -> the library that builds them."""
+    """Name of each runner of engines -> the library that builds them."""
     return {runner.name: runner.library for runner in _runners() if runner.library is not None}
 
 
@@ -278,16 +282,21 @@ def _runners() -> list[type[Runner]]:
 def open_runner(
     target: Bundle | Path | str, variant: str | None = None, *, runner: str | None = None, device: str = "cpu"
 ) -> Runner:
-    """Open the runner of an artefact.
+    """Open a bundle, a run or an endpoint.
+
+        >>> with open_model("bundles/digits") as runner:
+        ...     images = runner.generate(seed=[7, 8], label=3)
+        >>> images.shape, images.dtype
+        ((2, 32, 32, 1), dtype('uint8'))
 
     Args:
-        target: a bundle or its directory; a run's directory; or an endpoint such as grpc://127.0.0.1:8001/name.
-        variant: which variant of a bundle, as `choose_variants` takes it.
-        runner: name of the runner; by default the one that the artefact, or each stage of it, is made for.
-        device: "cpu", or "cuda" (the second GPU: "cuda:1") where the runner has it.
+        target: a bundle or its directory; a run's directory; or an endpoint, grpc://HOST:PORT/MODEL.
+        variant: names of variants of a bundle, see `choose_variants`.
+        runner: name of the runner; by default each variant's runtime, "torch" for a run, "triton" for an endpoint.
+        device: a kind of device of the runner, such as "cpu" or "cuda"; the second GPU is "cuda:1".
 
     Raises:
-        UsageError: the target is none of these, or the name of a runner or variant is unknown.
+        UsageError: the target is none of these, or there is no such runner or variant.
         MissingExtra: the runner's runtime is not installed.
     """
     if isinstance(target, str) and "://" in target:
@@ -297,21 +306,23 @@ def open_runner(
         return _open_bundle(bundle, choose_variants(bundle, variant), runner, device)
     if (Path(target) / "snapshot.json").exists():
         return runner_class(runner or "torch").from_location(str(target), device)
-    raise UsageError(f"{str(target)!r} is no bundle, no run and no endpoint; see 'litho export --help'")
+    raise UsageError(
+        f"{str(target)!r} is no bundle, run or endpoint; make one with 'litho export' or 'litho train'"
+    )
 
 
 def choose_variants(bundle: Bundle, names: str | None = None) -> tuple[Variant, ...]:
-    """One variant of each stage, in the order that the stages run.
+    """Choose one variant of each stage, in the order in which the stages run.
 
     Args:
-        bundle: that was loaded.
-        names: variants that must be among them, separated by commas; a stage that none is named for gets its first
-            that passed its gate and needs no GPU.
+        bundle: an open bundle.
+        names: names of variants, separated by commas; every other stage gets its first portable variant that passed
+            its gate.
 
     Raises:
         UnknownName: there is no such variant.
-        UsageError: two are named for one stage.
-        BundleError: a stage that none is named for has none that passed and is portable.
+        UsageError: two names are of the same stage.
+        BundleError: a stage without a name has no portable variant that passed its gate.
     """
     named: dict[str, Variant] = {}
     for name in (names or "").split(",") if names else ():
@@ -340,45 +351,45 @@ def _default_variant(bundle: Bundle, stage: str) -> Variant:
 
 def _open_bundle(bundle: Bundle, variants: tuple[Variant, ...], runner: str | None, device: str) -> Runner:
     with ExitStack() as opened:
-        stages = {
-            variant.stage: opened.enter_context(
-                runner_class(runner or variant.runtime).from_variant(bundle, variant, device)
-            )
-            for variant in variants
-        }
+        stages: dict[str, Runner] = {}
+        for variant in variants:
+            stage = runner_class(runner or variant.runtime).from_variant(bundle, variant, device)
+            stages[variant.stage] = opened.enter_context(stage)
+            stage.variant = variant.name
         sampler = bundle.manifest.sampler
         whole = (
             stages[variants[0].stage]
             if sampler is None
             else runner_class(sampler).from_stages(bundle, stages)
         )
+        whole.variant = ",".join(variant.name for variant in variants)
         opened.pop_all()
     return whole
 
 
 def parse_device(device: str, title: str, known: tuple[str, ...]) -> tuple[str, int]:
-    """Kind and number of a device, from "cuda" or "cuda:1".
+    """Kind and number of a device such as "cuda" (number 0) or "cuda:1".
 
     Args:
-        device: as it was given.
-        title: of who runs on it, for the message.
-        known: kinds that it runs on.
+        device: text to read.
+        title: name of the runtime, for the message.
+        known: kinds of device that it runs on.
 
     Raises:
-        UsageError: the kind is unknown, or the number is none; a CPU has none.
+        UsageError: the kind is not among `known`, the number is not decimal, or a CPU has a number.
     """
     kind, colon, number = device.partition(":")
     if kind not in known or (colon and (kind == "cpu" or not number.isdecimal())):
         raise UsageError(
-            f"device {device!r} is unknown to {title} (known: {', '.join(known)}; a second GPU: cuda:1)"
+            f"{title} has no device {device!r} (known: {', '.join(known)}; a second GPU: cuda:1)"
         )
     return kind, int(number or 0)
 
 
 def runner_class(name: str) -> type[Runner]:
-    """The runner called `name`.
+    """The class of the runner called `name`.
 
     Raises:
-        UnknownName: there is none.
+        UnknownName: there is no such runner.
     """
     return load_plugin(_PACKAGE, name, "runner").Runner

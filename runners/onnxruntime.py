@@ -1,7 +1,7 @@
-"""ONNX graphs in ONNX Runtime, on a CPU or, by its providers for CUDA and TensorRT, on an NVIDIA GPU.
+"""ONNX graphs in ONNX Runtime, on a CPU, or on an NVIDIA GPU with its providers for CUDA and TensorRT.
 
-On a GPU a batch goes through buffers there that are kept for its shape, and its launches are captured as a CUDA graph.
-What is special to a GPU is written from the documentation; the same code with buffers on the host is what tests run.
+On a GPU, each shape of a batch keeps its buffers, and its launches are captured as a CUDA graph. Tests without a GPU
+run the same code with buffers on the host.
 """
 
 from __future__ import annotations
@@ -23,33 +23,33 @@ from . import base
 __all__ = ["BOUND_SHAPES", "Runner"]
 
 BOUND_SHAPES = 4
-"""So many shapes of a batch keep buffers, and on a GPU a captured graph; what comes after them goes without."""
+"""Number of batch shapes that keep buffers and, on a GPU, a captured graph; further shapes have neither."""
 
 _FP8 = b"FLOAT8E4M3FN"
-"""What the metadata of a graph with 8-bit floats has in it."""
+"""Text in the metadata of a graph with 8-bit floats."""
 
 _PROVIDERS = {
     "cpu": ("CPUExecutionProvider",),
     "cuda": ("CUDAExecutionProvider",),
     "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider"),
 }
-"""Device -> providers, the first one first; what none of them computes is left to the CPU."""
+"""Device -> providers in order of preference; the CPU computes what none of them supports."""
 
 _NO_CAPTURE = "-1"
 
 _Shapes = tuple[tuple[int, ...], ...]
-"""Of every input, in the signature's order, with the batch axis in front."""
+"""Shapes of all inputs, in the signature's order, with the batch axis in front."""
 
 
 class Runner(base.Runner):
-    """Runs the bytes of an ONNX graph.
+    """Runs an ONNX graph.
 
     Args:
-        model: content of the ONNX file; a graph with external data is refused, as its bytes were not checked.
-        signature: of the graph.
-        device: "cpu"; "cuda" or "tensorrt" for that provider on the first GPU, "cuda:1" on the second.
-        threads: for one operator; by default as many as this process may use.
-        bound: keep buffers for the shapes of batches, one run at a time; by default on a GPU.
+        model: content of the ONNX file; external data is refused, because no hash covers it.
+        signature: inputs and output of the graph.
+        device: "cpu"; "cuda" or "tensorrt" for that provider on the first GPU, "cuda:1" for the second GPU.
+        threads: threads of one operator; by default all cores that this process may use.
+        bound: keep buffers per batch shape and run one batch at a time; by default on a GPU.
     """
 
     name = "onnxruntime"
@@ -69,7 +69,7 @@ class Runner(base.Runner):
         *,
         bound: bool | None = None,
     ) -> None:
-        # Read when the library is loaded: nobody who serves pictures agreed to usage reports.
+        # ONNX Runtime reads it while it is loaded.
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         self._runtime = require("onnxruntime", self.extra)
         kind, number = base.parse_device(device, self.title, self.devices)
@@ -77,7 +77,7 @@ class Runner(base.Runner):
         super().__init__(signature, f"ONNX Runtime {self._runtime.__version__} on {device}")
         self._session = self._open(model, threads, kind, number, captures=kind != "cpu")
         self._buffers: _Buffers | None = None
-        # Until the first run has shown that it can be captured.
+        # Kept until the first run has been captured.
         self._without_capture: Callable[[], Any] | None = (
             None if kind == "cpu" else lambda: self._open(model, threads, kind, number, captures=False)
         )
@@ -93,11 +93,11 @@ class Runner(base.Runner):
     def _open(self, model: bytes, threads: int | None, kind: str, number: int, *, captures: bool) -> Any:
         options = self._runtime.SessionOptions()
         options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
-        # A worker that spins while it waits takes the core that the server's transport needs.
+        # A spinning worker would take a core from the server's transport.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         if _FP8 in model:
-            # Its fusions take quantized layers for 8-bit integers: they refuse 8-bit floats or miscompute.
+            # Its fusions of quantized layers expect 8-bit integers: with 8-bit floats they fail or miscompute.
             options.add_session_config_entry("session.disable_quant_qdq", "1")
             options.graph_optimization_level = self._runtime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         try:
@@ -105,12 +105,12 @@ class Runner(base.Runner):
                 model, options, providers=_providers(kind, number, captures=captures)
             )
         except Exception as error:
-            if captures:  # a graph with nodes left to the CPU cannot be captured
+            if captures:  # a graph with nodes on the CPU cannot be captured
                 return self._open(model, threads, kind, number, captures=False)
             # "[ONNXRuntimeError] : 9 : NOT_IMPLEMENTED : what it means"
             said = str(error).splitlines()[0]
             reason = f"ONNX Runtime refuses the graph: {said.split(' : ', 3)[-1]}"
-            # Valid, but of a precision that this device has no kernel for.
+            # The graph is valid, but the device has no kernel for its precision.
             lacking = "NOT_IMPLEMENTED" in said
             raise (DeviceError if lacking else LithoError)(reason) from error
 
@@ -129,22 +129,22 @@ class Runner(base.Runner):
         except Exception:
             if self._without_capture is None:
                 raise
-            # What cannot be captured is launched kernel by kernel.
+            # Capturing failed: launch kernel by kernel.
             self._session, self._without_capture = self._without_capture(), None
             buffers.restart(self._session)
             images = buffers.run(inputs)
-        self._without_capture = None  # with it goes the graph's content
+        self._without_capture = None  # frees the graph's content
         return images
 
 
 @dataclass(frozen=True)
 class _Binding:
-    """Buffers of one shape of a batch, bound to inputs and output.
+    """Buffers of one batch shape, bound to inputs and output.
 
     Args:
         bound: `onnxruntime.IOBinding`.
         inputs: name -> `onnxruntime.OrtValue`.
-        output: the same.
+        output: `onnxruntime.OrtValue`.
         options: `onnxruntime.RunOptions` with the number of the captured graph.
     """
 
@@ -155,35 +155,35 @@ class _Binding:
 
 
 class _Buffers:
-    """Runs a session through buffers that stay where they are from one batch to the next of that shape.
+    """Runs a session with buffers that keep their addresses for all batches of one shape.
 
     Args:
         runtime: the module `onnxruntime`.
         session: `onnxruntime.InferenceSession`.
-        signature: of the graph.
+        signature: inputs and output of the graph.
         memory: "cpu" or "cuda".
-        number: of the GPU.
+        number: number of the GPU.
     """
 
     def __init__(self, runtime: Any, session: Any, signature: Signature, memory: str, number: int) -> None:
         self._runtime, self._session, self._signature = runtime, session, signature
-        self._place = (memory, number)
+        self._device = (memory, number)
         self._bindings: dict[_Shapes, _Binding] = {}
-        self._turn = threading.Lock()  # buffers hold one batch
+        self._lock = threading.Lock()  # the buffers hold one batch
 
     def restart(self, session: Any) -> None:
-        """Go on with another session of the same graph."""
+        """Continue with another session of the same graph."""
         self._session = session
         self._bindings.clear()
 
     def run(self, inputs: dict[str, NDArray[Any]]) -> NDArray[Any]:
         """Checked inputs -> the output."""
-        with self._turn:
+        with self._lock:
             binding = self._binding(inputs)
             for name, value in binding.inputs.items():
                 value.update_inplace(np.ascontiguousarray(inputs[name]))
             self._session.run_with_iobinding(binding.bound, binding.options)
-            # The next batch of this shape overwrites the buffer.
+            # A copy: the next batch of this shape overwrites the buffer.
             return np.array(binding.output.numpy())
 
     def _binding(self, inputs: dict[str, NDArray[Any]]) -> _Binding:
@@ -200,10 +200,10 @@ class _Buffers:
         allocate = self._runtime.OrtValue.ortvalue_from_shape_and_type
         field = self._signature.output
         values = {
-            given.name: allocate(inputs[given.name].shape, given.numpy_dtype.type, *self._place)
+            given.name: allocate(inputs[given.name].shape, given.numpy_dtype.type, *self._device)
             for given in self._signature.inputs
         }
-        output = allocate(self._signature.output_shape(inputs), field.numpy_dtype.type, *self._place)
+        output = allocate(self._signature.output_shape(inputs), field.numpy_dtype.type, *self._device)
         bound, options = self._session.io_binding(), self._runtime.RunOptions()
         for name, value in values.items():
             bound.bind_ortvalue_input(name, value)
@@ -216,10 +216,10 @@ def _providers(kind: str, number: int, *, captures: bool) -> list[Any]:
     if kind == "cpu":
         return list(_PROVIDERS[kind])
     if kind == "tensorrt":
-        # Its engines have no option for it; read when CUDA's libraries are loaded.
+        # The provider has no option for TF32; CUDA's libraries read this variable while they are loaded.
         os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
     given = {
-        # By default FP32 products are rounded to TF32, and the picture is another one.
+        # By default FP32 products are rounded to TF32, which changes the picture.
         "CUDAExecutionProvider": {"use_tf32": "0", "enable_cuda_graph": str(int(captures))},
         "TensorrtExecutionProvider": {"trt_cuda_graph_enable": str(int(captures))},
     }

@@ -20,15 +20,15 @@ __all__ = ["Runner"]
 
 
 class Runner(base.Runner):
-    """Runs the bytes of an ONNX graph that takes noise where its signature takes a seed.
+    """Runs an ONNX graph whose input is the noise where the signature has a seed.
 
-    OpenVINO computes INT64 in 32 bits, in which the integers behind a seed's noise do not fit: noise is made here.
+    OpenVINO computes INT64 in 32 bits, which are too few for the seed's noise: this runner draws the noise.
 
     Args:
         model: content of the ONNX file.
-        signature: of what is run, from a seed.
+        signature: inputs and output of the runner, with the seed.
         device: "cpu".
-        threads: by default as many as this process may use.
+        threads: by default all cores that this process may use.
     """
 
     name = "openvino"
@@ -44,12 +44,12 @@ class Runner(base.Runner):
     ) -> None:
         if device != "cpu":
             raise UsageError(
-                f"device {device!r}: this runner takes cpu; for a GPU take onnxruntime or tensorrt"
+                f"OpenVINO runs on cpu, not on {device!r}; for a GPU use the runner onnxruntime or tensorrt"
             )
         openvino = require("openvino", self.extra)
         super().__init__(signature, f"OpenVINO {openvino.__version__.split('-')[0]} on {device}")
         hints = {
-            # By default it computes in BF16 where the processor has it: a graph's precision is what it says.
+            # By default it computes in BF16 on processors that have it, whatever the graph's precision is.
             "INFERENCE_PRECISION_HINT": "f32",
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": threads or len(os.sched_getaffinity(0)),
@@ -60,12 +60,12 @@ class Runner(base.Runner):
         except Exception as error:
             raise LithoError(f"OpenVINO refuses the graph: {_last_line(error)}") from error
         self._request = compiled.create_infer_request()
-        self._turn = threading.Lock()  # a request holds the arrays of one call
+        self._lock = threading.Lock()  # a request holds the arrays of one call
         self._inputs = {port.get_any_name(): port.get_partial_shape() for port in compiled.inputs}
         seeds = [field.name for field in signature.inputs if field.role is Role.SEED]
         if seeds and seeds[0] in self._inputs:
             raise LithoError(
-                f"OpenVINO would compute other noise from {seeds[0]!r} than everyone else; export again"
+                f"OpenVINO computes wrong noise from input {seeds[0]!r} of this graph; export it again for openvino"
             )
 
     @classmethod
@@ -80,7 +80,7 @@ class Runner(base.Runner):
             (seed,) = (field.name for field in self.signature.inputs if field.role is Role.SEED)
             given[NOISE] = gaussian(given.pop(seed), count)
         try:
-            with self._turn:
+            with self._lock:
                 outputs = self._request.infer(
                     {name: np.ascontiguousarray(given[name]) for name in self._inputs}, share_inputs=True
                 )
@@ -90,5 +90,5 @@ class Runner(base.Runner):
 
 
 def _last_line(error: Exception) -> str:
-    # The lines before it are places in its own source.
+    # The lines before it are locations in OpenVINO's source.
     return next((line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)

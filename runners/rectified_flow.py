@@ -1,7 +1,7 @@
-"""The stages of a text-to-image flow, run in turn: the prompt's embedding once, Euler steps, the picture once.
+"""The stages of a text-to-image flow in turn: text encoder once, denoiser in every Euler step, decoder once.
 
-Every row has its own number of steps and its own guidance: a row that is done leaves the batch, and its picture does
-not depend on the rows that it rode with.
+Every row of a batch has its own number of steps and its own guidance. A finished row leaves the batch, and its picture
+does not depend on the other rows.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ __all__ = ["Runner"]
 
 
 class Runner(base.Runner):
-    """Draws noise from the seed and moves it to a picture of the prompt, along a velocity that the denoiser follows.
+    """Moves the seed's noise to a picture of the prompt, along the velocity that the denoiser predicts.
 
-    The sampler is Euler's method for a rectified flow (Liu et al. 2022, algorithm 1): time 0 is noise, time 1 data,
-    and of `steps` steps the k-th starts at time k / steps.
+    Euler's method for a rectified flow (Liu et al. 2022, algorithm 1): time 0 is noise, time 1 is data, and step k of
+    `steps` starts at time k / steps.
 
     Args:
-        signature: of the whole: seed or latent, prompt, steps and guidance in, a picture out.
-        stages: the open runners "text_encoder", "denoiser" and "decoder"; they are closed with this one.
-        tokenizer: JSON text that `tokens.tokenize` takes.
+        signature: inputs are seed or latent, prompt, steps and guidance; the output is a picture.
+        stages: the open runners "text_encoder", "denoiser" and "decoder"; closing this runner closes them.
+        tokenizer: JSON text for `signature.tokenizer.tokenize`.
 
     Raises:
         MissingExtra: the library that reads tokenizers is not installed.
-        UsageError: the tokenizer is none.
+        UsageError: the text is not a tokenizer.
     """
 
     name = "rectified-flow"
@@ -45,7 +45,7 @@ class Runner(base.Runner):
 
     def __init__(self, signature: Signature, stages: Mapping[str, base.Runner], tokenizer: str) -> None:
         self._stages = dict(stages)
-        vocabulary_size(tokenizer)  # a tokenizer that is none is refused now, not at the first picture
+        vocabulary_size(tokenizer)  # refuses an invalid tokenizer now, not with the first picture
         self._tokenizer = tokenizer
         (self._token_count,) = self._stages["text_encoder"].signature.inputs[0].shape
         self._sample_shape = self._stages["denoiser"].signature.output.shape
@@ -55,7 +55,7 @@ class Runner(base.Runner):
 
     @classmethod
     def from_stages(cls, bundle: Bundle, stages: Mapping[str, base.Runner]) -> Self:
-        """Run the open stages of a bundle."""
+        """Run the open stages of a bundle with its tokenizer."""
         tokenizer = bundle.read(TOKENIZER_NAME).decode(errors="replace")
         return cls(bundle.manifest.signature, stages, tokenizer)
 
@@ -78,7 +78,7 @@ class Runner(base.Runner):
 
     def _noise(self, given: Mapping[Role, NDArray[Any]]) -> NDArray[np.float32]:
         if Role.LATENT in given:
-            return given[Role.LATENT].copy()  # the sampler writes over it
+            return given[Role.LATENT].copy()  # the sampler overwrites it
         return gaussian(given[Role.SEED], math.prod(self._sample_shape))
 
     def _run(self, name: str, *arrays: ArrayLike) -> NDArray[Any]:

@@ -1,11 +1,9 @@
-"""Engines of TensorRT, and of TensorRT-RTX through the module beside this one, on an NVIDIA GPU; without torch.
+"""Engines of TensorRT on an NVIDIA GPU, and base of the runner of TensorRT-RTX; without torch.
 
-Written from the documentation of both libraries: nothing here that comes after the refusals has run on a GPU yet.
-
-A batch goes through buffers that are set aside once, for the largest batch: the host's are pinned, and copies and
-kernels are queued on a stream of the runner's own. TensorRT's launches for a batch that is met again are captured
-as a CUDA graph. An execution context must not change once its launches are captured, so every captured batch has
-a context of its own, and only a few batches do. TensorRT-RTX captures by itself when it is told to.
+Buffers are allocated once, for the largest batch; those of the host are pinned. Copies and kernels are queued on the
+runner's own stream. When a batch shape comes for the second time, TensorRT's launches are captured as a CUDA graph. An
+execution context must not change after its launches are captured, so every captured shape has its own context, and
+only a few shapes do. TensorRT-RTX captures graphs itself.
 """
 
 from __future__ import annotations
@@ -36,27 +34,27 @@ from ._cuda import Gpu, find_device
 __all__ = ["Runner"]
 
 CAPTURED_BATCHES = 4
-"""So many shapes of a batch keep a captured graph; each holds the memory of an execution context."""
+"""Number of batch shapes that keep a captured graph; each holds the memory of an execution context."""
 
 _Shapes = tuple[tuple[int, ...], ...]
-"""Of every input, in the signature's order, with the batch axis in front."""
+"""Shapes of all inputs, in the signature's order, with the batch axis in front."""
 
 
 class Runner(base.Runner):
     """Runs an engine.
 
     Args:
-        engine: its bytes.
-        record: what it was built for; an engine that is foreign here is refused before the library sees it.
-        signature: of the graph that it was built from.
-        title: what to call it in messages.
-        number: of the GPU.
-        graph: content of the ONNX file that a stripped engine takes its weights from.
+        engine: content of the engine's file.
+        record: its record in the manifest; an engine of another machine is refused before the library opens it.
+        signature: signature of the graph that it was built from.
+        title: name of the engine, for messages.
+        number: number of the GPU.
+        graph: content of the ONNX file with the weights of a stripped engine.
 
     Raises:
-        MissingExtra: the library, or what speaks to the driver, is not installed.
+        MissingExtra: the library or the driver's bindings are not installed.
         DeviceError: there is no GPU, or the engine was built for another machine.
-        BundleError: the library refuses the engine, or it is not of this signature.
+        BundleError: the library refuses the engine, or its inputs and output are not those of the signature.
     """
 
     name = "tensorrt"
@@ -79,8 +77,8 @@ class Runner(base.Runner):
         graph: bytes | None = None,
     ) -> None:
         if record.library != self.name:
-            raise UsageError(f"engine {title} is of {record.library}; its runner is {record.library!r}")
-        # The driver first: without one, the libraries themselves may not even be importable.
+            raise UsageError(f"engine {title} is for the runner {record.library!r}, not {self.name!r}")
+        # Find the driver first: without one, importing the library may fail.
         device = find_device(self.extra, number)
         trt: Any = require(base.library_of(self.name).module, self.extra)
         refuse_other_machine(
@@ -103,7 +101,7 @@ class Runner(base.Runner):
             raise
         # TensorRT-RTX captures on its own, see `_new_context`.
         self._captures = not hasattr(trt, "CudaGraphStrategy")
-        self._met: set[_Shapes] = set()
+        self._seen: set[_Shapes] = set()
         self._captured: OrderedDict[_Shapes, tuple[Any, Any]] = OrderedDict()
 
     @classmethod
@@ -112,12 +110,12 @@ class Runner(base.Runner):
 
         Args:
             bundle: that was loaded.
-            variant: of this runtime.
-            device: "cuda" or "cuda:1" for a certain GPU; whatever else is given, an engine runs on the first GPU.
+            variant: a variant with an engine of this library.
+            device: "cuda" or "cuda:1" for a certain GPU; "cpu", the default elsewhere, is the first GPU too.
         """
         if variant.engine is None:
             raise DeviceError(
-                f"engine {variant.name} is not built yet; on the machine with the GPU:"
+                f"engine {variant.name} is not built yet; on the machine with the GPU, run"
                 f" litho build-engine {bundle.path}"
             )
         graph = bundle.read(_graph_of(bundle, variant)) if variant.engine.stripped else None
@@ -133,7 +131,7 @@ class Runner(base.Runner):
         )
 
     def close(self) -> None:
-        """Release the engine and everything on the GPU; closing twice is fine."""
+        """Release the engine and all memory on the GPU; closing twice is fine."""
         if self._engine is None:
             return
         self._gpu.make_current()
@@ -142,7 +140,7 @@ class Runner(base.Runner):
         self._release()
 
     def _release(self) -> None:
-        # A context goes before its engine, that before its runtime, and all before the GPU's context.
+        # Order: execution context, engine, runtime, GPU context.
         self._context = None
         self._engine = None
         self._runtime = None
@@ -174,12 +172,10 @@ class Runner(base.Runner):
         self._enqueue(context)
 
     def _prepare(self, context: Any, shapes: _Shapes, profile: int) -> None:
-        """Tell a context which shapes come, and where everything lies."""
+        """Set the shapes and addresses of all tensors of an execution context."""
         if context.active_optimization_profile != profile:
             if not context.set_optimization_profile_async(profile, self._gpu.stream):
-                raise LithoError(
-                    f"{self.description} does not take profile {profile}: {self._log.last_error}"
-                )
+                raise LithoError(f"{self.description} refuses profile {profile}: {self._log.last_error}")
             self._gpu.wait()
         for field, shape in zip(self.signature.inputs, shapes, strict=True):
             if not context.set_input_shape(field.name, shape):
@@ -194,23 +190,21 @@ class Runner(base.Runner):
             raise LithoError(f"{self.description} failed: {self._log.last_error}")
 
     def _graph(self, shapes: _Shapes, profile: int) -> Any:
-        """The captured launches for a batch; None for one that is met for the first time."""
+        """The captured graph of a batch shape; None for a shape that comes for the first time."""
         if shapes in self._captured:
             self._captured.move_to_end(shapes)
             return self._captured[shapes][1]
-        if shapes not in self._met or not self._captures:
-            self._met.add(shapes)
+        if shapes not in self._seen or not self._captures:
+            self._seen.add(shapes)
             return None
         context = self._new_context()
-        # A first launch does what a new shape needs; only those after it are alike and can be captured.
+        # The first launch of a new shape does extra work; only later ones can be captured.
         self._launch(context, shapes, profile)
         self._gpu.wait()
         try:
             graph = self._gpu.capture(lambda: self._enqueue(context))
         except LithoError:
-            self._captures = (
-                False  # an engine that waits for the host while it runs is launched kernel by kernel
-            )
+            self._captures = False  # an engine that waits for the host is launched kernel by kernel
             return None
         self._captured[shapes] = (context, graph)
         if len(self._captured) > CAPTURED_BATCHES:
@@ -224,33 +218,35 @@ class Runner(base.Runner):
         else:
             config = self._engine.create_runtime_config()
             config.cuda_graph_strategy = self._trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
-            # Kernels that were swapped while requests run would let one seed give two pictures.
+            # Without this, kernels are replaced at run time, and one seed may give two pictures.
             strategies = self._trt.DynamicShapesKernelSpecializationStrategy
             config.dynamic_shapes_kernel_specialization_strategy = strategies.EAGER
             context = self._engine.create_execution_context(config)
         if context is None:
-            raise LithoError(f"{self.description} has no memory for the engine: {self._log.last_error}")
+            raise LithoError(
+                f"{self.description} has too little memory for the engine: {self._log.last_error}"
+            )
         return context
 
     def _open(self, content: bytes, graph: bytes | None, title: str) -> Any:
         trt = self._trt
         self._runtime: Any = trt.Runtime(self._log)
-        # A version-compatible engine brings code that runs on the host; its hash was compared with the manifest's.
+        # A version-compatible engine contains host code; its hash was compared with the manifest's.
         self._runtime.engine_host_code_allowed = self._record.version_compatible
         engine = self._runtime.deserialize_cuda_engine(content)
         if engine is None:
-            raise BundleError(f"{self.description} does not open engine {title}: {self._log.last_error}")
+            raise BundleError(f"{self.description} refuses engine {title}: {self._log.last_error}")
         if self._record.stripped:
             if graph is None:
-                raise UsageError(
-                    f"engine {title} was stripped of its weights; give the graph that it was built from"
-                )
+                raise UsageError(f"engine {title} has no weights; pass the graph that it was built from")
             refitter = trt.Refitter(engine, self._log)
             if (
                 not trt.OnnxParserRefitter(refitter, self._log).refit_from_bytes(graph)
                 or not refitter.refit_cuda_engine()
             ):
-                raise BundleError(f"the weights do not go back into engine {title}: {self._log.last_error}")
+                raise BundleError(
+                    f"the weights cannot be put back into engine {title}: {self._log.last_error}"
+                )
         return engine
 
     def _refuse_other_signature(self, title: str) -> None:
@@ -263,7 +259,7 @@ class Runner(base.Runner):
             words = [
                 ", ".join(f"{name} {kind}" for name, kind in sorted(side.items())) for side in (have, want)
             ]
-            raise BundleError(f"engine {title} takes and gives {words[0]}; the signature says {words[1]}")
+            raise BundleError(f"engine {title} has the tensors {words[0]}; the signature has {words[1]}")
 
     def _buffer(self, field: Field) -> tuple[int, NDArray[Any]]:
         """Memory on the GPU, and a pinned vector on the host, for the largest batch of the largest shape."""
@@ -276,9 +272,7 @@ def _graph_of(bundle: Bundle, variant: Variant) -> str:
     for other in bundle.manifest.variants:
         if (other.stage, other.precision, other.runtime) == (variant.stage, variant.precision, "onnxruntime"):
             return other.file
-    raise BundleError(
-        f"engine {variant.name} takes its weights from a graph that {bundle.path} does not hold"
-    )
+    raise BundleError(f"engine {variant.name} has no weights, and {bundle.path} does not hold its graph")
 
 
 def _log(trt: Any) -> Any:

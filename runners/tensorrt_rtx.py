@@ -1,4 +1,4 @@
-"""Engines of TensorRT-RTX on an NVIDIA GPU: as those of TensorRT, by the library of another name."""
+"""Engines of TensorRT-RTX on an NVIDIA GPU; its Python API is that of TensorRT."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run's snapshot in PyTorch: what every other runner is compared with."""
+"""A run's snapshot in PyTorch, the reference of all other runners."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Runner(base.Runner):
     """Runs a module from the signature's inputs to pixels, in eval mode and without gradients.
 
     Args:
-        picture: a `training.picture.PixelModel`, or anything that takes the signature's inputs in order, texts as a
-            list and the rest as tensors, and gives UINT8 of shape (batch, height, width, channels).
-        device: "cpu", or "cuda", "cuda:1" where torch has it; FP32 is not rounded to TF32 there.
-        compiled: compile it, for any batch, when it first runs.
-        bf16: let layers compute in BF16, as autocast decides, with the channels last in memory.
+        picture: a `training.networks.pixel_model.PixelModel`, or any module that takes the signature's inputs in
+            order, texts as a list and all else as tensors, and returns UINT8 (batch, height, width, channels).
+        device: "cpu", "cuda" or "cuda:1"; FP32 is not rounded to TF32.
+        compiled: compile it for any batch size, in its first run.
+        bf16: autocast to BF16, with the channels last in memory.
     """
 
     name = "torch"
@@ -48,7 +48,7 @@ class Runner(base.Runner):
 
     @classmethod
     def from_location(cls, location: str, device: str) -> Self:
-        """Open the snapshot in a run's directory."""
+        """Open the snapshot of a run's directory."""
         require("torch", "train")
         from ..training.run.snapshot import load_snapshot
 
@@ -57,7 +57,7 @@ class Runner(base.Runner):
     def _execute(self, inputs: dict[str, NDArray[Any]]) -> NDArray[np.uint8]:
         torch = self._torch
         given = [
-            # A tensor holds no texts.
+            # Tensors cannot hold texts.
             inputs[field.name].tolist()
             if field.dtype == "BYTES"
             else torch.from_numpy(inputs[field.name]).to(self._device)
@@ -78,15 +78,15 @@ def _device(torch: Any, device: str) -> Any:
     kind, number = base.parse_device(device, "PyTorch", ("cpu", "cuda"))
     if kind == "cuda" and number >= torch.cuda.device_count():
         raise UsageError(
-            f"this PyTorch sees {torch.cuda.device_count() or 'no'} GPU, so that there is no {device!r}; take"
-            " --device cpu, or install a CUDA build of torch"
+            f"PyTorch finds {torch.cuda.device_count() or 'no'} GPU, so there is no {device!r}; use --device cpu,"
+            " or install a CUDA build of torch"
         )
     return torch.device(device)
 
 
 @contextmanager
 def _full_precision(torch: Any) -> Iterator[None]:
-    """While it lasts, FP32 products on a GPU are computed in FP32; by default convolutions are rounded to TF32."""
+    """Compute FP32 products on a GPU in FP32; by default PyTorch rounds convolutions to TF32."""
     switches = (torch.backends.cudnn.conv, torch.backends.cuda.matmul)
     before = [switch.fp32_precision for switch in switches]
     try:

@@ -1,7 +1,7 @@
-"""Models behind a Triton Inference Server, asked over gRPC.
+"""Models of a Triton Inference Server, over gRPC.
 
-A model that litho deployed carries its signature in its configuration's parameters: a client needs the address
-alone. This module knows the protocol of Triton and nothing of how a server is started or a model deployed.
+A model that litho deployed has its signature in the parameters of its configuration, so that a client needs only the
+address. This module implements Triton's protocol; `serving` starts servers and deploys models.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ from ._endpoint import Endpoint
 
 __all__ = ["Runner", "ServedModel", "ServerStatistics"]
 
-messages: Any = service_pb2  # protobuf makes the classes of the schema while it is imported
+messages: Any = service_pb2  # protobuf creates its classes at import time
 
 DEFAULT_TIMEOUT_SECONDS = 60.0
 _PARAMETER_PREFIX = "litho_"
 _LOOPBACK = ("127.", "localhost", "[::1]")
-# How gRPC and Triton word what their status codes do not tell apart.
+# Texts of gRPC and Triton for cases with the same status code.
 _UNREACHABLE = ("failed to connect", "errors resolving", "DNS resolution failed")
 _BUSY = ("maximum queue size", "timeout expired")
 _REQUEST_MARK = re.compile(r"^\[request id: [^]]*\] ")
 
 
 class ServedModel(BaseModel):
-    """What a deployed model says of itself.
+    """Facts of a deployed model, stored in the parameters of its configuration.
 
     Args:
-        signature: what it takes and gives.
+        signature: inputs and output.
         bundle: name of the bundle that it was deployed from.
-        variant: name of the bundle's variant; names separated by commas, where there is one for each stage.
+        variant: name of the bundle's variant; of several stages, names separated by commas.
         checkpoint_sha256: hash of the weights.
-        accepted_failed: deployed although its variant did not pass the gate.
+        accepted_failed: True if it was deployed although its variant failed the gate.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -58,7 +58,7 @@ class ServedModel(BaseModel):
     accepted_failed: bool = False
 
     def to_parameters(self) -> dict[str, str]:
-        """The same as string parameters of a Triton model configuration."""
+        """The string parameters of a Triton model configuration."""
         signature = self.signature.model_dump_json(exclude_defaults=True)
         rest = self.model_dump(mode="json", exclude={"signature"})
         texts = {key: value if isinstance(value, str) else str(value).lower() for key, value in rest.items()}
@@ -66,10 +66,10 @@ class ServedModel(BaseModel):
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, str]) -> ServedModel:
-        """Read the parameters of a model configuration; those of others are passed over.
+        """Read the parameters of a model configuration; parameters of other tools are ignored.
 
         Raises:
-            pydantic.ValidationError: the model was not deployed by litho.
+            pydantic.ValidationError: litho did not deploy the model.
         """
         own = {
             key.removeprefix(_PARAMETER_PREFIX): text
@@ -82,17 +82,17 @@ class ServedModel(BaseModel):
 
 @dataclass(frozen=True)
 class ServerStatistics:
-    """What a model's server counted since it started; subtract an earlier one to get the time between.
+    """A server's counters of one model since the server started; the difference of two covers the time between.
 
     Args:
-        requests: answered without an error, the warm-up's included.
+        requests: requests answered without an error, warm-up included.
         inferences: pictures made.
         executions: batches run.
-        queue_ns: time that all requests together waited for an instance, in nanoseconds.
-        compute_input_ns, compute_infer_ns, compute_output_ns: time spent on inputs, on running and on outputs,
-            in nanoseconds, each batch's time counted once per request in it.
+        queue_ns: total time that requests waited for an instance, in nanoseconds.
+        compute_input_ns, compute_infer_ns, compute_output_ns: total time of inputs, inference and outputs, in
+            nanoseconds; the time of a batch counts once for each of its requests.
         failures: requests answered with an error.
-        batch_sizes: size of a batch -> how many were run.
+        batch_sizes: size of a batch -> number of batches.
     """
 
     requests: int
@@ -107,7 +107,7 @@ class ServerStatistics:
 
     @property
     def mean_batch(self) -> float:
-        """Pictures per batch; NaN where nothing was run."""
+        """Pictures per batch; NaN if no batch was run."""
         return self.inferences / self.executions if self.executions else float("nan")
 
     def __sub__(self, earlier: ServerStatistics) -> ServerStatistics:
@@ -123,13 +123,13 @@ class ServerStatistics:
 
 
 class Runner(base.Runner):
-    """Asks one model of a Triton server.
+    """Runs one model of a Triton server.
 
     Args:
         address: HOST:PORT of the server's gRPC endpoint.
         model: name of the model.
-        version: of the model; empty for the one that the server prefers.
-        timeout_seconds: how long an answer may take.
+        version: version of the model; empty for the server's choice.
+        timeout_seconds: longest time to wait for an answer.
     """
 
     name = "triton"
@@ -165,23 +165,23 @@ class Runner(base.Runner):
         """
         shape = self.signature.output_shape(inputs)  # pyright: ignore[reportArgumentType]
         future: Future[dict[str, NDArray[np.uint8]]] = Future()
-        # Unary calls, not one stream: they cost less here, and many requests on a stream crash Triton 24.10.
+        # Unary calls are cheaper than a stream, and many requests on one stream crash Triton 24.10.
         call = self._stub.ModelInfer.future(self._request(inputs), timeout=self._timeout_seconds)
         future.add_done_callback(lambda done: call.cancel() if done.cancelled() else None)
         call.add_done_callback(lambda answered: self._settle(future, answered, shape))
         return future
 
     def statistics(self) -> ServerStatistics:
-        """What the server counted for this model since it started.
+        """The server's counters of this model.
 
         Raises:
-            EndpointError: the server cannot be reached, or the model is no longer served.
+            EndpointError: the server cannot be reached or no longer serves the model.
         """
         versions = self._ask(self._stub.ModelStatistics, messages.ModelStatisticsRequest).model_stats
         return _statistics(max(versions, key=lambda counted: int(counted.version)))
 
     def close(self) -> None:
-        """Close the connection; what is in flight fails, and closing twice is fine."""
+        """Close the connection; requests in flight fail, and closing twice is fine."""
         self._channel.close()
 
     def _execute(self, inputs: dict[str, NDArray[Any]]) -> NDArray[np.uint8]:
@@ -200,7 +200,7 @@ class Runner(base.Runner):
             self._check_output(images, shape)
         except grpc.RpcError as error:
             future.set_exception(self._explained(error))
-        except Exception as error:  # whoever waits for the future has to learn of it
+        except Exception as error:  # future.result() raises it
             future.set_exception(error)
         else:
             future.set_result({self.signature.output.name: images})
@@ -210,7 +210,7 @@ class Runner(base.Runner):
         complete = self.signature.with_defaults(inputs)
         for entry in self.signature.inputs:
             array = complete[entry.name]
-            # Triton knows no scalar: a field without a shape travels as (batch, 1).
+            # Triton has no scalars: a field without a shape is sent as (batch, 1).
             shape = array.shape if entry.shape else (len(array), 1)
             request.inputs.add(name=entry.name, datatype=entry.dtype, shape=shape)
             request.raw_input_contents.append(_raw(array))
@@ -226,11 +226,11 @@ class Runner(base.Runner):
         details = " ".join((error.details() or "no reason given").split())
         match error.code():
             case grpc.StatusCode.NOT_FOUND:
-                return EndpointError(f"{self.url} is not there: {self._alternatives()}")
+                return EndpointError(f"the server has no model {self.url}: {self._alternatives()}")
             case grpc.StatusCode.DEADLINE_EXCEEDED:
                 return EndpointError(f"{self.url} did not answer within {self._timeout_seconds:g} s")
             case grpc.StatusCode.CANCELLED:
-                return EndpointError(f"the request to {self.url} was given up: the connection was closed")
+                return EndpointError(f"the request to {self.url} was cancelled: the connection was closed")
             case grpc.StatusCode.UNAVAILABLE if details.startswith(_UNREACHABLE):
                 reason = details.rpartition(": ")[2].strip("]").lower()
                 return EndpointError(
@@ -239,20 +239,18 @@ class Runner(base.Runner):
             case grpc.StatusCode.UNAVAILABLE if any(sign in details for sign in _BUSY):
                 return EndpointError(f"{self.url} is too busy: {details}; send fewer requests at a time")
             case grpc.StatusCode.UNAVAILABLE:
-                return EndpointError(
-                    f"{self.url} went away while it was asked ({details}); is the server running?"
-                )
+                return EndpointError(f"{self.url} closed the connection ({details}); is the server running?")
             case _:
-                return EndpointError(f"{self.url} refused: {_REQUEST_MARK.sub('', details)}")
+                return EndpointError(f"{self.url} refused the request: {_REQUEST_MARK.sub('', details)}")
 
     def _alternatives(self) -> str:
         request = messages.RepositoryIndexRequest(ready=True)
         try:
             index = self._stub.RepositoryIndex(request, timeout=self._timeout_seconds).models
         except grpc.RpcError:
-            return "the server does not say what it has"
+            return "it does not list its models"
         known = ", ".join(sorted({f"{model.name} (version {model.version})" for model in index}))
-        return f"the server has {known or 'no model'}"
+        return f"it has {known or 'no model'}"
 
 
 def _images(answer: Any) -> NDArray[np.uint8]:
@@ -263,7 +261,7 @@ def _raw(array: NDArray[Any]) -> bytes:
     if array.dtype != object:
         return array.tobytes()
     serialized = serialize_byte_tensor(array)
-    assert serialized is not None, "the signature's check leaves no other dtype"
+    assert serialized is not None, "the signature allows no other dtype"
     return serialized.item()
 
 
@@ -294,8 +292,8 @@ def _statistics(counted: Any) -> ServerStatistics:
 
 
 def _channel_options(address: str) -> list[tuple[str, int]]:
-    # A batch of large pictures is larger than gRPC's default limit of 4 MiB.
+    # Batches of pictures may exceed gRPC's default limit of 4 MiB.
     options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
     if address.startswith(_LOOPBACK):
-        options.append(("grpc.enable_http_proxy", 0))  # a proxy cannot reach this machine's own loopback
+        options.append(("grpc.enable_http_proxy", 0))  # a proxy cannot reach this machine's loopback
     return options

@@ -49,16 +49,19 @@ class Deployment:
     Args:
         path: the model's directory.
         version: the version that is served.
-        served: what that version is.
+        served: signature, bundle and variant of that version.
     """
 
     path: Path
     version: int
     served: ServedModel
 
+    def __repr__(self) -> str:
+        return f"<Deployment {self.path}, version {self.version}, variant {self.served.variant}>"
+
 
 def deploy(
-    bundle: Bundle,
+    bundle: Bundle | Path | str,
     *,
     to: Path | str,
     name: str | None = None,
@@ -67,26 +70,31 @@ def deploy(
     accept_failed: Collection[str] = (),
     settings: ServingSettings | None = None,
 ) -> Deployment:
-    """Write a variant of a bundle, one of each stage, as the next version of a model, and make it the one served.
+    """Write one variant of each stage of a bundle as the next version of a model, and serve that version.
 
-    The versions before stay. Where the served version is already this very one, nothing is written.
+        >>> deploy_model("bundles/digits", to="models", name="digits")
+        <Deployment models/digits, version 1, variant generator.fp32.onnx>
+
+    Earlier versions stay. A bundle that is already served in the same form is not written again.
 
     Args:
-        bundle: that was loaded, and so checked.
-        to: the model repository; made if absent.
-        name: of the model; by default the bundle's.
+        bundle: the bundle, or its directory.
+        to: the model repository; created if needed.
+        name: of the model; by default the bundle's name.
         variant: as `runners.choose_variants` takes it; by default the first that passed its gate and needs no GPU.
-        flavour: which backend of Triton runs it.
+        flavour: the Triton backend that runs the model, one of `FLAVOURS`.
         accept_failed: names of variants that may be deployed although they did not pass their gate.
         settings: batching, queue and instances; by default `ServingSettings.of_flavour`.
 
     Raises:
         UsageError: a name is unknown, or a variant does not fit the flavour or the settings.
-        DeployError: a variant did not pass its gate, or the repository cannot be written; what was served before
-            is served still.
+        DeployError: a variant did not pass its gate, or the repository cannot be written; the version served
+            before is still served.
+        BundleError: there is no valid bundle at that path.
     """
     if flavour not in FLAVOURS:
         raise UnknownName("flavour", flavour, FLAVOURS)
+    bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
     chosen = _accepted(bundle, variant, accept_failed)
     model = _model_directory(Path(to), bundle.manifest.name if name is None else name)
     with _writing(model):

@@ -45,17 +45,22 @@ _numbers = itertools.count()
 
 
 class EmbeddedServer:
-    """A Triton server that serves a model repository while the block runs.
+    """A Triton server that serves a model repository while the `with` block runs.
 
-    The server ends when the thread that entered the block ends, however that happens; enter it from a thread that
-    lives as long as the server is needed.
+        >>> with EmbeddedServer("models") as server, Client(f"{server.grpc_url}/digits") as client:
+        ...     images = client.generate(seed=[7, 8], label=3)
+        >>> images.shape
+        (2, 32, 32, 1)
+
+    The kernel ends the server when the thread that entered the block ends, even if it is killed. Enter the block in a
+    thread that lives as long as the server is needed.
 
     Args:
         repository: the model repository.
         host: address to bind.
-        http_port, grpc_port, metrics_port: by default free ones.
-        allow_remote: allow an address that other machines reach.
-        log: file that gets the server's output; by default a temporary one, kept only where the server failed.
+        http_port, grpc_port, metrics_port: by default free ports.
+        allow_remote: allow an address that other machines can reach.
+        log: file for the server's output; by default a temporary file, which is kept only if the server failed.
 
     Attributes:
         http_url, metrics_url: such as "http://127.0.0.1:8000".
@@ -65,9 +70,9 @@ class EmbeddedServer:
 
     Raises:
         UsageError: a port is in use, or the address is not loopback.
-        ServerStartError: on entering: the repository holds no model, or the server did not become ready; the
-            message has the log's decisive line.
-        ServerError: on entering: it is not installed.
+        ServerStartError: on entering, the repository holds no model or the server did not become ready; the
+            message quotes the decisive line of the log.
+        ServerError: on entering, the server is not installed.
     """
 
     def __init__(
@@ -91,6 +96,10 @@ class EmbeddedServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._ports: dict[str, int] = {}
         self._started = 0.0  # seconds since the epoch
+
+    def __repr__(self) -> str:
+        state = f"{self.grpc_url}, {self.http_url}" if self.is_alive() else "not running"
+        return f"<EmbeddedServer of {self._repository}, {state}>"
 
     @property
     def http_url(self) -> str:

@@ -20,6 +20,10 @@ __all__ = ["GeneratorSignature", "Signature", "with_latent"]
 class Signature(BaseModel):
     """Everything that a generator, or one stage of it, takes and what it gives.
 
+        >>> signature = Bundle.load("bundles/digits").manifest.signature
+        >>> [field.name for field in signature.inputs], signature.output.shape
+        (['seed', 'label', 'truncation'], (32, 32, 1))
+
     Args:
         inputs: the fields of a request, in the order of the graph's inputs.
         output: what is made from them.

@@ -54,13 +54,17 @@ AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 def train(
     preset: str,
     *,
-    run: Path,
+    run: Path | str,
     budget: Budget = "gpu",
     data: str | None = None,
     overrides: Mapping[str, str] | None = None,
     progress: bool = True,
 ) -> Path:
     """Train a preset into a run's directory; resume an interrupted run, and leave a finished one alone.
+
+        >>> small = {"nimg": "256", "width": "8", "discriminator_width": "8"}
+        >>> train_model("cgan-digits", run="runs/small", overrides=small)
+        PosixPath('runs/small')
 
     Args:
         preset: a name in `presets.PRESETS`.
@@ -79,6 +83,7 @@ def train(
         CheckpointError: the run's checkpoint is damaged.
         KeyboardInterrupt: Ctrl-C; the run can be resumed.
     """
+    run = Path(run)
     recipe = resolve(preset, budget=budget, data=data, overrides=overrides)
     check_recipe(run, recipe)
     if is_finished(run):

@@ -65,7 +65,7 @@ def test_help_needs_no_heavy_import() -> None:
         ("deploy absent", 1, "no bundle at absent"),
         ("build-engine absent", 1, "no bundle at absent"),
         ("build-engine absent --profile 1,8", 2, "--profile was given '1,8'"),
-        ("generate absent --seed 1 -o x.png", 2, "'absent' is no bundle, no run and no endpoint"),
+        ("generate absent --seed 1 -o x.png", 2, "'absent' is no bundle, run or endpoint"),
         (
             "generate http://127.0.0.1:1/x --seed 1 -o x.png",
             2,

@@ -46,7 +46,7 @@ RETIRED_NAMES = {
     "optimizer_": r"optimisers?",
 }
 
-RETIRED_CLASSES = {"Described", "Foreign", "Minimiser", "Picture", "Steered", "Subject", "Entrant", "Bar"}
+RETIRED_CLASSES = {"Described", "Foreign", "Minimiser", "Steered", "Subject", "Entrant", "Bar"}
 
 ALLOWED = {
     r"(?:np|math|torch)\.floor\b|\.floor\(|\bFloor division": "rounding down",

@@ -4,9 +4,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from litho.errors import InvalidInput
+from litho.errors import InvalidInput, UnknownName
 from litho.runners import open_runner
-from litho.runners.base import Runner
+from litho.runners.base import Runner, engine_libraries, graph_runtimes, library_of, runtime_names
 
 
 @pytest.mark.parametrize("count", [1, 64, 65, 300])
@@ -72,3 +72,22 @@ def test_generate_splits_into_batches_and_gives_up_at_the_first_failure(bundle: 
             runner.generate(seed=range(1000), label=0)
     assert batches[:3] == [10, 5, 10]
     assert len(batches) < 10
+
+
+def test_runtimes_are_the_runners_that_variants_are_exported_for_graphs_first() -> None:
+    assert runtime_names() == ("onnxruntime", "openvino", "tensorrt", "tensorrt-rtx")
+    assert graph_runtimes() == {"onnxruntime": (), "openvino": ("noise_outside",)}
+    assert [library.title for library in engine_libraries().values()] == ["TensorRT", "TensorRT-RTX"]
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "nothing"])
+def test_a_runtime_without_engines_has_no_library(name: str) -> None:
+    with pytest.raises(UnknownName, match=f"unknown engine runtime '{name}'"):
+        library_of(name)
+
+
+def test_a_runner_shows_its_variant_and_where_it_runs(bundle: Path) -> None:
+    with open_runner(bundle) as runner:
+        text = repr(runner)
+    assert text.startswith("<onnxruntime runner of generator.fp32.onnx: ONNX Runtime ")
+    assert text.endswith(" on cpu>")

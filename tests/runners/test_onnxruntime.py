@@ -59,10 +59,10 @@ def test_what_fails_in_kept_buffers_is_one_line(graph: tuple[bytes, Bundle]) -> 
     [
         (
             "tpu",
-            r"device 'tpu' is unknown to ONNX Runtime \(known: cpu, cuda, tensorrt; a second GPU: cuda:1\)",
+            r"ONNX Runtime has no device 'tpu' \(known: cpu, cuda, tensorrt; a second GPU: cuda:1\)",
         ),
-        ("cpu:1", "device 'cpu:1' is unknown"),
-        ("cuda:first", "device 'cuda:first' is unknown"),
+        ("cpu:1", "has no device 'cpu:1'"),
+        ("cuda:first", "has no device 'cuda:first'"),
     ],
 )
 def test_a_device_that_there_is_not_is_refused(bundle: Path, device: str, complaint: str) -> None:

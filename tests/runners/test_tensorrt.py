@@ -76,7 +76,7 @@ def test_an_engine_that_changed_is_refused_before_any_runtime_sees_it(
 
 
 def test_the_runner_of_the_other_library_is_refused(completed: Path) -> None:
-    with pytest.raises(UsageError, match="is of tensorrt-rtx"):
+    with pytest.raises(UsageError, match="is for the runner 'tensorrt-rtx', not 'tensorrt'"):
         open_runner(completed, "generator.fp32.sm86.rtx", runner="tensorrt")
 
 
@@ -147,10 +147,10 @@ def test_what_cannot_be_captured_is_launched(paper: Any) -> None:
 @pytest.mark.parametrize(
     ("engine", "changes", "error", "complaint"),
     [
-        (b"broken", {}, BundleError, "does not open engine a.plan: magic tag does not match$"),
+        (b"broken", {}, BundleError, "refuses engine a.plan: magic tag does not match$"),
         (b"engine", {"target": "sm90"}, DeviceError, "found Paper GPU of sm86, it was built for sm90"),
         (b"engine", {"version": "10.9.0"}, DeviceError, "found TensorRT 11.4.0, it was built for 10.9.0"),
-        (b"engine", {"stripped": True}, UsageError, "stripped of its weights"),
+        (b"engine", {"stripped": True}, UsageError, "has no weights; pass the graph"),
     ],
 )
 def test_what_does_not_open_leaves_nothing_on_the_gpu(
@@ -164,13 +164,13 @@ def test_what_does_not_open_leaves_nothing_on_the_gpu(
 def test_an_engine_of_another_signature_is_refused(paper: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     other = paper.library(paper.driver, [], ("image", "y"))
     monkeypatch.setitem(sys.modules, "tensorrt", other)
-    with pytest.raises(BundleError, match="takes and gives image uint8, y uint8; the signature says x uint8"):
+    with pytest.raises(BundleError, match="has the tensors image uint8, y uint8; the signature has x uint8"):
         Runner(b"engine", RECORD, SIGNATURE)
     assert not paper.driver.held
 
 
 def test_a_gpu_that_is_not_there_is_named(paper: Any) -> None:
-    with pytest.raises(DeviceError, match="there is no GPU 3: this machine's driver finds 1"):
+    with pytest.raises(DeviceError, match="there is no GPU 3: the driver finds 1"):
         Runner(b"engine", RECORD, SIGNATURE, number=3)
 
 

@@ -43,6 +43,10 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate the snapshot in a run's directory; write `evaluation.json` and `evaluation.html` there.
 
+        >>> evaluation = evaluate_model("runs/digits", data="digits", samples=100)
+        >>> evaluation.sections[0].figures[0].metric
+        'FD-digits'
+
     The figures are also added to the quality in `snapshot.json`. A part that fails is listed with its reason; the
     others are still measured.
 

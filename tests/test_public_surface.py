@@ -1,0 +1,82 @@
+"""The names at the top of the package: complete, typed, each with an example that runs."""
+
+import ast
+import doctest
+import inspect
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import litho
+
+NAMES = [name for name in litho.__all__ if not name.startswith("_")]
+NEED_SERVER = ("Client", "EmbeddedServer")
+SLOW = (*NEED_SERVER, "train_model", "evaluate_model", "export_model", "bench_model")
+
+
+@pytest.fixture
+def workspace(run: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that an example runs in, with a run and a bundle called digits."""
+    shutil.copytree(run, tmp_path / "runs" / "digits")
+    shutil.copytree(bundle, tmp_path / "bundles" / "digits")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def functions_of(name: str) -> list[tuple[str, Callable[..., object]]]:
+    """A public function; or of a class the constructor and public methods that it defines."""
+    value = getattr(litho, name)
+    if not inspect.isclass(value):
+        return [(name, value)]
+    defined = [key for key in vars(value) if key == "__init__" or not key.startswith(("_", "model_"))]
+    return [
+        (f"{name}.{key}", getattr(value, key)) for key in defined if inspect.isroutine(getattr(value, key))
+    ]
+
+
+def test_all_lists_every_public_name() -> None:
+    tree = ast.parse(Path(litho.__file__).read_text())
+    imported = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.level == 1
+        for alias in node.names
+    }
+    assert sorted(imported) == sorted(litho.__all__) == sorted(dir(litho))
+    assert set(litho._LOCATIONS) == set(NAMES)
+    assert all(name in (litho.__doc__ or "") for name in NAMES if name.endswith(("_model", "_images")))
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'litho' has no attribute 'export_modle'"):
+        litho.export_modle  # noqa: B018
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_parameter_and_result_has_a_type(name: str) -> None:
+    for function, value in functions_of(name):
+        signature = inspect.signature(value)
+        assert signature.return_annotation is not inspect.Signature.empty, function
+        for parameter in signature.parameters.values():
+            assert parameter.name == "self" or parameter.annotation is not parameter.empty, function
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in NAMES]
+)
+def test_every_public_name_has_an_example_that_runs(
+    name: str, workspace: Path, request: pytest.FixtureRequest
+) -> None:
+    text = getattr(litho, name).__doc__
+    if name in NEED_SERVER:
+        server = request.getfixturevalue("server")
+        text = text.replace("grpc://127.0.0.1:8001/digits", f"{server.grpc_url}/tiny")
+        litho.deploy_model("bundles/digits", to="models", name="digits")
+    names = {public: getattr(litho, public) for public in NAMES}
+    example = doctest.DocTestParser().get_doctest(text, names, name, None, None)
+    assert example.examples, f"litho.{name} has no example"
+    said: list[str] = []
+    doctest.DocTestRunner(verbose=False).run(example, out=said.append)
+    assert not said, "".join(said)
