@@ -34,12 +34,12 @@ __all__ = [
     "GREY",
     "ORANGE",
     "Chart",
-    "Picture",
+    "PageImage",
     "data_uri",
     "format_count",
     "human_bytes",
     "number",
-    "picture",
+    "page_image",
     "picture_grid",
     "plot",
     "png",
@@ -74,7 +74,7 @@ class Chart:
 
 
 @dataclass(frozen=True)
-class Picture:
+class PageImage:
     """A picture in a table of a page.
 
     Args:
@@ -147,17 +147,16 @@ def picture_grid(
     return page
 
 
-def picture(pixels: NDArray[np.uint8], alt: str, *, magnify: int | None = None) -> Picture:
-    """A picture for a table of a page, which the browser magnifies.
+def page_image(pixels: NDArray[np.uint8], alt: str) -> PageImage:
+    """A picture for a table of a page; the browser magnifies small ones to about 96 pixels.
 
     Args:
         pixels: UINT8 of shape (height, width, channels), 0 to 255; 1, 3 or 4 channels.
         alt: what it shows, in words.
-        magnify: whole factor; by default small pictures grow to 96 pixels.
     """
     height, width, _ = pixels.shape
-    scale = magnify or _magnification(width)
-    return Picture(png(pixels), alt, scale * width, scale * height)
+    scale = _magnification(width)
+    return PageImage(png(pixels), alt, scale * width, scale * height)
 
 
 def png(picture: Image.Image | NDArray[np.uint8]) -> bytes:

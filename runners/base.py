@@ -364,6 +364,7 @@ def _open_bundle(bundle: Bundle, variants: tuple[Variant, ...], runner: str | No
         )
         whole.variant = ",".join(variant.name for variant in variants)
         opened.pop_all()
+    whole.description = f"{', '.join(variant.name for variant in variants)} in {whole.description}"
     return whole
 
 

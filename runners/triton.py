@@ -149,7 +149,7 @@ class Runner(base.Runner):
         except BaseException:
             self._channel.close()
             raise
-        super().__init__(self.served.signature, f"Triton at {self.url}")
+        super().__init__(self.served.signature, f"{self.served.variant} in Triton at {self.url}")
         self.max_batch_size = max(1, config.max_batch_size)
 
     @classmethod

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...bundle.probes import Probes
 from ...parity.gate import peak_signal_to_noise_db
-from ...reporting import SMALL_PICTURE_PIXELS, Picture, number, picture
+from ...reporting import SMALL_PICTURE_PIXELS, PageImage, number, page_image
 
 __all__ = ["PictureComparison", "compare_pictures"]
 
@@ -25,7 +25,7 @@ _VISIBLE_PERCENTILE = 99.9
 
 _LONGEST_TEXT = 40
 
-Row = Sequence[str | Picture]
+Row = Sequence[str | PageImage]
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def compare_pictures(
     shown = list(dict.fromkeys([*worst.values(), *range(len(reference))]))[: _columns(reference)]
 
     def row(name: str, images: NDArray[np.uint8]) -> Row:
-        return [name, *(picture(images[probe], f"{name}, probe {probe}") for probe in shown)]
+        return [name, *(page_image(images[probe], f"{name}, probe {probe}") for probe in shown)]
 
     rows: dict[str, list[Row]] = {}
     for name, made in usable.items():
@@ -97,9 +97,9 @@ def _worst_row(name: str, probe: int, probes: Probes, made: NDArray[np.uint8], p
     factor = _amplification(difference)
     return [
         name,
-        picture(reference, f"PyTorch, probe {probe}"),
-        picture(made, f"{name}, probe {probe}"),
-        picture(_amplified(difference, factor), f"difference of {name}, probe {probe}"),
+        page_image(reference, f"PyTorch, probe {probe}"),
+        page_image(made, f"{name}, probe {probe}"),
+        page_image(_amplified(difference, factor), f"difference of {name}, probe {probe}"),
         number(psnr_db),
         str(factor),
         str(probe),

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from litho.errors import UnknownName, UsageError
-from litho.reporting import data_uri, human_bytes, number, picture, picture_grid, png, render
+from litho.reporting import data_uri, human_bytes, number, page_image, picture_grid, png, render
 
 
 def pictures(count=6, height=8, width=8, channels=3):
@@ -117,7 +117,7 @@ def test_human_bytes(count, text):
 
 
 def test_picture_of_a_page_is_magnified_by_the_browser():
-    shown = picture(pictures(1, 8, 6)[0], "noise")
+    shown = page_image(pictures(1, 8, 6)[0], "noise")
     assert (shown.width, shown.height) == (96, 128)
     assert Image.open(io.BytesIO(shown.content)).size == (6, 8)
 

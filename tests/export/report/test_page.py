@@ -20,7 +20,7 @@ from litho.export.report.panels import compare_pictures
 from litho.export.report.scatter import speed_chart
 from litho.export.report.table import decide
 from litho.parity.gate import Gate, judge
-from litho.reporting import Picture
+from litho.reporting import PageImage
 from litho.signature import Signature
 from litho.signature.fields import image_output, seed_field
 
@@ -155,7 +155,7 @@ def test_a_failing_verdict_says_what_is_wrong(gate: Gate, pictures: np.ndarray, 
     assert "\n" not in verdict.reason
 
 
-def size_of(picture: Picture) -> tuple[int, int]:
+def size_of(picture: PageImage) -> tuple[int, int]:
     return Image.open(io.BytesIO(picture.content)).size
 
 
@@ -170,7 +170,7 @@ def test_every_row_shows_the_same_probes_with_each_variant_s_worst_among_them() 
     for row in compared.all:
         assert len(row) == len(compared.columns)
         for cell in row[1:]:
-            assert isinstance(cell, Picture)
+            assert isinstance(cell, PageImage)
             assert size_of(cell) == (16, 16)
             assert (cell.width, cell.height) == (96, 96)
     coarse, loud = compared.worst
