@@ -10,33 +10,30 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from ..bundle import Bundle
 from ..bundle.json_documents import Document
 from ..bundle.manifest import Timing, Verdict
-from ..bundle.probes import Probes
 from ..errors import DeviceError, LithoError, MissingExtra, UsageError
 from ..export.build import export
 from ..export.engines.build import present_device
-from ..export.precisions import precision
-from ..export.timing import time_in_turns
 from ..extras import require
 from ..files import write_bytes
-from ..parity.failure_modes import explain
-from ..parity.gate import judge, replay
+from ..reporting.markdown import markdown_table
 from ..runners import open_runner
-from ..runners.base import Runner, engine_libraries, library_of
+from ..runners.base import engine_libraries, library_of
 from ..runners.torch import Runner as TorchRunner
 from ..training.loop import train
 from ..training.run.snapshot import load_snapshot
+from .candidates import Candidate, prove_and_time
 from .machine import Machine, describe_machine
+from .targets import Progress, quiet
 
 __all__ = ["FAMILIES", "Check", "Row", "check_families", "main"]
 
@@ -59,8 +56,6 @@ FAMILIES: dict[str, tuple[str, dict[str, str]]] = {
 _MOMENT = {"nimg": "64", "batch": "32", "precision": "fp32", "ema_half_life_nimg": "1"}
 """Keys of every recipe: two steps, and their weights as they are. An average would hardly differ from the first
 weights, whose pictures may lie in the middle between two grey levels, where a small error decides the rounding."""
-
-Open = Callable[[], AbstractContextManager[Runner]]
 
 
 class Row(Document):
@@ -101,7 +96,7 @@ def check_families(
     families: tuple[str, ...],
     precisions: tuple[str, ...],
     device: str,
-    progress: Callable[[str, float], None] = lambda step, share: None,
+    progress: Progress = quiet,
 ) -> Check:
     """Train, export, replay and time families.
 
@@ -122,8 +117,9 @@ def check_families(
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         for family in families:
+            report = partial(_report, progress, family)
+            report("training", 0.0)
             preset, keys = FAMILIES[family]
-            progress(f"{family}: training", 0.0)
             overrides = {**_MOMENT, **keys}
             data = overrides.pop("data")
             run = train(
@@ -141,13 +137,13 @@ def check_families(
                 runtimes=("onnxruntime", *runtimes),
                 targets=[target for name, target in runtimes.items() if library_of(name).ahead_of_time],
                 timed=False,
-                progress=partial(_named, progress, family),
+                progress=report,
             )
-            rows += _rows(family, run, bundle, device, partial(_named, progress, family))
+            rows += _rows(family, run, bundle, device, report)
     return Check(device=device, rows=tuple(rows), machine=describe_machine())
 
 
-def _named(progress: Callable[[str, float], None], family: str, step: str, share: float) -> None:
+def _report(progress: Progress, family: str, step: str, share: float) -> None:
     progress(f"{family}: {step}", share)
 
 
@@ -164,85 +160,51 @@ def _engine_runtimes() -> dict[str, str]:
     return found
 
 
-def _rows(
-    family: str, run: Path, bundle: Bundle, device: str, progress: Callable[[str, float], None]
-) -> Iterator[Row]:
-    probes, picture = bundle.probes(), load_snapshot(run).picture()
-    opened: dict[str, tuple[str, Open]] = {
-        "torch eager": ("fp32", partial(TorchRunner, picture, device)),
-        # Compiling takes minutes a family, which a trial of the check itself is spared.
-        **(
-            {"torch.compile": ("fp32", partial(TorchRunner, picture, device, compiled=True))}
-            if device == "cuda"
-            else {}
-        ),
-        **{
-            variant.name: (variant.precision, partial(_variant, bundle, variant.name, device))
-            for variant in bundle.manifest.variants
-        },
-        **{
-            f"{variant.name} by TensorRT's provider": (
-                variant.precision,
-                partial(_variant, bundle, variant.name, "tensorrt"),
-            )
-            for variant in bundle.manifest.variants
-            if variant.runtime == "onnxruntime" and device == "cuda" and _has_tensorrt_provider()
-        },
-    }
-    verdicts: dict[str, Verdict] = {}
-    for name, (lowered, entrant) in opened.items():
-        progress(f"replaying {name}", 0.0)
-        verdicts[name] = _verdict(entrant, probes, lowered)
-    able = {name: opened[name][1] for name, verdict in verdicts.items() if verdict.figures}
-    timings = time_in_turns(able, lambda share: progress("timing", share))
-    for name, (lowered, _) in opened.items():
-        yield Row(
-            family=family,
-            name=name,
-            precision=lowered,
-            verdict=verdicts[name],
-            timings=timings.get(name, ()),
-        )
+def _rows(family: str, run: Path, bundle: Bundle, device: str, progress: Progress) -> Iterator[Row]:
+    candidates = _candidates(run, bundle, device)
+    for name, (verdict, timings) in prove_and_time(candidates, bundle.probes(), progress).items():
+        precision = candidates[name].precision
+        yield Row(family=family, name=name, precision=precision, verdict=verdict, timings=timings)
+
+
+def _candidates(run: Path, bundle: Bundle, device: str) -> dict[str, Candidate]:
+    picture = load_snapshot(run).picture()
+    found = {"torch eager": Candidate("fp32", partial(TorchRunner, picture, device))}
+    # Compiling takes minutes per family: a trial of the check itself goes without.
+    if device == "cuda":
+        found["torch.compile"] = Candidate("fp32", partial(TorchRunner, picture, device, compiled=True))
+    for variant in bundle.manifest.variants:
+        opens = partial(open_runner, bundle, variant.name)
+        found[variant.name] = Candidate(variant.precision, partial(opens, device=device))
+    if device == "cuda" and _has_tensorrt_provider():
+        for variant in bundle.manifest.variants:
+            if variant.runtime == "onnxruntime":
+                opens = partial(open_runner, bundle, variant.name, device="tensorrt")
+                found[f"{variant.name} by TensorRT's provider"] = Candidate(variant.precision, opens)
+    return found
 
 
 def _has_tensorrt_provider() -> bool:
     return "TensorrtExecutionProvider" in require("onnxruntime", "gpu").get_available_providers()
 
 
-@contextmanager
-def _variant(bundle: Bundle, name: str, device: str) -> Iterator[Runner]:
-    with open_runner(bundle, name, device=device) as runner:
-        yield runner
-
-
-def _verdict(entrant: Open, probes: Probes, lowered: str) -> Verdict:
-    try:
-        with entrant() as runner:
-            replays = [replay(runner, probes, batch) for batch in (len(probes.images), 1, 7)]
-            verdict = judge(replays, probes.images, precision(lowered).gate)
-            return explain(verdict, replays, probes, runner)
-    except (DeviceError, MissingExtra) as error:
-        return Verdict(status="not_run", reason=str(error))
-    except LithoError as error:
-        return Verdict(status="failed", reason=str(error))
-
-
 def rows_of(check: Check) -> list[str]:
     """The table in Markdown."""
-    lines = [
-        "| family | runs in | precision | gate | ms at 1 | images/s at 8 | at 32 |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for row in check.rows:
-        at: dict[int, Any] = {timing.batch: timing for timing in row.timings}
-        speeds = (
-            [f"{at[1].p50_ms:.2f}", *(f"{at[batch].images_per_second:,.0f}" for batch in (8, 32))]
-            if at
-            else ["–"] * 3
-        )
-        status = row.verdict.status.replace("_", " ")
-        lines.append(f"| {row.family} | {row.name} | {row.precision} | {status} | {' | '.join(speeds)} |")
-    return lines
+    columns = ("family", "runs in", "precision", "gate", "ms at 1", "images/s at 8", "at 32")
+    return markdown_table(
+        columns,
+        (
+            (row.family, row.name, row.precision, row.verdict.status.replace("_", " "), *_speeds(row.timings))
+            for row in check.rows
+        ),
+    )
+
+
+def _speeds(timings: Sequence[Timing]) -> list[str]:
+    at = {timing.batch: timing for timing in timings}
+    if not at:
+        return ["–"] * 3
+    return [f"{at[1].p50_ms:.2f}", *(f"{at[batch].images_per_second:,.0f}" for batch in (8, 32))]
 
 
 def main(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import ExportError, LithoError
 from ..runners.base import Runner
-from ..signature import Signature
+from ..signature import Signature, in_batches
 from ..signature.fields import Role
 from .pipeline import Pipeline
 
@@ -61,10 +61,9 @@ def calibrate(pipeline: Pipeline, graphs: Mapping[str, bytes], inputs: Inputs) -
         Stage -> its inputs, batch by batch.
     """
     seen: dict[str, list[Inputs]] = {name: [] for name in pipeline.stages}
-    count = len(next(iter(inputs.values())))
     with pipeline.open(graphs, around=lambda name, stage: _Recorder(stage, seen[name])) as whole:
-        for start in range(0, count, BATCH):
-            whole.run({name: values[start : start + BATCH] for name, values in inputs.items()})
+        for part in in_batches(inputs, BATCH):
+            whole.run(part)
     return {name: _thinned(batches) for name, batches in seen.items()}
 
 

@@ -1,17 +1,20 @@
-"""How fast variants are on this machine: measured in turns, so that a busy machine is busy for all of them."""
+"""How fast runners are on this machine, measured in turns: a machine that slows down slows down for all of them."""
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from functools import partial
+from itertools import count, islice
+from typing import Any, TypeVar
 
 from ..bundle.manifest import Timing
+from ..parity.replay import Open
 from ..runners.base import Runner
 
-__all__ = ["BATCHES", "ratio_in_turns", "time_in_turns"]
+__all__ = ["BATCHES", "in_turns", "ratio_in_turns", "time_in_turns"]
 
 BATCHES = (1, 8, 32)
 """Pictures at a time: one, a server's usual batch, and a large one."""
@@ -20,20 +23,39 @@ ROUNDS = 7
 _SECONDS_A_TURN = 0.05
 _LEAST_CALLS = 2
 _ENOUGH_SECONDS = 1.5
-"""A runner that has been timed for so long at a batch has had its rounds: many steps to a picture take their time."""
+"""A runner has no further turns at a batch once it was timed for this long: samplers of many steps are slow."""
 
 _LEAST_TURNS, _MOST_TURNS, _CALLS = 3, 60, 10
 
+Measured = TypeVar("Measured")
+
+
+def in_turns(
+    measures: Mapping[str, Callable[[], Measured]], *, alternate: bool = False
+) -> Iterator[dict[str, Measured]]:
+    """Measure everything once in each round, without end.
+
+    Args:
+        measures: name -> measures it once.
+        alternate: reverse the order in every second round (A B, B A, ...), so that a steady drift of the machine's
+            speed favours none.
+
+    Yields:
+        Name -> what was measured in this round.
+    """
+    for number in count():
+        order = list(measures)[:: -1 if alternate and number % 2 else 1]
+        yield {name: measures[name]() for name in order}
+
 
 def time_in_turns(
-    opened: Mapping[str, Callable[[], AbstractContextManager[Runner]]],
-    progress: Callable[[float], None] = lambda share: None,
+    opened: Mapping[str, Open], progress: Callable[[float], None] = lambda share: None
 ) -> dict[str, tuple[Timing, ...]]:
     """Time every runner at every batch; a call before the first round is not counted.
 
     Args:
         opened: name -> opens the runner; all are open at once.
-        progress: told the share that is done, 0 to 1.
+        progress: called with the share that is done, 0 to 1.
 
     Returns:
         Name -> a timing for each of `BATCHES`.
@@ -45,11 +67,9 @@ def time_in_turns(
             spent: dict[str, list[float]] = {name: [] for name in runners}
             for runner in runners.values():
                 runner.run(runner.signature.example(batch))
-            for round_number in range(ROUNDS):
+            turns = {name: partial(_turn, runner, batch, spent[name]) for name, runner in runners.items()}
+            for round_number, _ in enumerate(islice(in_turns(turns), ROUNDS), 1):
                 progress((number + round_number / ROUNDS) / len(BATCHES))
-                for name, runner in runners.items():
-                    if sum(spent[name]) < _ENOUGH_SECONDS:
-                        spent[name] += _turn(runner, batch)
             for name, seconds in spent.items():
                 median = statistics.median(seconds)
                 timing = Timing(batch=batch, p50_ms=median * 1e3, images_per_second=batch / median)
@@ -57,44 +77,42 @@ def time_in_turns(
     return {name: tuple(measured) for name, measured in timings.items()}
 
 
-def ratio_in_turns(
-    first: Callable[[], AbstractContextManager[Runner]],
-    second: Callable[[], AbstractContextManager[Runner]],
-    batch: int,
-    limit_s: float,
-) -> tuple[float, float, float]:
-    """How many times as long the first takes as the second: the median of many turns, and their quartiles.
+def ratio_in_turns(first: Open, second: Open, batch: int, limit_s: float) -> tuple[float, float, float]:
+    """Time of the first over time of the second: the median of many turns, and its quartiles.
 
-    A turn is the fastest of ten calls of each, of fewer where they are long, one by one: what another process took
-    from one of them is not counted.
+    In a turn each is called ten times, one after the other, or fewer times if calls are long. The fastest call of
+    each counts, which leaves out calls that another process disturbed.
 
     Args:
         first, second: open the runners.
         batch: pictures at a time.
-        limit_s: after so many seconds no further turn is begun; there are three at least.
+        limit_s: seconds after which no further turn begins; there are at least three.
     """
     ratios: list[float] = []
     with first() as one, second() as other:
         inputs = one.signature.example(batch)
-        pair_s = sum(_call(runner, inputs) for runner in (one, other, one, other)) / 2
+        pairs = in_turns({"first": partial(_call, one, inputs), "second": partial(_call, other, inputs)})
+        pair_s = sum(sum(pair.values()) for pair in islice(pairs, 2)) / 2
         calls = min(_CALLS, max(1, int(limit_s / (_LEAST_TURNS * pair_s))))
         start = time.perf_counter()
         while len(ratios) < _LEAST_TURNS or (
             len(ratios) < _MOST_TURNS and time.perf_counter() - start < limit_s
         ):
-            pairs = [(_call(one, inputs), _call(other, inputs)) for _ in range(calls)]
-            ratios.append(min(pair[0] for pair in pairs) / min(pair[1] for pair in pairs))
+            turn = list(islice(pairs, calls))
+            ratios.append(min(pair["first"] for pair in turn) / min(pair["second"] for pair in turn))
     lower, _, upper = statistics.quantiles(ratios)
     return statistics.median(ratios), lower, upper
 
 
-def _turn(runner: Runner, batch: int) -> list[float]:
-    """Seconds of each call of one turn."""
+def _turn(runner: Runner, batch: int, spent: list[float]) -> None:
+    """Add the seconds of each call of one turn to `spent`, unless that has enough."""
+    if sum(spent) >= _ENOUGH_SECONDS:
+        return
     inputs = runner.signature.example(batch)
-    spent: list[float] = []
-    while len(spent) < _LEAST_CALLS or sum(spent) < _SECONDS_A_TURN:
-        spent.append(_call(runner, inputs))
-    return spent
+    turn: list[float] = []
+    while len(turn) < _LEAST_CALLS or sum(turn) < _SECONDS_A_TURN:
+        turn.append(_call(runner, inputs))
+    spent += turn
 
 
 def _call(runner: Runner, inputs: Mapping[str, Any]) -> float:

@@ -142,7 +142,8 @@ def _portable(
     file: str,
 ) -> ExportedVariant:
     graph, passes = apply_passes(lowered.graph, runner_class(runtime).passes)
-    verdict, pictures = proof.judge(stage, graph, runtime, lower)
+    outcome = proof.judge(stage, graph, runtime, lower)
+    verdict = outcome.verdict
     if verdict.status == "passed" and (complaint := misnamed(graph, lower, lowered.fp32_layers)) is not None:
         verdict = verdict.model_copy(update={"status": "failed", "reason": complaint})
     writer.add(file, graph)
@@ -156,7 +157,7 @@ def _portable(
         verdict=verdict,
         passes=passes,
     )
-    return ExportedVariant(variant, graph, pictures)
+    return ExportedVariant(variant, graph, outcome.pictures)
 
 
 def misnamed(graph: bytes, lower: Precision, fp32_layers: Sequence[str]) -> str | None:
@@ -189,9 +190,8 @@ def _lowered(
 
     def judge(made: bytes) -> Verdict | None:
         for runtime in runtimes:
-            verdict, _ = proof.judge(
-                stage, apply_passes(made, runner_class(runtime).passes)[0], runtime, lower
-            )
+            graph, _ = apply_passes(made, runner_class(runtime).passes)
+            verdict = proof.judge(stage, graph, runtime, lower).verdict
             if verdict.status != "not_run":
                 return verdict
         return None

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ..bundle import Bundle
 from ..bundle.manifest import Variant, Verdict
 from ..bundle.probes import Probes
-from ..errors import DeviceError, EndpointError, LithoError, MissingExtra, ProofError
+from ..errors import ProofError
 from ..runners import Endpoint, choose_variants, open_runner
-from .failure_modes import explain
-from .gate import judge, limits, replay, replay_sizes
+from .gate import limits
+from .replay import prove
 
-__all__ = ["Verification", "verify", "verify_variant", "with_the_others"]
+__all__ = ["Verification", "verify", "verify_variant", "with_other_stages"]
 
-ENDPOINT_BATCHES = (16, 1)
+ENDPOINT_BATCH = 16
+"""Largest batch asked of an endpoint, whose answer must arrive within the client's time limit: a sampler of many
+steps on a busy CPU server needs longer for 64 pictures."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +44,13 @@ def verify(
         >>> [(outcome.subject, outcome.verdict.status) for outcome in verify_model("bundles/digits")]
         [('generator.fp32.onnx', 'passed')]
 
-    A variant of a stage is replayed with the first portable variant of every other stage.
+    A variant of one stage is replayed with the first portable variant of every other stage.
 
     Args:
         bundle: the bundle's directory.
         endpoint: address of a deployed form of the bundle, grpc://HOST:PORT/MODEL; without it, every variant
             that runs on this machine is replayed.
-        progress: told what is being done.
+        progress: called with the current step and the share that is done, 0 to 1.
 
     Raises:
         IntegrityError: a file of the bundle has changed; the message names it.
@@ -55,16 +59,16 @@ def verify(
     """
     loaded = Bundle.load(bundle)
     probes = loaded.probes()
-    told = progress or (lambda step, share: None)
+    report = progress or (lambda step, share: None)
     if endpoint is not None:
         Endpoint.parse(endpoint)
-        told(f"replaying {len(probes.images)} probes through {endpoint}", 0.0)
+        report(f"replaying {len(probes.images)} probes through {endpoint}", 0.0)
         return [Verification(endpoint, _verify_endpoint(loaded, probes, endpoint))]
     verdicts: dict[str, Verdict] = {}
     outcomes = []
     for number, variant in enumerate(loaded.manifest.variants):
-        told(f"replaying {variant.name}", number / len(loaded.manifest.variants))
-        names = with_the_others(loaded, variant)
+        report(f"replaying {variant.name}", number / len(loaded.manifest.variants))
+        names = with_other_stages(loaded, variant)
         if names not in verdicts:
             verdicts[names] = verify_variant(loaded, variant)
         outcomes.append(Verification(variant.name, verdicts[names]))
@@ -75,27 +79,14 @@ def verify_variant(bundle: Bundle, variant: Variant) -> Verdict:
     """Replay a bundle's probes through one variant, with the first portable variant of every other stage.
 
     Returns:
-        The verdict; "not_run" where this machine has not what the variant needs.
+        The verdict; "not_run" if this machine lacks what the variant needs.
     """
-    try:
-        runner = open_runner(bundle, with_the_others(bundle, variant))
-    except (MissingExtra, DeviceError) as error:
-        return Verdict(status="not_run", reason=str(error))
-    probes = bundle.probes()
-    with runner:
-        try:
-            pictures = [replay(runner, probes, batch) for batch in (len(probes.images), 1)]
-            sizes = replay_sizes(runner, probes)
-        except EndpointError:
-            raise
-        except LithoError as error:
-            return Verdict(status="failed", reason=str(error))
-        verdict = judge(pictures, probes.images, limits(variant.precision), sizes=sizes)
-        return explain(verdict, pictures, probes, runner)
+    opens = partial(open_runner, bundle, with_other_stages(bundle, variant))
+    return prove(opens, bundle.probes(), limits(variant.precision)).verdict
 
 
-def with_the_others(bundle: Bundle, variant: Variant) -> str:
-    """A variant's name and, of each other stage, that of the first portable one, whatever became of it."""
+def with_other_stages(bundle: Bundle, variant: Variant) -> str:
+    """Names of a variant and of the first portable variant of each other stage, whatever its verdict."""
     portable = {
         other.stage: other.name for other in reversed(bundle.manifest.variants) if other.target is None
     }
@@ -113,6 +104,5 @@ def _verify_endpoint(bundle: Bundle, probes: Probes, endpoint: str) -> Verdict:
                 f" {bundle.manifest.checkpoint_sha256[:12]}; deploy the bundle, or name the right model"
             )
         precisions = {variant.precision for variant in choose_variants(bundle, runner.served.variant)}
-        pictures = [replay(runner, probes, batch) for batch in ENDPOINT_BATCHES]
-        verdict = judge(pictures, probes.images, limits(*precisions), sizes=replay_sizes(runner, probes))
-        return explain(verdict, pictures, probes, runner)
+        largest = min(ENDPOINT_BATCH, max(1, runner.max_batch_size))
+        return prove(lambda: nullcontext(runner), probes, limits(*precisions), largest_batch=largest).verdict

@@ -21,7 +21,7 @@ from ..bundle import MANIFEST_NAME, Bundle
 from ..bundle.manifest import Variant
 from ..errors import BundleError, LithoError, MissingExtra, UnknownName, UsageError
 from ..plugins import load_plugin, plugin_names
-from ..signature import Signature
+from ..signature import Signature, in_batches
 
 __all__ = [
     "Library",
@@ -196,15 +196,13 @@ class Runner(ABC):
             LithoError: the runtime failed, or the server refused.
         """
         inputs = self.signature.check(self.signature.broadcast(fields))
-        count = len(next(iter(inputs.values())))
         parts: list[NDArray[Any]] = []
         pending: deque[Future[dict[str, NDArray[Any]]]] = deque()
         try:
-            for start in range(0, count, self.max_batch_size):
+            for part in in_batches(inputs, self.max_batch_size):
                 if len(pending) == IN_FLIGHT:
                     parts.append(pending.popleft().result()[self.signature.output.name])
-                rows = slice(start, start + self.max_batch_size)
-                pending.append(self.submit({name: array[rows] for name, array in inputs.items()}))
+                pending.append(self.submit(part))
             while pending:
                 parts.append(pending.popleft().result()[self.signature.output.name])
         finally:

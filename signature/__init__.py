@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from .fields import Field, Role, latent_field
 from .noise import MAX_SEED
 from .synthetic_inputs import draw_images, draw_masks
 
-__all__ = ["GeneratorSignature", "Signature", "with_latent"]
+__all__ = ["GeneratorSignature", "Signature", "in_batches", "with_latent"]
 
 
 class Signature(BaseModel):
@@ -221,6 +221,18 @@ def _draw(field: Field, batch: int, generator: np.random.Generator) -> NDArray[A
         case _:
             value = field.default if field.default is not None else field.minimum
             return np.full(shape, value, dtype=field.numpy_dtype)
+
+
+def in_batches(inputs: Mapping[str, NDArray[Any]], size: int) -> Iterator[dict[str, NDArray[Any]]]:
+    """Split inputs along their batch axis into parts of `size` rows; the last part has what is left.
+
+    Args:
+        inputs: field name -> array with a common batch axis in front.
+        size: rows of one part, at least 1.
+    """
+    count = len(next(iter(inputs.values())))
+    for start in range(0, count, size):
+        yield {name: values[start : start + size] for name, values in inputs.items()}
 
 
 def with_latent(signature: Signature, size: int) -> Signature:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...bundle.probes import Probes
-from ...parity.gate import peak_signal_to_noise_db
+from ...parity.metrics import psnr_db
 from ...reporting import SMALL_PICTURE_PIXELS, PageImage, number, page_image
 
 __all__ = ["PictureComparison", "compare_pictures"]
@@ -64,7 +64,7 @@ def compare_pictures(
     difference = {
         name: np.abs(reference.astype(np.int16) - made.astype(np.int16)) for name, made in usable.items()
     }
-    quality = {name: peak_signal_to_noise_db(values) for name, values in difference.items()}
+    quality = {name: psnr_db(made, reference) for name, made in usable.items()}
     differing = [name for name in usable if difference[name].any()]
     worst = {name: int(quality[name].argmin()) for name in differing}
     shown = list(dict.fromkeys([*worst.values(), *range(len(reference))]))[: _columns(reference)]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from ...bundle import REPORT_NAME, Bundle
 from ...errors import LithoError, MissingExtra
 from ...extras import require
-from ...parity.gate import replay
-from ...parity.verify import with_the_others
+from ...parity.replay import replay
+from ...parity.verify import with_other_stages
 from ...runners import open_runner
 from .page import render_report
 
@@ -45,7 +45,7 @@ def refresh_report(bundle: Bundle, progress: Callable[[str, float], None] = lamb
         if variant.verdict.status == "not_run":
             continue
         progress(f"making the pictures of {variant.name}", number / len(bundle.manifest.variants))
-        names = with_the_others(bundle, variant)
+        names = with_other_stages(bundle, variant)
         try:
             if names not in known:
                 with open_runner(bundle, names) as runner:

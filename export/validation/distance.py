@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from ...bundle.manifest import Figure
 from ...errors import EvaluationError
-from ...parity.gate import DISTANCE_RATIO, Gate, make
+from ...parity.gate import DISTANCE_RATIO, Gate
+from ...parity.replay import make
 from ...runners.base import Runner
 from ...signature import Signature
 

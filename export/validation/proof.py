@@ -1,48 +1,41 @@
-"""The replay that every graph of a generator is judged by, in the runtime that is to run it."""
+"""Prove each graph of a generator in the runtime that is to run it."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...bundle.manifest import Verdict
+from ...bundle.manifest import Figure
 from ...bundle.probes import Probes
-from ...errors import DeviceError, LithoError, MissingExtra
-from ...parity.failure_modes import explain
-from ...parity.gate import judge, replay, replay_sizes
+from ...errors import LithoError
+from ...parity.replay import Outcome, prove, replay
 from ..pipeline import Pipeline
 from ..precisions import Precision
 from .distance import Distance
 from .locate import locate
-from .make_probes import PROBE_COUNT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ...runners.base import Runner
 
 __all__ = ["Proof"]
-
-REPLAY_BATCHES = (PROBE_COUNT, 1, 7)
-"""The gate replays the probes together, alone, and in uneven parts."""
 
 _ERROR_PROBES = 16
 
 
 class Proof:
-    """Judges a graph of one stage; the others run as their FP32 variants in ONNX Runtime.
+    """Judges graphs of single stages; the other stages run as their FP32 variants in ONNX Runtime.
 
     Args:
         pipeline: of the generator.
         graphs: stage -> its graph, as it was exported.
         probes: with PyTorch's pictures.
-        distance: of sets of pictures.
-        other_stages: stage -> its FP32 variant, as which it runs beside another stage; by default as it was exported.
+        distance: Fréchet distance between sets of pictures.
+        other_stages: stage -> its FP32 variant, which runs while another stage is judged; default: `graphs`.
     """
 
     def __init__(
@@ -55,30 +48,28 @@ class Proof:
     ) -> None:
         self._pipeline, self._graphs, self._other_stages = pipeline, graphs, other_stages or graphs
         self._probes, self._distance = probes, distance
-        self._known: dict[tuple[str, ...], tuple[Verdict, NDArray[np.uint8] | None]] = {}
+        self._known: dict[tuple[str, ...], Outcome] = {}
 
-    def judge(
-        self, stage: str, graph: bytes, runtime: str, precision: Precision
-    ) -> tuple[Verdict, NDArray[np.uint8] | None]:
-        """The verdict on a graph in a runtime, and the probes' pictures as far as it made any.
+    def judge(self, stage: str, graph: bytes, runtime: str, precision: Precision) -> Outcome:
+        """The verdict on a graph in a runtime, and its pictures of the probes.
 
         Args:
-            stage: that the graph is of.
+            stage: name of the graph's stage.
             graph: content of its ONNX file, as the runtime takes it.
             runtime: name of a runner of graphs.
-            precision: whose limits hold.
+            precision: its gate holds the limits.
         """
         whole = self._whole(stage, graph, runtime, precision)
         if whole in self._known:
             return self._known[whole]
         if (stage, *whole) not in self._known:
             judged = self._judge(stage, graph, runtime, precision)
-            # What passes does so for every stage of the whole; why something fails is asked of each.
-            self._known[whole if judged[0].status == "passed" else (stage, *whole)] = judged
+            # A pass holds for every stage of the whole; the cause of a failure is looked for in each stage.
+            self._known[whole if judged.verdict.status == "passed" else (stage, *whole)] = judged
         return self._known[whole if whole in self._known else (stage, *whole)]
 
     def _whole(self, stage: str, graph: bytes, runtime: str, precision: Precision) -> tuple[str, ...]:
-        """All graphs that run, each by its hash, with their runtimes and the limits: equal ones have one verdict."""
+        """Every graph of the whole by its hash, with its runtime, and the precision: the key of a verdict."""
         composed = {name: ("onnxruntime", other) for name, other in self._other_stages.items()}
         composed[stage] = (runtime, graph)
         parts = (
@@ -86,32 +77,20 @@ class Proof:
         )
         return (*parts, precision.name)
 
-    def _judge(
-        self, stage: str, graph: bytes, runtime: str, precision: Precision
-    ) -> tuple[Verdict, NDArray[np.uint8] | None]:
-        gate = precision.gate
-        replays: list[NDArray[np.uint8]] = []
+    def _judge(self, stage: str, graph: bytes, runtime: str, precision: Precision) -> Outcome:
+        def measure(runner: Runner) -> list[Figure]:
+            # FP32 promises the same pictures, so that a distance of sets says nothing more.
+            return [] if precision.element == "FLOAT" else [self._distance.figure(runner, precision.gate)]
 
-        def place() -> str | None:
+        def layer(pictures: NDArray[np.uint8]) -> str | None:
             original = self._graphs[stage]
-            return locate(self._pipeline, stage, original, graph, precision, self._probes, replays[0])
+            return locate(self._pipeline, stage, original, graph, precision, self._probes, pictures)
 
-        try:
-            with self._open(stage, graph, runtime) as runner:
-                replays = [replay(runner, self._probes, batch) for batch in REPLAY_BATCHES]
-                sizes = replay_sizes(runner, self._probes)
-                verdict = judge(replays, self._probes.images, gate, sizes=sizes)
-                if verdict.status == "passed" and precision.element != "FLOAT":
-                    others = [self._distance.figure(runner, gate)]
-                    verdict = judge(replays, self._probes.images, gate, others, sizes)
-                return explain(verdict, replays, self._probes, runner, place), replays[0]
-        except (DeviceError, MissingExtra) as error:
-            return Verdict(status="not_run", reason=str(error)), None
-        except LithoError as error:
-            return Verdict(status="failed", reason=str(error)), None
+        opens = partial(self._open, stage, graph, runtime)
+        return prove(opens, self._probes, precision.gate, measure=measure, locate=layer)
 
     def squared_error(self, stage: str, graph: bytes, runtime: str) -> float:
-        """Mean squared error of some probes' pictures, in grey levels squared; infinite where there are none."""
+        """Mean squared error of the first probes' pictures, in squared grey levels; infinite if the graph fails."""
         wanted = self._probes.images[:_ERROR_PROBES].astype(np.float64)
         few = self._probes.first(_ERROR_PROBES)
         try:
@@ -120,7 +99,5 @@ class Proof:
         except LithoError:
             return float("inf")
 
-    @contextmanager
-    def _open(self, stage: str, graph: bytes, runtime: str) -> Iterator[Runner]:
-        with self._pipeline.open({**self._other_stages, stage: graph}, {stage: runtime}) as runner:
-            yield runner
+    def _open(self, stage: str, graph: bytes, runtime: str) -> Runner:
+        return self._pipeline.open({**self._other_stages, stage: graph}, {stage: runtime})

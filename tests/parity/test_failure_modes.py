@@ -44,8 +44,7 @@ def proof(pipeline: Pipeline, graph: bytes, bundle: Path) -> Proof:
 
 
 def judged(proof: Proof, graph: bytes, name: str = "fp32") -> Verdict:
-    verdict, _ = proof.judge("generator", graph, "onnxruntime", precision(name))
-    return verdict
+    return proof.judge("generator", graph, "onnxruntime", precision(name)).verdict
 
 
 def edited(graph: bytes, edit: Edit) -> bytes:

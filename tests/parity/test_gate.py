@@ -1,20 +1,14 @@
 import re
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from litho.bundle.manifest import Figure
-from litho.bundle.probes import Probes
-from litho.errors import LithoError
 from litho.export.precisions import precision
-from litho.parity.gate import IDENTICAL_PSNR_DB, Gate, compare, judge, replay, structural_similarity
-from litho.runners.base import Runner
-from litho.signature import Signature
-from litho.signature.fields import image_output, seed_field
+from litho.parity.gate import Gate, compare, judge
+from litho.parity.metrics import IDENTICAL_PSNR_DB
 
 FP32 = precision("fp32").gate
 
@@ -104,24 +98,6 @@ def test_psnr_follows_its_definition(share: float, levels: int) -> None:
     assert figures[3].value == pytest.approx(psnr.mean())
 
 
-def test_similarity_is_one_of_identical_pictures_and_falls_with_noise() -> None:
-    values = [structural_similarity(changed(1.0, levels), REFERENCE) for levels in (0, 5, 20, 60)]
-    assert values[0] == pytest.approx(1.0)
-    assert values == sorted(values, reverse=True)
-    assert values[-1] < 0.95
-
-
-def test_similarity_agrees_with_torchmetrics() -> None:
-    torch = pytest.importorskip("torch")
-    functional = pytest.importorskip("torchmetrics.functional.image")
-    made, wanted = (
-        torch.from_numpy(pictures).permute(0, 3, 1, 2).double() for pictures in (changed(0.5, 30), REFERENCE)
-    )
-    theirs = functional.structural_similarity_index_measure(made, wanted, data_range=255.0)
-    # They count the border too, on reflected pixels.
-    assert structural_similarity(changed(0.5, 30), REFERENCE) == pytest.approx(float(theirs), abs=0.02)
-
-
 def test_a_figure_measured_elsewhere_counts() -> None:
     missing = Figure(metric="FD ratio", value=None, at_most=1.05)
     verdict = judge([REFERENCE], REFERENCE, FP32, [missing])
@@ -135,23 +111,3 @@ def test_errors_that_cancel_are_no_shift_and_a_brighter_picture_is() -> None:
     gate = Gate(shift_levels=0.5)
     assert judge([rounded], REFERENCE, gate).status == "passed"
     assert "too bright or too dark" in judge([up], REFERENCE, gate).reason
-
-
-class Greedy(Runner):
-    """Asks for more memory than any machine has."""
-
-    name = "greedy"
-
-    def __init__(self) -> None:
-        super().__init__(Signature(inputs=(seed_field(),), output=image_output(16, 16, 3)), "greedy")
-
-    def _execute(self, inputs: dict[str, NDArray[Any]]) -> NDArray[np.uint8]:
-        try:
-            return np.empty((1 << 40, *REFERENCE.shape), np.uint8)
-        except MemoryError as error:
-            raise LithoError("greedy failed") from error
-
-
-def test_a_lack_of_memory_is_no_verdict() -> None:
-    with pytest.raises(MemoryError, match="greedy failed"):
-        replay(Greedy(), Probes({"seed": np.arange(8)}, REFERENCE), 8)

@@ -109,7 +109,9 @@ def test_one_table_has_a_row_for_each_variant_and_says_which_to_take() -> None:
         decision.notes[0]
         == "generator.int8.openvino.onnx has 2 of 9 layers in FP32; block.conv causes the largest error."
     )
-    assert decision.notes[1].startswith("generator.fp8.onnx failed: the pictures are too far from PyTorch's")
+    assert decision.notes[1].startswith(
+        "generator.fp8.onnx failed: the pictures differ too much from PyTorch's"
+    )
     assert decision.notes[2] == "generator.bf16.onnx was not run: no kernel for Gemm."
     assert "2.00 times as fast as FP32" in decision.choice
     assert decision.command == "litho deploy bundles/tiny --variant generator.int8.openvino.onnx"
@@ -143,9 +145,13 @@ def test_what_no_variant_has_is_no_column() -> None:
             COARSE,
             "a pixel is 4 grey levels off (max difference; allowed is at most 1)",
         ),
-        (Gate(identical_share=0.999), COARSE, "only 91.67% of the pixels are as they were"),
-        (Gate(min_psnr_db=40), COARSE, "the worst picture is too far from PyTorch's (PSNR min 36.1 dB;"),
-        (Gate(mean_psnr_db=99), COARSE, "the pictures are too far from PyTorch's (PSNR mean"),
+        (Gate(identical_share=0.999), COARSE, "only 91.67% of the pixels match PyTorch's"),
+        (
+            Gate(min_psnr_db=40),
+            COARSE,
+            "the worst picture differs too much from PyTorch's (PSNR min 36.1 dB;",
+        ),
+        (Gate(mean_psnr_db=99), COARSE, "the pictures differ too much from PyTorch's (PSNR mean"),
     ],
 )
 def test_a_failing_verdict_says_what_is_wrong(gate: Gate, pictures: np.ndarray, complaint: str) -> None:

@@ -111,7 +111,7 @@ def test_the_layer_is_named(
     layer: str, fault: str, form: str, graph: bytes, pipeline: Pipeline, probes: Probes
 ) -> None:
     wrong, lower = made(planted(graph, layer, fault), form, pipeline)
-    verdict, _ = proof_of(pipeline, graph, probes).judge("generator", wrong, "onnxruntime", lower)
+    verdict = proof_of(pipeline, graph, probes).judge("generator", wrong, "onnxruntime", lower).verdict
     assert f"the first values that depart from the FP32 graph's are those of layer '{layer}'" in reason(
         verdict
     )
@@ -123,7 +123,7 @@ def test_where_the_fp32_graph_is_wrong_it_is_held_against_pytorch(
 ) -> None:
     exported = planted(graph, LAYERS[1], "transposed")
     wrong, lower = made(exported, form, pipeline)
-    verdict, _ = proof_of(pipeline, exported, probes).judge("generator", wrong, "onnxruntime", lower)
+    verdict = proof_of(pipeline, exported, probes).judge("generator", wrong, "onnxruntime", lower).verdict
     named = f"the first values that depart from PyTorch's are those of layer '{LAYERS[1]}'"
     assert named in reason(verdict)
 
@@ -132,7 +132,9 @@ def test_a_graph_that_takes_noise_is_run_with_that_of_its_seeds(
     graph: bytes, pipeline: Pipeline, probes: Probes
 ) -> None:
     wrong, _ = apply_passes(planted(graph, LAYERS[1], "swapped"), graph_runtimes()["openvino"])
-    verdict, _ = proof_of(pipeline, graph, probes).judge("generator", wrong, "openvino", precision("fp32"))
+    verdict = (
+        proof_of(pipeline, graph, probes).judge("generator", wrong, "openvino", precision("fp32")).verdict
+    )
     assert f"are those of layer '{LAYERS[1]}'" in reason(verdict)
 
 
@@ -142,8 +144,8 @@ def test_a_graph_that_onnx_runtime_does_not_run_keeps_its_verdict(
     lower = precision("bf16")
     lowered = lower.lower(Lowering(planted(graph, LAYERS[1], "swapped")))
     wrong, _ = apply_passes(apply_passes(lowered, lower.passes)[0], graph_runtimes()["openvino"])
-    verdict, _ = proof_of(pipeline, graph, probes).judge("generator", wrong, "openvino", lower)
-    assert reason(verdict).endswith("or a precision that loses too much")
+    verdict = proof_of(pipeline, graph, probes).judge("generator", wrong, "openvino", lower).verdict
+    assert reason(verdict).endswith("or the precision loses too much")
 
 
 def test_errors_of_every_layer_are_not_put_down_to_one(
@@ -157,7 +159,7 @@ def test_errors_of_every_layer_are_not_put_down_to_one(
             coarse = (kernel + noise.normal(0, 0.2 * kernel.std(), kernel.shape)).astype(np.float32)
             tensor.CopyFrom(numpy_helper.from_array(coarse, tensor.name))
     wrong, lower = made(model.SerializeToString(), "int8 rewritten", pipeline)
-    verdict, _ = proof_of(pipeline, graph, probes).judge("generator", wrong, "onnxruntime", lower)
+    verdict = proof_of(pipeline, graph, probes).judge("generator", wrong, "onnxruntime", lower).verdict
     assert "no layer departs by more than int8 explains; most is lost at layer 'generator." in reason(verdict)
 
 
@@ -199,5 +201,5 @@ def test_of_several_stages_the_one_that_failed_is_looked_into(flow_run: Path, fl
     tensor.CopyFrom(numpy_helper.from_array(-numpy_helper.to_array(tensor), tensor.name))
     distance = Distance(TorchRunner(pipeline.model), None, samples=64)
     proof = Proof(pipeline, graphs, bundle.probes(), distance)
-    verdict, _ = proof.judge("denoiser", model.SerializeToString(), "onnxruntime", precision("fp32"))
+    verdict = proof.judge("denoiser", model.SerializeToString(), "onnxruntime", precision("fp32")).verdict
     assert f"are those of layer '{layer}'" in reason(verdict)

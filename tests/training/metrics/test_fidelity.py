@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from litho.errors import EvaluationError
-from litho.training.metrics.fidelity import IDENTICAL_PSNR_DB, l1, psnr_db, ssim
+from litho.parity.metrics import IDENTICAL_PSNR_DB
+from litho.training.metrics.fidelity import l1, psnr_db, ssim
 
 WANTED = np.random.default_rng(0).integers(60, 190, (5, 16, 12, 3), dtype=np.uint8)
 

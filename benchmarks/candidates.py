@@ -1,0 +1,51 @@
+"""Prove and time several ways to make the same pictures, side by side on one machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from ..bundle.manifest import Timing, Verdict
+from ..bundle.probes import Probes
+from ..export.timing import time_in_turns
+from ..parity.gate import limits
+from ..parity.replay import Open, prove
+from .targets import Progress
+
+__all__ = ["Candidate", "prove_and_time"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What is to be proven and timed.
+
+    Args:
+        precision: its gate judges the pictures.
+        opens: opens the runner.
+    """
+
+    precision: str
+    opens: Open
+
+
+def prove_and_time(
+    candidates: Mapping[str, Candidate], probes: Probes, progress: Progress
+) -> dict[str, tuple[Verdict, tuple[Timing, ...]]]:
+    """Replay the probes through each candidate, then time all that made pictures, in turns.
+
+    Args:
+        candidates: name -> candidate.
+        probes: with PyTorch's pictures.
+        progress: called with the current step and the share that is done, 0 to 1.
+
+    Returns:
+        Name -> verdict, and timings for each of `export.timing.BATCHES`; without pictures there are none.
+    """
+    verdicts: dict[str, Verdict] = {}
+    for number, (name, one) in enumerate(candidates.items()):
+        progress(f"replaying {name}", number / len(candidates))
+        verdicts[name] = prove(one.opens, probes, limits(one.precision)).verdict
+    able = {name: candidates[name].opens for name, verdict in verdicts.items() if verdict.figures}
+    timings = time_in_turns(able, partial(progress, "timing all in turns"))
+    return {name: (verdict, timings.get(name, ())) for name, verdict in verdicts.items()}
