@@ -1,10 +1,10 @@
-"""Measure any runner: latency, throughput, where the time goes, whether memory grows.
+"""Measure a runner: latency, throughput, server times, growth of memory.
 
     from litho.benchmarks import bench
     result = bench("grpc://127.0.0.1:8001/digits", against="bundles/digits", seconds=60, output=Path("out"))
 
-The arrival of requests is a scenario, one module of `scenarios`. Results are documents (`documents`), from which
-tables, plots and pages are made afterwards (`report`); nothing here knows how a model was trained or exported.
+A scenario, one module of `load.scenarios`, decides when requests start. Results are documents (`load.documents`), from
+which `load.report` makes tables, plots and pages.
 """
 
 from .load.compare import compare

@@ -1,4 +1,4 @@
-"""What a benchmark is pointed at: an open runner, or whatever opens as one."""
+"""The target of a benchmark: an open runner, or any target of `open_runner`."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ __all__ = ["Progress", "Target", "address_of", "opened", "quiet", "target_name"]
 Target = Runner | Bundle | Path | str
 
 Progress = Callable[[str, float], None]
-"""Called with what is being done and the share that is done, in [0, 1]."""
+"""Called with the step and the share that is done, in [0, 1]."""
 
 
 def quiet(step: str, share: float) -> None:
-    """Progress that nobody watches."""
+    """Report no progress."""
 
 
 @contextmanager
 def opened(target: Target) -> Iterator[Runner]:
-    """The runner of a target; one that was handed in open stays open afterwards."""
+    """The runner of a target; a runner that was already open stays open afterwards."""
     if isinstance(target, Runner):
         yield target
         return
@@ -32,12 +32,12 @@ def opened(target: Target) -> Iterator[Runner]:
 
 
 def target_name(target: Target) -> str:
-    """The target as a person would give it."""
+    """The target as a user would write it."""
     if isinstance(target, Runner):
         return target.description
     return str(target.path) if isinstance(target, Bundle) else str(target)
 
 
 def address_of(runner: Runner) -> str:
-    """The address that a runner with a transport keeps in `url`; empty for one that runs here."""
+    """Address of a runner with a transport, its `url`; empty for a runner in this process."""
     return getattr(runner, "url", "")

@@ -30,6 +30,6 @@ def compare(first: Callable[[], Window], second: Callable[[], Window], *, pairs:
         UsageError: `pairs` is below 1.
     """
     if pairs < 1:
-        raise UsageError(f"a comparison was given {pairs} pairs; it needs at least 1")
+        raise UsageError(f"pairs was given {pairs}; it takes 1 or more")
     windows = in_turns({"first": first, "second": second}, alternate=True)
     return tuple(Pair(**pair) for pair in islice(windows, pairs))

@@ -1,4 +1,4 @@
-"""The documents of whole runs: what is written as JSON, read back and shown; measures and draws nothing."""
+"""Results of benchmarks as JSON documents."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCHEMA_VERSION = 1
 
 
 class Pair(Document):
-    """Two windows measured one right after the other."""
+    """Two consecutive windows, one of each side of a comparison."""
 
     first: Window
     second: Window
@@ -33,13 +33,13 @@ class Pair(Document):
 
 
 class Comparison(Document):
-    """Two things measured in turns, so that a change of the machine's speed meets both.
+    """Two runners measured in turns, so that a change of the machine's speed affects both.
 
     Args:
-        first, second: what they are, in words.
-        first_load, second_load: how much load each got.
-        pairs: in the order they were measured.
-        at_least: what the median ratio must reach; None where nothing is asked.
+        first, second: descriptions of the runners.
+        first_load, second_load: the load of each.
+        pairs: in the order of measurement.
+        at_least: smallest median ratio that passes; None without a target.
     """
 
     first: str
@@ -62,18 +62,18 @@ class Comparison(Document):
 
     @property
     def passed(self) -> bool | None:
-        """Whether the median ratio reaches what it must; None where nothing is asked."""
+        """Whether the median ratio reaches `at_least`; None without a target."""
         return None if self.at_least is None else self.ratio >= self.at_least
 
 
 class MemorySample(Document):
-    """Resident memory after so many requests.
+    """Resident memory after a number of requests.
 
     Args:
-        requests: that had ended by then.
+        requests: number of requests that had ended.
         client_bytes: resident memory of the load generator's process.
-        server_bytes: resident memory of the server's process and all its children, summed; what they share
-            counts in each. None where the server is not on this machine or not known.
+        server_bytes: sum of the resident memory of the server's process and its children; shared memory counts in
+            each. None if the server is not on this machine or not known.
     """
 
     requests: int
@@ -85,13 +85,13 @@ class SoakResult(Document):
     """Whether memory grows under a long load.
 
     Args:
-        target: what was asked.
-        in_flight: requests kept in flight.
-        requests: answered with pictures.
-        errors: message -> requests that failed with it.
-        seconds: how long it took.
-        settled_after: number of requests after which memory must not grow any more.
-        samples: in order; the first before any request, the last when everything has been answered.
+        target: the measured runner, as it was given.
+        in_flight: number of requests kept in flight.
+        requests: number of requests answered with images.
+        errors: message -> number of requests that failed with it.
+        seconds: duration.
+        settled_after: number of requests after which memory should not grow any more.
+        samples: in order; the first before any request, the last after all answers.
     """
 
     target: str
@@ -104,30 +104,30 @@ class SoakResult(Document):
 
     @property
     def settled(self) -> MemorySample:
-        """The sample that growth is counted from."""
+        """The sample from which growth is counted."""
         return next(sample for sample in self.samples if sample.requests >= self.settled_after)
 
     @property
     def client_growth(self) -> float:
-        """Share by which the client's memory differs at the end from where it had settled."""
+        """Relative change of the client's memory from the settled sample to the last one."""
         return self.samples[-1].client_bytes / self.settled.client_bytes - 1
 
     @property
     def server_growth(self) -> float | None:
-        """Share by which the server's memory differs at the end; None where it is not known."""
+        """The same of the server's memory; None if it is not known."""
         first, last = self.settled.server_bytes, self.samples[-1].server_bytes
         return None if first is None or last is None else last / first - 1
 
 
 class Method(Document):
-    """How it was measured.
+    """The method of a measurement.
 
     Args:
-        scenario: how requests arrived.
-        rounds: how often every load had its turn; each turn is a window.
-        warmup_seconds: before each window, under its load, excluded.
-        window_seconds: least length of a window.
-        first_seed: every picture had inputs of its own; seeds, where there are any, were counted from here.
+        scenario: name of the scenario.
+        rounds: windows of each load.
+        warmup_seconds: duration of the load before each window; it is not counted.
+        window_seconds: shortest length of a window.
+        first_seed: seed of the first image; each further image has the next seed.
     """
 
     scenario: str
@@ -142,15 +142,15 @@ class BenchResult(Document):
 
     Args:
         schema_version: of this document.
-        target: what was measured, as it was given.
-        runner: what answered, in words.
-        kind: "endpoint" where requests overlap, "in-process" where each is computed in the caller's thread.
-        measured_at: when it began, UTC, ISO 8601.
-        machine: what it was measured on.
-        method: how.
-        points: one for each load, in the order asked for.
-        comparison: against another runner, if asked for.
-        soak: memory under a long load, if asked for.
+        target: the measured runner, as it was given.
+        runner: description of the runner.
+        kind: "endpoint" if requests overlap, "in-process" if each is computed in the caller's thread.
+        measured_at: start, UTC, ISO 8601.
+        machine: the client's machine.
+        method: how the windows were measured.
+        points: one for each load, in the order of the request.
+        comparison: with another runner, if requested.
+        soak: memory under a long load, if requested.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -179,8 +179,8 @@ def read_result(path: Path) -> BenchResult:
     """Read a `bench.json`.
 
     Raises:
-        SchemaError: it is not such a document, or is of a newer schema.
-        IntegrityError: it is missing or not an ordinary file.
+        SchemaError: the file is not such a document, or has a newer schema.
+        IntegrityError: the file is missing or not an ordinary file.
     """
     document = read_document(path.parent, path.name, SCHEMA_VERSION)
     try:

@@ -1,4 +1,4 @@
-"""Inputs for a load, never the same twice, at little cost to whoever generates the load."""
+"""Inputs for a load, never the same twice, at little cost for the load generator."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ MAX_BLOCK_ROWS = 4096
 
 
 class Requests:
-    """An endless supply of inputs drawn by a signature's own law, in which every seed is new.
+    """An endless supply of example inputs of a signature, with a new seed for every image.
 
-    Rows are drawn in blocks and handed out as slices: drawing each request alone would take as long as a small
-    server takes to answer it. Seeds count upwards from `first_seed`, so that no cache can have seen one.
+    Rows are drawn in blocks and returned as slices: to draw each request alone would take as long as a small server
+    takes to answer it. Seeds count up from `first_seed`, so no cache can have seen one.
 
     Args:
-        signature: what the inputs are for.
-        first_seed: seed of the first picture, in [0, 2**63 - 1]; after the largest follows 0.
+        signature: of the runner.
+        first_seed: seed of the first image, in [0, 2**63 - 1]; 0 follows the largest seed.
 
     Attributes:
-        first_seed: seed of the first picture.
-        pictures: how many pictures have been asked for so far.
+        first_seed: seed of the first image.
+        pictures: number of images requested so far.
     """
 
     def __init__(self, signature: Signature, first_seed: int) -> None:
@@ -55,7 +55,7 @@ class Requests:
         self._block = self._signature.example(self._rows, seed=self._blocks)
         first = self.first_seed + self.pictures
         for name in self._seeds:
-            # In unsigned arithmetic, which wraps round: the mask turns what lies beyond the largest seed into 0.
+            # Unsigned arithmetic wraps round: the mask turns the number after the largest seed into 0.
             counted = np.arange(self._rows, dtype=np.uint64) + np.uint64(first % 2**64)
             self._block[name] = (counted & np.uint64(MAX_SEED)).astype(np.int64)
         self._next_row = 0

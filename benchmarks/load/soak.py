@@ -1,4 +1,4 @@
-"""Watch memory under a long load: does the client's or the server's grow?"""
+"""Measure the memory of client and server under a long load."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ def soak(
     server_process_id: int | None = None,
     progress: Progress = quiet,
 ) -> SoakResult:
-    """Ask for one picture `requests` times and read how much memory is resident on the way.
+    """Request one image `requests` times and sample the resident memory meanwhile.
 
     Args:
-        target: what is asked: an open runner, or whatever `open_runner` opens.
-        requests: how many, more than `settled_after`.
-        in_flight: how many at a time; a runner in this process always has one.
+        target: an open runner, or any target of `open_runner`.
+        requests: number of requests, more than `settled_after`.
+        in_flight: requests in flight; a runner in this process always has one.
         settled_after: number of requests after which memory should have reached its level.
-        server_process_id: of the server on this machine, whose children are counted in; by default the process
-            that listens on the endpoint's port, if it is on this machine and visible.
-        progress: called with what is being done and the share that is done.
+        server_process_id: of the server on this machine, counted with its children; by default the process that
+            listens on the endpoint's port, if it is on this machine and visible.
+        progress: called with the step and the share that is done, in [0, 1].
 
     Raises:
-        UsageError: fewer requests than memory gets to settle, or no such process.
+        UsageError: `requests` is not more than `settled_after`, or there is no such process.
         MissingExtra: psutil is not installed.
-        LithoError: no request succeeded, or none was answered any more.
+        LithoError: no request succeeded, or the runner stopped answering.
     """
     psutil = require("psutil", "bench")
     if not 0 < settled_after < requests or in_flight < 1:
         raise UsageError(
-            f"a soak was given {requests} requests, {in_flight} in flight; it takes more than the"
-            f" {settled_after} after which memory is settled, and at least 1 in flight"
+            f"a soak was given {requests} requests, {in_flight} in flight; it takes more than {settled_after}"
+            " requests, after which memory should be settled, and at least 1 in flight"
         )
     marks = {settled_after, *(round(requests * step / SAMPLES) for step in range(1, SAMPLES))}
     with opened(target) as runner:
@@ -91,7 +91,7 @@ def soak(
 
 
 def server_process(endpoint: str) -> int | None:
-    """The process on this machine that listens on an endpoint's port; None where there is none to be seen."""
+    """Id of the process on this machine that listens on an endpoint's port; None if none is visible."""
     address = urlsplit(endpoint)
     if address.port is None or address.hostname not in LOOPBACK:
         return None
@@ -119,7 +119,7 @@ def _sample(psutil: Any, requests: int, process_id: int | None) -> MemorySample:
 
 
 def _tree_bytes(psutil: Any, process_id: int) -> int:
-    """Resident bytes of a process and all it started; a child that ends meanwhile counts nothing."""
+    """Resident bytes of a process and its children; a child that ends meanwhile does not count."""
     try:
         root = psutil.Process(process_id)
         family = [root, *root.children(recursive=True)]

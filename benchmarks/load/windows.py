@@ -1,7 +1,6 @@
-"""What is seen under one load: measurements, and the documents made of them.
+"""Measurements under one load, and the documents made of them.
 
-Every figure is stored with its unit in its name, together with what it takes to judge it: the windows it was
-pooled from and how many requests it rests on. This module measures nothing.
+Names of figures end in their unit. Each pooled figure is stored with its windows and numbers of requests.
 """
 
 from __future__ import annotations
@@ -23,17 +22,17 @@ if TYPE_CHECKING:
 __all__ = ["Latency", "Load", "Measurement", "Point", "ServerTimes", "Window", "percentile"]
 
 STABLE_DEVIATION = 0.1
-"""Windows that differ from their mean by at most this share are stable, as perf_analyzer has it."""
+"""Windows are stable if they differ from their mean by at most this share, as in perf_analyzer."""
 STABLE_WINDOWS = 3
-"""How many of the last windows are compared."""
+"""Number of last windows that are compared."""
 
 
 class Load(Document):
-    """How much load.
+    """The load of a window.
 
     Args:
         concurrency: requests kept in flight.
-        batch: pictures in a request.
+        batch: images in a request.
     """
 
     concurrency: Annotated[int, Constraint(ge=1)] = 1
@@ -44,9 +43,9 @@ class Load(Document):
 
 
 def percentile(values: NDArray[np.float64], percent: float) -> float:
-    """The smallest of the values that at least `percent` of a hundred of them do not exceed (nearest rank).
+    """The smallest value that at least `percent` % of the values do not exceed (nearest rank).
 
-    It is always a value that was seen; of fewer than 100 values the 99th percentile is the largest.
+    The result is one of the values; of fewer than 100 values the 99th percentile is the largest.
 
     Args:
         values: of shape (count,), not empty.
@@ -57,15 +56,15 @@ def percentile(values: NDArray[np.float64], percent: float) -> float:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was seen in one window.
+    """The raw data of one window.
 
     Args:
         seconds: length of the window.
-        batch: pictures in a request.
-        latencies_ms: FP64 of shape (requests,): every request that was answered within the window.
-        errors: message -> how many requests failed with it, during warm-up and draining too: none goes unseen.
-        client_cpu_seconds: processor time of this process within the window, all of its threads.
-        server: what the server counted within the window; None where there is no server.
+        batch: images in a request.
+        latencies_ms: FP64 of shape (requests,), one for each request answered within the window.
+        errors: message -> number of requests that failed with it, also during warm-up and draining.
+        client_cpu_seconds: processor time of all threads of this process within the window.
+        server: the server's counts within the window; None without a server.
     """
 
     seconds: float
@@ -77,7 +76,7 @@ class Measurement:
 
 
 class Latency(Document):
-    """How long requests took, as the client sees it, in milliseconds."""
+    """Latency of requests as the client sees it, in milliseconds."""
 
     mean_ms: float
     p50_ms: float
@@ -87,7 +86,7 @@ class Latency(Document):
 
     @classmethod
     def of(cls, latencies_ms: NDArray[np.float64]) -> Latency:
-        """From the latency of each request, FP64 of shape (requests,), not empty."""
+        """Of the latency of each request, FP64 of shape (requests,), not empty."""
         return cls(
             mean_ms=float(latencies_ms.mean()),
             p50_ms=percentile(latencies_ms, 50),
@@ -98,17 +97,17 @@ class Latency(Document):
 
 
 class ServerTimes(Document):
-    """The server's own account of the requests it answered.
+    """The server's statistics of a window.
 
     Args:
-        requests: answered, by anyone's asking.
-        failures: refused or failed.
-        inferences: pictures made.
+        requests: answered requests of all clients.
+        failures: refused or failed requests.
+        inferences: images made.
         executions: batches run.
         queue_ms: mean time that a request waited, in milliseconds.
-        compute_input_ms, compute_infer_ms, compute_output_ms: mean time of a request's batch for gathering
-            inputs, running and handing out outputs, in milliseconds.
-        batch_sizes: size of a batch -> how many of that size were run; empty where the server does not say.
+        compute_input_ms, compute_infer_ms, compute_output_ms: mean time that a request's batch took to gather
+            inputs, to run and to return outputs, in milliseconds.
+        batch_sizes: size of a batch -> number of batches of that size; empty if the server does not count them.
     """
 
     requests: int
@@ -123,17 +122,17 @@ class ServerTimes(Document):
 
     @property
     def mean_batch(self) -> float:
-        """Pictures in a batch, on average: inferences / executions; NaN where nothing was run."""
+        """Mean number of images in a batch, inferences / executions; NaN if no batch was run."""
         return self.inferences / self.executions if self.executions else float("nan")
 
     @property
     def compute_ms(self) -> float:
-        """All of a request's time in the server but the queue, in milliseconds."""
+        """Mean time of a request in the server without the queue, in milliseconds."""
         return self.compute_input_ms + self.compute_infer_ms + self.compute_output_ms
 
     @classmethod
     def of(cls, statistics: ServerStatistics) -> ServerTimes:
-        """From the difference of two readings of a server's statistics."""
+        """Of the difference of two readings of a server's statistics."""
         per_request_ms = 1e-6 / max(1, statistics.requests)
         return cls(
             requests=statistics.requests,
@@ -149,7 +148,7 @@ class ServerTimes(Document):
 
     @classmethod
     def pooled(cls, parts: Sequence[ServerTimes]) -> ServerTimes:
-        """One account of several windows, each request with the same weight."""
+        """Of several windows together, each request with the same weight."""
         requests = sum(part.requests for part in parts)
         sizes: Counter[int] = Counter()
         for part in parts:
@@ -172,18 +171,18 @@ class ServerTimes(Document):
 
 
 class Window(Document):
-    """What was seen between two moments under one load.
+    """One window under one load.
 
     Args:
         seconds: length of the window.
-        requests: answered with pictures within the window; the others are in `errors`.
-        images: pictures of those requests.
-        errors: message -> requests that failed with it, those of the warm-up too; they count neither as latency
-            nor as throughput.
+        requests: requests answered with images within the window.
+        images: images of those requests.
+        errors: message -> number of requests that failed with it, also during the warm-up; failed requests count
+            neither for latency nor for throughput.
         latency: of the answered requests.
-        client_cpu_ms: processor time of the load generator per answered request, all threads; of a runner in
-            the same process it includes the model.
-        server: the server's own account; None where there is no server.
+        client_cpu_ms: processor time of the load generator per answered request, all threads; it includes the model
+            if the runner is in the same process.
+        server: the server's statistics; None without a server.
     """
 
     seconds: float
@@ -196,7 +195,7 @@ class Window(Document):
 
     @classmethod
     def of(cls, measurement: Measurement) -> Window:
-        """The document of one measurement."""
+        """Of one measurement."""
         answered = len(measurement.latencies_ms)
         return cls(
             seconds=measurement.seconds,
@@ -210,12 +209,12 @@ class Window(Document):
 
     @property
     def images_per_second(self) -> float:
-        """Throughput."""
+        """Throughput, in images per second."""
         return self.images / self.seconds
 
     @property
     def failed(self) -> int:
-        """Requests that failed."""
+        """Number of failed requests."""
         return sum(self.errors.values())
 
 
@@ -223,10 +222,10 @@ class Point(Document):
     """All windows of one load.
 
     Args:
-        load: how much load.
-        windows: in the order they were measured.
+        load: the load.
+        windows: in the order of measurement.
         latency: of the requests of all windows together.
-        server: the server's account of all windows together.
+        server: the server's statistics of all windows together.
     """
 
     load: Load
@@ -236,7 +235,7 @@ class Point(Document):
 
     @classmethod
     def of(cls, load: Load, measurements: Sequence[Measurement]) -> Point:
-        """All measurements of one load; percentiles are those of all their requests, not means of percentiles."""
+        """Of all measurements of one load; percentiles are of all their requests, not means of percentiles."""
         windows = [Window.of(measurement) for measurement in measurements]
         servers = [window.server for window in windows if window.server is not None]
         return cls(
@@ -248,17 +247,17 @@ class Point(Document):
 
     @property
     def requests(self) -> int:
-        """Requests answered with pictures."""
+        """Requests answered with images."""
         return sum(window.requests for window in self.windows)
 
     @property
     def seconds(self) -> float:
-        """Length of all windows together."""
+        """Length of all windows together, in seconds."""
         return sum(window.seconds for window in self.windows)
 
     @property
     def errors(self) -> dict[str, int]:
-        """Message -> requests that failed with it."""
+        """Message -> number of requests that failed with it."""
         total: Counter[str] = Counter()
         for window in self.windows:
             total.update(window.errors)
@@ -266,17 +265,17 @@ class Point(Document):
 
     @property
     def failed(self) -> int:
-        """Requests that failed."""
+        """Number of failed requests."""
         return sum(self.errors.values())
 
     @property
     def images_per_second(self) -> float:
-        """Throughput over all windows."""
+        """Throughput of all windows together."""
         return sum(window.images for window in self.windows) / self.seconds
 
     @property
     def images_per_second_range(self) -> tuple[float, float]:
-        """Throughput of the slowest and of the fastest window."""
+        """Throughput of the slowest and the fastest window."""
         speeds = [window.images_per_second for window in self.windows]
         return min(speeds), max(speeds)
 
@@ -287,14 +286,14 @@ class Point(Document):
 
     @property
     def client_cores(self) -> float:
-        """How many cores the load generator kept busy."""
+        """Number of cores that the load generator kept busy."""
         return self.client_cpu_ms * self.requests / (self.seconds * 1e3)
 
     @property
     def deviation(self) -> float | None:
-        """The largest share by which one of the last three windows differs from their mean.
+        """Largest relative difference of one of the last three windows from their mean.
 
-        In throughput or in median latency, whichever differs more; None where there are fewer windows.
+        Of throughput or median latency, whichever differs more; None for fewer windows.
         """
         last = self.windows[-STABLE_WINDOWS:]
         if len(last) < STABLE_WINDOWS:
@@ -304,7 +303,7 @@ class Point(Document):
 
     @property
     def stable(self) -> bool | None:
-        """Whether the last three windows are within 10 % of their mean; None where there are fewer."""
+        """Whether the last three windows are within 10 % of their mean; None for fewer windows."""
         return None if self.deviation is None else self.deviation <= STABLE_DEVIATION
 
 

@@ -64,5 +64,5 @@ def test_without_a_bar_there_is_no_verdict():
 
 
 def test_no_pairs_are_refused():
-    with pytest.raises(UsageError, match="0 pairs"):
+    with pytest.raises(UsageError, match="pairs was given 0; it takes 1 or more"):
         compare(lambda: window(1), lambda: window(1), pairs=0)

@@ -71,7 +71,7 @@ def test_server_is_found_by_the_port_it_listens_on():
 
 @pytest.mark.parametrize(("requests", "in_flight"), [(0, 1), (1000, 1), (2000, 0)])
 def test_too_few_requests_are_refused(planted_runner, requests, in_flight):
-    with pytest.raises(UsageError, match="more than the 1000 after which memory is settled"):
+    with pytest.raises(UsageError, match="more than 1000 requests, after which memory should be settled"):
         soak(planted_runner(), requests, in_flight)
 
 
