@@ -1,25 +1,25 @@
-"""Every error that litho raises on purpose, in one place; this module knows no other part of litho.
+"""Every error that litho raises on purpose; this module imports no other part of litho.
 
-A message is one line and says what was given, what is allowed and how to fix it. The command line prints it
-and leaves with `exit_code`; a traceback is shown only with `--debug`.
+A message is one line: what was given, what is allowed, how to fix it. The command line prints it and exits with
+`exit_code`; `--debug` adds the traceback.
 
     LithoError                    exit code 1: the work was tried and failed
-    ├── UsageError                exit code 2: what was asked for cannot be asked for (also a ValueError)
-    │   ├── UnknownName           a preset, family, runner, field or variant that does not exist
-    │   ├── InvalidInput          an input of a generator: name, dtype, shape or range
+    ├── UsageError                exit code 2: the request cannot be met and has to change (also a ValueError)
+    │   ├── UnknownName           no preset, family, runner, field or variant has this name
+    │   ├── InvalidInput          an input of a generator has a wrong name, dtype, shape or range
     │   └── MissingExtra          an optional dependency is not installed
-    ├── DataError                 what is trained on cannot be used as it lies on disk
-    ├── TrainingError             training cannot go on (divergence, a resume with another recipe)
-    ├── EvaluationError           a figure could not be computed, or would mean nothing
-    ├── CheckpointError           a snapshot or checkpoint that is truncated, foreign or does not fit
-    ├── BundleError               a bundle or deployment that cannot be used as it lies on disk
+    ├── DataError                 a dataset on disk cannot be used
+    ├── TrainingError             training cannot continue (divergence, a resume with another recipe)
+    ├── EvaluationError           a figure could not be computed, or would be meaningless
+    ├── CheckpointError           a snapshot or checkpoint is truncated, foreign, or does not fit the model
+    ├── BundleError               a bundle or deployment on disk cannot be used
     │   ├── IntegrityError        a file is missing, changed, or not an ordinary file inside its bundle
-    │   └── SchemaError           a document of a newer schema, or one that is not a document of ours
+    │   └── SchemaError           a document has a newer schema, or was not written by litho
     ├── ExportError               a graph or engine could not be made
-    ├── DeviceError               the GPU or driver that this needs is not here, or is another than it was made for
-    ├── ProofError                a replay of the probes did not give the pictures it must give
+    ├── DeviceError               the GPU or driver is missing, or is not the one an engine was built for
+    ├── ProofError                a replay of the probes did not give the expected images
     ├── DeployError               a model repository could not be written; the old version still serves
-    └── ServerError               a Triton server
+    └── ServerError               a Triton server failed
         ├── ServerStartError      it did not become ready
         └── EndpointError         it cannot be reached, went away, or refused a request
 """
@@ -50,6 +50,7 @@ __all__ = [
     "UnknownName",
     "UsageError",
     "chain",
+    "did_you_mean",
     "out_of_memory",
 ]
 
@@ -68,24 +69,23 @@ class LithoError(Exception):
 
 
 class UsageError(LithoError, ValueError):
-    """What was asked for cannot be asked for; the caller has to change the request."""
+    """The request cannot be met; the caller has to change it."""
 
     exit_code = 2
 
 
 class UnknownName(UsageError):
-    """A name that is not among the known ones.
+    """A name is not among the known ones; the message suggests the closest.
 
     Args:
-        kind: what the name should have named, for example "preset".
-        given: the name that was given.
-        known: every name that would have been accepted.
+        kind: what the name stands for, for example "preset".
+        given: the unknown name.
+        known: all known names.
     """
 
     def __init__(self, kind: str, given: str, known: Iterable[str]) -> None:
         names = sorted(known)
-        close = get_close_matches(given, names, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        hint = did_you_mean(given, names)
         super().__init__(f"unknown {kind} {given!r}{hint} (known: {', '.join(names) or 'none'})")
         self.kind, self.given, self.known = kind, given, tuple(names)
 
@@ -98,8 +98,8 @@ class MissingExtra(UsageError):
     """An optional dependency is not installed.
 
     Args:
-        package: the import name that was missing.
-        extra: the extra of litho that brings it.
+        package: import name of the missing package.
+        extra: extra of litho that installs it.
     """
 
     def __init__(self, package: str, extra: str) -> None:
@@ -108,23 +108,23 @@ class MissingExtra(UsageError):
 
 
 class DataError(LithoError):
-    """What is trained on cannot be used as it lies on disk: the message names the file and the rule."""
+    """A dataset on disk cannot be used; the message names the file and the rule."""
 
 
 class TrainingError(LithoError):
-    """Training cannot go on."""
+    """Training cannot continue."""
 
 
 class EvaluationError(LithoError):
-    """A figure could not be computed, or would mean nothing."""
+    """A figure could not be computed, or would be meaningless."""
 
 
 class CheckpointError(LithoError):
-    """A snapshot or checkpoint is truncated, foreign or does not fit its description."""
+    """A snapshot or checkpoint is truncated, foreign, or does not fit the model."""
 
 
 class BundleError(LithoError):
-    """A bundle or deployment cannot be used as it lies on disk."""
+    """A bundle or deployment on disk cannot be used."""
 
 
 class IntegrityError(BundleError):
@@ -132,7 +132,7 @@ class IntegrityError(BundleError):
 
 
 class SchemaError(BundleError):
-    """A document has a newer schema than this litho reads, or is not a document of litho."""
+    """A document has a newer schema than this version of litho reads, or was not written by litho."""
 
 
 class ExportError(LithoError):
@@ -140,15 +140,15 @@ class ExportError(LithoError):
 
 
 class DeviceError(LithoError):
-    """The GPU or the driver that is needed is not here, or is another than an engine was built for."""
+    """The GPU or driver is missing, or is not the one that an engine was built for."""
 
 
 class ProofError(LithoError):
-    """A replay of the probes did not give the pictures that it must give."""
+    """A replay of the probes did not give the expected images."""
 
 
 class DeployError(LithoError):
-    """A model repository could not be written; what was deployed before still serves."""
+    """A model repository could not be written; the version deployed before still serves."""
 
 
 class ServerError(LithoError):
@@ -163,23 +163,29 @@ class EndpointError(ServerError):
     """An endpoint cannot be reached, went away, or refused a request."""
 
 
-# What the allocators of PyTorch, ONNX Runtime, OpenVINO, CUDA and C++ say in errors of no kind of their own.
+# What the allocators of PyTorch, ONNX Runtime, OpenVINO, CUDA and C++ say, in errors without a type of their own.
 _NO_MEMORY = re.compile(r"(can't|cannot|failed to|unable to) allocate|out of memory|bad.alloc", re.IGNORECASE)
 
 
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """A hint at the known name that is closest to an unknown one; empty when none is close."""
+    close = get_close_matches(given, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
 def chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, the one that it was raised from or while handling, and so on."""
+    """An error, then the one that caused it or was being handled, and so on."""
     while error is not None:
         yield error
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether there was no memory left, in whatever words a library says so."""
+    """Whether an error, or one behind it, means that memory ran out, whatever library reports it."""
     return any(
         isinstance(one, MemoryError)
         or (isinstance(one, OSError) and one.errno == errno.ENOMEM)
-        # Our own words quote a library's, or guess; the library's own error is further down the chain.
+        # Messages of litho quote a library or guess; the library's own error is further down the chain.
         or (not isinstance(one, LithoError) and _NO_MEMORY.search(str(one)) is not None)
         for one in chain(error)
     )

@@ -1,4 +1,4 @@
-"""Imports of optional dependencies, which name the extra to install when one is absent."""
+"""Imports of optional dependencies; a missing one is reported with the extra that installs it."""
 
 from importlib import import_module
 from types import ModuleType
@@ -23,21 +23,25 @@ _EXTRAS = {
     "matplotlib": "bench",
     "psutil": "bench",
 }
-"""Top-level module -> extra that brings it, for stages that import it plainly."""
+"""Top-level module -> extra that installs it, for modules that are imported with a plain `import`."""
 
 
 def require(module: str, extra: str) -> ModuleType:
-    """Import `module`, or raise `MissingExtra` that says which extra of litho brings it."""
+    """Import and return `module`.
+
+    Raises:
+        MissingExtra: it is not installed; the message names `extra`.
+    """
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        # A module that is there but lacks one of its own needs is a broken installation, not a missing extra.
+        # A module that is installed but lacks a dependency of its own is a broken installation, not a missing extra.
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise
         raise MissingExtra(module.partition(".")[0], extra) from error
 
 
 def missing(error: ModuleNotFoundError) -> MissingExtra | None:
-    """What to say of a stage that could not be imported; None where no extra brings what it lacks."""
+    """The error for a failed import; None if no extra installs the missing module."""
     package = (error.name or "").partition(".")[0]
     return MissingExtra(package, _EXTRAS[package]) if package in _EXTRAS else None

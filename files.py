@@ -1,8 +1,8 @@
-"""Reading and writing files so that nothing is ever half-written; knows nothing of what is in them.
+"""Read and write files so that a reader sees the old content or the new, never a part; knows no content.
 
-Writing goes to a temporary place beside the target, is flushed to the disk (fsync) and then renamed over it:
-whoever looks sees the old state or the new one. A temporary place that a killed process left behind is removed
-by the next writer of the same target.
+A writer fills a temporary path beside the target, flushes it to the disk (fsync), renames it over the target and
+flushes the parent directory, so that the rename survives a power cut. The next writer of the same target removes
+temporary paths that a killed process left behind.
 """
 
 import atexit
@@ -25,7 +25,7 @@ _BLOCK_BYTES = 1 << 20
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file's content, as 64 hexadecimal digits."""
+    """SHA-256 of a file, as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -43,7 +43,7 @@ def confined(root: Path, relative: str) -> Path:
 
 
 def ordinary_file(root: Path, relative: str) -> Path:
-    """The path of an ordinary file inside `root`: no link on the way, no second name elsewhere.
+    """The path of an ordinary file inside `root`: neither it nor a folder above it is a link, and it has one name.
 
     Raises:
         IntegrityError: the file is missing, a symbolic or hard link, not a file, or outside `root`.
@@ -60,13 +60,13 @@ def ordinary_file(root: Path, relative: str) -> Path:
         raise IntegrityError(f"{path} is not an ordinary file; copy or export the bundle again")
     if status.st_nlink > 1:
         raise IntegrityError(
-            f"{path} has {status.st_nlink} hard links, so that it can change from outside; copy it with 'cp -r'"
+            f"{path} has {status.st_nlink} hard links and can change through another name; copy it with 'cp -r'"
         )
     return path
 
 
 def write_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Call `write` with a temporary path beside `path`, flush what it wrote and rename it to `path`."""
+    """Call `write` with a temporary path beside `path`, flush the file that it wrote and rename it to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with _temporary(path) as temporary:
         write(temporary)
@@ -76,16 +76,16 @@ def write_file(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_bytes(path: Path, content: bytes | str) -> None:
-    """Write `content` (text as UTF-8) to `path`, all of it or nothing."""
+    """Write `content` (text as UTF-8) to `path`, completely or not at all."""
     data = content.encode() if isinstance(content, str) else content
     write_file(path, lambda temporary: temporary.write_bytes(data))
 
 
 @contextmanager
 def write_directory(path: Path) -> Iterator[Path]:
-    """Fill a temporary directory beside `path`; it becomes `path` when the block ends without an error.
+    """Give the block a temporary directory beside `path`, which becomes `path` if the block ends without an error.
 
-    A directory already at `path` is replaced; on an error it stays as it was and the temporary one is removed.
+    A directory at `path` is replaced; on an error it stays unchanged and the temporary one is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with _temporary(path) as temporary:
@@ -94,7 +94,7 @@ def write_directory(path: Path) -> Iterator[Path]:
         for entry in [*temporary.rglob("*"), temporary]:
             _flush(entry)
         if path.exists():
-            # rename(2) does not replace a full directory: the old one steps aside for a moment.
+            # rename(2) does not replace a directory with content: the old one is moved aside first.
             with _temporary(path, "old") as aside:
                 path.rename(aside)
                 temporary.rename(path)
@@ -105,7 +105,9 @@ def write_directory(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on the file `path` (made if absent); it is released when the process ends.
+    """Hold an exclusive lock on the file `path` while the block runs; the file is created if it is absent.
+
+    The lock ends with the process, however the process ends.
 
     Raises:
         BlockingIOError: another process holds it.
@@ -119,9 +121,9 @@ def locked(path: Path) -> Iterator[None]:
 @contextmanager
 def _temporary(path: Path, purpose: str = "new") -> Iterator[Path]:
     prefix = f".{path.name}{_MARK}"
-    for left in path.parent.glob(f"{prefix}*"):
-        if not _alive(int(left.name.rpartition("-")[2])):
-            _remove(left)
+    for leftover in path.parent.glob(f"{prefix}*"):
+        if not _alive(int(leftover.name.rpartition("-")[2])):
+            _remove(leftover)
     temporary = path.with_name(f"{prefix}{purpose}-{os.getpid()}")
     _remove(temporary)
     try:
@@ -130,7 +132,7 @@ def _temporary(path: Path, purpose: str = "new") -> Iterator[Path]:
         try:
             _remove(temporary)
         except (OSError, MemoryError):
-            # Without memory not even a directory can be listed: once more when all else is given back.
+            # Without memory not even a directory can be listed: try again when everything else is freed.
             atexit.register(_remove_late, temporary)
             raise
 

@@ -1,8 +1,8 @@
-"""The `litho` command: one verb per stage, no logic of its own.
+"""The `litho` command: one file per stage, one function per verb, no logic of its own.
 
-A verb is a function in the file of its stage; being decorated there registers it. Every stage is imported inside its
-verb, so that `litho --help` starts at once. Results go to standard output, progress and errors to standard error.
-Exit code 0: done; 1: tried and failed; 2: cannot be asked for.
+A verb registers itself by its decorator. Every stage is imported inside its verb, so that `litho --help` starts at
+once. Results go to standard output, progress and errors to standard error.
+Exit code 0: done; 1: tried and failed; 2: bad usage.
 """
 
 from importlib import import_module
@@ -11,5 +11,5 @@ from .base import app, main
 
 __all__ = ["app", "main"]
 
-for _stage in ("training", "export", "bundle", "serving", "generate", "benchmarks", "demo"):
+for _stage in ("demo", "training", "export", "bundle", "serving", "generate", "benchmarks"):
     import_module(f".{_stage}", __name__)  # in this order `litho --help` lists their verbs

@@ -2,70 +2,93 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperCommand
 
-from ..errors import LithoError, chain, out_of_memory
-from ..extras import missing
+from .messages import INTERRUPTED, explain
+from .names import fill_in, variants_of
+from .output import log, log_to
 
-__all__ = ["AsJson", "BundlePath", "Device", "Name", "Repository", "VariantName", "app", "main"]
+__all__ = ["AsJson", "BundlePath", "Device", "Name", "Repository", "VariantName", "app", "main", "verb"]
 
 app = typer.Typer(
     name="litho",
     help="Take an image generator from a PyTorch checkpoint to a served endpoint, and prove every step.",
+    epilog="Start with 'litho demo'; 'litho VERB --help' explains a verb and shows an example.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
 Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda, or cuda:1 for the second GPU.")]
 Name = Annotated[
-    str | None, typer.Option(help="Name of the model in the repository; by default the bundle's.")
+    str | None, typer.Option(help="Name of the model in the repository; by default the bundle's name.")
 ]
 VariantName = Annotated[
     str | None,
     typer.Option(
-        "--variant", help="Which variant of the bundle; of several stages, names separated by commas."
+        "--variant",
+        help="Variant of the bundle; with several stages one of each, separated by commas.",
+        autocompletion=variants_of,
     ),
 ]
-Repository = Annotated[Path, typer.Argument(help="A Triton model repository.", show_default=False)]
-BundlePath = Annotated[Path, typer.Argument(help="A bundle made by 'litho export'.", show_default=False)]
+Repository = Annotated[Path, typer.Argument(help="Folder of a Triton model repository.", show_default=False)]
+BundlePath = Annotated[
+    Path, typer.Argument(help="Folder of a bundle, made by 'litho export'.", show_default=False)
+]
 
 _TYPER_INTERRUPTED = 130
-"""What typer makes of a KeyboardInterrupt inside a command."""
+"""Exit code that typer makes of a KeyboardInterrupt inside a command."""
 
-_WHOLE = "nothing half-written is left, the same command starts or goes on again"
-_INTERRUPTED = f"interrupted; {_WHOLE}"
 
-_ROOM = {
-    errno.ENOSPC: "free some space",
-    errno.EDQUOT: "free some space of your quota",
-    errno.EFBIG: "raise the limit of a file's size (ulimit -f)",
-}
-"""What to do about a disk that takes no more."""
+class _Verb(TyperCommand):
+    """A command whose help lists the names that an option takes, from the registries."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        for parameter in self.params:
+            if help := getattr(parameter, "help", None):
+                parameter.help = fill_in(help)  # pyright: ignore[reportAttributeAccessIssue]
+        super().format_help(ctx, formatter)
+
+
+def verb(
+    panel: str | None, *examples: str, name: str | None = None, group: typer.Typer = app
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a verb.
+
+    Args:
+        panel: heading of the help under which it is listed.
+        examples: of its use, for its own help.
+        name: by default the function's.
+        group: the application, or the group of verbs that it belongs to.
+    """
+    epilog = "\n\n".join(f"Example: {example}" for example in examples)
+    return group.command(name, cls=_Verb, rich_help_panel=panel, epilog=epilog)
 
 
 def main() -> None:
-    """Run the command line; errors become one line and an exit code."""
-    debug = "--debug" in sys.argv[1:]
+    """Run the command line; an error becomes one line and an exit code."""
+    words = _global_options_first(sys.argv[1:])
+    debug = "--debug" in words
     signal.signal(signal.SIGTERM, _interrupt)
+    command = typer.main.get_command(app)
     try:
-        code = app(args=[word for word in sys.argv[1:] if word != "--debug"], standalone_mode=False)
+        code = command.main(args=words, prog_name="litho", standalone_mode=False)
     except KeyboardInterrupt:
-        code = _fail(_INTERRUPTED, 1, debug)
+        code = _fail(INTERRUPTED, 1, debug)
     except Exception as error:
-        code = _fail(*_words(error), debug)
+        code = _fail(*explain(error, command, words), debug)
     if code == _TYPER_INTERRUPTED:
-        code = _fail(_INTERRUPTED, 1, debug)
+        code = _fail(INTERRUPTED, 1, debug)
     _end(code if isinstance(code, int) else 0)
 
 
@@ -73,18 +96,38 @@ def main() -> None:
 def _options(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    log_file: Annotated[
+        Path | None,
+        typer.Option(help="Append progress and errors to this file, for work that nobody watches."),
+    ] = None,
 ) -> None:
     if version:
         from .._version import __version__
 
         typer.echo(f"litho {__version__}")
         raise typer.Exit()
+    if log_file is not None:
+        log_to(log_file)
+
+
+def _global_options_first(words: list[str]) -> list[str]:
+    """The command line with --debug and --log-file in front of the verb, wherever they were given."""
+    front, rest = [], []
+    given = iter(words)
+    for word in given:
+        if word == "--log-file":
+            front += [word, *[value for value in [next(given, None)] if value is not None]]
+        elif word == "--debug" or word.startswith("--log-file="):
+            front.append(word)
+        else:
+            rest.append(word)
+    return front + rest
 
 
 def _end(code: int) -> NoReturn:
     if os.environ.get("WORLD_SIZE", "1") not in ("", "1"):
-        # One of several processes that a launcher started: the threads of their group may outlive the group, and abort
-        # an interpreter that takes itself apart around them.
+        # In one of several processes of a launcher, threads of the process group may outlive the group and abort an
+        # interpreter that is shutting down.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
@@ -95,41 +138,13 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _words(error: Exception) -> tuple[str, int]:
-    """What to say of an error, and the exit code."""
-    causes = list(chain(error))
-    # Some libraries make errors of their own of it: an interrupted import is a failed one.
-    if any(isinstance(cause, KeyboardInterrupt) for cause in causes):
-        return _INTERRUPTED, 1
-    full = next((cause for cause in causes if isinstance(cause, OSError) and cause.errno in _ROOM), None)
-    if full is not None:
-        return f"{_system_words(full)}: {_ROOM[full.errno or 0]}, or write elsewhere; {_WHOLE}", 1
-    if out_of_memory(error):
-        said = f" ({error})" if str(error) else ""
-        return f"out of memory{said}: free some, or take a machine with more; {_WHOLE}", 1
-    if isinstance(error, LithoError):
-        return str(error), error.exit_code
-    if isinstance(error, OSError):
-        return _system_words(error), 1
-    # Usage errors of typer bring their message and code; anything else is a fault of ours.
-    format_message: Any = getattr(error, "format_message", None)
-    if format_message is not None:
-        return f"{format_message()} See: litho --help", getattr(error, "exit_code", 2)
-    if isinstance(error, ModuleNotFoundError) and (extra := missing(error)) is not None:
-        return str(extra), extra.exit_code
-    if isinstance(error, typer.Abort):
-        return "aborted", 1
-    return f"unexpected {type(error).__name__}: {error} (see it whole with --debug)", 1
-
-
-def _system_words(error: OSError) -> str:
-    return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
-
-
 def _fail(message: str, code: int, debug: bool) -> int:
     if debug:
         import traceback
 
         traceback.print_exc()
-    typer.echo(f"litho: error: {' '.join(message.split())}", err=True)
+    line = " ".join(message.split())
+    if line:  # nothing is left to say after the help of a command without a verb
+        typer.echo(f"litho: error: {line}", err=True)
+        log(f"error: {line}")
     return code

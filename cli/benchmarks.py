@@ -7,39 +7,56 @@ from typing import Annotated
 
 import typer
 
-from ..errors import LithoError
-from .base import AsJson, app
-from .output import numbers, progress_bar, show_rows
+from ..errors import LithoError, UsageError
+from .base import AsJson, verb
+from .names import complete
+from .output import print_json, progress_bar, show_rows
+from .values import numbers, positive
 
 
-@app.command(
-    epilog="Example: litho bench grpc://127.0.0.1:8001/digits --against bundles/digits --output bench"
+@verb(
+    "Measure",
+    "litho bench bundles/digits --seconds 30",
+    "litho bench grpc://127.0.0.1:8001/digits --against bundles/digits --output bench",
 )
 def bench(
     target: Annotated[
         str, typer.Argument(help="grpc://HOST:PORT/MODEL, a bundle, or a run.", show_default=False)
     ],
     against: Annotated[
-        str | None, typer.Option(help="Compare with this bundle, run or endpoint, measured in turns.")
+        str | None, typer.Option(help="Compare in turns with this bundle, run or endpoint.")
     ] = None,
     at_least: Annotated[
-        float | None, typer.Option(help="Fail unless the ratio of throughputs reaches this.")
+        float | None,
+        typer.Option(help="Fail if TARGET's throughput is below this multiple of --against's."),
     ] = None,
     concurrency: Annotated[
         str | None,
         typer.Option(help="Requests in flight, such as 1,8,32; by default 1 to 32 at an endpoint."),
     ] = None,
     batch: Annotated[
-        str | None, typer.Option(help="Pictures in a request, such as 1,8; by default 1 to 32 in process.")
+        str | None, typer.Option(help="Pictures per request, such as 1,8; by default 1 to 32 in process.")
     ] = None,
     seconds: Annotated[float, typer.Option(help="Length of the whole measurement.")] = 60.0,
-    soak: Annotated[int | None, typer.Option(help="Afterwards watch memory over so many requests.")] = None,
+    scenario: Annotated[
+        str, typer.Option(help="How requests arrive: {scenarios}.", autocompletion=complete("scenarios"))
+    ] = "closed-loop",
+    soak: Annotated[
+        int | None, typer.Option(min=1, help="Then watch memory during this many requests.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for bench.json and bench.html.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure latency and throughput under a range of loads, warm-up excluded."""
+    """Measure latency and throughput under a range of loads.
+
+    Warm-up is excluded. --against compares two targets in turns, so that a change of the machine's speed affects both.
+    """
+    positive(seconds, "--seconds")
+    positive(at_least, "--at-least")
+    if at_least is not None and against is None:
+        raise UsageError("--at-least needs --against: it is a ratio to another bundle, run or endpoint")
     from ..benchmarks import bench as measure
     from ..benchmarks.load.report import lines, table
 
@@ -51,15 +68,16 @@ def bench(
             concurrency=numbers(concurrency, "--concurrency"),
             batch=numbers(batch, "--batch"),
             seconds=seconds,
+            scenario=scenario,
             soak_requests=soak,
             output=output,
             progress=progress,
         )
     if as_json:
-        typer.echo(result.model_dump_json(indent=2))
+        print_json(result)
     else:
         show_rows(*table(result, brief=True))
         for line in lines(result):
             typer.echo(line)
     if result.comparison is not None and result.comparison.passed is False:
-        raise LithoError(f"the ratio {result.comparison.ratio:.2f} is below the {at_least:g} asked for")
+        raise LithoError(f"the ratio {result.comparison.ratio:.2f} is below --at-least {at_least:g}")

@@ -1,4 +1,4 @@
-"""Verbs that look at bundles: `inspect`, `verify`."""
+"""Verbs for bundles: `inspect`, `verify`."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from typing import Annotated
 import typer
 
 from ..errors import LithoError
-from .base import AsJson, BundlePath, app
-from .output import print_json, progress_bar, show_rows, show_variants, verdict_words
+from .base import AsJson, BundlePath, verb
+from .export import PANEL
+from .output import format_verdict, print_json, progress_bar, show_rows, show_variants
+from .paths import require_bundle
 
 
-@app.command(epilog="Example: litho inspect bundles/digits")
+@verb(PANEL, "litho inspect bundles/digits")
 def inspect(bundle: BundlePath, as_json: AsJson = False) -> None:
-    """Show what a bundle holds, after checking every file of it."""
+    """Check every file of a bundle and show its contents."""
+    require_bundle(bundle)
     from ..bundle import Bundle
 
     loaded = Bundle.load(bundle)
     manifest = loaded.manifest
     if as_json:
-        typer.echo(manifest.model_dump_json(indent=2))
+        print_json(manifest)
         return
     show_rows(
         ("field", "takes", "classes"),
@@ -36,7 +39,11 @@ def inspect(bundle: BundlePath, as_json: AsJson = False) -> None:
     show_variants(loaded, as_json=False)
 
 
-@app.command(epilog="Example: litho verify bundles/digits --endpoint grpc://127.0.0.1:8001/digits")
+@verb(
+    PANEL,
+    "litho verify bundles/digits",
+    "litho verify bundles/digits --endpoint grpc://127.0.0.1:8001/digits",
+)
 def verify(
     bundle: BundlePath,
     endpoint: Annotated[
@@ -44,7 +51,11 @@ def verify(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check every file of a bundle and replay its probes, here or through a running server."""
+    """Prove a bundle again, here or through a running server.
+
+    Checks every file, replays the probes through every variant that runs here, and compares the pictures.
+    """
+    require_bundle(bundle)
     from ..parity.verify import verify as verify_bundle
 
     with progress_bar() as progress:
@@ -55,7 +66,7 @@ def verify(
         show_rows(
             ("subject", "verdict", "figures"),
             [
-                (outcome.subject, outcome.verdict.status, verdict_words(outcome.verdict))
+                (outcome.subject, outcome.verdict.status, format_verdict(outcome.verdict))
                 for outcome in outcomes
             ],
         )
@@ -63,6 +74,4 @@ def verify(
     if failed:
         raise LithoError(f"{failed[0].subject} does not give the same pictures: {failed[0].verdict.reason}")
     if not any(outcome.verdict.status == "passed" for outcome in outcomes):
-        raise LithoError(
-            "nothing could be replayed on this machine; see the table for what each variant needs"
-        )
+        raise LithoError("no variant could be replayed on this machine; the table shows what each one needs")

@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .base import app
-from .output import progress_bar, show_rows
+from .base import AsJson, verb
+from .output import print_json, progress_bar, show_rows
+from .values import positive
 
 
-@app.command(epilog="Example: litho demo --seconds 20")
+@verb("Start here", "litho demo --seconds 20", "litho demo --to /tmp/demo --json")
 def demo(
-    to: Annotated[Path, typer.Option(help="Directory of everything that the demo makes.")] = Path("demo"),
-    seconds: Annotated[float, typer.Option(help="How long to measure.")] = 20.0,
+    to: Annotated[Path, typer.Option(help="Folder for everything that the demo makes.")] = Path("demo"),
+    seconds: Annotated[float, typer.Option(help="Length of the measurement.")] = 20.0,
+    as_json: AsJson = False,
 ) -> None:
-    """Go the whole way once: train, export, prove, deploy, serve, measure."""
+    """See every stage at work in a few minutes, on this machine.
+
+    Trains a generator of digits, exports and proves it, deploys and serves it, measures the endpoint, and writes a
+    report. What was made is kept: a second call only serves and measures.
+    """
+    positive(seconds, "--seconds")
     from ..benchmarks.load.report import lines, table
     from ..demo import demo as run_demo
 
     with progress_bar() as progress:
         result = run_demo(to, seconds=seconds, progress=progress)
+    if as_json:
+        bench = result.bench.model_dump(mode="json")
+        files = {"samples": str(result.samples), "report": str(result.report)}
+        print_json({**asdict(result), **files, "bench": bench})
+        return
     show_rows(*table(result.bench, brief=True))
     for line in lines(result.bench):
         typer.echo(line)
     show_rows(
         ["what", "result|right"],
         [
-            ["pictures whose class is recognised", f"{result.agreement:.1%}"],
-            ["variety inside a class, of the real digits'", f"{result.variety:.0%}"],
+            ["pictures whose class a classifier recognises", f"{result.agreement:.1%}"],
+            ["variety inside a class, relative to real digits", f"{result.variety:.0%}"],
             *([f"time for: {step}", f"{took:.1f} s"] for step, took in result.seconds.items()),
         ],
     )

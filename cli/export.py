@@ -8,32 +8,38 @@ from typing import Annotated, Literal
 import typer
 
 from ..errors import LithoError
-from .base import AsJson, BundlePath, app
-from .output import fixed_inputs, parse_size, progress_bar, show_variants, words
+from .base import AsJson, BundlePath, verb
+from .names import complete
+from .output import progress_bar, show_variants
+from .paths import require_bundle, require_file
+from .values import fixed_inputs, parse_size, words
+
+PANEL = "Export and prove"
 
 
-@app.command(
-    epilog="Example: litho export runs/digits --precision fp32,fp16,int8 --aim latency\n\n"
-    "Example: litho export runs/digits --to bundles/digits --runtime onnxruntime,tensorrt-rtx --target sm86\n\n"
-    "Example: litho export my_package.my_module:build --weights w.safetensors --signature signature.yaml"
+@verb(
+    PANEL,
+    "litho export runs/digits --precision fp32,fp16,int8 --aim latency",
+    "litho export runs/digits --to bundles/digits --runtime onnxruntime,tensorrt-rtx --target sm86",
+    "litho export my_net.py:build --weights w.safetensors --signature signature.yaml",
 )
 def export(
     source: Annotated[
         str,
         typer.Argument(
-            help="Directory of a run; or, with --signature, PACKAGE.MODULE:NAME of what makes a module of your own,"
-            " which is imported and run.",
+            help="Folder of a run; or, with --signature, FILE.py:NAME or PACKAGE.MODULE:NAME of a function or class"
+            " that gives a module of your own. Your code is imported and run.",
             show_default=False,
         ),
     ],
     to: Annotated[
         Path | None,
-        typer.Option(help="Directory of the bundle; by default bundles/RUN, or bundles/RUN-INPUT."),
+        typer.Option(help="Folder of the bundle; by default bundles/RUN, or bundles/RUN-INPUT."),
     ] = None,
     signature: Annotated[
         Path | None,
         typer.Option(
-            help="YAML or JSON file that says what a module of your own takes and gives; see"
+            help="YAML or JSON file with the inputs and the output of a module of your own; see"
             " docs/bring-your-own-model.md.",
             show_default=False,
         ),
@@ -41,61 +47,83 @@ def export(
     weights: Annotated[
         Path | None,
         typer.Option(
-            help="Weights of a module of your own: .safetensors, or .pt, .pth, .bin of nothing but weights.",
+            help="Weights of a module of your own: .safetensors, or .pt, .pth, .bin with nothing but weights.",
             show_default=False,
         ),
     ] = None,
     precision: Annotated[
-        str, typer.Option(help="Precisions, separated by commas: fp32, fp16, bf16, int8, fp8.")
+        str,
+        typer.Option(
+            help="Precisions, separated by commas: {precisions}.",
+            autocompletion=complete("precisions"),
+        ),
     ] = "fp32",
     runtime: Annotated[
         str,
-        typer.Option(help="Runtimes, separated by commas: onnxruntime, openvino, tensorrt, tensorrt-rtx."),
+        typer.Option(
+            help="Runtimes, separated by commas: {runtimes}.",
+            autocompletion=complete("runtimes"),
+        ),
     ] = "onnxruntime",
-    target: Annotated[str, typer.Option(help="GPUs to build engines for, such as sm86,sm120.")] = "",
+    target: Annotated[
+        str,
+        typer.Option(
+            help="GPUs to build engines for, separated by commas: {targets}.",
+            autocompletion=complete("targets"),
+        ),
+    ] = "",
     input: Annotated[
         Literal["seed", "latent", "image"] | None,
         typer.Option(
-            help="What the graph takes: the seed, the raw latent, or an image; by default what the family has."
+            help="Input of the graph: the seed, the raw latent, or an image; by default the family's."
         ),
     ] = None,
     fix: Annotated[
         list[str] | None,
         typer.Option(
-            help="NAME=VALUE of a whole-number input that the graph is made for, such as label=3; repeatable."
+            help="NAME=VALUE: build a whole-number input into the graph, such as label=3; repeatable."
         ),
     ] = None,
     size: Annotated[
         str | None,
         typer.Option(
-            help="HEIGHTxWIDTH of the pictures that the generator starts from, or free for any that it can take; by"
-            " default what it was made for.",
+            help="HEIGHTxWIDTH of the pictures that the generator starts from, or free for any size it can take; by"
+            " default the size it was trained with.",
             show_default=False,
         ),
     ] = None,
     aim: Annotated[
         Literal["latency", "throughput", "size"],
-        typer.Option(help="What the recommended variant is to be best at."),
+        typer.Option(help="What the recommended variant is best at."),
     ] = "throughput",
     without: Annotated[
-        str, typer.Option(help="Graph rewrites to leave out, separated by commas; see docs/export.md.")
+        str,
+        typer.Option(
+            help="Graph passes to leave out, separated by commas: {passes}; see docs/export.md.",
+            autocompletion=complete("passes"),
+        ),
     ] = "",
     calibration: Annotated[
         str | None,
         typer.Option(
-            help="Data whose pictures INT8 and FP8 are calibrated with, where the generator starts from pictures; by"
-            " default what it was trained on. See docs/data.md."
+            help="Dataset that calibrates INT8 and FP8 of a generator that starts from pictures; by default the one"
+            " it was trained on. See docs/data.md."
         ),
     ] = None,
     no_timing: Annotated[
         bool,
         typer.Option(
-            "--no-timing", help="Time nothing and recommend nothing; two exports are then the same bytes."
+            "--no-timing", help="Time and recommend no variant; two exports then have the same bytes."
         ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make graphs and engines of a run or a module of your own, prove each against PyTorch, and write a bundle."""
+    """Make a bundle: proven graphs and engines of a run or module.
+
+    Every variant that this machine can run is compared with PyTorch, judged and timed. The report shows the result.
+    """
+    require_file(signature, "--signature", "a YAML or JSON file, see docs/bring-your-own-model.md")
+    require_file(weights, "--weights", "a .safetensors file, or .pt, .pth, .bin with nothing but weights")
     from ..export.build import export as export_run
     from ..export.source import bundle_name
 
@@ -129,43 +157,64 @@ def export(
         )
 
 
-@app.command("build-engine", epilog="Example: litho build-engine bundles/digits --precision fp16")
+@verb(
+    PANEL,
+    "litho build-engine bundles/digits --precision fp16",
+    "litho build-engine bundles/digits --runtime tensorrt-rtx --target sm86,sm120",
+    name="build-engine",
+)
 def build_engine(
     bundle: BundlePath,
     runtime: Annotated[
-        Literal["tensorrt", "tensorrt-rtx"], typer.Option(help="The library that builds.")
+        str,
+        typer.Option(
+            help="Library that builds the engines: {engine_runtimes}.",
+            autocompletion=complete("engine_runtimes"),
+        ),
     ] = "tensorrt",
     precision: Annotated[
-        str, typer.Option(help="Precisions, separated by commas; by default all that the bundle has.")
+        str,
+        typer.Option(
+            help="Precisions, separated by commas; by default all that the bundle has.",
+            autocompletion=complete("precisions"),
+        ),
     ] = "",
     target: Annotated[
-        str, typer.Option(help="For tensorrt-rtx: GPUs, such as sm86,sm120; by default the one here.")
+        str,
+        typer.Option(
+            help="With tensorrt-rtx: GPUs, such as sm86,sm120; by default this machine's.",
+            autocompletion=complete("targets"),
+        ),
     ] = "",
     profile: Annotated[
         list[str] | None,
         typer.Option(
-            help="Smallest, preferred and largest batch, such as 1,8,64; repeatable, each one profile more."
+            help="Smallest, preferred and largest batch of an optimisation profile, such as 1,8,64; repeatable."
         ),
     ] = None,
     workspace_mib: Annotated[
-        int | None, typer.Option(help="Limit of scratch memory in MiB; by default none.")
+        int | None, typer.Option(min=1, help="Limit of scratch memory in MiB; by default none.")
     ] = None,
     tf32: Annotated[
-        bool, typer.Option("--tf32", help="Round FP32 products to TF32: faster, and no longer FP32.")
+        bool, typer.Option("--tf32", help="Round FP32 products to TF32: faster, but no longer FP32.")
     ] = False,
     version_compatible: Annotated[
         bool, typer.Option("--version-compatible", help="Let later versions of TensorRT open the engine.")
     ] = False,
     hardware_compatible: Annotated[
         Literal["none", "same-capability", "ampere-and-later"],
-        typer.Option(help="On which other GPUs the engine is to run."),
+        typer.Option(help="Other GPUs that the engine must run on."),
     ] = "none",
     strip_weights: Annotated[
-        bool, typer.Option("--strip-weights", help="Leave the weights to the graph beside the engine.")
+        bool, typer.Option("--strip-weights", help="Keep the weights in the graph only, not in the engine.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Complete a bundle on the machine with the GPU: build the engines of its graphs, and prove them."""
+    """Add engines to a bundle, on the machine with the GPU.
+
+    Builds an engine from each graph of the bundle and proves it. Needs neither PyTorch nor the run.
+    """
+    require_bundle(bundle)
     from ..export.engines.complete import build_engines
     from ..export.engines.options import EngineOptions, profiles
 

@@ -1,97 +1,95 @@
-"""What the command line shows and reads: tables, JSON, progress bars, and lists of values; knows no verb."""
+"""What a command shows: tables, JSON, a progress bar, and the log of --log-file; knows no verb."""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
-
-from ..errors import UsageError
 
 if TYPE_CHECKING:
     from ..bundle import Bundle
 
 __all__ = [
-    "fixed_inputs",
-    "numbers",
-    "pairs",
-    "parse_size",
+    "format_verdict",
+    "log",
+    "log_to",
+    "note",
     "print_json",
     "progress_bar",
     "show_rows",
     "show_variants",
-    "verdict_words",
-    "words",
 ]
 
 
-def pairs(items: list[str], option: str) -> dict[str, str]:
-    """NAME=VALUE items of a repeatable option.
+def log_to(path: Path) -> None:
+    """Append what `log` and the package's loggers report to a file, each line with its time in UTC.
 
     Raises:
-        UsageError: an item has no "=".
+        OSError: the file cannot be written.
     """
-    for item in items:
-        if "=" not in item:
-            raise UsageError(f"{option} was given {item!r}; it takes NAME=VALUE")
-    return dict(item.split("=", 1) for item in items)
+    import logging
+    import time
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)sZ %(message)s", "%Y-%m-%dT%H:%M:%S"))
+    handler.formatter.converter = time.gmtime  # pyright: ignore[reportOptionalMemberAccess]
+    logger = logging.getLogger("litho")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    log(f"litho {' '.join(sys.argv[1:])}")
 
 
-def fixed_inputs(items: list[str]) -> dict[str, int]:
-    """NAME=VALUE items of --fix.
-
-    Raises:
-        UsageError: an item has no "=", or a value is not a whole number.
-    """
-    values = pairs(items, "--fix")
-    for name, value in values.items():
-        if not value.isdecimal():
-            raise UsageError(f"--fix was given {name}={value}; it takes a whole number, such as label=3")
-    return {name: int(value) for name, value in values.items()}
+def log(line: str) -> None:
+    """Append a line to the file of --log-file; without that option nothing happens."""
+    if (logging := sys.modules.get("logging")) is not None:
+        logging.getLogger("litho").info(line)
 
 
-def parse_size(text: str) -> tuple[int, int] | Literal["free"]:
-    """What --size was given: "free", or height and width.
-
-    Raises:
-        UsageError: it is neither.
-    """
-    if text == "free":
-        return "free"
-    height, _, width = text.partition("x")
-    if not (height.isdecimal() and width.isdecimal()):
-        raise UsageError(
-            f"--size was given {text!r}; it takes free, or HEIGHTxWIDTH in pixels, such as 96x128"
-        )
-    return int(height), int(width)
-
-
-def words(text: str) -> list[str]:
-    """Words between commas."""
-    return [word.strip() for word in text.split(",") if word.strip()]
+def note(line: str) -> None:
+    """Show a line on standard error, and log it."""
+    typer.echo(line, err=True)
+    log(line)
 
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[str, float], None]]:
-    """A bar on standard error while the block runs, where that is a terminal."""
+    """Give the block a function to report progress with: the step under way, and its share that is done, 0 to 1.
+
+    On a terminal standard error shows a bar. The log gets a line per step, and per tenth of a long one. Whatever the
+    block prints goes to standard error: standard output is for the result.
+    """
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    # Drawn twice a second: each time costs what is being measured.
-    with Progress(
+    description = TextColumn("{task.description}", markup=False)
+    columns = (description, BarColumn(bar_width=20), TaskProgressColumn(), TimeElapsedColumn())
+    logged: tuple[str, int] | None = None
+    # Twice a second: drawing costs time that is being measured.
+    bar = Progress(
         *columns, console=console, transient=True, refresh_per_second=2, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("starting", total=1.0)
-        yield lambda step, share: bar.update(task, description=step, completed=share)
+    )
+    task = bar.add_task("starting", total=1.0)
+
+    def report(step: str, share: float) -> None:
+        nonlocal logged
+        bar.update(task, description=step, completed=share)
+        if logged != (reached := (step, int(10 * share))):
+            logged = reached
+            log(f"{share:4.0%} {step}")
+
+    with redirect_stdout(sys.stderr), bar:
+        yield report
 
 
 def show_variants(bundle: Bundle, as_json: bool) -> None:
-    """A bundle's variants: the table to decide from, what it does not say, and which one to take."""
+    """Show a bundle's variants: a table to compare them, notes, and the command that deploys the best."""
     manifest = bundle.manifest
     if as_json:
         print_json([variant.model_dump() for variant in manifest.variants])
@@ -105,8 +103,8 @@ def show_variants(bundle: Bundle, as_json: bool) -> None:
         typer.echo(line)
 
 
-def verdict_words(verdict: Any) -> str:
-    """All figures of a verdict beside their limits, or why there are none."""
+def format_verdict(verdict: Any) -> str:
+    """All figures of a verdict, or why there are none."""
     from ..export.report.page import format_figure
 
     return (
@@ -144,19 +142,8 @@ def show_rows(headings: Sequence[str], rows: Sequence[Sequence[str]], *, unbroke
     console.print(table)
 
 
-def numbers(text: str | None, option: str) -> list[int] | None:
-    """Whole numbers between commas.
-
-    Raises:
-        UsageError: something else was given.
-    """
-    if text is None:
-        return None
-    if not all(word.isdecimal() for word in words(text)):
-        raise UsageError(f"{option} was given {text!r}; it takes whole numbers separated by commas")
-    return [int(word) for word in words(text)]
-
-
 def print_json(value: Any) -> None:
-    """A value as JSON on standard output."""
-    typer.echo(json.dumps(value, indent=2))
+    """Print a document, or plain lists and dictionaries, as JSON on standard output."""
+    typer.echo(
+        value.model_dump_json(indent=2) if hasattr(value, "model_dump_json") else json.dumps(value, indent=2)
+    )

@@ -1,37 +1,50 @@
-"""Verbs of serving: `deploy`, `rollback`, `server install`, `serve`."""
+"""Verbs of serving: `deploy`, `rollback`, `serve`, `server install`."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from .base import AsJson, BundlePath, Name, Repository, VariantName, app
+from .base import AsJson, BundlePath, Name, Repository, VariantName, app, verb
+from .names import models_of
 from .output import print_json, progress_bar
+from .paths import require_bundle, require_repository
 
-server = typer.Typer(help="The embedded Triton server's own environment.", no_args_is_help=True)
-app.add_typer(server, name="server")
+if TYPE_CHECKING:
+    from ..serving.server import EmbeddedServer
+
+PANEL = "Serve"
 
 
-@app.command(epilog="Example: litho deploy bundles/digits --to model_repository")
+@verb(
+    PANEL,
+    "litho deploy bundles/digits --to model_repository",
+    "litho deploy bundles/digits --variant generator.fp16.onnx --flavour onnxruntime",
+)
 def deploy(
     bundle: BundlePath,
-    to: Annotated[Path, typer.Option(help="The Triton model repository; made if absent.")] = Path(
-        "model_repository"
-    ),
+    to: Annotated[
+        Path, typer.Option(help="Folder of the Triton model repository; created if absent.")
+    ] = Path("model_repository"),
     name: Name = None,
     variant: VariantName = None,
     flavour: Annotated[
         Literal["python", "onnxruntime"],
-        typer.Option(help="For the embedded server: python; for containers: onnxruntime."),
+        typer.Option(help="Backend: python for the embedded server, onnxruntime for containers."),
     ] = "python",
     accept_failed: Annotated[
         list[str] | None, typer.Option(help="Deploy this variant although it failed its gate; repeatable.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a bundle into a model repository as a new version; the versions before stay."""
+    """Add a bundle to a model repository as its newest version.
+
+    Earlier versions stay for 'litho rollback'. Deploying the version that is already served changes nothing.
+    """
+    require_bundle(bundle)
     from ..bundle import Bundle
     from ..serving.repository import deploy as deploy_bundle
 
@@ -43,34 +56,29 @@ def deploy(
         flavour=flavour,
         accept_failed=accept_failed or (),
     )
-    if as_json:
-        print_json({"path": str(deployment.path), "version": deployment.version})
-    else:
-        typer.echo(f"{deployment.path} serves version {deployment.version}")
+    _show_version(deployment.path, deployment.version, as_json)
 
 
-@app.command(epilog="Example: litho rollback model_repository digits")
+@verb(PANEL, "litho rollback model_repository digits")
 def rollback(
     repository: Repository,
-    name: Annotated[str, typer.Argument(help="Name of the model.", show_default=False)],
+    name: Annotated[
+        str, typer.Argument(help="Name of the model.", show_default=False, autocompletion=models_of)
+    ],
+    as_json: AsJson = False,
 ) -> None:
-    """Return a deployed model to the version before."""
+    """Return a deployed model to its previous version."""
+    require_repository(repository)
     from ..serving.repository import rollback as roll_back
 
-    typer.echo(f"{repository / name} serves version {roll_back(repository, name)}")
+    _show_version(repository / name, roll_back(repository, name), as_json)
 
 
-@server.command("install", epilog="Example: litho server install")
-def install() -> None:
-    """Make the embedded Triton server's own environment; a second call returns at once."""
-    from ..serving.environment import install as install_server
-
-    with progress_bar() as progress:
-        path = install_server(progress)
-    typer.echo(path)
-
-
-@app.command(epilog="Example: litho serve model_repository --grpc-port 8001")
+@verb(
+    PANEL,
+    "litho serve model_repository --grpc-port 8001",
+    "litho serve model_repository --json",
+)
 def serve(
     repository: Repository,
     host: Annotated[str, typer.Option(help="Address to bind.")] = "127.0.0.1",
@@ -78,10 +86,16 @@ def serve(
     grpc_port: Annotated[int | None, typer.Option(help="By default a free one.")] = None,
     metrics_port: Annotated[int | None, typer.Option(help="By default a free one.")] = None,
     allow_remote: Annotated[
-        bool, typer.Option("--allow-remote", help="Bind an address that other machines reach.")
+        bool, typer.Option("--allow-remote", help="Bind an address that other machines can reach.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Serve a model repository by the embedded Triton server until Ctrl-C; for development on this machine."""
+    """Serve a model repository on this machine until Ctrl-C.
+
+    Starts the embedded Triton server, which is meant for development: see 'litho server install'. With --json the
+    addresses are one line, printed when the server is ready.
+    """
+    require_repository(repository)
     from ..serving.server import serve as serve_repository
 
     serve_repository(
@@ -91,4 +105,50 @@ def serve(
         grpc_port=grpc_port,
         metrics_port=metrics_port,
         allow_remote=allow_remote,
+        ready=_print_addresses if as_json else _show_addresses,
     )
+
+
+server = typer.Typer(help="Install the embedded Triton server.", no_args_is_help=True)
+app.add_typer(server, name="server", rich_help_panel=PANEL)
+
+
+@verb(None, "litho server install", name="install", group=server)
+def install(as_json: AsJson = False) -> None:
+    """Install the embedded Triton server.
+
+    It gets a virtual environment of its own. If it is already installed, nothing happens.
+    """
+    from ..serving.environment import install as install_server
+
+    with progress_bar() as progress:
+        path = install_server(progress)
+    if as_json:
+        print_json({"path": str(path)})
+    else:
+        typer.echo(path)
+
+
+def _show_version(path: Path, version: int, as_json: bool) -> None:
+    if as_json:
+        print_json({"path": str(path), "version": version})
+    else:
+        typer.echo(f"{path} serves version {version}")
+
+
+def _show_addresses(running: EmbeddedServer) -> None:
+    for endpoint in running.endpoints:
+        typer.echo(endpoint)
+    typer.echo(
+        f"HTTP    {running.http_url}\nmetrics {running.metrics_url}\nlog     {running.log}\nstop with Ctrl-C"
+    )
+
+
+def _print_addresses(running: EmbeddedServer) -> None:
+    document = {
+        "endpoints": list(running.endpoints),
+        "http": running.http_url,
+        "metrics": running.metrics_url,
+        "log": str(running.log),
+    }
+    typer.echo(json.dumps(document))

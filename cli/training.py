@@ -2,94 +2,157 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from ..errors import LithoError
-from .base import AsJson, Device, app
-from .output import pairs, progress_bar, show_rows
+from .base import AsJson, Device, verb
+from .names import complete
+from .output import note, print_json, progress_bar, show_rows
+from .paths import require_file, require_run
+from .values import pairs
+
+PANEL = "Train"
 
 
-@app.command(epilog="Example: litho train cgan-digits --run runs/digits --set nimg=20000")
+@verb(
+    PANEL,
+    "litho train cgan-digits --run runs/digits --set nimg=20000",
+    "litho train flow-shapes --budget gpu --dry-run",
+)
 def train(
     preset: Annotated[
-        str, typer.Argument(help="Name of a preset; an unknown one lists them.", show_default=False)
+        str,
+        typer.Argument(
+            help="Preset: {presets}. Or a family with its defaults, which needs --data and --set nimg=N: {families}.",
+            show_default=False,
+            autocompletion=complete("presets_and_families"),
+        ),
     ],
-    run: Annotated[Path | None, typer.Option(help="Directory of the run; by default runs/PRESET.")] = None,
+    run: Annotated[Path | None, typer.Option(help="Folder of the run; by default runs/PRESET.")] = None,
     budget: Annotated[
-        Literal["cpu", "gpu"], typer.Option(help="Size of the preset: for a few slow cores, or the full one.")
-    ] = "gpu",
+        Literal["cpu", "gpu"] | None,
+        typer.Option(
+            help="Size of the preset: gpu is the full one, cpu takes two slow cores up to 40 minutes; by default the"
+            " run's, or what fits this machine."
+        ),
+    ] = None,
     data: Annotated[
-        str | None, typer.Option(help="Data set; by default the preset's. See docs/data.md.")
+        str | None, typer.Option(help="Dataset; by default the preset's. See docs/data.md.")
     ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="KEY=VALUE of the recipe; repeatable.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved recipe and stop.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Train a preset; the same command resumes an interrupted run and skips a finished one."""
+    """Train a preset, or resume its run.
+
+    The same command continues an interrupted run and does nothing for a finished one.
+    """
     from ..training.loop import train as train_run
     from ..training.presets import resolve
+    from ..training.run.resume import default_budget
+    from ..training.run.snapshot import load_snapshot
 
     overrides = pairs(set_ or [], "--set")
+    folder = run or Path("runs") / preset
+    reason = "as asked for"
+    if budget is None:
+        budget, reason = default_budget(folder)
+    recipe = resolve(preset, budget=budget, data=data, overrides=overrides)
     if dry_run:
-        typer.echo(resolve(preset, budget=budget, data=data, overrides=overrides).model_dump_json(indent=2))
+        print_json(recipe)
         return
-    typer.echo(
-        train_run(preset, run=run or Path("runs") / preset, budget=budget, data=data, overrides=overrides)
-    )
+    first = os.environ.get("RANK", "0") == "0"  # of the processes that a launcher started
+    if first:
+        note(f"budget {budget}, {reason}; choose another with --budget")
+    train_run(preset, run=folder, budget=budget, data=data, overrides=overrides)
+    if not first:
+        return
+    if as_json:
+        print_json({"run": str(folder), **load_snapshot(folder).info.model_dump(mode="json")})
+    else:
+        typer.echo(folder)
 
 
-@app.command(epilog="Example: litho evaluate runs/digits --samples 2000")
+@verb(
+    PANEL,
+    "litho evaluate runs/digits --samples 2000",
+    "litho evaluate runs/digits --output reports/digits.html",
+)
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Directory of a run.", show_default=False)],
-    data: Annotated[
-        str | None, typer.Option(help="Compare with this data; by default the run's own.")
+    run: Annotated[Path, typer.Argument(help="Folder of a run.", show_default=False)],
+    data: Annotated[str | None, typer.Option(help="Compare with this dataset; by default the run's.")] = None,
+    samples: Annotated[
+        int | None, typer.Option(help="Number of pictures to draw; by default 10,000.")
     ] = None,
-    samples: Annotated[int | None, typer.Option(help="How many pictures to draw.")] = None,
     inception: Annotated[
         Path | None,
         typer.Option(help="TorchScript file inception-2015-12-05.pt, for FID and IS.", show_default=False),
     ] = None,
     device: Device = "cpu",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Folder for evaluation.html and evaluation.json, or a .html or .json file, which gets the other"
+            " beside it; by default the run, whose snapshot then records the figures.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure how good a run's pictures are, each figure between a reference and a baseline."""
+    """Measure the quality of a run's pictures.
+
+    Each figure stands between a reference, which no generator should beat, and a baseline, which learned nothing.
+    """
+    require_run(run)
+    require_file(inception, "--inception", "the TorchScript file inception-2015-12-05.pt")
     from ..training.evaluation import SAMPLES
     from ..training.evaluation import evaluate as evaluate_run
-    from ..training.evaluation.page import format_figure
+    from ..training.evaluation.document import locate_output
 
+    page, _ = locate_output(output or run)
     with progress_bar() as progress:
         evaluation = evaluate_run(
             run,
             data=data,
-            samples=samples or SAMPLES,
+            samples=SAMPLES if samples is None else samples,
             device=device,
             inception=inception,
+            output=output,
             progress=progress,
         )
     if as_json:
-        typer.echo(evaluation.model_dump_json(indent=2))
+        print_json(evaluation)
     else:
-        show_rows(
-            ["figure", "value|right", "reference|right", "of", "baseline|right", "of", "better"],
-            [
-                [
-                    figure.metric,
-                    format_figure(figure.value, figure.unit),
-                    format_figure(figure.reference, figure.unit),
-                    figure.reference_of,
-                    format_figure(figure.baseline, figure.unit),
-                    figure.baseline_of,
-                    figure.better,
-                ]
-                for section in evaluation.sections
-                for figure in section.figures
-            ],
-        )
-        typer.echo(run / "evaluation.html")
+        _show_figures(evaluation)
+        typer.echo(page)
     failed = [section for section in evaluation.sections if section.failure]
     if failed:
         raise LithoError(f"{failed[0].title} could not be measured: {failed[0].failure}")
+
+
+def _show_figures(evaluation: Any) -> None:
+    from ..training.evaluation.page import format_figure
+
+    show_rows(
+        ["figure", "value|right", "reference|right", "of", "baseline|right", "of", "better"],
+        [
+            [
+                figure.metric,
+                format_figure(figure.value, figure.unit),
+                format_figure(figure.reference, figure.unit),
+                figure.reference_of,
+                format_figure(figure.baseline, figure.unit),
+                figure.baseline_of,
+                figure.better,
+            ]
+            for section in evaluation.sections
+            for figure in section.figures
+        ],
+    )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..bundle import MANIFEST_NAME
 from ..errors import UsageError
 from .pipeline import FreeOrSize, Pipeline
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 __all__ = ["Source", "bundle_name", "from_module", "from_run", "open_source", "size_words"]
+
+_GUIDE = "docs/bring-your-own-model.md"
 
 
 @dataclass(frozen=True)
@@ -79,19 +82,35 @@ def _opened(
     if signature is not None:
         made_by = str(source) if isinstance(source, Path) else source
         return from_module(made_by, signature, None if weights is None else Path(weights), input)
-    if not isinstance(source, Path | str) or (":" in str(source) and not Path(source).exists()):
-        shown = (
-            source if isinstance(source, Path | str) else getattr(source, "__name__", type(source).__name__)
-        )
-        raise UsageError(
-            f"{str(shown)!r} is no run, and what it takes and gives is not said; add --signature FILE for a module of"
-            " your own"
-        )
+    if not isinstance(source, Path | str):
+        shown = getattr(source, "__name__", type(source).__name__)
+        raise UsageError(f"{shown!r} needs a signature, which describes its inputs and its output")
+    from ..training.run.snapshot import INFO_NAME
+
+    if not (Path(source) / INFO_NAME).exists():
+        raise UsageError(_not_a_run(str(source), INFO_NAME))
     if weights is not None:
         raise UsageError(
             "a run has weights of its own; --weights goes with --signature, for a module of your own"
         )
     return from_run(Path(source), input)
+
+
+def _not_a_run(source: str, wanted: str) -> str:
+    """Why there is nothing to export at `source`, which lacks the file `wanted`."""
+    own = f"--signature signature.yaml (see {_GUIDE})"
+    if ":" in source:
+        return f"{source!r} needs a signature, which describes its inputs and its output: add {own}"
+    if source.endswith(".py"):
+        return f"{source!r} names no function that builds the module; give {source}:NAME {own}"
+    if source.endswith((".safetensors", ".pt", ".pth", ".bin", ".ckpt")):
+        return (
+            f"{source!r} has weights but no network; name a function that builds the network:"
+            f" litho export my_net.py:build --weights {source} {own}"
+        )
+    if (Path(source) / MANIFEST_NAME).exists():
+        return f"{source!r} is a bundle already; export the run that it was made from"
+    return f"no finished run at {source!r}; expected a folder with {wanted}, made by 'litho train'"
 
 
 def from_run(run: Path, input: str | None = None) -> Source:
@@ -123,7 +142,7 @@ def from_module(
 
     Args:
         made_by: the module, in eval mode and FP32; or a callable without arguments that gives it; or the name of one
-            as "package.module:name", whose import runs the user's code.
+            as "package.module:name" or "file.py:name", whose import runs the user's code.
         signature: the file that says what it takes and gives (`declaration`), or what that file would hold.
         weights: a file to load into the module; by default it keeps its own.
         input: "seed", "latent" or "image"; by default what was declared first.
@@ -142,7 +161,7 @@ def from_module(
     if isinstance(made_by, nn.Module):
         module, family = made_by, _qualified(type(made_by))
     elif isinstance(made_by, str):
-        module, family = load_module(made_by), made_by
+        module, family = load_module(made_by), _module_name(made_by) + made_by[made_by.rindex(":") :]
     else:
         family = _qualified(made_by)
         module = build_module(made_by, family)
@@ -160,7 +179,7 @@ def bundle_name(
     size: FreeOrSize | None = None,
 ) -> str:
     """What a bundle of `source` is called by default: after the run or the module, and what its graph is fed."""
-    name = source.partition(":")[0].rpartition(".")[2] if foreign else Path(source).name
+    name = _module_name(source).rpartition(".")[2] if foreign else Path(source).name
     parts = [
         name,
         *([input] if input else []),
@@ -168,6 +187,12 @@ def bundle_name(
         *(f"{field}-{value}" for field, value in (fixed or {}).items()),
     ]
     return "-".join(parts)
+
+
+def _module_name(reference: str) -> str:
+    """Name of the module in "package.module:name" or "folder/file.py:name"."""
+    module = reference.rpartition(":")[0]
+    return Path(module).stem if module.endswith(".py") else module
 
 
 def size_words(size: FreeOrSize) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import DataError, InvalidInput, UsageError
+from ..errors import DataError, InvalidInput, UsageError, did_you_mean
 from ..files import write_bytes
 from ..reporting import picture_grid, png
 from ..runners import open_runner
@@ -27,6 +28,9 @@ _FORMATS = (".png",)
 _MIDDLE_GREY = 127
 _VALUE_CHARACTERS = 60
 """Most characters of a field's value in a file name: a prompt may be longer than a name can be."""
+
+_NAMES_SHOWN = 10
+"""Class names in a message."""
 
 
 def generate(
@@ -123,7 +127,7 @@ def _parse(field: Field, text: str, size: Size | None) -> NDArray[Any]:
             raise InvalidInput(
                 f"{field.name!r} was given more than {MAX_PICTURES} values; give fewer at a time"
             )
-    return field.check(np.array(items, dtype=object if _huge(items) else None))
+    return field.check(np.array(items))
 
 
 def _read_images(field: Field, text: str, size: Size | None) -> NDArray[np.uint8]:
@@ -166,23 +170,39 @@ def _parse_part(field: Field, part: str) -> range | list[Any]:
     if field.class_names and part in field.class_names:
         return [field.class_names.index(part)]
     if field.dtype == "INT64" and (match := re.fullmatch(r"(\d+)-(\d+)", part)):
-        first, last = int(match[1]), int(match[2])
+        first, last = _number(field, match[1]), _number(field, match[2])
         if last - first >= MAX_PICTURES or last < first:
             raise InvalidInput(
                 f"range {part!r} of {field.name!r} must ascend and have at most {MAX_PICTURES} values"
             )
-        return range(first, last + 1)
+        return range(int(first), int(last) + 1)
+    return [_number(field, part)]
+
+
+def _number(field: Field, text: str) -> float:
     try:
-        return [int(part) if field.dtype == "INT64" else float(part)]
+        value = int(text) if field.dtype == "INT64" else float(text)
     except ValueError:
-        names = f" or one of {', '.join(field.class_names)}" if field.class_names else ""
-        raise InvalidInput(
-            f"field {field.name!r} was given {part!r}; allowed is {field.allowed}{names}"
-        ) from None
+        raise _refused(field, text) from None
+    least = -math.inf if field.minimum is None else field.minimum
+    most = math.inf if field.maximum is None else field.maximum
+    if not math.isfinite(value) or not least <= value <= most:
+        raise _refused(field, text)
+    return value
 
 
-def _huge(items: list[Any]) -> bool:
-    return any(isinstance(item, int) and not -(2**63) <= item < 2**63 for item in items)
+def _refused(field: Field, text: str) -> InvalidInput:
+    """A value that the field does not take, in the words of a person who gives text."""
+    names = field.class_names or ()
+    allowed = "whole numbers" if field.dtype == "INT64" else "numbers"
+    if field.minimum is not None:
+        allowed = f"{field.minimum:g}" if names else f"{allowed} from {field.minimum:g}"
+    if field.maximum is not None:
+        allowed += f" to {field.maximum}" if field.dtype == "INT64" else f" to {field.maximum:g}"
+    if names and names != tuple(map(str, range(len(names)))):
+        listed = names if len(names) <= _NAMES_SHOWN else (*names[:_NAMES_SHOWN], "...")
+        allowed += f" ({', '.join(listed)})"
+    return InvalidInput(f"{field.name} {text!r} is invalid; allowed are {allowed}{did_you_mean(text, names)}")
 
 
 def _labels(inputs: Mapping[str, NDArray[Any]], count: int) -> list[str]:

@@ -19,7 +19,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -110,6 +110,12 @@ class EmbeddedServer:
     def grpc_url(self) -> str:
         """Address of the gRPC endpoint."""
         return f"grpc://{_bracketed(self._host)}:{self._ports['grpc']}"
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """Addresses of all models, such as "grpc://127.0.0.1:8001/digits"."""
+        names = sorted(config.parent.name for config in self._repository.glob("*/config.pbtxt"))
+        return tuple(f"{self.grpc_url}/{name}" for name in names)
 
     @property
     def metrics_url(self) -> str:
@@ -252,10 +258,12 @@ def serve(
     metrics_port: int | None = None,
     allow_remote: bool = False,
     log: Path | None = None,
+    ready: Callable[[EmbeddedServer], None] | None = None,
 ) -> None:
-    """Serve in the foreground until Ctrl-C or SIGTERM, and print the endpoints when the server is ready.
+    """Serve in the foreground until Ctrl-C or SIGTERM, with the arguments of `EmbeddedServer`.
 
-    The arguments are those of `EmbeddedServer`.
+    Args:
+        ready: called once, when the server answers requests.
 
     Raises:
         UsageError, ServerStartError, ServerError: as `EmbeddedServer`, or the server died while serving.
@@ -270,12 +278,8 @@ def serve(
         log=log,
     )
     with suppress(KeyboardInterrupt), server:
-        for config in sorted(Path(repository).glob("*/config.pbtxt")):
-            print(f"{server.grpc_url}/{config.parent.name}", flush=True)
-        print(
-            f"HTTP {server.http_url}, metrics {server.metrics_url}, log {server.log}; stop with Ctrl-C",
-            flush=True,
-        )
+        if ready is not None:
+            ready(server)
         server.wait()
 
 

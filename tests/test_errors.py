@@ -1,3 +1,5 @@
+"""The tree of errors, their messages, and what lies behind an error."""
+
 import inspect
 import re
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import UnknownName
-from .models import family, family_names
 from .recipe import BUDGETS, Budget, Recipe, override
 
 __all__ = ["CPU", "PRESETS", "resolve"]
@@ -100,6 +99,8 @@ def resolve(
         UnknownName: the preset, the budget or a key is unknown.
         UsageError: a value is missing or not allowed.
     """
+    from .models import family, family_names  # they import torch, which the names of the presets do not need
+
     if preset not in PRESETS and preset not in family_names():
         raise UnknownName("preset", preset, PRESETS)
     if budget not in BUDGETS:

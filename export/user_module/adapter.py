@@ -111,18 +111,26 @@ def load_module(reference: str) -> nn.Module:
     """Import what a reference names and build the module; the current directory is importable, as for `python -m`.
 
     Args:
-        reference: "package.module:name" of a callable without required arguments that gives the module in eval mode,
-            or of a class of modules, whose instance is put into it.
+        reference: "package.module:name" or "folder/file.py:name" of a callable without required arguments that
+            returns the module in eval mode, or of a class of modules, whose instance is put into eval mode.
 
     Raises:
         UsageError: there is no such module or name, or it takes arguments.
         ExportError: the import or the call fails, or gives no module.
     """
-    name, _, attribute = reference.partition(":")
-    if not attribute.isidentifier() or not all(part.isidentifier() for part in name.split(".")):
-        raise UsageError(f"{reference!r} is no reference; give package.module:name, such as my_net:build")
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
+    name, _, attribute = reference.rpartition(":")
+    file = Path(name).resolve() if name.endswith(".py") else None
+    if not attribute.isidentifier() or not (file or all(part.isidentifier() for part in name.split("."))):
+        raise UsageError(
+            f"invalid reference {reference!r}; expected FILE.py:NAME or PACKAGE.MODULE:NAME, such as my_net.py:build"
+        )
+    if file is not None:
+        if not file.is_file():
+            raise UsageError(f"there is no file {name!r} to import for {reference!r}")
+        name = file.stem
+    folder = str(Path.cwd() if file is None else file.parent)
+    if file is not None or folder not in sys.path:
+        sys.path.insert(0, folder)
     try:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -134,6 +142,10 @@ def load_module(reference: str) -> nn.Module:
         ) from None
     except Exception as error:
         raise ExportError(f"importing {name!r} failed: {_raised(error)}") from error
+    if file is not None and Path(module.__file__ or "").resolve() != file:
+        raise UsageError(
+            f"{file} has the name of another module, {name!r} ({module.__file__}); rename the file"
+        )
     if not hasattr(module, attribute):
         callables = [known for known, value in vars(module).items() if callable(value) and known[0] != "_"]
         raise UsageError(

@@ -1,17 +1,21 @@
-"""What tests of the command line share: calling it as a shell does, and the one line of a refusal."""
+"""Fixtures of the command line's tests: call it in a shell's way or in this process, and read the line of an error."""
 
+import logging
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from litho.cli import main
+
 
 @pytest.fixture(scope="session")
 def litho_command() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """`litho` with these words, in this folder."""
+    """Call `litho` with these words, in this folder, as a shell does."""
 
     def call(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -25,9 +29,36 @@ def litho_command() -> Callable[..., subprocess.CompletedProcess[str]]:
     return call
 
 
+@pytest.fixture
+def litho_here(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    """The same in this process, which has imported already what a verb needs."""
+
+    def call(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        given = list(map(str, words))
+        monkeypatch.setattr(sys, "argv", ["litho", *given])
+        monkeypatch.setenv("COLUMNS", "200")
+        if cwd is not None:
+            monkeypatch.chdir(cwd)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return subprocess.CompletedProcess(given, ended.value.code, printed.out, printed.err)
+
+    before = signal.getsignal(signal.SIGTERM)
+    yield call
+    signal.signal(signal.SIGTERM, before)
+    logger = logging.getLogger("litho")
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()
+
+
 @pytest.fixture(scope="session")
 def error_of() -> Callable[[subprocess.CompletedProcess[str]], str]:
-    """The one line of a refused command."""
+    """The line of a command that failed."""
 
     def read(done: subprocess.CompletedProcess[str]) -> str:
         assert done.returncode in (1, 2), done

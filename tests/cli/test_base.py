@@ -1,12 +1,15 @@
-"""The command line as a person meets it: help, one-line errors and exit codes."""
+"""The command line as a whole: help, version, JSON from every verb, and where it starts."""
 
+import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 import litho
 from litho.cli import app
@@ -14,77 +17,131 @@ from litho.cli import app
 Command = Callable[..., subprocess.CompletedProcess[str]]
 Complaint = Callable[[subprocess.CompletedProcess[str]], str]
 
-COMMANDS = sorted(
-    command.name or command.callback.__name__ for command in app.registered_commands if command.callback
-)
+
+def verbs(command: Any = None, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every verb as it is typed, and what typer made of it."""
+    command = command or typer.main.get_command(app)
+    for name, one in command.commands.items():
+        if hasattr(one, "commands"):
+            yield from verbs(one, f"{path}{name} ")
+        else:
+            yield f"{path}{name}", one
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "server install"])
-def test_every_command_has_help_with_an_example(litho_command: Command, command: str) -> None:
-    done = litho_command(*command.split(), "--help")
+VERBS = dict(verbs())
+
+
+def test_the_verbs_are_grouped_by_stage(litho_here: Command) -> None:
+    shown = litho_here("--help").stdout
+    panels = re.findall(r"─ ([A-Z][a-z ]+) ─", shown)
+    assert panels == ["Options", "Start here", "Train", "Export and prove", "Serve", "Use", "Measure"]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_a_line_that_fits_80_columns(litho_here: Command, verb: str) -> None:
+    line = VERBS[verb].help.partition("\n")[0]
+    assert re.fullmatch(r"[A-Z].{10,61}\.", line), line
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_with_an_example_that_it_accepts(litho_here: Command, verb: str) -> None:
+    done = litho_here(*verb.split(), "--help")
     assert done.returncode == 0
-    assert f"Example: litho {command}" in done.stdout
+    assert f"Example: litho {verb}" in done.stdout
+    assert "{" not in done.stdout.replace("{" + "}", "").partition("─ Options")[2], "a placeholder was left"
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_option_says_what_it_is_for(litho_command: Command, command: str) -> None:
-    lines = [
-        line for line in litho_command(command, "--help").stdout.splitlines() if re.search(r"│ \*? *-", line)
-    ]
-    for line in lines:
-        assert re.search(r"<[^>]+>\s+[A-Z0-9]\S*", line), line
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_option_says_what_it_is_for(verb: str) -> None:
+    for parameter in VERBS[verb].params:
+        assert re.fullmatch(r"[^ ].{5,}\.", parameter.help or ""), parameter.name
 
 
-def test_the_version_is_the_package_s(litho_command: Command) -> None:
-    assert litho_command("--version").stdout == f"litho {litho.__version__}\n"
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_gives_json(verb: str) -> None:
+    assert "--json" in {option for parameter in VERBS[verb].params for option in parameter.opts}
 
 
-def test_help_needs_no_heavy_import() -> None:
-    program = "import sys, litho.cli; sys.exit(bool({'numpy', 'pydantic', 'rich'} & set(sys.modules)))"
+def test_the_version_is_the_package_s(litho_here: Command) -> None:
+    assert litho_here("--version").stdout == f"litho {litho.__version__}\n"
+
+
+def test_the_command_line_starts_without_a_heavy_import() -> None:
+    program = (
+        "import sys, litho.cli; sys.exit(bool({'numpy', 'pydantic', 'rich', 'logging'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
 
 
+def test_debug_shows_the_traceback_wherever_it_is_given(litho_command: Command) -> None:
+    assert "Traceback" in litho_command("--debug", "inspect", "absent").stderr
+    assert "Traceback" in litho_command("inspect", "absent", "--debug").stderr
+
+
+@pytest.mark.parametrize("words", ["--log-file l.txt inspect absent", "inspect absent --log-file=l.txt"])
+def test_the_log_file_gets_command_and_error_wherever_it_is_given(
+    litho_here: Command, tmp_path: Path, words: str
+) -> None:
+    assert litho_here(*words.split(), cwd=tmp_path).returncode == 2
+    first, second = (tmp_path / "l.txt").read_text().splitlines()
+    assert re.fullmatch(rf"\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ litho {re.escape(words)}", first)
+    assert "Z error: no bundle at 'absent'" in second
+
+
+def test_a_log_file_that_cannot_be_written_is_one_line(
+    litho_here: Command, error_of: Complaint, tmp_path: Path
+) -> None:
+    done = litho_here("inspect", "absent", "--log-file", tmp_path)
+    assert "Is a directory" in error_of(done)
+    assert done.returncode == 1
+
+
 @pytest.mark.parametrize(
-    ("words", "code", "complaint"),
+    "words",
     [
-        ("veify x", 2, "No such command 'veify'. Did you mean 'verify'"),
-        ("train cgan-digit", 2, "unknown preset 'cgan-digit'; did you mean 'cgan-digits'"),
-        ("train cgan-digits --set lerning_rate=1", 2, "unknown recipe key 'lerning_rate'"),
-        ("train cgan-digits --set lr", 2, "--set was given 'lr'; it takes NAME=VALUE"),
-        ("export absent", 1, "no snapshot at absent"),
-        ("export absent --without foldng", 2, "unknown pass 'foldng'; did you mean 'folding'"),
-        ("export absent --precision fp31", 2, "unknown precision 'fp31'; did you mean 'fp32'"),
-        ("export absent --aim speed", 2, "'speed' is not one of 'latency', 'throughput', 'size'"),
-        ("export absent --fix label", 2, "--fix was given 'label'; it takes NAME=VALUE"),
-        ("export absent --fix label=three", 2, "--fix was given label=three; it takes a whole number"),
-        ("export absent_net:build", 2, "'absent_net:build' is no run"),
-        ("export absent_net:build --signature absent.yaml", 2, "signature absent.yaml cannot be read"),
-        ("export absent --weights w.safetensors", 2, "--weights goes with --signature"),
-        ("inspect absent", 1, "no bundle at absent"),
-        ("verify absent", 1, "no bundle at absent"),
-        ("deploy absent", 1, "no bundle at absent"),
-        ("build-engine absent", 1, "no bundle at absent"),
-        ("build-engine absent --profile 1,8", 2, "--profile was given '1,8'"),
-        ("generate absent --seed 1 -o x.png", 2, "'absent' is no bundle, run or endpoint"),
-        (
-            "generate http://127.0.0.1:1/x --seed 1 -o x.png",
-            2,
-            "invalid endpoint 'http://127.0.0.1:1/x'; expected grpc://HOST:PORT/MODEL",
-        ),
-        ("generate grpc://127.0.0.1:9/x --seed 1 -o x.png", 1, "127.0.0.1:9"),
-        ("bench absent --batch 1,-8", 2, "--batch was given '1,-8'"),
-        ("rollback absent digits", 1, "absent"),
-        ("serve absent", 1, "absent"),
+        "train cgan-digits --dry-run --json",
+        "export {run} --to {folder}/bundle --json",
+        "inspect {bundle} --json",
+        "verify {bundle} --json",
+        "deploy {bundle} --to {folder}/repository --json",
+        "generate {bundle} --seed 0-3 --label 3 --output {folder}/threes.png --json",
+        "bench {bundle} --batch 1 --seconds 0.5 --json",
     ],
 )
-def test_wrong_commands_are_answered_in_one_line(
-    litho_command: Command, error_of: Complaint, words: str, code: int, complaint: str, tmp_path: Path
+def test_standard_output_is_one_json_document(
+    litho_here: Command, run: Path, bundle: Path, tmp_path: Path, words: str
 ) -> None:
-    done = litho_command(*words.split(), cwd=tmp_path)
-    assert complaint in error_of(done)
-    assert done.returncode == code
-    assert list(tmp_path.iterdir()) == []
+    done = litho_here(*words.format(run=run, bundle=bundle, folder=tmp_path).split())
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)
 
 
-def test_debug_shows_the_traceback(litho_command: Command) -> None:
-    assert "Traceback" in litho_command("--debug", "inspect", "absent").stderr
+def test_deploy_and_rollback_give_path_and_version_as_json(
+    litho_here: Command, bundle: Path, tmp_path: Path
+) -> None:
+    deploy = ("deploy", bundle, "--to", tmp_path, "--name", "tiny", "--json")
+    assert json.loads(litho_here(*deploy).stdout) == {"path": str(tmp_path / "tiny"), "version": 1}
+    assert json.loads(litho_here(*deploy, "--flavour", "onnxruntime").stdout)["version"] == 2
+    back = json.loads(litho_here("rollback", tmp_path, "tiny", "--json").stdout)
+    assert back == {"path": str(tmp_path / "tiny"), "version": 1}
+
+
+def test_what_a_user_s_code_prints_is_no_part_of_the_json(litho_here: Command, tmp_path: Path) -> None:
+    (tmp_path / "talkative.py").write_text(
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def forward(self, z):\n"
+        "        return z.tanh().view(-1, 1, 2, 2)\n"
+        "def build():\n"
+        "    print('building')\n"
+        "    return Net().eval()\n"
+    )
+    (tmp_path / "signature.yaml").write_text(
+        "inputs:\n  - {role: seed, shape: [4]}\noutput: {height: 2, width: 2, channels: 1}\n"
+    )
+    words = ("export", "talkative.py:build", "--signature", "signature.yaml", "--no-timing", "--json")
+    done = litho_here(*words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)[0]["verdict"]["status"] == "passed"
+    assert "building" in done.stderr
+    assert (tmp_path / "bundles" / "talkative" / "manifest.json").exists()

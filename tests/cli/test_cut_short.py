@@ -60,7 +60,7 @@ def earlier(bundle: Path, tmp_path: Path) -> Iterator[Path]:
 def the_line(errors: str) -> str:
     (line,) = errors.splitlines()
     assert line.startswith("litho: error: ")
-    assert line.endswith("nothing half-written is left, the same command starts or goes on again")
+    assert line.endswith("no partial file is left; run the same command again")
     return line
 
 
@@ -84,7 +84,7 @@ def test_a_full_disk_leaves_the_earlier_bundle_as_it_was(run: Path, earlier: Pat
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes)),
     )
     assert done.returncode == 1
-    assert "File too large: raise the limit of a file's size (ulimit -f), or write elsewhere;" in the_line(
+    assert "File too large: raise the limit on file size (ulimit -f), or write to another disk;" in the_line(
         done.stderr
     )
 

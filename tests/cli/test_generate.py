@@ -13,9 +13,11 @@ Complaint = Callable[[subprocess.CompletedProcess[str]], str]
 @pytest.mark.parametrize(
     ("option", "value", "complaint"),
     [
-        ("--label", "10", "'label' was given value 10; allowed is INT64 of shape (batch), 0 to 9"),
-        ("--seed", "-1", "'seed' was given value -1"),
-        ("--seed", "nine", "'seed' was given 'nine'"),
+        ("--label", "10", "label '10' is invalid; allowed are 0 to 9"),
+        ("--label", "eleven", "label 'eleven' is invalid; allowed are 0 to 9"),
+        ("--seed", "-1", "seed '-1' is invalid; allowed are whole numbers from 0 to 9223372036854775807"),
+        ("--seed", "nine", "seed 'nine' is invalid"),
+        ("--field", "truncation=2", "truncation '2' is invalid; allowed are numbers from 0 to 1"),
         ("--field", "lable=1", "unknown field 'lable' (known: label, seed, truncation)"),
         ("--variant", "generator.fp16.onnx", "did you mean 'generator.fp32.onnx'"),
         ("--device", "tpu", "device 'tpu' is unknown"),

@@ -259,7 +259,7 @@ def test_ctrl_c_leaves_the_bundle_as_it_was(untouched: Path) -> None:
     os.killpg(running.pid, signal.SIGINT)
     _, errors = running.communicate(timeout=60)
     assert running.returncode == 1, errors
-    assert "litho: error: interrupted; nothing half-written is left" in errors
+    assert "litho: error: interrupted; no partial file is left" in errors
     assert "Traceback" not in errors
 
 

@@ -9,7 +9,7 @@ from pydantic import AliasChoices, ValidationError
 from pydantic import Field as Constraint
 
 from ...bundle.json_documents import Document, read_document
-from ...errors import SchemaError
+from ...errors import SchemaError, UsageError
 
 __all__ = [
     "DOCUMENT_NAME",
@@ -18,6 +18,7 @@ __all__ = [
     "FeatureNetInfo",
     "Figure",
     "Section",
+    "locate_output",
     "read_evaluation",
 ]
 
@@ -164,6 +165,22 @@ class Evaluation(Document):
     def quality(self) -> dict[str, float]:
         """Name with unit -> value, of all figures."""
         return {figure.name: figure.value for figure in self.figures}
+
+
+def locate_output(output: Path) -> tuple[Path, Path]:
+    """Paths of an evaluation's page and document.
+
+    Args:
+        output: a folder; or a file ending in .html or .json, which gets the other beside it.
+
+    Raises:
+        UsageError: it has another ending.
+    """
+    if output.is_dir() or not output.suffix:
+        return output / PAGE_NAME, output / DOCUMENT_NAME
+    if output.suffix not in (".html", ".json"):
+        raise UsageError(f"output {str(output)!r} is no folder; expected one, or a .html or .json file")
+    return output.with_suffix(".html"), output.with_suffix(".json")
 
 
 def read_evaluation(run: Path) -> Evaluation:

@@ -13,7 +13,7 @@ from ..data.dataset import Dataset
 from ..data.sources import load
 from ..run.snapshot import INFO_NAME, Snapshot, load_snapshot
 from .context import EvaluationContext, EvaluationSettings
-from .document import DOCUMENT_NAME, PAGE_NAME, Evaluation, Section
+from .document import Evaluation, Section, locate_output
 from .feature_net import feature_net
 from .inception import Inception
 from .page import render_page
@@ -39,16 +39,13 @@ def evaluate(
     fields: Mapping[str, float] | None = None,
     device: str = "cpu",
     inception: Path | None = None,
+    output: Path | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Evaluate the snapshot in a run's directory; write `evaluation.json` and `evaluation.html` there.
+    """Evaluate the snapshot in a run's directory; write `evaluation.json` and `evaluation.html`.
 
-        >>> evaluation = evaluate_model("runs/digits", data="digits", samples=100)
-        >>> evaluation.sections[0].figures[0].metric
-        'FD-digits'
-
-    The figures are also added to the quality in `snapshot.json`. A part that fails is listed with its reason; the
-    others are still measured.
+    Without `output` both go beside the snapshot, whose quality in `snapshot.json` then gets the figures too. A part
+    that fails is listed with its reason; the others are still measured.
 
     Args:
         run: the run's directory.
@@ -57,6 +54,7 @@ def evaluate(
         fields: fixed values of inputs with role steps, guidance or truncation, name -> value.
         device: "cpu" or "cuda".
         inception: TorchScript file of the Inception network, for FID and IS; None leaves them out.
+        output: location of the two documents, as for `locate_output`; the run stays unchanged.
         progress: called with a description of the step and the share done, 0 to 1.
 
     Raises:
@@ -69,6 +67,7 @@ def evaluate(
         raise UsageError(f"{samples} samples are too few; expected {LEAST_SAMPLES} or more")
     report = progress or _silent
     root = Path(run)
+    page, document = locate_output(output or root)
     network = Inception(inception, device) if inception is not None else None
     report("reading the snapshot and its data", 0.0)
     snapshot = load_snapshot(root)
@@ -85,7 +84,10 @@ def evaluate(
         context, lambda step, share: report(step, _NET_SHARE + (1 - _NET_SHARE) * share)
     )
     evaluation = _document(snapshot, context, sections)
-    _write(root, snapshot, evaluation, panels)
+    write_bytes(page, render_page(root.name or str(root), evaluation, panels))
+    write_bytes(document, evaluation.model_dump_json(indent=2) + "\n")
+    if output is None:
+        _record_quality(root, snapshot, evaluation)
     return evaluation
 
 
@@ -155,11 +157,7 @@ def _data(snapshot: Snapshot, name: str | None) -> Dataset:
     return dataset
 
 
-def _write(
-    root: Path, snapshot: Snapshot, evaluation: Evaluation, panels: Mapping[str, tuple[Panel, ...]]
-) -> None:
-    write_bytes(root / PAGE_NAME, render_page(root.name or str(root), evaluation, panels))
-    write_bytes(root / DOCUMENT_NAME, evaluation.model_dump_json(indent=2) + "\n")
+def _record_quality(root: Path, snapshot: Snapshot, evaluation: Evaluation) -> None:
     info = snapshot.info.model_copy(update={"quality": {**snapshot.info.quality, **evaluation.quality()}})
     write_bytes(root / INFO_NAME, info.model_dump_json(indent=2) + "\n")
 

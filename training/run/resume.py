@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from ...bundle.json_documents import read_document
 from ...errors import BundleError, CheckpointError, TrainingError, UsageError
 from ...files import locked, write_bytes
-from ..recipe import Recipe
+from ..recipe import BUDGETS, Budget, Recipe
 from .snapshot import INFO_NAME, load_snapshot
 
-__all__ = ["check_recipe", "exclusive_run", "is_finished", "write_recipe"]
+__all__ = ["check_recipe", "default_budget", "exclusive_run", "is_finished", "write_recipe"]
 
 RECIPE_NAME = "recipe.json"
 RECIPE_SCHEMA_VERSION = 1
@@ -48,6 +48,19 @@ def check_recipe(run: Path, recipe: Recipe) -> None:
         raise UsageError(
             f"{run} was started with {', '.join(different)}; give the same recipe to resume it, or another --run"
         )
+
+
+def default_budget(run: Path) -> tuple[Budget, str]:
+    """The budget of a run, and why: the one it was started with, else the one that fits this machine."""
+    import torch
+
+    with suppress(OSError, ValueError, AttributeError):
+        started = json.loads((run / RECIPE_NAME).read_bytes()).get("budget")
+        if started in BUDGETS:
+            return started, f"with which {run} was started"
+    if torch.accelerator.is_available():
+        return "gpu", "because this machine has a GPU"
+    return "cpu", "because this machine has no GPU"
 
 
 def write_recipe(run: Path, recipe: Recipe) -> None:

@@ -241,8 +241,10 @@ def test_a_reference_is_imported_from_the_current_directory(folder: Path) -> Non
     ("content", "reference", "kind", "complaint"),
     [
         ("", "absent_net:build", UsageError, "there is no module 'absent_net' to import"),
-        ("", "mine/net.py", UsageError, "is no reference; give package.module:name"),
-        ("", "faulty:", UsageError, "is no reference"),
+        ("", "mine/net.py", UsageError, "expected FILE.py:NAME or PACKAGE.MODULE:NAME"),
+        ("", "faulty:", UsageError, "invalid reference 'faulty:'"),
+        ("", "absent.py:build", UsageError, "there is no file 'absent.py' to import"),
+        ("", "faulty.py:build", UsageError, "'faulty' has no 'build' (it has: nothing to call)"),
         ("def build(): ...\n", "faulty:bild", UsageError, "'faulty' has no 'bild' (it has: build)"),
         ("build = 3\n", "faulty:build", UsageError, "is a int; it must be a callable"),
         (
@@ -284,9 +286,7 @@ def test_a_reference_that_gives_no_module_is_answered_in_one_line(
 
 
 def test_runs_and_modules_are_told_apart(run: Path) -> None:
-    with pytest.raises(UsageError, match="what it takes and gives is not said; add --signature FILE"):
-        open_source("my_net:build")
-    with pytest.raises(UsageError, match="'Painter' is no run"):
+    with pytest.raises(UsageError, match="'Painter' needs a signature, which describes its inputs"):
         open_source(Painter)
     with pytest.raises(UsageError, match="--weights goes with --signature"):
         open_source(run, weights="w.safetensors")
@@ -297,6 +297,53 @@ def test_a_bundle_is_called_after_the_run_or_the_module() -> None:
     assert bundle_name("runs/v1.2", "latent", foreign=False) == "v1.2-latent"
     assert bundle_name("runs/v1.2", None, foreign=False, fixed={"label": 3}) == "v1.2-label-3"
     assert bundle_name("mine.nets.style:build", None, foreign=True) == "style"
+    assert bundle_name("mine/nets/style.py:build", None, foreign=True) == "style"
+
+
+@pytest.mark.parametrize(
+    ("source", "advice"),
+    [
+        ("my_net:build", "needs a signature, which describes its inputs and its output: add --signature"),
+        ("net.py:build", "needs a signature, which describes its inputs and its output: add --signature"),
+        ("net.py", "names no function that builds the module; give net.py:NAME --signature signature.yaml"),
+        (
+            "g.pt",
+            "has weights but no network; name a function that builds the network: litho export my_net.py:build",
+        ),
+        (
+            "absent",
+            "no finished run at 'absent'; expected a folder with snapshot.json, made by 'litho train'",
+        ),
+    ],
+)
+def test_what_is_no_run_is_answered_with_what_to_give(folder: Path, source: str, advice: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        open_source(source)
+    assert advice in str(refused.value)
+
+
+def test_a_bundle_is_not_exported_again(bundle: Path) -> None:
+    with pytest.raises(UsageError, match="is a bundle already; export the run that it was made from"):
+        open_source(bundle)
+
+
+def test_a_module_is_imported_from_its_file_beside_which_it_finds_its_own_imports(folder: Path) -> None:
+    (folder / "parts_of_mine.py").write_text(
+        "from torch import nn\nclass Part(nn.Module):\n    def forward(self, z):\n        return z.view(-1, 1, 2, 2)\n"
+    )
+    (folder / "file_of_mine.py").write_text("from parts_of_mine import Part\n")
+    signature = {**SIGNATURE, "output": {"height": 2, "width": 2, "channels": 1}}
+    source = open_source(f"{folder / 'file_of_mine.py'}:Part", signature=signature)
+    assert source.family == "file_of_mine:Part"
+    assert run(source, {"seed": np.arange(3)}).shape == (3, 2, 2, 1)
+
+
+def test_a_file_with_the_name_of_another_module_is_not_mistaken_for_it(folder: Path) -> None:
+    (folder / "json.py").write_text("def build(): ...\n")
+    with pytest.raises(
+        UsageError, match=r"json.py has the name of another module, 'json' .*; rename the file"
+    ):
+        open_source(f"{folder / 'json.py'}:build", signature=SIGNATURE)
 
 
 PICTURE = {"height": 16, "width": 16, "channels": 3}
@@ -307,9 +354,9 @@ RESIZABLE: dict[str, Any] = {
 }
 
 
-def test_a_module_that_takes_any_size_can_be_exported_for_all_of_them(tmp_path: Path) -> None:
+def test_a_module_that_takes_any_size_can_be_exported_for_all_of_them(folder: Path) -> None:
     bundle = litho.export_model(
-        Halving().eval(), signature=RESIZABLE, to=tmp_path / "free", size="free", timed=False
+        Halving().eval(), signature=RESIZABLE, to=folder / "free", size="free", timed=False
     )
     assert bundle.manifest.variants[0].verdict.status == "passed"
     with open_runner(bundle) as runner:
@@ -321,9 +368,9 @@ def test_a_size_that_is_built_in_is_found() -> None:
         open_source(Halving("size").eval(), signature=RESIZABLE, size="free")
 
 
-def test_a_branch_on_the_size_fails_the_gate(tmp_path: Path) -> None:
+def test_a_branch_on_the_size_fails_the_gate(folder: Path) -> None:
     bundle = litho.export_model(
-        Halving("branch").eval(), signature=RESIZABLE, to=tmp_path / "free", size="free", timed=False
+        Halving("branch").eval(), signature=RESIZABLE, to=folder / "free", size="free", timed=False
     )
     (variant,) = bundle.manifest.variants
     assert variant.verdict.status == "failed"
