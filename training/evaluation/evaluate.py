@@ -44,6 +44,10 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate the snapshot in a run's directory; write `evaluation.json` and `evaluation.html`.
 
+        >>> evaluation = evaluate_model("runs/digits", data="digits", samples=100)
+        >>> evaluation.sections[0].figures[0].metric
+        'FD-digits'
+
     Without `output` both go beside the snapshot, whose quality in `snapshot.json` then gets the figures too. A part
     that fails is listed with its reason; the others are still measured.
 
