@@ -127,7 +127,7 @@ class Method(Document):
         rounds: windows of each load.
         warmup_seconds: duration of the load before each window; it is not counted.
         window_seconds: shortest length of a window.
-        first_seed: seed of the first image; each further image has the next seed.
+        first_seed: seed of the first image, if the runner takes seeds; each further image has the next seed.
     """
 
     scenario: str

@@ -59,6 +59,7 @@ def test_a_deployment_of_flavour_onnxruntime_is_the_graph_alone(bundle: Path, tm
     graph = loaded.variant(deployment.served.variant).file
     assert (version / "model.onnx").read_bytes() == loaded.read(graph)
     assert deployed(tmp_path, "digits") == deployment
+    assert repr(deployment) == f"<Deployment {tmp_path}/digits, version 1, variant generator.fp32.onnx>"
 
 
 def test_each_deployment_is_the_next_version_and_the_ones_before_stay(

@@ -102,6 +102,7 @@ def test_a_running_server_answers_on_all_of_its_ports(server: EmbeddedServer) ->
     with open_runner(f"{server.grpc_url}/tiny") as runner:
         assert runner.run({"seed": [1], "label": [2]})["image"].any()
     assert server.is_alive()
+    assert repr(server).endswith(f", {server.grpc_url}, {server.http_url}>")
     assert all("127.0.0.1" in url for url in (server.http_url, server.metrics_url, server.grpc_url))
 
 
@@ -122,6 +123,7 @@ def test_a_stopped_server_leaves_nothing_behind(repository: Path, tmp_path: Path
             watch(server.process_id)
             assert len(processes_of(server)) > 1
         assert not server.is_alive()
+        assert repr(server) == f"<EmbeddedServer of {repository}, not running>"
         server.stop()
     assert (tmp_path / "log").exists()
 
