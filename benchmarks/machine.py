@@ -7,12 +7,12 @@ import platform
 import shutil
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from .._version import __version__
 from ..bundle.json_documents import Document
+from ..export.timing import processor_name
 from ..runners.base import runtime_packages
 
 __all__ = ["LOOPBACK", "Machine", "describe_machine"]
@@ -48,7 +48,7 @@ def describe_machine(endpoint: str = "") -> Machine:
         endpoint: address of a Triton server, whose version is asked for; empty for none.
     """
     return Machine(
-        processor=_processor(),
+        processor=processor_name(),
         cores=len(os.sched_getaffinity(0)),
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         gpus=_gpus(),
@@ -60,19 +60,6 @@ def describe_machine(endpoint: str = "") -> Machine:
             **_server(endpoint),
         },
     )
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
-        name, _, value = line.partition(":")
-        # Arm kernels name a part number only where x86 kernels name the model.
-        if name.strip() in {"model name", "Model"}:
-            return value.strip()
-    return platform.processor() or platform.machine()
 
 
 def _gpus() -> tuple[str, ...]:

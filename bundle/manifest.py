@@ -197,7 +197,8 @@ class Manifest(Document):
         gains: of graph rewrites, as far as they were timed.
         files: path inside the bundle -> size and hash, of every file but the manifest.
         checkpoint_sha256: hash of the weights that everything was made from.
-        environment: names and versions of what made it: torch, onnx, opset, runtimes, GPU.
+        environment: names and versions of what made it: torch, onnx, opset, runtimes, GPU; of timed bundles also the
+            date and the processor of the timings.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION

@@ -27,7 +27,7 @@ from .report.gains import measure_gains
 from .report.page import render_report
 from .request import Request, environment_of, resolve
 from .source import Source, open_source, size_words
-from .timing import time_in_turns
+from .timing import time_in_turns, timing_record, without_timing_record
 from .validation.distance import SAMPLES, Distance
 from .validation.make_probes import make_probes
 from .validation.proof import Proof
@@ -167,7 +167,7 @@ def _existing(destination: Path, job: _Job) -> Bundle | None:
     same = (
         {(one.stage, one.precision, one.runtime, one.target) for one in manifest.variants} == wanted
         and manifest.checkpoint_sha256 == source.weights_sha256
-        and manifest.environment == job.environment
+        and without_timing_record(manifest.environment) == job.environment
         and manifest.aim == job.request.aim
         and (bool(manifest.recommended) or not job.request.timed)
         and manifest.signature == source.pipeline.signature
@@ -211,7 +211,7 @@ def _fill(writer: BundleWriter, job: _Job) -> None:
         "recommended": recommend(variants, writer.files, job.request.aim),
         "gains": _gains(job, graphs) if job.request.timed else (),
         "checkpoint_sha256": source.weights_sha256,
-        "environment": job.environment,
+        "environment": {**job.environment, **(timing_record() if job.request.timed else {})},
     }
     pictures = {one.variant.name: one.pictures for one in made if one.pictures is not None}
     report = render_report(Manifest(files=writer.files, **fields), probes, pictures)

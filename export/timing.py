@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from functools import partial
 from itertools import count, islice
+from pathlib import Path
 from typing import Any, TypeVar
 
 from ..bundle.manifest import Timing
 from ..parity.replay import Open
 from ..runners.base import Runner
 
-__all__ = ["BATCHES", "in_turns", "ratio_in_turns", "time_in_turns"]
+__all__ = [
+    "BATCHES",
+    "in_turns",
+    "processor_name",
+    "ratio_in_turns",
+    "time_in_turns",
+    "timing_record",
+    "without_timing_record",
+]
 
 BATCHES = (1, 8, 32)
 """Pictures at a time: one, a server's usual batch, and a large one."""
@@ -120,3 +132,31 @@ def _call(runner: Runner, inputs: Mapping[str, Any]) -> float:
     start = time.perf_counter()
     runner.run(inputs)
     return time.perf_counter() - start
+
+
+def timing_record() -> dict[str, str]:
+    """Date (UTC) and processor of timings made now, for the environment in the manifest of a timed bundle."""
+    cores = len(os.sched_getaffinity(0))
+    return {
+        "timed_at": datetime.now(UTC).date().isoformat(),
+        "timed_on": f"{processor_name()}, {cores} cores",
+    }
+
+
+def without_timing_record(environment: Mapping[str, str]) -> dict[str, str]:
+    """The entries of an environment that determine what a bundle holds, timings aside."""
+    return {name: value for name, value in environment.items() if name not in ("timed_at", "timed_on")}
+
+
+def processor_name() -> str:
+    """Model of the CPU."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        name, _, value = line.partition(":")
+        # x86 kernels write "model name"; Arm kernels write "Model", if anything.
+        if name.strip() in {"model name", "Model"}:
+            return value.strip()
+    return platform.processor() or platform.machine()

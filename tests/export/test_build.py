@@ -1,4 +1,5 @@
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,21 @@ def test_a_second_export_keeps_the_bundle_and_another_request_replaces_it(
     export(run, to=tmp_path / "bundle", input="latent", timed=False)
     assert first.stat().st_mtime_ns == made
     assert {path.name for path in tmp_path.iterdir()} == {"bundle", ".bundle.lock"}
+
+
+def test_a_timed_bundle_says_when_and_where_it_was_timed_and_is_kept(
+    run: Path, tmp_path: Path, read_page: Any
+) -> None:
+    started = datetime.now(UTC).date().isoformat()
+    made = export(run, to=tmp_path / "bundle")
+    environment = made.manifest.environment
+    assert started <= environment["timed_at"] <= datetime.now(UTC).date().isoformat()
+    (verdict,) = read_page(made.read("report.html").decode()).of_class("verdict")
+    assert environment["timed_at"] in verdict.text
+    assert environment["timed_on"] in verdict.text
+    written = (made.path / "manifest.json").stat().st_mtime_ns
+    export(run, to=made.path)
+    assert (made.path / "manifest.json").stat().st_mtime_ns == written
 
 
 def test_a_graph_with_its_label_fixed_gives_that_label_s_pictures(
