@@ -254,8 +254,14 @@ def _make(
         inputs = calibration_inputs(pipeline, job.request.calibration or job.source.data)
         return calibrate(pipeline, graphs, inputs)
 
+    count = sum(1 for stage in pipeline.stages for _ in job.request.files(stage))
+    done = 0
+
+    def report(step: str, share: float) -> None:
+        job.progress(f"variant {done + 1} of {count}: {step}", (done + share) / count)
+
     for stage, (_, signature) in pipeline.stages.items():
-        yield from make_variants(
+        for made in make_variants(
             writer,
             job.request,
             proof,
@@ -263,8 +269,10 @@ def _make(
             graphs[stage],
             signature,
             lambda stage=stage: calibration()[stage],
-            job.progress,
-        )
+            report,
+        ):
+            done += 1
+            yield made
 
 
 def _timed(job: _Job, graphs: Mapping[str, bytes], made: Sequence[ExportedVariant]) -> tuple[Variant, ...]:

@@ -66,8 +66,9 @@ def verify(
         return [Verification(endpoint, _verify_endpoint(loaded, probes, endpoint))]
     verdicts: dict[str, Verdict] = {}
     outcomes = []
+    count = len(loaded.manifest.variants)
     for number, variant in enumerate(loaded.manifest.variants):
-        report(f"replaying {variant.name}", number / len(loaded.manifest.variants))
+        report(f"variant {number + 1} of {count}: replaying {variant.name}", number / count)
         names = with_other_stages(loaded, variant)
         if names not in verdicts:
             verdicts[names] = verify_variant(loaded, variant)

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,34 @@ def test_a_lock_is_held_by_one(tmp_path: Path) -> None:
         pass
     with locked(tmp_path / "lock"):
         pass
+
+
+def test_a_rename_is_followed_by_a_flush_of_the_parent_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A rename outlives a power cut once its directory is flushed, and must not outlive the content of what it names.
+    events: list[tuple[str, str]] = []
+
+    def record(event: str, path: Path) -> None:
+        events.append((event, path.name.partition(".partial-")[0].lstrip(".")))
+
+    def fsync(descriptor: int, call: Callable[[int], None] = os.fsync) -> None:
+        record("flushed", Path(f"/proc/self/fd/{descriptor}").readlink())
+        call(descriptor)
+
+    def rename(source: Path, target: Path, call: Callable[[Path, Path], None] = os.replace) -> None:
+        record("renamed to", target)
+        call(source, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "rename", rename)
+    monkeypatch.setattr(os, "replace", rename)
+    write_bytes(tmp_path / "file", "content")
+    assert events == [("flushed", "file"), ("renamed to", "file"), ("flushed", tmp_path.name)]
+    for before in ([], [("renamed to", "folder")]):  # the second time the old directory is moved aside
+        events.clear()
+        with write_directory(tmp_path / "folder") as new:
+            (new / "below").mkdir()
+            (new / "below" / "file").write_text("content")
+        flushed = [("flushed", "below"), ("flushed", "file"), ("flushed", "folder")]
+        assert events == [*flushed, *before, ("renamed to", "folder"), ("flushed", tmp_path.name)]

@@ -6,6 +6,7 @@ To resume, run the same command again. A run that is killed at any point and sta
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 import time
@@ -47,6 +48,8 @@ from .run.resume import check_recipe, exclusive_run, is_finished, write_recipe
 from .run.snapshot import DataInfo, save_snapshot
 
 __all__ = ["Training", "train"]
+
+_logger = logging.getLogger(__name__)
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -257,6 +260,7 @@ class Training:
         means = self._statistics.means()
         speed = (self._step - step) * self._recipe.batch / max(now - before, 1e-9)
         log.append(self.nimg, {**means, "images_per_second": round(speed, 1)})
+        _logger.info("%.0f images of %.0f, %.0f images/s", self.nimg, self._recipe.nimg, speed)
         self._timer = (now, self._step)
 
     def _pixel_model(self) -> PixelModel:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -104,7 +105,12 @@ def _add(
     with create_bundle(bundle.path) as writer:
         made = {}
         for graph, target in pairs:
-            told(f"building {graph.stage} in {graph.precision} for {target}", 0.0)
+            engine = (
+                f"engine {len(made) + 1} of {len(pairs)}, {graph.stage} in {graph.precision} for {target}"
+            )
+            done_share = len(made) / len(pairs)
+            report = partial(_report_engine, told, engine, done_share, 1 / len(pairs))
+            report("building", 0.0)
             variant = add_engine(
                 writer,
                 bundle.read(graph.file),
@@ -115,7 +121,7 @@ def _add(
                 target=target,
                 options=_with_timings(bundle, graph, runtime, target, options),
                 fp32_layers=graph.fp32_layers,
-                progress=told,
+                progress=report,
             )
             made[variant.name] = variant.model_copy(
                 update={"passes": graph.passes, "fp32_layers": graph.fp32_layers, "layers": graph.layers}
@@ -129,6 +135,13 @@ def _add(
         ]
         unneeded = set() if any(variant.file == SCRIPT for variant in stay) else {SCRIPT}
         _finish(writer, bundle, (*stay, *made.values()), unneeded)
+
+
+def _report_engine(
+    progress: Callable[[str, float], None], engine: str, before: float, part: float, step: str, share: float
+) -> None:
+    """Report a step of one engine, which is `part` of all the work; the share `before` it is done."""
+    progress(f"{engine}: {step}", before + part * share)
 
 
 def _finish(

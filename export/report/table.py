@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from shlex import quote
 
 from ...bundle.manifest import FileRecord, Manifest, Variant
 from ...parity.gate import DISTANCE_RATIO, PSNR_MEAN, PSNR_MIN, SSIM
@@ -62,7 +63,7 @@ def decide(bundle: str, manifest: Manifest) -> Decision:
         [[row[column] for column in filled] for row in rows],
         [note for variant in variants for note in _notes(variant)],
         _choice(manifest),
-        f"litho deploy {bundle} --variant {','.join(recommended)}" if recommended else "",
+        f"litho deploy {quote(bundle)} --variant {','.join(recommended)}" if recommended else "",
     )
 
 

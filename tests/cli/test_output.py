@@ -1,0 +1,87 @@
+"""What a command shows while it works, and where: a bar on a terminal, lines in a log, nothing in a pipe."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from litho.cli.output import progress_bar, show_rows
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def on_a_terminal(words: list[str], columns: int = 80) -> str:
+    """What a command shows on a terminal."""
+    control, terminal = pty.openpty()
+    environment = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "litho", *words], stdout=terminal, stderr=terminal, env=environment
+    ) as running:
+        os.close(terminal)
+        shown = b""
+        while True:
+            try:
+                part = os.read(control, 4096)
+            except OSError:  # the last process that had the terminal open has ended
+                break
+            if not part:
+                break
+            shown += part
+    os.close(control)
+    assert running.returncode == 0, shown.decode()
+    return shown.decode()
+
+
+@pytest.mark.slow
+def test_an_export_shows_each_variant_on_a_terminal_and_logs_it(run: Path, tmp_path: Path) -> None:
+    log = tmp_path / "export.log"
+    words = ["export", str(run), "--to", str(tmp_path / "bundle"), "--precision", "fp32,bf16", "--no-timing"]
+    shown = on_a_terminal([*words, "--log-file", str(log)])
+    assert re.search(r"variant \d of 2: .*%", shown)
+    lines = [line.partition("Z ")[2] for line in log.read_text().splitlines()]
+    assert lines[0].startswith("litho export ")
+    assert "  0% making the probes" in lines
+    assert "  0% variant 1 of 2: proving generator.fp32.onnx" in lines
+    assert " 50% variant 2 of 2: proving generator.bf16.onnx" in lines
+
+
+def test_verify_logs_each_variant_and_shows_nothing_in_a_pipe(
+    litho_here: Command, bundle: Path, tmp_path: Path
+) -> None:
+    done = litho_here("verify", bundle, "--log-file", tmp_path / "l.txt")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert "  0% variant 1 of 1: replaying generator.fp32.onnx" in (tmp_path / "l.txt").read_text()
+
+
+def test_a_long_step_is_logged_by_tenths(litho_here: Command, tmp_path: Path) -> None:
+    litho_here("--log-file", tmp_path / "l.txt", "--version")
+    litho_here("--log-file", tmp_path / "l.txt", "inspect", "absent")
+    with progress_bar() as progress:
+        for share in range(100):
+            progress("timing", share / 100)
+    lines = (tmp_path / "l.txt").read_text().splitlines()
+    assert [line.split()[1] for line in lines if line.endswith("timing")] == [
+        f"{ten}0%" if ten else "0%" for ten in range(10)
+    ]
+
+
+def test_what_a_block_prints_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_bar():
+        print("said by a library")
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", "said by a library\n")
+
+
+def test_a_narrow_terminal_breaks_cells_but_cuts_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    name = "a-variant-whose-name-is-longer-than-its-column.onnx"
+    show_rows(["variant", "images/s|right"], [[name, "7"]])
+    assert name in capsys.readouterr().out
