@@ -112,7 +112,7 @@ class Runner(ABC):
         self.max_batch_size = 64
 
     def __repr__(self) -> str:
-        return f"<{self.name} runner{f' of {self.variant}' if self.variant else ''}: {self.description}>"
+        return f"<{self.name} runner: {self.description}>"
 
     @classmethod
     def version(cls) -> str:

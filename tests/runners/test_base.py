@@ -89,5 +89,5 @@ def test_a_runtime_without_engines_has_no_library(name: str) -> None:
 def test_a_runner_shows_its_variant_and_where_it_runs(bundle: Path) -> None:
     with open_runner(bundle) as runner:
         text = repr(runner)
-    assert text.startswith("<onnxruntime runner of generator.fp32.onnx: ONNX Runtime ")
+    assert text.startswith("<onnxruntime runner: generator.fp32.onnx in ONNX Runtime ")
     assert text.endswith(" on cpu>")
