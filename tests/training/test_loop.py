@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from safetensors.torch import load_file
 from litho.errors import CheckpointError, TrainingError, UnknownName, UsageError
 from litho.files import locked
 from litho.training import loop
+from litho.training.run.checkpoint import write_checkpoint
 from litho.training.run.snapshot import load_snapshot
 
 from .conftest import TINY
@@ -206,6 +208,22 @@ def test_ctrl_c_leaves_a_run_that_goes_on_where_it_was(
     assert loop.read_checkpoint(run).step == step + 1
     tiny_train(run, precision=precision)
     assert_same_run(tiny_train(tmp_path / "whole", precision=precision), run)
+
+
+def test_a_resumed_training_scales_its_fp16_losses_as_before(tiny_train: Train, tmp_path: Path) -> None:
+    run = tiny_train(tmp_path / "run", precision="fp16", nimg=96, checkpoint_nimg=48)
+    checkpoint = loop.read_checkpoint(run)
+    assert set(checkpoint.scalers) == {"generator", "discriminator"}
+    scales = {"generator": 512.0, "discriminator": 2048.0}
+    for name, scale in scales.items():
+        assert checkpoint.scalers[name]["scale"] != scale
+        checkpoint.scalers[name]["scale"] = scale
+    write_checkpoint(run, replace(checkpoint, step=3))
+    (run / "snapshot.json").unlink()
+    tiny_train(run, precision="fp16", nimg=96, checkpoint_nimg=48)
+    resumed = loop.read_checkpoint(run)
+    assert resumed.step == 6
+    assert {name: scaler["scale"] for name, scaler in resumed.scalers.items()} == scales
 
 
 def test_a_resume_with_another_recipe_names_the_keys(tiny_train: Train, trained: Path) -> None:
