@@ -1,7 +1,7 @@
-"""Every published experiment, one line each; what the command line says wins over the line.
+"""Presets: one line per experiment; keys given on the command line win.
 
-A preset has two budgets. Its own line is the full one, for a GPU; its line in `CPU` says what is smaller about the one
-that two slow cores train within 40 minutes. A preset without such a line is the same in both.
+A preset has two budgets. Its line in `PRESETS` is the full budget, for a GPU; its line in `CPU` holds the keys that differ
+at the budget that two slow cores train within 40 minutes. A preset without a line in `CPU` has one budget.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from .recipe import BUDGETS, Budget, Recipe, override
 __all__ = ["CPU", "PRESETS", "resolve"]
 
 LOGISTIC = {"loss": "non-saturating", "r1_gamma": 1.0, "penalty_every": 4}
-"""The classic loss with the gradient penalty: hinge covers fewer of the digits with the same budget."""
+"""The classic loss with the gradient penalty; the hinge loss covers fewer of the digits in the same budget."""
 
 PAIRWISE = {"loss": "relativistic", "r1_gamma": 0.2, "r2_gamma": 0.2, "spectral_norm": False}
-"""Huang et al. (2024): of larger sets it covers what the classic loss leaves out, where every class became one picture."""
+"""Huang et al. (2024): avoids the mode collapse of the classic loss on larger sets, one picture per class."""
 
 ON_GPU = {
     "precision": "bf16",
@@ -28,17 +28,16 @@ ON_GPU = {
     "checkpoint_nimg": 1_000_000,
 }
 ON_CPU = {
-    "precision": "bf16",  # 1.4 to 1.6 times FP32 where the CPU has it; where it has not, take fp32
+    "precision": "bf16",  # 1.4 to 1.6 times as fast as FP32 on CPUs that support it; else use fp32
     "ema_half_life_nimg": 20_000,
     "stats_nimg": 5_000,
     "sample_nimg": 50_000,
     "checkpoint_nimg": 50_000,
 }
 
-# Behind each line, what `snapshot.json` says after it: 230 seconds of one Zen 5 core at FP32. `training.metrics.pixels`
-# defines the figures.
+# Comments give the quality in `snapshot.json` (`training.metrics.pixels`) after 230 seconds on one Zen 5 core at FP32.
 # fmt: off
-# ruff: noqa: E501 - a line an experiment
+# ruff: noqa: E501 - one line per experiment
 PRESETS: dict[str, dict[str, Any]] = {
     "cgan-digits":  dict(family="cgan",  data="digits", nimg=54_000, width=112, ema_half_life_nimg=4_000, **LOGISTIC),  # agreement 0.981, diversity 0.88
     "dcgan-digits": dict(family="dcgan", data="digits", nimg=54_000, width=112, ema_half_life_nimg=4_000, **LOGISTIC),  # diversity 0.98
@@ -58,7 +57,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "flow-shapes":   dict(family="flow", data="shapes", batch=256, nimg=20_000_000, width=256, depth=8, vocabulary=384, lr_rise_nimg=50_000, decay_nimg=8_000_000, clip_norm=1.0, **ON_GPU),
     "flow-emoji":    dict(family="flow", data="emoji",  batch=256, nimg=10_000_000, width=384, depth=12, text_depth=2, vocabulary=2048, lr=1e-3, matrix_lr=0.01, lr_rise_nimg=50_000, decay_nimg=4_000_000, clip_norm=1.0, **ON_GPU),
 }
-"""Name -> keys of the family's recipe, at the full budget."""
+"""Name -> keys of the family's recipe at the full budget."""
 
 CPU: dict[str, dict[str, Any]] = {
     "gan-mnist":     dict(batch=128, nimg=800_000, width=512, discriminator_width=512, decay_nimg=200_000, **ON_CPU),
@@ -76,7 +75,7 @@ CPU: dict[str, dict[str, Any]] = {
     "flow-shapes":   dict(batch=64, nimg=480_000, width=128, depth=6, lr_rise_nimg=5_000, decay_nimg=240_000, **{**ON_CPU, "ema_half_life_nimg": 10_000}),
     "flow-emoji":    dict(batch=64, nimg=250_000, width=192, depth=6, text_depth=1, patch=8, lr_rise_nimg=5_000, decay_nimg=125_000, **ON_CPU),
 }
-"""Name -> keys of the recipe that are other ones at the budget "cpu"."""
+"""Name -> keys of the recipe that differ at the budget "cpu"."""
 # fmt: on
 
 

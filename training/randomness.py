@@ -1,7 +1,7 @@
-"""All randomness of a training, as functions of (seed, step): a resumed run draws what it would have drawn.
+"""All random numbers of a training, as functions of (seed, step), so that a resumed run draws the same ones.
 
-A draw is made for the batch of all processes together, and each process keeps its part: the same global batch
-gives the same training however many processes share it.
+Numbers are drawn for the global batch, and each process keeps its share: the same global batch gives the same training
+for any number of processes.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Draw:
         seed: of the training.
         step: number of the step, from 0.
         batch: images of the step over all processes.
-        part: which of the global batch's images are this process's.
-        device: where the numbers go; they are always drawn on the CPU, so that they do not depend on it.
+        part: this process's share of the global batch.
+        device: of the results; numbers are drawn on the CPU, so that they do not depend on the device.
 
     Attributes:
         step: number of the step.
@@ -56,13 +56,13 @@ class Draw:
 
 
 def batch_indices(seed: int, step: int, batch: int, count: int) -> NDArray[np.int64]:
-    """Which images a step is trained on: every image once per pass, each pass in its own order.
+    """Indices of the images of a step: every image once per pass, each pass in its own order.
 
     Args:
         seed: of the training.
         step: number of the step, from 0.
-        batch: images of a step.
-        count: images of the dataset; may be smaller than `batch`.
+        batch: images per step.
+        count: images in the dataset; may be smaller than `batch`.
 
     Returns:
         INT64 of shape (batch,), values in [0, count - 1].
@@ -74,7 +74,7 @@ def batch_indices(seed: int, step: int, batch: int, count: int) -> NDArray[np.in
 
 
 def first_weights_seed(seed: int) -> int:
-    """The seed that the first weights are drawn from."""
+    """The seed of the initial weights."""
     return _derive(seed, _WEIGHTS)
 
 
@@ -84,5 +84,5 @@ def _order(seed: int, number: int, count: int) -> NDArray[np.int64]:
 
 
 def _derive(*entropy: int) -> int:
-    # Neighbouring seeds and steps must not give overlapping streams; SeedSequence mixes them apart.
+    # SeedSequence gives neighbouring seeds and steps independent streams.
     return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1)

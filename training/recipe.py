@@ -1,6 +1,6 @@
-"""What one training is made of: every number that decides the weights, and none that does not.
+"""The recipe of a training: all settings that decide the weights, and no others.
 
-A family adds its own keys in a subclass; the loop reads only the ones here.
+Families add keys in subclasses; the training loop reads only the keys here.
 """
 
 from __future__ import annotations
@@ -37,35 +37,35 @@ METRICS: tuple[Metric, ...] = get_args(Metric)
 
 
 class Recipe(BaseModel):
-    """The resolved configuration of one training; written as `recipe.json` beside what it made.
+    """The resolved configuration of one training; written to the run as `recipe.json`.
 
     Args:
-        preset: the named line that it started from.
-        budget: the size of the preset: what two slow cores train within 40 minutes ("cpu"), or the full one ("gpu").
-        family: of generators, the name of a module in `training.models`.
-        data: what it is trained on, as `--data` takes it.
-        resolution: height and width in pixels to bring the images to; None keeps their size.
-        seed: of everything that is drawn: first weights, order of the data, latents.
-        nimg: how many images to train on; the unit of all progress.
-        batch: images of one step, over all processes together.
-        precision: of the arithmetic under autocast; the weights are FP32 always.
-        ema_half_life_nimg: images after which a weight's share in the average has halved.
-        lr_rise_nimg: images at the start of the run over which the learning rates rise linearly from zero.
-        decay_nimg: images at the end of the run over which the learning rates fall to zero; 0 keeps them up.
-        lr_decay: the form of that fall, "linear" or "cosine".
-        weight_decay: decoupled decay of matrices and kernels, times the learning rate (AdamW); 0 leaves it out.
-        clip_norm: largest global norm of one optimizer's gradient; 0 leaves it as it is.
-        metric: what the best snapshot is chosen by, one of `METRICS`; "none" takes the last one.
+        preset: name of the preset.
+        budget: size of the preset: "cpu" trains within 40 minutes on two slow cores, "gpu" is the full size.
+        family: name of a module in `training.models`.
+        data: training data, a value of `--data`.
+        resolution: height and width in pixels to resize the images to; None keeps their size.
+        seed: of all random numbers: initial weights, data order, latents.
+        nimg: images to train on; the unit of all progress.
+        batch: images per step, over all processes together.
+        precision: of the arithmetic under autocast; weights are always FP32.
+        ema_half_life_nimg: half-life in images of a weight's share in the average.
+        lr_rise_nimg: images at the start over which the learning rates rise linearly from zero.
+        decay_nimg: images at the end over which the learning rates fall to zero; 0 keeps them constant.
+        lr_decay: shape of that fall, "linear" or "cosine".
+        weight_decay: decoupled decay of matrices and kernels, times the learning rate (AdamW); 0 disables it.
+        clip_norm: largest global gradient norm of one optimizer; 0 disables clipping.
+        metric: figure that selects the best snapshot, one of `METRICS`; "none" keeps the last one.
         metric_nimg: images between two measurements of the metric, rounded up to whole steps.
-        patience: measurements without a better one after which training stops; 0 trains to the end.
+        patience: measurements without improvement after which training stops; 0 never stops.
         alarm_nimg: images for which a sign of collapse must last before it stops the run.
-        saturation_gap: largest distance between the mean logits of real and made images, and
-        saturation_gradient: least norm of a network's gradient: beyond both, the discriminator is saturated; a gap of
-            0 switches the alarm off.
-        diversity_floor: least diversity of made pictures as a share of real ones', measured with every sample grid; 0
-            switches the alarm off.
-        stats_nimg, sample_nimg, checkpoint_nimg: images between two lines of statistics, two sample grids, two
-            checkpoints; each is rounded up to whole steps.
+        saturation_gap, saturation_gradient: the discriminator is saturated if the mean logits of real and generated
+            images differ by more than the gap while a network's gradient norm is below the gradient; a gap of 0
+            disables the alarm.
+        diversity_floor: least diversity of samples as a share of that of real images, measured with every sample grid;
+            0 disables the alarm.
+        stats_nimg, sample_nimg, checkpoint_nimg: images between two lines of statistics, sample grids, checkpoints;
+            each is rounded up to whole steps.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -98,21 +98,21 @@ class Recipe(BaseModel):
 
     @property
     def steps(self) -> int:
-        """How many steps the training has: the last one reaches `nimg`."""
+        """Number of training steps; the last one reaches `nimg`."""
         return -(-self.nimg // self.batch)
 
 
 def override(recipe: type[Recipe], values: Mapping[str, Any], overrides: Mapping[str, str]) -> Recipe:
-    """A preset's values with those of the command line in their place, checked.
+    """Build a recipe from a preset's values and overrides.
 
     Args:
-        recipe: the family's type of recipe.
-        values: key -> value, as the preset has it.
-        overrides: key -> value as text; preset, budget and family cannot be given.
+        recipe: the family's recipe class.
+        values: key -> value of the preset.
+        overrides: key -> value as text; preset, budget and family cannot be overridden.
 
     Raises:
         UnknownName: a key is unknown.
-        UsageError: a value is not allowed.
+        UsageError: a value is missing or not allowed.
     """
     known = set(recipe.model_fields) - {"preset", "budget", "family"}
     for key in overrides:

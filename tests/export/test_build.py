@@ -125,7 +125,7 @@ def test_engines_are_built_without_a_gpu_and_wait_for_one(run: Path, tmp_path: P
         (
             {"input": "image"},
             UsageError,
-            "family 'cgan' cannot be fed with 'image'; give --input seed or latent",
+            "family 'cgan' has no input form 'image'; give --input seed or latent",
         ),
     ],
 )

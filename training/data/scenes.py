@@ -1,13 +1,12 @@
-"""Scenes of two shapes on white paper: said in a sentence, drawn in pixels, and read back from pixels.
+"""Scenes of two shapes on white: captions, drawing, and reading a scene from pixels.
 
-A scene is two things, each with a size, a colour and a shape, and the side of the second on which the first lies:
+A scene has two objects, each with a size, a colour and a shape, and the relation of the first to the second:
 
     a small red circle left of a large blue square
 
-`GAP` white pixels at least keep the two apart, and along the axis of their relation their middles are at least twice
-as far from each other as across it: which of the four relations holds is never in doubt. The same picture can be said
-in two ways ("a large blue square right of a small red circle"); `Scene.canonical` is the one that begins at the left
-or above.
+At least `GAP` white pixels separate the objects, and the distance of their centres along the axis of the relation is
+at least twice that across it, so that exactly one of the four relations holds. A picture has two captions ("a large
+blue square right of a small red circle"); `Scene.canonical` starts with the left or upper object.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ SIDE = 32
 """Height and width of a picture in pixels."""
 
 GAP, MARGIN = 2, 1
-"""White pixels between two things, and around the picture, at least."""
+"""Least number of white pixels between the objects, and around them."""
 
 COLOURS = {
     "red": (220, 40, 40),
@@ -56,10 +55,10 @@ COLOURS = {
 }
 SHAPES = ("circle", "square", "triangle", "cross")
 SIZES = {"small": 7, "large": 13}
-"""Size -> height and width of the thing in pixels."""
+"""Size -> height and width of the object in pixels."""
 
 RELATIONS = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
-"""Relation -> the same seen from the other thing."""
+"""Relation -> the relation seen from the other object."""
 
 _WHITE = 255.0
 _LINE_PIXELS = 1.0
@@ -79,7 +78,7 @@ class SceneObject:
 
 
 OBJECTS = tuple(SceneObject(*parts) for parts in product(SIZES, COLOURS, SHAPES))
-"""All 48."""
+"""All 48 combinations."""
 
 HELD_OUT = frozenset(
     {
@@ -91,13 +90,13 @@ HELD_OUT = frozenset(
         SceneObject("small", "black", "square"),
     }
 )
-"""Never trained on. Every pair of their attributes is (a large red circle, a small red cross, a small blue circle):
-whoever draws them has to put together what was only seen apart."""
+"""Not in the training data, unlike every pair of their attributes (a large red circle, a small red cross, a small blue
+circle): drawing them needs a new combination of known attributes."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Two things and how they lie: `first` is `relation` (a key of `RELATIONS`) `second`."""
+    """Two objects: `first` is `relation` (a key of `RELATIONS`) `second`."""
 
     first: SceneObject
     relation: str
@@ -105,50 +104,50 @@ class Scene:
 
     @property
     def caption(self) -> str:
-        """The scene in words."""
+        """The caption of the scene."""
         return f"a {self.first} {self.relation} a {self.second}"
 
     @property
     def canonical(self) -> Scene:
-        """The same picture, begun with the thing at the left or above."""
+        """The same scene, starting with the left or upper object."""
         if self.relation in ("left of", "above"):
             return self
         return Scene(self.second, RELATIONS[self.relation], self.first)
 
     @classmethod
     def parse(cls, caption: str) -> Self:
-        """The scene of a caption.
+        """Parse a caption.
 
         Raises:
-            ValueError: it is not the caption of a scene.
+            ValueError: the text is not the caption of a scene.
         """
         for relation in RELATIONS:
             before, _, after = caption.partition(f" {relation} ")
-            things = [_THING_OF.get(part) for part in (before, after)]
-            if things[0] and things[1]:
-                return cls(things[0], relation, things[1])
+            objects = [_OBJECT_OF.get(part) for part in (before, after)]
+            if objects[0] and objects[1]:
+                return cls(objects[0], relation, objects[1])
         raise ValueError(
-            f"{caption!r} is no caption of a scene, such as 'a small red circle above a large blue cross'"
+            f"{caption!r} is not the caption of a scene, such as 'a small red circle above a large blue cross'"
         )
 
 
-_THING_OF = {f"a {thing}": thing for thing in OBJECTS}
+_OBJECT_OF = {f"a {item}": item for item in OBJECTS}
 
 
 @dataclass(frozen=True)
 class Positions:
-    """Where the two things lie: row and column, in pixels from 0, of the upper left corner of each."""
+    """Row and column of the upper left corner of each object, in pixels from 0."""
 
     first: tuple[int, int]
     second: tuple[int, int]
 
 
 def arrange(scene: Scene, chances: Sequence[float]) -> Positions:
-    """Places for a scene's things that make its caption true.
+    """Choose positions that fit the caption of a scene.
 
     Args:
-        scene: what is to be placed.
-        chances: four numbers in [0, 1), each of which decides one coordinate.
+        scene: the scene.
+        chances: four random numbers in [0, 1), one per coordinate.
     """
     ordered = scene.canonical
     near, far = SIZES[ordered.first.size], SIZES[ordered.second.size]
@@ -156,7 +155,7 @@ def arrange(scene: Scene, chances: Sequence[float]) -> Positions:
     before = _pick(0, slack, chances[0])
     between = _pick(0, slack - before, chances[1])
     along = (MARGIN + before, MARGIN + before + near + GAP + between)
-    # Half of the distance along the axis is the most by which the middles may be apart across it.
+    # Across the axis the centres may differ by at most half their distance along it.
     most = ((along[1] - along[0]) * 2 + far - near) // 4
     across_near = _pick(MARGIN, SIDE - MARGIN - near, chances[2])
     level = across_near + (near - far) // 2
@@ -168,36 +167,36 @@ def arrange(scene: Scene, chances: Sequence[float]) -> Positions:
     return Positions(*corners) if ordered == scene else Positions(*reversed(corners))
 
 
-def draw(scene: Scene, places: Positions, *, outlined: bool = False) -> NDArray[np.uint8]:
-    """The picture of a scene.
+def draw(scene: Scene, positions: Positions, *, outlined: bool = False) -> NDArray[np.uint8]:
+    """Draw a scene.
 
     Args:
-        scene: what is shown.
-        places: where, as `arrange` gives it.
-        outlined: draw lines in the things' colours instead of filling them.
+        scene: the scene.
+        positions: of its objects, from `arrange`.
+        outlined: draw outlines in the objects' colours instead of filling them.
 
     Returns:
         UINT8 of shape (32, 32, 3), on white.
     """
     picture = np.full((SIDE, SIDE, 3), _WHITE, np.float32)
-    for thing, (row, column) in ((scene.first, places.first), (scene.second, places.second)):
-        cover = _coverage(thing.shape, SIZES[thing.size], outlined)[..., None]
+    for item, (row, column) in ((scene.first, positions.first), (scene.second, positions.second)):
+        cover = _coverage(item.shape, SIZES[item.size], outlined)[..., None]
         part = picture[row : row + len(cover), column : column + len(cover)]
-        part += cover * (np.array(COLOURS[thing.colour], np.float32) - part)
+        part += cover * (np.array(COLOURS[item.colour], np.float32) - part)
     return picture.round().astype(np.uint8)
 
 
 def read_scene(picture: NDArray[np.uint8]) -> Scene | None:
-    """What a picture of filled things shows, from its pixels alone.
+    """Read the scene of a picture of filled objects from its pixels.
 
-    A thing is a connected patch that is not white; its colour is the nearest one to that of its middle value, its size
-    and shape those whose drawing covers the patch best (soft intersection over union).
+    An object is a connected patch that is not white; its colour is the nearest to the patch's median, its size and
+    shape are those whose drawing overlaps the patch best (soft intersection over union).
 
     Args:
         picture: UINT8 of shape (32, 32, 3).
 
     Returns:
-        The scene in its canonical form, or None where the picture does not show exactly two things of known shape.
+        The canonical scene; None unless the picture shows exactly two objects of known shape.
     """
     ink = (_WHITE - picture.astype(np.float32)).max(axis=2)
     patches, count = require("scipy.ndimage", "train").label(ink > _INK, np.ones((3, 3)))
@@ -205,7 +204,7 @@ def read_scene(picture: NDArray[np.uint8]) -> Scene | None:
     largest = [number + 1 for number in np.flatnonzero(sizes >= _SPECK_PIXELS)]
     if len(largest) != 2:
         return None
-    first, second = (_read_thing(picture, patches == number) for number in largest)
+    first, second = (_read_object(picture, patches == number) for number in largest)
     if first is None or second is None:
         return None
     down, right = second[1] - first[1]
@@ -224,10 +223,10 @@ _LEAST_OVERLAP = 0.6
 """Intersection over union below which a patch is of no known shape."""
 
 
-def _read_thing(
+def _read_object(
     picture: NDArray[np.uint8], patch: NDArray[np.bool_]
 ) -> tuple[SceneObject, NDArray[np.float64]] | None:
-    """The thing of a patch, and the middle of its box: (row, column)."""
+    """The object of a patch, and the centre of its bounding box: (row, column)."""
     names = list(COLOURS)
     colours = np.array([COLOURS[name] for name in names], np.float32)
     value = np.median(picture[patch].astype(np.float32), axis=0)
@@ -245,12 +244,12 @@ def _read_thing(
 
 
 def _grown(patch: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The patch with the faint pixels of its edge, one all around."""
+    """The patch, dilated by one pixel to include the faint pixels of its edge."""
     return require("scipy.ndimage", "train").binary_dilation(patch, np.ones((3, 3)))
 
 
 def _overlap(cover: NDArray[Any], drawing: NDArray[Any], middle: NDArray[np.float64]) -> float:
-    """Soft intersection over union of a patch and a drawing, at the best place near the patch's middle."""
+    """Soft intersection over union of a patch and a drawing, at the best position near the patch's centre."""
     best, side = 0.0, len(drawing)
     corner = np.round(middle - (side - 1) / 2).astype(int)
     for row, column in product(*(range(start - 1, start + 2) for start in corner)):
@@ -267,8 +266,8 @@ def _pick(lowest: int, highest: int, chance: float) -> int:
 
 @cache
 def _coverage(shape: str, side: int, outlined: bool) -> NDArray[np.float32]:
-    """How much of each pixel a shape covers: FP32 of shape (side, side) in [0, 1]."""
-    # Points in the middles of subpixels, counted from the middle of the shape.
+    """Share of each pixel that a shape covers: FP32 of shape (side, side) in [0, 1]."""
+    # Centres of subpixels, relative to the centre of the shape.
     points = (np.arange(side * _SUBPIXELS) + 0.5) / _SUBPIXELS - side / 2
     depth = _depth(shape, points[None, :], points[:, None], side / 2)
     inside = (depth > 0) & (depth <= _LINE_PIXELS) if outlined else depth > 0
@@ -278,7 +277,7 @@ def _coverage(shape: str, side: int, outlined: bool) -> NDArray[np.float32]:
 
 
 def _depth(shape: str, x: NDArray[Any], y: NDArray[Any], half: float) -> NDArray[Any]:
-    """How far inside a shape of 2 * half pixels each point lies, in pixels; negative outside. y points down."""
+    """Distance in pixels of each point inside a shape of 2 * half pixels; negative outside. y points down."""
     if shape == "circle":
         return half - np.hypot(x, y)
     if shape == "square":

@@ -68,7 +68,7 @@ def square_image_shape(dataset: Dataset, family: str) -> tuple[int, int]:
     height, width, channels = dataset.picture
     if height != width:
         raise UsageError(
-            f"data {dataset.name!r} has {height}x{width} images; family {family!r} takes square ones"
+            f"data {dataset.name!r} has {height}x{width} images; family {family!r} needs square ones"
         )
     return height, channels
 
@@ -86,4 +86,4 @@ def check_image_shape(resolution: int, channels: int) -> None:
             f" {LEAST_RESOLUTION} to {MOST_RESOLUTION}, such as 28, 32, 48 or 64 (--set resolution=...)"
         )
     if channels not in (1, 3):
-        raise UsageError(f"{channels} colour channels are not allowed; it must be 1 (grey) or 3 (RGB)")
+        raise UsageError(f"{channels} colour channels are not allowed; expected 1 (grey) or 3 (RGB)")

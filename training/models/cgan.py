@@ -28,7 +28,7 @@ SMALLEST = {"data": "digits", "width": 4, "discriminator_width": 4, "latent_size
 
 
 class Recipe(AdversarialRecipe):
-    """A conditional GAN's keys are those of every GAN.
+    """Keys of a conditional GAN: those of every GAN, and the spectral norm.
 
     Args:
         spectral_norm: of the discriminator's weights, as in `dcgan`.
@@ -38,14 +38,14 @@ class Recipe(AdversarialRecipe):
 
 
 class Generator(BaseGenerator):
-    """Noise and a class -> picture, by transposed convolutions (Radford et al. 2016; Miyato and Koyama 2018).
+    """Noise and a class -> image by transposed convolutions (Radford et al. 2016; Miyato and Koyama 2018).
 
     Args:
-        classes: how many there are.
-        resolution: height and width of the picture in pixels, 4 to 7 doubled again and again.
+        classes: number of classes.
+        resolution: height and width in pixels, 4 to 7 times a power of two.
         channels: 1 (grey) or 3 (RGB).
-        latent_size: values of noise per picture.
-        width: channels of the last hidden layer; each layer below has twice as many.
+        latent_size: noise values per image.
+        width: channels of the last hidden layer; each earlier layer has twice as many.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Generator(BaseGenerator):
     def forward(self, latent: Tensor, label: Tensor, truncation: Tensor | None = None) -> Tensor:
         """FP32 (batch, latent_size), INT64 (batch,) -> FP32 (batch, channels, height, width) in [-1, 1].
 
-        The truncation, FP32 of shape (batch,) in [0, 1], multiplies the latent; it is left out in training.
+        The truncation, FP32 of shape (batch,) in [0, 1], multiplies the latent; training does not use it.
         """
         if truncation is not None:
             latent = latent * truncation[:, None]
@@ -93,13 +93,13 @@ class Generator(BaseGenerator):
 
 
 class Discriminator(nn.Module):
-    """Judges pictures together with their class (Miyato and Koyama 2018, eq. 3).
+    """Projection discriminator of images and their class (Miyato and Koyama 2018, eq. 3).
 
     Args:
-        classes: how many there are.
+        classes: number of classes.
         resolution, channels: of the pictures.
-        width: channels of the first layer; each layer above has twice as many.
-        spectral: normalise all weights spectrally.
+        width: channels of the first layer; each later layer has twice as many.
+        spectral: apply the spectral norm to all weights.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class Discriminator(nn.Module):
         features = tuple(reversed(widths(resolution, width)))
         self.features = downsampler((channels, *features), spectral=spectral)
         count = features[-1] * first_side(resolution) ** 2
-        # The place of a stroke tells digits apart: the last features are compared with the class unpooled.
+        # The last features are not pooled, because the position of a stroke distinguishes digits.
         self.linear = maybe_spectral_norm(nn.Linear(count, 1), spectral)
         embedding = nn.Embedding(classes, count)
         if not spectral:
@@ -123,11 +123,11 @@ class Discriminator(nn.Module):
 
 
 class Task(AdversarialTask):
-    """A conditional generator against a projection discriminator."""
+    """A conditional generator and its projection discriminator."""
 
     @classmethod
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
-        """The networks of a recipe, sized for a dataset of square, labelled images."""
+        """Build the networks of a recipe for a dataset of square, labelled images."""
         if dataset.labels is None:
             raise UsageError(f"data {dataset.name!r} has no labels; family 'cgan' needs them: take 'dcgan'")
         resolution, channels = square_image_shape(dataset, "cgan")

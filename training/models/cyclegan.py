@@ -1,4 +1,4 @@
-"""Image to image, without pairs: pictures of one kind and of another -> the first in the kind of the second."""
+"""Image to image without pairs (CycleGAN): translates images of one kind into another kind."""
 
 from __future__ import annotations
 
@@ -43,13 +43,12 @@ class Recipe(BaseRecipe):
         width: channels of both generators at the picture's resolution; two halvings double them.
         blocks: residual blocks of each generator.
         noise: strength of the seed's noise.
-        discriminator_width: channels of a discriminator's first layer; each layer above has twice as many.
-        discriminator_layers: halvings of what it judges.
-        gamma: weight of the penalties on a discriminator's gradients at real and at made pictures.
-        cycle_weight: of the mean absolute error of what comes back, beside a generator's loss.
-        identity_weight: of the mean absolute error of what should stay as it is; 0 leaves it out.
-        translate: pixels by which pictures are moved, at most; where one kind reaches the border and the other has a
-            margin, moving either hides that.
+        discriminator_width: channels of a discriminator's first layer; each later layer has twice as many.
+        discriminator_layers: halvings in a discriminator.
+        gamma: weight of the gradient penalties on real and generated images.
+        cycle_weight: of the mean absolute error after translation there and back.
+        identity_weight: of the mean absolute error of images that are already of the target kind; 0 disables it.
+        translate: largest random shift in pixels; it hides margins that only one of the kinds has.
         lr, discriminator_lr: learning rates of Adam.
         beta1, beta2: decay rates of Adam's moments.
     """
@@ -71,12 +70,12 @@ class Recipe(BaseRecipe):
 
 
 class Generator(BaseGenerator):
-    """A residual network whose innermost features are disturbed by the seed's noise.
+    """A residual network whose innermost features are multiplied by noise from the seed.
 
     Args:
-        resolution: height and width of both pictures in pixels, 4 to 7 doubled again and again, divisible by 4.
+        resolution: height and width of both images in pixels, 4 to 7 times a power of two, divisible by 4.
         channels: of both pictures, 1 (grey) or 3 (RGB).
-        width: channels at the picture's resolution; two halvings double them.
+        width: channels at full resolution; two halvings double them.
         blocks: residual blocks.
         noise: strength of the seed's noise.
     """
@@ -94,8 +93,8 @@ class Generator(BaseGenerator):
         check_image_shape(resolution, channels)
         if resolution % 4:
             raise UsageError(
-                f"resolution {resolution} is not allowed; family 'cyclegan' halves a picture twice, so that it must be"
-                " divisible by 4 (--set resolution=...)"
+                f"resolution {resolution} is not allowed; family 'cyclegan' expects a multiple of 4"
+                " (--set resolution=...)"
             )
         self.network, self.noise = ResidualNetwork(channels, channels, width, blocks), noise
         self.latent_size = self.network.inside
@@ -103,12 +102,12 @@ class Generator(BaseGenerator):
     def forward(self, latent: Tensor, source: Tensor) -> Tensor:
         """FP32 (batch, latent_size), FP32 (batch, channels, height, width) in [-1, 1] -> like the source.
 
-        It begins as the identity; what is made may lie a little beyond [-1, 1].
+        Its initial weights give nearly the identity; outputs may slightly exceed [-1, 1].
         """
         return source + self.network(source, latent, self.noise)
 
     def sides(self) -> range:
-        """Whatever can be halved twice and has more than one value left to normalise over."""
+        """Multiples of 4 that leave more than one value to normalise over."""
         return range(8, MOST_TIMES * self.architecture["resolution"] + 1, 4)
 
     def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
@@ -121,16 +120,15 @@ class Generator(BaseGenerator):
 
 
 class Task(BaseTask):
-    """Two generators, there and back, each against a discriminator of the kind that it makes (Zhu et al. 2017).
+    """Two generators, one per direction, each with a discriminator of its target kind (Zhu et al. 2017).
 
-    The pairing that the data may have is thrown away: beside the images of a batch stand sources that were drawn by
-    themselves among all of them.
+    Pairs in the data are not used: the sources of a batch are drawn independently of its images.
 
     Args:
-        recipe: what is trained how.
+        recipe: of the training.
         generators: from source to image, and back.
         discriminators: of images, and of sources.
-        sources: UINT8 of shape (count, channels, height, width), all that there are.
+        sources: all source images, UINT8 of shape (count, channels, height, width).
     """
 
     sources: Tensor
@@ -146,12 +144,12 @@ class Task(BaseTask):
         self.recipe = recipe
         self.generator, self.back = generators
         self.image_discriminator, self.source_discriminator = discriminators
-        # Beside the weights on their device, but no part of the state: the data is read again when a run goes on.
+        # On the device but not in the state dict: a resumed run reads the data again.
         self.register_buffer("sources", sources, persistent=False)
 
     @classmethod
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
-        """The networks of a recipe, sized for a dataset with square images and sources."""
+        """Build the networks of a recipe for a dataset of square images and sources."""
         check_sources(dataset, "cyclegan")
         assert dataset.sources is not None
         resolution, channels = square_image_shape(dataset, "cyclegan")
@@ -175,29 +173,29 @@ class Task(BaseTask):
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """One Adam for both generators, one for both discriminators."""
-        judges = [*self.image_discriminator.parameters(), *self.source_discriminator.parameters()]
-        makers = [*self.generator.parameters(), *self.back.parameters()]
-        return adversarial_optimizers(self.recipe, judges, makers)
+        discriminators = [*self.image_discriminator.parameters(), *self.source_discriminator.parameters()]
+        generators = [*self.generator.parameters(), *self.back.parameters()]
+        return adversarial_optimizers(self.recipe, discriminators, generators)
 
     def losses(self, batch: Batch, draw: Draw) -> Iterator[LossStep]:
-        """The discriminators' turn, then the generators'."""
+        """The loss of both discriminators, then that of both generators."""
         chosen = self.sources[draw.integers(len(self.sources))].float() / 127.5 - 1
         (images,) = augment_jointly(draw, self.recipe.translate, batch.images)
         (sources,) = augment_jointly(draw, self.recipe.translate, chosen)
-        made = self._made(self.generator, sources, draw)
-        made_back = self._made(self.back, images, draw)
+        made = self._translate(self.generator, sources, draw)
+        made_back = self._translate(self.back, images, draw)
         loss, statistics = torch.zeros((), device=images.device), {}
-        for kind, judge, real, fake in (
+        for kind, discriminator, real, fake in (
             ("image", self.image_discriminator, images, made),
             ("source", self.source_discriminator, sources, made_back),
         ):
             pictures = torch.cat((real, fake.detach())).requires_grad_(self.recipe.gamma > 0)
-            logits = judge(pictures).float()
-            of_real, of_fake = logits.chunk(2)
-            loss = loss + relativistic_discriminator(of_real, of_fake)
-            statistics |= {f"real_{kind}_logit": of_real.mean(), f"fake_{kind}_logit": of_fake.mean()}
+            logits = discriminator(pictures).float()
+            real_logits, fake_logits = logits.chunk(2)
+            loss = loss + relativistic_discriminator(real_logits, fake_logits)
+            statistics |= {f"real_{kind}_logit": real_logits.mean(), f"fake_{kind}_logit": fake_logits.mean()}
             if self.recipe.gamma:
-                # Of half the sum of both means twice the mean of all.
+                # Half the sum of the two means over equal halves is the mean over all.
                 penalty = squared_gradient(pictures, logits.mean((1, 2, 3))).mean()
                 loss = loss + self.recipe.gamma * penalty
                 statistics[f"{kind}_penalty"] = penalty
@@ -208,25 +206,25 @@ class Task(BaseTask):
         self, real: tuple[Tensor, Tensor], made: tuple[Tensor, Tensor], draw: Draw
     ) -> LossStep:
         (sources, images), (made_images, made_sources) = real, made
-        judges = (self.image_discriminator, self.source_discriminator)
-        # The gradient passes through the discriminators; their own parameters need none in this turn.
-        for judge in judges:
-            judge.requires_grad_(False)
+        discriminators = (self.image_discriminator, self.source_discriminator)
+        # The gradient passes through the discriminators, whose own parameters need none here.
+        for discriminator in discriminators:
+            discriminator.requires_grad_(False)
         adversarial = sum(
-            relativistic_generator(judge(wanted).float(), judge(fake).float())
-            for judge, wanted, fake in zip(judges, (images, sources), made, strict=True)
+            relativistic_generator(discriminator(target).float(), discriminator(fake).float())
+            for discriminator, target, fake in zip(discriminators, (images, sources), made, strict=True)
         )
-        for judge in judges:
-            judge.requires_grad_(True)
-        # Pixels are compared as shares of their range, which is 2 wide here.
-        cycle = (self._made(self.back, made_images, draw) - sources).abs().mean() / 2
-        cycle = cycle + (self._made(self.generator, made_sources, draw) - images).abs().mean() / 2
+        for discriminator in discriminators:
+            discriminator.requires_grad_(True)
+        # Errors are shares of the pixel range, which is 2 here.
+        cycle = (self._translate(self.back, made_images, draw) - sources).abs().mean() / 2
+        cycle = cycle + (self._translate(self.generator, made_sources, draw) - images).abs().mean() / 2
         loss, statistics = adversarial + self.recipe.cycle_weight * cycle, {"cycle": cycle}
         if self.recipe.identity_weight:
-            same = (self._made(self.generator, images, draw) - images).abs().mean() / 2
-            same = same + (self._made(self.back, sources, draw) - sources).abs().mean() / 2
+            same = (self._translate(self.generator, images, draw) - images).abs().mean() / 2
+            same = same + (self._translate(self.back, sources, draw) - sources).abs().mean() / 2
             loss, statistics["identity"] = loss + self.recipe.identity_weight * same, same
         return LossStep("generator", loss, statistics)
 
-    def _made(self, generator: nn.Module, pictures: Tensor, draw: Draw) -> Tensor:
+    def _translate(self, generator: nn.Module, pictures: Tensor, draw: Draw) -> Tensor:
         return generator(draw.normal(self.generator.latent_size), pictures).float()

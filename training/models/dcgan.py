@@ -20,11 +20,11 @@ SMALLEST = {"data": "digits", "width": 4, "discriminator_width": 4, "latent_size
 
 
 class Recipe(AdversarialRecipe):
-    """A DCGAN's keys are those of every GAN, with the classic loss and a gradient penalty by default.
+    """A DCGAN's keys: those of every GAN, with the classic loss and a gradient penalty by default.
 
     Args:
-        spectral_norm: of the discriminator's weights; with the pairwise loss and both penalties it is one bound too
-            many, and the discriminator too weak to tell a few good pictures from all.
+        spectral_norm: of the discriminator's weights; combined with the pairwise loss and both penalties it makes the
+            discriminator too weak to prevent mode collapse.
     """
 
     spectral_norm: bool = True
@@ -34,13 +34,13 @@ class Recipe(AdversarialRecipe):
 
 
 class Generator(BaseGenerator):
-    """Noise -> picture, by transposed convolutions (Radford et al. 2016).
+    """Noise -> image by transposed convolutions (Radford et al. 2016).
 
     Args:
-        resolution: height and width of the picture in pixels, 4 to 7 doubled again and again.
+        resolution: height and width in pixels, 4 to 7 times a power of two.
         channels: 1 (grey) or 3 (RGB).
-        latent_size: values of noise per picture.
-        width: channels of the last hidden layer; each layer below has twice as many.
+        latent_size: noise values per image.
+        width: channels of the last hidden layer; each earlier layer has twice as many.
     """
 
     def __init__(
@@ -72,12 +72,12 @@ class Generator(BaseGenerator):
 
 
 class Discriminator(nn.Module):
-    """Judges pictures.
+    """Convolutional discriminator.
 
     Args:
         resolution, channels: of the pictures.
-        width: channels of the first layer; each layer above has twice as many.
-        spectral: normalise all weights spectrally.
+        width: channels of the first layer; each later layer has twice as many.
+        spectral: apply the spectral norm to all weights.
     """
 
     def __init__(self, resolution: int, channels: int, width: int, *, spectral: bool = True) -> None:
@@ -93,11 +93,11 @@ class Discriminator(nn.Module):
 
 
 class Task(AdversarialTask):
-    """A generator against a discriminator."""
+    """A generator and its discriminator."""
 
     @classmethod
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
-        """The networks of a recipe, sized for a dataset of square images; labels are not looked at."""
+        """Build the networks of a recipe for a dataset of square images; labels are ignored."""
         resolution, channels = square_image_shape(dataset, "dcgan")
         generator = Generator(
             resolution=resolution, channels=channels, latent_size=recipe.latent_size, width=recipe.width

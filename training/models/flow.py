@@ -26,10 +26,10 @@ from .base import square_image_shape
 __all__ = ["SMALLEST", "Generator", "Recipe", "Task"]
 
 LEAST_REMAINING = 0.05
-"""Nearer than this to data, the velocity towards a guessed picture is no more multiplied."""
+"""Lower bound of 1 - time in the velocity, which divides by it."""
 
 TIME_SCALE = 1_000.0
-"""Of times, for sinusoids made for positions in a text."""
+"""Scales times in [0, 1] to the range of sinusoidal embeddings."""
 
 
 SMALLEST = {
@@ -49,15 +49,15 @@ class Recipe(BaseRecipe):
     Args:
         width: of a token, in text encoder and denoiser.
         depth, text_depth: blocks of the denoiser and of the text encoder.
-        patch: height and width in pixels of what becomes one token.
-        vocabulary: ids of the tokenizer, at most.
-        token_count: tokens of each prompt; a longer one loses its end.
-        caption_dropout: share of the images that are trained on without their caption.
-        time_mean, time_deviation: of the normal law whose logistic function gives the times trained at (Esser et al.
-            2024, eq. 19); 0 is noise, 1 is data.
-        guidance: that a request without one gets.
-        matrix_lr: of the blocks' matrices, which Muon moves.
-        lr, beta1, beta2: of all else, which Adam moves.
+        patch: height and width in pixels of one token.
+        vocabulary: largest number of ids of the tokenizer.
+        token_count: tokens of each prompt; longer prompts are truncated.
+        caption_dropout: share of the images trained without their caption.
+        time_mean, time_deviation: of the logit-normal distribution of training times (Esser et al. 2024, eq. 19); 0 is
+            noise, 1 is data.
+        guidance: default of a request.
+        matrix_lr: learning rate of Muon, for the matrices of the blocks.
+        lr, beta1, beta2: of Adam, for all other parameters.
     """
 
     width: Annotated[int, Constraint(ge=2, le=4096)] = 192
@@ -78,13 +78,13 @@ class Recipe(BaseRecipe):
 
 
 class TextEncoder(nn.Module):
-    """Token ids -> what the denoiser knows of the text.
+    """Token ids -> embedding of the text.
 
     Args:
-        vocabulary: how many ids there are.
+        vocabulary: number of ids.
         token_count: ids of each text.
-        width: of what stands for one.
-        depth: blocks.
+        width: of a token.
+        depth: number of blocks.
     """
 
     def __init__(self, vocabulary: int, token_count: int, width: int, depth: int) -> None:
@@ -102,16 +102,16 @@ class TextEncoder(nn.Module):
 
 
 class Denoiser(nn.Module):
-    """Moves samples from noise to data: a transformer over the picture's patches, which read the text's tokens.
+    """Moves samples from noise to data: a transformer over the image's patches with attention to the text's tokens.
 
-    It guesses the picture itself, from which the velocity follows (Li and He 2025): flat colours come out flat.
+    It predicts the image, from which the velocity follows (Li and He 2025); this keeps flat colours flat.
 
     Args:
         shape: (channels, height, width) of a sample.
-        patch: height and width of what becomes one token.
+        patch: height and width in pixels of one token.
         width: of a token.
-        depth: blocks.
-        token_count: of the text.
+        depth: number of blocks.
+        token_count: tokens of the text.
     """
 
     def __init__(
@@ -138,9 +138,9 @@ class Denoiser(nn.Module):
 
         Args:
             sample: FP32 (batch, channels, height, width).
-            time, step: FP32 (batch,); where the samples are, and how far to move them.
+            time, step: FP32 (batch,); time of the samples, and length of the step.
             embedding: FP32 (batch, token_count, width).
-            guidance: FP32 (batch,): 0 for no text at all, 1 for none but the text, more for more than it says.
+            guidance: FP32 (batch,): 0 ignores the text, 1 is the conditional velocity, more amplifies the text.
 
         Returns:
             FP32 (batch, channels, height, width): the samples at `time + step`.
@@ -149,18 +149,18 @@ class Denoiser(nn.Module):
         both = self.velocity(
             torch.cat([sample, sample]), torch.cat([time, time]), torch.cat([embedding, nothing])
         )
-        # Not `chunk`, which an export with a free batch cannot follow.
+        # Not `chunk`, which the exporter cannot trace with a free batch size.
         conditional, unconditional = both.reshape(2, *sample.shape).unbind()
         velocity = unconditional + guidance[:, None, None, None] * (conditional - unconditional)
         return sample + step[:, None, None, None] * velocity
 
     def velocity(self, sample: Tensor, time: Tensor, embedding: Tensor) -> Tensor:
-        """Towards the guessed picture, as fast as to be there at time 1; shapes as of `forward`."""
+        """Velocity that reaches the predicted image at time 1; shapes as in `forward`."""
         remaining = (1 - time).clamp(min=LEAST_REMAINING)
         return (self.guess(sample, time, embedding) - sample) / remaining[:, None, None, None]
 
     def guess(self, sample: Tensor, time: Tensor, embedding: Tensor) -> Tensor:
-        """The picture that the samples are on their way to; shapes as of `forward`."""
+        """Predict the image at time 1; shapes as in `forward`."""
         condition = self.time(sinusoids(time * TIME_SCALE, self.position.shape[1]))
         tokens = self.from_pixels(self._patches(sample))
         tokens = tokens + self.position.to(tokens.dtype)
@@ -182,17 +182,17 @@ class Denoiser(nn.Module):
 
 
 class Generator(StagedGenerator):
-    """Text encoder and denoiser; samples are pixels in [-1, 1], so that nothing is left to decode.
+    """Text encoder and denoiser; samples are pixels in [-1, 1], so the decoder is the identity.
 
     Args:
-        tokenizer: JSON text, as `vocabulary.learn_tokenizer` gives it; by default one of bytes alone.
-        token_count: tokens of each prompt; a longer one loses its end.
-        resolution: height and width of the picture in pixels, a multiple of `patch`.
+        tokenizer: JSON text from `data.tokenizer.learn_tokenizer`; by default a tokenizer of bytes.
+        token_count: tokens of each prompt; longer prompts are truncated.
+        resolution: height and width in pixels, a multiple of `patch`.
         channels: 1 (grey) or 3 (RGB).
-        patch: height and width in pixels of what becomes one token.
-        width: of a token: even, and from 128 on a multiple of 64.
+        patch: height and width in pixels of one token.
+        width: of a token; even, and from 128 on a multiple of 64.
         depth, text_depth: blocks of the denoiser and of the text encoder.
-        guidance: that a request without one gets.
+        guidance: default of a request.
     """
 
     def __init__(
@@ -242,7 +242,7 @@ class Task(BaseTask):
 
     @classmethod
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
-        """The flow of a recipe, sized for a dataset of square images with captions; labels are not looked at."""
+        """Build the flow of a recipe for a dataset of square images with captions; labels are ignored."""
         resolution, channels = square_image_shape(dataset, "flow")
         if dataset.captions is None or not any(caption.strip() for caption in dataset.captions):
             raise UsageError(
@@ -263,14 +263,14 @@ class Task(BaseTask):
         return cls(recipe, generator)
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Muon for the matrices of the blocks (Jordan et al. 2024), Adam for all the rest.
+        """Muon for the matrices of the blocks (Jordan et al. 2024), Adam for all other parameters.
 
-        After 100 seconds of one core the loss on `shapes` was half of what Adam alone had reached.
+        After 100 seconds on one core the loss on `shapes` was half that of Adam alone.
         """
         named, recipe = dict(self.generator.named_parameters()), self.recipe
         matrices = [weights for name, weights in named.items() if weights.ndim == 2 and _in_block(name)]
-        moved = {id(weights) for weights in matrices}
-        rest = [weights for weights in named.values() if id(weights) not in moved]
+        muon = {id(weights) for weights in matrices}
+        rest = [weights for weights in named.values() if id(weights) not in muon]
         betas = (recipe.beta1, recipe.beta2)
         return {
             "flow": CombinedOptimizer(
@@ -280,7 +280,7 @@ class Task(BaseTask):
         }
 
     def losses(self, batch: Batch, draw: Draw) -> Iterator[LossStep]:
-        """The squared error of the velocity at one time of each image."""
+        """The squared error of the velocity at one random time per image."""
         assert isinstance(self.generator, Generator)
         assert batch.captions is not None
         denoiser = self.generator.denoiser
@@ -296,7 +296,7 @@ class Task(BaseTask):
         yield LossStep("flow", loss)
 
     def _embedding(self, captions: tuple[str, ...], dropped: Tensor, denoiser: Denoiser) -> Tensor:
-        """Of the captions; of those dropped half become empty prompts, and half what stands for no prompt at all."""
+        """Embed captions; half of the dropped ones become empty prompts, half the unconditional embedding."""
         assert isinstance(self.generator, Generator)
         share = self.recipe.caption_dropout
         tokens = self.generator.tokens(captions).to(dropped.device)
@@ -306,18 +306,18 @@ class Task(BaseTask):
 
 
 def _in_block(name: str) -> bool:
-    # What turns times into gates is moved by Adam: it begins at zero, and stays small.
+    # The modulation layers, which start at zero and stay small, are trained by Adam.
     return ".blocks." in name and ".modulation." not in name
 
 
 def _check(resolution: int, channels: int, patch: int, width: int) -> None:
     if resolution < patch or resolution % patch:
         raise UsageError(
-            f"resolution {resolution} is not allowed; it must be a multiple of the patch, {patch}"
+            f"resolution {resolution} is not allowed; expected a multiple of the patch, {patch}"
             " (--set resolution=... or --set patch=...)"
         )
     if channels not in (1, 3):
-        raise UsageError(f"{channels} colour channels are not allowed; it must be 1 (grey) or 3 (RGB)")
+        raise UsageError(f"{channels} colour channels are not allowed; expected 1 (grey) or 3 (RGB)")
     if width % 2:
-        raise UsageError(f"width {width} is not allowed; it must be even (--set width=...)")
+        raise UsageError(f"width {width} is not allowed; expected an even number (--set width=...)")
     head_count(width)

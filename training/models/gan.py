@@ -1,4 +1,4 @@
-"""The first form of a GAN: two multilayer perceptrons (Goodfellow et al. 2014), with today's stabilisers."""
+"""The original GAN: two multilayer perceptrons (Goodfellow et al. 2014), with current stabilisers."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ SMALLEST = {"data": "digits", "width": 8, "discriminator_width": 8, "latent_size
 
 
 class Recipe(AdversarialRecipe):
-    """Keys of a GAN of perceptrons: those of every GAN, where the widths are those of all hidden layers.
+    """Keys of a GAN of perceptrons: those of every GAN; the widths are those of all hidden layers.
 
-    The pairwise loss and both gradient penalties take the place of maxout and dropout.
+    The pairwise loss and both gradient penalties replace maxout and dropout.
 
     Args:
         layers: hidden layers of each network.
@@ -44,12 +44,12 @@ class Recipe(AdversarialRecipe):
 
 
 class Generator(BaseGenerator):
-    """Noise -> picture, by fully connected layers with batch normalisation.
+    """Noise -> image by fully connected layers with batch normalisation.
 
     Args:
-        resolution: height and width of the picture in pixels, 1 to 256.
+        resolution: height and width in pixels, 1 to 256.
         channels: 1 (grey) or 3 (RGB).
-        latent_size: values of noise per picture.
+        latent_size: noise values per image.
         width: units of a hidden layer.
         layers: hidden layers.
     """
@@ -68,8 +68,8 @@ class Generator(BaseGenerator):
         )
         if not 1 <= resolution <= MOST_RESOLUTION or channels not in (1, 3):
             raise UsageError(
-                f"pictures of {resolution}x{resolution}x{channels} are not allowed; the resolution must be 1 to"
-                f" {MOST_RESOLUTION} and the channels 1 (grey) or 3 (RGB)"
+                f"pictures of {resolution}x{resolution}x{channels} are not allowed; expected a resolution of 1 to"
+                f" {MOST_RESOLUTION} and 1 (grey) or 3 (RGB) channels"
             )
         self.latent_size = latent_size
         hidden: list[nn.Module] = []
@@ -92,7 +92,7 @@ class Generator(BaseGenerator):
 
 
 class Discriminator(nn.Module):
-    """Judges pictures by fully connected layers.
+    """Discriminator of fully connected layers.
 
     Args:
         resolution, channels: of the pictures.
@@ -114,11 +114,11 @@ class Discriminator(nn.Module):
 
 
 class Task(AdversarialTask):
-    """Two perceptrons against each other."""
+    """Two perceptrons, trained against each other."""
 
     @classmethod
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
-        """The networks of a recipe, sized for a dataset of square images; labels are not looked at."""
+        """Build the networks of a recipe for a dataset of square images; labels are ignored."""
         resolution, channels = square_image_shape(dataset, "gan")
         generator = Generator(
             resolution=resolution,

@@ -1,4 +1,4 @@
-"""Inpainting: a picture with a hole -> the picture without it."""
+"""Inpainting: an image with a hole -> the complete image."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ SMALLEST = {"data": "digits", "width": 4, "blocks": 1}
 
 
 class Recipe(BaseRecipe):
-    """Keys of a training of inpainting.
+    """Keys of an inpainting training.
 
     Args:
-        width: channels at the picture's resolution; each halving doubles them.
+        width: channels at full resolution; each halving doubles them.
         blocks: residual blocks at the smallest size.
         lr, beta1, beta2: of Adam.
     """
@@ -48,12 +48,12 @@ class Recipe(BaseRecipe):
 
 
 class Generator(BaseGenerator):
-    """A U-Net that sees the picture without its hole, and where the hole is; outside it nothing is changed.
+    """A U-Net that sees the masked image and the mask; pixels outside the hole are unchanged.
 
     Args:
-        resolution: height and width of the picture in pixels, 4 to 7 doubled again and again.
+        resolution: height and width in pixels, 4 to 7 times a power of two.
         channels: 1 (grey) or 3 (RGB).
-        width: channels at the picture's resolution; each halving doubles them.
+        width: channels at full resolution; each halving doubles them.
         blocks: residual blocks at the smallest size.
     """
 
@@ -68,8 +68,8 @@ class Generator(BaseGenerator):
         """Fill the hole.
 
         Args:
-            source: FP32 of shape (batch, channels, height, width) in [-1, 1]; what it shows inside the hole is not
-                looked at.
+            source: FP32 of shape (batch, channels, height, width) in [-1, 1]; pixels inside the hole are
+                ignored.
             mask: FP32 of shape (batch, 1, height, width): 1 inside the hole, else 0.
 
         Returns:
@@ -79,7 +79,7 @@ class Generator(BaseGenerator):
         return known + torch.tanh(self.network(torch.cat((known, mask), 1))) * mask
 
     def sides(self) -> range:
-        """Whatever can be halved as often as the pictures that it was made for (`UNet.sides`)."""
+        """Sizes that the U-Net can halve (`UNet.sides`)."""
         return self.network.sides
 
     def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
@@ -90,19 +90,19 @@ class Generator(BaseGenerator):
             output=image_output(resolution, resolution, channels),
         )
 
-    def tasks(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """The images and a hole in each, grey inside, where it can be seen (`translation.DegradationModel`)."""
+    def degrade(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        """The images with a grey hole in each, and the masks (`image_to_image.DegradationModel`)."""
         uniform = torch.from_numpy(np.random.default_rng(0).random((len(images), 4)))
         mask = holes(uniform, images.shape[1]).permute(0, 2, 3, 1).numpy() > 0
         return {"source": np.where(mask, np.uint8(128), images), "mask": mask.astype(np.uint8) * 255}
 
 
 def holes(uniform: Tensor, resolution: int) -> Tensor:
-    """Rectangles with sides of a quarter to a half of the picture, around a place in the middle half of it.
+    """Random rectangles with sides of a quarter to half the image, centred in its middle half.
 
     Args:
-        uniform: in [0, 1), of shape (batch, 4); decides height, width, row and column.
-        resolution: height and width of the picture in pixels.
+        uniform: random numbers in [0, 1) of shape (batch, 4) for height, width, row and column.
+        resolution: height and width in pixels.
 
     Returns:
         FP32 of shape (batch, 1, height, width): 1 inside the hole, else 0.
@@ -110,13 +110,13 @@ def holes(uniform: Tensor, resolution: int) -> Tensor:
     sides = (uniform[:, :2] + 1) * resolution / 4
     starts = ((uniform[:, 2:] / 2 + 0.25) * resolution - sides / 2).round()
     ends = starts + sides.round()
-    places = torch.arange(resolution, device=uniform.device)
-    inside = (places >= starts[:, :, None]) & (places < ends[:, :, None])
+    positions = torch.arange(resolution, device=uniform.device)
+    inside = (positions >= starts[:, :, None]) & (positions < ends[:, :, None])
     return (inside[:, :1, :, None] & inside[:, 1:, None, :]).float()
 
 
 class Task(BaseTask):
-    """Makes the images of the data again where holes were cut into them."""
+    """Learns to restore the images of the data where holes were cut."""
 
     def __init__(self, recipe: Recipe, generator: Generator) -> None:
         super().__init__()
@@ -124,7 +124,7 @@ class Task(BaseTask):
 
     @classmethod
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
-        """The network of a recipe, sized for a dataset of square images, which are what it has to make."""
+        """Build the network of a recipe for a dataset of square images, which are the targets."""
         resolution, channels = square_image_shape(dataset, "inpaint")
         generator = Generator(
             resolution=resolution, channels=channels, width=recipe.width, blocks=recipe.blocks
@@ -137,7 +137,7 @@ class Task(BaseTask):
         return {"generator": torch.optim.Adam(self.generator.parameters(), self.recipe.lr, betas, fused=True)}
 
     def losses(self, batch: Batch, draw: Draw) -> Iterator[LossStep]:
-        """The mean absolute error inside the holes, the squared one beside it."""
+        """The mean absolute error inside the holes; the squared error is recorded."""
         (images,) = augment_jointly(draw, 0, batch.images)
         mask = holes(draw.uniform(4), images.shape[2])
         error = (self.generator(images, mask).float() - images) * mask

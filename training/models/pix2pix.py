@@ -1,4 +1,4 @@
-"""Image to image, from pairs: a picture of one kind -> the same in another (Isola et al. 2017)."""
+"""Image to image from pairs (Isola et al. 2017)."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ class Recipe(BaseRecipe):
     """Keys of a training from pairs.
 
     Args:
-        width: channels at the picture's resolution; each halving doubles them.
+        width: channels at full resolution; each halving doubles them.
         blocks: residual blocks at the smallest size.
         noise: strength of the seed's noise.
-        discriminator_width: channels of the discriminator's first layer; each layer above has twice as many.
-        discriminator_layers: halvings of what it judges.
+        discriminator_width: channels of the discriminator's first layer; each later layer has twice as many.
+        discriminator_layers: halvings in the discriminator.
         loss: of both networks.
-        l1_weight: of the mean absolute error beside the generator's loss.
-        translate: pixels by which a pair is moved, at most.
+        l1_weight: of the mean absolute error, added to the generator's loss.
+        translate: largest random shift of a pair in pixels.
         lr, discriminator_lr: learning rates of Adam.
         beta1, beta2: decay rates of Adam's moments.
     """
@@ -69,12 +69,12 @@ class Recipe(BaseRecipe):
 
 
 class Generator(BaseGenerator):
-    """A U-Net whose innermost features are disturbed by the seed's noise.
+    """A U-Net whose innermost features are multiplied by noise from the seed.
 
     Args:
-        resolution: height and width of both pictures in pixels, 4 to 7 doubled again and again.
+        resolution: height and width of both images in pixels, 4 to 7 times a power of two.
         channels: of both pictures, 1 (grey) or 3 (RGB).
-        width: channels at the picture's resolution; each halving doubles them.
+        width: channels at full resolution; each halving doubles them.
         blocks: residual blocks at the smallest size.
         noise: strength of the seed's noise.
     """
@@ -98,7 +98,7 @@ class Generator(BaseGenerator):
         return torch.tanh(2 * source + self.network(source, latent, self.noise))
 
     def sides(self) -> range:
-        """Whatever can be halved as often as the pictures that it was made for (`UNet.sides`)."""
+        """Sizes that the U-Net can halve (`UNet.sides`)."""
         return self.network.sides
 
     def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
@@ -111,12 +111,12 @@ class Generator(BaseGenerator):
 
 
 class Task(BaseTask):
-    """A U-Net against a discriminator that sees source and picture side by side.
+    """A U-Net and a discriminator that sees source and image together.
 
     Args:
-        recipe: what is trained how.
-        generator: latent and source -> picture.
-        discriminator: source and picture, joined along the channels -> logits of patches.
+        recipe: of the training.
+        generator: latent and source -> image.
+        discriminator: source and image, concatenated along the channels -> logits of patches.
     """
 
     def __init__(self, recipe: Recipe, generator: Generator, discriminator: nn.Module) -> None:
@@ -125,7 +125,7 @@ class Task(BaseTask):
 
     @classmethod
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
-        """The networks of a recipe, sized for a dataset of square pairs."""
+        """Build the networks of a recipe for a dataset of square pairs."""
         check_sources(dataset, "pix2pix")
         resolution, channels = square_image_shape(dataset, "pix2pix")
         generator = Generator(
@@ -147,24 +147,22 @@ class Task(BaseTask):
         )
 
     def losses(self, batch: Batch, draw: Draw) -> Iterator[LossStep]:
-        """The discriminator's turn, then the generator's."""
+        """The discriminator's loss, then the generator's."""
         assert batch.sources is not None
         images, sources = augment_jointly(draw, self.recipe.translate, batch.images, batch.sources)
         made = self.generator(draw.normal(self.generator.latent_size), sources).float()
-        against_discriminator, against_generator = _LOSSES[self.recipe.loss]
+        discriminator_loss, generator_loss = _LOSSES[self.recipe.loss]
         pairs = torch.cat((torch.cat((sources, images), 1), torch.cat((sources, made.detach()), 1)))
         real, fake = self.discriminator(pairs).float().chunk(2)
         yield LossStep(
             "discriminator",
-            against_discriminator(real, fake),
+            discriminator_loss(real, fake),
             {"real_logit": real.mean(), "fake_logit": fake.mean()},
         )
-        # The gradient passes through the discriminator; its own parameters need none in this turn.
+        # The gradient passes through the discriminator, whose own parameters need none here.
         self.discriminator.requires_grad_(False)
-        judged = self.discriminator(torch.cat((sources, made), 1)).float()
+        fake = self.discriminator(torch.cat((sources, made), 1)).float()
         self.discriminator.requires_grad_(True)
-        # As a share of the pixels' range, which is 2 wide here.
+        # As a share of the pixel range, which is 2 here.
         error = (made - images).abs().mean() / 2
-        yield LossStep(
-            "generator", against_generator(judged, judged) + self.recipe.l1_weight * error, {"l1": error}
-        )
+        yield LossStep("generator", generator_loss(fake, fake) + self.recipe.l1_weight * error, {"l1": error})

@@ -1,4 +1,4 @@
-"""R3GAN, the modern baseline of Huang et al. (2024), written from the paper: residual networks, no normalisation."""
+"""R3GAN (Huang et al. 2024), implemented from the paper: residual networks without normalisation."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ SMALLEST = {"data": "digits", "width": 4, "discriminator_width": 4, "latent_size
 
 
 class Recipe(AdversarialRecipe):
-    """An R3GAN's keys are those of every GAN, with the pairwise loss and both gradient penalties at every step.
+    """Keys of an R3GAN: those of every GAN, with the pairwise loss and both gradient penalties at every step.
 
     Args:
-        width, discriminator_width: channels at the picture's resolution; each stage below has twice as many, up to
+        width, discriminator_width: channels at full resolution; each smaller stage has twice as many, up to
             `most_channels`.
         most_channels: of any stage.
         blocks: residual blocks of each stage.
-        patch: pixels on a side that the last and the first layer make and read at once; above 1, the
-            largest stages are left out, which cost the most.
+        patch: side in pixels of the blocks that the generator's last and the discriminator's first layer handle; above
+            1 the largest and most expensive stages are left out.
     """
 
     width: Annotated[int, Constraint(ge=1, le=1024)] = 32
@@ -51,16 +51,16 @@ class Recipe(AdversarialRecipe):
 
 
 class Generator(BaseGenerator):
-    """Noise -> picture: a learned 4x4 basis, then stages of residual blocks with bilinear doubling between them.
+    """Noise -> image: a learned 4x4 basis, then stages of residual blocks with bilinear upsampling between them.
 
     Args:
-        resolution: height and width of the picture in pixels, 4 to 7 doubled again and again.
+        resolution: height and width in pixels, 4 to 7 times a power of two.
         channels: 1 (grey) or 3 (RGB).
-        latent_size: values of noise per picture.
-        width: channels at the picture's resolution; each stage below has twice as many, up to `most_channels`.
+        latent_size: noise values per image.
+        width: channels at full resolution; each smaller stage has twice as many, up to `most_channels`.
         most_channels: of any stage.
         blocks: residual blocks of each stage.
-        patch: pixels on a side that the last layer makes at once.
+        patch: side in pixels of the blocks that the last layer outputs.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Generator(BaseGenerator):
         _check_patches(resolution, channels, patch)
         self.latent_size, self.patch = latent_size, patch
         features, side = _stages(resolution // patch, width, most_channels), first_side(resolution // patch)
-        # Each value of the linear layer weighs one learned picture of side x side: the paper's "generative basis".
+        # Each value of the linear layer weights one learned side x side map: the paper's "generative basis".
         self.weigh = nn.Linear(latent_size, features[0], bias=False)
         nn.init.normal_(self.weigh.weight, 0.0, latent_size**-0.5)
         self.basis = nn.Parameter(torch.randn(features[0], side, side))
@@ -97,7 +97,7 @@ class Generator(BaseGenerator):
     def forward(self, latent: Tensor) -> Tensor:
         """FP32 (batch, latent_size) -> FP32 (batch, channels, height, width).
 
-        [-1, 1] is black to white; nothing keeps a picture from going beyond.
+        [-1, 1] is black to white; the output is unbounded.
         """
         features = self.basis * self.weigh(latent)[:, :, None, None]
         for stage, double in zip(self.stages, self.doublings, strict=False):
@@ -113,14 +113,14 @@ class Generator(BaseGenerator):
 
 
 class Discriminator(nn.Module):
-    """Judges pictures: the generator's stages in reverse.
+    """Discriminator: the generator's stages in reverse order.
 
     Args:
         resolution, channels: of the pictures.
-        width: channels at the picture's resolution; each stage below has twice as many, up to `most_channels`.
+        width: channels at full resolution; each smaller stage has twice as many, up to `most_channels`.
         most_channels: of any stage.
         blocks: residual blocks of each stage.
-        patch: pixels on a side that the first layer reads at once.
+        patch: side in pixels of the blocks that the first layer reads.
     """
 
     def __init__(
@@ -146,11 +146,11 @@ class Discriminator(nn.Module):
 
 
 class Task(AdversarialTask):
-    """An R3GAN's generator against its discriminator."""
+    """An R3GAN's generator and discriminator."""
 
     @classmethod
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
-        """The networks of a recipe, sized for a dataset of square images; labels are not looked at."""
+        """Build the networks of a recipe for a dataset of square images; labels are ignored."""
         resolution, channels = square_image_shape(dataset, "r3gan")
         generator = Generator(
             resolution=resolution,
@@ -173,7 +173,7 @@ class Task(AdversarialTask):
 
 
 class _Double(nn.Module):
-    """Other channels, then twice the size, bilinearly: the convolution is cheaper before than after."""
+    """Change the channels, then double the size bilinearly; in this order the convolution is cheaper."""
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
@@ -184,14 +184,14 @@ class _Double(nn.Module):
 
 
 class _Halve(nn.Module):
-    """Half the size, bilinearly, then other channels."""
+    """Halve the size bilinearly, then change the channels."""
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
         self.channels = scaled_convolution(before, after, 1, bias=False) if before != after else nn.Identity()
 
     def forward(self, features: Tensor) -> Tensor:
-        # Bilinear interpolation at half the size reads the middle of four pixels: their mean.
+        # Bilinear interpolation to half the size is the mean of 2x2 pixels.
         return self.channels(avg_pool2d(features, 2))
 
 
@@ -199,14 +199,14 @@ def _check_patches(resolution: int, channels: int, patch: int) -> None:
     check_image_shape(resolution, channels)
     if patch < 1 or resolution % patch or first_side(resolution // patch) > 7:
         raise UsageError(
-            f"patch {patch} is not allowed with resolution {resolution}; patches must leave a resolution of 4, 5, 6 or"
-            " 7 doubled again and again (--set patch=...)"
+            f"patch {patch} is not allowed with resolution {resolution}; expected resolution / patch to be 4, 5, 6 or"
+            " 7 times a power of two (--set patch=...)"
         )
     check_image_shape(resolution // patch, channels)
 
 
 def _stages(resolution: int, width: int, most_channels: int) -> tuple[int, ...]:
-    """Channels of the stages, the smallest picture first."""
+    """Channels of the stages, smallest first."""
     return tuple(min(width << power, most_channels) for power in reversed(range(halvings(resolution) + 1)))
 
 

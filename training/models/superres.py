@@ -1,4 +1,4 @@
-"""Super-resolution: a small picture -> the large one that it was made from."""
+"""Super-resolution: a small image -> the large one."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ SMALLEST = {"data": "shapes", "width": 4, "blocks": 1}
 
 
 class Recipe(BaseRecipe):
-    """Keys of a training of super-resolution.
+    """Keys of a super-resolution training.
 
     Args:
-        factor: how much larger the picture becomes: 2, 4 or 8.
+        factor: enlargement: 2, 4 or 8.
         width: channels at the source's resolution; each doubling halves them.
         blocks: residual blocks at the source's resolution.
         lr, beta1, beta2: of Adam.
@@ -55,12 +55,12 @@ class Recipe(BaseRecipe):
 
 
 class Generator(BaseGenerator):
-    """A residual network at the source's resolution that adds to its enlargement (Lim et al. 2017).
+    """A residual network at the source's resolution, added to a bilinear enlargement (Lim et al. 2017).
 
     Args:
-        resolution: height and width of the picture in pixels.
+        resolution: height and width in pixels.
         channels: 1 (grey) or 3 (RGB).
-        factor: how much smaller the source is: 2, 4 or 8.
+        factor: enlargement of the source: 2, 4 or 8.
         width: channels at the source's resolution; each doubling halves them.
         blocks: residual blocks at the source's resolution.
     """
@@ -74,8 +74,8 @@ class Generator(BaseGenerator):
         check_image_shape(resolution, channels)
         if factor not in FACTORS or resolution % factor:
             raise UsageError(
-                f"factor {factor} is not allowed for pictures of {resolution}x{resolution}; it must be 2, 4 or 8 and"
-                " divide the resolution (--set factor=...)"
+                f"factor {factor} is not allowed for pictures of {resolution}x{resolution}; expected 2, 4 or 8,"
+                " a divisor of the resolution (--set factor=...)"
             )
         self.factor = factor
         layers: list[nn.Module] = [scaled_convolution(channels, width, 3)]
@@ -93,18 +93,18 @@ class Generator(BaseGenerator):
     def forward(self, source: Tensor) -> Tensor:
         """FP32 (batch, channels, height / factor, width / factor) -> FP32 (batch, channels, height, width).
 
-        Both are in [-1, 1] but for what an edge overshoots.
+        Both are in [-1, 1]; edges may overshoot.
         """
         enlarged = interpolate(source, scale_factor=self.factor, mode="bilinear", align_corners=False)
         return enlarged + self.layers(source)
 
     def sides(self) -> range:
-        """Any: whatever looks further than the picture's edge sees zeros."""
+        """Any size: convolutions pad with zeros."""
         small = self.architecture["resolution"] // self.factor
         return range(min(4, small), MOST_TIMES * small + 1)
 
     def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
-        """Small picture in, large picture out."""
+        """Small image in, large image out."""
         resolution, channels = self.architecture["resolution"], self.architecture["channels"]
         small = resolution // self.factor
         return Signature(
@@ -112,15 +112,15 @@ class Generator(BaseGenerator):
             output=image_output(resolution, resolution, channels),
         )
 
-    def tasks(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """The images made small (`translation.DegradationModel`)."""
+    def degrade(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        """The reduced images (`image_to_image.DegradationModel`)."""
         floats = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
         levels = ((reduced(floats, self.factor) + 1) * 127.5).round()
         return {"source": levels.permute(0, 2, 3, 1).to(torch.uint8).numpy()}
 
 
 def reduced(images: Tensor, factor: int) -> Tensor:
-    """Images made smaller by bicubic interpolation over all the pixels that one covers, in whole grey levels.
+    """Reduce images by antialiased bicubic interpolation, rounded to whole grey levels.
 
     Args:
         images: FP32 of shape (batch, channels, height, width) in [-1, 1].
@@ -131,7 +131,7 @@ def reduced(images: Tensor, factor: int) -> Tensor:
 
 
 class Task(BaseTask):
-    """Makes the images of the data again from small ones."""
+    """Learns to restore the images of the data from reduced ones."""
 
     def __init__(self, recipe: Recipe, generator: Generator) -> None:
         super().__init__()
@@ -139,7 +139,7 @@ class Task(BaseTask):
 
     @classmethod
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
-        """The network of a recipe, sized for a dataset of square images, which are what it has to make."""
+        """Build the network of a recipe for a dataset of square images, which are the targets."""
         resolution, channels = square_image_shape(dataset, "superres")
         generator = Generator(
             resolution=resolution,
@@ -156,7 +156,7 @@ class Task(BaseTask):
         return {"generator": torch.optim.Adam(self.generator.parameters(), self.recipe.lr, betas, fused=True)}
 
     def losses(self, batch: Batch, draw: Draw) -> Iterator[LossStep]:
-        """The mean absolute error, the squared one beside it."""
+        """The mean absolute error; the squared error is recorded."""
         assert isinstance(self.generator, Generator)
         (images,) = augment_jointly(draw, 0, batch.images)
         error = self.generator(reduced(images, self.generator.factor)).float() - images

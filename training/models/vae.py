@@ -1,4 +1,4 @@
-"""Variational autoencoder: a convolutional decoder that is served, and the encoder that it learns from."""
+"""Variational autoencoder with a convolutional encoder and decoder; the decoder is served."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["SMALLEST", "Generator", "Recipe", "Reconstruction", "Task"]
 Likelihood = Literal["bernoulli", "gaussian"]
 
 _LEAST_LOG_SCALE = math.log(1 / 127.5)
-"""One grey level: a narrower Gaussian would only measure the rounding of the pixels."""
+"""One grey level; a narrower Gaussian would model the rounding of the pixels."""
 
 
 SMALLEST = {"data": "digits", "width": 4, "latent_size": 5, "blocks": 1}
@@ -41,10 +41,10 @@ class Recipe(BaseRecipe):
     """Keys of a VAE's training.
 
     Args:
-        likelihood: of a picture given its latent: "bernoulli" for pixels drawn black or white anew each time,
-            "gaussian" for pixels with one learned variance.
-        latent_size: values of noise per picture.
-        width: channels at half the picture's resolution; each stage below has twice as many.
+        likelihood: of an image given its latent: "bernoulli" for pixels binarised at random in every step, "gaussian"
+            for pixels with one learned variance.
+        latent_size: noise values per image.
+        width: channels at half resolution; each smaller stage has twice as many.
         blocks: residual blocks of each stage, in encoder and decoder.
         warm_up_nimg: images over which the weight of the divergence grows from 0 to 1 (Bowman et al. 2016).
         lr, beta1, beta2: of Adam.
@@ -62,18 +62,17 @@ class Recipe(BaseRecipe):
 
 
 class Generator(BaseGenerator):
-    """p(z) = N(0, 1), p(x|z) and q(z|x), all in one module; as a generator it gives the mean of p(x|z).
+    """p(z) = N(0, 1), p(x|z) and q(z|x) in one module; as a generator it returns the mean of p(x|z).
 
-    The encoder stays beside the decoder so that both are averaged, kept and measured together
-    (`metrics.likelihood.LatentVariableModel`); a graph fed with seeds or latents holds the decoder alone, one fed
-    with images both.
+    Encoder and decoder are averaged, saved and evaluated together (`metrics.likelihood.LatentVariableModel`). A graph
+    of seeds or latents contains only the decoder, a graph of images both.
 
     Args:
         likelihood: "bernoulli" or "gaussian".
-        resolution: height and width of the picture in pixels, 4 to 7 doubled again and again.
+        resolution: height and width in pixels, 4 to 7 times a power of two.
         channels: 1 (grey) or 3 (RGB).
-        latent_size: values of noise per picture.
-        width: channels at half the picture's resolution; each stage below has twice as many.
+        latent_size: noise values per image.
+        width: channels at half resolution; each smaller stage has twice as many.
         blocks: residual blocks of each stage.
     """
 
@@ -96,20 +95,20 @@ class Generator(BaseGenerator):
             blocks=blocks,
         )
         if likelihood not in get_args(Likelihood):
-            raise UsageError(f"likelihood {likelihood!r} is not allowed; it must be bernoulli or gaussian")
+            raise UsageError(f"likelihood {likelihood!r} is not allowed; expected bernoulli or gaussian")
         check_image_shape(resolution, channels)
         self.latent_size, self.likelihood = latent_size, likelihood
         counts, side = widths(resolution, width), first_side(resolution)
         first = (counts[0], side, side)
         self.encoder = _encoder((channels, *reversed(counts)), blocks, math.prod(first), latent_size)
         self.decoder = _decoder((*counts, channels), blocks, first, latent_size)
-        # Wide at first, as the pixels are: the sooner pictures are learned, the sooner it narrows by itself.
+        # Initially as wide as the pixel range; training narrows it.
         self.log_scale = nn.Parameter(torch.zeros(())) if likelihood == "gaussian" else None
 
     def forward(self, latent: Tensor) -> Tensor:
         """FP32 (batch, latent_size) -> the mean of p(x|z), FP32 (batch, channels, height, width).
 
-        [-1, 1] is black to white; of a Gaussian the mean may lie beyond.
+        [-1, 1] is black to white; the mean of a Gaussian may exceed it.
         """
         pixels = self.decoder(latent)
         return torch.sigmoid(pixels) * 2 - 1 if self.likelihood == "bernoulli" else pixels
@@ -122,16 +121,16 @@ class Generator(BaseGenerator):
         )
 
     def forms(self, signature: Signature) -> dict[str, tuple[BaseGenerator, Signature]]:
-        """Fed with images, a `Reconstruction`."""
+        """The usual forms, and a `Reconstruction` of images."""
         reconstruction = Reconstruction(self)
         return {**super().forms(signature), "image": (reconstruction, reconstruction.signature())}
 
     def observe(self, images: Tensor, uniform: Tensor) -> Tensor:
-        """What p(x|z) is a density of: pixels drawn black or white by their brightness, or the images themselves.
+        """The observations x of p(x|z): pixels binarised at random by their brightness, or the images themselves.
 
         Args:
             images: FP32 of shape (batch, channels, height, width) in [-1, 1].
-            uniform: FP32 of the same shape in [0, 1); decides what is drawn.
+            uniform: random numbers in [0, 1), FP32 of the same shape.
         """
         if self.likelihood == "gaussian":
             return images
@@ -146,7 +145,7 @@ class Generator(BaseGenerator):
         return mean, log_variance
 
     def log_likelihood(self, observations: Tensor, latent: Tensor) -> Tensor:
-        """log p(x|z) in nats, summed over the pixels; a density in [-1, 1] where it is a Gaussian.
+        """log p(x|z) in nats, summed over the pixels; for a Gaussian a density in [-1, 1].
 
         Args:
             observations: FP32 of shape (batch, channels, height, width), from `observe`.
@@ -164,12 +163,12 @@ class Generator(BaseGenerator):
 
 
 class Reconstruction(BaseGenerator):
-    """Image -> the mean of p(x|z) where z is the mean of q(z|x): nothing is left to chance.
+    """Image -> the mean of p(x|z) for z = the mean of q(z|x), without randomness.
 
-    A Bernoulli model sees every pixel as black or white, whichever is nearer.
+    A Bernoulli model rounds every pixel to black or white.
 
     Args:
-        model: whose encoder and decoder are used.
+        model: with encoder and decoder.
     """
 
     latent_size = 0
@@ -200,7 +199,7 @@ class Task(BaseTask):
 
     @classmethod
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
-        """The autoencoder of a recipe, sized for a dataset of square images; labels are not looked at."""
+        """Build the autoencoder of a recipe for a dataset of square images; labels are ignored."""
         resolution, channels = square_image_shape(dataset, "vae")
         generator = Generator(
             likelihood=recipe.likelihood,
@@ -220,7 +219,7 @@ class Task(BaseTask):
         }
 
     def losses(self, batch: Batch, draw: Draw) -> Iterator[LossStep]:
-        """The negative bound, its divergence weighted by how far the warm-up is."""
+        """The negative evidence lower bound, with the divergence weighted by the warm-up."""
         assert isinstance(self.generator, Generator)
         observations = self.generator.observe(batch.images, draw.uniform(*batch.images.shape[1:]))
         mean, log_variance = self.generator.encode(observations)

@@ -1,10 +1,9 @@
-"""What the families that make pictures from pictures share: their networks, and the changes that a pair sees alike.
+"""Networks of the image-to-image families, and the inputs of their generators.
 
-Normalisation is over one picture alone (Ulyanov et al. 2017), without running statistics: what is made of a picture
-depends neither on its batch nor on the training's. Noise enters by multiplying features, each by its own number from
-N(1, strength^2) (Gaussian dropout, Srivastava et al. 2014, section 10): a network cannot learn to leave it out, as it
-does with noise that is added (Isola et al. 2017, section 3.1), and here the noise comes from the seed, at test time as
-in training.
+Normalisation is over one image (Ulyanov et al. 2017), without running statistics, so that the output for an image
+depends neither on its batch nor on those of the training. Noise multiplies each feature map by a number from
+N(1, strength^2) (Gaussian dropout, Srivastava et al. 2014, section 10): networks learn to ignore added noise (Isola et
+al. 2017, section 3.1). The noise comes from the seed, in training and at test time.
 """
 
 from __future__ import annotations
@@ -41,37 +40,37 @@ __all__ = [
 ]
 
 MOST_TIMES = 4
-"""A picture of free size is at most so many times as high and as wide as those that were trained on."""
+"""Largest height and width of images of free size, as a multiple of the training resolution."""
 
 MOST_WIDENING = 8
-"""The innermost features have at most so many times the channels of the outermost."""
+"""Largest ratio of the innermost to the outermost channels."""
 
 
 def check_sources(dataset: Dataset, family: str) -> None:
-    """Refuse data without pictures to start from, or with ones of another kind than those to make.
+    """Check that a dataset has source images with the shape of its targets.
 
     Raises:
-        UsageError: there are none, or they are of another size or number of channels.
+        UsageError: it has no sources, or they differ in size or channels.
     """
     if dataset.sources is None:
         raise UsageError(
-            f"data {dataset.name!r} has no pairs; family {family!r} needs them: pictures called source and target, as"
-            " in shapes-pairs or emoji_restyle"
+            f"data {dataset.name!r} has no pairs; family {family!r} needs them: columns source and target, as in"
+            " shapes-pairs or emoji_restyle"
         )
     if dataset.sources.shape != dataset.images.shape:
         (_, *source), (_, *image) = dataset.sources.shape, dataset.images.shape
         raise UsageError(
-            f"data {dataset.name!r} has sources of shape {source} beside pictures of {image}; family {family!r} takes"
-            " both alike: store them in one size, and both grey or both in colour"
+            f"data {dataset.name!r} has sources of shape {source} and targets of {image}; family {family!r} needs"
+            " equal shapes: store both in one size, and both grey or both in colour"
         )
 
 
 @runtime_checkable
 class DegradationModel(Protocol):
-    """What a generator brings whose source pictures are made from the wanted ones: fewer pixels, holes."""
+    """A generator that derives its source images from the targets, for example by reducing or masking them."""
 
-    def tasks(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """Inputs from which the generator has to make some images again, the same ones at every call.
+    def degrade(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        """Inputs from which the generator should restore images; the same at every call.
 
         Args:
             images: UINT8 of shape (count, height, width, channels).
@@ -85,13 +84,13 @@ class DegradationModel(Protocol):
 def source_inputs(
     generator: Generator, signature: Signature, dataset: Dataset
 ) -> dict[str, NDArray[Any]] | None:
-    """Inputs from which a generator has to make the images of a dataset: made by itself, or the images' sources.
+    """Source images (and masks) for the targets of a dataset: derived by the generator, or the dataset's sources.
 
     Returns:
-        Name of each field with role image or mask -> array of shape (count, ...); None where there are none to have.
+        Name of each field with role image or mask -> array of shape (count, ...); None if there are none.
     """
     if isinstance(generator, DegradationModel):
-        return generator.tasks(dataset.images)
+        return generator.degrade(dataset.images)
     field = signature.field(Role.IMAGE)
     if field is None or dataset.sources is None or signature.field(Role.MASK) is not None:
         return None
@@ -99,21 +98,21 @@ def source_inputs(
 
 
 def side_by_side(columns: Mapping[str, NDArray[np.uint8]], *, across: int = 1) -> Image.Image:
-    """A grid whose rows are pictures that belong together, the smaller ones magnified.
+    """A grid with one row per image and one column per kind, scaled to one size.
 
     Args:
-        columns: heading -> UINT8 of shape (count, height, width, channels); the last one's size is that of all.
-        across: how many such rows stand beside each other; what does not fill a row of the page is left out.
+        columns: heading -> UINT8 of shape (count, height, width, channels); all are scaled to the size of the last.
+        across: number of rows side by side; images that do not fill a line of the grid are left out.
     """
     *_, last = columns.values()
     count, height, width, channels = last.shape
     across = min(across, count)
-    kept = count - count % across
+    whole = count - count % across
     shown = []
     for pictures in columns.values():
         rows = np.arange(height) * pictures.shape[1] // height
-        places = np.arange(width) * pictures.shape[2] // width
-        shown.append(pictures[:kept, rows][:, :, places])
+        pixels = np.arange(width) * pictures.shape[2] // width
+        shown.append(pictures[:whole, rows][:, :, pixels])
     return picture_grid(
         np.stack(shown, 1).reshape(-1, height, width, channels),
         columns=across * len(columns),
@@ -122,10 +121,10 @@ def side_by_side(columns: Mapping[str, NDArray[np.uint8]], *, across: int = 1) -
 
 
 def multiply_by_noise(features: Tensor, latent: Tensor, strength: float) -> Tensor:
-    """Features (batch, channels, height, width), each map times 1 + strength * its value of `latent`.
+    """Multiply each map of features (batch, channels, height, width) by 1 + strength * its value of `latent`.
 
     Args:
-        features: to be disturbed.
+        features: the features.
         latent: FP32 of shape (batch, channels), standard normal.
         strength: standard deviation of the factors.
     """
@@ -133,17 +132,17 @@ def multiply_by_noise(features: Tensor, latent: Tensor, strength: float) -> Tens
 
 
 class UNet(nn.Module):
-    """Halves a picture down to 4 to 7 pixels and doubles it again, each size joined to its equal (Isola et al. 2017).
+    """Halves an image down to 4 to 7 pixels and doubles it again, with skip connections (Isola et al. 2017).
 
     Args:
         inputs, outputs: channels.
-        resolution: height and width of both pictures, 4 to 7 doubled again and again.
+        resolution: height and width of both images, 4 to 7 times a power of two.
         width: channels at full resolution; each halving doubles them, up to `MOST_WIDENING` times.
         blocks: residual blocks between the halves.
 
     Attributes:
         inside: channels of the innermost features.
-        sides: heights and widths that it takes: divisible by all halvings, more than one value left to normalise over.
+        sides: allowed heights and widths: divisible by all halvings, with more than one value to normalise over.
     """
 
     def __init__(self, inputs: int, outputs: int, resolution: int, width: int, blocks: int = 0) -> None:
@@ -155,7 +154,7 @@ class UNet(nn.Module):
         self.first = nn.Sequential(scaled_convolution(inputs, width, 3), nn.LeakyReLU(LEAK))
         self.down = nn.ModuleList(_halving(before, after) for before, after in pairwise(counts))
         self.blocks = nn.Sequential(*(_Residual(self.inside) for _ in range(blocks)))
-        # Whatever lies above the innermost has its equal from the way down beside it.
+        # All but the innermost features are concatenated with those of the same size from the way down.
         arriving = [self.inside, *(2 * count for count in counts[-2:0:-1])]
         self.up = nn.ModuleList(
             _doubling(before, after) for before, after in zip(arriving, counts[-2::-1], strict=True)
@@ -163,7 +162,7 @@ class UNet(nn.Module):
         self.last = scaled_convolution(2 * width, outputs, 3, gain=0.1)
 
     def forward(self, images: Tensor, latent: Tensor | None = None, strength: float = 0.0) -> Tensor:
-        """Pictures (batch, inputs, height, width) -> (batch, outputs, height, width), without bounds.
+        """Images (batch, inputs, height, width) -> (batch, outputs, height, width), unbounded.
 
         Args:
             images: FP32 in [-1, 1].
@@ -184,7 +183,7 @@ class UNet(nn.Module):
 
 
 class ResidualNetwork(nn.Module):
-    """Halves a picture twice, works on it in residual blocks, and doubles it twice (Johnson et al. 2016).
+    """Halves an image twice, applies residual blocks, and doubles it twice (Johnson et al. 2016).
 
     Args:
         inputs, outputs: channels.
@@ -212,7 +211,7 @@ class ResidualNetwork(nn.Module):
         )
 
     def forward(self, images: Tensor, latent: Tensor, strength: float) -> Tensor:
-        """Pictures (batch, inputs, height, width) -> (batch, outputs, height, width), without bounds.
+        """Images (batch, inputs, height, width) -> (batch, outputs, height, width), unbounded.
 
         Args:
             images: FP32 in [-1, 1], height and width divisible by 4.
@@ -223,14 +222,14 @@ class ResidualNetwork(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """Judges every patch of a picture for itself (Isola et al. 2017, section 3.2.2).
+    """Discriminator with one logit per patch (Isola et al. 2017, section 3.2.2).
 
     Args:
-        inputs: channels; those of a pair together.
-        width: channels of the first layer; each layer above has twice as many.
-        layers: that halve the picture; a patch is 8 pixels wide for 1, 18 for 2, 38 for 3, 78 for 4.
-        normalised: take mean and contrast out of every map but the first layer's. A judge that is to tell kinds of
-            pictures apart by just these must see them.
+        inputs: channels; for pairs those of both images.
+        width: channels of the first layer; each later layer has twice as many.
+        layers: number of halving layers; a patch is 8 pixels wide for 1, 18 for 2, 38 for 3, 78 for 4.
+        normalised: normalise mean and contrast of every map after the first layer. False for discriminators that must
+            see brightness and contrast.
     """
 
     def __init__(self, inputs: int, width: int, layers: int, *, normalised: bool = True) -> None:

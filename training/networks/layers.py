@@ -1,4 +1,4 @@
-"""The building blocks that several families share."""
+"""Layers shared by several families."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ LEAK = 0.2
 """Slope of leaky ReLUs below zero."""
 
 LEAKY_GAIN = sqrt(2 / (1 + LEAK**2))
-"""Gain that keeps the variance through a leaky ReLU (He et al. 2015, eq. 15)."""
+"""Gain that preserves the variance through a leaky ReLU (He et al. 2015, eq. 15)."""
 
 
 class ConditionalBatchNorm2d(nn.Module):
-    """Batch normalisation whose gain and bias belong to a class (Dumoulin et al. 2017, eq. 5).
+    """Batch normalisation with a gain and bias per class (Dumoulin et al. 2017, eq. 5).
 
     Args:
         channels: of the features.
-        classes: how many there are.
+        classes: number of classes.
     """
 
     def __init__(self, channels: int, classes: int) -> None:
@@ -52,16 +52,16 @@ class ConditionalBatchNorm2d(nn.Module):
 class ResidualBlock(nn.Module):
     """x + f(x) without normalisation, f an inverted bottleneck (Huang et al. 2024, section 3, "Config E").
 
-    f expands the channels by a 1x1 convolution, mixes each pixel with its neighbours by a 3x3 one in groups, and comes
-    back by a 1x1 one that is zero at first: every block begins as the identity. The other two begin smaller the more
-    blocks there are, so that an update moves the whole network by as much as that of a shallow one (Zhang et al. 2019,
-    "Fixup", section 3).
+    f is a 1x1 convolution that expands the channels, a grouped 3x3 convolution, and a 1x1 convolution that is
+    initialised to zero, so that every block starts as the identity. The initial scale of the other two falls with the
+    number of blocks, so that an update changes deep and shallow networks equally (Zhang et al. 2019, "Fixup", section
+    3).
 
     Args:
         channels: of the features.
         depth: residual blocks of the whole network.
-        expansion: channels inside for each one outside.
-        group_size: channels of one group of the 3x3 convolution, at most.
+        expansion: inner channels per outer channel.
+        group_size: largest number of channels in a group of the 3x3 convolution.
     """
 
     def __init__(self, channels: int, depth: int, *, expansion: int = 2, group_size: int = 16) -> None:
@@ -85,14 +85,14 @@ class ResidualBlock(nn.Module):
 def scaled_convolution(
     before: int, after: int, kernel: int, *, gain: float = 1.0, groups: int = 1, bias: bool = True
 ) -> nn.Conv2d:
-    """A convolution that keeps the size of the picture, its first weights drawn by He et al. (2015), its biases zero.
+    """A convolution that preserves the size, initialised by He et al. (2015) with zero biases.
 
     Args:
         before, after: channels.
         kernel: height and width, odd.
-        gain: standard deviation of the answers to independent inputs of unit variance.
-        groups: of channels that do not see each other.
-        bias: whether there is one.
+        gain: standard deviation of the outputs for independent inputs of unit variance.
+        groups: number of groups of channels.
+        bias: whether the layer has a bias.
     """
     layer = nn.Conv2d(before, after, kernel, padding=kernel // 2, groups=groups, bias=bias)
     nn.init.normal_(layer.weight, 0.0, gain / sqrt(layer.weight[0].numel()))
@@ -102,9 +102,9 @@ def scaled_convolution(
 
 
 def first_side(resolution: int) -> int:
-    """Height and width of the features that doubling layers start from: 4 to 7, as 7 for 28 and 4 for 32.
+    """Height and width from which repeated doubling reaches a resolution: 4 to 7, for example 7 for 28 and 4 for 32.
 
-    A number above 7 means that no doubling ends at `resolution`.
+    A result above 7 means that doubling cannot reach it.
     """
     side = resolution
     while side >= 8 and side % 2 == 0:
@@ -113,17 +113,17 @@ def first_side(resolution: int) -> int:
 
 
 def halvings(resolution: int) -> int:
-    """How often a picture is halved until it has its `first_side`."""
+    """Number of halvings from a resolution to its `first_side`."""
     return (resolution // first_side(resolution)).bit_length() - 1
 
 
 def widths(resolution: int, width: int) -> tuple[int, ...]:
-    """Channels of a DCGAN's layers from the smallest up: they halve as the picture doubles, and end with `width`."""
+    """Channels of a DCGAN's layers, smallest features first: halved with each doubling, down to `width`."""
     return tuple(width << power for power in reversed(range(halvings(resolution))))
 
 
 def upsamplers(channels: tuple[int, ...]) -> nn.ModuleList:
-    """Transposed convolutions that each double the picture (Radford et al. 2016): kernel 4, stride 2, padding 1."""
+    """Transposed convolutions that each double the size (Radford et al. 2016): kernel 4, stride 2, padding 1."""
     layers = [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False) for before, after in pairwise(channels)]
     for layer in layers:
         nn.init.normal_(layer.weight, 0.0, 0.02)
@@ -131,11 +131,11 @@ def upsamplers(channels: tuple[int, ...]) -> nn.ModuleList:
 
 
 def downsampler(channels: tuple[int, ...], *, spectral: bool) -> nn.Sequential:
-    """Convolutions that each halve the picture, with leaky ReLUs.
+    """Convolutions that each halve the size, with leaky ReLUs.
 
     Args:
-        channels: of the picture and after each convolution.
-        spectral: normalise the weights spectrally (Miyato et al. 2018).
+        channels: of the image and after each convolution.
+        spectral: apply the spectral norm to the weights (Miyato et al. 2018).
     """
     layers: list[nn.Module] = []
     for before, after in pairwise(channels):
@@ -144,5 +144,5 @@ def downsampler(channels: tuple[int, ...], *, spectral: bool) -> nn.Sequential:
 
 
 def maybe_spectral_norm(layer: nn.Module, spectral: bool) -> nn.Module:
-    """The layer, its weights divided by their largest singular value where `spectral` is set."""
+    """The layer, with the spectral norm on its weights if `spectral` is set."""
     return spectral_norm(layer) if spectral else layer

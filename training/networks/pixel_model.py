@@ -1,4 +1,4 @@
-"""Seed in, pixels out: a generator with everything around it that must be the same wherever it runs."""
+"""Seed in, pixels out: a generator with the conversions that must be the same in every runtime."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ __all__ = ["PixelModel", "model_inputs", "to_pixels"]
 
 
 class PixelModel(nn.Module):
-    """Noise, network, clipping, rounding and layout in one module; what is exported and served.
+    """Noise, network, clipping, rounding and layout in one module, as it is exported and served.
 
     Args:
         generator: in eval mode, so that a picture does not depend on its batch.
-        signature: whose first input is the seed or, for walks through the latent space, the latent itself; of a
-            generator without noise it has neither.
+        signature: its first input is the seed or, for walks in latent space, the latent; neither for a generator
+            without noise.
 
     Raises:
-        UsageError: the noise of signature and generator differ.
+        UsageError: seed or latent of the signature do not fit the generator.
     """
 
     def __init__(self, generator: Generator, signature: Signature) -> None:
         super().__init__()
         _check_noise(signature, generator.latent_size)
         self.generator, self.signature = generator, signature
-        # Modules of their own, so that an exported graph can tell what is noise and what is pixels from the network.
+        # Separate modules, so that the names in an exported graph tell noise and pixels from the network.
         self.noise, self.pixels = _Noise(generator.latent_size), _Pixels()
 
     def forward(self, *inputs: Any) -> Tensor:
@@ -43,7 +43,7 @@ class PixelModel(nn.Module):
         return self.pixels(self.images(*inputs))
 
     def images(self, *inputs: Any) -> Tensor:
-        """The same before it is rounded: FP32 (batch, channels, height, width) in [-1, 1], but for what overshoots."""
+        """The images before rounding: FP32 (batch, channels, height, width) in [-1, 1], which may be exceeded."""
         fields = zip(self.signature.inputs, inputs, strict=True)
         return self.generator(*(self._network_input(field.role, value) for field, value in fields))
 
@@ -51,7 +51,7 @@ class PixelModel(nn.Module):
         match role:
             case Role.SEED:
                 return self.noise(value)
-            # To floats before anything else: TensorRT takes UINT8 for nothing but a cast.
+            # Cast first: TensorRT supports no other operation on UINT8.
             case Role.IMAGE:
                 return value.float().permute(0, 3, 1, 2) / 127.5 - 1
             case Role.MASK:
@@ -79,21 +79,23 @@ class _Pixels(nn.Module):
 
 
 def model_inputs(arrays: Iterable[NDArray[Any]], device: torch.device | str = "cpu") -> list[Any]:
-    """A signature's inputs as `PixelModel` takes them: texts as lists of them, all else as tensors on `device`."""
+    """Convert a signature's inputs for `PixelModel`: texts to lists, other arrays to tensors on `device`."""
     return [
         array.tolist() if array.dtype == object else torch.from_numpy(array).to(device) for array in arrays
     ]
 
 
 def _check_noise(signature: Signature, latent_size: int) -> None:
-    places = [place for place, field in enumerate(signature.inputs) if field.role in (Role.SEED, Role.LATENT)]
-    if places != [0] * bool(latent_size):
+    positions = [
+        index for index, field in enumerate(signature.inputs) if field.role in (Role.SEED, Role.LATENT)
+    ]
+    if positions != [0] * bool(latent_size):
         names = ", ".join(field.name for field in signature.inputs)
-        rule = "its first input, and no other, is a seed or a latent" if latent_size else "it takes neither"
-        raise UsageError(f"a generator with latent_size {latent_size} was given inputs {names}; {rule}")
+        rule = "expected a seed or a latent as the first input only" if latent_size else "expected neither"
+        raise UsageError(f"a generator with latent_size {latent_size} was given the inputs {names}; {rule}")
     first = signature.inputs[0]
     if first.role is Role.LATENT and math.prod(first.shape) != latent_size:
-        raise UsageError(f"latent of shape {first.shape}: this generator takes ({latent_size},)")
+        raise UsageError(f"latent of shape {first.shape}; expected ({latent_size},)")
 
 
 def to_pixels(images: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
-"""Generators of several stages that a sampler runs in turn: text encoder, denoiser, decoder; knows no network of them.
+"""The base class of generators with several stages: text encoder, denoiser, decoder.
 
-The stages are exported one by one, and `runners/rectified_flow.py` runs them by the sampler that is here in PyTorch.
+The stages are exported one by one; `runners/rectified_flow.py` runs them with the same sampler as the one here.
 """
 
 from __future__ import annotations
@@ -25,22 +25,21 @@ MAX_GUIDANCE = 10.0
 
 
 class StagedGenerator(Generator):
-    """A rectified flow (Liu et al. 2023): a prompt, a seed, steps and guidance -> a picture.
+    """A rectified flow (Liu et al. 2023): prompt, seed, steps and guidance -> image.
 
-    Time 0 is noise and 1 is data. Of `steps` steps of Euler's method the k-th starts at time k / steps; every row of a
-    batch has its own steps and guidance, and leaves the batch when it is done.
+    Time 0 is noise and 1 is data. Step k of `steps` Euler steps starts at time k / steps. Every row of a batch has its
+    own steps and guidance, and leaves the batch when it is done.
 
     Args:
         tokenizer: JSON text of the tokenizer, which is part of the architecture.
-        token_count: tokens of each prompt, padding included: a longer prompt loses its end. Padding is a token like
-            any other, nothing is masked.
-        sample_shape: (channels, height, width) of what the denoiser works on.
-        guidance: that a request without one gets.
+        token_count: tokens of each prompt, padding included; longer prompts are truncated. Padding is not masked.
+        sample_shape: (channels, height, width) of the denoiser's samples.
+        guidance: default of a request.
         architecture: all keyword arguments of the subclass.
 
     Attributes:
         text_encoder: tokens INT64 (batch, token_count) -> embedding FP32 (batch, token_count, width).
-        denoiser: (sample, time, step, embedding, guidance) -> the sample one step of Euler's method later; sample FP32
+        denoiser: (sample, time, step, embedding, guidance) -> the sample after one Euler step; sample FP32
             (batch, *sample_shape), time, step and guidance FP32 (batch,).
         decode: sample -> FP32 (batch, channels, height, width) in [-1, 1].
     """
@@ -73,7 +72,7 @@ class StagedGenerator(Generator):
             guidance: FP32 (batch,), 0 to 10.
 
         Returns:
-            FP32 (batch, channels, height, width); [-1, 1] is black to white, nothing keeps it from going beyond.
+            FP32 (batch, channels, height, width); [-1, 1] is black to white, the output is unbounded.
         """
         embedding = self.text_encoder(self.tokens(prompts).to(latent.device))
         sample = latent.reshape(-1, *self.sample_shape).clone()
@@ -92,7 +91,7 @@ class StagedGenerator(Generator):
         return torch.from_numpy(tokenize(self.tokenizer, prompts, self.token_count))
 
     def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
-        """Seed, prompt, steps and guidance in, picture out; labels are not looked at."""
+        """Seed, prompt, steps and guidance in, picture out; class names are ignored."""
         inputs = (
             seed_field(),
             Field(name="prompt", role=Role.PROMPT, dtype="BYTES"),
@@ -102,7 +101,7 @@ class StagedGenerator(Generator):
         return Signature(inputs=inputs, output=self._image)
 
     def stages(self) -> dict[str, tuple[nn.Module, Signature]]:
-        """Each stage with what it takes and gives, in the order they run; in the mode that this generator is in."""
+        """Stages with their signatures in running order, in this generator's training or eval mode."""
         tokens = Field(
             name="tokens",
             role=Role.TOKENS,

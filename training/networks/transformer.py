@@ -1,4 +1,4 @@
-"""The transformer's building blocks that text encoders and denoisers share."""
+"""Transformer layers of text encoders and denoisers."""
 
 from __future__ import annotations
 
@@ -13,24 +13,23 @@ from ...errors import UsageError
 __all__ = ["Block", "FinalNorm", "head_count", "sinusoids"]
 
 HEAD_WIDTH = 64
-"""Values of one head of attention, at most."""
+"""Largest width of an attention head."""
 
 EXPANSION = 4
 LONGEST_PERIOD = 10_000.0
 
 
 class Block(nn.Module):
-    """Attention, then a perceptron, each on normalised tokens and added to them (Vaswani et al. 2017).
+    """Pre-norm transformer block: attention, then a perceptron, each with a residual connection (Vaswani et al. 2017).
 
-    With a condition it is the block "adaLN-zero" of Peebles and Xie (2023): the condition shifts and scales what is
-    normalised and weighs what is added, which at first is nothing. With a text the tokens attend to the text's as well
-    as to each other. Queries and keys are normalised (Henry et al. 2020), so that no learning rate makes attention too
-    sharp.
+    With a condition it is the "adaLN-zero" block of Peebles and Xie (2023): the condition shifts and scales the
+    normalised tokens and gates the residuals, which start at zero. With a text the tokens also attend to the text's
+    tokens. Queries and keys are normalised (Henry et al. 2020), which keeps attention stable at high learning rates.
 
     Args:
         width: of a token.
         condition: width of the condition; 0 for none.
-        text: width of a text's tokens; 0 for none.
+        text: width of the text's tokens; 0 for none.
     """
 
     def __init__(self, width: int, condition: int = 0, text: int = 0) -> None:
@@ -48,7 +47,7 @@ class Block(nn.Module):
             nn.init.zeros_(self.modulation.bias)
 
     def forward(self, tokens: Tensor, condition: Tensor | None = None, text: Tensor | None = None) -> Tensor:
-        """(batch, count, width), perhaps (batch, condition) and (batch, any, text) -> (batch, count, width)."""
+        """(batch, count, width), optionally (batch, condition) and (batch, any, text) -> (batch, count, width)."""
         if self.modulation is None or condition is None:
             tokens = tokens + self._attend(_normalised(tokens), text)
             return tokens + self._perceive(_normalised(tokens))
@@ -62,7 +61,7 @@ class Block(nn.Module):
             keys, values = self._heads(self.read(text)).chunk(2, 1)
             key, value = torch.cat([key, keys], 2), torch.cat([value, values], 2)
         query, key = _normalised(query) * self.sharpness.to(query.dtype), _normalised(key)
-        # Written out: of so few tokens the fused form's way back takes PyTorch half of a step on a CPU.
+        # Not fused: for so few tokens the backward pass of the fused form takes half of a training step on a CPU.
         weights = torch.softmax(query @ key.transpose(2, 3) * query.shape[3] ** -0.5, -1)
         return self.attended((weights @ value).transpose(1, 2).reshape(tokens.shape))
 
@@ -76,7 +75,7 @@ class Block(nn.Module):
 
 
 class FinalNorm(nn.Module):
-    """A normalisation that a condition shifts and scales, for the end of a transformer.
+    """Layer normalisation with shift and scale from a condition, for the end of a transformer.
 
     Args:
         width: of a token.
@@ -95,22 +94,22 @@ class FinalNorm(nn.Module):
 
 
 def head_count(width: int) -> int:
-    """Heads of attention for tokens of a width.
+    """Number of attention heads for a token width.
 
     Raises:
-        UsageError: the width cannot be shared by them evenly.
+        UsageError: the width is not a multiple of the number of heads.
     """
     heads = max(1, width // HEAD_WIDTH)
     if width % heads:
         raise UsageError(
-            f"width {width} is not allowed; {heads} heads cannot share it: take a multiple of {HEAD_WIDTH}"
+            f"width {width} is not allowed; expected a multiple of {HEAD_WIDTH} for {heads} heads"
             " (--set width=...)"
         )
     return heads
 
 
 def sinusoids(positions: Tensor, width: int) -> Tensor:
-    """Sines and cosines of positions, their periods from 2 pi to 10,000 times that (Vaswani et al. 2017, 3.5).
+    """Sinusoidal embeddings with periods from 2 pi to 20,000 pi (Vaswani et al. 2017, section 3.5).
 
     Args:
         positions: FP32 of shape (count,).

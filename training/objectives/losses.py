@@ -1,6 +1,6 @@
-"""The losses of all families, as pure functions that name their equations.
+"""Losses as pure functions that name their equations.
 
-`real` and `fake` are a discriminator's logits, FP32 of shape (batch,); the losses made of them are FP32 scalars.
+`real` and `fake` are logits of a discriminator, FP32 of shape (batch,); losses are FP32 scalars.
 """
 
 import math
@@ -30,7 +30,7 @@ def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def hinge_generator(real: Tensor, fake: Tensor) -> Tensor:
-    """-E[D(G(z))] (Miyato et al. 2018, eq. 17); what is said of real images does not matter."""
+    """-E[D(G(z))] (Miyato et al. 2018, eq. 17); `real` is ignored."""
     return -fake.mean()
 
 
@@ -40,7 +40,7 @@ def least_squares_discriminator(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def least_squares_generator(real: Tensor, fake: Tensor) -> Tensor:
-    """E[(D(G(z)) - 1)^2] / 2 (Mao et al. 2017, eq. 9), over logits of any shape, whatever `real` is."""
+    """E[(D(G(z)) - 1)^2] / 2 (Mao et al. 2017, eq. 9), over logits of any shape; `real` is ignored."""
     return (fake - 1).square().mean() / 2
 
 
@@ -50,31 +50,31 @@ def non_saturating_discriminator(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def non_saturating_generator(real: Tensor, fake: Tensor) -> Tensor:
-    """-E[log s(D(G(z)))] with the logistic function s (Goodfellow et al. 2014, section 3), whatever `real` is."""
+    """-E[log s(D(G(z)))] with the logistic function s (Goodfellow et al. 2014, section 3); `real` is ignored."""
     return softplus(-fake).mean()
 
 
 def relativistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     """-E[log s(D(x) - D(G(z)))] over pairs, with the logistic function s (Huang et al. 2024, eq. 2).
 
-    Every made image is compared with a real one, so that none is judged for itself alone (Jolicoeur-Martineau 2019).
+    Every generated image is compared with a real one (Jolicoeur-Martineau 2019).
     """
     return softplus(fake - real).mean()
 
 
 def relativistic_generator(real: Tensor, fake: Tensor) -> Tensor:
-    """-E[log s(D(G(z)) - D(x))] over pairs: the discriminator's loss with the parts exchanged."""
+    """-E[log s(D(G(z)) - D(x))] over pairs: the discriminator's loss with real and fake exchanged."""
     return softplus(real - fake).mean()
 
 
 def squared_gradient(images: Tensor, logits: Tensor) -> Tensor:
-    """|dD(x)/dx|^2 of each image; differentiable, to be made small.
+    """|dD(x)/dx|^2 of each image, differentiable.
 
-    Its mean over real images is R1, over made ones R2; the weight of either in the loss is gamma / 2 (Mescheder et al.
-    2018, eq. 9).
+    The mean over real images is the penalty R1, over generated images R2; the weight in the loss is gamma / 2
+    (Mescheder et al. 2018, eq. 9).
 
     Args:
-        images: that gave `logits`, each its own, with `requires_grad`; FP32 of shape (batch, ...).
+        images: inputs of `logits` with `requires_grad`, FP32 of shape (batch, ...).
         logits: FP32 of shape (batch,).
 
     Returns:
@@ -91,7 +91,7 @@ def gaussian_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
         mean, log_variance: FP32 of shape (batch, size).
 
     Returns:
-        FP32 of shape (batch,), not negative but for rounding.
+        FP32 of shape (batch,), not negative up to rounding.
     """
     return (mean.square() + log_variance.exp() - 1 - log_variance).sum(1) / 2
 

@@ -1,4 +1,4 @@
-"""Several of torch's optimizers as one: where one loss is minimised by a different rule for different parameters."""
+"""Several torch optimizers as one, for a loss whose parameters need different update rules."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["CombinedOptimizer"]
 
 
 class CombinedOptimizer(Optimizer):
-    """Takes the steps of its parts, whose groups of parameters are its own.
+    """Steps all its parts; its parameter groups are theirs.
 
     Args:
-        parts: of disjoint parameters.
+        parts: optimizers of disjoint parameters.
     """
 
     def __init__(self, *parts: Optimizer) -> None:
@@ -22,7 +22,7 @@ class CombinedOptimizer(Optimizer):
         super().__init__(self._groups(), {})
 
     def step(self, closure: Callable[[], float] | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Let every part take a step by the gradients that are there; a closure is not looked at."""
+        """Step every part by the current gradients; a closure is ignored."""
         for part in self._parts:
             part.step()
 
@@ -31,10 +31,10 @@ class CombinedOptimizer(Optimizer):
         return {"parts": [part.state_dict() for part in self._parts]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from what `state_dict` gave."""
+        """Restore a result of `state_dict`."""
         for part, state in zip(self._parts, state_dict["parts"], strict=True):
             part.load_state_dict(state)
-        # A part that loads its state has new groups: a learning rate set in the old ones would reach nobody.
+        # Loading replaced the groups of the parts; learning rates set in the old ones would have no effect.
         self.param_groups = self._groups()
 
     def _groups(self) -> list[dict[str, Any]]:

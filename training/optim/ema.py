@@ -1,4 +1,4 @@
-"""An exponential moving average of a generator: what users get, while the generator itself goes on learning."""
+"""Exponential moving average of a generator's weights, which snapshots contain."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from ..networks.generator import Generator
 __all__ = ["WeightEma", "average_decay"]
 
 WARM_UP_SHARE = 0.05
-"""Early on the half-life is at most this share of the images seen, so that the first weights are soon forgotten."""
+"""Upper bound of the half-life as a share of the images seen, so that initial weights are soon forgotten."""
 
 
 def average_decay(nimg: int, batch: int, half_life_nimg: float) -> float:
-    """Share of the old average that a step keeps: 2^(-batch / half-life) (Karras et al. 2021, with its ramp-up).
+    """Decay of the average in a step: 2^(-batch / half-life) (Karras et al. 2021, with its ramp-up).
 
     Args:
-        nimg: images seen, those of this step included.
+        nimg: images seen, this step included.
         batch: images of this step.
-        half_life_nimg: images after which a weight's share has halved.
+        half_life_nimg: half-life in images of a weight's share.
     """
     return 0.5 ** (batch / max(min(half_life_nimg, nimg * WARM_UP_SHARE), 1e-8))
 
 
 class WeightEma:
-    """The averaged twin of a generator, in eval mode; buffers (the statistics of normalisations) are averaged too.
+    """An averaged copy of a generator in eval mode; buffers (statistics of normalisations) are averaged too.
 
     Args:
-        generator: in training; it is copied.
-        half_life_nimg: images after which a weight's share has halved.
+        generator: the generator in training; it is copied.
+        half_life_nimg: half-life in images of a weight's share.
     """
 
     def __init__(self, generator: Generator, half_life_nimg: float) -> None:
@@ -39,11 +39,11 @@ class WeightEma:
 
     @torch.no_grad()
     def update(self, nimg: int, batch: int) -> None:
-        """Take in the generator as it is after a step of `batch` images that reached `nimg`."""
+        """Average in the current weights, after a step of `batch` images that reached `nimg`."""
         keep = average_decay(nimg, batch, self._half_life_nimg)
-        theirs = self._source.state_dict()
-        for name, ours in self.generator.state_dict().items():
-            if ours.is_floating_point():
-                ours.lerp_(theirs[name], 1 - keep)
+        current = self._source.state_dict()
+        for name, average in self.generator.state_dict().items():
+            if average.is_floating_point():
+                average.lerp_(current[name], 1 - keep)
             else:
-                ours.copy_(theirs[name])
+                average.copy_(current[name])

@@ -1,4 +1,4 @@
-"""What happens between a loss and an optimizer's step: scaling, averaging over processes, clipping, weight decay."""
+"""From a loss to an optimizer step: scaling, averaging over processes, clipping, weight decay."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ __all__ = ["OptimizerStep"]
 
 
 class OptimizerStep:
-    """An optimizer that takes whole losses.
+    """An optimizer that minimises a loss.
 
-    Under FP16 autocast gradients are computed from a loss times a factor, so that small ones are not lost; the factor
-    is halved when one overflows, that step then being left out, and doubled after many that went well (Micikevicius
-    et al. 2018, section 3.2). Every optimizer has a factor of its own.
+    Under FP16 autocast the loss is multiplied by a scale so that small gradients do not underflow. An overflow halves
+    the scale and skips the step; many steps without one double it (Micikevicius et al. 2018, section 3.2). Every
+    optimizer has its own scale.
 
     Args:
         optimizer: of some of the task's parameters.
-        recipe: how its gradients are treated.
+        recipe: with clipping, weight decay and precision.
         device: of the parameters.
         average: gradients of this process -> their mean over all processes, in place; None for a single process.
     """
@@ -41,19 +41,18 @@ class OptimizerStep:
 
     @property
     def scale(self) -> float:
-        """What the loss is multiplied with before its gradient is computed; 1 but under FP16."""
+        """Current scale of the loss; 1 except under FP16."""
         return self._scaler.get_scale()
 
     def minimise(self, loss: Tensor, rate_factor: float) -> Tensor | None:
-        """Take one step down a loss.
+        """Take one step.
 
         Args:
             loss: FP32 scalar.
-            rate_factor: share of the learning rates to take it with.
+            rate_factor: factor of the learning rates, 0 to 1.
 
         Returns:
-            The global norm of the gradients before they were clipped, FP32 scalar; None where FP16 overflowed and
-            nothing was changed.
+            The global gradient norm before clipping, FP32 scalar; None if FP16 overflowed and the step was skipped.
         """
         groups = self._optimiser.param_groups
         for group, rate in zip(groups, self._rates, strict=True):
@@ -62,7 +61,7 @@ class OptimizerStep:
         self._scaler.scale(loss).backward()
         parameters = [parameter for group in groups for parameter in group["params"]]
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        # Averaged before they are unscaled: an overflow in one process is then seen by all.
+        # Averaged before unscaling, so that all processes see an overflow in one.
         if self._average is not None:
             self._average(gradients)
         self._scaler.unscale_(self._optimiser)
@@ -78,7 +77,7 @@ class OptimizerStep:
 
     @torch.no_grad()
     def _decay_weights(self) -> None:
-        """Decoupled from the gradient (Loshchilov and Hutter 2019, algorithm 2); gains and biases are left alone."""
+        """Decay decoupled from the gradient (Loshchilov and Hutter 2019, algorithm 2), without gains and biases."""
         if not self._weight_decay:
             return
         for group in self._optimiser.param_groups:
@@ -87,15 +86,15 @@ class OptimizerStep:
                     parameter.mul_(1 - group["lr"] * self._weight_decay)
 
     def state_dict(self) -> dict[str, Any]:
-        """The optimizer's state."""
+        """State of the optimizer."""
         return self._optimiser.state_dict()
 
     def scaler_state_dict(self) -> dict[str, Any]:
-        """The state of the factor; empty but under FP16."""
+        """State of the scale; empty except under FP16."""
         return self._scaler.state_dict()
 
     def load_state_dict(self, optimizer: dict[str, Any], scaler: dict[str, Any]) -> None:
-        """Go on from what `state_dict` and `scaler_state_dict` gave."""
+        """Restore results of `state_dict` and `scaler_state_dict`."""
         self._optimiser.load_state_dict(optimizer)
         if scaler:
             self._scaler.load_state_dict(scaler)

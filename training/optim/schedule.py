@@ -1,4 +1,4 @@
-"""How far the learning rates of a training are up: a function of the images seen, and of nothing else."""
+"""The learning rate schedule, a function of the images seen."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["learning_rate_factor"]
 
 
 def learning_rate_factor(nimg: int, recipe: Recipe) -> float:
-    """Share of the learning rates for the step that begins at `nimg` images: 0 to 1.
+    """Factor of the learning rates, 0 to 1, for the step that begins at `nimg` images.
 
     It rises linearly over the first `lr_rise_nimg` images (Goyal et al. 2017, section 2.2), stays at 1, and falls over
     the last `decay_nimg`, linearly or as half a cosine (Loshchilov and Hutter 2017, eq. 5, without restarts).

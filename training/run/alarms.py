@@ -1,7 +1,7 @@
-"""Signs that a training has gone wrong for good: each stops the run, saying what was seen, when, and what to try.
+"""Signs of a failed training: each stops the run with what was seen, when, and what to try.
 
-Single bad steps are part of a GAN's life: but for numbers that are not finite, a sign must have been there without a
-break for as many images as the recipe says.
+GANs have single bad steps: except for numbers that are not finite, a sign must last without a break for the number of
+images in the recipe.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from ..recipe import Recipe
 __all__ = ["Alarms"]
 
 SATURATION = {"real_logit", "fake_logit", "generator_gradient", "discriminator_gradient"}
-"""Names of the statistics that the discriminator's saturation is read from."""
+"""Statistics that show a saturated discriminator."""
 
 LEAST_SCALE = 2.0**-10
-"""Of an FP16 loss: gradients that overflow even so are no longer a matter of scale."""
+"""Smallest scale of an FP16 loss; gradients that overflow at it have diverged."""
 
 
 class Alarms:
@@ -29,7 +29,7 @@ class Alarms:
 
     Args:
         recipe: with the limits.
-        since: sign -> images seen when it appeared; of the signs that are there.
+        since: current signs -> images seen when they appeared.
     """
 
     def __init__(self, recipe: Recipe, since: Mapping[str, int] | None = None) -> None:
@@ -37,16 +37,15 @@ class Alarms:
         self.since = dict(since or {})
 
     def check_step(self, statistics: Mapping[str, float], nimg: int) -> None:
-        """Look at what one step showed: numbers that are not finite, and a saturated discriminator.
+        """Check the statistics of a step for numbers that are not finite and for a saturated discriminator.
 
-        The discriminator is saturated when its mean logits of real and made images lie further apart than
-        `saturation_gap`, while the norm of one network's gradient is below `saturation_gradient`: the discriminator is
-        right about every picture and has nothing to learn from them, or what it says no longer depends on anything
-        that the generator can change (Arjovsky and Bottou 2017, section 2). Only families with such statistics can
-        show this sign.
+        The discriminator is saturated if its mean logits of real and generated images differ by more than
+        `saturation_gap` while the gradient norm of a network is below `saturation_gradient`: one of the networks can
+        no longer learn from the other (Arjovsky and Bottou 2017, section 2). Families without the statistics in
+        `SATURATION` are not checked for this.
 
         Args:
-            statistics: name -> value; the sign is read from those in `SATURATION`.
+            statistics: name -> value.
             nimg: images seen.
 
         Raises:
@@ -71,16 +70,16 @@ class Alarms:
         if self._lasts("saturation", gap > most and gradient < least, nimg):
             raise TrainingError(
                 f"the discriminator is saturated at nimg {nimg}: for {self._recipe.alarm_nimg} images the logits of"
-                f" real and made images lay more than {most:g} apart (now {gap:.3g}) while a gradient was below"
+                f" real and generated images differed by more than {most:g} (now {gap:.3g}) while a gradient was below"
                 f" {least:g} (now the {network}'s: {gradient:.2g}); try lower learning rates, a larger r1_gamma or"
-                " augmentation (saturation_gap=0 switches this alarm off)"
+                " augmentation (saturation_gap=0 disables this alarm)"
             )
 
     def check_weights(self, task: nn.Module, nimg: int) -> None:
-        """Look for weights that are not finite.
+        """Check that all weights are finite.
 
         Raises:
-            TrainingError: there is one.
+            TrainingError: a weight is not finite.
         """
         for name, value in task.state_dict().items():
             if value.is_floating_point() and not torch.isfinite(value).all():
@@ -90,10 +89,10 @@ class Alarms:
                 )
 
     def check_scale(self, name: str, scale: float, nimg: int) -> None:
-        """Look at what an FP16 loss is multiplied with.
+        """Check the scale of an FP16 loss.
 
         Raises:
-            TrainingError: it fell too low.
+            TrainingError: the scale is below `LEAST_SCALE`.
         """
         if scale < LEAST_SCALE:
             raise TrainingError(
@@ -102,18 +101,18 @@ class Alarms:
             )
 
     def check_diversity(self, diversity: float, nimg: int) -> None:
-        """Look at how much made pictures differ, as a share of how much real ones do (`evaluate.diversity`).
+        """Check the diversity of samples (`metrics.pixels.diversity`).
 
         Raises:
-            TrainingError: it has been under the floor for too long.
+            TrainingError: it was below `diversity_floor` for too long.
         """
-        floor = self._recipe.diversity_floor
-        if self._lasts("diversity", diversity < floor, nimg):
+        least = self._recipe.diversity_floor
+        if self._lasts("diversity", diversity < least, nimg):
             raise TrainingError(
                 f"the generator has collapsed at nimg {nimg}: for {self._recipe.alarm_nimg} images the diversity of"
-                f" its pictures was under {floor:g} of real ones' (now {diversity:.2g}); try a lower lr,"
-                " loss=relativistic with r1_gamma and r2_gamma, or augmentation (diversity_floor=0 switches this alarm"
-                " off)"
+                f" its pictures was under {least:g} of that of real ones (now {diversity:.2g}); try a lower"
+                " lr, loss=relativistic with r1_gamma and r2_gamma, or augmentation (diversity_floor=0 disables"
+                " this alarm)"
             )
 
     def _lasts(self, sign: str, seen: bool, nimg: int) -> bool:

@@ -1,4 +1,4 @@
-"""Which weights of a training are its best, by a figure that is measured on the way."""
+"""Selection of the best weights of a training by a figure measured during it."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ __all__ = ["BestSnapshot", "can_draw_samples"]
 HELD_OUT = 1_000
 BATCH = 50
 LATE_STEP = 1 << 40
-"""Number of the step that held-out images are drawn for: after every warm-up, and of no training."""
+"""Step number for the random numbers of held-out losses; no training reaches it."""
 
 
 class BestSnapshot:
     """Measures the averaged generator and keeps the best weights so far.
 
-    The figures, each on at most a thousand pictures and from the same inputs every time:
+    Each figure is measured on at most a thousand pictures, always from the same inputs:
 
-        diversity        how far `evaluate.diversity` is from 1, that of real images; small is good
-        label_agreement  share of pictures whose nearest neighbours have the label asked for; large is good
-        pixel_distance   Frechet distance to held-out images in 8x8 pixels; small is good
-        held_out_loss    what the family minimises, on held-out images; small is good
+        diversity        `metrics.pixels.diversity`, best at 1, that of real images
+        label_agreement  share of pictures whose nearest neighbours have the requested label; higher is better
+        pixel_distance   Frechet distance to held-out images in 8x8 pixels; lower is better
+        held_out_loss    the family's loss on held-out images; lower is better
 
     Args:
         recipe: with `metric` and `patience`.
         task: in training.
         average: of its generator.
-        train, test: images to train on and held out.
+        train, test: training and held-out images.
         device: of the networks.
 
     Raises:
-        UsageError: the metric cannot be measured for this family or this data.
+        UsageError: the metric does not apply to this family or data.
     """
 
     def __init__(
@@ -60,13 +60,13 @@ class BestSnapshot:
         self._recipe, self._task, self._average = recipe, task, average
         self._train, self._test, self._device = train, test, device
         self._check()
-        # Evenly from all of them: they may lie in the order of their classes.
+        # At even intervals, because images may be sorted by class.
         self._held_out = np.linspace(0, len(test) - 1, min(HELD_OUT, len(test)), dtype=np.int64)
         self._best: dict[str, Any] | None = None
         self._worse = 0
 
     def measure(self, nimg: int) -> float:
-        """The metric of the averaged generator as it is now; the weights are kept if they are the best so far."""
+        """Measure the metric of the averaged generator, and keep its weights if they are the best so far."""
         value = float(self._figures()[self._recipe.metric]())
         if self._best is None or self._cost(value) < self._cost(self._best["value"]):
             weights = {name: tensor.clone() for name, tensor in self._average.generator.state_dict().items()}
@@ -77,7 +77,7 @@ class BestSnapshot:
 
     @property
     def exhausted(self) -> bool:
-        """Whether `patience` measurements in a row have not been better than the best."""
+        """Whether the last `patience` measurements brought no improvement."""
         return bool(self._recipe.patience) and self._worse >= self._recipe.patience
 
     @property
@@ -88,11 +88,11 @@ class BestSnapshot:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """What the next measurement is compared with."""
+        """The best measurement and its weights."""
         return {"best": self._best, "worse": self._worse}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` gave."""
+        """Restore a result of `state_dict`."""
         if state:
             self._best, self._worse = state["best"], state["worse"]
 
@@ -110,46 +110,47 @@ class BestSnapshot:
         reason = None
         if metric == "held_out_loss":
             if len(self._task.optimizers()) > 1:
-                reason = "its losses are a contest, and say nothing of the pictures; take pixel_distance"
+                reason = "adversarial losses do not measure quality; use pixel_distance"
         elif metric != "none" and not can_draw_samples(self._average.generator):
-            reason = "its pictures are made from more than seeds and labels; take held_out_loss"
+            reason = "its generator needs more inputs than seeds and labels; use held_out_loss"
         if metric == "label_agreement" and (self._train.labels is None or not self._takes_labels()):
-            reason = "it has no labels; take pixel_distance"
+            reason = "there are no labels; use pixel_distance"
         if reason:
             raise UsageError(
                 f"metric {metric!r} cannot be measured for family {recipe.family!r} on {recipe.data!r}: {reason}"
                 " (--set metric=...)"
             )
         if recipe.patience and metric == "none":
-            raise UsageError(f"patience={recipe.patience} needs something to wait for; give --set metric=...")
+            raise UsageError(f"patience={recipe.patience} needs a metric; give --set metric=...")
 
     def _takes_labels(self) -> bool:
         return self._average.generator.signature().field(Role.LABEL) is not None
 
     def _figures(self) -> dict[str, Callable[[], float]]:
         return {
-            "diversity": lambda: self._drawn().diversity(self._train),
+            "diversity": lambda: self._samples().diversity(self._train),
             "label_agreement": self._label_agreement,
-            "pixel_distance": lambda: pixel_distance(self._drawn().images, self._test.images[self._held_out]),
+            "pixel_distance": lambda: pixel_distance(
+                self._samples().images, self._test.images[self._held_out]
+            ),
             "held_out_loss": self._held_out_loss,
         }
 
-    def _drawn(self) -> Any:
+    def _samples(self) -> Any:
         generator = self._average.generator
         return draw_samples(
             PixelModel(generator, generator.signature(self._train.class_names)).eval(), self._device
         )
 
     def _label_agreement(self) -> float:
-        made = self._drawn()
-        return label_agreement(made.images, made.labels, self._train)
+        samples = self._samples()
+        return label_agreement(samples.images, samples.labels, self._train)
 
     @torch.no_grad()
     def _held_out_loss(self) -> float:
-        """The first loss of a step on held-out images, of the averaged generator in the trained one's place."""
+        """The first loss of the averaged generator on held-out images."""
         task, trained = self._task, self._task.generator
-        # No more parts than whole batches: a mean over parts of one size is the mean over the images.
-        # Whole batches only, so that the mean over them is the mean over the images.
+        # Whole batches of equal size, so that the mean over batches is the mean over images.
         size = min(BATCH, len(self._held_out))
         task.eval()
         task.generator = self._average.generator
@@ -166,6 +167,6 @@ class BestSnapshot:
 
 
 def can_draw_samples(generator: Any) -> bool:
-    """Whether pictures of a generator can be drawn without anything given: from seeds, labels and truncation alone."""
+    """Whether samples need no inputs but seeds, labels and truncation."""
     roles = {field.role for field in generator.signature().inputs}
     return roles <= {Role.SEED, Role.LABEL, Role.TRUNCATION}

@@ -1,6 +1,6 @@
-"""The weights that users exchange: `snapshot.safetensors` with `snapshot.json`, which says what they are.
+"""Snapshots: the weights in `snapshot.safetensors`, described by `snapshot.json`.
 
-No pickle is ever loaded here; a foreign `.pt` is read by torch's `weights_only` loader, which runs no code of it.
+No pickle is loaded; a `.pt` file of another program is read by torch's `weights_only` loader, which runs no code.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = [
 SCHEMA_VERSION = 1
 INFO_NAME = "snapshot.json"
 WEIGHTS_NAME = "snapshot.safetensors"
-# Keys under which trainers keep the generator's weights in a larger checkpoint, the averaged ones first.
+# Keys of the generator's weights in checkpoints of other trainers, averaged weights first.
 FOREIGN_KEYS = (
     "generator_ema",
     "g_ema",
@@ -50,17 +50,17 @@ FOREIGN_KEYS = (
     "model_state_dict",
     "model",
 )
-# What wrappers (DistributedDataParallel, torch.compile) put before every name.
+# Prefixes that wrappers (DistributedDataParallel, torch.compile) add to all names.
 FOREIGN_PREFIXES = ("module.", "_orig_mod.")
 
 
 class DataInfo(Document):
-    """What the weights were trained on.
+    """The training data of a snapshot.
 
     Args:
-        name: as `--data` takes it.
-        count: images.
-        licence: SPDX identifier of the images; None where unknown.
+        name: the value of `--data`.
+        count: number of images.
+        licence: SPDX identifier of the images; None if unknown.
         class_names: of the labels, in order.
     """
 
@@ -71,17 +71,17 @@ class DataInfo(Document):
 
 
 class SnapshotInfo(Document):
-    """What a snapshot is; written as `snapshot.json`.
+    """Description of a snapshot; written as `snapshot.json`.
 
     Args:
         schema_version: of this document.
         family: of the generator.
-        preset: that trained it; None for foreign weights.
+        preset: that trained it; None for weights of another program.
         architecture: keyword arguments of the family's generator.
-        signature: of the pictures that it makes, from a seed.
-        data: what it was trained on; None where unknown.
-        nimg: how many images it was trained on.
-        licence: SPDX identifier of the weights; None where unknown.
+        signature: of the generator, from a seed.
+        data: the training data; None if unknown.
+        nimg: number of images it was trained on.
+        licence: SPDX identifier of the weights; None if unknown.
         weights_sha256: of `snapshot.safetensors`.
         quality: measured figures, name with unit -> value.
     """
@@ -100,11 +100,11 @@ class SnapshotInfo(Document):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A snapshot on disk whose weights have been checked against their hash.
+    """A snapshot on disk, its weights verified by their hash.
 
     Args:
         path: the run's directory.
-        info: what the weights are.
+        info: description of the weights.
         weights: name -> tensor.
     """
 
@@ -120,16 +120,18 @@ class Snapshot:
         """
         source = str(self.path / WEIGHTS_NAME)
         try:
-            # On the meta device no memory is taken: a forged width is refused by the shapes in the file.
+            # The meta device allocates no memory, so a forged width fails at the shapes in the file.
             with torch.device("meta"):
                 generator = family(self.info.family).generator(**self.info.architecture)
         except (UsageError, TypeError, ValueError, RuntimeError, OverflowError) as error:
-            raise CheckpointError(f"{self.path / INFO_NAME} describes no generator: {error}") from None
+            raise CheckpointError(
+                f"{self.path / INFO_NAME} does not describe a valid generator: {error}"
+            ) from None
         fit_weights(generator, self.weights, source)
         return generator.eval().requires_grad_(False)
 
     def picture(self, input: str | None = None) -> PixelModel:
-        """The generator from its inputs to pixels; in eval mode, on the CPU.
+        """The generator from inputs to pixels, in eval mode on the CPU.
 
         Args:
             input: a key of the generator's `forms`; by default the first.
@@ -143,7 +145,7 @@ class Snapshot:
             input = next(iter(forms))
         if input not in forms:
             raise UsageError(
-                f"family {self.info.family!r} cannot be fed with {input!r}; give --input {' or '.join(forms)}"
+                f"family {self.info.family!r} has no input form {input!r}; give --input {' or '.join(forms)}"
             )
         return PixelModel(*forms[input]).eval()
 
@@ -159,10 +161,10 @@ def save_snapshot(
     licence: str | None = None,
     quality: Mapping[str, float] | None = None,
 ) -> SnapshotInfo:
-    """Write a generator's weights and what they are into a run's directory.
+    """Write a generator's weights and their description into a run's directory.
 
-    The weights are written first: a snapshot interrupted in between does not pass its hash check, and training
-    writes it again.
+    The weights are written first: a snapshot interrupted in between fails its hash check, and training writes it
+    again.
     """
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}
     write_bytes(run / WEIGHTS_NAME, save(weights))
@@ -182,10 +184,10 @@ def save_snapshot(
 
 
 def load_snapshot(run: Path | str) -> Snapshot:
-    """Read the snapshot in a run's directory and check it.
+    """Read and verify the snapshot in a run's directory.
 
     Raises:
-        CheckpointError: there is none, or it is truncated, changed, foreign, or of a newer litho.
+        CheckpointError: the snapshot is missing, truncated, changed, invalid, or of a newer litho.
     """
     root = Path(run)
     if not (root / INFO_NAME).exists():
@@ -199,22 +201,22 @@ def load_snapshot(run: Path | str) -> Snapshot:
         weights = load(content)
     except SafetensorError as error:
         raise CheckpointError(
-            f"{root / WEIGHTS_NAME} is cut short or no safetensors file ({error}); copy it or train again"
+            f"{root / WEIGHTS_NAME} is truncated or not a safetensors file ({error}); copy it again or train again"
         ) from None
     if sha256(root / WEIGHTS_NAME) != info.weights_sha256:
         raise CheckpointError(
-            f"{root / WEIGHTS_NAME} has changed: its SHA-256 is not the one in {INFO_NAME}; copy it or train again"
+            f"{root / WEIGHTS_NAME} has changed: its SHA-256 differs from {INFO_NAME}; copy it again or train again"
         )
     return Snapshot(root, info, weights)
 
 
 def fit_weights(generator: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
-    """Put weights into a generator, every one in its place.
+    """Load weights into a generator; names, shapes and kinds of dtype must match.
 
     Args:
-        generator: any module; on the meta device it takes the tensors themselves.
+        generator: any module; on the meta device it uses the tensors themselves.
         weights: name -> tensor.
-        source: where they come from, for the message.
+        source: their file, for the message.
 
     Raises:
         CheckpointError: a weight is missing, unknown, or has another shape or dtype.
@@ -223,31 +225,29 @@ def fit_weights(generator: nn.Module, weights: Mapping[str, Tensor], source: str
     if missing := [name for name in wanted if name not in weights]:
         raise CheckpointError(f"{source} lacks {len(missing)} of {len(wanted)} weights, first {missing[0]!r}")
     if foreign := [name for name in weights if name not in wanted]:
-        raise CheckpointError(
-            f"{source} has {len(foreign)} weights that do not belong here, first {foreign[0]!r}"
-        )
+        raise CheckpointError(f"{source} has {len(foreign)} unknown weights, first {foreign[0]!r}")
     for name, tensor in wanted.items():
         given = weights[name]
         if given.shape != tensor.shape or given.is_floating_point() != tensor.is_floating_point():
             raise CheckpointError(
-                f"weight {name!r} in {source} is {_description(given)}; the generator takes {_description(tensor)}"
+                f"weight {name!r} in {source} is {_description(given)}; expected {_description(tensor)}"
             )
     cast = {name: weights[name].to(tensor.dtype) for name, tensor in wanted.items()}
     generator.load_state_dict(cast, assign=True)
 
 
 def read_foreign_weights(path: Path | str, known: Collection[str] = ()) -> dict[str, Tensor]:
-    """The generator's weights in a `.pt` or `.safetensors` file that something else wrote.
+    """Read a generator's weights from a `.pt` or `.safetensors` file of another program.
 
-    A checkpoint that holds more than weights is searched for the generator's (`FOREIGN_KEYS`), and the prefixes
-    of wrappers (`FOREIGN_PREFIXES`) are taken off. No code in the file is run.
+    A larger checkpoint is searched for the generator's weights (`FOREIGN_KEYS`), and the prefixes of wrappers
+    (`FOREIGN_PREFIXES`) are removed. No code in the file is run.
 
     Args:
         path: the file.
-        known: names that are left as they are, whatever they begin with.
+        known: names whose prefixes are kept.
 
     Raises:
-        CheckpointError: the file is missing, cut short, needs code to be loaded, or holds no weights.
+        CheckpointError: the file is missing or truncated, needs code to be loaded, or has no weights.
     """
     file = Path(path)
     try:
@@ -258,8 +258,8 @@ def read_foreign_weights(path: Path | str, known: Collection[str] = ()) -> dict[
         raise CheckpointError(f"{file} cannot be read: {error.strerror or error}") from None
     except Exception as error:  # torch, pickle and zip raise many kinds for a damaged file
         raise CheckpointError(
-            f"{file} is no file of plain weights ({_first_sentence(error)});"
-            " write it again with torch.save(model.state_dict(), PATH)"
+            f"{file} is not a file of plain weights ({_first_sentence(error)});"
+            " save it with torch.save(model.state_dict(), PATH)"
         ) from None
     return _unwrapped(content, file, known)
 
@@ -275,7 +275,8 @@ def _unwrapped(content: Any, file: Path, known: Collection[str]) -> dict[str, Te
     else:
         held = f"a {type(content).__name__}"
     raise CheckpointError(
-        f"{file} holds {held}, no weights; it must map names to tensors, alone or under {', '.join(FOREIGN_KEYS)}"
+        f"{file} contains {held} instead of weights; expected a mapping of names to tensors, alone or under"
+        f" {', '.join(FOREIGN_KEYS)}"
     )
 
 
@@ -297,7 +298,7 @@ def _read_info(root: Path) -> SnapshotInfo:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise CheckpointError(
-            f"{root / INFO_NAME} is not a snapshot's document: {where}: {first['msg']}"
+            f"{root / INFO_NAME} is not a valid snapshot description: {where}: {first['msg']}"
         ) from None
 
 

@@ -179,7 +179,7 @@ def test_a_module_called_module_keeps_its_name(tmp_path: Path) -> None:
         (lambda weights: weights.pop("layer.bias"), "lacks 1 of 2 weights, first 'layer.bias'"),
         (
             lambda weights: weights.update(extra=torch.zeros(1)),
-            "1 weights that do not belong here, first 'extra'",
+            "1 unknown weights, first 'extra'",
         ),
         (
             lambda weights: weights.update({"layer.bias": torch.zeros(3)}),
@@ -211,7 +211,7 @@ def test_no_code_of_a_weights_file_is_run_and_other_files_are_refused(tmp_path: 
             return (Path.touch, (tmp_path / "ran",))
 
     torch.save({"layer.weight": Payload()}, tmp_path / "w.pt")
-    with pytest.raises(CheckpointError, match="no file of plain weights"):
+    with pytest.raises(CheckpointError, match="not a file of plain weights"):
         open_source(Painter, signature=SIGNATURE, weights=tmp_path / "w.pt")
     assert not (tmp_path / "ran").exists()
     with pytest.raises(UsageError, match=r"w\.pkl'; it takes a file ending in \.safetensors, \.pt"):

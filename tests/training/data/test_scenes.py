@@ -38,7 +38,7 @@ def boxes(picture: NDArray[np.uint8]) -> list[tuple[slice, slice]]:
 def test_the_pixels_show_what_the_caption_says(scene: Scene, where: list[float]) -> None:
     picture = draw(scene, arrange(scene, where))
     words = scene.caption.replace(scene.relation, "|").split()
-    told = [words[1:4], words[6:9]]  # a SIZE COLOUR SHAPE | a SIZE COLOUR SHAPE
+    described = [words[1:4], words[6:9]]  # a SIZE COLOUR SHAPE | a SIZE COLOUR SHAPE
     found = boxes(picture)
     assert len(found) == 2
     # In reading order of the relation: the thing that is said first is found first, or last.
@@ -46,7 +46,7 @@ def test_the_pixels_show_what_the_caption_says(scene: Scene, where: list[float])
     found.sort(key=lambda box: box[axis].start)
     if scene.relation in ("right of", "below"):
         found.reverse()
-    for (size, colour, shape), box in zip(told, found, strict=True):
+    for (size, colour, shape), box in zip(described, found, strict=True):
         patch = picture[box]
         assert patch.shape[:2] == (SIZES[size], SIZES[size])
         middle = patch.shape[0] // 2
@@ -105,7 +105,7 @@ def test_a_caption_is_parsed_back_to_its_scene(scene: Scene) -> None:
     "text", ["", "a cat", "a small red circle", "a small red circle near a large blue cross"]
 )
 def test_other_texts_are_no_captions(text: str) -> None:
-    with pytest.raises(ValueError, match="is no caption of a scene"):
+    with pytest.raises(ValueError, match="is not the caption of a scene"):
         Scene.parse(text)
 
 

@@ -92,7 +92,7 @@ def test_what_does_not_fit_is_refused(pairs: Dataset) -> None:
     with pytest.raises(UsageError, match="data 'alone' has no pairs; family 'cyclegan' needs them"):
         cyclegan.Task.build(recipe, Dataset("alone", "unknown", pairs.images))
     grey = replace(pairs, sources=pairs.images[..., :1])
-    with pytest.raises(UsageError, match=r"sources of shape \[16, 16, 1\] beside pictures of \[16, 16, 3\]"):
+    with pytest.raises(UsageError, match=r"sources of shape \[16, 16, 1\] and targets of \[16, 16, 3\]"):
         cyclegan.Task.build(recipe, grey)
-    with pytest.raises(UsageError, match=r"resolution 10 is not allowed; .* divisible by 4"):
+    with pytest.raises(UsageError, match=r"resolution 10 is not allowed; .* a multiple of 4"):
         cyclegan.Generator(resolution=10)

@@ -136,11 +136,11 @@ def test_data_without_captions_is_refused(coloured: Dataset, captions: tuple[str
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"resolution": 30}, "resolution 30 is not allowed; it must be a multiple of the patch, 4"),
+        ({"resolution": 30}, "resolution 30 is not allowed; expected a multiple of the patch, 4"),
         ({"resolution": 2}, "resolution 2 is not allowed"),
         ({"channels": 4}, "4 colour channels are not allowed"),
-        ({"width": 33}, "width 33 is not allowed; it must be even"),
-        ({"width": 200}, "width 200 is not allowed; 3 heads cannot share it: take a multiple of 64"),
+        ({"width": 33}, "width 33 is not allowed; expected an even number"),
+        ({"width": 200}, "width 200 is not allowed; expected a multiple of 64 for 3 heads"),
         ({"tokenizer": "{}"}, "not a tokenizer"),
     ],
 )

@@ -35,5 +35,5 @@ def test_pictures_of_any_size_are_judged(
 
 @pytest.mark.parametrize("wrong", [{"resolution": 0}, {"resolution": 257}, {"channels": 2}])
 def test_what_it_does_not_make(wrong: dict[str, int]) -> None:
-    with pytest.raises(UsageError, match="are not allowed; the resolution must be 1 to 256"):
+    with pytest.raises(UsageError, match="are not allowed; expected a resolution of 1 to 256"):
         gan.Generator(**wrong)

@@ -63,13 +63,13 @@ def test_holes_are_rectangles_inside_the_picture(resolution: int, chances: list[
 def test_tasks_are_pictures_with_holes(pairs: Dataset) -> None:
     generator = inpaint.Generator(resolution=16, channels=3, width=2)
     assert isinstance(generator, DegradationModel)
-    tasks = generator.tasks(pairs.images)
+    tasks = generator.degrade(pairs.images)
     generator.signature().check(tasks)
     hole = tasks["mask"][..., 0] > 0
     assert hole.any((1, 2)).all()
     assert np.array_equal(tasks["source"][~hole], pairs.images[~hole])
     assert (tasks["source"][hole] == 128).all()
-    again = generator.tasks(pairs.images)
+    again = generator.degrade(pairs.images)
     assert all(np.array_equal(tasks[name], again[name]) for name in ("source", "mask"))
 
 
@@ -81,7 +81,7 @@ def test_holes_are_learned_to_be_filled(pairs: Dataset, taught: Callable[..., li
 
 def test_what_does_not_fit_is_refused(pairs: Dataset) -> None:
     recipe = resolve("inpaint-fashion", overrides={"width": "4"})
-    with pytest.raises(UsageError, match="has 8x16 images; family 'inpaint' takes square ones"):
+    with pytest.raises(UsageError, match="has 8x16 images; family 'inpaint' needs square ones"):
         inpaint.Task.build(recipe, Dataset("wide", "unknown", pairs.images[:, :8]))
     with pytest.raises(UsageError, match="resolution 36 is not allowed"):
         inpaint.Generator(resolution=36)

@@ -63,7 +63,7 @@ def test_what_does_not_fit_is_refused(pairs: Dataset) -> None:
     with pytest.raises(UsageError, match="data 'alone' has no pairs; family 'pix2pix' needs them"):
         pix2pix.Task.build(recipe, Dataset("alone", "unknown", pairs.images))
     grey = replace(pairs, sources=pairs.images[..., :1])
-    with pytest.raises(UsageError, match=r"sources of shape \[16, 16, 1\] beside pictures of \[16, 16, 3\]"):
+    with pytest.raises(UsageError, match=r"sources of shape \[16, 16, 1\] and targets of \[16, 16, 3\]"):
         pix2pix.Task.build(recipe, grey)
     with pytest.raises(UsageError, match="resolution 36 is not allowed"):
         pix2pix.Generator(resolution=36)

@@ -45,7 +45,7 @@ def test_tasks_are_small_pictures_as_pillow_makes_them(channels: int) -> None:
     images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, channels), dtype=np.uint8)
     generator = superres.Generator(resolution=32, channels=channels, width=4, blocks=0)
     assert isinstance(generator, DegradationModel)
-    (source,) = generator.tasks(images).values()
+    (source,) = generator.degrade(images).values()
     generator.signature().check({"source": source})
     for image, small in zip(images, source, strict=True):
         wanted = Image.fromarray(image.squeeze()).resize((8, 8), Image.Resampling.BICUBIC)
@@ -54,7 +54,7 @@ def test_tasks_are_small_pictures_as_pillow_makes_them(channels: int) -> None:
 
 def test_what_it_is_trained_on_is_what_it_is_asked_for(pairs: Dataset) -> None:
     generator = superres.Generator(resolution=16, width=4, blocks=0)
-    asked = torch.from_numpy(generator.tasks(pairs.images)["source"]).permute(0, 3, 1, 2)
+    asked = torch.from_numpy(generator.degrade(pairs.images)["source"]).permute(0, 3, 1, 2)
     trained_on = superres.reduced(pairs.batch(np.arange(len(pairs))).images, 4)
     torch.testing.assert_close(trained_on, asked.float() / 127.5 - 1)
 
@@ -68,8 +68,8 @@ def test_pictures_are_learned(pairs: Dataset, taught: Callable[..., list[float]]
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"factor": 3}, "factor 3 is not allowed for pictures of 64x64; it must be 2, 4 or 8"),
-        ({"factor": 8, "resolution": 28}, "factor 8 is not allowed for pictures of 28x28; .* divide"),
+        ({"factor": 3}, "factor 3 is not allowed for pictures of 64x64; expected 2, 4 or 8"),
+        ({"factor": 8, "resolution": 28}, "factor 8 is not allowed for pictures of 28x28; .* a divisor"),
         ({"resolution": 36}, "resolution 36 is not allowed"),
     ],
 )

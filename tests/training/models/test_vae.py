@@ -122,6 +122,6 @@ def test_the_divergence_is_warmed_up(warm_up_nimg: int, weight: float) -> None:
 
 def test_an_unknown_likelihood_is_refused() -> None:
     with pytest.raises(
-        UsageError, match="likelihood 'laplace' is not allowed; it must be bernoulli or gaussian"
+        UsageError, match="likelihood 'laplace' is not allowed; expected bernoulli or gaussian"
     ):
         vae.Generator(likelihood="laplace")

@@ -100,10 +100,14 @@ def test_images_and_masks_reach_the_network_as_floats_with_channels_first(latent
 @pytest.mark.parametrize(
     ("latent_size", "inputs", "complaint"),
     [
-        (3, (source_field(8, 8, 1),), "inputs source; its first input, and no other, is a seed or a latent"),
-        (3, (source_field(8, 8, 1), seed_field()), "inputs source, seed; its first input"),
-        (3, (seed_field(), latent_field(3)), "inputs seed, latent; its first input"),
-        (0, (seed_field(), source_field(8, 8, 1)), "inputs seed, source; it takes neither"),
+        (
+            3,
+            (source_field(8, 8, 1),),
+            "the inputs source; expected a seed or a latent as the first input only",
+        ),
+        (3, (source_field(8, 8, 1), seed_field()), "the inputs source, seed; expected a seed or a latent"),
+        (3, (seed_field(), latent_field(3)), "the inputs seed, latent; expected a seed or a latent"),
+        (0, (seed_field(), source_field(8, 8, 1)), "the inputs seed, source; expected neither"),
     ],
 )
 def test_a_signature_with_other_noise_than_the_generator_s_is_refused(
@@ -114,5 +118,5 @@ def test_a_signature_with_other_noise_than_the_generator_s_is_refused(
 
 
 def test_a_latent_of_another_size_is_refused(generator) -> None:
-    with pytest.raises(UsageError, match=r"latent of shape \(8,\): this generator takes \(7,\)"):
+    with pytest.raises(UsageError, match=r"latent of shape \(8,\); expected \(7,\)"):
         PixelModel(generator, Signature(inputs=(latent_field(8),), output=image_output(32, 32, 1)))

@@ -62,7 +62,7 @@ def test_pictures_that_are_all_the_same_stop_the_run(tiny_train: Train, tmp_path
         tiny_train, tmp_path / "run", lr=10, nimg=2048, sample_nimg=128, alarm_nimg=512, saturation_gap=0
     )
     assert message.startswith("the generator has collapsed at nimg ")
-    assert "for 512 images the diversity of its pictures was under 0.05 of real ones' (now " in message
+    assert "for 512 images the diversity of its pictures was under 0.05 of that of real ones (now " in message
 
 
 @pytest.mark.parametrize("off", [{"saturation_gap": 0, "diversity_floor": 0}, {"alarm_nimg": 20_000}])

@@ -1,4 +1,4 @@
-"""Scenes of two shapes with captions, made here: text to image, and outlines to filled shapes, with ground truth."""
+"""Generated scenes of two shapes with captions, for text to image, and with outlines, for image to image."""
 
 from __future__ import annotations
 
@@ -25,33 +25,33 @@ _PROGRESS_EVERY = 1_000
 
 
 class Source(BaseSource):
-    """40,000 scenes to train on and 4,000 to test on; the same ones at every call.
+    """40,000 training and 4,000 test scenes, the same at every call.
 
-    A caption is one of 7,056 for training, without the things of `HELD_OUT`; a test scene shows at least one of them.
-    `training.scenes.read_scene` tells from a picture what it shows. The label is the colour and shape of the thing at
-    the left or above. In the paired form the same pictures have their outlines as sources.
+    Training scenes have 7,056 captions, without the objects in `HELD_OUT`; every test scene shows at least one of
+    them. `data.scenes.read_scene` reads the scene of a picture. The label is the colour and shape of the left or upper
+    object. In the paired form the outlines of the same scenes are the sources.
     """
 
     names = ("shapes", PAIRS)
 
     def load(self, name: str, options: Options) -> Dataset:
-        """The scenes, RGB on white."""
+        """Generate the scenes, RGB on white."""
         side = options.resolution or SIDE
         options.check_memory(f"data {name!r}", TRAIN_COUNT, (side, side, options.channels or 3))
-        common = [thing for thing in OBJECTS if thing not in HELD_OUT]
-        held_out = [thing for thing in OBJECTS if thing in HELD_OUT]
+        common = [item for item in OBJECTS if item not in HELD_OUT]
+        held_out = [item for item in OBJECTS if item in HELD_OUT]
         train = _dataset(name, scenes(common, common, TRAIN_COUNT, seed=0), options, seed=1)
         test = _dataset(name, scenes(held_out, OBJECTS, TEST_COUNT, seed=2), options, seed=3)
         return replace(train, test=test)
 
 
 def scenes(some: Sequence[SceneObject], others: Sequence[SceneObject], count: int, seed: int) -> list[Scene]:
-    """Scenes with one thing of `some` and one of `others`, either of them first, in any relation, equally often."""
+    """Random scenes with one object of `some` and one of `others`, in either order and any relation."""
     random = np.random.default_rng(seed)
-    drawn = random.integers((len(some), len(others), 2, len(RELATIONS)), size=(count, 4))
+    chosen = random.integers((len(some), len(others), 2, len(RELATIONS)), size=(count, 4))
     relations = tuple(RELATIONS)
     made = []
-    for one, other, swapped, relation in drawn.tolist():
+    for one, other, swapped, relation in chosen.tolist():
         first, second = some[one], others[other]
         if swapped:
             first, second = second, first
@@ -64,10 +64,10 @@ def _dataset(name: str, shown: list[Scene], options: Options, seed: int) -> Data
     images = np.empty((len(shown), SIDE, SIDE, 3), np.uint8)
     outlines = np.empty_like(images) if name == PAIRS else None
     for index, scene in enumerate(shown):
-        places = arrange(scene, chances[index])
-        images[index] = draw(scene, places)
+        positions = arrange(scene, chances[index])
+        images[index] = draw(scene, positions)
         if outlines is not None:
-            outlines[index] = draw(scene, places, outlined=True)
+            outlines[index] = draw(scene, positions, outlined=True)
         done = index + 1
         if options.progress is not None and (done % _PROGRESS_EVERY == 0 or done == len(shown)):
             options.progress(done, len(shown))
@@ -83,5 +83,5 @@ def _dataset(name: str, shown: list[Scene], options: Options, seed: int) -> Data
 
 
 def _labels(shown: list[Scene]) -> NDArray[np.int64]:
-    begun_with = (scene.canonical.first for scene in shown)
-    return np.array([_KINDS.index((thing.colour, thing.shape)) for thing in begun_with], np.int64)
+    first_objects = (scene.canonical.first for scene in shown)
+    return np.array([_KINDS.index((item.colour, item.shape)) for item in first_objects], np.int64)

@@ -54,14 +54,14 @@ def stacked(name: str, digits: Dataset, count: int, seed: int) -> Dataset:
     """
     if digits.labels is None or len(digits.class_names) != 10:
         raise DataError(f"data {digits.name!r} has {len(digits.class_names)} classes; stacking needs ten")
-    drawn = np.random.default_rng(seed).integers(len(digits), size=(count, 3))
+    chosen = np.random.default_rng(seed).integers(len(digits), size=(count, 3))
     images = np.empty((count, *digits.picture[:2], 3), np.uint8)
     for channel in range(3):
-        images[..., channel] = digits.images[drawn[:, channel], ..., 0]
+        images[..., channel] = digits.images[chosen[:, channel], ..., 0]
     return Dataset(
         name=name,
         licence=digits.licence,
         images=images,
-        labels=digits.labels[drawn] @ np.array([100, 10, 1]),
+        labels=digits.labels[chosen] @ np.array([100, 10, 1]),
         class_names=tuple(f"{number:03}" for number in range(1000)),
     )
