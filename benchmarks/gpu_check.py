@@ -30,28 +30,16 @@ from ..runners import open_runner
 from ..runners.base import engine_libraries, library_of
 from ..runners.torch import Runner as TorchRunner
 from ..training.loop import train
+from ..training.models import family, family_names
+from ..training.presets import CPU, PRESETS
 from ..training.run.snapshot import load_snapshot
 from .candidates import Candidate, prove_and_time
 from .machine import Machine, describe_machine
 from .targets import Progress, quiet
 
-__all__ = ["FAMILIES", "Check", "Row", "check_families", "main"]
+__all__ = ["Check", "Row", "check_families", "main"]
 
 RESULT = Path(__file__).resolve().parent / "results" / "gpu-check.json"
-
-FAMILIES: dict[str, tuple[str, dict[str, str]]] = {
-    "gan": ("gan-mnist", {"data": "digits"}),
-    "dcgan": ("dcgan-fashion", {"data": "digits"}),
-    "cgan": ("cgan-mnist", {"data": "digits"}),
-    "vae": ("vae-mnist", {"data": "digits"}),
-    "r3gan": ("r3gan-stacked", {"data": "digits"}),
-    "inpaint": ("inpaint-fashion", {"data": "digits"}),
-    "superres": ("superres-emoji", {"data": "shapes"}),
-    "pix2pix": ("pix2pix-restyle", {"data": "shapes-pairs"}),
-    "cyclegan": ("cyclegan-restyle", {"data": "shapes-pairs"}),
-    "flow": ("flow-shapes", {"data": "shapes", "nimg": "512"}),
-}
-"""Family -> the preset that it is tried by, and keys of its recipe that are others here."""
 
 _MOMENT = {"nimg": "64", "batch": "32", "precision": "fp32", "ema_half_life_nimg": "1"}
 """Keys of every recipe: two steps, and their weights as they are. An average would hardly differ from the first
@@ -101,46 +89,43 @@ def check_families(
     """Train, export, replay and time families.
 
     Args:
-        families: any of `FAMILIES`.
+        families: names of families.
         precisions: of the variants.
         device: "cuda" or "cpu".
         progress: told what is being done.
 
     Raises:
-        UsageError: there is no such family, or no GPU.
+        UnknownName: there is no such family.
+        UsageError: there is no GPU.
         LithoError: a family could not be trained or exported.
     """
-    for name in families:
-        if name not in FAMILIES:
-            raise UsageError(f"family {name!r} is not among {', '.join(FAMILIES)}")
+    trials = {name: _trial(name) for name in families}
     runtimes = _engine_runtimes() if device == "cuda" else {}
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
-        for family in families:
-            report = partial(_report, progress, family)
+        for name, (preset, keys) in trials.items():
+            report = partial(_report, progress, name)
             report("training", 0.0)
-            preset, keys = FAMILIES[family]
             overrides = {**_MOMENT, **keys}
-            data = overrides.pop("data")
-            run = train(
-                preset,
-                run=Path(folder) / family,
-                budget="cpu",
-                data=data,
-                overrides=overrides,
-                progress=False,
-            )
+            run = train(preset, run=Path(folder) / name, budget="cpu", overrides=overrides, progress=False)
             bundle = export(
                 run,
-                to=Path(folder) / f"{family}-bundle",
+                to=Path(folder) / f"{name}-bundle",
                 precisions=precisions,
                 runtimes=("onnxruntime", *runtimes),
-                targets=[target for name, target in runtimes.items() if library_of(name).ahead_of_time],
+                targets=[target for one, target in runtimes.items() if library_of(one).ahead_of_time],
                 timed=False,
                 progress=report,
             )
-            rows += _rows(family, run, bundle, device, report)
+            rows += _rows(name, run, bundle, device, report)
     return Check(device=device, rows=tuple(rows), machine=describe_machine())
+
+
+def _trial(name: str) -> tuple[str, dict[str, str]]:
+    """The preset that a family is checked with, its first with a CPU budget, and keys that replace the preset's."""
+    smallest = family(name).smallest
+    preset = next((preset for preset in CPU if PRESETS[preset]["family"] == name), name)
+    return preset, {key: str(smallest[key]) for key in ("data", "nimg") if key in smallest}
 
 
 def _report(progress: Progress, family: str, step: str, share: float) -> None:
@@ -218,7 +203,7 @@ def main(
     """Check every family on this machine's GPU; exit code 1 where a picture changed."""
     try:
         check = check_families(
-            tuple(families or FAMILIES),
+            tuple(families or family_names()),
             tuple(precisions.split(",")),
             device,
             lambda step, share: typer.echo(f"{step} {share:.0%}", err=True),

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ...errors import UsageError
 from ...signature import Signature
-from ...signature.fields import image_output, label_field, seed_field, truncation_field
+from ...signature.fields import label_field, seed_field, truncation_field
 from ..data.dataset import Dataset
 from ..networks.generator import Generator as BaseGenerator
 from ..networks.layers import (
@@ -84,11 +84,11 @@ class Generator(BaseGenerator):
 
     def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
         """Seed, label and truncation in, picture out."""
-        resolution, classes = self.architecture["resolution"], self.architecture["classes"]
+        classes = self.architecture["classes"]
         names = class_names or tuple(str(number) for number in range(classes))
         return Signature(
             inputs=(seed_field(), label_field(names), truncation_field()),
-            output=image_output(resolution, resolution, self.architecture["channels"]),
+            output=self.image_field,
         )
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ...errors import UsageError
 from ...signature import Signature
-from ...signature.fields import image_output, seed_field, source_field
+from ...signature.fields import seed_field, source_field
 from ..data.dataset import Batch, Dataset
 from ..networks.generator import Generator as BaseGenerator
 from ..networks.image_to_image import (
@@ -115,7 +115,7 @@ class Generator(BaseGenerator):
         resolution, channels = self.architecture["resolution"], self.architecture["channels"]
         return Signature(
             inputs=(seed_field(), source_field(resolution, resolution, channels)),
-            output=image_output(resolution, resolution, channels),
+            output=self.image_field,
         )
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ...signature import Signature
-from ...signature.fields import image_output, seed_field
 from ..data.dataset import Dataset
 from ..networks.generator import Generator as BaseGenerator
 from ..networks.layers import downsampler, first_side, maybe_spectral_norm, upsamplers, widths
@@ -62,13 +60,6 @@ class Generator(BaseGenerator):
         for norm, upsample in zip(self.norms, self.upsamplers, strict=True):
             features = upsample(torch.relu(norm(features)))
         return torch.tanh(features)
-
-    def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
-        """Seed in, picture out."""
-        resolution = self.architecture["resolution"]
-        return Signature(
-            inputs=(seed_field(),), output=image_output(resolution, resolution, self.architecture["channels"])
-        )
 
 
 class Discriminator(nn.Module):

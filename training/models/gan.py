@@ -10,8 +10,6 @@ from pydantic import Field as Constraint
 from torch import Tensor, nn
 
 from ...errors import UsageError
-from ...signature import Signature
-from ...signature.fields import image_output, seed_field
 from ..data.dataset import Dataset
 from ..networks.generator import Generator as BaseGenerator
 from ..networks.layers import LEAK
@@ -82,13 +80,6 @@ class Generator(BaseGenerator):
     def forward(self, latent: Tensor) -> Tensor:
         """FP32 (batch, latent_size) -> FP32 (batch, channels, height, width) in [-1, 1]."""
         return torch.tanh(self.pixels(self.hidden(latent))).unflatten(1, self.shape)
-
-    def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
-        """Seed in, picture out."""
-        resolution = self.architecture["resolution"]
-        return Signature(
-            inputs=(seed_field(),), output=image_output(resolution, resolution, self.architecture["channels"])
-        )
 
 
 class Discriminator(nn.Module):

@@ -12,7 +12,7 @@ from pydantic import Field as Constraint
 from torch import Tensor
 
 from ...signature import Signature
-from ...signature.fields import image_output, mask_field, source_field
+from ...signature.fields import mask_field, source_field
 from ..data.dataset import Batch, Dataset
 from ..networks.generator import Generator as BaseGenerator
 from ..networks.image_to_image import UNet
@@ -87,7 +87,7 @@ class Generator(BaseGenerator):
         resolution, channels = self.architecture["resolution"], self.architecture["channels"]
         return Signature(
             inputs=(source_field(resolution, resolution, channels), mask_field(resolution, resolution)),
-            output=image_output(resolution, resolution, channels),
+            output=self.image_field,
         )
 
     def degrade(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:

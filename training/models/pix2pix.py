@@ -10,7 +10,7 @@ from pydantic import Field as Constraint
 from torch import Tensor, nn
 
 from ...signature import Signature
-from ...signature.fields import image_output, seed_field, source_field
+from ...signature.fields import seed_field, source_field
 from ..data.dataset import Batch, Dataset
 from ..networks.generator import Generator as BaseGenerator
 from ..networks.image_to_image import PatchDiscriminator, UNet, check_sources
@@ -106,7 +106,7 @@ class Generator(BaseGenerator):
         resolution, channels = self.architecture["resolution"], self.architecture["channels"]
         return Signature(
             inputs=(seed_field(), source_field(resolution, resolution, channels)),
-            output=image_output(resolution, resolution, channels),
+            output=self.image_field,
         )
 
 

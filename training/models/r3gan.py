@@ -11,8 +11,6 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, pixel_shuffle, pixel_unshuffle
 
 from ...errors import UsageError
-from ...signature import Signature
-from ...signature.fields import image_output, seed_field
 from ..data.dataset import Dataset
 from ..networks.generator import Generator as BaseGenerator
 from ..networks.layers import ResidualBlock, first_side, halvings, scaled_convolution
@@ -103,13 +101,6 @@ class Generator(BaseGenerator):
         for stage, double in zip(self.stages, self.doublings, strict=False):
             features = double(stage(features))
         return pixel_shuffle(self.pixels(self.stages[-1](features)), self.patch)
-
-    def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
-        """Seed in, picture out."""
-        resolution = self.architecture["resolution"]
-        return Signature(
-            inputs=(seed_field(),), output=image_output(resolution, resolution, self.architecture["channels"])
-        )
 
 
 class Discriminator(nn.Module):

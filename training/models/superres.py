@@ -14,7 +14,7 @@ from torch.nn.functional import interpolate
 
 from ...errors import UsageError
 from ...signature import Signature
-from ...signature.fields import image_output, source_field
+from ...signature.fields import source_field
 from ..data.dataset import Batch, Dataset
 from ..networks.generator import Generator as BaseGenerator
 from ..networks.image_to_image import MOST_TIMES
@@ -109,7 +109,7 @@ class Generator(BaseGenerator):
         small = resolution // self.factor
         return Signature(
             inputs=(source_field(small, small, channels),),
-            output=image_output(resolution, resolution, channels),
+            output=self.image_field,
         )
 
     def degrade(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:

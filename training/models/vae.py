@@ -14,7 +14,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ...errors import UsageError
 from ...signature import Signature
-from ...signature.fields import image_output, seed_field, source_field
+from ...signature.fields import image_output, source_field
 from ..data.dataset import Batch, Dataset
 from ..networks.generator import Generator as BaseGenerator
 from ..networks.layers import LEAK, ResidualBlock, first_side, widths
@@ -112,13 +112,6 @@ class Generator(BaseGenerator):
         """
         pixels = self.decoder(latent)
         return torch.sigmoid(pixels) * 2 - 1 if self.likelihood == "bernoulli" else pixels
-
-    def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
-        """Seed in, picture out."""
-        resolution = self.architecture["resolution"]
-        return Signature(
-            inputs=(seed_field(),), output=image_output(resolution, resolution, self.architecture["channels"])
-        )
 
     def forms(self, signature: Signature) -> dict[str, tuple[BaseGenerator, Signature]]:
         """The usual forms, and a `Reconstruction` of images."""

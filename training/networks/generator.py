@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from typing import Any
 
 from torch import nn
 
 from ...signature import Signature, with_latent
+from ...signature.fields import Field, image_output, seed_field
 
 __all__ = ["Generator"]
 
 
-class Generator(nn.Module, ABC):
+class Generator(nn.Module):
     """A network that makes images, with the arguments to build it again.
 
     A subclass takes keyword arguments that JSON can hold, each with a default, and raises `ValueError` for arguments
@@ -38,13 +38,19 @@ class Generator(nn.Module, ABC):
         super().__init__()
         self.architecture = architecture
 
-    @abstractmethod
     def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
-        """Inputs and output: the seed, if the generator takes noise, then the conditions.
+        """Inputs and output: the seed, if the generator takes noise, then the conditions. By default a seed only.
 
         Args:
             class_names: of the labels it was trained on, in order.
         """
+        return Signature(inputs=(seed_field(),), output=self.image_field)
+
+    @property
+    def image_field(self) -> Field:
+        """The output of a generator with `resolution` and `channels` in its architecture."""
+        side = self.architecture["resolution"]
+        return image_output(side, side, self.architecture["channels"])
 
     def sides(self) -> range | None:
         """Allowed heights and widths of a source image; None (the default) allows only the size trained on."""

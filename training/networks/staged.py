@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ...signature import Signature
-from ...signature.fields import Field, Role, image_output, seed_field
+from ...signature.fields import Field, Role, seed_field
 from ...signature.tokenizer import tokenize, vocabulary_size
 from .generator import Generator
 from .pixel_model import to_pixels
@@ -98,7 +98,7 @@ class StagedGenerator(Generator):
             Field(name="steps", role=Role.STEPS, dtype="INT64", minimum=1, maximum=MAX_STEPS, default=DEFAULT_STEPS),
             _scalar("guidance", Role.GUIDANCE, MAX_GUIDANCE, self.default_guidance),
         )  # fmt: skip
-        return Signature(inputs=inputs, output=self._image)
+        return Signature(inputs=inputs, output=self.image_field)
 
     def stages(self) -> dict[str, tuple[nn.Module, Signature]]:
         """Stages with their signatures in running order, in this generator's training or eval mode."""
@@ -128,14 +128,9 @@ class StagedGenerator(Generator):
             "denoiser": (self.denoiser, Signature(inputs=step, output=moved)),
             "decoder": (
                 _ToPixels(self.decode).train(self.training),
-                Signature(inputs=(sample,), output=self._image),
+                Signature(inputs=(sample,), output=self.image_field),
             ),
         }
-
-    @property
-    def _image(self) -> Field:
-        resolution = int(self.architecture["resolution"])
-        return image_output(resolution, resolution, int(self.architecture["channels"]))
 
 
 class _ToPixels(nn.Module):

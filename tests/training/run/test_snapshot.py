@@ -84,7 +84,7 @@ def test_one_changed_byte_of_the_weights(saved: Path) -> None:
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
-    with pytest.raises(CheckpointError, match="has changed: its SHA-256 is not the one"):
+    with pytest.raises(CheckpointError, match="has changed: its SHA-256 differs from"):
         load_snapshot(saved)
 
 
