@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .bundle import Bundle
 from .errors import ProofError
@@ -24,7 +23,6 @@ from .reporting import human_bytes, number, picture_grid, png, render
 if TYPE_CHECKING:
     from .benchmarks.load.documents import BenchResult
     from .parity.verify import Verification
-    from .serving.client import Client
 
 __all__ = ["PRESET", "DemoResult", "demo"]
 
@@ -71,40 +69,26 @@ def demo(to: Path, *, seconds: float, progress: Callable[[str, float], None]) ->
     """
     from .benchmarks import bench
     from .benchmarks.load.report import require_report
-    from .export.build import export
     from .parity.verify import verify
     from .serving.client import Client
-    from .serving.environment import install
-    from .serving.repository import deploy
     from .serving.server import EmbeddedServer
     from .training.data.sources import load
-    from .training.loop import train
     from .training.metrics.pixels import class_diversity, label_agreement
 
     require_report()
     clock = _Clock()
-    with clock.step("server environment"):
-        install(progress)
-    with clock.step("train"):
-        progress(f"training {PRESET}", 0.0)
-        run = train(PRESET, run=to / "run")
-    with clock.step("export and prove"):
-        bundle = export(
-            run,
-            to=to / "bundles" / PRESET,
-            runtimes=("onnxruntime", "tensorrt-rtx"),
-            targets=TARGETS,
-            progress=progress,
-        )
-    with clock.step("deploy"):
-        deploy(bundle, to=to / "model_repository")
+    bundle = _deployed(to, clock, progress)
     with EmbeddedServer(to / "model_repository", log=to / "server.log") as server:
         endpoint = f"{server.grpc_url}/{PRESET}"
         with clock.step("verify through the server"):
             verified = verify(bundle.path, endpoint=endpoint, progress=progress)
-            _must_pass(verified)
-        with clock.step("pictures"), Client(server.grpc_url, PRESET) as client:
-            grid = _class_rows(client)
+            for outcome in verified:
+                if outcome.verdict.status != "passed":
+                    raise ProofError(
+                        f"{outcome.subject} does not give the same pictures: {outcome.verdict.reason}"
+                    )
+        with clock.step("images"), Client(server.grpc_url, PRESET) as client:
+            grid = client.generate(seed=np.arange(100), label=np.repeat(np.arange(10), 10))
             labels = np.arange(JUDGED_PICTURES) % 10
             images = client.generate(seed=np.arange(10_000, 10_000 + JUDGED_PICTURES), label=labels)
         with clock.step("measure"):
@@ -130,15 +114,26 @@ def demo(to: Path, *, seconds: float, progress: Callable[[str, float], None]) ->
     return result
 
 
-def _must_pass(verified: Sequence[Verification]) -> None:
-    for outcome in verified:
-        if outcome.verdict.status != "passed":
-            raise ProofError(f"{outcome.subject} does not make the same images: {outcome.verdict.reason}")
+def _deployed(to: Path, clock: _Clock, progress: Callable[[str, float], None]) -> Bundle:
+    """Train and export the generator and deploy the bundle; finished steps are kept."""
+    from .export.build import export
+    from .serving.environment import install
+    from .serving.repository import deploy
+    from .training.loop import train
 
-
-def _class_rows(client: Client) -> NDArray[np.uint8]:
-    labels = np.repeat(np.arange(10), 10)
-    return client.generate(seed=np.arange(100), label=labels)
+    with clock.step("server environment"):
+        install(progress)
+    with clock.step("train"):
+        progress(f"training {PRESET}", 0.0)
+        run = train(PRESET, run=to / "run")
+    with clock.step("export and verify"):
+        runtimes = ("onnxruntime", "tensorrt-rtx")
+        bundle = export(
+            run, to=to / "bundles" / PRESET, runtimes=runtimes, targets=TARGETS, progress=progress
+        )
+    with clock.step("deploy"):
+        deploy(bundle, to=to / "model_repository")
+    return bundle
 
 
 def _page(result: DemoResult, bundle: Bundle, verified: Sequence[Verification]) -> str:
