@@ -1,19 +1,19 @@
-"""What travels between stages: a directory of graphs, engines, probes and a manifest that vouches for them.
+"""A bundle: a directory of graphs, engines and probes, with a manifest that lists every file by size and SHA-256.
 
 Layout of `bundles/<name>/`:
 
     manifest.json                          `manifest.Manifest`
     graphs/<stage>.<precision>.onnx
     engines/<stage>.<precision>.<target>.rtx | .plan, beside each its .log and .layers.json
-    engines/build-engine.sh                makes, on another machine, what could not be made here
+    engines/build-engine.sh                builds on another machine the engines that could not be built here
     tokenizer.json                         of a generator that takes prompts
-    probes.safetensors                     inputs, and the pictures that PyTorch FP32 made from them
+    probes.safetensors                     inputs, and the pictures that PyTorch FP32 makes of them
     report.html
 
 A generator is one graph, or several stages that a sampler runs in turn.
 
-Nothing is opened that the manifest does not list with its size and SHA-256, and nothing that is not an ordinary
-file inside the directory. This module knows neither torch nor any runtime.
+A file is opened only if the manifest lists it, its size and SHA-256 match, and it is an ordinary file inside the
+directory. This module knows neither torch nor any runtime.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -37,6 +37,8 @@ __all__ = ["MANIFEST_NAME", "REPORT_NAME", "Bundle", "BundleWriter", "create_bun
 MANIFEST_NAME = "manifest.json"
 REPORT_NAME = "report.html"
 
+_Named = TypeVar("_Named", Variant, Stage)
+
 
 class Bundle:
     """A bundle on disk whose files have been checked against its manifest.
@@ -47,11 +49,17 @@ class Bundle:
 
     Args:
         path: the bundle's directory.
-        manifest: what it says of itself.
+        manifest: its contents and provenance.
     """
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path, self.manifest = path, manifest
+
+    def __repr__(self) -> str:
+        manifest = self.manifest
+        variants = ", ".join(map(repr, manifest.variants))
+        recommended = ", ".join(manifest.recommended) or "none"
+        return f"<Bundle {manifest.name!r} of {manifest.family}: {variants}; recommended: {recommended}>"
 
     @classmethod
     def load(cls, path: Path | str) -> Bundle:
@@ -64,22 +72,18 @@ class Bundle:
         """
         root = Path(path)
         if not (root / MANIFEST_NAME).exists():
-            raise BundleError(
-                f"no bundle at {root}: there is no {MANIFEST_NAME}; make one with 'litho export'"
-            )
+            raise BundleError(f"no bundle at {root}: it has no {MANIFEST_NAME}; make one with 'litho export'")
         document = read_document(root, MANIFEST_NAME, SCHEMA_VERSION)
         try:
             bundle = cls(root, Manifest.model_validate_json(json.dumps(document)))
         except ValidationError as error:
-            raise SchemaError(
-                f"{root / MANIFEST_NAME} is not a manifest: {_first_complaint(error)}"
-            ) from None
+            raise SchemaError(f"{root / MANIFEST_NAME} is not a manifest: {_first(error)}") from None
         for relative in bundle.manifest.files:
             bundle.read(relative)
         return bundle
 
     def read(self, relative: str) -> bytes:
-        """The content of a listed file, checked: what is returned is what was hashed.
+        """The content of a listed file; the bytes returned are those whose hash was checked.
 
         Raises:
             IntegrityError: the file is not listed, missing, has changed, or is a link.
@@ -88,14 +92,17 @@ class Bundle:
         if record is None:
             raise IntegrityError(f"{relative!r} is not listed in {self.path / MANIFEST_NAME}")
         file = ordinary_file(self.path, relative)
-        # The size is compared first, so that a swapped-in giant is never read.
-        if file.stat().st_size != record.size_bytes:
+        # The size is compared first: a huge file put in its place is never read.
+        size = file.stat().st_size
+        if size != record.size_bytes:
             raise IntegrityError(
-                f"{file} has {file.stat().st_size} bytes, its manifest says {record.size_bytes}; export it again"
+                f"{file} has {size} bytes, the manifest says {record.size_bytes}; export the bundle again"
             )
         content = file.read_bytes()
         if FileRecord.of(content) != record:
-            raise IntegrityError(f"{file} has changed: its SHA-256 is not the manifest's; export it again")
+            raise IntegrityError(
+                f"{file} has changed: its SHA-256 is not the one in the manifest; export the bundle again"
+            )
         return content
 
     def variant(self, name: str) -> Variant:
@@ -104,10 +111,7 @@ class Bundle:
         Raises:
             UnknownName: there is none.
         """
-        for variant in self.manifest.variants:
-            if variant.name == name:
-                return variant
-        raise UnknownName("variant", name, [variant.name for variant in self.manifest.variants])
+        return _named("variant", name, self.manifest.variants)
 
     def stage(self, name: str) -> Stage:
         """The stage called `name`.
@@ -115,10 +119,7 @@ class Bundle:
         Raises:
             UnknownName: there is none.
         """
-        for stage in self.manifest.stages:
-            if stage.name == name:
-                return stage
-        raise UnknownName("stage", name, [stage.name for stage in self.manifest.stages])
+        return _named("stage", name, self.manifest.stages)
 
     def probes(self) -> Probes:
         """The bank of probes."""
@@ -126,7 +127,7 @@ class Bundle:
 
 
 class BundleWriter:
-    """A bundle being made; `create_bundle` hands it out."""
+    """Writes the files of a bundle, and its manifest last; `create_bundle` gives one."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -139,21 +140,32 @@ class BundleWriter:
         target.write_bytes(content)
         self.files[relative] = FileRecord.of(content)
 
+    def draft(self, **fields: Any) -> Bundle:
+        """The bundle so far, to read from before it is finished; `fields` as for `finish`."""
+        return Bundle(self._path, Manifest(files=dict(sorted(self.files.items())), **fields))
+
     def finish(self, **fields: Any) -> Manifest:
-        """Write the manifest; `fields` are those of `Manifest` other than `files`."""
-        manifest = Manifest(files=dict(sorted(self.files.items())), **fields)
+        """Write the manifest; `fields` are those of `Manifest` without `files`."""
+        manifest = self.draft(**fields).manifest
         write_bytes(self._path / MANIFEST_NAME, manifest.model_dump_json(indent=2) + "\n")
         return manifest
 
 
 @contextmanager
 def create_bundle(path: Path) -> Iterator[BundleWriter]:
-    """Make a bundle at `path`: it appears there whole when the block ends, replacing the one before, or not at all."""
+    """Write a bundle at `path`; it replaces the old one when the block ends, and only if there was no error."""
     with write_directory(path) as temporary:
         yield BundleWriter(temporary)
 
 
-def _first_complaint(error: ValidationError) -> str:
+def _named(kind: str, name: str, given: tuple[_Named, ...]) -> _Named:
+    for one in given:
+        if one.name == name:
+            return one
+    raise UnknownName(kind, name, [one.name for one in given])
+
+
+def _first(error: ValidationError) -> str:
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"]) or "document"
-    return f"{where}: {first['msg']}"
+    path = ".".join(str(part) for part in first["loc"]) or "document"
+    return f"{path}: {first['msg']}"

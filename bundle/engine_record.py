@@ -1,7 +1,7 @@
-"""What is known of a compiled engine - for which machine, from what, in which precisions - and whether it fits here.
+"""The record of a compiled engine: its library, target GPU, options and measured layer precisions.
 
-An engine is machine code for one library version and one kind of GPU. A runtime that is handed a foreign one says
-so late and obscurely; `refuse_other_machine` says it before the runtime is asked. This module knows no runtime.
+An engine is machine code for one library version and one kind of GPU. Runtimes report a wrong engine late and
+unclearly; `refuse_other_machine` does so before the runtime opens it. This module knows no runtime.
 """
 
 from __future__ import annotations
@@ -37,26 +37,26 @@ FP32Layers = Annotated[
 
 
 class EngineRecord(Document):
-    """Where one engine comes from and where it may run; part of its variant in the manifest.
+    """Provenance of one engine and where it may run; part of its variant in the manifest.
 
     Args:
         library: name of the runner whose library built it.
-        version: of the library that built it.
-        target: compute capability that it was built for, for example "sm86".
-        gpu: name of the GPU that it was built on; None when it was built ahead of time.
-        system: operating system and processor that it runs under, for example "linux-x86_64".
+        version: of that library.
+        target: compute capability of the GPUs that it runs on, for example "sm86".
+        gpu: name of the GPU that it was built on; None if it was built ahead of time.
+        system: operating system and processor, for example "linux-x86_64".
         profiles: batches of each optimisation profile.
-        workspace_bytes: the builder's limit of scratch memory; None for all there is.
+        workspace_bytes: the builder's limit of scratch memory; None for no limit.
         tf32: whether FP32 products may be rounded to TF32.
-        version_compatible: whether later versions of the same major one may open it.
-        hardware_compatible: on which other GPUs it runs.
-        stripped: whether its weights were left out, to be taken from the graph beside it.
-        timing_cache_sha256: of the timing cache that the build ended with; None for a library that keeps none.
-        read_back: what said which layer computes in which precision: the finished engine's "inspector", or the
-            "builder", which lists the layers of the engine that it has just made.
-        layers: precision -> number of the engine's layers.
-        products: node of the graph -> precision that its convolution or matrix product is computed in.
-        fp32_layers: nodes that were meant to keep a higher precision than the engine's.
+        version_compatible: whether later versions of the same major version can open it.
+        hardware_compatible: the other GPUs that it runs on.
+        stripped: whether it has no weights and takes them from the graph beside it.
+        timing_cache_sha256: of the timing cache at the end of the build; None for a library without one.
+        read_back: source of the layers' precisions: the finished engine's "inspector", or the "builder", which lists
+            the layers of the engine that it has just built.
+        layers: precision -> number of layers of the engine.
+        products: node of the graph -> precision of its convolution or matrix product.
+        fp32_layers: nodes of the graph that are meant to stay in FP32.
     """
 
     library: str
@@ -79,7 +79,7 @@ class EngineRecord(Document):
 
 @dataclass(frozen=True)
 class Machine:
-    """What was found where an engine is to be opened.
+    """The machine that is to open an engine.
 
     Args:
         library: the engine's library, as messages call it: "TensorRT-RTX".
@@ -102,7 +102,7 @@ def this_system() -> str:
 
 
 def refuse_other_machine(name: str, record: EngineRecord, found: Machine) -> None:
-    """Let an engine pass that was built for what is found here, and no other.
+    """Refuse an engine that was built for another machine.
 
     Args:
         name: of the engine, for the message.
@@ -110,7 +110,7 @@ def refuse_other_machine(name: str, record: EngineRecord, found: Machine) -> Non
         found: the machine that is to open it.
 
     Raises:
-        DeviceError: in one line, what differs: what was found and what the engine was built for.
+        DeviceError: names each difference between this machine and the one that the engine was built for.
     """
     differences = [
         f"{what} {here}, it was built for {there}"
@@ -124,21 +124,21 @@ def refuse_other_machine(name: str, record: EngineRecord, found: Machine) -> Non
     if differences:
         raise DeviceError(
             f"engine {name} does not fit this machine: found {'; found '.join(differences)};"
-            " build it here with 'litho build-engine BUNDLE', or run a portable variant"
+            " build one here with 'litho build-engine BUNDLE', or run an ONNX variant"
         )
 
 
 def choose_profile(profiles: Sequence[Profile], batch: int) -> int:
-    """The number of the profile for a batch: of those that take it, the one whose preferred batch is nearest.
+    """Index of the profile for a batch: among those that take it, the one with the nearest preferred batch.
 
     Raises:
         InvalidInput: no profile takes the batch.
     """
-    taking = [number for number, (least, _, most) in enumerate(profiles) if least <= batch <= most]
-    if not taking:
+    able = [index for index, (least, _, most) in enumerate(profiles) if least <= batch <= most]
+    if not able:
         allowed = ", ".join(f"{least} to {most}" for least, _, most in profiles)
         raise InvalidInput(f"a batch of {batch} is outside the engine's profiles (allowed: {allowed})")
-    return min(taking, key=lambda number: abs(profiles[number][1] - batch))
+    return min(able, key=lambda index: abs(profiles[index][1] - batch))
 
 
 def _version_fits(record: EngineRecord, found: str) -> bool:

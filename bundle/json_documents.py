@@ -1,4 +1,4 @@
-"""JSON documents that litho writes: their base, and the way to read one that may be foreign, cut short or newer."""
+"""The JSON documents of litho: their base class, and the reader, which trusts no file."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from ..files import ordinary_file
 __all__ = ["MAX_DOCUMENT_BYTES", "Document", "read_document"]
 
 MAX_DOCUMENT_BYTES = 16 << 20
+"""Largest document that is read: real ones are far smaller, and a larger file is refused before it is read."""
 
 
 class Document(BaseModel):
-    """Base of everything that litho writes as JSON: immutable, without unknown keys."""
+    """Base class of all JSON documents of litho: immutable, without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
 
 
 def read_document(root: Path, relative: str, newest: int) -> dict[str, Any]:
-    """A JSON object of litho, of a schema that this version reads.
+    """Read a JSON object that litho wrote, of a schema that this version knows.
 
     Args:
-        root: directory that the document lies in.
-        relative: its path there.
+        root: directory of the document.
+        relative: its path inside `root`.
         newest: largest `schema_version` that the caller reads.
 
     Raises:
-        SchemaError: the file is not such an object, or is of a newer schema.
-        IntegrityError: it is not an ordinary file.
+        SchemaError: the file is too large, is not such an object, or has a newer schema.
+        IntegrityError: the file is missing or is not an ordinary file.
     """
     file = ordinary_file(root, relative)
-    if file.stat().st_size > MAX_DOCUMENT_BYTES:
-        raise SchemaError(
-            f"{file} has {file.stat().st_size} bytes; a document of litho is smaller than 16 MiB"
-        )
+    size = file.stat().st_size
+    if size > MAX_DOCUMENT_BYTES:
+        raise SchemaError(f"{file} has {size} bytes; a document of litho has at most {MAX_DOCUMENT_BYTES}")
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:

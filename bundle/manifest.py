@@ -1,4 +1,4 @@
-"""What a bundle says of itself: its stages, variants, verdicts and files, as `manifest.json` holds them."""
+"""The manifest of a bundle: its stages, variants, verdicts, files and provenance, as `manifest.json` holds them."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ SCHEMA_VERSION = 1
 TOKENIZER_NAME = "tokenizer.json"
 
 Sampler = Literal["rectified-flow"]
-"""What runs the stages of a generator in turn; the runner of that name does."""
+"""The runner that runs the stages of a generator in turn, by its name."""
 
 SAMPLER_STAGES: dict[Sampler, tuple[str, ...]] = {"rectified-flow": ("text_encoder", "denoiser", "decoder")}
 """Sampler -> its stages, in the order they run."""
 
 Aim = Literal["latency", "throughput", "size"]
-"""What a variant can be best at: the shortest time for one picture, the most pictures a second, the smallest file."""
+"""What a variant can be best at: least time for one picture, most pictures per second, smallest file."""
 
 Name = Annotated[str, Constraint(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
 
@@ -62,13 +62,13 @@ class FileRecord(Document):
 
 
 class Figure(Document):
-    """One measured figure of a verdict beside its limit.
+    """One measured figure of a verdict, with its limit.
 
     Args:
         metric: name with its unit.
-        value: what was measured; None where it could not be computed, which never passes.
+        value: the measured value; None if it could not be computed, which never passes.
         at_least, at_most: the limit, if the figure has one.
-        why: it could not be computed; a manifest has that in its verdict's reason alone.
+        why: why it could not be computed; not written to the manifest, where the verdict's reason says it.
     """
 
     metric: str
@@ -79,7 +79,7 @@ class Figure(Document):
 
     @property
     def passed(self) -> bool:
-        """Whether the figure was computed and keeps its limits."""
+        """Whether the figure was computed and is within its limits."""
         return (
             self.value is not None
             and not np.isnan(self.value)
@@ -89,12 +89,12 @@ class Figure(Document):
 
 
 class Verdict(Document):
-    """Whether a variant gives the pictures it must give.
+    """Whether the pictures of a variant match PyTorch's within the limits of its precision.
 
     Args:
-        status: "passed", "failed", or "not_run" where it could not be run on the machine that made it.
-        reason: one line: what failed, or why it was not run; empty when passed.
-        figures: everything that was measured.
+        status: "passed", "failed", or "not_run" if the machine that made it could not run it.
+        reason: one line that says what failed or why it was not run; empty if it passed.
+        figures: all measurements.
     """
 
     status: Literal["passed", "failed", "not_run"]
@@ -103,12 +103,12 @@ class Verdict(Document):
 
 
 class Timing(Document):
-    """How fast a variant made whole pictures where it was exported; two exports differ in this and in `Gain` alone.
+    """Speed of a variant on the machine that exported it; two exports differ only in this and in `Gain`.
 
     Args:
-        batch: pictures at a time.
-        p50_ms: median of the time for one batch, in milliseconds.
-        images_per_second: at that median.
+        batch: pictures per batch.
+        p50_ms: median time of one batch, in milliseconds.
+        images_per_second: `batch` over that median.
     """
 
     batch: Annotated[int, Constraint(ge=1)]
@@ -117,13 +117,13 @@ class Timing(Document):
 
 
 class Gain(Document):
-    """How many times as fast whole pictures were made with a graph rewrite as without it, where it was exported.
+    """Speedup by one graph pass, for whole pictures, on the machine that exported the bundle.
 
     Args:
-        stage: whose graph it changes.
-        name: of the rewrite.
-        ratio: median of all turns.
-        lower, upper: quartiles.
+        stage: the stage whose graph it changes.
+        name: of the pass.
+        ratio: time without the pass over time with it; median of all turns.
+        lower, upper: quartiles of the ratio.
     """
 
     stage: Name
@@ -137,19 +137,19 @@ class Variant(Document):
     """A stage in a precision, for a runtime and a target.
 
     Args:
-        name: unique in the bundle: the file's name.
-        stage: which stage it is a form of.
+        name: unique in the bundle; usually the name of its file.
+        stage: name of its stage.
         precision: "fp32", "fp16", ...
         runtime: name of the runner that runs it.
-        target: what an engine was built for, for example "sm86"; None for what is portable.
+        target: compute capability of an engine, for example "sm86"; None for an ONNX graph.
         file: path inside the bundle.
         batches: smallest, preferred and largest batch that it takes.
-        verdict: the outcome of the gate.
-        passes: rewrites that the graph went through, name -> how often.
-        fp32_layers: layers that had to stay in FP32 for the pictures to pass, the most sensitive first.
-        layers: how many there are to lower in all; 0 where nobody counted.
-        timings: as far as it was timed; in a generator of several stages, of the whole with this variant in it.
-        engine: of a compiled engine, what it was built from and for.
+        verdict: of the gate.
+        passes: graph passes that changed the graph, name -> number of changes.
+        fp32_layers: layers that stay in FP32 because the pictures failed without them, the most sensitive first.
+        layers: number of layers that could be lowered; 0 if unknown.
+        timings: of the whole generator with this variant in it; empty if it was not timed.
+        engine: provenance of an engine; None of an ONNX graph.
     """
 
     name: Name
@@ -166,13 +166,17 @@ class Variant(Document):
     timings: tuple[Timing, ...] = ()
     engine: EngineRecord | None = None
 
+    def __repr__(self) -> str:
+        target = f" for {self.target}" if self.target else ""
+        return f"<Variant {self.name}: {self.precision} in {self.runtime}{target}, {self.verdict.status}>"
+
 
 class Stage(Document):
     """One graph of the generator.
 
     Args:
-        name: "generator" of what is one graph, else one of its sampler's stages.
-        signature: what this graph takes and gives.
+        name: "generator" if there is only one, else a stage of the sampler.
+        signature: of this graph.
     """
 
     name: Name
@@ -180,25 +184,25 @@ class Stage(Document):
 
 
 class Manifest(Document):
-    """Contents and provenance of a bundle; written as `manifest.json`.
+    """Contents and provenance of a bundle.
 
     Args:
         schema_version: of this document.
         name: of the bundle.
         family: of generators, for example "cgan".
-        preset: that trained it; None for a foreign model.
-        licence: SPDX identifier of the weights, or None where unknown.
-        signature: of the generator as a whole.
-        stages: in the order they run; one without a sampler, else the sampler's.
-        sampler: what runs the stages; with one, `tokenizer.json` is among the files.
-        variants: everything that was made, failed ones included.
+        preset: the preset that trained it; None for a user's own module.
+        licence: SPDX identifier of the weights; None if unknown.
+        signature: of the whole generator.
+        stages: in the order they run; exactly one without a sampler.
+        sampler: runs the stages; with a sampler, `tokenizer.json` is among the files.
+        variants: all that were made, failed ones included.
         aim: what the recommended variants are best at.
-        recommended: names of variants, one of each stage as far as any was timed and passed.
-        gains: of graph rewrites, as far as they were timed.
+        recommended: names of variants, one of each stage that has a variant which was timed and passed.
+        gains: of the graph passes; empty if they were not timed.
         files: path inside the bundle -> size and hash, of every file but the manifest.
-        checkpoint_sha256: hash of the weights that everything was made from.
-        environment: names and versions of what made it: torch, onnx, opset, runtimes, GPU; of timed bundles also the
-            date and the processor of the timings.
+        checkpoint_sha256: hash of the weights.
+        environment: versions of torch, onnx, the runtimes and so on, and settings of the export; of a timed bundle
+            also the date and the processor of the timings.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -221,7 +225,7 @@ class Manifest(Document):
     def _consistent(self) -> Manifest:
         names = [variant.name for variant in self.variants]
         if len(set(names)) != len(names):
-            raise ValueError("variant names are not all different")
+            raise ValueError("variant names are not unique")
         if missing := {variant.file for variant in self.variants} - set(self.files):
             raise ValueError(f"files of variants are not listed: {sorted(missing)}")
         stages = tuple(stage.name for stage in self.stages)

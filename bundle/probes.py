@@ -1,4 +1,4 @@
-"""The bank of probes that a bundle carries: inputs, with the pictures that PyTorch made from them in FP32."""
+"""The probes of a bundle: a fixed set of inputs, with the pictures that PyTorch FP32 makes of them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ PROBES_NAME = "probes.safetensors"
 
 @dataclass(frozen=True)
 class Probes:
-    """Inputs with the pictures that PyTorch made from them in FP32.
+    """Inputs, with the pictures that PyTorch FP32 makes of them.
 
     Args:
         inputs: field name -> array of shape (count, ...).
         images: UINT8 of shape (count, height, width, channels).
-        others: of a generator of pictures of any size, further probes, those of each size together.
+        others: further probes, one set for each other size, of a generator whose picture size is free.
     """
 
     inputs: dict[str, NDArray[Any]]
@@ -44,7 +44,7 @@ class Probes:
                 kind = "text" if array.dtype == object else "input"
                 arrays[f"{prefix}{kind}.{name}"] = _packed(array)
             arrays[f"{prefix}image"] = bank.images
-        # safetensors writes an array's memory, whatever the order of its axes there.
+        # safetensors writes memory as it lies, so the axes must lie in order.
         return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
 
     @classmethod
@@ -52,7 +52,7 @@ class Probes:
         """Read the content of a safetensors file.
 
         Raises:
-            BundleError: the content is not that of a probe bank.
+            BundleError: the content is not that of a probe file.
         """
         from safetensors import SafetensorError
         from safetensors.numpy import load
@@ -61,13 +61,13 @@ class Probes:
             first, *others = _banks(load(content))
         except (SafetensorError, LookupError) as error:
             raise BundleError(
-                f"{PROBES_NAME} is not a bank of probes ({error}); export the bundle again"
+                f"{PROBES_NAME} is not a file of probes ({error}); export the bundle again"
             ) from None
         return replace(first, others=tuple(others))
 
 
 def _banks(arrays: dict[str, NDArray[Any]]) -> list[Probes]:
-    """Probes from the arrays of a file; the keys of all but the first bank begin with their number."""
+    """Sets of probes from the arrays of a file; the keys of all but the first set begin with its number."""
     banks: dict[int, dict[str, NDArray[Any]]] = {0: {}}
     for name, array in arrays.items():
         number, dot, rest = name.partition(".")
@@ -87,7 +87,7 @@ def _banks(arrays: dict[str, NDArray[Any]]) -> list[Probes]:
 
 
 def _packed(array: NDArray[Any]) -> NDArray[Any]:
-    """Texts, which safetensors does not know, as UTF-8 in rows of UINT8 filled up with zeros; the rest as it is."""
+    """Texts, which safetensors does not know, as UTF-8 in rows of UINT8 padded with zeros; other arrays unchanged."""
     if array.dtype != object:
         return array
     rows = np.array([text.encode() for text in array], dtype=bytes)

@@ -129,7 +129,7 @@ def export(
 
     fixed = fixed_inputs(fix or [])
     wanted = None if size is None else parse_size(size)
-    name = bundle_name(source, input, foreign=signature is not None, fixed=fixed, size=wanted)
+    name = bundle_name(source, input, user_module=signature is not None, fixed=fixed, size=wanted)
     with progress_bar() as progress:
         bundle = export_run(
             source,

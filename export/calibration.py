@@ -1,7 +1,8 @@
-"""Inputs that a precision is calibrated with: as they come in use, for every stage of a generator."""
+"""Inputs to calibrate a precision with, for every stage of a generator: drawn as requests are, with real pictures."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,45 +18,59 @@ from .pipeline import Pipeline
 if TYPE_CHECKING:
     from .precisions import Inputs
 
-__all__ = ["COUNT", "LEAST_PICTURES", "calibrate", "calibration_inputs"]
+__all__ = ["COUNT", "LEAST_PICTURES", "calibrate", "calibration_inputs", "pictures_sha256"]
 
 COUNT = 128
 """Pictures to calibrate with."""
 
 LEAST_PICTURES = 16
-"""Fewer inputs than these say too little of the range of an activation."""
+"""Fewest source pictures: fewer do not show the range of an activation."""
 
 BATCH = 16
 _SEED = 1
-"""Of the draw; the probes are drawn with another, so that what is judged is not what was calibrated for."""
+"""Seed of the draw; the probes have another, so that a precision is not judged on its calibration."""
 
 
 def calibration_inputs(pipeline: Pipeline, data: str | None, count: int = COUNT) -> dict[str, NDArray[Any]]:
-    """Inputs of the whole generator, by its own law: distinct seeds, balanced labels, real source pictures.
+    """Inputs of the whole generator: distinct seeds, balanced labels, real source pictures.
 
     Args:
         pipeline: of the generator.
-        data: where source pictures and prompts come from, as `--data` takes it; what needs none reads none.
-        count: of pictures.
+        data: the data to take source pictures from, as `--data` takes it; not read if the generator takes none.
+        count: number of inputs.
+
+    Returns:
+        Field name -> array of shape (count, ...).
 
     Raises:
-        ExportError: the generator takes pictures, and there are none to have, or too few.
+        ExportError: the generator takes pictures and `data` is unknown, unreadable, too small or of another size.
     """
-    signature = pipeline.signature
-    inputs = signature.example(count, seed=_SEED)
-    taken = [field.role for field in signature.inputs]
-    if Role.IMAGE in taken or Role.MASK in taken:
-        inputs |= _sources(pipeline, data, count)
-    return inputs
+    inputs = pipeline.signature.example(count, seed=_SEED)
+    return inputs | _sources(pipeline, data, count) if _takes_pictures(pipeline.signature) else inputs
+
+
+def pictures_sha256(signature: Signature, inputs: Inputs) -> str | None:
+    """SHA-256 of the pictures among calibration inputs; None of a generator that takes none."""
+    if not _takes_pictures(signature):
+        return None
+    digest = hashlib.sha256()
+    for field in signature.inputs:
+        if field.role in (Role.IMAGE, Role.MASK):
+            digest.update(np.ascontiguousarray(inputs[field.name]).data)
+    return digest.hexdigest()
+
+
+def _takes_pictures(signature: Signature) -> bool:
+    return any(field.role in (Role.IMAGE, Role.MASK) for field in signature.inputs)
 
 
 def calibrate(pipeline: Pipeline, graphs: Mapping[str, bytes], inputs: Inputs) -> dict[str, list[Inputs]]:
-    """What every stage is given while the whole makes pictures.
+    """The inputs of every stage while the whole generator makes pictures.
 
     Args:
         pipeline: of the generator.
-        graphs: stage -> its FP32 graph, which ONNX Runtime runs.
-        inputs: of the whole.
+        graphs: stage -> its FP32 graph, which runs in ONNX Runtime.
+        inputs: of the whole generator.
 
     Returns:
         Stage -> its inputs, batch by batch.
@@ -68,13 +83,13 @@ def calibrate(pipeline: Pipeline, graphs: Mapping[str, bytes], inputs: Inputs) -
 
 
 def _thinned(batches: list[Inputs]) -> list[Inputs]:
-    """At most as many batches as the whole was given, evenly spread: a sampler calls its denoiser at every step."""
-    places = np.linspace(0, len(batches) - 1, min(len(batches), 2 * COUNT // BATCH)).round().astype(int)
-    return [batches[place] for place in places]
+    """Some of the batches, evenly spread: a sampler calls its denoiser at every step."""
+    chosen = np.linspace(0, len(batches) - 1, min(len(batches), 2 * COUNT // BATCH)).round().astype(int)
+    return [batches[index] for index in chosen]
 
 
 class _Recorder(Runner):
-    """Runs a stage and keeps what it was given."""
+    """Runs a stage and records its inputs."""
 
     name = "recorder"
 
@@ -97,29 +112,27 @@ def _sources(pipeline: Pipeline, data: str | None, count: int) -> dict[str, NDAr
 
     if data is None:
         raise ExportError(
-            "this precision has to see source pictures first, and none are known: give --calibration"
+            "calibration needs source pictures, and the training data is unknown; add --calibration DATA"
         )
     signature: Signature = pipeline.signature
     height, _, channels = signature.output.usual_shape
     try:
         dataset = load(data, resolution=height, channels=channels)
     except LithoError as error:
-        raise ExportError(
-            f"this precision has to see source pictures first: {error}; give --calibration"
-        ) from None
+        raise ExportError(f"calibration needs source pictures: {error}; add --calibration DATA") from None
     if len(dataset) < LEAST_PICTURES:
         raise ExportError(
-            f"data {data!r} has {len(dataset)} picture{'s' if len(dataset) != 1 else ''} to calibrate with;"
-            f" {LEAST_PICTURES} or more say what is usual: give others with --calibration"
+            f"data {data!r} has {len(dataset)} picture{'s' if len(dataset) != 1 else ''}; calibration needs at least"
+            f" {LEAST_PICTURES}: add --calibration DATA"
         )
-    places = np.linspace(0, len(dataset) - 1, count).round().astype(int)
-    sources = source_inputs(pipeline.model.generator, signature, dataset.select(places))
+    chosen = np.linspace(0, len(dataset) - 1, count).round().astype(int)
+    sources = source_inputs(pipeline.model.generator, signature, dataset.select(chosen))
     if sources is not None:
         return sources
     image = signature.field(Role.IMAGE)
     if image is None or dataset.picture != image.usual_shape:
         raise ExportError(
-            f"data {data!r} has pictures of {dataset.picture}, which is not what this generator starts from;"
-            " give others with --calibration"
+            f"data {data!r} has pictures of shape {dataset.picture}; this generator takes"
+            f" {image and image.usual_shape}: add --calibration DATA"
         )
-    return {image.name: dataset.images[places]}
+    return {image.name: dataset.images[chosen]}

@@ -1,4 +1,4 @@
-"""A generator as it is exported: its stages in the order they run, and what runs them in turn."""
+"""A generator to export: its model in PyTorch, its stages in the order they run, and the sampler that runs them."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 __all__ = ["FreeOrSize", "Pipeline"]
 
 FreeOrSize = Size | Literal["free"]
-"""Height and width of the pictures that come in, or any that the generator can take."""
+"""Height and width of the pictures that come in; "free" for every size that the generator can take."""
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """What is exported of a generator; one that is a single graph is a pipeline of one stage.
+    """A generator in stages; a generator of a single graph has one stage.
 
     Args:
         model: the whole generator in PyTorch, a `PixelModel`; the stages are compared with it.
         signature: of the whole.
-        stages: name -> module, in eval mode, and its signature.
-        sampler: what runs the stages in turn; None where there is one.
-        tokenizer: JSON text of the tokenizer that a sampler needs.
+        stages: name -> module in eval mode, and its signature.
+        sampler: runs the stages in turn; None with a single stage.
+        tokenizer: JSON text of the tokenizer; None without a sampler.
     """
 
     model: Any
@@ -52,13 +52,13 @@ class Pipeline:
         return cls(model, model.signature, {"generator": (model, model.signature)})
 
     def resize(self, size: FreeOrSize) -> Pipeline:
-        """The same generator of pictures from pictures, for another size than it was made for.
+        """The same generator for another size of the pictures that come in.
 
         Args:
-            size: height and width of the pictures that come in; or "free" for any that it can take.
+            size: height and width, or "free".
 
         Raises:
-            UsageError: it makes pictures of one size only.
+            UsageError: the generator makes pictures of one size only.
             InvalidInput: the size is not allowed.
         """
         sides = self.model.generator.sides()
@@ -70,37 +70,39 @@ class Pipeline:
         return Pipeline.of(type(self.model)(self.model.generator, signature).eval())
 
     def fix(self, values: Mapping[str, int]) -> Pipeline:
-        """The same generator with inputs fixed: it takes the others. Its graph comes from that of the whole.
+        """The same generator with some inputs fixed; it takes the others.
+
+        The modules of its stages still take all inputs: `fix_input` changes their graphs.
 
         Args:
-            values: name of an input, INT64 of shape (batch,) -> its value for every picture.
+            values: name of an input, INT64 of shape (batch,) -> its value in every picture.
 
         Raises:
-            UsageError: the generator has several stages, or the input is of another kind or the only one.
+            UsageError: the generator has several stages, the input is of another kind, or no input would be left.
             UnknownName: there is no such input.
             InvalidInput: the value is not allowed.
         """
         if self.sampler is not None:
-            raise UsageError("--fix is for generators of one graph; this one has several stages")
+            raise UsageError("--fix needs a generator of a single graph; this one has several stages")
         known = {field.name: field for field in self.signature.inputs}
         for name, value in values.items():
             if name not in known:
                 raise UnknownName("input", name, known)
             if known[name].dtype != "INT64" or known[name].shape:
                 raise UsageError(
-                    f"--fix takes whole numbers, such as a label; {name!r} is {known[name].allowed}"
+                    f"--fix takes integer inputs, such as a label; {name!r} is {known[name].allowed}"
                 )
             known[name].check([value])
         rest = tuple(field for field in self.signature.inputs if field.name not in values)
         if not rest:
-            raise UsageError("--fix leaves no input; nothing would say how many pictures to make")
+            raise UsageError("--fix must leave an input, which sets the number of pictures to make")
         signature = self.signature.model_copy(update={"inputs": rest})
         stages = {name: (module, signature) for name, (module, _) in self.stages.items()}
         return replace(self, model=_Fixed(self.model, signature, values), signature=signature, stages=stages)
 
     @property
     def described(self) -> tuple[Stage, ...]:
-        """The stages as a manifest lists them."""
+        """The stages as the manifest lists them."""
         return tuple(Stage(name=name, signature=signature) for name, (_, signature) in self.stages.items())
 
     def open(
@@ -109,12 +111,12 @@ class Pipeline:
         runtimes: Mapping[str, str] | None = None,
         around: Callable[[str, Runner], Runner] = lambda name, stage: stage,
     ) -> Runner:
-        """Run the whole, each stage in a runtime.
+        """Open a runner of the whole generator, each stage in a runtime.
 
         Args:
-            graphs: stage -> content of its ONNX file, as the stage's runtime takes it.
-            runtimes: stage -> runtime; ONNX Runtime where none is given.
-            around: makes of each stage's name and runner the one that is run.
+            graphs: stage -> content of its ONNX file, as its runtime takes it.
+            runtimes: stage -> runtime; ONNX Runtime by default.
+            around: wraps the runner of a stage, given the stage's name.
         """
         with ExitStack() as opened:
             stages: dict[str, Runner] = {}

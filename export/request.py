@@ -1,39 +1,81 @@
-"""What an export was asked for: names checked, files named, and the versions of what will make them."""
+"""What to export: the request, checked, and the key by which an existing bundle is recognised as the one requested."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from importlib.metadata import version
+from typing import Any
 
 from .._version import __version__
-from ..bundle.manifest import Aim
+from ..bundle.manifest import TOKENIZER_NAME, Aim, FileRecord, Manifest
 from ..errors import UnknownName, UsageError
 from ..runners.base import engine_libraries, graph_runtimes, runner_class, runtime_names
 from .engines import TARGETS, engine_environment
-from .engines.variants import UNBUILT, engine_file, own_target
+from .engines.variants import own_target
 from .graph import OPSET
 from .passes import pass_names
 from .precisions import precision, precision_names
 from .report.choice import AIMS
+from .source import Source
+from .timing import without_timing_record
+from .variant_spec import UNBUILT, VariantSpec
 
-__all__ = ["Request", "environment_of", "resolve"]
+__all__ = ["BundleKey", "Request", "resolve"]
+
+_RECORDED = (
+    *("name", "family", "preset", "licence", "signature", "stages", "sampler", "aim"),
+    *("checkpoint_sha256", "environment"),
+)
+"""Fields of the manifest that are known before anything is made."""
+
+
+@dataclass(frozen=True)
+class BundleKey:
+    """Everything that determines the contents of a bundle: two bundles with equal keys hold the same.
+
+    Args:
+        recorded: fields of the manifest, name -> value.
+        tokenizer: size and hash of the tokenizer's file; None without one.
+        variants: the variants that are made.
+        timed: whether the variants are timed.
+    """
+
+    recorded: Mapping[str, Any]
+    tokenizer: FileRecord | None
+    variants: frozenset[VariantSpec]
+    timed: bool
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> BundleKey:
+        """The key of an existing bundle."""
+        environment = without_timing_record(manifest.environment)
+        return cls(
+            {name: getattr(manifest, name) for name in _RECORDED} | {"environment": environment},
+            manifest.files.get(TOKENIZER_NAME),
+            frozenset(map(VariantSpec.of, manifest.variants)),
+            any(variant.timings for variant in manifest.variants),
+        )
+
+    def satisfied_by(self, manifest: Manifest) -> bool:
+        """Whether a bundle is the one requested; timings that nobody asked for do no harm."""
+        return BundleKey.of(manifest) in (self, replace(self, timed=True))
 
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for, resolved: also the key by which an existing bundle is recognised as done.
+    """What was asked for, without what it is made from.
 
     Args:
         name: of the bundle.
-        runtimes, targets, precisions: names, all of them known.
-        without: rewrites that are left out.
+        runtimes, targets, precisions: known names.
+        without: graph passes that are left out.
         aim: what the recommended variant is to be best at.
         timed: whether variants are timed.
-        calibration: data to calibrate with; None for what the generator was trained on.
-        fixed: integer inputs, and the value that each is fixed at.
-        size: of the pictures that come in, in words; None for the generator's own.
+        calibration: data to calibrate with; None for the data that the generator was trained on.
+        fixed: integer inputs with a fixed value.
+        size: of the pictures that come in, as on the command line; None for the generator's own.
     """
 
     name: str
@@ -48,27 +90,80 @@ class Request:
     size: str | None = None
 
     @property
-    def portable(self) -> tuple[str, ...]:
-        """Runtimes of graphs: ONNX Runtime, which is always among them, and what else was asked for."""
+    def graph_runtimes(self) -> tuple[str, ...]:
+        """Runtimes that run ONNX graphs: ONNX Runtime always, others on request."""
         return tuple(name for name in graph_runtimes() if name == "onnxruntime" or name in self.runtimes)
 
-    def files(self, stage: str) -> Iterator[tuple[str, str, str | None, str]]:
-        """Precision, runtime, target and file of every variant of a stage; the portable graphs come first."""
+    @property
+    def calibrated(self) -> bool:
+        """Whether a precision needs calibration."""
+        return any(precision(name).calibrated for name in self.precisions)
+
+    def specs(self, stage: str) -> Iterator[VariantSpec]:
+        """The variants of a stage, by precision; of each precision, graphs come before engines."""
         for name in self.precisions:
-            for runtime in self.portable:
-                suffix = "" if runtime == "onnxruntime" else f".{runtime}"
-                yield name, runtime, None, f"graphs/{stage}.{name}{suffix}.onnx"
+            for runtime in self.graph_runtimes:
+                yield VariantSpec(stage, name, runtime)
             for runtime in self.runtimes:
                 for target in self._targets(runtime):
-                    if target == UNBUILT or _has(target, name):
-                        yield name, runtime, target, engine_file(stage, name, target, runtime)
+                    if target == UNBUILT or precision(name).runs_on(target):
+                        yield VariantSpec(stage, name, runtime, target)
 
     def _targets(self, runtime: str) -> tuple[str, ...]:
-        """What engines of a runtime are built for; nothing for a runtime without engines."""
+        """The targets of a runtime's engines; empty for a runtime without engines."""
         library = runner_class(runtime).library
         if library is None:
             return ()
         return self.targets if library.ahead_of_time else (own_target(runtime),)
+
+    def key(self, source: Source, environment: Mapping[str, str]) -> BundleKey:
+        """The key of the bundle that this request makes from `source` in `environment`."""
+        pipeline, tokenizer = source.pipeline, source.pipeline.tokenizer
+        recorded = {
+            "name": self.name,
+            "family": source.family,
+            "preset": source.preset,
+            "licence": source.licence,
+            "signature": pipeline.signature,
+            "stages": pipeline.described,
+            "sampler": pipeline.sampler,
+            "aim": self.aim,
+            "checkpoint_sha256": source.weights_sha256,
+            "environment": environment,
+        }
+        specs = frozenset(spec for stage in pipeline.stages for spec in self.specs(stage))
+        record = None if tokenizer is None else FileRecord.of(tokenizer.encode())
+        return BundleKey(recorded, record, specs, self.timed)
+
+    def environment(self, *, tokenizer: bool, calibration_sha256: str | None) -> dict[str, str]:
+        """The versions of everything that makes the bundle, and the settings that no other field of it records.
+
+        Args:
+            tokenizer: whether the generator takes prompts.
+            calibration_sha256: hash of the pictures to calibrate with; None if no pictures are needed.
+        """
+        before, after = ("torch", "onnx", "onnxscript"), ("numpy", *(["tokenizers"] if tokenizer else []))
+        versions = {
+            **{name: version(name) for name in before},
+            **{name: runner_class(name).version() for name in self.graph_runtimes},
+            **{name: version(name) for name in after},
+        }
+        settings = {
+            "without": ",".join(self.without),
+            "fixed": ",".join(f"{name}={value}" for name, value in self.fixed),
+            "size": self.size,
+            "calibration": self.calibration,
+            "calibration_sha256": calibration_sha256,
+        }
+        return {
+            "litho": __version__,
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            **versions,
+            "opset": str(OPSET),
+            **{name: value for name, value in settings.items() if value},
+            **engine_environment([name for name in self.runtimes if name in engine_libraries()]),
+        }
 
 
 def resolve(request: Request) -> Request:
@@ -76,7 +171,8 @@ def resolve(request: Request) -> Request:
 
     Raises:
         UnknownName: a name is unknown.
-        UsageError: engines without a target, a target without engines, or a precision that no target has.
+        UsageError: engines without a target, a target without engines, a precision that no target computes in, or a
+            precision without a pass that it needs.
     """
     for kind, given, known in (
         ("precision", request.precisions, precision_names()),
@@ -91,46 +187,17 @@ def resolve(request: Request) -> Request:
     libraries = engine_libraries()
     ahead = [name for name in request.runtimes if name in libraries and libraries[name].ahead_of_time]
     if ahead and not request.targets:
-        raise UsageError(f"engines need a target: --target with one or more of {', '.join(TARGETS)}")
+        raise UsageError(f"{ahead[0]} needs a target; add --target with one or more of {', '.join(TARGETS)}")
     if request.targets and not ahead:
-        raise UsageError("--target is for engines: add tensorrt-rtx to --runtime")
+        raise UsageError("--target is for engines built ahead of time; add tensorrt-rtx to --runtime")
     for name in request.precisions:
-        if request.targets and not any(_has(target, name) for target in request.targets):
+        if request.targets and not any(precision(name).runs_on(target) for target in request.targets):
             raise UsageError(
-                f"no target of {', '.join(request.targets)} has precision {name!r};"
-                f" it takes {precision(name).least_target} or newer"
+                f"no target of {', '.join(request.targets)} computes in {name};"
+                f" it needs {precision(name).least_target} or newer"
             )
         if left_out := set(precision(name).passes) & set(request.without):
-            raise UsageError(f"precision {name!r} needs the pass {left_out.pop()!r}; leave it in")
+            raise UsageError(
+                f"precision {name!r} needs the pass {left_out.pop()!r}; remove it from --without"
+            )
     return request
-
-
-def _has(target: str, name: str) -> bool:
-    return precision(name).runs_on(target)
-
-
-def environment_of(request: Request, *, tokenizer: bool) -> dict[str, str]:
-    """Names and versions of what makes a bundle here.
-
-    Args:
-        request: what builds the engines that it asks for is listed too.
-        tokenizer: whether the generator takes prompts.
-    """
-    before, after = ("torch", "onnx", "onnxscript"), ("numpy", *(["tokenizers"] if tokenizer else []))
-    versions = {
-        **{name: version(name) for name in before},
-        **{name: runner_class(name).version() for name in request.portable},
-        **{name: version(name) for name in after},
-    }
-    return {
-        "litho": __version__,
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        **versions,
-        "opset": str(OPSET),
-        **({"without": ",".join(request.without)} if request.without else {}),
-        **({"fixed": ",".join(f"{name}={value}" for name, value in request.fixed)} if request.fixed else {}),
-        **({"size": request.size} if request.size else {}),
-        **({"calibration": request.calibration} if request.calibration else {}),
-        **engine_environment([name for name in request.runtimes if name in engine_libraries()]),
-    }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from ..bundle.manifest import Verdict
 from ..extras import require
@@ -20,11 +21,20 @@ class Lowered:
         graph: content of its ONNX file.
         fp32_layers: layers that stay in FP32, the most sensitive first.
         verdict: of the gate; None if no runtime on this machine can run the graph.
+        passes: graph passes that changed it, name -> number of changes.
+        layers: number of layers that could be lowered.
     """
 
     graph: bytes
-    fp32_layers: tuple[str, ...]
-    verdict: Verdict | None
+    fp32_layers: tuple[str, ...] = ()
+    verdict: Verdict | None = None
+    passes: Mapping[str, int] = field(default_factory=dict)
+    layers: int = 0
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The fields of `Variant` that describe the graph."""
+        return {"passes": dict(self.passes), "fp32_layers": self.fp32_layers, "layers": self.layers}
 
 
 def search(

@@ -1,4 +1,4 @@
-"""Where what is exported comes from: its pipeline, and what a bundle says of its origin."""
+"""What to export: a run or a user's own module, opened as a pipeline with its provenance."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .pipeline import FreeOrSize, Pipeline
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Source", "bundle_name", "from_module", "from_run", "open_source", "size_words"]
+__all__ = ["Source", "bundle_name", "format_size", "from_module", "from_run", "open_source"]
 
 _GUIDE = "docs/bring-your-own-model.md"
 
@@ -25,13 +25,13 @@ class Source:
 
     Args:
         pipeline: the generator in PyTorch, in eval mode, and its stages.
-        family: of the generator; of a user's own module, what made it.
-        preset: that trained it; None where none did.
-        licence: SPDX identifier of the weights; None where unknown.
-        weights_sha256: of the weights.
-        data: that the weights were trained on, as `--data` takes it; None where unknown.
-        settled: whether equal weights mean an equal generator. True of litho's families, whose code is as fixed as
-            litho's version; a user's own code may have changed since the last export.
+        family: of the generator; for a user's own module, the name of what built it.
+        preset: the preset that trained it; None without one.
+        licence: SPDX identifier of the weights; None if unknown.
+        weights_sha256: hash of the weights.
+        data: the training data, as `--data` takes it; None if unknown.
+        settled: whether equal weights mean an equal generator. True of litho's families, whose code is that of litho's
+            version; a user's own code may have changed since the last export.
     """
 
     pipeline: Pipeline
@@ -51,19 +51,19 @@ def open_source(
     weights: Path | str | None = None,
     size: FreeOrSize | None = None,
 ) -> Source:
-    """What is to be exported: with a signature a user's own module, without one a run.
+    """Open a user's own module if a signature is given, otherwise a run.
 
     Args:
-        source: a run's directory, or for `from_module` a module or what makes one.
-        input: what the graph is fed; by default what the generator takes first.
-        signature: of a user's own module: a file, or what it would hold.
+        source: a run's directory, or for `from_module` a module or what builds one.
+        input: what the graph takes first; by default what the generator does.
+        signature: of a user's own module: a file, or its content.
         weights: of a user's own module: a file.
-        size: of the pictures that come in, where it is not the generator's own.
+        size: of the pictures that come in; by default the generator's own.
 
     Raises:
-        LithoError: as `from_run`, `from_module` and `Pipeline.resize` raise.
+        LithoError: see `from_run`, `from_module` and `Pipeline.resize`.
     """
-    opened = _opened(source, input, signature, weights)
+    opened = _open(source, input, signature, weights)
     if size is None:
         return opened
     if not opened.settled:
@@ -73,15 +73,15 @@ def open_source(
     return replace(opened, pipeline=opened.pipeline.resize(size))
 
 
-def _opened(
+def _open(
     source: Path | str | nn.Module | Callable[[], nn.Module],
     input: str | None,
     signature: Path | str | Mapping[str, Any] | None,
     weights: Path | str | None,
 ) -> Source:
     if signature is not None:
-        made_by = str(source) if isinstance(source, Path) else source
-        return from_module(made_by, signature, None if weights is None else Path(weights), input)
+        build = str(source) if isinstance(source, Path) else source
+        return from_module(build, signature, None if weights is None else Path(weights), input)
     if not isinstance(source, Path | str):
         shown = getattr(source, "__name__", type(source).__name__)
         raise UsageError(f"{shown!r} needs a signature, which describes its inputs and its output")
@@ -91,7 +91,7 @@ def _opened(
         raise UsageError(_not_a_run(str(source), INFO_NAME))
     if weights is not None:
         raise UsageError(
-            "a run has weights of its own; --weights goes with --signature, for a module of your own"
+            "--weights needs --signature: it is for a module of your own; a run has its own weights"
         )
     return from_run(Path(source), input)
 
@@ -114,10 +114,10 @@ def _not_a_run(source: str, wanted: str) -> str:
 
 
 def from_run(run: Path, input: str | None = None) -> Source:
-    """The snapshot in a run's directory.
+    """The snapshot of a run.
 
     Args:
-        run: a run's directory.
+        run: the run's directory.
         input: a key of the generator's `forms`; by default the first.
 
     Raises:
@@ -133,7 +133,7 @@ def from_run(run: Path, input: str | None = None) -> Source:
 
 
 def from_module(
-    made_by: str | nn.Module | Callable[[], nn.Module],
+    build: str | nn.Module | Callable[[], nn.Module],
     signature: Path | str | Mapping[str, Any],
     weights: Path | None = None,
     input: str | None = None,
@@ -141,16 +141,16 @@ def from_module(
     """A user's own module.
 
     Args:
-        made_by: the module, in eval mode and FP32; or a callable without arguments that gives it; or the name of one
+        build: the module, in eval mode and FP32; or a callable without arguments that returns it; or the name of one
             as "package.module:name" or "file.py:name", whose import runs the user's code.
-        signature: the file that says what it takes and gives (`declaration`), or what that file would hold.
-        weights: a file to load into the module; by default it keeps its own.
-        input: "seed", "latent" or "image"; by default what was declared first.
+        signature: the signature file (`user_module.signature_file`), or its content.
+        weights: a file to load into the module; by default the module keeps its own weights.
+        input: "seed", "latent" or "image"; by default the first that the signature declares.
 
     Raises:
-        UsageError: the signature, the name or the input cannot be used.
+        UsageError: the signature, the name or the input is not valid.
         CheckpointError: the weights cannot be read or do not fit.
-        ExportError: the module cannot be made, or not be exported as it is.
+        ExportError: the module cannot be built or exported.
     """
     from torch import nn
 
@@ -158,13 +158,13 @@ def from_module(
     from .user_module.signature_file import read_declaration
 
     declaration = read_declaration(signature)
-    if isinstance(made_by, nn.Module):
-        module, family = made_by, _qualified(type(made_by))
-    elif isinstance(made_by, str):
-        module, family = load_module(made_by), _module_name(made_by) + made_by[made_by.rindex(":") :]
+    if isinstance(build, nn.Module):
+        module, family = build, _qualified(type(build))
+    elif isinstance(build, str):
+        module, family = load_module(build), _module_name(build) + build[build.rindex(":") :]
     else:
-        family = _qualified(made_by)
-        module = build_module(made_by, family)
+        family = _qualified(build)
+        module = build_module(build, family)
     digest = load_weights(module, weights)
     pipeline = Pipeline.of(user_model(module, declaration, input))
     return Source(pipeline, family, None, declaration.licence, digest, settled=False)
@@ -174,16 +174,16 @@ def bundle_name(
     source: str,
     input: str | None,
     *,
-    foreign: bool,
+    user_module: bool,
     fixed: Mapping[str, int] | None = None,
     size: FreeOrSize | None = None,
 ) -> str:
-    """What a bundle of `source` is called by default: after the run or the module, and what its graph is fed."""
-    name = _module_name(source).rpartition(".")[2] if foreign else Path(source).name
+    """The default name of a bundle: the run or the module, then what was asked of its graph."""
+    name = _module_name(source).rpartition(".")[2] if user_module else Path(source).name
     parts = [
         name,
         *([input] if input else []),
-        *([size_words(size)] if size else []),
+        *([format_size(size)] if size else []),
         *(f"{field}-{value}" for field, value in (fixed or {}).items()),
     ]
     return "-".join(parts)
@@ -195,10 +195,10 @@ def _module_name(reference: str) -> str:
     return Path(module).stem if module.endswith(".py") else module
 
 
-def size_words(size: FreeOrSize) -> str:
-    """As it is written on a command line: "free", or height x width."""
+def format_size(size: FreeOrSize) -> str:
+    """A size as the command line takes it: "free", or height x width."""
     return "x".join(map(str, size)) if isinstance(size, tuple) else size
 
 
-def _qualified(made_by: Any) -> str:
-    return f"{made_by.__module__}:{getattr(made_by, '__qualname__', type(made_by).__qualname__)}"
+def _qualified(build: Any) -> str:
+    return f"{build.__module__}:{getattr(build, '__qualname__', type(build).__qualname__)}"

@@ -14,9 +14,9 @@ from ..bundle.probes import Probes
 from ..errors import ProofError
 from ..runners import Endpoint, choose_variants, open_runner
 from .gate import limits
-from .replay import prove
+from .replay import Outcome, prove
 
-__all__ = ["Verification", "verify", "verify_variant", "with_other_stages"]
+__all__ = ["Verification", "prove_variant", "verify", "with_other_stages"]
 
 ENDPOINT_BATCH = 16
 """Largest batch asked of an endpoint, whose answer must arrive within the client's time limit: a sampler of many
@@ -71,19 +71,19 @@ def verify(
         report(f"variant {number + 1} of {count}: replaying {variant.name}", number / count)
         names = with_other_stages(loaded, variant)
         if names not in verdicts:
-            verdicts[names] = verify_variant(loaded, variant)
+            verdicts[names] = prove_variant(loaded, variant).verdict
         outcomes.append(Verification(variant.name, verdicts[names]))
     return outcomes
 
 
-def verify_variant(bundle: Bundle, variant: Variant) -> Verdict:
+def prove_variant(bundle: Bundle, variant: Variant) -> Outcome:
     """Replay a bundle's probes through one variant, with the first portable variant of every other stage.
 
     Returns:
-        The verdict; "not_run" if this machine lacks what the variant needs.
+        The verdict, "not_run" if this machine lacks what the variant needs, and the pictures.
     """
     opens = partial(open_runner, bundle, with_other_stages(bundle, variant))
-    return prove(opens, bundle.probes(), limits(variant.precision)).verdict
+    return prove(opens, bundle.probes(), limits(variant.precision))
 
 
 def with_other_stages(bundle: Bundle, variant: Variant) -> str:

@@ -63,7 +63,6 @@ def build_engine(
     options: EngineOptions | None = None,
     *,
     runtime: str = "tensorrt-rtx",
-    fp32_layers: Collection[str] = (),
     progress: Callable[[str, float], None] | None = None,
 ) -> BuiltEngine:
     """Build the engine of a graph for one target.
@@ -74,7 +73,6 @@ def build_engine(
         target: one of `TARGETS`, or for TensorRT, which builds for the GPU that is here, this GPU's.
         options: of the builder.
         runtime: "tensorrt-rtx" or "tensorrt".
-        fp32_layers: nodes of the graph that are meant to be more precise than the rest; they go into the record.
         progress: called with the builder's phase and the share of it that is done, 0 to 1.
 
     Raises:
@@ -108,7 +106,6 @@ def build_engine(
         read_back=outcome.read.source,
         layers=outcome.read.counts,
         products={node: precision or "unknown" for node, precision in outcome.read.products.items()},
-        fp32_layers=tuple(sorted(fp32_layers)),
     )
     return BuiltEngine(outcome.engine, record, outcome.read, outcome.log, outcome.timing_cache)
 

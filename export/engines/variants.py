@@ -1,29 +1,24 @@
-"""Engines as variants of a bundle: built, read back and written, or left to the machine that can build them."""
+"""Engines as variants of a bundle: built here, or left to a script for the machine that can build them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from pathlib import PurePosixPath
+from collections.abc import Callable
 
 from ...bundle import BundleWriter
 from ...bundle.manifest import Variant, Verdict
 from ...errors import DeviceError, MissingExtra
 from ...runners.base import library_of
 from ...signature import Signature
+from ..search import Lowered
+from ..variant_spec import SCRIPT, UNBUILT, VariantSpec
 from .build import build_engine, present_device
 from .options import EngineOptions
 from .readback import check_precisions
 
-__all__ = ["SCRIPT", "UNBUILT", "add_engine", "engine_file", "own_target"]
-
-UNBUILT = "unbuilt"
-"""Stands for the target of an engine that has to be built on another machine."""
-
-SCRIPT = "engines/build-engine.sh"
-"""File of a bundle that builds, on the machine that it is started on, what could not be built at export."""
+__all__ = ["add_engine", "own_target"]
 
 _SCRIPT_TEXT = """#!/bin/sh
-# Builds the engines that this bundle waits for, on the machine with the GPU, and proves them there.
+# Builds and proves the missing engines of this bundle on the machine with the GPU.
 if ! command -v litho > /dev/null; then
     echo "litho is not installed here; get it with: pip install 'litho[{extra}]'" >&2
     exit 1
@@ -33,83 +28,61 @@ exec litho build-engine "$(dirname -- "$(dirname -- "$(readlink -f -- "$0")")")"
 
 
 def own_target(runtime: str) -> str:
-    """The target that a library which builds for this machine's GPU builds for here; `UNBUILT` where it cannot."""
+    """The target of this machine's GPU, for a library that builds for that GPU only; `UNBUILT` without one."""
     try:
         return present_device(runtime).target
     except (MissingExtra, DeviceError):
         return UNBUILT
 
 
-def engine_file(stage: str, precision: str, target: str, runtime: str) -> str:
-    """Path of an engine inside its bundle; of one that cannot be built here, the path of the script that builds it."""
-    return (
-        SCRIPT if target == UNBUILT else f"engines/{stage}.{precision}.{target}.{library_of(runtime).suffix}"
-    )
-
-
 def add_engine(
     writer: BundleWriter,
-    graph: bytes,
+    spec: VariantSpec,
+    lowered: Lowered,
     signature: Signature,
-    *,
-    stage: str,
-    precision: str,
-    runtime: str,
-    target: str,
     options: EngineOptions,
-    fp32_layers: Collection[str] = (),
     progress: Callable[[str, float], None] | None = None,
 ) -> Variant:
-    """Build one engine into a bundle: beside it go the library's messages, its layers, and its timing cache.
+    """Build one engine into a bundle, with the builder's messages, the engine's layers and its timing cache beside it.
 
     Args:
         writer: of the bundle.
-        graph: content of the stage's ONNX file in that precision.
+        spec: of the engine; for the target `UNBUILT` the script that builds it elsewhere is written instead.
+        lowered: the stage's ONNX graph in that precision.
         signature: of the stage.
-        stage, precision, runtime: of the variant.
-        target: compute capability; `UNBUILT` writes the script that builds the engine elsewhere.
         options: of the builder.
-        fp32_layers: nodes of the graph that are meant to be more precise.
-        progress: told what the builder does.
+        progress: called with the builder's phase and the share of it that is done, 0 to 1.
 
     Returns:
-        The variant. It has failed where the engine computes in another precision than it is named after; else it
-        is not run, and says what it needs.
+        The variant: failed if the engine computes in another precision than its name says, otherwise not run.
 
     Raises:
-        LithoError: as `build_engine` says.
+        LithoError: see `build_engine`.
     """
-    file = engine_file(stage, precision, target, runtime)
-    common = {
-        "stage": stage,
-        "precision": precision,
-        "runtime": runtime,
-        "target": target,
-        "file": file,
-        "batches": options.batches,
-    }
-    if target == UNBUILT:
-        writer.add(file, _SCRIPT_TEXT.format(runtime=runtime, extra=library_of(runtime).extra).encode())
-        verdict = Verdict(status="not_run", reason=_what_is_missing(runtime))
-        return Variant(name=f"{stage}.{precision}.{library_of(runtime).suffix}", verdict=verdict, **common)
+    facts = {"batches": options.batches, **lowered.facts}
+    if spec.target is None or spec.target == UNBUILT:
+        script = _SCRIPT_TEXT.format(runtime=spec.runtime, extra=library_of(spec.runtime).extra)
+        writer.add(spec.file, script.encode())
+        return spec.variant(Verdict(status="not_run", reason=_missing(spec.runtime)), **facts)
     built = build_engine(
-        graph, signature, target, options, runtime=runtime, fp32_layers=fp32_layers, progress=progress
+        lowered.graph, signature, spec.target, options, runtime=spec.runtime, progress=progress
     )
-    writer.add(file, built.engine)
-    writer.add(f"{file}.log", built.log.encode())
-    writer.add(f"{file}.layers.json", built.read.to_json().encode())
+    writer.add(spec.file, built.engine)
+    writer.add(f"{spec.file}.log", built.log.encode())
+    writer.add(f"{spec.file}.layers.json", built.read.to_json().encode())
     if built.timing_cache is not None:
-        writer.add(f"{file}.timing", built.timing_cache)
-    complaint = check_precisions(built.read, precision, fp32_layers)
+        writer.add(f"{spec.file}.timing", built.timing_cache)
+    complaint = check_precisions(built.read, spec.precision, lowered.fp32_layers)
     verdict = (
         Verdict(status="failed", reason=complaint)
         if complaint
-        else Verdict(status="not_run", reason=f"to be proven it needs an NVIDIA GPU of {target}")
+        else Verdict(status="not_run", reason=f"the proof needs an NVIDIA GPU of {spec.target}")
     )
-    return Variant(name=PurePosixPath(file).name, verdict=verdict, engine=built.record, **common)
+    record = built.record.model_copy(update={"fp32_layers": tuple(sorted(lowered.fp32_layers))})
+    return spec.variant(verdict, engine=record, **facts)
 
 
-def _what_is_missing(runtime: str) -> str:
+def _missing(runtime: str) -> str:
     try:
         present_device(runtime)
     except (MissingExtra, DeviceError) as error:

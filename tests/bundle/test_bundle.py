@@ -1,6 +1,8 @@
 import json
 import os
 import shutil
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from litho.bundle import Bundle, create_bundle
+from litho.bundle.json_documents import MAX_DOCUMENT_BYTES, read_document
 from litho.bundle.manifest import Figure, Stage, Variant, Verdict
 from litho.bundle.probes import Probes
 from litho.errors import BundleError, IntegrityError, SchemaError, UnknownName
@@ -87,11 +90,61 @@ def test_a_cut_a_missing_and_an_unlisted_file_are_refused(made: Path) -> None:
     with pytest.raises(IntegrityError, match="not listed"):
         Bundle.load(made).read("note.txt")
     (made / GRAPH).write_bytes(b"a gra")
-    with pytest.raises(IntegrityError, match="has 5 bytes, its manifest says 7"):
+    with pytest.raises(IntegrityError, match="has 5 bytes, the manifest says 7"):
         Bundle.load(made)
     (made / GRAPH).unlink()
     with pytest.raises(IntegrityError, match="missing"):
         Bundle.load(made)
+
+
+@pytest.fixture
+def opened() -> Iterator[list[str]]:
+    """Paths of the files that Python opens during the test."""
+    paths: list[str] = []
+    recording = True
+
+    def record(event: str, arguments: tuple[Any, ...]) -> None:
+        if recording and event == "open":
+            paths.append(str(arguments[0]))
+
+    sys.addaudithook(record)  # a hook stays for good, so it is switched off
+    yield paths
+    recording = False
+
+
+@pytest.mark.parametrize("size", [0, 6, 8, 1 << 40])
+def test_a_file_of_another_size_is_refused_without_being_read(
+    made: Path, size: int, opened: list[str]
+) -> None:
+    bundle = Bundle.load(made)
+    assert str(made / GRAPH) in opened
+    os.truncate(made / GRAPH, size)
+    opened.clear()
+    with pytest.raises(IntegrityError, match=rf"fp32\.onnx has {size} bytes, the manifest says 7; export"):
+        bundle.read(GRAPH)
+    assert str(made / GRAPH) not in opened
+    with pytest.raises(IntegrityError, match=f"has {size} bytes"):
+        Bundle.load(made)
+    assert str(made / GRAPH) not in opened
+
+
+def test_a_manifest_of_one_byte_more_than_the_limit_is_refused_without_being_read(
+    made: Path, opened: list[str]
+) -> None:
+    manifest = made / "manifest.json"
+    content = manifest.read_bytes()
+    assert MAX_DOCUMENT_BYTES == 16 * 1024 * 1024
+    # White space at the end of a document is valid JSON.
+    manifest.write_bytes(content.ljust(MAX_DOCUMENT_BYTES))
+    assert Bundle.load(made).manifest.name == "tiny"
+    assert str(manifest) in opened
+    manifest.write_bytes(content.ljust(MAX_DOCUMENT_BYTES + 1))
+    opened.clear()
+    with pytest.raises(SchemaError, match=r"has 16777217 bytes; a document of litho has at most 16777216"):
+        Bundle.load(made)
+    with pytest.raises(SchemaError, match="has 16777217 bytes"):
+        read_document(made, "manifest.json", 1)
+    assert str(manifest) not in opened
 
 
 @pytest.mark.parametrize("link", [os.symlink, os.link])
@@ -145,13 +198,13 @@ def test_unknown_names_are_answered_with_the_known_ones(made: Path) -> None:
 
 def test_a_manifest_that_contradicts_itself_is_never_written(tmp_path: Path) -> None:
     for variants in [(variant(), variant()), (variant("graphs/absent.onnx"),)]:
-        with pytest.raises(ValueError, match=r"not all different|not listed"):
+        with pytest.raises(ValueError, match=r"not unique|not listed"):
             make(tmp_path / "bundle", variants=variants)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_probes_that_are_not_probes_are_refused() -> None:
-    with pytest.raises(BundleError, match="not a bank of probes"):
+    with pytest.raises(BundleError, match="not a file of probes"):
         Probes.from_bytes(b"nonsense")
 
 
@@ -194,3 +247,25 @@ def test_layers_in_fp32_have_the_key_kept_in_json(tmp_path: Path) -> None:
     assert written["kept"] == ["blocks.0.conv"]
     assert "fp32_layers" not in written
     assert Bundle.load(tmp_path / "bundle").manifest.variants == (lowered,)
+
+
+def test_a_bundle_and_its_variants_say_what_they_are(made: Path) -> None:
+    shown = "<Variant generator.fp32.onnx: fp32 in onnxruntime, passed>"
+    assert repr(variant()) == shown
+    engine = variant().model_copy(update={"runtime": "tensorrt", "target": "sm86"})
+    assert repr(engine) == "<Variant generator.fp32.onnx: fp32 in tensorrt for sm86, passed>"
+    assert repr(Bundle.load(made)) == f"<Bundle 'tiny' of gan: {shown}; recommended: none>"
+
+
+def test_a_bundle_can_be_read_before_it_is_finished(tmp_path: Path) -> None:
+    with create_bundle(tmp_path / "bundle") as writer:
+        writer.add(GRAPH, b"a graph")
+        fields = {"name": "tiny", "family": "gan", "signature": SIGNATURE, "variants": (variant(),)}
+        stages = (Stage(name="generator", signature=SIGNATURE),)
+        draft = writer.draft(**fields, stages=stages, checkpoint_sha256="0" * 64, environment={})
+        assert draft.read(GRAPH) == b"a graph"
+        with pytest.raises(IntegrityError, match="not listed"):
+            draft.read("report.html")
+        assert not (tmp_path / "bundle").exists()
+        writer.finish(**fields, stages=stages, checkpoint_sha256="0" * 64, environment={})
+    assert Bundle.load(tmp_path / "bundle").manifest == draft.manifest

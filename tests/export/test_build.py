@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from litho.bundle import Bundle
@@ -12,6 +14,8 @@ from litho.errors import CheckpointError, InvalidInput, UnknownName, UsageError
 from litho.export import build
 from litho.export.build import export
 from litho.runners import open_runner
+from litho.training.models.base import family
+from litho.training.run.snapshot import save_snapshot
 
 
 def test_a_bundle_holds_graph_probes_report_and_verdict(bundle: Path) -> None:
@@ -117,11 +121,11 @@ def test_engines_are_built_without_a_gpu_and_wait_for_one(run: Path, tmp_path: P
         ({"precisions": ["fp31"]}, UnknownName, "unknown precision 'fp31'; did you mean 'fp32'"),
         ({"runtimes": ["tensort-rtx"]}, UnknownName, "unknown runtime"),
         ({"runtimes": ["tensorrt-rtx"], "targets": ["sm90"]}, UnknownName, "unknown target 'sm90'"),
-        ({"runtimes": ["tensorrt-rtx"]}, UsageError, "engines need a target"),
+        ({"runtimes": ["tensorrt-rtx"]}, UsageError, "tensorrt-rtx needs a target"),
         ({"targets": ["sm86"]}, UsageError, "add tensorrt-rtx to --runtime"),
         ({"fixed": {"lable": 3}}, UnknownName, "unknown input 'lable'; did you mean 'label'"),
         ({"fixed": {"label": 10}}, InvalidInput, "'label' was given value 10"),
-        ({"fixed": {"truncation": 1}}, UsageError, "--fix takes whole numbers, such as a label"),
+        ({"fixed": {"truncation": 1}}, UsageError, "--fix takes integer inputs, such as a label"),
         (
             {"input": "image"},
             UsageError,
@@ -140,7 +144,7 @@ def test_requests_that_cannot_be_met_are_refused(
 def test_somebody_else_s_folder_is_left_alone(run: Path, tmp_path: Path) -> None:
     (tmp_path / "bundle").mkdir()
     (tmp_path / "bundle" / "thesis.txt").write_text("years of work")
-    with pytest.raises(UsageError, match="not empty and is no bundle"):
+    with pytest.raises(UsageError, match="not empty and is not a bundle"):
         export(run, to=tmp_path / "bundle", timed=False)
     assert (tmp_path / "bundle" / "thesis.txt").exists()
 
@@ -195,3 +199,34 @@ def test_an_engine_that_cannot_be_built_fails_alone(run: Path, tmp_path: Path) -
     assert turing.verdict.status == "failed"
     assert "built no engine for sm75" in turing.verdict.reason
     assert made.read(turing.file).decode().strip() == turing.verdict.reason
+
+
+def test_other_pictures_to_calibrate_with_and_other_passes_replace_the_bundle(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    generator = family("superres").generator(resolution=16, width=4, blocks=1).eval()
+    save_snapshot(tmp_path / "run", generator, family="superres", preset="none")
+    for name in ("data", "other"):
+        (tmp_path / name).mkdir()
+        for number in range(16):
+            Image.new("RGB", (16, 16), (number, 2 * number, 3 * number)).save(
+                tmp_path / name / f"{number}.png"
+            )
+
+    def is_written(**options: Any) -> bool:
+        manifest = tmp_path / "bundle" / "manifest.json"
+        before = manifest.stat().st_mtime_ns if manifest.exists() else 0
+        made = export(
+            tmp_path / "run", to=tmp_path / "bundle", precisions=["int8"], timed=False, **options
+        ).manifest
+        assert made.environment.get("without", "") == ",".join(options.get("without", ()))
+        return manifest.stat().st_mtime_ns != before
+
+    data, other = str(tmp_path / "data"), str(tmp_path / "other")
+    assert is_written(calibration=data)
+    assert not is_written(calibration=data)
+    assert is_written(calibration=other)
+    Image.new("RGB", (16, 16), (200, 100, 0)).save(tmp_path / "other" / "3.png")
+    assert is_written(calibration=other)
+    assert is_written(calibration=other, without=["folding"])
+    assert not is_written(calibration=other, without=["folding"])
+    assert is_written(calibration=other)

@@ -84,7 +84,7 @@ def test_the_report_is_refreshed_with_the_engines_in_it(
     ] * 2
     assert "3 variants: 1 passed, 2 not run on this machine." in after
     for engine in ("generator.fp32.sm86.rtx", "generator.fp32.sm120.rtx"):
-        assert f"{engine} was not run: to be proven it needs an NVIDIA GPU of" in after
+        assert f"{engine} was not run: the proof needs an NVIDIA GPU of" in after
         assert engine in engines.text
     # What the export measured is in the manifest, and the pictures are made once more.
     for section in ("graph-passes", "images"):
@@ -214,7 +214,7 @@ def test_without_a_target_the_gpu_here_is_asked_for(untouched: Path, without_gpu
         ({"runtime": "tensorrt-rtx", "targets": ["sm90"]}, UnknownName, "unknown target 'sm90'"),
         ({"runtime": "tensorrt-rtx", "targets": ["mars"]}, UnknownName, "unknown target 'mars'"),
         ({"runtime": "onnxruntime"}, UnknownName, "unknown engine runtime"),
-        ({"runtime": "tensorrt", "targets": ["sm86"]}, UsageError, "leave --target away"),
+        ({"runtime": "tensorrt", "targets": ["sm86"]}, UsageError, "leave --target out"),
         (
             {"runtime": "tensorrt-rtx", "targets": ["sm86"], "precisions": ["fp16"]},
             UnknownName,

@@ -1,4 +1,4 @@
-"""Inputs to calibrate with: by the generator's own law, and real pictures where it starts from pictures."""
+"""Inputs to calibrate with: drawn as requests are, and real pictures for a generator that takes pictures."""
 
 from pathlib import Path
 
@@ -50,21 +50,22 @@ def test_pictures_come_from_the_data(superres: Pipeline, tmp_path: Path) -> None
 
 def test_without_data_a_generator_of_pictures_is_not_calibrated(superres: Pipeline) -> None:
     with pytest.raises(
-        ExportError, match="has to see source pictures first, and none are known: give --calibration"
+        ExportError,
+        match="calibration needs source pictures, and the training data is unknown; add --calibration",
     ):
         calibration_inputs(superres, None)
 
 
 def test_data_that_is_not_there_is_named(superres: Pipeline, tmp_path: Path) -> None:
     with pytest.raises(
-        ExportError, match=r"has to see source pictures first: .*nowhere.*; give --calibration"
+        ExportError, match=r"calibration needs source pictures: .*nowhere.*; add --calibration"
     ):
         calibration_inputs(superres, str(tmp_path / "nowhere"))
 
 
 @pytest.mark.parametrize(
     ("count", "complaint"),
-    [(1, "holds one picture"), (5, "has 5 pictures to calibrate with; 16 or more say what is usual")],
+    [(1, "holds one picture"), (5, "has 5 pictures; calibration needs at least 16: add --calibration")],
 )
 def test_too_few_pictures_are_refused(count: int, complaint: str, superres: Pipeline, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=complaint):

@@ -288,16 +288,16 @@ def test_a_reference_that_gives_no_module_is_answered_in_one_line(
 def test_runs_and_modules_are_told_apart(run: Path) -> None:
     with pytest.raises(UsageError, match="'Painter' needs a signature, which describes its inputs"):
         open_source(Painter)
-    with pytest.raises(UsageError, match="--weights goes with --signature"):
+    with pytest.raises(UsageError, match="--weights needs --signature"):
         open_source(run, weights="w.safetensors")
     assert open_source(run, input="latent").family == "cgan"
 
 
 def test_a_bundle_is_called_after_the_run_or_the_module() -> None:
-    assert bundle_name("runs/v1.2", "latent", foreign=False) == "v1.2-latent"
-    assert bundle_name("runs/v1.2", None, foreign=False, fixed={"label": 3}) == "v1.2-label-3"
-    assert bundle_name("mine.nets.style:build", None, foreign=True) == "style"
-    assert bundle_name("mine/nets/style.py:build", None, foreign=True) == "style"
+    assert bundle_name("runs/v1.2", "latent", user_module=False) == "v1.2-latent"
+    assert bundle_name("runs/v1.2", None, user_module=False, fixed={"label": 3}) == "v1.2-label-3"
+    assert bundle_name("mine.nets.style:build", None, user_module=True) == "style"
+    assert bundle_name("mine/nets/style.py:build", None, user_module=True) == "style"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,102 @@
+"""The key of a bundle: equal for the same export, and another one for each fact that changes the bundle."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from litho.bundle import Bundle
+from litho.bundle.manifest import TOKENIZER_NAME, FileRecord, Manifest, Timing
+from litho.export.request import BundleKey, Request
+from litho.export.source import Source, open_source
+
+REQUEST = Request("tiny", ("onnxruntime",), (), ("fp32",), timed=False)
+
+
+@pytest.fixture(scope="module")
+def source(run: Path) -> Source:
+    return open_source(run)
+
+
+@pytest.fixture(scope="module")
+def manifest(bundle: Path) -> Manifest:
+    return Bundle.load(bundle).manifest
+
+
+def key(source: Source, **changes: Any) -> BundleKey:
+    request = replace(REQUEST, **changes)
+    return request.key(source, request.environment(tokenizer=False, calibration_sha256=None))
+
+
+def test_the_key_of_a_request_is_that_of_the_bundle_it_made(source: Source, manifest: Manifest) -> None:
+    assert key(source) == BundleKey.of(manifest)
+    assert key(source).satisfied_by(manifest)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "other"},
+        {"runtimes": ("onnxruntime", "openvino")},
+        {"precisions": ("fp32", "fp16")},
+        {"precisions": ("fp16",)},
+        {"without": ("folding",)},
+        {"aim": "latency"},
+        {"timed": True},
+        {"calibration": "digits"},
+        {"fixed": (("label", 3),)},
+        {"size": "free"},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_another_request_is_another_bundle(
+    source: Source, manifest: Manifest, changes: dict[str, Any]
+) -> None:
+    assert not key(source, **changes).satisfied_by(manifest)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda source: replace(source, weights_sha256="0" * 64),
+        lambda source: replace(source, family="gan"),
+        lambda source: replace(source, preset="other"),
+        lambda source: replace(source, licence="MIT"),
+        lambda source: replace(source, pipeline=replace(source.pipeline, tokenizer="{}")),
+        lambda source: replace(source, pipeline=source.pipeline.fix({"label": 3})),
+    ],
+    ids=["weights", "family", "preset", "licence", "tokenizer", "signature"],
+)
+def test_another_source_is_another_bundle(
+    source: Source, manifest: Manifest, change: Callable[[Source], Source]
+) -> None:
+    assert not key(change(source)).satisfied_by(manifest)
+
+
+def test_other_versions_and_other_pictures_to_calibrate_with_are_another_bundle(
+    source: Source, manifest: Manifest
+) -> None:
+    environment = REQUEST.environment(tokenizer=False, calibration_sha256=None)
+    for other in (
+        {**environment, "torch": "1.0"},
+        REQUEST.environment(tokenizer=True, calibration_sha256=None),
+        REQUEST.environment(tokenizer=False, calibration_sha256="0" * 64),
+    ):
+        assert not REQUEST.key(source, other).satisfied_by(manifest)
+
+
+def test_a_timed_bundle_serves_who_asks_for_no_timings(source: Source, manifest: Manifest) -> None:
+    timing = Timing(batch=1, p50_ms=2.0, images_per_second=500.0)
+    timed = manifest.variants[0].model_copy(update={"timings": (timing,)})
+    measured = manifest.model_copy(update={"variants": (timed,)})
+    assert key(source, timed=True).satisfied_by(measured)
+    assert key(source, timed=False).satisfied_by(measured)
+
+
+def test_the_key_of_a_manifest_holds_its_tokenizer(manifest: Manifest) -> None:
+    record = FileRecord.of(b"{}")
+    assert BundleKey.of(manifest).tokenizer is None
+    files = {**manifest.files, TOKENIZER_NAME: record}
+    assert BundleKey.of(manifest.model_copy(update={"files": files})).tokenizer == record
