@@ -80,7 +80,9 @@ def build_engines(
             specs = _specs(graphs, runtime, wanted)
             with create_bundle(destination) as writer:
                 built = [
-                    _build(writer, bundle, graph, spec, options or EngineOptions(), _part(report, number, specs))
+                    _build(
+                        writer, bundle, graph, spec, options or EngineOptions(), _part(report, number, specs)
+                    )
                     for number, (graph, spec) in enumerate(specs)
                 ]
                 _complete(writer, bundle, built, report)

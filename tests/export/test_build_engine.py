@@ -240,7 +240,7 @@ def test_what_cannot_be_built_leaves_the_bundle_as_it_was(
 
 def test_an_interrupted_build_leaves_the_bundle_as_it_was(untouched: Path) -> None:
     def stop(step: str, share: float) -> None:
-        if step == "Building engine":
+        if step.endswith("Building engine"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
