@@ -1,9 +1,9 @@
-"""Parity, gate and latency of every family on a GPU, with the runtimes found there: `make gpu-check`.
+"""Parity, gate and latency of every family on a GPU, with all installed runtimes: `make gpu-check`.
 
-Each family is trained for a moment on data that needs no download, exported in every precision that is asked for, and
-replayed and timed in all that runs here: PyTorch, torch.compile, ONNX Runtime with CUDA, and engines of TensorRT or
-TensorRT-RTX built for this GPU, which capture CUDA graphs. With `--device cpu` the same is done without a GPU, and
-without torch.compile, to try the check itself.
+Each family is trained for a few steps on data that needs no download, exported in the given precisions, and replayed
+and timed in PyTorch, torch.compile and every installed runtime: ONNX Runtime with CUDA, and engines of TensorRT or
+TensorRT-RTX built for this GPU, which capture CUDA graphs. `--device cpu` tries the check itself without a GPU and
+without torch.compile.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -27,7 +28,7 @@ from ..extras import require
 from ..files import write_bytes
 from ..reporting.markdown import markdown_table
 from ..runners import open_runner
-from ..runners.base import engine_libraries, library_of
+from ..runners.base import engine_libraries, graph_runtimes, library_of, runner_class
 from ..runners.torch import Runner as TorchRunner
 from ..training.loop import train
 from ..training.models import family, family_names
@@ -41,20 +42,20 @@ __all__ = ["Check", "Row", "check_families", "main"]
 
 RESULT = Path(__file__).resolve().parent / "results" / "gpu-check.json"
 
-_MOMENT = {"nimg": "64", "batch": "32", "precision": "fp32", "ema_half_life_nimg": "1"}
-"""Keys of every recipe: two steps, and their weights as they are. An average would hardly differ from the first
-weights, whose pictures may lie in the middle between two grey levels, where a small error decides the rounding."""
+_TRIAL = {"nimg": 64, "batch": 32, "precision": "fp32", "ema_half_life_nimg": 1}
+"""Keys of every recipe: two steps, and weights without an average. An average would hardly differ from the first
+weights, whose pixels may lie halfway between two grey levels, where a tiny error changes the rounding."""
 
 
 class Row(Document):
     """One family in one runtime.
 
     Args:
-        family: of generators.
-        name: what ran: of a variant its name.
-        precision: whose gate judged it.
-        verdict: on the probes; "not_run" with the reason where it does not run here.
-        timings: of one picture, eight and thirty-two; empty where it did not run.
+        family: name of the family.
+        name: name of the variant, or of the way that PyTorch ran.
+        precision: its gate judged the pictures.
+        verdict: on the probes; "not_run" with a reason if it does not run here.
+        timings: for 1, 8 and 32 pictures; empty if it did not run.
     """
 
     family: str
@@ -65,13 +66,13 @@ class Row(Document):
 
 
 class Check(Document):
-    """Everything that was checked; written to `benchmarks/results/gpu-check.json`.
+    """All results; written to `benchmarks/results/gpu-check.json`.
 
     Args:
         schema_version: of this document.
         device: "cuda" or "cpu".
         rows: family by family.
-        machine: that they were measured on.
+        machine: where they were measured.
     """
 
     schema_version: Literal[1] = 1
@@ -90,9 +91,9 @@ def check_families(
 
     Args:
         families: names of families.
-        precisions: of the variants.
+        precisions: names of precisions.
         device: "cuda" or "cpu".
-        progress: told what is being done.
+        progress: called with the step and the share that is done, 0 to 1.
 
     Raises:
         UnknownName: there is no such family.
@@ -100,20 +101,19 @@ def check_families(
         LithoError: a family could not be trained or exported.
     """
     trials = {name: _trial(name) for name in families}
-    runtimes = _engine_runtimes() if device == "cuda" else {}
+    engines = _engine_runtimes() if device == "cuda" else {}
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
-        for name, (preset, keys) in trials.items():
+        for name, (preset, overrides) in trials.items():
             report = partial(_report, progress, name)
             report("training", 0.0)
-            overrides = {**_MOMENT, **keys}
             run = train(preset, run=Path(folder) / name, budget="cpu", overrides=overrides, progress=False)
             bundle = export(
                 run,
                 to=Path(folder) / f"{name}-bundle",
                 precisions=precisions,
-                runtimes=("onnxruntime", *runtimes),
-                targets=[target for one, target in runtimes.items() if library_of(one).ahead_of_time],
+                runtimes=(*_graph_runtimes(device), *engines),
+                targets=[target for one, target in engines.items() if library_of(one).ahead_of_time],
                 timed=False,
                 progress=report,
             )
@@ -121,19 +121,34 @@ def check_families(
     return Check(device=device, rows=tuple(rows), machine=describe_machine())
 
 
-def _trial(name: str) -> tuple[str, dict[str, str]]:
-    """The preset that a family is checked with, its first with a CPU budget, and keys that replace the preset's."""
-    smallest = family(name).smallest
-    preset = next((preset for preset in CPU if PRESETS[preset]["family"] == name), name)
-    return preset, {key: str(smallest[key]) for key in ("data", "nimg") if key in smallest}
-
-
 def _report(progress: Progress, family: str, step: str, share: float) -> None:
     progress(f"{family}: {step}", share)
 
 
+def _trial(name: str) -> tuple[str, dict[str, str]]:
+    """Preset of a family, and recipe keys for a trial on data that needs no download.
+
+    The preset is the family's first one with a budget for CPUs; a family without one is tried at its smallest size.
+    """
+    smallest = family(name).smallest
+    presets = [preset for preset, keys in PRESETS.items() if keys["family"] == name and preset in CPU]
+    if presets:
+        smallest = {key: value for key, value in smallest.items() if key in ("data", "nimg")}
+    return (*presets, name)[0], {key: str(value) for key, value in {**_TRIAL, **smallest}.items()}
+
+
+def _graph_runtimes(device: str) -> list[str]:
+    """Installed runners of ONNX graphs that run on a kind of device."""
+    found: list[str] = []
+    for name in graph_runtimes():
+        with suppress(MissingExtra):
+            if device in runner_class(name).devices and runner_class(name).version():
+                found.append(name)
+    return found
+
+
 def _engine_runtimes() -> dict[str, str]:
-    """Libraries of engines that are installed here -> the target of this GPU."""
+    """Installed runners of engines -> target of this GPU."""
     found: dict[str, str] = {}
     for name in engine_libraries():
         try:
@@ -155,7 +170,7 @@ def _rows(family: str, run: Path, bundle: Bundle, device: str, progress: Progres
 def _candidates(run: Path, bundle: Bundle, device: str) -> dict[str, Candidate]:
     picture = load_snapshot(run).picture()
     found = {"torch eager": Candidate("fp32", partial(TorchRunner, picture, device))}
-    # Compiling takes minutes per family: a trial of the check itself goes without.
+    # Compiling takes minutes per family: too long for a trial of the check itself.
     if device == "cuda":
         found["torch.compile"] = Candidate("fp32", partial(TorchRunner, picture, device, compiled=True))
     for variant in bundle.manifest.variants:
@@ -200,7 +215,7 @@ def main(
     device: Annotated[str, typer.Option(help="cuda, or cpu to try the check itself.")] = "cuda",
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
-    """Check every family on this machine's GPU; exit code 1 where a picture changed."""
+    """Check every family on this machine's GPU; exit code 1 if a variant failed."""
     try:
         check = check_families(
             tuple(families or family_names()),

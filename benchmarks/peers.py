@@ -28,10 +28,9 @@ from ..export.precisions import precision_names
 from ..export.source import from_run
 from ..files import write_bytes
 from ..parity.gate import PSNR_MIN
-from ..parity.replay import Open
 from ..reporting.markdown import markdown_table
 from ..runners import open_runner
-from ..runners.base import runner_class
+from ..runners.base import graph_runtimes, runner_class
 from ..runners.torch import Runner as TorchRunner
 from .candidates import Candidate, prove_and_time
 from .machine import Machine, describe_machine
@@ -98,10 +97,15 @@ class Peers(Document):
 
     def rewritten(self, batch: int) -> dict[str, float]:
         """Runtime -> speed of the FP32 variant over that of the plain graph."""
-        plain = {"onnxruntime": "ONNX Runtime, plain graph", "openvino": "OpenVINO, plain graph, noise given"}
-        file = {"onnxruntime": "generator.fp32.onnx", "openvino": "generator.fp32.openvino.onnx"}
+        speeds = {peer.name: peer.speed(batch) for peer in self.peers if peer.timings}
+        files = {
+            name: f"generator.fp32{'' if name == 'onnxruntime' else f'.{name}'}.onnx"
+            for name in graph_runtimes()
+        }
         return {
-            name: self.peer(file[name]).speed(batch) / self.peer(plain[name]).speed(batch) for name in plain
+            name: speeds[file] / speeds[plain_graph_name(name)]
+            for name, file in files.items()
+            if {file, plain_graph_name(name)} <= set(speeds)
         }
 
 
@@ -118,7 +122,7 @@ def compare_with_peers(run: Path, progress: Progress = quiet) -> Peers:
             run,
             to=Path(folder) / "bundle",
             precisions=precision_names(),
-            runtimes=("onnxruntime", "openvino"),
+            runtimes=tuple(graph_runtimes()),
             progress=progress,
         )
         peers = _peers(source.pipeline)
@@ -153,18 +157,23 @@ def _variants(bundle: Bundle) -> dict[str, Candidate]:
 def _peers(pipeline: Pipeline) -> dict[str, Candidate]:
     model = pipeline.model
     plain = export_graph(model, pipeline.signature, {})
-    noise_given, _ = apply_passes(plain, runner_class("openvino").passes)
 
-    def graph(runtime: str, content: bytes) -> Open:
-        return partial(runner_class(runtime).from_graph, content, pipeline.signature)
+    def graph(runtime: str) -> Candidate:
+        content, _ = apply_passes(plain, runner_class(runtime).passes)
+        return Candidate("fp32", partial(runner_class(runtime).from_graph, content, pipeline.signature))
 
     return {
         "torch eager": Candidate("fp32", partial(TorchRunner, model)),
         "torch.compile": Candidate("fp32", partial(TorchRunner, model, compiled=True)),
         "torch BF16, channels last": Candidate("bf16", partial(TorchRunner, model, bf16=True)),
-        "ONNX Runtime, plain graph": Candidate("fp32", graph("onnxruntime", plain)),
-        "OpenVINO, plain graph, noise given": Candidate("fp32", graph("openvino", noise_given)),
+        **{plain_graph_name(runtime): graph(runtime) for runtime in graph_runtimes()},
     }
+
+
+def plain_graph_name(runtime: str) -> str:
+    """Name of the peer that runs a graph with only the passes that the runtime needs."""
+    runner = runner_class(runtime)
+    return f"{runner.title}, plain graph{', noise given' if 'noise_outside' in runner.passes else ''}"
 
 
 def rows(peers: Peers) -> list[str]:

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._version import __version__
 from ..bundle import MANIFEST_NAME, Bundle
 from ..bundle.manifest import Variant
 from ..errors import BundleError, LithoError, MissingExtra, UnknownName, UsageError
@@ -116,11 +117,13 @@ class Runner(ABC):
 
     @classmethod
     def version(cls) -> str:
-        """Version of the first installed distribution in `packages`.
+        """Version of the first installed distribution in `packages`; without any, litho's own.
 
         Raises:
             MissingExtra: none of them is installed.
         """
+        if not cls.packages:
+            return __version__
         for package in cls.packages:
             with suppress(PackageNotFoundError):
                 return version(package)

@@ -1,17 +1,18 @@
-"""A plug-in of each kind is one file: a toy in a temporary folder works everywhere, and no other file knows its name."""
+"""A plug-in of each kind is one file: a toy in a temporary folder works everywhere without a change of other files."""
 
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from litho.benchmarks import bench
 from litho.benchmarks.gpu_check import check_families, rows_of
 from litho.benchmarks.load.report import page as bench_page
+from litho.bundle import Bundle
 from litho.cli import app
 from litho.errors import UnknownName
 from litho.export.build import export
@@ -25,7 +26,7 @@ from litho.training.data.sources import load
 from litho.training.evaluation import evaluate
 from litho.training.loop import train
 
-PASS = '''
+PASS = """
 SUMMARY = "toy pass of a test"
 ORDER = 35
 DEFAULT = True
@@ -33,7 +34,7 @@ DEFAULT = True
 def apply(model):
     before, model.doc_string = model.doc_string, "toy"
     return int(before != "toy")
-'''
+"""
 
 PRECISION = """
 from litho.export.precisions.base import Precision
@@ -43,20 +44,12 @@ PRECISION = Precision("toy", 5, Gate(max_abs_levels=3), lambda lowering: lowerin
 """
 
 RUNNER = """
-from litho.runners import onnxruntime
+from litho.runners import openvino
 
-class Runner(onnxruntime.Runner):
+class Runner(openvino.Runner):
     name = "toy"
     title = "Toy Runtime"
-    packages = ("numpy",)
     order = 5
-    passes = ("noise_outside",)
-
-    def _execute(self, inputs):
-        from litho.signature.noise import gaussian
-        given = dict(inputs)
-        given["noise"] = gaussian(given.pop("seed"), 64)
-        return super()._execute(given)
 """
 
 FAMILY = """
@@ -69,7 +62,6 @@ Task = gan.Task
 """
 
 SOURCE = """
-import numpy as np
 from litho.training.data.dataset import Dataset
 from litho.training.data.sources import base
 
@@ -124,6 +116,10 @@ def add(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Add:
     return write
 
 
+def report_of(bundle: Bundle) -> str:
+    return (bundle.path / "report.html").read_text().replace("<wbr>", "")
+
+
 def help_of(verb: str) -> str:
     return " ".join(CliRunner().invoke(app, [verb, "--help"], env={"COLUMNS": "200"}).output.split())
 
@@ -142,7 +138,7 @@ def test_a_pass_is_one_file(add: Add, run: Path, tmp_path: Path) -> None:
     assert "toy" in default_passes()
     bundle = export(run, to=tmp_path / "bundle", timed=False)
     assert bundle.manifest.variants[0].passes["toy"] == 1
-    assert "toy pass of a test" in (bundle.path / "report.html").read_text()
+    assert "toy pass of a test" in report_of(bundle)
     without = export(run, to=tmp_path / "without", without=["toy"], timed=False)
     assert "toy" not in without.manifest.variants[0].passes
     assert "toy" in help_of("export")
@@ -155,7 +151,7 @@ def test_a_precision_is_one_file(add: Add, run: Path, tmp_path: Path) -> None:
     name = "generator.toy.onnx"
     assert bundle.variant(name).verdict.figures[0].at_most == 3
     assert bundle.variant(name).verdict.status == "passed"
-    assert name in (bundle.path / "report.html").read_text()
+    assert name in report_of(bundle)
     assert {outcome.subject: outcome.verdict.status for outcome in verify(bundle.path)}[name] == "passed"
     assert "toy" in help_of("export")
 
@@ -166,8 +162,8 @@ def test_a_runner_is_one_file(add: Add, run: Path, tmp_path: Path) -> None:
     bundle = export(run, to=tmp_path / "bundle", runtimes=["toy"], timed=False)
     name = "generator.fp32.toy.onnx"
     assert bundle.variant(name).verdict.status == "passed"
-    assert bundle.manifest.environment["toy"] == np.__version__
-    assert name in (bundle.path / "report.html").read_text()
+    assert bundle.manifest.environment["toy"] == version("openvino")
+    assert name in report_of(bundle)
     with open_runner(bundle, name) as runner:
         assert repr(runner).startswith(f"<toy runner of {name}: ")
         assert runner.generate(seed=range(3), label=1).shape == (3, 32, 32, 1)
