@@ -17,8 +17,6 @@ _EXTRAS = {
     "onnxscript": "export",
     "yaml": "export",
     "onnxruntime": "cpu",
-    "openvino": "openvino",
-    "tensorrt_rtx": "rtx",
     "jinja2": "bench",
     "matplotlib": "bench",
     "psutil": "bench",

@@ -8,9 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable
-from importlib.util import find_spec
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import Any
 
 from ..plugins import plugin_names
@@ -25,10 +23,7 @@ def _presets() -> Iterable[str]:
 
 
 def _families() -> Iterable[str]:
-    spec = find_spec("litho.training.models")  # the package itself imports torch
-    assert spec is not None, "part of litho"
-    modules = iter_modules(spec.submodule_search_locations)
-    return sorted(one.name for one in modules if one.name != "base" and not one.name.startswith("_"))
+    return plugin_names("litho.training.models")
 
 
 def _precisions() -> Iterable[str]:

@@ -62,6 +62,7 @@ Task = gan.Task
 """
 
 SOURCE = """
+import numpy as np
 from litho.training.data.dataset import Dataset
 from litho.training.data.sources import base
 
@@ -132,6 +133,7 @@ def test_a_plug_in_is_found_by_its_file_and_a_helper_is_none(add: Add) -> None:
         load_plugin("litho.export.passes", "_helper", "pass")
 
 
+@pytest.mark.slow
 def test_a_pass_is_one_file(add: Add, run: Path, tmp_path: Path) -> None:
     add("litho.export.passes", PASS)
     assert pass_names().index("upsample") < pass_names().index("toy") < pass_names().index("subpixel")
@@ -144,6 +146,7 @@ def test_a_pass_is_one_file(add: Add, run: Path, tmp_path: Path) -> None:
     assert "toy" in help_of("export")
 
 
+@pytest.mark.slow
 def test_a_precision_is_one_file(add: Add, run: Path, tmp_path: Path) -> None:
     add("litho.export.precisions", PRECISION)
     assert precision_names()[:2] == ("fp32", "toy")
@@ -156,6 +159,7 @@ def test_a_precision_is_one_file(add: Add, run: Path, tmp_path: Path) -> None:
     assert "toy" in help_of("export")
 
 
+@pytest.mark.slow
 def test_a_runner_is_one_file(add: Add, run: Path, tmp_path: Path) -> None:
     add("litho.runners", RUNNER)
     assert runtime_names()[:3] == ("onnxruntime", "openvino", "toy")
@@ -188,6 +192,7 @@ def test_a_scenario_is_one_file(add: Add, bundle: Path) -> None:
     assert "toy" in help_of("bench")
 
 
+@pytest.mark.slow
 def test_a_part_of_an_evaluation_is_one_file(add: Add, tmp_path: Path) -> None:
     add("litho.training.data.sources", SOURCE)
     add("litho.training.evaluation.parts", PART)
