@@ -88,7 +88,7 @@ class Runner(ABC):
 
     Attributes:
         signature: inputs and output.
-        description: runtime, version and device, in one line.
+        description: variant, runtime, version and device, in one line.
         variant: name of the bundle's variant that it runs; of several stages, names separated by commas; empty for
             anything else.
         last_ms: duration of the last run in milliseconds, input checks excluded; NaN before the first run.

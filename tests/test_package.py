@@ -164,7 +164,11 @@ def test_a_wheel_made_from_the_source_distribution_installs_and_runs(tmp_path: P
         "litho",
         f"{'-'.join(wheel.name.split('-')[:2])}.dist-info",
     }
-    assert {"litho/py.typed", "litho/templates/base.html", "litho/templates/style.css"} <= set(names)
+    assert {
+        "litho/py.typed",
+        "litho/reporting/templates/base.html",
+        "litho/reporting/templates/style.css",
+    } <= set(names)
     assert not [name for name in names if name.startswith("litho/tests")]
     environment = tmp_path / "environment"
     run(sys.executable, "-m", "venv", environment)

@@ -169,7 +169,7 @@ def test_a_runner_is_one_file(add: Add, run: Path, tmp_path: Path) -> None:
     assert bundle.manifest.environment["toy"] == version("openvino")
     assert name in report_of(bundle)
     with open_runner(bundle, name) as runner:
-        assert repr(runner).startswith(f"<toy runner of {name}: ")
+        assert repr(runner).startswith(f"<toy runner: {name} in ")
         assert runner.generate(seed=range(3), label=1).shape == (3, 32, 32, 1)
     assert all(outcome.verdict.status == "passed" for outcome in verify(bundle.path))
     assert "toy" in help_of("export")

@@ -106,7 +106,7 @@ def test_client_refuses_another_form_of_address_and_shows_the_right_one(url: str
 
 @pytest.mark.parametrize(
     ("endpoint", "words"),
-    [("grpc://127.0.0.1:1/tiny", "cannot reach"), ("{}/tinny", "no model .* it has tiny")],
+    [("grpc://127.0.0.1:1/tiny", "cannot reach"), ("{}/tinny", "the server has no model .* it has tiny")],
 )
 def test_client_says_in_one_line_what_it_cannot_reach(
     endpoint: str, words: str, server: EmbeddedServer
