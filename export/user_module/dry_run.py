@@ -9,7 +9,8 @@ from torch import Tensor
 
 from ...errors import ExportError
 from ...signature import Signature
-from ...training.networks.pixel_model import PixelModel, to_pixels
+from ...training.data.pixels import to_pixels
+from ...training.networks.pixel_model import PixelModel
 from .diagnosis import Watch, depends_on_values, explain, non_finite_part
 
 __all__ = ["try_other_size", "try_out"]

@@ -107,8 +107,10 @@ def _untrained(pictures: NDArray[np.uint8]) -> Tensor:
     import torch
     from torch.nn import functional
 
+    from ...training.data.pixels import from_pixels
+
     random = torch.Generator().manual_seed(0)
-    features = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
+    features = from_pixels(torch.from_numpy(pictures))
     with torch.inference_mode():
         for count in _FEATURES:
             shape = (count, features.shape[1], 4, 4)

@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .pixels import from_pixels
+
 __all__ = ["Batch", "Dataset"]
 
 TEST_SHARE = 0.2
@@ -113,4 +115,4 @@ class Dataset:
 
 
 def _floats(images: NDArray[np.uint8], device: torch.device | str) -> Tensor:
-    return torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return from_pixels(torch.from_numpy(images).to(device))

@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from ...errors import EvaluationError
 from ..data.dataset import Dataset
+from ..data.pixels import from_levels
 from ..randomness import batch_indices, first_weights_seed
 
 __all__ = [
@@ -190,9 +191,8 @@ def classify(net: Classifier, images: NDArray[np.uint8], device: str = "cpu") ->
     flat = images.transpose(0, 3, 1, 2).reshape(count * seen, net.channels, height, width)
     features, predicted = [], []
     with torch.inference_mode():
-        for start in range(0, len(flat), PICTURES_AT_ONCE):
-            part = torch.from_numpy(np.ascontiguousarray(flat[start : start + PICTURES_AT_ONCE])).to(device)
-            found = net.features(part.float() / 127.5 - 1)
+        for part in torch.from_numpy(np.ascontiguousarray(flat)).split(PICTURES_AT_ONCE):
+            found = net.features(from_levels(part.to(device)))
             features.append(found.double().cpu())
             predicted.append(net.logits(found).argmax(1).cpu())
     combined = torch.cat(features).view(count, seen * FEATURES)

@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ...errors import EvaluationError, UsageError
@@ -20,7 +19,7 @@ from ...signature import Signature, with_latent
 from ...signature.fields import Role
 from ..data.dataset import Dataset
 from ..models import Generator
-from ..networks.pixel_model import PixelModel, model_inputs
+from ..networks.pixel_model import PixelModel
 from .classifier import ClassifierOutput
 from .feature_net import FeatureNet
 from .inception import Inception
@@ -117,13 +116,7 @@ class EvaluationContext:
         fixed = {name: np.full(count, value) for name, value in self.fields.items()}
         arrays = signature.check({**fixed, **inputs})
         model = PixelModel(self.generator, signature).eval()
-        parts = []
-        with torch.inference_mode():
-            for start in range(0, count, PICTURES_AT_ONCE):
-                rows = slice(start, start + PICTURES_AT_ONCE)
-                values = model_inputs((array[rows] for array in arrays.values()), self.device)
-                parts.append(model(*values).cpu().numpy())
-        return np.concatenate(parts)
+        return model.make(arrays, PICTURES_AT_ONCE, self.device)
 
     def draw(self, count: int) -> dict[str, NDArray[Any]]:
         """Inputs of `count` pictures: distinct seeds; labels and captions distributed as in the training data.

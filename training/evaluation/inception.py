@@ -77,9 +77,8 @@ class Inception:
         return torch.cat(parts)
 
     def _parts(self, images: NDArray[np.uint8]) -> Iterator[Tensor]:
-        for start in range(0, len(images), PICTURES_AT_ONCE):
-            part = torch.from_numpy(images[start : start + PICTURES_AT_ONCE]).to(self._device)
-            yield part.permute(0, 3, 1, 2).expand(-1, 3, -1, -1).contiguous()
+        for part in torch.from_numpy(images).split(PICTURES_AT_ONCE):
+            yield part.to(self._device).permute(0, 3, 1, 2).expand(-1, 3, -1, -1).contiguous()
 
 
 def inception_score(probabilities: Tensor) -> float:

@@ -87,12 +87,12 @@ def manifold_metrics(real: Tensor, generated: Tensor) -> ManifoldMetrics:
     (generated_near,) = _radii(generated, (PRECISION_NEIGHBOURS,))
     within_real = torch.zeros(len(generated), dtype=torch.bool)
     neighbourhoods, recalled, covered = 0, 0, 0
-    for start in range(0, len(real), ROWS_AT_ONCE):
-        rows = slice(start, start + ROWS_AT_ONCE)
-        distances = torch.cdist(real[rows], generated)
-        within_real |= (distances <= real_near[rows, None]).any(0)
+    parts = (tensor.split(ROWS_AT_ONCE) for tensor in (real, real_near, real_wide))
+    for rows, near, wide in zip(*parts, strict=True):
+        distances = torch.cdist(rows, generated)
+        within_real |= (distances <= near[:, None]).any(0)
         recalled += int((distances <= generated_near).any(1).sum())
-        inside = distances <= real_wide[rows, None]
+        inside = distances <= wide[:, None]
         neighbourhoods += int(inside.sum())
         covered += int(inside.any(1).sum())
     return ManifoldMetrics(

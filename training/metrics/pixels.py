@@ -16,7 +16,7 @@ from ...signature import Signature
 from ...signature.fields import Role
 from ..data.dataset import Dataset
 from ..networks.image_to_image import source_inputs
-from ..networks.pixel_model import PixelModel, model_inputs
+from ..networks.pixel_model import PixelModel
 from .distance import frechet_distance
 
 __all__ = [
@@ -128,13 +128,7 @@ def translate_sources(
 def _run(
     model: PixelModel, inputs: Mapping[str, NDArray[Any]], device: torch.device | str
 ) -> NDArray[np.uint8]:
-    count = len(next(iter(inputs.values())))
-    with torch.inference_mode():
-        parts = [
-            model(*model_inputs((value[start : start + BATCH] for value in inputs.values()), device))
-            for start in range(0, count, BATCH)
-        ]
-    return torch.cat(parts).cpu().numpy()
+    return model.make(inputs, BATCH, device)
 
 
 def fill_prompts(

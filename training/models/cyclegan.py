@@ -13,6 +13,7 @@ from ...errors import UsageError
 from ...signature import Signature
 from ...signature.fields import seed_field, source_field
 from ..data.dataset import Batch, Dataset
+from ..data.pixels import from_levels
 from ..networks.generator import Generator as BaseGenerator
 from ..networks.image_to_image import (
     MOST_TIMES,
@@ -179,7 +180,7 @@ class Task(BaseTask):
 
     def losses(self, batch: Batch, draw: Draw) -> Iterator[LossStep]:
         """The loss of both discriminators, then that of both generators."""
-        chosen = self.sources[draw.integers(len(self.sources))].float() / 127.5 - 1
+        chosen = from_levels(self.sources[draw.integers(len(self.sources))])
         (images,) = augment_jointly(draw, self.recipe.translate, batch.images)
         (sources,) = augment_jointly(draw, self.recipe.translate, chosen)
         made = self._translate(self.generator, sources, draw)

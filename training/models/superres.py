@@ -16,6 +16,7 @@ from ...errors import UsageError
 from ...signature import Signature
 from ...signature.fields import source_field
 from ..data.dataset import Batch, Dataset
+from ..data.pixels import from_pixels, to_pixels
 from ..networks.generator import Generator as BaseGenerator
 from ..networks.image_to_image import MOST_TIMES
 from ..networks.layers import LEAK, ResidualBlock, scaled_convolution
@@ -114,9 +115,8 @@ class Generator(BaseGenerator):
 
     def degrade(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """The reduced images (`image_to_image.DegradationModel`)."""
-        floats = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
-        levels = ((reduced(floats, self.factor) + 1) * 127.5).round()
-        return {"source": levels.permute(0, 2, 3, 1).to(torch.uint8).numpy()}
+        small = reduced(from_pixels(torch.from_numpy(images)), self.factor)
+        return {"source": to_pixels(small).numpy()}
 
 
 def reduced(images: Tensor, factor: int) -> Tensor:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...errors import UsageError
-from ...signature import Signature
+from ...signature import Signature, in_batches
 from ...signature.fields import Role
 from ...signature.noise import gaussian
+from ..data.pixels import from_pixels, to_pixels
 from .generator import Generator
 
-__all__ = ["PixelModel", "model_inputs", "to_pixels"]
+__all__ = ["PixelModel", "model_inputs"]
 
 
 class PixelModel(nn.Module):
@@ -42,6 +44,18 @@ class PixelModel(nn.Module):
         """The signature's inputs in order, as `model_inputs` gives them -> UINT8 (batch, height, width, channels)."""
         return self.pixels(self.images(*inputs))
 
+    def make(
+        self, inputs: Mapping[str, NDArray[Any]], batch: int, device: torch.device | str = "cpu"
+    ) -> NDArray[np.uint8]:
+        """Pictures of checked inputs in the signature's order, made `batch` at a time on `device`.
+
+        Returns:
+            UINT8 of shape (count, height, width, channels), 0 to 255.
+        """
+        with torch.inference_mode():
+            parts = [self(*model_inputs(part.values(), device)).cpu() for part in in_batches(inputs, batch)]
+        return torch.cat(parts).numpy()
+
     def images(self, *inputs: Any) -> Tensor:
         """The images before rounding: FP32 (batch, channels, height, width) in [-1, 1], which may be exceeded."""
         fields = zip(self.signature.inputs, inputs, strict=True)
@@ -53,7 +67,7 @@ class PixelModel(nn.Module):
                 return self.noise(value)
             # Cast first: TensorRT supports no other operation on UINT8.
             case Role.IMAGE:
-                return value.float().permute(0, 3, 1, 2) / 127.5 - 1
+                return from_pixels(value)
             case Role.MASK:
                 return (value.float().permute(0, 3, 1, 2) > 0).float()
             case _:
@@ -96,9 +110,3 @@ def _check_noise(signature: Signature, latent_size: int) -> None:
     first = signature.inputs[0]
     if first.role is Role.LATENT and math.prod(first.shape) != latent_size:
         raise UsageError(f"latent of shape {first.shape}; expected ({latent_size},)")
-
-
-def to_pixels(images: Tensor) -> Tensor:
-    """FP32 (batch, channels, height, width) in [-1, 1] -> UINT8 (batch, height, width, channels), 0 to 255."""
-    levels = torch.clamp(torch.round(images * 127.5 + 127.5), 0, 255)
-    return levels.permute(0, 2, 3, 1).to(torch.uint8)

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from ...signature import Signature
 from ...signature.fields import Field, Role, seed_field
 from ...signature.tokenizer import tokenize, vocabulary_size
+from ..data.pixels import to_pixels
 from .generator import Generator
-from .pixel_model import to_pixels
 
 __all__ = ["MAX_GUIDANCE", "MAX_STEPS", "StagedGenerator"]
 

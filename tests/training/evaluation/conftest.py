@@ -12,10 +12,10 @@ from torch import Tensor
 from litho.signature import Signature
 from litho.signature.fields import image_output, label_field, seed_field, source_field
 from litho.training.data.dataset import Dataset
+from litho.training.data.pixels import to_pixels
 from litho.training.data.sources import load
 from litho.training.evaluation import EvaluationContext, EvaluationSettings, FeatureNet, feature_net
 from litho.training.models import Generator
-from litho.training.networks.pixel_model import to_pixels
 
 
 class Copier(Generator):

@@ -70,7 +70,7 @@ def test_what_is_no_network_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EvaluationError, match=r"^no Inception network at"):
         Inception(tmp_path / "missing.pt")
     (tmp_path / "text.pt").write_text("no program")
-    with pytest.raises(EvaluationError, match=r"is no TorchScript program"):
+    with pytest.raises(EvaluationError, match=r"is not a TorchScript program"):
         Inception(tmp_path / "text.pt")
 
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from litho.bundle import Bundle
 from litho.errors import UsageError
 from litho.training.data import sources as data
+from litho.training.data.pixels import to_pixels
 from litho.training.models import vae
-from litho.training.networks.pixel_model import PixelModel, to_pixels
+from litho.training.networks.pixel_model import PixelModel
 from litho.training.presets import resolve
 from litho.training.randomness import Draw
 

@@ -81,10 +81,11 @@ def rank_shares(made: torch.Tensor, among: torch.Tensor, right: NDArray[np.int64
         FP64 of shape (count,) in [0, 1).
     """
     shares = []
-    for start in range(0, len(made), ROWS_AT_ONCE):
-        rows = slice(start, start + ROWS_AT_ONCE)
-        distances = torch.cdist(made[rows], among)
-        own = distances.gather(1, torch.from_numpy(right[rows])[:, None])
+    for rows, own_rows in zip(
+        made.split(ROWS_AT_ONCE), torch.from_numpy(right).split(ROWS_AT_ONCE), strict=True
+    ):
+        distances = torch.cdist(rows, among)
+        own = distances.gather(1, own_rows[:, None])
         shares.append((distances < own).double().mean(1))
     return torch.cat(shares).numpy()
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from ....reporting import picture_grid
 from ....signature.fields import Role
 from ....signature.noise import gaussian
+from ...data.pixels import from_pixels
 from ...metrics.likelihood import (
     IMPORTANCE_SAMPLES,
     LatentVariableModel,
@@ -61,17 +62,17 @@ class Part(BasePart):
 
 def _weights(context: EvaluationContext, images: NDArray[np.uint8]) -> Iterator[Tensor]:
     random = torch.Generator().manual_seed(0)
-    for start in range(0, len(images), IMAGES_AT_ONCE):
-        model, observations = _observed(context, images[start : start + IMAGES_AT_ONCE], random)
+    for part in torch.from_numpy(images).split(IMAGES_AT_ONCE):
+        model, observations = _observed(context, part, random)
         yield log_weights(model, observations, random)
 
 
 def _observed(
-    context: EvaluationContext, images: NDArray[np.uint8], random: torch.Generator
+    context: EvaluationContext, images: Tensor, random: torch.Generator
 ) -> tuple[LatentVariableModel, Tensor]:
     model = context.generator
     assert isinstance(model, LatentVariableModel)
-    floats = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
+    floats = from_pixels(images)
     uniform = torch.rand(floats.shape, generator=random)
     return model, model.observe(floats.to(context.device), uniform.to(context.device))
 
@@ -79,7 +80,7 @@ def _observed(
 def _reconstructions(context: EvaluationContext, images: NDArray[np.uint8]) -> Panel:
     shown = images[spread(min(RECONSTRUCTED, len(images)), len(images))]
     with torch.inference_mode():
-        model, observations = _observed(context, shown, torch.Generator().manual_seed(0))
+        model, observations = _observed(context, torch.from_numpy(shown), torch.Generator().manual_seed(0))
         mean, _ = model.encode(observations)
     made = context.make({"latent": mean.float().cpu().numpy()}, latent=True)
     grid = picture_grid(
