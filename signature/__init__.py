@@ -153,7 +153,9 @@ class Signature(BaseModel):
         counts: dict[str, int] = {name: len(values) for name, values in fields.items() if name not in single}  # pyright: ignore[reportArgumentType]
         if len(set(counts.values())) > 1:
             listed = ", ".join(f"{count} for {name!r}" for name, count in counts.items())
-            raise InvalidInput(f"given were {listed}; give as many values for each, or a single one")
+            raise InvalidInput(
+                f"numbers of values differ: {listed}; give the same number for each, or a single value"
+            )
         count = max(counts.values(), default=1)
         return {
             name: np.repeat(np.asarray(values)[None], count, axis=0) if name in single else values

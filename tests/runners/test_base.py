@@ -36,7 +36,7 @@ def test_generate_repeats_single_values(fields: dict[str, Any], count: int, run:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"seed": [1, 2], "label": [1, 2, 3]}, "given were 2 for 'seed', 3 for 'label'"),
+        ({"seed": [1, 2], "label": [1, 2, 3]}, "numbers of values differ: 2 for 'seed', 3 for 'label'"),
         ({"seed": range(500), "label": 10}, "value 10"),
         ({"seed": 1, "label": 1, "steps": 3}, "unknown field 'steps'"),
         ({"label": 1}, "'seed' is missing"),

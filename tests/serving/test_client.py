@@ -72,7 +72,7 @@ def test_the_same_seed_gives_the_same_picture_and_another_seed_another(client: C
         ({"seed": -1, "label": 0}, "value -1"),
         ({"seed": 2**63, "label": 0}, "9223372036854775808"),
         ({"seed": 1}, "'label' is missing"),
-        ({"seed": [1, 2], "label": [1, 2, 3]}, "2 for 'seed', 3 for 'label'; give as many values"),
+        ({"seed": [1, 2], "label": [1, 2, 3]}, "2 for 'seed', 3 for 'label'; give the same number"),
         ({"seed": [], "label": 1}, "field 'seed'"),
         ({"seed": "seven", "label": 1}, "dtype"),
         ({"seed": 1, "label": 1, "steps": 3}, "unknown field 'steps'"),

@@ -1,4 +1,4 @@
-"""How requests arrive: one module for each scenario, named as it is; a scenario registers itself by being there."""
+"""Scenarios, which decide when requests start: one module each. A module of this folder is found by its name."""
 
 from .base import Scenario, open_scenario, scenario_names
 

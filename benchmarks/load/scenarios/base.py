@@ -1,4 +1,4 @@
-"""The protocol that every scenario keeps, what it measures, and the way to find one."""
+"""The protocol of scenarios, and how to find one."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ class Scenario(ABC):
     def measure(
         self, runner: Runner, requests: Requests, load: Load, *, warmup_seconds: float, seconds: float
     ) -> Measurement:
-        """Put a load on the runner and measure one window; nothing is in flight when it returns.
+        """Load the runner and measure one window; nothing is in flight when it returns.
 
         Args:
-            runner: what is measured.
-            requests: where the inputs come from.
-            load: how much load.
-            warmup_seconds: for how long the load runs before the window opens.
-            seconds: the least length of the window.
+            runner: the measured runner.
+            requests: source of the inputs.
+            load: concurrency and batch.
+            warmup_seconds: duration of the load before the window opens.
+            seconds: shortest length of the window.
 
         Raises:
-            LithoError: no request of the window succeeded, or none was answered any more.
+            LithoError: no request of the window succeeded, or the runner stopped answering.
         """
 
 
 def scenario_names() -> tuple[str, ...]:
-    """The scenarios there are; none of them is imported."""
+    """Names of the scenarios, without importing them."""
     return tuple(name.replace("_", "-") for name in plugin_names(_PACKAGE))
 
 
@@ -50,6 +50,6 @@ def open_scenario(name: str) -> Scenario:
     """The scenario called `name`.
 
     Raises:
-        UnknownName: there is none.
+        UnknownName: there is no such scenario.
     """
     return load_plugin(_PACKAGE, name, "scenario").Scenario()
