@@ -10,7 +10,7 @@ import typer
 from ..errors import LithoError, UsageError
 from .base import AsJson, verb
 from .names import complete
-from .output import print_json, progress_bar, show_rows
+from .output import print_json, progress_bar, show_lines, show_rows
 from .values import numbers, positive
 
 
@@ -77,7 +77,6 @@ def bench(
         print_json(result)
     else:
         show_rows(*table(result, brief=True))
-        for line in lines(result):
-            typer.echo(line)
+        show_lines(lines(result))
     if result.comparison is not None and result.comparison.passed is False:
         raise LithoError(f"the ratio {result.comparison.ratio:.2f} is below --at-least {at_least:g}")

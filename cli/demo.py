@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from .base import AsJson, verb
-from .output import print_json, progress_bar, show_rows
+from .output import print_json, progress_bar, show_lines, show_rows
 from .values import positive
 
 
@@ -36,8 +36,7 @@ def demo(
         print_json({**asdict(result), **files, "bench": bench})
         return
     show_rows(*table(result.bench, brief=True))
-    for line in lines(result.bench):
-        typer.echo(line)
+    show_lines(lines(result.bench))
     show_rows(
         ["what", "result|right"],
         [

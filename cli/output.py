@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from ..bundle import Bundle
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "note",
     "print_json",
     "progress_bar",
+    "show_lines",
     "show_rows",
     "show_variants",
 ]
@@ -97,10 +100,11 @@ def show_variants(bundle: Bundle, as_json: bool) -> None:
     from ..export.report.table import decide
 
     decision = decide(str(bundle.path), manifest)
-    show_rows(decision.columns, decision.rows, unbroken=True)
+    show_rows(decision.columns, decision.rows, spare=("SSIM", "FD ratio", "mean, dB"))
     typer.echo()
-    for line in (*decision.notes, decision.choice, *([decision.command] if decision.command else [])):
-        typer.echo(line)
+    show_lines((*decision.notes, decision.choice))
+    if decision.command:
+        typer.echo(decision.command)
 
 
 def format_verdict(verdict: Any) -> str:
@@ -112,15 +116,40 @@ def format_verdict(verdict: Any) -> str:
     )
 
 
-def show_rows(headings: Sequence[str], rows: Sequence[Sequence[str]], *, unbroken: bool = False) -> None:
-    """A table; a heading that ends with "|right" has its column aligned so.
+def show_rows(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], *, spare: Sequence[str] | None = None
+) -> None:
+    """Show a table; a heading that ends with "|right" has its column aligned so.
 
     Args:
         headings: of the columns.
         rows: the cells.
-        unbroken: keep every cell on one line, even where the terminal is too narrow for the table.
+        spare: headings of columns to leave out, in this order, until every row fits on a line of the terminal; None
+            breaks cells instead.
     """
     from rich.console import Console
+
+    console = Console()
+    places, left_out = list(range(len(headings))), list[str]()
+    names = [heading.removesuffix("|right") for heading in headings]
+    while True:
+        table = _table(
+            [headings[place] for place in places], [[row[place] for place in places] for row in rows]
+        )
+        width = console.measure(table, options=console.options.update(width=1000)).maximum
+        droppable = [names.index(name) for name in spare or () if name in names and name not in left_out]
+        if width <= console.width or not console.is_terminal or not droppable:
+            break
+        left_out.append(names[droppable[0]])
+        places.remove(droppable[0])
+    if spare is not None or not console.is_terminal:  # a file or a pipe has no width to keep to
+        console.width = max(console.width, width)
+    console.print(table)
+    if left_out:
+        typer.echo(f"A wider terminal also shows: {'; '.join(left_out)}.")
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
@@ -129,17 +158,19 @@ def show_rows(headings: Sequence[str], rows: Sequence[Sequence[str]], *, unbroke
             heading.removesuffix("|right"),
             justify="right" if heading.endswith("|right") else "left",
             overflow="fold",  # a name that is cut short cannot be given to a command
-            no_wrap=unbroken,
         )
     for row in rows:
         table.add_row(*row)
+    return table
+
+
+def show_lines(lines: Iterable[str]) -> None:
+    """Show sentences; a terminal breaks them between words."""
+    from rich.console import Console
+
     console = Console()
-    # A file or a pipe has no width to keep to.
-    least = 0 if console.is_terminal else 200
-    if unbroken:
-        least = max(least, console.measure(table, options=console.options.update(width=1000)).maximum)
-    console.width = max(console.width, least)
-    console.print(table)
+    for line in lines:
+        console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=not console.is_terminal)
 
 
 def print_json(value: Any) -> None:

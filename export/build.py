@@ -243,7 +243,7 @@ def _make(
 
     @cache
     def calibration() -> dict[str, list[Inputs]]:
-        job.progress("calibrating", 0.0)
+        report("calibrating", 0.0)
         return calibrate(pipeline, graphs, job.calibration)
 
     done, count = 0, len(job.key.variants)

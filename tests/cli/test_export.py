@@ -81,7 +81,7 @@ def test_a_fixed_label_is_part_of_the_bundle_s_name(
     ("size", "complaint"),
     [
         ("free", "makes pictures of one size, 32x32; leave --size out"),
-        ("32", "--size was given '32'; it takes free, or HEIGHTxWIDTH in pixels, such as 96x128"),
+        ("32", "--size was given '32'; expected free, or HEIGHTxWIDTH in pixels, such as 96x128"),
         ("32xfree", "--size was given '32xfree'"),
     ],
 )

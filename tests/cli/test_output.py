@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from litho.bundle import Bundle
 from litho.cli.output import progress_bar, show_rows
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -85,3 +86,12 @@ def test_a_narrow_terminal_breaks_cells_but_cuts_nothing(
     name = "a-variant-whose-name-is-longer-than-its-column.onnx"
     show_rows(["variant", "images/s|right"], [[name, "7"]])
     assert name in capsys.readouterr().out
+
+
+def test_a_narrow_terminal_shows_the_columns_that_fit_and_names_the_others(bundle: Path) -> None:
+    variant = Bundle.load(bundle).manifest.variants[0].name
+    wide, narrow = (on_a_terminal(["inspect", str(bundle)], columns) for columns in (120, 52))
+    assert "A wider terminal" not in wide
+    assert "A wider terminal also shows: SSIM" in narrow
+    for shown in (wide, narrow):
+        assert any(line.startswith(variant) and "passed" in line for line in shown.splitlines())
