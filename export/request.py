@@ -59,7 +59,7 @@ class BundleKey:
         )
 
     def satisfied_by(self, manifest: Manifest) -> bool:
-        """Whether a bundle is the one requested; timings that nobody asked for do no harm."""
+        """Whether a bundle is the one requested; timings that were not requested do not matter."""
         return BundleKey.of(manifest) in (self, replace(self, timed=True))
 
 
