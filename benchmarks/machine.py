@@ -22,7 +22,7 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Machine(Document):
-    """A machine, as far as it decides about speed.
+    """The properties of a machine that determine speed.
 
     Args:
         processor: model of the CPU.

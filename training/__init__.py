@@ -1,6 +1,6 @@
 """Training and evaluation: data -> run with a snapshot; this package knows nothing of graphs, engines or servers.
 
-Imports point from later rooms to earlier ones:
+Imports point from later folders to earlier ones:
 
     recipe, randomness   keys of a training; random numbers as functions of seed and step
     data                 datasets and their sources

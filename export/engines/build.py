@@ -194,7 +194,7 @@ def _worker() -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
         process.wait()
         for stream in (process.stdin, process.stdout):
-            with suppress(BrokenPipeError):  # what it was still to be told, it no longer hears
+            with suppress(BrokenPipeError):  # the worker is gone and reads no more input
                 cast("IO[bytes]", stream).close()
 
 

@@ -61,7 +61,7 @@ class Distance:
         value, why = None, ""
         try:
             made = self._features(make(variant, self._inputs(0), _AT_ONCE))
-            value = self._distance(made) / self._floor
+            value = self._distance(made) / self._reference_distance
         except EvaluationError as error:
             why = str(error)
         except ZeroDivisionError:
@@ -78,7 +78,7 @@ class Distance:
         return frechet_distance(self._others, features)
 
     @cached_property
-    def _floor(self) -> float:
+    def _reference_distance(self) -> float:
         return self._distance(self._features(make(self._reference, self._inputs(0), _AT_ONCE)))
 
     @cached_property
