@@ -22,10 +22,6 @@ def _presets() -> Iterable[str]:
     return PRESETS
 
 
-def _families() -> Iterable[str]:
-    return plugin_names("litho.training.models")
-
-
 def _precisions() -> Iterable[str]:
     from ..export.precisions import precision_names
 
@@ -58,8 +54,8 @@ def _scenarios() -> Iterable[str]:
 
 _NAMES: dict[str, Callable[[], Iterable[str]]] = {
     "presets": _presets,
-    "families": _families,
-    "presets_and_families": lambda: (*_presets(), *_families()),
+    "families": lambda: plugin_names("litho.training.models"),
+    "presets_and_families": lambda: (*_presets(), *plugin_names("litho.training.models")),
     "precisions": _precisions,
     "runtimes": _runtimes,
     "engine_runtimes": _engine_runtimes,

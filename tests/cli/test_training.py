@@ -1,0 +1,66 @@
+"""Training and evaluation from the shell: the budget that fits, and where an evaluation goes."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from litho.training.evaluation.document import locate_output
+from litho.training.run.resume import default_budget
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+FITS = "gpu" if torch.accelerator.is_available() else "cpu"
+
+
+def test_without_a_budget_the_one_that_fits_this_machine_is_taken(
+    litho_here: Command, tmp_path: Path
+) -> None:
+    done = litho_here("train", "gan-mnist", "--dry-run", cwd=tmp_path)
+    assert json.loads(done.stdout)["budget"] == FITS
+    budget, reason = default_budget(tmp_path / "runs" / "gan-mnist")
+    assert (budget, reason) == (FITS, f"because this machine has {'a' if FITS == 'gpu' else 'no'} GPU")
+
+
+@pytest.mark.parametrize("budget", ["cpu", "gpu"])
+def test_a_run_keeps_the_budget_that_it_was_started_with(tmp_path: Path, budget: str) -> None:
+    (tmp_path / "recipe.json").write_text(json.dumps({"budget": budget}))
+    assert default_budget(tmp_path) == (budget, f"with which {tmp_path} was started")
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"budget": "tpu"}'])
+def test_a_recipe_that_cannot_be_read_says_nothing_of_the_budget(tmp_path: Path, content: str) -> None:
+    (tmp_path / "recipe.json").write_text(content)
+    assert default_budget(tmp_path)[0] == FITS
+
+
+def test_an_evaluation_goes_to_a_folder_or_beside_a_file(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "absent"):
+        assert locate_output(folder) == (folder / "evaluation.html", folder / "evaluation.json")
+    for name in ("digits.html", "digits.json"):
+        assert locate_output(tmp_path / name) == (tmp_path / "digits.html", tmp_path / "digits.json")
+
+
+@pytest.mark.slow
+def test_evaluate_writes_to_its_output_and_leaves_the_run_alone(
+    litho_here: Command, run: Path, tmp_path: Path
+) -> None:
+    before = sorted(run.iterdir()), (run / "snapshot.json").read_bytes()
+    words = (
+        "evaluate",
+        run,
+        "--data",
+        "digits",
+        "--samples",
+        "20",
+        "--output",
+        tmp_path / "page.html",
+        "--json",
+    )
+    done = litho_here(*words)
+    assert json.loads(done.stdout) == json.loads((tmp_path / "page.json").read_text()), done.stderr
+    assert (tmp_path / "page.html").exists()
+    assert (sorted(run.iterdir()), (run / "snapshot.json").read_bytes()) == before
