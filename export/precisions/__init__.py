@@ -22,6 +22,6 @@ def precision(name: str) -> Precision:
     """The precision called `name`.
 
     Raises:
-        UnknownName: there is none.
+        UnknownName: there is no such precision.
     """
     return load_plugin(__name__, name, "precision").PRECISION

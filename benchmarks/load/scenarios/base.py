@@ -16,9 +16,10 @@ _PACKAGE = "litho.benchmarks.load.scenarios"
 
 
 class Scenario(ABC):
-    """A rule for when requests start.
+    """A rule for when requests start; each module of this folder has a subclass `Scenario`.
 
-    A subclass is called `Scenario` in a module of this folder and implements `measure`.
+    Attributes:
+        name: name of the scenario; the module's, with "-" in place of "_".
     """
 
     name: ClassVar[str]

@@ -1,4 +1,4 @@
-"""What the tests of the rewrites share: small graphs, and the check of everything that a rewrite promises."""
+"""Shared by the tests of passes: small graphs, and a check of everything that a pass promises."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def run_graph(graph: bytes, batch: int) -> list[np.ndarray]:
     return [np.asarray(output) for output in session.run(None, feeds)]
 
 
-def check_rewrite(
+def check_passes(
     graph: bytes, *names: str, tolerance: float = 1e-5
 ) -> tuple[onnx.ModelProto, dict[str, int]]:
-    """Rewrite a graph and prove what every rewrite promises.
+    """Apply passes to a graph and prove what every pass promises.
 
     The pictures stay the same up to the rounding of FP32, in any batch; so do names, dtypes and shapes of inputs and
-    outputs; two rewrites give the same bytes; another one finds nothing to do.
+    outputs; applying them twice to the same graph gives the same bytes; another one finds nothing to do.
 
     Returns:
         The rewritten graph, and how often each pass changed something.
@@ -113,5 +113,5 @@ def transposed() -> Build:
 
 @pytest.fixture(scope="session")
 def check() -> Check:
-    """`check_rewrite`."""
-    return check_rewrite
+    """`check_passes`."""
+    return check_passes

@@ -1,4 +1,4 @@
-"""Graph rewrites together: their order, their names, and what they leave as it is."""
+"""All graph passes together: their order, their names, and graphs that they leave unchanged."""
 
 from __future__ import annotations
 
