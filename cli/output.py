@@ -130,18 +130,18 @@ def show_rows(
     from rich.console import Console
 
     console = Console()
-    places, left_out = list(range(len(headings))), list[str]()
+    shown, left_out = list(range(len(headings))), list[str]()
     names = [heading.removesuffix("|right") for heading in headings]
     while True:
         table = _table(
-            [headings[place] for place in places], [[row[place] for place in places] for row in rows]
+            [headings[index] for index in shown], [[row[index] for index in shown] for row in rows]
         )
         width = console.measure(table, options=console.options.update(width=1000)).maximum
         droppable = [names.index(name) for name in spare or () if name in names and name not in left_out]
         if width <= console.width or not console.is_terminal or not droppable:
             break
         left_out.append(names[droppable[0]])
-        places.remove(droppable[0])
+        shown.remove(droppable[0])
     if spare is not None or not console.is_terminal:  # a file or a pipe has no width to keep to
         console.width = max(console.width, width)
     console.print(table)

@@ -243,12 +243,12 @@ class Field(BaseModel):
         if array.dtype.kind not in "OUS":
             raise self._refused(f"dtype {array.dtype}")
         texts = np.empty(array.shape, dtype=object)
-        for place, value in np.ndenumerate(array):
+        for index, value in np.ndenumerate(array):
             if not isinstance(value, str | bytes):
                 raise self._refused(f"a value of type {type(value).__name__}")
             try:
                 content = value.encode() if isinstance(value, str) else value
-                texts[place] = content.decode()
+                texts[index] = content.decode()
             except UnicodeError:
                 raise self._refused("a text that is not UTF-8") from None
             if len(content) > MAX_TEXT_BYTES:

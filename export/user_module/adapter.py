@@ -23,7 +23,7 @@ from ...files import sha256
 from ...signature import Signature
 from ...training.networks.generator import Generator
 from ...training.networks.pixel_model import PixelModel
-from ...training.run.snapshot import fit_weights, read_foreign_weights
+from ...training.run.snapshot import fit_weights, read_external_weights
 from .code_location import location_of
 from .diagnosis import check_module
 from .dry_run import try_out
@@ -196,7 +196,7 @@ def load_weights(module: nn.Module, path: Path | None) -> str:
         raise UsageError(
             f"--weights was given {str(path)!r}; it takes a file ending in {', '.join(WEIGHT_SUFFIXES)}"
         )
-    weights = read_foreign_weights(path, module.state_dict().keys())
+    weights = read_external_weights(path, module.state_dict().keys())
     try:
         fit_weights(module, weights, str(path))
     except RuntimeError as error:  # a module with a loading of its own

@@ -34,7 +34,7 @@ class OptimizerStep:
         device: torch.device,
         average: Callable[[list[Tensor]], None] | None = None,
     ) -> None:
-        self._optimiser, self._average = optimizer, average
+        self._optimizer, self._average = optimizer, average
         self._clip_norm, self._weight_decay = recipe.clip_norm, recipe.weight_decay
         self._rates = [group["lr"] for group in optimizer.param_groups]
         self._scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "fp16")
@@ -54,24 +54,24 @@ class OptimizerStep:
         Returns:
             The global gradient norm before clipping, FP32 scalar; None if FP16 overflowed and the step was skipped.
         """
-        groups = self._optimiser.param_groups
+        groups = self._optimizer.param_groups
         for group, rate in zip(groups, self._rates, strict=True):
             group["lr"] = rate * rate_factor
-        self._optimiser.zero_grad(set_to_none=True)
+        self._optimizer.zero_grad(set_to_none=True)
         self._scaler.scale(loss).backward()
         parameters = [parameter for group in groups for parameter in group["params"]]
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         # Averaged before unscaling, so that all processes see an overflow in one.
         if self._average is not None:
             self._average(gradients)
-        self._scaler.unscale_(self._optimiser)
+        self._scaler.unscale_(self._optimizer)
         norm = torch.nn.utils.get_total_norm(gradients)
         overflowed = self._scaler.is_enabled() and not torch.isfinite(norm)
         if not overflowed:
             if self._clip_norm:
                 torch.nn.utils.clip_grads_with_norm_(parameters, self._clip_norm, norm)
             self._decay_weights()
-        self._scaler.step(self._optimiser)
+        self._scaler.step(self._optimizer)
         self._scaler.update()
         return None if overflowed else norm
 
@@ -80,14 +80,14 @@ class OptimizerStep:
         """Decay decoupled from the gradient (Loshchilov and Hutter 2019, algorithm 2), without gains and biases."""
         if not self._weight_decay:
             return
-        for group in self._optimiser.param_groups:
+        for group in self._optimizer.param_groups:
             for parameter in group["params"]:
                 if parameter.ndim > 1:
                     parameter.mul_(1 - group["lr"] * self._weight_decay)
 
     def state_dict(self) -> dict[str, Any]:
         """State of the optimizer."""
-        return self._optimiser.state_dict()
+        return self._optimizer.state_dict()
 
     def scaler_state_dict(self) -> dict[str, Any]:
         """State of the scale; empty except under FP16."""
@@ -95,6 +95,6 @@ class OptimizerStep:
 
     def load_state_dict(self, optimizer: dict[str, Any], scaler: dict[str, Any]) -> None:
         """Restore results of `state_dict` and `scaler_state_dict`."""
-        self._optimiser.load_state_dict(optimizer)
+        self._optimizer.load_state_dict(optimizer)
         if scaler:
             self._scaler.load_state_dict(scaler)

@@ -31,7 +31,7 @@ __all__ = [
     "SnapshotInfo",
     "fit_weights",
     "load_snapshot",
-    "read_foreign_weights",
+    "read_external_weights",
     "save_snapshot",
 ]
 
@@ -39,7 +39,7 @@ SCHEMA_VERSION = 1
 INFO_NAME = "snapshot.json"
 WEIGHTS_NAME = "snapshot.safetensors"
 # Keys of the generator's weights in checkpoints of other trainers, averaged weights first.
-FOREIGN_KEYS = (
+WEIGHTS_KEYS = (
     "generator_ema",
     "g_ema",
     "ema",
@@ -51,7 +51,7 @@ FOREIGN_KEYS = (
     "model",
 )
 # Prefixes that wrappers (DistributedDataParallel, torch.compile) add to all names.
-FOREIGN_PREFIXES = ("module.", "_orig_mod.")
+WRAPPER_PREFIXES = ("module.", "_orig_mod.")
 
 
 class DataInfo(Document):
@@ -224,8 +224,8 @@ def fit_weights(generator: nn.Module, weights: Mapping[str, Tensor], source: str
     wanted = generator.state_dict()
     if missing := [name for name in wanted if name not in weights]:
         raise CheckpointError(f"{source} lacks {len(missing)} of {len(wanted)} weights, first {missing[0]!r}")
-    if foreign := [name for name in weights if name not in wanted]:
-        raise CheckpointError(f"{source} has {len(foreign)} unknown weights, first {foreign[0]!r}")
+    if unknown := [name for name in weights if name not in wanted]:
+        raise CheckpointError(f"{source} has {len(unknown)} unknown weights, first {unknown[0]!r}")
     for name, tensor in wanted.items():
         given = weights[name]
         if given.shape != tensor.shape or given.is_floating_point() != tensor.is_floating_point():
@@ -236,11 +236,11 @@ def fit_weights(generator: nn.Module, weights: Mapping[str, Tensor], source: str
     generator.load_state_dict(cast, assign=True)
 
 
-def read_foreign_weights(path: Path | str, known: Collection[str] = ()) -> dict[str, Tensor]:
+def read_external_weights(path: Path | str, known: Collection[str] = ()) -> dict[str, Tensor]:
     """Read a generator's weights from a `.pt` or `.safetensors` file of another program.
 
-    A larger checkpoint is searched for the generator's weights (`FOREIGN_KEYS`), and the prefixes of wrappers
-    (`FOREIGN_PREFIXES`) are removed. No code in the file is run.
+    A larger checkpoint is searched for the generator's weights (`WEIGHTS_KEYS`), and the prefixes of wrappers
+    (`WRAPPER_PREFIXES`) are removed. No code in the file is run.
 
     Args:
         path: the file.
@@ -268,7 +268,7 @@ def _unwrapped(content: Any, file: Path, known: Collection[str]) -> dict[str, Te
     if isinstance(content, Mapping):
         if content and all(isinstance(value, Tensor) for value in content.values()):
             return {_unprefixed(str(name), known): value for name, value in content.items()}
-        for key in FOREIGN_KEYS:
+        for key in WEIGHTS_KEYS:
             if isinstance(content.get(key), Mapping):
                 return _unwrapped(content[key], file, known)
         held = f"a mapping with the keys {', '.join(map(str, content)) or 'none'}"
@@ -276,14 +276,14 @@ def _unwrapped(content: Any, file: Path, known: Collection[str]) -> dict[str, Te
         held = f"a {type(content).__name__}"
     raise CheckpointError(
         f"{file} contains {held} instead of weights; expected a mapping of names to tensors, alone or under"
-        f" {', '.join(FOREIGN_KEYS)}"
+        f" {', '.join(WEIGHTS_KEYS)}"
     )
 
 
 def _unprefixed(name: str, known: Collection[str]) -> str:
     if name in known:
         return name
-    for prefix in FOREIGN_PREFIXES:
+    for prefix in WRAPPER_PREFIXES:
         name = name.removeprefix(prefix)
     return name
 

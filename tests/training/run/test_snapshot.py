@@ -13,7 +13,7 @@ from litho.training.run.snapshot import (
     DataInfo,
     fit_weights,
     load_snapshot,
-    read_foreign_weights,
+    read_external_weights,
     save_snapshot,
 )
 
@@ -157,7 +157,7 @@ def test_foreign_weights_are_found_and_unwrapped(
     weights = {prefix + name: value for name, value in generator.state_dict().items()}
     torch.save({wrap: weights, "step": 3} if wrap else weights, tmp_path / "theirs.pt")
     fresh = family("cgan").generator(**generator.architecture)
-    fit_weights(fresh, read_foreign_weights(tmp_path / "theirs.pt"), "theirs.pt")
+    fit_weights(fresh, read_external_weights(tmp_path / "theirs.pt"), "theirs.pt")
     for name, value in generator.state_dict().items():
         assert torch.equal(fresh.state_dict()[name], value)
 
@@ -165,7 +165,7 @@ def test_foreign_weights_are_found_and_unwrapped(
 def test_foreign_safetensors_and_half_precision(generator, tmp_path: Path) -> None:
     weights = {name: v.half() if v.is_floating_point() else v for name, v in generator.state_dict().items()}
     save_file(weights, tmp_path / "theirs.safetensors")
-    fit_weights(generator, read_foreign_weights(tmp_path / "theirs.safetensors"), "theirs")
+    fit_weights(generator, read_external_weights(tmp_path / "theirs.safetensors"), "theirs")
     assert generator.project.weight.dtype == torch.float32
 
 
@@ -184,7 +184,7 @@ def test_no_code_of_a_foreign_file_is_run(tmp_path: Path) -> None:
     (tmp_path / "plain.pt").write_bytes(pickle.dumps(Payload(tmp_path / "ran")))
     for name in ("evil.pt", "plain.pt"):
         with pytest.raises(CheckpointError, match="not a file of plain weights") as caught:
-            read_foreign_weights(tmp_path / name)
+            read_external_weights(tmp_path / name)
         assert "\n" not in str(caught.value)
     assert not (tmp_path / "ran").exists()
 
@@ -196,13 +196,13 @@ def test_no_code_of_a_foreign_file_is_run(tmp_path: Path) -> None:
 def test_a_foreign_file_without_weights(tmp_path: Path, content: object, message: str) -> None:
     torch.save(content, tmp_path / "theirs.pt")
     with pytest.raises(CheckpointError, match=message):
-        read_foreign_weights(tmp_path / "theirs.pt")
+        read_external_weights(tmp_path / "theirs.pt")
 
 
 def test_a_foreign_file_that_is_missing_or_cut_short(generator, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="cannot be read: No such file"):
-        read_foreign_weights(tmp_path / "none.pt")
+        read_external_weights(tmp_path / "none.pt")
     torch.save(generator.state_dict(), tmp_path / "theirs.pt")
     (tmp_path / "theirs.pt").write_bytes((tmp_path / "theirs.pt").read_bytes()[:500])
     with pytest.raises(CheckpointError, match="not a file of plain weights"):
-        read_foreign_weights(tmp_path / "theirs.pt")
+        read_external_weights(tmp_path / "theirs.pt")
