@@ -42,7 +42,7 @@ def load_plugin(package: str, name: str, kind: str) -> ModuleType:
     """
     module, known = name.replace("-", "_"), plugin_names(package)
     if module not in known:
-        raise UnknownName(kind, name, known)
+        raise UnknownName(kind, name, [one.replace("_", "-") for one in known])
     return import_module(f"{package}.{module}")
 
 
