@@ -209,7 +209,7 @@ def _speeds(timings: Sequence[Timing]) -> list[str]:
 
 def main(
     families: Annotated[
-        list[str] | None, typer.Argument(help="Families; by default all.", show_default=False)
+        list[str] | None, typer.Argument(help="Families; default: all.", show_default=False)
     ] = None,
     precisions: Annotated[str, typer.Option("--precision", help="Separated by commas.")] = "fp32,fp16,int8",
     device: Annotated[str, typer.Option(help="cuda, or cpu to try the check itself.")] = "cuda",

@@ -16,6 +16,7 @@ from ..errors import ExportError
 from ..extras import require
 from ..signature import Signature
 from ..signature.noise import NOISE
+from .node_names import node_name, top_module_of
 
 if TYPE_CHECKING:
     import torch
@@ -124,8 +125,8 @@ def _name_by_modules(graph: Any) -> None:
     for node in graph:
         scopes = ast.literal_eval(node.metadata_props.get("pkg.torch.onnx.name_scopes", "[]"))
         module = scopes[-2] if len(scopes) > 1 else ""
-        node.name = f"{module}/{(node.name or node.op_type).removeprefix('node_')}"
-        if module.split(".")[0] == NOISE:
+        node.name = node_name(module, (node.name or node.op_type).removeprefix("node_"))
+        if top_module_of(node.name) == NOISE:
             last = node
     if last is not None:
         last.outputs[0].name = NOISE

@@ -163,10 +163,11 @@ class Runner(base.Runner):
 
         The inputs must be checked arrays, as from `signature.check`. Cancelling the future cancels the request.
         """
-        shape = self.signature.output_shape(inputs)  # pyright: ignore[reportArgumentType]
+        complete = self.signature.with_defaults(dict[str, Any](inputs))
+        shape = self.signature.output_shape(complete)
         future: Future[dict[str, NDArray[np.uint8]]] = Future()
         # Unary calls are cheaper than a stream, and many requests on one stream crash Triton 24.10.
-        call = self._stub.ModelInfer.future(self._request(inputs), timeout=self._timeout_seconds)
+        call = self._stub.ModelInfer.future(self._request(complete), timeout=self._timeout_seconds)
         future.add_done_callback(lambda done: call.cancel() if done.cancelled() else None)
         call.add_done_callback(lambda answered: self._settle(future, answered, shape))
         return future
@@ -207,9 +208,8 @@ class Runner(base.Runner):
 
     def _request(self, inputs: Mapping[str, Any]) -> Any:
         request = messages.ModelInferRequest(model_name=self._model, model_version=self._version)
-        complete = self.signature.with_defaults(inputs)
         for entry in self.signature.inputs:
-            array = complete[entry.name]
+            array = inputs[entry.name]
             # Triton has no scalars: a field without a shape is sent as (batch, 1).
             shape = array.shape if entry.shape else (len(array), 1)
             request.inputs.add(name=entry.name, datatype=entry.dtype, shape=shape)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..node_names import top_module_of
 from ..precisions.base import FP32_MODULES
 
 if TYPE_CHECKING:
@@ -25,9 +25,7 @@ def nodes_of(model: ir.Model, *kinds: str) -> list[ir.Node]:
     return [
         node
         for node in model.graph
-        if node.op_type in kinds
-        and node.domain == ""
-        and re.split(r"[./]", node.name or "")[0] not in FP32_MODULES
+        if node.op_type in kinds and node.domain == "" and top_module_of(node.name or "") not in FP32_MODULES
     ]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from ...parity.gate import Gate
+from ..node_names import top_module_of
 
 if TYPE_CHECKING:
     import onnx
@@ -194,4 +195,4 @@ _MOVES = frozenset(
 
 
 def _lowerable(node: onnx.NodeProto) -> bool:
-    return node.name.split("/")[0].split(".")[0] not in FP32_MODULES and node.op_type not in FP32_OPERATORS
+    return top_module_of(node.name) not in FP32_MODULES and node.op_type not in FP32_OPERATORS

@@ -1,6 +1,6 @@
-"""Some elements of the inner values of a graph, and of what a PyTorch module's parts give in its place.
+"""Samples of the inner values of a graph, and of the outputs of a PyTorch module's parts.
 
-A graph runs as it is written: in ONNX Runtime on a CPU, with nothing optimised away.
+A graph runs as it is written: in ONNX Runtime on a CPU, without optimisation.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ...signature import Signature
 from ...signature.fields import Role
 from ...signature.noise import NOISE, gaussian
+from ..node_names import module_of
 
 if TYPE_CHECKING:
     import onnx
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
 __all__ = ["Value", "values_of_graph", "values_of_module"]
 
 _ELEMENTS = 1 << 14
-"""Of each value, at least this many elements are taken, or all."""
+"""Least number of elements in a sample; a smaller value is taken whole."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """Some elements of a tensor: every so many, an odd number of them apart.
+    """A sample of a tensor: elements at even distances of an odd number of elements.
 
-    Of an even one, all might lie in one column of a picture.
+    With an even number all might lie in one column of a picture.
 
     Args:
         shape: of the tensor.
@@ -44,13 +45,13 @@ class Value:
 def values_of_graph(
     model: onnx.ModelProto, names: Sequence[str], inputs: Mapping[str, NDArray[Any]], signature: Signature
 ) -> dict[str, Value]:
-    """Those of some values that a graph has, in a run of it.
+    """Run a graph and sample its inner values by name.
 
     Args:
         model: the graph; outputs are added to it.
-        names: of values; those that it lacks are left out.
-        inputs: of the signature; where the graph takes noise, that is made from the seed.
-        signature: of the graph, as it was exported.
+        names: names of values; those that the graph lacks are left out.
+        inputs: of the signature; noise that the graph takes as an input is made from the seed.
+        signature: of the graph as it was exported.
     """
     import onnxruntime
 
@@ -76,7 +77,7 @@ def values_of_graph(
 
 
 def _tap(graph: onnx.GraphProto, name: str, place: int) -> tuple[str, str]:
-    """Let a graph give shape and sample of a value too."""
+    """Add the shape and a sample of a value to the outputs of a graph."""
     from onnx import TensorProto, helper, numpy_helper
 
     prefix = f"litho.tap{place}"
@@ -103,13 +104,13 @@ def _tap(graph: onnx.GraphProto, name: str, place: int) -> tuple[str, str]:
 def values_of_module(
     module: Any, run: Any, inputs: Sequence[NDArray[Any]], nodes: Sequence[onnx.NodeProto]
 ) -> dict[str, Value]:
-    """What the parts of a module give, by the names of the values in its graph that they became.
+    """Run a module and sample the outputs of its parts, each under the name of its value in the exported graph.
 
     Args:
-        module: that the graph was exported from.
-        run: calls it with inputs.
+        module: the graph was exported from it.
+        run: calls the module with `inputs`.
         inputs: of `run`.
-        nodes: of the graph, named after the innermost part that they come from; the last of a part makes its value.
+        nodes: of the graph, named by `node_names`; the last node of a part makes its output.
     """
     import torch
 
@@ -117,7 +118,7 @@ def values_of_module(
 
     last: dict[str, str] = {}
     for node in nodes:
-        names = node.name.partition("/")[0].split(".")
+        names = module_of(node.name).split(".")
         last |= {".".join(names[: depth + 1]): node.output[0] for depth in range(len(names))}
     found: dict[str, Value] = {}
 
@@ -125,7 +126,7 @@ def values_of_module(
         def hook(part: Any, given: Any, output: Any) -> None:
             if isinstance(output, torch.Tensor):
                 sample = output.reshape(-1)[:: output.numel() // (2 * _ELEMENTS) * 2 + 1]
-                # The next part may change what this one gave in its place.
+                # The next part may work in place on this output.
                 found[value] = Value(tuple(output.shape), sample.float().numpy().copy())
 
         return hook

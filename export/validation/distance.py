@@ -1,8 +1,8 @@
-"""How far a variant's pictures are from PyTorch's as a set: the Fréchet distance, and how much a precision adds to it.
+"""Fréchet distance of a variant's pictures from PyTorch's as a set, and how much a precision adds to it.
 
-Two sets of pictures by PyTorch, A and B, are some distance apart. The variant makes A's inputs into pictures too; if
-these are hardly further from B than A itself, nobody can tell from many pictures that they are another precision's.
-That needs no real pictures, so that whoever has the weights alone can have the figure.
+PyTorch makes two sets of pictures, A and B. The variant makes pictures from A's inputs; the figure is their distance
+from B over the distance of A from B. Near 1, many pictures do not reveal the precision. The figure needs no real
+pictures, only the weights.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ SAMPLES = 512
 
 _AT_ONCE = 64
 _SEEDS = (2, 3)
-"""Of the draws of A and B; neither is that of the probes or the calibration."""
+"""Seeds of the draws of A and B; probes and calibration use others."""
 
 _FEATURES = (32, 64, 128)
 """Channels of the untrained network's layers."""
 
 
 class Distance:
-    """Measures variants against one PyTorch model; the sets of PyTorch are made when they are first needed.
+    """Measures variants against one PyTorch model, whose pictures are made when they are first needed.
 
     Args:
         reference: PyTorch in FP32.
-        data: name of the data that the model was trained on; where its feature net is in the user's cache, that one
-            looks at the pictures, else an untrained network with fixed weights.
+        data: name of the data that the model was trained on. The features come from its feature net if that is in the
+            user's cache, else from an untrained network with fixed weights.
         samples: pictures in each set.
     """
 
@@ -51,11 +51,11 @@ class Distance:
         self._reference, self._data, self._samples = reference, data, samples
 
     def figure(self, variant: Runner, gate: Gate) -> Figure:
-        """FD(variant of A, B) / FD(A, B); without a value, and with the reason, where it could not be computed.
+        """FD(variant of A, B) / FD(A, B); without a value, and with the reason, if it could not be computed.
 
         Args:
             variant: of the same generator.
-            gate: its limit.
+            gate: holds the limit.
         """
         name = f"{DISTANCE_RATIO} ({self._net[0]})"
         value, why = None, ""
@@ -65,7 +65,7 @@ class Distance:
         except EvaluationError as error:
             why = str(error)
         except ZeroDivisionError:
-            why = "two sets of PyTorch's own pictures are no distance apart"
+            why = "the distance between two sets of PyTorch's own pictures is 0"
         return Figure(metric=name, value=value, at_most=gate.distance_ratio, why=why)
 
     def _inputs(self, which: int) -> dict[str, NDArray]:
@@ -103,7 +103,7 @@ class Distance:
 
 
 def _untrained(pictures: NDArray[np.uint8]) -> Tensor:
-    """Features of a convolutional network whose weights are drawn once and for all, FP32 of shape (count, 128)."""
+    """Features of an untrained convolutional network with fixed weights, FP32 of shape (count, 128)."""
     import torch
     from torch.nn import functional
 

@@ -1,7 +1,7 @@
-"""Which layer a graph goes wrong at: its inner values beside those of the graph it was made from, and of PyTorch.
+"""The layer at which a graph goes wrong: its inner values against those of its source graph and of PyTorch.
 
-It looks at some elements of every value, for the few pictures that are furthest off, with the graph as it is written:
-ONNX Runtime on a CPU, nothing optimised away.
+Samples of every value are compared for the few worst pictures, with the graph run as it is written: in ONNX Runtime on
+a CPU, without optimisation.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ...bundle.probes import Probes
 from ...extras import require
 from ...parity.gate import IDENTICAL_SHARE
+from ..node_names import module_of
 from ..pipeline import Pipeline
 from ..precisions import Precision
 from ..precisions.base import LAYERS
@@ -29,22 +30,22 @@ __all__ = ["locate"]
 _PICTURES = 4
 
 _EXPLAINED = {"FLOAT": 1e-4, "FLOAT16": 0.05, "INT8": 0.5, "FLOAT8E4M3FN": 0.5}
-"""What layers compute in -> relative error of a value that this alone may explain: above all that was measured of
-graphs that pass, but for the stages of a flow in 8 bits, where an honest loss may look like a jump. BF16 is not here:
-ONNX Runtime cannot run it on a CPU."""
+"""Element type of the layers -> relative error of a value that this type alone can explain. Graphs that passed stayed
+below it, except 8-bit stages of a flow, where an ordinary loss can look like a jump. ONNX Runtime cannot run BF16 on a
+CPU, so it is missing here."""
 
 _FAR = 4.0
-"""An error is a jump from so many times the largest one before it."""
+"""An error is a jump if it is at least this many times the largest error before it."""
 
 
 @dataclass(frozen=True)
 class _Point:
-    """A value that two sides have.
+    """A value that exists on both sides.
 
     Args:
-        layer: that it comes from, for people.
-        error: norm of the difference over that of the reference.
-        before: the largest error of values before it.
+        layer: that it comes from, in words for the reader.
+        error: norm of the difference over the norm of the reference.
+        before: largest error of the values before it.
     """
 
     layer: str
@@ -58,38 +59,36 @@ class _Point:
 def locate(
     pipeline: Pipeline,
     stage: str,
-    original: bytes,
-    graph: bytes,
+    graphs: tuple[bytes, bytes],
     precision: Precision,
     probes: Probes,
     pictures: NDArray[np.uint8],
 ) -> str | None:
-    """Where a graph departs from what it was made from, in one line; None where that cannot be found out.
+    """The layer at which a failed graph departs from its source, in one line; None if that cannot be found.
 
     Args:
         pipeline: of the generator.
-        stage: that the graph is of.
-        original: content of the ONNX file of the stage as it was exported, in FP32.
-        graph: content of the failed one, made from that.
-        precision: of the failed one.
+        stage: name of the graph's stage.
+        graphs: content of two ONNX files: the stage as it was exported, in FP32, and the failed graph made from it.
+        precision: of the failed graph.
         probes: with PyTorch's pictures.
-        pictures: of the failed one, of the probes.
+        pictures: the failed graph's pictures of the probes.
     """
-    # Where these pictures are right, it was not they that failed.
+    # If these pictures are right, something else failed: another size or batch.
     if precision.element not in _EXPLAINED or (pictures == probes.images).mean() >= IDENTICAL_SHARE:
         return None
     try:
         inputs = _inputs(pipeline, stage, probes, pictures)
-        return _locate(pipeline, stage, original, graph, precision, inputs)
+        return _locate(pipeline, stage, graphs, precision, inputs)
     except Exception:
-        # Whatever it is - a precision without kernels here, memory - the verdict stands without it.
+        # A precision without kernels here, or a lack of memory: the verdict stands without a layer.
         return None
 
 
 def _inputs(
     pipeline: Pipeline, stage: str, probes: Probes, pictures: NDArray[np.uint8]
 ) -> dict[str, NDArray[Any]]:
-    """Of the stage: the probes of the worst pictures; of one stage of several, examples."""
+    """Inputs of the stage: the probes of the worst pictures, or examples if it is one of several stages."""
     _, signature = pipeline.stages[stage]
     if pipeline.sampler is not None:
         return signature.example(_PICTURES)
@@ -101,23 +100,22 @@ def _inputs(
 def _locate(
     pipeline: Pipeline,
     stage: str,
-    original: bytes,
-    graph: bytes,
+    graphs: tuple[bytes, bytes],
     precision: Precision,
     inputs: dict[str, NDArray[Any]],
 ) -> str:
     onnx = require("onnx", "export")
     module, signature = pipeline.stages[stage]
-    first, failed = onnx.load_from_string(original), onnx.load_from_string(graph)
+    first, failed = map(onnx.load_from_string, graphs)
     nodes, parts = _nodes(first), set(dict(module.named_modules()))
     exported = values_of_graph(first, [node.output[0] for node in nodes], inputs, signature)
     points: list[_Point] = []
-    if graph != original:
+    if graphs[0] != graphs[1]:
         made = values_of_graph(failed, list(exported), inputs, signature)
         points = _points(nodes, parts, exported, made)
         if (point := _jump(points, _EXPLAINED[precision.element])) is not None:
             return _words(point, "the FP32 graph's")
-    # The FP32 graph itself is under suspicion where the failed one is that, or computes what that computes.
+    # The failed graph is the FP32 graph, or computes the same: the FP32 graph itself may be wrong.
     run = module if pipeline.sampler is not None else pipeline.model
     wanted = values_of_module(module, run, [inputs[field.name] for field in signature.inputs], nodes)
     plain = _points(nodes, parts, wanted, exported)
@@ -138,12 +136,12 @@ def _words(point: _Point, reference: str) -> str:
 
 
 def _nodes(model: onnx.ModelProto) -> list[onnx.NodeProto]:
-    """Those of a graph up to where pixels are rounded: there, next to no error makes a whole grey level."""
+    """Nodes up to the rounding of pixels, where a tiny error becomes a whole grey level."""
     nodes = [node for node in model.graph.node if node.op_type != "Constant"]
     ends = (
         place
         for place, node in enumerate(nodes)
-        if node.op_type == "Round" and node.name.startswith("pixels/")
+        if node.op_type == "Round" and module_of(node.name) == "pixels"
     )
     return nodes[: next(ends, None)]
 
@@ -151,22 +149,22 @@ def _nodes(model: onnx.ModelProto) -> list[onnx.NodeProto]:
 def _layer(
     node: onnx.NodeProto, nodes: Sequence[onnx.NodeProto], known: Container[str], parts: set[str]
 ) -> str:
-    """Names of the parts of the module that a value comes from.
+    """The parts of the module that a value comes from, in words.
 
     Args:
-        node: that makes it.
-        nodes: before that one.
-        known: values that both sides have; a layer between them and this one was folded into it, or it into that.
-        parts: names of all.
+        node: makes the value.
+        nodes: the nodes before it.
+        known: values that exist on both sides; layers between those and this one were folded together.
+        parts: names of all parts.
     """
     names, wanted = [], set(node.input)
-    own = node.name.partition("/")[0]
+    own = module_of(node.name)
     for one in (node, *reversed(nodes)):
         if one is node or (not wanted.isdisjoint(one.output) and one.output[0] not in known):
             wanted.update(one.input)
             if one.op_type in LAYERS:
                 weights = one.input[1].rpartition(".")[0]
-                names.append(weights if weights in parts else one.name.partition("/")[0])
+                names.append(weights if weights in parts else module_of(one.name))
     names = [name for name in (*reversed(names), own) if name and name in parts]
     return f"{' and '.join(map(repr, dict.fromkeys(names or [node.name])))}, {node.op_type}"
 
@@ -177,10 +175,10 @@ def _points(
     wanted: Mapping[str, Value],
     made: Mapping[str, Value],
 ) -> list[_Point]:
-    """The values that both sides have in the same shape, in the order of the graph, without errors that weigh nothing.
+    """Values that exist on both sides in the same shape, in graph order, without errors that have no effect.
 
-    What is left of a difference of equal numbers has a large relative error, and nothing went wrong: what is made from
-    it is as right as what came before.
+    The difference of two equal numbers has a large relative error although nothing is wrong; values made from it are
+    as right as those before it.
     """
     errors = {
         name: _error(made[name].sample, one.sample)
@@ -199,7 +197,7 @@ def _points(
 
 
 def _weighs(nodes: Sequence[onnx.NodeProto], errors: Mapping[str, float], usual: float) -> bool:
-    """Whether an error of the first node's value can be followed to the last one's, by errors larger than `usual`."""
+    """Whether errors larger than `usual` lead from the first node's value to the last node's."""
     reached = set(nodes[0].output)
     for node in nodes[1:]:
         if not reached.isdisjoint(node.input) and any(
@@ -210,18 +208,18 @@ def _weighs(nodes: Sequence[onnx.NodeProto], errors: Mapping[str, float], usual:
 
 
 def _error(made: NDArray[np.float32], wanted: NDArray[np.float32]) -> float:
-    """Norm of the difference over that of what is wanted; infinite where one is NaN or infinite and the other not."""
+    """Norm of the difference over the norm of `wanted`; infinite if only one of them is NaN or infinite."""
     same = (made == wanted) | (np.isnan(made) & np.isnan(wanted))
     if not (np.isfinite(made) & np.isfinite(wanted) | same).all():
         return float("inf")
     apart = np.subtract(made, wanted, out=np.zeros_like(wanted), where=~same)
     kept = np.where(np.isfinite(wanted), wanted, 0)
-    # Not by BLAS, whose threads wait for one another longer than this takes.
+    # Without BLAS: its threads wait for one another longer than this takes.
     distance, norm = (float(np.square(one, dtype=np.float64).sum()) ** 0.5 for one in (apart, kept))
     return distance / norm if norm else float("inf") if distance else 0.0
 
 
 def _jump(points: Sequence[_Point], explained: float) -> _Point | None:
-    """The first value whose error is far above those before it and above what is explained."""
+    """The first value whose error is far above all errors before it and above `explained`."""
     jumps = (point for point in points if point.error > max(explained, _FAR * point.before))
     return next(jumps, None)

@@ -1,4 +1,4 @@
-"""The bank of inputs that every form of a generator is proven on, edge cases first."""
+"""The inputs that prove every form of a generator, edge cases first."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["PROBE_COUNT", "make_probes"]
 
 PROBE_COUNT = 64
 FEW_PROBES = 6
-"""Of each further size, where the size is free."""
+"""Probes of each further size of a generator with free size."""
 
 _SEEDS = (0, 1, 2**31 - 1, 2**32, 2**53 + 1, 2**63 - 1)
 _FLAT = np.array([0, 255], np.uint8).reshape(-1, 1, 1, 1)
@@ -37,15 +37,15 @@ _PROMPTS = (
     "e\N{COMBINING ACUTE ACCENT}te\N{COMBINING ACUTE ACCENT}",
     "a small green triangle left of a large yellow star " * 20,
 )
-"""Several scripts, nothing at all, white space, and more than any number of tokens holds."""
+"""Several scripts, an empty text, white space, and a text longer than any number of tokens."""
 
 
 def make_probes(reference: Runner, count: int = PROBE_COUNT) -> Probes:
-    """A bank of inputs with the pictures that `reference` makes from them, all in one batch.
+    """Inputs, with the pictures that `reference` makes from them in one batch.
 
     Args:
         reference: PyTorch in FP32.
-        count: how many probes.
+        count: number of probes.
     """
     signature = reference.signature
     others = [_bank(reference, signature.with_size(*size), FEW_PROBES) for size in _other_sizes(signature)]
@@ -60,7 +60,7 @@ def _bank(reference: Runner, signature: Signature, count: int) -> Probes:
 
 
 def _other_sizes(signature: Signature) -> list[Size]:
-    """Of pictures whose size is free: the smallest, one twice as wide as usual, and the highest there is."""
+    """Sizes of a generator with free size: the smallest, one twice as wide as usual, and the tallest."""
     source = signature.sized_by
     if source is None:
         return []
@@ -71,13 +71,13 @@ def _other_sizes(signature: Signature) -> list[Size]:
 
 
 def _chequered(picture: NDArray[np.uint8], *, white: int) -> NDArray[np.uint8]:
-    """Pixels of 0 and `white` in turn, UINT8 of the shape of `picture`, (height, width, channels)."""
+    """Alternating pixels of 0 and `white`, UINT8 of the shape of `picture`, (height, width, channels)."""
     rows, columns, _ = np.indices(picture.shape)
     return np.where((rows + columns) % 2 == 1, np.uint8(white), np.uint8(0))
 
 
 def _put_edges(field: Field, values: NDArray[Any]) -> None:
-    """Write edge cases over the first values of a field, or over all where neighbours in a batch must differ."""
+    """Write edge cases over the first values of a field, or over all if neighbours in a batch must differ."""
     match field.role:
         case Role.SEED:
             values[: len(_SEEDS)] = _SEEDS
@@ -86,7 +86,7 @@ def _put_edges(field: Field, values: NDArray[Any]) -> None:
             values[len(_FLAT)] = _chequered(values[0], white=255)
         case Role.MASK:
             values[: len(_FLAT)] = _FLAT
-            values[len(_FLAT)] = _chequered(values[0], white=1)  # all but 0 is inside the hole
+            values[len(_FLAT)] = _chequered(values[0], white=1)  # any value but 0 is inside the hole
         case Role.PROMPT:
             values[:] = np.resize(np.array(_PROMPTS, dtype=object), len(values))
         case Role.STEPS:

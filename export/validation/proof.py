@@ -83,8 +83,8 @@ class Proof:
             return [] if precision.element == "FLOAT" else [self._distance.figure(runner, precision.gate)]
 
         def layer(pictures: NDArray[np.uint8]) -> str | None:
-            original = self._graphs[stage]
-            return locate(self._pipeline, stage, original, graph, precision, self._probes, pictures)
+            graphs = self._graphs[stage], graph
+            return locate(self._pipeline, stage, graphs, precision, self._probes, pictures)
 
         opens = partial(self._open, stage, graph, runtime)
         return prove(opens, self._probes, precision.gate, measure=measure, locate=layer)

@@ -167,7 +167,7 @@ def test_a_graph_that_is_right_says_that_its_runtime_is_not(
     graph: bytes, pipeline: Pipeline, probes: Probes
 ) -> None:
     wrong = 255 - probes.images
-    said = locate(pipeline, "generator", graph, graph, precision("fp32"), probes, wrong)
+    said = locate(pipeline, "generator", (graph, graph), precision("fp32"), probes, wrong)
     assert said == "ONNX Runtime, optimising nothing, computes every layer of it as PyTorch does"
 
 
@@ -175,7 +175,7 @@ def test_pictures_that_are_right_are_not_looked_into(
     graph: bytes, pipeline: Pipeline, probes: Probes
 ) -> None:
     wrong = planted(graph, LAYERS[1], "swapped")
-    assert locate(pipeline, "generator", graph, wrong, precision("fp32"), probes, probes.images) is None
+    assert locate(pipeline, "generator", (graph, wrong), precision("fp32"), probes, probes.images) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"no graph"])
@@ -183,7 +183,7 @@ def test_what_cannot_be_read_is_not_located(
     content: bytes, graph: bytes, pipeline: Pipeline, probes: Probes
 ) -> None:
     wrong = 255 - probes.images
-    assert locate(pipeline, "generator", graph, content, precision("fp32"), probes, wrong) is None
+    assert locate(pipeline, "generator", (graph, content), precision("fp32"), probes, wrong) is None
 
 
 def test_of_several_stages_the_one_that_failed_is_looked_into(flow_run: Path, flow_bundle: Path) -> None:
