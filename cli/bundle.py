@@ -10,13 +10,13 @@ from ..errors import LithoError
 from .base import AsJson, BundlePath, verb
 from .export import PANEL
 from .output import format_verdict, print_json, progress_bar, show_rows, show_variants
-from .paths import require_bundle
+from .paths import require
 
 
 @verb(PANEL, "litho inspect bundles/digits")
 def inspect(bundle: BundlePath, as_json: AsJson = False) -> None:
     """Check every file of a bundle and show its contents."""
-    require_bundle(bundle)
+    require("bundle", bundle)
     from ..bundle import Bundle
 
     loaded = Bundle.load(bundle)
@@ -55,7 +55,7 @@ def verify(
 
     Checks every file, replays the probes through every variant that runs here, and compares the pictures.
     """
-    require_bundle(bundle)
+    require("bundle", bundle)
     from ..parity.verify import verify as verify_bundle
 
     with progress_bar() as progress:

@@ -11,7 +11,7 @@ from ..errors import LithoError
 from .base import AsJson, BundlePath, verb
 from .names import complete
 from .output import progress_bar, show_variants
-from .paths import require_bundle, require_file
+from .paths import require, require_file
 from .values import fixed_inputs, parse_size, words
 
 PANEL = "Export and prove"
@@ -214,7 +214,7 @@ def build_engine(
 
     Builds an engine from each graph of the bundle and proves it. Needs neither PyTorch nor the run.
     """
-    require_bundle(bundle)
+    require("bundle", bundle)
     from ..export.engines.complete import build_engines
     from ..export.engines.options import EngineOptions, profiles
 

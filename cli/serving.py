@@ -11,7 +11,7 @@ import typer
 from .base import AsJson, BundlePath, Name, Repository, VariantName, app, verb
 from .names import models_of
 from .output import print_json, progress_bar
-from .paths import require_bundle, require_repository
+from .paths import require
 
 if TYPE_CHECKING:
     from ..serving.server import EmbeddedServer
@@ -44,7 +44,7 @@ def deploy(
 
     Earlier versions stay for 'litho rollback'. Deploying the version that is already served changes nothing.
     """
-    require_bundle(bundle)
+    require("bundle", bundle)
     from ..bundle import Bundle
     from ..serving.repository import deploy as deploy_bundle
 
@@ -68,7 +68,7 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Return a deployed model to its previous version."""
-    require_repository(repository)
+    require("model repository", repository)
     from ..serving.repository import rollback as roll_back
 
     _show_version(repository / name, roll_back(repository, name), as_json)
@@ -95,7 +95,7 @@ def serve(
     Starts the embedded Triton server, which is meant for development: see 'litho server install'. With --json the
     addresses are one line, printed when the server is ready.
     """
-    require_repository(repository)
+    require("model repository", repository)
     from ..serving.server import serve as serve_repository
 
     serve_repository(

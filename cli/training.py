@@ -12,7 +12,7 @@ from ..errors import LithoError
 from .base import AsJson, Device, verb
 from .names import complete
 from .output import note, print_json, progress_bar, show_rows
-from .paths import require_file, require_run
+from .paths import require, require_file
 from .values import pairs
 
 PANEL = "Train"
@@ -110,7 +110,7 @@ def evaluate(
 
     Each figure stands between a reference, which no generator should beat, and a baseline, which learned nothing.
     """
-    require_run(run)
+    require("finished run", run)
     require_file(inception, "--inception", "the TorchScript file inception-2015-12-05.pt")
     from ..training.evaluation import SAMPLES
     from ..training.evaluation import evaluate as evaluate_run
