@@ -26,6 +26,7 @@ from .inception import Inception
 
 __all__ = ["EvaluationContext", "EvaluationSettings", "spread"]
 
+LEAST_SAMPLES = 10
 PICTURES_AT_ONCE = 100
 MOST_TRAIN_SAMPLE = 60_000
 _SAMPLES, _NOISE = range(2)
@@ -39,11 +40,18 @@ class EvaluationSettings:
         samples: pictures to draw.
         fields: inputs fixed for all pictures, name -> value; other inputs are drawn or keep their defaults.
         inception: the network that defines FID and IS; None leaves them out.
+
+    Raises:
+        UsageError: there are fewer than `LEAST_SAMPLES` samples.
     """
 
     samples: int
     fields: Mapping[str, float] = field(default_factory=dict)
     inception: Inception | None = None
+
+    def __post_init__(self) -> None:
+        if self.samples < LEAST_SAMPLES:
+            raise UsageError(f"{self.samples} samples are too few; expected {LEAST_SAMPLES} or more")
 
 
 class EvaluationContext:

@@ -179,7 +179,9 @@ def locate_output(output: Path) -> tuple[Path, Path]:
     if output.is_dir() or not output.suffix:
         return output / PAGE_NAME, output / DOCUMENT_NAME
     if output.suffix not in (".html", ".json"):
-        raise UsageError(f"output {str(output)!r} is no folder; expected one, or a .html or .json file")
+        raise UsageError(
+            f"output {str(output)!r} is not a folder; expected a folder or a .html or .json file"
+        )
     return output.with_suffix(".html"), output.with_suffix(".json")
 
 

@@ -22,7 +22,6 @@ from .parts import Panel, all_parts
 __all__ = ["SAMPLES", "Progress", "evaluate", "measure"]
 
 SAMPLES = 10_000
-LEAST_SAMPLES = 10
 
 Progress = Callable[[str, float], None]
 """Called with a description of the step and the share done, 0 to 1."""
@@ -67,12 +66,11 @@ def evaluate(
         DataError: the data on disk cannot be used.
         EvaluationError: the data allows no feature net, no part applies, or the Inception network is missing.
     """
-    if samples < LEAST_SAMPLES:
-        raise UsageError(f"{samples} samples are too few; expected {LEAST_SAMPLES} or more")
     report = progress or _silent
     root = Path(run)
     page, document = locate_output(output or root)
     network = Inception(inception, device) if inception is not None else None
+    settings = EvaluationSettings(samples, fields or {}, network)
     report("reading the snapshot and its data", 0.0)
     snapshot = load_snapshot(root)
     train, test = _data(snapshot, data).split()
@@ -82,7 +80,6 @@ def evaluate(
         device=device,
         progress=lambda share: report("training the feature net", _NET_SHARE * share),
     )
-    settings = EvaluationSettings(samples, fields or {}, network)
     context = EvaluationContext(snapshot.generator(), snapshot.info.signature, train, test, net, settings)
     sections, panels = measure(
         context, lambda step, share: report(step, _NET_SHARE + (1 - _NET_SHARE) * share)

@@ -1,4 +1,4 @@
-"""The parts of an evaluation, one a file: being here registers it. Each says itself what it applies to."""
+"""Parts of an evaluation, one module each; being in this folder registers a part."""
 
 from .base import Measured, Panel, Part, all_parts
 
