@@ -123,7 +123,10 @@ def test_a_group_without_a_verb_shows_its_help_and_no_error(
     ("words", "complaint"),
     [
         ("evaluate {run} --inception absent.pt", "--inception was given 'absent.pt', which is not a file"),
-        ("evaluate {run} --output page.pdf", "output 'page.pdf' is not a folder; expected a folder or a .html or"),
+        (
+            "evaluate {run} --output page.pdf",
+            "output 'page.pdf' is not a folder; expected a folder or a .html or",
+        ),
         ("export {bundle}", "is a bundle already; export the run that it was made from"),
         ("export {run} --weights {run}/snapshot.json", "--weights needs --signature"),
         ("build-engine {bundle} --runtime tensorflow", "unknown engine runtime 'tensorflow'"),

@@ -53,7 +53,7 @@ def two_processes(*words: str) -> subprocess.CompletedProcess[str]:
 
 def command(preset: str, run: Path, keys: dict[str, str]) -> list[str]:
     pairs = [word for key, value in keys.items() for word in ("--set", f"{key}={value}")]
-    return ["train", preset, "--run", str(run), *pairs]
+    return ["train", preset, "--budget", "gpu", "--run", str(run), *pairs]
 
 
 def statistics(run: Path) -> list[dict[str, float]]:
