@@ -1,9 +1,8 @@
-"""A graph with an integer input, and a value for it -> the graph for that value alone.
+"""Fix an integer input of a graph, such as a label, at one value.
 
-Whatever depends on the input alone - an embedding, the scale and shift of a conditional normalisation - is computed
-once, here, and becomes a constant. One constant serves every picture of a batch by broadcasting; where an operator
-does not broadcast, such as a concatenation with the noise, it is repeated for as many pictures as there are. What is
-then a plain scale of channels goes into weights by the pass `folding`.
+Values that depend only on this input, such as an embedding or the scale of a conditional normalisation, are computed
+once and become constants. A constant is broadcast over the batch; for an operator that does not broadcast, such as a
+concatenation with the noise, it is repeated. The pass `folding` then merges constant scales into weights.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ __all__ = ["fix_input"]
 _SIGNATURE = "litho.signature"
 
 _SIZES = ("Shape", "Size")
-"""Operators that look at the shape of what they read, not at its content."""
+"""Operators that read the shape of their input, not its content."""
 
 _BROADCASTING = (
     *("Add", "Div", "Max", "Mean", "Min", "Mod", "Mul", "Pow", "Sub", "Sum"),
@@ -32,21 +31,21 @@ _BROADCASTING = (
 
 
 def fix_input(graph: bytes, name: str, value: int) -> bytes:
-    """Take an input out of a graph by giving it a value.
+    """Fix an input of a graph at a value and remove it.
 
     Args:
-        graph: content of an ONNX file without random operators, as `export_graph` makes it.
+        graph: content of an ONNX file without random operators, from `export_graph`.
         name: of an input, INT64 of shape (batch,).
-        value: for every picture.
+        value: its value in every picture.
 
     Returns:
-        The content of a file that makes the same pictures without that input, checked; its signature too lacks it.
+        The content of the changed file, checked; its signature lacks the input too.
 
     Raises:
         UnknownName: there is no such input.
-        InvalidInput: the signature in the file does not allow the value.
-        ExportError: the input is not INT64 of shape (batch,), no other input would say how many pictures to make, or
-            what depends on the input depends on the size of other inputs too.
+        InvalidInput: the signature of the file does not allow the value.
+        ExportError: the input is not INT64 of shape (batch,), it is the only input with a batch, or values that depend
+            on it depend on the size of other inputs too.
     """
     onnx = require("onnx", "export")
     from onnx_ir.passes import common
@@ -88,7 +87,7 @@ def _drop_from_signature(model: ir.Model, name: str, value: int) -> None:
 
 
 def _guide(model: ir.Model, given: ir.Value) -> ir.Value:
-    """Another input with the same batch."""
+    """Another input with the same batch, which sets the number of pictures."""
     shape = given.shape
     if given.dtype != ir.DataType.INT64 or shape is None or len(shape) != 1 or isinstance(shape[0], int):
         raise ExportError(
@@ -101,12 +100,12 @@ def _guide(model: ir.Model, given: ir.Value) -> ir.Value:
 
 
 class _Fixer:
-    """Puts constants in the place of what depends on one input alone.
+    """Replaces values that depend on one input only by constants.
 
     Args:
-        model: to be changed.
+        model: the model to change.
         given: the input.
-        guide: the input whose first extent is the batch from now on.
+        guide: the input whose first extent is the batch afterwards.
     """
 
     def __init__(self, model: ir.Model, given: ir.Value, guide: ir.Value) -> None:
@@ -115,7 +114,7 @@ class _Fixer:
         self._tape = ir.tape.Tape()
 
     def apply(self, value: int) -> None:
-        """Do it; what nobody reads any longer stays behind."""
+        """Replace the values; unused nodes stay in the graph."""
         mine = self._mine()
         for output in self._graph.outputs:
             if output in mine:
@@ -134,7 +133,7 @@ class _Fixer:
             self._graph.initializers[made.name or ""] = made
 
     def _mine(self) -> dict[ir.Value, None]:
-        """Values whose content depends on the input, and else on constants and shapes only; in order."""
+        """Values that depend on the input and otherwise only on constants and shapes, in order."""
         others = {one for one in self._graph.inputs if one is not self._given}
         mine = {self._given: None}
         for node in self._graph:
@@ -151,7 +150,7 @@ class _Fixer:
         return mine
 
     def _measure(self, frontier: list[ir.Value], value: int, batch: int) -> dict[str, NDArray[np.generic]]:
-        """What some values are for a batch of `value`; other free extents are another with every batch."""
+        """Compute values for a batch of `value`; other free extents change with the batch."""
         if not frontier:
             return {}
         import onnxruntime
@@ -187,7 +186,7 @@ class _Fixer:
     def _replace(
         self, old: ir.Value, content: NDArray[np.generic], axis: int | None, mine: dict[ir.Value, None]
     ) -> None:
-        """Let the readers of a value that are not replaced themselves read a constant."""
+        """Replace a value by a constant in all nodes that stay."""
         single = self._tape.initializer(ir.tensor(np.ascontiguousarray(content)), name=f"{old.name}.fixed")
         for node, place in tuple(old.uses()):
             if not _stays(node, mine):
@@ -203,26 +202,26 @@ class _Fixer:
             if axis is None or spread:
                 node.replace_input_with(place, single)
                 continue
-            # An operand beside it, rather than an input: the graph may be cut between the two later on.
+            # Prefer another operand to an input as the source of the batch: the graph may be cut in between later.
             guide = next((one for one in beside if self._has_batch(one)), self._guide)
             repeated = self._repeat(f"{old.name}.for.{node.name}.{place}", single, self._count(guide), axis)
             repeated.shape, repeated.type = old.shape, old.type
             node.replace_input_with(place, repeated)
 
     def _has_batch(self, value: ir.Value, from_the_right: int | None = None) -> bool:
-        """Whether a value has the whole batch at an axis, the first if not said otherwise."""
+        """Whether an axis of a value, by default the first, is the batch."""
         shape = () if value.shape is None else tuple(value.shape)
         place = 0 if from_the_right is None else len(shape) - from_the_right
         return 0 <= place < len(shape) and shape[place] == self._batch
 
     def _count(self, guide: ir.Value) -> ir.Value:
-        """How many pictures a value is of, INT64 (1,)."""
+        """The batch of a value, INT64 of shape (1,)."""
         count = self._tape.op("Shape", [guide], {"start": 0, "end": 1})
         count.name = f"{self._given.name}.batch{len(self._tape.nodes)}"
         return count
 
     def _repeat(self, name: str, single: ir.Value, count: ir.Value, axis: int) -> ir.Value:
-        """A constant as often as `count` says along an axis."""
+        """A constant repeated `count` times along an axis."""
         rank = len(single.shape or ())
         ones = [
             self._tape.initializer(ir.tensor(np.ones(extent, np.int64)), name=f"{name}.ones{extent}.{side}")
@@ -235,12 +234,12 @@ class _Fixer:
 
 
 def _stays(node: ir.Node, mine: dict[ir.Value, None]) -> bool:
-    """Whether a node reads the content of something and depends on other inputs too."""
+    """Whether a node reads content and depends on other inputs too."""
     return node.op_type not in _SIZES and node.outputs[0] not in mine
 
 
 def _batch_axis(name: str | None, alone: NDArray[np.generic], several: NDArray[np.generic]) -> int | None:
-    """The axis along which pictures lie, if any; proves that they are all the same."""
+    """The batch axis of a value, None without one; checks that all pictures have the same value."""
     if alone.ndim == several.ndim:
         axes = [axis for axis in range(alone.ndim) if alone.shape[axis] != several.shape[axis]]
         if not axes:
@@ -248,7 +247,7 @@ def _batch_axis(name: str | None, alone: NDArray[np.generic], several: NDArray[n
         else:
             axis = axes[0]
             same = len(axes) == 1 and (alone.shape[axis], several.shape[axis]) == (1, 3)
-        # A product of several rows may round otherwise than that of one.
+        # Products of several rows may round differently than those of one.
         if same and np.allclose(
             several, alone, rtol=1e-4, atol=1e-5 * np.abs(alone, dtype=float).max(initial=0)
         ):

@@ -1,4 +1,4 @@
-"""PyTorch module -> ONNX graph, seed in and pixels out; knows nothing of who trained the module."""
+"""Export a PyTorch module to an ONNX graph, seed in and pixels out; independent of training."""
 
 from __future__ import annotations
 
@@ -25,33 +25,33 @@ __all__ = ["OPSET", "export_graph"]
 
 
 OPSET = 21
-"""The first opset with GroupNormalization as one node, and one that every runtime of ours reads."""
+"""The first opset with GroupNormalization as one node; every runtime reads it."""
 
-_MAX_SINGLE_FILE_BYTES = 2 << 30  # the limit of a protobuf message
+_MAX_SINGLE_FILE_BYTES = 2 << 30  # limit of a protobuf message
 
 
 def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mapping[str, str]) -> bytes:
-    """Export `module` with a free batch extent, and with free height and width where the signature has them.
+    """Export `module` with a free batch, and with free height and width if the signature has them.
 
     Args:
-        module: its `forward(*inputs)` takes the signature's inputs in order as tensors with a batch axis in front,
-            and gives the output.
+        module: its `forward(*inputs)` takes the signature's inputs in order, as tensors with a batch axis in front,
+            and returns the output.
         signature: names, dtypes and shapes of inputs and output.
-        metadata: entries for the model's `metadata_props`; the signature is added to them.
+        metadata: entries of the model's `metadata_props`; the signature is added.
 
     Returns:
         The content of one ONNX file, checked with shape inference.
 
     Raises:
-        ExportError: the module is in training mode, holds weights that are not finite or not FP32, draws random
-            numbers of its own, cannot be exported, or is too large for one file.
+        ExportError: the module is in training mode, has weights that are not finite or not FP32, draws random numbers,
+            cannot be exported, or is too large for one file.
     """
     torch, onnx = require("torch", "export"), require("onnx", "export")
     require("onnxscript", "export")
     from .user_module.diagnosis import check_free_batch, check_module, check_no_randomness, explain
 
     check_module(module)
-    # A batch of one would be taken for a constant; two rows stand for any number.
+    # The exporter takes a batch of one for a constant.
     example = signature.example(batch=2)
     tensors = tuple(torch.from_numpy(example[field.name]) for field in signature.inputs)
     dimensions = _dimensions(torch, signature)
@@ -110,16 +110,16 @@ def _dimensions(torch: Any, signature: Signature) -> tuple[dict[int, Any], ...]:
 
 
 def _in_place(module: Any, shapes: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A description of each input, nested as `forward` takes them: one by one, or all through its `*inputs`."""
+    """The dynamic shapes of the inputs, nested as `forward` takes them: one by one, or all as `*inputs`."""
     parameters = inspect.signature(module.forward).parameters.values()
     collected = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
     return (shapes,) if collected else shapes
 
 
 def _name_by_modules(graph: Any) -> None:
-    """Begin the name of every node with the module that it came from, and call what the seed becomes `NOISE`.
+    """Prefix the name of every node with its module, and name the noise that is made from the seed `NOISE`.
 
-    Rewrites and precisions leave noise and pixels as they are, and reports name layers by these names.
+    Passes and precisions find noise and pixels by these names, and reports name layers by them.
     """
     last = None
     for node in graph:
@@ -133,7 +133,7 @@ def _name_by_modules(graph: Any) -> None:
 
 
 def _keep_names_apart(graph: Any, public: set[str]) -> None:
-    # The exporter names inner values after their operators, and an output "embedding" after its field.
+    # The exporter may give an inner value the name of an input or output, such as "embedding".
     for node in graph:
         for value in node.outputs:
             if value.name in public and not value.is_graph_output():
@@ -141,7 +141,7 @@ def _keep_names_apart(graph: Any, public: set[str]) -> None:
 
 
 def _check_contract(model: Any, signature: Signature) -> None:
-    # The graph must say what the signature says: everything downstream is derived from the signature alone.
+    # Everything downstream is derived from the signature, so the graph must agree with it.
     for field, value in [
         *zip(signature.inputs, model.graph.input, strict=True),
         (signature.output, model.graph.output[0]),
@@ -157,7 +157,7 @@ def _check_contract(model: Any, signature: Signature) -> None:
 
 
 def _strip_notes(model: Any) -> None:
-    # The exporter notes the source line of every node: paths of the machine, and bytes that differ between two.
+    # The exporter notes the source line of every node: paths of this machine, which differ between machines.
     model.graph.ClearField("doc_string")
     del model.graph.metadata_props[:]
     for node in model.graph.node:
@@ -169,8 +169,8 @@ def _strip_notes(model: Any) -> None:
 
 @contextmanager
 def _quiet(torch: Any) -> Iterator[None]:
-    # The exporter warns of an absent torchvision and of its own deprecations, neither of which a user can mend, and
-    # prints the graph that it had until it failed.
+    # The exporter warns of a missing torchvision and of its own deprecations, which a user cannot fix, and prints the
+    # graph if it fails.
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:

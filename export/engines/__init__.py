@@ -1,7 +1,7 @@
-"""ONNX graph -> engine of TensorRT or TensorRT-RTX, with what it really computes in read back from it.
+"""Build engines of TensorRT and TensorRT-RTX from ONNX graphs, and read back the precision of their layers.
 
-Precision is a property of the graph: networks are strongly typed, and there is no precision switch to set. Which
-is why each engine is read back: a graph that stayed in FP32 builds without complaint under any name.
+Networks are strongly typed: the graph decides the precision, and the builder has no switch for it. The precision is
+read back from each engine, because a graph that is still in FP32 builds under any name.
 """
 
 from .build import BuiltEngine, build_engine, engine_environment, present_device

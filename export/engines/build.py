@@ -1,7 +1,7 @@
-"""Build an engine in a process of its own: it can be stopped at any moment, and what breaks there breaks nothing here.
+"""Build an engine in a separate process, which can be stopped at any time and whose crash does not affect this one.
 
-A library names parts of an engine by the order of addresses in memory. The process is therefore started with fixed
-addresses where the system allows it, so that two builds are, nearly always, the same bytes.
+The libraries name parts of an engine in the order of their memory addresses. The process has fixed addresses if the
+system allows it, so that two builds are nearly always the same bytes.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _QUERY = 0xFFFFFFFF
 
 @dataclass(frozen=True)
 class BuiltEngine:
-    """An engine and what is known of it.
+    """A built engine.
 
     Args:
-        engine: serialised.
-        record: where it comes from and where it runs.
-        read: what was read back from it.
-        log: the library's messages, timings left out.
-        timing_cache: that the build ended with; None of a library that keeps none.
+        engine: the serialised engine.
+        record: its provenance and where it runs.
+        read: its layers and their precisions.
+        log: the library's messages without timings.
+        timing_cache: at the end of the build; None for a library without one.
     """
 
     engine: bytes
@@ -70,7 +70,7 @@ def build_engine(
     Args:
         graph: content of an ONNX file whose batch extent is free.
         signature: of the graph.
-        target: one of `TARGETS`, or for TensorRT, which builds for the GPU that is here, this GPU's.
+        target: one of `TARGETS`; for TensorRT, which builds for the GPU of this machine, that GPU's.
         options: of the builder.
         runtime: "tensorrt-rtx" or "tensorrt".
         progress: called with the builder's phase and the share of it that is done, 0 to 1.
@@ -78,9 +78,9 @@ def build_engine(
     Raises:
         UnknownName: `target` is not one of `TARGETS`.
         MissingExtra: the library is not installed.
-        DeviceError: what was asked for needs a GPU's driver, or another GPU.
-        UsageError: the library has not what was asked for.
-        ExportError: the graph does not parse or the engine does not build; the message is the library's own.
+        DeviceError: the options need a GPU's driver, or another GPU.
+        UsageError: the library does not support an option.
+        ExportError: the graph cannot be parsed or the engine cannot be built; the message is the library's.
     """
     library, options = library_of(runtime), options or EngineOptions()
     if library.ahead_of_time and target not in TARGETS:
@@ -116,10 +116,11 @@ def _shapes(field: Field) -> tuple[tuple[int, ...], ...]:
 
 
 def engine_environment(runtimes: Collection[str]) -> dict[str, str]:
-    """Name and version of each library among `runtimes` that builds engines here.
+    """Name and version of each library of `runtimes` that can build engines here.
 
     Raises:
-        MissingExtra: one that builds ahead of time is not installed; others may be so on the machine with the GPU.
+        MissingExtra: a library that builds ahead of time is not installed; others may be missing on a machine without
+            the GPU.
     """
     libraries = {runtime: library_of(runtime) for runtime in runtimes}
     found = {
@@ -131,10 +132,10 @@ def engine_environment(runtimes: Collection[str]) -> dict[str, str]:
 
 
 def present_device(runtime: str) -> Device:
-    """The GPU that this machine builds engines for itself with.
+    """The GPU of this machine, for a library that builds engines for it.
 
     Raises:
-        MissingExtra: the library, or what speaks to the driver, is not installed.
+        MissingExtra: the library or the driver's Python package is not installed.
         DeviceError: there is no GPU or no driver.
     """
     library = library_of(runtime)
@@ -143,7 +144,7 @@ def present_device(runtime: str) -> Device:
 
 
 def _gpu_of(title: str, target: str, *, ahead_of_time: bool, options: EngineOptions) -> str | None:
-    """The name of the GPU that is built on; None where none is needed."""
+    """Name of the GPU that the engine is built on; None if it needs none."""
     if ahead_of_time and not options.strip_weights:
         return None
     try:
@@ -152,7 +153,7 @@ def _gpu_of(title: str, target: str, *, ahead_of_time: bool, options: EngineOpti
         what = "to strip weights" if options.strip_weights else "to build"
         raise DeviceError(f"{title} needs an NVIDIA GPU {what}: {error}") from error
     if device.target != target and not ahead_of_time:
-        raise DeviceError(f"{title} builds for the GPU that is here, {device.target}, and not for {target}")
+        raise DeviceError(f"{title} builds for the GPU of this machine, {device.target}, not for {target}")
     return device.name
 
 
@@ -179,7 +180,7 @@ def _run(job: Job, progress: Callable[[str, float], None] | None) -> Outcome:
 
 @contextmanager
 def _worker() -> Iterator[subprocess.Popen[bytes]]:
-    """A fresh process that builds engines; it does not outlive the block."""
+    """A new process that builds engines; it ends with the block."""
     with _fixed_addresses():
         process = subprocess.Popen(
             [sys.executable, "-c", f"from {__package__}.worker import main; main()"],
@@ -200,7 +201,7 @@ def _worker() -> Iterator[subprocess.Popen[bytes]]:
 
 @contextmanager
 def _fixed_addresses() -> Iterator[None]:
-    """What is started in the block has its memory laid out the same way every time, if the system lets it."""
+    """Start processes in the block with the same memory layout every time, if the system allows it."""
     system = ctypes.CDLL(None)
     before = system.personality(_QUERY)
     system.personality(before | _ADDR_NO_RANDOMIZE)

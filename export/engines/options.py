@@ -1,4 +1,4 @@
-"""What can be asked of an engine's builder."""
+"""Options of an engine's builder."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ TARGETS = ("sm75", "sm80", "sm86", "sm89", "sm120", "sm121")
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """How an engine is built.
+    """Options of the builder.
 
     Args:
-        profiles: batches, smallest, preferred and largest, of each optimisation profile; the engine is fastest at
-            the preferred one, and memory is set aside for the largest.
-        workspace_bytes: limit of scratch memory; None for all that the GPU has.
-        tf32: let FP32 products be rounded to TF32, which is faster and no longer FP32.
-        timing_cache: that an earlier build ended with; a build that finds its kernels there picks the same ones.
-        version_compatible: an engine that later versions of the same major one open too, somewhat slower.
-        hardware_compatible: an engine for other GPUs than the one it is built on, somewhat slower.
-        strip_weights: leave the weights out of the engine; they are put back from the graph when it is opened.
+        profiles: smallest, preferred and largest batch of each optimisation profile; the engine is fastest at the
+            preferred batch, and memory is reserved for the largest.
+        workspace_bytes: limit of scratch memory; None for no limit.
+        tf32: allow FP32 products to be rounded to TF32, which is faster and less exact.
+        timing_cache: of an earlier build; the builder picks the kernels that it finds there.
+        version_compatible: later versions of the same major version can open the engine; slightly slower.
+        hardware_compatible: other GPUs can run the engine; slightly slower.
+        strip_weights: leave the weights out of the engine; they are taken from the graph when it is opened.
 
     Raises:
-        UsageError: profiles that are none, or a limit of no bytes.
+        UsageError: a profile is not in order, or the limit is below 1 byte.
     """
 
     profiles: tuple[Profile, ...] = ((1, 8, 64),)
@@ -54,14 +54,14 @@ class EngineOptions:
 
     @property
     def batches(self) -> Profile:
-        """Smallest batch of any profile, preferred one of the first, largest of any."""
+        """Smallest batch of all profiles, preferred batch of the first, largest batch of all."""
         return min(p[0] for p in self.profiles), self.profiles[0][1], max(p[2] for p in self.profiles)
 
     def refuse_unmet(self, library: Library) -> None:
-        """Refuse, in one line, what `library` has not.
+        """Refuse options that `library` does not support.
 
         Raises:
-            UsageError: compatible engines, or a timing cache, of a library without them.
+            UsageError: compatible engines or a timing cache, and the library has none.
         """
         compatible = self.version_compatible or self.hardware_compatible != "none"
         if compatible and not library.compatible:
@@ -73,13 +73,13 @@ class EngineOptions:
 
 
 def profiles(words: Sequence[str]) -> tuple[Profile, ...]:
-    """Optimisation profiles as they are written on a command line.
+    """Parse optimisation profiles of the command line.
 
     Args:
         words: each "smallest,preferred,largest".
 
     Raises:
-        UsageError: one is not three whole numbers.
+        UsageError: one of them is not three integers.
     """
     parsed = [tuple(part.strip() for part in word.split(",")) for word in words]
     for word, parts in zip(words, parsed, strict=True):

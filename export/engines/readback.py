@@ -1,8 +1,8 @@
-"""What an engine computes in, read back from the engine and held against what was asked for.
+"""Read the precision of an engine's layers and compare it with the requested precision.
 
-Both libraries list a finished engine's layers with the type of every tensor: the inspector of an opened engine as
-JSON, the builder - which needs no GPU - in its log, one layer a line. Each layer names the nodes of the graph that
-it was made from, so that every convolution and matrix product of the graph is found again.
+Both libraries list the layers of a finished engine with the type of every tensor: the inspector of an opened engine as
+JSON; the builder, which needs no GPU, in its log, one layer per line. Each layer names the graph nodes that it was
+made from, so that every convolution and matrix product of the graph can be found.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 NODES = re.compile(r"\[ONNX Layer: (.*?)\](?=[^\w ]*(?:\[ONNX Layer: |$))")
-"""Finds the graph's nodes in the metadata of a layer."""
+"""Matches the names of graph nodes in the metadata of a layer."""
 
 _LINE = re.compile(
     r"Name: (?P<name>.*?), LayerType: (?P<kind>\w+), Inputs: (?P<inputs>.*?), (?:Constants: (?P<constants>.*?), )?"
@@ -50,10 +50,10 @@ _WORDS = {
     "bool": r"bool",
     "fp32": r"fp32|float",
 }
-"""Precision -> how the libraries write it; the first that is found holds."""
+"""Precision -> its names in the libraries; the first match counts."""
 
 _COUNTED = ("fp4", "int4", "fp8", "int8", "fp16", "bf16", "fp32")
-"""Precisions of arithmetic, narrowest first; of indices and masks there is nothing to ask."""
+"""Precisions of arithmetic, narrowest first; indices and masks have none."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,12 @@ class Layer:
     """One layer of an engine.
 
     Args:
-        name: that the engine gives it.
-        kind: that the engine gives it, for example "gemm".
-        precision: of its weights; without weights the narrowest of its inputs, without those of its outputs; "none"
-            of what computes no numbers.
-        weights: how many numbers its largest constant of two or more dimensions has; 0 without one.
-        nodes: of the graph, that it was made from; several are a fusion.
+        name: in the engine.
+        kind: in the engine, for example "gemm".
+        precision: of its weights; without weights the narrowest of its inputs, else of its outputs; "none" if it
+            computes no numbers.
+        weights: number of elements of its largest constant of two or more dimensions; 0 without one.
+        nodes: graph nodes that it was made from; several nodes are a fusion.
     """
 
     name: str
@@ -78,11 +78,11 @@ class Layer:
 
 @dataclass(frozen=True)
 class Operand:
-    """What a convolution or matrix product of the parsed network multiplies.
+    """The operands of a convolution or matrix product in the parsed network.
 
     Args:
-        kind: type of its first operand. In a strongly typed network that is what it is computed in, unless it is
-            fused with the quantisation in front of it.
+        kind: type of the first operand. A strongly typed network computes in it, unless the product is fused with the
+            quantisation before it.
         weighted: whether the other operand is a constant.
     """
 
@@ -92,14 +92,13 @@ class Operand:
 
 @dataclass(frozen=True)
 class ReadBack:
-    """What was read back from an engine.
+    """The layers of an engine and the precision of each product.
 
     Args:
-        source: what said it.
+        source: what listed the layers.
         layers: of the engine, in the order they run.
-        products: node of the graph -> precision that its convolution or matrix product is computed in; None where
-            the engine does not say.
-        unweighted: those of them that multiply two things that both depend on the input, as attention does.
+        products: graph node -> precision of its convolution or matrix product; None if the engine does not say.
+        unweighted: nodes among them whose operands both depend on the input, as in attention.
     """
 
     source: Literal["builder", "inspector"]
@@ -113,7 +112,7 @@ class ReadBack:
         return dict(sorted(Counter(layer.precision for layer in self.layers).items()))
 
     def to_json(self) -> str:
-        """The layers as a document: name, kind, precision and nodes of each."""
+        """The layers as JSON: name, kind, precision and nodes of each."""
         rows = [
             {"name": layer.name, "kind": layer.kind, "precision": layer.precision, "nodes": layer.nodes}
             for layer in self.layers
@@ -129,7 +128,7 @@ def read_back(
     Args:
         source: what listed the layers.
         layers: of the engine.
-        products: node of the graph -> what it multiplies.
+        products: graph node -> its operands.
     """
     found = tuple(layers)
     return ReadBack(
@@ -141,15 +140,15 @@ def read_back(
 
 
 def check_precisions(read: ReadBack, asked: str, fp32_layers: Collection[str] = ()) -> str:
-    """What of an engine is not computed in the precision that was asked for.
+    """Find the products of an engine that are not computed in the requested precision.
 
     Args:
-        read: what was read back.
+        read: the engine's layers.
         asked: name of a precision; of a calibrated one only products with weights are checked.
-        fp32_layers: nodes of the graph that are meant to be more precise.
+        fp32_layers: graph nodes that may be in FP32.
 
     Returns:
-        One line; empty where every convolution and matrix product is as it must be.
+        One line that names them; empty if there are none.
     """
     free = {*fp32_layers, *(read.unweighted if precision(asked).calibrated else ())}
     wrong = {node: have for node, have in read.products.items() if have != asked and node not in free}
@@ -165,20 +164,20 @@ def check_precisions(read: ReadBack, asked: str, fp32_layers: Collection[str] = 
 
 
 def layers_of_log(text: str) -> tuple[Layer, ...]:
-    """The layers of an engine as its builder logs them.
+    """The layers of an engine from its builder's log.
 
     Raises:
-        ExportError: there are none in `text`.
+        ExportError: `text` lists no layers.
     """
     layers = [_layer_of_line(match) for line in text.splitlines() if (match := _LINE.match(line))]
     return _some(layers)
 
 
 def layers_of_json(text: str) -> tuple[Layer, ...]:
-    """The layers of an engine as its inspector gives them in JSON, with detailed profiling verbosity.
+    """The layers of an engine from its inspector's JSON, with detailed profiling verbosity.
 
     Raises:
-        ExportError: there are none in `text`.
+        ExportError: `text` lists no layers.
     """
     try:
         entries = json.loads(text)["Layers"]
@@ -223,7 +222,7 @@ def _layer(
     outputs: list[_Tensor],
     metadata: str,
 ) -> Layer:
-    # A bias or a scale has one extent above 1; what has two or more is a matrix, and the largest is the weights.
+    # A bias or scale has at most one extent above 1. Constants with more are matrices; the largest is the weights.
     matrices = [tensor for tensor in constants if tensor[0] in _COUNTED and sum(e > 1 for e in tensor[1]) > 1]
     weights = max(matrices, key=lambda tensor: prod(tensor[1]), default=None)
     words = [precision for precision in (_narrowest(inputs), _narrowest(outputs), "none") if precision]
@@ -235,8 +234,8 @@ def _layer(
 def _precision(node: str, typed: str, layers: tuple[Layer, ...]) -> str | None:
     makers = [layer for layer in layers if node in layer.nodes]
     if not makers:
-        # Small grouped convolutions are taken apart, and their parts have lost their origin. They are among the layers
-        # without one: where these are all of one precision, so is the convolution.
+        # Small grouped convolutions are split into layers that no longer name their node. If all layers without a node
+        # have one precision, so has the convolution.
         lost = {layer.precision for layer in layers if not layer.nodes} - {"none"}
         return lost.pop() if len(lost) == 1 else None
     heaviest = max(makers, key=lambda layer: layer.weights)
@@ -256,7 +255,7 @@ def _tensor(entry: Mapping[str, Any]) -> _Tensor:
 
 
 def _weights(entry: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
-    # Kernels of TensorRT's own give type and number of their weights instead of a list of constants.
+    # TensorRT's own kernels list type and number of their weights instead of constants.
     weights = entry.get("Weights") or {}
     count = weights.get("Count", 0)
     return [{"Datatype": weights.get("Type", ""), "Dimensions": (2, count // 2)}] if count > 3 else []

@@ -1,4 +1,4 @@
-"""The process that builds one engine: a job comes in on standard input, progress and outcome go to standard output."""
+"""The process that builds one engine: it reads a job from standard input and writes the outcome to its output."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from .readback import NODES, Operand, ReadBack, layers_of_json, layers_of_log, r
 __all__ = ["Job", "Outcome", "main"]
 
 _PRODUCTS = ("CONVOLUTION", "DECONVOLUTION", "MATRIX_MULTIPLY", "EINSUM")
-"""Layers of a parsed network whose precision is asked for."""
+"""Layers of a parsed network whose precision is checked."""
 
 _CONVERSIONS = ("CAST", "IDENTITY", "SHUFFLE", "QUANTIZE", "DEQUANTIZE")
-"""Layers that weights may pass on their way to a product."""
+"""Layers that may stand between weights and a product."""
 
 _TYPES = {
     "FLOAT": "fp32",
@@ -38,7 +38,7 @@ _TYPES = {
 """TensorRT's types of arithmetic -> precisions."""
 
 _VOLATILE = re.compile(r"\d+(?:\.\d+)? ?(?=ms|seconds|MiB)")
-"""Times and memory in a message; without them two builds log the same."""
+"""Times and memory sizes in a message, which differ between two builds."""
 
 _SIGKILL_WITH_PARENT = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
@@ -46,7 +46,7 @@ _SIGKILL_WITH_PARENT = 1
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be built.
+    """The engine to build.
 
     Args:
         runtime: name of a runner with engines.
@@ -65,7 +65,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was built; the fields are those of `build.BuiltEngine`."""
+    """The built engine; fields as in `build.BuiltEngine`."""
 
     engine: bytes
     version: str
@@ -102,13 +102,13 @@ def _build(job: Job, channel: IO[bytes]) -> Outcome:
 
 
 def _network(trt: Any, builder: Any, log: Any, job: Job, title: str) -> Any:
-    # By name: the flag's number differs between versions, and the newest know no other kind of network.
+    # By name: its number differs between versions, and the newest have no other kind of network.
     strongly = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
     network = builder.create_network(0 if strongly is None else 1 << int(strongly))
     parser = trt.OnnxParser(network, log)
     if not parser.parse(job.graph):
         error = parser.get_error(0)
-        raise ExportError(f"{title} does not parse the graph: {error.desc()} (node {error.node_name()!r})")
+        raise ExportError(f"{title} cannot parse the graph: {error.desc()} (node {error.node_name()!r})")
     return network
 
 
@@ -149,7 +149,9 @@ def _start_timings(config: Any, options: EngineOptions) -> Any:
 
 def _inspect(trt: Any, log: Any, engine: bytes) -> tuple[Any, Any]:
     runtime = trt.Runtime(log)
-    runtime.engine_host_code_allowed = True  # version-compatible engines carry a runtime; this one is our own
+    runtime.engine_host_code_allowed = (
+        True  # a version-compatible engine holds a runtime; this one was built here
+    )
     opened = runtime.deserialize_cuda_engine(engine)
     if opened is None:
         raise ExportError(f"the engine that was just built does not open: {log.first_error}")
@@ -158,7 +160,7 @@ def _inspect(trt: Any, log: Any, engine: bytes) -> tuple[Any, Any]:
 
 
 def _products(network: Any) -> dict[str, Operand]:
-    """Node of the graph -> what it multiplies, of every convolution and matrix product."""
+    """Graph node -> its operands, for every convolution and matrix product."""
     layers = [network.get_layer(number) for number in range(network.num_layers)]
     makers = {layer.get_output(place).name: layer for layer in layers for place in range(layer.num_outputs)}
     found: dict[str, Operand] = {}
@@ -172,7 +174,7 @@ def _products(network: Any) -> dict[str, Operand]:
 
 
 def _constant(layer: Any, place: int, makers: dict[str, Any]) -> bool:
-    """Whether an input of a layer is a constant that was at most converted or reshaped."""
+    """Whether an input of a layer is a constant, perhaps converted or reshaped."""
     maker = makers.get(layer.get_input(place).name)
     while maker is not None and maker.type.name in _CONVERSIONS:
         maker = makers.get(maker.get_input(0).name)
@@ -181,7 +183,7 @@ def _constant(layer: Any, place: int, makers: dict[str, Any]) -> bool:
 
 def _log(trt: Any) -> Any:
     class Log(trt.ILogger):
-        """Keeps what the library says, instead of printing it."""
+        """Records the library's messages instead of printing them."""
 
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
@@ -201,7 +203,7 @@ def _log(trt: Any) -> Any:
 
 def _monitor(trt: Any, channel: IO[bytes]) -> Any:
     class Monitor(trt.IProgressMonitor):
-        """Passes the builder's progress on."""
+        """Sends the builder's progress."""
 
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
@@ -226,14 +228,14 @@ def _send(channel: IO[bytes], message: object) -> None:
 
 
 def main() -> None:
-    """Build what standard input asks for, and end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both processes; the first one decides
+    """Build the engine of the job on standard input."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both processes; the parent handles it
     ctypes.CDLL(None).prctl(_SIGKILL_WITH_PARENT, signal.SIGKILL)
     warnings.simplefilter("ignore")
-    # The libraries print to standard output; what is meant for the first process keeps its own way out.
+    # The libraries print to standard output, so messages to the parent get a copy of it.
     with os.fdopen(os.dup(1), "wb") as channel:
         os.dup2(2, 1)
-        job = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the process that started this one
+        job = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the parent process
         try:
             answer: object = _build(job, channel)
         except ExportError as error:

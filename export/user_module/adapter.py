@@ -1,6 +1,6 @@
-"""A user's own module as litho exports its families: seed in, pixels out.
+"""Adapt a user's own module to the interface of litho's families: seed in, pixels out.
 
-Importing it runs its code, which is what the user asked for; its weights are read as data and never unpickled.
+The import runs the user's code; weights are read as data and never unpickled.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 
 
 class UserModule(Generator):
-    """A user's module behind the interface of litho's families.
+    """A user's module with the interface of litho's families.
 
     Args:
         module: in eval mode.
-        declaration: what it takes and gives.
+        declaration: its signature file.
     """
 
     def __init__(self, module: nn.Module, declaration: Declaration) -> None:
@@ -48,16 +48,16 @@ class UserModule(Generator):
         self.latent_size = declaration.noise.size if declaration.noise else 0
 
     def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
-        """What was declared."""
+        """The declared signature."""
         return self.declaration.signature()
 
     def sides(self) -> range | None:
-        """What was declared, if anything was."""
+        """The declared sides; None without any."""
         sides = self.declaration.sides
         return None if sides is None else range(sides.least, sides.most + 1, sides.divisible_by)
 
     def forms(self, signature: Signature) -> dict[str, tuple[Generator, Signature]]:
-        """A declared seed can be exported as the raw latent too."""
+        """The declared form; a seed can also be replaced by the raw latent."""
         noise = self.declaration.noise
         if noise is None or noise.role == "latent":
             return {"latent" if noise else "image": (self, signature)}
@@ -65,18 +65,18 @@ class UserModule(Generator):
         return {"seed": (self, signature), "latent": (self, latent)}
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """As of every generator: floats in [-1, 1] in and out."""
-        places: list[Any] = []
+        """Call the module; floats are in [-1, 1] in and out, as for every generator."""
+        positional: list[Any] = []
         keywords: dict[str, Any] = {}
         for given, value in zip(self.declaration.inputs, inputs, strict=True):
             if isinstance(given, Noise) and given.noises is not None:
                 keywords |= _cut(value, given.noises)
             elif given.argument is None:
-                places.append(_as_declared(given, value))
+                positional.append(_as_declared(given, value))
             else:
                 keywords[given.argument] = _as_declared(given, value)
         output = getattr(self.foreign, self.declaration.method)(
-            *places, **keywords, **self.declaration.constants
+            *positional, **keywords, **self.declaration.constants
         )
         low, high = self.declaration.output.range
         images = _selected(output, self.declaration.output.select)
@@ -84,23 +84,23 @@ class UserModule(Generator):
 
 
 def user_model(module: nn.Module, declaration: Declaration, input: str | None = None) -> PixelModel:
-    """A user's module from its inputs to pixels, tried out.
+    """A user's module from its inputs to pixels, checked in a dry run.
 
     Args:
         module: on the CPU, in eval mode and FP32.
-        declaration: what it takes and gives.
-        input: "seed", "latent" or "image", as far as it was declared; by default what it takes first.
+        declaration: its signature file.
+        input: "seed", "latent" or "image", if declared; by default the first input.
 
     Raises:
-        UsageError: it has no such input, or its `forward` does not take what was declared.
-        ExportError: it is in training mode, holds weights that cannot be exported, fails, draws random numbers of its
-            own, gives something else than was declared, or makes a picture depend on its batch.
+        UsageError: the input is not declared, or `forward` does not take the declared arguments.
+        ExportError: the module is in training mode, has weights that cannot be exported, fails, draws random numbers,
+            returns something else than declared, or makes a picture depend on its batch.
     """
     check_module(module)
     generator = UserModule(module, declaration).eval()
     forms = generator.forms(generator.signature())
     if input is not None and input not in forms:
-        raise UsageError(f"the signature cannot be fed with {input!r}; give --input {' or '.join(forms)}")
+        raise UsageError(f"the signature has no input {input!r}; give --input {' or '.join(forms)}")
     picture = PixelModel(*forms[input or next(iter(forms))]).eval()
     _check_call(module, declaration)
     try_out(picture)
@@ -116,7 +116,7 @@ def load_module(reference: str) -> nn.Module:
 
     Raises:
         UsageError: there is no such module or name, or it takes arguments.
-        ExportError: the import or the call fails, or gives no module.
+        ExportError: the import or the call fails, or returns no module.
     """
     name, _, attribute = reference.rpartition(":")
     file = Path(name).resolve() if name.endswith(".py") else None
@@ -155,39 +155,41 @@ def load_module(reference: str) -> nn.Module:
 
 
 def build_module(build: Callable[[], Any], name: str) -> nn.Module:
-    """Call `build`, known as `name`, which gives the module; see `load_module`."""
+    """Call `build`, known as `name`, which returns the module; see `load_module`."""
     if not callable(build):
         raise UsageError(
-            f"{name!r} is a {type(build).__name__}; it must be a callable that gives an nn.Module"
+            f"{name!r} is a {type(build).__name__}; it must be a callable that returns an nn.Module"
         )
     try:
         inspect.signature(build).bind()
     except TypeError as error:
-        raise UsageError(f"{name!r} is called without arguments, but: {error}; give it defaults") from None
+        raise UsageError(
+            f"{name!r} is called without arguments: {error}; give its arguments defaults"
+        ) from None
     except ValueError:
-        pass  # of a builtin, which says nothing of itself
+        pass  # a builtin has no signature
     try:
         module = build()
     except Exception as error:
         raise ExportError(f"{name!r} failed: {_raised(error)}") from error
     if not isinstance(module, nn.Module):
-        raise ExportError(f"{name!r} gave a {type(module).__name__}; it must give an nn.Module")
-    # Nobody could have called .eval() on what a class makes.
+        raise ExportError(f"{name!r} returned a {type(module).__name__}; it must return an nn.Module")
+    # The user has no instance of the class to call .eval() on.
     return module.eval() if isinstance(build, type) else module
 
 
 def load_weights(module: nn.Module, path: Path | None) -> str:
-    """Put the weights of a file into a module, every one in its place and in the module's dtype.
+    """Load the weights of a file into a module; names, shapes and dtypes must fit.
 
     Args:
-        module: takes them; without a file it keeps its own.
+        module: to load into; without a file it keeps its weights.
         path: of a `.safetensors` file, or a `.pt`, `.pth` or `.bin` of plain weights.
 
     Returns:
-        SHA-256 of the file, or of the module's weights where there is none.
+        SHA-256 of the file, or of the module's weights without a file.
 
     Raises:
-        UsageError: the file's name ends otherwise.
+        UsageError: the file has another suffix.
         CheckpointError: the file cannot be read, or a weight is missing, unknown, or has another shape or dtype.
     """
     if path is None:
@@ -199,7 +201,7 @@ def load_weights(module: nn.Module, path: Path | None) -> str:
     weights = read_external_weights(path, module.state_dict().keys())
     try:
         fit_weights(module, weights, str(path))
-    except RuntimeError as error:  # a module with a loading of its own
+    except RuntimeError as error:  # from a module that overrides load_state_dict
         raise CheckpointError(f"{path} does not fit the module: {' '.join(str(error).split())}") from None
     return sha256(path)
 
@@ -233,12 +235,10 @@ def _selected(output: Any, select: str | int | None) -> Tensor:
             by_name = isinstance(select, str) and not isinstance(output, Mapping)
             part = getattr(output, str(select)) if by_name else output[select]
         except (AttributeError, LookupError, TypeError):
-            raise ExportError(
-                f"there is no {select!r} in {_parts(output)}; change 'select' of the output"
-            ) from None
+            raise ExportError(f"{_parts(output)} has no {select!r}; correct 'select' of the output") from None
     if not isinstance(part, Tensor):
         raise ExportError(
-            f"no tensor but {_parts(part)} was given; say which part is the picture: output: {{select: ...}}"
+            f"expected a tensor, got {_parts(part)}; name the part that is the picture: output: {{select: ...}}"
         )
     return part
 
@@ -256,7 +256,7 @@ def _parts(output: Any) -> str:
 
 
 def _check_call(module: nn.Module, declaration: Declaration) -> None:
-    """Whether the method takes what it is given, before torch says so in its own words."""
+    """Check the arguments of the method before torch does, whose message is less clear."""
     method = getattr(module, declaration.method, None)
     if not callable(method):
         raise UsageError(f"{type(module).__name__} has no method {declaration.method!r}; change 'method'")
@@ -270,8 +270,8 @@ def _check_call(module: nn.Module, declaration: Declaration) -> None:
         signature.bind(*places, **dict.fromkeys([*names, *declaration.constants], 0))
     except TypeError as error:
         raise UsageError(
-            f"{type(module).__name__}.{declaration.method} takes ({', '.join(signature.parameters)}), and what the"
-            f" signature gives it does not fit: {error}; change 'argument' of an input, or 'constants'"
+            f"the signature's inputs do not fit {type(module).__name__}.{declaration.method}"
+            f"({', '.join(signature.parameters)}): {error}; change 'argument' of an input, or 'constants'"
         ) from None
 
 

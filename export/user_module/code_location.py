@@ -1,4 +1,4 @@
-"""Where in a user's own code something happened: the part of the module by its name, the file, the line."""
+"""Locate an error in a user's own code: name of the part of the module, file and line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ...training.networks.pixel_model import PixelModel
 
 __all__ = ["authored", "location_in_notes", "location_of", "location_of_node"]
 
-_NOT_THE_USER_S = (
+_NOT_USER_CODE = (
     f"{Path(torch.__file__).parent}{os.sep}",
     f"{Path(__file__).parents[1]}{os.sep}",
     inspect.getfile(PixelModel),
@@ -28,11 +28,11 @@ _NOT_THE_USER_S = (
 
 
 def location_of(frames: Iterable[tuple[FrameType, int]], module: nn.Module) -> str:
-    """Where in the user's code it happened, such as " in 'blocks.3' (Block) at net.py:12 `x = x.view(2, -1)`".
+    """The location in the user's code, such as " in 'blocks.3' (Block) at net.py:12 `x = x.view(2, -1)`".
 
     Args:
-        frames: of the calls with their lines, outermost first.
-        module: whose parts are named.
+        frames: frames with line numbers, outermost first.
+        module: the module whose parts are named.
     """
     names = _names(module)
     part = line = ""
@@ -40,27 +40,27 @@ def location_of(frames: Iterable[tuple[FrameType, int]], module: nn.Module) -> s
         owner, file = frame.f_locals.get("self"), frame.f_code.co_filename
         if id(owner) in names:
             part = names[id(owner)]
-        if Path(file).is_file() and not file.startswith(_NOT_THE_USER_S):
+        if Path(file).is_file() and not file.startswith(_NOT_USER_CODE):
             line = _line(file, number, linecache.getline(file, number))
     return part + line
 
 
 def location_of_node(node: torch.fx.Node, module: nn.Module) -> str:
-    """The same of a node of an exported program."""
+    """The location of a node of an exported program; see `location_of`."""
     owners = list((node.meta.get("nn_module_stack") or {}).values())
     return location_in_notes(module, owners[-1][0] if owners else None, node.meta.get("stack_trace") or "")
 
 
 def location_in_notes(module: nn.Module, path: str | None, notes: str) -> str:
-    """The same from what the exporter notes: the path of the part in `module`, and the lines of the calls."""
+    """The location from the exporter's notes: path of the part in `module`, and stack trace; see `location_of`."""
     part = dict(module.named_modules()).get(path) if path is not None else None
     found = re.findall(r'File "([^"]+)", line (\d+), in .*\n\s*(.*)', notes)
-    lines = [_line(*entry) for entry in found if not entry[0].startswith(_NOT_THE_USER_S)]
+    lines = [_line(*entry) for entry in found if not entry[0].startswith(_NOT_USER_CODE)]
     return _names(module).get(id(part), "") + (lines[-1] if lines else "")
 
 
 def _names(module: nn.Module) -> dict[int, str]:
-    """Identity of each part -> where it is, in words."""
+    """id() of each part -> its name for messages."""
     return {
         id(part): f" in {name!r} ({type(part).__name__})" if name else f" in {type(part).__name__}"
         for name, part in authored(module).named_modules()
@@ -68,7 +68,7 @@ def _names(module: nn.Module) -> dict[int, str]:
 
 
 def authored(module: nn.Module) -> nn.Module:
-    """The module as its author knows it, whose names are those in the file of its weights."""
+    """The user's own module inside a `PixelModel`; its parts have the names that the weights have."""
     if isinstance(module, PixelModel):
         module = module.generator
     return getattr(module, "foreign", module) if isinstance(module, Generator) else module

@@ -1,4 +1,4 @@
-"""Why a module cannot be exported: in which of its parts, at which line, by which operator, and what to change."""
+"""Explain why a module cannot be exported: its part, line and operator, and what to change."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ __all__ = [
 
 _RANDOM_NODES = re.compile(r"Random(Normal|Uniform)(Like)?|Bernoulli|Multinomial")
 _NOISE_RULE = (
-    "a graph has no seed of its own; let 'forward' take noise as an argument, which litho makes of the seed"
+    "a graph has no random state; let 'forward' take noise as an argument, which litho derives from the seed"
 )
 _GROUPS_RULE = "scale what one convolution takes and gives, not its weights"
 
 
 class Watch(TorchDispatchMode):
-    """While it is entered, an operator that draws random numbers raises an `ExportError`.
+    """Context in which an operator that draws random numbers raises an `ExportError`.
 
     Args:
-        module: whose parts are named.
+        module: the module whose parts are named.
 
     Attributes:
-        read: where a value was first read out of a tensor, as by `if x.sum() > 0`; None where none was.
+        read: location of the first read of a tensor's value, as by `if x.sum() > 0`; None without one.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -65,17 +65,17 @@ def _is_random(func: Any, args: Any, kwargs: Any) -> bool:
     if torch.Tag.nondeterministic_seeded not in func.tags:
         return False
     names = [argument.name for argument in func._schema.arguments]
-    # Attention is random by its dropout alone.
+    # Attention is tagged as random because of its dropout only.
     return "dropout_p" not in names or dict(zip(names, args, strict=False), **kwargs).get("dropout_p", 0) != 0
 
 
 def check_module(module: nn.Module) -> None:
-    """Refuse what would be exported as something else than it is.
+    """Refuse a module whose export would make other pictures, or fail.
 
     Raises:
         ExportError: a part is in training mode, or a weight is neither FP32 nor an integer, or is not finite.
     """
-    # Export would go through and quietly change BatchNorm and Dropout: the picture would be another one.
+    # An export in training mode succeeds, but BatchNorm and Dropout make another picture.
     own = authored(module)
     for name, part in own.named_modules():
         if part.training:
@@ -92,8 +92,8 @@ def check_module(module: nn.Module) -> None:
             )
         if tensor.is_floating_point() and tensor.dtype != torch.float32:
             raise ExportError(
-                f"weight {name!r} is {kind}; what is exported is proven against FP32: call .float() on the"
-                " model before it is exported"
+                f"weight {name!r} is {kind}; exported weights must be FP32: call .float() on the model"
+                " before it is exported"
             )
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise ExportError(
@@ -106,7 +106,7 @@ def check_no_randomness(graph: Any, module: nn.Module) -> None:
 
     Args:
         graph: of `onnx_ir`, with the exporter's notes on its nodes.
-        module: that it was made from.
+        module: the exported module.
 
     Raises:
         ExportError: it has such a node.
@@ -115,18 +115,18 @@ def check_no_randomness(graph: Any, module: nn.Module) -> None:
         if _RANDOM_NODES.fullmatch(node.op_type):
             scopes = ast.literal_eval(node.metadata_props.get("pkg.torch.onnx.name_scopes", "[]"))
             notes = node.metadata_props.get("pkg.torch.onnx.stack_trace", "")
-            place = location_in_notes(module, scopes[-2] if len(scopes) > 1 else None, notes)
-            raise ExportError(f"the graph draws random numbers by {node.op_type}{place}: {_NOISE_RULE}")
+            location = location_in_notes(module, scopes[-2] if len(scopes) > 1 else None, notes)
+            raise ExportError(f"the graph draws random numbers by {node.op_type}{location}: {_NOISE_RULE}")
 
 
 def check_free_batch(graph: Any, module: nn.Module, tensors: tuple[Any, ...], shapes: Any) -> None:
-    """Refuse a graph of one batch size: the exporter makes one where the model leaves it no choice.
+    """Refuse a graph with a fixed batch size, which the exporter makes if the module needs one.
 
     Args:
         graph: of `onnx_ir`.
-        module: that it was made from.
-        tensors: what it was made with.
-        shapes: of them for `torch.export`, the batch automatic.
+        module: the exported module.
+        tensors: its inputs at the export.
+        shapes: their dynamic shapes for `torch.export`, with an automatic batch.
 
     Raises:
         ExportError: its first input has a constant batch.
@@ -142,19 +142,19 @@ def _fixed_batch(module: nn.Module, tensors: tuple[Any, ...], shapes: Any) -> st
         with watch:
             graph = torch.export.export(module, tensors, dynamic_shapes=shapes).graph
     except Exception:
-        return watch.place + remedy
+        return watch.location + remedy
     for node in graph.nodes:
         if _is_grouped_by_batch(node):
             return f" as a number of groups{location_of_node(node, module)}; {_GROUPS_RULE}"
-    return watch.place + remedy
+    return watch.location + remedy
 
 
 class _ShapeWatch(logging.Handler):
-    """While it is entered, notes where torch replaces a free extent by a number; only its log says when it does."""
+    """Context that notes where torch replaces a free extent by a number, which only torch's log says."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__(logging.INFO)
-        self._module, self.place = module, ""
+        self._module, self.location = module, ""
         self._logger = logging.getLogger("torch.fx.experimental.symbolic_shapes")
 
     def __enter__(self) -> None:
@@ -170,23 +170,23 @@ class _ShapeWatch(logging.Handler):
         logging.disable(disabled)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Called while the user's code is still under way."""
-        # Of several inputs the batches are made one first, which is a replacement too.
+        """Note the location; called while the user's code is running."""
+        # Torch also replaces the batches of several inputs by one symbol, which is not a number.
         if (
-            not self.place
+            not self.location
             and str(record.msg).startswith("set_replacement")
             and isinstance(record.args, tuple)
             and str(record.args[1]).isdigit()
         ):
-            self.place = location_of(list(traceback.walk_stack(None))[::-1], self._module)
+            self.location = location_of(list(traceback.walk_stack(None))[::-1], self._module)
 
 
 def explain(error: Exception, module: nn.Module) -> str:
-    """What went wrong in an export or a run of `module`, in one line.
+    """Why an export or a call of `module` failed, in one line.
 
     Args:
-        error: with the errors that it was raised from.
-        module: what was exported or run.
+        error: with its causes.
+        module: the module that was exported or called.
     """
     causes = [error]
     while (cause := causes[-1].__cause__) is not None and isinstance(cause, Exception):
@@ -194,39 +194,39 @@ def explain(error: Exception, module: nn.Module) -> str:
     last, text = causes[-1], "\n".join(str(cause) for cause in causes)
     frames = [pair for cause in causes for pair in traceback.walk_tb(cause.__traceback__)]
     node = _failed_node(frames)
-    place = location_of(frames, module) if node is None else location_of_node(node, module)
+    location = location_of(frames, module) if node is None else location_of_node(node, module)
     if node is not None and _is_grouped_by_batch(node):
-        return f"the batch size is fixed as a number of groups{place}; {_GROUPS_RULE}"
+        return f"the batch size is fixed as a number of groups{location}; {_GROUPS_RULE}"
     if unsupported := re.search(r"No ONNX function found for <OpOverload\(op='([\w.]+)'", text):
-        return f"operator {unsupported[1]} has no ONNX form{place}; put it in other operators"
-    # A value that is read while the graph is made is a symbol.
+        return f"operator {unsupported[1]} has no ONNX equivalent{location}; replace it by other operators"
+    # Reading a tensor's value during the export fails on a symbol.
     if re.search("data-dependent|SymBool|SymFloat", text) or "DataDependent" in type(last).__name__:
-        return depends_on_values(place)
+        return depends_on_values(location)
     line = next((line.strip() for line in str(last).splitlines() if line.strip()), "without a message")
-    return f"{type(last).__name__}: {line}{place}"
+    return f"{type(last).__name__}: {line}{location}"
 
 
 def _failed_node(frames: Iterable[tuple[FrameType, int]]) -> torch.fx.Node | None:
-    """The node that could not be translated: the exporter's own frames hold it."""
+    """The node that could not be translated, from the exporter's frames."""
     held = (frame.f_locals.get("node") for frame, _ in frames)
     return next((node for node in held if isinstance(node, torch.fx.Node)), None)
 
 
 def _is_grouped_by_batch(node: torch.fx.Node) -> bool:
-    """Whether it is a convolution of each picture by kernels of its own, all in one: StyleGAN's, where "fused"."""
+    """Whether it is a grouped convolution with one group per picture, as in a fused StyleGAN."""
     return "conv" in str(node.target) and any(isinstance(given, torch.fx.Node) for given in node.args[6:])
 
 
-def depends_on_values(place: str) -> str:
-    """What to say of control flow that depends on data, `place` being where, as by `location_of`."""
+def depends_on_values(location: str) -> str:
+    """Message about control flow that depends on tensor values, at a location from `location_of`."""
     return (
-        f"the way through the model depends on values that only a run knows{place}; compute both ways and choose by"
-        " torch.where, or decide it when the model is built"
+        f"control flow depends on tensor values{location}; compute both branches and select with"
+        " torch.where, or decide when the model is built"
     )
 
 
 def non_finite_part(module: nn.Module, run: Any) -> str:
-    """Name of the first part of `module` whose output is not finite while `run` is called; "" where none is."""
+    """Name of the first part of `module` whose output is not finite during `run()`; "" if there is none."""
     found: list[str] = []
     handles = [
         part.register_forward_hook(_watch(name or type(part).__name__, found))

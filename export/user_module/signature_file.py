@@ -1,6 +1,6 @@
-"""What a user says of a module of their own: the signature file, in the vocabulary of `litho.signature.fields`.
+"""The signature file of a user's own module, in the vocabulary of `litho.signature.fields`.
 
-It names what the module takes and what its floats mean; everything that litho can derive is left out of it.
+It names the inputs and the range of the floats; litho derives everything else.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ Range = tuple[float, float]
 
 
 class _Part(BaseModel):
-    # Class names that are numbers are common; YAML reads them as numbers.
+    # YAML reads class names such as 7 as numbers.
     model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
 
 
 class _Image(_Part):
-    """A picture, and what the module's floats mean.
+    """A picture and the range of its floats.
 
     Args:
         height, width, channels: in pixels; 1 channel is grey, 3 are RGB.
-        range: the floats that stand for black and for white.
+        range: the floats for black and white.
     """
 
     height: Extent
@@ -66,26 +66,26 @@ class _Input(_Part):
     """One input.
 
     Args:
-        name: of the field in requests; by default the role's usual one.
-        argument: keyword by which `forward` takes it; by default inputs are given by place, in order.
+        name: of the field in requests; by default the usual name of the role.
+        argument: keyword argument of `forward`; by default inputs are positional, in order.
     """
 
     name: Annotated[str, Constraint(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)] | None = None
     argument: str | None = None
 
     def named(self, field: Field) -> Field:
-        """`field` under the name that was given, if one was."""
+        """`field` with this input's name, if it has one."""
         return field if self.name is None else field.model_copy(update={"name": self.name})
 
 
 class Noise(_Input):
-    """Standard normal noise: made from the seed, or given as it is.
+    """Standard normal noise, derived from the seed or given in the request.
 
     Args:
-        role: "seed", or "latent" where a request brings the noise itself.
+        role: "seed", or "latent" if the request holds the noise.
         shape: of the noise of one picture, as `forward` takes it.
-        noises: in place of `shape`, keyword of `forward` -> shape, where it takes several; one after the other they
-            are cut from the same noise of the seed.
+        noises: instead of `shape`, keyword argument of `forward` -> shape, for several noises; they are cut from the
+            noise of one seed, one after the other.
     """
 
     role: Literal["seed", "latent"]
@@ -99,7 +99,7 @@ class Noise(_Input):
                 "give either shape, such as [512], or noises, such as {z: [512], noise: [1, 8, 8]}"
             )
         if self.noises is not None and self.argument is not None:
-            raise ValueError("noises has the arguments' names already; leave argument out")
+            raise ValueError("noises names the arguments already; leave argument out")
         return self
 
     @property
@@ -115,7 +115,7 @@ class Noise(_Input):
 
     @property
     def latent(self) -> Field:
-        """The field of the noise itself; several are one vector, in their order."""
+        """The field of the noise; several noises are one vector, in their order."""
         return Field(name="latent", role=Role.LATENT, dtype="FP32", shape=self.shape or (self.size,))
 
 
@@ -170,21 +170,21 @@ Input = Annotated[Noise | _Label | _Source | _Mask | _Truncation, Constraint(dis
 
 
 class _Output(_Image):
-    """The picture.
+    """The picture that the module returns.
 
     Args:
-        select: where the module gives more than a tensor: an attribute or key by name, or a place by number.
+        select: for a module that returns more than a tensor: name of an attribute or key, or an index.
     """
 
     select: str | Annotated[int, Constraint(strict=True)] | None = None
 
 
 class _Sides(_Part):
-    """What height and width of a picture to start from may be, beside those that are given (`--size`).
+    """Other heights and widths of the source pictures that the module takes (`--size`).
 
     Args:
         least, most: in pixels, both included.
-        divisible_by: what both must be a multiple of.
+        divisible_by: divisor of both.
     """
 
     least: Extent
@@ -204,11 +204,11 @@ class Declaration(_Part):
     """The signature file.
 
     Args:
-        inputs: what a request gives; noise, where there is any, comes first.
+        inputs: fields of a request; noise comes first.
         output: the picture.
-        sides: of pictures of other sizes that the module takes as well; without it, it has one size.
-        constants: keyword of `forward` -> value that never changes, such as a timestep.
-        method: of the module, in place of its `forward`.
+        sides: other sizes of source pictures that the module takes; by default none.
+        constants: keyword argument of `forward` -> fixed value, such as a timestep.
+        method: method of the module to call instead of `forward`.
         licence: SPDX identifier of the weights.
     """
 
@@ -223,22 +223,22 @@ class Declaration(_Part):
     def _noise_first(self) -> Declaration:
         if any(isinstance(given, Noise) for given in self.inputs[1:]):
             raise ValueError(
-                "a seed or a latent comes first, and there is one of them; where 'forward' takes it elsewhere, give"
-                " argument: NAME, and where it takes several, noises: {NAME: [EXTENTS], ...}"
+                "only the first input may be a seed or a latent; to pass it elsewhere, give argument: NAME;"
+                " to pass several, give noises: {NAME: [EXTENTS], ...}"
             )
         return self
 
     @property
     def noise(self) -> Noise | None:
-        """The noise, where the module takes any."""
+        """The noise; None if the module takes none."""
         first = self.inputs[0]
         return first if isinstance(first, Noise) else None
 
     def signature(self) -> Signature:
-        """What a request gives, and the picture that it gets.
+        """The signature: fields of a request, and the picture.
 
         Raises:
-            UsageError: two fields have one name.
+            UsageError: two fields have the same name.
         """
         output = image_output(self.output.height, self.output.width, self.output.channels)
         try:
@@ -253,10 +253,10 @@ def read_declaration(given: Path | str | Mapping[str, Any]) -> Declaration:
     """Read a signature file.
 
     Args:
-        given: path of a YAML or JSON file, or what such a file would hold.
+        given: path of a YAML or JSON file, or its content.
 
     Raises:
-        UsageError: there is no such file, or it is no YAML or JSON, or a key or value in it is not allowed.
+        UsageError: the file is missing or is not YAML or JSON, or a key or value is not allowed.
     """
     content, where = (given, "signature") if isinstance(given, Mapping) else (_read(Path(given)), str(given))
     if not isinstance(content, Mapping):
@@ -282,20 +282,20 @@ def _read(file: Path) -> Any:
         try:
             return json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise UsageError(f"{file} is no JSON: {error}") from None
+            raise UsageError(f"{file} is not JSON: {error}") from None
     yaml = require("yaml", "export")
     try:
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UsageError(f"{file} is no YAML: {' '.join(str(error).split())}") from None
+        raise UsageError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
 
 
 def _complaint(error: ValidationError) -> str:
-    """The first complaint in one line, with what is known where a key is not."""
+    """The first error in one line; for an unknown key with the known ones."""
     first = error.errors()[0]
     path = first["loc"]
-    # The role that was taken for granted stands in the path after an input's place in the list.
-    shown = [part for place, part in enumerate(path) if place != 2 or path[0] != "inputs"]
+    # After an input's index the path holds its role, which the file does not nest.
+    shown = [part for index, part in enumerate(path) if index != 2 or path[0] != "inputs"]
     where = ".".join(map(str, shown))
     if first["type"] == "extra_forbidden":
         known = sorted(_KEYS_OF.get(path[2] if path[0] == "inputs" else path[0], _KEYS_OF[""]))
@@ -327,4 +327,4 @@ _KEYS_OF: dict[Any, set[str]] = {
     "mask": set(_Mask.model_fields),
     "truncation": set(_Truncation.model_fields),
 }
-"""Where in the file -> the keys that it may have there."""
+"""Part of the file -> the keys that it may have."""

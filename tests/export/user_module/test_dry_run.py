@@ -77,20 +77,24 @@ def complaint_of(module: nn.Module, **changes: Any) -> str:
     [
         (
             "control flow",
-            ["values that only a run knows", "`if x.abs().sum() > x[-1].abs().sum():`", "torch.where"],
+            [
+                "control flow depends on tensor values",
+                "`if x.abs().sum() > x[-1].abs().sum():`",
+                "torch.where",
+            ],
         ),
         (
             "random",
             [
                 "aten.randn_like.default draws random numbers",
                 "`x = x + torch.randn_like(x)`",
-                "makes of the seed",
+                "derives from the seed",
             ],
         ),
         ("dropout", ["draws random numbers", "`x = nn.functional.dropout(x)`"]),
         (
             "batch of two",
-            ["fails on a batch of 3", "`x = x.reshape(2, 4)`", "a batch of 2 passes: the size is built in"],
+            ["fails on a batch of 3", "`x = x.reshape(2, 4)`", "a batch of 2 passes: the size is hard-coded"],
         ),
     ],
 )
@@ -103,11 +107,11 @@ def test_part_line_and_remedy_are_named(fault: str, complaints: list[str]) -> No
 @pytest.mark.parametrize(
     ("fault", "complaint"),
     [
-        ("state", "another picture each time (by up to "),
-        ("mixing", "grey levels with the pictures beside it; no layer may mix the batch"),
+        ("state", "give different pictures (by up to "),
+        ("mixing", "grey levels with the other pictures of its batch; remove layers that"),
         (
             "not finite",
-            "gives NaN or infinite values; the first part whose output is not finite is 'blocks.1.layer'",
+            "returns NaN or infinite values; the first part whose output is not finite is 'blocks.1.layer'",
         ),
     ],
 )
@@ -120,12 +124,12 @@ def test_pictures_that_cannot_be_proven_are_refused(fault: str, complaint: str) 
     [
         (
             (-1, 12),
-            "gives shape (3, 12); the signature's output is (batch, channels, height, width) = (3, 3, 2, 2)",
+            "returns shape (3, 12); the signature's output is (batch, channels, height, width) = (3, 3, 2, 2)",
         ),
-        ((-1, 3, 4, 1), "gives shape (3, 3, 4, 1)"),
-        ((-1, 2, 2, 3), "gives shape (3, 2, 2, 3); .* by .permute(0, 3, 1, 2)"),
-        ((1, 3, -1, 2), "gives shape (1, 3, 6, 2); .* the batch size is built in"),
-        ((-1,), "gives shape (36,)"),
+        ((-1, 3, 4, 1), "returns shape (3, 3, 4, 1)"),
+        ((-1, 2, 2, 3), "returns shape (3, 2, 2, 3); .* by .permute(0, 3, 1, 2)"),
+        ((1, 3, -1, 2), "returns shape (1, 3, 6, 2); .* the batch size is hard-coded"),
+        ((-1,), "returns shape (36,)"),
     ],
 )
 def test_a_picture_of_another_shape_is_refused(shape: tuple[int, ...], complaint: str) -> None:
@@ -144,8 +148,8 @@ def test_a_part_in_training_mode_is_named() -> None:
 @pytest.mark.parametrize(
     ("dtype", "complaint"),
     [
-        (torch.float64, "is float64; what is exported is proven against FP32: call .float()"),
-        (torch.float16, "is float16; what is exported is proven against FP32: call .float()"),
+        (torch.float64, "is float64; exported weights must be FP32: call .float()"),
+        (torch.float16, "is float16; exported weights must be FP32: call .float()"),
         (torch.complex64, "is complex64, and ONNX has no complex weights; keep real and imaginary part"),
     ],
 )
@@ -172,14 +176,14 @@ class Giving(nn.Module):
         (
             lambda x: {"sample": x, "loss": 0},
             None,
-            "the module's dict ('sample', 'loss') was given; say which part",
+            "got the module's dict ('sample', 'loss'); name the part",
         ),
-        (lambda x: {"sample": x}, "smaple", "there is no 'smaple' in the module's dict ('sample')"),
-        (lambda x: (x, 1), 2, "there is no 2 in the module's tuple (0, 1)"),
-        (lambda x: x, "sample", "there is no 'sample' in the module's Tensor"),
-        (lambda x: None, None, "no tensor but the module's NoneType was given"),
-        (lambda x: (x, 1), 1, "no tensor but the module's int was given"),
-        (lambda x: x.double(), None, "gives float64; it must give float32"),
+        (lambda x: {"sample": x}, "smaple", "the module's dict ('sample') has no 'smaple'"),
+        (lambda x: (x, 1), 2, "the module's tuple (0, 1) has no 2"),
+        (lambda x: x, "sample", "the module's Tensor has no 'sample'"),
+        (lambda x: None, None, "expected a tensor, got the module's NoneType"),
+        (lambda x: (x, 1), 1, "expected a tensor, got the module's int"),
+        (lambda x: x.double(), None, "returns float64; it must return float32"),
     ],
 )
 def test_an_output_that_is_no_picture_is_refused(what: Any, select: str | int | None, complaint: str) -> None:
@@ -198,7 +202,7 @@ def test_the_picture_may_be_part_of_what_a_module_gives(select: str | int) -> No
     [
         (
             {"constants": {"timestep": 0}},
-            "Giving.forward takes (z, strength), .* unexpected keyword argument 'timestep'",
+            "do not fit Giving.forward(z, strength): .* unexpected keyword argument 'timestep'",
         ),
         (
             {"constants": {"z": 0}},

@@ -79,7 +79,7 @@ def test_json_and_a_mapping_say_the_same(tmp_path: Path) -> None:
         ({"inputs": [{**SEED, "name": "The Seed"}], "output": OUTPUT}, "inputs.0.name: String should match"),
         (
             {"inputs": [SEED, SEED], "output": OUTPUT},
-            "a seed or a latent comes first, and there is one of them",
+            "only the first input may be a seed or a latent",
         ),
         (
             {"inputs": [{"role": "label", "class_names": [True]}], "output": OUTPUT},
@@ -109,12 +109,12 @@ def test_two_fields_of_one_name_are_refused() -> None:
     [
         ("signature.yaml", None, "cannot be read: No such file"),
         ("signature.toml", b"", "it takes a .yaml, .yml or .json file"),
-        ("signature.yaml", b"inputs: [", "is no YAML"),
+        ("signature.yaml", b"inputs: [", "is not YAML"),
         ("signature.yaml", b"\xff\xfe\x00", "signature"),
         ("signature.yaml", b"", "holds a NoneType; it must be a mapping"),
-        ("signature.yaml", b"!!python/object/apply:os.getcwd []", "is no YAML"),
-        ("signature.json", b"{", "is no JSON"),
-        ("signature.json", b"[" * 100_000, "is no JSON"),
+        ("signature.yaml", b"!!python/object/apply:os.getcwd []", "is not YAML"),
+        ("signature.json", b"{", "is not JSON"),
+        ("signature.json", b"[" * 100_000, "is not JSON"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(
