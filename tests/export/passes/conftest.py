@@ -18,6 +18,9 @@ Node = tuple[str, list[str], str, dict[str, Any]]
 Build = Callable[..., bytes]
 Check = Callable[..., tuple[onnx.ModelProto, dict[str, int]]]
 
+ROUNDING = 4 * float(np.finfo(np.float32).eps)
+"""Of a sum of values near 1 in FP32."""
+
 
 def build_graph(
     nodes: Sequence[Node],
@@ -76,7 +79,8 @@ def check_passes(
     for batch in (1, 3):
         for wanted, given in zip(run_graph(graph, batch), run_graph(after, batch), strict=True):
             assert given.shape == wanted.shape
-            assert np.abs(given - wanted).max() <= tolerance * np.abs(wanted).max()
+            # Values near 1 may cancel to outputs near 0; their rounding does not.
+            assert np.abs(given - wanted).max() <= tolerance * np.abs(wanted).max() + ROUNDING
     return new, changed
 
 
