@@ -66,7 +66,7 @@ class _Job:
     progress: Progress
 
 
-def export(
+def export(  # noqa: PLR0913
     source: Path | str | nn.Module | Callable[[], nn.Module],
     *,
     to: Path | str,

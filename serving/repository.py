@@ -60,7 +60,7 @@ class Deployment:
         return f"<Deployment {self.path}, version {self.version}, variant {self.served.variant}>"
 
 
-def deploy(
+def deploy(  # noqa: PLR0913
     bundle: Bundle | Path | str,
     *,
     to: Path | str,

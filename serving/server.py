@@ -75,7 +75,7 @@ class EmbeddedServer:
         ServerError: on entering, the server is not installed.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         repository: Path | str,
         *,
@@ -249,7 +249,7 @@ class EmbeddedServer:
         )
 
 
-def serve(
+def serve(  # noqa: PLR0913
     repository: Path | str,
     *,
     host: str = "127.0.0.1",

@@ -31,7 +31,7 @@ WARMUP_SHARE = 0.2
 """Share of each turn that is warm-up."""
 
 
-def bench(
+def bench(  # noqa: PLR0913
     target: Target,
     *,
     against: Target | None = None,

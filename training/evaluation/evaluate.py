@@ -30,7 +30,7 @@ Progress = Callable[[str, float], None]
 _NET_SHARE = 0.5
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913
     run: Path | str,
     *,
     data: str | None = None,

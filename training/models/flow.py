@@ -195,7 +195,7 @@ class Generator(StagedGenerator):
         guidance: default of a request.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         *,
         tokenizer: str = "",

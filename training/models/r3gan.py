@@ -61,7 +61,7 @@ class Generator(BaseGenerator):
         patch: side in pixels of the blocks that the last layer outputs.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         *,
         resolution: int = 32,

@@ -150,7 +150,7 @@ class Snapshot:
         return PixelModel(*forms[input]).eval()
 
 
-def save_snapshot(
+def save_snapshot(  # noqa: PLR0913
     run: Path,
     generator: Generator,
     *,
