@@ -188,7 +188,7 @@ class _Fixer:
     ) -> None:
         """Replace a value by a constant in all nodes that stay."""
         single = self._tape.initializer(ir.tensor(np.ascontiguousarray(content)), name=f"{old.name}.fixed")
-        for node, place in tuple(old.uses()):
+        for node, index in tuple(old.uses()):
             if not _stays(node, mine):
                 continue
             beside = [
@@ -200,19 +200,19 @@ class _Fixer:
                 self._has_batch(one, content.ndim - (axis or 0)) for one in beside
             )
             if axis is None or spread:
-                node.replace_input_with(place, single)
+                node.replace_input_with(index, single)
                 continue
             # Prefer another operand to an input as the source of the batch: the graph may be cut in between later.
             guide = next((one for one in beside if self._has_batch(one)), self._guide)
-            repeated = self._repeat(f"{old.name}.for.{node.name}.{place}", single, self._count(guide), axis)
+            repeated = self._repeat(f"{old.name}.for.{node.name}.{index}", single, self._count(guide), axis)
             repeated.shape, repeated.type = old.shape, old.type
-            node.replace_input_with(place, repeated)
+            node.replace_input_with(index, repeated)
 
     def _has_batch(self, value: ir.Value, from_the_right: int | None = None) -> bool:
         """Whether an axis of a value, by default the first, is the batch."""
         shape = () if value.shape is None else tuple(value.shape)
-        place = 0 if from_the_right is None else len(shape) - from_the_right
-        return 0 <= place < len(shape) and shape[place] == self._batch
+        axis = 0 if from_the_right is None else len(shape) - from_the_right
+        return 0 <= axis < len(shape) and shape[axis] == self._batch
 
     def _count(self, guide: ir.Value) -> ir.Value:
         """The batch of a value, INT64 of shape (1,)."""

@@ -97,16 +97,16 @@ def _dimensions(torch: Any, signature: Signature) -> tuple[dict[int, Any], ...]:
     source = signature.sized_by
     if source is None:
         return tuple(free for _ in signature.inputs)
-    sized, step = dict(free), source.divisible_by
+    image_axes, step = dict(free), source.divisible_by
     (least, *_), (most, *_) = source.extreme_shapes
     limits = {"min": least // step, "max": most // step}
     for axis, name in ((1, "height"), (2, "width")):
-        sized[axis] = (
+        image_axes[axis] = (
             torch.export.Dim(name, **limits)
             if step == 1
             else step * torch.export.Dim(f"{name}_steps", **limits)
         )
-    return tuple(sized if field.free else free for field in signature.inputs)
+    return tuple(image_axes if field.free else free for field in signature.inputs)
 
 
 def _in_place(module: Any, shapes: tuple[Any, ...]) -> tuple[Any, ...]:

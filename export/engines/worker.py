@@ -162,20 +162,20 @@ def _inspect(trt: Any, log: Any, engine: bytes) -> tuple[Any, Any]:
 def _products(network: Any) -> dict[str, Operand]:
     """Graph node -> its operands, for every convolution and matrix product."""
     layers = [network.get_layer(number) for number in range(network.num_layers)]
-    makers = {layer.get_output(place).name: layer for layer in layers for place in range(layer.num_outputs)}
+    makers = {layer.get_output(index).name: layer for layer in layers for index in range(layer.num_outputs)}
     found: dict[str, Operand] = {}
     for layer in layers:
         kind = _TYPES.get(layer.get_input(0).dtype.name) if layer.num_inputs else None
         if layer.type.name in _PRODUCTS and kind is not None:
-            weighted = layer.num_inputs == 1 or any(_constant(layer, place, makers) for place in (0, 1))
+            weighted = layer.num_inputs == 1 or any(_constant(layer, index, makers) for index in (0, 1))
             nodes = NODES.findall(layer.metadata) or [layer.name]
             found |= dict.fromkeys(nodes, Operand(kind, weighted))
     return found
 
 
-def _constant(layer: Any, place: int, makers: dict[str, Any]) -> bool:
+def _constant(layer: Any, index: int, makers: dict[str, Any]) -> bool:
     """Whether an input of a layer is a constant, perhaps converted or reshaped."""
-    maker = makers.get(layer.get_input(place).name)
+    maker = makers.get(layer.get_input(index).name)
     while maker is not None and maker.type.name in _CONVERSIONS:
         maker = makers.get(maker.get_input(0).name)
     return maker is not None and maker.type.name == "CONSTANT"

@@ -261,13 +261,13 @@ def _check_call(module: nn.Module, declaration: Declaration) -> None:
     if not callable(method):
         raise UsageError(f"{type(module).__name__} has no method {declaration.method!r}; change 'method'")
     signature = inspect.signature(method)
-    places = [
+    positional = [
         0 for given in declaration.inputs if given.argument is None and not getattr(given, "noises", None)
     ]
     names = [given.argument for given in declaration.inputs if given.argument is not None]
     names += [name for given in declaration.inputs for name in getattr(given, "noises", None) or ()]
     try:
-        signature.bind(*places, **dict.fromkeys([*names, *declaration.constants], 0))
+        signature.bind(*positional, **dict.fromkeys([*names, *declaration.constants], 0))
     except TypeError as error:
         raise UsageError(
             f"the signature's inputs do not fit {type(module).__name__}.{declaration.method}"

@@ -57,7 +57,7 @@ def values_of_graph(
 
     made = {output for node in model.graph.node for output in node.output}
     names = [name for name in names if name in made]
-    fetched = [_tap(model.graph, name, place) for place, name in enumerate(names)]
+    fetched = [_tap(model.graph, name, index) for index, name in enumerate(names)]
     given = dict(inputs)
     for value in model.graph.input:
         if value.name == NOISE and NOISE not in given:
@@ -76,11 +76,11 @@ def values_of_graph(
     }
 
 
-def _tap(graph: onnx.GraphProto, name: str, place: int) -> tuple[str, str]:
+def _tap(graph: onnx.GraphProto, name: str, index: int) -> tuple[str, str]:
     """Add the shape and a sample of a value to the outputs of a graph."""
     from onnx import TensorProto, helper, numpy_helper
 
-    prefix = f"litho.tap{place}"
+    prefix = f"litho.tap{index}"
 
     def constant(label: str, content: int) -> str:
         graph.initializer.append(numpy_helper.from_array(np.array([content]), f"{prefix}.{label}"))

@@ -139,8 +139,8 @@ def _nodes(model: onnx.ModelProto) -> list[onnx.NodeProto]:
     """Nodes up to the rounding of pixels, where a tiny error becomes a whole grey level."""
     nodes = [node for node in model.graph.node if node.op_type != "Constant"]
     ends = (
-        place
-        for place, node in enumerate(nodes)
+        index
+        for index, node in enumerate(nodes)
         if node.op_type == "Round" and module_of(node.name) == "pixels"
     )
     return nodes[: next(ends, None)]
@@ -186,12 +186,12 @@ def _points(
         if name in made and made[name].shape == one.shape
     }
     points, before = [], 0.0
-    for place, node in enumerate(nodes):
+    for index, node in enumerate(nodes):
         if (error := errors.get(node.output[0])) is None:
             continue
         usual = max(before, _EXPLAINED["FLOAT"])
-        if error <= usual or _weighs(nodes[place:], errors, usual):
-            points.append(_Point(_layer(node, nodes[:place], errors, parts), error, before))
+        if error <= usual or _weighs(nodes[index:], errors, usual):
+            points.append(_Point(_layer(node, nodes[:index], errors, parts), error, before))
             before = max(before, error)
     return points
 
@@ -213,9 +213,9 @@ def _error(made: NDArray[np.float32], wanted: NDArray[np.float32]) -> float:
     if not (np.isfinite(made) & np.isfinite(wanted) | same).all():
         return float("inf")
     apart = np.subtract(made, wanted, out=np.zeros_like(wanted), where=~same)
-    kept = np.where(np.isfinite(wanted), wanted, 0)
+    finite = np.where(np.isfinite(wanted), wanted, 0)
     # Without BLAS: its threads wait for one another longer than this takes.
-    distance, norm = (float(np.square(one, dtype=np.float64).sum()) ** 0.5 for one in (apart, kept))
+    distance, norm = (float(np.square(one, dtype=np.float64).sum()) ** 0.5 for one in (apart, finite))
     return distance / norm if norm else float("inf") if distance else 0.0
 
 

@@ -82,13 +82,6 @@ ALLOWED_NAMES = {
 }
 
 
-# The tree is not clean of these yet.
-PENDING: set[str] = {
-    "graph pass", "the exact words", "user module", "fp32_layers",
-    "path or location", "user_module", "with_size",
-}  # fmt: skip
-
-
 def product() -> list[Path]:
     files = [path for kind in ("py", "html", "css", "toml") for path in ROOT.rglob(f"*.{kind}")]
     inside = (path for path in files if path.relative_to(ROOT).parts[0] not in NOT_PRODUCT)
@@ -134,14 +127,14 @@ def allowed_names(module: str) -> set[str]:
     return {name for file in (module, "") for name in ALLOWED_NAMES.get(file, ("", ""))[0].split()}
 
 
-@pytest.mark.parametrize("meant", sorted(set(RETIRED) - PENDING))
+@pytest.mark.parametrize("meant", sorted(RETIRED))
 def test_no_retired_word_is_in_product_or_documentation(meant: str) -> None:
     retired = matcher(RETIRED[meant])
     found = [f"{place}: {line.strip()}" for place, line in lines() if retired.search(line)]
     assert not found, f"say {meant!r} instead:\n" + "\n".join(found)
 
 
-@pytest.mark.parametrize("meant", sorted(set(RETIRED_NAMES) - PENDING))
+@pytest.mark.parametrize("meant", sorted(RETIRED_NAMES))
 def test_no_retired_name_is_in_the_code(meant: str) -> None:
     retired = matcher(RETIRED_NAMES[meant])
     used = ((module, name) for module in modules() for name in names(module) - allowed_names(module))
