@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from litho.bundle.probes import Probes
+from litho.errors import BundleError
 
 
 @pytest.mark.parametrize(
@@ -31,3 +32,8 @@ def test_probes_keep_pictures_whose_axes_lie_in_memory_in_another_order() -> Non
     images = np.arange(2 * 3 * 4 * 5, dtype=np.uint8).reshape(2, 3, 4, 5).transpose(0, 2, 3, 1)
     kept = Probes.from_bytes(Probes({"seed": np.arange(2)}, images).to_bytes())
     np.testing.assert_array_equal(kept.images, images)
+
+
+def test_probes_that_are_not_probes_are_refused() -> None:
+    with pytest.raises(BundleError, match="not a file of probes"):
+        Probes.from_bytes(b"nonsense")

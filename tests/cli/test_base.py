@@ -116,16 +116,6 @@ def test_standard_output_is_one_json_document(
     assert json.loads(done.stdout)
 
 
-def test_deploy_and_rollback_give_path_and_version_as_json(
-    litho_here: Command, bundle: Path, tmp_path: Path
-) -> None:
-    deploy = ("deploy", bundle, "--to", tmp_path, "--name", "tiny", "--json")
-    assert json.loads(litho_here(*deploy).stdout) == {"path": str(tmp_path / "tiny"), "version": 1}
-    assert json.loads(litho_here(*deploy, "--flavour", "onnxruntime").stdout)["version"] == 2
-    back = json.loads(litho_here("rollback", tmp_path, "tiny", "--json").stdout)
-    assert back == {"path": str(tmp_path / "tiny"), "version": 1}
-
-
 def test_what_a_user_s_code_prints_is_no_part_of_the_json(litho_here: Command, tmp_path: Path) -> None:
     (tmp_path / "talkative.py").write_text(
         "from torch import nn\n"

@@ -1,8 +1,13 @@
 """Looking at a bundle from the shell."""
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
+
+from litho.serving.server import EmbeddedServer
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 Complaint = Callable[[subprocess.CompletedProcess[str]], str]
@@ -19,3 +24,28 @@ def test_one_changed_byte_fails_verification_and_the_file_is_named(
     done = litho_command("verify", tmp_path / "bundle")
     assert done.returncode == 1
     assert "generator.fp32.onnx has changed" in error_of(done)
+
+
+@pytest.mark.slow
+def test_verify_replays_the_probes_through_the_server(
+    litho_command: Command, bundle: Path, server: EmbeddedServer
+) -> None:
+    answer = litho_command("verify", str(bundle), "--endpoint", f"{server.grpc_url}/tiny")
+    assert answer.returncode == 0, answer.stderr
+    assert "passed" in answer.stdout
+
+
+@pytest.mark.slow
+def test_verify_names_the_changed_file_although_a_server_answers(
+    litho_command: Command, bundle: Path, server: EmbeddedServer, tmp_path: Path
+) -> None:
+    changed = tmp_path / "changed"
+    shutil.copytree(bundle, changed)
+    (graph,) = changed.glob("graphs/*.onnx")
+    content = bytearray(graph.read_bytes())
+    content[len(content) // 2] ^= 1
+    graph.write_bytes(content)
+    answer = litho_command("verify", str(changed), "--endpoint", f"{server.grpc_url}/tiny")
+    assert answer.returncode == 1
+    assert str(graph) in answer.stderr
+    assert len(answer.stderr.strip().splitlines()) == 1

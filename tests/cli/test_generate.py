@@ -4,7 +4,12 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from litho.serving.client import Client
+from litho.serving.server import EmbeddedServer
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 Complaint = Callable[[subprocess.CompletedProcess[str]], str]
@@ -20,7 +25,7 @@ Complaint = Callable[[subprocess.CompletedProcess[str]], str]
         ("--field", "truncation=2", "truncation '2' is invalid; allowed are numbers from 0 to 1"),
         ("--field", "lable=1", "unknown field 'lable' (known: label, seed, truncation)"),
         ("--variant", "generator.fp16.onnx", "did you mean 'generator.fp32.onnx'"),
-        ("--device", "tpu", "device 'tpu' is unknown"),
+        ("--device", "tpu", "has no device 'tpu'"),
         ("-o", "out.gif", "'.gif'"),
     ],
 )
@@ -53,3 +58,33 @@ def test_a_prompt_steps_and_guidance_have_options_of_their_own(
     refused = litho_command("generate", flow_bundle, "--seed", "1", "-o", tmp_path / "one.png")
     assert "'prompt' is missing" in error_of(refused)
     assert "runs in turn: text_encoder, denoiser, decoder" in litho_command("inspect", flow_bundle).stdout
+
+
+@pytest.mark.slow
+def test_generate_writes_what_the_server_answers(
+    litho_command: Command, server: EmbeddedServer, tmp_path: Path
+) -> None:
+    picture = tmp_path / "seven.png"
+    answer = litho_command(
+        "generate", f"{server.grpc_url}/tiny", "--seed", "7", "--label", "3", "-o", str(picture)
+    )
+    assert answer.returncode == 0, answer.stderr
+    with Client(server.grpc_url, "tiny") as client:
+        expected = client.generate(seed=7, label=3)[0, :, :, 0]
+    np.testing.assert_array_equal(np.asarray(Image.open(picture)), expected)
+
+
+@pytest.mark.slow
+def test_a_server_that_is_not_there_ends_a_command_in_one_line(
+    litho_command: Command, bundle: Path, tmp_path: Path
+) -> None:
+    commands = (
+        ("verify", str(bundle), "--endpoint", "grpc://127.0.0.1:1/tiny"),
+        ("generate", "grpc://127.0.0.1:1/tiny", "--seed", "7", "--label", "3", "-o", str(tmp_path / "x.png")),
+    )
+    for command in commands:
+        answer = litho_command(*command)
+        assert answer.returncode == 1
+        assert "cannot reach grpc://127.0.0.1:1/tiny" in answer.stderr
+        assert len(answer.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "x.png").exists()

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from litho.training.evaluation.document import locate_output
 from litho.training.run.resume import default_budget
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -23,25 +22,6 @@ def test_without_a_budget_the_one_that_fits_this_machine_is_taken(
     assert json.loads(done.stdout)["budget"] == FITS
     budget, reason = default_budget(tmp_path / "runs" / "gan-mnist")
     assert (budget, reason) == (FITS, f"because this machine has {'a' if FITS == 'gpu' else 'no'} GPU")
-
-
-@pytest.mark.parametrize("budget", ["cpu", "gpu"])
-def test_a_run_keeps_the_budget_that_it_was_started_with(tmp_path: Path, budget: str) -> None:
-    (tmp_path / "recipe.json").write_text(json.dumps({"budget": budget}))
-    assert default_budget(tmp_path) == (budget, f"with which {tmp_path} was started")
-
-
-@pytest.mark.parametrize("content", ["", "[]", '{"budget": "tpu"}'])
-def test_a_recipe_that_cannot_be_read_says_nothing_of_the_budget(tmp_path: Path, content: str) -> None:
-    (tmp_path / "recipe.json").write_text(content)
-    assert default_budget(tmp_path)[0] == FITS
-
-
-def test_an_evaluation_goes_to_a_folder_or_beside_a_file(tmp_path: Path) -> None:
-    for folder in (tmp_path, tmp_path / "absent"):
-        assert locate_output(folder) == (folder / "evaluation.html", folder / "evaluation.json")
-    for name in ("digits.html", "digits.json"):
-        assert locate_output(tmp_path / name) == (tmp_path / "digits.html", tmp_path / "digits.json")
 
 
 @pytest.mark.slow

@@ -11,7 +11,6 @@ from safetensors.torch import load_file, save_file
 
 from litho.bundle import Bundle
 from litho.errors import CheckpointError, InvalidInput, UnknownName, UsageError
-from litho.export import build
 from litho.export.build import export
 from litho.runners import open_runner
 from litho.training.models.base import family
@@ -169,36 +168,6 @@ def test_a_snapshot_with_changed_weights_is_refused(run: Path, tmp_path: Path) -
     with pytest.raises(CheckpointError):
         export(tmp_path / "run", to=tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()
-
-
-def test_the_gate_fails_a_graph_of_other_weights(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The fault is planted where an exporter's would be: between the module and the bytes of its graph."""
-    faithful = build.export_graph
-
-    def faulty(module, signature, metadata):
-        for parameter in module.parameters():
-            parameter.data.mul_(1.5)
-        return faithful(module, signature, metadata)
-
-    monkeypatch.setattr(build, "export_graph", faulty)
-    (variant,) = export(run, to=tmp_path / "bundle", timed=False).manifest.variants
-    assert variant.verdict.status == "failed"
-    assert "max difference" in variant.verdict.reason
-
-
-@pytest.mark.slow
-def test_an_engine_that_cannot_be_built_fails_alone(run: Path, tmp_path: Path) -> None:
-    # TensorRT-RTX has no matrix product in FP32 for Turing.
-    made = export(
-        run, to=tmp_path / "bundle", runtimes=["tensorrt-rtx"], targets=["sm75", "sm86"], timed=False
-    )
-    graph, turing, ampere = made.manifest.variants
-    assert (graph.verdict.status, ampere.verdict.status) == ("passed", "not_run")
-    assert turing.verdict.status == "failed"
-    assert "built no engine for sm75" in turing.verdict.reason
-    assert made.read(turing.file).decode().strip() == turing.verdict.reason
 
 
 def test_other_pictures_to_calibrate_with_and_other_passes_replace_the_bundle(tmp_path: Path) -> None:

@@ -1,13 +1,18 @@
 """Bundles that differ from the tiny one in a chosen way."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from litho.bundle import Bundle, create_bundle
 from litho.bundle.manifest import Variant
+from litho.export.build import export
+from litho.serving.environment import install
+from litho.serving.repository import deploy
+from litho.serving.server import EmbeddedServer
 
 
 @pytest.fixture
@@ -25,3 +30,28 @@ def variant_of(bundle: Path, tmp_path: Path) -> Callable[..., Bundle]:
         return Bundle.load(tmp_path / name)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def flow_server(flow_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """A running server of the tiny flow."""
+    repository = tmp_path_factory.mktemp("repository")
+    deploy(Bundle.load(flow_bundle), to=repository)
+    install()
+    with EmbeddedServer(repository, log=tmp_path_factory.mktemp("server") / "server.log") as running:
+        yield running
+
+
+def assert_same_pictures(given: np.ndarray, expected: np.ndarray) -> None:
+    """The determinism contract."""
+    difference = np.abs(given.astype(int) - expected)
+    assert difference.max() <= 1
+    assert (difference == 0).mean() >= 0.999
+
+
+@pytest.fixture(scope="module")
+def both(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A bundle with variants for ONNX Runtime and for OpenVINO."""
+    pytest.importorskip("openvino")
+    to = tmp_path_factory.mktemp("bundles") / "both"
+    return export(run, to=to, precisions=("bf16",), runtimes=("onnxruntime", "openvino"), timed=False)

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -6,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tritonclient.grpc import model_config_pb2
 
+from litho.bundle import Bundle
 from litho.bundle.manifest import FileRecord, Manifest, Stage, Variant, Verdict
 from litho.errors import UsageError
 from litho.runners.triton import ServedModel
@@ -16,6 +18,7 @@ from litho.serving.configuration import (
     parse_config,
     print_config,
 )
+from litho.serving.repository import deploy
 from litho.signature import Signature
 from litho.signature.fields import (
     Field,
@@ -190,3 +193,10 @@ def test_an_engine_is_no_model_for_the_onnxruntime_backend() -> None:
     with pytest.raises(UsageError, match="flavour 'python'"):
         config_of(engine, "onnxruntime")
     assert config_of(engine, "python", device="cuda").backend == "python"
+
+
+def test_a_sampler_is_not_kept_waiting_by_its_largest_batch(flow_bundle: Path, tmp_path: Path) -> None:
+    config = parse_config((deploy(Bundle.load(flow_bundle), to=tmp_path).path / "config.pbtxt").read_text())
+    assert config.max_batch_size == 64
+    assert [entry.batch_size for entry in config.model_warmup] == [1, 8]
+    assert set(config.model_warmup[0].inputs) == {"seed", "prompt"}

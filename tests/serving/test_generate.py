@@ -8,6 +8,7 @@ from PIL import Image
 
 from litho.errors import InvalidInput, UsageError
 from litho.serving.generate import generate, parse_inputs
+from litho.serving.server import EmbeddedServer
 from litho.signature import Signature
 from litho.signature.fields import (
     Field,
@@ -20,6 +21,8 @@ from litho.signature.fields import (
 )
 from litho.signature.noise import MAX_SEED
 
+from .conftest import assert_same_pictures
+
 CLOTHES = Signature(
     inputs=(seed_field(), label_field(("Shirt", "Coat", "Bag"))), output=image_output(8, 8, 1)
 )
@@ -27,7 +30,6 @@ CLOTHES = Signature(
 SCENES = Signature(
     inputs=(Field(name="prompt", role=Role.PROMPT, dtype="BYTES"), seed_field()), output=image_output(8, 8, 3)
 )
-
 HOLES = Signature(
     inputs=(seed_field(), source_field(8, 8, 3), mask_field(8, 8)), output=image_output(8, 8, 3)
 )
@@ -158,3 +160,19 @@ def test_pictures_of_the_same_values_get_files_of_their_own(bundle: Path, tmp_pa
 def test_an_output_that_is_no_png_is_refused_before_anything_is_opened(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"ending '\.jpg'; give a \.png"):
         generate("absent", {"seed": "1"}, tmp_path / "one.jpg")
+
+
+@pytest.mark.slow
+def test_litho_generate_asks_bundle_and_server_alike(
+    flow_bundle: Path, flow_server: EmbeddedServer, tmp_path: Path
+) -> None:
+    values = {"seed": "0-2", "prompt": "a red circle, a blue square", "steps": "1,2,64", "guidance": "3"}
+    local, served = (
+        generate(target, values, tmp_path / name)
+        for name, target in (("local", flow_bundle), ("served", f"{flow_server.grpc_url}/flow"))
+    )
+    assert [file.name for file in local] == [file.name for file in served]
+    assert len({file.read_bytes() for file in local}) == 3
+    for ours, theirs in zip(local, served, strict=True):
+        with Image.open(ours) as one, Image.open(theirs) as other:
+            assert_same_pictures(np.asarray(other), np.asarray(one))

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from litho.bundle import Bundle
-from litho.bundle.manifest import Verdict
+from litho.bundle import Bundle, create_bundle
+from litho.bundle.manifest import FileRecord, Verdict
 from litho.errors import DeployError, LithoError, UnknownName, UsageError
 from litho.files import locked
 from litho.runners import open_runner
@@ -201,3 +201,77 @@ def test_rolling_back_what_is_not_there_names_what_is(bundle: Path, tmp_path: Pa
     with pytest.raises(UnknownName, match="known: tiny"):
         rollback(tmp_path, "tinny")
     assert deployed(tmp_path, "tinny") is None
+
+
+GRAPHS = [f"{stage}.fp32.onnx" for stage in ("text_encoder", "denoiser", "decoder")]
+
+
+@pytest.fixture
+def changed(flow_bundle: Path, tmp_path: Path) -> Make:
+    """Makes bundles of the tiny flow's files, one of them or the denoiser's verdict changed."""
+
+    def make(verdict: Verdict | None = None, **files: bytes) -> Bundle:
+        original = Bundle.load(flow_bundle)
+        variants = [
+            variant.model_copy(update={"verdict": verdict})
+            if verdict and variant.stage == "denoiser"
+            else variant
+            for variant in original.manifest.variants
+        ]
+        with create_bundle(tmp_path / "flow") as writer:
+            for file in original.manifest.files:
+                writer.add(file, files.get(Path(file).stem, original.read(file)))
+            fields = original.manifest.model_dump(exclude={"files", "variants", "schema_version"})
+            writer.finish(**fields, variants=tuple(variants))
+        return Bundle.load(tmp_path / "flow")
+
+    return make
+
+
+def test_a_deployment_holds_a_graph_of_each_stage_and_the_tokenizer(
+    flow_bundle: Path, tmp_path: Path
+) -> None:
+    deployment = deploy(Bundle.load(flow_bundle), to=tmp_path)
+    assert deployment.served.variant == ",".join(GRAPHS)
+    inner = Bundle.load(deployment.path / "1" / "bundle")
+    assert set(inner.manifest.files) == {*(f"graphs/{graph}" for graph in GRAPHS), "tokenizer.json"}
+    with open_runner(inner) as runner:
+        assert runner.signature == deployment.served.signature
+        assert runner.run({"seed": 1, "prompt": "a circle"})["image"].any()
+
+
+def test_the_same_again_writes_nothing_and_another_tokenizer_is_deployed_anew(
+    flow_bundle: Path, changed: Make, tmp_path: Path
+) -> None:
+    first = deploy(Bundle.load(flow_bundle), to=tmp_path / "repository")
+    assert deploy(Bundle.load(flow_bundle), to=tmp_path / "repository") == first
+    tokenizer = (flow_bundle / "tokenizer.json").read_bytes()
+    other = changed(tokenizer=tokenizer + b"\n")
+    assert other.manifest.files["tokenizer.json"] != FileRecord.of(tokenizer)
+    assert deploy(other, to=tmp_path / "repository").version == 2
+
+
+def test_a_stage_that_did_not_pass_keeps_the_whole_from_being_deployed(changed: Make, tmp_path: Path) -> None:
+    failed = changed(Verdict(status="failed", reason="too dark"))
+    with pytest.raises(DeployError, match=r"denoiser.*too dark.*--accept-failed denoiser\.fp32\.onnx"):
+        deploy(failed, to=tmp_path / "repository", variant=GRAPHS[1])
+    insisted = deploy(failed, to=tmp_path / "repository", variant=GRAPHS[1], accept_failed=[GRAPHS[1]])
+    assert insisted.served.accepted_failed
+
+
+def test_several_stages_are_no_model_for_the_onnxruntime_backend(flow_bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"3 stages .* deploy it with flavour 'python'") as refused:
+        deploy(Bundle.load(flow_bundle), to=tmp_path, flavour="onnxruntime")
+    assert "\n" not in str(refused.value)
+    assert not any(tmp_path.glob("flow/*"))
+
+
+def test_the_onnxruntime_flavour_takes_no_graph_for_openvino(both: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="onnxruntime"):
+        deploy(
+            both,
+            to=tmp_path,
+            name="tiny",
+            variant="generator.bf16.openvino.onnx",
+            flavour="onnxruntime",
+        )

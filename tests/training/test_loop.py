@@ -12,8 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from litho.errors import CheckpointError, TrainingError, UnknownName, UsageError
-from litho.files import locked
+from litho.errors import TrainingError, UnknownName, UsageError
 from litho.training import loop
 from litho.training.run.checkpoint import write_checkpoint
 from litho.training.run.snapshot import load_snapshot
@@ -226,13 +225,6 @@ def test_a_resumed_training_scales_its_fp16_losses_as_before(tiny_train: Train, 
     assert {name: scaler["scale"] for name, scaler in resumed.scalers.items()} == scales
 
 
-def test_a_resume_with_another_recipe_names_the_keys(tiny_train: Train, trained: Path) -> None:
-    with pytest.raises(
-        UsageError, match=r"was started with seed=0 \(now 3\), lr=0.001 \(now 0.5\); give the same"
-    ):
-        tiny_train(trained, lr=0.5, seed=3)
-
-
 @pytest.mark.parametrize(
     ("overrides", "error"),
     [({"data": "digit"}, UnknownName), ({"lr": "x"}, UsageError), ({"nimg": "0"}, UsageError)],
@@ -245,17 +237,6 @@ def test_what_cannot_be_trained_leaves_nothing(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_snapshot_that_came_from_elsewhere_is_not_overwritten(tiny_train: Train, run: Path) -> None:
-    with pytest.raises(UsageError, match=r"holds a snapshot but no recipe\.json"):
-        tiny_train(run)
-
-
-def test_two_processes_never_train_the_same_run(tiny_train: Train, tmp_path: Path) -> None:
-    with locked(tmp_path / "run/.lock"), pytest.raises(TrainingError, match="another process trains"):
-        tiny_train(tmp_path / "run")
-    assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
-
-
 def test_divergence_stops_and_keeps_the_last_checkpoint(tiny_train: Train, tmp_path: Path) -> None:
     run = tmp_path / "run"
     with pytest.raises(
@@ -264,15 +245,6 @@ def test_divergence_stops_and_keeps_the_last_checkpoint(tiny_train: Train, tmp_p
         tiny_train(run, lr=1e30, loss="non-saturating", r1_gamma=10, penalty_every=1, discriminator_lr=1e30)
     assert caught.value.exit_code == 1
     assert not (run / "snapshot.json").exists()
-
-
-def test_a_damaged_checkpoint_is_named(tiny_train: Train, tmp_path: Path) -> None:
-    run = tiny_train(tmp_path / "run")
-    (run / "snapshot.json").unlink()
-    state = run / "checkpoint/state.pt"
-    state.write_bytes(state.read_bytes()[:2000])
-    with pytest.raises(CheckpointError, match=r"state.pt is damaged; to train from the start delete"):
-        tiny_train(run)
 
 
 def test_images_are_brought_to_the_resolution_asked_for(tiny_train: Train, tmp_path: Path) -> None:

@@ -14,13 +14,20 @@ from torch import nn
 
 import litho
 from litho.errors import CheckpointError, ExportError, LithoError, UsageError
-from litho.export.source import Source, bundle_name, open_source
+from litho.export.source import Source, open_source
 from litho.files import sha256
 from litho.runners import open_runner
 from litho.signature.noise import gaussian
 
 OUTPUT = {"height": 4, "width": 4, "channels": 3}
 SIGNATURE: dict[str, Any] = {"inputs": [{"role": "seed", "shape": [4]}], "output": OUTPUT}
+
+PICTURE = {"height": 16, "width": 16, "channels": 3}
+RESIZABLE: dict[str, Any] = {
+    "inputs": [{"role": "image", **PICTURE}],
+    "output": PICTURE,
+    "sides": {"least": 8, "most": 32, "divisible_by": 2},
+}
 
 
 class Painter(nn.Module):
@@ -290,48 +297,6 @@ def test_a_reference_that_gives_no_module_is_answered_in_one_line(
     assert "\n" not in str(refused.value)
 
 
-def test_runs_and_modules_are_told_apart(run: Path) -> None:
-    with pytest.raises(UsageError, match="'Painter' needs a signature, which describes its inputs"):
-        open_source(Painter)
-    with pytest.raises(UsageError, match="--weights needs --signature"):
-        open_source(run, weights="w.safetensors")
-    assert open_source(run, input="latent").family == "cgan"
-
-
-def test_a_bundle_is_called_after_the_run_or_the_module() -> None:
-    assert bundle_name("runs/v1.2", "latent", user_module=False) == "v1.2-latent"
-    assert bundle_name("runs/v1.2", None, user_module=False, fixed={"label": 3}) == "v1.2-label-3"
-    assert bundle_name("mine.nets.style:build", None, user_module=True) == "style"
-    assert bundle_name("mine/nets/style.py:build", None, user_module=True) == "style"
-
-
-@pytest.mark.parametrize(
-    ("source", "advice"),
-    [
-        ("my_net:build", "needs a signature, which describes its inputs and its output: add --signature"),
-        ("net.py:build", "needs a signature, which describes its inputs and its output: add --signature"),
-        ("net.py", "names no function that builds the module; give net.py:NAME --signature signature.yaml"),
-        (
-            "g.pt",
-            "has weights but no network; name a function that builds the network: litho export my_net.py:build",
-        ),
-        (
-            "absent",
-            "no finished run at 'absent'; expected a folder with snapshot.json, made by 'litho train'",
-        ),
-    ],
-)
-def test_what_is_no_run_is_answered_with_what_to_give(folder: Path, source: str, advice: str) -> None:
-    with pytest.raises(UsageError) as refused:
-        open_source(source)
-    assert advice in str(refused.value)
-
-
-def test_a_bundle_is_not_exported_again(bundle: Path) -> None:
-    with pytest.raises(UsageError, match="is a bundle already; export the run that it was made from"):
-        open_source(bundle)
-
-
 def test_a_module_is_imported_from_its_file_beside_which_it_finds_its_own_imports(folder: Path) -> None:
     (folder / "parts_of_mine.py").write_text(
         "from torch import nn\nclass Part(nn.Module):\n    def forward(self, z):\n        return z.view(-1, 1, 2, 2)\n"
@@ -349,14 +314,6 @@ def test_a_file_with_the_name_of_another_module_is_not_mistaken_for_it(folder: P
         UsageError, match=r"json.py has the name of another module, 'json' .*; rename the file"
     ):
         open_source(f"{folder / 'json.py'}:build", signature=SIGNATURE)
-
-
-PICTURE = {"height": 16, "width": 16, "channels": 3}
-RESIZABLE: dict[str, Any] = {
-    "inputs": [{"role": "image", **PICTURE}],
-    "output": PICTURE,
-    "sides": {"least": 8, "most": 32, "divisible_by": 2},
-}
 
 
 def test_a_module_that_takes_any_size_can_be_exported_for_all_of_them(folder: Path) -> None:

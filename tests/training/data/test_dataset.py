@@ -12,15 +12,6 @@ def digits() -> Dataset:
     return data.load("digits")
 
 
-def test_digits_are_all_scans_at_32_pixels_over_the_whole_range(digits: Dataset) -> None:
-    assert digits.images.shape == (1797, 32, 32, 1)
-    assert digits.images.dtype == np.uint8
-    assert (digits.images.min(), digits.images.max()) == (0, 255)
-    assert digits.picture == (32, 32, 1)
-    assert digits.class_names == tuple("0123456789")
-    assert np.bincount(digits.labels).min() > 150
-
-
 def test_the_split_is_the_same_every_time_and_shares_no_image(digits: Dataset) -> None:
     train, test = digits.split()
     again, _ = data.load("digits").split()

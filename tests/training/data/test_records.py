@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from litho.errors import DataError, UsageError
+from litho.errors import DataError
 from litho.training.data.dataset import Dataset
 from litho.training.data.options import Options
 from litho.training.data.records import Record, Records, assemble
@@ -177,9 +177,3 @@ def test_one_picture_is_enough_where_the_test_split_is_given() -> None:
 def test_a_damaged_picture_among_many_is_named() -> None:
     with pytest.raises(DataError, match=r"^set row 500 "):
         read(rows(image=[*[picture()] * 500, b"?", *[picture()] * 500]))
-
-
-@pytest.mark.parametrize("options", [{"resolution": 0}, {"resolution": 5000}, {"channels": 2}])
-def test_options_out_of_range_are_refused(options: dict[str, int]) -> None:
-    with pytest.raises(UsageError, match=r"(is|are) not allowed"):
-        Options(**options)

@@ -1,5 +1,6 @@
 """Small real generators: one gives training images back, one decodes a linear model, one draws scenes."""
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,15 +8,24 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from litho.signature import Signature
 from litho.signature.fields import image_output, label_field, seed_field, source_field
 from litho.training.data.dataset import Dataset
 from litho.training.data.pixels import to_pixels
 from litho.training.data.sources import load
-from litho.training.evaluation import EvaluationContext, EvaluationSettings, FeatureNet, feature_net
-from litho.training.models import Generator
+from litho.training.evaluation import (
+    EvaluationContext,
+    EvaluationSettings,
+    FeatureNet,
+    feature_net,
+)
+from litho.training.models import Generator, family
+from litho.training.run.snapshot import DataInfo, save_snapshot
+
+Split = tuple[Dataset, Dataset]
+"""Images to train on, and to test on."""
 
 
 class Copier(Generator):
@@ -89,18 +99,62 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def digits() -> tuple[Dataset, Dataset]:
+def digits() -> Split:
     """Handwritten digits of 8x8 pixels, to train on and to test on."""
     return load("digits", resolution=8).split()
 
 
 @pytest.fixture(scope="session")
-def digits_net(digits: tuple[Dataset, Dataset], _own_cache: Path) -> FeatureNet:
+def digits_net(digits: Split, _own_cache: Path) -> FeatureNet:
     return feature_net(*digits)
 
 
 def context_of(
-    generator: Generator, data: tuple[Dataset, Dataset], net: FeatureNet, samples: int = 400, **others: Any
+    generator: Generator, data: Split, net: FeatureNet, samples: int = 400, **others: Any
 ) -> EvaluationContext:
     settings = EvaluationSettings(samples, **others)
     return EvaluationContext(generator.eval(), generator.signature(), *data, net, settings)
+
+
+def snapshot(run: Path, digits: Split, *, classes: int = 10, name: str = "cgan") -> Path:
+    """Write the run of an untrained generator of digits."""
+    torch.manual_seed(0)
+    architecture = {
+        "resolution": 8,
+        "width": 8,
+        "latent_size": 8,
+        **({"classes": classes} if name == "cgan" else {}),
+    }
+    data = DataInfo(name="digits", count=len(digits[0]), class_names=digits[0].class_names[:classes])
+    generator = family(name).generator(**architecture).eval()
+    save_snapshot(
+        run, generator, family=name, preset=f"{name}-digits", data=data, nimg=640, quality={"old": 1.0}
+    )
+    return run
+
+
+@pytest.fixture
+def run(tmp_path: Path, digits: Split, digits_net: FeatureNet) -> Path:
+    return snapshot(tmp_path / "run", digits)
+
+
+class StandIn(nn.Module):
+    """Answers as the Inception network does: its features are means of the picture's corners."""
+
+    def forward(self, images: Tensor, return_features: bool = False, no_output_bias: bool = False) -> Tensor:
+        assert images.dtype == torch.uint8
+        assert images.shape[1] == 3
+        corners = torch.nn.functional.adaptive_avg_pool2d(images.float() / 255, 2).flatten(1)
+        if return_features:
+            return corners
+        assert no_output_bias
+        return torch.softmax(8 * corners, 1)
+
+
+@pytest.fixture(scope="session")
+def inception_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("inception") / "inception.pt"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.script(StandIn()).save(str(path))
+    return path

@@ -4,58 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from litho.errors import EvaluationError
-from litho.training.data.dataset import Dataset
-from litho.training.evaluation import FeatureNet, measure
 from litho.training.evaluation.inception import Inception, inception_score
-
-from .conftest import Copier, context_of
-
-Split = tuple[Dataset, Dataset]
-
-
-class StandIn(nn.Module):
-    """Answers as the Inception network does: its features are means of the picture's corners."""
-
-    def forward(self, images: Tensor, return_features: bool = False, no_output_bias: bool = False) -> Tensor:
-        assert images.dtype == torch.uint8
-        assert images.shape[1] == 3
-        corners = torch.nn.functional.adaptive_avg_pool2d(images.float() / 255, 2).flatten(1)
-        if return_features:
-            return corners
-        assert no_output_bias
-        return torch.softmax(8 * corners, 1)
-
-
-@pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("inception") / "inception.pt"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        torch.jit.script(StandIn()).save(str(path))
-    return path
-
-
-def test_fid_and_is_stand_beside_those_of_real_pictures(
-    file: Path, digits: Split, digits_net: FeatureNet
-) -> None:
-    context = context_of(Copier(digits[1]), digits, digits_net, inception=Inception(file))
-    sections, _ = measure(context)
-    (section,) = [section for section in sections if section.part == "inception"]
-    distance, score = section.figures
-    assert distance.reference is not None
-    assert score.reference is not None
-    assert distance.metric == "FID"
-    assert abs(distance.value - distance.reference) < 0.1
-    assert score.metric == "IS"
-    assert 1 < score.value < 12
-
-
-def test_without_the_network_neither_is_measured(digits: Split, digits_net: FeatureNet) -> None:
-    sections, _ = measure(context_of(Copier(digits[1]), digits, digits_net))
-    assert "inception" not in [section.part for section in sections]
 
 
 @pytest.mark.parametrize(("certain", "score"), [(1.0, 10.0), (0.1, 1.0)])

@@ -1,6 +1,6 @@
 import torch
 
-from litho.training.models import cgan
+from litho.training.models import cgan, family
 from litho.training.networks.pixel_model import PixelModel
 
 
@@ -36,3 +36,9 @@ def test_training_knows_no_truncation() -> None:
     generator = cgan.Generator(width=4, latent_size=8).eval()
     latent, labels = torch.randn(2, 8), torch.arange(2)
     assert torch.equal(generator(latent, labels), generator(latent, labels, torch.ones(2)))
+
+
+def test_the_class_names_of_the_data_reach_the_signature() -> None:
+    label = family("cgan").generator(classes=2, width=2).signature(("cat", "dog")).inputs[1]
+    assert label.class_names == ("cat", "dog")
+    assert label.maximum == 1

@@ -3,22 +3,16 @@ from itertools import chain, repeat
 import pytest
 
 from litho.benchmarks.load.requests import Requests
-from litho.benchmarks.load.scenarios import open_scenario, scenario_names
+from litho.benchmarks.load.scenarios import open_scenario
 from litho.benchmarks.load.scenarios.closed_loop import Scenario
 from litho.benchmarks.load.windows import Load
-from litho.errors import EndpointError, UnknownName
+from litho.errors import EndpointError
 
 
 def measure(runner, load, *, warmup_seconds=0.02, seconds=0.1):
     scenario = open_scenario("closed-loop")
     requests = Requests(runner.signature, 0)
     return scenario.measure(runner, requests, load, warmup_seconds=warmup_seconds, seconds=seconds)
-
-
-def test_scenarios_register_themselves():
-    assert "closed-loop" in scenario_names()
-    with pytest.raises(UnknownName, match=r"unknown scenario 'open-loop'; did you mean 'closed-loop'"):
-        open_scenario("open-loop")
 
 
 @pytest.mark.parametrize("concurrency", [1, 3, 16])

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from litho.errors import UnknownName, UsageError
@@ -40,16 +39,3 @@ def test_an_unknown_name_is_answered_with_all_that_are_known(
     with pytest.raises(UnknownName, match=r"unknown data 'kitten'; did you mean 'kittens'\?") as caught:
         load("kitten")
     assert caught.value.known == tuple(sorted({*source_names(), "kittens", "mnist", "fashion_mnist"}))
-
-
-def test_digits_come_in_the_size_that_is_asked_for() -> None:
-    usual, asked = load("digits"), load("digits", resolution=16, channels=3)
-    assert usual.picture == (32, 32, 1)
-    assert asked.picture == (16, 16, 3)
-    assert (asked.images[..., 0] == asked.images[..., 2]).all()
-    np.testing.assert_array_equal(usual.labels, asked.labels)
-
-
-def test_options_that_are_not_allowed_are_refused() -> None:
-    with pytest.raises(UsageError, match="resolution 0 is not allowed"):
-        load("digits", resolution=0)

@@ -1,14 +1,11 @@
 """Completing a bundle where the engines are built: all of it or nothing, and proven where there is a GPU."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,17 +14,9 @@ from litho.errors import BundleError, DeviceError, ExportError, MissingExtra, Un
 from litho.export.build import export
 from litho.export.engines import EngineOptions
 from litho.export.engines.complete import build_engines
-from litho.export.engines.options import profiles
 from litho.files import sha256
 
-needs_no_tensorrt = pytest.mark.skipif(find_spec("tensorrt") is not None, reason="TensorRT is installed")
-
-
-@pytest.fixture
-def mine(bundle: Path, tmp_path: Path) -> Path:
-    """A copy of the bundle that a test may change."""
-    shutil.copytree(bundle, tmp_path / "tiny")
-    return tmp_path / "tiny"
+from .conftest import needs_no_tensorrt
 
 
 @pytest.fixture
@@ -68,58 +57,6 @@ def test_a_bundle_is_completed_with_engines_and_what_is_known_of_them(mine: Path
         assert set(variant.engine.products.values()) == {"fp32"}
 
 
-def test_the_report_is_refreshed_with_the_engines_in_it(
-    mine: Path, without_gpu: None, read_page: Any
-) -> None:
-    before = Bundle.load(mine).read("report.html").decode()
-    build_engines(mine, runtime="tensorrt-rtx", targets=["sm86"])
-    after = build_engines(mine, runtime="tensorrt-rtx", targets=["sm120"]).read("report.html").decode()
-    assert 'id="engines-added-later"' not in before
-    assert after.count('id="engines-added-later"') == 1
-    engines = next(
-        one for one in read_page(after).all("table") if "engines" in one.attributes["aria-labelledby"]
-    )
-    assert [row.all("th", "td")[1].text.split()[0] for row in engines.all("tbody")[0].all("tr")] == [
-        "TensorRT-RTX"
-    ] * 2
-    assert "3 variants: 1 passed, 2 not run on this machine." in after
-    for engine in ("generator.fp32.sm86.rtx", "generator.fp32.sm120.rtx"):
-        assert f"{engine} was not run: the proof needs an NVIDIA GPU of" in after
-        assert engine in engines.text
-    # What the export measured is in the manifest, and the pictures are made once more.
-    for section in ("graph-passes", "images"):
-        start = before.index(f'id="{section}"')
-        assert before[start : before.index("</section>", start)] in after
-
-
-def build_without(module: str, bundle: Path) -> str:
-    """The report of a bundle that was completed where a module is not installed."""
-    program = f"import sys; sys.modules[{module!r}] = None; from litho.cli import main; main()"
-    words = ["build-engine", bundle, "--runtime", "tensorrt-rtx", "--target", "sm86"]
-    done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    completed = Bundle.load(bundle)
-    assert "engines/generator.fp32.sm86.rtx" in completed.manifest.files
-    return completed.read("report.html").decode()
-
-
-def test_without_a_runtime_the_report_says_what_it_does_not_show(mine: Path) -> None:
-    report = build_without("onnxruntime", mine)
-    assert "<dt>generator.fp32.onnx</dt><dd>&#39;onnxruntime&#39; is not installed" in report
-    assert 'id="images"' not in report
-    assert "generator.fp32.sm86.rtx was not run" in report
-
-
-@pytest.mark.parametrize("module", ["jinja2", "matplotlib"])
-def test_where_no_page_can_be_made_the_old_one_says_so(mine: Path, module: str) -> None:
-    before = Bundle.load(mine).read("report.html").decode()
-    first, _, rest = build_without(module, mine).partition('<ul class="remarks">')
-    remark, _, rest = rest.partition("</ul>\n")
-    assert first + rest == before
-    assert "The bundle has generator.fp32.sm86.rtx." in remark
-    assert f"{module}&#x27; is not installed; get it with: pip install &#x27;litho[bench]&#x27;" in remark
-
-
 def test_an_engine_for_another_gpu_waits_for_it(mine: Path, without_gpu: None) -> None:
     (_, engine) = build_engines(mine, runtime="tensorrt-rtx", targets=["sm86"]).manifest.variants
     assert engine.verdict.status == "not_run"
@@ -155,38 +92,6 @@ def test_an_engine_is_built_anew_in_its_own_place(mine: Path) -> None:
     assert [variant.name for variant in first.variants] == [variant.name for variant in second.variants]
     assert [variant.engine.tf32 for variant in second.variants if variant.engine] == [True]
     assert set(first.files) == set(second.files)
-
-
-@needs_no_tensorrt
-def test_an_export_without_tensorrt_says_what_is_missing_and_brings_the_script(
-    run: Path, tmp_path: Path
-) -> None:
-    made = export(run, to=tmp_path / "bundle", runtimes=["tensorrt"])
-    portable, waiting = made.manifest.variants
-    assert portable.verdict.status == "passed"
-    assert (waiting.name, waiting.target, waiting.engine) == ("generator.fp32.plan", "unbuilt", None)
-    assert waiting.verdict.status == "not_run"
-    assert "pip install 'litho[gpu]'" in waiting.verdict.reason
-    assert "sh engines/build-engine.sh" in waiting.verdict.reason
-    kept = (made.path / "manifest.json").stat().st_mtime_ns
-    assert export(run, to=tmp_path / "bundle", runtimes=["tensorrt"]).manifest == made.manifest
-    assert (made.path / "manifest.json").stat().st_mtime_ns == kept
-
-    # The script runs here as it would there, as far as TensorRT lets it.
-    commands = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["sh", made.path / "engines" / "build-engine.sh", "--precision", "fp32"],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **commands},
-        cwd="/",
-    )
-    assert done.returncode == 2
-    assert "'tensorrt' is not installed; get it with: pip install 'litho[gpu]'" in done.stderr
-    script = ["/bin/sh", made.path / "engines" / "build-engine.sh"]
-    alone = subprocess.run(script, capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"})
-    assert alone.returncode == 1
-    assert "litho is not installed here; get it with: pip install 'litho[gpu]'" in alone.stderr
 
 
 @needs_no_tensorrt
@@ -277,10 +182,3 @@ def test_where_there_is_no_bundle_none_is_made(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="no bundle at"):
         build_engines(tmp_path / "absent" / "bundle", runtime="tensorrt-rtx", targets=["sm86"])
     assert list(tmp_path.iterdir()) == []
-
-
-def test_profiles_are_read_from_words() -> None:
-    assert profiles(["1,8,64", "1, 1, 1"]) == ((1, 8, 64), (1, 1, 1))
-    for word in ("1,8", "a,b,c", "1,8,64,128", ""):
-        with pytest.raises(UsageError, match="--profile was given"):
-            profiles([word])

@@ -1,4 +1,4 @@
-"""Generators that nobody here wrote, from a signature file to a picture: diffusers' networks and a StyleGAN2."""
+"""What can be exported: a run, or a generator that nobody here wrote, such as diffusers' networks and a StyleGAN2."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from torch.nn import functional
 
 import litho
 from litho.bundle import Bundle
-from litho.errors import ExportError
+from litho.errors import ExportError, UsageError
+from litho.export.source import bundle_name, open_source
 from litho.runners import open_runner
 from litho.signature.noise import gaussian
 
-pytestmark = pytest.mark.slow
-
 SEEDS = np.array([0, 1, 2**40 + 7])
+
+NOISES = {"z": (32,), "noise_4": (1, 4, 4), "noise_8": (1, 8, 8), "noise_16": (1, 16, 16)}
 
 
 def as_pixels(images: Tensor) -> np.ndarray:
@@ -67,6 +68,7 @@ def unet() -> nn.Module:
     ).eval()
 
 
+@pytest.mark.slow
 def test_the_decoder_of_an_autoencoder(tmp_path: Path) -> None:
     torch.manual_seed(0)
     module = decoder()
@@ -98,6 +100,7 @@ def test_the_decoder_of_an_autoencoder(tmp_path: Path) -> None:
                 assert np.abs(runner.run({"latent": latents})["image"] - as_pixels(images)).max() <= 1
 
 
+@pytest.mark.slow
 def test_a_unet_with_a_timestep_that_never_changes(tmp_path: Path) -> None:
     torch.manual_seed(0)
     module = unet()
@@ -203,7 +206,6 @@ class StyleGenerator(nn.Module):
         return picture * 0.5
 
 
-NOISES = {"z": (32,), "noise_4": (1, 4, 4), "noise_8": (1, 8, 8), "noise_16": (1, 16, 16)}
 STYLE_SIGNATURE: dict[str, Any] = {
     "inputs": [
         {"role": "seed", "noises": {name: list(shape) for name, shape in NOISES.items()}},
@@ -213,6 +215,7 @@ STYLE_SIGNATURE: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 def test_a_stylegan2_whose_noise_comes_from_the_seed(tmp_path: Path) -> None:
     torch.manual_seed(0)
     module = StyleGenerator().eval()
@@ -230,6 +233,7 @@ def test_a_stylegan2_whose_noise_comes_from_the_seed(tmp_path: Path) -> None:
     assert np.abs(as_pixels(images) - as_pixels(calm)).mean() > 2, "the noise must show"
 
 
+@pytest.mark.slow
 def test_a_fused_stylegan2_is_told_what_to_change(tmp_path: Path) -> None:
     torch.manual_seed(0)
     module = StyleGenerator().eval()
@@ -246,3 +250,45 @@ def test_a_fused_stylegan2_is_told_what_to_change(tmp_path: Path) -> None:
     assert "batch size is fixed as a number of groups in 'layers.0.convolution' (Modulated) at " in said
     assert "groups=batch)`; scale what one convolution takes and gives, not its weights" in said
     assert not (tmp_path / "style").exists()
+
+
+def test_runs_and_modules_are_told_apart(run: Path) -> None:
+    with pytest.raises(UsageError, match="'StyleGenerator' needs a signature, which describes its inputs"):
+        open_source(StyleGenerator)
+    with pytest.raises(UsageError, match="--weights needs --signature"):
+        open_source(run, weights="w.safetensors")
+    assert open_source(run, input="latent").family == "cgan"
+
+
+def test_a_bundle_is_called_after_the_run_or_the_module() -> None:
+    assert bundle_name("runs/v1.2", "latent", user_module=False) == "v1.2-latent"
+    assert bundle_name("runs/v1.2", None, user_module=False, fixed={"label": 3}) == "v1.2-label-3"
+    assert bundle_name("mine.nets.style:build", None, user_module=True) == "style"
+    assert bundle_name("mine/nets/style.py:build", None, user_module=True) == "style"
+
+
+@pytest.mark.parametrize(
+    ("source", "advice"),
+    [
+        ("my_net:build", "needs a signature, which describes its inputs and its output: add --signature"),
+        ("net.py:build", "needs a signature, which describes its inputs and its output: add --signature"),
+        ("net.py", "names no function that builds the module; give net.py:NAME --signature signature.yaml"),
+        (
+            "g.pt",
+            "has weights but no network; name a function that builds the network: litho export my_net.py:build",
+        ),
+        (
+            "absent",
+            "no finished run at 'absent'; expected a folder with snapshot.json, made by 'litho train'",
+        ),
+    ],
+)
+def test_what_is_no_run_is_answered_with_what_to_give(folder: Path, source: str, advice: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        open_source(source)
+    assert advice in str(refused.value)
+
+
+def test_a_bundle_is_not_exported_again(bundle: Path) -> None:
+    with pytest.raises(UsageError, match="is a bundle already; export the run that it was made from"):
+        open_source(bundle)

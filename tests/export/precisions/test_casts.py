@@ -1,0 +1,65 @@
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from litho.export.precisions import Inputs, Lowering, precision
+
+from .conftest import lowered
+
+
+def test_angles_of_many_turns_are_not_rounded() -> None:
+    """y = [cos 1000 t', sin 1000 t'] W + (1 - t'), where t' is t put beside itself."""
+    weights = np.random.default_rng(0).standard_normal((4, 2), dtype=np.float32)
+    helper = onnx.helper
+    nodes = [
+        helper.make_node("Concat", ["t", "t"], ["twice"], "twice", axis=1),
+        helper.make_node("Mul", ["twice", "turns"], ["angles"], "angles"),
+        helper.make_node("Cos", ["angles"], ["cosines"], "cosines"),
+        helper.make_node("Sin", ["angles"], ["sines"], "sines"),
+        helper.make_node("Concat", ["cosines", "sines"], ["waves"], "waves", axis=1),
+        helper.make_node("MatMul", ["waves", "weights"], ["product"], "product"),
+        helper.make_node("Sub", ["one", "twice"], ["rest"], "rest"),
+        helper.make_node("Add", ["product", "rest"], ["y"], "y"),
+    ]
+    constants = {"turns": np.float32(1000), "one": np.float32(1), "weights": weights}
+    model = helper.make_model(
+        helper.make_graph(
+            nodes,
+            "waves",
+            [helper.make_tensor_value_info("t", onnx.TensorProto.FLOAT, ["batch", 1])],
+            [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["batch", 2])],
+            [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()],
+        ),
+        opset_imports=[helper.make_opsetid("", 21)],
+        ir_version=10,
+    )
+    content = model.SerializeToString()
+    smaller = precision("fp16").lower(Lowering(content))
+    t = np.linspace(0, 1, 50, dtype=np.float32)[:, None]
+    wanted, made = (
+        onnxruntime.InferenceSession(graph).run(None, {"t": t})[0] for graph in (content, smaller)
+    )
+    assert np.abs(made - wanted).max() < 0.01
+    types = {
+        value.name: value.type.tensor_type.elem_type
+        for value in onnx.shape_inference.infer_shapes(onnx.load_from_string(smaller)).graph.value_info
+    }
+    assert types["product"] == types["rest"] == onnx.TensorProto.FLOAT16
+    assert types["angles"] == types["cosines"] == onnx.TensorProto.FLOAT
+
+
+@pytest.mark.parametrize("name", ["fp16", "bf16"])
+def test_noise_and_pixels_stay_in_fp32(name: str, graph: bytes, calibration: list[Inputs]) -> None:
+    model = onnx.load_from_string(lowered(name, graph, calibration))
+    types = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
+    smaller = {tensor.name for tensor in model.graph.initializer if tensor.data_type in types}
+    smaller |= {
+        output
+        for node in model.graph.node
+        for output in node.output
+        if node.op_type == "Cast" and node.attribute[0].i in types
+    }
+    for node in model.graph.node:
+        if node.name.startswith(("noise/", "pixels/")):
+            assert not smaller & set(node.input), node.name

@@ -1,0 +1,33 @@
+"""Figures of a perfect generator of digits, and pairs of scenes."""
+
+import numpy as np
+import pytest
+
+from litho.training.data.sources import load
+from litho.training.evaluation import (
+    EvaluationContext,
+    FeatureNet,
+    Figure,
+    feature_net,
+    measure,
+)
+
+from ..conftest import Copier, Split, context_of
+
+
+def figures_of(context: EvaluationContext) -> dict[str, Figure]:
+    sections, _ = measure(context)
+    assert [section.failure for section in sections if section.failure] == []
+    return {figure.metric: figure for section in sections for figure in section.figures}
+
+
+@pytest.fixture(scope="session")
+def perfect(digits: Split, digits_net: FeatureNet) -> dict[str, Figure]:
+    return figures_of(context_of(Copier(digits[1]), digits, digits_net))
+
+
+@pytest.fixture(scope="session")
+def pairs() -> tuple[Split, FeatureNet]:
+    train, test = load("shapes-pairs", resolution=16).split()
+    some = train.select(np.arange(300)), test.select(np.arange(60))
+    return some, feature_net(*some)

@@ -1,0 +1,74 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from litho.signature import Signature
+from litho.signature.fields import Field, Role, image_output, seed_field
+from litho.training.data.scenes import Scene, arrange, draw
+from litho.training.data.sources import load
+from litho.training.evaluation import (
+    FeatureNet,
+    feature_net,
+)
+from litho.training.evaluation.parts.captions import attributes_shown, rank_shares
+from litho.training.models import Generator
+
+from ..conftest import Split, context_of
+from .conftest import figures_of
+
+
+class Painter(Generator):
+    """Draws the scenes of its captions, rightly or always with a red thing first."""
+
+    latent_size = 4
+
+    def __init__(self, *, only_red: bool = False) -> None:
+        super().__init__()
+        self.only_red = only_red
+
+    def forward(self, latent: Tensor, caption: list[str]) -> Tensor:
+        drawn = []
+        for chances, text in zip(torch.special.ndtr(latent).tolist(), caption, strict=True):
+            scene = Scene.parse(text).canonical
+            if self.only_red:
+                scene = replace(scene, first=replace(scene.first, colour="red"))
+            drawn.append(draw(scene, arrange(scene, [min(chance, 0.999) for chance in chances])))
+        return torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+    def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
+        caption = Field(name="caption", role=Role.PROMPT, dtype="BYTES")
+        return Signature(inputs=(seed_field(), caption), output=image_output(32, 32, 3))
+
+
+@pytest.mark.slow
+def test_attributes_of_captions(pairs: tuple[Split, FeatureNet]) -> None:
+    train, test = load("shapes").split()
+    data = train.select(np.arange(150)), test.select(np.arange(100))
+    net = feature_net(*data)
+    right = figures_of(context_of(Painter(), data, net, samples=100))
+    red = figures_of(context_of(Painter(only_red=True), data, net, samples=100))
+    name = "attribute accuracy, test captions"
+    assert right[name].value > 0.99
+    assert right[name].reference > 0.99
+    assert right[name].baseline < 0.6
+    # One of seven attributes is wrong unless it happens to be red.
+    assert red[name].value == pytest.approx(1 - 5 / 6 / 7, abs=0.04)
+    assert red["whole scenes right, test captions"].value < 0.4
+
+
+def test_attributes_are_read_whichever_thing_the_caption_names_first() -> None:
+    scene = Scene.parse("a small red circle left of a large blue square")
+    picture = draw(scene, arrange(scene, [0.5] * 4))
+    assert attributes_shown(picture, "a large blue square right of a small red circle").all()
+    shown = attributes_shown(picture, "a small red circle above a large green square")
+    assert shown.sum() == 5
+    assert not attributes_shown(np.full((32, 32, 3), 255, np.uint8), scene.caption).any()
+
+
+def test_ranks_of_the_right_drawing() -> None:
+    among = torch.arange(100.0, dtype=torch.float64)[:, None]
+    made = torch.tensor([[0.1], [50.2], [99.0]], dtype=torch.float64)
+    assert rank_shares(made, among, np.array([0, 50, 89])).tolist() == pytest.approx([0, 0, 0.10])

@@ -1,0 +1,17 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from litho.errors import CheckpointError
+
+Train = Callable[..., Path]
+
+
+def test_a_damaged_checkpoint_is_named(tiny_train: Train, tmp_path: Path) -> None:
+    run = tiny_train(tmp_path / "run")
+    (run / "snapshot.json").unlink()
+    state = run / "checkpoint/state.pt"
+    state.write_bytes(state.read_bytes()[:2000])
+    with pytest.raises(CheckpointError, match=r"state.pt is damaged; to train from the start delete"):
+        tiny_train(run)
