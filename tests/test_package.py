@@ -1,5 +1,6 @@
 """The shape of the package: what may import what, what is public, and what an installation holds."""
 
+import ast
 import importlib
 import os
 import pkgutil
@@ -45,6 +46,25 @@ VIOLATIONS = {
 """What is wrong -> the contract that it breaks, the file that it is planted in, and the code."""
 
 
+WITHOUT_A_TEST_FILE = {
+    "__main__.py": "every test that runs `python -m litho` runs it",
+    "_version.py": "tests/cli/test_base.py prints it",
+    "cli/demo.py": "tests/cli/test_messages.py has its refusals, tests/test_demo.py what it runs",
+    "runners/tensorrt_rtx.py": "tests/runners/test_tensorrt.py opens its engines",
+}
+"""Module of few lines -> where it is tested."""
+
+WITHOUT_A_MODULE = {
+    "tests/docs": "pages, and commands that messages print",
+    "tests/test_families.py": "every family from training to a served picture",
+    "tests/test_package.py": "the package as a whole",
+    "tests/training/data/sources/test_real_sets.py": "data sets that few machines have, through several sources",
+}
+"""Test file or folder that mirrors no module -> what it tests."""
+
+MOST_LINES_WITHOUT_A_TEST_FILE = 60
+
+
 def modules(*folders: str) -> list[Path]:
     """Modules of some folders of the package, or of all of it."""
     files = (
@@ -73,6 +93,20 @@ def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "PYTHONPATH": str(folder)},
         capture_output=True,
         text=True,
+    )
+
+
+def test_file_of(module: Path) -> Path:
+    """The test file that mirrors a module, both relative to the package's root."""
+    name = module.stem if module.stem != "__init__" else module.parent.name or "litho"
+    return Path("tests", *module.parent.parts, f"test_{name.strip('_')}.py")
+
+
+def holds_code(module: Path) -> bool:
+    """Whether a module is more than the names that a package gathers."""
+    tree = ast.parse((ROOT / module).read_text(encoding="utf-8"))
+    return module.name != "__init__.py" or any(
+        isinstance(node, ast.FunctionDef | ast.ClassDef) for node in tree.body
     )
 
 
@@ -126,6 +160,20 @@ def test_public_names_exist_and_are_imported_lazily() -> None:
         assert getattr(litho, name) is not None
     program = "import sys, litho; sys.exit('numpy' in sys.modules or 'pydantic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+def test_every_module_has_a_test_file_and_every_test_file_a_module() -> None:
+    product = [file.relative_to(ROOT) for file in modules()]
+    tests = {file.relative_to(ROOT) for file in (ROOT / "tests").rglob("test_*.py")}
+    missing = {str(module) for module in product if holds_code(module) and test_file_of(module) not in tests}
+    assert missing == set(WITHOUT_A_TEST_FILE)
+    for module in missing:
+        assert len((ROOT / module).read_text().splitlines()) <= MOST_LINES_WITHOUT_A_TEST_FILE, module
+    scripts = [file.relative_to(ROOT) for file in (ROOT / "scripts").glob("*.py")]
+    stray = tests - {test_file_of(module) for module in (*product, *scripts)}
+    listed = {Path(name) for name in WITHOUT_A_MODULE}
+    assert {one for test in stray for one in (test, *test.parents)} >= listed
+    assert [str(test) for test in stray if not {test, *test.parents} & listed] == []
 
 
 @pytest.mark.parametrize("file", modules(), ids=lambda file: str(file.relative_to(ROOT)))

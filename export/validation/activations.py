@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Value", "values_of_graph", "values_of_module"]
 
 _ELEMENTS = 1 << 14
-"""Least number of elements in a sample; a smaller value is taken whole."""
+"""A sample has at least two thirds of this number of elements; a value below twice this number is taken whole."""
 
 
 @dataclass(frozen=True)

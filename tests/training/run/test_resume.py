@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
-from litho.errors import TrainingError, UsageError
+from litho.errors import CheckpointError, TrainingError, UsageError
 from litho.files import locked
 from litho.training.run.resume import default_budget
 
@@ -44,3 +45,20 @@ def test_two_processes_never_train_the_same_run(tiny_train: Train, tmp_path: Pat
     with locked(tmp_path / "run/.lock"), pytest.raises(TrainingError, match="another process trains"):
         tiny_train(tmp_path / "run")
     assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
+
+
+def test_a_resume_on_other_pictures_of_the_same_name_is_refused(
+    tiny_train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("photos").mkdir()
+    for name in "abc":
+        Image.new("RGB", (16, 16)).save(f"photos/{name}.png")
+    run = tiny_train(Path("run"), "dcgan-digits", data="photos", nimg=64)
+    (run / "snapshot.json").unlink()
+    for name in "ab":
+        Image.new("RGB", (16, 16), (1, 2, 3)).save(f"photos/{name}.png")
+    with pytest.raises(
+        CheckpointError, match="was trained on other images than 'photos' has now; give anoth"
+    ):
+        tiny_train(run, "dcgan-digits", data="photos", nimg=64)

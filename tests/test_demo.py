@@ -1,0 +1,44 @@
+"""The demo from its second step on: what is there already is kept, and pictures that nobody recognises fail it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from litho.demo import PRESET, demo
+from litho.errors import ProofError
+from litho.training.models import family
+from litho.training.presets import resolve
+from litho.training.run.resume import write_recipe
+from litho.training.run.snapshot import save_snapshot
+
+
+@pytest.fixture
+def untrained(tmp_path: Path) -> Path:
+    """A folder of the demo whose run counts as finished, with random weights."""
+    torch.manual_seed(0)
+    generator = family("cgan").generator(classes=10, width=8).eval()
+    for weights in generator.parameters():
+        if weights.ndim == 4:
+            torch.nn.init.kaiming_normal_(weights)
+    write_recipe(tmp_path / "run", resolve(PRESET))
+    save_snapshot(tmp_path / "run", generator, family="cgan", preset=PRESET, nimg=1)
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_pictures_of_an_untrained_generator_fail_the_demo_and_are_shown(
+    untrained: Path, read_page: Any
+) -> None:
+    steps: list[str] = []
+    snapshot = (untrained / "run" / "snapshot.json").read_bytes()
+    with pytest.raises(ProofError, match=r"only .* of the images were recognised; at least 90% must be; see"):
+        demo(untrained, seconds=1.0, progress=lambda step, share: steps.append(step))
+    assert (untrained / "run" / "snapshot.json").read_bytes() == snapshot
+    assert (untrained / "samples.png").exists()
+    assert json.loads((untrained / "bench.json").read_text())["target"].endswith(f"/{PRESET}")
+    page = read_page((untrained / "report.html").read_text())
+    assert page.of_class("badge")[0].text == "failed"
+    assert f"training {PRESET}" in steps
