@@ -96,7 +96,7 @@ def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_file_of(module: Path) -> Path:
+def mirror_of(module: Path) -> Path:
     """The test file that mirrors a module, both relative to the package's root."""
     name = module.stem if module.stem != "__init__" else module.parent.name or "litho"
     return Path("tests", *module.parent.parts, f"test_{name.strip('_')}.py")
@@ -165,12 +165,12 @@ def test_public_names_exist_and_are_imported_lazily() -> None:
 def test_every_module_has_a_test_file_and_every_test_file_a_module() -> None:
     product = [file.relative_to(ROOT) for file in modules()]
     tests = {file.relative_to(ROOT) for file in (ROOT / "tests").rglob("test_*.py")}
-    missing = {str(module) for module in product if holds_code(module) and test_file_of(module) not in tests}
+    missing = {str(module) for module in product if holds_code(module) and mirror_of(module) not in tests}
     assert missing == set(WITHOUT_A_TEST_FILE)
     for module in missing:
         assert len((ROOT / module).read_text().splitlines()) <= MOST_LINES_WITHOUT_A_TEST_FILE, module
     scripts = [file.relative_to(ROOT) for file in (ROOT / "scripts").glob("*.py")]
-    stray = tests - {test_file_of(module) for module in (*product, *scripts)}
+    stray = tests - {mirror_of(module) for module in (*product, *scripts)}
     listed = {Path(name) for name in WITHOUT_A_MODULE}
     assert {one for test in stray for one in (test, *test.parents)} >= listed
     assert [str(test) for test in stray if not {test, *test.parents} & listed] == []
