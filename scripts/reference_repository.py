@@ -1,4 +1,4 @@
-"""Write `model_repository/`: what `litho deploy` writes for every family and flavour, without weights.
+"""Write `model_repository/`: the configuration that `litho deploy` writes for every family and flavour.
 
 python scripts/reference_repository.py
 """
@@ -13,7 +13,7 @@ from litho.export.build import BATCHES
 from litho.export.pipeline import Pipeline
 from litho.files import write_bytes
 from litho.serving.configuration import FLAVOURS, ServingSettings, model_config, print_config
-from litho.serving.repository import CONFIG_NAME, MODEL_NAME, model_source
+from litho.serving.repository import CONFIG_NAME
 from litho.training.models import family, family_names
 from litho.training.networks.pixel_model import PixelModel
 
@@ -33,7 +33,7 @@ def main() -> None:
 
 def reference_files() -> dict[str, str]:
     """Path in `model_repository/` -> content."""
-    files = {MODEL_NAME: model_source()}
+    files: dict[str, str] = {}
     for name, pipeline in _pipelines().items():
         manifest = _manifest(name, pipeline)
         for flavour in FLAVOURS if pipeline.sampler is None else ("python",):

@@ -36,7 +36,6 @@ def test_the_reference_is_what_deploy_writes_but_for_what_belongs_to_the_bundle(
     """The weights, the name and the label names belong to the bundle."""
     written = deploy(Bundle.load(bundle), to=tmp_path, name="cgan-python").path
     reference: Path = script.REFERENCE
-    assert (written / "1" / "model.py").read_text() == (reference / "model.py").read_text()
     configs = [
         parse_config(path.read_text())
         for path in (written / "config.pbtxt", reference / "cgan-python" / "config.pbtxt")

@@ -37,8 +37,7 @@ SIZES = [(8, 8), (16, 32), (16, 16), (32, 16), (64, 64)]
 @pytest.fixture(scope="module")
 def served(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     root = tmp_path_factory.mktemp("repository")
-    for file in ("README.md", "model.py"):
-        shutil.copy(REFERENCE / file, root)
+    shutil.copy(REFERENCE / "README.md", root)
     shutil.copytree(REFERENCE / "cgan-python", root / "cgan-python")
     for name in ("cgan-python", "old"):
         assert deploy(Bundle.load(bundle), to=root, name=name).version == 1
