@@ -7,7 +7,7 @@ again; it only starts the server for the images and the measurement.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from .bundle import Bundle
 from .errors import ProofError
 from .files import write_bytes
 from .reporting import human_bytes, number, picture_grid, png, render
+from .reporting.progress import Progress
 
 if TYPE_CHECKING:
     from .benchmarks.load.documents import BenchResult
@@ -56,7 +57,7 @@ class DemoResult:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def demo(to: Path, *, seconds: float, progress: Callable[[str, float], None]) -> DemoResult:
+def demo(to: Path, *, seconds: float, progress: Progress) -> DemoResult:
     """Run the demo in the directory `to`.
 
     Args:
@@ -114,7 +115,7 @@ def demo(to: Path, *, seconds: float, progress: Callable[[str, float], None]) ->
     return result
 
 
-def _deployed(to: Path, clock: _Clock, progress: Callable[[str, float], None]) -> Bundle:
+def _deployed(to: Path, clock: _Clock, progress: Progress) -> Bundle:
     """Train and export the generator and deploy the bundle; finished steps are kept."""
     from .export.build import export
     from .serving.environment import install

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from .errors import IntegrityError
+from .errors import IntegrityError, LithoError
 
 __all__ = ["confined", "locked", "ordinary_file", "sha256", "write_bytes", "write_directory", "write_file"]
 
@@ -104,17 +104,17 @@ def write_directory(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, refusal: LithoError) -> Iterator[None]:
     """Hold an exclusive lock on the file `path` while the block runs; the file is created if it is absent.
 
-    The lock ends with the process, however the process ends.
-
-    Raises:
-        BlockingIOError: another process holds it.
+    The lock ends with the process, however the process ends. If another process holds it, `refusal` is raised.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise refusal from None
         yield
 
 

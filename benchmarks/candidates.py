@@ -11,7 +11,7 @@ from ..bundle.probes import Probes
 from ..export.timing import time_in_turns
 from ..parity.gate import limits
 from ..parity.replay import Open, prove
-from .targets import Progress
+from ..reporting.progress import Progress
 
 __all__ = ["Candidate", "prove_and_time"]
 

@@ -27,6 +27,7 @@ from ..export.engines.build import present_device
 from ..extras import require
 from ..files import write_bytes
 from ..reporting.markdown import markdown_table
+from ..reporting.progress import Progress, quiet
 from ..runners import open_runner
 from ..runners.base import engine_libraries, graph_runtimes, library_of, runner_class
 from ..runners.torch import Runner as TorchRunner
@@ -36,7 +37,6 @@ from ..training.presets import CPU, PRESETS
 from ..training.run.snapshot import load_snapshot
 from .candidates import Candidate, prove_and_time
 from .machine import Machine, describe_machine
-from .targets import Progress, quiet
 
 __all__ = ["Check", "Row", "check_families", "main"]
 
@@ -105,7 +105,10 @@ def check_families(
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         for name, (preset, overrides) in trials.items():
-            report = partial(_report, progress, name)
+
+            def report(step: str, share: float, name: str = name) -> None:
+                progress(f"{name}: {step}", share)
+
             report("training", 0.0)
             run = train(preset, run=Path(folder) / name, budget="cpu", overrides=overrides, progress=False)
             bundle = export(
@@ -119,10 +122,6 @@ def check_families(
             )
             rows += _rows(name, run, bundle, device, report)
     return Check(device=device, rows=tuple(rows), machine=describe_machine())
-
-
-def _report(progress: Progress, family: str, step: str, share: float) -> None:
-    progress(f"{family}: {step}", share)
 
 
 def _trial(name: str) -> tuple[str, dict[str, str]]:

@@ -29,12 +29,12 @@ from ..export.source import from_run
 from ..files import write_bytes
 from ..parity.gate import PSNR_MIN
 from ..reporting.markdown import markdown_table
+from ..reporting.progress import Progress, quiet
 from ..runners import open_runner
 from ..runners.base import graph_runtimes, runner_class
 from ..runners.torch import Runner as TorchRunner
 from .candidates import Candidate, prove_and_time
 from .machine import Machine, describe_machine
-from .targets import Progress, quiet
 
 __all__ = ["Peer", "Peers", "compare_with_peers", "main"]
 

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from pydantic import ValidationError
 
-from ..bundle.json_documents import Document, read_document
-from ..errors import BundleError, LithoError, SchemaError, UnknownName
+from ..bundle.json_documents import Document, read_as
+from ..errors import BundleError, LithoError, UnknownName
 from ..files import write_bytes
 from ..training.evaluation.document import Evaluation, FeatureNetInfo, Figure, read_evaluation
 from ..training.presets import PRESETS
@@ -130,11 +129,7 @@ def read_quality(path: Path = RESULT) -> Quality:
     """
     if not path.exists():
         return Quality()
-    document = read_document(path.parent, path.name, SCHEMA_VERSION)
-    try:
-        return Quality.model_validate_json(json.dumps(document))
-    except ValidationError as error:
-        raise SchemaError(f"{path} is not a valid quality document: {error.errors()[0]['msg']}") from None
+    return read_as(Quality, "a valid quality document", path.parent, path.name, SCHEMA_VERSION)
 
 
 def page(quality: Quality) -> str:

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ..bundle import Bundle
 from ..runners import Runner, open_runner
 
-__all__ = ["Progress", "Target", "address_of", "opened", "quiet", "target_name"]
+__all__ = ["Target", "address_of", "opened", "target_name"]
 
 Target = Runner | Bundle | Path | str
-
-Progress = Callable[[str, float], None]
-"""Called with the step and the share that is done, in [0, 1]."""
-
-
-def quiet(step: str, share: float) -> None:
-    """Report no progress."""
 
 
 @contextmanager

@@ -18,17 +18,14 @@ directory. This module knows neither torch nor any runtime.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
-from ..errors import BundleError, IntegrityError, SchemaError, UnknownName
+from ..errors import BundleError, IntegrityError, UnknownName
 from ..files import confined, ordinary_file, write_bytes, write_directory
-from .json_documents import read_document
+from .json_documents import read_as
 from .manifest import SCHEMA_VERSION, FileRecord, Manifest, Stage, Variant
 from .probes import PROBES_NAME, Probes
 
@@ -73,11 +70,7 @@ class Bundle:
         root = Path(path)
         if not (root / MANIFEST_NAME).exists():
             raise BundleError(f"no bundle at {root}: it has no {MANIFEST_NAME}; make one with 'litho export'")
-        document = read_document(root, MANIFEST_NAME, SCHEMA_VERSION)
-        try:
-            bundle = cls(root, Manifest.model_validate_json(json.dumps(document)))
-        except ValidationError as error:
-            raise SchemaError(f"{root / MANIFEST_NAME} is not a manifest: {_first(error)}") from None
+        bundle = cls(root, read_as(Manifest, "a manifest", root, MANIFEST_NAME, SCHEMA_VERSION))
         for relative in bundle.manifest.files:
             bundle.read(relative)
         return bundle
@@ -163,9 +156,3 @@ def _named(kind: str, name: str, given: tuple[_Named, ...]) -> _Named:
         if one.name == name:
             return one
     raise UnknownName(kind, name, [one.name for one in given])
-
-
-def _first(error: ValidationError) -> str:
-    first = error.errors()[0]
-    path = ".".join(str(part) for part in first["loc"]) or "document"
-    return f"{path}: {first['msg']}"

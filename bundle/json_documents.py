@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..errors import SchemaError
 from ..files import ordinary_file
 
-__all__ = ["MAX_DOCUMENT_BYTES", "Document", "read_document"]
+__all__ = ["MAX_DOCUMENT_BYTES", "Document", "read_as", "read_document"]
 
 MAX_DOCUMENT_BYTES = 16 << 20
 """Largest document that is read: real ones are far smaller, and a larger file is refused before it is read."""
@@ -21,6 +21,31 @@ class Document(BaseModel):
     """Base class of all JSON documents of litho: immutable, without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
+
+
+_Document = TypeVar("_Document", bound=Document)
+
+
+def read_as(kind: type[_Document], what: str, root: Path, relative: str, newest: int) -> _Document:
+    """Read a document of one kind.
+
+    Args:
+        kind: class of the document.
+        what: what it is, for the message, such as "a manifest".
+        root, relative, newest: see `read_document`.
+
+    Raises:
+        SchemaError: the file is not such a document, is too large, or has a newer schema.
+        IntegrityError: the file is missing or is not an ordinary file.
+    """
+    document = read_document(root, relative, newest)
+    try:
+        # As JSON text: Python values would not become tuples.
+        return kind.model_validate_json(json.dumps(document))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "document"
+        raise SchemaError(f"{root / relative} is not {what}: {where}: {first['msg']}") from None
 
 
 def read_document(root: Path, relative: str, newest: int) -> dict[str, Any]:

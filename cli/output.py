@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ..bundle import Bundle
+    from ..reporting.progress import Progress
 
 __all__ = [
     "format_verdict",
@@ -61,21 +62,22 @@ def note(line: str) -> None:
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[str, float], None]]:
+def progress_bar() -> Iterator[Progress]:
     """Give the block a function to report progress with: the step under way, and its share that is done, 0 to 1.
 
     On a terminal standard error shows a bar. The log gets a line per step, and per tenth of a long one. Whatever the
     block prints goes to standard error: standard output is for the result.
     """
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
 
     console = Console(stderr=True)
     description = TextColumn("{task.description}", markup=False)
     columns = (description, BarColumn(bar_width=20), TaskProgressColumn(), TimeElapsedColumn())
     logged: tuple[str, int] | None = None
     # Twice a second: drawing costs time that is being measured.
-    bar = Progress(
+    bar = Bar(
         *columns, console=console, transient=True, refresh_per_second=2, disable=not console.is_terminal
     )
     task = bar.add_task("starting", total=1.0)

@@ -14,6 +14,7 @@ from ..bundle.probes import PROBES_NAME
 from ..errors import BundleError, UsageError
 from ..extras import require
 from ..files import locked
+from ..reporting.progress import Progress, quiet
 from ..runners.torch import Runner as TorchRunner
 from .calibration import calibrate, calibration_inputs, pictures_sha256
 from .engines.complete import prove_engines
@@ -36,10 +37,7 @@ from .variants import BATCHES, ExportedVariant, StageGraph, make_variants
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["BATCHES", "Progress", "export"]
-
-Progress = Callable[[str, float], None]
-"""Called with the current step and the share of it that is done, 0 to 1."""
+__all__ = ["BATCHES", "export"]
 
 _FEW_SAMPLES = 128
 """Pictures in each set of the Fréchet distance, for a generator that takes many steps per picture."""
@@ -82,7 +80,7 @@ def export(  # noqa: PLR0913
     calibration: str | None = None,
     fixed: Mapping[str, int] | None = None,
     size: FreeOrSize | None = None,
-    progress: Progress | None = None,
+    progress: Progress = quiet,
 ) -> Bundle:
     """Export a generator, prove every variant that runs here, and write the bundle.
 
@@ -135,7 +133,7 @@ def export(  # noqa: PLR0913
         )
     )
     opened = open_source(source, input=input, signature=signature, weights=weights, size=size)
-    return _write(Path(to), _job(request, opened, progress or (lambda step, share: None)))
+    return _write(Path(to), _job(request, opened, progress))
 
 
 def _job(request: Request, source: Source, progress: Progress) -> _Job:
@@ -155,18 +153,14 @@ def _job(request: Request, source: Source, progress: Progress) -> _Job:
 
 def _write(destination: Path, job: _Job) -> Bundle:
     """Write the bundle, unless it is there already."""
-    try:
-        with locked(destination.parent / f".{destination.name}.lock"):
-            if (existing := _existing(destination, job)) is not None:
-                return existing
-            _refuse_other_folder(destination)
-            with create_bundle(destination) as writer:
-                _fill(writer, job)
-            return Bundle.load(destination)
-    except BlockingIOError:
-        raise UsageError(
-            f"another process is exporting to {destination}; wait for it, or give another --to"
-        ) from None
+    busy = UsageError(f"another process is exporting to {destination}; wait for it, or give another --to")
+    with locked(destination.parent / f".{destination.name}.lock", busy):
+        if (existing := _existing(destination, job)) is not None:
+            return existing
+        _refuse_other_folder(destination)
+        with create_bundle(destination) as writer:
+            _fill(writer, job)
+        return Bundle.load(destination)
 
 
 def _existing(destination: Path, job: _Job) -> Bundle | None:

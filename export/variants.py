@@ -13,6 +13,7 @@ from ..bundle import BundleWriter
 from ..bundle.manifest import Variant, Verdict
 from ..errors import ExportError
 from ..extras import require
+from ..reporting.progress import Progress
 from ..runners.base import runner_class
 from ..signature import Signature
 from .engines import EngineOptions
@@ -67,7 +68,7 @@ def make_variants(
     request: Request,
     proof: Proof,
     stage: StageGraph,
-    progress: Callable[[str, float], None],
+    progress: Progress,
 ) -> Iterator[ExportedVariant]:
     """Make the variants of one stage, in the order of `request.specs`.
 
@@ -130,7 +131,7 @@ def _engine(
     signature: Signature,
     spec: VariantSpec,
     lowered: Lowered,
-    progress: Callable[[str, float], None],
+    progress: Progress,
 ) -> Variant:
     try:
         return add_engine(writer, spec, lowered, signature, EngineOptions((BATCHES,)), progress)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +11,7 @@ from ..bundle import Bundle
 from ..bundle.manifest import Variant, Verdict
 from ..bundle.probes import Probes
 from ..errors import ProofError
+from ..reporting.progress import Progress, quiet
 from ..runners import Endpoint, choose_variants, open_runner
 from .gate import limits
 from .replay import Outcome, prove
@@ -37,7 +37,7 @@ class Verification:
 
 
 def verify(
-    bundle: Path | str, *, endpoint: str | None = None, progress: Callable[[str, float], None] | None = None
+    bundle: Path | str, *, endpoint: str | None = None, progress: Progress = quiet
 ) -> list[Verification]:
     """Check every file of a bundle and replay its probes.
 
@@ -59,16 +59,15 @@ def verify(
     """
     loaded = Bundle.load(bundle)
     probes = loaded.probes()
-    report = progress or (lambda step, share: None)
     if endpoint is not None:
         Endpoint.parse(endpoint)
-        report(f"replaying {len(probes.images)} probes through {endpoint}", 0.0)
+        progress(f"replaying {len(probes.images)} probes through {endpoint}", 0.0)
         return [Verification(endpoint, _verify_endpoint(loaded, probes, endpoint))]
     verdicts: dict[str, Verdict] = {}
     outcomes = []
     count = len(loaded.manifest.variants)
     for number, variant in enumerate(loaded.manifest.variants):
-        report(f"variant {number + 1} of {count}: replaying {variant.name}", number / count)
+        progress(f"variant {number + 1} of {count}: replaying {variant.name}", number / count)
         names = with_other_stages(loaded, variant)
         if names not in verdicts:
             verdicts[names] = prove_variant(loaded, variant).verdict

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
 from ..runners import Endpoint
-from ..runners.triton import Runner, ServerStatistics
-from ..signature import Signature
+from ..runners.triton import DEFAULT_TIMEOUT_SECONDS, Runner
 
 __all__ = ["Client"]
 
 
-class Client:
+class Client(Runner):
     """Client of a model that litho deployed. The server sends the model's signature.
 
         >>> with Client("grpc://127.0.0.1:8001/digits") as client:
@@ -36,48 +29,11 @@ class Client:
         EndpointError: the server cannot be reached, has no such model, or litho did not deploy it.
     """
 
-    signature: Signature
-
-    def __init__(self, url: str, model: str | None = None, *, timeout_seconds: float = 60.0) -> None:
+    def __init__(
+        self, url: str, model: str | None = None, *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+    ) -> None:
         endpoint = Endpoint.parse(url if model is None else f"{url.rstrip('/')}/{model}")
-        self._runner = Runner(
-            endpoint.address, endpoint.model, endpoint.version, timeout_seconds=timeout_seconds
-        )
-        self.signature = self._runner.signature
+        super().__init__(endpoint.address, endpoint.model, endpoint.version, timeout_seconds=timeout_seconds)
 
     def __repr__(self) -> str:
-        return f"<Client {self._runner.url}, variant {self._runner.served.variant}>"
-
-    def generate(self, **fields: ArrayLike) -> NDArray[np.uint8]:
-        """Make one image for each row of the fields, in order.
-
-        A call may ask for any number of images: it sends requests of the model's largest batch, a few at a time.
-
-        Args:
-            fields: name -> values, as the signature says; a single value, or one image without the batch axis,
-                is used for all images.
-
-        Returns:
-            UINT8 of shape (N, height, width, channels), 0 to 255.
-
-        Raises:
-            InvalidInput: a field is unknown, missing, or has a value that it does not allow.
-            EndpointError: the server went away or refused.
-        """
-        return self._runner.generate(**fields)
-
-    def statistics(self) -> ServerStatistics:
-        """What the server has counted for this model since it started."""
-        return self._runner.statistics()
-
-    def close(self) -> None:
-        """Close the connection; closing twice is fine."""
-        self._runner.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        return f"<Client {self.url}, variant {self.served.variant}>"

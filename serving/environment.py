@@ -17,12 +17,12 @@ import subprocess
 import sys
 import sysconfig
 import venv
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ServerError, UsageError
 from ..files import locked, write_bytes
+from ..reporting.progress import Progress, quiet
 
 __all__ = ["ServerEnvironment", "find", "home", "install"]
 
@@ -99,7 +99,7 @@ def find() -> ServerEnvironment:
     return environment
 
 
-def install(progress: Callable[[str, float], None] | None = None) -> Path:
+def install(progress: Progress = quiet) -> Path:
     """Create the environment, unless it is up to date.
 
     Args:
@@ -116,18 +116,14 @@ def install(progress: Callable[[str, float], None] | None = None) -> Path:
     if not _is_installed(environment):
         _check_machine()
         _check_path(environment.root)
-        try:
-            with locked(environment.root.with_name(f".{environment.root.name}.lock")):
-                _make(environment, progress or (lambda step, share: None))
-        except BlockingIOError:
-            raise ServerError(
-                f"another process is installing {environment.root}; wait until it ends"
-            ) from None
+        busy = ServerError(f"another process is installing {environment.root}; wait until it ends")
+        with locked(environment.root.with_name(f".{environment.root.name}.lock"), busy):
+            _make(environment, progress)
     _link_package(environment)
     return environment.root
 
 
-def _make(environment: ServerEnvironment, progress: Callable[[str, float], None]) -> None:
+def _make(environment: ServerEnvironment, progress: Progress) -> None:
     # An interrupted installation has no mark: start from nothing.
     shutil.rmtree(environment.root, ignore_errors=True)
     progress("creating the server's environment", 0.0)
@@ -142,7 +138,7 @@ def _make(environment: ServerEnvironment, progress: Callable[[str, float], None]
     write_bytes(environment.root / _MARK, _state())
 
 
-def _pip(environment: ServerEnvironment, progress: Callable[[str, float], None]) -> None:
+def _pip(environment: ServerEnvironment, progress: Progress) -> None:
     requirements = [
         line for line in REQUIREMENTS.read_text().splitlines() if line and not line.startswith("#")
     ]

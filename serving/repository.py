@@ -176,10 +176,9 @@ def _model_directory(repository: Path, name: str) -> Path:
 def _writing(model: Path) -> Iterator[None]:
     """Lock the model against other writers; if writing fails, report which version is still served."""
     try:
-        with locked(model.parent / f".{model.name}.lock"):
+        busy = DeployError(f"another process is writing {model}; wait until it ends")
+        with locked(model.parent / f".{model.name}.lock", busy):
             yield
-    except BlockingIOError:
-        raise DeployError(f"another process is writing {model}; wait until it ends") from None
     except OSError as error:
         before = _current(model)
         still = f"version {before.version} is still served" if before else "nothing is served"

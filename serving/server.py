@@ -22,7 +22,6 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from ..errors import ServerError, ServerStartError, UsageError
@@ -147,9 +146,7 @@ class EmbeddedServer:
                 raise
         raise AssertionError("the last attempt returns or raises")
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         alive = self.is_alive()
         self.stop()
         if alive:

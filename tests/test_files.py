@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from litho.errors import IntegrityError
+from litho.errors import IntegrityError, LithoError
 from litho.files import confined, locked, ordinary_file, sha256, write_bytes, write_directory
 
 
@@ -79,9 +79,11 @@ def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path: Path) -> Non
 
 
 def test_a_lock_is_held_by_one(tmp_path: Path) -> None:
-    with locked(tmp_path / "lock"), pytest.raises(BlockingIOError), locked(tmp_path / "lock"):
+    refusal = LithoError("it is held")
+    lock = tmp_path / "lock"
+    with locked(lock, refusal), pytest.raises(LithoError, match="it is held"), locked(lock, refusal):
         pass
-    with locked(tmp_path / "lock"):
+    with locked(lock, refusal):
         pass
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Literal
 
 from pydantic import Field as Constraint
-from pydantic import ValidationError
 
-from ...bundle.json_documents import Document, read_document
-from ...errors import SchemaError
+from ...bundle.json_documents import Document, read_as
 from ..machine import Machine
 from .windows import Load, Point, Window
 
@@ -182,10 +179,4 @@ def read_result(path: Path) -> BenchResult:
         SchemaError: the file is not such a document, or has a newer schema.
         IntegrityError: the file is missing or not an ordinary file.
     """
-    document = read_document(path.parent, path.name, SCHEMA_VERSION)
-    try:
-        return BenchResult.model_validate_json(json.dumps(document))
-    except ValidationError as error:
-        complaint = error.errors()[0]
-        where = ".".join(str(part) for part in complaint["loc"]) or "document"
-        raise SchemaError(f"{path} is not a result of 'litho bench': {where}: {complaint['msg']}") from None
+    return read_as(BenchResult, "a result of 'litho bench'", path.parent, path.name, SCHEMA_VERSION)

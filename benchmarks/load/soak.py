@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 
 from ...errors import LithoError, UsageError
 from ...extras import require
+from ...reporting.progress import Progress, quiet
 from ...runners import Runner
 from ..machine import LOOPBACK
-from ..targets import Progress, Target, address_of, opened, quiet, target_name
+from ..targets import Target, address_of, opened, target_name
 from .documents import MemorySample, SoakResult
 from .in_flight import RequestsInFlight, overlaps
 from .requests import Requests

@@ -11,10 +11,11 @@ from itertools import product
 from pathlib import Path
 
 from ...errors import UsageError
+from ...reporting.progress import Progress, quiet
 from ...runners import Runner
 from ...signature.noise import MAX_SEED
 from ..machine import describe_machine
-from ..targets import Progress, Target, address_of, opened, quiet, target_name
+from ..targets import Target, address_of, opened, target_name
 from .compare import compare
 from .documents import BenchResult, Comparison, Method
 from .in_flight import overlaps

@@ -11,7 +11,7 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -21,6 +21,7 @@ from typing import IO, cast
 from ...bundle.engine_record import EngineRecord, this_system
 from ...errors import DeviceError, ExportError, MissingExtra, UnknownName
 from ...extras import require
+from ...reporting.progress import Progress, quiet
 from ...runners._cuda import Device, find_device
 from ...runners.base import library_of
 from ...signature import Signature
@@ -63,7 +64,7 @@ def build_engine(
     options: EngineOptions | None = None,
     *,
     runtime: str = "tensorrt-rtx",
-    progress: Callable[[str, float], None] | None = None,
+    progress: Progress = quiet,
 ) -> BuiltEngine:
     """Build the engine of a graph for one target.
 
@@ -157,7 +158,7 @@ def _gpu_of(title: str, target: str, *, ahead_of_time: bool, options: EngineOpti
     return device.name
 
 
-def _run(job: Job, progress: Callable[[str, float], None] | None) -> Outcome:
+def _run(job: Job, progress: Progress) -> Outcome:
     with _worker() as process:
         try:
             pickle.dump(job, cast("IO[bytes]", process.stdin))
@@ -168,8 +169,7 @@ def _run(job: Job, progress: Callable[[str, float], None] | None) -> Outcome:
                     return message
                 if isinstance(message, ExportError):
                     raise message
-                if progress is not None:
-                    progress(*message)
+                progress(*message)
         except (EOFError, BrokenPipeError, pickle.UnpicklingError) as error:
             code = process.wait()
             raise ExportError(

@@ -5,7 +5,7 @@ Needs neither torch nor the run that the bundle was made from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -18,6 +18,7 @@ from ...bundle.manifest import Manifest, Variant
 from ...errors import UnknownName, UsageError
 from ...files import locked
 from ...parity.verify import prove_variant
+from ...reporting.progress import Progress, quiet
 from ...runners.base import library_of
 from ..precisions import precision
 from ..report.refresh import refresh_report
@@ -29,8 +30,6 @@ from .variants import add_engine
 
 __all__ = ["build_engines", "prove_engines"]
 
-Progress = Callable[[str, float], None]
-
 
 def build_engines(
     path: Path | str,
@@ -39,7 +38,7 @@ def build_engines(
     precisions: Sequence[str] = (),
     targets: Sequence[str] = (),
     options: EngineOptions | None = None,
-    progress: Progress | None = None,
+    progress: Progress = quiet,
 ) -> Bundle:
     """Build engines from the ONNX graphs of a bundle, add them to it, prove them, and write its report again.
 
@@ -69,26 +68,23 @@ def build_engines(
     for target in targets:
         if target not in TARGETS:
             raise UnknownName("target", target, TARGETS)
-    report = progress or (lambda step, share: None)
     # Without a bundle the lock would create its directory.
     Bundle.load(destination)
-    try:
-        with locked(destination.parent / f".{destination.name}.lock"):
-            bundle = Bundle.load(destination)
-            graphs = _graphs(bundle, precisions)
-            wanted = tuple(dict.fromkeys(targets)) or (present_device(runtime).target,)
-            specs = _specs(graphs, runtime, wanted)
-            with create_bundle(destination) as writer:
-                built = [
-                    _build(
-                        writer, bundle, graph, spec, options or EngineOptions(), _part(report, number, specs)
-                    )
-                    for number, (graph, spec) in enumerate(specs)
-                ]
-                _complete(writer, bundle, built, report)
-            return Bundle.load(destination)
-    except BlockingIOError:
-        raise UsageError(f"another process is using {destination}; try again when it has ended") from None
+    busy = UsageError(f"another process is using {destination}; try again when it has ended")
+    with locked(destination.parent / f".{destination.name}.lock", busy):
+        bundle = Bundle.load(destination)
+        graphs = _graphs(bundle, precisions)
+        wanted = tuple(dict.fromkeys(targets)) or (present_device(runtime).target,)
+        specs = _specs(graphs, runtime, wanted)
+        with create_bundle(destination) as writer:
+            built = [
+                _build(
+                    writer, bundle, graph, spec, options or EngineOptions(), _part(progress, number, specs)
+                )
+                for number, (graph, spec) in enumerate(specs)
+            ]
+            _complete(writer, bundle, built, progress)
+        return Bundle.load(destination)
 
 
 def _graphs(bundle: Bundle, precisions: Sequence[str]) -> list[Variant]:

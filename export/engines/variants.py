@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from ...bundle import BundleWriter
 from ...bundle.manifest import Variant, Verdict
 from ...errors import DeviceError, MissingExtra
+from ...reporting.progress import Progress, quiet
 from ...runners.base import library_of
 from ...signature import Signature
 from ..search import Lowered
@@ -41,7 +40,7 @@ def add_engine(
     lowered: Lowered,
     signature: Signature,
     options: EngineOptions,
-    progress: Callable[[str, float], None] | None = None,
+    progress: Progress = quiet,
 ) -> Variant:
     """Build one engine into a bundle, with the builder's messages, the engine's layers and its timing cache beside it.
 

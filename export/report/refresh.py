@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from html import escape
 
 import numpy as np
@@ -13,6 +12,7 @@ from ...errors import LithoError, MissingExtra
 from ...extras import require
 from ...parity.replay import replay
 from ...parity.verify import with_other_stages
+from ...reporting.progress import Progress, quiet
 from ...runners import open_runner
 from .page import render_report
 
@@ -22,7 +22,7 @@ _CONTENT = "<main>"
 """Start of every page's content."""
 
 
-def refresh_report(bundle: Bundle, progress: Callable[[str, float], None] = lambda step, share: None) -> str:
+def refresh_report(bundle: Bundle, progress: Progress = quiet) -> str:
     """Render the report of the manifest, with new pictures of every variant that was run and runs here.
 
     Args:

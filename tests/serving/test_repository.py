@@ -180,7 +180,7 @@ def test_a_place_that_cannot_be_a_repository_is_told_in_one_line(bundle: Path, t
 
 
 def test_two_writers_of_one_model_do_not_meet(bundle: Path, tmp_path: Path) -> None:
-    with locked(tmp_path / ".tiny.lock"), pytest.raises(DeployError, match="another process"):
+    with locked(tmp_path / ".tiny.lock", LithoError()), pytest.raises(DeployError, match="another process"):
         deploy(Bundle.load(bundle), to=tmp_path)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, ValidationError
+from pydantic import AliasChoices
 from pydantic import Field as Constraint
 
-from ...bundle.json_documents import Document, read_document
-from ...errors import SchemaError, UsageError
+from ...bundle.json_documents import Document, read_as
+from ...errors import UsageError
 
 __all__ = [
     "DOCUMENT_NAME",
@@ -192,12 +192,4 @@ def read_evaluation(run: Path) -> Evaluation:
         SchemaError: the document is damaged, invalid or of a newer litho.
         IntegrityError: the file is missing or not an ordinary file.
     """
-    read_document(run, DOCUMENT_NAME, SCHEMA_VERSION)
-    try:
-        return Evaluation.model_validate_json((run / DOCUMENT_NAME).read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise SchemaError(
-            f"{run / DOCUMENT_NAME} is not a valid evaluation: {where}: {first['msg']}"
-        ) from None
+    return read_as(Evaluation, "a valid evaluation", run, DOCUMENT_NAME, SCHEMA_VERSION)

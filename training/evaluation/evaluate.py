@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from ...errors import EvaluationError, LithoError, UsageError
 from ...files import write_bytes
+from ...reporting.progress import Progress, quiet
 from ..data.dataset import Dataset
 from ..data.sources import load
 from ..run.snapshot import INFO_NAME, Snapshot, load_snapshot
@@ -19,12 +20,9 @@ from .inception import Inception
 from .page import render_page
 from .parts import Panel, all_parts
 
-__all__ = ["SAMPLES", "Progress", "evaluate", "measure"]
+__all__ = ["SAMPLES", "evaluate", "measure"]
 
 SAMPLES = 10_000
-
-Progress = Callable[[str, float], None]
-"""Called with a description of the step and the share done, 0 to 1."""
 
 # Approximate share of the time for training the feature net.
 _NET_SHARE = 0.5
@@ -39,7 +37,7 @@ def evaluate(  # noqa: PLR0913
     device: str = "cpu",
     inception: Path | None = None,
     output: Path | None = None,
-    progress: Progress | None = None,
+    progress: Progress = quiet,
 ) -> Evaluation:
     """Evaluate the snapshot in a run's directory; write `evaluation.json` and `evaluation.html`.
 
@@ -66,23 +64,22 @@ def evaluate(  # noqa: PLR0913
         DataError: the data on disk cannot be used.
         EvaluationError: the data allows no feature net, no part applies, or the Inception network is missing.
     """
-    report = progress or _silent
     root = Path(run)
     page, document = locate_output(output or root)
     network = Inception(inception, device) if inception is not None else None
     settings = EvaluationSettings(samples, fields or {}, network)
-    report("reading the snapshot and its data", 0.0)
+    progress("reading the snapshot and its data", 0.0)
     snapshot = load_snapshot(root)
     train, test = _data(snapshot, data).split()
     net = feature_net(
         train,
         test,
         device=device,
-        progress=lambda share: report("training the feature net", _NET_SHARE * share),
+        progress=lambda share: progress("training the feature net", _NET_SHARE * share),
     )
     context = EvaluationContext(snapshot.generator(), snapshot.info.signature, train, test, net, settings)
     sections, panels = measure(
-        context, lambda step, share: report(step, _NET_SHARE + (1 - _NET_SHARE) * share)
+        context, lambda step, share: progress(step, _NET_SHARE + (1 - _NET_SHARE) * share)
     )
     evaluation = _document(snapshot, context, sections)
     write_bytes(page, render_page(root.name or str(root), evaluation, panels))
@@ -112,7 +109,7 @@ def _document(snapshot: Snapshot, context: EvaluationContext, sections: tuple[Se
 
 
 def measure(
-    context: EvaluationContext, progress: Progress | None = None
+    context: EvaluationContext, progress: Progress = quiet
 ) -> tuple[tuple[Section, ...], dict[str, tuple[Panel, ...]]]:
     """Run every part that applies.
 
@@ -122,7 +119,6 @@ def measure(
     Raises:
         EvaluationError: no part applies.
     """
-    report = progress or _silent
     parts = [(name, part) for name, part in all_parts() if part.applies(context)]
     if not parts:
         taken = ", ".join(field.name for field in context.signature.inputs)
@@ -130,7 +126,7 @@ def measure(
     sections: list[Section] = []
     panels: dict[str, tuple[Panel, ...]] = {}
     for number, (name, part) in enumerate(parts):
-        report(part.title.lower(), number / len(parts))
+        progress(part.title.lower(), number / len(parts))
         try:
             found = part.measure(context)
             sections.append(Section(part=name, title=part.title, figures=found.figures))
@@ -161,7 +157,3 @@ def _data(snapshot: Snapshot, name: str | None) -> Dataset:
 def _record_quality(root: Path, snapshot: Snapshot, evaluation: Evaluation) -> None:
     info = snapshot.info.model_copy(update={"quality": {**snapshot.info.quality, **evaluation.quality()}})
     write_bytes(root / INFO_NAME, info.model_dump_json(indent=2) + "\n")
-
-
-def _silent(step: str, share: float) -> None:
-    pass

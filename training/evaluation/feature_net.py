@@ -18,11 +18,10 @@ import numpy as np
 import platformdirs
 import torch
 from numpy.typing import NDArray
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from ...bundle.json_documents import read_document
+from ...bundle.json_documents import read_as
 from ...errors import BundleError
 from ...files import ordinary_file, sha256, write_bytes
 from ..data.dataset import Dataset
@@ -153,14 +152,13 @@ def _write(folder: Path, stem: str, classifier: Classifier, info: FeatureNetInfo
 def _read(folder: Path, stem: str) -> tuple[Classifier, FeatureNetInfo] | None:
     """Read a cached net; None if there is none or it is damaged."""
     try:
-        document = read_document(folder, f"{stem}.json", SCHEMA_VERSION)
-        info = FeatureNetInfo.model_validate_json(json.dumps(document))
+        info = read_as(FeatureNetInfo, "a feature net", folder, f"{stem}.json", SCHEMA_VERSION)
         file = ordinary_file(folder, f"{stem}.safetensors")
         if sha256(file) != info.weights_sha256:
             return None
         channels = 1 if info.task == "channels" else info.picture[2]
         classifier = Classifier(channels, info.classes)
         classifier.load_state_dict(load(file.read_bytes()))
-    except (BundleError, ValidationError, SafetensorError, RuntimeError):
+    except (BundleError, SafetensorError, RuntimeError):
         return None
     return classifier.eval().requires_grad_(False), info

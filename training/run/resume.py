@@ -83,11 +83,9 @@ def exclusive_run(run: Path) -> Iterator[None]:
     Raises:
         TrainingError: another process holds the lock.
     """
-    try:
-        with locked(run / ".lock"):
-            yield
-    except BlockingIOError:
-        raise TrainingError(f"another process trains {run}; wait for it, or take another --run") from None
+    busy = TrainingError(f"another process trains {run}; wait for it, or take another --run")
+    with locked(run / ".lock", busy):
+        yield
 
 
 def _document(recipe: Recipe) -> dict[str, Any]:

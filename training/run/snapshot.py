@@ -5,7 +5,6 @@ No pickle is loaded; a `.pt` file of another program is read by torch's `weights
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,11 @@ from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field as Constraint
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from ...bundle.json_documents import Document, read_document
+from ...bundle.json_documents import Document, read_as
 from ...errors import BundleError, CheckpointError, UsageError
 from ...files import ordinary_file, sha256, write_bytes
 from ...signature import GeneratorSignature
@@ -192,8 +190,8 @@ def load_snapshot(run: Path | str) -> Snapshot:
     root = Path(run)
     if not (root / INFO_NAME).exists():
         raise CheckpointError(f"no snapshot at {root}: there is no {INFO_NAME}; make one with 'litho train'")
-    info = _read_info(root)
     try:
+        info = read_as(SnapshotInfo, "a valid snapshot description", root, INFO_NAME, SCHEMA_VERSION)
         content = ordinary_file(root, WEIGHTS_NAME).read_bytes()
     except BundleError as error:
         raise CheckpointError(str(error)) from None
@@ -286,20 +284,6 @@ def _unprefixed(name: str, known: Collection[str]) -> str:
     for prefix in WRAPPER_PREFIXES:
         name = name.removeprefix(prefix)
     return name
-
-
-def _read_info(root: Path) -> SnapshotInfo:
-    try:
-        document = read_document(root, INFO_NAME, SCHEMA_VERSION)
-        return SnapshotInfo.model_validate_json(json.dumps(document))
-    except BundleError as error:
-        raise CheckpointError(str(error)) from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise CheckpointError(
-            f"{root / INFO_NAME} is not a valid snapshot description: {where}: {first['msg']}"
-        ) from None
 
 
 def _description(tensor: Tensor) -> str:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from litho.errors import CheckpointError, TrainingError, UsageError
+from litho.errors import CheckpointError, LithoError, TrainingError, UsageError
 from litho.files import locked
 from litho.training.run.resume import default_budget
 
@@ -42,7 +42,8 @@ def test_a_snapshot_that_came_from_elsewhere_is_not_overwritten(tiny_train: Trai
 
 
 def test_two_processes_never_train_the_same_run(tiny_train: Train, tmp_path: Path) -> None:
-    with locked(tmp_path / "run/.lock"), pytest.raises(TrainingError, match="another process trains"):
+    held = locked(tmp_path / "run/.lock", LithoError())
+    with held, pytest.raises(TrainingError, match="another process trains"):
         tiny_train(tmp_path / "run")
     assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
 
