@@ -9,7 +9,7 @@ import typer
 
 from ..errors import LithoError, UsageError
 from .base import AsJson, verb
-from .names import complete
+from .names import name_option
 from .output import print_json, progress_bar, show_lines, show_rows
 from .values import numbers, positive
 
@@ -38,9 +38,7 @@ def bench(
         str | None, typer.Option(help="Pictures per request, such as 1,8; by default 1 to 32 in process.")
     ] = None,
     seconds: Annotated[float, typer.Option(help="Length of the whole measurement.")] = 60.0,
-    scenario: Annotated[
-        str, typer.Option(help="How requests arrive: {scenarios}.", autocompletion=complete("scenarios"))
-    ] = "closed-loop",
+    scenario: Annotated[str, name_option("scenarios", "How requests arrive: {scenarios}.")] = "closed-loop",
     soak: Annotated[
         int | None, typer.Option(min=1, help="Then watch memory during this many requests.")
     ] = None,

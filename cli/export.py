@@ -9,7 +9,7 @@ import typer
 
 from ..errors import LithoError
 from .base import AsJson, BundlePath, verb
-from .names import complete
+from .names import name_option
 from .output import progress_bar, show_variants
 from .paths import require, require_file
 from .values import fixed_inputs, parse_size, words
@@ -52,25 +52,13 @@ def export(
         ),
     ] = None,
     precision: Annotated[
-        str,
-        typer.Option(
-            help="Precisions, separated by commas: {precisions}.",
-            autocompletion=complete("precisions"),
-        ),
+        str, name_option("precisions", "Precisions, separated by commas: {precisions}.")
     ] = "fp32",
     runtime: Annotated[
-        str,
-        typer.Option(
-            help="Runtimes, separated by commas: {runtimes}.",
-            autocompletion=complete("runtimes"),
-        ),
+        str, name_option("runtimes", "Runtimes, separated by commas: {runtimes}.")
     ] = "onnxruntime",
     target: Annotated[
-        str,
-        typer.Option(
-            help="GPUs to build engines for, separated by commas: {targets}.",
-            autocompletion=complete("targets"),
-        ),
+        str, name_option("targets", "GPUs to build engines for, separated by commas: {targets}.")
     ] = "",
     input: Annotated[
         Literal["seed", "latent", "image"] | None,
@@ -98,9 +86,8 @@ def export(
     ] = "throughput",
     without: Annotated[
         str,
-        typer.Option(
-            help="Graph passes to leave out, separated by commas: {passes}; see docs/export.md.",
-            autocompletion=complete("passes"),
+        name_option(
+            "passes", "Graph passes to leave out, separated by commas: {passes}; see docs/export.md."
         ),
     ] = "",
     calibration: Annotated[
@@ -166,25 +153,13 @@ def export(
 def build_engine(
     bundle: BundlePath,
     runtime: Annotated[
-        str,
-        typer.Option(
-            help="Library that builds the engines: {engine_runtimes}.",
-            autocompletion=complete("engine_runtimes"),
-        ),
+        str, name_option("engine_runtimes", "Library that builds the engines: {engine_runtimes}.")
     ] = "tensorrt",
     precision: Annotated[
-        str,
-        typer.Option(
-            help="Precisions, separated by commas; by default all that the bundle has.",
-            autocompletion=complete("precisions"),
-        ),
+        str, name_option("precisions", "Precisions, separated by commas; by default all that the bundle has.")
     ] = "",
     target: Annotated[
-        str,
-        typer.Option(
-            help="With tensorrt-rtx: GPUs, such as sm86,sm120; by default this machine's.",
-            autocompletion=complete("targets"),
-        ),
+        str, name_option("targets", "With tensorrt-rtx: GPUs, such as sm86,sm120; by default this machine's.")
     ] = "",
     profile: Annotated[
         list[str] | None,

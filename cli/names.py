@@ -8,60 +8,40 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from ..plugins import plugin_names
 
-__all__ = ["complete", "fill_in", "models_of", "variants_of"]
+__all__ = ["complete", "fill_in", "models_of", "name_option", "variants_of"]
 
 
-def _presets() -> Iterable[str]:
-    from ..training.presets import PRESETS
+def _of(module: str, attribute: str) -> Callable[[], Iterable[str]]:
+    """Names that a module of litho holds or returns, read when they are needed."""
 
-    return PRESETS
+    def read() -> Iterable[str]:
+        found = getattr(import_module(f"litho.{module}"), attribute)
+        return found() if callable(found) else found
 
-
-def _precisions() -> Iterable[str]:
-    from ..export.precisions import precision_names
-
-    return precision_names()
+    return read
 
 
-def _runtimes() -> Iterable[str]:
-    from ..runners.base import runtime_names
-
-    return runtime_names()
-
-
-def _engine_runtimes() -> Iterable[str]:
-    from ..runners.base import engine_libraries
-
-    return engine_libraries()
-
-
-def _targets() -> Iterable[str]:
-    from ..export.engines import TARGETS
-
-    return TARGETS
-
-
-def _scenarios() -> Iterable[str]:
-    from ..benchmarks.load.scenarios import scenario_names
-
-    return scenario_names()
+_presets = _of("training.presets", "PRESETS")
 
 
 _NAMES: dict[str, Callable[[], Iterable[str]]] = {
     "presets": _presets,
     "families": lambda: plugin_names("litho.training.models"),
     "presets_and_families": lambda: (*_presets(), *plugin_names("litho.training.models")),
-    "precisions": _precisions,
-    "runtimes": _runtimes,
-    "engine_runtimes": _engine_runtimes,
-    "targets": _targets,
+    "precisions": _of("export.precisions", "precision_names"),
+    "runtimes": _of("runners.base", "runtime_names"),
+    "engine_runtimes": _of("runners.base", "engine_libraries"),
+    "targets": _of("export.engines", "TARGETS"),
     "passes": lambda: plugin_names("litho.export.passes"),
-    "scenarios": _scenarios,
+    "scenarios": _of("benchmarks.load.scenarios", "scenario_names"),
 }
 
 
@@ -70,8 +50,18 @@ def fill_in(text: str) -> str:
     return re.sub(r"\{(\w+)\}", lambda match: ", ".join(_NAMES[match[1]]()), text)
 
 
+def name_option(kind: str, help: str) -> Any:
+    """An option that takes names of a kind, and completes the last one where commas separate several.
+
+    Args:
+        kind: of the names, such as "precisions".
+        help: text; "{precisions}" in it becomes the known names.
+    """
+    return typer.Option(help=help, autocompletion=complete(kind))
+
+
 def complete(kind: str) -> Callable[[str], list[str]]:
-    """The completion of an option that takes names of a kind: of the last one, where commas separate several."""
+    """The completion of a word that takes names of a kind."""
     return lambda incomplete: _last(incomplete, _NAMES[kind]())
 
 

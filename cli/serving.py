@@ -96,17 +96,18 @@ def serve(
     addresses are one line, printed when the server is ready.
     """
     require("model repository", repository)
-    from ..serving.server import serve as serve_repository
+    from ..serving.server import EmbeddedServer
+    from ..serving.server import serve as serve_until_interrupted
 
-    serve_repository(
+    embedded = EmbeddedServer(
         repository,
         host=host,
         http_port=http_port,
         grpc_port=grpc_port,
         metrics_port=metrics_port,
         allow_remote=allow_remote,
-        ready=_print_addresses if as_json else _show_addresses,
     )
+    serve_until_interrupted(embedded, _print_addresses if as_json else _show_addresses)
 
 
 server = typer.Typer(help="Install the embedded Triton server.", no_args_is_help=True)

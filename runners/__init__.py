@@ -5,6 +5,7 @@ may import torch.
 """
 
 from ._endpoint import Endpoint
-from .base import Runner, choose_variants, open_runner, runner_names
+from ._opening import choose_variants, open_runner
+from .base import Runner, runner_names
 
 __all__ = ["Endpoint", "Runner", "choose_variants", "open_runner", "runner_names"]

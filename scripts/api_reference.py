@@ -1,8 +1,11 @@
-"""Write docs/api.md, the reference of the Python interface, from signatures and docstrings: `make docs`."""
+"""Write docs/api.md, the reference of the Python interface, from source and docstrings: `make docs`."""
 
+import ast
 import inspect
 import re
+import textwrap
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,89 +24,61 @@ Written by `make docs` from the docstrings of the package. `import litho` loads 
 each name is imported when it is first used. What a call needs beyond the base installation is named in its error.
 """
 _SECTION = re.compile(r"(Args|Attributes|Returns|Raises):$")
-_ITEM = re.compile(r"([\w, *]+): (.*)")
+_ITEM = re.compile(r"    ([\w, *]+): (.*)")
 
 
 def reference() -> str:
     """The page, in Markdown."""
-    public = [(name, getattr(litho, name)) for name in litho.__all__ if not name.startswith("_")]
-    functions = [(name, value) for name, value in public if not inspect.isclass(value)]
+    public = [(f"litho.{name}", getattr(litho, name)) for name in litho.__all__ if not name.startswith("_")]
+    known = [value for _, value in public]
     classes = [(name, value) for name, value in public if inspect.isclass(value)]
-    classes += [(value.__name__, value) for value in RETURNED if value not in dict(public).values()]
+    classes += [(f"{value.__module__}.{value.__name__}", value) for value in RETURNED if value not in known]
     parts = [_HEAD, "## Functions"]
-    parts += [entry("###", f"litho.{name}", value) for name, value in functions]
-    parts += ["## Classes", *(part for name, value in classes for part in described_class(name, value))]
+    parts += [entry("###", name, value) for name, value in public if not inspect.isclass(value)]
+    parts.append("## Classes")
+    for name, value in classes:
+        parts.append(entry("###", name, value))
+        for attribute, member in members(value):
+            parts.append(entry("####", f"{value.__name__}.{attribute}", member))
     parts += ["## Errors", "```text", *inspect.cleandoc(errors.__doc__ or "").splitlines()[3:], "```"]
     return "\n".join(parts) + "\n"
 
 
-def described_class(name: str, value: type) -> Iterator[str]:
-    """A class, and its public methods and properties in the order of the source."""
-    qualified = f"litho.{name}" if name in litho.__all__ else f"{value.__module__}.{name}"
-    yield entry("###", qualified, value)
-    for attribute, member in members(value):
-        if isinstance(member, property):
-            yield f"#### {name}.{attribute}\n{markdown(member.__doc__)}"
-        else:
-            yield entry("####", f"{name}.{attribute}", getattr(value, attribute))
-
-
 def members(value: type) -> Iterator[tuple[str, Any]]:
-    """Public methods and properties that litho defines, inherited ones included."""
+    """Public methods and properties of a class, and of its bases that have no entry of their own."""
     seen: set[str] = set()
     for base in value.__mro__:
-        for attribute, member in vars(base).items() if base.__module__.startswith("litho") else ():
-            method = isinstance(member, property | classmethod | staticmethod) or inspect.isfunction(member)
+        if not base.__module__.startswith("litho") or (base in RETURNED and base is not value):
+            continue
+        for attribute, member in vars(base).items():
+            member = getattr(member, "__func__", member)  # of a class method
+            method = isinstance(member, property) or inspect.isfunction(member)
             if method and not attribute.startswith(("_", "model_")) and attribute not in seen:
                 seen.add(attribute)
                 yield attribute, member
 
 
 def entry(level: str, name: str, value: Any) -> str:
-    """Heading, signature and docstring of a class or function."""
-    return f"{level} {name}\n```python\n{signature(name.rpartition('.')[2], value)}\n```\n{markdown(value.__doc__)}"
-
-
-class _Source(str):
-    """An annotation or a default that is shown as it stands in the source."""
-
-    def __repr__(self) -> str:
-        return str(self)
+    """Heading, signature and docstring of a class, a function or a property."""
+    text = "" if isinstance(value, property) else f"```python\n{signature(name, value)}\n```\n"
+    return f"{level} {name}\n{text}{markdown(value.__doc__)}"
 
 
 def signature(name: str, value: Any) -> str:
-    """The call as it is written, one parameter per line where it is long."""
-    try:
-        found = inspect.signature(value)
-    except ValueError:  # an enumeration has none
-        return name
-    # A pydantic model has resolved its annotations; those of its class are as they stand in the source.
-    written = {
-        key: text
-        for base in reversed(getattr(value, "__mro__", ()))
-        for key, text in vars(base).get("__annotations__", {}).items()
-    }
-    parameters = [
-        one.replace(default=_default(one.default), annotation=_shown(written.get(one.name, one.annotation)))
-        for one in found.parameters.values()
-    ]
-    found = found.replace(parameters=parameters, return_annotation=_shown(found.return_annotation))
-    text = f"{name}{found}"
-    if len(text) <= 100 or not parameters:
-        return text
-    lines = [f"    {one}," for one in parameters]
-    keywords = [one.kind is inspect.Parameter.KEYWORD_ONLY for one in parameters]
-    if any(keywords):
-        lines.insert(keywords.index(True), "    *,")
-    return "\n".join([f"{name}(", *lines, text[text.rindex(")") :]])
-
-
-def _shown(annotation: Any) -> Any:
-    return _Source(annotation) if isinstance(annotation, str) else annotation
-
-
-def _default(value: Any) -> Any:
-    return _Source(value.__name__) if inspect.isfunction(value) else value
+    """The first lines of a function as they stand in the source; the fields of a class without a constructor."""
+    own = vars(value).get("__init__") if inspect.isclass(value) else value
+    written = inspect.isfunction(own) and own.__code__.co_filename != "<string>"  # else by a dataclass
+    source = textwrap.dedent(inspect.getsource(own if written else value))
+    (node,) = ast.parse(source).body
+    assert isinstance(node, ast.FunctionDef | ast.ClassDef)
+    lines = source.splitlines()
+    if isinstance(node, ast.ClassDef):
+        fields = (part for part in node.body if isinstance(part, ast.AnnAssign))
+        shown = [lines[part.lineno - 1 : part.end_lineno] for part in fields]
+        return "\n".join([lines[node.lineno - 1], *chain.from_iterable(shown)])
+    text = re.sub(r":(  # .*)?$", "", "\n".join(lines[node.lineno - 1 : node.body[0].lineno - 1]))
+    text = re.sub(r"\b(self|cls)(,\s+)?", "", text.removeprefix(f"def {node.name}"), count=1)
+    return name.rpartition(".")[2] + text
 
 
 def markdown(docstring: str | None) -> str:
@@ -115,7 +90,7 @@ def markdown(docstring: str | None) -> str:
             section = True
             lines += [f"**{found[1]}**", ""]
         elif section and line.startswith("    "):
-            item = _ITEM.match(line.strip()) if not line.startswith("     ") else None
+            item = _ITEM.fullmatch(line)
             lines.append(f"- `{item[1]}`: {item[2]}" if item else f"  {line.strip()}")
         else:
             section = section and not line

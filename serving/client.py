@@ -9,7 +9,7 @@ __all__ = ["Client"]
 
 
 class Client(Runner):
-    """Client of a model that litho deployed. The server sends the model's signature.
+    """Client of a model that litho deployed: a `Runner` with `generate`, to which the server sends the signature.
 
         >>> with Client("grpc://127.0.0.1:8001/digits") as client:
         ...     images = client.generate(seed=range(100), label=3)

@@ -246,37 +246,18 @@ class EmbeddedServer:
         )
 
 
-def serve(  # noqa: PLR0913
-    repository: Path | str,
-    *,
-    host: str = "127.0.0.1",
-    http_port: int | None = None,
-    grpc_port: int | None = None,
-    metrics_port: int | None = None,
-    allow_remote: bool = False,
-    log: Path | None = None,
-    ready: Callable[[EmbeddedServer], None] | None = None,
-) -> None:
-    """Serve in the foreground until Ctrl-C or SIGTERM, with the arguments of `EmbeddedServer`.
+def serve(server: EmbeddedServer, ready: Callable[[EmbeddedServer], None]) -> None:
+    """Serve in the foreground until Ctrl-C or SIGTERM.
 
     Args:
+        server: not yet entered.
         ready: called once, when the server answers requests.
 
     Raises:
-        UsageError, ServerStartError, ServerError: as `EmbeddedServer`, or the server died while serving.
+        ServerStartError, ServerError: as `EmbeddedServer`, or the server died while serving.
     """
-    server = EmbeddedServer(
-        repository,
-        host=host,
-        http_port=http_port,
-        grpc_port=grpc_port,
-        metrics_port=metrics_port,
-        allow_remote=allow_remote,
-        log=log,
-    )
     with suppress(KeyboardInterrupt), server:
-        if ready is not None:
-            ready(server)
+        ready(server)
         server.wait()
 
 

@@ -10,9 +10,10 @@ A family is a module of this folder with three classes and a table:
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from ...errors import UsageError
 from ...plugins import load_plugin, plugin_names
@@ -22,8 +23,16 @@ from ..networks.layers import first_side
 from ..objectives.task import Task
 from ..recipe import Recipe
 
-__all__ = ["Family", "check_image_shape", "family", "family_names", "square_image_shape"]
+__all__ = [
+    "Family",
+    "build_generator",
+    "check_image_shape",
+    "family",
+    "family_names",
+    "square_image_shape",
+]
 
+_Kind = TypeVar("_Kind", bound=Generator)
 _PACKAGE = "litho.training.models"
 
 LEAST_RESOLUTION, MOST_RESOLUTION = 8, 1024
@@ -53,6 +62,23 @@ def family(name: str) -> Family:
     """
     module = load_plugin(_PACKAGE, name, "family")
     return Family(name, module.SMALLEST, module.Recipe, module.Generator, module.Task)
+
+
+def build_generator(kind: type[_Kind], recipe: Recipe, dataset: Dataset, **arguments: Any) -> _Kind:
+    """A new generator of square images as large as those of a dataset.
+
+    Args:
+        kind: the family's generator.
+        recipe: its keys are the arguments of the same names.
+        dataset: the training data.
+        arguments: those that are no keys of the recipe.
+
+    Raises:
+        UsageError: the images are not square, or the generator does not take a value.
+    """
+    resolution, channels = square_image_shape(dataset, recipe.family)
+    known = {**dict(recipe), **arguments, "resolution": resolution, "channels": channels}
+    return kind(**{name: known[name] for name in inspect.signature(kind).parameters})
 
 
 def square_image_shape(dataset: Dataset, family: str) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from ..networks.layers import (
     widths,
 )
 from ..objectives.gan import AdversarialRecipe, AdversarialTask
-from .base import check_image_shape, square_image_shape
+from .base import build_generator, check_image_shape, square_image_shape
 
 __all__ = ["SMALLEST", "Discriminator", "Generator", "Recipe", "Task"]
 
@@ -86,10 +86,8 @@ class Generator(BaseGenerator):
         """Seed, label and truncation in, picture out."""
         classes = self.architecture["classes"]
         names = class_names or tuple(str(number) for number in range(classes))
-        return Signature(
-            inputs=(seed_field(), label_field(names), truncation_field()),
-            output=self.image_field,
-        )
+        inputs = (seed_field(), label_field(names), truncation_field())
+        return Signature(inputs=inputs, output=self.image_field)
 
 
 class Discriminator(nn.Module):
@@ -132,13 +130,7 @@ class Task(AdversarialTask):
             raise UsageError(f"data {dataset.name!r} has no labels; family 'cgan' needs them: take 'dcgan'")
         resolution, channels = square_image_shape(dataset, "cgan")
         classes = len(dataset.class_names)
-        generator = Generator(
-            classes=classes,
-            resolution=resolution,
-            channels=channels,
-            latent_size=recipe.latent_size,
-            width=recipe.width,
-        )
+        generator = build_generator(Generator, recipe, dataset, classes=classes)
         discriminator = Discriminator(
             classes, resolution, channels, recipe.discriminator_width, spectral=recipe.spectral_norm
         )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ...errors import UsageError
 from ...signature import Signature
-from ...signature.fields import seed_field, source_field
+from ...signature.fields import seed_field
 from ..data.dataset import Batch, Dataset
 from ..data.pixels import from_levels
 from ..networks.generator import Generator as BaseGenerator
@@ -29,7 +29,7 @@ from ..objectives.task import Task as BaseTask
 from ..randomness import Draw
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
-from .base import check_image_shape, square_image_shape
+from .base import build_generator, check_image_shape
 
 __all__ = ["SMALLEST", "Generator", "Recipe", "Task"]
 
@@ -113,11 +113,7 @@ class Generator(BaseGenerator):
 
     def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
         """Seed and picture in, picture out."""
-        resolution, channels = self.architecture["resolution"], self.architecture["channels"]
-        return Signature(
-            inputs=(seed_field(), source_field(resolution, resolution, channels)),
-            output=self.image_field,
-        )
+        return Signature(inputs=(seed_field(), self.source_field), output=self.image_field)
 
 
 class Task(BaseTask):
@@ -153,24 +149,14 @@ class Task(BaseTask):
         """Build the networks of a recipe for a dataset of square images and sources."""
         check_sources(dataset, "cyclegan")
         assert dataset.sources is not None
-        resolution, channels = square_image_shape(dataset, "cyclegan")
-
-        def generator() -> Generator:
-            return Generator(
-                resolution=resolution,
-                channels=channels,
-                width=recipe.width,
-                blocks=recipe.blocks,
-                noise=recipe.noise,
-            )
-
-        def discriminator() -> PatchDiscriminator:
-            return PatchDiscriminator(
-                channels, recipe.discriminator_width, recipe.discriminator_layers, normalised=False
-            )
-
+        channels = dataset.picture[2]
+        width, layers = recipe.discriminator_width, recipe.discriminator_layers
+        there, back = (build_generator(Generator, recipe, dataset) for _ in range(2))
+        of_images, of_sources = (
+            PatchDiscriminator(channels, width, layers, normalised=False) for _ in range(2)
+        )
         sources = torch.from_numpy(dataset.sources).permute(0, 3, 1, 2)
-        return cls(recipe, (generator(), generator()), (discriminator(), discriminator()), sources)
+        return cls(recipe, (there, back), (of_images, of_sources), sources)
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """One Adam for both generators, one for both discriminators."""

@@ -9,7 +9,7 @@ from ..data.dataset import Dataset
 from ..networks.generator import Generator as BaseGenerator
 from ..networks.layers import downsampler, first_side, maybe_spectral_norm, upsamplers, widths
 from ..objectives.gan import AdversarialRecipe, AdversarialTask, Loss
-from .base import check_image_shape, square_image_shape
+from .base import build_generator, check_image_shape, square_image_shape
 
 __all__ = ["SMALLEST", "Discriminator", "Generator", "Recipe", "Task"]
 
@@ -90,9 +90,7 @@ class Task(AdversarialTask):
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
         """Build the networks of a recipe for a dataset of square images; labels are ignored."""
         resolution, channels = square_image_shape(dataset, "dcgan")
-        generator = Generator(
-            resolution=resolution, channels=channels, latent_size=recipe.latent_size, width=recipe.width
-        )
+        generator = build_generator(Generator, recipe, dataset)
         discriminator = Discriminator(
             resolution, channels, recipe.discriminator_width, spectral=recipe.spectral_norm
         )

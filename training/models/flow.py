@@ -15,13 +15,12 @@ from ..data.dataset import Batch, Dataset
 from ..data.tokenizer import BYTES, learn_tokenizer
 from ..networks.staged import MAX_GUIDANCE, StagedGenerator
 from ..networks.transformer import Block, FinalNorm, head_count, sinusoids
-from ..objectives.task import LossStep
-from ..objectives.task import Task as BaseTask
+from ..objectives.task import GeneratorTask, LossStep
 from ..optim.combined import CombinedOptimizer
 from ..randomness import Draw
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
-from .base import square_image_shape
+from .base import build_generator
 
 __all__ = ["SMALLEST", "Generator", "Recipe", "Task"]
 
@@ -233,34 +232,19 @@ class Generator(StagedGenerator):
         self.decode = nn.Identity()
 
 
-class Task(BaseTask):
+class Task(GeneratorTask):
     """Learns the velocity from noise to data (Liu et al. 2023, eq. 1; Lipman et al. 2023, eq. 14)."""
-
-    def __init__(self, recipe: Recipe, generator: Generator) -> None:
-        super().__init__()
-        self.recipe, self.generator = recipe, generator
 
     @classmethod
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
         """Build the flow of a recipe for a dataset of square images with captions; labels are ignored."""
-        resolution, channels = square_image_shape(dataset, "flow")
         if dataset.captions is None or not any(caption.strip() for caption in dataset.captions):
             raise UsageError(
                 f"data {dataset.name!r} has no captions; family 'flow' needs them: a column 'caption' or 'text', or"
                 " metadata.jsonl in a folder of images"
             )
-        generator = Generator(
-            tokenizer=learn_tokenizer(dataset.captions, recipe.vocabulary),
-            token_count=recipe.token_count,
-            resolution=resolution,
-            channels=channels,
-            patch=recipe.patch,
-            width=recipe.width,
-            depth=recipe.depth,
-            text_depth=recipe.text_depth,
-            guidance=recipe.guidance,
-        )
-        return cls(recipe, generator)
+        tokenizer = learn_tokenizer(dataset.captions, recipe.vocabulary)
+        return cls(recipe, build_generator(Generator, recipe, dataset, tokenizer=tokenizer))
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Muon for the matrices of the blocks (Jordan et al. 2024), Adam for all other parameters.

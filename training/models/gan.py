@@ -14,7 +14,7 @@ from ..data.dataset import Dataset
 from ..networks.generator import Generator as BaseGenerator
 from ..networks.layers import LEAK
 from ..objectives.gan import AdversarialRecipe, AdversarialTask, Loss
-from .base import square_image_shape
+from .base import build_generator, square_image_shape
 
 __all__ = ["SMALLEST", "Discriminator", "Generator", "Recipe", "Task"]
 
@@ -111,12 +111,6 @@ class Task(AdversarialTask):
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
         """Build the networks of a recipe for a dataset of square images; labels are ignored."""
         resolution, channels = square_image_shape(dataset, "gan")
-        generator = Generator(
-            resolution=resolution,
-            channels=channels,
-            latent_size=recipe.latent_size,
-            width=recipe.width,
-            layers=recipe.layers,
-        )
+        generator = build_generator(Generator, recipe, dataset)
         discriminator = Discriminator(resolution, channels, recipe.discriminator_width, recipe.layers)
         return cls(recipe, generator, discriminator, conditional=False)

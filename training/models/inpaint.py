@@ -12,17 +12,16 @@ from pydantic import Field as Constraint
 from torch import Tensor
 
 from ...signature import Signature
-from ...signature.fields import mask_field, source_field
+from ...signature.fields import mask_field
 from ..data.dataset import Batch, Dataset
 from ..networks.generator import Generator as BaseGenerator
 from ..networks.image_to_image import UNet
 from ..objectives.augment import augment_jointly
-from ..objectives.task import LossStep
-from ..objectives.task import Task as BaseTask
+from ..objectives.task import GeneratorTask, LossStep
 from ..randomness import Draw
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
-from .base import check_image_shape, square_image_shape
+from .base import build_generator, check_image_shape
 
 __all__ = ["SMALLEST", "Generator", "Recipe", "Task", "holes"]
 
@@ -84,11 +83,8 @@ class Generator(BaseGenerator):
 
     def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
         """Image and mask in, image out."""
-        resolution, channels = self.architecture["resolution"], self.architecture["channels"]
-        return Signature(
-            inputs=(source_field(resolution, resolution, channels), mask_field(resolution, resolution)),
-            output=self.image_field,
-        )
+        side = self.architecture["resolution"]
+        return Signature(inputs=(self.source_field, mask_field(side, side)), output=self.image_field)
 
     def degrade(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """The images with a grey hole in each, and the masks (`image_to_image.DegradationModel`)."""
@@ -115,26 +111,13 @@ def holes(uniform: Tensor, resolution: int) -> Tensor:
     return (inside[:, :1, :, None] & inside[:, 1:, None, :]).float()
 
 
-class Task(BaseTask):
+class Task(GeneratorTask):
     """Learns to restore the images of the data where holes were cut."""
-
-    def __init__(self, recipe: Recipe, generator: Generator) -> None:
-        super().__init__()
-        self.recipe, self.generator = recipe, generator
 
     @classmethod
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
         """Build the network of a recipe for a dataset of square images, which are the targets."""
-        resolution, channels = square_image_shape(dataset, "inpaint")
-        generator = Generator(
-            resolution=resolution, channels=channels, width=recipe.width, blocks=recipe.blocks
-        )
-        return cls(recipe, generator)
-
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """One Adam."""
-        betas = (self.recipe.beta1, self.recipe.beta2)
-        return {"generator": torch.optim.Adam(self.generator.parameters(), self.recipe.lr, betas, fused=True)}
+        return cls(recipe, build_generator(Generator, recipe, dataset))
 
     def losses(self, batch: Batch, draw: Draw) -> Iterator[LossStep]:
         """The mean absolute error inside the holes; the squared error is recorded."""

@@ -10,7 +10,7 @@ from pydantic import Field as Constraint
 from torch import Tensor, nn
 
 from ...signature import Signature
-from ...signature.fields import seed_field, source_field
+from ...signature.fields import seed_field
 from ..data.dataset import Batch, Dataset
 from ..networks.generator import Generator as BaseGenerator
 from ..networks.image_to_image import PatchDiscriminator, UNet, check_sources
@@ -22,7 +22,7 @@ from ..objectives.task import Task as BaseTask
 from ..randomness import Draw
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
-from .base import check_image_shape, square_image_shape
+from .base import build_generator, check_image_shape
 
 __all__ = ["SMALLEST", "Generator", "Recipe", "Task"]
 
@@ -103,11 +103,7 @@ class Generator(BaseGenerator):
 
     def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
         """Seed and picture in, picture out."""
-        resolution, channels = self.architecture["resolution"], self.architecture["channels"]
-        return Signature(
-            inputs=(seed_field(), source_field(resolution, resolution, channels)),
-            output=self.image_field,
-        )
+        return Signature(inputs=(seed_field(), self.source_field), output=self.image_field)
 
 
 class Task(BaseTask):
@@ -127,17 +123,9 @@ class Task(BaseTask):
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
         """Build the networks of a recipe for a dataset of square pairs."""
         check_sources(dataset, "pix2pix")
-        resolution, channels = square_image_shape(dataset, "pix2pix")
-        generator = Generator(
-            resolution=resolution,
-            channels=channels,
-            width=recipe.width,
-            blocks=recipe.blocks,
-            noise=recipe.noise,
-        )
-        discriminator = PatchDiscriminator(
-            2 * channels, recipe.discriminator_width, recipe.discriminator_layers
-        )
+        generator = build_generator(Generator, recipe, dataset)
+        inputs = 2 * dataset.picture[2]
+        discriminator = PatchDiscriminator(inputs, recipe.discriminator_width, recipe.discriminator_layers)
         return cls(recipe, generator, discriminator)
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:

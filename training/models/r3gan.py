@@ -16,7 +16,7 @@ from ..networks.generator import Generator as BaseGenerator
 from ..networks.layers import ResidualBlock, first_side, halvings, scaled_convolution
 from ..objectives.gan import AdversarialRecipe, AdversarialTask, Loss
 from ..recipe import Positive
-from .base import check_image_shape, square_image_shape
+from .base import build_generator, check_image_shape, square_image_shape
 
 __all__ = ["SMALLEST", "Discriminator", "Generator", "Recipe", "Task"]
 
@@ -143,15 +143,7 @@ class Task(AdversarialTask):
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
         """Build the networks of a recipe for a dataset of square images; labels are ignored."""
         resolution, channels = square_image_shape(dataset, "r3gan")
-        generator = Generator(
-            resolution=resolution,
-            channels=channels,
-            latent_size=recipe.latent_size,
-            width=recipe.width,
-            most_channels=recipe.most_channels,
-            blocks=recipe.blocks,
-            patch=recipe.patch,
-        )
+        generator = build_generator(Generator, recipe, dataset)
         discriminator = Discriminator(
             resolution,
             channels,

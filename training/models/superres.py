@@ -21,12 +21,11 @@ from ..networks.generator import Generator as BaseGenerator
 from ..networks.image_to_image import MOST_TIMES
 from ..networks.layers import LEAK, ResidualBlock, scaled_convolution
 from ..objectives.augment import augment_jointly
-from ..objectives.task import LossStep
-from ..objectives.task import Task as BaseTask
+from ..objectives.task import GeneratorTask, LossStep
 from ..randomness import Draw
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
-from .base import check_image_shape, square_image_shape
+from .base import build_generator, check_image_shape
 
 __all__ = ["SMALLEST", "Generator", "Recipe", "Task", "reduced"]
 
@@ -108,10 +107,7 @@ class Generator(BaseGenerator):
         """Small image in, large image out."""
         resolution, channels = self.architecture["resolution"], self.architecture["channels"]
         small = resolution // self.factor
-        return Signature(
-            inputs=(source_field(small, small, channels),),
-            output=self.image_field,
-        )
+        return Signature(inputs=(source_field(small, small, channels),), output=self.image_field)
 
     def degrade(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """The reduced images (`image_to_image.DegradationModel`)."""
@@ -130,30 +126,13 @@ def reduced(images: Tensor, factor: int) -> Tensor:
     return ((small + 1) * 127.5).round().clamp(0, 255) / 127.5 - 1
 
 
-class Task(BaseTask):
+class Task(GeneratorTask):
     """Learns to restore the images of the data from reduced ones."""
-
-    def __init__(self, recipe: Recipe, generator: Generator) -> None:
-        super().__init__()
-        self.recipe, self.generator = recipe, generator
 
     @classmethod
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
         """Build the network of a recipe for a dataset of square images, which are the targets."""
-        resolution, channels = square_image_shape(dataset, "superres")
-        generator = Generator(
-            resolution=resolution,
-            channels=channels,
-            factor=recipe.factor,
-            width=recipe.width,
-            blocks=recipe.blocks,
-        )
-        return cls(recipe, generator)
-
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """One Adam."""
-        betas = (self.recipe.beta1, self.recipe.beta2)
-        return {"generator": torch.optim.Adam(self.generator.parameters(), self.recipe.lr, betas, fused=True)}
+        return cls(recipe, build_generator(Generator, recipe, dataset))
 
     def losses(self, batch: Batch, draw: Draw) -> Iterator[LossStep]:
         """The mean absolute error; the squared error is recorded."""

@@ -14,17 +14,15 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ...errors import UsageError
 from ...signature import Signature
-from ...signature.fields import image_output, source_field
 from ..data.dataset import Batch, Dataset
 from ..networks.generator import Generator as BaseGenerator
 from ..networks.layers import LEAK, ResidualBlock, first_side, widths
 from ..objectives.losses import gaussian_divergence, gaussian_log_likelihood
-from ..objectives.task import LossStep
-from ..objectives.task import Task as BaseTask
+from ..objectives.task import GeneratorTask, LossStep
 from ..randomness import Draw
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
-from .base import check_image_shape, square_image_shape
+from .base import build_generator, check_image_shape
 
 __all__ = ["SMALLEST", "Generator", "Recipe", "Reconstruction", "Task"]
 
@@ -177,39 +175,18 @@ class Reconstruction(BaseGenerator):
 
     def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
         """Image in, image out."""
-        side, channels = self.architecture["resolution"], self.architecture["channels"]
-        return Signature(
-            inputs=(source_field(side, side, channels),), output=image_output(side, side, channels)
-        )
+        return Signature(inputs=(self.source_field,), output=self.image_field)
 
 
-class Task(BaseTask):
+class Task(GeneratorTask):
     """Maximises the evidence lower bound (Kingma and Welling 2014, eq. 3)."""
 
-    def __init__(self, recipe: Recipe, generator: Generator) -> None:
-        super().__init__()
-        self.recipe, self.generator = recipe, generator
+    optimizer = "autoencoder"
 
     @classmethod
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
         """Build the autoencoder of a recipe for a dataset of square images; labels are ignored."""
-        resolution, channels = square_image_shape(dataset, "vae")
-        generator = Generator(
-            likelihood=recipe.likelihood,
-            resolution=resolution,
-            channels=channels,
-            latent_size=recipe.latent_size,
-            width=recipe.width,
-            blocks=recipe.blocks,
-        )
-        return cls(recipe, generator)
-
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """One Adam for encoder and decoder."""
-        betas = (self.recipe.beta1, self.recipe.beta2)
-        return {
-            "autoencoder": torch.optim.Adam(self.generator.parameters(), self.recipe.lr, betas, fused=True)
-        }
+        return cls(recipe, build_generator(Generator, recipe, dataset))
 
     def losses(self, batch: Batch, draw: Draw) -> Iterator[LossStep]:
         """The negative evidence lower bound, with the divergence weighted by the warm-up."""
@@ -220,7 +197,7 @@ class Task(BaseTask):
         reconstruction = -self.generator.log_likelihood(observations, latent).mean()
         divergence = gaussian_divergence(mean, log_variance).mean()
         yield LossStep(
-            "autoencoder",
+            self.optimizer,
             reconstruction + self._divergence_weight(draw.step) * divergence,
             {"negative_bound": reconstruction + divergence, "divergence": divergence},
         )

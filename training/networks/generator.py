@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from ...signature import Signature, with_latent
-from ...signature.fields import Field, image_output, seed_field
+from ...signature.fields import Field, image_output, seed_field, source_field
 
 __all__ = ["Generator"]
 
@@ -51,6 +51,12 @@ class Generator(nn.Module):
         """The output of a generator with `resolution` and `channels` in its architecture."""
         side = self.architecture["resolution"]
         return image_output(side, side, self.architecture["channels"])
+
+    @property
+    def source_field(self) -> Field:
+        """A source image of the size of the output."""
+        side = self.architecture["resolution"]
+        return source_field(side, side, self.architecture["channels"])
 
     def sides(self) -> range | None:
         """Allowed heights and widths of a source image; None (the default) allows only the size trained on."""

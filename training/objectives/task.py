@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from ..data.dataset import Batch, Dataset
 from ..networks.generator import Generator
 from ..randomness import Draw
 
-__all__ = ["LossStep", "Task"]
+__all__ = ["GeneratorTask", "LossStep", "Task"]
 
 
 @dataclass(frozen=True)
@@ -61,3 +61,28 @@ class Task(nn.Module, ABC):
             batch: real images of this process.
             draw: the only source of randomness.
         """
+
+
+class GeneratorTask(Task):
+    """A task with no other network than the generator, which one Adam trains.
+
+    Args:
+        recipe: of the training, with `lr`, `beta1` and `beta2`.
+        generator: to train.
+
+    Attributes:
+        optimizer: name of the optimizer.
+    """
+
+    optimizer: ClassVar[str] = "generator"
+
+    def __init__(self, recipe: Any, generator: Generator) -> None:
+        super().__init__()
+        self.recipe, self.generator = recipe, generator
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """One Adam."""
+        betas = (self.recipe.beta1, self.recipe.beta2)
+        return {
+            self.optimizer: torch.optim.Adam(self.generator.parameters(), self.recipe.lr, betas, fused=True)
+        }
