@@ -23,7 +23,7 @@ def _of(module: str, attribute: str) -> Callable[[], Iterable[str]]:
     """Names that a module of litho holds or returns, read when they are needed."""
 
     def read() -> Iterable[str]:
-        found = getattr(import_module(f"litho.{module}"), attribute)
+        found: Any = getattr(import_module(f"litho.{module}"), attribute)
         return found() if callable(found) else found
 
     return read

@@ -7,9 +7,10 @@ address. This module implements Triton's protocol; `serving` starts servers and 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import grpc
@@ -110,13 +111,18 @@ class ServerStatistics:
         """Pictures per batch; NaN if no batch was run."""
         return self.inferences / self.executions if self.executions else float("nan")
 
+    def __add__(self, other: ServerStatistics) -> ServerStatistics:
+        return self._combined(other, 1)
+
     def __sub__(self, earlier: ServerStatistics) -> ServerStatistics:
-        numbers = {
-            entry.name: getattr(self, entry.name) - getattr(earlier, entry.name)
-            for entry in fields(self)
-            if entry.name != "batch_sizes"
-        }
-        sizes = {size: count - earlier.batch_sizes.get(size, 0) for size, count in self.batch_sizes.items()}
+        return self._combined(earlier, -1)
+
+    def _combined(self, other: ServerStatistics, sign: int) -> ServerStatistics:
+        mine, others = vars(self), vars(other)
+        numbers = {name: mine[name] + sign * others[name] for name in mine if name != "batch_sizes"}
+        sizes = Counter(self.batch_sizes)
+        for size, count in other.batch_sizes.items():
+            sizes[size] += sign * count
         return ServerStatistics(
             **numbers, batch_sizes={size: count for size, count in sizes.items() if count}
         )

@@ -43,7 +43,7 @@ from .run.distributed import (
     mean_over_processes,
     synchronise_batch_norm,
 )
-from .run.logging import ProgressBar, Statistics, StatisticsLog, comparison_grid, sample_grid
+from .run.logging import Statistics, StatisticsLog, comparison_grid, progress_bar, sample_grid
 from .run.resume import check_recipe, exclusive_run, is_finished, write_recipe
 from .run.snapshot import DataInfo, save_snapshot
 
@@ -166,11 +166,11 @@ class Training:
     def _train(self) -> None:
         recipe, total = self._recipe, self._recipe.steps * self._recipe.batch
         log = StatisticsLog(self._run, self.nimg) if self.is_main else None
-        bar = ProgressBar.open(recipe.preset, self.nimg, total, shown=self._progress and self.is_main)
-        with _interruptible() as interrupted, bar as shown:
+        bar = progress_bar(recipe.preset, self.nimg, total, shown=self._progress and self.is_main)
+        with _interruptible() as interrupted, bar as advance:
             while self._step < recipe.steps and not self._selection.exhausted:
                 stop = self._train_step(interrupted)
-                shown.advance(recipe.batch)
+                advance(recipe.batch)
                 self._after_step(log)
                 if stop:
                     self._save()

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -132,7 +134,7 @@ class ServerTimes(Document):
 
     @classmethod
     def of(cls, statistics: ServerStatistics) -> ServerTimes:
-        """Of the difference of two readings of a server's statistics."""
+        """Of the difference of two readings of a server's statistics, or the sum of several differences."""
         per_request_ms = 1e-6 / max(1, statistics.requests)
         return cls(
             requests=statistics.requests,
@@ -144,29 +146,6 @@ class ServerTimes(Document):
             compute_infer_ms=statistics.compute_infer_ns * per_request_ms,
             compute_output_ms=statistics.compute_output_ns * per_request_ms,
             batch_sizes=dict(sorted(statistics.batch_sizes.items())),
-        )
-
-    @classmethod
-    def pooled(cls, parts: Sequence[ServerTimes]) -> ServerTimes:
-        """Of several windows together, each request with the same weight."""
-        requests = sum(part.requests for part in parts)
-        sizes: Counter[int] = Counter()
-        for part in parts:
-            sizes.update(part.batch_sizes)
-
-        def mean(name: str) -> float:
-            return sum(getattr(part, name) * part.requests for part in parts) / max(1, requests)
-
-        return cls(
-            requests=requests,
-            failures=sum(part.failures for part in parts),
-            inferences=sum(part.inferences for part in parts),
-            executions=sum(part.executions for part in parts),
-            queue_ms=mean("queue_ms"),
-            compute_input_ms=mean("compute_input_ms"),
-            compute_infer_ms=mean("compute_infer_ms"),
-            compute_output_ms=mean("compute_output_ms"),
-            batch_sizes=dict(sorted(sizes.items())),
         )
 
 
@@ -237,12 +216,13 @@ class Point(Document):
     def of(cls, load: Load, measurements: Sequence[Measurement]) -> Point:
         """Of all measurements of one load; percentiles are of all their requests, not means of percentiles."""
         windows = [Window.of(measurement) for measurement in measurements]
-        servers = [window.server for window in windows if window.server is not None]
+        counts = [measurement.server for measurement in measurements if measurement.server is not None]
+        total = reduce(add, counts) if len(counts) == len(measurements) else None
         return cls(
             load=load,
             windows=tuple(windows),
             latency=Latency.of(np.concatenate([measurement.latencies_ms for measurement in measurements])),
-            server=ServerTimes.pooled(servers) if len(servers) == len(windows) else None,
+            server=None if total is None else ServerTimes.of(total),
         )
 
     @property

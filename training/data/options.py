@@ -1,19 +1,15 @@
-"""Options of all data sources: size and channels of the pictures, memory limit, progress."""
+"""Options of all data sources: size and channels of the pictures, memory limit."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...errors import DataError, UsageError
 from ...reporting import human_bytes
 
-__all__ = ["MOST_RESOLUTION", "Options", "Progress"]
-
-Progress = Callable[[int, int], None]
-"""Called with (pictures read, pictures in total) of one split, at intervals and at its end."""
+__all__ = ["MOST_RESOLUTION", "Options"]
 
 MOST_RESOLUTION = 4096
 
@@ -26,7 +22,6 @@ class Options:
         resolution: height and width in pixels; None keeps the original size.
         channels: 1 (grey) or 3 (RGB); None gives grey if every picture is grey, else RGB.
         memory_bytes: largest size of one decoded split; by default half of this machine's memory.
-        progress: called with the progress of reading.
 
     Raises:
         UsageError: a value is not allowed.
@@ -35,7 +30,6 @@ class Options:
     resolution: int | None = None
     channels: int | None = None
     memory_bytes: int | None = None
-    progress: Progress | None = None
 
     def __post_init__(self) -> None:
         if self.resolution is not None and not 1 <= self.resolution <= MOST_RESOLUTION:

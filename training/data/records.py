@@ -85,7 +85,7 @@ def assemble(
     Args:
         name: the value of `--data`.
         parts: the training split, and the test split if the source has one.
-        options: size, channels, memory limit, progress.
+        options: size, channels, memory limit.
         licence: of the images.
         class_names: of the labels, in order; empty if the source has no names.
         notes: messages of the source to the user.
@@ -171,15 +171,13 @@ def _read(records: Records, options: Options) -> _Split:
         return record, image, read(record.source, f"{record.where} (source)")
 
     with bombs_are_errors():
-        for done, (record, image, source) in enumerate(_in_threads(decoded, _counted(records)), 1):
+        for record, image, source in _in_threads(decoded, _counted(records)):
             split.images.add(image, record.where)
             if source is not None:
                 split.sources.add(source, f"{record.where} (source)")
             split.locations.append(record.where)
             split.labels.append(record.label)
             split.captions.append(record.caption)
-            if options.progress is not None and (done % _CHUNK == 0 or done == records.count):
-                options.progress(done, records.count)
     if split.sources.count not in (0, split.images.count):
         raise DataError(f"{records.where} mixes pairs and single pictures; use one kind")
     return split

@@ -211,21 +211,16 @@ class Generator(StagedGenerator):
         _check(resolution, channels, patch, width)
         shape = (channels, resolution, resolution)
         super().__init__(
+            shape,
             tokenizer=tokenizer,
             token_count=token_count,
-            sample_shape=shape,
+            resolution=resolution,
+            channels=channels,
+            patch=patch,
+            width=width,
+            depth=depth,
+            text_depth=text_depth,
             guidance=guidance,
-            architecture={
-                "tokenizer": tokenizer,
-                "token_count": token_count,
-                "resolution": resolution,
-                "channels": channels,
-                "patch": patch,
-                "width": width,
-                "depth": depth,
-                "text_depth": text_depth,
-                "guidance": guidance,
-            },
         )
         self.text_encoder = TextEncoder(vocabulary_size(tokenizer), token_count, width, text_depth)
         self.denoiser = Denoiser(shape, patch, width, depth, token_count)

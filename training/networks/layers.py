@@ -27,6 +27,10 @@ LEAKY_GAIN = sqrt(2 / (1 + LEAK**2))
 """Gain that preserves the variance through a leaky ReLU (He et al. 2015, eq. 15)."""
 
 
+EXPANSION = 2
+"""Inner channels of a residual block per outer channel."""
+
+
 class ConditionalBatchNorm2d(nn.Module):
     """Batch normalisation with a gain and bias per class (Dumoulin et al. 2017, eq. 5).
 
@@ -60,13 +64,12 @@ class ResidualBlock(nn.Module):
     Args:
         channels: of the features.
         depth: residual blocks of the whole network.
-        expansion: inner channels per outer channel.
         group_size: largest number of channels in a group of the 3x3 convolution.
     """
 
-    def __init__(self, channels: int, depth: int, *, expansion: int = 2, group_size: int = 16) -> None:
+    def __init__(self, channels: int, depth: int, *, group_size: int = 16) -> None:
         super().__init__()
-        inside = channels * expansion
+        inside = EXPANSION * channels
         groups = inside // gcd(inside, group_size)
         scale = depth ** (-1 / 4)  # depth^(-1 / (2m - 2)) for m = 3 convolutions
         self.branch = nn.Sequential(

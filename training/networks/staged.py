@@ -31,11 +31,10 @@ class StagedGenerator(Generator):
     own steps and guidance, and leaves the batch when it is done.
 
     Args:
-        tokenizer: JSON text of the tokenizer, which is part of the architecture.
-        token_count: tokens of each prompt, padding included; longer prompts are truncated. Padding is not masked.
         sample_shape: (channels, height, width) of the denoiser's samples.
-        guidance: default of a request.
-        architecture: all keyword arguments of the subclass.
+        architecture: the subclass's keyword arguments, among them `tokenizer`, the JSON text of the tokenizer;
+            `token_count`, tokens of each prompt, padding included (longer prompts are truncated, padding is not
+            masked); and `guidance`, the default of a request.
 
     Attributes:
         text_encoder: tokens INT64 (batch, token_count) -> embedding FP32 (batch, token_count, width).
@@ -48,18 +47,10 @@ class StagedGenerator(Generator):
     denoiser: nn.Module
     decode: nn.Module
 
-    def __init__(
-        self,
-        *,
-        tokenizer: str,
-        token_count: int,
-        sample_shape: tuple[int, int, int],
-        guidance: float,
-        architecture: dict[str, Any],
-    ) -> None:
+    def __init__(self, sample_shape: tuple[int, int, int], **architecture: Any) -> None:
         super().__init__(**architecture)
-        self.tokenizer, self.token_count, self.sample_shape = tokenizer, token_count, sample_shape
-        self.default_guidance = guidance
+        self.tokenizer, self.token_count = architecture["tokenizer"], architecture["token_count"]
+        self.sample_shape, self.default_guidance = sample_shape, architecture["guidance"]
         self.latent_size = prod(sample_shape)
 
     def forward(self, latent: Tensor, prompts: Sequence[str], steps: Tensor, guidance: Tensor) -> Tensor:

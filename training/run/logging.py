@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,7 +26,7 @@ from ..metrics.pixels import fill_prompts, translate_sources
 from ..networks.image_to_image import side_by_side
 from ..networks.pixel_model import PixelModel, model_inputs
 
-__all__ = ["ProgressBar", "Statistics", "StatisticsLog", "comparison_grid", "sample_grid"]
+__all__ = ["Statistics", "StatisticsLog", "comparison_grid", "progress_bar", "sample_grid"]
 
 SAMPLE_COLUMNS = 10
 SAMPLE_ROWS = 10
@@ -169,43 +169,29 @@ class _Speed(TextColumn):
         return Text(f"{task.speed or 0:.0f} images/s", style="progress.data.speed")
 
 
-class ProgressBar:
-    """Progress bar on standard error with images, speed and time left; hidden unless that is a terminal.
+@contextmanager
+def progress_bar(title: str, done: int, total: int, *, shown: bool) -> Iterator[Callable[[int], None]]:
+    """Show images, speed and time left on standard error while the block runs; hidden unless that is a terminal.
 
     Args:
-        progress: the rich display.
         title: text before the bar.
-        done, total: images.
+        done: images trained on before; they do not count for the speed.
+        total: images in all.
+        shown: False hides the bar on a terminal too.
+
+    Yields:
+        A function that advances the bar by a number of images.
     """
-
-    def __init__(self, progress: Progress, title: str, done: int, total: int) -> None:
-        self._progress = progress
-        self._task = progress.add_task(title, total=total, completed=done)
-
-    def advance(self, images: int) -> None:
-        """Advance by a number of images."""
-        self._progress.advance(self._task, images)
-
-    @classmethod
-    @contextmanager
-    def open(cls, title: str, done: int, total: int, *, shown: bool) -> Iterator[ProgressBar]:
-        """Show a bar while the block runs.
-
-        Args:
-            title: text before the bar.
-            done: images trained on before; they do not count for the speed.
-            total: images in all.
-            shown: False hides the bar on a terminal too.
-        """
-        console = Console(stderr=True)
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("images"),
-            _Speed(),
-            TimeRemainingColumn(),
-        )
-        hidden = not (shown and console.is_terminal)
-        with Progress(*columns, console=console, disable=hidden) as progress:
-            yield cls(progress, title, done, total)
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("images"),
+        _Speed(),
+        TimeRemainingColumn(),
+    )
+    hidden = not (shown and console.is_terminal)
+    with Progress(*columns, console=console, disable=hidden) as progress:
+        task = progress.add_task(title, total=total, completed=done)
+        yield lambda images: progress.advance(task, images)

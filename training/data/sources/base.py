@@ -7,7 +7,6 @@ source that claims the name as a location (a path, a hub id). Give a folder call
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import ClassVar
 
 from ....errors import UnknownName, UsageError
@@ -74,7 +73,6 @@ def load(
     resolution: int | None = None,
     channels: int | None = None,
     memory_bytes: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
 ) -> Dataset:
     """Load the data of `--data`; the module `training.data.sources` lists the values.
 
@@ -83,7 +81,6 @@ def load(
         resolution: height and width in pixels to resize the images to; None keeps their size.
         channels: 1 (grey) or 3 (RGB); None gives grey if every image is grey.
         memory_bytes: largest size of one decoded split; by default half of this machine's memory.
-        progress: called with (images read, images in total) of each split.
 
     Raises:
         UnknownName: there is no such data.
@@ -91,7 +88,7 @@ def load(
         DataError: the data cannot be used.
         MissingExtra: the package that has or reads the images is not installed.
     """
-    return find_source(name).load(name, Options(resolution, channels, memory_bytes, progress))
+    return find_source(name).load(name, Options(resolution, channels, memory_bytes))
 
 
 def _downloadable() -> tuple[str, ...]:

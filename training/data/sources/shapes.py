@@ -21,7 +21,6 @@ TRAIN_COUNT, TEST_COUNT = 40_000, 4_000
 PAIRS = "shapes-pairs"
 
 _KINDS = tuple(product(COLOURS, SHAPES))
-_PROGRESS_EVERY = 1_000
 
 
 class Source(BaseSource):
@@ -68,9 +67,6 @@ def _dataset(name: str, shown: list[Scene], options: Options, seed: int) -> Data
         images[index] = draw(scene, positions)
         if outlines is not None:
             outlines[index] = draw(scene, positions, outlined=True)
-        done = index + 1
-        if options.progress is not None and (done % _PROGRESS_EVERY == 0 or done == len(shown)):
-            options.progress(done, len(shown))
     return Dataset(
         name=name,
         licence="Apache-2.0",
