@@ -175,16 +175,15 @@ def _candidates(run: Path, bundle: Bundle, device: str) -> dict[str, Candidate]:
     for variant in bundle.manifest.variants:
         opens = partial(open_runner, bundle, variant.name)
         found[variant.name] = Candidate(variant.precision, partial(opens, device=device))
-    if device == "cuda" and _has_tensorrt_provider():
+    if (
+        device == "cuda"
+        and "TensorrtExecutionProvider" in require("onnxruntime", "gpu").get_available_providers()
+    ):
         for variant in bundle.manifest.variants:
             if variant.runtime == "onnxruntime":
                 opens = partial(open_runner, bundle, variant.name, device="tensorrt")
                 found[f"{variant.name} by TensorRT's provider"] = Candidate(variant.precision, opens)
     return found
-
-
-def _has_tensorrt_provider() -> bool:
-    return "TensorrtExecutionProvider" in require("onnxruntime", "gpu").get_available_providers()
 
 
 def rows_of(check: Check) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..bundle import REPORT_NAME, Bundle, BundleWriter, create_bundle
-from ..bundle.manifest import TOKENIZER_NAME, Aim, Gain, Variant
+from ..bundle.manifest import TOKENIZER_NAME, Aim, Variant
 from ..bundle.probes import PROBES_NAME
 from ..errors import BundleError, UsageError
 from ..extras import require
@@ -192,11 +192,12 @@ def _fill(writer: BundleWriter, job: _Job) -> None:
     proof = Proof(pipeline, graphs, probes, distance, _other_stages(job, graphs))
     made = list(_make(writer, job, graphs, proof))
     variants = _timed(job, graphs, made) if job.request.timed else tuple(one.variant for one in made)
+    timing = partial(job.progress, "timing the graph passes")
     fields = {
         **job.key.recorded,
         "variants": variants,
         "recommended": recommend(variants, writer.files, job.request.aim),
-        "gains": _gains(job, graphs) if job.request.timed else (),
+        "gains": measure_gains(pipeline, graphs, job.request.without, timing) if job.request.timed else (),
         "environment": {**job.key.recorded["environment"], **(timing_record() if job.request.timed else {})},
     }
     fields["variants"], of_engines = prove_engines(writer.draft(**fields), job.progress)
@@ -262,16 +263,7 @@ def _timed(job: _Job, graphs: Mapping[str, bytes], made: Sequence[ExportedVarian
         for one in made
         if one.graph is not None and one.pictures is not None
     }
-    timings = time_in_turns(opened, lambda share: job.progress("timing the variants", share))
+    timings = time_in_turns(opened, partial(job.progress, "timing the variants"))
     return tuple(
         one.variant.model_copy(update={"timings": timings.get(one.variant.name, ())}) for one in made
-    )
-
-
-def _gains(job: _Job, graphs: Mapping[str, bytes]) -> tuple[Gain, ...]:
-    return measure_gains(
-        job.source.pipeline,
-        graphs,
-        job.request.without,
-        lambda share: job.progress("timing the graph passes", share),
     )

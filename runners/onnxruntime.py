@@ -48,7 +48,6 @@ class Runner(base.Runner):
         model: content of the ONNX file; external data is refused, because no hash covers it.
         signature: inputs and output of the graph.
         device: "cpu"; "cuda" or "tensorrt" for that provider on the first GPU, "cuda:1" for the second GPU.
-        threads: threads of one operator; by default all cores that this process may use.
         bound: keep buffers per batch shape and run one batch at a time; by default on a GPU.
     """
 
@@ -65,7 +64,6 @@ class Runner(base.Runner):
         model: bytes,
         signature: Signature,
         device: str = "cpu",
-        threads: int | None = None,
         *,
         bound: bool | None = None,
     ) -> None:
@@ -75,11 +73,11 @@ class Runner(base.Runner):
         kind, number = base.parse_device(device, self.title, self.devices)
         _check_providers(kind, self._runtime.get_available_providers())
         super().__init__(signature, f"ONNX Runtime {self._runtime.__version__} on {device}")
-        self._session = self._open(model, threads, kind, number, captures=kind != "cpu")
+        self._session = self._open(model, kind, number, captures=kind != "cpu")
         self._buffers: _Buffers | None = None
         # Kept until the first run has been captured.
         self._without_capture: Callable[[], Any] | None = (
-            None if kind == "cpu" else lambda: self._open(model, threads, kind, number, captures=False)
+            None if kind == "cpu" else lambda: self._open(model, kind, number, captures=False)
         )
         if kind != "cpu" if bound is None else bound:
             memory = "cpu" if kind == "cpu" else "cuda"
@@ -90,9 +88,9 @@ class Runner(base.Runner):
         """Open the content of an ONNX file."""
         return cls(graph, signature, device)
 
-    def _open(self, model: bytes, threads: int | None, kind: str, number: int, *, captures: bool) -> Any:
+    def _open(self, model: bytes, kind: str, number: int, *, captures: bool) -> Any:
         options = self._runtime.SessionOptions()
-        options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+        options.intra_op_num_threads = len(os.sched_getaffinity(0))
         # A spinning worker would take a core from the server's transport.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
@@ -106,7 +104,7 @@ class Runner(base.Runner):
             )
         except Exception as error:
             if captures:  # a graph with nodes on the CPU cannot be captured
-                return self._open(model, threads, kind, number, captures=False)
+                return self._open(model, kind, number, captures=False)
             # "[ONNXRuntimeError] : 9 : NOT_IMPLEMENTED : what it means"
             said = str(error).splitlines()[0]
             reason = f"ONNX Runtime refuses the graph: {said.split(' : ', 3)[-1]}"

@@ -28,7 +28,6 @@ class Runner(base.Runner):
         model: content of the ONNX file.
         signature: inputs and output of the runner, with the seed.
         device: "cpu".
-        threads: by default all cores that this process may use.
     """
 
     name = "openvino"
@@ -39,9 +38,7 @@ class Runner(base.Runner):
     runs_graphs = True
     passes = ("noise_outside",)
 
-    def __init__(
-        self, model: bytes, signature: Signature, device: str = "cpu", threads: int | None = None
-    ) -> None:
+    def __init__(self, model: bytes, signature: Signature, device: str = "cpu") -> None:
         if device != "cpu":
             raise UsageError(
                 f"OpenVINO runs on cpu, not on {device!r}; for a GPU use the runner onnxruntime or tensorrt"
@@ -52,7 +49,7 @@ class Runner(base.Runner):
             # By default it computes in BF16 on processors that have it, whatever the graph's precision is.
             "INFERENCE_PRECISION_HINT": "f32",
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": threads or len(os.sched_getaffinity(0)),
+            "INFERENCE_NUM_THREADS": len(os.sched_getaffinity(0)),
         }
         try:
             core = openvino.Core()

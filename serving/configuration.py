@@ -142,14 +142,16 @@ def model_config(
         checkpoint_sha256=manifest.checkpoint_sha256,
         accepted_failed=any(variant.verdict.status != "passed" for variant in variants),
     )
+    output = signature.output
+    kind = triton.ModelInstanceGroup.Kind.Value("KIND_GPU" if settings.device == "cuda" else "KIND_CPU")
     config = triton.ModelConfig(
         name=name,
         backend=flavour,
         default_model_filename="model.onnx" if flavour == "onnxruntime" else "model.py",
         max_batch_size=settings.batch_limit(variants),
         input=[_input(field, optional=flavour == "python") for field in signature.inputs],
-        output=[_output(signature.output)],
-        instance_group=[_instances(settings)],
+        output=[triton.ModelOutput(name=output.name, data_type=_data_type(output), dims=output.shape)],
+        instance_group=[triton.ModelInstanceGroup(count=settings.instance_count, kind=kind)],
         dynamic_batching=_batching(settings),
         response_cache=triton.ModelResponseCache(enable=False),
         model_warmup=_warm_up(signature, flavour, variants, settings),
@@ -211,19 +213,6 @@ def _input(field: Field, *, optional: bool) -> Any:
     return message
 
 
-def _output(field: Field) -> Any:
-    return triton.ModelOutput(name=field.name, data_type=_data_type(field), dims=field.shape)
-
-
-def _instances(settings: ServingSettings) -> Any:
-    kind = (
-        triton.ModelInstanceGroup.KIND_GPU
-        if settings.device == "cuda"
-        else triton.ModelInstanceGroup.KIND_CPU
-    )
-    return triton.ModelInstanceGroup(count=settings.instance_count, kind=kind)
-
-
 def _batching(settings: ServingSettings) -> Any:
     batching = triton.ModelDynamicBatching(
         preferred_batch_size=sorted(settings.preferred_batch_sizes),
@@ -244,7 +233,7 @@ def _warm_up(
 ) -> list[Any]:
     # Warm-up inputs are zeros or empty texts; an input with a default may be left out.
     fields = [field for field in signature.inputs if field.default is None or flavour != "python"]
-    if not settings.warm_up or not all(_allows_zero(field) for field in fields):
+    if not settings.warm_up or not all((field.minimum or 0) <= 0 <= (field.maximum or 0) for field in fields):
         return []
     limit = settings.batch_limit(variants)
     batches = [variant.batches if len(variants) == 1 else variant.batches[:2] for variant in variants]
@@ -266,7 +255,3 @@ def _warm_up(
         )
         for size in sizes
     ]
-
-
-def _allows_zero(field: Field) -> bool:
-    return (field.minimum is None or field.minimum <= 0) and (field.maximum is None or field.maximum >= 0)

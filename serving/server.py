@@ -181,7 +181,8 @@ class EmbeddedServer:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            _remove_shared_memory(self._prefix)
+            for region in _SHARED_MEMORY.glob(f"{self._prefix}*"):
+                region.unlink(missing_ok=True)
             if process.returncode:
                 _remove_empty_folders(self._started)
 
@@ -345,11 +346,6 @@ def _ending(code: int) -> str:
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _remove_shared_memory(prefix: str) -> None:
-    for region in _SHARED_MEMORY.glob(f"{prefix}*"):
-        region.unlink(missing_ok=True)
 
 
 def _remove_empty_folders(since: float) -> None:

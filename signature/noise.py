@@ -88,7 +88,7 @@ def gaussian(seed: Array, count: int, stream: int = 0) -> Array:
     uniform = _float32(integers(seed, 2 * pairs, stream) + 1) * 2.0**-31
     uniform = uniform.reshape(-1, pairs, 2)
     radius = xp.sqrt(xp.log(uniform[:, :, 0]) * -2.0)
-    angle = uniform[:, :, 1] * _float_constant(2 * math.pi)
+    angle = uniform[:, :, 1] * float(np.float32(2 * math.pi))
     both = xp.stack((radius * xp.cos(angle), radius * xp.sin(angle)), -1)
     return both.reshape(-1, 2 * pairs)[:, :count]
 
@@ -125,7 +125,3 @@ def _counter(seed: Any, count: int) -> Any:
 
 def _float32(value: Any) -> Any:
     return value.astype(np.float32) if isinstance(value, np.ndarray) else value.float()
-
-
-def _float_constant(value: float) -> float:
-    return float(np.float32(value))

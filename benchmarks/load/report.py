@@ -79,7 +79,7 @@ def table(result: BenchResult, *, brief: bool = False) -> tuple[list[str], list[
         heading
         for heading in rows[0]
         if not (brief and heading in _LONG)
-        and not (heading in {"concurrency", "batch"} and _same(rows, heading))
+        and not (heading in {"concurrency", "batch"} and len({row[heading] for row in rows}) == 1)
     ]
     if not {"concurrency", "batch"} & set(headings):
         headings.insert(0, "concurrency" if result.kind == "endpoint" else "batch")
@@ -90,16 +90,13 @@ def table(result: BenchResult, *, brief: bool = False) -> tuple[list[str], list[
 _LONG = {"range of windows", "max ms", "CPU ms", "client CPU ms", "requests"}
 
 
-def _same(rows: list[dict[str, str]], heading: str) -> bool:
-    return len({row[heading] for row in rows}) == 1
-
-
 def _cells(point: Point, kind: str) -> dict[str, str]:
+    slowest, fastest = point.images_per_second_range
     cells = {
         "concurrency": str(point.load.concurrency),
         "batch": str(point.load.batch),
         "images/s": number(point.images_per_second),
-        "range of windows": _range(point.images_per_second_range),
+        "range of windows": f"{number(slowest)} to {number(fastest)}",
         "p50 ms": number(point.latency.p50_ms),
         "p90 ms": number(point.latency.p90_ms),
         "p99 ms": number(point.latency.p99_ms),
@@ -340,10 +337,6 @@ def _machine(result: BenchResult) -> list[tuple[str, str]]:
         ("Versions", ", ".join(f"{name} {version}" for name, version in machine.versions.items())),
         ("Measured", f"{result.measured_at} (UTC)"),
     ]
-
-
-def _range(values: tuple[float, float]) -> str:
-    return f"{number(values[0])} to {number(values[1])}"
 
 
 def _percent(share: float | None) -> str:

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 from ...errors import LithoError, UsageError
 from ...extras import require
 from ...reporting.progress import Progress, quiet
-from ...runners import Runner
 from ..machine import LOOPBACK
 from ..targets import Target, address_of, opened, target_name
 from .documents import MemorySample, SoakResult
@@ -61,7 +60,8 @@ def soak(
             raise UsageError(
                 f"there is no process {process_id} on this machine; give that of the running server"
             )
-        asked = RequestsInFlight(runner, _fresh(runner), batch=1)
+        fresh = Requests(runner.signature, int.from_bytes(os.urandom(7)))
+        asked = RequestsInFlight(runner, fresh, batch=1)
         concurrency = min(in_flight, requests) if overlaps(runner) else 1
         samples, errors = [_sample(psutil, 0, process_id)], Counter[str]()
         start = time.perf_counter()
@@ -105,10 +105,6 @@ def server_process(endpoint: str) -> int | None:
         ):
             return connection.pid
     return None
-
-
-def _fresh(runner: Runner) -> Requests:
-    return Requests(runner.signature, int.from_bytes(os.urandom(7)))
 
 
 def _sample(psutil: Any, requests: int, process_id: int | None) -> MemorySample:

@@ -191,11 +191,6 @@ class Window(Document):
         """Throughput, in images per second."""
         return self.images / self.seconds
 
-    @property
-    def failed(self) -> int:
-        """Number of failed requests."""
-        return sum(self.errors.values())
-
 
 class Point(Document):
     """All windows of one load.

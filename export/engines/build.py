@@ -25,9 +25,7 @@ from ...reporting.progress import Progress, quiet
 from ...runners._cuda import Device, find_device
 from ...runners.base import library_of
 from ...signature import Signature
-from ...signature.fields import Field
 from .options import TARGETS, EngineOptions
-from .readback import ReadBack
 from .worker import Job, Outcome
 
 __all__ = ["BuiltEngine", "build_engine", "engine_environment", "present_device"]
@@ -39,22 +37,14 @@ _QUERY = 0xFFFFFFFF
 
 
 @dataclass(frozen=True)
-class BuiltEngine:
+class BuiltEngine(Outcome):
     """A built engine.
 
     Args:
-        engine: the serialised engine.
         record: its provenance and where it runs.
-        read: its layers and their precisions.
-        log: the library's messages without timings.
-        timing_cache: at the end of the build; None for a library without one.
     """
 
-    engine: bytes
     record: EngineRecord
-    read: ReadBack
-    log: str
-    timing_cache: bytes | None
 
 
 def build_engine(
@@ -89,7 +79,10 @@ def build_engine(
     options.refuse_unmet(library)
     require(library.module, library.extra)
     gpu = _gpu_of(library.title, target, ahead_of_time=library.ahead_of_time, options=options)
-    inputs = tuple((field.name, _shapes(field)) for field in signature.inputs)
+    inputs = tuple(
+        (field.name, (field.extreme_shapes[0], field.usual_shape, field.extreme_shapes[1]))
+        for field in signature.inputs
+    )
     outcome = _run(Job(runtime, graph, inputs, target, options), progress)
     record = EngineRecord(
         library=runtime,
@@ -108,12 +101,7 @@ def build_engine(
         layers=outcome.read.counts,
         products={node: precision or "unknown" for node, precision in outcome.read.products.items()},
     )
-    return BuiltEngine(outcome.engine, record, outcome.read, outcome.log, outcome.timing_cache)
-
-
-def _shapes(field: Field) -> tuple[tuple[int, ...], ...]:
-    least, most = field.extreme_shapes
-    return least, field.usual_shape, most
+    return BuiltEngine(**vars(outcome), record=record)
 
 
 def engine_environment(runtimes: Collection[str]) -> dict[str, str]:

@@ -65,7 +65,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The built engine; fields as in `build.BuiltEngine`."""
+    """The built engine.
+
+    Args:
+        engine: the serialised engine.
+        version: of the library.
+        read: its layers and their precisions.
+        log: the library's messages without timings.
+        timing_cache: at the end of the build; None for a library without one.
+    """
 
     engine: bytes
     version: str

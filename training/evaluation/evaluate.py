@@ -85,7 +85,9 @@ def evaluate(  # noqa: PLR0913
     write_bytes(page, render_page(root.name or str(root), evaluation, panels))
     write_bytes(document, evaluation.model_dump_json(indent=2) + "\n")
     if output is None:
-        _record_quality(root, snapshot, evaluation)
+        quality = {**snapshot.info.quality, **evaluation.quality()}
+        info = snapshot.info.model_copy(update={"quality": quality})
+        write_bytes(root / INFO_NAME, info.model_dump_json(indent=2) + "\n")
     return evaluation
 
 
@@ -152,8 +154,3 @@ def _data(snapshot: Snapshot, name: str | None) -> Dataset:
             f"the classes of data {known!r} have changed since {snapshot.path} was trained; give --data"
         )
     return dataset
-
-
-def _record_quality(root: Path, snapshot: Snapshot, evaluation: Evaluation) -> None:
-    info = snapshot.info.model_copy(update={"quality": {**snapshot.info.quality, **evaluation.quality()}})
-    write_bytes(root / INFO_NAME, info.model_dump_json(indent=2) + "\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field as Constraint
@@ -64,24 +64,15 @@ class AdversarialRecipe(Recipe):
     augment_rise_nimg: Count = 500_000
 
 
-class AdversarialOptimizerRecipe(Protocol):
-    """Keys of the two optimizers of an adversarial training."""
-
-    lr: float
-    discriminator_lr: float
-    beta1: float
-    beta2: float
-
-
 def adversarial_optimizers(
-    recipe: AdversarialOptimizerRecipe,
+    recipe: Any,
     discriminator: Iterable[nn.Parameter],
     generator: Iterable[nn.Parameter],
 ) -> dict[str, torch.optim.Optimizer]:
     """One Adam each for "discriminator" and "generator".
 
     Args:
-        recipe: with learning rates and decay rates.
+        recipe: with `lr`, `discriminator_lr`, `beta1` and `beta2`.
         discriminator, generator: parameters of all discriminators, and of all generators.
     """
     betas = (recipe.beta1, recipe.beta2)

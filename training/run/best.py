@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -67,7 +66,7 @@ class BestSnapshot:
 
     def measure(self, nimg: int) -> float:
         """Measure the metric of the averaged generator, and keep its weights if they are the best so far."""
-        value = float(self._figures()[self._recipe.metric]())
+        value = float(self._figure())
         if self._best is None or self._cost(value) < self._cost(self._best["value"]):
             weights = {name: tensor.clone() for name, tensor in self._average.generator.state_dict().items()}
             self._best, self._worse = {"nimg": nimg, "value": value, "weights": weights}, 0
@@ -113,7 +112,8 @@ class BestSnapshot:
                 reason = "adversarial losses do not measure quality; use pixel_distance"
         elif metric != "none" and not can_draw_samples(self._average.generator):
             reason = "its generator needs more inputs than seeds and labels; use held_out_loss"
-        if metric == "label_agreement" and (self._train.labels is None or not self._takes_labels()):
+        takes_labels = self._average.generator.signature().field(Role.LABEL) is not None
+        if metric == "label_agreement" and (self._train.labels is None or not takes_labels):
             reason = "there are no labels; use pixel_distance"
         if reason:
             raise UsageError(
@@ -123,28 +123,18 @@ class BestSnapshot:
         if recipe.patience and metric == "none":
             raise UsageError(f"patience={recipe.patience} needs a metric; give --set metric=...")
 
-    def _takes_labels(self) -> bool:
-        return self._average.generator.signature().field(Role.LABEL) is not None
-
-    def _figures(self) -> dict[str, Callable[[], float]]:
-        return {
-            "diversity": lambda: self._samples().diversity(self._train),
-            "label_agreement": self._label_agreement,
-            "pixel_distance": lambda: pixel_distance(
-                self._samples().images, self._test.images[self._held_out]
-            ),
-            "held_out_loss": self._held_out_loss,
-        }
-
-    def _samples(self) -> Any:
+    def _figure(self) -> float:
+        if self._recipe.metric == "held_out_loss":
+            return self._held_out_loss()
         generator = self._average.generator
-        return draw_samples(
-            PixelModel(generator, generator.signature(self._train.class_names)).eval(), self._device
-        )
-
-    def _label_agreement(self) -> float:
-        samples = self._samples()
-        return label_agreement(samples.images, samples.labels, self._train)
+        model = PixelModel(generator, generator.signature(self._train.class_names)).eval()
+        samples = draw_samples(model, self._device)
+        if self._recipe.metric == "pixel_distance":
+            return pixel_distance(samples.images, self._test.images[self._held_out])
+        if self._recipe.metric == "label_agreement":
+            assert samples.labels is not None
+            return label_agreement(samples.images, samples.labels, self._train)
+        return samples.diversity(self._train)
 
     @torch.no_grad()
     def _held_out_loss(self) -> float:

@@ -152,14 +152,13 @@ class SynchronisedBatchNorm(nn.Module):
         """Floats of shape (batch, channels, ...) -> the same shape and dtype."""
         shape = (1, -1) + (1,) * (features.ndim - 2)
         wide = features.float()
-        mean, variance = self._statistics(wide, shape) if self.training else self._running()
+        mean, variance = self.running_mean, self.running_var
+        if self.training:
+            mean, variance = self._statistics(wide, shape)
         normal = (wide - mean.view(shape)) * (variance + self._eps).rsqrt().view(shape)
         if self._affine:
             normal = normal * self.weight.view(shape) + self.bias.view(shape)
         return normal.to(features.dtype)
-
-    def _running(self) -> tuple[Tensor, Tensor]:
-        return self.running_mean, self.running_var
 
     def _statistics(self, features: Tensor, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
         axes = [axis for axis in range(features.ndim) if axis != 1]

@@ -64,7 +64,8 @@ def find_source(name: str) -> Source:
         )
     if name.startswith((".", "~", "/")) or name.endswith(".parquet") or name.count("/") > 2:
         raise UsageError(f"data {name!r} is not a file or folder, here or in the folder of {DATA_VARIABLE}")
-    raise UnknownName("data", name, {*source_names(), *local_names(), *_downloadable()})
+    downloadable = (short for short, known in KNOWN_DATASETS.items() if known.hub_ids)
+    raise UnknownName("data", name, {*source_names(), *local_names(), *downloadable})
 
 
 def load(
@@ -89,10 +90,6 @@ def load(
         MissingExtra: the package that has or reads the images is not installed.
     """
     return find_source(name).load(name, Options(resolution, channels, memory_bytes))
-
-
-def _downloadable() -> tuple[str, ...]:
-    return tuple(short for short, known in KNOWN_DATASETS.items() if known.hub_ids)
 
 
 def _sources() -> tuple[Source, ...]:
