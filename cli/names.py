@@ -24,7 +24,7 @@ def _of(module: str, attribute: str) -> Callable[[], Iterable[str]]:
 
     def read() -> Iterable[str]:
         found: Any = getattr(import_module(f"litho.{module}"), attribute)
-        return found() if callable(found) else found
+        return found if isinstance(found, Iterable) else found()
 
     return read
 
