@@ -216,12 +216,8 @@ def _rows_of(entry: Entry) -> list[str]:
 
 
 def _figure_words(outcome: Outcome) -> str:
-    words = {
-        "value": "",
-        "share of the baseline": ", share of the baseline",
-        "gain over the baseline": ", gain over the baseline",
-    }
-    return outcome.target.metric.removesuffix("-") + words[outcome.target.reading]
+    reading = outcome.target.reading
+    return outcome.target.metric.removesuffix("-") + ("" if reading == "value" else f", {reading}")
 
 
 def _nets(quality: Quality) -> list[str]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from litho.bundle.manifest import TOKENIZER_NAME, FileRecord, Manifest, Variant, Verdict
+from litho.bundle.manifest import TOKENIZER_NAME, FileRecord, Manifest, Verdict
 from litho.export.build import BATCHES
 from litho.export.pipeline import Pipeline
+from litho.export.variant_spec import VariantSpec
 from litho.files import write_bytes
 from litho.serving.configuration import FLAVOURS, ServingSettings, model_config, print_config
 from litho.serving.repository import CONFIG_NAME
@@ -63,15 +64,7 @@ def _pipelines() -> dict[str, Pipeline]:
 
 def _manifest(name: str, pipeline: Pipeline) -> Manifest:
     variants = tuple(
-        Variant(
-            name=f"{stage}.fp32.onnx",
-            stage=stage,
-            precision="fp32",
-            runtime="onnxruntime",
-            file=f"graphs/{stage}.fp32.onnx",
-            batches=BATCHES,
-            verdict=Verdict(status="passed"),
-        )
+        VariantSpec(stage, "fp32", "onnxruntime").variant(Verdict(status="passed"), batches=BATCHES)
         for stage in pipeline.stages
     )
     return Manifest(

@@ -25,7 +25,6 @@ from .data import sources
 from .metrics.pixels import draw_samples, quality
 from .models import Task, family
 from .networks.pixel_model import PixelModel
-from .objectives.augment import AdaptiveTask
 from .optim.ema import WeightEma
 from .optim.optimizer_step import OptimizerStep
 from .optim.schedule import learning_rate_factor
@@ -219,8 +218,7 @@ class Training:
         statistics = dict(zip(scalars, means, strict=True))
         self._alarms.check_step(statistics, self.nimg)
         self._statistics.add(statistics)
-        if isinstance(self._task, AdaptiveTask):
-            self._task.adapt(statistics)
+        self._task.adapt(statistics)
         return stop > 0
 
     def _after_step(self, log: StatisticsLog | None) -> None:

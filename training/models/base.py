@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from torch import nn
+
 from ...errors import UsageError
 from ...plugins import load_plugin, plugin_names
 from ..data.dataset import Dataset
@@ -25,14 +27,13 @@ from ..recipe import Recipe
 
 __all__ = [
     "Family",
-    "build_generator",
+    "build_network",
     "check_image_shape",
     "family",
     "family_names",
-    "square_image_shape",
 ]
 
-_Kind = TypeVar("_Kind", bound=Generator)
+_Network = TypeVar("_Network", bound=nn.Module)
 _PACKAGE = "litho.training.models"
 
 LEAST_RESOLUTION, MOST_RESOLUTION = 8, 1024
@@ -64,39 +65,25 @@ def family(name: str) -> Family:
     return Family(name, module.SMALLEST, module.Recipe, module.Generator, module.Task)
 
 
-def build_generator(kind: type[_Kind], recipe: Recipe, dataset: Dataset, **arguments: Any) -> _Kind:
-    """A new generator of square images as large as those of a dataset.
+def build_network(kind: type[_Network], recipe: Recipe, dataset: Dataset, **arguments: Any) -> _Network:
+    """A new network for square images as large as those of a dataset.
 
     Args:
-        kind: the family's generator.
+        kind: class of the network.
         recipe: its keys are the arguments of the same names.
         dataset: the training data.
-        arguments: those that are no keys of the recipe.
+        arguments: those that have other names or values than keys of the recipe.
 
     Raises:
-        UsageError: the images are not square, or the generator does not take a value.
-    """
-    resolution, channels = square_image_shape(dataset, recipe.family)
-    known = {**dict(recipe), **arguments, "resolution": resolution, "channels": channels}
-    return kind(**{name: known[name] for name in inspect.signature(kind).parameters})
-
-
-def square_image_shape(dataset: Dataset, family: str) -> tuple[int, int]:
-    """Resolution and channels of a dataset of square images.
-
-    Args:
-        dataset: the training data.
-        family: name of the family, for the message.
-
-    Raises:
-        UsageError: the images are not square.
+        UsageError: the images are not square, or the network does not take a value.
     """
     height, width, channels = dataset.picture
     if height != width:
         raise UsageError(
-            f"data {dataset.name!r} has {height}x{width} images; family {family!r} needs square ones"
+            f"data {dataset.name!r} has {height}x{width} images; family {recipe.family!r} needs square ones"
         )
-    return height, channels
+    known = {**dict(recipe), "resolution": height, "channels": channels, **arguments}
+    return kind(**{name: known[name] for name in inspect.signature(kind).parameters})
 
 
 def check_image_shape(resolution: int, channels: int) -> None:

@@ -19,7 +19,7 @@ from ..networks.layers import (
     widths,
 )
 from ..objectives.gan import AdversarialRecipe, AdversarialTask
-from .base import build_generator, check_image_shape, square_image_shape
+from .base import build_network, check_image_shape
 
 __all__ = ["SMALLEST", "Discriminator", "Generator", "Recipe", "Task"]
 
@@ -128,10 +128,14 @@ class Task(AdversarialTask):
         """Build the networks of a recipe for a dataset of square, labelled images."""
         if dataset.labels is None:
             raise UsageError(f"data {dataset.name!r} has no labels; family 'cgan' needs them: take 'dcgan'")
-        resolution, channels = square_image_shape(dataset, "cgan")
         classes = len(dataset.class_names)
-        generator = build_generator(Generator, recipe, dataset, classes=classes)
-        discriminator = Discriminator(
-            classes, resolution, channels, recipe.discriminator_width, spectral=recipe.spectral_norm
+        generator = build_network(Generator, recipe, dataset, classes=classes)
+        discriminator = build_network(
+            Discriminator,
+            recipe,
+            dataset,
+            classes=classes,
+            width=recipe.discriminator_width,
+            spectral=recipe.spectral_norm,
         )
         return cls(recipe, generator, discriminator, conditional=True)

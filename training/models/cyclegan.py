@@ -29,7 +29,7 @@ from ..objectives.task import Task as BaseTask
 from ..randomness import Draw
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
-from .base import build_generator, check_image_shape
+from .base import build_network, check_image_shape
 
 __all__ = ["SMALLEST", "Generator", "Recipe", "Task"]
 
@@ -151,7 +151,7 @@ class Task(BaseTask):
         assert dataset.sources is not None
         channels = dataset.picture[2]
         width, layers = recipe.discriminator_width, recipe.discriminator_layers
-        there, back = (build_generator(Generator, recipe, dataset) for _ in range(2))
+        there, back = (build_network(Generator, recipe, dataset) for _ in range(2))
         of_images, of_sources = (
             PatchDiscriminator(channels, width, layers, normalised=False) for _ in range(2)
         )

@@ -9,7 +9,7 @@ from ..data.dataset import Dataset
 from ..networks.generator import Generator as BaseGenerator
 from ..networks.layers import downsampler, first_side, maybe_spectral_norm, upsamplers, widths
 from ..objectives.gan import AdversarialRecipe, AdversarialTask, Loss
-from .base import build_generator, check_image_shape, square_image_shape
+from .base import build_network, check_image_shape
 
 __all__ = ["SMALLEST", "Discriminator", "Generator", "Recipe", "Task"]
 
@@ -89,9 +89,7 @@ class Task(AdversarialTask):
     @classmethod
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
         """Build the networks of a recipe for a dataset of square images; labels are ignored."""
-        resolution, channels = square_image_shape(dataset, "dcgan")
-        generator = build_generator(Generator, recipe, dataset)
-        discriminator = Discriminator(
-            resolution, channels, recipe.discriminator_width, spectral=recipe.spectral_norm
-        )
+        generator = build_network(Generator, recipe, dataset)
+        width, spectral = recipe.discriminator_width, recipe.spectral_norm
+        discriminator = build_network(Discriminator, recipe, dataset, width=width, spectral=spectral)
         return cls(recipe, generator, discriminator, conditional=False)

@@ -20,7 +20,7 @@ from ..optim.combined import CombinedOptimizer
 from ..randomness import Draw
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
-from .base import build_generator
+from .base import build_network
 
 __all__ = ["SMALLEST", "Generator", "Recipe", "Task"]
 
@@ -239,7 +239,7 @@ class Task(GeneratorTask):
                 " metadata.jsonl in a folder of images"
             )
         tokenizer = learn_tokenizer(dataset.captions, recipe.vocabulary)
-        return cls(recipe, build_generator(Generator, recipe, dataset, tokenizer=tokenizer))
+        return cls(recipe, build_network(Generator, recipe, dataset, tokenizer=tokenizer))
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Muon for the matrices of the blocks (Jordan et al. 2024), Adam for all other parameters.

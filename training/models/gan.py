@@ -14,7 +14,7 @@ from ..data.dataset import Dataset
 from ..networks.generator import Generator as BaseGenerator
 from ..networks.layers import LEAK
 from ..objectives.gan import AdversarialRecipe, AdversarialTask, Loss
-from .base import build_generator, square_image_shape
+from .base import build_network
 
 __all__ = ["SMALLEST", "Discriminator", "Generator", "Recipe", "Task"]
 
@@ -110,7 +110,6 @@ class Task(AdversarialTask):
     @classmethod
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
         """Build the networks of a recipe for a dataset of square images; labels are ignored."""
-        resolution, channels = square_image_shape(dataset, "gan")
-        generator = build_generator(Generator, recipe, dataset)
-        discriminator = Discriminator(resolution, channels, recipe.discriminator_width, recipe.layers)
+        generator = build_network(Generator, recipe, dataset)
+        discriminator = build_network(Discriminator, recipe, dataset, width=recipe.discriminator_width)
         return cls(recipe, generator, discriminator, conditional=False)

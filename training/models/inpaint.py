@@ -21,7 +21,7 @@ from ..objectives.task import GeneratorTask, LossStep
 from ..randomness import Draw
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
-from .base import build_generator, check_image_shape
+from .base import build_network, check_image_shape
 
 __all__ = ["SMALLEST", "Generator", "Recipe", "Task", "holes"]
 
@@ -87,7 +87,7 @@ class Generator(BaseGenerator):
         return Signature(inputs=(self.source_field, mask_field(side, side)), output=self.image_field)
 
     def degrade(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """The images with a grey hole in each, and the masks (`image_to_image.DegradationModel`)."""
+        """The images with a grey hole in each, and the masks."""
         uniform = torch.from_numpy(np.random.default_rng(0).random((len(images), 4)))
         mask = holes(uniform, images.shape[1]).permute(0, 2, 3, 1).numpy() > 0
         return {"source": np.where(mask, np.uint8(128), images), "mask": mask.astype(np.uint8) * 255}
@@ -117,7 +117,7 @@ class Task(GeneratorTask):
     @classmethod
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
         """Build the network of a recipe for a dataset of square images, which are the targets."""
-        return cls(recipe, build_generator(Generator, recipe, dataset))
+        return cls(recipe, build_network(Generator, recipe, dataset))
 
     def losses(self, batch: Batch, draw: Draw) -> Iterator[LossStep]:
         """The mean absolute error inside the holes; the squared error is recorded."""

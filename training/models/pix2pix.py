@@ -22,7 +22,7 @@ from ..objectives.task import Task as BaseTask
 from ..randomness import Draw
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
-from .base import build_generator, check_image_shape
+from .base import build_network, check_image_shape
 
 __all__ = ["SMALLEST", "Generator", "Recipe", "Task"]
 
@@ -123,7 +123,7 @@ class Task(BaseTask):
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
         """Build the networks of a recipe for a dataset of square pairs."""
         check_sources(dataset, "pix2pix")
-        generator = build_generator(Generator, recipe, dataset)
+        generator = build_network(Generator, recipe, dataset)
         inputs = 2 * dataset.picture[2]
         discriminator = PatchDiscriminator(inputs, recipe.discriminator_width, recipe.discriminator_layers)
         return cls(recipe, generator, discriminator)

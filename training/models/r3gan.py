@@ -16,7 +16,7 @@ from ..networks.generator import Generator as BaseGenerator
 from ..networks.layers import ResidualBlock, first_side, halvings, scaled_convolution
 from ..objectives.gan import AdversarialRecipe, AdversarialTask, Loss
 from ..recipe import Positive
-from .base import build_generator, check_image_shape, square_image_shape
+from .base import build_network, check_image_shape
 
 __all__ = ["SMALLEST", "Discriminator", "Generator", "Recipe", "Task"]
 
@@ -142,16 +142,8 @@ class Task(AdversarialTask):
     @classmethod
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
         """Build the networks of a recipe for a dataset of square images; labels are ignored."""
-        resolution, channels = square_image_shape(dataset, "r3gan")
-        generator = build_generator(Generator, recipe, dataset)
-        discriminator = Discriminator(
-            resolution,
-            channels,
-            recipe.discriminator_width,
-            recipe.most_channels,
-            recipe.blocks,
-            recipe.patch,
-        )
+        generator = build_network(Generator, recipe, dataset)
+        discriminator = build_network(Discriminator, recipe, dataset, width=recipe.discriminator_width)
         return cls(recipe, generator, discriminator, conditional=False)
 
 

@@ -25,7 +25,7 @@ from ..objectives.task import GeneratorTask, LossStep
 from ..randomness import Draw
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
-from .base import build_generator, check_image_shape
+from .base import build_network, check_image_shape
 
 __all__ = ["SMALLEST", "Generator", "Recipe", "Task", "reduced"]
 
@@ -110,7 +110,7 @@ class Generator(BaseGenerator):
         return Signature(inputs=(source_field(small, small, channels),), output=self.image_field)
 
     def degrade(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """The reduced images (`image_to_image.DegradationModel`)."""
+        """The reduced images."""
         small = reduced(from_pixels(torch.from_numpy(images)), self.factor)
         return {"source": to_pixels(small).numpy()}
 
@@ -132,7 +132,7 @@ class Task(GeneratorTask):
     @classmethod
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
         """Build the network of a recipe for a dataset of square images, which are the targets."""
-        return cls(recipe, build_generator(Generator, recipe, dataset))
+        return cls(recipe, build_network(Generator, recipe, dataset))
 
     def losses(self, batch: Batch, draw: Draw) -> Iterator[LossStep]:
         """The mean absolute error; the squared error is recorded."""

@@ -22,7 +22,7 @@ from ..objectives.task import GeneratorTask, LossStep
 from ..randomness import Draw
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
-from .base import build_generator, check_image_shape
+from .base import build_network, check_image_shape
 
 __all__ = ["SMALLEST", "Generator", "Recipe", "Reconstruction", "Task"]
 
@@ -186,7 +186,7 @@ class Task(GeneratorTask):
     @classmethod
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
         """Build the autoencoder of a recipe for a dataset of square images; labels are ignored."""
-        return cls(recipe, build_generator(Generator, recipe, dataset))
+        return cls(recipe, build_network(Generator, recipe, dataset))
 
     def losses(self, batch: Batch, draw: Draw) -> Iterator[LossStep]:
         """The negative evidence lower bound, with the divergence weighted by the warm-up."""

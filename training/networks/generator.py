@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from ...signature import Signature, with_latent
@@ -60,6 +62,18 @@ class Generator(nn.Module):
 
     def sides(self) -> range | None:
         """Allowed heights and widths of a source image; None (the default) allows only the size trained on."""
+        return None
+
+    def degrade(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]] | None:
+        """Inputs from which the generator should restore images, such as reduced ones; the same at every call.
+
+        Args:
+            images: UINT8 of shape (count, height, width, channels).
+
+        Returns:
+            Name of each field with role image or mask -> array of shape (count, ...), as the signature has them; None
+            (the default) if the sources come with the data.
+        """
         return None
 
     def forms(self, signature: Signature) -> dict[str, tuple[Generator, Signature]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +29,6 @@ from .layers import LEAK, halvings, scaled_convolution
 __all__ = [
     "MOST_TIMES",
     "MOST_WIDENING",
-    "DegradationModel",
     "PatchDiscriminator",
     "ResidualNetwork",
     "UNet",
@@ -65,22 +64,6 @@ def check_sources(dataset: Dataset, family: str) -> None:
         )
 
 
-@runtime_checkable
-class DegradationModel(Protocol):
-    """A generator that derives its source images from the targets, for example by reducing or masking them."""
-
-    def degrade(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """Inputs from which the generator should restore images; the same at every call.
-
-        Args:
-            images: UINT8 of shape (count, height, width, channels).
-
-        Returns:
-            Name of each field with role image or mask -> array of shape (count, ...), as the signature has them.
-        """
-        ...
-
-
 def source_inputs(
     generator: Generator, signature: Signature, dataset: Dataset
 ) -> dict[str, NDArray[Any]] | None:
@@ -89,8 +72,8 @@ def source_inputs(
     Returns:
         Name of each field with role image or mask -> array of shape (count, ...); None if there are none.
     """
-    if isinstance(generator, DegradationModel):
-        return generator.degrade(dataset.images)
+    if (derived := generator.degrade(dataset.images)) is not None:
+        return derived
     field = signature.field(Role.IMAGE)
     if field is None or dataset.sources is None or signature.field(Role.MASK) is not None:
         return None

@@ -7,8 +7,7 @@ adapted to a target (Karras et al. 2020, "ADA", section 3.1).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Literal, Protocol, get_args, runtime_checkable
+from typing import Annotated, Literal, get_args
 
 import torch
 from pydantic import AfterValidator
@@ -18,7 +17,6 @@ from ..randomness import Draw
 
 __all__ = [
     "AUGMENTATIONS",
-    "AdaptiveTask",
     "AugmentationNames",
     "adapt_probability",
     "augment",
@@ -44,15 +42,6 @@ def _check_augmentations(text: str) -> str:
 
 AugmentationNames = Annotated[str, AfterValidator(_check_augmentations)]
 """Comma-separated names of `AUGMENTATIONS`."""
-
-
-@runtime_checkable
-class AdaptiveTask(Protocol):
-    """A task that adapts to the statistics of its steps."""
-
-    def adapt(self, statistics: Mapping[str, float]) -> None:
-        """Adapt to the statistics of a step, each the mean over all processes."""
-        ...
 
 
 def augment(images: Tensor, draw: Draw, names: str, probability: Tensor | float = 1.0) -> Tensor:

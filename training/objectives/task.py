@@ -62,6 +62,9 @@ class Task(nn.Module, ABC):
             draw: the only source of randomness.
         """
 
+    def adapt(self, statistics: Mapping[str, float]) -> None:
+        """Adapt to the mean statistics of a step, after it; by default nothing changes."""
+
 
 class GeneratorTask(Task):
     """A task with no other network than the generator, which one Adam trains.

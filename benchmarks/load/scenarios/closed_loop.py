@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
 from ....errors import EndpointError, LithoError
 from ....runners import Runner
+from ....runners.triton import ServerStatistics
 from ..in_flight import Clock, Outcome, RequestsInFlight
 from ..requests import Requests
 from ..windows import Load, Measurement
 from . import base
-
-if TYPE_CHECKING:
-    from ....runners.triton import ServerStatistics
 
 __all__ = ["Scenario"]
 
@@ -92,12 +89,7 @@ def _all_failed(outcomes: list[Outcome], load: Load) -> LithoError:
     return kind(f"none of {len(outcomes)} requests at {load} succeeded; the first error: {failed[0].message}")
 
 
-@runtime_checkable
-class _KeepsStatistics(Protocol):
-    def statistics(self) -> ServerStatistics:
-        """What the server counted since it started."""
-        ...
-
-
 def _statistics(runner: Runner) -> ServerStatistics | None:
-    return runner.statistics() if isinstance(runner, _KeepsStatistics) else None
+    """What the runner's server counted since it started; None for a runner without a server."""
+    read = getattr(runner, "statistics", None)
+    return None if read is None else read()
