@@ -77,22 +77,22 @@ def demo(to: Path, *, seconds: float, progress: Progress) -> DemoResult:
     from .training.metrics.pixels import class_diversity, label_agreement
 
     require_report()
-    clock = _Clock()
-    bundle = _deployed(to, clock, progress)
+    took: dict[str, float] = {}
+    bundle = _deployed(to, took, progress)
     with EmbeddedServer(to / "model_repository", log=to / "server.log") as server:
         endpoint = f"{server.grpc_url}/{PRESET}"
-        with clock.step("verify through the server"):
+        with _timed(took, "verify through the server"):
             verified = verify(bundle.path, endpoint=endpoint, progress=progress)
             for outcome in verified:
                 if outcome.verdict.status != "passed":
                     raise ProofError(
                         f"{outcome.subject} does not give the same pictures: {outcome.verdict.reason}"
                     )
-        with clock.step("images"), Client(server.grpc_url, PRESET) as client:
+        with _timed(took, "images"), Client(server.grpc_url, PRESET) as client:
             grid = client.generate(seed=np.arange(100), label=np.repeat(np.arange(10), 10))
             labels = np.arange(JUDGED_PICTURES) % 10
             images = client.generate(seed=np.arange(10_000, 10_000 + JUDGED_PICTURES), label=labels)
-        with clock.step("measure"):
+        with _timed(took, "measure"):
             measured = bench(
                 endpoint,
                 against=bundle,
@@ -105,7 +105,7 @@ def demo(to: Path, *, seconds: float, progress: Progress) -> DemoResult:
     agreement, variety = label_agreement(images, labels, digits), class_diversity(images, labels, digits)
     samples = picture_grid(grid, columns=10, magnify=2, row_names=[str(digit) for digit in range(10)])
     write_bytes(to / "samples.png", png(samples))
-    result = DemoResult(to / "samples.png", to / "report.html", agreement, variety, measured, clock.seconds)
+    result = DemoResult(to / "samples.png", to / "report.html", agreement, variety, measured, took)
     write_bytes(result.report, _page(result, bundle, verified))
     if agreement < LEAST_AGREEMENT:
         raise ProofError(
@@ -115,24 +115,24 @@ def demo(to: Path, *, seconds: float, progress: Progress) -> DemoResult:
     return result
 
 
-def _deployed(to: Path, clock: _Clock, progress: Progress) -> Bundle:
+def _deployed(to: Path, took: dict[str, float], progress: Progress) -> Bundle:
     """Train and export the generator and deploy the bundle; finished steps are kept."""
     from .export.build import export
     from .serving.environment import install
     from .serving.repository import deploy
     from .training.loop import train
 
-    with clock.step("server environment"):
+    with _timed(took, "server environment"):
         install(progress)
-    with clock.step("train"):
+    with _timed(took, "train"):
         progress(f"training {PRESET}", 0.0)
         run = train(PRESET, run=to / "run")
-    with clock.step("export and verify"):
+    with _timed(took, "export and verify"):
         runtimes = ("onnxruntime", "tensorrt-rtx")
         bundle = export(
             run, to=to / "bundles" / PRESET, runtimes=runtimes, targets=TARGETS, progress=progress
         )
-    with clock.step("deploy"):
+    with _timed(took, "deploy"):
         deploy(bundle, to=to / "model_repository")
     return bundle
 
@@ -167,14 +167,9 @@ def _page(result: DemoResult, bundle: Bundle, verified: Sequence[Verification]) 
     )
 
 
-class _Clock:
-    """Duration of each step, in seconds."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = time.perf_counter() - start
+@contextmanager
+def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    """Note how long a step takes, in seconds."""
+    start = time.perf_counter()
+    yield
+    seconds[name] = time.perf_counter() - start

@@ -21,7 +21,6 @@ from .errors import IntegrityError, LithoError
 __all__ = ["confined", "locked", "ordinary_file", "sha256", "write_bytes", "write_directory", "write_file"]
 
 _MARK = ".partial-"
-_BLOCK_BYTES = 1 << 20
 
 
 def sha256(path: Path) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from ...reporting import BLUE, GREEN, GREY, ORANGE, Chart, plot
 from .documents import BenchResult, SoakResult
-from .windows import Point
+from .windows import ServerTimes
 
 __all__ = ["batch_chart", "latency_chart", "memory_chart", "throughput_chart", "time_chart"]
 
@@ -71,8 +70,7 @@ def throughput_chart(result: BenchResult) -> Chart:
 
 def time_chart(result: BenchResult) -> Chart | None:
     """Parts of a request's mean latency; None without the server's statistics."""
-    servers = [point.server for point in result.points if point.server is not None]
-    if len(servers) < len(result.points):
+    if (servers := _servers(result)) is None:
         return None
     queue = [server.queue_ms for server in servers]
     compute = [server.compute_ms for server in servers]
@@ -95,8 +93,7 @@ def time_chart(result: BenchResult) -> Chart | None:
 
 def batch_chart(result: BenchResult) -> Chart | None:
     """Mean size of the server's batches; None without the server's statistics."""
-    servers = [point.server for point in result.points if point.server is not None]
-    if len(servers) < len(result.points):
+    if (servers := _servers(result)) is None:
         return None
 
     def draw(axes: Any) -> None:
@@ -128,20 +125,24 @@ def memory_chart(result: SoakResult) -> Chart:
 
 def axis_name(result: BenchResult) -> str:
     """What varies between the loads, in words."""
-    concurrencies, batches = _varied(result.points)
+    concurrencies, batches = _varied(result)
     if concurrencies and batches:
         return "concurrency × batch"
     return "images per request" if batches else "requests in flight"
 
 
-def _varied(points: Sequence[Point]) -> tuple[bool, bool]:
-    return len({point.load.concurrency for point in points}) > 1, len(
-        {point.load.batch for point in points}
-    ) > 1
+def _servers(result: BenchResult) -> list[ServerTimes] | None:
+    servers = [point.server for point in result.points if point.server is not None]
+    return servers if len(servers) == len(result.points) else None
+
+
+def _varied(result: BenchResult) -> tuple[bool, bool]:
+    loads = [point.load for point in result.points]
+    return len({load.concurrency for load in loads}) > 1, len({load.batch for load in loads}) > 1
 
 
 def _loads(axes: Any, result: BenchResult) -> None:
-    concurrencies, batches = _varied(result.points)
+    concurrencies, batches = _varied(result)
     loads = [point.load for point in result.points]
     if concurrencies and batches:
         names = [f"{load.concurrency}×{load.batch}" for load in loads]

@@ -4,18 +4,8 @@ Networks are strongly typed: the graph decides the precision, and the builder ha
 read back from each engine, because a graph that is still in FP32 builds under any name.
 """
 
-from .build import BuiltEngine, build_engine, engine_environment, present_device
+from .build import build_engine, engine_environment
 from .options import TARGETS, EngineOptions
-from .readback import Layer, ReadBack, check_precisions
+from .readback import check_precisions
 
-__all__ = [
-    "TARGETS",
-    "BuiltEngine",
-    "EngineOptions",
-    "Layer",
-    "ReadBack",
-    "build_engine",
-    "check_precisions",
-    "engine_environment",
-    "present_device",
-]
+__all__ = ["TARGETS", "EngineOptions", "build_engine", "check_precisions", "engine_environment"]

@@ -62,7 +62,12 @@ def add_engine(
     if spec.target is None or spec.target == UNBUILT:
         script = _SCRIPT_TEXT.format(runtime=spec.runtime, extra=library_of(spec.runtime).extra)
         writer.add(spec.file, script.encode())
-        return spec.variant(Verdict(status="not_run", reason=_missing(spec.runtime)), **facts)
+        try:
+            present_device(spec.runtime)
+            why = "it was not built; on the machine with the GPU"
+        except (MissingExtra, DeviceError) as error:
+            why = f"{error}; then, on the machine with the GPU"
+        return spec.variant(Verdict(status="not_run", reason=f"{why}: sh {SCRIPT}"), **facts)
     built = build_engine(
         lowered.graph, signature, spec.target, options, runtime=spec.runtime, progress=progress
     )
@@ -79,11 +84,3 @@ def add_engine(
     )
     record = built.record.model_copy(update={"fp32_layers": tuple(sorted(lowered.fp32_layers))})
     return spec.variant(verdict, engine=record, **facts)
-
-
-def _missing(runtime: str) -> str:
-    try:
-        present_device(runtime)
-    except (MissingExtra, DeviceError) as error:
-        return f"{error}; then, on the machine with the GPU: sh {SCRIPT}"
-    return f"it was not built; on the machine with the GPU: sh {SCRIPT}"
