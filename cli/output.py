@@ -70,14 +70,14 @@ def progress_bar() -> Iterator[Progress]:
     """
     from rich.console import Console
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bar
+    from rich.progress import Progress as Display
 
     console = Console(stderr=True)
     description = TextColumn("{task.description}", markup=False)
     columns = (description, BarColumn(bar_width=20), TaskProgressColumn(), TimeElapsedColumn())
     logged: tuple[str, int] | None = None
     # Twice a second: drawing costs time that is being measured.
-    bar = Bar(
+    bar = Display(
         *columns, console=console, transient=True, refresh_per_second=2, disable=not console.is_terminal
     )
     task = bar.add_task("starting", total=1.0)

@@ -76,7 +76,8 @@ def signature(name: str, value: Any) -> str:
         fields = (part for part in node.body if isinstance(part, ast.AnnAssign))
         shown = [lines[part.lineno - 1 : part.end_lineno] for part in fields]
         return "\n".join([lines[node.lineno - 1], *chain.from_iterable(shown)])
-    text = re.sub(r":(  # .*)?$", "", "\n".join(lines[node.lineno - 1 : node.body[0].lineno - 1]))
+    head = [line.partition("  #")[0] for line in lines[node.lineno - 1 : node.body[0].lineno - 1]]
+    text = "\n".join(head).removesuffix(":")
     text = re.sub(r"\b(self|cls)(,\s+)?", "", text.removeprefix(f"def {node.name}"), count=1)
     return name.rpartition(".")[2] + text
 

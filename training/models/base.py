@@ -10,30 +10,19 @@ A family is a module of this folder with three classes and a table:
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
-
-from torch import nn
+from typing import Any
 
 from ...errors import UsageError
 from ...plugins import load_plugin, plugin_names
-from ..data.dataset import Dataset
 from ..networks.generator import Generator
 from ..networks.layers import first_side
 from ..objectives.task import Task
 from ..recipe import Recipe
 
-__all__ = [
-    "Family",
-    "build_network",
-    "check_image_shape",
-    "family",
-    "family_names",
-]
+__all__ = ["Family", "check_image_shape", "family", "family_names"]
 
-_Network = TypeVar("_Network", bound=nn.Module)
 _PACKAGE = "litho.training.models"
 
 LEAST_RESOLUTION, MOST_RESOLUTION = 8, 1024
@@ -63,27 +52,6 @@ def family(name: str) -> Family:
     """
     module = load_plugin(_PACKAGE, name, "family")
     return Family(name, module.SMALLEST, module.Recipe, module.Generator, module.Task)
-
-
-def build_network(kind: type[_Network], recipe: Recipe, dataset: Dataset, **arguments: Any) -> _Network:
-    """A new network for square images as large as those of a dataset.
-
-    Args:
-        kind: class of the network.
-        recipe: its keys are the arguments of the same names.
-        dataset: the training data.
-        arguments: those that have other names or values than keys of the recipe.
-
-    Raises:
-        UsageError: the images are not square, or the network does not take a value.
-    """
-    height, width, channels = dataset.picture
-    if height != width:
-        raise UsageError(
-            f"data {dataset.name!r} has {height}x{width} images; family {recipe.family!r} needs square ones"
-        )
-    known = {**dict(recipe), "resolution": height, "channels": channels, **arguments}
-    return kind(**{name: known[name] for name in inspect.signature(kind).parameters})
 
 
 def check_image_shape(resolution: int, channels: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Self
+
 import torch
 from torch import Tensor, nn
 
@@ -19,7 +21,7 @@ from ..networks.layers import (
     widths,
 )
 from ..objectives.gan import AdversarialRecipe, AdversarialTask
-from .base import build_network, check_image_shape
+from .base import check_image_shape
 
 __all__ = ["SMALLEST", "Discriminator", "Generator", "Recipe", "Task"]
 
@@ -97,22 +99,22 @@ class Discriminator(nn.Module):
         classes: number of classes.
         resolution, channels: of the pictures.
         width: channels of the first layer; each later layer has twice as many.
-        spectral: apply the spectral norm to all weights.
+        spectral_norm: apply the spectral norm to all weights.
     """
 
     def __init__(
-        self, classes: int, resolution: int, channels: int, width: int, *, spectral: bool = True
+        self, classes: int, resolution: int, channels: int, width: int, *, spectral_norm: bool = True
     ) -> None:
         super().__init__()
         features = tuple(reversed(widths(resolution, width)))
-        self.features = downsampler((channels, *features), spectral=spectral)
+        self.features = downsampler((channels, *features), spectral=spectral_norm)
         count = features[-1] * first_side(resolution) ** 2
         # The last features are not pooled, because the position of a stroke distinguishes digits.
-        self.linear = maybe_spectral_norm(nn.Linear(count, 1), spectral)
+        self.linear = maybe_spectral_norm(nn.Linear(count, 1), spectral_norm)
         embedding = nn.Embedding(classes, count)
-        if not spectral:
+        if not spectral_norm:
             nn.init.normal_(embedding.weight, 0.0, count**-0.5)
-        self.embedding = maybe_spectral_norm(embedding, spectral)
+        self.embedding = maybe_spectral_norm(embedding, spectral_norm)
 
     def forward(self, images: Tensor, label: Tensor) -> Tensor:
         """(batch, channels, height, width) in [-1, 1], INT64 (batch,) -> logits of shape (batch,)."""
@@ -123,19 +125,12 @@ class Discriminator(nn.Module):
 class Task(AdversarialTask):
     """A conditional generator and its projection discriminator."""
 
+    networks = (Generator, Discriminator)
+    conditional = True
+
     @classmethod
-    def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
+    def build(cls, recipe: Any, dataset: Dataset) -> Self:
         """Build the networks of a recipe for a dataset of square, labelled images."""
         if dataset.labels is None:
             raise UsageError(f"data {dataset.name!r} has no labels; family 'cgan' needs them: take 'dcgan'")
-        classes = len(dataset.class_names)
-        generator = build_network(Generator, recipe, dataset, classes=classes)
-        discriminator = build_network(
-            Discriminator,
-            recipe,
-            dataset,
-            classes=classes,
-            width=recipe.discriminator_width,
-            spectral=recipe.spectral_norm,
-        )
-        return cls(recipe, generator, discriminator, conditional=True)
+        return super().build(recipe, dataset)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..data.dataset import Dataset
 from ..networks.generator import Generator as BaseGenerator
 from ..networks.layers import downsampler, first_side, maybe_spectral_norm, upsamplers, widths
 from ..objectives.gan import AdversarialRecipe, AdversarialTask, Loss
-from .base import build_network, check_image_shape
+from .base import check_image_shape
 
 __all__ = ["SMALLEST", "Discriminator", "Generator", "Recipe", "Task"]
 
@@ -68,15 +67,15 @@ class Discriminator(nn.Module):
     Args:
         resolution, channels: of the pictures.
         width: channels of the first layer; each later layer has twice as many.
-        spectral: apply the spectral norm to all weights.
+        spectral_norm: apply the spectral norm to all weights.
     """
 
-    def __init__(self, resolution: int, channels: int, width: int, *, spectral: bool = True) -> None:
+    def __init__(self, resolution: int, channels: int, width: int, *, spectral_norm: bool = True) -> None:
         super().__init__()
         features = tuple(reversed(widths(resolution, width)))
-        self.features = downsampler((channels, *features), spectral=spectral)
+        self.features = downsampler((channels, *features), spectral=spectral_norm)
         count = features[-1] * first_side(resolution) ** 2
-        self.linear = maybe_spectral_norm(nn.Linear(count, 1), spectral)
+        self.linear = maybe_spectral_norm(nn.Linear(count, 1), spectral_norm)
 
     def forward(self, images: Tensor) -> Tensor:
         """(batch, channels, height, width) in [-1, 1] -> logits of shape (batch,)."""
@@ -86,10 +85,4 @@ class Discriminator(nn.Module):
 class Task(AdversarialTask):
     """A generator and its discriminator."""
 
-    @classmethod
-    def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
-        """Build the networks of a recipe for a dataset of square images; labels are ignored."""
-        generator = build_network(Generator, recipe, dataset)
-        width, spectral = recipe.discriminator_width, recipe.spectral_norm
-        discriminator = build_network(Discriminator, recipe, dataset, width=width, spectral=spectral)
-        return cls(recipe, generator, discriminator, conditional=False)
+    networks = (Generator, Discriminator)

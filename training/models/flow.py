@@ -15,12 +15,11 @@ from ..data.dataset import Batch, Dataset
 from ..data.tokenizer import BYTES, learn_tokenizer
 from ..networks.staged import MAX_GUIDANCE, StagedGenerator
 from ..networks.transformer import Block, FinalNorm, head_count, sinusoids
-from ..objectives.task import GeneratorTask, LossStep
+from ..objectives.task import GeneratorTask, LossStep, build_network
 from ..optim.combined import CombinedOptimizer
 from ..randomness import Draw
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
-from .base import build_network
 
 __all__ = ["SMALLEST", "Generator", "Recipe", "Task"]
 
@@ -229,6 +228,8 @@ class Generator(StagedGenerator):
 
 class Task(GeneratorTask):
     """Learns the velocity from noise to data (Liu et al. 2023, eq. 1; Lipman et al. 2023, eq. 14)."""
+
+    network = Generator
 
     @classmethod
     def build(cls, recipe: Recipe, dataset: Dataset) -> Task:

@@ -10,11 +10,9 @@ from pydantic import Field as Constraint
 from torch import Tensor, nn
 
 from ...errors import UsageError
-from ..data.dataset import Dataset
 from ..networks.generator import Generator as BaseGenerator
 from ..networks.layers import LEAK
 from ..objectives.gan import AdversarialRecipe, AdversarialTask, Loss
-from .base import build_network
 
 __all__ = ["SMALLEST", "Discriminator", "Generator", "Recipe", "Task"]
 
@@ -107,9 +105,4 @@ class Discriminator(nn.Module):
 class Task(AdversarialTask):
     """Two perceptrons, trained against each other."""
 
-    @classmethod
-    def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
-        """Build the networks of a recipe for a dataset of square images; labels are ignored."""
-        generator = build_network(Generator, recipe, dataset)
-        discriminator = build_network(Discriminator, recipe, dataset, width=recipe.discriminator_width)
-        return cls(recipe, generator, discriminator, conditional=False)
+    networks = (Generator, Discriminator)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...signature import Signature
 from ...signature.fields import mask_field
-from ..data.dataset import Batch, Dataset
+from ..data.dataset import Batch
 from ..networks.generator import Generator as BaseGenerator
 from ..networks.image_to_image import UNet
 from ..objectives.augment import augment_jointly
@@ -21,7 +21,7 @@ from ..objectives.task import GeneratorTask, LossStep
 from ..randomness import Draw
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
-from .base import build_network, check_image_shape
+from .base import check_image_shape
 
 __all__ = ["SMALLEST", "Generator", "Recipe", "Task", "holes"]
 
@@ -114,10 +114,7 @@ def holes(uniform: Tensor, resolution: int) -> Tensor:
 class Task(GeneratorTask):
     """Learns to restore the images of the data where holes were cut."""
 
-    @classmethod
-    def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
-        """Build the network of a recipe for a dataset of square images, which are the targets."""
-        return cls(recipe, build_network(Generator, recipe, dataset))
+    network = Generator
 
     def losses(self, batch: Batch, draw: Draw) -> Iterator[LossStep]:
         """The mean absolute error inside the holes; the squared error is recorded."""

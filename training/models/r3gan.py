@@ -11,12 +11,11 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, pixel_shuffle, pixel_unshuffle
 
 from ...errors import UsageError
-from ..data.dataset import Dataset
 from ..networks.generator import Generator as BaseGenerator
 from ..networks.layers import ResidualBlock, first_side, halvings, scaled_convolution
 from ..objectives.gan import AdversarialRecipe, AdversarialTask, Loss
 from ..recipe import Positive
-from .base import build_network, check_image_shape
+from .base import check_image_shape
 
 __all__ = ["SMALLEST", "Discriminator", "Generator", "Recipe", "Task"]
 
@@ -139,12 +138,7 @@ class Discriminator(nn.Module):
 class Task(AdversarialTask):
     """An R3GAN's generator and discriminator."""
 
-    @classmethod
-    def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
-        """Build the networks of a recipe for a dataset of square images; labels are ignored."""
-        generator = build_network(Generator, recipe, dataset)
-        discriminator = build_network(Discriminator, recipe, dataset, width=recipe.discriminator_width)
-        return cls(recipe, generator, discriminator, conditional=False)
+    networks = (Generator, Discriminator)
 
 
 class _Double(nn.Module):

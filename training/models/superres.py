@@ -15,7 +15,7 @@ from torch.nn.functional import interpolate
 from ...errors import UsageError
 from ...signature import Signature
 from ...signature.fields import source_field
-from ..data.dataset import Batch, Dataset
+from ..data.dataset import Batch
 from ..data.pixels import from_pixels, to_pixels
 from ..networks.generator import Generator as BaseGenerator
 from ..networks.image_to_image import MOST_TIMES
@@ -25,7 +25,7 @@ from ..objectives.task import GeneratorTask, LossStep
 from ..randomness import Draw
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
-from .base import build_network, check_image_shape
+from .base import check_image_shape
 
 __all__ = ["SMALLEST", "Generator", "Recipe", "Task", "reduced"]
 
@@ -129,10 +129,7 @@ def reduced(images: Tensor, factor: int) -> Tensor:
 class Task(GeneratorTask):
     """Learns to restore the images of the data from reduced ones."""
 
-    @classmethod
-    def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
-        """Build the network of a recipe for a dataset of square images, which are the targets."""
-        return cls(recipe, build_network(Generator, recipe, dataset))
+    network = Generator
 
     def losses(self, batch: Batch, draw: Draw) -> Iterator[LossStep]:
         """The mean absolute error; the squared error is recorded."""

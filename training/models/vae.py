@@ -14,7 +14,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ...errors import UsageError
 from ...signature import Signature
-from ..data.dataset import Batch, Dataset
+from ..data.dataset import Batch
 from ..networks.generator import Generator as BaseGenerator
 from ..networks.layers import LEAK, ResidualBlock, first_side, widths
 from ..objectives.losses import gaussian_divergence, gaussian_log_likelihood
@@ -22,7 +22,7 @@ from ..objectives.task import GeneratorTask, LossStep
 from ..randomness import Draw
 from ..recipe import Count, Positive, Rate
 from ..recipe import Recipe as BaseRecipe
-from .base import build_network, check_image_shape
+from .base import check_image_shape
 
 __all__ = ["SMALLEST", "Generator", "Recipe", "Reconstruction", "Task"]
 
@@ -181,12 +181,8 @@ class Reconstruction(BaseGenerator):
 class Task(GeneratorTask):
     """Maximises the evidence lower bound (Kingma and Welling 2014, eq. 3)."""
 
+    network = Generator
     optimizer = "autoencoder"
-
-    @classmethod
-    def build(cls, recipe: Recipe, dataset: Dataset) -> Task:
-        """Build the autoencoder of a recipe for a dataset of square images; labels are ignored."""
-        return cls(recipe, build_network(Generator, recipe, dataset))
 
     def losses(self, batch: Batch, draw: Draw) -> Iterator[LossStep]:
         """The negative evidence lower bound, with the divergence weighted by the warm-up."""

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import torch
 from pydantic import Field as Constraint
 from torch import Tensor, nn
 
-from ..data.dataset import Batch
+from ..data.dataset import Batch, Dataset
 from ..networks.generator import Generator
 from ..randomness import Draw
 from ..recipe import Count, Positive, Rate, Recipe
 from . import losses
 from .augment import AugmentationNames, adapt_probability, augment, random_shift
-from .task import LossStep, Task
+from .task import LossStep, Task, build_network
 
 __all__ = ["AdversarialRecipe", "AdversarialTask", "Loss", "adversarial_optimizers"]
 
@@ -91,19 +91,32 @@ class AdversarialTask(Task):
         recipe: of the training.
         generator: latent (batch, latent_size)[, label (batch,)] -> images.
         discriminator: images (batch, channels, height, width)[, label (batch,)] -> logits (batch,).
+
+    Attributes:
+        networks: classes of generator and discriminator.
         conditional: whether both networks take labels.
     """
 
+    networks: ClassVar[tuple[type[Generator], type[nn.Module]]]
+    conditional: ClassVar[bool] = False
     augment_probability: Tensor
 
-    def __init__(
-        self, recipe: AdversarialRecipe, generator: Generator, discriminator: nn.Module, *, conditional: bool
-    ) -> None:
+    def __init__(self, recipe: AdversarialRecipe, generator: Generator, discriminator: nn.Module) -> None:
         super().__init__()
         self.recipe, self.generator, self.discriminator = recipe, generator, discriminator
-        self.conditional = conditional
         if recipe.augment_target:
             self.register_buffer("augment_probability", torch.zeros(()))
+
+    @classmethod
+    def build(cls, recipe: Any, dataset: Dataset) -> Self:
+        """Build the networks of a recipe for a dataset of square images; only conditional ones need its labels."""
+        generator, discriminator = cls.networks
+        classes, width = len(dataset.class_names), recipe.discriminator_width
+        return cls(
+            recipe,
+            build_network(generator, recipe, dataset, classes=classes),
+            build_network(discriminator, recipe, dataset, classes=classes, width=width),
+        )
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """One Adam for each network."""

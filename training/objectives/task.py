@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from ...errors import UsageError
 from ..data.dataset import Batch, Dataset
 from ..networks.generator import Generator
 from ..randomness import Draw
+from ..recipe import Recipe
 
-__all__ = ["GeneratorTask", "LossStep", "Task"]
+__all__ = ["GeneratorTask", "LossStep", "Task", "build_network"]
+
+_Network = TypeVar("_Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -74,14 +79,21 @@ class GeneratorTask(Task):
         generator: to train.
 
     Attributes:
+        network: class of the generator.
         optimizer: name of the optimizer.
     """
 
+    network: ClassVar[type[Generator]]
     optimizer: ClassVar[str] = "generator"
 
     def __init__(self, recipe: Any, generator: Generator) -> None:
         super().__init__()
         self.recipe, self.generator = recipe, generator
+
+    @classmethod
+    def build(cls, recipe: Any, dataset: Dataset) -> Self:
+        """Build the network of a recipe for a dataset of square images; labels are ignored."""
+        return cls(recipe, build_network(cls.network, recipe, dataset))
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """One Adam."""
@@ -89,3 +101,24 @@ class GeneratorTask(Task):
         return {
             self.optimizer: torch.optim.Adam(self.generator.parameters(), self.recipe.lr, betas, fused=True)
         }
+
+
+def build_network(kind: type[_Network], recipe: Recipe, dataset: Dataset, **arguments: Any) -> _Network:
+    """A new network for square images as large as those of a dataset.
+
+    Args:
+        kind: class of the network.
+        recipe: its keys are the arguments of the same names.
+        dataset: the training data.
+        arguments: those that have other names or values than keys of the recipe.
+
+    Raises:
+        UsageError: the images are not square, or the network does not take a value.
+    """
+    height, width, channels = dataset.picture
+    if height != width:
+        raise UsageError(
+            f"data {dataset.name!r} has {height}x{width} images; family {recipe.family!r} needs square ones"
+        )
+    known = {**dict(recipe), "resolution": height, "channels": channels, **arguments}
+    return kind(**{name: known[name] for name in inspect.signature(kind).parameters})

@@ -49,7 +49,7 @@ def task(**keys: object) -> tuple[dcgan.Task, LinearDiscriminator]:
     overrides = {key: str(value) for key, value in {"r1_gamma": 0, "batch": BATCH, **keys}.items()}
     recipe, discriminator = resolve("dcgan-digits", overrides=overrides), LinearDiscriminator()
     assert isinstance(recipe, dcgan.Recipe)
-    return dcgan.Task(recipe, FlatGenerator(), discriminator, conditional=False), discriminator
+    return dcgan.Task(recipe, FlatGenerator(), discriminator), discriminator
 
 
 def step(trained: dcgan.Task, number: int = 0):
