@@ -162,7 +162,7 @@ def test_why_a_distance_cannot_be_computed_is_said(pipeline: Pipeline, graph: by
     distance = Distance(TorchRunner(pipeline.model), None, samples=1)
     proof = Proof(pipeline, {"generator": graph}, Bundle.load(bundle).probes(), distance)
     verdict = judged(proof, precision("fp16").lower(Lowering(graph)), "fp16")
-    why = "1 pictures are too few for this figure; it takes 2 or more"
+    why = "1 pictures are too few for this figure; it needs 2 or more"
     assert verdict.status == "failed"
     assert verdict.reason == f"FD ratio (untrained net) could not be computed: {why}"
     assert "too few" not in verdict.model_dump_json(include={"figures"})
