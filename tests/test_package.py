@@ -50,6 +50,7 @@ WITHOUT_A_TEST_FILE = {
     "__main__.py": "every test that runs `python -m litho` runs it",
     "_version.py": "tests/cli/test_base.py prints it",
     "cli/demo.py": "tests/cli/test_messages.py has its refusals, tests/test_demo.py what it runs",
+    "reporting/progress.py": "tests of long work, such as tests/parity/test_verify.py, read what is reported",
     "runners/tensorrt_rtx.py": "tests/runners/test_tensorrt.py opens its engines",
 }
 """Module of few lines -> where it is tested."""

@@ -84,10 +84,3 @@ def test_runtimes_are_the_runners_that_variants_are_exported_for_graphs_first() 
 def test_a_runtime_without_engines_has_no_library(name: str) -> None:
     with pytest.raises(UnknownName, match=f"unknown engine runtime '{name}'"):
         library_of(name)
-
-
-def test_a_runner_shows_its_variant_and_where_it_runs(bundle: Path) -> None:
-    with open_runner(bundle) as runner:
-        text = repr(runner)
-    assert text.startswith("<onnxruntime runner: generator.fp32.onnx in ONNX Runtime ")
-    assert text.endswith(" on cpu>")

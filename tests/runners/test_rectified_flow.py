@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from litho.bundle import Bundle, create_bundle
-from litho.errors import BundleError, InvalidInput, UnknownName, UsageError
+from litho.errors import BundleError, InvalidInput, UsageError
 from litho.export.build import export
-from litho.runners import Runner, choose_variants, open_runner
+from litho.runners import Runner, open_runner
 
 COUNT = 9
 MIXED: dict[str, Any] = {
@@ -98,17 +98,6 @@ def test_a_walk_through_the_latents_leaves_them_as_they_are(flow_run: Path, tmp_
         images = opened.run({"latent": latent, "prompt": ["a circle"] * 2})["image"]
     np.testing.assert_array_equal(latent, before)
     assert (images[0] != images[1]).mean() > 0.5
-
-
-def test_one_variant_of_each_stage_is_chosen(flow_bundle: Path) -> None:
-    bundle = Bundle.load(flow_bundle)
-    names = [f"{stage}.fp32.onnx" for stage in ("text_encoder", "denoiser", "decoder")]
-    for given in (None, names[1], f"{names[2]}, {names[0]}"):
-        assert [variant.name for variant in choose_variants(bundle, given)] == names
-    with pytest.raises(UsageError, match="name one for each stage"):
-        choose_variants(bundle, f"{names[1]},{names[1]}")
-    with pytest.raises(UnknownName, match="unknown variant 'denoiser'"):
-        choose_variants(bundle, "denoiser")
 
 
 def test_a_bundle_that_lacks_a_stage_or_whose_tokenizer_is_none_does_not_open(
