@@ -12,9 +12,15 @@ import pytest
 
 from litho.cli import main
 
+Command = Callable[..., subprocess.CompletedProcess[str]]
+"""Calls `litho` with these words, in the folder `cwd`."""
+
+Complaint = Callable[[subprocess.CompletedProcess[str]], str]
+"""Gives the error of a command that failed."""
+
 
 @pytest.fixture(scope="session")
-def litho_command() -> Callable[..., subprocess.CompletedProcess[str]]:
+def litho_command() -> Command:
     """Call `litho` with these words, in this folder, as a shell does."""
 
     def call(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -30,9 +36,7 @@ def litho_command() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 @pytest.fixture
-def litho_here(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+def litho_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
     """The same in this process, which has imported already what a verb needs."""
 
     def call(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -57,7 +61,7 @@ def litho_here(
 
 
 @pytest.fixture(scope="session")
-def error_of() -> Callable[[subprocess.CompletedProcess[str]], str]:
+def error_of() -> Complaint:
     """The line of a command that failed."""
 
     def read(done: subprocess.CompletedProcess[str]) -> str:

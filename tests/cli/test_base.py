@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,7 @@ import typer
 import litho
 from litho.cli import app
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
-Complaint = Callable[[subprocess.CompletedProcess[str]], str]
+from .conftest import Command, Complaint
 
 
 def verbs(command: Any = None, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,9 +1,6 @@
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
-Complaint = Callable[[subprocess.CompletedProcess[str]], str]
+from .conftest import Command, Complaint
 
 
 def test_a_ratio_below_the_limit_fails_after_the_result_was_shown_and_written(

@@ -1,16 +1,13 @@
 """Looking at a bundle from the shell."""
 
 import shutil
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from litho.serving.server import EmbeddedServer
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
-Complaint = Callable[[subprocess.CompletedProcess[str]], str]
+from .conftest import Command, Complaint
 
 
 def test_one_changed_byte_fails_verification_and_the_file_is_named(

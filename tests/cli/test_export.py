@@ -8,14 +8,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from litho.files import sha256
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
+from .conftest import Command
 
 PROGRAM = "from litho.cli import main; main()"
 

@@ -1,7 +1,5 @@
 """Pictures from the shell: every input has its option, and a wrong one is refused in one line."""
 
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +9,7 @@ from PIL import Image
 from litho.serving.client import Client
 from litho.serving.server import EmbeddedServer
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
-Complaint = Callable[[subprocess.CompletedProcess[str]], str]
+from .conftest import Command, Complaint
 
 
 @pytest.mark.parametrize(

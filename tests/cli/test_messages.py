@@ -1,14 +1,11 @@
 """Errors as a person meets them: one line, what to do about it, and the exit code."""
 
-import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
-Complaint = Callable[[subprocess.CompletedProcess[str]], str]
+from .conftest import Command, Complaint
 
 
 @pytest.mark.parametrize(

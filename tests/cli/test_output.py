@@ -5,7 +5,6 @@ import pty
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from litho.bundle import Bundle
 from litho.cli.output import progress_bar, show_rows
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
+from .conftest import Command
 
 
 def on_a_terminal(words: list[str], columns: int = 80) -> str:

@@ -1,9 +1,7 @@
 import json
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
+from .conftest import Command
 
 
 def test_deploy_and_rollback_give_path_and_version_as_json(

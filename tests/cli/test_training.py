@@ -1,8 +1,6 @@
 """Training and evaluation from the shell: the budget that fits, and where an evaluation goes."""
 
 import json
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +8,7 @@ import torch
 
 from litho.training.run.resume import default_budget
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
+from .conftest import Command
 
 FITS = "gpu" if torch.accelerator.is_available() else "cpu"
 

@@ -1,4 +1,4 @@
-"""Bundles that differ from the tiny one in a chosen way."""
+"""Bundles that differ from the tiny one in a chosen way, and a running server of the tiny flow."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -49,7 +49,7 @@ def assert_same_pictures(given: np.ndarray, expected: np.ndarray) -> None:
     assert (difference == 0).mean() >= 0.999
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def both(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """A bundle with variants for ONNX Runtime and for OpenVINO."""
     pytest.importorskip("openvino")

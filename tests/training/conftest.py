@@ -7,6 +7,9 @@ import pytest
 
 from ..smallest import smallest_recipe
 
+Train = Callable[..., Path]
+"""Trains into a folder, and gives it back; keywords are recipe keys."""
+
 TINY = smallest_recipe(
     "cgan", nimg=256, ema_half_life_nimg=None, stats_nimg=48, sample_nimg=128, checkpoint_nimg=80
 )
@@ -14,7 +17,7 @@ TINY = smallest_recipe(
 
 
 @pytest.fixture
-def tiny_train() -> Callable[..., Path]:
+def tiny_train() -> Train:
     """Train `cgan-digits` at a tiny size; keywords are further recipe keys, None takes one off."""
     from litho.training.loop import train
 

@@ -2,7 +2,6 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,9 +16,7 @@ from litho.training import loop
 from litho.training.run.checkpoint import write_checkpoint
 from litho.training.run.snapshot import load_snapshot
 
-from .conftest import TINY
-
-Train = Callable[..., Path]
+from .conftest import TINY, Train
 
 WITH_STATE = {
     "precision": "fp16",

@@ -1,7 +1,5 @@
 """A user's own module: made from a reference, given weights, and turned into seed in, pixels out."""
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,9 +18,11 @@ from litho.runners import open_runner
 from litho.signature.noise import gaussian
 
 OUTPUT = {"height": 4, "width": 4, "channels": 3}
+
 SIGNATURE: dict[str, Any] = {"inputs": [{"role": "seed", "shape": [4]}], "output": OUTPUT}
 
 PICTURE = {"height": 16, "width": 16, "channels": 3}
+
 RESIZABLE: dict[str, Any] = {
     "inputs": [{"role": "image", **PICTURE}],
     "output": PICTURE,
@@ -68,18 +68,6 @@ class Halving(nn.Module):
         if self.built_in == "branch":
             return images if source.shape[2] > 20 else -images
         return images + torch.zeros(1, 3, 16, 16) if self.built_in == "size" else images
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The current directory, whose modules are forgotten afterwards."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    before = set(sys.modules)
-    yield tmp_path
-    for name in set(sys.modules) - before:
-        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
 
 
 def run(source: Source, inputs: dict[str, Any]) -> np.ndarray:

@@ -151,14 +151,6 @@ def test_requests_of_different_sizes_do_not_meet_in_a_batch(tmp_path: Path) -> N
     assert outcome.verdict.status == "passed", outcome.verdict.reason
 
 
-@pytest.fixture(scope="module")
-def both(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """A bundle with variants for ONNX Runtime and for OpenVINO."""
-    pytest.importorskip("openvino")
-    to = tmp_path_factory.mktemp("bundles") / "both"
-    return export(run, to=to, precisions=("bf16",), runtimes=("onnxruntime", "openvino"), timed=False)
-
-
 @pytest.mark.slow
 def test_a_variant_for_openvino_is_served_with_the_same_pictures(both: Bundle, tmp_path: Path) -> None:
     deploy(both, to=tmp_path / "repository", name="tiny", variant="generator.bf16.openvino.onnx")

@@ -7,11 +7,6 @@ from litho.training.data import sources as data
 from litho.training.data.dataset import Dataset
 
 
-@pytest.fixture(scope="module")
-def digits() -> Dataset:
-    return data.load("digits")
-
-
 def test_the_split_is_the_same_every_time_and_shares_no_image(digits: Dataset) -> None:
     train, test = digits.split()
     again, _ = data.load("digits").split()

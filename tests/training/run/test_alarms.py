@@ -1,6 +1,5 @@
 """Every sign stops the run with its own line, and none of them is seen where there is none."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from litho.errors import TrainingError
 from litho.training.presets import resolve
 from litho.training.run.alarms import Alarms
 
-Train = Callable[..., Path]
+from ..conftest import Train
 
 WELL = {"real_logit": 1.0, "fake_logit": -1.0, "generator_gradient": 0.3, "discriminator_gradient": 0.5}
 SATURATED = {**WELL, "real_logit": 4.0, "fake_logit": -4.0, "generator_gradient": 1e-6}

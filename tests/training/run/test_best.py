@@ -1,7 +1,6 @@
 """The best weights of a training, by every figure, as they come out in the snapshot."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from litho.training.data import sources as data
 from litho.training.metrics.pixels import pixel_distance
 from litho.training.run.snapshot import load_snapshot
 
-Train = Callable[..., Path]
+from ..conftest import Train
 
 VAE = {"data": "digits", "resolution": 16, "blocks": 1, "lr": 3e-3, "discriminator_width": None}
 

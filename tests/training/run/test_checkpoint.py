@@ -1,11 +1,10 @@
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from litho.errors import CheckpointError
 
-Train = Callable[..., Path]
+from ..conftest import Train
 
 
 def test_a_damaged_checkpoint_is_named(tiny_train: Train, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """The budget of a run, and a training that is taken up again."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,9 @@ from litho.errors import CheckpointError, LithoError, TrainingError, UsageError
 from litho.files import locked
 from litho.training.run.resume import default_budget
 
-FITS = "gpu" if torch.accelerator.is_available() else "cpu"
+from ..conftest import Train
 
-Train = Callable[..., Path]
+FITS = "gpu" if torch.accelerator.is_available() else "cpu"
 
 
 @pytest.mark.parametrize("budget", ["cpu", "gpu"])

@@ -1,7 +1,5 @@
 import numpy as np
-import pytest
 
-from litho.training.data import sources as data
 from litho.training.data.dataset import Dataset
 from litho.training.data.sources import load
 
@@ -12,11 +10,6 @@ def test_digits_come_in_the_size_that_is_asked_for() -> None:
     assert asked.picture == (16, 16, 3)
     assert (asked.images[..., 0] == asked.images[..., 2]).all()
     np.testing.assert_array_equal(usual.labels, asked.labels)
-
-
-@pytest.fixture(scope="module")
-def digits() -> Dataset:
-    return data.load("digits")
 
 
 def test_digits_are_all_scans_at_32_pixels_over_the_whole_range(digits: Dataset) -> None:

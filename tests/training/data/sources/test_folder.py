@@ -12,9 +12,9 @@ from litho.errors import DataError, LithoError, UsageError
 from litho.training.data.sources import load
 from litho.training.run.snapshot import load_snapshot
 
-Fill = Callable[..., None]
+from ...conftest import Train
 
-Train = Callable[..., Path]
+Fill = Callable[..., None]
 
 
 @pytest.fixture
