@@ -151,7 +151,8 @@ def main(
             entry = measure(preset, budget=budget, runs=runs, device=device)  # pyright: ignore[reportArgumentType]
             quality = read_quality().with_entry(entry)
             write_bytes(RESULT, quality.model_dump_json(indent=1) + "\n")
-            _copy_pictures(runs / preset, preset)
+            samples = sorted((runs / preset / "samples").glob("*.png"))
+            write_bytes(PICTURES / f"{preset}.png", samples[-1].read_bytes())
             write_bytes(PAGE, page(quality))
             typer.echo("\n".join(_rows_of(entry)))
     except LithoError as error:
@@ -188,11 +189,6 @@ def _training_seconds(run: Path) -> float:
         seconds += (line["nimg"] - before) / line["images_per_second"]
         before = line["nimg"]
     return seconds
-
-
-def _copy_pictures(run: Path, preset: str) -> None:
-    samples = sorted((run / "samples").glob("*.png"))
-    write_bytes(PICTURES / f"{preset}.png", samples[-1].read_bytes())
 
 
 def _summary(quality: Quality) -> list[str]:

@@ -157,7 +157,9 @@ def _write(destination: Path, job: _Job) -> Bundle:
     with locked(destination.parent / f".{destination.name}.lock", busy):
         if (existing := _existing(destination, job)) is not None:
             return existing
-        _refuse_other_folder(destination)
+        replaceable = not destination.exists() or (destination / "manifest.json").exists()
+        if not replaceable and any(destination.iterdir()):
+            raise UsageError(f"{destination} is not empty and is not a bundle; give another --to")
         with create_bundle(destination) as writer:
             _fill(writer, job)
         return Bundle.load(destination)
@@ -171,12 +173,6 @@ def _existing(destination: Path, job: _Job) -> Bundle | None:
     except BundleError:
         return None
     return bundle if job.key.satisfied_by(bundle.manifest) else None
-
-
-def _refuse_other_folder(destination: Path) -> None:
-    # Only what an export wrote may be replaced.
-    if destination.exists() and not (destination / "manifest.json").exists() and any(destination.iterdir()):
-        raise UsageError(f"{destination} is not empty and is not a bundle; give another --to")
 
 
 def _fill(writer: BundleWriter, job: _Job) -> None:

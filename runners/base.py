@@ -133,7 +133,10 @@ class Runner(ABC):
     @classmethod
     def from_graph(cls, graph: bytes, signature: Signature, device: str = "cpu") -> Self:
         """Open the content of an ONNX file with the inputs and output of `signature`."""
-        raise UsageError(f"runner {cls.name!r} does not run graphs or variants of a bundle")
+        if not cls.runs_graphs:
+            raise UsageError(f"runner {cls.name!r} does not run graphs or variants of a bundle")
+        opens: Any = cls  # the constructor of a runner of graphs takes these arguments
+        return opens(graph, signature, device)
 
     @classmethod
     def from_stages(cls, bundle: Bundle, stages: Mapping[str, Runner]) -> Self:

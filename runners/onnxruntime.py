@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,11 +82,6 @@ class Runner(base.Runner):
         if kind != "cpu" if bound is None else bound:
             memory = "cpu" if kind == "cpu" else "cuda"
             self._buffers = _Buffers(self._runtime, self._session, signature, memory, number)
-
-    @classmethod
-    def from_graph(cls, graph: bytes, signature: Signature, device: str = "cpu") -> Self:
-        """Open the content of an ONNX file."""
-        return cls(graph, signature, device)
 
     def _open(self, model: bytes, kind: str, number: int, *, captures: bool) -> Any:
         options = self._runtime.SessionOptions()

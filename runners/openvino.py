@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,11 +64,6 @@ class Runner(base.Runner):
             raise LithoError(
                 f"OpenVINO computes wrong noise from input {seeds[0]!r} of this graph; export it again for openvino"
             )
-
-    @classmethod
-    def from_graph(cls, graph: bytes, signature: Signature, device: str = "cpu") -> Self:
-        """Open the content of an ONNX file."""
-        return cls(graph, signature, device)
 
     def _execute(self, inputs: dict[str, NDArray[Any]]) -> NDArray[Any]:
         given = {field.name: inputs[field.name] for field in self.signature.inputs}

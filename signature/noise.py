@@ -85,7 +85,8 @@ def gaussian(seed: Array, count: int, stream: int = 0) -> Array:
     pairs = (count + 1) // 2
     xp: Any = _namespace(seed)
     # (x + 1) / 2**31 lies in (0, 1]: the logarithm stays finite, and a power of two scales without rounding.
-    uniform = _float32(integers(seed, 2 * pairs, stream) + 1) * 2.0**-31
+    shifted = integers(seed, 2 * pairs, stream) + 1
+    uniform = (shifted.astype(np.float32) if xp is np else shifted.float()) * 2.0**-31
     uniform = uniform.reshape(-1, pairs, 2)
     radius = xp.sqrt(xp.log(uniform[:, :, 0]) * -2.0)
     angle = uniform[:, :, 1] * float(np.float32(2 * math.pi))
@@ -121,7 +122,3 @@ def _counter(seed: Any, count: int) -> Any:
     import torch
 
     return torch.arange(count, dtype=torch.int64, device=seed.device)[None]
-
-
-def _float32(value: Any) -> Any:
-    return value.astype(np.float32) if isinstance(value, np.ndarray) else value.float()

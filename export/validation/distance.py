@@ -60,7 +60,7 @@ class Distance:
         name = f"{DISTANCE_RATIO} ({self._net[0]})"
         value, why = None, ""
         try:
-            made = self._features(make(variant, self._inputs(0), _AT_ONCE))
+            made = self._net[1](make(variant, self._inputs(0), _AT_ONCE))
             value = self._distance(made) / self._reference_distance
         except EvaluationError as error:
             why = str(error)
@@ -79,14 +79,11 @@ class Distance:
 
     @cached_property
     def _reference_distance(self) -> float:
-        return self._distance(self._features(make(self._reference, self._inputs(0), _AT_ONCE)))
+        return self._distance(self._net[1](make(self._reference, self._inputs(0), _AT_ONCE)))
 
     @cached_property
     def _others(self) -> Tensor:
-        return self._features(make(self._reference, self._inputs(1), _AT_ONCE))
-
-    def _features(self, pictures: NDArray[np.uint8]) -> Tensor:
-        return self._net[1](pictures)
+        return self._net[1](make(self._reference, self._inputs(1), _AT_ONCE))
 
     @cached_property
     def _net(self) -> tuple[str, Callable[[NDArray[np.uint8]], Tensor]]:

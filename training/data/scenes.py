@@ -233,7 +233,8 @@ def _read_object(
     nearest = int(np.square(colours - value).sum(1).argmin())
     rows, columns = np.flatnonzero(patch.any(1)), np.flatnonzero(patch.any(0))
     middle = np.array([rows[0] + rows[-1], columns[0] + columns[-1]]) / 2
-    near = _grown(patch)
+    # Dilated by one pixel, to include the faint pixels of the edge.
+    near = require("scipy.ndimage", "train").binary_dilation(patch, np.ones((3, 3)))
     cover = np.where(near, (_WHITE - picture.astype(np.float32)) @ (_WHITE - colours[nearest]), 0)
     cover = (cover / np.square(_WHITE - colours[nearest]).sum()).clip(0, 1)
     overlap, size, shape = max(
@@ -241,11 +242,6 @@ def _read_object(
         for size, shape in product(SIZES, SHAPES)
     )
     return (SceneObject(size, names[nearest], shape), middle) if overlap >= _LEAST_OVERLAP else None
-
-
-def _grown(patch: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The patch, dilated by one pixel to include the faint pixels of its edge."""
-    return require("scipy.ndimage", "train").binary_dilation(patch, np.ones((3, 3)))
 
 
 def _overlap(cover: NDArray[Any], drawing: NDArray[Any], middle: NDArray[np.float64]) -> float:

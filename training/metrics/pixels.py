@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,7 +99,7 @@ def draw_samples(
     count = PICTURES if steps is None else PICTURES // int(steps.default or 1)
     inputs = fill_prompts(model.signature.example(count), model.signature, captions)
     label = model.signature.field(Role.LABEL)
-    return Samples(_run(model, inputs, device), None if label is None else inputs[label.name])
+    return Samples(model.make(inputs, BATCH, device), None if label is None else inputs[label.name])
 
 
 def translate_sources(
@@ -122,13 +122,7 @@ def translate_sources(
     inputs = {**model.signature.example(len(dataset)), **conditions}
     if (seed := model.signature.field(Role.SEED)) is not None:
         inputs[seed.name] = np.arange(len(dataset), dtype=np.int64)
-    return conditions[source.name], _run(model, inputs, device)
-
-
-def _run(
-    model: PixelModel, inputs: Mapping[str, NDArray[Any]], device: torch.device | str
-) -> NDArray[np.uint8]:
-    return model.make(inputs, BATCH, device)
+    return conditions[source.name], model.make(inputs, BATCH, device)
 
 
 def fill_prompts(
