@@ -85,7 +85,7 @@ def gaussian(seed: Array, count: int, stream: int = 0) -> Array:
     pairs = (count + 1) // 2
     xp: Any = _namespace(seed)
     # (x + 1) / 2**31 lies in (0, 1]: the logarithm stays finite, and a power of two scales without rounding.
-    shifted = integers(seed, 2 * pairs, stream) + 1
+    shifted: Any = integers(seed, 2 * pairs, stream) + 1
     uniform = (shifted.astype(np.float32) if xp is np else shifted.float()) * 2.0**-31
     uniform = uniform.reshape(-1, pairs, 2)
     radius = xp.sqrt(xp.log(uniform[:, :, 0]) * -2.0)
