@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from .errors import LithoError
     from .export.build import export as export_model
     from .parity.verify import verify as verify_model
-    from .runners import open_runner
-    from .runners import open_runner as open_model
+    from .runners import open_runner, open_runner as open_model
     from .serving.client import Client
     from .serving.generate import generate as generate_images
     from .serving.repository import deploy as deploy_model

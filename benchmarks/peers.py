@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from pydantic import AliasChoices
-from pydantic import Field as Constraint
+from pydantic import AliasChoices, Field as Constraint
 
 from ..bundle import Bundle
 from ..bundle.json_documents import Document

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, BeforeValidator
-from pydantic import Field as Constraint
+from pydantic import AliasChoices, BeforeValidator, Field as Constraint
 
 from ..bundle.json_documents import Document
 from ..training.evaluation.document import Figure

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices
-from pydantic import Field as Constraint
+from pydantic import AliasChoices, Field as Constraint
 
 from ..errors import DeviceError, InvalidInput
 from .json_documents import Document

@@ -6,8 +6,7 @@ import hashlib
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field as Constraint
-from pydantic import model_validator
+from pydantic import Field as Constraint, model_validator
 
 from ..signature import GeneratorSignature, Signature
 from .engine_record import EngineRecord, FP32Layers

@@ -69,8 +69,13 @@ def progress_bar() -> Iterator[Progress]:
     block prints goes to standard error: standard output is for the result.
     """
     from rich.console import Console
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Display
+    from rich.progress import (
+        BarColumn,
+        Progress as Display,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
 
     console = Console(stderr=True)
     description = TextColumn("{task.description}", markup=False)

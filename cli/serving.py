@@ -96,8 +96,7 @@ def serve(
     addresses are one line, printed when the server is ready.
     """
     require("model repository", repository)
-    from ..serving.server import EmbeddedServer
-    from ..serving.server import serve as serve_until_interrupted
+    from ..serving.server import EmbeddedServer, serve as serve_until_interrupted
 
     embedded = EmbeddedServer(
         repository,

@@ -112,8 +112,7 @@ def evaluate(
     """
     require("finished run", run)
     require_file(inception, "--inception", "the TorchScript file inception-2015-12-05.pt")
-    from ..training.evaluation import SAMPLES
-    from ..training.evaluation import evaluate as evaluate_run
+    from ..training.evaluation import SAMPLES, evaluate as evaluate_run
     from ..training.evaluation.document import locate_output
 
     page, _ = locate_output(output or run)

@@ -11,8 +11,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, model_validator
-from pydantic import Field as Constraint
+from pydantic import BaseModel, ConfigDict, Field as Constraint, model_validator
 
 from ..errors import InvalidInput
 from .noise import MAX_SEED

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic import Field as Constraint
+from pydantic import BaseModel, ConfigDict, Field as Constraint, ValidationError
 
 from ..errors import UnknownName, UsageError
 

@@ -12,8 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
-from pydantic import Field as Constraint
+from pydantic import BaseModel, ConfigDict, Field as Constraint, ValidationError, model_validator
 
 from ...errors import UsageError
 from ...extras import require

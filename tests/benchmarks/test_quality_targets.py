@@ -1,6 +1,5 @@
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from litho.benchmarks.quality_targets import TARGETS, QualityTarget, outcomes
 from litho.training.evaluation import Figure

@@ -1,6 +1,5 @@
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from litho.cli.values import fixed_inputs, numbers, pairs, parse_size, positive, words
 from litho.errors import UsageError

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices
-from pydantic import Field as Constraint
+from pydantic import AliasChoices, Field as Constraint
 
 from ...bundle.json_documents import Document, read_as
 from ...errors import UsageError

@@ -24,11 +24,9 @@ from ..networks.image_to_image import (
 from ..objectives.augment import augment_jointly
 from ..objectives.gan import adversarial_optimizers
 from ..objectives.losses import relativistic_discriminator, relativistic_generator, squared_gradient
-from ..objectives.task import LossStep, build_network
-from ..objectives.task import Task as BaseTask
+from ..objectives.task import LossStep, Task as BaseTask, build_network
 from ..randomness import Draw
-from ..recipe import Count, Positive, Rate
-from ..recipe import Recipe as BaseRecipe
+from ..recipe import Count, Positive, Rate, Recipe as BaseRecipe
 from .base import check_image_shape
 
 __all__ = ["SMALLEST", "Generator", "Recipe", "Task"]

@@ -18,8 +18,7 @@ from ..networks.transformer import Block, FinalNorm, head_count, sinusoids
 from ..objectives.task import GeneratorTask, LossStep, build_network
 from ..optim.combined import CombinedOptimizer
 from ..randomness import Draw
-from ..recipe import Count, Positive, Rate
-from ..recipe import Recipe as BaseRecipe
+from ..recipe import Count, Positive, Rate, Recipe as BaseRecipe
 
 __all__ = ["SMALLEST", "Generator", "Recipe", "Task"]
 

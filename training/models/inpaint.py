@@ -19,8 +19,7 @@ from ..networks.image_to_image import UNet
 from ..objectives.augment import augment_jointly
 from ..objectives.task import GeneratorTask, LossStep
 from ..randomness import Draw
-from ..recipe import Count, Positive, Rate
-from ..recipe import Recipe as BaseRecipe
+from ..recipe import Count, Positive, Rate, Recipe as BaseRecipe
 from .base import check_image_shape
 
 __all__ = ["SMALLEST", "Generator", "Recipe", "Task", "holes"]

@@ -23,8 +23,7 @@ from ..networks.layers import LEAK, ResidualBlock, scaled_convolution
 from ..objectives.augment import augment_jointly
 from ..objectives.task import GeneratorTask, LossStep
 from ..randomness import Draw
-from ..recipe import Count, Positive, Rate
-from ..recipe import Recipe as BaseRecipe
+from ..recipe import Count, Positive, Rate, Recipe as BaseRecipe
 from .base import check_image_shape
 
 __all__ = ["SMALLEST", "Generator", "Recipe", "Task", "reduced"]

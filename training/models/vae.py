@@ -20,8 +20,7 @@ from ..networks.layers import LEAK, ResidualBlock, first_side, widths
 from ..objectives.losses import gaussian_divergence, gaussian_log_likelihood
 from ..objectives.task import GeneratorTask, LossStep
 from ..randomness import Draw
-from ..recipe import Count, Positive, Rate
-from ..recipe import Recipe as BaseRecipe
+from ..recipe import Count, Positive, Rate, Recipe as BaseRecipe
 from .base import check_image_shape
 
 __all__ = ["SMALLEST", "Generator", "Recipe", "Reconstruction", "Task"]

@@ -1,5 +1,4 @@
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from litho.benchmarks.load.requests import MAX_BLOCK_BYTES, Requests
 from litho.signature import Signature

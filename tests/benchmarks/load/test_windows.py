@@ -4,8 +4,7 @@ from operator import add
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from litho.benchmarks.load.windows import Latency, Load, Measurement, Point, ServerTimes, percentile
 from litho.runners.triton import ServerStatistics

@@ -4,8 +4,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from litho.export.passes._editing import Editor, constant, crop, nodes_of, only_reader
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 LAYERS = ("Conv", "ConvTranspose", "Gemm", "Gemm to picture")
 AFTER = ("BatchNormalization", "Mul", "Add", "Sub", "Div", "Mul turned", "Add turned", "Sub turned")

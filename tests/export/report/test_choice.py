@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from litho.bundle.manifest import Aim, Figure, FileRecord, Timing, Variant, Verdict
 from litho.export.report.choice import AIMS, latency_ms, metric_value, pareto_front, recommend, throughput

@@ -3,8 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from litho.errors import UsageError
 from litho.training.data.dataset import Dataset

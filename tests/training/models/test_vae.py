@@ -4,8 +4,7 @@ from math import prod
 import onnx
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from litho.bundle import Bundle
 from litho.errors import UsageError

@@ -2,8 +2,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from litho.errors import UsageError
 from litho.training.networks.transformer import HEAD_WIDTH, Block, FinalNorm, head_count, sinusoids

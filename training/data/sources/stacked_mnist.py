@@ -9,8 +9,7 @@ import numpy as np
 from ....errors import DataError, UsageError
 from ..dataset import Dataset
 from ..options import Options
-from .base import Source as BaseSource
-from .base import find_source
+from .base import Source as BaseSource, find_source
 
 __all__ = ["Source", "stacked"]
 

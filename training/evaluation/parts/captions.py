@@ -14,8 +14,7 @@ from ....signature.fields import Role
 from ...data.scenes import Scene, read_scene
 from ..context import EvaluationContext, spread
 from ..document import Figure
-from .base import Measured, Panel
-from .base import Part as BasePart
+from .base import Measured, Panel, Part as BasePart
 
 __all__ = ["Part", "attributes_shown", "rank_shares"]
 

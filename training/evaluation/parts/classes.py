@@ -9,8 +9,7 @@ from ...data.dataset import Dataset
 from ..classifier import classes_of, classify, train_classifier
 from ..context import EvaluationContext
 from ..document import Figure
-from .base import Measured
-from .base import Part as BasePart
+from .base import Measured, Part as BasePart
 
 __all__ = ["Part"]
 

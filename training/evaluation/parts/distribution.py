@@ -8,8 +8,7 @@ from ....signature.fields import Role
 from ...metrics.distance import frechet_distance, kernel_distance, manifold_metrics
 from ..context import EvaluationContext, spread
 from ..document import Figure
-from .base import Measured
-from .base import Part as BasePart
+from .base import Measured, Part as BasePart
 
 __all__ = ["Part"]
 

@@ -7,8 +7,7 @@ from ...metrics.distance import frechet_distance
 from ..context import EvaluationContext
 from ..document import Figure
 from ..inception import inception_score
-from .base import Measured
-from .base import Part as BasePart
+from .base import Measured, Part as BasePart
 
 __all__ = ["Part"]
 

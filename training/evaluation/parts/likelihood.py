@@ -22,8 +22,7 @@ from ...metrics.likelihood import (
 )
 from ..context import EvaluationContext, spread
 from ..document import Figure
-from .base import Measured, Panel
-from .base import Part as BasePart
+from .base import Measured, Panel, Part as BasePart
 
 __all__ = ["Part"]
 

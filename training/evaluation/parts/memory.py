@@ -10,8 +10,7 @@ from ....signature.fields import Role
 from ...metrics.distance import nearest
 from ..context import EvaluationContext, spread
 from ..document import Figure
-from .base import Measured, Panel
-from .base import Part as BasePart
+from .base import Measured, Panel, Part as BasePart
 
 __all__ = ["Part"]
 

@@ -6,8 +6,7 @@ from ....signature.fields import Role
 from ...metrics.modes import MODE_SAMPLES, divergence, modes
 from ..context import EvaluationContext, spread
 from ..document import Figure
-from .base import Measured
-from .base import Part as BasePart
+from .base import Measured, Part as BasePart
 
 __all__ = ["Part"]
 

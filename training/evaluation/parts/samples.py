@@ -11,8 +11,7 @@ from ....reporting import picture_grid
 from ....signature.fields import Role
 from ....signature.noise import gaussian
 from ..context import EvaluationContext
-from .base import Measured, Panel
-from .base import Part as BasePart
+from .base import Measured, Panel, Part as BasePart
 
 __all__ = ["Part", "between"]
 

@@ -19,8 +19,7 @@ from ...metrics.distance import frechet_distance
 from ...networks.image_to_image import side_by_side, source_inputs
 from ..context import EvaluationContext, spread
 from ..document import Figure
-from .base import Measured, Panel
-from .base import Part as BasePart
+from .base import Measured, Panel, Part as BasePart
 
 __all__ = ["Part", "baseline"]
 
