@@ -5,13 +5,16 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo check test lint format docs reference quality peers gpu-check clean
+.PHONY: demo check unit test lint format docs reference quality peers gpu-check clean
 
 demo: $(STAMP)
 	$(BIN)/litho demo
 
 # Linters, types and unit tests, in a minute on two cores; what is slow is left to `make test`.
-check: lint
+check: $(STAMP)
+	$(MAKE) --jobs 2 --output-sync lint unit
+
+unit: $(STAMP)
 	$(BIN)/python -m pytest -q -m "not slow"
 
 test: $(STAMP)

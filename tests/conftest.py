@@ -123,6 +123,18 @@ def _check_contents(page: Element, ids: list[str]) -> None:
     ]
 
 
+SLOW_FIXTURES = {"bundle", "flow_bundle", "digits_net", "server"}
+"""Exports, a trained network and a server: the first test that asks for one waits seconds for it."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that use a slow fixture; the others that are slow carry the marker themselves."""
+    for item in items:
+        if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _interruptible() -> None:
     """A shell starts what it puts in the background deaf to Ctrl-C, and every process of the suite with it."""

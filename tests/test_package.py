@@ -126,6 +126,7 @@ def test_imports_keep_the_contracts(copy: Path) -> None:
     assert checked.returncode == 0, checked.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("violation", VIOLATIONS)
 def test_the_guard_finds_a_planted_violation(violation: str, copy: Path) -> None:
     contract, file, code = VIOLATIONS[violation]
@@ -136,6 +137,7 @@ def test_the_guard_finds_a_planted_violation(violation: str, copy: Path) -> None
     assert f"{contract} BROKEN" in checked.stdout
 
 
+@pytest.mark.slow
 def test_torch_free_folders_never_load_torch() -> None:
     names = [
         dotted(file)
@@ -150,6 +152,7 @@ def test_torch_free_folders_never_load_torch() -> None:
     assert loaded.returncode == 0, loaded.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["litho.cli", "litho.benchmarks", "litho.export.engines.complete"])
 def test_commands_of_the_running_side_never_load_torch(module: str) -> None:
     program = f"import sys, {module}; sys.exit(any(name in sys.modules for name in ('torch', 'onnx', 'matplotlib')))"

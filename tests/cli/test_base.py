@@ -72,6 +72,7 @@ def test_the_command_line_starts_without_a_heavy_import() -> None:
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
 
 
+@pytest.mark.slow
 def test_debug_shows_the_traceback_wherever_it_is_given(litho_command: Command) -> None:
     assert "Traceback" in litho_command("--debug", "inspect", "absent").stderr
     assert "Traceback" in litho_command("inspect", "absent", "--debug").stderr
@@ -115,6 +116,7 @@ def test_standard_output_is_one_json_document(
     assert json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_what_a_user_s_code_prints_is_no_part_of_the_json(litho_here: Command, tmp_path: Path) -> None:
     (tmp_path / "talkative.py").write_text(
         "from torch import nn\n"

@@ -9,6 +9,8 @@ from litho.serving.server import EmbeddedServer
 
 from .conftest import Command, Complaint
 
+pytestmark = pytest.mark.slow
+
 
 def test_one_changed_byte_fails_verification_and_the_file_is_named(
     litho_command: Command, error_of: Complaint, run: Path, tmp_path: Path
@@ -23,7 +25,6 @@ def test_one_changed_byte_fails_verification_and_the_file_is_named(
     assert "generator.fp32.onnx has changed" in error_of(done)
 
 
-@pytest.mark.slow
 def test_verify_replays_the_probes_through_the_server(
     litho_command: Command, bundle: Path, server: EmbeddedServer
 ) -> None:
@@ -32,7 +33,6 @@ def test_verify_replays_the_probes_through_the_server(
     assert "passed" in answer.stdout
 
 
-@pytest.mark.slow
 def test_verify_names_the_changed_file_although_a_server_answers(
     litho_command: Command, bundle: Path, server: EmbeddedServer, tmp_path: Path
 ) -> None:

@@ -17,6 +17,8 @@ from litho.files import sha256
 
 from .conftest import Command
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = "from litho.cli import main; main()"
 
 # Not the earlier bundle's request, which would be kept as it is.

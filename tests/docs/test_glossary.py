@@ -121,6 +121,7 @@ def allowed_names(module: str) -> set[str]:
     return {name for file in (module, "") for name in ALLOWED_NAMES.get(file, ("", ""))[0].split()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("meant", sorted(RETIRED))
 def test_no_retired_word_is_in_product_or_documentation(meant: str) -> None:
     retired = matcher(RETIRED[meant])
@@ -128,6 +129,7 @@ def test_no_retired_word_is_in_product_or_documentation(meant: str) -> None:
     assert not found, f"say {meant!r} instead:\n" + "\n".join(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("meant", sorted(RETIRED_NAMES))
 def test_no_retired_name_is_in_the_code(meant: str) -> None:
     retired = matcher(RETIRED_NAMES[meant])

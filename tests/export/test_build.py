@@ -43,6 +43,7 @@ def test_torch_and_onnx_runtime_agree_through_one_protocol(run: Path, bundle: Pa
     assert difference.max() <= 1
 
 
+@pytest.mark.slow
 def test_a_second_export_keeps_the_bundle_and_another_request_replaces_it(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -61,6 +62,7 @@ def test_a_second_export_keeps_the_bundle_and_another_request_replaces_it(
     assert {path.name for path in tmp_path.iterdir()} == {"bundle", ".bundle.lock"}
 
 
+@pytest.mark.slow
 def test_a_timed_bundle_says_when_and_where_it_was_timed_and_is_kept(
     run: Path, tmp_path: Path, read_page: Any
 ) -> None:
@@ -148,6 +150,7 @@ def test_somebody_else_s_folder_is_left_alone(run: Path, tmp_path: Path) -> None
     assert (tmp_path / "bundle" / "thesis.txt").exists()
 
 
+@pytest.mark.slow
 def test_an_interrupted_export_leaves_nothing(run: Path, tmp_path: Path) -> None:
     def interrupt(step: str, share: float) -> None:
         if "proving" in step:
@@ -170,6 +173,7 @@ def test_a_snapshot_with_changed_weights_is_refused(run: Path, tmp_path: Path) -
     assert not (tmp_path / "bundle").exists()
 
 
+@pytest.mark.slow
 def test_other_pictures_to_calibrate_with_and_other_passes_replace_the_bundle(tmp_path: Path) -> None:
     torch.manual_seed(0)
     generator = family("superres").generator(resolution=16, width=4, blocks=1).eval()

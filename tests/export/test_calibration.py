@@ -65,7 +65,7 @@ def test_data_that_is_not_there_is_named(superres: Pipeline, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("count", "complaint"),
-    [(1, "holds one picture"), (5, "has 5 pictures; calibration needs at least 16: add --calibration")],
+    [(1, "has one picture"), (5, "has 5 pictures; calibration needs at least 16: add --calibration")],
 )
 def test_too_few_pictures_are_refused(count: int, complaint: str, superres: Pipeline, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=complaint):

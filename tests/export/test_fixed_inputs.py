@@ -18,6 +18,8 @@ from litho.signature import Signature
 from litho.training.models.base import family
 from litho.training.run.snapshot import load_snapshot, save_snapshot
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def conditional(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, Signature]:

@@ -14,6 +14,8 @@ from litho.signature import Signature
 from litho.signature.fields import image_output, seed_field
 from litho.training.run.snapshot import load_snapshot
 
+pytestmark = pytest.mark.slow
+
 GREY = Signature(inputs=(seed_field(),), output=image_output(2, 2, 1))
 
 

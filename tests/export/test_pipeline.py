@@ -21,6 +21,8 @@ from litho.training.run.snapshot import save_snapshot
 
 from ..smallest import smallest_generator
 
+pytestmark = pytest.mark.slow
+
 STAGES = ["text_encoder", "denoiser", "decoder"]
 GRAPHS = [f"{stage}.fp32.onnx" for stage in STAGES]
 
@@ -106,7 +108,6 @@ def test_one_changed_byte_of_the_tokenizer_is_named(flow_bundle: Path, tmp_path:
         verify(tmp_path / "bundle")
 
 
-@pytest.mark.slow
 def test_the_same_export_is_kept_and_another_tokenizer_replaces_it(flow_run: Path, tmp_path: Path) -> None:
     shutil.copytree(flow_run, tmp_path / "run")
     first = export(tmp_path / "run", to=tmp_path / "bundle")
@@ -128,7 +129,6 @@ def test_the_same_export_is_kept_and_another_tokenizer_replaces_it(flow_run: Pat
     assert not np.array_equal(again.probes().images, images)
 
 
-@pytest.mark.slow
 def test_every_stage_gets_an_engine_for_every_target(flow_run: Path, tmp_path: Path) -> None:
     made = export(
         flow_run, to=tmp_path / "bundle", runtimes=["onnxruntime", "tensorrt-rtx"], targets=["sm86", "sm120"]
@@ -211,7 +211,6 @@ def test_another_size_is_another_bundle(tmp_path: Path) -> None:
     assert an_export("cyclegan", tmp_path, (16, 16)).manifest.signature != free
 
 
-@pytest.mark.slow
 def test_an_engine_takes_every_size_between_the_smallest_and_the_largest(tmp_path: Path) -> None:
     bundle = an_export("cyclegan", tmp_path)
     (variant,) = bundle.manifest.variants

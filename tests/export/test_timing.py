@@ -40,6 +40,7 @@ class Product(Runner):
         return np.zeros((len(inputs["seed"]), 4, 4, 1), np.uint8)
 
 
+@pytest.mark.slow
 def test_what_works_four_times_as_much_takes_longer() -> None:
     median, lower, upper = ratio_in_turns(lambda: Product(80), lambda: Product(20), 2, 1.0)
     assert lower <= median <= upper
@@ -60,6 +61,7 @@ def test_every_round_measures_each_once_and_may_turn_the_order(
     ]
 
 
+@pytest.mark.slow
 def test_every_runner_is_timed_at_every_batch() -> None:
     shares: list[float] = []
     timings = time_in_turns({"slow": lambda: Product(80), "fast": lambda: Product(4)}, shares.append)

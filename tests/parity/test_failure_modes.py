@@ -24,6 +24,8 @@ from litho.parity.gate import judge
 from litho.runners.torch import Runner as TorchRunner
 from litho.training.run.snapshot import load_snapshot
 
+pytestmark = pytest.mark.slow
+
 Edit = Callable[[onnx.ModelProto], None]
 
 

@@ -12,6 +12,8 @@ from litho.parity.verify import verify
 from litho.runners import open_runner
 from litho.runners.openvino import Runner
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("openvino")
 
 

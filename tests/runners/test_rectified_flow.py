@@ -90,6 +90,7 @@ def test_what_the_signature_does_not_allow_is_refused(
         runner.run({**rows(0), **changes})
 
 
+@pytest.mark.slow
 def test_a_walk_through_the_latents_leaves_them_as_they_are(flow_run: Path, tmp_path: Path) -> None:
     bundle = export(flow_run, to=tmp_path / "latent", input="latent")
     latent = np.random.default_rng(0).standard_normal((2, 3 * 8 * 8), dtype=np.float32)

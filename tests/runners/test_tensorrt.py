@@ -45,6 +45,7 @@ def completed(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_engines(path, runtime="tensorrt-rtx", targets=["sm86"]).path
 
 
+@pytest.mark.slow
 def test_without_a_driver_an_engine_is_refused_in_one_line(completed: Path, without_gpu: None) -> None:
     with pytest.raises(DeviceError, match="no NVIDIA GPU can be used here") as refused:
         open_runner(completed, "generator.fp32.sm86.rtx", device="cuda")

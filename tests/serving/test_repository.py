@@ -266,6 +266,7 @@ def test_several_stages_are_no_model_for_the_onnxruntime_backend(flow_bundle: Pa
     assert not any(tmp_path.glob("flow/*"))
 
 
+@pytest.mark.slow
 def test_the_onnxruntime_flavour_takes_no_graph_for_openvino(both: Bundle, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="onnxruntime"):
         deploy(

@@ -11,6 +11,7 @@ from litho.signature.fields import MAX_TEXT_BYTES, Field, Role, source_field
 PROMPT = Field(name="prompt", role=Role.PROMPT, dtype="BYTES")
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(), min_size=1, max_size=5))
 def test_texts_and_their_bytes_become_the_same_texts(texts: list[str]) -> None:
     for given_ in (texts, [text.encode() for text in texts]):

@@ -55,6 +55,7 @@ def test_noise_is_finite_float32_over_the_whole_range_of_seeds() -> None:
     assert len({row.tobytes() for row in noise}) == len(EDGES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [0, 12345, PRIME**2 - 2000, MAX_SEED - 20_000])
 def test_moments_and_distribution_are_normal(first: int) -> None:
     values = gaussian(first + np.arange(20_000, dtype=np.int64), 64).astype(np.float64)
@@ -82,6 +83,7 @@ def test_streams_of_one_seed_are_independent() -> None:
     assert not np.isin(integers(array[:1], 64, 1), integers(array[:1], 64, 0)).any()
 
 
+@pytest.mark.slow
 def test_an_onnx_graph_gives_the_same_integers_and_the_same_noise() -> None:
     torch = pytest.importorskip("torch")
     runtime = pytest.importorskip("onnxruntime")

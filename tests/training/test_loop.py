@@ -18,6 +18,8 @@ from litho.training.run.snapshot import load_snapshot
 
 from .conftest import TINY, Train
 
+pytestmark = pytest.mark.slow
+
 WITH_STATE = {
     "precision": "fp16",
     "augment": "colour,cutout",
@@ -139,7 +141,6 @@ def test_a_damaged_snapshot_is_made_again(tiny_train: Train, trained: Path, tmp_
     assert_same_run(trained, run)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kills", [[("step", 2), ("step", 11)], [("save", 5), ("save", 10), ("step", 15)]])
 def test_killed_at_any_point_it_ends_with_the_same_weights(
     tiny_train: Train, trained: Path, tmp_path: Path, kills: list[tuple[str, int]]
@@ -155,7 +156,6 @@ def test_killed_at_any_point_it_ends_with_the_same_weights(
     assert not [path for path in run.rglob("*") if ".partial-" in path.name]
 
 
-@pytest.mark.slow
 def test_killed_at_random_moments_it_ends_with_the_same_weights_whatever_has_a_state(
     tiny_train: Train, tmp_path: Path
 ) -> None:

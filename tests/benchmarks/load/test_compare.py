@@ -48,6 +48,7 @@ def test_slow_drift_of_the_machine_cancels_while_its_speed_halves_again_and_agai
     assert found.ratio_range == pytest.approx((0.8 * 0.9, 0.8 / 0.9), rel=0.01)
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(1, 1000), min_size=1, max_size=9), st.floats(0.01, 10))
 def test_median_lies_in_the_range_and_decides(speeds, at_least):
     found = comparison(

@@ -7,6 +7,7 @@ from litho.benchmarks.load.report import write_result
 from litho.errors import IntegrityError, SchemaError
 
 
+@pytest.mark.slow
 def test_result_is_written_whole_and_read_back(result, tmp_path):
     document, html = write_result(result, tmp_path / "out")
     assert read_result(document) == result

@@ -1,7 +1,11 @@
 import base64
 from xml.etree import ElementTree
 
+import pytest
+
 from litho.benchmarks.load.report import page
+
+pytestmark = pytest.mark.slow
 
 
 def test_page_has_every_plot_for_a_light_and_a_dark_page(result, read_page):

@@ -1,5 +1,9 @@
+import pytest
+
 from litho.benchmarks import bench
 from litho.benchmarks.load.report import lines, page, remarks, table, view
+
+pytestmark = pytest.mark.slow
 
 
 def test_page_begins_with_verdict_speed_date_and_machine(result, read_page):

@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given, strategies as st
 
 from litho.benchmarks.load.requests import MAX_BLOCK_BYTES, Requests
@@ -30,6 +31,7 @@ def test_latents_of_a_generator_without_seed_differ_from_block_to_block():
     assert len(drawn) == 10_000
 
 
+@pytest.mark.slow
 def test_images_of_a_generator_without_seed_differ_from_block_to_block():
     requests = Requests(Signature(inputs=(source_field(64, 64, 3),), output=image_output(4, 4, 1)), 0)
     drawn = [requests.take(100)["source"] for _ in range(20)]

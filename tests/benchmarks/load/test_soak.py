@@ -14,6 +14,7 @@ from litho.errors import EndpointError, LithoError, UsageError
 MIB = 1 << 20
 
 
+@pytest.mark.slow
 def test_memory_that_a_runner_keeps_shows_as_growth(planted_runner):
     class Leaky(planted_runner):
         """Keeps a mebibyte of each request."""

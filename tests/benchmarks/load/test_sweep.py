@@ -38,6 +38,7 @@ def test_run_and_bundle_of_one_generator_compare(run, bundle):
     assert result.comparison.ratio > 0
 
 
+@pytest.mark.slow
 def test_endpoint_is_measured_over_concurrencies_with_the_servers_account(planted_endpoint, tmp_path):
     endpoint = planted_endpoint(seconds=0.001, formed=4)
     result = bench(endpoint, concurrency=(1, 4), seconds=0.6, output=tmp_path)
@@ -52,6 +53,7 @@ def test_endpoint_is_measured_over_concurrencies_with_the_servers_account(plante
     assert read_result(tmp_path / "bench.json") == result
 
 
+@pytest.mark.slow
 def test_no_seed_is_ever_asked_twice(planted_endpoint):
     endpoint = planted_endpoint(seconds=0.0005)
     bench(endpoint, concurrency=(1, 3), batch=(1, 5), seconds=0.4, rounds=2)
@@ -65,6 +67,7 @@ def test_two_runs_ask_different_seeds(planted_runner):
     assert not set(runners[0].seeds) & set(runners[1].seeds)
 
 
+@pytest.mark.slow
 def test_comparison_is_at_the_last_load_and_the_batch_that_the_server_formed(
     planted_endpoint, planted_runner
 ):
@@ -80,6 +83,7 @@ def test_comparison_is_at_the_last_load_and_the_batch_that_the_server_formed(
     assert not set(endpoint.seeds) & set(other.seeds)
 
 
+@pytest.mark.slow
 def test_every_seventh_failure_shows_in_the_result(planted_endpoint):
     endpoint = planted_endpoint(fail_every=7, seconds=0.0005)
     result = bench(endpoint, concurrency=(2,), seconds=0.6)
@@ -91,6 +95,7 @@ def test_every_seventh_failure_shows_in_the_result(planted_endpoint):
     )
 
 
+@pytest.mark.slow
 def test_runner_that_slows_down_midway_is_not_stable(planted_runner):
     runner = planted_runner(seconds=0.001)
 
@@ -111,6 +116,7 @@ def test_fewer_than_three_windows_are_not_judged(planted_runner):
     assert any("at least three windows" in remark for remark in remarks(result))
 
 
+@pytest.mark.slow
 def test_slow_requests_are_waited_for(planted_runner):
     result = bench(planted_runner(seconds=0.05), batch=(1,), seconds=0.01)
     assert all(window.requests >= 1 for window in result.points[0].windows)
@@ -161,6 +167,7 @@ def test_dead_endpoint_leaves_no_result(planted_endpoint, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("module", "message"), [("matplotlib", "matplotlib"), ("jinja2", "jinja2")])
 def test_missing_extra_is_named_before_anything_runs(module, message, tmp_path):
     program = f"""
@@ -178,6 +185,7 @@ except MissingExtra as error:
     assert answer.stdout.strip() == f"{message!r} is not installed; get it with: pip install 'litho[bench]'"
 
 
+@pytest.mark.slow
 def test_import_is_light():
     program = "import sys, litho.benchmarks; print(*sys.modules)"
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

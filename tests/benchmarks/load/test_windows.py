@@ -128,6 +128,7 @@ def test_server_times_are_means_per_request(counted):
     assert times.mean_batch == counted.inferences / counted.executions
 
 
+@pytest.mark.slow
 @given(st.lists(statistics, min_size=2, max_size=4))
 def test_pooled_server_times_weigh_every_request_alike(counted):
     pooled = ServerTimes.of(reduce(add, counted))

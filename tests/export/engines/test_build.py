@@ -18,6 +18,8 @@ from litho.training.networks.pixel_model import PixelModel
 from ...smallest import smallest_generator
 from .conftest import SIGNATURE, graph
 
+pytestmark = pytest.mark.slow
+
 
 class Filler(Generator):
     """Fills the hole of a picture by one convolution, with noise where there is any."""
@@ -61,7 +63,6 @@ def test_engines_take_images_and_masks(latent_size: int) -> None:
     ]
 
 
-@pytest.mark.slow
 def test_what_is_made_of_convolutions_builds_for_turing() -> None:
     # It has no matrix product in FP32 there; tests/test_families.py builds all families for later GPUs.
     target = "sm75"

@@ -18,6 +18,8 @@ from litho.files import sha256
 
 from .conftest import needs_no_tensorrt
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def untouched(mine: Path) -> Iterator[Path]:
@@ -63,7 +65,6 @@ def test_an_engine_for_another_gpu_waits_for_it(mine: Path, without_gpu: None) -
     assert "needs an NVIDIA GPU of sm86" in engine.verdict.reason
 
 
-@pytest.mark.slow
 def test_engines_take_over_what_their_graph_keeps_in_fp32(run: Path, tmp_path: Path) -> None:
     path = export(run, to=tmp_path / "bundle", precisions=["bf16", "fp8"], timed=False).path
     after = build_engines(path, runtime="tensorrt-rtx", targets=["sm86", "sm89"]).manifest

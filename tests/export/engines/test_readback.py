@@ -10,6 +10,8 @@ from litho.export.engines.readback import Layer, Operand, layers_of_json, layers
 
 from .conftest import PRODUCTS, SIGNATURE, graph
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16", "int8", "fp8"])
 def test_an_engine_says_what_each_product_is_computed_in(precision: str) -> None:

@@ -5,9 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from litho.export.build import export
 
 from .conftest import needs_no_tensorrt
+
+pytestmark = pytest.mark.slow
 
 
 @needs_no_tensorrt

@@ -14,6 +14,8 @@ from litho.export.engines import build_engine
 
 from .conftest import SIGNATURE, graph
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_build_that_is_stopped_leaves_no_process() -> None:
     def stop(phase: str, share: float) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings, strategies as st
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(
     copies=st.integers(1, 4),

@@ -85,6 +85,7 @@ def layered(
     return build(nodes, constants, inputs, ["y", "z"] if also else ["y"])
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(
     layer=st.sampled_from(LAYERS),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, given, settings, strategies as st
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(
     kernel=st.tuples(st.integers(1, 5), st.integers(1, 5)),

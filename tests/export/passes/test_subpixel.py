@@ -11,6 +11,7 @@ from hypothesis import assume, given, settings, strategies as st
 PAIR = st.tuples(st.integers(1, 4), st.integers(1, 4))
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(
     kernel=st.tuples(st.integers(1, 5), st.integers(1, 5)),

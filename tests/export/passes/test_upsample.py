@@ -47,6 +47,7 @@ def upsampled(
     return build(nodes, constants, {"x": ["batch", groups * inside, *side]}, outputs)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(
     scale=st.integers(2, 4),

@@ -10,6 +10,7 @@ from .conftest import lowered
 NAMES = precision_names()[1:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_kept_stays_in_fp32(name: str, graph: bytes, calibration: list[Inputs]) -> None:
     rewritten, _ = apply_passes(graph, {*default_passes(), *precision(name).passes})

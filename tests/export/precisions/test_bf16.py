@@ -9,6 +9,8 @@ from litho.training.networks.pixel_model import PixelModel
 
 from .conftest import lowered
 
+pytestmark = pytest.mark.slow
+
 
 def test_onnx_runtime_says_that_it_has_no_bf16(
     graph: bytes, calibration: list[Inputs], picture: PixelModel
@@ -17,7 +19,6 @@ def test_onnx_runtime_says_that_it_has_no_bf16(
         Runner(lowered("bf16", graph, calibration), picture.signature)
 
 
-@pytest.mark.slow
 def test_without_the_rewrite_no_bf16_engine_of_a_dcgan_is_built(picture: PixelModel, graph: bytes) -> None:
     plain = precision("bf16").lower(Lowering(graph))
     with pytest.raises(ExportError):

@@ -15,6 +15,8 @@ from litho.training.networks.pixel_model import PixelModel
 
 from .conftest import lowered
 
+pytestmark = pytest.mark.slow
+
 NAMES = precision_names()[1:]
 
 
@@ -30,7 +32,6 @@ def test_two_lowerings_are_the_same_bytes(name: str, graph: bytes, calibration: 
     assert lowered(name, graph, calibration) == lowered(name, graph, calibration)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bf16", "int8", "fp8"])
 def test_engines_of_a_rewritten_dcgan_compute_in_it(name: str, picture: PixelModel, tmp_path: Path) -> None:
     # Wide enough that TensorRT has a kernel of the precision for every layer.

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from litho.export.graph import export_graph
 from litho.export.report.gains import measure_gains
 from litho.export.source import open_source
+
+pytestmark = pytest.mark.slow
 
 
 def test_every_pass_that_changes_the_graph_is_measured_and_no_other(run: Path) -> None:

@@ -46,6 +46,7 @@ def test_name_and_verdict_of_a_variant_are_in_the_header_of_its_row(read_page: A
     ]
 
 
+@pytest.mark.slow
 def test_the_page_shows_counts_pictures_limits_layers_and_gains(read_page: Any) -> None:
     gains = (Gain(stage="generator", name="folding", ratio=1.234, lower=1.1, upper=1.3),)
     html = page(gains=gains)

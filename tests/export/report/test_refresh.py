@@ -10,6 +10,8 @@ import pytest
 from litho.bundle import Bundle
 from litho.export.engines.complete import build_engines
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_report_is_refreshed_with_the_engines_in_it(
     mine: Path, without_gpu: None, read_page: Any

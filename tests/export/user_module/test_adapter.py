@@ -77,6 +77,7 @@ def run(source: Source, inputs: dict[str, Any]) -> np.ndarray:
         return source.pipeline.model(*map(torch.from_numpy, checked.values())).numpy()
 
 
+@pytest.mark.slow
 def test_a_module_becomes_a_proven_bundle_and_makes_the_pictures_that_it_makes(tmp_path: Path) -> None:
     painter = Painter().eval()
     bundle = litho.export_model(painter, signature={**SIGNATURE, "licence": "MIT"}, to=tmp_path / "painter")
@@ -91,6 +92,7 @@ def test_a_module_becomes_a_proven_bundle_and_makes_the_pictures_that_it_makes(t
         assert np.abs(runner.run({"seed": seeds})["image"] - wanted).max() <= 1
 
 
+@pytest.mark.slow
 def test_a_changed_module_is_exported_again(tmp_path: Path) -> None:
     first, second = Painter().eval(), Painter().eval()
     second.layer.bias.data += 1
@@ -304,6 +306,7 @@ def test_a_file_with_the_name_of_another_module_is_not_mistaken_for_it(folder: P
         open_source(f"{folder / 'json.py'}:build", signature=SIGNATURE)
 
 
+@pytest.mark.slow
 def test_a_module_that_takes_any_size_can_be_exported_for_all_of_them(folder: Path) -> None:
     bundle = litho.export_model(
         Halving().eval(), signature=RESIZABLE, to=folder / "free", size="free", timed=False
@@ -318,6 +321,7 @@ def test_a_size_that_is_built_in_is_found() -> None:
         open_source(Halving("size").eval(), signature=RESIZABLE, size="free")
 
 
+@pytest.mark.slow
 def test_a_branch_on_the_size_fails_the_gate(folder: Path) -> None:
     bundle = litho.export_model(
         Halving("branch").eval(), signature=RESIZABLE, to=folder / "free", size="free", timed=False

@@ -10,6 +10,8 @@ from litho.export.graph import export_graph
 from litho.signature import Signature
 from litho.signature.fields import image_output, latent_field
 
+pytestmark = pytest.mark.slow
+
 SIGNATURE = Signature(inputs=(latent_field(4),), output=image_output(2, 2, 1))
 
 

@@ -102,6 +102,7 @@ def reason(verdict: Verdict) -> str:
     return verdict.reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(
     ("layer", "fault"),
@@ -117,6 +118,7 @@ def test_the_layer_is_named(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_where_the_fp32_graph_is_wrong_it_is_held_against_pytorch(
     form: str, graph: bytes, pipeline: Pipeline, probes: Probes
@@ -128,6 +130,7 @@ def test_where_the_fp32_graph_is_wrong_it_is_held_against_pytorch(
     assert named in reason(verdict)
 
 
+@pytest.mark.slow
 def test_a_graph_that_takes_noise_is_run_with_that_of_its_seeds(
     graph: bytes, pipeline: Pipeline, probes: Probes
 ) -> None:
@@ -148,6 +151,7 @@ def test_a_graph_that_onnx_runtime_does_not_run_keeps_its_verdict(
     assert reason(verdict).endswith("or the precision loses too much")
 
 
+@pytest.mark.slow
 def test_errors_of_every_layer_are_not_put_down_to_one(
     graph: bytes, pipeline: Pipeline, probes: Probes
 ) -> None:

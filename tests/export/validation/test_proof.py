@@ -5,6 +5,8 @@ import pytest
 from litho.export import build
 from litho.export.build import export
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_gate_fails_a_graph_of_other_weights(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -34,6 +34,7 @@ def read(train: Records, test: Records | None = None, options: Options | None = 
     return assemble("cats", parts, options or Options(), **more)
 
 
+@pytest.mark.slow
 @given(st.integers(2, 700))
 def test_pictures_keep_the_order_of_their_rows(count: int) -> None:
     dataset = read(rows(count))
@@ -143,6 +144,7 @@ def test_a_caption_that_is_no_text_is_named() -> None:
         read(rows(2, caption=["a", "a\ud800"]))
 
 
+@pytest.mark.slow
 def test_more_pictures_than_fit_are_refused_at_the_first_one() -> None:
     many, taken = rows(image=[picture()] * 100_000), []
     watched = replace(many, rows=(taken.append(row) or row for row in many.rows))

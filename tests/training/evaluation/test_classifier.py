@@ -37,6 +37,7 @@ def test_features_are_of_one_length_even_for_noise(digits_net: FeatureNet) -> No
     )
 
 
+@pytest.mark.slow
 def test_one_data_set_gives_one_net(digits: tuple[Dataset, Dataset]) -> None:
     some = replace(digits[0], images=digits[0].images[:, ::2, ::2])
     torch.manual_seed(1)
@@ -46,6 +47,7 @@ def test_one_data_set_gives_one_net(digits: tuple[Dataset, Dataset]) -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.slow
 def test_without_labels_quarter_turns_are_learned() -> None:
     data = load("digits", resolution=16).split()
     train, test = (replace(each, labels=None, class_names=()) for each in data)

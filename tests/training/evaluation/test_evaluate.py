@@ -10,6 +10,7 @@ from litho.training.run.snapshot import load_snapshot
 from .conftest import Split, snapshot
 
 
+@pytest.mark.slow
 def test_a_run_is_measured_written_and_read_again(run: Path) -> None:
     reports: list[tuple[str, float]] = []
     evaluation = evaluate(run, samples=400, progress=lambda step, share: reports.append((step, share)))
@@ -28,6 +29,7 @@ def test_a_run_is_measured_written_and_read_again(run: Path) -> None:
     assert [share for _, share in reports] == sorted(share for _, share in reports)
 
 
+@pytest.mark.slow
 def test_the_snapshot_learns_its_quality_and_stays_whole(run: Path) -> None:
     before = load_snapshot(run)
     evaluation = evaluate(run, samples=100)
@@ -36,6 +38,7 @@ def test_the_snapshot_learns_its_quality_and_stays_whole(run: Path) -> None:
     assert after.info.weights_sha256 == before.info.weights_sha256
 
 
+@pytest.mark.slow
 def test_two_evaluations_write_the_same_document(run: Path) -> None:
     evaluate(run, samples=100)
     first = (run / "evaluation.json").read_bytes()

@@ -11,6 +11,8 @@ from litho.training.data.sources import load
 from litho.training.evaluation import feature_net
 from litho.training.evaluation.feature_net import cache_folder
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -1,7 +1,11 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from litho.training.evaluation import evaluate
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_page_begins_with_the_headline_figures_and_holds_all(run: Path, read_page: Any) -> None:

@@ -22,6 +22,7 @@ def modes_at(centres: list[float], each: int, seed: int = 0) -> torch.Tensor:
     return places[:, None] + 0.1 * torch.randn(len(places), 3, generator=random, dtype=torch.float64)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.floats(-5, 5), min_size=4, max_size=4), st.lists(st.floats(0.1, 5), min_size=4, max_size=4)
 )

@@ -47,6 +47,7 @@ def test_one_seed_and_source_give_one_picture_and_another_seed_another() -> None
     assert not torch.equal(picture(seed + 1, source), together)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("statistic", ["cycle", "identity"])
 def test_pictures_come_back(pairs: Dataset, taught: Callable[..., list[float]], statistic: str) -> None:
     recipe = resolve("cyclegan-restyle", overrides={**SMALL, **HEAVY})

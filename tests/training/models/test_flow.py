@@ -57,6 +57,7 @@ def trained(coloured: Dataset, steps: int) -> tuple[flow.Task, list[float]]:
     return task, losses
 
 
+@pytest.mark.slow
 def test_it_learns_what_captions_in_any_script_mean(coloured: Dataset) -> None:
     task, losses = trained(coloured, 150)
     assert np.mean(losses[-20:]) < np.mean(losses[:20]) / 4
@@ -69,6 +70,7 @@ def test_it_learns_what_captions_in_any_script_mean(coloured: Dataset) -> None:
     assert distances.argmin(1).tolist() == list(range(count))
 
 
+@pytest.mark.slow
 def test_a_training_that_was_cut_short_ends_with_the_same_weights(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

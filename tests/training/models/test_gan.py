@@ -9,6 +9,7 @@ from litho.errors import UsageError
 from litho.training.models import gan
 
 
+@pytest.mark.slow
 def test_it_goes_the_whole_line(
     prove: Callable[..., Bundle], assert_served: Callable[[Bundle], None]
 ) -> None:

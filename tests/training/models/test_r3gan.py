@@ -10,6 +10,7 @@ from litho.training.models import r3gan
 from litho.training.networks.layers import ResidualBlock
 
 
+@pytest.mark.slow
 def test_it_goes_the_whole_line(
     prove: Callable[..., Bundle], assert_served: Callable[[Bundle], None]
 ) -> None:

@@ -18,6 +18,7 @@ from litho.training.randomness import Draw
 LIKELIHOODS = ["bernoulli", "gaussian"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["vae-mnist", "vae-emoji"])
 def test_it_goes_the_whole_line(
     preset: str, prove: Callable[..., Bundle], assert_served: Callable[[Bundle], None]
@@ -27,6 +28,7 @@ def test_it_goes_the_whole_line(
     assert_served(bundle)
 
 
+@pytest.mark.slow
 def test_the_encoder_is_not_served(prove: Callable[..., Bundle]) -> None:
     bundle = prove("vae-mnist")
     graph = onnx.load_from_string(bundle.read(bundle.manifest.variants[0].file)).graph

@@ -27,6 +27,7 @@ def generator():
     return family("cgan").generator(classes=3, width=4, latent_size=7).eval()
 
 
+@pytest.mark.slow
 @given(seeds, st.integers(0, 2))
 def test_a_picture_depends_on_its_seed_and_label_alone(generator, values: list[int], label: int) -> None:
     picture = PixelModel(generator, generator.signature())

@@ -47,6 +47,7 @@ def test_relativistic_losses_see_differences_of_pairs_alone(pairs: list[tuple[fl
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "loss", [losses.hinge_generator, losses.non_saturating_generator, losses.relativistic_generator]
 )

@@ -18,6 +18,7 @@ def test_every_loss_of_a_gan_moves_the_networks_in_turn(preset: str, loss: str) 
     assert stepped(preset, {**PENALISED, "loss": loss}) == ["discriminator", "generator"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_step_moves_each_network_by_its_own_loss_alone(preset: str) -> None:
     assert stepped(preset, SMALL)

@@ -31,6 +31,7 @@ def collapse(tiny_train: Train, run: Path, **overrides: Any) -> str:
     return message
 
 
+@pytest.mark.slow
 def test_a_generator_far_too_fast_saturates_the_discriminator(tiny_train: Train, tmp_path: Path) -> None:
     message = collapse(tiny_train, tmp_path / "run", lr=10, alarm_nimg=160, nimg=2048, diversity_floor=0)
     assert message.startswith("the discriminator is saturated at nimg ")
@@ -38,6 +39,7 @@ def test_a_generator_far_too_fast_saturates_the_discriminator(tiny_train: Train,
     assert "try lower learning rates" in message
 
 
+@pytest.mark.slow
 def test_a_discriminator_without_a_match_is_saturated(tiny_train: Train, tmp_path: Path) -> None:
     message = collapse(
         tiny_train,
@@ -56,6 +58,7 @@ def test_a_discriminator_without_a_match_is_saturated(tiny_train: Train, tmp_pat
     assert "the discriminator's: " in message
 
 
+@pytest.mark.slow
 def test_pictures_that_are_all_the_same_stop_the_run(tiny_train: Train, tmp_path: Path) -> None:
     message = collapse(
         tiny_train, tmp_path / "run", lr=10, nimg=2048, sample_nimg=128, alarm_nimg=512, saturation_gap=0
@@ -64,6 +67,7 @@ def test_pictures_that_are_all_the_same_stop_the_run(tiny_train: Train, tmp_path
     assert "for 512 images the diversity of its pictures was under 0.05 of that of real ones (now " in message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("off", [{"saturation_gap": 0, "diversity_floor": 0}, {"alarm_nimg": 20_000}])
 def test_alarms_can_be_switched_off_and_leave_time(
     tiny_train: Train, tmp_path: Path, off: dict[str, Any]

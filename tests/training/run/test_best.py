@@ -15,6 +15,8 @@ from litho.training.run.snapshot import load_snapshot
 
 from ..conftest import Train
 
+pytestmark = pytest.mark.slow
+
 VAE = {"data": "digits", "resolution": 16, "blocks": 1, "lr": 3e-3, "discriminator_width": None}
 
 

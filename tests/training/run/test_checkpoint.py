@@ -6,6 +6,8 @@ from litho.errors import CheckpointError
 
 from ..conftest import Train
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_damaged_checkpoint_is_named(tiny_train: Train, tmp_path: Path) -> None:
     run = tiny_train(tmp_path / "run")

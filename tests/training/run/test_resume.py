@@ -28,6 +28,7 @@ def test_a_recipe_that_cannot_be_read_says_nothing_of_the_budget(tmp_path: Path,
     assert default_budget(tmp_path)[0] == FITS
 
 
+@pytest.mark.slow
 def test_a_resume_with_another_recipe_names_the_keys(tiny_train: Train, trained: Path) -> None:
     with pytest.raises(
         UsageError, match=r"was started with seed=0 \(now 3\), lr=0.001 \(now 0.5\); give the same"

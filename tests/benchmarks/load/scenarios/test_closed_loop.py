@@ -26,6 +26,7 @@ def test_so_many_requests_are_in_flight_and_never_more(planted_endpoint, concurr
     assert measured.latencies_ms.min() >= 5
 
 
+@pytest.mark.slow
 def test_warmup_is_not_counted(planted_endpoint):
     endpoint = planted_endpoint(seconds=0.002)
     measured = measure(endpoint, Load(concurrency=2), warmup_seconds=0.2, seconds=0.1)
@@ -33,6 +34,7 @@ def test_warmup_is_not_counted(planted_endpoint):
     assert 0 < measured.server.requests < 0.6 * endpoint.asked
 
 
+@pytest.mark.slow
 def test_every_seventh_failure_is_counted_and_none_is_a_latency(planted_runner, planted_endpoint):
     for runner in (
         planted_runner(fail_every=7, seconds=0.001),
@@ -54,6 +56,7 @@ def test_batch_counts_pictures(planted_runner):
     assert measured.batch == 5
 
 
+@pytest.mark.slow
 def test_runner_that_only_fails_is_given_up_with_its_first_error(planted_runner, planted_endpoint):
     for runner in (planted_runner(fail_every=1), planted_endpoint(fail_every=1)):
         with pytest.raises(
@@ -63,6 +66,7 @@ def test_runner_that_only_fails_is_given_up_with_its_first_error(planted_runner,
         assert runner.asked < 200
 
 
+@pytest.mark.slow
 def test_server_that_dies_meanwhile_is_named(planted_endpoint):
     endpoint = planted_endpoint(seconds=0.001, dies_after=50)
     with pytest.raises(EndpointError, match="a planted failure"):

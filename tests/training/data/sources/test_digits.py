@@ -1,9 +1,11 @@
 import numpy as np
+import pytest
 
 from litho.training.data.dataset import Dataset
 from litho.training.data.sources import load
 
 
+@pytest.mark.slow
 def test_digits_come_in_the_size_that_is_asked_for() -> None:
     usual, asked = load("digits"), load("digits", resolution=16, channels=3)
     assert usual.picture == (32, 32, 1)

@@ -181,6 +181,7 @@ def put(path: str, mode: str = "RGB", size: tuple[int, int] = (16, 16), colour: 
     Image.new(mode, size, colour).save(file)
 
 
+@pytest.mark.slow
 def test_few_pictures_of_every_size_and_mode_are_trained(tiny_train: Train) -> None:
     put("1.png", "RGB", (40, 17), (200, 0, 0))
     put("2.jpg", "CMYK", (16, 16), (0, 255, 0, 0))

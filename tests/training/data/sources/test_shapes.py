@@ -9,6 +9,8 @@ from litho.training.data.scenes import HELD_OUT, SHAPES, Scene, read_scene
 from litho.training.data.sources import load
 from litho.training.data.sources.shapes import scenes
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def pairs() -> Dataset:

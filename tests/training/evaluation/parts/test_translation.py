@@ -15,6 +15,8 @@ from litho.training.models import inpaint, superres
 from ..conftest import Split, Translator, context_of
 from .conftest import figures_of
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_translation_that_gives_its_source_back_is_at_the_baseline(pairs: tuple[Split, FeatureNet]) -> None:
     found = figures_of(context_of(Translator(pairs[0][1], knows=False), *pairs))
