@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 PROGRAM = """
 import sys
 from litho.errors import LithoError
-from litho.training.data import load
+from litho.training.data.sources import load
 for name in sys.argv[1:]:
     try:
         train, test = load(name, memory_bytes=1 << 20).split()
@@ -156,12 +156,12 @@ def test_a_set_is_fetched_once_and_then_found_without_a_network(
         )
     assert first == expected
     assert two.startswith("UsageError ann/two has several configurations; name one of them: a, b")
-    assert "the hub did not give ann/none: it holds no parquet files" in none
+    assert "the hub has no usable ann/none: it has no parquet files" in none
     assert large.startswith("DataError ann/large has 2.00 MiB of parquet files")
     assert "DataError data 'bob/cats' is not a file or folder, here or in the folder of LITHO_DATA" in missing
-    assert "the hub did not give bob/cats: RepositoryNotFoundError: 404" in missing
+    assert "the hub has no usable bob/cats: RepositoryNotFoundError: 404" in missing
     assert load(endpoint, tmp_path, *names) == expected  # the server is gone
     assert load(endpoint, tmp_path, *names, HF_HUB_OFFLINE="1") == expected
     (unreachable,) = load(endpoint, tmp_path, "eve/birds")
-    assert unreachable.startswith("DataError data 'eve/birds' is no file or folder")
-    assert "the hub did not give eve/birds: LocalEntryNotFoundError" in unreachable
+    assert unreachable.startswith("DataError data 'eve/birds' is not a file or folder")
+    assert "the hub has no usable eve/birds: LocalEntryNotFoundError" in unreachable
