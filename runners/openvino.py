@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ class Runner(base.Runner):
             "INFERENCE_NUM_THREADS": len(os.sched_getaffinity(0)),
         }
         try:
-            core = openvino.Core()
+            core = _core()
             compiled = core.compile_model(core.read_model(model), "CPU", hints)
         except Exception as error:
             raise LithoError(f"OpenVINO refuses the graph: {_last_line(error)}") from error
@@ -84,3 +85,13 @@ class Runner(base.Runner):
 def _last_line(error: Exception) -> str:
     # The lines before it are locations in OpenVINO's source.
     return next((line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
+
+
+@cache
+def _core() -> Any:
+    """The one `openvino.Core` of this process.
+
+    On processors with AMX, OpenVINO gives the thread an alternate signal stack and frees it with the last core. From
+    another thread it cannot take the stack back, and the next signal, such as Ctrl-C, ends the process by SIGSEGV.
+    """
+    return require("openvino", Runner.extra).Core()

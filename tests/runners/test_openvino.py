@@ -1,5 +1,8 @@
 """OpenVINO runs what ONNX Runtime runs, with the same pictures."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -58,3 +61,24 @@ def test_what_is_no_graph_is_refused_in_one_line(both: Bundle) -> None:
 def test_it_runs_on_a_cpu_only(both: Bundle) -> None:
     with pytest.raises(UsageError, match="OpenVINO runs on cpu, not on"):
         Runner(b"", both.manifest.stages[0].signature, device="cuda")
+
+
+INTERRUPTED = """
+import gc, signal, sys, threading
+from litho.runners import open_runner
+
+held = [open_runner(sys.argv[1], "generator.fp32.openvino.onnx")]
+held[0].run(held[0].signature.example(1))
+held[0].close()
+ending = threading.Thread(target=lambda: (held.clear(), gc.collect()))
+ending.start()
+ending.join()
+signal.raise_signal(signal.SIGINT)
+"""
+
+
+def test_ctrl_c_after_another_thread_dropped_the_runner_is_no_crash(both: Bundle) -> None:
+    command = [sys.executable, "-c", INTERRUPTED, str(both.path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGINT, done.stderr
+    assert "KeyboardInterrupt" in done.stderr
