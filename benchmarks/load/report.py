@@ -227,8 +227,8 @@ def _headline(result: BenchResult) -> list[tuple[str, str, str]]:
     ]
     if result.comparison is not None:
         low, high = result.comparison.ratio_range
-        small = f"B: {result.comparison.second}; pairs from {low:.2f} to {high:.2f}"
-        entries.append(("A / B", f"{result.comparison.ratio:.2f} ×", small))
+        small = f"times as fast as {result.comparison.second}; pairs from {low:.2f} to {high:.2f}"
+        entries.append(("speed compared", f"{result.comparison.ratio:.2f} ×", small))
     stable = sum(point.stable is True for point in result.points)
     day, machine = result.measured_at.partition("T")[0], result.machine
     return [
