@@ -20,6 +20,7 @@ __all__ = [
     "Figure",
     "FileRecord",
     "Gain",
+    "Grade",
     "Manifest",
     "Sampler",
     "Stage",
@@ -39,6 +40,11 @@ SAMPLER_STAGES: dict[Sampler, tuple[str, ...]] = {"rectified-flow": ("text_encod
 
 Aim = Literal["latency", "throughput", "size"]
 """What a variant can be best at: least time for one picture, most pictures per second, smallest file."""
+
+Grade = Literal["same picture", "same distribution"]
+"""What the pictures of a variant promise. "same picture": every probe is within the limits of its precision.
+"same distribution": a stated share of the probes is, and many pictures together are as near to PyTorch's as PyTorch's
+own."""
 
 Name = Annotated[str, Constraint(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
 
@@ -67,6 +73,9 @@ class Figure(Document):
         metric: name with its unit.
         value: the measured value; None if it could not be computed, which never passes.
         at_least, at_most: the limit, if the figure has one.
+        lower, upper: interval that holds the true value with 95 % confidence, of a figure that was estimated from a
+            sample.
+        bank: the bank of probes that it was measured on; empty for the usual one.
         why: why it could not be computed; not written to the manifest, where the verdict's reason says it.
     """
 
@@ -74,16 +83,20 @@ class Figure(Document):
     value: float | None
     at_least: float | None = None
     at_most: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    bank: str = ""
     why: Annotated[str, Constraint(exclude=True)] = ""
 
     @property
     def passed(self) -> bool:
-        """Whether the figure was computed and is within its limits."""
-        return (
-            self.value is not None
-            and not np.isnan(self.value)
-            and (self.at_least is None or self.value >= self.at_least)
-            and (self.at_most is None or self.value <= self.at_most)
+        """Whether the figure was computed and is within its limits; an estimate fails only with its whole interval."""
+        if self.value is None or np.isnan(self.value):
+            return False
+        most = self.value if self.upper is None else self.upper
+        least = self.value if self.lower is None else self.lower
+        return (self.at_least is None or most >= self.at_least) and (
+            self.at_most is None or least <= self.at_most
         )
 
 
@@ -94,11 +107,14 @@ class Verdict(Document):
         status: "passed", "failed", or "not_run" if the machine that made it could not run it.
         reason: one line that says what failed or why it was not run; empty if it passed.
         figures: all measurements.
+        parted: numbers of the usual probes whose pictures are not within the limits of a single picture, in any
+            replay; a variant that promises the same distribution may have a few.
     """
 
     status: Literal["passed", "failed", "not_run"]
     reason: str = ""
     figures: tuple[Figure, ...] = ()
+    parted: tuple[int, ...] = ()
 
 
 class Timing(Document):
@@ -143,6 +159,7 @@ class Variant(Document):
         target: compute capability of an engine, for example "sm86"; None for an ONNX graph.
         file: path inside the bundle.
         batches: smallest, preferred and largest batch that it takes.
+        grade: what its pictures promise.
         verdict: of the gate.
         passes: graph passes that changed the graph, name -> number of changes.
         fp32_layers: layers that stay in FP32 because the pictures failed without them, the most sensitive first.
@@ -158,6 +175,7 @@ class Variant(Document):
     target: Name | None = None
     file: str
     batches: tuple[int, int, int]
+    grade: Grade = "same picture"
     verdict: Verdict
     passes: dict[str, int] = Constraint(default_factory=dict)
     fp32_layers: FP32Layers = ()

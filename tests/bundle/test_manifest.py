@@ -29,6 +29,35 @@ def test_a_figure_passes_only_when_computed_and_within_its_limit(value: float | 
     assert Figure(metric="difference", value=value, at_most=1).passed is passed
 
 
+@pytest.mark.parametrize(
+    ("limit", "lower", "upper", "passed"),
+    [
+        ({"at_most": 1.0}, 0.9, 1.5, True),
+        ({"at_most": 1.0}, 1.1, 1.5, False),
+        ({"at_least": 2.0}, 1.0, 2.1, True),
+        ({"at_least": 2.0}, 1.0, 1.9, False),
+    ],
+)
+def test_an_estimate_fails_only_with_its_whole_interval(
+    limit: dict[str, float], lower: float, upper: float, passed: bool
+) -> None:
+    assert Figure(metric="estimate", value=1.3, lower=lower, upper=upper, **limit).passed is passed
+
+
+def test_a_manifest_of_before_the_grades_still_opens(tmp_path: Path) -> None:
+    make(tmp_path / "bundle", variants=(variant(),))
+    path = tmp_path / "bundle" / "manifest.json"
+    document = json.loads(path.read_text())
+    for one in document["variants"]:
+        del one["grade"], one["verdict"]["parted"]
+        for figure in one["verdict"]["figures"]:
+            del figure["lower"], figure["upper"], figure["bank"]
+    path.write_text(json.dumps(document))
+    (opened,) = Bundle.load(tmp_path / "bundle").manifest.variants
+    assert opened.grade == "same picture"
+    assert opened.verdict.parted == ()
+
+
 STAGES = tuple(
     Stage(name=name, signature=Signature(inputs=(seed_field(),), output=INNER))
     for name in ("text_encoder", "denoiser", "decoder")
