@@ -166,6 +166,8 @@ class Variant(Document):
         layers: number of layers that could be lowered; 0 if unknown.
         timings: of the whole generator with this variant in it; empty if it was not timed.
         engine: provenance of an engine; None of an ONNX graph.
+        options: of the graph's runtime, name -> value, as the metadata of its ONNX file has them under "litho.NAME":
+            "optimization" is "extended", "basic" or "disabled" if ONNX Runtime must not optimise it further.
     """
 
     name: Name
@@ -182,6 +184,7 @@ class Variant(Document):
     layers: int = 0
     timings: tuple[Timing, ...] = ()
     engine: EngineRecord | None = None
+    options: dict[str, str] = Constraint(default_factory=dict)
 
     def __repr__(self) -> str:
         target = f" for {self.target}" if self.target else ""

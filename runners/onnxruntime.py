@@ -19,14 +19,15 @@ from ..errors import DeviceError, LithoError, UsageError
 from ..extras import require
 from ..signature import Signature
 from . import base
+from ._graph_options import ELEMENT, OPTIMIZATION, graph_option
 
 __all__ = ["BOUND_SHAPES", "Runner"]
 
 BOUND_SHAPES = 4
 """Number of batch shapes that keep buffers and, on a GPU, a captured graph; further shapes have neither."""
 
-_FP8 = b"FLOAT8E4M3FN"
-"""Text in the metadata of a graph with 8-bit floats."""
+_LEVELS = {"extended": "ORT_ENABLE_EXTENDED", "basic": "ORT_ENABLE_BASIC", "disabled": "ORT_DISABLE_ALL"}
+"""`litho.optimization` in the metadata of a graph -> how far it is optimised; without it, as far as possible."""
 
 _PROVIDERS = {
     "cpu": ("CPUExecutionProvider",),
@@ -89,10 +90,14 @@ class Runner(base.Runner):
         # A spinning worker would take a core from the server's transport.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
-        if _FP8 in model:
+        level = graph_option(model, OPTIMIZATION, tuple(_LEVELS))
+        if graph_option(model, ELEMENT) == "FLOAT8E4M3FN":
             # Its fusions of quantized layers expect 8-bit integers: with 8-bit floats they fail or miscompute.
             options.add_session_config_entry("session.disable_quant_qdq", "1")
-            options.graph_optimization_level = self._runtime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+            level = "disabled" if level == "disabled" else "basic"
+        if level is not None:
+            levels = self._runtime.GraphOptimizationLevel
+            options.graph_optimization_level = getattr(levels, _LEVELS[level])
         try:
             return self._runtime.InferenceSession(
                 model, options, providers=_providers(kind, number, captures=captures)
