@@ -56,6 +56,7 @@ WITHOUT_A_TEST_FILE = {
 """Module of few lines -> where it is tested."""
 
 WITHOUT_A_MODULE = {
+    "tests/attack": "generators and faults from outside the house",
     "tests/docs": "pages, and commands that messages print",
     "tests/test_families.py": "every family from training to a served picture",
     "tests/test_package.py": "the package as a whole",

@@ -1,0 +1,196 @@
+"""Generators and faults from outside the house: tiny forms of published architectures that litho was not written for.
+
+`ZOO` holds the generators, each with the signature file that its owner would write; a picture takes a fraction of a
+millisecond on one core. `test_zoo.py` exports every one of them with every runtime and precision. The other files here
+hold the faults, by what was attacked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from .networks import ESRGAN, BigGAN, StyleGAN2, Swin, Transformer, style_noises
+
+__all__ = ["ZOO", "Animal"]
+
+STD = 0.4
+"""Standard deviation of the pictures in [-1, 1]: neither grey nor saturated."""
+
+
+@dataclass(frozen=True)
+class Animal:
+    """A generator of the zoo.
+
+    Args:
+        make: gives the untrained module; call `build` for one that paints.
+        signature: content of its signature file.
+        last: name of the layer that gives the picture, before a tanh; it is scaled to the contrast `STD`.
+    """
+
+    make: Callable[[], nn.Module]
+    signature: dict[str, Any]
+    last: str
+
+    def build(self) -> nn.Module:
+        """The module in eval mode, with the same random weights every time."""
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(11)
+            module = self.make().eval()
+            seen: list[Tensor] = []
+            last = module.get_submodule(self.last)
+            handle = last.register_forward_hook(lambda _, __, output: seen.append(output))
+            given, keywords = self.example(16)
+            getattr(module, self.signature.get("method", "forward"))(*given, **keywords)
+            handle.remove()
+            for weights in last.parameters():
+                weights.mul_(STD / float(seen[-1].std()))
+        return module.eval()
+
+    def example(self, count: int) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """Random positional arguments and keyword arguments of the module, for a batch."""
+        given: list[Tensor] = []
+        keywords: dict[str, Any] = dict(self.signature.get("constants", {}))
+        for one in self.signature["inputs"]:
+            keywords |= {name: torch.randn(count, *shape) for name, shape in one.get("noises", {}).items()}
+            if "noises" in one:
+                continue
+            value = _value(one, count)
+            if "argument" in one:
+                keywords[one["argument"]] = value
+            else:
+                given.append(value)
+        return given, keywords
+
+
+def _value(given: dict[str, Any], count: int) -> Tensor:
+    match given["role"]:
+        case "label":
+            return torch.randint(len(given["class_names"]), (count,))
+        case "truncation":
+            return torch.ones(count)
+        case "image":
+            return torch.rand(count, given["channels"], given["height"], given["width"]) * 2 - 1
+        case _:
+            return torch.randn(count, *given["shape"])
+
+
+def _picture(side: int) -> dict[str, int]:
+    return {"height": side, "width": side, "channels": 3}
+
+
+def _decoder() -> nn.Module:
+    from diffusers import AutoencoderKL
+
+    return AutoencoderKL(
+        block_out_channels=(8, 16),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        norm_num_groups=4,
+        latent_channels=4,
+        sample_size=32,
+    )
+
+
+def _unet() -> nn.Module:
+    from diffusers import UNet2DConditionModel
+
+    return UNet2DConditionModel(
+        sample_size=16,
+        in_channels=3,
+        out_channels=3,
+        block_out_channels=(8, 16),
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        layers_per_block=1,
+        cross_attention_dim=12,
+        attention_head_dim=4,
+        norm_num_groups=4,
+    )
+
+
+def _dit() -> nn.Module:
+    from diffusers import DiTTransformer2DModel
+
+    return DiTTransformer2DModel(
+        num_attention_heads=2,
+        attention_head_dim=12,
+        in_channels=3,
+        out_channels=3,
+        num_layers=2,
+        norm_num_groups=4,
+        sample_size=16,
+        patch_size=4,
+        num_embeds_ada_norm=10,
+    )
+
+
+_CLASSES = {"role": "label", "class_names": [f"class {index}" for index in range(10)]}
+_PLAIN: dict[str, Any] = {"inputs": [{"role": "seed", "shape": [16]}], "output": _picture(16)}
+_BIGGAN: dict[str, Any] = {
+    "inputs": [{"role": "seed", "shape": [24]}, _CLASSES],
+    "output": _picture(16),
+}
+
+ZOO: dict[str, Animal] = {
+    "stylegan2": Animal(
+        StyleGAN2,
+        {
+            "inputs": [
+                {"role": "seed", "noises": {"z": [16], **style_noises(16)}},
+                {"role": "truncation", "argument": "truncation"},
+            ],
+            "output": _picture(16),
+        },
+        "to_range",
+    ),
+    "biggan": Animal(lambda: BigGAN(spectral_norm), _BIGGAN, "to_range"),
+    "biggan-hooks": Animal(lambda: BigGAN(nn.utils.spectral_norm), _BIGGAN, "to_range"),
+    "autoencoder-kl": Animal(
+        _decoder,
+        {
+            "inputs": [{"role": "seed", "shape": [4, 16, 16]}],
+            "output": {**_picture(32), "select": "sample"},
+            "method": "decode",
+        },
+        "decoder.conv_out",
+    ),
+    "unet-condition": Animal(
+        _unet,
+        {
+            "inputs": [
+                {"role": "seed", "shape": [3, 16, 16]},
+                {
+                    "role": "condition",
+                    "name": "text_embedding",
+                    "argument": "encoder_hidden_states",
+                    "shape": [5, 12],
+                },
+            ],
+            "output": {**_picture(16), "select": "sample"},
+            "constants": {"timestep": 500},
+        },
+        "conv_out",
+    ),
+    "dit": Animal(
+        _dit,
+        {
+            "inputs": [
+                {"role": "seed", "shape": [3, 16, 16]},
+                {**_CLASSES, "argument": "class_labels"},
+                {"role": "condition", "name": "timestep", "argument": "timestep", "shape": []},
+            ],
+            "output": {**_picture(16), "select": "sample"},
+        },
+        "proj_out_2",
+    ),
+    "esrgan": Animal(ESRGAN, {"inputs": [{"role": "image", **_picture(16)}], "output": _picture(32)}, "last"),
+    "swin": Animal(Swin, _PLAIN, "last"),
+    "transformer-encoder": Animal(Transformer, _PLAIN, "last"),
+}
+"""Name -> generator."""
