@@ -1,0 +1,146 @@
+"""The arithmetic of a graph: how many multiply-adds each of its layers needs for one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from math import prod
+from typing import TYPE_CHECKING
+
+from ..errors import ExportError
+from ..extras import require
+from ..signature import Signature
+from .node_names import top_module_of
+from .precisions.base import FP32_MODULES
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["MULTIPLIES", "multiply_adds", "share"]
+
+_LARGE = 1024
+"""Elements of the smallest initializer whose content no shape depends on."""
+
+_Shapes = list[tuple[int, ...]]
+"""Shapes of a node's inputs, then of its first output."""
+
+
+def _conv(node: onnx.NodeProto, shapes: _Shapes) -> int:
+    # One output value needs one tap for each element of a row of the weights, (out, in / groups, *kernel).
+    return prod(shapes[-1]) * prod(shapes[1][1:])
+
+
+def _conv_transpose(node: onnx.NodeProto, shapes: _Shapes) -> int:
+    # One input value is multiplied by each element of a row of the weights, (in, out / groups, *kernel).
+    return prod(shapes[0]) * prod(shapes[1][1:])
+
+
+def _gemm(node: onnx.NodeProto, shapes: _Shapes) -> int:
+    turned = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
+    return prod(shapes[-1]) * shapes[0][0 if turned else 1]
+
+
+def _matmul(node: onnx.NodeProto, shapes: _Shapes) -> int:
+    return prod(shapes[-1]) * shapes[0][-1]
+
+
+MULTIPLIES: Mapping[str, Callable[[onnx.NodeProto, _Shapes], int]] = {
+    "Conv": _conv,
+    "ConvTranspose": _conv_transpose,
+    "Gemm": _gemm,
+    "MatMul": _matmul,
+}
+"""Operator -> its multiply-adds. They are nearly all of a network's arithmetic."""
+
+
+def multiply_adds(model: onnx.ModelProto) -> dict[str, int]:
+    """Count the multiply-adds that each layer of a graph needs for one picture.
+
+    A layer is a node that multiplies, whether or not its weights are constant; noise and pixels have none. Biases,
+    activations and normalisations are not counted. Where height and width are free, the usual size counts.
+
+    Args:
+        model: in any precision; its metadata hold the signature, as `export_graph` writes it, if an extent besides the
+            batch is free.
+
+    Returns:
+        Name of a node -> its multiply-adds, in graph order.
+
+    Raises:
+        ExportError: the shape of a layer cannot be inferred.
+    """
+    shapes = _shapes(model)
+    found: dict[str, int] = {}
+    for node in model.graph.node:
+        if node.op_type not in MULTIPLIES or top_module_of(node.name) in FP32_MODULES:
+            continue
+        names = [*node.input, node.output[0]]
+        unknown = [name for name in (*names[:2], names[-1]) if name not in shapes]
+        if unknown:
+            raise ExportError(
+                f"the shape of {unknown[0]!r} in layer {node.name!r} cannot be inferred, so its arithmetic is unknown"
+            )
+        count = MULTIPLIES[node.op_type](node, [shapes.get(name, ()) for name in names])
+        found[node.name] = found.get(node.name, 0) + count
+    return found
+
+
+def share(counts: Mapping[str, int], names: Collection[str]) -> float:
+    """The share of the arithmetic in some of the layers, 0 to 1.
+
+    Args:
+        counts: layer -> multiply-adds.
+        names: layers; those that `counts` lacks have none.
+    """
+    whole = sum(counts.values())
+    return sum(count for name, count in counts.items() if name in names) / whole if whole else 0.0
+
+
+def _shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
+    """Value -> shape for one picture, of every value whose shape is known."""
+    onnx = require("onnx", "export")
+    light = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
+    light.graph.name = "shapes"
+    light.graph.node.extend(model.graph.node)
+    light.graph.output.extend(
+        onnx.helper.make_tensor_value_info(value.name, value.type.tensor_type.elem_type, None)
+        for value in model.graph.output
+    )
+    usual = _usual_shapes(model)
+    constants = {tensor.name for tensor in model.graph.initializer}
+    for value in model.graph.input:
+        if value.name not in constants:
+            given = [extent.dim_value or None for extent in value.type.tensor_type.shape.dim]
+            shape = _known(given, usual.get(value.name, ()))
+            element = value.type.tensor_type.elem_type
+            light.graph.input.append(onnx.helper.make_tensor_value_info(value.name, element, shape))
+    for tensor in model.graph.initializer:
+        if prod(tensor.dims) < _LARGE:
+            light.graph.initializer.append(tensor)
+        else:
+            light.graph.input.append(
+                onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+            )
+    inferred = onnx.shape_inference.infer_shapes(light, data_prop=True).graph
+    found = {
+        value.name: tuple(extent.dim_value for extent in value.type.tensor_type.shape.dim)
+        for value in (*inferred.input, *inferred.value_info, *inferred.output)
+        if value.type.tensor_type.HasField("shape")
+        and all(extent.HasField("dim_value") for extent in value.type.tensor_type.shape.dim)
+    }
+    return found | {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+
+
+def _usual_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
+    """Input -> its usual shape with a batch of one, by the signature in the graph's metadata."""
+    properties = {entry.key: entry.value for entry in model.metadata_props}
+    if "litho.signature" not in properties:
+        return {}
+    signature = Signature.model_validate_json(properties["litho.signature"])
+    return {field.name: (1, *field.usual_shape) for field in signature.inputs}
+
+
+def _known(given: list[int | None], usual: tuple[int, ...]) -> list[int | None]:
+    """The shape of an input with a batch of one."""
+    if len(usual) == len(given):
+        given = [extent or known for extent, known in zip(given, usual, strict=True)]
+    return [given[0] or 1, *given[1:]] if given else given
