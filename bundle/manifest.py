@@ -73,7 +73,7 @@ class Figure(Document):
         metric: name with its unit.
         value: the measured value; None if it could not be computed, which never passes.
         at_least, at_most: the limit, if the figure has one.
-        lower, upper: interval that holds the true value with 95 % confidence, of a figure that was estimated from a
+        lower, upper: bounds of the true value, each with a confidence of 95 %, of a figure that was estimated from a
             sample.
         bank: the bank of probes that it was measured on; empty for the usual one.
         why: why it could not be computed; not written to the manifest, where the verdict's reason says it.

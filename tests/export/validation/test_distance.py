@@ -47,16 +47,54 @@ def test_the_same_pictures_are_as_far_as_pytorch_s_own(reference: TorchRunner) -
         lambda images: images // 2,
         lambda images: np.repeat(images[:1], len(images), axis=0),
         lambda images: images // 64 * 64,
+        lambda images: np.repeat(images[::8], 8, axis=0)[: len(images)],
+        lambda images: ((images + np.roll(images, 1, axis=2).astype(int)) // 2).astype(np.uint8),
+        lambda images: images[:, ::-1],
     ],
-    ids=["darker", "one picture for all", "four levels"],
+    ids=["darker", "one picture for all", "four levels", "few pictures", "blurred", "upside down"],
 )
 def test_other_pictures_are_further(
     reference: TorchRunner, change: Callable[[NDArray[Any]], NDArray[Any]]
 ) -> None:
     figure = Distance(reference, None, samples=128).figure(Changed(reference, change), GATE)
     assert figure.value is not None
-    assert figure.value > 1.05
+    assert figure.lower is not None
+    assert figure.upper is not None
+    assert GATE.distance_ratio is not None
+    assert GATE.distance_ratio < figure.lower <= figure.value <= figure.upper
     assert not figure.passed
+
+
+def test_what_is_far_below_a_grey_level_refuses_no_variant(reference: TorchRunner) -> None:
+    """The sets of a generator that paints nearly the same picture each time are so near each other that a hundredth of
+    a grey level multiplies their distance."""
+
+    def nearly_constant(images: NDArray[Any]) -> NDArray[Any]:
+        return (128 + (images > 250)).astype(np.uint8)
+
+    def a_few_pixels_off(images: NDArray[Any]) -> NDArray[Any]:
+        made = nearly_constant(images)
+        made[:, ::9, ::11] += 1
+        return made
+
+    flat = Changed(reference, nearly_constant)
+    distance = Distance(flat, None, samples=128)
+    assert distance.figure(Changed(reference, a_few_pixels_off), GATE).passed
+    assert not distance.figure(Changed(reference, lambda images: nearly_constant(images) + 4), GATE).passed
+
+
+def test_features_that_are_not_numbers_give_no_figure(
+    reference: TorchRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr(
+        "litho.export.validation.distance._untrained",
+        lambda pictures: torch.full((len(pictures), 4), float("nan")),
+    )
+    figure = Distance(reference, None, samples=16).figure(reference, GATE)
+    assert figure.value is None
+    assert "NaN" in figure.why
 
 
 def test_the_judge_is_named(reference: TorchRunner) -> None:
