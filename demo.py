@@ -156,7 +156,11 @@ def _page(result: DemoResult, bundle: Bundle, verified: Sequence[Verification]) 
         variety=f"{result.variety:.0%}",
         judged=JUDGED_PICTURES,
         decision=decision,
-        endpoint=[(figure.metric, format_figure(figure)) for figure in verified[0].verdict.figures],
+        endpoint=[
+            (figure.metric, format_figure(figure))
+            for figure in verified[0].verdict.figures
+            if not figure.bank
+        ],
         bench=bench,
         steps=[(name, f"{number(took)} s") for name, took in result.seconds.items()],
         provenance=[

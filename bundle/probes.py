@@ -1,7 +1,8 @@
-"""The probes of a bundle: a fixed set of inputs, with the pictures that PyTorch FP32 makes of them."""
+"""The probes of a bundle: fixed banks of inputs, with the pictures that PyTorch FP32 makes of them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,31 +11,55 @@ from numpy.typing import NDArray
 
 from ..errors import BundleError
 
-__all__ = ["PROBES_NAME", "Probes"]
+__all__ = ["EXTREMES", "PROBES_NAME", "USUAL", "Probes"]
 
 PROBES_NAME = "probes.safetensors"
+
+USUAL = "probes"
+"""Name of the bank that figures and pictures are shown of."""
+
+EXTREMES = "extremes"
+"""Name of the bank that combines the ends of what the fields allow."""
+
+_STRIDE = "stride"
+_IMAGE = "image"
 
 
 @dataclass(frozen=True)
 class Probes:
-    """Inputs, with the pictures that PyTorch FP32 makes of them.
+    """A bank of probes: inputs, with the pictures that PyTorch FP32 makes of them.
 
     Args:
         inputs: field name -> array of shape (count, ...).
         images: UINT8 of shape (count, height, width, channels).
-        others: further probes, one set for each other size, of a generator whose picture size is free.
+        others: further banks, each with a name of its own.
+        name: of the bank; of the further ones "seeds", "labels", "extremes", or "size 32x64" for a size of a generator
+            whose picture size is free.
+        stride: of the pictures, only every `stride`-th row and column is kept: many large pictures fill a disk.
     """
 
     inputs: dict[str, NDArray[Any]]
     images: NDArray[np.uint8]
     others: tuple[Probes, ...] = ()
+    name: str = USUAL
+    stride: int = 1
 
     def first(self, count: int) -> Probes:
-        """The first `count` probes of the usual size."""
-        return Probes({name: values[:count] for name, values in self.inputs.items()}, self.images[:count])
+        """The first `count` probes of this bank."""
+        return self.chosen(range(min(count, len(self.images))))
+
+    def chosen(self, numbers: Sequence[int]) -> Probes:
+        """The probes with these numbers, counted from 0, as a bank of the same name without further ones."""
+        rows = list(numbers)
+        inputs = {name: values[rows] for name, values in self.inputs.items()}
+        return replace(self, inputs=inputs, images=self.images[rows], others=())
+
+    def kept(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """What this bank keeps of whole pictures, UINT8 of shape (count, height, width, channels)."""
+        return images if self.stride == 1 else images[:, :: self.stride, :: self.stride]
 
     def to_bytes(self) -> bytes:
-        """The probes as the content of a safetensors file."""
+        """The bank and its further ones as the content of a safetensors file."""
         from safetensors.numpy import save
 
         arrays: dict[str, NDArray[Any]] = {}
@@ -43,13 +68,17 @@ class Probes:
             for name, array in bank.inputs.items():
                 kind = "text" if array.dtype == object else "input"
                 arrays[f"{prefix}{kind}.{name}"] = _packed(array)
-            arrays[f"{prefix}image"] = bank.images
+            arrays[f"{prefix}{_IMAGE}"] = bank.images
+            if number:
+                arrays[f"{prefix}name"] = np.frombuffer(bank.name.encode(), np.uint8)
+            if bank.stride > 1:
+                arrays[f"{prefix}{_STRIDE}"] = np.array([bank.stride], np.int64)
         # safetensors writes memory as it lies, so the axes must lie in order.
         return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Probes:
-        """Read the content of a safetensors file.
+        """Read the content of a safetensors file; further banks without a name are those of other sizes.
 
         Raises:
             BundleError: the content is not that of a probe file.
@@ -59,7 +88,7 @@ class Probes:
 
         try:
             first, *others = _banks(load(content))
-        except (SafetensorError, LookupError) as error:
+        except (SafetensorError, LookupError, ValueError) as error:
             raise BundleError(
                 f"{PROBES_NAME} is not a file of probes ({error}); export the bundle again"
             ) from None
@@ -67,23 +96,29 @@ class Probes:
 
 
 def _banks(arrays: dict[str, NDArray[Any]]) -> list[Probes]:
-    """Sets of probes from the arrays of a file; the keys of all but the first set begin with its number."""
+    """Banks from the arrays of a file; the keys of all but the first bank begin with its number."""
     banks: dict[int, dict[str, NDArray[Any]]] = {0: {}}
     for name, array in arrays.items():
         number, dot, rest = name.partition(".")
         numbered = bool(dot) and number.isdecimal()
         banks.setdefault(int(number) if numbered else 0, {})[rest if numbered else name] = array
-    return [
-        Probes(
-            {
-                name.partition(".")[2]: _texts(array) if name.startswith("text.") else array
-                for name, array in bank.items()
-                if name != "image"
-            },
-            bank["image"],
-        )
-        for _, bank in sorted(banks.items())
-    ]
+    return [_bank(number, bank) for number, bank in sorted(banks.items())]
+
+
+def _bank(number: int, arrays: dict[str, NDArray[Any]]) -> Probes:
+    images = arrays.pop(_IMAGE)
+    stride = int(arrays.pop(_STRIDE)[0]) if _STRIDE in arrays else 1
+    if stride < 1:
+        raise ValueError(f"stride {stride} of bank {number}")
+    _, height, width, _ = images.shape
+    name = f"size {height}x{width}" if number else USUAL
+    if "name" in arrays:
+        name = arrays.pop("name").tobytes().decode()
+    inputs = {
+        kind_and_name.partition(".")[2]: _texts(array) if kind_and_name.startswith("text.") else array
+        for kind_and_name, array in arrays.items()
+    }
+    return Probes(inputs, images, name=name, stride=stride)
 
 
 def _packed(array: NDArray[Any]) -> NDArray[Any]:

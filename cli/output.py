@@ -115,12 +115,18 @@ def show_variants(bundle: Bundle, as_json: bool) -> None:
 
 
 def format_verdict(verdict: Any) -> str:
-    """All figures of a verdict, or why there are none."""
+    """The figures of the usual probes, names and failures of the further banks; without figures, the reason."""
     from ..export.report.page import format_figure
 
-    return (
-        "; ".join(f"{figure.metric} {format_figure(figure)}" for figure in verdict.figures) or verdict.reason
-    )
+    banks = dict.fromkeys(figure.bank for figure in verdict.figures if figure.bank)
+    failed = [figure for figure in verdict.figures if figure.bank and not figure.passed]
+    good = [bank for bank in banks if bank not in {figure.bank for figure in failed}]
+    parts = [
+        *(f"{figure.metric} {format_figure(figure)}" for figure in verdict.figures if not figure.bank),
+        *(f"{figure.bank}: {figure.metric} {format_figure(figure)}" for figure in failed),
+        *([f"also passed: {', '.join(good)}"] if good else []),
+    ]
+    return "; ".join(parts) or verdict.reason
 
 
 def show_rows(

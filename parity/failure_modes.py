@@ -16,12 +16,16 @@ from ..bundle.probes import Probes
 from ..errors import LithoError
 from ..runners.base import Runner
 from ..signature.fields import Role
-from .gate import IDENTICAL_SHARE
+from .gate import Replay
+from .metrics import psnr_db
 
 __all__ = ["explain"]
 
 _NEAR_LEVELS = 1.5
 """Pictures whose mean absolute difference is at most this, in grey levels, count as the same."""
+
+_SHOWN = 40
+"""Characters of a text that are shown."""
 
 _TRIED = 16
 """Probes that are made again with shifted labels."""
@@ -29,7 +33,7 @@ _TRIED = 16
 
 def explain(
     verdict: Verdict,
-    replays: Sequence[NDArray[np.uint8]],
+    replays: Sequence[Replay],
     probes: Probes,
     runner: Runner,
     locate: Callable[[], str | None] = lambda: None,
@@ -38,18 +42,21 @@ def explain(
 
     Args:
         verdict: on the replays.
-        replays: the probes' pictures, made in batches of different sizes.
+        replays: of the usual probes, then of further banks.
         probes: with PyTorch's pictures.
         runner: made the replays; it makes some pictures again.
         locate: names the layer at which the pictures go wrong, or gives None; called only if no usual fault fits.
     """
-    if verdict.status != "failed" or not replays or replays[0].shape != probes.images.shape:
+    if verdict.status != "failed" or not replays or replays[0].pictures.shape != probes.images.shape:
         return verdict
     # A figure that could not be computed says nothing about the pictures.
-    if all(figure.passed or figure.value is None for figure in verdict.figures):
+    failed = [figure for figure in verdict.figures if not figure.passed and figure.value is not None]
+    if not failed:
         return verdict
-    cause = _size(replays[0], probes) or _dependence_on_batch(replays) or _shift(replays[0], probes.images)
-    cause = cause or _arrangement(replays[0], probes.images) or _labels(probes, runner)
+    if all(figure.bank for figure in failed):
+        cause = _of_bank(failed[0].bank, replays, probes)
+    else:
+        cause = _of_usual(replays, probes, runner)
     if cause is None:
         layer = locate()
         cause = "no usual fault explains it" + (
@@ -60,23 +67,55 @@ def explain(
     return verdict.model_copy(update={"reason": f"{verdict.reason}; {cause}"})
 
 
+def _of_usual(replays: Sequence[Replay], probes: Probes, runner: Runner) -> str | None:
+    pictures = replays[0].pictures
+    cause = _dependence_on_batch([one for one in replays if not one.bank]) or _shift(pictures, probes.images)
+    return cause or _arrangement(pictures, probes.images) or _labels(probes, runner)
+
+
+def _of_bank(name: str, replays: Sequence[Replay], probes: Probes) -> str | None:
+    """Why a further bank fails where the usual probes pass."""
+    if name.startswith("size "):
+        return (
+            "pictures of the usual size are right, those of another size are not: the graph has a size built in, or"
+            " branches on it"
+        )
+    replayed = next(one for one in replays if one.bank == name)
+    bank = next(one for one in probes.others if one.name == name)
+    if replayed.pictures.shape != replayed.reference.shape:
+        return None
+    worst = int(psnr_db(replayed.pictures, replayed.reference).argmin())
+    return f"the usual probes pass; the worst of the bank {name!r} is {_words(bank, worst)}"
+
+
+def _words(bank: Probes, number: int) -> str:
+    """The scalar inputs of a probe, such as: seed 3, label 77."""
+    given = {name: values[number] for name, values in bank.inputs.items() if values.ndim == 1}
+    texts = (
+        f"{name} {value[:_SHOWN]!r}{'...' * (len(value) > _SHOWN)}"
+        if isinstance(value, str)
+        else f"{name} {value:g}"
+        if isinstance(value, np.floating)
+        else f"{name} {value}"
+        for name, value in given.items()
+    )
+    return ", ".join(texts) or f"number {number}"
+
+
 def _distance(pictures: NDArray[np.uint8], others: NDArray[np.uint8]) -> float:
     """Mean absolute difference in grey levels."""
     return float(np.abs(pictures.astype(np.float64) - others).mean())
 
 
-def _size(pictures: NDArray[np.uint8], probes: Probes) -> str | None:
-    if not probes.others or (pictures == probes.images).mean() < IDENTICAL_SHARE:
-        return None
-    return (
-        "pictures of the usual size are right, those of another size are not: the graph has a size built in, or"
-        " branches on it"
-    )
-
-
-def _dependence_on_batch(replays: Sequence[NDArray[np.uint8]]) -> str | None:
+def _dependence_on_batch(replays: Sequence[Replay]) -> str | None:
     first, *others = replays
-    if max((_distance(first, other) for other in others), default=0) <= _NEAR_LEVELS:
+    apart = (
+        _distance(
+            other.pictures, first.pictures if other.numbers is None else first.pictures[list(other.numbers)]
+        )
+        for other in others
+    )
+    if max(apart, default=0) <= _NEAR_LEVELS:
         return None
     return (
         "a picture depends on the batch that it rides in: a layer normalises over the batch, as BatchNorm in training"

@@ -5,7 +5,7 @@ A figure that could not be computed fails, and so does a verdict without figures
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,14 +29,12 @@ __all__ = [
     "limits",
 ]
 
-Replay = tuple[NDArray[np.uint8], NDArray[np.uint8]]
-"""Pictures, and PyTorch's pictures of the same inputs."""
-
 MAX_DIFFERENCE = "max difference (grey levels)"
 IDENTICAL_PIXELS = "identical pixels"
 PSNR_MIN, PSNR_MEAN, SSIM = "PSNR min (dB)", "PSNR mean (dB)", "SSIM mean"
 DISTANCE_RATIO = "FD ratio"
 SHIFT = "mean shift (grey levels)"
+_MEANS = (PSNR_MEAN, SSIM, SHIFT)
 
 _FAILURES = {
     MAX_DIFFERENCE: "a pixel is {:g} grey levels off (max difference; allowed is at most {:g})",
@@ -76,6 +74,26 @@ class Gate:
     distance_ratio: float | None = None
 
 
+@dataclass(frozen=True)
+class Replay:
+    """Pictures of a bank of probes, all made at the same batch.
+
+    Args:
+        pictures: UINT8 of shape (count, height, width, channels).
+        reference: PyTorch's pictures of the same inputs, same shape.
+        batch: pictures at a time; 0 if it is not known.
+        bank: name of the bank; empty for the usual probes.
+        numbers: numbers of the probes that were made, one for each picture; None for all of the bank in their order.
+            Of a part of the bank, no figure counts that is a mean over pictures.
+    """
+
+    pictures: NDArray[np.uint8]
+    reference: NDArray[np.uint8]
+    batch: int = 0
+    bank: str = ""
+    numbers: tuple[int, ...] | None = None
+
+
 def limits(*precisions: str) -> Gate:
     """The gate of a precision; of several, the loosest one.
 
@@ -89,37 +107,60 @@ def limits(*precisions: str) -> Gate:
     return max(found, key=lambda precision: precision.rank).gate
 
 
-def judge(
-    pictures: Iterable[NDArray[np.uint8]],
-    reference: NDArray[np.uint8],
-    gate: Gate,
-    further: Iterable[Figure] = (),
-    sizes: Iterable[Replay] = (),
-) -> Verdict:
-    """The verdict on one or more replays of the same probes.
+def judge(replays: Iterable[Replay], gate: Gate, further: Iterable[Figure] = ()) -> Verdict:
+    """The verdict on replays of banks of probes; every bank has figures of its own, those of its worst replay.
 
     Args:
-        pictures: replays, each UINT8 of shape (count, height, width, channels).
-        reference: PyTorch's pictures, same shape.
+        replays: of the usual probes and of further banks.
         gate: the limits.
         further: figures measured elsewhere that count too.
-        sizes: replays of probes of other sizes.
     """
-    compared = [compare(replayed, reference, gate) for replayed in pictures]
-    of_sizes = [compare(*replayed, gate) for replayed in sizes]
-    # The worst replay counts: a picture must not depend on its batch. The few pictures of another size are too few
-    # for a mean shift.
-    paired = tuple(
-        _worst((*figures, *(other[index] for other in of_sizes if other[index].metric != SHIFT)))
-        for index, figures in enumerate(zip(*compared, strict=True))
-    )
-    figures = (*paired, *further) if paired else ()
-    failed = [figure for figure in figures if not figure.passed]
+    banks: dict[str, list[Replay]] = {}
+    for one in replays:
+        banks.setdefault(one.bank, []).append(one)
+    figures: list[Figure] = []
+    reasons: list[str] = []
+    for bank, of_bank in banks.items():
+        for figure, batches in _worst_figures(of_bank, gate):
+            figures.append(figure)
+            if not figure.passed:
+                reasons.append(f"{f'{bank}: ' if bank else ''}{_message(figure)}{_only_at(batches)}")
+        if not bank:
+            figures += further
+            reasons += [_message(figure) for figure in further if not figure.passed]
     if not figures:
         return Verdict(status="failed", reason="nothing was measured")
-    if not failed:
-        return Verdict(status="passed", figures=figures)
-    return Verdict(status="failed", reason="; ".join(_message(figure) for figure in failed), figures=figures)
+    return Verdict(
+        status="failed" if reasons else "passed", reason="; ".join(reasons), figures=tuple(figures)
+    )
+
+
+def _worst_figures(replays: Sequence[Replay], gate: Gate) -> list[tuple[Figure, list[int]]]:
+    """Figures of the worst of a bank's replays; a picture must not depend on its batch.
+
+    Returns:
+        Each figure with the batches at which it fails, empty if it fails at all of them.
+    """
+    compared: dict[str, list[tuple[int, Figure]]] = {}
+    for one in replays:
+        for figure in compare(one.pictures, one.reference, gate):
+            too_few = (one.bank and figure.metric == SHIFT) or (one.numbers and figure.metric in _MEANS)
+            if not too_few:
+                compared.setdefault(figure.metric, []).append((one.batch, figure))
+    worst = []
+    for found in compared.values():
+        figure = _worst([figure for _, figure in found]).model_copy(update={"bank": replays[0].bank})
+        failed = {batch for batch, other in found if not other.passed}
+        everywhere = len(failed) == len({batch for batch, _ in found})
+        worst.append((figure, [] if everywhere else sorted(failed)))
+    return worst
+
+
+def _only_at(batches: Sequence[int]) -> str:
+    if not batches:
+        return ""
+    *others, last = map(str, batches)
+    return f", only at batch {', '.join(others) + ' and ' if others else ''}{last}"
 
 
 def compare(pictures: NDArray[np.uint8], reference: NDArray[np.uint8], gate: Gate) -> tuple[Figure, ...]:
@@ -147,7 +188,7 @@ def compare(pictures: NDArray[np.uint8], reference: NDArray[np.uint8], gate: Gat
     )
 
 
-def _worst(figures: tuple[Figure, ...]) -> Figure:
+def _worst(figures: Sequence[Figure]) -> Figure:
     values = [figure.value for figure in figures]
     known = [value for value in values if value is not None]
     if len(known) < len(values):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -11,17 +11,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bundle.manifest import Figure, Verdict
-from ..bundle.probes import Probes
+from ..bundle.probes import EXTREMES, Probes
 from ..errors import BundleError, DeviceError, EndpointError, LithoError, MissingExtra, out_of_memory
 from ..runners.base import Runner
 from ..signature import in_batches
+from ..signature.fields import Role
 from .failure_modes import explain
-from .gate import Gate, judge
+from .gate import Gate, Replay, judge
 
-__all__ = ["REPLAY_BATCHES", "Open", "Outcome", "make", "prove", "replay"]
+__all__ = ["REPLAY_BATCHES", "Open", "Outcome", "make", "prove", "replay", "replay_batches"]
 
-REPLAY_BATCHES = (64, 1, 7)
-"""Pictures at a time: all probes together, each alone, and uneven parts with a smaller rest."""
+REPLAY_BATCHES = (1, 2, 3, 7, 8, 16, 32, 64, 65)
+"""Pictures at a time: powers of two, for which kernels are chosen, their neighbours, and more than a server forms."""
+
+_WHOLE = 64
+"""Pictures at a time of the replay whose pictures are shown."""
+
+_WHOLE_TOO = (1, 7)
+"""Batches at which every probe is made as well: alone, and in uneven parts with a smaller rest."""
+
+_TWICE = 16
+"""Up to this batch, two full batches are made of a generator of one step: a fault may begin with the second."""
+
+_ALONE_TOO = (EXTREMES, "size ")
+"""Starts of the names of the further banks whose probes are also made one by one; the others are made once."""
 
 Open = Callable[[], AbstractContextManager[Runner]]
 """Opens a runner, which is closed at the end of the `with` block."""
@@ -45,11 +58,14 @@ def prove(
     probes: Probes,
     gate: Gate,
     *,
-    largest_batch: int = REPLAY_BATCHES[0],
+    batches: Sequence[int] = REPLAY_BATCHES,
     measure: Callable[[Runner], Iterable[Figure]] = lambda runner: (),
     locate: Callable[[NDArray[np.uint8]], str | None] = lambda pictures: None,
 ) -> Outcome:
-    """Replay the probes at every batch of `REPLAY_BATCHES`, judge the pictures, and explain a failure.
+    """Replay the probes at every batch, judge the pictures, and explain a failure.
+
+    All probes are made 64 at a time, or as many as may be, one by one, and 7 at a time; at every other batch as many
+    as fill one or two batches. Further banks are made together; those of other sizes and extremes also one by one.
 
     A missing package or GPU gives the verdict "not_run". A runtime that fails gives the verdict "failed".
 
@@ -57,7 +73,7 @@ def prove(
         open_runner: opens what is proven.
         probes: with PyTorch's pictures.
         gate: the limits.
-        largest_batch: limit of the batches, for a server that takes no more.
+        batches: pictures at a time, from `replay_batches`.
         measure: measures further figures; called only for a runner whose pictures passed.
         locate: names the layer at which failed pictures go wrong, or gives None; called only without another cause.
 
@@ -68,17 +84,14 @@ def prove(
     """
     try:
         with open_runner() as runner:
-            replays = _replays(runner, probes, largest_batch)
-            sizes = [
-                (made, bank.images)
-                for bank in probes.others
-                for made in _replays(runner, bank, largest_batch)
-            ]
-            verdict = judge(replays, probes.images, gate, sizes=sizes)
-            if verdict.status == "passed" and (further := tuple(measure(runner))):
-                verdict = judge(replays, probes.images, gate, further, sizes)
-            verdict = explain(verdict, replays, probes, runner, lambda: locate(replays[0]))
-            return Outcome(verdict, replays[0])
+            replays = _replays(runner, probes, batches)
+            further = [made for bank in probes.others for made in _replays_of_bank(runner, bank, batches)]
+            verdict = judge([*replays, *further], gate)
+            if verdict.status == "passed" and (figures := tuple(measure(runner))):
+                verdict = judge([*replays, *further], gate, figures)
+            pictures = replays[0].pictures
+            verdict = explain(verdict, [*replays, *further], probes, runner, lambda: locate(pictures))
+            return Outcome(verdict, pictures)
     except (BundleError, EndpointError):
         raise
     except (DeviceError, MissingExtra) as error:
@@ -87,10 +100,65 @@ def prove(
         return Outcome(Verdict(status="failed", reason=str(error)))
 
 
-def _replays(runner: Runner, probes: Probes, largest_batch: int) -> list[NDArray[np.uint8]]:
-    most = min(largest_batch, len(probes.images))
+def replay_batches(*declared: int, profiles: Sequence[tuple[int, int]] = ()) -> tuple[int, ...]:
+    """The batches to replay the probes at: `REPLAY_BATCHES`, the declared ones and the ends of the profiles.
+
+    Args:
+        declared: batches that the form is built for, timed at or served with.
+        profiles: smallest and largest batch of each range that it takes; empty if it takes any batch.
+    """
+    wanted = sorted({*REPLAY_BATCHES, *declared, *(end for profile in profiles for end in profile)})
+    return tuple(
+        batch for batch in wanted if not profiles or any(least <= batch <= most for least, most in profiles)
+    )
+
+
+def _replays(runner: Runner, probes: Probes, batches: Sequence[int]) -> list[Replay]:
+    """Replays of the usual probes, the one whose pictures are shown first."""
+    most = _most(probes, batches)
+    whole = (most, *(batch for batch in _WHOLE_TOO if batch in batches and batch < most))
+    replays = [Replay(_whole(runner, probes, batch, batches), probes.images, batch) for batch in whole]
+    order, sampler = _order(runner, probes)
+    start = 0
+    for batch in sorted(set(batches) - set(whole)):
+        turns = 1 if sampler or batch > _TWICE else 2
+        numbers = [order[place % len(order)] for place in range(start, start + turns * batch)]
+        start += len(numbers)
+        part = probes.chosen(numbers)
+        replays.append(Replay(replay(runner, part, batch), part.images, batch, numbers=tuple(numbers)))
+    return replays
+
+
+def _most(bank: Probes, batches: Sequence[int]) -> int:
+    """The largest of the batches that the bank fills, up to 64."""
+    return max((batch for batch in batches if batch <= min(_WHOLE, len(bank.images))), default=min(batches))
+
+
+def _whole(runner: Runner, bank: Probes, batch: int, batches: Sequence[int]) -> NDArray[np.uint8]:
+    """The pictures of a bank, made `batch` at a time; a rest that is none of the batches is filled up."""
+    count = len(bank.images)
+    if (rest := count % batch) and rest not in batches:
+        bank = bank.chosen([place % count for place in range(count - rest + batch)])
+    return replay(runner, bank, batch)[:count]
+
+
+def _order(runner: Runner, probes: Probes) -> tuple[list[int], bool]:
+    """Numbers of the probes to choose from for further batches, and whether each takes a number of steps.
+
+    The half with the fewest steps will do: the other stages run once, and the steps of all are the same graph.
+    """
+    field = runner.signature.field(Role.STEPS)
+    if field is None or field.name not in probes.inputs:
+        return list(range(len(probes.images))), False
+    order = np.argsort(probes.inputs[field.name], kind="stable")
+    return order[: max(1, len(order) // 2)].tolist(), True
+
+
+def _replays_of_bank(runner: Runner, bank: Probes, batches: Sequence[int]) -> list[Replay]:
+    alone = [1] if bank.name.startswith(_ALONE_TOO) and 1 in batches else []
     return [
-        replay(runner, probes, batch) for batch in dict.fromkeys(min(most, one) for one in REPLAY_BATCHES)
+        Replay(_whole(runner, bank, batch, batches), bank.images, batch, bank.name)
+        for batch in dict.fromkeys((_most(bank, batches), *alone))
     ]
 
 
@@ -107,16 +175,22 @@ def replay(runner: Runner, probes: Probes, batch: int) -> NDArray[np.uint8]:
             f"the probes have fields {sorted(probes.inputs)}, {runner.description} takes {fields};"
             " it is another generator"
         )
-    return make(runner, probes.inputs, batch)
+    return make(runner, probes.inputs, batch, probes.kept)
 
 
-def make(runner: Runner, inputs: Mapping[str, NDArray[Any]], batch: int) -> NDArray[np.uint8]:
+def make(
+    runner: Runner,
+    inputs: Mapping[str, NDArray[Any]],
+    batch: int,
+    keep: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] = lambda images: images,
+) -> NDArray[np.uint8]:
     """Make pictures, `batch` at a time.
 
     Args:
         runner: of the generator.
         inputs: field name -> array with a common batch axis in front.
         batch: pictures of one run.
+        keep: gives what is kept of the pictures of one run.
 
     Raises:
         LithoError: the runner failed.
@@ -124,7 +198,7 @@ def make(runner: Runner, inputs: Mapping[str, NDArray[Any]], batch: int) -> NDAr
     """
     name = runner.signature.output.name
     try:
-        return np.concatenate([runner.run(part)[name] for part in in_batches(inputs, batch)])
+        return np.concatenate([keep(runner.run(part)[name]) for part in in_batches(inputs, batch)])
     except LithoError as error:
         if out_of_memory(error):
             raise MemoryError(str(error)) from error

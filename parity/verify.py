@@ -14,7 +14,7 @@ from ..errors import ProofError
 from ..reporting.progress import Progress, quiet
 from ..runners import Endpoint, choose_variants, open_runner
 from .gate import limits
-from .replay import Outcome, prove
+from .replay import Outcome, prove, replay_batches
 
 __all__ = ["Verification", "prove_variant", "verify", "with_other_stages"]
 
@@ -82,7 +82,10 @@ def prove_variant(bundle: Bundle, variant: Variant) -> Outcome:
         The verdict, "not_run" if this machine lacks what the variant needs, and the pictures.
     """
     opens = partial(open_runner, bundle, with_other_stages(bundle, variant))
-    return prove(opens, bundle.probes(), limits(variant.precision))
+    profiles = [] if variant.engine is None else [(least, most) for least, _, most in variant.engine.profiles]
+    timed = [timing.batch for timing in variant.timings]
+    batches = replay_batches(*variant.batches, *timed, profiles=profiles)
+    return prove(opens, bundle.probes(), limits(variant.precision), batches=batches)
 
 
 def with_other_stages(bundle: Bundle, variant: Variant) -> str:
@@ -104,5 +107,5 @@ def _verify_endpoint(bundle: Bundle, probes: Probes, endpoint: str) -> Verdict:
                 f" {bundle.manifest.checkpoint_sha256[:12]}; deploy the bundle, or name the right model"
             )
         precisions = {variant.precision for variant in choose_variants(bundle, runner.served.variant)}
-        largest = min(ENDPOINT_BATCH, max(1, runner.max_batch_size))
-        return prove(lambda: nullcontext(runner), probes, limits(*precisions), largest_batch=largest).verdict
+        batches = replay_batches(profiles=[(1, min(ENDPOINT_BATCH, runner.max_batch_size))])
+        return prove(lambda: nullcontext(runner), probes, limits(*precisions), batches=batches).verdict

@@ -18,7 +18,7 @@ from litho.export.build import export
 from litho.export.engines import build_engine
 from litho.export.engines.readback import check_precisions
 from litho.export.precisions import precision
-from litho.parity.gate import judge
+from litho.parity.gate import Replay, judge
 from litho.parity.verify import verify
 from litho.runners import open_runner
 from litho.serving.client import Client
@@ -174,7 +174,7 @@ def test_a_served_family_keeps_its_pictures(model: str, bundles: Line, server: E
     with open_runner(endpoint) as runner:
         pending = [runner.submit(rows) for rows in _uneven(probes.inputs)]
         together = np.concatenate([future.result()[runner.signature.output.name] for future in pending])
-    verdict = judge([together], probes.images, FP32)
+    verdict = judge([Replay(together, probes.images)], FP32)
     assert verdict.status == "passed", f"many requests at a time: {verdict.reason}"
 
 
@@ -196,8 +196,8 @@ def test_a_single_value_serves_every_picture_of_a_call(
             **{name: values[3:6] if name == varied else values[3] for name, values in inputs.items()}
         )
         one = client.generate(**{name: values[3] for name, values in inputs.items()})
-    assert judge([given], wanted, FP32).status == "passed"
-    assert judge([one], wanted[:1], FP32).status == "passed"
+    assert judge([Replay(given, wanted)], FP32).status == "passed"
+    assert judge([Replay(one, wanted[:1])], FP32).status == "passed"
 
 
 def _uneven(inputs: dict[str, NDArray[Any]]) -> Iterator[dict[str, NDArray[Any]]]:

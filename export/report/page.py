@@ -163,7 +163,8 @@ def _figure_rows(variants: Sequence[Variant]) -> Iterator[tuple[str, str, str, s
                 side = "at least" if figure.at_most is None else "at most"
                 allowed = f"{limit:.1%}" if figure.metric == IDENTICAL_PIXELS else f"{limit:g}"
                 passed = "passed" if figure.passed else "failed"
-                yield variant.name, figure.metric, format_figure(figure), f"{side} {allowed}", passed
+                metric = f"{figure.metric}, {figure.bank}" if figure.bank else figure.metric
+                yield variant.name, metric, format_figure(figure), f"{side} {allowed}", passed
 
 
 def _pass_rows(

@@ -20,7 +20,7 @@ from litho.export.precisions import Lowering, precision
 from litho.export.validation.distance import Distance
 from litho.export.validation.proof import Proof
 from litho.export.variants import misnamed
-from litho.parity.gate import judge
+from litho.parity.gate import Replay, judge
 from litho.runners.torch import Runner as TorchRunner
 from litho.training.run.snapshot import load_snapshot
 
@@ -154,7 +154,9 @@ def test_a_graph_that_is_silently_in_fp32_is_named(name: str, graph: bytes) -> N
 def test_a_figure_that_cannot_be_computed_fails_by_name() -> None:
     pictures = np.zeros((2, 4, 4, 1), np.uint8)
     verdict = judge(
-        [pictures], pictures, precision("int8").gate, [Figure(metric="FD ratio (net)", value=None)]
+        [Replay(pictures, pictures)],
+        precision("int8").gate,
+        [Figure(metric="FD ratio (net)", value=None)],
     )
     assert verdict.status == "failed"
     assert verdict.reason == "FD ratio (net) could not be computed"

@@ -6,12 +6,17 @@ from hypothesis import given, strategies as st
 
 from litho.bundle.manifest import Figure
 from litho.export.precisions import precision
-from litho.parity.gate import Gate, compare, judge
+from litho.parity.gate import Gate, Replay, compare, judge
 from litho.parity.metrics import IDENTICAL_PSNR_DB
 
 FP32 = precision("fp32").gate
 
 REFERENCE = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), dtype=np.uint8)
+
+
+def replays(*pictures: np.ndarray) -> list[Replay]:
+    """Replays of the usual probes, at batches 1, 2 and so on."""
+    return [Replay(made, REFERENCE, batch) for batch, made in enumerate(pictures, 1)]
 
 
 def changed(share: float, levels: int) -> np.ndarray:
@@ -24,7 +29,7 @@ def changed(share: float, levels: int) -> np.ndarray:
 
 
 def test_identical_pictures_pass_with_the_largest_psnr() -> None:
-    verdict = judge([REFERENCE, REFERENCE.copy()], REFERENCE, FP32)
+    verdict = judge(replays(REFERENCE, REFERENCE.copy()), FP32)
     assert verdict.status == "passed"
     assert [figure.value for figure in verdict.figures] == [0, 1, IDENTICAL_PSNR_DB, IDENTICAL_PSNR_DB, 1, 0]
 
@@ -40,24 +45,44 @@ def test_identical_pictures_pass_with_the_largest_psnr() -> None:
 def test_fp32_allows_one_grey_level_in_a_thousandth_of_the_pixels(
     share: float, levels: int, status: str, reason: str
 ) -> None:
-    verdict = judge([changed(share, levels)], REFERENCE, FP32)
+    verdict = judge(replays(changed(share, levels)), FP32)
     assert verdict.status == status
     assert pytest.approx(share, abs=1e-3) == 1 - (verdict.figures[1].value or 0)
     assert re.search(reason, verdict.reason)
 
 
 def test_the_worst_replay_decides() -> None:
-    assert judge([REFERENCE, changed(0.5, 9)], REFERENCE, FP32).status == "failed"
-    assert judge([changed(0.5, 9), REFERENCE], REFERENCE, FP32).figures[0].value == 9
+    assert judge(replays(REFERENCE, changed(0.5, 9)), FP32).status == "failed"
+    assert judge(replays(changed(0.5, 9), REFERENCE), FP32).figures[0].value == 9
 
 
-def test_a_picture_of_another_size_counts_as_well() -> None:
+def test_a_further_bank_counts_with_figures_of_its_own() -> None:
     small = REFERENCE[:2, :8, :8]
-    sizes = [(small, small), (changed(0.5, 9)[:2, :8, :8], small)]
-    assert judge([REFERENCE], REFERENCE, FP32, sizes=sizes[:1]).status == "passed"
-    verdict = judge([REFERENCE], REFERENCE, FP32, sizes=sizes)
+    right = Replay(small, small, 2, "size 8x8")
+    wrong = Replay(changed(0.5, 9)[:2, :8, :8], small, 2, "size 4x8")
+    assert judge([*replays(REFERENCE), right], FP32).status == "passed"
+    verdict = judge([*replays(REFERENCE), right, wrong], FP32)
     assert verdict.status == "failed"
-    assert verdict.figures[0].value == 9
+    assert verdict.reason.startswith("size 4x8: a pixel is 9 grey levels off")
+    assert {(figure.bank, figure.value) for figure in verdict.figures if figure.metric.startswith("max")} == {
+        ("", 0),
+        ("size 8x8", 0),
+        ("size 4x8", 9),
+    }
+
+
+def test_the_batches_that_fail_are_named_unless_all_do() -> None:
+    wrong = changed(0.5, 9)
+    assert judge(replays(REFERENCE, wrong, REFERENCE), FP32).reason.count(", only at batch 2") == 2
+    assert ", only at batch 1 and 3" in judge(replays(wrong, REFERENCE, wrong), FP32).reason
+    assert "only at" not in judge(replays(wrong, wrong), FP32).reason
+
+
+def test_a_shift_is_not_judged_of_the_few_pictures_of_a_further_bank() -> None:
+    up = np.where(REFERENCE < 255, REFERENCE + 1, 255).astype(np.uint8)
+    gate = Gate(shift_levels=0.5)
+    assert judge([*replays(REFERENCE), Replay(up, REFERENCE, 1, "labels")], gate).status == "passed"
+    assert judge(replays(REFERENCE, up), gate).status == "failed"
 
 
 @pytest.mark.parametrize(
@@ -66,13 +91,13 @@ def test_a_picture_of_another_size_counts_as_well() -> None:
     ids=["too few", "empty", "float", "fewer channels"],
 )
 def test_what_cannot_be_compared_fails(pictures: np.ndarray) -> None:
-    verdict = judge([pictures], REFERENCE, FP32)
+    verdict = judge(replays(pictures), FP32)
     assert verdict.status == "failed"
     assert "could not be computed" in verdict.reason
 
 
 def test_no_replay_is_a_failure() -> None:
-    assert judge([], REFERENCE, FP32).status == "failed"
+    assert judge([], FP32).status == "failed"
 
 
 @pytest.mark.parametrize("fault", ["shuffled", "inverted", "shifted range", "flipped"])
@@ -83,7 +108,7 @@ def test_planted_faults_are_caught(fault: str) -> None:
         "shifted range": np.clip(REFERENCE.astype(np.int16) + 1, 0, 255).astype(np.uint8),
         "flipped": REFERENCE[:, :, ::-1],
     }[fault]
-    assert judge([pictures], REFERENCE, FP32).status == "failed"
+    assert judge(replays(pictures), FP32).status == "failed"
 
 
 @given(st.floats(1e-3, 1), st.integers(1, 100))
@@ -99,7 +124,7 @@ def test_psnr_follows_its_definition(share: float, levels: int) -> None:
 
 def test_a_figure_measured_elsewhere_counts() -> None:
     missing = Figure(metric="FD ratio", value=None, at_most=1.05)
-    verdict = judge([REFERENCE], REFERENCE, FP32, [missing])
+    verdict = judge(replays(REFERENCE), FP32, [missing])
     assert verdict.status == "failed"
     assert "FD ratio could not be computed" in verdict.reason
 
@@ -108,5 +133,5 @@ def test_errors_that_cancel_are_no_shift_and_a_brighter_picture_is() -> None:
     rounded = changed(1.0, 3)  # towards the middle: up and down about as often
     up = np.where(REFERENCE < 255, REFERENCE + 1, 255).astype(np.uint8)
     gate = Gate(shift_levels=0.5)
-    assert judge([rounded], REFERENCE, gate).status == "passed"
-    assert "too bright or too dark" in judge([up], REFERENCE, gate).reason
+    assert judge(replays(rounded), gate).status == "passed"
+    assert "too bright or too dark" in judge(replays(up), gate).reason

@@ -10,7 +10,7 @@ from litho.bundle.manifest import Figure
 from litho.bundle.probes import Probes
 from litho.errors import BundleError, DeviceError, EndpointError, LithoError, MissingExtra
 from litho.parity.gate import Gate
-from litho.parity.replay import REPLAY_BATCHES, make, prove, replay
+from litho.parity.replay import REPLAY_BATCHES, make, prove, replay, replay_batches
 from litho.runners.base import Runner
 from litho.signature import Signature
 from litho.signature.fields import image_output, seed_field
@@ -50,23 +50,59 @@ def test_probes_are_replayed_together_alone_and_in_uneven_parts() -> None:
     assert outcome.verdict.status == "passed"
     assert outcome.pictures is not None
     assert (outcome.pictures == bank(64).images).all()
-    assert runner.batches == [64, *[1] * 64, *[7] * 9, 1]
-    assert set(REPLAY_BATCHES) == {64, 1, 7}
+    assert runner.batches[:75] == [64, *[1] * 64, *[7] * 9, 1]
 
 
-def test_no_batch_is_larger_than_a_server_takes() -> None:
+def test_every_other_batch_is_filled_once_or_twice() -> None:
     runner = Painter()
-    prove(lambda: runner, bank(10), EXACT, largest_batch=4)
-    assert runner.batches == [4, 4, 2, *[1] * 10]
+    prove(lambda: runner, bank(64), EXACT)
+    assert runner.batches[75:] == [2, 2, 3, 3, 8, 8, 16, 16, 32, 65]
+    assert {*runner.batches} == {*REPLAY_BATCHES} == {1, 2, 3, 7, 8, 16, 32, 64, 65}
 
 
-def test_probes_of_other_sizes_are_replayed_and_count() -> None:
+def test_the_declared_batches_are_replayed_within_the_profiles() -> None:
+    assert replay_batches(5, 64) == (1, 2, 3, 5, 7, 8, 16, 32, 64, 65)
+    assert replay_batches(1, 8, 48, profiles=[(1, 48)]) == (1, 2, 3, 7, 8, 16, 32, 48)
+    assert replay_batches(profiles=[(4, 8), (30, 33)]) == (4, 7, 8, 30, 32, 33)
+    assert replay_batches(profiles=[(1, 16)]) == (1, 2, 3, 7, 8, 16)
+    assert replay_batches(128, profiles=[(1, 128)])[-2:] == (65, 128)
+
+
+@pytest.mark.parametrize(
+    ("batches", "run"),
+    [
+        ((1, 2, 3, 4), [4, 4, 2, *[1] * 10, 2, 2, 3, 3]),
+        ((4,), [4, 4, 4]),
+        ((5,), [5, 5]),
+        ((5, 12), [5, 5, 12, 12]),
+        ((12,), [12]),
+        ((3, 7, 64), [7, 3, 3, 3, 64]),
+        ((7, 64), [7, 7, 64]),
+    ],
+)
+def test_no_other_batch_is_run_than_the_form_takes(batches: tuple[int, ...], run: list[int]) -> None:
     runner = Painter()
-    wrong = replace(bank(3), images=bank(3).images + np.uint8(1))
-    outcome = prove(lambda: runner, replace(bank(2), others=(bank(6), wrong)), EXACT)
-    assert runner.batches == [2, 1, 1, 6, *[1] * 6, 3, 1, 1, 1]
+    assert prove(lambda: runner, bank(10), EXACT, batches=batches).verdict.status == "passed"
+    assert runner.batches == run
+
+
+def test_probes_of_other_sizes_and_extremes_are_also_made_alone() -> None:
+    runner = Painter()
+    banks = [replace(bank(6), name=name) for name in ("size 4x4", "extremes", "labels")]
+    wrong = replace(bank(3), images=bank(3).images + np.uint8(1), name="size 2x2")
+    outcome = prove(lambda: runner, replace(bank(2), others=(*banks, wrong)), EXACT, batches=(1, 2, 3, 6))
+    assert runner.batches == [2, 1, 1, 3, 3, 6, 6, 6, *[1] * 6, 6, *[1] * 6, 6, 3, 1, 1, 1]
     assert outcome.verdict.status == "failed"
     assert "another size" in outcome.verdict.reason
+
+
+def test_a_bank_that_fails_is_named_with_its_worst_probe() -> None:
+    wrong = bank(6).images
+    wrong[4] += np.uint8(9)
+    labels = replace(bank(6), images=wrong, name="labels")
+    reason = prove(Painter, replace(bank(8), others=(labels,)), EXACT).verdict.reason
+    assert reason.startswith("labels: a pixel is 9 grey levels off")
+    assert reason.endswith("the usual probes pass; the worst of the bank 'labels' is seed 12")
 
 
 def test_a_picture_that_depends_on_its_batch_fails_and_is_explained() -> None:
@@ -74,6 +110,19 @@ def test_a_picture_that_depends_on_its_batch_fails_and_is_explained() -> None:
     verdict = prove(lambda: runner, bank(64), EXACT).verdict
     assert verdict.status == "failed"
     assert "depends on the batch" in verdict.reason
+
+
+@pytest.mark.parametrize("batch", REPLAY_BATCHES)
+def test_a_fault_at_one_batch_fails_and_the_batch_is_named(batch: int) -> None:
+    def paint(seeds: NDArray[Any]) -> NDArray[np.uint8]:
+        made = picture(seeds)
+        made[-1:] += np.uint8(3 * (len(seeds) == batch))  # of the last one only
+        return made
+
+    verdict = prove(lambda: Painter(paint), bank(64), EXACT).verdict
+    assert verdict.status == "failed"
+    named = "1 and 7" if batch == 1 else batch  # 64 in parts of 7 leave one
+    assert f", only at batch {named};" in verdict.reason
 
 
 def test_further_figures_are_measured_only_of_pictures_that_passed() -> None:

@@ -11,7 +11,7 @@ from litho.bundle.manifest import Figure, FileRecord, Manifest, Stage, Timing, V
 from litho.bundle.probes import Probes
 from litho.export.precisions import precision
 from litho.export.report.choice import recommend
-from litho.parity.gate import judge
+from litho.parity.gate import Replay, judge
 from litho.signature import Signature
 from litho.signature.fields import image_output, seed_field
 
@@ -54,11 +54,11 @@ def variant(name: str, verdict: Verdict, speed: float | None, fp32_layers: tuple
 
 def verdict_on(pictures: np.ndarray, name: str) -> Verdict:
     ratio = Figure(metric="FD ratio (digits)", value=1.012, at_most=1.05)
-    return judge([pictures], REFERENCE, precision(name).gate, [ratio])
+    return judge([Replay(pictures, REFERENCE)], precision(name).gate, [ratio])
 
 
 VARIANTS = [
-    variant("generator.fp32.onnx", judge([REFERENCE], REFERENCE, precision("fp32").gate), 1000),
+    variant("generator.fp32.onnx", judge([Replay(REFERENCE, REFERENCE)], precision("fp32").gate), 1000),
     variant("generator.int8.openvino.onnx", verdict_on(COARSE, "int8"), 2000, ("block.conv", "last.conv")),
     variant("generator.fp8.onnx", verdict_on(LOUD, "fp8"), 3000),
     variant("generator.bf16.onnx", Verdict(status="not_run", reason="no kernel for Gemm"), None),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from litho.export.report.table import decide
-from litho.parity.gate import Gate, judge
+from litho.parity.gate import Gate, Replay, judge
 
 from .conftest import COARSE, REFERENCE, VARIANTS, manifest_of
 
@@ -67,7 +67,7 @@ def test_what_no_variant_has_is_no_column() -> None:
     ],
 )
 def test_a_failing_verdict_says_what_is_wrong(gate: Gate, pictures: np.ndarray, complaint: str) -> None:
-    verdict = judge([pictures], REFERENCE, gate)
+    verdict = judge([Replay(pictures, REFERENCE)], gate)
     assert verdict.status == "failed"
     assert complaint in verdict.reason
     assert "\n" not in verdict.reason
