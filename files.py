@@ -18,7 +18,16 @@ from pathlib import Path, PurePosixPath
 
 from .errors import IntegrityError, LithoError
 
-__all__ = ["confined", "locked", "ordinary_file", "sha256", "write_bytes", "write_directory", "write_file"]
+__all__ = [
+    "confined",
+    "locked",
+    "ordinary_file",
+    "read_text",
+    "sha256",
+    "write_bytes",
+    "write_directory",
+    "write_file",
+]
 
 _MARK = ".partial-"
 
@@ -62,6 +71,28 @@ def ordinary_file(root: Path, relative: str) -> Path:
             f"{path} has {status.st_nlink} hard links and can change through another name; copy it with 'cp -r'"
         )
     return path
+
+
+def read_text(path: Path, most_bytes: int) -> str:
+    """The text of an ordinary file, in UTF-8.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not an ordinary file, is larger than `most_bytes`, or is not UTF-8; the message is one line.
+    """
+    # Opening a pipe would wait for its writer.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError("it is not an ordinary file")
+        if status.st_size > most_bytes:
+            raise ValueError(f"it has {status.st_size} bytes, at most {most_bytes} are allowed")
+        content = file.read(most_bytes)
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"it is not UTF-8 text (byte {error.start})") from None
 
 
 def write_file(path: Path, write: Callable[[Path], object]) -> None:

@@ -11,10 +11,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ..errors import SchemaError
 from ..files import ordinary_file
 
-__all__ = ["MAX_DOCUMENT_BYTES", "Document", "read_as", "read_document"]
+__all__ = ["MAX_DOCUMENT_BYTES", "Document", "parse_json", "read_as", "read_document"]
 
 MAX_DOCUMENT_BYTES = 16 << 20
 """Largest document that is read: real ones are far smaller, and a larger file is refused before it is read."""
+
+
+_MOST_DIGITS = 400
+"""Digits of a whole number: FP64, whose range no field exceeds, has at most 309."""
 
 
 class Document(BaseModel):
@@ -24,6 +28,29 @@ class Document(BaseModel):
 
 
 _Document = TypeVar("_Document", bound=Document)
+
+
+def parse_json(text: str) -> Any:
+    """Parse JSON text that nobody vouches for.
+
+    Raises:
+        ValueError: it is not JSON, is nested too deeply, or has a number or text that nothing can hold; the message
+            is one line.
+    """
+    try:
+        document = json.loads(text, parse_int=_whole_number)
+        json.dumps(document, ensure_ascii=False).encode()  # an escape may stand for half a character
+        return document
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except UnicodeEncodeError:
+        raise ValueError("it has a text that is not Unicode") from None
+
+
+def _whole_number(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError(f"a whole number has {len(digits)} digits, at most {_MOST_DIGITS} are allowed")
+    return int(digits)
 
 
 def read_as(kind: type[_Document], what: str, root: Path, relative: str, newest: int) -> _Document:
@@ -65,7 +92,7 @@ def read_document(root: Path, relative: str, newest: int) -> dict[str, Any]:
     if size > MAX_DOCUMENT_BYTES:
         raise SchemaError(f"{file} has {size} bytes; a document of litho has at most {MAX_DOCUMENT_BYTES}")
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
+        document = parse_json(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise SchemaError(f"{file} is not JSON ({error}); it may be cut short: make it again") from None
     if not isinstance(document, dict) or not isinstance(document.get("schema_version"), int):

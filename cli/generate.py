@@ -48,7 +48,7 @@ def generate(
         typer.Option(help="Hole to fill: an image file, or a folder of them; pixels above 127 are the hole."),
     ] = None,
     field: Annotated[
-        list[str] | None, typer.Option(help="NAME=VALUE of any other input; repeatable.")
+        list[str] | None, typer.Option(help="NAME=VALUE of any other input, or NAME=FILE.npy; repeatable.")
     ] = None,
     variant: VariantName = None,
     device: Device = "cpu",

@@ -148,6 +148,8 @@ def _job(request: Request, source: Source, progress: Progress) -> _Job:
         tokenizer=pipeline.tokenizer is not None,
         calibration_sha256=pictures_sha256(pipeline.signature, inputs) if inputs else None,
     )
+    if source.signature_sha256 is not None:
+        environment["signature_sha256"] = source.signature_sha256
     return _Job(request, source, whole, inputs, request.key(source, environment), progress)
 
 

@@ -32,6 +32,7 @@ class Source:
         data: the training data, as `--data` takes it; None if unknown.
         settled: whether equal weights mean an equal generator. True of litho's families, whose code is that of litho's
             version; a user's own code may have changed since the last export.
+        signature_sha256: of a user's own module, hash of its signature file and of the constants in it.
     """
 
     pipeline: Pipeline
@@ -41,6 +42,7 @@ class Source:
     weights_sha256: str
     data: str | None = None
     settled: bool = True
+    signature_sha256: str | None = None
 
 
 def open_source(
@@ -167,7 +169,15 @@ def from_module(
         module = build_module(build, family)
     digest = load_weights(module, weights)
     pipeline = Pipeline.of(user_model(module, declaration, input))
-    return Source(pipeline, family, None, declaration.licence, digest, settled=False)
+    return Source(
+        pipeline,
+        family,
+        None,
+        declaration.licence,
+        digest,
+        settled=False,
+        signature_sha256=declaration.sha256,
+    )
 
 
 def bundle_name(

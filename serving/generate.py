@@ -18,6 +18,7 @@ from ..files import write_bytes
 from ..reporting import picture_grid, png
 from ..runners import open_runner
 from ..signature import Signature
+from ..signature.array_files import names_arrays, read_arrays
 from ..signature.fields import Field, Role, Size
 from ..signature.image_files import SUFFIXES, bombs_are_errors, read_picture
 
@@ -81,8 +82,10 @@ def generate(
 
 
 def parse_inputs(signature: Signature, values: Mapping[str, ArrayLike]) -> dict[str, Any]:
-    """Read fields from text: "7", "1,2,3", "0-99", a class name, a prompt, or a path of images.
+    """Read fields from text: "7", "1,2,3", "0-99", a class name, a prompt, or a path of images or of an array.
 
+    A path that ends in .npy or .safetensors names a file with values of any field but a text: an array with a batch
+    axis in front, or one picture's value. Of several arrays in a file, that with the field's name is taken.
     The path of an image or mask names a file, or a folder whose image files are read in the order of their names.
     `signature.image_files` reads them and resizes them to the field's size. If that size is free, the first image
     gets the nearest allowed size, and all others the same. Mask pixels lighter than middle grey are the hole.
@@ -112,11 +115,13 @@ def parse_inputs(signature: Signature, values: Mapping[str, ArrayLike]) -> dict[
 
 
 def _parse(field: Field, text: str, size: Size | None) -> NDArray[Any]:
+    if field.dtype != "BYTES" and names_arrays(text):
+        return _read_array(field, Path(text))
     if field.role in (Role.IMAGE, Role.MASK):
         return field.check(_read_images(field, text, size))
     if field.shape:
         raise InvalidInput(
-            f"field {field.name!r} takes {field.allowed}, which cannot be text; use litho.generate_images"
+            f"field {field.name!r} takes {field.allowed}, which cannot be text; give a file: {field.name}=NAME.npy"
         )
     items: list[Any] = []
     if field.dtype == "BYTES":
@@ -127,7 +132,31 @@ def _parse(field: Field, text: str, size: Size | None) -> NDArray[Any]:
             raise InvalidInput(
                 f"{field.name!r} was given more than {MAX_PICTURES} values; give fewer at a time"
             )
-    return field.check(np.array(items))
+    return field.check(np.array(items, dtype=None if field.dtype == "FP32" else field.numpy_dtype))
+
+
+def _read_array(field: Field, path: Path) -> NDArray[Any]:
+    try:
+        arrays = read_arrays(path)
+    except DataError as error:
+        raise InvalidInput(f"field {field.name!r}: {error}") from None
+    array = next(iter(arrays.values())) if len(arrays) == 1 else arrays.get(field.name)
+    if array is None:
+        raise InvalidInput(
+            f"{path} has no array {field.name!r} (it has: {', '.join(sorted(arrays)) or 'none'})"
+        )
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8)
+    if array.dtype.kind in "iu" and field.dtype != "FP32" and array.dtype != field.numpy_dtype and array.size:
+        held = np.iinfo(field.numpy_dtype)
+        if int(array.min()) >= held.min and int(array.max()) <= held.max:
+            array = array.astype(field.numpy_dtype)
+    values = array[None] if array.ndim == len(field.shape) else array
+    if len(values) > MAX_PICTURES:
+        raise InvalidInput(
+            f"{path} has values for {len(values)} pictures; allowed are at most {MAX_PICTURES}"
+        )
+    return field.check(values)
 
 
 def _read_images(field: Field, text: str, size: Size | None) -> NDArray[np.uint8]:
@@ -169,7 +198,7 @@ def _image_files(field: Field, path: Path) -> list[Path]:
 def _parse_part(field: Field, part: str) -> range | list[Any]:
     if field.class_names and part in field.class_names:
         return [field.class_names.index(part)]
-    if field.dtype == "INT64" and (match := re.fullmatch(r"(\d+)-(\d+)", part)):
+    if field.dtype != "FP32" and (match := re.fullmatch(r"(\d+)-(\d+)", part)):
         first, last = _number(field, match[1]), _number(field, match[2])
         if last - first >= MAX_PICTURES or last < first:
             raise InvalidInput(
@@ -181,7 +210,7 @@ def _parse_part(field: Field, part: str) -> range | list[Any]:
 
 def _number(field: Field, text: str) -> float:
     try:
-        value = int(text) if field.dtype == "INT64" else float(text)
+        value = float(text) if field.dtype == "FP32" else int(text)
     except ValueError:
         raise _refused(field, text) from None
     least = -math.inf if field.minimum is None else field.minimum
@@ -194,11 +223,11 @@ def _number(field: Field, text: str) -> float:
 def _refused(field: Field, text: str) -> InvalidInput:
     """A value that the field does not take, in the words of a person who gives text."""
     names = field.class_names or ()
-    allowed = "whole numbers" if field.dtype == "INT64" else "numbers"
+    allowed = "numbers" if field.dtype == "FP32" else "whole numbers"
     if field.minimum is not None:
         allowed = f"{field.minimum:g}" if names else f"{allowed} from {field.minimum:g}"
     if field.maximum is not None:
-        allowed += f" to {field.maximum}" if field.dtype == "INT64" else f" to {field.maximum:g}"
+        allowed += f" to {field.maximum:g}" if field.dtype == "FP32" else f" to {field.maximum}"
     if names and names != tuple(map(str, range(len(names)))):
         listed = names if len(names) <= _NAMES_SHOWN else (*names[:_NAMES_SHOWN], "...")
         allowed += f" ({', '.join(listed)})"

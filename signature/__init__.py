@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
 
 from ..errors import InvalidInput, UsageError
-from .fields import Field, Role, latent_field
+from .fields import MOST_CHANNELS, Field, Role, latent_field
 from .noise import MAX_SEED
-from .synthetic_inputs import draw_images, draw_masks
+from .synthetic_inputs import draw_images, draw_masks, draw_values
 
 __all__ = ["GeneratorSignature", "Signature", "in_batches", "with_latent"]
 
@@ -194,6 +194,8 @@ def _gives_a_picture(signature: Signature) -> Signature:
     output = signature.output
     if output.role is not Role.IMAGE or output.dtype != "UINT8" or len(output.shape) != 3:
         raise ValueError("the output of a generator is an image: UINT8, shape (height, width, channels)")
+    if output.shape[2] > MOST_CHANNELS:
+        raise ValueError(f"the image has {output.shape[2]} channels; allowed are 1 to {MOST_CHANNELS}")
     return signature
 
 
@@ -220,6 +222,8 @@ def _draw(field: Field, batch: int, generator: np.random.Generator) -> NDArray[A
             return draw_images(shape, generator)
         case Role.MASK:
             return draw_masks(shape, generator)
+        case Role.CONDITION:
+            return draw_values(shape, field.numpy_dtype, (field.minimum, field.maximum), generator)
         case _:
             value = field.default if field.default is not None else field.minimum
             return np.full(shape, value, dtype=field.numpy_dtype)

@@ -6,6 +6,7 @@ Shapes here are those of one picture; every array that travels has a batch axis 
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -21,6 +22,7 @@ __all__ = [
     "Field",
     "Role",
     "Size",
+    "condition_field",
     "image_output",
     "label_field",
     "latent_field",
@@ -38,6 +40,15 @@ Size = tuple[int, int]
 
 MAX_TEXT_BYTES = 4096
 """The longest text of a field BYTES, in UTF-8."""
+
+MOST_CHANNELS = 4
+"""Channels of a picture: 1 is grey, 2 grey and alpha, 3 RGB, 4 RGBA; alpha is 255 where nothing shines through."""
+
+MOST_AXES = 7
+"""Most axes of one picture's value: with the batch eight, as many as TensorRT takes."""
+
+MOST_ELEMENTS = 2**31 - 1
+"""Most elements that one picture's value of a field has: tensors of graphs and engines hold no more."""
 
 _NUMPY_DTYPES: dict[str, np.dtype[Any]] = {
     "INT64": np.dtype(np.int64),
@@ -59,6 +70,7 @@ class Role(StrEnum):
     STEPS = "steps"
     GUIDANCE = "guidance"
     TRUNCATION = "truncation"
+    CONDITION = "condition"
     TOKENS = "tokens"
     EMBEDDING = "embedding"
     SAMPLE = "sample"
@@ -100,6 +112,12 @@ class Field(BaseModel):
     @model_validator(mode="after")
     def _consistent(self) -> Field:
         fixed = self.shape[2:] if self.free else self.shape
+        if math.prod(map(abs, self.shape)) > MOST_ELEMENTS or len(self.shape) > MOST_AXES:
+            raise ValueError(
+                f"shape of {self.name!r} has {len(self.shape)} axes or an extent that is too large; allowed are"
+                f" {MOST_AXES} axes and {MOST_ELEMENTS} elements"
+            )
+        self._check_bounds()
         if any(extent < 1 for extent in fixed):
             raise ValueError(
                 f"shape {self.shape} of {self.name!r}: extents are positive, but for a picture's height and width,"
@@ -111,6 +129,24 @@ class Field(BaseModel):
                 f"{self.name!r} has {len(self.class_names)} class names but maximum {self.maximum}"
             )
         return self
+
+    def _check_bounds(self) -> None:
+        """Refuse numbers that no element can hold: arrays of defaults and probes are made from them."""
+        if self.dtype == "BYTES":
+            return
+        info = np.finfo(np.float32) if self.dtype == "FP32" else np.iinfo(self.numpy_dtype)
+        least, most = (float(info.min), float(info.max)) if self.dtype == "FP32" else (info.min, info.max)
+        for key in ("minimum", "maximum", "default"):
+            value = getattr(self, key)
+            if value is None:
+                continue
+            if isinstance(value, str) or not least <= value <= most:
+                shown = value if isinstance(value, str) else "a number outside its range"
+                raise ValueError(
+                    f"{key} of {self.name!r} is {shown}; {self.dtype} holds {least:g} to {most:g}"
+                )
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError(f"minimum {self.minimum} of {self.name!r} is above its maximum {self.maximum}")
 
     def _check_sides(self) -> None:
         limits = (self.least_side, self.most_side, self.usual_size)
@@ -295,6 +331,28 @@ def truncation_field() -> Field:
     section 6). Drawing anew what lies far out (Brock et al. 2019) would make the noise depend on a loop.
     """
     return Field(name="truncation", role=Role.TRUNCATION, dtype="FP32", minimum=0, maximum=1, default=1.0)
+
+
+def condition_field(
+    name: str,
+    shape: tuple[int, ...] = (),
+    dtype: DType = "FP32",
+    limits: tuple[float | int | None, float | int | None] = (None, None),
+    default: float | int | None = None,
+) -> Field:
+    """A field of any shape that a picture depends on: an embedding, a pose, a depth map, a time.
+
+    Args:
+        name: of the field.
+        shape: of one picture's value; `()` for one number.
+        dtype: "FP32", "INT64" or "UINT8".
+        limits: smallest and largest element, both included; None for no limit.
+        default: value of every element where the field is not given; None makes it required.
+    """
+    least, most = limits
+    return Field(
+        name=name, role=Role.CONDITION, dtype=dtype, shape=shape, minimum=least, maximum=most, default=default
+    )
 
 
 def source_field(height: int, width: int, channels: int) -> Field:

@@ -1,11 +1,14 @@
-"""Images and masks to try a generator with: repeatable, and smooth as well as rough; knows no signature."""
+"""Images, masks and other values to try a generator with: repeatable, smooth and rough; knows no signature."""
 
 from __future__ import annotations
+
+import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["draw_images", "draw_masks"]
+__all__ = ["draw_images", "draw_masks", "draw_values"]
 
 _KNOTS = (2, 4, 8)
 """Values along each side between which the smooth example images are interpolated."""
@@ -51,3 +54,36 @@ def draw_masks(shape: tuple[int, ...], generator: np.random.Generator) -> NDArra
         along = (first[:, None] <= places) & (places < (first + length)[:, None])
         inside &= np.expand_dims(along, tuple({1, 2, 3} - {axis}))
     return np.where(inside, np.uint8(255), np.uint8(0))
+
+
+def draw_values(
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    limits: tuple[float | int | None, float | int | None],
+    generator: np.random.Generator,
+) -> NDArray[Any]:
+    """Typical values of a condition: uniform between two limits, else standard normal; integers are always uniform.
+
+    With one limit only, the distance from it is that of a normal number from zero.
+
+    Args:
+        shape: of what is drawn.
+        dtype: FP32, INT64 or UINT8.
+        limits: smallest and largest value, both included; None for no limit, which stands for the whole range of
+            UINT8, and for a span of 256 of INT64.
+        generator: the only source of randomness.
+    """
+    least, most = limits
+    if dtype != np.float32:
+        held = np.iinfo(dtype)
+        if least is None:
+            least = 0 if most is None or most >= 0 else max(held.min, most - 255)
+        most = min(held.max, least + 255) if most is None else most
+        return generator.integers(math.ceil(least), math.floor(most), shape, dtype, endpoint=True)
+    if least is not None and most is not None:
+        drawn = generator.random(shape) * (most - least) + least  # in FP64, whose range the span cannot leave
+        return drawn.astype(np.float32)
+    drawn = generator.standard_normal(shape, dtype=np.float32)
+    if least is not None:
+        return np.float32(least) + np.abs(drawn)
+    return drawn if most is None else np.float32(most) - np.abs(drawn)

@@ -11,10 +11,11 @@ import inspect
 import math
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -27,7 +28,8 @@ from ...training.run.snapshot import fit_weights, read_external_weights
 from .code_location import location_of
 from .diagnosis import check_module
 from .dry_run import try_out
-from .signature_file import Declaration, Input, Noise
+from .inputs import Input, Noise, NoisePart
+from .signature_file import Declaration
 
 __all__ = ["UserModule", "load_module", "load_weights", "user_model"]
 
@@ -46,6 +48,11 @@ class UserModule(Generator):
         super().__init__()
         self.foreign, self.declaration = module, declaration
         self.latent_size = declaration.noise.size if declaration.noise else 0
+        # Buffers follow the module to another device; these are no weights, so they stay out of its state dict.
+        for index, constant in enumerate(declaration.constants.values()):
+            if isinstance(constant.value, np.ndarray):
+                # A copy: an array from a file or a caller may be read-only, or change later.
+                self.register_buffer(f"constant_{index}", torch.tensor(constant.value), persistent=False)
 
     def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
         """The declared signature."""
@@ -68,19 +75,30 @@ class UserModule(Generator):
         """Call the module; floats are in [-1, 1] in and out, as for every generator."""
         positional: list[Any] = []
         keywords: dict[str, Any] = {}
+
+        def place(argument: str | None, value: Any) -> None:
+            positional.append(value) if argument is None else _put(keywords, argument, value)
+
         for given, value in zip(self.declaration.inputs, inputs, strict=True):
             if isinstance(given, Noise) and given.noises is not None:
-                keywords |= _cut(value, given.noises)
-            elif given.argument is None:
-                positional.append(_as_declared(given, value))
+                for part, cut in _cut(value, given.noises):
+                    place(part.argument, cut)
             else:
-                keywords[given.argument] = _as_declared(given, value)
-        output = getattr(self.foreign, self.declaration.method)(
-            *positional, **keywords, **self.declaration.constants
-        )
+                place(given.argument, _as_declared(given, value))
+        for name, value in self._constants(inputs[0].shape[0]):
+            _put(keywords, name, value)
+        output = getattr(self.foreign, self.declaration.method)(*positional, **keywords)
         low, high = self.declaration.output.range
         images = _selected(output, self.declaration.output.select)
         return images if (low, high) == (-1, 1) else (images - low) * (2 / (high - low)) - 1
+
+    def _constants(self, batch: int) -> Iterator[tuple[str, Any]]:
+        """Name and value of every constant."""
+        for index, (name, constant) in enumerate(self.declaration.constants.items()):
+            value = constant.value
+            if isinstance(value, np.ndarray):
+                value = getattr(self, f"constant_{index}")
+            yield name, value.expand(batch, *value.shape) if constant.per_picture else value
 
 
 def user_model(module: nn.Module, declaration: Declaration, input: str | None = None) -> PixelModel:
@@ -215,10 +233,21 @@ def _hash(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _cut(noise: Tensor, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
-    """Noise of shape (batch, size) -> keyword -> its part, of shape (batch, *shape)."""
-    parts = noise.split([math.prod(shape) for shape in shapes.values()], 1)
-    return {name: part.reshape(-1, *shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
+def _put(keywords: dict[str, Any], argument: str, value: Any) -> None:
+    """Put a value at its argument; a part of an argument, "a.b", is the item "b" of the mapping "a"."""
+    *outer, name = argument.split(".")
+    for one in outer:
+        keywords = keywords.setdefault(one, {})
+    keywords[name] = value
+
+
+def _cut(noise: Tensor, parts: Sequence[NoisePart]) -> Iterator[tuple[NoisePart, Any]]:
+    """Noise of shape (batch, size) -> each part with its tensor of shape (batch, *shape), or the list of them."""
+    shapes = [shape for part in parts for shape in part.tensors]
+    pieces = iter(noise.split([math.prod(shape) for shape in shapes], 1))
+    for part in parts:
+        tensors = [next(pieces).reshape(-1, *shape) for shape in part.tensors]
+        yield part, tensors[0] if part.shapes is None else tensors
 
 
 def _as_declared(given: Input, value: Tensor) -> Tensor:
@@ -261,13 +290,10 @@ def _check_call(module: nn.Module, declaration: Declaration) -> None:
     if not callable(method):
         raise UsageError(f"{type(module).__name__} has no method {declaration.method!r}; change 'method'")
     signature = inspect.signature(method)
-    positional = [
-        0 for given in declaration.inputs if given.argument is None and not getattr(given, "noises", None)
-    ]
-    names = [given.argument for given in declaration.inputs if given.argument is not None]
-    names += [name for given in declaration.inputs for name in getattr(given, "noises", None) or ()]
+    passed = [one for given in declaration.inputs for one in getattr(given, "noises", None) or (given,)]
+    positional = [one for one in passed if one.argument is None]
     try:
-        signature.bind(*positional, **dict.fromkeys([*names, *declaration.constants], 0))
+        signature.bind(*positional, **{name.partition(".")[0]: 0 for name in declaration.arguments})
     except TypeError as error:
         raise UsageError(
             f"the signature's inputs do not fit {type(module).__name__}.{declaration.method}"

@@ -1,9 +1,11 @@
 """The signature file of a user's own module: what it may say, and what is answered to what it may not."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from litho.errors import UsageError
@@ -26,6 +28,7 @@ licence: Apache-2.0
 """
 OUTPUT = {"height": 8, "width": 8, "channels": 3}
 SEED = {"role": "seed", "shape": [4]}
+POSE = {"role": "condition", "argument": "pose", "shape": [2, 3]}
 
 
 def test_a_file_gives_the_fields_of_a_request(tmp_path: Path) -> None:
@@ -43,7 +46,8 @@ def test_a_file_gives_the_fields_of_a_request(tmp_path: Path) -> None:
     assert signature.inputs[2].shape == signature.output.shape == (16, 24, 3)
     assert declaration.noise is not None
     assert declaration.noise.size == 256
-    assert declaration.constants == {"timestep": 0, "return_dict": True}
+    constants = {name: constant.value for name, constant in declaration.constants.items()}
+    assert constants == {"timestep": 0, "return_dict": True}
 
 
 def test_json_and_a_mapping_say_the_same(tmp_path: Path) -> None:
@@ -85,10 +89,53 @@ def test_json_and_a_mapping_say_the_same(tmp_path: Path) -> None:
             {"inputs": [{"role": "label", "class_names": [True]}], "output": OUTPUT},
             "inputs.0.class_names.0: Input",
         ),
-        ({"inputs": [SEED], "output": {**OUTPUT, "channels": 4}}, "output.channels: Input should be 1 or 3"),
+        (
+            {"inputs": [SEED], "output": {**OUTPUT, "channels": 5}},
+            "output.channels: Input should be less than",
+        ),
         ({"inputs": [SEED], "output": {**OUTPUT, "range": [1, -1]}}, "output: range [1.0, -1.0] must ascend"),
         ({"inputs": [SEED], "output": {**OUTPUT, "range": [0, float("inf")]}}, "must ascend"),
-        ({"inputs": [SEED], "output": OUTPUT, "constants": {"t": [1]}}, "constants.t"),
+        ({"inputs": [SEED], "output": {**OUTPUT, "range": [0, 1e-9]}}, "that FP32 cannot resolve"),
+        (
+            {"inputs": [SEED], "output": {**OUTPUT, "height": 1 << 16, "width": 1 << 16}},
+            "values for one picture",
+        ),
+        (
+            {"inputs": [SEED], "output": OUTPUT, "constants": {"t": {1}}},
+            "constants: 't' is a set; allowed is",
+        ),
+        ({"inputs": [SEED], "output": OUTPUT, "constants": {"a b": 1}}, "constants.a b.[key]: String should"),
+        ({"inputs": [SEED], "output": OUTPUT, "constants": {"t": 1, "t.a": 2}}, "'t' is one value, so 't.a'"),
+        (
+            {"inputs": [{**SEED, "argument": "t"}], "output": OUTPUT, "constants": {"t": 1}},
+            "argument 't' is given twice",
+        ),
+        (
+            {"inputs": [{"role": "seed", "noises": [[4], [0]]}], "output": OUTPUT},
+            "inputs.0.noises.1.shape.0:",
+        ),
+        (
+            {"inputs": [{"role": "seed", "noises": [{"shpe": [4]}]}], "output": OUTPUT},
+            "did you mean 'shape'?",
+        ),
+        ({"inputs": [{"role": "seed", "noises": 4}], "output": OUTPUT}, "inputs.0.noises: Input should be"),
+        ({"inputs": [{"role": "seed", "shape": [1 << 16] * 3}], "output": OUTPUT}, "values for one picture"),
+        ({"inputs": [SEED, {**POSE, "dtype": "FP16"}], "output": OUTPUT}, "inputs.1.dtype: Input should be"),
+        ({"inputs": [SEED, {**POSE, "dtype": "INT64"}], "output": OUTPUT}, "needs minimum and maximum"),
+        (
+            {"inputs": [SEED, {**POSE, "shape": [1] * 8}], "output": OUTPUT},
+            "inputs.1.shape: Tuple should have",
+        ),
+        ({"inputs": [SEED, {**POSE, "minimum": 1, "maximum": 0}], "output": OUTPUT}, "is above its maximum"),
+        ({"inputs": [SEED, {**POSE, "minimum": 0, "default": -1}], "output": OUTPUT}, "was given value -1.0"),
+        ({"inputs": [SEED, {**POSE, "maximum": float("inf")}], "output": OUTPUT}, "are finite numbers"),
+        ({"inputs": [SEED, {**POSE, "maximum": 1e300}], "output": OUTPUT}, "outside its range; FP32 holds"),
+        ({"inputs": [SEED, {**POSE, "maximum": 10**5000}], "output": OUTPUT}, "inputs.1"),
+        (
+            {"inputs": [SEED, {**POSE, "dtype": "UINT8", "maximum": 0.5}], "output": OUTPUT},
+            "are whole numbers",
+        ),
+        ({"inputs": [SEED, {**POSE, "name": "noise"}], "output": OUTPUT}, "is what graphs call the noise"),
     ],
 )
 def test_what_is_not_allowed_is_said_in_one_line(content: dict[str, Any], complaint: str) -> None:
@@ -114,7 +161,18 @@ def test_two_fields_of_one_name_are_refused() -> None:
         ("signature.yaml", b"", "holds a NoneType; it must be a mapping"),
         ("signature.yaml", b"!!python/object/apply:os.getcwd []", "is not YAML"),
         ("signature.json", b"{", "is not JSON"),
-        ("signature.json", b"[" * 100_000, "is not JSON"),
+        ("signature.json", b"[" * 100_000, "is not JSON: it is nested too deeply"),
+        ("signature.json", b"[" * 90 + b"]" * 90, "more than 64 levels deep"),
+        ("signature.json", b'{"inputs": ' + b"9" * 5000 + b"}", "a whole number has 5000 digits"),
+        ("signature.json", b'{"licence": "\\ud800"}', "a text that is not Unicode"),
+        ("signature.yaml", b"[" * 100_000, "is not YAML: it is nested too deeply"),
+        ("signature.yaml", b"[" * 90 + b"]" * 90, "more than 64 levels deep"),
+        ("signature.yaml", b"inputs: " + b"9" * 5000, "a whole number has thousands of digits"),
+        ("signature.yaml", b"a: &x [1]\nb: [*x, *x]", "'x' is an anchor or alias; write the values out"),
+        ("signature.yaml", b"output: 1\noutput: 2", "key 'output' is there twice, line 2"),
+        ("signature.yaml", b"licence: 2026-99-99", "is not YAML: month must be in 1..12"),
+        ("signature.yaml", b"a: 1\n---\nb: 2", "is not YAML: expected a single document"),
+        ("signature.yaml", b"#" * 600_000, "it has 600000 bytes, at most 524288 are allowed"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(
@@ -127,3 +185,19 @@ def test_a_file_that_cannot_be_read_is_named(
     assert complaint in str(refused.value)
     assert name in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "signature.yaml")
+    with pytest.raises(UsageError, match="cannot be read: it is not an ordinary file"):
+        read_declaration(tmp_path / "signature.yaml")
+
+
+def test_the_hash_of_a_file_covers_what_its_constants_hold(tmp_path: Path) -> None:
+    content = {"inputs": [SEED], "output": OUTPUT, "constants": {"t": {"file": "t.npy"}}}
+    (tmp_path / "signature.json").write_text(json.dumps(content))
+    hashes = set()
+    for value in (0, 1, 1.0):
+        np.save(tmp_path / "t.npy", np.array([value]))
+        hashes.add(read_declaration(tmp_path / "signature.json").sha256)
+    assert len(hashes) == 3
