@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import numpy as np
 from pydantic import Field as Constraint, model_validator
@@ -13,6 +13,7 @@ from .engine_record import EngineRecord, FP32Layers
 from .json_documents import Document
 
 __all__ = [
+    "GRADES",
     "SAMPLER_STAGES",
     "SCHEMA_VERSION",
     "TOKENIZER_NAME",
@@ -45,6 +46,9 @@ Grade = Literal["same picture", "same distribution"]
 """What the pictures of a variant promise. "same picture": every probe is within the limits of its precision.
 "same distribution": a stated share of the probes is, and many pictures together are as near to PyTorch's as PyTorch's
 own."""
+
+GRADES: tuple[Grade, ...] = get_args(Grade)
+"""The grades, the weaker one last."""
 
 Name = Annotated[str, Constraint(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
 

@@ -82,12 +82,14 @@ def make_variants(
     for name, specs in groupby(request.specs(stage.name), lambda spec: spec.precision):
         progress(f"lowering the {stage.name} to {name}", 0.0)
         lowered = _lower(request, proof, stage, precision(name))
+        grade = proof.limits(precision(name)).grade
         for spec in specs:
             progress(f"proving {spec.name}", 0.0)
             if spec.target is None:
-                yield _portable(writer, proof, spec, lowered)
+                made = _portable(writer, proof, spec, lowered)
             else:
-                yield ExportedVariant(_engine(writer, stage.signature, spec, lowered, progress))
+                made = ExportedVariant(_engine(writer, stage.signature, spec, lowered, progress))
+            yield replace(made, variant=made.variant.model_copy(update={"grade": grade}))
 
 
 def _lower(request: Request, proof: Proof, stage: StageGraph, lower: Precision) -> Lowered:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle.manifest import Figure, Verdict
+from ..bundle.manifest import GRADES, Figure, Grade, Manifest, Sampler, Variant, Verdict
 from ..plugins import load_plugin
 from .metrics import psnr_db, ssim
 
@@ -25,6 +25,7 @@ __all__ = [
     "Gate",
     "Replay",
     "compare",
+    "grade_of",
     "judge",
     "limits",
 ]
@@ -62,6 +63,7 @@ class Gate:
         mean_psnr_db: smallest mean PSNR of the pictures, in decibels.
         shift_levels: largest absolute mean of the signed difference, in grey levels. Rounding errors cancel out in
             it, a wrong range does not.
+        share: smallest share of the probes whose picture must keep `max_abs_levels` and `min_psnr_db`, 0 to 1.
         distance_ratio: largest ratio of two Fréchet distances: of the variant's pictures to other pictures by
             PyTorch, over that of PyTorch's own pictures of the same inputs.
     """
@@ -71,7 +73,13 @@ class Gate:
     min_psnr_db: float | None = None
     mean_psnr_db: float | None = None
     shift_levels: float | None = None
+    share: float = 1.0
     distance_ratio: float | None = None
+
+    @property
+    def grade(self) -> Grade:
+        """What pictures within the limits promise."""
+        return "same picture" if self.distance_ratio is None else "same distribution"
 
 
 @dataclass(frozen=True)
@@ -94,17 +102,27 @@ class Replay:
     numbers: tuple[int, ...] | None = None
 
 
-def limits(*precisions: str) -> Gate:
+def limits(*precisions: str, sampler: Sampler | None = None) -> Gate:
     """The gate of a precision; of several, the loosest one.
 
     Args:
         precisions: names of modules of `export.precisions`, which need neither torch nor onnx.
+        sampler: of the generator, if it has one.
 
     Raises:
         UnknownName: there is no such precision.
     """
     found = [load_plugin("litho.export.precisions", name, "precision").PRECISION for name in precisions]
-    return max(found, key=lambda precision: precision.rank).gate
+    return max(found, key=lambda precision: precision.rank).limits(sampler)
+
+
+def grade_of(variant: Variant, manifest: Manifest) -> Grade:
+    """What a variant's pictures promise: what its bundle says, or its precision here if that is the weaker grade.
+
+    Bundles of before the grades record none; a bundle that claims more than its precision can promise is not believed.
+    """
+    today = limits(variant.precision, sampler=manifest.sampler).grade
+    return GRADES[max(GRADES.index(today), GRADES.index(variant.grade))]
 
 
 def judge(replays: Iterable[Replay], gate: Gate, further: Iterable[Figure] = ()) -> Verdict:

@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 
 from ..bundle import Bundle
-from ..bundle.manifest import Variant, Verdict
+from ..bundle.manifest import Grade, Variant, Verdict
 from ..bundle.probes import Probes
 from ..errors import ProofError
 from ..reporting.progress import Progress, quiet
 from ..runners import Endpoint, choose_variants, open_runner
-from .gate import limits
+from .gate import grade_of, limits
 from .replay import Outcome, prove, replay_batches
 
 __all__ = ["Verification", "prove_variant", "verify", "with_other_stages"]
@@ -30,10 +30,12 @@ class Verification:
     Args:
         subject: the variant's name, or the endpoint's address.
         verdict: passed, failed, or not run and why.
+        grade: what its pictures promise.
     """
 
     subject: str
     verdict: Verdict
+    grade: Grade = "same picture"
 
 
 def verify(
@@ -62,7 +64,7 @@ def verify(
     if endpoint is not None:
         Endpoint.parse(endpoint)
         progress(f"replaying {len(probes.images)} probes through {endpoint}", 0.0)
-        return [Verification(endpoint, _verify_endpoint(loaded, probes, endpoint))]
+        return [_verify_endpoint(loaded, probes, endpoint)]
     verdicts: dict[str, Verdict] = {}
     outcomes = []
     count = len(loaded.manifest.variants)
@@ -71,7 +73,7 @@ def verify(
         names = with_other_stages(loaded, variant)
         if names not in verdicts:
             verdicts[names] = prove_variant(loaded, variant).verdict
-        outcomes.append(Verification(variant.name, verdicts[names]))
+        outcomes.append(Verification(variant.name, verdicts[names], grade_of(variant, loaded.manifest)))
     return outcomes
 
 
@@ -85,7 +87,8 @@ def prove_variant(bundle: Bundle, variant: Variant) -> Outcome:
     profiles = [] if variant.engine is None else [(least, most) for least, _, most in variant.engine.profiles]
     timed = [timing.batch for timing in variant.timings]
     batches = replay_batches(*variant.batches, *timed, profiles=profiles)
-    return prove(opens, bundle.probes(), limits(variant.precision), batches=batches)
+    gate = limits(variant.precision, sampler=bundle.manifest.sampler)
+    return prove(opens, bundle.probes(), gate, batches=batches)
 
 
 def with_other_stages(bundle: Bundle, variant: Variant) -> str:
@@ -97,7 +100,7 @@ def with_other_stages(bundle: Bundle, variant: Variant) -> str:
     return ",".join(portable[stage.name] for stage in bundle.manifest.stages if stage.name in portable)
 
 
-def _verify_endpoint(bundle: Bundle, probes: Probes, endpoint: str) -> Verdict:
+def _verify_endpoint(bundle: Bundle, probes: Probes, endpoint: str) -> Verification:
     from ..runners.triton import Runner as TritonRunner
 
     with TritonRunner.from_location(endpoint, "cpu") as runner:
@@ -107,5 +110,7 @@ def _verify_endpoint(bundle: Bundle, probes: Probes, endpoint: str) -> Verdict:
                 f" {bundle.manifest.checkpoint_sha256[:12]}; deploy the bundle, or name the right model"
             )
         precisions = {variant.precision for variant in choose_variants(bundle, runner.served.variant)}
+        gate = limits(*precisions, sampler=bundle.manifest.sampler)
         batches = replay_batches(profiles=[(1, min(ENDPOINT_BATCH, runner.max_batch_size))])
-        return prove(lambda: nullcontext(runner), probes, limits(*precisions), batches=batches).verdict
+        outcome = prove(lambda: nullcontext(runner), probes, gate, batches=batches)
+        return Verification(endpoint, outcome.verdict, gate.grade)

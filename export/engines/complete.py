@@ -17,6 +17,7 @@ from ...bundle import REPORT_NAME, Bundle, BundleWriter, create_bundle
 from ...bundle.manifest import Manifest, Variant
 from ...errors import UnknownName, UsageError
 from ...files import locked
+from ...parity.gate import grade_of
 from ...parity.verify import prove_variant
 from ...reporting.progress import Progress, quiet
 from ...runners.base import library_of
@@ -134,7 +135,8 @@ def _build(
     lowered = Lowered(
         bundle.read(graph.file), graph.fp32_layers, graph.verdict, passes=graph.passes, layers=graph.layers
     )
-    return add_engine(writer, spec, lowered, bundle.stage(graph.stage).signature, options, report)
+    engine = add_engine(writer, spec, lowered, bundle.stage(graph.stage).signature, options, report)
+    return engine.model_copy(update={"grade": grade_of(graph, bundle.manifest)})
 
 
 def _complete(writer: BundleWriter, bundle: Bundle, built: Iterable[Variant], report: Progress) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from ...bundle.manifest import Sampler
 from ...parity.gate import Gate
 from ..node_names import top_module_of
 
@@ -18,6 +19,8 @@ __all__ = [
     "FP32_MODULES",
     "FP32_OPERATORS",
     "LAYERS",
+    "SAMPLED_RATIO",
+    "SAMPLED_SHARE",
     "Inputs",
     "Lowering",
     "Precision",
@@ -28,6 +31,9 @@ __all__ = [
 
 Inputs = Mapping[str, NDArray[Any]]
 """Field -> array with a batch axis in front: one batch of a graph's inputs."""
+
+SAMPLED_SHARE, SAMPLED_RATIO = 0.95, 1.05
+"""Under a sampler, of a lower precision: least share of probes within the limits of one picture; largest FD ratio."""
 
 LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 """Operators that multiply by weights, which is nearly all of the arithmetic; mixed precision is decided per layer."""
@@ -80,7 +86,7 @@ class Precision:
     Args:
         name: as it is asked for, and that of its module, for example "fp16".
         rank: place among the precisions; a looser gate has a higher one.
-        gate: limits that its pictures must keep.
+        gate: limits that its pictures must keep; `limits` gives those under a sampler.
         lower: makes the graph, as content of an ONNX file.
         passes: graph passes that it needs besides those that are always applied.
         calibrated: whether it is made from sample inputs; only products with weights are then in it.
@@ -96,6 +102,20 @@ class Precision:
     calibrated: bool = False
     element: str = "FLOAT"
     least_target: str = "sm75"
+
+    def limits(self, sampler: Sampler | None) -> Gate:
+        """The limits of its pictures.
+
+        A sampler runs the graphs many times for one picture, and steps amplify what differs: two pictures that are
+        nearly equal after one step may part in the next ones. A lower precision then promises the same distribution,
+        with nearly all of the probes within its limits.
+
+        Args:
+            sampler: of the generator; None of one that makes a picture at once.
+        """
+        if sampler is None or self.element == "FLOAT" or self.gate.grade == "same distribution":
+            return self.gate
+        return replace(self.gate, share=SAMPLED_SHARE, distance_ratio=SAMPLED_RATIO)
 
     def runs_on(self, target: str) -> bool:
         """Whether GPUs with a compute capability such as "sm86" have the precision."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ...bundle.manifest import Figure
 from ...bundle.probes import Probes
 from ...errors import LithoError
+from ...parity.gate import Gate
 from ...parity.replay import Outcome, prove, replay
 from ..pipeline import Pipeline
 from ..precisions import Precision
@@ -68,6 +69,10 @@ class Proof:
             self._known[whole if judged.verdict.status == "passed" else (stage, *whole)] = judged
         return self._known[whole if whole in self._known else (stage, *whole)]
 
+    def limits(self, precision: Precision) -> Gate:
+        """The limits of the generator's pictures in a precision."""
+        return precision.limits(self._pipeline.sampler)
+
     def _whole(self, stage: str, graph: bytes, runtime: str, precision: Precision) -> tuple[str, ...]:
         """Every graph of the whole by its hash, with its runtime, and the precision: the key of a verdict."""
         composed = {name: ("onnxruntime", other) for name, other in self._other_stages.items()}
@@ -78,16 +83,18 @@ class Proof:
         return (*parts, precision.name)
 
     def _judge(self, stage: str, graph: bytes, runtime: str, precision: Precision) -> Outcome:
+        gate = self.limits(precision)
+
         def measure(runner: Runner) -> list[Figure]:
             # FP32 promises the same pictures, so that a distance of sets says nothing more.
-            return [] if precision.element == "FLOAT" else [self._distance.figure(runner, precision.gate)]
+            return [] if precision.element == "FLOAT" else [self._distance.figure(runner, gate)]
 
         def layer(pictures: NDArray[np.uint8]) -> str | None:
             graphs = self._graphs[stage], graph
             return locate(self._pipeline, stage, graphs, precision, self._probes, pictures)
 
         opens = partial(self._open, stage, graph, runtime)
-        return prove(opens, self._probes, precision.gate, measure=measure, locate=layer)
+        return prove(opens, self._probes, gate, measure=measure, locate=layer)
 
     def squared_error(self, stage: str, graph: bytes, runtime: str) -> float:
         """Mean squared error of the first probes' pictures, in squared grey levels; infinite if the graph fails."""
