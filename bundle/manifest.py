@@ -11,6 +11,7 @@ from pydantic import Field as Constraint, model_validator
 from ..signature import GeneratorSignature, Signature
 from .engine_record import EngineRecord, FP32Layers
 from .json_documents import Document
+from .names import Name
 
 __all__ = [
     "GRADES",
@@ -49,8 +50,6 @@ own."""
 
 GRADES: tuple[Grade, ...] = get_args(Grade)
 """The grades, the weaker one last."""
-
-Name = Annotated[str, Constraint(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
 
 
 class FileRecord(Document):

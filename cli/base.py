@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -45,6 +46,9 @@ Repository = Annotated[Path, typer.Argument(help="Folder of a Triton model repos
 BundlePath = Annotated[
     Path, typer.Argument(help="Folder of a bundle, made by 'litho export'.", show_default=False)
 ]
+
+_LONG = re.compile(r"\S{500,}")
+"""A word that nobody reads, such as a number of thousands of digits; paths are shorter."""
 
 _TYPER_INTERRUPTED = 130
 """Exit code that typer makes of a KeyboardInterrupt inside a command."""
@@ -143,7 +147,7 @@ def _fail(message: str, code: int, debug: bool) -> int:
         import traceback
 
         traceback.print_exc()
-    line = " ".join(message.split())
+    line = _LONG.sub(lambda word: f"{word[0][:60]}...{word[0][-20:]}", " ".join(message.split()))
     if line:  # nothing is left to say after the help of a command without a verb
         typer.echo(f"litho: error: {line}", err=True)
         log(f"error: {line}")

@@ -73,7 +73,7 @@ def variants_of(ctx: Any, incomplete: str) -> list[str]:
     try:
         manifest = json.loads((bundle / "manifest.json").read_text())
         return _last(incomplete, [variant["name"] for variant in manifest["variants"]])
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, RecursionError, LookupError, TypeError):
         return []
 
 

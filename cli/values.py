@@ -9,6 +9,9 @@ from ..errors import UsageError
 
 __all__ = ["fixed_inputs", "numbers", "pairs", "parse_size", "positive", "words"]
 
+_MOST_DIGITS = 18
+"""Numbers of so many digits fit INT64; Python itself refuses to read thousands of them."""
+
 
 def pairs(items: list[str], option: str) -> dict[str, str]:
     """NAME=VALUE items of a repeatable option.
@@ -30,7 +33,7 @@ def fixed_inputs(items: list[str]) -> dict[str, int]:
     """
     values = pairs(items, "--fix")
     for name, value in values.items():
-        if not value.isdecimal():
+        if not _is_whole(value):
             raise UsageError(f"--fix was given {name}={value}; expected a whole number, such as label=3")
     return {name: int(value) for name, value in values.items()}
 
@@ -44,7 +47,7 @@ def parse_size(text: str) -> tuple[int, int] | Literal["free"]:
     if text == "free":
         return "free"
     height, _, width = text.partition("x")
-    if not (height.isdecimal() and width.isdecimal()):
+    if not (_is_whole(height) and _is_whole(width)):
         raise UsageError(
             f"--size was given {text!r}; expected free, or HEIGHTxWIDTH in pixels, such as 96x128"
         )
@@ -64,7 +67,7 @@ def numbers(text: str | None, option: str) -> list[int] | None:
     """
     if text is None:
         return None
-    if not all(word.isdecimal() for word in words(text)):
+    if not all(map(_is_whole, words(text))):
         raise UsageError(f"{option} was given {text!r}; expected whole numbers separated by commas")
     return [int(word) for word in words(text)]
 
@@ -77,3 +80,7 @@ def positive(value: float | None, option: str) -> None:
     """
     if value is not None and not 0 < value < math.inf:
         raise UsageError(f"{option} was given {value:g}; expected a number above 0")
+
+
+def _is_whole(text: str) -> bool:
+    return text.isdecimal() and len(text) <= _MOST_DIGITS

@@ -26,7 +26,7 @@ from .precisions import Inputs, precision
 from .report.choice import recommend
 from .report.gains import measure_gains
 from .report.page import render_report
-from .request import BundleKey, Request, resolve
+from .request import BundleKey, Request, check_destination, resolve
 from .source import Source, format_size, open_source
 from .timing import time_in_turns, timing_record
 from .validation.distance import SAMPLES, Distance
@@ -112,15 +112,18 @@ def export(  # noqa: PLR0913
         progress: called with the current step and the share of it that is done, 0 to 1.
 
     Raises:
-        UsageError: a name is unknown, the family cannot do what is asked, or an engine has no target.
+        UsageError: a name is unknown, the family cannot do what is asked, an engine has no target, or no bundle can
+            lie at `to` or have its name.
         CheckpointError: the snapshot or the weights cannot be used.
         ExportError: a graph cannot be made, or there are no pictures to calibrate with.
     """
+    destination = Path(to)
+    check_destination(destination)
     for package in ("torch", "onnx", "onnxscript", "jinja2", "matplotlib"):
         require(package, "export")
     request = resolve(
         Request(
-            Path(to).name,
+            destination.name,
             tuple(dict.fromkeys(runtimes)),
             tuple(dict.fromkeys(targets)),
             tuple(dict.fromkeys(precisions)),
@@ -133,7 +136,7 @@ def export(  # noqa: PLR0913
         )
     )
     opened = open_source(source, input=input, signature=signature, weights=weights, size=size)
-    return _write(Path(to), _job(request, opened, progress))
+    return _write(destination, _job(request, opened, progress))
 
 
 def _job(request: Request, source: Source, progress: Progress) -> _Job:
@@ -159,9 +162,7 @@ def _write(destination: Path, job: _Job) -> Bundle:
     with locked(destination.parent / f".{destination.name}.lock", busy):
         if (existing := _existing(destination, job)) is not None:
             return existing
-        replaceable = not destination.exists() or (destination / "manifest.json").exists()
-        if not replaceable and any(destination.iterdir()):
-            raise UsageError(f"{destination} is not empty and is not a bundle; give another --to")
+        check_destination(destination)
         with create_bundle(destination) as writer:
             _fill(writer, job)
         return Bundle.load(destination)

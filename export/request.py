@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from .._version import __version__
+from ..bundle import MANIFEST_NAME
 from ..bundle.manifest import TOKENIZER_NAME, Aim, FileRecord, Manifest
+from ..bundle.names import check_name
 from ..errors import UnknownName, UsageError
 from ..runners.base import engine_libraries, graph_runtimes, runner_class, runtime_names
 from .engines import TARGETS, engine_environment
@@ -22,7 +26,7 @@ from .source import Source
 from .timing import without_timing_record
 from .variant_spec import UNBUILT, VariantSpec
 
-__all__ = ["BundleKey", "Request", "resolve"]
+__all__ = ["BundleKey", "Request", "check_destination", "resolve"]
 
 _RECORDED = (
     *("name", "family", "preset", "licence", "signature", "stages", "sampler", "aim"),
@@ -164,6 +168,25 @@ class Request:
             **{name: value for name, value in settings.items() if value},
             **engine_environment([name for name in self.runtimes if name in engine_libraries()]),
         }
+
+
+def check_destination(to: Path) -> None:
+    """Refuse a path where no bundle can be written, before the work whose result would be lost.
+
+    Args:
+        to: directory of the bundle; its last part is the bundle's name.
+
+    Raises:
+        UsageError: the name is not allowed, something else lies there, or nothing may be written there.
+    """
+    check_name(to.name, f"--to was given {str(to)!r}; the bundle's name")
+    folder = next(path for path in (to, *to.absolute().parents) if os.path.lexists(path))
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder; give another --to")
+    if folder == to and any(to.iterdir()) and not (to / MANIFEST_NAME).exists():
+        raise UsageError(f"{to} is not empty and is not a bundle; give another --to")
+    if not os.access(to.absolute().parent if folder == to else folder, os.W_OK | os.X_OK):
+        raise UsageError(f"{folder} may not be written to; give another --to")
 
 
 def resolve(request: Request) -> Request:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..bundle import MANIFEST_NAME
+from ..bundle.names import valid_name
 from ..errors import UsageError
 from .pipeline import FreeOrSize, Pipeline
 
@@ -188,15 +189,22 @@ def bundle_name(
     fixed: Mapping[str, int] | None = None,
     size: FreeOrSize | None = None,
 ) -> str:
-    """The default name of a bundle: the run or the module, then what was asked of its graph."""
-    name = _module_name(source).rpartition(".")[2] if user_module else Path(source).name
+    """The default name of a bundle: the run or the module, then what was asked of its graph.
+
+    Characters that no bundle's name has are replaced.
+    """
     parts = [
-        name,
+        _module_name(source).rpartition(".")[2] if user_module else _folder_name(Path(source)),
         *([input] if input else []),
         *([format_size(size)] if size else []),
         *(f"{field}-{value}" for field, value in (fixed or {}).items()),
     ]
-    return "-".join(parts)
+    return valid_name("-".join(parts))
+
+
+def _folder_name(run: Path) -> str:
+    """The last part of the path; of one such as "." or "runs/digits/..", that of the folder that it leads to."""
+    return run.name if run.name not in ("", "..") else run.resolve().name
 
 
 def _module_name(reference: str) -> str:

@@ -289,7 +289,7 @@ def parse_device(device: str, title: str, known: tuple[str, ...]) -> tuple[str, 
         UsageError: the kind is not among `known`, the number is not decimal, or a CPU has a number.
     """
     kind, colon, number = device.partition(":")
-    if kind not in known or (colon and (kind == "cpu" or not number.isdecimal())):
+    if kind not in known or (colon and (kind == "cpu" or not number.isdecimal() or len(number) > 3)):
         raise UsageError(
             f"{title} has no device {device!r} (known: {', '.join(known)}; a second GPU: cuda:1)"
         )

@@ -12,7 +12,6 @@ Only config.pbtxt says which version is served. It is replaced atomically, in th
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +20,8 @@ from pathlib import Path
 
 from ..bundle import Bundle, BundleWriter
 from ..bundle.manifest import TOKENIZER_NAME, FileRecord, Variant
-from ..errors import DeployError, UnknownName, UsageError
+from ..bundle.names import check_name
+from ..errors import DeployError, UnknownName
 from ..files import locked, write_bytes, write_directory
 from ..runners import choose_variants
 from ..runners.triton import ServedModel
@@ -94,9 +94,11 @@ def deploy(  # noqa: PLR0913
     """
     if flavour not in FLAVOURS:
         raise UnknownName("flavour", flavour, FLAVOURS)
+    if name is not None:
+        check_name(name, "model name")
     bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
     chosen = _accepted(bundle, variant, accept_failed)
-    model = _model_directory(Path(to), bundle.manifest.name if name is None else name)
+    model = Path(to) / (bundle.manifest.name if name is None else name)
     with _writing(model):
         before = _current(model)
         config = model_config(
@@ -132,11 +134,11 @@ def rollback(repository: Path | str, name: str) -> int:
         DeployError: there is no earlier version, or the configuration cannot be written.
     """
     root = Path(repository)
-    current = _current(root / name) if (root / name).is_dir() else None
+    names = sorted(path.parent.name for path in root.glob(f"*/{CONFIG_NAME}"))
+    if not names:
+        raise DeployError(f"{root} is not a model repository: none of its folders holds a {CONFIG_NAME}")
+    current = _current(root / name) if name in names else None
     if current is None:
-        names = sorted(path.parent.name for path in root.glob(f"*/{CONFIG_NAME}"))
-        if not names:
-            raise DeployError(f"{root} is not a model repository: none of its folders holds a {CONFIG_NAME}")
         raise UnknownName("model", name, names)
     earlier = [version for version in _versions(current.path) if version < current.version]
     if not earlier:
@@ -164,12 +166,6 @@ def _accepted(bundle: Bundle, names: str | None, accept_failed: Collection[str])
                 f" deploy another variant, or insist with --accept-failed {variant.name}"
             )
     return chosen
-
-
-def _model_directory(repository: Path, name: str) -> Path:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise UsageError(f"model name {name!r} is not allowed; use letters, digits, '-', '_' and '.'")
-    return repository / name
 
 
 @contextmanager

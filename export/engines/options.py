@@ -83,7 +83,7 @@ def profiles(words: Sequence[str]) -> tuple[Profile, ...]:
     """
     parsed = [tuple(part.strip() for part in word.split(",")) for word in words]
     for word, parts in zip(words, parsed, strict=True):
-        if len(parts) != 3 or not all(part.isdecimal() for part in parts):
+        if len(parts) != 3 or not all(part.isdecimal() and len(part) < 10 for part in parts):
             raise UsageError(
                 f"--profile was given {word!r}; it takes smallest,preferred,largest, such as 1,8,64"
             )

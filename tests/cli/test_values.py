@@ -38,6 +38,17 @@ def test_another_size_is_refused(text: str) -> None:
         parse_size(text)
 
 
+@pytest.mark.parametrize("number", ["9" * 19, "9" * 5000, "²", "-1", "1e3", "0x1"])
+def test_a_number_that_no_input_takes_is_refused_and_python_reads_none_of_its_digits(number: str) -> None:
+    for read in (
+        lambda: numbers(f"1,{number}", "--batch"),
+        lambda: parse_size(f"8x{number}"),
+        lambda: fixed_inputs([f"label={number}"]),
+    ):
+        with pytest.raises(UsageError, match="expected"):
+            read()
+
+
 @given(st.floats())
 def test_only_finite_numbers_above_zero_are_positive(value: float) -> None:
     if 0 < value < float("inf"):

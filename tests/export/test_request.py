@@ -9,7 +9,9 @@ import pytest
 
 from litho.bundle import Bundle
 from litho.bundle.manifest import TOKENIZER_NAME, FileRecord, Manifest, Timing
-from litho.export.request import BundleKey, Request
+from litho.errors import UsageError
+from litho.export.build import export
+from litho.export.request import BundleKey, Request, check_destination
 from litho.export.source import Source, open_source
 
 REQUEST = Request("tiny", ("onnxruntime",), (), ("fp32",), timed=False)
@@ -100,3 +102,44 @@ def test_the_key_of_a_manifest_holds_its_tokenizer(manifest: Manifest) -> None:
     assert BundleKey.of(manifest).tokenizer is None
     files = {**manifest.files, TOKENIZER_NAME: record}
     assert BundleKey.of(manifest.model_copy(update={"files": files})).tokenizer == record
+
+
+@pytest.mark.parametrize(
+    ("to", "complaint"),
+    [
+        ("bundles/.hidden", "the bundle's name '.hidden' is not allowed; use letters, digits"),
+        ("bundles/..", "the bundle's name '..' is not allowed"),
+        (".", "the bundle's name '' is not allowed"),
+        ("/", "the bundle's name '' is not allowed"),
+        ("bundles/été", "the bundle's name 'été' is not allowed"),
+        ("bundles/a b", "the bundle's name 'a b' is not allowed"),
+        ("x" * 129, "has 129 characters; allowed are 128"),
+        ("file", "file is not a folder; give another --to"),
+        ("file/x/y", "file is not a folder; give another --to"),
+        ("link", "link is not a folder; give another --to"),
+        ("full", "full is not empty and is not a bundle; give another --to"),
+    ],
+)
+def test_a_place_where_no_bundle_can_lie_is_refused_before_the_work(
+    to: str, complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    Path("link").symlink_to("absent")
+    Path("full/x").mkdir(parents=True)
+    before = sorted(tmp_path.rglob("*"))
+
+    def build() -> Any:
+        raise AssertionError("the work began")
+
+    with pytest.raises(UsageError) as refused:
+        export(build, to=to, signature={"inputs": []})
+    assert complaint in str(refused.value)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_bundle_is_written_to_an_empty_folder_or_a_new_one_or_over_another(
+    bundle: Path, tmp_path: Path
+) -> None:
+    for to in (bundle, tmp_path, tmp_path / "new", tmp_path / "new" / "deeper"):
+        check_destination(to)

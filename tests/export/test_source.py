@@ -265,6 +265,9 @@ def test_a_bundle_is_called_after_the_run_or_the_module() -> None:
     assert bundle_name("runs/v1.2", None, user_module=False, fixed={"label": 3}) == "v1.2-label-3"
     assert bundle_name("mine.nets.style:build", None, user_module=True) == "style"
     assert bundle_name("mine/nets/style.py:build", None, user_module=True) == "style"
+    assert bundle_name("runs/v1/..", None, user_module=False) == "runs"
+    assert bundle_name(".", "seed", user_module=False) == f"{Path.cwd().name}-seed"
+    assert bundle_name("runs/été 2", None, user_module=False) == "ete-2"
 
 
 @pytest.mark.parametrize(

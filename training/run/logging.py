@@ -101,7 +101,7 @@ def _is_up_to(line: bytes, nimg: int) -> bool:
         return False
     try:
         return json.loads(line)["nimg"] <= nimg
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, RecursionError, KeyError, TypeError):
         return False
 
 

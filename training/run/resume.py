@@ -54,7 +54,7 @@ def default_budget(run: Path) -> tuple[Budget, str]:
     """The budget of a run, and why: the one it was started with, else the one that fits this machine."""
     import torch
 
-    with suppress(OSError, ValueError, AttributeError):
+    with suppress(OSError, ValueError, RecursionError, AttributeError):
         started = json.loads((run / RECIPE_NAME).read_bytes()).get("budget")
         if started in BUDGETS:
             return started, f"with which {run} was started"

@@ -157,7 +157,7 @@ def _features(schema: pyarrow.Schema, file: Path) -> dict[str, dict[str, Any]]:
         return {name: feature for name, feature in features.items() if isinstance(feature, dict)}
     except KeyError:
         return {}
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, RecursionError, TypeError, AttributeError):
         raise DataError(f"{file} has invalid 'huggingface' metadata; write the file again") from None
 
 
