@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from .errors import IntegrityError, LithoError
+from .errors import IntegrityError, LithoError, UsageError
 
 __all__ = [
+    "check_folder",
     "confined",
     "locked",
     "ordinary_file",
@@ -36,6 +37,25 @@ def sha256(path: Path) -> str:
     """SHA-256 of a file, as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_folder(path: Path, option: str) -> None:
+    """Refuse a folder that cannot be written to or made, before the work whose result would be lost.
+
+    Args:
+        path: of the folder, which may be absent.
+        option: by which it was given, for the message, such as "--to".
+
+    Raises:
+        UsageError: something else lies there or above it, or nothing may be written there.
+    """
+    present = next(one for one in (path, *path.absolute().parents) if os.path.lexists(one))
+    if not present.is_dir():
+        raise UsageError(f"{option} was given {str(path)!r}, but {present} is not a folder; give another")
+    if not os.access(present, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"{option} was given {str(path)!r}, but nothing may be written to {present}; give another"
+        )
 
 
 def confined(root: Path, relative: str) -> Path:

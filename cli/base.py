@@ -148,6 +148,9 @@ def _fail(message: str, code: int, debug: bool) -> int:
 
         traceback.print_exc()
     line = _LONG.sub(lambda word: f"{word[0][:60]}...{word[0][-20:]}", " ".join(message.split()))
+    line = line.encode(
+        errors="backslashreplace"
+    ).decode()  # half a character, from a document or a file's name
     if line:  # nothing is left to say after the help of a command without a verb
         typer.echo(f"litho: error: {line}", err=True)
         log(f"error: {line}")

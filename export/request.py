@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from ..bundle import MANIFEST_NAME
 from ..bundle.manifest import TOKENIZER_NAME, Aim, FileRecord, Manifest
 from ..bundle.names import check_name
 from ..errors import UnknownName, UsageError
+from ..files import check_folder
 from ..runners.base import engine_libraries, graph_runtimes, runner_class, runtime_names
 from .engines import TARGETS, engine_environment
 from .engines.variants import own_target
@@ -180,13 +180,10 @@ def check_destination(to: Path) -> None:
         UsageError: the name is not allowed, something else lies there, or nothing may be written there.
     """
     check_name(to.name, f"--to was given {str(to)!r}; the bundle's name")
-    folder = next(path for path in (to, *to.absolute().parents) if os.path.lexists(path))
-    if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder; give another --to")
-    if folder == to and any(to.iterdir()) and not (to / MANIFEST_NAME).exists():
+    check_folder(to, "--to")
+    check_folder(to.parent, "--to")
+    if to.exists() and any(to.iterdir()) and not (to / MANIFEST_NAME).exists():
         raise UsageError(f"{to} is not empty and is not a bundle; give another --to")
-    if not os.access(to.absolute().parent if folder == to else folder, os.W_OK | os.X_OK):
-        raise UsageError(f"{folder} may not be written to; give another --to")
 
 
 def resolve(request: Request) -> Request:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from litho.errors import IntegrityError, LithoError
-from litho.files import confined, locked, ordinary_file, sha256, write_bytes, write_directory
+from litho.errors import IntegrityError, LithoError, UsageError
+from litho.files import check_folder, confined, locked, ordinary_file, sha256, write_bytes, write_directory
 
 
 def write_and_be_interrupted(folder: Path) -> None:
@@ -19,6 +19,25 @@ def write_and_be_interrupted(folder: Path) -> None:
 def test_paths_that_leave_their_root_are_refused(tmp_path: Path, relative: str) -> None:
     with pytest.raises(IntegrityError, match="leaves"):
         confined(tmp_path, relative)
+
+
+def test_a_folder_that_cannot_be_made_is_refused_and_none_is_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("absent")
+    for path in (tmp_path, tmp_path / "new", tmp_path / "new" / "deeper"):
+        check_folder(path, "--to")
+    for path in ("file", "file/new", "link", "link/new"):
+        with pytest.raises(UsageError, match=r"--to was given .* is not a folder; give another"):
+            check_folder(tmp_path / path, "--to")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written_to_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    for path in (tmp_path, tmp_path / "new"):
+        with pytest.raises(UsageError, match=r"--to was given .* nothing may be written to"):
+            check_folder(path, "--to")
 
 
 def test_only_ordinary_files_are_opened(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from rich.console import Console
 from torch import Tensor
 
 from ..errors import CheckpointError
+from ..files import check_folder
 from ..signature.fields import Role
 from .data import sources
 from .metrics.pixels import draw_samples, quality
@@ -91,6 +92,7 @@ def train(
     if is_finished(run):
         Console(stderr=True).print(f"{run} is finished: {recipe.preset}, {recipe.nimg} images; nothing to do")
         return run
+    check_folder(run, "--run")
     with leave_process_group():
         # Building the networks raises the errors of a recipe before anything is written.
         training = Training(run, recipe, progress=progress)

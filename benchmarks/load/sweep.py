@@ -11,6 +11,7 @@ from itertools import product
 from pathlib import Path
 
 from ...errors import UsageError
+from ...files import check_folder
 from ...reporting.progress import Progress, quiet
 from ...runners import Runner
 from ...signature.noise import MAX_SEED
@@ -83,6 +84,7 @@ def bench(  # noqa: PLR0913
     """
     if output is not None:
         require_report()
+        check_folder(output, "--output")
     if at_least is not None and against is None:
         raise UsageError(
             f"at_least={at_least:g} has nothing to compare with; give a runner to measure against"

@@ -114,9 +114,9 @@ def test_the_key_of_a_manifest_holds_its_tokenizer(manifest: Manifest) -> None:
         ("bundles/été", "the bundle's name 'été' is not allowed"),
         ("bundles/a b", "the bundle's name 'a b' is not allowed"),
         ("x" * 129, "has 129 characters; allowed are 128"),
-        ("file", "file is not a folder; give another --to"),
-        ("file/x/y", "file is not a folder; give another --to"),
-        ("link", "link is not a folder; give another --to"),
+        ("file", "--to was given 'file', but file is not a folder; give another"),
+        ("file/x/y", "/file is not a folder; give another"),
+        ("link", "--to was given 'link', but link is not a folder"),
         ("full", "full is not empty and is not a bundle; give another --to"),
     ],
 )

@@ -8,8 +8,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ...errors import EvaluationError, LithoError, UsageError
-from ...files import write_bytes
+from ...files import check_folder, write_bytes
 from ...reporting.progress import Progress, quiet
+from ...runners.base import parse_device
 from ..data.dataset import Dataset
 from ..data.sources import load
 from ..run.snapshot import INFO_NAME, Snapshot, load_snapshot
@@ -66,6 +67,8 @@ def evaluate(  # noqa: PLR0913
     """
     root = Path(run)
     page, document = locate_output(output or root)
+    check_folder(page.parent, "--output")
+    _check_device(device)
     network = Inception(inception, device) if inception is not None else None
     settings = EvaluationSettings(samples, fields or {}, network)
     progress("reading the snapshot and its data", 0.0)
@@ -89,6 +92,14 @@ def evaluate(  # noqa: PLR0913
         info = snapshot.info.model_copy(update={"quality": quality})
         write_bytes(root / INFO_NAME, info.model_dump_json(indent=2) + "\n")
     return evaluation
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    kind, number = parse_device(device, "PyTorch", ("cpu", "cuda"))
+    if kind == "cuda" and number >= torch.cuda.device_count():
+        raise UsageError(f"PyTorch finds {torch.cuda.device_count() or 'no'} GPU, so there is no {device!r}")
 
 
 def _document(snapshot: Snapshot, context: EvaluationContext, sections: tuple[Section, ...]) -> Evaluation:
