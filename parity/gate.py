@@ -6,7 +6,7 @@ A figure that could not be computed fails, and so does a verdict without figures
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ __all__ = [
     "IDENTICAL_SHARE",
     "PSNR_MEAN",
     "PSNR_MIN",
+    "SHARE",
     "SSIM",
     "Gate",
     "Replay",
@@ -35,6 +36,7 @@ IDENTICAL_PIXELS = "identical pixels"
 PSNR_MIN, PSNR_MEAN, SSIM = "PSNR min (dB)", "PSNR mean (dB)", "SSIM mean"
 DISTANCE_RATIO = "FD ratio"
 SHIFT = "mean shift (grey levels)"
+SHARE = "pictures within the limits"
 _MEANS = (PSNR_MEAN, SSIM, SHIFT)
 
 _FAILURES = {
@@ -44,9 +46,14 @@ _FAILURES = {
     PSNR_MEAN: "the pictures differ too much from PyTorch's (PSNR mean {:.1f} dB; at least {:g} dB is required)",
     SSIM: "the pictures differ too much from PyTorch's (SSIM mean {:.4f}; at least {:g} is required)",
     SHIFT: "all pictures are too bright or too dark (mean shift {:.2f} grey levels; allowed is at most {:g})",
-    DISTANCE_RATIO: "the set of pictures differs too much from PyTorch's (FD ratio {:.3f}; allowed is at most {:g})",
+    SHARE: "too many pictures differ too much from PyTorch's (only {:.1%} within the limits; at least {:.1%} must be)",
+    DISTANCE_RATIO: "the set of pictures differs too much from PyTorch's (FD ratio {0:.3f}, with 95 % confidence"
+    " {2:.3f} or more; allowed is at most {1:g})",
 }
-"""Metric -> message for a figure outside its limit; the figure is the first number, the limit the second."""
+"""Metric -> message for a figure outside its limit: the figure, the limit, and the figure's lower bound."""
+
+_LEAST_COUNT = 8
+"""Probes of which one picture may part where a share of them may."""
 
 IDENTICAL_SHARE = 0.999
 """Least share of identical pixels for pictures to count as the same; the determinism contract uses it too."""
@@ -138,8 +145,12 @@ def judge(replays: Iterable[Replay], gate: Gate, further: Iterable[Figure] = ())
         banks.setdefault(one.bank, []).append(one)
     figures: list[Figure] = []
     reasons: list[str] = []
+    parted: set[int] = set()
     for bank, of_bank in banks.items():
-        for figure, batches in _worst_figures(of_bank, gate):
+        found = [_parted(one, gate) for one in of_bank]
+        if not bank:
+            parted.update(*found)
+        for figure, batches in (*_worst_figures(of_bank, gate), *_share(of_bank, found, gate)):
             figures.append(figure)
             if not figure.passed:
                 reasons.append(f"{f'{bank}: ' if bank else ''}{_message(figure)}{_only_at(batches)}")
@@ -149,7 +160,10 @@ def judge(replays: Iterable[Replay], gate: Gate, further: Iterable[Figure] = ())
     if not figures:
         return Verdict(status="failed", reason="nothing was measured")
     return Verdict(
-        status="failed" if reasons else "passed", reason="; ".join(reasons), figures=tuple(figures)
+        status="failed" if reasons else "passed",
+        reason="; ".join(reasons),
+        figures=tuple(figures),
+        parted=tuple(sorted(parted)),
     )
 
 
@@ -159,6 +173,8 @@ def _worst_figures(replays: Sequence[Replay], gate: Gate) -> list[tuple[Figure, 
     Returns:
         Each figure with the batches at which it fails, empty if it fails at all of them.
     """
+    if gate.share < 1:  # `_share` counts the pictures that keep these
+        gate = replace(gate, max_abs_levels=None, min_psnr_db=None)
     compared: dict[str, list[tuple[int, Figure]]] = {}
     for one in replays:
         for figure in compare(one.pictures, one.reference, gate):
@@ -172,6 +188,53 @@ def _worst_figures(replays: Sequence[Replay], gate: Gate) -> list[tuple[Figure, 
         everywhere = len(failed) == len({batch for batch, _ in found})
         worst.append((figure, [] if everywhere else sorted(failed)))
     return worst
+
+
+def _parted(one: Replay, gate: Gate) -> set[int]:
+    """Numbers of the probes whose picture is not within the limits of a single picture."""
+    if not _comparable(one.pictures, one.reference):
+        return set()
+    outside = np.zeros(len(one.pictures), bool)
+    if gate.max_abs_levels is not None:
+        difference = np.abs(one.pictures.astype(np.int16) - one.reference.astype(np.int16))
+        outside |= difference.max(axis=(1, 2, 3)) > gate.max_abs_levels
+    if gate.min_psnr_db is not None:
+        outside |= psnr_db(one.pictures, one.reference) < gate.min_psnr_db
+    numbers = range(len(outside)) if one.numbers is None else one.numbers
+    return {numbers[row] for row in np.flatnonzero(outside)}
+
+
+def _share(
+    replays: Sequence[Replay], parted: Sequence[set[int]], gate: Gate
+) -> list[tuple[Figure, list[int]]]:
+    """The share of a bank's probes whose picture is within the limits in every replay, where a few need not be.
+
+    Args:
+        replays: of the bank.
+        parted: for each replay the probes whose picture is not.
+        gate: the limits.
+
+    Returns:
+        At most one figure, with the batches at which it fails, empty if it fails only over all of them.
+    """
+    if gate.share == 1:
+        return []
+    count = max(len(one.reference) for one in replays if one.numbers is None)
+    # A bank of fewer than 20 probes can show no share of 95 %.
+    least = min(gate.share, 1 - 1 / count) if count >= _LEAST_COUNT else gate.share
+    failed = {one.batch for one, found in zip(replays, parted, strict=True) if 1 - len(found) / count < least}
+    limits_of_one = [
+        f"at most {gate.max_abs_levels:g} grey levels off" if gate.max_abs_levels is not None else "",
+        f"PSNR at least {gate.min_psnr_db:g} dB" if gate.min_psnr_db is not None else "",
+    ]
+    figure = Figure(
+        metric=f"{SHARE} ({', '.join(filter(None, limits_of_one))})",
+        value=1 - len(set[int]().union(*parted)) / count,
+        at_least=least,
+        bank=replays[0].bank,
+    )
+    everywhere = len(failed) == len({one.batch for one in replays})
+    return [(figure, [] if everywhere else sorted(failed))]
 
 
 def _only_at(batches: Sequence[int]) -> str:
@@ -190,7 +253,7 @@ def compare(pictures: NDArray[np.uint8], reference: NDArray[np.uint8], gate: Gat
         gate: the limits.
     """
     max_abs = identical = psnr_min = psnr_mean = similarity = shift = None
-    if pictures.shape == reference.shape and pictures.dtype == reference.dtype == np.uint8 and pictures.size:
+    if _comparable(pictures, reference):
         signed = pictures.astype(np.int16) - reference.astype(np.int16)
         max_abs, identical = float(np.abs(signed).max()), float((signed == 0).mean())
         psnr = psnr_db(pictures, reference)
@@ -203,6 +266,12 @@ def compare(pictures: NDArray[np.uint8], reference: NDArray[np.uint8], gate: Gat
         Figure(metric=PSNR_MEAN, value=psnr_mean, at_least=gate.mean_psnr_db),
         Figure(metric=SSIM, value=similarity),
         Figure(metric=SHIFT, value=shift, at_most=gate.shift_levels),
+    )
+
+
+def _comparable(pictures: NDArray[np.uint8], reference: NDArray[np.uint8]) -> bool:
+    return bool(
+        pictures.shape == reference.shape and pictures.dtype == reference.dtype == np.uint8 and pictures.size
     )
 
 
@@ -219,4 +288,4 @@ def _message(figure: Figure) -> str:
         return f"{figure.metric} could not be computed" + (f": {figure.why}" if figure.why else "")
     limit = figure.at_most if figure.at_most is not None else figure.at_least
     template = next(text for metric, text in _FAILURES.items() if figure.metric.startswith(metric))
-    return template.format(figure.value, limit)
+    return template.format(figure.value, limit, figure.value if figure.lower is None else figure.lower)

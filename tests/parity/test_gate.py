@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from litho.bundle.manifest import Figure
+from litho.bundle.manifest import Figure, Manifest, Variant, Verdict
 from litho.export.precisions import precision
-from litho.parity.gate import Gate, Replay, compare, judge
+from litho.parity.gate import SHARE, Gate, Replay, compare, grade_of, judge
 from litho.parity.metrics import IDENTICAL_PSNR_DB
 
 FP32 = precision("fp32").gate
@@ -135,3 +135,123 @@ def test_errors_that_cancel_are_no_shift_and_a_brighter_picture_is() -> None:
     gate = Gate(shift_levels=0.5)
     assert judge(replays(rounded), gate).status == "passed"
     assert "too bright or too dark" in judge(replays(up), gate).reason
+
+
+def test_pictures_that_are_all_darker_have_a_shift_as_large_as_brighter_ones() -> None:
+    down = np.where(REFERENCE > 0, REFERENCE - 1, 0).astype(np.uint8)
+    up = 255 - np.where(255 - REFERENCE > 0, 255 - REFERENCE - 1, 0).astype(np.uint8)
+    gate = Gate(shift_levels=0.5)
+    for pictures in (down, up):
+        verdict = judge(replays(pictures), gate)
+        assert verdict.status == "failed"
+        (shift,) = [figure.value for figure in verdict.figures if figure.metric.startswith("mean shift")]
+        assert shift == pytest.approx(np.abs((pictures.astype(int) - REFERENCE).mean()))
+        assert shift > 0.9
+
+
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)], ids=["last", "first"])
+def test_every_figure_is_that_of_the_worst_replay(order: slice) -> None:
+    darker = (REFERENCE * 0.9).astype(np.uint8)
+    both = [REFERENCE, darker][order]
+    alone = {figure.metric: figure.value for figure in judge(replays(darker), Gate()).figures}
+    worst = {figure.metric: figure.value for figure in judge(replays(*both), Gate()).figures}
+    best = {figure.metric: figure.value for figure in judge(replays(REFERENCE), Gate()).figures}
+    assert worst == alone
+    assert all(worst[metric] != best[metric] for metric in best)
+
+
+MANY = np.random.default_rng(1).integers(0, 256, (64, 8, 8, 1), dtype=np.uint8)
+SAMPLED = precision("fp16").limits("rectified-flow")
+
+
+def parted(*numbers: int, pictures: np.ndarray = MANY) -> np.ndarray:
+    """Pictures some of which are others than they should be."""
+    made = pictures.copy()
+    made[list(numbers)] = np.roll(pictures, 1, axis=1)[list(numbers)]
+    return made
+
+
+def share_of(verdict: Verdict, bank: str = "") -> Figure:
+    (found,) = [one for one in verdict.figures if one.metric.startswith(SHARE) and one.bank == bank]
+    return found
+
+
+def test_a_sampler_s_probes_may_part_in_one_of_twenty_and_are_listed() -> None:
+    verdict = judge([Replay(parted(7, 40, 41), MANY, 64)], SAMPLED)
+    assert verdict.status == "passed"
+    assert verdict.parted == (7, 40, 41)
+    assert share_of(verdict).value == pytest.approx(61 / 64)
+    assert "40 dB" in share_of(verdict).metric
+    verdict = judge([Replay(parted(7, 40, 41, 63), MANY, 64)], SAMPLED)
+    assert verdict.status == "failed"
+    assert "only 93.8% within the limits; at least 95.0% must be" in verdict.reason
+    assert verdict.parted == (7, 40, 41, 63)
+
+
+def test_one_probe_in_64_fails_where_the_same_picture_is_promised() -> None:
+    gate = precision("fp16").gate
+    verdict = judge([Replay(parted(7), MANY, 64)], gate)
+    assert verdict.status == "failed"
+    assert "worst picture" in verdict.reason
+    assert verdict.parted == (7,)
+    assert not any(figure.metric.startswith(SHARE) for figure in verdict.figures)
+
+
+def test_a_probe_counts_once_that_parts_in_any_replay() -> None:
+    several = [
+        Replay(parted(1), MANY, 64),
+        Replay(parted(1, 2), MANY, 1),
+        Replay(parted(0, pictures=MANY[[5, 1]]), MANY[[5, 1]], 2, numbers=(5, 1)),
+    ]
+    verdict = judge(several, SAMPLED)
+    assert verdict.parted == (1, 2, 5)
+    assert share_of(verdict).value == pytest.approx(61 / 64)
+
+
+def test_the_batch_is_named_at_which_too_many_part() -> None:
+    verdict = judge([Replay(parted(1), MANY, 64), Replay(parted(*range(9)), MANY, 1)], SAMPLED)
+    assert verdict.status == "failed"
+    assert "must be), only at batch 1" in verdict.reason
+
+
+@pytest.mark.parametrize(("count", "allowed"), [(7, 0), (8, 1), (19, 1), (20, 1), (39, 1), (40, 2), (64, 3)])
+def test_a_small_bank_may_have_one_probe_apart(count: int, allowed: int) -> None:
+    usual = Replay(MANY, MANY, 64)
+    for wrong in (allowed, allowed + 1):
+        bank = MANY[:count]
+        replayed = Replay(parted(*range(wrong), pictures=bank), bank, count, "extremes")
+        verdict = judge([usual, replayed], SAMPLED)
+        assert verdict.status == ("passed" if wrong == allowed else "failed")
+        assert share_of(verdict, "extremes").value == pytest.approx(1 - wrong / count)
+        assert verdict.parted == ()
+
+
+@pytest.mark.parametrize("pictures", [MANY[:4], MANY[..., 0]], ids=["too few", "no channels"])
+def test_a_share_of_what_cannot_be_compared_passes_nothing(pictures: np.ndarray) -> None:
+    verdict = judge([Replay(pictures, MANY, 64)], SAMPLED)
+    assert verdict.status == "failed"
+    assert "could not be computed" in verdict.reason
+
+
+def test_the_message_of_an_estimate_gives_its_bound() -> None:
+    far = Figure(metric="FD ratio (net)", value=1.5, lower=1.375, upper=1.6, at_most=1.05)
+    verdict = judge(replays(REFERENCE), FP32, [far])
+    assert "(FD ratio 1.500, with 95 % confidence 1.375 or more; allowed is at most 1.05)" in verdict.reason
+    assert judge(replays(REFERENCE), FP32, [far.model_copy(update={"lower": 1.0})]).status == "passed"
+
+
+@pytest.mark.parametrize(
+    ("name", "sampler", "recorded", "grade"),
+    [
+        ("fp16", None, "same picture", "same picture"),
+        ("fp16", None, "same distribution", "same distribution"),
+        ("fp16", "rectified-flow", "same picture", "same distribution"),
+        ("int8", None, "same picture", "same distribution"),
+    ],
+)
+def test_a_bundle_cannot_claim_more_than_its_precision_promises(
+    name: str, sampler: str | None, recorded: str, grade: str
+) -> None:
+    variant = Variant.model_construct(precision=name, grade=recorded)
+    manifest = Manifest.model_construct(sampler=sampler)
+    assert grade_of(variant, manifest) == grade

@@ -1,13 +1,71 @@
+from dataclasses import asdict
+from typing import Any
+
 import onnx
 import pytest
 
 from litho.errors import UnknownName
 from litho.export.passes import apply_passes, default_passes
 from litho.export.precisions import Inputs, elements, layers, precision, precision_names
+from litho.parity.gate import Gate, limits
 
 from .conftest import lowered
 
 NAMES = precision_names()[1:]
+
+NONE = {
+    "max_abs_levels": None,
+    "identical_share": None,
+    "min_psnr_db": None,
+    "mean_psnr_db": None,
+    "shift_levels": None,
+    "share": 1.0,
+    "distance_ratio": None,
+}
+SAMPLED = {"share": 0.95, "distance_ratio": 1.05}
+
+# Every limit that a picture is judged by, and what that promises: whoever changes one changes it here too.
+PINNED: dict[tuple[str, str | None], tuple[str, dict[str, Any]]] = {
+    ("fp32", None): ("same picture", {"max_abs_levels": 1, "identical_share": 0.999}),
+    ("fp16", None): ("same picture", {"min_psnr_db": 40, "shift_levels": 0.25}),
+    ("bf16", None): ("same picture", {"min_psnr_db": 30, "shift_levels": 0.5}),
+    ("int8", None): (
+        "same distribution",
+        {"mean_psnr_db": 25, "shift_levels": 0.5, "distance_ratio": 1.05},
+    ),
+    ("fp8", None): ("same distribution", {"mean_psnr_db": 25, "shift_levels": 0.5, "distance_ratio": 1.05}),
+    ("fp32", "rectified-flow"): ("same picture", {"max_abs_levels": 1, "identical_share": 0.999}),
+    ("fp16", "rectified-flow"): ("same distribution", {"min_psnr_db": 40, "shift_levels": 0.25, **SAMPLED}),
+    ("bf16", "rectified-flow"): ("same distribution", {"min_psnr_db": 30, "shift_levels": 0.5, **SAMPLED}),
+    ("int8", "rectified-flow"): (
+        "same distribution",
+        {"mean_psnr_db": 25, "shift_levels": 0.5, "distance_ratio": 1.05},
+    ),
+    ("fp8", "rectified-flow"): (
+        "same distribution",
+        {"mean_psnr_db": 25, "shift_levels": 0.5, "distance_ratio": 1.05},
+    ),
+}
+
+
+def test_the_limits_of_every_precision_are_pinned() -> None:
+    samplers: tuple[Any, ...] = (None, "rectified-flow")
+    found = {
+        (name, sampler): (gate.grade, asdict(gate))
+        for name in precision_names()
+        for sampler in samplers
+        for gate in [precision(name).limits(sampler)]
+    }
+    assert found == {key: (grade, {**NONE, **given}) for key, (grade, given) in PINNED.items()}
+    assert asdict(Gate()) == NONE
+
+
+def test_several_precisions_are_judged_by_the_loosest() -> None:
+    order = precision_names()
+    assert order == ("fp32", "fp16", "bf16", "int8", "fp8")
+    for place, name in enumerate(order):
+        assert limits(*order[: place + 1]) == limits(name) == precision(name).limits(None)
+    assert limits("fp32", "fp16", sampler="rectified-flow").share == 0.95
 
 
 @pytest.mark.slow
