@@ -40,7 +40,7 @@ def generate(
         str | None,
         typer.Option(
             help="Picture to start from: an image file, or a folder of them. It is cropped at the centre and resized"
-            " to the generator's size; transparent pixels become white."
+            " to the generator's size; transparent pixels become white, unless it takes alpha."
         ),
     ] = None,
     mask: Annotated[

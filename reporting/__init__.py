@@ -53,7 +53,12 @@ SMALL_PICTURE_PIXELS = 96
 _THIN_SPACE = "\u202f"
 """Between thousands; narrow, and never the end of a line (ISO 80000-1)."""
 
-_WHITE = (255, 255, 255, 255)
+_SQUARES = (255, 204)
+"""Grey levels of the squares that shine through a transparent picture on a page."""
+
+_SQUARE_PIXELS = 8
+"""Side of a square, in CSS pixels."""
+
 _INK = (116, 122, 132, 255)
 """Grey with the same contrast to the light and the dark page."""
 
@@ -98,10 +103,12 @@ def picture_grid(
     row_names: Sequence[str] = (),
     column_names: Sequence[str] = (),
 ) -> Image.Image:
-    """Arrange pictures in rows, left to right and top to bottom; an RGBA image, transparent between the pictures.
+    """Arrange pictures in rows, left to right and top to bottom: an RGBA image, transparent between them.
+
+    Where a picture is transparent, so is the image.
 
     Args:
-        images: UINT8 of shape (count, height, width, channels), 0 to 255; 1, 3 or 4 channels.
+        images: UINT8 of shape (count, height, width, channels), 0 to 255; 1 to 4 channels.
         columns: pictures per row; by default about the square root of their number.
         magnify: whole factor by which each pixel is repeated; by default small pictures grow to 96 pixels.
         gap: pixels between pictures; by default one magnified pixel, at least 2.
@@ -111,10 +118,10 @@ def picture_grid(
     Raises:
         UsageError: wrong dtype or shape, or a wrong number of headings.
     """
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3, 4) or 0 in images.shape:
+    if images.dtype != np.uint8 or images.ndim != 4 or not 1 <= images.shape[3] <= 4 or 0 in images.shape:
         raise UsageError(
             f"a picture grid was given {images.dtype} of shape {images.shape};"
-            " it takes UINT8 of shape (count, height, width, 1, 3 or 4)"
+            " it takes UINT8 of shape (count, height, width, 1 to 4)"
         )
     count, height, width, _ = images.shape
     columns = columns or math.ceil(math.sqrt(count))
@@ -150,20 +157,23 @@ def picture_grid(
 def page_image(pixels: NDArray[np.uint8], alt: str) -> PageImage:
     """A picture for a table of a page; the browser magnifies small ones to about 96 pixels.
 
+    Where a picture is transparent, a chequered ground shows.
+
     Args:
-        pixels: UINT8 of shape (height, width, channels), 0 to 255; 1, 3 or 4 channels.
+        pixels: UINT8 of shape (height, width, channels), 0 to 255; 1 to 4 channels.
         alt: what it shows, in words.
     """
     height, width, _ = pixels.shape
     scale = _magnification(width)
-    return PageImage(png(pixels), alt, scale * width, scale * height)
+    shown = _on_squares(pixels, max(1, round(_SQUARE_PIXELS / scale)))
+    return PageImage(png(shown), alt, scale * width, scale * height)
 
 
 def png(picture: Image.Image | NDArray[np.uint8]) -> bytes:
     """The content of a PNG file.
 
     Args:
-        picture: a Pillow image, or UINT8 of shape (height, width, channels), 0 to 255; 1, 3 or 4 channels.
+        picture: a Pillow image, or UINT8 of shape (height, width, channels), 0 to 255; 1 to 4 channels.
     """
     image = picture if isinstance(picture, Image.Image) else _to_image(picture)
     buffer = io.BytesIO()
@@ -309,11 +319,19 @@ def _magnification(width: int) -> int:
 
 
 def _magnified(picture: NDArray[np.uint8], scale: int) -> Image.Image:
-    image = _to_image(picture)
-    if image.mode == "RGBA":
-        image = Image.alpha_composite(Image.new("RGBA", image.size, _WHITE), image)
-    size = (image.width * scale, image.height * scale)
-    return image.convert("RGB").resize(size, Image.Resampling.NEAREST)
+    image = _to_image(picture).convert("RGBA")
+    return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
+
+
+def _on_squares(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """A picture with alpha on a chequered ground, UINT8 (height, width, 3); without alpha the picture itself."""
+    height, width, channels = picture.shape
+    if channels % 2:
+        return picture
+    rows, columns = np.indices((height, width)) // side
+    ground = np.where((rows + columns) % 2, np.uint8(_SQUARES[1]), np.uint8(_SQUARES[0]))
+    below = Image.fromarray(ground).convert("RGBA")
+    return np.asarray(Image.alpha_composite(below, _to_image(picture).convert("RGBA")).convert("RGB"))
 
 
 def _to_image(picture: NDArray[np.uint8]) -> Image.Image:

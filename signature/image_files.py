@@ -1,4 +1,6 @@
-"""One encoded picture -> grey or RGB pixels of the wanted size, or an error that names it; knows no dataset.
+"""One encoded picture -> grey or RGB pixels, with alpha or without, of the wanted size; knows no dataset.
+
+An error names the picture.
 
 The rules, in order:
 
@@ -6,7 +8,7 @@ The rules, in order:
     animation   the first frame
     turning     as the EXIF orientation says
     depth       16 bits are scaled to 8 (divided by 257 and rounded); 32-bit and floating-point pixels are refused
-    alpha       composited on white
+    alpha       kept where it is asked for, and 255 of an opaque picture; else composited on white
     colour      CMYK, YCbCr and palettes become RGB; black-and-white becomes grey
     shape       the largest centred part with the proportions of the wanted size, a square where none is wanted (of
                 an odd remainder, the larger part is cut right and below)
@@ -43,6 +45,9 @@ MOST_PIXELS = 1 << 26
 Size = tuple[int, int]
 """Height and width in pixels."""
 
+MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+"""Channels -> Pillow's mode: the even ones have alpha, last."""
+
 _GREY_MODES = ("1", "L", "LA", "La")
 _WIDE_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 
@@ -61,7 +66,8 @@ def read_picture(
         where: what to call it in messages, for example "train.parquet row 7".
         size: height and width in pixels to bring it to, or what makes them of its own height and width; None keeps
             the size of the largest centred square.
-        channels: 1 (grey) or 3 (RGB) to bring it to; None gives 1 for a grey picture, else 3.
+        channels: 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGBA) to bring it to; None gives 1 for a grey picture,
+            else 3.
 
     Returns:
         UINT8 of shape (height, width, channels).
@@ -78,9 +84,9 @@ def read_picture(
             ImageOps.exif_transpose(image, in_place=True)
             if callable(size):
                 size = size(image.height, image.width)
-            picture = _fit(_eight_bit(image, where), size)
+            picture = _fit(_eight_bit(image, where, alpha=channels in (2, 4)), size)
             if channels is not None:
-                picture = picture.convert("L" if channels == 1 else "RGB")
+                picture = picture.convert(MODES[channels])
             pixels = np.asarray(picture)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise DataError(
@@ -103,22 +109,22 @@ def fitted(
     """Bring decoded pictures to a size and channels by the same rules.
 
     Args:
-        pixels: UINT8 of shape (count, height, width, 1 or 3).
+        pixels: UINT8 of shape (count, height, width, 1 to 4).
         size: height and width to bring them to; None keeps theirs.
-        channels: 1 (grey) or 3 (RGB) to bring them to; None keeps theirs.
+        channels: 1 to 4, as for `read_picture`, to bring them to; None keeps theirs.
 
     Returns:
         UINT8 of shape (count, height, width, channels).
     """
-    if size not in (None, pixels.shape[1:3]):
-        flat = pixels[..., 0] if pixels.shape[3] == 1 else pixels
-        resized = [np.asarray(_fit(Image.fromarray(picture), size)) for picture in flat]
-        pixels = np.stack(resized).reshape(len(pixels), *size, pixels.shape[3])
-    if channels == 3 and pixels.shape[3] == 1:
-        return pixels.repeat(3, axis=3)
-    if channels == 1 and pixels.shape[3] == 3:
-        return np.stack([np.asarray(Image.fromarray(picture).convert("L")) for picture in pixels])[..., None]
-    return pixels
+    count, height, width, given = pixels.shape
+    wanted = channels or given
+    if (size or (height, width), wanted) == ((height, width), given):
+        return pixels
+    pictures = [Image.fromarray(one[..., 0] if given == 1 else one) for one in pixels]
+    if given in (2, 4) and wanted in (1, 3):
+        pictures = [_on_white(picture) for picture in pictures]
+    fit = [np.asarray(_fit(picture, size).convert(MODES[wanted])) for picture in pictures]
+    return np.stack(fit).reshape(count, *(size or (height, width)), wanted)
 
 
 @contextmanager
@@ -129,16 +135,20 @@ def bombs_are_errors() -> Iterator[None]:
         yield
 
 
-def _eight_bit(image: Image.Image, where: str) -> Image.Image:
+def _eight_bit(image: Image.Image, where: str, *, alpha: bool) -> Image.Image:
     if image.mode in _WIDE_MODES:
         return _from_sixteen_bit(image, where)
     if image.mode == "F":
         raise DataError(f"{where} has floating-point pixels; allowed are 8 and 16 bits a channel: convert it")
     mode = "L" if image.mode in _GREY_MODES else "RGB"
-    if image.has_transparency_data:
-        paper = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(paper, image.convert("RGBA"))
-    return image.convert(mode)
+    if alpha:
+        return image.convert("RGBA").convert(f"{mode}A")
+    return (_on_white(image) if image.has_transparency_data else image).convert(mode)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    paper = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(paper, image.convert("RGBA"))
 
 
 def _from_sixteen_bit(image: Image.Image, where: str) -> Image.Image:

@@ -120,6 +120,9 @@ def _amplification(difference: NDArray[np.int16]) -> int:
 
 
 def _amplified(difference: NDArray[np.int16], factor: int) -> NDArray[np.uint8]:
+    """Differences as opaque pictures: a difference of alpha brightens all colours."""
+    if difference.shape[-1] % 2 == 0:
+        difference = np.maximum(difference[..., :-1], difference[..., -1:])
     return np.clip(difference.astype(np.int32) * factor, 0, 255).astype(np.uint8)
 
 

@@ -55,9 +55,24 @@ def test_a_grid_is_transparent_between_its_pictures():
     assert (grid[:, 8:11, 3] == 0).all()
 
 
-def test_transparent_pictures_lie_on_white():
-    image = np.zeros((1, 4, 4, 4), np.uint8)
-    assert (np.asarray(picture_grid(image)) == 255).all()
+@pytest.mark.parametrize("channels", [2, 4])
+def test_a_grid_keeps_what_is_transparent(channels):
+    images = pictures(1, 4, 4, channels)
+    grid = np.asarray(picture_grid(images, magnify=1))
+    np.testing.assert_array_equal(grid[..., 3], images[0, ..., -1])
+    np.testing.assert_array_equal(grid[..., :3], np.broadcast_to(images[0, ..., :-1], (4, 4, 3)))
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_squares_shine_through_a_picture_of_a_page(channels):
+    image = pictures(1, 96, 96, channels)[0]
+    image[:48, :, -1], image[48:, :, -1] = 0, 255
+    shown = np.asarray(Image.open(io.BytesIO(page_image(image, "a ghost").content)))
+    assert shown.shape == (96, 96, 3)
+    assert set(np.unique(shown[:48])) == {204, 255}
+    assert shown[0, 0].tolist() == shown[8, 8].tolist() == [255] * 3
+    assert shown[0, 8].tolist() == [204] * 3
+    np.testing.assert_array_equal(shown[48:], np.broadcast_to(image[48:, :, :-1], (48, 96, 3)))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +81,7 @@ def test_transparent_pictures_lie_on_white():
         (pictures().astype(np.float32), ()),
         (pictures()[0], ()),
         (pictures(0), ()),
-        (pictures(channels=2), ()),
+        (pictures(channels=5), ()),
         (pictures(), ("only one",)),
     ],
 )
@@ -75,7 +90,7 @@ def test_grid_refuses_what_it_cannot_lay_out(images, names):
         picture_grid(images, columns=3, row_names=names)
 
 
-@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_png_gives_the_picture_back(channels):
     pixels = pictures(1, 5, 7, channels)[0]
     back = np.asarray(Image.open(io.BytesIO(png(pixels)))).reshape(5, 7, channels)

@@ -197,3 +197,39 @@ def test_shrinking_averages_what_a_pixel_covers() -> None:
     checkered = ((rows + columns) % 2 * 255).astype(np.uint8)[..., None]
     read = read_picture(encoded(as_image(checkered)), "it", size=(16, 16))
     assert np.abs(read.astype(int) - 127).max() <= 8
+
+
+@pytest.mark.parametrize(
+    ("content", "channels", "expected"),
+    [
+        pytest.param(encoded(flat("RGBA", (0, 100, 200, 51))), 4, (0, 100, 200, 51), id="RGBA"),
+        pytest.param(encoded(flat("LA", (55, 51))), 4, (55, 55, 55, 51), id="grey to RGBA"),
+        pytest.param(encoded(flat("RGB", RED)), 4, (*RED, 255), id="opaque"),
+        pytest.param(
+            encoded(flat("RGB", RED).quantize(4), transparency=0), 4, (*RED, 0), id="palette, clear"
+        ),
+        pytest.param(encoded(flat("LA", (55, 51))), 2, (55, 51), id="grey and alpha"),
+        pytest.param(encoded(flat("L", 55)), 2, (55, 255), id="grey, opaque"),
+        pytest.param(encoded(flat("I;16", 257 * 9)), 2, (9, 255), id="16 bits"),
+        pytest.param(encoded(flat("RGBA", (90, 90, 90, 51))), 2, (90, 51), id="RGBA to grey"),
+    ],
+)
+@pytest.mark.parametrize("size", [None, (3, 3)])
+def test_alpha_is_kept_where_it_is_asked_for(
+    content: bytes, channels: int, expected: tuple[int, ...], size: tuple[int, int] | None
+) -> None:
+    read = read_picture(content, "it", size=size, channels=channels)
+    assert read.shape[2] == channels
+    assert (read[..., -1] == expected[-1]).all()
+    if expected[-1] or size is None:  # what is resized has no colour where nothing can be seen
+        assert (read == expected).all()
+
+
+@pytest.mark.parametrize("given", [1, 2, 3, 4])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_decoded_pictures_are_brought_to_channels_as_a_file_is(given: int, channels: int) -> None:
+    pixels = np.random.default_rng(given).integers(0, 256, (2, 8, 8, given), dtype=np.uint8)
+    for size in (None, (5, 5)):
+        wanted = [read_picture(encoded(as_image(one)), "it", size=size, channels=channels) for one in pixels]
+        # A file is laid on white before it is resized, and decoded pictures too.
+        np.testing.assert_array_equal(fitted(pixels, size=size, channels=channels), np.stack(wanted))

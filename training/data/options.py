@@ -20,7 +20,8 @@ class Options:
 
     Args:
         resolution: height and width in pixels; None keeps the original size.
-        channels: 1 (grey) or 3 (RGB); None gives grey if every picture is grey, else RGB.
+        channels: 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGBA); None gives grey if every picture is grey, else
+            RGB.
         memory_bytes: largest size of one decoded split; by default half of this machine's memory.
 
     Raises:
@@ -34,8 +35,10 @@ class Options:
     def __post_init__(self) -> None:
         if self.resolution is not None and not 1 <= self.resolution <= MOST_RESOLUTION:
             raise UsageError(f"resolution {self.resolution} is not allowed; expected 1 to {MOST_RESOLUTION}")
-        if self.channels not in (None, 1, 3):
-            raise UsageError(f"{self.channels} colour channels are not allowed; expected 1 (grey) or 3 (RGB)")
+        if self.channels not in (None, 1, 2, 3, 4):
+            raise UsageError(
+                f"{self.channels} channels are not allowed; expected 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGBA)"
+            )
 
     def check_memory(self, what: str, count: int, shape: tuple[int, ...]) -> None:
         """Check that pictures fit the memory limit, before memory is allocated.

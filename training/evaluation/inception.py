@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ...errors import EvaluationError
 from ...files import sha256
+from ...signature.image_files import fitted
 
 __all__ = ["Inception", "inception_score"]
 
@@ -57,7 +58,7 @@ class Inception:
         """Features for FID: FP64 of shape (count, 2048).
 
         Args:
-            images: UINT8 of shape (count, height, width, 1 or 3); a grey channel is repeated three times.
+            images: UINT8 of shape (count, height, width, 1 to 4); grey becomes RGB, and alpha is composited on white.
         """
         return self._run(images, return_features=True)
 
@@ -77,8 +78,9 @@ class Inception:
         return torch.cat(parts)
 
     def _parts(self, images: NDArray[np.uint8]) -> Iterator[Tensor]:
-        for part in torch.from_numpy(images).split(PICTURES_AT_ONCE):
-            yield part.to(self._device).permute(0, 3, 1, 2).expand(-1, 3, -1, -1).contiguous()
+        for start in range(0, len(images), PICTURES_AT_ONCE):
+            part = torch.from_numpy(fitted(images[start : start + PICTURES_AT_ONCE], channels=3))
+            yield part.to(self._device).permute(0, 3, 1, 2).contiguous()
 
 
 def inception_score(probabilities: Tensor) -> float:

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 from PIL import Image
 
+from litho.bundle.probes import Probes
 from litho.export.report.panels import compare_pictures
 from litho.reporting import PageImage
 
@@ -45,3 +47,17 @@ def test_a_variant_with_pictures_of_another_shape_is_left_out_of_the_comparison(
     compared = compare_pictures(PROBES, {"fp32": REFERENCE, "odd": REFERENCE[:, :8]}, [])
     assert compared.identical == ["fp32"]
     assert compared.worst == []
+
+
+def test_the_difference_of_alpha_is_seen() -> None:
+    rng = np.random.default_rng(0)
+    for channels in (2, 4):
+        reference = rng.integers(0, 250, (6, 16, 16, channels), np.uint8)
+        made = reference.copy()
+        made[0, :8, :, -1] += 4
+        compared = compare_pictures(Probes({"seed": np.arange(6)}, reference), {"int8": made}, [])
+        (row,) = compared.worst
+        assert isinstance(row[3], PageImage)
+        shown = np.asarray(Image.open(io.BytesIO(row[3].content)))
+        assert (shown[:8] == 4 * int(str(row[5]))).all()
+        assert (shown[8:] == 0).all()

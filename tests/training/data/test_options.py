@@ -5,7 +5,7 @@ from litho.training.data.options import Options
 from litho.training.data.sources import load
 
 
-@pytest.mark.parametrize("options", [{"resolution": 0}, {"resolution": 5000}, {"channels": 2}])
+@pytest.mark.parametrize("options", [{"resolution": 0}, {"resolution": 5000}, {"channels": 5}])
 def test_options_out_of_range_are_refused(options: dict[str, int]) -> None:
     with pytest.raises(UsageError, match=r"(is|are) not allowed"):
         Options(**options)

@@ -80,7 +80,7 @@ def load(
     Args:
         name: of a source, a path, a name in the folder of `LITHO_DATA`, or an id of the Hugging Face hub.
         resolution: height and width in pixels to resize the images to; None keeps their size.
-        channels: 1 (grey) or 3 (RGB); None gives grey if every image is grey.
+        channels: 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGBA); None gives grey if every image is grey, else RGB.
         memory_bytes: largest size of one decoded split; by default half of this machine's memory.
 
     Raises:

@@ -27,7 +27,7 @@ class Source(BaseSource):
 
     def load(self, name: str, options: Options) -> Dataset:
         """Stack the digits of `--data mnist`."""
-        if options.channels == 1:
+        if options.channels not in (None, 3):
             raise UsageError(f"data {name!r} has 3 colour channels; use {BASE!r} for grey digits")
         train, test = find_source(BASE).load(BASE, replace(options, channels=1)).split()
         options.check_memory(f"data {name!r}", TRAIN_COUNT, (*train.picture[:2], 3))
