@@ -94,7 +94,7 @@ def export(
         str | None,
         typer.Option(
             help="Dataset that calibrates INT8 and FP8 of a generator that starts from pictures; by default the one"
-            " it was trained on. See docs/data.md."
+            " it was trained on. See docs/data.md. Or a .npy or .safetensors file with values of conditions."
         ),
     ] = None,
     no_timing: Annotated[

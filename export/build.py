@@ -105,7 +105,7 @@ def export(  # noqa: PLR0913
         aim: what the recommended variant is to be best at, one of `AIMS`.
         timed: whether to time the variants; without timings none is recommended, and two exports are the same bytes.
         calibration: data to calibrate INT8 and FP8 with, for a generator that makes pictures from pictures; by default
-            the data that it was trained on.
+            the data that it was trained on. Or a `.npy` or `.safetensors` file with values of conditions and pictures.
         fixed: integer input, such as a label -> its value in every picture; the graphs take the other inputs.
         size: height and width of the pictures that come in, or "free" for every size that the generator can take; by
             default the size that it was made for.

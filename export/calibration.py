@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ExportError, LithoError
+from ..errors import DataError, ExportError, InvalidInput, LithoError
 from ..runners.base import Runner
 from ..signature import Signature, in_batches
+from ..signature.array_files import names_arrays, read_arrays
 from ..signature.fields import Role
 from .pipeline import Pipeline
 
@@ -26,6 +28,9 @@ COUNT = 128
 LEAST_PICTURES = 16
 """Fewest source pictures: fewer do not show the range of an activation."""
 
+_FROM_DATA = (Role.IMAGE, Role.MASK, Role.CONDITION)
+"""Roles of inputs whose values decide the ranges of activations, and are not drawn by a law that litho knows."""
+
 BATCH = 16
 _SEED = 1
 """Seed of the draw; the probes have another, so that a precision is not judged on its calibration."""
@@ -36,27 +41,31 @@ def calibration_inputs(pipeline: Pipeline, data: str | None, count: int = COUNT)
 
     Args:
         pipeline: of the generator.
-        data: the data to take source pictures from, as `--data` takes it; not read if the generator takes none.
+        data: the data to take source pictures from, as `--data` takes it, not read if the generator takes none; or a
+            `.npy` or `.safetensors` file with values of conditions and pictures, by the names of their fields.
         count: number of inputs.
 
     Returns:
         Field name -> array of shape (count, ...).
 
     Raises:
-        ExportError: the generator takes pictures and `data` is unknown, unreadable, too small or of another size.
+        ExportError: the generator takes pictures and `data` is unknown, unreadable, too small or of another size; or
+            the file does not fit the generator.
     """
     inputs = pipeline.signature.example(count, seed=_SEED)
+    if data is not None and names_arrays(data):
+        return inputs | _of_file(pipeline.signature, Path(data), count)
     return inputs | _sources(pipeline, data, count) if _takes_pictures(pipeline.signature) else inputs
 
 
 def pictures_sha256(signature: Signature, inputs: Inputs) -> str | None:
-    """SHA-256 of the pictures among calibration inputs; None of a generator that takes none."""
-    if not _takes_pictures(signature):
+    """SHA-256 of the pictures and conditions among calibration inputs; None of a generator that takes none."""
+    given = [field.name for field in signature.inputs if field.role in _FROM_DATA]
+    if not given:
         return None
     digest = hashlib.sha256()
-    for field in signature.inputs:
-        if field.role in (Role.IMAGE, Role.MASK):
-            digest.update(np.ascontiguousarray(inputs[field.name]).data)
+    for name in given:
+        digest.update(np.ascontiguousarray(inputs[name]).data)
     return digest.hexdigest()
 
 
@@ -104,6 +113,38 @@ class _Recorder(Runner):
     def close(self) -> None:
         """Close the stage."""
         self._stage.close()
+
+
+def _of_file(signature: Signature, path: Path, count: int) -> dict[str, NDArray[Any]]:
+    """Values of conditions and pictures from a file of arrays, `count` of each, evenly spread."""
+    fields = {field.name: field for field in signature.inputs if field.role in _FROM_DATA}
+    known = ", ".join(fields) or "none"
+    try:
+        arrays = read_arrays(path)
+        if set(arrays) == {""} and len(fields) == 1:
+            arrays = dict(zip(fields, arrays.values(), strict=True))
+        if unknown := sorted(set(arrays) - set(fields)):
+            named = repr(unknown[0]) if unknown[0] else "without a name"
+            raise ExportError(
+                f"{path} has an array {named}; calibration takes those of conditions and pictures ({known})"
+            )
+        checked = {name: fields[name].check(array) for name, array in arrays.items()}
+    except (DataError, InvalidInput) as error:
+        raise ExportError(f"calibration file {path}: {error}") from None
+    if lacking := [
+        name for name, field in fields.items() if field.role is not Role.CONDITION and name not in checked
+    ]:
+        raise ExportError(f"{path} has no array {lacking[0]!r}; calibration needs real source pictures")
+    if (
+        len({len(array) for array in checked.values()}) != 1
+        or len(next(iter(checked.values()))) < LEAST_PICTURES
+    ):
+        counts = ", ".join(f"{len(array)} of {name!r}" for name, array in checked.items()) or "no array"
+        raise ExportError(
+            f"{path} has {counts}; calibration needs one number of values for all, at least {LEAST_PICTURES}"
+        )
+    rows = np.linspace(0, len(next(iter(checked.values()))) - 1, count).round().astype(int)
+    return {name: array[rows] for name, array in checked.items()}
 
 
 def _sources(pipeline: Pipeline, data: str | None, count: int) -> dict[str, NDArray[Any]]:

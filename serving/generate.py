@@ -214,11 +214,17 @@ def _number(field: Field, text: str) -> float:
         value = float(text) if field.dtype == "FP32" else int(text)
     except ValueError:
         raise _refused(field, text) from None
-    least = -math.inf if field.minimum is None else field.minimum
-    most = math.inf if field.maximum is None else field.maximum
+    held = (-math.inf, math.inf) if field.dtype == "FP32" else _held_by(field)
+    least = held[0] if field.minimum is None else field.minimum
+    most = held[1] if field.maximum is None else field.maximum
     if not math.isfinite(value) or not least <= value <= most:
         raise _refused(field, text)
     return value
+
+
+def _held_by(field: Field) -> tuple[int, int]:
+    info = np.iinfo(field.numpy_dtype)
+    return int(info.min), int(info.max)
 
 
 def _refused(field: Field, text: str) -> InvalidInput:

@@ -346,10 +346,12 @@ def condition_field(
         name: of the field.
         shape: of one picture's value; `()` for one number.
         dtype: "FP32", "INT64" or "UINT8".
-        limits: smallest and largest element, both included; None for no limit.
+        limits: smallest and largest element, both included; None for no limit but that of the type.
         default: value of every element where the field is not given; None makes it required.
     """
     least, most = limits
+    if dtype == "UINT8":
+        least, most = 0 if least is None else least, 255 if most is None else most
     return Field(
         name=name, role=Role.CONDITION, dtype=dtype, shape=shape, minimum=least, maximum=most, default=default
     )

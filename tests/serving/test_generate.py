@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 from PIL import Image
+from safetensors.numpy import save_file
 
 from litho.errors import InvalidInput, UsageError
 from litho.serving.generate import generate, parse_inputs
@@ -12,8 +13,10 @@ from litho.signature import Signature
 from litho.signature.fields import (
     Field,
     Role,
+    condition_field,
     image_output,
     label_field,
+    latent_field,
     mask_field,
     seed_field,
     source_field,
@@ -37,6 +40,18 @@ HOLES = Signature(
 def pixels(file: Path) -> np.ndarray:
     with Image.open(file) as image:
         return np.asarray(image)
+
+
+CONDITIONS = Signature(
+    inputs=(
+        latent_field(4),
+        condition_field("pose", (2, 3)),
+        condition_field("step", (), "INT64", (0, 9), 5),
+        condition_field("depth", (1, 8, 8), "UINT8"),
+        condition_field("level", (), "UINT8"),
+    ),
+    output=image_output(8, 8, 4),
+)
 
 
 @given(st.integers(0, MAX_SEED), st.integers(0, 99))
@@ -90,6 +105,60 @@ def photos(tmp_path: Path) -> Path:
         image.save(folder / name)
     (folder / "notes.txt").write_text("none")
     return folder
+
+
+def test_values_of_any_shape_come_from_files_of_arrays(tmp_path: Path) -> None:
+    example = CONDITIONS.example(3)
+    np.save(tmp_path / "latent.npy", example["latent"].astype(np.float64))
+    np.save(tmp_path / "pose.npy", example["pose"][0])
+    save_file({"depth": example["depth"], "step": example["step"]}, tmp_path / "rest.safetensors")
+    rest = str(tmp_path / "rest.safetensors")
+    given = {
+        "latent": str(tmp_path / "latent.npy"),
+        "pose": str(tmp_path / "pose.npy"),
+        "step": rest,
+        "depth": rest,
+        "level": "7",
+    }
+    inputs = CONDITIONS.check(parse_inputs(CONDITIONS, given))
+    for name in ("latent", "step", "depth"):
+        assert np.array_equal(inputs[name], example[name])
+    assert np.array_equal(inputs["pose"], example["pose"][[0, 0, 0]])
+    assert inputs["level"].tolist() == [7, 7, 7]
+    by_text = {name: values for name, values in given.items() if name != "step"} | {"level": "0-2"}
+    inputs = CONDITIONS.check(parse_inputs(CONDITIONS, by_text))
+    assert inputs["step"].tolist() == [5, 5, 5]
+    assert inputs["level"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "complaint"),
+    [
+        ("pose", "1,2,3", "which cannot be text; give a file: pose=NAME.npy"),
+        ("pose", "none.npy", "none.npy cannot be read: No such file"),
+        ("pose", "flat.npy", "was given shape (6,); allowed is FP32 of shape (batch, 2, 3)"),
+        ("pose", "nan.npy", "was given a value that is NaN"),
+        ("pose", "objects.npy", "it holds Python objects"),
+        ("step", "flat.npy", "was given dtype float32; allowed is INT64"),
+        ("step", "ten.npy", "was given value 10; allowed is INT64"),
+        ("depth", "words.safetensors", "has no array 'depth' (it has: one, two)"),
+        ("level", "256", "level '256' is invalid; allowed are whole numbers"),
+        ("level", "0.5", "level '0.5' is invalid; allowed are whole numbers"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str, complaint: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("flat.npy", np.zeros(6))
+    np.save("nan.npy", np.full((2, 3), np.nan))
+    np.save("ten.npy", np.array([10]))
+    np.save("objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+    save_file({"one": np.zeros(1), "two": np.zeros(1)}, "words.safetensors")
+    with pytest.raises(InvalidInput) as refused:
+        parse_inputs(CONDITIONS, {name: text})
+    assert complaint in str(refused.value)
+    assert "\n" not in str(refused.value)
 
 
 def test_images_are_brought_to_the_field_s_size_and_a_mask_to_black_and_white(photos: Path) -> None:
