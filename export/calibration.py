@@ -128,7 +128,7 @@ def _of_file(signature: Signature, path: Path, count: int) -> dict[str, NDArray[
             raise ExportError(
                 f"{path} has an array {named}; calibration takes those of conditions and pictures ({known})"
             )
-        checked = {name: fields[name].check(array) for name, array in arrays.items()}
+        checked = {name: field.check(arrays[name]) for name, field in fields.items() if name in arrays}
     except (DataError, InvalidInput) as error:
         raise ExportError(f"calibration file {path}: {error}") from None
     if lacking := [
