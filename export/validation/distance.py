@@ -43,6 +43,7 @@ _SEEDS = (2, 3)
 """Seeds of the draws of A and B; probes and calibration use others."""
 
 _NOISE_SEED = 5
+_LEAST_PICTURES = 2
 _FEATURES = (32, 64, 128)
 """Channels of the untrained network's layers."""
 
@@ -92,8 +93,12 @@ class Distance:
         """FP64 of shape (count, features).
 
         Raises:
-            EvaluationError: a feature is NaN or infinite; LAPACK ends the process on one.
+            EvaluationError: there is only one picture, or a feature is NaN or infinite; LAPACK ends the process on one.
         """
+        if len(pictures) < _LEAST_PICTURES:
+            raise EvaluationError(
+                f"{len(pictures)} pictures are too few for this figure; it needs {_LEAST_PICTURES} or more"
+            )
         features = self._net[1](pictures).double().cpu().numpy()
         if not np.isfinite(features).all():
             raise EvaluationError("a feature is NaN or infinite; no distance can be computed")
