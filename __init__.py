@@ -3,6 +3,7 @@
     train_model      preset and data -> run
     evaluate_model   run -> figures of its quality
     export_model     run or your own module -> bundle of ONNX graphs and engines, each proven
+    sign_model       bundle and private key -> digital signature beside the manifest
     verify_model     bundle, or a deployed form of it -> verdicts
     deploy_model     bundle -> Triton model repository
     open_model       run, bundle or endpoint -> runner with `run` and `generate`
@@ -19,7 +20,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from .benchmarks import bench as bench_model
-    from .bundle import Bundle
+    from .bundle import Bundle, sign_bundle as sign_model
     from .errors import LithoError
     from .export.build import export as export_model
     from .parity.verify import verify as verify_model
@@ -46,6 +47,7 @@ __all__ = [
     "generate_images",
     "open_model",
     "open_runner",
+    "sign_model",
     "train_model",
     "verify_model",
 ]
@@ -64,6 +66,7 @@ _LOCATIONS = {
     "generate_images": ".serving.generate:generate",
     "open_model": ".runners:open_runner",
     "open_runner": ".runners",
+    "sign_model": ".bundle:sign_bundle",
     "train_model": ".training.loop:train",
     "verify_model": ".parity.verify:verify",
 }

@@ -14,7 +14,8 @@ A message is one line: what was given, what is allowed, how to fix it. The comma
     ├── CheckpointError           a snapshot or checkpoint is truncated, foreign, or does not fit the model
     ├── BundleError               a bundle or deployment on disk cannot be used
     │   ├── IntegrityError        a file is missing, changed, or not an ordinary file inside its bundle
-    │   └── SchemaError           a document has a newer schema, or was not written by litho
+    │   ├── SchemaError           a document has a newer schema, or was not written by litho
+    │   └── TrustError            a bundle is not signed, or not with the key that is trusted
     ├── ExportError               a graph or engine could not be made
     ├── DeviceError               the GPU or driver is missing, or is not the one an engine was built for
     ├── ProofError                a replay of the probes did not give the expected images
@@ -47,6 +48,7 @@ __all__ = [
     "ServerError",
     "ServerStartError",
     "TrainingError",
+    "TrustError",
     "UnknownName",
     "UsageError",
     "chain",
@@ -133,6 +135,10 @@ class IntegrityError(BundleError):
 
 class SchemaError(BundleError):
     """A document has a newer schema than this version of litho reads, or was not written by litho."""
+
+
+class TrustError(BundleError):
+    """A bundle is not signed, or not with the key that is trusted."""
 
 
 class ExportError(LithoError):

@@ -17,6 +17,7 @@ _EXTRAS = {
     "onnxscript": "export",
     "yaml": "export",
     "onnxruntime": "cpu",
+    "cryptography": "sign",
     "jinja2": "bench",
     "matplotlib": "bench",
     "psutil": "bench",

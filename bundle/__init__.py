@@ -9,6 +9,7 @@ Layout of `bundles/<name>/`:
     tokenizer.json                         of a generator that takes prompts
     probes.safetensors                     inputs, and the pictures that PyTorch FP32 makes of them
     report.html
+    manifest.json.sig, manifest.json.pub   of a signed bundle: `signing`
 
 A generator is one graph, or several stages that a sampler runs in turn.
 
@@ -23,15 +24,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..errors import BundleError, IntegrityError, UnknownName
+from ..errors import BundleError, IntegrityError, UnknownName, UsageError
 from ..files import confined, ordinary_file, write_bytes, write_directory
-from .json_documents import read_as
-from .manifest import SCHEMA_VERSION, FileRecord, Manifest, Stage, Variant
+from .json_documents import read_content
+from .keys import PrivateKey, PublicKey
+from .manifest import FileRecord, Manifest, Stage, Variant
 from .probes import PROBES_NAME, Probes
+from .signing import MANIFEST_NAME, SIGNATURE_NAME, parse_manifest, read_manifest, sign
 
-__all__ = ["MANIFEST_NAME", "REPORT_NAME", "Bundle", "BundleWriter", "create_bundle"]
+__all__ = ["MANIFEST_NAME", "REPORT_NAME", "Bundle", "BundleWriter", "create_bundle", "sign_bundle"]
 
-MANIFEST_NAME = "manifest.json"
 REPORT_NAME = "report.html"
 
 _Named = TypeVar("_Named", Variant, Stage)
@@ -59,21 +61,28 @@ class Bundle:
         return f"<Bundle {manifest.name!r} of {manifest.family}: {variants}; recommended: {recommended}>"
 
     @classmethod
-    def load(cls, path: Path | str) -> Bundle:
+    def load(cls, path: Path | str, *, key: PublicKey | Path | str | None = None) -> Bundle:
         """Read the manifest at `path` and check every listed file.
+
+        Args:
+            path: the bundle's directory.
+            key: public key of the signer, or its PEM file; the digital signature is checked before anything else. By
+                default a signature is not looked at.
 
         Raises:
             BundleError: there is no bundle at `path`, or its manifest is not valid.
+            TrustError: it is not signed, or not with this key.
+            UsageError: the key cannot be used.
             SchemaError: the manifest was written by a newer litho.
             IntegrityError: a file is missing, has changed, or is a link; the message names it.
         """
-        root = Path(path)
-        if not (root / MANIFEST_NAME).exists():
-            raise BundleError(f"no bundle at {root}: it has no {MANIFEST_NAME}; make one with 'litho export'")
-        bundle = cls(root, read_as(Manifest, "a manifest", root, MANIFEST_NAME, SCHEMA_VERSION))
-        for relative in bundle.manifest.files:
-            bundle.read(relative)
-        return bundle
+        root = _existing(path)
+        return cls(root, read_manifest(root, _trusted(key, root)))._checked()
+
+    def _checked(self) -> Bundle:
+        for relative in self.manifest.files:
+            self.read(relative)
+        return self
 
     def read(self, relative: str) -> bytes:
         """The content of a listed file; the bytes returned are those whose hash was checked.
@@ -149,6 +158,53 @@ def create_bundle(path: Path) -> Iterator[BundleWriter]:
     """Write a bundle at `path`; it replaces the old one when the block ends, and only if there was no error."""
     with write_directory(path) as temporary:
         yield BundleWriter(temporary)
+
+
+def sign_bundle(bundle: Path | str, *, key: Path | str, password: str | None = None) -> Path:
+    """Sign a bundle whose files are all as its manifest says: Ed25519 over the bytes of the manifest.
+
+        >>> sign_model("bundles/digits", key="private.pem")
+        PosixPath('bundles/digits/manifest.json.sig')
+
+    The manifest binds graphs, engines, probes, tokenizer and report by their hashes, and holds the hash of the weights
+    and every verdict. Whatever changes the bundle, such as an export or `litho build-engine`, needs a new signature.
+
+    Args:
+        bundle: the bundle's directory.
+        key: PEM file of an Ed25519 private key, as `openssl genpkey -algorithm ed25519` writes it.
+        password: of an encrypted key.
+
+    Returns:
+        The file of the digital signature, 64 bytes. Beside it lies the public key, for `litho inspect`.
+
+    Raises:
+        UsageError: the key cannot be used.
+        MissingExtra: `cryptography` is not installed.
+        BundleError: there is no valid bundle at that path, or a file has changed.
+    """
+    root = _existing(bundle)
+    private = PrivateKey.read(key, password)
+    content = read_content(root, MANIFEST_NAME)
+    Bundle(root, parse_manifest(root, content))._checked()
+    sign(content, root, private)
+    return root / SIGNATURE_NAME
+
+
+def _existing(path: Path | str) -> Path:
+    root = Path(path)
+    if not (root / MANIFEST_NAME).exists():
+        raise BundleError(f"no bundle at {root}: it has no {MANIFEST_NAME}; make one with 'litho export'")
+    return root
+
+
+def _trusted(key: PublicKey | Path | str | None, root: Path) -> PublicKey | None:
+    if key is None or isinstance(key, PublicKey):
+        return key
+    if Path(key).resolve().is_relative_to(root.resolve()):
+        raise UsageError(
+            f"{key} comes with the bundle that it is to check; give a key that its signer gave you"
+        )
+    return PublicKey.read(key)
 
 
 def _named(kind: str, name: str, given: tuple[_Named, ...]) -> _Named:

@@ -11,7 +11,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ..errors import SchemaError
 from ..files import ordinary_file
 
-__all__ = ["MAX_DOCUMENT_BYTES", "Document", "parse_json", "read_as", "read_document"]
+__all__ = [
+    "MAX_DOCUMENT_BYTES",
+    "Document",
+    "parse_as",
+    "parse_json",
+    "read_as",
+    "read_content",
+    "read_document",
+]
 
 MAX_DOCUMENT_BYTES = 16 << 20
 """Largest document that is read: real ones are far smaller, and a larger file is refused before it is read."""
@@ -65,14 +73,28 @@ def read_as(kind: type[_Document], what: str, root: Path, relative: str, newest:
         SchemaError: the file is not such a document, is too large, or has a newer schema.
         IntegrityError: the file is missing or is not an ordinary file.
     """
-    document = read_document(root, relative, newest)
+    return parse_as(kind, what, root / relative, read_content(root, relative), newest)
+
+
+def parse_as(kind: type[_Document], what: str, file: Path, content: bytes, newest: int) -> _Document:
+    """Parse the content of a document of one kind.
+
+    Args:
+        kind, what, newest: see `read_as`.
+        file: where the content comes from, for the message.
+        content: of the file.
+
+    Raises:
+        SchemaError: it is not such a document, or has a newer schema.
+    """
+    document = _parse(file, content, newest)
     try:
         # As JSON text: Python values would not become tuples.
         return kind.model_validate_json(json.dumps(document))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "document"
-        raise SchemaError(f"{root / relative} is not {what}: {where}: {first['msg']}") from None
+        raise SchemaError(f"{file} is not {what}: {where}: {first['msg']}") from None
 
 
 def read_document(root: Path, relative: str, newest: int) -> dict[str, Any]:
@@ -87,12 +109,26 @@ def read_document(root: Path, relative: str, newest: int) -> dict[str, Any]:
         SchemaError: the file is too large, is not such an object, or has a newer schema.
         IntegrityError: the file is missing or is not an ordinary file.
     """
+    return _parse(root / relative, read_content(root, relative), newest)
+
+
+def read_content(root: Path, relative: str) -> bytes:
+    """The bytes of a document, none of which is looked at.
+
+    Raises:
+        SchemaError: the file is too large.
+        IntegrityError: the file is missing or is not an ordinary file.
+    """
     file = ordinary_file(root, relative)
     size = file.stat().st_size
     if size > MAX_DOCUMENT_BYTES:
         raise SchemaError(f"{file} has {size} bytes; a document of litho has at most {MAX_DOCUMENT_BYTES}")
+    return file.read_bytes()
+
+
+def _parse(file: Path, content: bytes, newest: int) -> dict[str, Any]:
     try:
-        document = parse_json(file.read_text(encoding="utf-8"))
+        document = parse_json(content.decode("utf-8"))
     except ValueError as error:
         raise SchemaError(f"{file} is not JSON ({error}); it may be cut short: make it again") from None
     if not isinstance(document, dict) or not isinstance(document.get("schema_version"), int):

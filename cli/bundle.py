@@ -1,7 +1,10 @@
-"""Verbs for bundles: `inspect`, `verify`."""
+"""Verbs for bundles: `inspect`, `sign`, `verify`."""
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,7 +12,7 @@ import typer
 from ..errors import LithoError
 from .base import AsJson, BundlePath, verb
 from .export import PANEL
-from .output import format_verdict, print_json, progress_bar, show_rows, show_variants
+from .output import format_verdict, note, print_json, progress_bar, show_rows, show_variants
 from .paths import require
 
 
@@ -18,6 +21,7 @@ def inspect(bundle: BundlePath, as_json: AsJson = False) -> None:
     """Check every file of a bundle and show its contents."""
     require("bundle", bundle)
     from ..bundle import Bundle
+    from ..bundle.signing import describe_signing
 
     loaded = Bundle.load(bundle)
     manifest = loaded.manifest
@@ -35,31 +39,78 @@ def inspect(bundle: BundlePath, as_json: AsJson = False) -> None:
     if manifest.sampler is not None:
         stages = ", ".join(stage.name for stage in manifest.stages)
         typer.echo(f"\nsampler {manifest.sampler} runs in turn: {stages}")
-    typer.echo()
+    typer.echo(f"\n{describe_signing(loaded.path)}\n")
     show_variants(loaded, as_json=False)
+
+
+@verb(
+    PANEL,
+    "openssl genpkey -algorithm ed25519 -out private.pem",
+    "litho sign bundles/digits --key private.pem",
+)
+def sign(
+    bundle: BundlePath,
+    key: Annotated[Path, typer.Option(help="PEM file of an Ed25519 private key.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Sign a bundle, so that others can check that you vouch for it.
+
+    Signs the manifest, which lists every file by its hash. Make a key pair with openssl: see docs/security.md.
+    """
+    require("bundle", bundle)
+    from ..bundle import sign_bundle
+    from ..bundle.signing import read_signing
+
+    written = sign_bundle(bundle, key=key, password=_password(key))
+    signing = read_signing(bundle)
+    assert signing is not None, "it was signed a moment ago"
+    assert signing.signer is not None, "it was signed a moment ago"
+    if as_json:
+        print_json({"path": str(written), "key": signing.signer.fingerprint})
+    else:
+        typer.echo(f"{written}\nkey {signing.signer.fingerprint}")
+
+
+def _password(key: Path) -> str | None:
+    """The password of an encrypted key: from the environment, or asked for in a terminal."""
+    from ..bundle.keys import PASSWORD_VARIABLE, is_encrypted
+
+    if (given := os.environ.get(PASSWORD_VARIABLE)) is not None or not is_encrypted(key):
+        return given
+    return typer.prompt(f"Password of {key}", hide_input=True, err=True) if sys.stdin.isatty() else None
 
 
 @verb(
     PANEL,
     "litho verify bundles/digits",
     "litho verify bundles/digits --endpoint grpc://127.0.0.1:8001/digits",
+    "litho verify bundles/digits --key public.pem",
 )
 def verify(
     bundle: BundlePath,
     endpoint: Annotated[
         str | None, typer.Option(help="Replay through this server instead: grpc://HOST:PORT/MODEL.")
     ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            help="PEM file of the signer's public key: the bundle must be signed with it.", show_default=False
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Prove a bundle again, here or through a running server.
 
     Checks every file, replays the probes through every variant that runs here, and compares the pictures.
+    What this proves, and against whom, is in docs/security.md.
     """
     require("bundle", bundle)
     from ..parity.verify import verify as verify_bundle
 
     with progress_bar() as progress:
-        outcomes = verify_bundle(bundle, endpoint=endpoint, progress=progress)
+        outcomes = verify_bundle(bundle, endpoint=endpoint, key=key, progress=progress)
+    if key is not None:
+        note(f"signed with the key in {key}")
     if as_json:
         print_json([{"subject": outcome.subject, **outcome.verdict.model_dump()} for outcome in outcomes])
     else:

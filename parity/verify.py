@@ -39,7 +39,11 @@ class Verification:
 
 
 def verify(
-    bundle: Path | str, *, endpoint: str | None = None, progress: Progress = quiet
+    bundle: Path | str,
+    *,
+    endpoint: str | None = None,
+    key: Path | str | None = None,
+    progress: Progress = quiet,
 ) -> list[Verification]:
     """Check every file of a bundle and replay its probes.
 
@@ -52,14 +56,17 @@ def verify(
         bundle: the bundle's directory.
         endpoint: address of a deployed form of the bundle, grpc://HOST:PORT/MODEL; without it, every variant
             that runs on this machine is replayed.
+        key: PEM file of the signer's public key; the bundle must be signed with it (`sign_model`). By default a
+            digital signature is not looked at.
         progress: called with the current step and the share that is done, 0 to 1.
 
     Raises:
+        TrustError: the bundle is not signed, or not with this key.
         IntegrityError: a file of the bundle has changed; the message names it.
         EndpointError: the server cannot be reached or refuses.
         ProofError: the endpoint serves other weights than the bundle's.
     """
-    loaded = Bundle.load(bundle)
+    loaded = Bundle.load(bundle, key=key)
     probes = loaded.probes()
     if endpoint is not None:
         Endpoint.parse(endpoint)
