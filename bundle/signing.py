@@ -96,9 +96,10 @@ def describe_signing(root: Path) -> str:
     signing = read_signing(root)
     if signing is None:
         return "not signed"
+    check = "check that with 'litho verify BUNDLE --key public.pem'"
     if signing.signer is None:
-        return "signed, by whom the bundle does not say; check it with 'litho verify BUNDLE --key public.pem'"
-    return f"signed, it says, with key {signing.signer.fingerprint}; check it with 'litho verify BUNDLE --key public.pem'"
+        return f"signed, by whom the bundle does not say; {check}"
+    return f"signed, it says, with key {signing.signer.fingerprint}; {check}"
 
 
 def read_manifest(root: Path, key: PublicKey | None = None) -> Manifest:

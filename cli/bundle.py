@@ -45,7 +45,6 @@ def inspect(bundle: BundlePath, as_json: AsJson = False) -> None:
 
 @verb(
     PANEL,
-    "openssl genpkey -algorithm ed25519 -out private.pem",
     "litho sign bundles/digits --key private.pem",
 )
 def sign(

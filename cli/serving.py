@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 
 PANEL = "Serve"
 
+RequireSignature = Annotated[
+    Path | None,
+    typer.Option(
+        help="PEM file of a public key: refuse a bundle that is not signed with it, now and whenever it is loaded.",
+        show_default=False,
+    ),
+]
+
 
 @verb(
     PANEL,
@@ -36,25 +44,30 @@ def deploy(
         typer.Option(help="Backend: python for the embedded server, onnxruntime for containers."),
     ] = "python",
     accept_failed: Annotated[
-        list[str] | None, typer.Option(help="Deploy this variant although it failed its gate; repeatable.")
+        list[str] | None,
+        typer.Option(
+            help="Deploy this variant although it failed its gate or cannot be proven here; repeatable."
+        ),
     ] = None,
+    require_signature: RequireSignature = None,
     as_json: AsJson = False,
 ) -> None:
     """Add a bundle to a model repository as its newest version.
 
     Earlier versions stay for 'litho rollback'. Deploying the version that is already served changes nothing.
+    Without --require-signature the probes are replayed here first, and a bundle whose pictures differ is refused.
     """
     require("bundle", bundle)
-    from ..bundle import Bundle
     from ..serving.repository import deploy as deploy_bundle
 
     deployment = deploy_bundle(
-        Bundle.load(bundle),
+        bundle,
         to=to,
         name=name,
         variant=variant,
         flavour=flavour,
         accept_failed=accept_failed or (),
+        require_signature=require_signature,
     )
     _show_version(deployment.path, deployment.version, as_json)
 
@@ -77,6 +90,7 @@ def rollback(
 @verb(
     PANEL,
     "litho serve model_repository --grpc-port 8001",
+    "litho serve model_repository --require-signature public.pem",
     "litho serve model_repository --json",
 )
 def serve(
@@ -88,6 +102,7 @@ def serve(
     allow_remote: Annotated[
         bool, typer.Option("--allow-remote", help="Bind an address that other machines can reach.")
     ] = False,
+    require_signature: RequireSignature = None,
     as_json: AsJson = False,
 ) -> None:
     """Serve a model repository on this machine until Ctrl-C.
@@ -105,6 +120,7 @@ def serve(
         grpc_port=grpc_port,
         metrics_port=metrics_port,
         allow_remote=allow_remote,
+        require_signature=require_signature,
     )
     serve_until_interrupted(embedded, _print_addresses if as_json else _show_addresses)
 

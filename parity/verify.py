@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from ..runners import Endpoint, choose_variants, open_runner
 from .gate import grade_of, limits
 from .replay import Outcome, prove, replay_batches
 
-__all__ = ["Verification", "prove_variant", "verify", "with_other_stages"]
+__all__ = ["Verification", "prove_together", "prove_variant", "verify", "with_other_stages"]
 
 ENDPOINT_BATCH = 16
 """Largest batch asked of an endpoint, whose answer must arrive within the client's time limit: a sampler of many
@@ -96,6 +97,17 @@ def prove_variant(bundle: Bundle, variant: Variant) -> Outcome:
     batches = replay_batches(*variant.batches, *timed, profiles=profiles)
     gate = limits(variant.precision, sampler=bundle.manifest.sampler)
     return prove(opens, bundle.probes(), gate, batches=batches)
+
+
+def prove_together(bundle: Bundle, variants: Sequence[Variant]) -> Verdict:
+    """Replay the probes of the usual size through variants, one of each stage, as they will be served together.
+
+    Returns:
+        The verdict by the limits of the loosest of their precisions; "not_run" if this machine lacks what they need.
+    """
+    opens = partial(open_runner, bundle, ",".join(variant.name for variant in variants))
+    precisions = {variant.precision for variant in variants}
+    return prove(opens, replace(bundle.probes(), others=()), limits(*precisions)).verdict
 
 
 def with_other_stages(bundle: Bundle, variant: Variant) -> str:

@@ -26,12 +26,15 @@ from ..signature import GeneratorSignature, Signature
 from . import base
 from ._endpoint import Endpoint
 
-__all__ = ["Runner", "ServedModel", "ServerStatistics"]
+__all__ = ["PUBLIC_KEY_PARAMETER", "Runner", "ServedModel", "ServerStatistics"]
 
 messages: Any = service_pb2  # protobuf creates its classes at import time
 
 DEFAULT_TIMEOUT_SECONDS = 60.0
 _PARAMETER_PREFIX = "litho_"
+PUBLIC_KEY_PARAMETER = f"{_PARAMETER_PREFIX}public_key"
+"""Parameter of a configuration with a public key: model.py loads only a bundle signed with it."""
+
 _LOOPBACK = ("127.", "localhost", "[::1]")
 # Texts of gRPC and Triton for cases with the same status code.
 _UNREACHABLE = ("failed to connect", "errors resolving", "DNS resolution failed")

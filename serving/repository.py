@@ -4,7 +4,8 @@ Layout of a deployment, which Triton calls a model:
 
     <name>/config.pbtxt              configuration of the served version
     <name>/<version>/config.pbtxt    its copy from the time of deployment, for `rollback`
-    <name>/<version>/model.py        flavour python, with bundle/ beside it
+    <name>/<version>/model.py        flavour python, with bundle/ beside it; of a signed bundle, bundle/signed/ holds
+                                     the signed manifest of the whole
     <name>/<version>/model.onnx      flavour onnxruntime
 
 Only config.pbtxt says which version is served. It is replaced atomically, in the last step.
@@ -19,12 +20,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..bundle import Bundle, BundleWriter
+from ..bundle.keys import PublicKey
 from ..bundle.manifest import TOKENIZER_NAME, FileRecord, Variant
 from ..bundle.names import check_name
+from ..bundle.signing import SIGNED_FOLDER, signed_files
 from ..errors import DeployError, UnknownName
 from ..files import locked, write_bytes, write_directory
 from ..runners import choose_variants
-from ..runners.triton import ServedModel
+from ..runners.triton import PUBLIC_KEY_PARAMETER, ServedModel
+from .admission import prove_here
 from .configuration import (
     FLAVOURS,
     Flavour,
@@ -36,7 +40,7 @@ from .configuration import (
     print_config,
 )
 
-__all__ = ["Deployment", "deploy", "deployed", "model_source", "rollback"]
+__all__ = ["Deployment", "deploy", "deployed", "model_source", "rollback", "served_config"]
 
 CONFIG_NAME = "config.pbtxt"
 MODEL_NAME = "model.py"
@@ -68,6 +72,7 @@ def deploy(  # noqa: PLR0913
     variant: str | None = None,
     flavour: Flavour = "python",
     accept_failed: Collection[str] = (),
+    require_signature: Path | str | None = None,
     settings: ServingSettings | None = None,
 ) -> Deployment:
     """Write one variant of each stage of a bundle as the next version of a model, and serve that version.
@@ -75,7 +80,9 @@ def deploy(  # noqa: PLR0913
         >>> deploy_model("bundles/digits", to="models", name="digits")
         <Deployment models/digits, version 1, variant generator.fp32.onnx>
 
-    Earlier versions stay. A bundle that is already served in the same form is not written again.
+    Earlier versions stay. A bundle that is already served in the same form is not written again. Before anything is
+    written, the probes are replayed here, as a verdict in a manifest is only a claim. A bundle whose digital signature is
+    required and right is taken at its word.
 
     Args:
         bundle: the bundle, or its directory.
@@ -83,20 +90,24 @@ def deploy(  # noqa: PLR0913
         name: of the model; by default the bundle's name.
         variant: as `runners.choose_variants` takes it; by default the first that passed its gate and needs no GPU.
         flavour: the Triton backend that runs the model, one of `FLAVOURS`.
-        accept_failed: names of variants that may be deployed although they did not pass their gate.
+        accept_failed: names of variants that may be deployed although they did not pass their gate, or cannot be
+            proven on this machine.
+        require_signature: PEM file of a public key; the bundle must be signed with it, and in flavour python
+            the server checks that again whenever it loads the model.
         settings: batching, queue and instances; by default `ServingSettings.of_flavour`.
 
     Raises:
         UsageError: a name is unknown, or a variant does not fit the flavour or the settings.
         DeployError: a variant did not pass its gate, or the repository cannot be written; the version served
             before is still served.
+        TrustError: a digital signature is required, and the bundle has none or another.
         BundleError: there is no valid bundle at that path.
     """
     if flavour not in FLAVOURS:
         raise UnknownName("flavour", flavour, FLAVOURS)
     if name is not None:
         check_name(name, "model name")
-    bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
+    bundle, trusted = _loaded(bundle, require_signature)
     chosen = _accepted(bundle, variant, accept_failed)
     model = Path(to) / (bundle.manifest.name if name is None else name)
     with _writing(model):
@@ -109,8 +120,12 @@ def deploy(  # noqa: PLR0913
             version=max(_versions(model), default=0) + 1,
             settings=settings or ServingSettings.of_flavour(flavour),
         )
+        if trusted is not None and flavour == "python":
+            config.parameters[PUBLIC_KEY_PARAMETER].string_value = trusted.text
         if before is not None and _is_same(before, bundle, chosen, config):
             return before
+        if trusted is None:
+            prove_here(bundle, chosen, accept_failed)
         return _write(model, bundle, chosen, config)
 
 
@@ -154,6 +169,25 @@ def rollback(repository: Path | str, name: str) -> int:
 def model_source() -> str:
     """The `model.py` of flavour python, the same for every bundle."""
     return (Path(__file__).parent / "backend" / "model.py").read_text(encoding="utf-8")
+
+
+def served_config(model: Path) -> ModelConfig:
+    """The configuration of a model's served version.
+
+    Raises:
+        ParseError: it is not one.
+    """
+    return parse_config((model / CONFIG_NAME).read_text(encoding="utf-8"))
+
+
+def _loaded(
+    bundle: Bundle | Path | str, require_signature: Path | str | None
+) -> tuple[Bundle, PublicKey | None]:
+    """The bundle, and the key that its digital signature was checked with."""
+    if require_signature is None:
+        return (bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)), None
+    path = bundle.path if isinstance(bundle, Bundle) else bundle
+    return Bundle.load(path, key=require_signature), PublicKey.read(require_signature)
 
 
 def _accepted(bundle: Bundle, names: str | None, accept_failed: Collection[str]) -> tuple[Variant, ...]:
@@ -211,6 +245,8 @@ def _write_part(path: Path, bundle: Bundle, variants: Sequence[Variant]) -> None
         writer.add(file, bundle.read(file))
     rest = bundle.manifest.model_dump(exclude={"files", "variants", "schema_version"})
     writer.finish(**rest, variants=tuple(variants))
+    for name, content in signed_files(bundle.path).items():
+        write_bytes(path / SIGNED_FOLDER / name, content)
 
 
 def _served_files(bundle: Bundle, variants: Sequence[Variant]) -> list[str]:
@@ -219,12 +255,14 @@ def _served_files(bundle: Bundle, variants: Sequence[Variant]) -> list[str]:
 
 
 def _is_same(before: Deployment, bundle: Bundle, variants: Sequence[Variant], config: ModelConfig) -> bool:
-    current = _config(before.path)
+    current = served_config(before.path)
     current.version_policy.CopyFrom(config.version_policy)
     directory = before.path / str(before.version)
     model = directory / MODEL_NAME
     if config.backend == "python" and not (
-        model.is_file() and model.read_text(encoding="utf-8") == model_source()
+        model.is_file()
+        and model.read_text(encoding="utf-8") == model_source()
+        and signed_files(directory / "bundle") == signed_files(bundle.path)
     ):
         return False
     return current == config and all(
@@ -243,17 +281,13 @@ def _served_record(directory: Path, relative: str) -> FileRecord | None:
 
 def _current(model: Path) -> Deployment | None:
     try:
-        config = _config(model)
+        config = served_config(model)
         (version,) = config.version_policy.specific.versions
         return Deployment(model, version, ServedModel.from_parameters(_parameters(config)))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ParseError, ValueError):  # also pydantic's errors, and a policy without a single version
         raise DeployError(f"{model} was not deployed by litho; give another --name") from None
-
-
-def _config(model: Path) -> ModelConfig:
-    return parse_config((model / CONFIG_NAME).read_text(encoding="utf-8"))
 
 
 def _parameters(config: ModelConfig) -> dict[str, str]:

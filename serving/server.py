@@ -24,8 +24,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
+from ..bundle.keys import PublicKey
 from ..errors import ServerError, ServerStartError, UsageError
 from .environment import find
+from .trust import KEY_VARIABLE, check_repository
 
 __all__ = ["EmbeddedServer", "serve"]
 
@@ -59,6 +61,8 @@ class EmbeddedServer:
         host: address to bind.
         http_port, grpc_port, metrics_port: by default free ports.
         allow_remote: allow an address that other machines can reach.
+        require_signature: PEM file of a public key; every bundle must be signed with it, before the server starts and
+            whenever it loads a model. By default only deployments that ask for a key are checked.
         log: file for the server's output; by default a temporary file, which is kept only if the server failed.
 
     Attributes:
@@ -68,7 +72,8 @@ class EmbeddedServer:
         log: file with the server's output.
 
     Raises:
-        UsageError: a port is in use, or the address is not loopback.
+        UsageError: a port is in use, the address is not loopback, or the key cannot be used.
+        TrustError: on entering, a model of the repository is not signed with the required key.
         ServerStartError: on entering, the repository holds no model or the server did not become ready; the
             message quotes the decisive line of the log.
         ServerError: on entering, the server is not installed.
@@ -83,12 +88,14 @@ class EmbeddedServer:
         grpc_port: int | None = None,
         metrics_port: int | None = None,
         allow_remote: bool = False,
+        require_signature: Path | str | None = None,
         log: Path | None = None,
     ) -> None:
         self._repository = Path(repository)
         self._host = host
         self._given_ports = {"http": http_port, "grpc": grpc_port, "metrics": metrics_port}
         _check_host(host, allow_remote)
+        self._key = None if require_signature is None else PublicKey.read(require_signature)
         self._temporary_log = log is None
         self.log = log or Path(tempfile.gettempdir()) / f"litho-server-{os.getpid()}-{next(_numbers)}.log"
         self._prefix = f"litho-{os.getpid()}-{next(_numbers)}-"
@@ -129,6 +136,8 @@ class EmbeddedServer:
 
     def __enter__(self) -> Self:
         self._check_repository()
+        if self._key is not None:
+            check_repository(self._repository, self._key)
         for attempt in range(_ATTEMPTS):
             self._ports = _ports(self._host, self._given_ports)
             try:
@@ -209,12 +218,15 @@ class EmbeddedServer:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                env=environment.variables(),
+                env={**environment.variables(), **self._required()},
                 # The Python backend splits paths at spaces, so it gets a relative one.
                 cwd=self._repository,
                 start_new_session=True,  # Ctrl-C in a terminal reaches the owner, which then stops the server
             )
         self._wait_until_ready()
+
+    def _required(self) -> dict[str, str]:
+        return {} if self._key is None else {KEY_VARIABLE: self._key.text}
 
     def _options(self, backends: Path) -> list[str]:
         addresses = [

@@ -7,6 +7,8 @@ imports litho by name. It has no code for single families of generators.
 # pyright: reportMissingImports=false
 # Triton provides `triton_python_backend_utils`; the server's environment has litho.
 
+import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +16,25 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from litho.bundle import Bundle
+from litho.bundle.keys import PublicKey
 from litho.errors import LithoError
 from litho.runners import open_runner
 
 Inputs = dict[str, Any]
+
+_KEY_VARIABLE = "LITHO_REQUIRE_SIGNATURE"
 
 
 class TritonPythonModel:
     """Answers inference requests with the runner of a bundle, which has one variant of each stage."""
 
     def initialize(self, args: dict[str, str]) -> None:
-        """Open the bundle of this version; a bundle whose files have changed is refused."""
+        """Open the bundle of this version; changed files and a missing digital signature are refused."""
         directory = Path(args["model_repository"]) / args["model_version"]
         gpu = args["model_instance_kind"] == "GPU"
         device = f"cuda:{args['model_instance_device_id']}" if gpu else "cpu"
         try:
-            bundle = Bundle.load(directory / "bundle")
+            bundle = _load(directory / "bundle", json.loads(args["model_config"]))
             names = ",".join(variant.name for variant in bundle.manifest.variants)
             self._runner = open_runner(bundle, names, device=device)
         except LithoError as error:
@@ -82,6 +87,15 @@ class TritonPythonModel:
         except LithoError as error:
             return error
         return None
+
+
+def _load(path: Path, config: Any) -> Bundle:
+    parameter = config["parameters"].get("litho_public_key", {}).get("string_value")
+    # Whoever deployed the model may require a signature, and so may whoever started the server.
+    required = {"litho_public_key": parameter, _KEY_VARIABLE: os.environ.get(_KEY_VARIABLE)}
+    keys = [PublicKey.from_text(text, source) for source, text in required.items() if text]
+    loaded = [Bundle.load(path, key=key) for key in dict.fromkeys(keys)]
+    return loaded[0] if loaded else Bundle.load(path)
 
 
 def _batch(inputs: Inputs) -> int:

@@ -9,6 +9,7 @@ import pytest
 
 from litho.bundle import Bundle, create_bundle
 from litho.bundle.manifest import Variant
+from litho.bundle.probes import PROBES_NAME
 from litho.export.build import export
 from litho.serving.environment import install
 from litho.serving.repository import deploy
@@ -24,7 +25,8 @@ def variant_of(bundle: Path, tmp_path: Path) -> Callable[..., Bundle]:
         (first, *_) = original.manifest.variants
         fields = original.manifest.model_dump(exclude={"files", "variants", "schema_version"})
         with create_bundle(tmp_path / name) as writer:
-            writer.add(first.file, original.read(first.file))
+            for file in (first.file, PROBES_NAME):
+                writer.add(file, original.read(file))
             changed = Variant.model_validate({**first.model_dump(), **(variant or {})})
             writer.finish(**{**fields, "name": name, **manifest}, variants=(changed,))
         return Bundle.load(tmp_path / name)

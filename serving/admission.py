@@ -1,0 +1,51 @@
+"""What may be deployed without a trusted signature: what gives here, on this machine, the pictures that it promises.
+
+A manifest is a claim of its maker. Whoever edits a verdict from "failed" to "passed" changes one word; the probes and
+the limits of the precision, which are code, still tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from ..bundle import Bundle
+from ..bundle.manifest import Variant
+from ..bundle.probes import PROBES_NAME
+from ..errors import DeployError
+from ..parity.verify import prove_together
+
+__all__ = ["prove_here"]
+
+
+def prove_here(bundle: Bundle, variants: Sequence[Variant], accept_failed: Collection[str]) -> None:
+    """Replay the probes of a bundle through the variants that are to be deployed, one of each stage.
+
+    Args:
+        bundle: with its probes.
+        variants: run together, as they will be served.
+        accept_failed: names of variants that need no proof; nothing is replayed if one of them is among `variants`.
+
+    Raises:
+        DeployError: they do not give the pictures of the probes, or cannot run on this machine.
+    """
+    named = " ".join(f"--accept-failed {variant.name}" for variant in variants)
+    if {variant.name for variant in variants} & set(accept_failed):
+        return
+    if PROBES_NAME not in bundle.manifest.files:
+        raise DeployError(
+            f"{bundle.path} has no probes to prove it with; deploy the bundle that 'litho export' wrote, or insist"
+            f" with {named}"
+        )
+    verdict = prove_together(bundle, variants)
+    if verdict.status == "passed":
+        return
+    names = ", ".join(variant.name for variant in variants)
+    if verdict.status == "not_run":
+        raise DeployError(
+            f"{names} cannot be proven on this machine ({verdict.reason}); deploy it where it runs, give its signer's"
+            f" key with --require-signature, or insist with {named}"
+        )
+    raise DeployError(
+        f"{names} fails here, although the manifest says that it passed ({verdict.reason}); do not trust this bundle:"
+        f" export it again, or insist with {named}"
+    )
