@@ -23,6 +23,9 @@ ENDPOINT_BATCH = 16
 """Largest batch asked of an endpoint, whose answer must arrive within the client's time limit: a sampler of many
 steps on a busy CPU server needs longer for 64 pictures."""
 
+TOGETHER_BATCH = 64
+"""Largest batch of the quick replay before a deployment."""
+
 
 @dataclass(frozen=True)
 class Verification:
@@ -100,14 +103,15 @@ def prove_variant(bundle: Bundle, variant: Variant) -> Outcome:
 
 
 def prove_together(bundle: Bundle, variants: Sequence[Variant]) -> Verdict:
-    """Replay the probes of the usual size through variants, one of each stage, as they will be served together.
+    """Replay the usual probes once through variants, one of each stage, as they will be served together.
 
     Returns:
         The verdict by the limits of the loosest of their precisions; "not_run" if this machine lacks what they need.
     """
     opens = partial(open_runner, bundle, ",".join(variant.name for variant in variants))
     precisions = {variant.precision for variant in variants}
-    return prove(opens, replace(bundle.probes(), others=()), limits(*precisions)).verdict
+    batch = min(TOGETHER_BATCH, *(variant.batches[2] for variant in variants))
+    return prove(opens, replace(bundle.probes(), others=()), limits(*precisions), batches=(batch,)).verdict
 
 
 def with_other_stages(bundle: Bundle, variant: Variant) -> str:

@@ -15,6 +15,8 @@ from litho.serving.environment import install
 from litho.serving.repository import deploy
 from litho.serving.server import EmbeddedServer
 
+Make = Callable[..., Bundle]
+
 
 @pytest.fixture
 def variant_of(bundle: Path, tmp_path: Path) -> Callable[..., Bundle]:

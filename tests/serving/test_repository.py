@@ -1,12 +1,13 @@
 import resource
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from litho.bundle import Bundle, create_bundle
+from litho.bundle import Bundle, create_bundle, sign_bundle
 from litho.bundle.manifest import FileRecord, Verdict
 from litho.errors import DeployError, LithoError, UnknownName, UsageError
 from litho.files import locked
@@ -14,7 +15,9 @@ from litho.runners import open_runner
 from litho.serving.configuration import ServingSettings, parse_config
 from litho.serving.repository import deploy, deployed, model_source, rollback
 
-Make = Callable[..., Bundle]
+from ..signers import make_keys
+from .conftest import Make
+
 FAILED = {"verdict": Verdict(status="failed", reason="PSNR 12.0 dB is below 40.0").model_dump()}
 
 
@@ -264,6 +267,29 @@ def test_several_stages_are_no_model_for_the_onnxruntime_backend(flow_bundle: Pa
         deploy(Bundle.load(flow_bundle), to=tmp_path, flavour="onnxruntime")
     assert "\n" not in str(refused.value)
     assert not any(tmp_path.glob("flow/*"))
+
+
+def test_a_bundle_that_was_signed_since_is_deployed_anew(bundle: Path, tmp_path: Path) -> None:
+    private, public = make_keys(tmp_path / "keys")
+    path = Path(shutil.copytree(bundle, tmp_path / "bundle"))
+    deploy(path, to=tmp_path / "models", name="tiny")
+    sign_bundle(path, key=private)
+    second = deploy(path, to=tmp_path / "models", name="tiny")
+    assert second.version == 2
+    assert Bundle.load(second.path / "2" / "bundle", key=public)
+    assert deploy(path, to=tmp_path / "models", name="tiny") == second
+    third = deploy(path, to=tmp_path / "models", name="tiny", require_signature=public)
+    assert third.version == 3
+    assert deploy(Bundle.load(path), to=tmp_path / "models", name="tiny", require_signature=public) == third
+
+
+def test_a_deployment_of_a_signed_one_is_signed(bundle: Path, tmp_path: Path) -> None:
+    private, public = make_keys(tmp_path / "keys")
+    path = Path(shutil.copytree(bundle, tmp_path / "bundle"))
+    sign_bundle(path, key=private)
+    first = deploy(path, to=tmp_path / "models", name="tiny")
+    again = deploy(first.path / "1" / "bundle", to=tmp_path / "others", require_signature=public)
+    assert Bundle.load(again.path / "1" / "bundle", key=public)
 
 
 @pytest.mark.slow

@@ -13,8 +13,9 @@ from tritonclient.grpc import InferenceServerClient, InferInput
 from tritonclient.utils import InferenceServerException
 
 import litho
-from litho.bundle import Bundle
-from litho.errors import LithoError
+from litho.bundle import Bundle, sign_bundle
+from litho.bundle.keys import PublicKey
+from litho.errors import LithoError, ServerStartError, TrustError
 from litho.export.build import export
 from litho.parity.verify import verify
 from litho.runners import open_runner
@@ -24,6 +25,7 @@ from litho.serving.repository import deploy
 from litho.serving.server import EmbeddedServer
 from litho.training.run.snapshot import save_snapshot
 
+from ...signers import make_keys
 from ...smallest import smallest_generator
 from ..conftest import assert_same_pictures
 
@@ -158,3 +160,45 @@ def test_a_variant_for_openvino_is_served_with_the_same_pictures(both: Bundle, t
     with EmbeddedServer(tmp_path / "repository", log=tmp_path / "server.log") as server:
         (outcome,) = verify(both.path, endpoint=f"{server.grpc_url}/tiny")
     assert outcome.verdict.status == "passed", outcome.verdict.reason
+
+
+@pytest.mark.slow
+def test_a_signed_deployment_is_served_and_one_that_changed_is_not(bundle: Path, tmp_path: Path) -> None:
+    private, public = make_keys(tmp_path / "keys")
+    path = Path(shutil.copytree(bundle, tmp_path / "bundle"))
+    sign_bundle(path, key=private)
+    models = tmp_path / "models"
+    version = deploy(path, to=models, require_signature=public).path / "1"
+    install()
+    with (
+        EmbeddedServer(models, require_signature=public, log=tmp_path / "log") as running,
+        Client(f"{running.grpc_url}/tiny") as client,
+    ):
+        assert client.generate(seed=7, label=3).any()
+    (version / "bundle" / "signed" / "manifest.json.sig").write_bytes(bytes(64))
+    with (
+        pytest.raises(TrustError, match="has changed since"),
+        EmbeddedServer(models, require_signature=public),
+    ):
+        pass
+    # Nobody asks before the start, but the deployment does: model.py refuses.
+    with (
+        pytest.raises(ServerStartError, match=r"is not what key \w+ signed"),
+        EmbeddedServer(models, log=tmp_path / "log"),
+    ):
+        pass
+
+
+@pytest.mark.slow
+def test_a_server_may_require_a_key_of_a_deployment_that_requires_none(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, public = make_keys(tmp_path / "keys")
+    deploy(bundle, to=tmp_path / "models")
+    install()
+    monkeypatch.setenv("LITHO_REQUIRE_SIGNATURE", PublicKey.read(public).text)
+    with (
+        pytest.raises(ServerStartError, match="is not signed"),
+        EmbeddedServer(tmp_path / "models", log=tmp_path / "log"),
+    ):
+        pass

@@ -1,0 +1,36 @@
+"""A repository of which every model is signed; tests/attack/test_trust.py has all that is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from litho.bundle import sign_bundle
+from litho.bundle.keys import PublicKey
+from litho.errors import DeployError, TrustError
+from litho.serving.repository import deploy
+from litho.serving.trust import check_repository
+
+from ..signers import make_keys
+from .conftest import Make
+
+
+def test_every_model_must_be_signed_with_the_key(variant_of: Make, tmp_path: Path) -> None:
+    private, public = make_keys(tmp_path / "keys")
+    key = PublicKey.read(public)
+    models = tmp_path / "models"
+    for name in ("one", "two"):
+        bundle = variant_of(name)
+        sign_bundle(bundle.path, key=private)
+        deploy(bundle, to=models)
+    check_repository(models, key)
+    deploy(variant_of("three"), to=models)
+    with pytest.raises(TrustError, match=r"three.* is not signed"):
+        check_repository(models, key)
+
+
+def test_a_model_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    _, public = make_keys(tmp_path / "keys")
+    (tmp_path / "models" / "other").mkdir(parents=True)
+    (tmp_path / "models" / "other" / "config.pbtxt").write_text('backend: "python"\n')
+    with pytest.raises(DeployError, match="not deployed by litho"):
+        check_repository(tmp_path / "models", PublicKey.read(public))
