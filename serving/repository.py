@@ -81,8 +81,8 @@ def deploy(  # noqa: PLR0913
         <Deployment models/digits, version 1, variant generator.fp32.onnx>
 
     Earlier versions stay. A bundle that is already served in the same form is not written again. Before anything is
-    written, the probes are replayed here, as a verdict in a manifest is only a claim. A bundle whose digital signature is
-    required and right is taken at its word.
+    written, the probes are replayed here, as a verdict in a manifest is only a claim. A bundle whose required
+    digital signature is right is taken at its word.
 
     Args:
         bundle: the bundle, or its directory.
