@@ -16,7 +16,7 @@ from ..errors import ExportError
 from ..extras import require
 from ..signature import Signature
 from ..signature.noise import NOISE
-from .node_names import node_name, top_module_of
+from .node_names import node_name
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +26,9 @@ __all__ = ["OPSET", "export_graph"]
 
 OPSET = 21
 """The first opset with GroupNormalization as one node; every runtime reads it."""
+
+_MARK = "litho.noise"
+"""Domain and name of the operator that marks the noise during the export."""
 
 _MAX_SINGLE_FILE_BYTES = 2 << 30  # limit of a protobuf message
 
@@ -67,7 +70,10 @@ def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mappin
                 output_names=[signature.output.name],
                 dynamic_shapes=_in_place(module, dimensions),
                 verbose=False,
+                optimize=False,
             )
+            _mark_noise(program.model)
+            program.optimize()
         except Exception as error:
             raise ExportError(f"torch cannot export the model: {explain(error, module)}") from error
     check_no_randomness(program.model.graph, module)
@@ -75,6 +81,7 @@ def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mappin
     with _quiet(torch):
         check_free_batch(program.model.graph, module, tensors, automatic)
     _name_by_modules(program.model.graph)
+    _name_noise(program.model)
     _keep_names_apart(program.model.graph, {field.name for field in (*signature.inputs, signature.output)})
     model = program.model_proto
     onnx.helper.set_model_props(
@@ -116,20 +123,45 @@ def _in_place(module: Any, shapes: tuple[Any, ...]) -> tuple[Any, ...]:
     return (shapes,) if collected else shapes
 
 
+def _mark_noise(model: Any) -> None:
+    """Insert an operator behind the noise that the exporter's optimisation does not know.
+
+    Without it the last node of the noise is merged with what follows, such as a reshape to a latent with height and
+    width, and the graph has no value of shape (batch, count) any more.
+    """
+    import onnx_ir as ir
+
+    nodes = [node for node in model.graph if _module_path(node).partition(".")[0] == NOISE]
+    if not nodes:
+        return
+    (noise,) = nodes[-1].outputs
+    marked = ir.Value(name=_MARK, type=noise.type, shape=noise.shape)
+    noise.replace_all_uses_with(marked)
+    model.graph.insert_after(nodes[-1], ir.Node(_MARK, _MARK, [noise], outputs=[marked], name=_MARK))
+
+
+def _name_noise(model: Any) -> None:
+    """Remove the operator of `_mark_noise`, and name its input `NOISE`: FP32 of shape (batch, count)."""
+    for node in [node for node in model.graph if node.domain == _MARK]:
+        (noise,), (marked,) = node.inputs, node.outputs
+        noise.name = NOISE
+        marked.replace_all_uses_with(noise)
+        model.graph.remove(node, safe=True)
+
+
+def _module_path(node: Any) -> str:
+    """Dotted path of the module that a node comes from, by the exporter's notes; "" if it comes from none."""
+    scopes = ast.literal_eval(node.metadata_props.get("pkg.torch.onnx.name_scopes", "[]"))
+    return scopes[-2] if len(scopes) > 1 else ""
+
+
 def _name_by_modules(graph: Any) -> None:
-    """Prefix the name of every node with its module, and name the noise that is made from the seed `NOISE`.
+    """Prefix the name of every node with its module.
 
     Passes and precisions find noise and pixels by these names, and reports name layers by them.
     """
-    last = None
     for node in graph:
-        scopes = ast.literal_eval(node.metadata_props.get("pkg.torch.onnx.name_scopes", "[]"))
-        module = scopes[-2] if len(scopes) > 1 else ""
-        node.name = node_name(module, (node.name or node.op_type).removeprefix("node_"))
-        if top_module_of(node.name) == NOISE:
-            last = node
-    if last is not None:
-        last.outputs[0].name = NOISE
+        node.name = node_name(_module_path(node), (node.name or node.op_type).removeprefix("node_"))
 
 
 def _keep_names_apart(graph: Any, public: set[str]) -> None:

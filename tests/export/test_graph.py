@@ -3,15 +3,19 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from torch import nn
 
 from litho.errors import ExportError
 from litho.export.graph import OPSET, export_graph
+from litho.export.passes import apply_passes, default_passes
+from litho.export.source import open_source
 from litho.runners.onnxruntime import Runner
 from litho.signature import Signature
 from litho.signature.fields import image_output, seed_field
+from litho.signature.noise import gaussian
 from litho.training.run.snapshot import load_snapshot
 
 pytestmark = pytest.mark.slow
@@ -99,3 +103,41 @@ def test_a_module_of_another_size_than_its_signature_is_refused() -> None:
     wrong: dict[str, Any] = {"inputs": GREY.inputs, "output": image_output(4, 4, 1)}
     with pytest.raises(ExportError, match=r"shape \(-1, 2, 2, 1\), the signature says"):
         export_graph(Grey().eval(), Signature(**wrong), {})
+
+
+class Sum(nn.Module):
+    """The sum of its noises on every pixel, for as many pictures as the first noise has."""
+
+    def forward(self, first: torch.Tensor, **others: torch.Tensor) -> torch.Tensor:
+        sums = [noise.flatten(1).sum(1) for noise in (first, *others.values())]
+        return torch.zeros(first.shape[0], 1, 2, 2) + torch.stack(sums, 1).sum(1)[:, None, None, None] / 8
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        {"shape": [4, 6, 6]},
+        {"shape": [5]},
+        {"noises": {"first": [3, 2], **{f"noise{place}": [1, place, place] for place in range(1, 10)}}},
+    ],
+    ids=["a latent with height and width", "an odd count", "ten noises"],
+)
+def test_the_noise_is_one_value_of_all_its_numbers_whatever_follows(noise: dict[str, Any]) -> None:
+    signature = {
+        "inputs": [{"role": "seed", **noise}],
+        "output": {"height": 2, "width": 2, "channels": 1},
+    }
+    picture = open_source(Sum().eval(), signature=signature).pipeline.model
+    count = picture.generator.latent_size
+    graph = export_graph(picture, picture.signature, {})
+    model = onnx.load_from_string(graph)
+    (made,) = [value for value in model.graph.value_info if value.name == "noise"]
+    assert [extent.dim_value for extent in made.type.tensor_type.shape.dim] == [0, count]
+    outside, _ = apply_passes(graph, [*default_passes(), "noise_outside"])
+    assert [value.name for value in onnx.load_from_string(outside).graph.input] == ["noise"]
+    seeds = np.array([0, 1, 2**63 - 1])
+    session = onnxruntime.InferenceSession(outside, providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"noise": gaussian(seeds, count)})
+    with torch.inference_mode():
+        wanted = picture(torch.from_numpy(seeds)).numpy()
+    assert np.abs(np.asarray(found).astype(int) - wanted).max() <= 1
