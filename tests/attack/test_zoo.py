@@ -8,10 +8,8 @@ from litho.export.source import open_source
 
 from .zoo import ZOO
 
-PENDING = {"unet-condition", "dit"}
 
-
-@pytest.mark.parametrize("name", sorted(set(ZOO) - PENDING))
+@pytest.mark.parametrize("name", ZOO)
 def test_an_animal_of_the_zoo_paints(name: str) -> None:
     source = open_source(ZOO[name].build(), signature=ZOO[name].signature)
     signature = source.pipeline.signature

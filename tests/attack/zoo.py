@@ -183,7 +183,14 @@ ZOO: dict[str, Animal] = {
             "inputs": [
                 {"role": "seed", "shape": [3, 16, 16]},
                 {**_CLASSES, "argument": "class_labels"},
-                {"role": "condition", "name": "timestep", "argument": "timestep", "shape": []},
+                {
+                    "role": "condition",
+                    "name": "timestep",
+                    "argument": "timestep",
+                    "shape": [],
+                    "minimum": 0,
+                    "maximum": 999,
+                },
             ],
             "output": {**_picture(16), "select": "sample"},
         },
