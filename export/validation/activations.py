@@ -21,7 +21,7 @@ from ..node_names import module_of
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["Value", "values_of_graph", "values_of_module"]
+__all__ = ["Value", "output_of_module", "values_of_graph", "values_of_module"]
 
 _ELEMENTS = 1 << 14
 """A sample has at least two thirds of this number of elements; a value below twice this number is taken whole."""
@@ -40,6 +40,12 @@ class Value:
 
     shape: tuple[int, ...]
     sample: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, tensor: NDArray[Any]) -> Value:
+        """The sample of a tensor."""
+        step = tensor.size // (2 * _ELEMENTS) * 2 + 1
+        return cls(tensor.shape, tensor.reshape(-1)[::step].astype(np.float32))
 
 
 def values_of_graph(
@@ -101,6 +107,16 @@ def _tap(graph: onnx.GraphProto, name: str, index: int) -> tuple[str, str]:
     return shape, sample
 
 
+def output_of_module(run: Any, inputs: Sequence[NDArray[Any]]) -> Value:
+    """Run a module and sample what it returns."""
+    import torch
+
+    from ...training.networks.pixel_model import model_inputs
+
+    with torch.inference_mode():
+        return Value.of(run(*model_inputs(inputs)).numpy())
+
+
 def values_of_module(
     module: Any, run: Any, inputs: Sequence[NDArray[Any]], nodes: Sequence[onnx.NodeProto]
 ) -> dict[str, Value]:
@@ -125,9 +141,8 @@ def values_of_module(
     def note(value: str) -> Any:
         def hook(part: Any, given: Any, output: Any) -> None:
             if isinstance(output, torch.Tensor):
-                sample = output.reshape(-1)[:: output.numel() // (2 * _ELEMENTS) * 2 + 1]
-                # The next part may work in place on this output.
-                found[value] = Value(tuple(output.shape), sample.float().numpy().copy())
+                # A copy: the next part may work in place on this output.
+                found[value] = Value.of(output.float().numpy())
 
         return hook
 

@@ -1,14 +1,15 @@
-"""The layer at which a graph goes wrong: its inner values against those of its source graph and of PyTorch.
+"""What goes wrong in a failed graph: a layer, what follows the layers, or not the graph but its runtime.
 
-Samples of every value are compared for the few worst pictures, with the graph run as it is written: in ONNX Runtime on
-a CPU, without optimisation.
+The graph is run as it is written, in ONNX Runtime on a CPU without optimisation, for the few worst pictures. If it is
+right then, its runtime is not. Otherwise samples of its inner values are compared with those of its source graph and
+of PyTorch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from ..node_names import module_of
 from ..pipeline import Pipeline
 from ..precisions import Precision
 from ..precisions.base import LAYERS
-from .activations import Value, values_of_graph, values_of_module
+from .activations import Value, output_of_module, values_of_graph, values_of_module
 
 if TYPE_CHECKING:
     import onnx
@@ -35,7 +36,10 @@ below it, except 8-bit stages of a flow, where an ordinary loss can look like a 
 CPU, so it is missing here."""
 
 _FAR = 4.0
-"""An error is a jump if it is at least this many times the largest error before it."""
+"""An error is a jump if it is at least this many times the largest error before it, and a graph is right by itself if
+without optimisation its error is as many times smaller."""
+
+_ITSELF = "the graph is wrong by itself, also without optimisation"
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ def locate(
     probes: Probes,
     pictures: NDArray[np.uint8],
 ) -> str | None:
-    """The layer at which a failed graph departs from its source, in one line; None if that cannot be found.
+    """What goes wrong in a failed graph, and at which layer, in one line; None if that cannot be found.
 
     Args:
         pipeline: of the generator.
@@ -78,23 +82,18 @@ def locate(
     if precision.element not in _EXPLAINED or (pictures == probes.images).mean() >= IDENTICAL_SHARE:
         return None
     try:
-        inputs = _inputs(pipeline, stage, probes, pictures)
-        return _locate(pipeline, stage, graphs, precision, inputs)
+        worst = _worst(probes, pictures)
+        few = Probes({name: values[worst] for name, values in probes.inputs.items()}, probes.images[worst])
+        return _locate(pipeline, stage, graphs, precision, (few, pictures[worst]))
     except Exception:
         # A precision without kernels here, or a lack of memory: the verdict stands without a layer.
         return None
 
 
-def _inputs(
-    pipeline: Pipeline, stage: str, probes: Probes, pictures: NDArray[np.uint8]
-) -> dict[str, NDArray[Any]]:
-    """Inputs of the stage: the probes of the worst pictures, or examples if it is one of several stages."""
-    _, signature = pipeline.stages[stage]
-    if pipeline.sampler is not None:
-        return signature.example(_PICTURES)
+def _worst(probes: Probes, pictures: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """Positions of the probes whose pictures are worst, in ascending order."""
     squared = np.square(pictures.astype(np.float64) - probes.images).mean((1, 2, 3))
-    worst = np.sort(np.argsort(-squared, kind="stable")[:_PICTURES])
-    return {field.name: probes.inputs[field.name][worst] for field in signature.inputs}
+    return np.sort(np.argsort(-squared, kind="stable")[:_PICTURES])
 
 
 def _locate(
@@ -102,36 +101,58 @@ def _locate(
     stage: str,
     graphs: tuple[bytes, bytes],
     precision: Precision,
-    inputs: dict[str, NDArray[Any]],
+    failed: tuple[Probes, NDArray[np.uint8]],
 ) -> str:
+    """What goes wrong; `failed` are the worst probes, and the failed graph's pictures of them."""
     onnx = require("onnx", "export")
     module, signature = pipeline.stages[stage]
-    first, failed = map(onnx.load_from_string, graphs)
+    alone = pipeline.sampler is None
+    # No request holds the inputs of one of several stages.
+    inputs = failed[0].inputs if alone else signature.example(_PICTURES)
+    inputs = {field.name: inputs[field.name] for field in signature.inputs}
+    first, second = map(onnx.load_from_string, graphs)
     nodes, parts = _nodes(first), set(dict(module.named_modules()))
-    exported = values_of_graph(first, [node.output[0] for node in nodes], inputs, signature)
-    points: list[_Point] = []
-    if graphs[0] != graphs[1]:
-        made = values_of_graph(failed, list(exported), inputs, signature)
-        points = _points(nodes, parts, exported, made)
-        if (point := _jump(points, _EXPLAINED[precision.element])) is not None:
-            return _words(point, "the FP32 graph's")
+    names, outputs = (
+        [node.output[0] for node in nodes],
+        [graph.graph.output[0].name for graph in (first, second)],
+    )
+    exported = values_of_graph(first, [*names, outputs[0]], inputs, signature)
+    made = values_of_graph(second, [*names, outputs[1]], inputs, signature)
+    run = pipeline.model if alone else module
+    wanted = Value.of(failed[0].images) if alone else output_of_module(run, [*inputs.values()])
+    explained = _EXPLAINED[precision.element]
+    error = _error(made[outputs[1]].sample, wanted.sample)
+    if error <= (_error(Value.of(failed[1]).sample, wanted.sample) / _FAR if alone else explained):
+        return (
+            "the graph is right: ONNX Runtime without optimisation computes what PyTorch does; its own runtime, or the"
+            " optimisation there, computes something else"
+        )
+    compared = {name: exported[name] for name in names}
+    points = [] if graphs[0] == graphs[1] else _points(nodes, parts, compared, made)
+    if (point := _jump(points, explained)) is not None:
+        return _words(point, "the FP32 graph's")
     # The failed graph is the FP32 graph, or computes the same: the FP32 graph itself may be wrong.
-    run = module if pipeline.sampler is not None else pipeline.model
-    wanted = values_of_module(module, run, [inputs[field.name] for field in signature.inputs], nodes)
-    plain = _points(nodes, parts, wanted, exported)
+    plain = _points(nodes, parts, values_of_module(module, run, [*inputs.values()], nodes), compared)
     if (point := _jump(plain, _EXPLAINED["FLOAT"])) is not None:
         return _words(point, "PyTorch's")
-    points = points or plain
-    if max(point.error for point in points) <= _EXPLAINED["FLOAT"]:
-        return "ONNX Runtime, optimising nothing, computes every layer of it as PyTorch does"
+    return _without_a_jump(points or plain, precision)
+
+
+def _without_a_jump(points: Sequence[_Point], precision: Precision) -> str:
+    """What to say of a graph that is wrong although no layer departs."""
+    if not points:
+        return f"{_ITSELF}; none of its values can be compared with PyTorch's"
     most = max(points, key=lambda point: point.error - point.before)
+    if max(point.error for point in points) <= _EXPLAINED["FLOAT"]:
+        last = points[-1].layer
+        return f"{_ITSELF}: all values up to layer {last} are PyTorch's, but not the pixels made of them"
     return f"no layer departs by more than {precision.name} explains; most is lost at layer {most}"
 
 
 def _words(point: _Point, reference: str) -> str:
     return (
-        f"the first values that depart from {reference} are those of layer {point}: it has other weights, or computes"
-        " something else"
+        f"{_ITSELF}: the first values that depart from {reference} are those of layer {point}: it has other weights,"
+        " or computes something else"
     )
 
 

@@ -107,7 +107,7 @@ class StyleGAN2(nn.Module):
             w = F.leaky_relu(layer(w), 0.2) * math.sqrt(2)
         w = self.average + truncation[:, None] * (w - self.average)
         first, *others = noises.values()
-        x = self.first(self.constant.expand(len(z), -1, -1, -1), w, first)
+        x = self.first(self.constant.expand(z.shape[0], -1, -1, -1), w, first)
         image = self.first_rgb(x, w, None)
         for index, rgb in enumerate(self.rgbs):
             x = self.convs[2 * index](x, w, others[2 * index])
@@ -171,7 +171,7 @@ class SelfAttention(nn.Module):
         query, key = self.query(x).flatten(2), F.max_pool2d(self.key(x), 2).flatten(2)
         value = F.max_pool2d(self.value(x), 2).flatten(2)
         weights = torch.softmax(torch.bmm(query.transpose(1, 2), key), -1)
-        mixed = torch.bmm(value, weights.transpose(1, 2)).reshape(len(x), -1, *x.shape[2:])
+        mixed = torch.bmm(value, weights.transpose(1, 2)).reshape(x.shape[0], -1, *x.shape[2:])
         return self.gamma * self.out(mixed) + x
 
 
@@ -194,7 +194,7 @@ class BigGAN(nn.Module):
     def forward(self, z: Tensor, label: Tensor) -> Tensor:
         first, *parts = z.chunk(3, 1)
         shared = self.shared(label)
-        x = self.linear(first).reshape(len(z), -1, 4, 4)
+        x = self.linear(first).reshape(z.shape[0], -1, 4, 4)
         for index, (block, part) in enumerate(zip(self.blocks, parts, strict=True)):
             x = block(x, torch.cat([shared, part], 1))
             if index == 0:
@@ -328,6 +328,6 @@ class Transformer(nn.Module):
         self.last = nn.Linear(width, 48)
 
     def forward(self, z: Tensor) -> Tensor:
-        x = self.encoder(self.tokens(z).reshape(len(z), 16, -1) + self.positions)
+        x = self.encoder(self.tokens(z).reshape(z.shape[0], 16, -1) + self.positions)
         x = self.last(x).reshape(-1, 4, 4, 3, 4, 4)
         return torch.tanh(x.permute(0, 3, 1, 4, 2, 5).reshape(-1, 3, 16, 16))

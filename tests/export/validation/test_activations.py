@@ -7,7 +7,7 @@ import pytest
 from litho.bundle import Bundle
 from litho.export.passes import apply_passes
 from litho.export.source import open_source
-from litho.export.validation.activations import values_of_graph, values_of_module
+from litho.export.validation.activations import output_of_module, values_of_graph, values_of_module
 
 
 def test_graph_and_module_give_the_same_values_at_every_part(run: Path, bundle: Path) -> None:
@@ -19,6 +19,11 @@ def test_graph_and_module_give_the_same_values_at_every_part(run: Path, bundle: 
     given = [inputs[field.name] for field in signature.inputs]
     parts = values_of_module(module, pipeline.model, given, graph.graph.node)
     values = values_of_graph(graph, [*parts, "absent"], inputs, signature)
+    (output,) = {value.name for value in graph.graph.output if not value.name.startswith("litho.")}
+    made = values_of_graph(graph, [output], inputs, signature)[output]
+    wanted = output_of_module(pipeline.model, given)
+    assert made.shape == wanted.shape == (3, *pipeline.signature.output.usual_shape)
+    np.testing.assert_allclose(made.sample, wanted.sample, atol=1)
     assert len(values) > 3
     assert values.keys() <= parts.keys()
     for name, value in values.items():
