@@ -5,6 +5,7 @@
     export_model     run or your own module -> bundle of ONNX graphs and engines, each proven
     sign_model       bundle and private key -> digital signature beside the manifest
     verify_model     bundle, or a deployed form of it -> verdicts
+    verify_against   bundle and the run that it was made from -> verdicts on references made anew
     deploy_model     bundle -> Triton model repository
     open_model       run, bundle or endpoint -> runner with `run` and `generate`
     generate_images  run, bundle or endpoint -> PNG files
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .benchmarks import bench as bench_model
     from .bundle import Bundle, sign_bundle as sign_model
     from .errors import LithoError
+    from .export.against import verify_against
     from .export.build import export as export_model
     from .parity.verify import verify as verify_model
     from .runners import open_runner, open_runner as open_model
@@ -49,6 +51,7 @@ __all__ = [
     "open_runner",
     "sign_model",
     "train_model",
+    "verify_against",
     "verify_model",
 ]
 
@@ -68,6 +71,7 @@ _LOCATIONS = {
     "open_runner": ".runners",
     "sign_model": ".bundle:sign_bundle",
     "train_model": ".training.loop:train",
+    "verify_against": ".export.against",
     "verify_model": ".parity.verify:verify",
 }
 

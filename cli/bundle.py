@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import LithoError
+from ..errors import LithoError, UsageError
 from .base import AsJson, BundlePath, verb
 from .export import PANEL
 from .output import format_verdict, note, print_json, progress_bar, show_rows, show_variants
@@ -84,6 +84,7 @@ def _password(key: Path) -> str | None:
     "litho verify bundles/digits",
     "litho verify bundles/digits --endpoint grpc://127.0.0.1:8001/digits",
     "litho verify bundles/digits --key public.pem",
+    "litho verify bundles/digits --against runs/digits",
 )
 def verify(
     bundle: BundlePath,
@@ -96,6 +97,19 @@ def verify(
             help="PEM file of the signer's public key: the bundle must be signed with it.", show_default=False
         ),
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            help="Make the references anew with PyTorch, from the run or module that the bundle was made from.",
+            show_default=False,
+        ),
+    ] = None,
+    signature: Annotated[
+        Path | None, typer.Option(help="Signature file, if --against names a module of your own.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Weights of that module: .safetensors, .pt, .pth or .bin.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Prove a bundle again, here or through a running server.
@@ -104,10 +118,21 @@ def verify(
     What this proves, and against whom, is in docs/security.md.
     """
     require("bundle", bundle)
-    from ..parity.verify import verify as verify_bundle
-
+    if against is not None and endpoint is not None:
+        raise UsageError("--against and --endpoint are two proofs; give one of them")
+    if against is None and (signature is not None or weights is not None):
+        raise UsageError("--signature and --weights describe what --against names; add --against")
     with progress_bar() as progress:
-        outcomes = verify_bundle(bundle, endpoint=endpoint, key=key, progress=progress)
+        if against is None:
+            from ..parity.verify import verify as verify_bundle
+
+            outcomes = verify_bundle(bundle, endpoint=endpoint, key=key, progress=progress)
+        else:
+            from ..export.against import verify_against
+
+            outcomes = verify_against(
+                bundle, against, signature=signature, weights=weights, key=key, progress=progress
+            )
     if key is not None:
         note(f"signed with the key in {key}")
     if as_json:

@@ -29,7 +29,7 @@ from .report.page import render_report
 from .request import BundleKey, Request, check_destination, resolve
 from .source import Source, format_size, open_source
 from .timing import time_in_turns, timing_record
-from .validation.distance import SAMPLES, Distance
+from .validation.distance import Distance, sample_count
 from .validation.make_probes import make_probes
 from .validation.proof import Proof
 from .variants import BATCHES, ExportedVariant, StageGraph, make_variants
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 __all__ = ["BATCHES", "export"]
-
-_FEW_SAMPLES = 128
-"""Pictures in each set of the Fréchet distance, for a generator that takes many steps per picture."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +184,7 @@ def _fill(writer: BundleWriter, job: _Job) -> None:
     if pipeline.tokenizer is not None:
         writer.add(TOKENIZER_NAME, pipeline.tokenizer.encode())
     graphs = _graphs(job)
-    distance = Distance(reference, job.source.data, SAMPLES if pipeline.sampler is None else _FEW_SAMPLES)
+    distance = Distance(reference, job.source.data, sample_count(pipeline.sampler))
     proof = Proof(pipeline, graphs, probes, distance, _other_stages(job, graphs))
     made = list(_make(writer, job, graphs, proof))
     variants = _timed(job, graphs, made) if job.request.timed else tuple(one.variant for one in made)

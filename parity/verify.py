@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from ..bundle import Bundle
-from ..bundle.manifest import Grade, Variant, Verdict
+from ..bundle.manifest import Figure, Grade, Variant, Verdict
 from ..bundle.probes import Probes
 from ..errors import ProofError
 from ..reporting.progress import Progress, quiet
-from ..runners import Endpoint, choose_variants, open_runner
+from ..runners import Endpoint, Runner, choose_variants, open_runner
 from .gate import grade_of, limits
 from .replay import Outcome, prove, replay_batches
 
-__all__ = ["Verification", "prove_together", "prove_variant", "verify", "with_other_stages"]
+__all__ = [
+    "Verification",
+    "believe",
+    "contradiction",
+    "prove_together",
+    "prove_variant",
+    "verify",
+    "with_other_stages",
+]
 
 ENDPOINT_BATCH = 16
 """Largest batch asked of an endpoint, whose answer must arrive within the client's time limit: a sampler of many
@@ -84,12 +92,24 @@ def verify(
         names = with_other_stages(loaded, variant)
         if names not in verdicts:
             verdicts[names] = prove_variant(loaded, variant).verdict
-        outcomes.append(Verification(variant.name, verdicts[names], grade_of(variant, loaded.manifest)))
+        found = believe(variant, verdicts[names])
+        outcomes.append(Verification(variant.name, found, grade_of(variant, loaded.manifest)))
     return outcomes
 
 
-def prove_variant(bundle: Bundle, variant: Variant) -> Outcome:
-    """Replay a bundle's probes through one variant, with the first portable variant of every other stage.
+def prove_variant(
+    bundle: Bundle,
+    variant: Variant,
+    probes: Probes | None = None,
+    measure: Callable[[Runner], Iterable[Figure]] = lambda runner: (),
+) -> Outcome:
+    """Replay probes through one variant, with the first portable variant of every other stage.
+
+    Args:
+        bundle: holds the variant.
+        variant: what is proven.
+        probes: by default the bundle's own.
+        measure: measures further figures; called only for a runner whose pictures passed.
 
     Returns:
         The verdict, "not_run" if this machine lacks what the variant needs, and the pictures.
@@ -99,7 +119,43 @@ def prove_variant(bundle: Bundle, variant: Variant) -> Outcome:
     timed = [timing.batch for timing in variant.timings]
     batches = replay_batches(*variant.batches, *timed, profiles=profiles)
     gate = limits(variant.precision, sampler=bundle.manifest.sampler)
-    return prove(opens, bundle.probes(), gate, batches=batches)
+    return prove(opens, probes or bundle.probes(), gate, batches=batches, measure=measure)
+
+
+def believe(variant: Variant, found: Verdict) -> Verdict:
+    """What to say of a variant after its pictures were judged anew.
+
+    Args:
+        variant: with the verdict of the manifest.
+        found: the new verdict, which may have fewer figures: some need PyTorch.
+
+    Returns:
+        The new verdict, which failed as well if the manifest's failed or contradicts itself.
+    """
+    recorded = variant.verdict
+    if found.status == "failed" and recorded.status == "passed":
+        return found.model_copy(
+            update={"reason": f"{found.reason}; the manifest says that it passed: do not trust the bundle"}
+        )
+    if found.status == "passed" and recorded.status == "failed":
+        return found.model_copy(
+            update={"status": "failed", "reason": f"it failed when the bundle was made: {recorded.reason}"}
+        )
+    if (why := contradiction(recorded)) is not None:
+        return found.model_copy(update={"status": "failed", "reason": why})
+    return found
+
+
+def contradiction(verdict: Verdict) -> str | None:
+    """How a verdict contradicts its own figures, so that somebody must have edited it; None if it does not."""
+    if verdict.status != "passed":
+        return None
+    if not verdict.figures:
+        return "the manifest says that it passed, but has no figures: do not trust the bundle"
+    outside = [figure.metric for figure in verdict.figures if not figure.passed]
+    if outside:
+        return f"the manifest says that it passed, but its {outside[0]} is outside the limit: do not trust the bundle"
+    return None
 
 
 def prove_together(bundle: Bundle, variants: Sequence[Variant]) -> Verdict:
@@ -110,8 +166,9 @@ def prove_together(bundle: Bundle, variants: Sequence[Variant]) -> Verdict:
     """
     opens = partial(open_runner, bundle, ",".join(variant.name for variant in variants))
     precisions = {variant.precision for variant in variants}
+    gate = limits(*precisions, sampler=bundle.manifest.sampler)
     batch = min(TOGETHER_BATCH, *(variant.batches[2] for variant in variants))
-    return prove(opens, replace(bundle.probes(), others=()), limits(*precisions), batches=(batch,)).verdict
+    return prove(opens, replace(bundle.probes(), others=()), gate, batches=(batch,)).verdict
 
 
 def with_other_stages(bundle: Bundle, variant: Variant) -> str:

@@ -12,7 +12,7 @@ from ..bundle import Bundle
 from ..bundle.manifest import Variant
 from ..bundle.probes import PROBES_NAME
 from ..errors import DeployError
-from ..parity.verify import prove_together
+from ..parity.verify import contradiction, prove_together
 
 __all__ = ["prove_here"]
 
@@ -36,6 +36,9 @@ def prove_here(bundle: Bundle, variants: Sequence[Variant], accept_failed: Colle
             f"{bundle.path} has no probes to prove it with; deploy the bundle that 'litho export' wrote, or insist"
             f" with {named}"
         )
+    for variant in variants:
+        if (why := contradiction(variant.verdict)) is not None:
+            raise DeployError(f"{variant.name}: {why}, or insist with {named}")
     verdict = prove_together(bundle, variants)
     if verdict.status == "passed":
         return

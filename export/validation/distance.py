@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ...bundle.manifest import Figure
+from ...bundle.manifest import Figure, Sampler
 from ...errors import EvaluationError
 from ...parity.gate import DISTANCE_RATIO, Gate
 from ...parity.replay import make
@@ -33,10 +33,13 @@ from .paired_sets import PairedSets, frechet
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["SAMPLES", "Distance"]
+__all__ = ["SAMPLES", "Distance", "sample_count"]
 
 SAMPLES = 512
 """Pictures in each set."""
+
+_FEW_SAMPLES = 128
+"""Pictures in each set, for a generator that takes many steps per picture."""
 
 _AT_ONCE = 64
 _SEEDS = (2, 3)
@@ -46,6 +49,11 @@ _NOISE_SEED = 5
 _LEAST_PICTURES = 2
 _FEATURES = (32, 64, 128)
 """Channels of the untrained network's layers."""
+
+
+def sample_count(sampler: Sampler | None) -> int:
+    """Pictures in each set for a generator with this sampler, or without one."""
+    return SAMPLES if sampler is None else _FEW_SAMPLES
 
 
 class Distance:

@@ -13,7 +13,7 @@ from litho.bundle.signing import SIGNATURE_NAME, SIGNER_NAME
 
 from ..cli.conftest import Command, Complaint
 from ..signers import make_keys
-from .forge import flip, forge, other_graph
+from .forge import flip, forge, other_graph, probes_that_fit, with_verdict
 
 pytestmark = pytest.mark.slow
 
@@ -210,3 +210,70 @@ def test_a_verdict_that_was_edited_does_not_deploy_a_graph_that_fails(
     assert not list((tmp_path / "models").glob("*/"))
     insisted = ("--accept-failed", "generator.fp32.onnx")
     assert litho_here("deploy", forged, "--to", tmp_path / "models", *insisted).returncode == 0
+
+
+def graph_and_probes(bundle: Path, to: Path) -> Path:
+    forged = forge(bundle, to.with_name("half"), other_graph(bundle))
+    return forge(forged, to, probes_that_fit(forged))
+
+
+def edited_verdict(bundle: Path, to: Path) -> Path:
+    (variant, *_) = Bundle.load(bundle).manifest.variants
+    figures = tuple(
+        figure.model_copy(update={"value": 255.0, "at_most": 1.0}) for figure in variant.verdict.figures
+    )
+    return forge(bundle, to, variants=with_verdict(bundle, figures=figures))
+
+
+FORGED: dict[str, tuple[Callable[[Path, Path], Path], str]] = {
+    "graph and probes together": (graph_and_probes, "are not what PyTorch makes of its inputs"),
+    "the graph alone": (
+        lambda bundle, to: forge(bundle, to, other_graph(bundle)),
+        "does not give the same pictures",
+    ),
+    "the probes alone": (
+        lambda bundle, to: forge(
+            bundle, to, probes_that_fit(forge(bundle, to.with_name("x"), other_graph(bundle)))
+        ),
+        "are not what PyTorch makes of its inputs",
+    ),
+    "weights of zeros": (
+        lambda bundle, to: forge(bundle, to, checkpoint_sha256="0" * 64),
+        "was made from weights 000000000000",
+    ),
+    "a verdict that its figures contradict": (edited_verdict, "is outside the limit"),
+    "a verdict without figures": (
+        lambda bundle, to: forge(bundle, to, variants=with_verdict(bundle, figures=())),
+        "has no figures",
+    ),
+}
+"""Bundles whose every hash is right -> how they are made, and words of the line by which `--against` refuses them."""
+
+
+@pytest.mark.parametrize("forgery", FORGED)
+def test_a_forged_bundle_is_refused_against_its_run(
+    forgery: str, bundle: Path, run: Path, litho_here: Command, error_of: Complaint, tmp_path: Path
+) -> None:
+    make, words = FORGED[forgery]
+    done = litho_here("verify", make(bundle, tmp_path / "forged"), "--against", run)
+    assert done.returncode == 1
+    assert words in error_of(done)
+
+
+@pytest.mark.parametrize("forgery", sorted(set(FORGED) - {"graph and probes together", "weights of zeros"}))
+@pytest.mark.parametrize("verb", ["verify", "deploy"])
+def test_most_forgeries_need_no_run_to_be_refused(
+    verb: str, forgery: str, bundle: Path, litho_here: Command, error_of: Complaint, tmp_path: Path
+) -> None:
+    done = litho_here(verb, FORGED[forgery][0](bundle, tmp_path / "forged"), cwd=tmp_path)
+    assert done.returncode == 1
+    assert error_of(done)
+
+
+def test_two_proofs_at_once_are_refused(
+    bundle: Path, run: Path, litho_here: Command, error_of: Complaint
+) -> None:
+    done = litho_here("verify", bundle, "--against", run, "--endpoint", "grpc://127.0.0.1:9/x")
+    assert (done.returncode, "give one of them" in error_of(done)) == (2, True)
+    done = litho_here("verify", bundle, "--weights", run / "snapshot.safetensors")
+    assert (done.returncode, "add --against" in error_of(done)) == (2, True)
