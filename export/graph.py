@@ -17,6 +17,7 @@ from ..extras import require
 from ..signature import Signature
 from ..signature.noise import NOISE
 from .node_names import node_name
+from .parametrizations import without_parametrizations
 
 if TYPE_CHECKING:
     import torch
@@ -54,6 +55,7 @@ def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mappin
     from .user_module.diagnosis import check_free_batch, check_module, check_no_randomness, explain
 
     check_module(module)
+    module = without_parametrizations(module)
     # The exporter takes a batch of one for a constant.
     example = signature.example(batch=2)
     tensors = tuple(torch.from_numpy(example[field.name]) for field in signature.inputs)
