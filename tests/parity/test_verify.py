@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from litho.bundle.manifest import Figure, Variant, Verdict
 from litho.errors import EndpointError, IntegrityError, UsageError
-from litho.parity.verify import verify
+from litho.parity.verify import believe, verify
 
 
 def test_every_variant_of_an_untouched_bundle_passes(bundle: Path) -> None:
@@ -28,3 +29,40 @@ def test_an_endpoint_must_be_an_address_that_answers(bundle: Path) -> None:
         verify(bundle, endpoint="localhost:8001")
     with pytest.raises(EndpointError):
         verify(bundle, endpoint="grpc://127.0.0.1:9/absent")
+
+
+PASSED = Verdict(status="passed", figures=(Figure(metric="PSNR min (dB)", value=60.0, at_least=40.0),))
+FAILED = Verdict(status="failed", reason="FD ratio 2")
+OUTSIDE = Verdict(status="passed", figures=(Figure(metric="PSNR min (dB)", value=12.0, at_least=40.0),))
+
+
+@pytest.mark.parametrize(
+    ("recorded", "found", "status", "words"),
+    [
+        (PASSED, PASSED, "passed", ""),
+        (PASSED, FAILED, "failed", "FD ratio 2; the manifest says that it passed"),
+        (FAILED, PASSED, "failed", "it failed when the bundle was made: FD ratio 2"),
+        (FAILED, FAILED, "failed", "FD ratio 2"),
+        (OUTSIDE, PASSED, "failed", "its PSNR min (dB) is outside the limit"),
+        (Verdict(status="passed"), PASSED, "failed", "has no figures"),
+        (Verdict(status="not_run", reason="no GPU"), PASSED, "passed", ""),
+        (PASSED, Verdict(status="not_run", reason="no GPU"), "not_run", "no GPU"),
+        (OUTSIDE, Verdict(status="not_run", reason="no GPU"), "failed", "outside the limit"),
+    ],
+)
+def test_the_manifest_may_only_make_a_verdict_worse(
+    recorded: Verdict, found: Verdict, status: str, words: str
+) -> None:
+    variant = Variant(
+        name="generator.fp16.onnx",
+        stage="generator",
+        precision="fp16",
+        runtime="onnxruntime",
+        file="graphs/generator.fp16.onnx",
+        batches=(1, 8, 64),
+        verdict=recorded,
+    )
+    said = believe(variant, found)
+    assert said.status == status
+    assert words in said.reason
+    assert "\n" not in said.reason
