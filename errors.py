@@ -17,6 +17,7 @@ A message is one line: what was given, what is allowed, how to fix it. The comma
     │   ├── SchemaError           a document has a newer schema, or was not written by litho
     │   └── TrustError            a bundle is not signed, or not with the key that is trusted
     ├── ExportError               a graph or engine could not be made
+    ├── RuntimeCrash              the process of a runtime crashed, or did not answer
     ├── DeviceError               the GPU or driver is missing, or is not the one an engine was built for
     ├── ProofError                a replay of the probes did not give the expected images
     ├── DeployError               a model repository could not be written; the old version still serves
@@ -44,6 +45,7 @@ __all__ = [
     "LithoError",
     "MissingExtra",
     "ProofError",
+    "RuntimeCrash",
     "SchemaError",
     "ServerError",
     "ServerStartError",
@@ -143,6 +145,19 @@ class TrustError(BundleError):
 
 class ExportError(LithoError):
     """A graph or an engine could not be made."""
+
+
+class RuntimeCrash(LithoError):
+    """The process in which a runtime opened or ran a graph crashed, or did not answer.
+
+    Args:
+        message: one line.
+        hung: whether it was stopped because it did not answer.
+    """
+
+    def __init__(self, message: str, *, hung: bool = False) -> None:
+        super().__init__(message)
+        self.hung = hung
 
 
 class DeviceError(LithoError):

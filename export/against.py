@@ -23,7 +23,7 @@ from ..parity.gate import compare, grade_of, limits
 from ..parity.replay import make
 from ..parity.verify import Verification, believe, prove_variant
 from ..reporting.progress import Progress, quiet
-from ..runners.base import Runner
+from ..runners import Runner, Worker
 from ..runners.torch import Runner as TorchRunner
 from ..signature import Signature
 from .precisions import precision
@@ -83,13 +83,14 @@ def verify_against(
     distance = Distance(reference, opened.data, sample_count(opened.pipeline.sampler))
     outcomes = []
     count = len(loaded.manifest.variants)
-    for number, variant in enumerate(loaded.manifest.variants):
-        progress(f"variant {number + 1} of {count}: replaying {variant.name}", number / count)
-        measure = partial(_figures, distance, variant, loaded.manifest)
-        found = prove_variant(loaded, variant, references, measure).verdict
-        outcomes.append(
-            Verification(variant.name, believe(variant, found), grade_of(variant, loaded.manifest))
-        )
+    with Worker() as worker:
+        for number, variant in enumerate(loaded.manifest.variants):
+            progress(f"variant {number + 1} of {count}: replaying {variant.name}", number / count)
+            measure = partial(_figures, distance, variant, loaded.manifest)
+            found = prove_variant(loaded, variant, worker, references, measure).verdict
+            outcomes.append(
+                Verification(variant.name, believe(variant, found), grade_of(variant, loaded.manifest))
+            )
     return outcomes
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..bundle import REPORT_NAME, Bundle, BundleWriter, create_bundle
-from ..bundle.manifest import TOKENIZER_NAME, Aim, Variant
+from ..bundle.manifest import TOKENIZER_NAME, Aim, Variant, Verdict
 from ..bundle.probes import PROBES_NAME
-from ..errors import BundleError, UsageError
+from ..errors import BundleError, LithoError, UsageError, out_of_memory
 from ..extras import require
 from ..files import locked
 from ..reporting.progress import Progress, quiet
+from ..runners import Worker
 from ..runners.torch import Runner as TorchRunner
 from .calibration import calibrate, calibration_inputs, pictures_sha256
 from .engines.complete import prove_engines
@@ -28,7 +29,7 @@ from .report.gains import measure_gains
 from .report.page import render_report
 from .request import BundleKey, Request, check_destination, resolve
 from .source import Source, format_size, open_source
-from .timing import time_in_turns, timing_record
+from .timing import TimingFailed, time_in_turns, timing_record
 from .validation.distance import Distance, sample_count
 from .validation.make_probes import make_probes
 from .validation.proof import Proof
@@ -59,6 +60,12 @@ class _Job:
     calibration: Inputs
     key: BundleKey
     progress: Progress
+
+    def isolated(self, worker: Worker) -> _Job:
+        """The same job; its graphs are opened and run in the worker's process."""
+        return replace(
+            self, source=replace(self.source, pipeline=replace(self.source.pipeline, worker=worker))
+        )
 
 
 def export(  # noqa: PLR0913
@@ -160,8 +167,9 @@ def _write(destination: Path, job: _Job) -> Bundle:
         if (existing := _existing(destination, job)) is not None:
             return existing
         check_destination(destination)
-        with create_bundle(destination) as writer:
-            _fill(writer, job)
+        with create_bundle(destination) as writer, Worker() as worker:
+            worker.start()
+            _fill(writer, job.isolated(worker))
         return Bundle.load(destination)
 
 
@@ -187,7 +195,7 @@ def _fill(writer: BundleWriter, job: _Job) -> None:
     distance = Distance(reference, job.source.data, sample_count(pipeline.sampler))
     proof = Proof(pipeline, graphs, probes, distance, _other_stages(job, graphs))
     made = list(_make(writer, job, graphs, proof))
-    variants = _timed(job, graphs, made) if job.request.timed else tuple(one.variant for one in made)
+    variants = _timed(job, proof, made) if job.request.timed else tuple(one.variant for one in made)
     timing = partial(job.progress, "timing the graph passes")
     fields = {
         **job.key.recorded,
@@ -196,7 +204,7 @@ def _fill(writer: BundleWriter, job: _Job) -> None:
         "gains": measure_gains(pipeline, graphs, job.request.without, timing) if job.request.timed else (),
         "environment": {**job.key.recorded["environment"], **(timing_record() if job.request.timed else {})},
     }
-    fields["variants"], of_engines = prove_engines(writer.draft(**fields), job.progress)
+    fields["variants"], of_engines = prove_engines(writer.draft(**fields), job.progress, pipeline.worker)
     pictures = {one.variant.name: one.pictures for one in made if one.pictures is not None} | of_engines
     report = render_report(writer.draft(**fields).manifest, probes, pictures)
     writer.add(REPORT_NAME, report.encode())
@@ -235,7 +243,10 @@ def _make(
     @cache
     def calibration() -> dict[str, list[Inputs]]:
         report("calibrating", 0.0)
-        return calibrate(pipeline, graphs, job.calibration)
+        try:
+            return calibrate(pipeline, graphs, job.calibration)
+        except LithoError:  # with less optimisation they may run
+            return calibrate(pipeline, proof.settled(), job.calibration)
 
     done, count = 0, len(job.key.variants)
 
@@ -249,17 +260,23 @@ def _make(
             done += 1
 
 
-def _timed(job: _Job, graphs: Mapping[str, bytes], made: Sequence[ExportedVariant]) -> tuple[Variant, ...]:
-    """The variants, with timings of those that run here."""
-    pipeline = job.source.pipeline
+def _timed(job: _Job, proof: Proof, made: Sequence[ExportedVariant]) -> tuple[Variant, ...]:
+    """The variants, with timings of those that run here; one that fails meanwhile has failed."""
     opened = {
-        one.variant.name: partial(
-            pipeline.open, {**graphs, one.variant.stage: one.graph}, {one.variant.stage: one.variant.runtime}
-        )
+        one.variant.name: partial(proof.open, one.variant.stage, one.graph, one.variant.runtime)
         for one in made
         if one.graph is not None and one.pictures is not None
     }
-    timings = time_in_turns(opened, partial(job.progress, "timing the variants"))
-    return tuple(
-        one.variant.model_copy(update={"timings": timings.get(one.variant.name, ())}) for one in made
-    )
+    changed: dict[str, dict[str, Any]] = {}
+    while opened:
+        try:
+            timings = time_in_turns(opened, partial(job.progress, "timing the variants"))
+        except TimingFailed as error:
+            if out_of_memory(error):
+                raise MemoryError(str(error)) from error
+            del opened[error.name]
+            changed[error.name] = {"verdict": Verdict(status="failed", reason=str(error.reason))}
+        else:
+            changed |= {name: {"timings": measured} for name, measured in timings.items()}
+            break
+    return tuple(one.variant.model_copy(update=changed.get(one.variant.name, {})) for one in made)

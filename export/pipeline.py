@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..bundle.manifest import Sampler, Stage
 from ..errors import UnknownName, UsageError
+from ..runners import Worker
 from ..runners.base import Runner, runner_class
 from ..runners.rectified_flow import Runner as RectifiedFlowRunner
 from ..signature import Signature
@@ -33,6 +35,7 @@ class Pipeline:
         stages: name -> module in eval mode, and its signature.
         sampler: runs the stages in turn; None with a single stage.
         tokenizer: JSON text of the tokenizer; None without a sampler.
+        worker: the process in which runtimes open and run graphs; this one by default.
     """
 
     model: Any
@@ -40,6 +43,7 @@ class Pipeline:
     stages: dict[str, tuple[nn.Module, Signature]]
     sampler: Sampler | None = None
     tokenizer: str | None = None
+    worker: Worker | None = None
 
     @classmethod
     def of(cls, model: Any) -> Pipeline:
@@ -109,7 +113,7 @@ class Pipeline:
         self,
         graphs: Mapping[str, bytes],
         runtimes: Mapping[str, str] | None = None,
-        around: Callable[[str, Runner], Runner] = lambda name, stage: stage,
+        around: Callable[[str, Runner], Runner] | None = None,
     ) -> Runner:
         """Open a runner of the whole generator, each stage in a runtime.
 
@@ -117,17 +121,31 @@ class Pipeline:
             graphs: stage -> content of its ONNX file, as its runtime takes it.
             runtimes: stage -> runtime; ONNX Runtime by default.
             around: wraps the runner of a stage, given the stage's name.
+
+        Raises:
+            RuntimeCrash: a runtime crashed or hung in the worker's process.
+            LithoError: a runtime refuses a graph.
         """
+        worker = self.worker
         with ExitStack() as opened:
             stages: dict[str, Runner] = {}
             for name, (_, signature) in self.stages.items():
-                runtime = runner_class((runtimes or {}).get(name, "onnxruntime"))
-                stages[name] = around(name, opened.enter_context(runtime.from_graph(graphs[name], signature)))
+                runtime = (runtimes or {}).get(name, "onnxruntime")
+                opens = (
+                    runner_class(runtime).from_graph
+                    if worker is None
+                    else partial(worker.open_graph, runtime)
+                )
+                stage = opened.enter_context(opens(graphs[name], signature))
+                stages[name] = stage if around is None else around(name, stage)
             if self.sampler is None:
                 (whole,) = stages.values()
             else:
                 assert self.tokenizer is not None, "a sampler's stages come with a tokenizer"
-                whole = RectifiedFlowRunner(self.signature, stages, self.tokenizer)
+                if worker is None or around is not None:
+                    whole = RectifiedFlowRunner(self.signature, stages, self.tokenizer)
+                else:
+                    whole = worker.open_sampler(self.sampler, self.signature, stages, self.tokenizer)
             opened.pop_all()
         return whole
 

@@ -7,19 +7,21 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ..bundle.manifest import Timing
+from ..errors import LithoError
 from ..parity.replay import Open
 from ..runners.base import Runner
 
 __all__ = [
     "BATCHES",
+    "TimingFailed",
     "in_turns",
     "processor_name",
     "ratio_in_turns",
@@ -60,6 +62,19 @@ def in_turns(
         yield {name: measures[name]() for name in order}
 
 
+class TimingFailed(LithoError):
+    """A runner failed while it was timed.
+
+    Args:
+        name: of the runner.
+        reason: the runner's error.
+    """
+
+    def __init__(self, name: str, reason: LithoError) -> None:
+        super().__init__(f"{name} could not be timed: {reason}")
+        self.name, self.reason = name, reason
+
+
 def time_in_turns(
     opened: Mapping[str, Open], progress: Callable[[float], None] = lambda share: None
 ) -> dict[str, tuple[Timing, ...]]:
@@ -71,15 +86,24 @@ def time_in_turns(
 
     Returns:
         Name -> a timing for each of `BATCHES`.
+
+    Raises:
+        TimingFailed: a runner failed.
     """
     timings: dict[str, list[Timing]] = {name: [] for name in opened}
     with ExitStack() as stack:
-        runners = {name: stack.enter_context(make()) for name, make in opened.items()}
+        runners: dict[str, Runner] = {}
+        for name, make in opened.items():
+            with _naming(name):
+                runners[name] = stack.enter_context(make())
         for number, batch in enumerate(BATCHES):
             spent: dict[str, list[float]] = {name: [] for name in runners}
-            for runner in runners.values():
-                runner.run(runner.signature.example(batch))
-            turns = {name: partial(_turn, runner, batch, spent[name]) for name, runner in runners.items()}
+            for name, runner in runners.items():
+                with _naming(name):
+                    runner.run(runner.signature.example(batch))
+            turns = {
+                name: partial(_turn, name, runner, batch, spent[name]) for name, runner in runners.items()
+            }
             for round_number, _ in enumerate(islice(in_turns(turns), ROUNDS), 1):
                 progress((number + round_number / ROUNDS) / len(BATCHES))
             for name, seconds in spent.items():
@@ -87,6 +111,15 @@ def time_in_turns(
                 timing = Timing(batch=batch, p50_ms=median * 1e3, images_per_second=batch / median)
                 timings[name].append(timing)
     return {name: tuple(measured) for name, measured in timings.items()}
+
+
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Say which runner failed."""
+    try:
+        yield
+    except LithoError as error:
+        raise TimingFailed(name, error) from error
 
 
 def ratio_in_turns(first: Open, second: Open, batch: int, limit_s: float) -> tuple[float, float, float]:
@@ -103,7 +136,7 @@ def ratio_in_turns(first: Open, second: Open, batch: int, limit_s: float) -> tup
     ratios: list[float] = []
     with first() as one, second() as other:
         inputs = one.signature.example(batch)
-        pairs = in_turns({"first": partial(_call, one, inputs), "second": partial(_call, other, inputs)})
+        pairs = in_turns({"first": partial(one.seconds, inputs), "second": partial(other.seconds, inputs)})
         pair_s = sum(sum(pair.values()) for pair in islice(pairs, 2)) / 2
         calls = min(_CALLS, max(1, int(limit_s / (_LEAST_TURNS * pair_s))))
         start = time.perf_counter()
@@ -116,22 +149,16 @@ def ratio_in_turns(first: Open, second: Open, batch: int, limit_s: float) -> tup
     return statistics.median(ratios), lower, upper
 
 
-def _turn(runner: Runner, batch: int, spent: list[float]) -> None:
+def _turn(name: str, runner: Runner, batch: int, spent: list[float]) -> None:
     """Add the seconds of each call of one turn to `spent`, unless that has enough."""
     if sum(spent) >= _ENOUGH_SECONDS:
         return
     inputs = runner.signature.example(batch)
     turn: list[float] = []
     while len(turn) < _LEAST_CALLS or sum(turn) < _SECONDS_A_TURN:
-        turn.append(_call(runner, inputs))
+        with _naming(name):
+            turn.append(runner.seconds(inputs))
     spent += turn
-
-
-def _call(runner: Runner, inputs: Mapping[str, Any]) -> float:
-    """Seconds of one call."""
-    start = time.perf_counter()
-    runner.run(inputs)
-    return time.perf_counter() - start
 
 
 def timing_record() -> dict[str, str]:

@@ -14,6 +14,7 @@ from ..bundle.manifest import Variant, Verdict
 from ..errors import ExportError
 from ..extras import require
 from ..reporting.progress import Progress
+from ..runners._graph_options import graph_options
 from ..runners.base import runner_class
 from ..signature import Signature
 from .engines import EngineOptions
@@ -121,11 +122,12 @@ def _portable(writer: BundleWriter, proof: Proof, spec: VariantSpec, lowered: Lo
     graph, passes = apply_passes(lowered.graph, runner_class(spec.runtime).passes)
     lowered, lower = replace(lowered, passes={**lowered.passes, **passes}), precision(spec.precision)
     outcome = proof.judge(spec.stage, graph, spec.runtime, lower)
-    verdict = outcome.verdict
+    verdict, graph = outcome.verdict, outcome.graph
     if verdict.status == "passed" and (complaint := misnamed(graph, lower, lowered.fp32_layers)) is not None:
         verdict = verdict.model_copy(update={"status": "failed", "reason": complaint})
     writer.add(spec.file, graph)
-    return ExportedVariant(spec.variant(verdict, batches=BATCHES, **lowered.facts), graph, outcome.pictures)
+    facts = {**lowered.facts, "options": graph_options(graph)}
+    return ExportedVariant(spec.variant(verdict, batches=BATCHES, **facts), graph, outcome.pictures)
 
 
 def _engine(

@@ -47,10 +47,12 @@ class Outcome:
     Args:
         verdict: passed, failed, or not run and why.
         pictures: of all probes, made together; None if none were made.
+        error: of the runtime, which could not open the variant or could not run it; None if it made all pictures.
     """
 
     verdict: Verdict
     pictures: NDArray[np.uint8] | None = None
+    error: LithoError | None = None
 
 
 def prove(
@@ -97,7 +99,7 @@ def prove(
     except (DeviceError, MissingExtra) as error:
         return Outcome(Verdict(status="not_run", reason=str(error)))
     except LithoError as error:
-        return Outcome(Verdict(status="failed", reason=str(error)))
+        return Outcome(Verdict(status="failed", reason=str(error)), error=error)
 
 
 def replay_batches(*declared: int, profiles: Sequence[tuple[int, int]] = ()) -> tuple[int, ...]:

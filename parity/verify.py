@@ -13,7 +13,7 @@ from ..bundle.manifest import Figure, Grade, Variant, Verdict
 from ..bundle.probes import Probes
 from ..errors import ProofError
 from ..reporting.progress import Progress, quiet
-from ..runners import Endpoint, Runner, choose_variants, open_runner
+from ..runners import Endpoint, Runner, Worker, choose_variants, open_isolated
 from .gate import grade_of, limits
 from .replay import Outcome, prove, replay_batches
 
@@ -87,19 +87,21 @@ def verify(
     verdicts: dict[str, Verdict] = {}
     outcomes = []
     count = len(loaded.manifest.variants)
-    for number, variant in enumerate(loaded.manifest.variants):
-        progress(f"variant {number + 1} of {count}: replaying {variant.name}", number / count)
-        names = with_other_stages(loaded, variant)
-        if names not in verdicts:
-            verdicts[names] = prove_variant(loaded, variant).verdict
-        found = believe(variant, verdicts[names])
-        outcomes.append(Verification(variant.name, found, grade_of(variant, loaded.manifest)))
+    with Worker() as worker:
+        for number, variant in enumerate(loaded.manifest.variants):
+            progress(f"variant {number + 1} of {count}: replaying {variant.name}", number / count)
+            names = with_other_stages(loaded, variant)
+            if names not in verdicts:
+                verdicts[names] = prove_variant(loaded, variant, worker).verdict
+            found = believe(variant, verdicts[names])
+            outcomes.append(Verification(variant.name, found, grade_of(variant, loaded.manifest)))
     return outcomes
 
 
 def prove_variant(
     bundle: Bundle,
     variant: Variant,
+    worker: Worker,
     probes: Probes | None = None,
     measure: Callable[[Runner], Iterable[Figure]] = lambda runner: (),
 ) -> Outcome:
@@ -108,13 +110,14 @@ def prove_variant(
     Args:
         bundle: holds the variant.
         variant: what is proven.
+        worker: the process that opens and runs it, so that the crash of a runtime is a verdict.
         probes: by default the bundle's own.
         measure: measures further figures; called only for a runner whose pictures passed.
 
     Returns:
         The verdict, "not_run" if this machine lacks what the variant needs, and the pictures.
     """
-    opens = partial(open_runner, bundle, with_other_stages(bundle, variant))
+    opens = partial(open_isolated, bundle, with_other_stages(bundle, variant), worker)
     profiles = [] if variant.engine is None else [(least, most) for least, _, most in variant.engine.profiles]
     timed = [timing.batch for timing in variant.timings]
     batches = replay_batches(*variant.batches, *timed, profiles=profiles)
@@ -164,11 +167,13 @@ def prove_together(bundle: Bundle, variants: Sequence[Variant]) -> Verdict:
     Returns:
         The verdict by the limits of the loosest of their precisions; "not_run" if this machine lacks what they need.
     """
-    opens = partial(open_runner, bundle, ",".join(variant.name for variant in variants))
     precisions = {variant.precision for variant in variants}
     gate = limits(*precisions, sampler=bundle.manifest.sampler)
     batch = min(TOGETHER_BATCH, *(variant.batches[2] for variant in variants))
-    return prove(opens, replace(bundle.probes(), others=()), gate, batches=(batch,)).verdict
+    usual = replace(bundle.probes(), others=())
+    with Worker() as worker:
+        opens = partial(open_isolated, bundle, ",".join(variant.name for variant in variants), worker)
+        return prove(opens, usual, gate, batches=(batch,)).verdict
 
 
 def with_other_stages(bundle: Bundle, variant: Variant) -> str:

@@ -13,7 +13,14 @@ from collections.abc import Iterator
 
 from ..errors import BundleError
 
-__all__ = ["ELEMENT", "INFERENCE_PRECISION", "OPTIMIZATION", "graph_option"]
+__all__ = [
+    "ELEMENT",
+    "INFERENCE_PRECISION",
+    "OPTIMIZATION",
+    "graph_option",
+    "graph_options",
+    "with_graph_option",
+]
 
 ELEMENT, OPTIMIZATION = "litho.element", "litho.optimization"
 INFERENCE_PRECISION = "litho.inference_precision"
@@ -38,26 +45,51 @@ def graph_option(model: bytes, key: str, allowed: tuple[str, ...] = ()) -> str |
         allowed: values that the entry may have; empty for any text.
 
     Returns:
-        The value of the first entry with this key; None if there is none.
+        The value of the last entry with this key, which is the one that ONNX Runtime takes; None if there is none.
 
     Raises:
         BundleError: the value is not among `allowed`.
     """
-    content = memoryview(model)
-    for number, entry in _sized_fields(content):
-        if number != _METADATA:
-            continue
-        texts = {name: text for name, text in _sized_fields(entry) if name in (_KEY, _VALUE)}
-        if bytes(texts.get(_KEY, b"")) != key.encode():
-            continue
-        value = bytes(texts.get(_VALUE, b"")).decode(errors="replace")
-        if allowed and value not in allowed:
-            raise BundleError(
-                f"the graph's metadata has {key}={value[:40]!r} (known: {', '.join(allowed)});"
-                " export the bundle again, or upgrade with: pip install --upgrade litho"
-            )
-        return value
-    return None
+    found: bytes | None = None
+    for number, entry in _sized_fields(memoryview(model)):
+        if number == _METADATA:
+            texts = {name: text for name, text in _sized_fields(entry) if name in (_KEY, _VALUE)}
+            if bytes(texts.get(_KEY, b"")) == key.encode():
+                found = bytes(texts.get(_VALUE, b""))
+    if found is None:
+        return None
+    value = found.decode(errors="replace")
+    if allowed and value not in allowed:
+        raise BundleError(
+            f"the graph's metadata has {key}={value[:40]!r} (known: {', '.join(allowed)});"
+            " export the bundle again, or upgrade with: pip install --upgrade litho"
+        )
+    return value
+
+
+def graph_options(model: bytes) -> dict[str, str]:
+    """The options of a graph's runtime, as `Variant.options` has them: name without "litho." -> value."""
+    found = {key: graph_option(model, key) for key in (OPTIMIZATION, INFERENCE_PRECISION)}
+    return {key.removeprefix("litho."): value for key, value in found.items() if value is not None}
+
+
+def with_graph_option(model: bytes, key: str, value: str) -> bytes:
+    """The content of an ONNX file with one more entry in its metadata."""
+    entry = b"".join(_sized(number, text.encode()) for number, text in ((_KEY, key), (_VALUE, value)))
+    # Two messages of protobuf, one after the other, are one with the fields of both.
+    return model + _sized(_METADATA, entry)
+
+
+def _sized(number: int, content: bytes) -> bytes:
+    return _as_varint(number << 3 | _SIZED) + _as_varint(len(content)) + content
+
+
+def _as_varint(value: int) -> bytes:
+    made = bytearray()
+    while value > 0x7F:
+        made.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*made, value])
 
 
 def _sized_fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:

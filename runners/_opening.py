@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 from ..bundle import MANIFEST_NAME, Bundle
-from ..bundle.manifest import Variant
+from ..bundle.manifest import TOKENIZER_NAME, Variant
 from ..errors import BundleError, UsageError
+from ._isolation import Worker
 from .base import Runner, runner_class
 
-__all__ = ["choose_variants", "open_runner"]
+__all__ = ["choose_variants", "open_isolated", "open_runner"]
 
 
 def open_runner(
@@ -37,11 +39,37 @@ def open_runner(
         return runner_class(runner or "triton").from_location(target, device)
     if isinstance(target, Bundle) or (Path(target) / MANIFEST_NAME).exists():
         bundle = target if isinstance(target, Bundle) else Bundle.load(target)
-        return _open_bundle(bundle, choose_variants(bundle, variant), runner, device)
+        return _open_bundle(
+            bundle,
+            choose_variants(bundle, variant),
+            lambda one: runner_class(runner or one.runtime).from_variant(bundle, one, device),
+            lambda sampler, stages: runner_class(sampler).from_stages(bundle, stages),
+        )
     if (Path(target) / "snapshot.json").exists():
         return runner_class(runner or "torch").from_location(str(target), device)
     raise UsageError(
         f"{str(target)!r} is no bundle, run or endpoint; make one with 'litho export' or 'litho train'"
+    )
+
+
+def open_isolated(bundle: Bundle, variant: str | None, worker: Worker) -> Runner:
+    """Open variants of a bundle in a process of their own; see `open_runner`.
+
+    Args:
+        bundle: an open bundle.
+        variant: names of variants, see `choose_variants`.
+        worker: the process.
+
+    Raises:
+        RuntimeCrash: a runtime crashed or hung.
+    """
+    return _open_bundle(
+        bundle,
+        choose_variants(bundle, variant),
+        lambda one: worker.open_variant(bundle, one),
+        lambda sampler, stages: worker.open_sampler(
+            sampler, bundle.manifest.signature, stages, bundle.read(TOKENIZER_NAME).decode(errors="replace")
+        ),
     )
 
 
@@ -83,19 +111,19 @@ def _default_variant(bundle: Bundle, stage: str) -> Variant:
     )
 
 
-def _open_bundle(bundle: Bundle, variants: tuple[Variant, ...], runner: str | None, device: str) -> Runner:
+def _open_bundle(
+    bundle: Bundle,
+    variants: tuple[Variant, ...],
+    open_stage: Callable[[Variant], Runner],
+    open_sampler: Callable[[str, dict[str, Runner]], Runner],
+) -> Runner:
     with ExitStack() as opened:
         stages: dict[str, Runner] = {}
         for variant in variants:
-            stage = runner_class(runner or variant.runtime).from_variant(bundle, variant, device)
-            stages[variant.stage] = opened.enter_context(stage)
+            stage = stages[variant.stage] = opened.enter_context(open_stage(variant))
             stage.variant = variant.name
         sampler = bundle.manifest.sampler
-        whole = (
-            stages[variants[0].stage]
-            if sampler is None
-            else runner_class(sampler).from_stages(bundle, stages)
-        )
+        whole = stages[variants[0].stage] if sampler is None else open_sampler(sampler, stages)
         whole.variant = ",".join(variant.name for variant in variants)
         opened.pop_all()
     whole.description = f"{', '.join(variant.name for variant in variants)} in {whole.description}"

@@ -81,6 +81,7 @@ class Runner(ABC):
         runs_graphs   whether variants are exported for it as ONNX graphs
         passes        graph passes that these graphs need
         library       builds its engines; None for a runner without engines
+        levels        how far a graph's metadata can tell it to optimise, from the most to nothing
 
     Attributes:
         signature: inputs and output.
@@ -100,6 +101,7 @@ class Runner(ABC):
     runs_graphs: ClassVar[bool] = False
     passes: ClassVar[tuple[str, ...]] = ()
     library: ClassVar[Library | None] = None
+    levels: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, signature: Signature, description: str) -> None:
         self.signature = signature
@@ -177,6 +179,16 @@ class Runner(ABC):
         self.last_ms = (time.perf_counter() - start) * 1e3
         self._check_output(answer, self.signature.output_shape(arrays))
         return {self.signature.output.name: answer}
+
+    def seconds(self, inputs: Mapping[str, ArrayLike]) -> float:
+        """Seconds that one call of `run` takes, input checks included.
+
+        Args:
+            inputs: as `run` takes them.
+        """
+        start = time.perf_counter()
+        self.run(inputs)
+        return time.perf_counter() - start
 
     def generate(self, **fields: ArrayLike) -> NDArray[Any]:
         """Make one image for each row of the fields, in order; any number of them.

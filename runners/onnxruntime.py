@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from ..signature import Signature
 from . import base
 from ._graph_options import ELEMENT, OPTIMIZATION, graph_option
 
-__all__ = ["BOUND_SHAPES", "Runner"]
+__all__ = ["BOUND_SHAPES", "Runner", "run_unoptimised"]
 
 BOUND_SHAPES = 4
 """Number of batch shapes that keep buffers and, on a GPU, a captured graph; further shapes have neither."""
@@ -59,6 +59,7 @@ class Runner(base.Runner):
     devices = tuple(_PROVIDERS)
     order = 0
     runs_graphs = True
+    levels = tuple(_LEVELS)
 
     def __init__(
         self,
@@ -133,6 +134,28 @@ class Runner(base.Runner):
             images = buffers.run(inputs)
         self._without_capture = None  # frees the graph's content
         return images
+
+
+def run_unoptimised(
+    graph: bytes, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[Any]]:
+    """Run a graph once as it is written: on a CPU, without optimisation.
+
+    Args:
+        graph: content of an ONNX file.
+        outputs: names of its outputs.
+        inputs: name -> array; those that the graph does not take are left out.
+
+    Returns:
+        Name of each output -> array.
+    """
+    runtime = require("onnxruntime", Runner.extra)
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = len(os.sched_getaffinity(0)), 4
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    given = {entry.name: inputs[entry.name] for entry in session.get_inputs()}
+    return dict(zip(outputs, session.run(list(outputs), given), strict=True))
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from ...files import locked
 from ...parity.gate import grade_of
 from ...parity.verify import prove_variant
 from ...reporting.progress import Progress, quiet
+from ...runners import Worker
 from ...runners.base import library_of
 from ..precisions import precision
 from ..report.refresh import refresh_report
@@ -159,24 +160,28 @@ def _complete(writer: BundleWriter, bundle: Bundle, built: Iterable[Variant], re
 
 
 def prove_engines(
-    bundle: Bundle, report: Progress
+    bundle: Bundle, report: Progress, worker: Worker | None = None
 ) -> tuple[tuple[Variant, ...], dict[str, NDArray[np.uint8]]]:
     """Replay the probes through every engine without a verdict that runs here.
 
     Args:
         bundle: the bundle, which may still be in the making.
         report: called with the current step and the share of it that is done.
+        worker: the process that opens and runs them; by default a new one.
 
     Returns:
         The variants of the bundle with the new verdicts; name of an engine -> its pictures of the probes, UINT8 of
         shape (count, height, width, channels).
     """
+    if worker is None:
+        with Worker() as worker:
+            return prove_engines(bundle, report, worker)
     variants: list[Variant] = []
     pictures: dict[str, NDArray[np.uint8]] = {}
     for variant in bundle.manifest.variants:
         if variant.engine is not None and variant.verdict.status == "not_run":
             report(f"replaying {variant.name}", 0.0)
-            outcome = prove_variant(bundle, variant)
+            outcome = prove_variant(bundle, variant, worker)
             if outcome.verdict.status != "not_run":
                 variant = variant.model_copy(update={"verdict": outcome.verdict})
             if outcome.pictures is not None:

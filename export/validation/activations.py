@@ -5,7 +5,6 @@ A graph runs as it is written: in ONNX Runtime on a CPU, without optimisation.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...runners import Worker
+from ...runners.onnxruntime import run_unoptimised
 from ...signature import Signature
 from ...signature.fields import Role
 from ...signature.noise import NOISE, gaussian
@@ -49,7 +50,11 @@ class Value:
 
 
 def values_of_graph(
-    model: onnx.ModelProto, names: Sequence[str], inputs: Mapping[str, NDArray[Any]], signature: Signature
+    model: onnx.ModelProto,
+    names: Sequence[str],
+    inputs: Mapping[str, NDArray[Any]],
+    signature: Signature,
+    worker: Worker | None = None,
 ) -> dict[str, Value]:
     """Run a graph and sample its inner values by name.
 
@@ -58,27 +63,21 @@ def values_of_graph(
         names: names of values; those that the graph lacks are left out.
         inputs: of the signature; noise that the graph takes as an input is made from the seed.
         signature: of the graph as it was exported.
+        worker: the process that runs it; this one by default.
     """
-    import onnxruntime
-
-    made = {output for node in model.graph.node for output in node.output}
-    names = [name for name in names if name in made]
+    known = {output for node in model.graph.node for output in node.output}
+    names = [name for name in names if name in known]
     fetched = [_tap(model.graph, name, index) for index, name in enumerate(names)]
     given = dict(inputs)
     for value in model.graph.input:
         if value.name == NOISE and NOISE not in given:
             (seed,) = (field.name for field in signature.inputs if field.role is Role.SEED)
             given[NOISE] = gaussian(given[seed], value.type.tensor_type.shape.dim[1].dim_value)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = len(os.sched_getaffinity(0)), 4
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    feeds = {value.name: given[value.name] for value in session.get_inputs()}
-    results: Any = iter(session.run([output for pair in fetched for output in pair], feeds))
+    run = run_unoptimised if worker is None else worker.values
+    made = run(model.SerializeToString(), [output for pair in fetched for output in pair], given)
     return {
-        name: Value(tuple(shape), sample) for name, shape, sample in zip(names, results, results, strict=True)
+        name: Value(tuple(made[shape]), made[sample])
+        for name, (shape, sample) in zip(names, fetched, strict=True)
     }
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,11 @@ from numpy.typing import NDArray
 
 from ...bundle.manifest import Figure
 from ...bundle.probes import Probes
-from ...errors import LithoError
+from ...errors import LithoError, RuntimeCrash
 from ...parity.gate import Gate
 from ...parity.replay import Outcome, prove, replay
+from ...runners._graph_options import OPTIMIZATION, with_graph_option
+from ...runners.base import runner_class
 from ..pipeline import Pipeline
 from ..precisions import Precision
 from .distance import Distance
@@ -23,9 +26,20 @@ from .locate import locate
 if TYPE_CHECKING:
     from ...runners.base import Runner
 
-__all__ = ["Proof"]
+__all__ = ["Judged", "Proof"]
 
 _ERROR_PROBES = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged(Outcome):
+    """The outcome for a graph.
+
+    Args:
+        graph: the graph as it was run. If its runtime could run it only with less optimisation, its metadata says so.
+    """
+
+    graph: bytes
 
 
 class Proof:
@@ -49,10 +63,14 @@ class Proof:
     ) -> None:
         self._pipeline, self._graphs, self._other_stages = pipeline, graphs, other_stages or graphs
         self._probes, self._distance = probes, distance
-        self._known: dict[tuple[str, ...], Outcome] = {}
+        self._known: dict[tuple[str, ...], Judged] = {}
+        self._settled: dict[str, bytes] | None = None
+        self._last_level: dict[tuple[str, str], str] = {}
 
-    def judge(self, stage: str, graph: bytes, runtime: str, precision: Precision) -> Outcome:
+    def judge(self, stage: str, graph: bytes, runtime: str, precision: Precision) -> Judged:
         """The verdict on a graph in a runtime, and its pictures of the probes.
+
+        If the runtime crashes, or fails to open or run the graph, it is tried with less and less optimisation.
 
         Args:
             stage: name of the graph's stage.
@@ -61,13 +79,16 @@ class Proof:
             precision: its gate holds the limits.
         """
         whole = self._whole(stage, graph, runtime, precision)
-        if whole in self._known:
-            return self._known[whole]
         if (stage, *whole) not in self._known:
-            judged = self._judge(stage, graph, runtime, precision)
-            # A pass holds for every stage of the whole; the cause of a failure is looked for in each stage.
-            self._known[whole if judged.verdict.status == "passed" else (stage, *whole)] = judged
-        return self._known[whole if whole in self._known else (stage, *whole)]
+            if whole in self._known:
+                # A pass holds for every stage of the whole; the cause of a failure is looked for in each stage.
+                judged = replace(self._known[whole], graph=(self._settled or self._other_stages)[stage])
+            else:
+                judged = self._judge(stage, graph, runtime, precision)
+            self._known[stage, *whole] = judged
+            if judged.verdict.status == "passed":
+                self._known[whole] = judged
+        return self._known[stage, *whole]
 
     def limits(self, precision: Precision) -> Gate:
         """The limits of the generator's pictures in a precision."""
@@ -82,7 +103,20 @@ class Proof:
         )
         return (*parts, precision.name)
 
-    def _judge(self, stage: str, graph: bytes, runtime: str, precision: Precision) -> Outcome:
+    def _judge(self, stage: str, graph: bytes, runtime: str, precision: Precision) -> Judged:
+        first: Judged | None = None
+        for made in self._with_less_optimisation(stage, graph, runtime):
+            outcome = self._prove(stage, made, runtime, precision)
+            judged = Judged(outcome.verdict, outcome.pictures, outcome.error, graph=made)
+            if outcome.error is None:
+                return judged
+            first = first or judged
+            if isinstance(outcome.error, RuntimeCrash) and outcome.error.hung:
+                break  # it would take as long again at every level
+        assert first is not None, "the graph as it is was tried"
+        return first
+
+    def _prove(self, stage: str, graph: bytes, runtime: str, precision: Precision) -> Outcome:
         gate = self.limits(precision)
 
         def measure(runner: Runner) -> list[Figure]:
@@ -93,18 +127,56 @@ class Proof:
             graphs = self._graphs[stage], graph
             return locate(self._pipeline, stage, graphs, precision, self._probes, pictures)
 
-        opens = partial(self._open, stage, graph, runtime)
+        opens = partial(self.open, stage, graph, runtime)
         return prove(opens, self._probes, gate, measure=measure, locate=layer)
+
+    def settled(self) -> Mapping[str, bytes]:
+        """Stage -> its FP32 variant, for the highest level of ONNX Runtime's optimisation at which it runs."""
+        if self._settled is None:
+            self._settled = {name: self._settle(name, other) for name, other in self._other_stages.items()}
+        return self._settled
+
+    def _with_less_optimisation(self, stage: str, graph: bytes, runtime: str) -> Iterator[bytes]:
+        """The graph, then the same graph for ever lower levels of the runtime's optimisation."""
+        yield graph
+        if len(self._other_stages) > 1 and self._settled is None and self.settled() != self._other_stages:
+            yield graph  # another stage was the cause
+        for level in runner_class(runtime).levels:
+            self._last_level[stage, runtime] = level
+            yield with_graph_option(graph, OPTIMIZATION, level)
+
+    def _settle(self, stage: str, graph: bytes) -> bytes:
+        """A stage's FP32 graph for the highest level of optimisation at which it runs by itself."""
+        _, signature = self._pipeline.stages[stage]
+        alone = replace(self._pipeline, stages={stage: self._pipeline.stages[stage]}, sampler=None)
+        levels = runner_class("onnxruntime").levels
+        for made in (graph, *(with_graph_option(graph, OPTIMIZATION, level) for level in levels)):
+            try:
+                with alone.open({stage: made}) as runner:
+                    runner.run(signature.example(2), check=False)
+                return made
+            except LithoError:
+                continue
+        return graph
 
     def squared_error(self, stage: str, graph: bytes, runtime: str) -> float:
         """Mean squared error of the first probes' pictures, in squared grey levels; infinite if the graph fails."""
         wanted = self._probes.images[:_ERROR_PROBES].astype(np.float64)
         few = self._probes.first(_ERROR_PROBES)
+        level = self._last_level.get((stage, runtime))
         try:
-            with self._open(stage, graph, runtime) as runner:
+            with self.open(
+                stage, graph if level is None else with_graph_option(graph, OPTIMIZATION, level), runtime
+            ) as runner:
                 return float(np.square(replay(runner, few, _ERROR_PROBES) - wanted).mean())
         except LithoError:
             return float("inf")
 
-    def _open(self, stage: str, graph: bytes, runtime: str) -> Runner:
-        return self._pipeline.open({**self._other_stages, stage: graph}, {stage: runtime})
+    def open(self, stage: str, graph: bytes, runtime: str) -> Runner:
+        """Open the whole generator with this graph in it; the other stages are FP32 in ONNX Runtime.
+
+        Raises:
+            RuntimeCrash: a runtime crashed or hung.
+            LithoError: a runtime refuses a graph.
+        """
+        return self._pipeline.open({**(self._settled or self._other_stages), stage: graph}, {stage: runtime})

@@ -26,14 +26,22 @@ def _doubled(module: nn.Module) -> nn.Module:
     [
         spectral_norm,
         pytest.param(
-            weight_norm, marks=pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated:FutureWarning")
+            weight_norm,
+            marks=pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated:FutureWarning"),
         ),
         parametrizations.spectral_norm,
         parametrizations.weight_norm,
         parametrizations.orthogonal,
         _doubled,
     ],
-    ids=["old spectral norm", "old weight norm", "spectral norm", "weight norm", "orthogonal", "of one's own"],
+    ids=[
+        "old spectral norm",
+        "old weight norm",
+        "spectral norm",
+        "weight norm",
+        "orthogonal",
+        "of one's own",
+    ],
 )
 def test_the_copy_has_plain_weights_and_gives_the_same(computed: Callable[[nn.Module], nn.Module]) -> None:
     torch.manual_seed(0)

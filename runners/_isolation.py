@@ -1,0 +1,446 @@
+"""Open graphs that nobody has run yet in a process of their own, so that the crash of a runtime is an error.
+
+One process serves many runners, one request at a time; it starts with the first and starts again after a crash.
+`_worker` is its program, `_messages` what the two say to each other.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..bundle import Bundle
+from ..bundle.manifest import Variant
+from ..errors import RuntimeCrash
+from ..signature import Signature
+from . import base
+from ._messages import GRAPH, Message, decode_error, encode, read
+
+__all__ = ["Limits", "Worker"]
+
+_SLICE_S = 1.0
+_WORDS_BYTES = 4096
+_LONGEST_WORDS = 120
+_MEMORY = "bad_alloc"
+
+_Facts = dict[str, Any]
+_Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a request counts as hung: far above what a slow machine needs, so that none that works is stopped.
+
+    Args:
+        seconds: for any request.
+        seconds_per_mib: on top, for each MiB of a graph that is opened.
+        seconds_per_picture: on top, for each row of a batch that is run.
+        idle_seconds: for a request during which the process uses no processor at all; on a CPU only, because one that
+            waits for a GPU may use none.
+    """
+
+    seconds: float = 300.0
+    seconds_per_mib: float = 2.0
+    seconds_per_picture: float = 60.0
+    idle_seconds: float = 120.0
+
+
+class Worker:
+    """A process for runners that may crash; a context manager that ends it.
+
+    It holds nothing that has to be saved: it is killed when the block ends, when this process ends in whatever way,
+    or when a request is interrupted.
+
+    Args:
+        limits: when a request counts as hung.
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
+        self._lock = threading.RLock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: socket.socket | None = None
+        self._words: IO[bytes] | None = None
+        self._said = 0
+        self.generation = 0
+        """How many processes have ended: a runner that was opened in one of them opens itself again."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start the process before it is needed; it loads its modules while this one goes on."""
+        with self._lock:
+            self._started()
+
+    @property
+    def pid(self) -> int | None:
+        """Number of the process; None while there is none."""
+        return None if self._process is None else self._process.pid
+
+    def open_graph(
+        self, runtime: str, graph: bytes, signature: Signature, device: str = "cpu"
+    ) -> base.Runner:
+        """Open the content of an ONNX file; as `from_graph` of the runner called `runtime`.
+
+        Raises:
+            RuntimeCrash: the runtime crashed or hung.
+            LithoError: as that runner raises it.
+        """
+        kind = base.runner_class(runtime)
+        facts = {"do": "graph", "runner": runtime, "signature": signature.model_dump_json(), "device": device}
+        mebibytes = len(graph) >> 20
+
+        def opens() -> Message:
+            arrays = {GRAPH: np.frombuffer(graph, np.uint8)}
+            doing = _Doing(kind.title, "opened the graph", device, mebibytes=mebibytes)
+            return self.ask({**facts, "folders": _folders()}, arrays, doing)
+
+        return _Isolated(self, signature, kind.title, device, opens)
+
+    def open_variant(self, bundle: Bundle, variant: Variant, device: str = "cpu") -> base.Runner:
+        """Open a variant of a bundle; as `from_variant` of its runner.
+
+        Raises:
+            RuntimeCrash: the runtime crashed or hung.
+            LithoError: as that runner raises it.
+        """
+        kind = base.runner_class(variant.runtime)
+        facts = {
+            "do": "variant",
+            "runner": variant.runtime,
+            "bundle": str(Path(bundle.path).absolute()),
+            "manifest": bundle.manifest.model_dump_json(),
+            "variant": variant.name,
+            "device": device,
+        }
+        mebibytes = bundle.manifest.files[variant.file].size_bytes >> 20
+        where = device if variant.engine is None else "cuda"
+
+        def opens() -> Message:
+            doing = _Doing(kind.title, f"opened {variant.name}", where, mebibytes=mebibytes)
+            return self.ask({**facts, "folders": _folders()}, {}, doing)
+
+        return _Isolated(self, bundle.stage(variant.stage).signature, kind.title, where, opens)
+
+    def open_sampler(
+        self, sampler: str, signature: Signature, stages: Mapping[str, base.Runner], tokenizer: str
+    ) -> base.Runner:
+        """Run open stages of this worker in turn; closing the runner closes them.
+
+        Args:
+            sampler: name of the runner that does so.
+            signature: of the whole generator.
+            stages: name -> runner that this worker opened.
+            tokenizer: JSON text of the tokenizer.
+        """
+        own = {name: stage for name, stage in stages.items() if isinstance(stage, _Isolated)}
+        assert len(own) == len(stages), "stages that this worker opened"
+        titles = " or ".join(dict.fromkeys(stage.title for stage in own.values()))
+        device = next((stage.device for stage in own.values() if stage.device != "cpu"), "cpu")
+
+        def opens() -> Message:
+            facts = {
+                "do": "sampler",
+                "runner": sampler,
+                "signature": signature.model_dump_json(),
+                "tokenizer": tokenizer,
+                "folders": _folders(),
+                "stages": {name: stage.session() for name, stage in own.items()},
+            }
+            for stage in own.values():
+                stage.forget()  # it belongs to the sampler now, and would be opened again with it
+            return self.ask(facts, {}, _Doing(titles, "opened the stages", device))
+
+        return _Isolated(self, signature, titles, device, opens)
+
+    def values(self, graph: bytes, outputs: Sequence[str], inputs: _Arrays) -> dict[str, NDArray[Any]]:
+        """As `onnxruntime.run_unoptimised`, in the worker's process.
+
+        Raises:
+            RuntimeCrash: ONNX Runtime crashed or hung.
+            LithoError: it failed.
+        """
+        arrays = {**inputs, GRAPH: np.frombuffer(graph, np.uint8)}
+        rows = max((len(values) for values in inputs.values()), default=1)
+        doing = _Doing("ONNX Runtime", "ran the graph layer by layer", mebibytes=len(graph) >> 20, rows=rows)
+        return self.ask({"do": "values", "outputs": list(outputs)}, arrays, doing)[1]
+
+    def ask(self, facts: _Facts, arrays: _Arrays, doing: _Doing) -> Message:
+        """Send a request and wait for its answer.
+
+        Raises:
+            RuntimeCrash: the process crashed or hung; it starts again with the next request.
+            MemoryError: memory ran out, or the system killed the process.
+            LithoError: the runtime's own error.
+        """
+        with self._lock:
+            process, channel = self._started()
+            self._said = self._words_bytes()
+            exchange = _Exchange(
+                process.pid, channel, doing.limit_s(self._limits), doing.idle_s(self._limits)
+            )
+            try:
+                for part in encode(facts, arrays):
+                    exchange.write(part)
+                answer = read(exchange.read)
+            except (EOFError, ConnectionError, ValueError) as error:
+                raise self._crashed(doing) from error
+            except TimeoutError as error:
+                self.close()
+                raise RuntimeCrash(f"{doing.title} hung ({error}) while it {doing.work}", hung=True) from None
+            except BaseException:
+                self.close()  # an answer that nobody waits for would be taken for the next one's
+                raise
+        if "error" in answer[0]:
+            raise decode_error(answer[0]["error"], doing.title)
+        return answer
+
+    def _started(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
+        if self._process is not None and self._channel is not None:
+            return self._process, self._channel
+        own, other = socket.socketpair()
+        # A file and no pipe: nobody reads while a request runs, and a full pipe would stop it.
+        self._words = tempfile.TemporaryFile()  # noqa: SIM115 - `close` closes it
+        with other:
+            self._process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-P",
+                    "-c",
+                    f"from {__package__}._worker import main; main()",
+                    str(other.fileno()),
+                ],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=self._words,
+                pass_fds=[other.fileno()],
+                # The same modules in the same order, wherever this process has found them.
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, sys.path))},
+            )
+        own.settimeout(_SLICE_S)
+        self._channel = own
+        return self._process, own
+
+    def _crashed(self, doing: _Doing) -> Exception:
+        """What the end of the process means."""
+        assert self._process is not None, "it was started"
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=10)  # the socket is closed a moment before the process has ended
+        code, words = self._process.poll(), self._last_words()
+        self.close()
+        if code == -signal.SIGKILL:
+            return MemoryError(f"the system killed {doing.title} (SIGKILL), as it does when memory runs out")
+        if _MEMORY in words:
+            return MemoryError(f"{doing.title} ran out of memory while it {doing.work}")
+        how = "no answer that can be read" if code is None else f"exit code {code}"
+        if code is not None and code < 0:
+            known = {one.value: one.name for one in signal.Signals}
+            how = known.get(-code, f"signal {-code}")
+        return RuntimeCrash(
+            f"{doing.title} crashed ({how}{f': {words}' if words else ''}) while it {doing.work}"
+        )
+
+    def _words_bytes(self) -> int:
+        assert self._words is not None, "it was started"
+        return os.fstat(self._words.fileno()).st_size
+
+    def _last_words(self) -> str:
+        """The last line of what the process wrote to its standard error during this request."""
+        assert self._words is not None, "it was started"
+        size = self._words_bytes()
+        start = max(self._said, size - _WORDS_BYTES)
+        words = os.pread(self._words.fileno(), size - start, start).decode(errors="replace")
+        lines = [line.strip() for line in words.splitlines()]
+        said = next((line for line in reversed(lines) if line), "")
+        return said if len(said) <= _LONGEST_WORDS else f"{said[:_LONGEST_WORDS]}..."
+
+    def close(self) -> None:
+        """End the process; the next request starts another one. Closing twice is fine."""
+        with self._lock:
+            process, channel, words = self._process, self._channel, self._words
+            self._process = self._channel = self._words = None
+            self.generation += 1
+            if process is None or channel is None or words is None:
+                return
+            process.kill()
+            process.wait()
+            channel.close()
+            words.close()
+            if process.stdin is not None:
+                process.stdin.close()
+
+
+@dataclass(frozen=True)
+class _Doing:
+    """What a request does, for its time limit and for the line about its crash.
+
+    Args:
+        title: of the runtime.
+        work: "opened the graph".
+        device: that it runs on.
+        mebibytes: of the graph that is opened.
+        rows: of the batch that is run.
+    """
+
+    title: str
+    work: str
+    device: str = "cpu"
+    mebibytes: int = 0
+    rows: int = 0
+
+    def limit_s(self, limits: Limits) -> float:
+        return (
+            limits.seconds + limits.seconds_per_mib * self.mebibytes + limits.seconds_per_picture * self.rows
+        )
+
+    def idle_s(self, limits: Limits) -> float:
+        return limits.idle_seconds if self.device == "cpu" else float("inf")
+
+
+class _Exchange:
+    """Writes a request and reads its answer; raises TimeoutError when the process takes too long.
+
+    Time is counted in slices: a laptop that slept, or a command that was stopped with Ctrl-Z, has one long slice.
+    """
+
+    def __init__(self, pid: int, channel: socket.socket, limit_s: float, idle_s: float) -> None:
+        self._pid, self._channel = pid, channel
+        self._limit_s, self._idle_s = limit_s, idle_s
+        self._waited_s = self._idled_s = 0.0
+        self._used = -1
+
+    def write(self, content: bytes | memoryview) -> None:
+        """Write all of it."""
+        left = memoryview(content)
+        while left:
+            try:
+                left = left[self._channel.send(left) :]
+            except TimeoutError:
+                self._wait_on()
+
+    def read(self, count: int) -> bytearray:
+        """Read exactly this many bytes."""
+        content = bytearray(count)
+        left = memoryview(content)
+        while left:
+            try:
+                got = self._channel.recv_into(left)
+            except TimeoutError:
+                self._wait_on()
+                continue
+            if got == 0:
+                raise EOFError
+            left = left[got:]
+        return content
+
+    def _wait_on(self) -> None:
+        self._waited_s += _SLICE_S
+        used = _processor_ticks(self._pid)
+        self._idled_s = self._idled_s + _SLICE_S if used == self._used else 0.0
+        self._used = used
+        if self._waited_s >= self._limit_s:
+            raise TimeoutError(f"no answer for {self._waited_s:.0f} s")
+        if self._idled_s >= self._idle_s:
+            raise TimeoutError(f"it computed nothing for {self._idled_s:.0f} s")
+
+
+def _processor_ticks(pid: int) -> int:
+    """Time that a process has used; a time that always differs where the system does not tell."""
+    try:
+        # The name, in parentheses, may hold anything; user and system time are the 12th and 13th field after it.
+        fields = (
+            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        )
+        return int(fields[11]) + int(fields[12])
+    except (OSError, IndexError, ValueError):
+        return time.monotonic_ns()
+
+
+class _Isolated(base.Runner):
+    """A runner whose runtime lives in the worker's process.
+
+    Args:
+        worker: opened it.
+        signature: inputs and output.
+        title: of the runtime.
+        device: that it runs on.
+        opens: opens it in the worker's process, now and after each crash.
+    """
+
+    name = "isolated"
+    title = "isolated"
+
+    def __init__(
+        self, worker: Worker, signature: Signature, title: str, device: str, opens: Callable[[], Message]
+    ) -> None:
+        self.title, self.device = title, device  # pyright: ignore[reportAttributeAccessIssue]
+        self._worker, self._opens = worker, opens
+        self._session: int | None = None
+        self._generation = -1
+        facts = self._opened()
+        super().__init__(signature, facts["description"])
+        self.max_batch_size = facts["largest"]
+
+    def session(self) -> int:
+        """Number of the runner in the worker's process; it is opened again after a crash."""
+        if self._session is None or self._generation != self._worker.generation:
+            self._opened()
+        assert self._session is not None, "it was opened"
+        return self._session
+
+    def forget(self) -> None:
+        """Leave the session to another runner."""
+        self._session = None
+
+    def _opened(self) -> _Facts:
+        facts, _ = self._opens()
+        self._session, self._generation = facts["session"], self._worker.generation
+        return facts
+
+    def _execute(self, inputs: dict[str, NDArray[Any]]) -> NDArray[Any]:
+        return self._ask("run", inputs, "ran")[1]["made"]
+
+    def seconds(self, inputs: Mapping[str, Any]) -> float:
+        """Seconds of one call of `run`, measured in the worker's process: the way there does not count."""
+        return self._ask("time", self.signature.check(inputs), "was timed on")[0]["seconds"]
+
+    def _ask(self, what: str, inputs: dict[str, NDArray[Any]], verb: str) -> Message:
+        rows = len(next(iter(inputs.values()), ()))
+        doing = _Doing(self.title, f"{verb} a batch of {rows}", self.device, rows=rows)
+        return self._worker.ask({"do": what, "session": self.session()}, inputs, doing)
+
+    def close(self) -> None:
+        """Close the runner in the worker's process; closing twice is fine."""
+        session, self._session = self._session, None
+        if (
+            session is not None
+            and self._generation == self._worker.generation
+            and self._worker.pid is not None
+        ):
+            self._worker.ask(
+                {"do": "close", "session": session}, {}, _Doing(self.title, "was closed", self.device)
+            )
+
+
+def _folders() -> list[str]:
+    """Folders of the runners, those that hold plug-ins from outside litho included."""
+    package: Any = sys.modules[__package__ or ""]
+    return list(package.__path__)
