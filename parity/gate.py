@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bundle.manifest import GRADES, Figure, Grade, Manifest, Sampler, Variant, Verdict
+from ..errors import UnknownName
 from ..plugins import load_plugin
 from .metrics import psnr_db, ssim
 
@@ -126,9 +127,13 @@ def limits(*precisions: str, sampler: Sampler | None = None) -> Gate:
 def grade_of(variant: Variant, manifest: Manifest) -> Grade:
     """What a variant's pictures promise: what its bundle says, or its precision here if that is the weaker grade.
 
-    Bundles of before the grades record none; a bundle that claims more than its precision can promise is not believed.
+    Bundles of before the grades record none. A bundle that claims more than its precision can promise is not believed,
+    nor one whose precision is not known here.
     """
-    today = limits(variant.precision, sampler=manifest.sampler).grade
+    try:
+        today = limits(variant.precision, sampler=manifest.sampler).grade
+    except UnknownName:
+        today = GRADES[-1]
     return GRADES[max(GRADES.index(today), GRADES.index(variant.grade))]
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import get_args
 
-from ...bundle.manifest import Aim, FileRecord, Manifest, Variant
+from ...bundle.manifest import GRADES, Aim, FileRecord, Grade, Manifest, Variant
 from ...parity.gate import PSNR_MEAN
 
 __all__ = [
@@ -56,13 +56,16 @@ def overall_status(manifest: Manifest) -> str:
     return "failed" if any("failed" in found and "passed" not in found for found in statuses) else "not run"
 
 
-def recommend(variants: Sequence[Variant], files: Mapping[str, FileRecord], aim: Aim) -> tuple[str, ...]:
+def recommend(
+    variants: Sequence[Variant], files: Mapping[str, FileRecord], aim: Aim, grade: Grade = GRADES[-1]
+) -> tuple[str, ...]:
     """The best variant of each stage for an aim, among those that passed and were timed.
 
     Args:
         variants: of a bundle.
         files: path -> size.
         aim: one of `AIMS`.
+        grade: the weakest grade to choose from; by default all.
 
     Returns:
         Names, in the order of the stages.
@@ -73,7 +76,13 @@ def recommend(variants: Sequence[Variant], files: Mapping[str, FileRecord], aim:
         "size": lambda variant: files[variant.file].size_bytes,
     }
     stages = dict.fromkeys(variant.stage for variant in variants)
-    able = [variant for variant in variants if variant.verdict.status == "passed" and variant.timings]
+    able = [
+        variant
+        for variant in variants
+        if variant.verdict.status == "passed"
+        and variant.timings
+        and GRADES.index(variant.grade) <= GRADES.index(grade)
+    ]
     return tuple(
         min((variant for variant in able if variant.stage == stage), key=keys[aim]).name
         for stage in stages

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ...bundle.manifest import Figure, Gain, Manifest, Variant
+from ...bundle.manifest import GRADES, Figure, Gain, Grade, Manifest, Variant
 from ...bundle.probes import Probes
-from ...parity.gate import IDENTICAL_PIXELS, PSNR_MEAN, PSNR_MIN
+from ...parity.gate import IDENTICAL_PIXELS, PSNR_MEAN, PSNR_MIN, SHARE, grade_of
 from ...reporting import human_bytes, number, render
 from ...runners.base import library_of
 from ..passes import default_passes, pass_names, summary
@@ -20,6 +20,11 @@ from .scatter import speed_chart
 from .table import NOTHING, decide
 
 __all__ = ["format_figure", "headline", "render_report", "summarise"]
+
+_PROMISES: dict[Grade, str] = {
+    "same picture": "each probe is within the limits",
+    "same distribution": "single pictures may differ, the set may not",
+}
 
 
 def render_report(
@@ -51,6 +56,7 @@ def render_report(
     ]
     shown = {labels[one.name]: pictures[one.name] for one in variants if one.name in pictures}
     chosen = [labels[name] for name in manifest.recommended if name in pictures]
+    parted = {labels[one.name]: one.verdict.parted for one in variants if one.verdict.status == "passed"}
     return render(
         "export.html",
         name=manifest.name,
@@ -60,7 +66,7 @@ def render_report(
         recommended=manifest.recommended,
         headline_entries=list(headline(manifest)),
         charts=[(caption, chart) for caption, chart in charts if chart is not None],
-        compared=compare_pictures(probes, shown, chosen) if shown else None,
+        compared=compare_pictures(probes, shown, chosen, parted) if shown else None,
         absent=absent,
         figures=list(_figure_rows(variants)),
         fp32_layers=[
@@ -99,6 +105,10 @@ def format_figure(figure: Figure) -> str:
     """Format the value of a figure of a verdict."""
     if figure.value is not None and figure.metric == IDENTICAL_PIXELS:
         return f"{figure.value:.4%}"
+    if figure.value is not None and figure.metric.startswith(SHARE):
+        return f"{figure.value:.1%}"
+    if figure.lower is not None and figure.upper is not None:
+        return f"{number(figure.value)} ({number(figure.lower)} to {number(figure.upper)})"
     return number(figure.value)
 
 
@@ -109,6 +119,9 @@ def headline(manifest: Manifest) -> Iterator[tuple[str, str, str]]:
         stage = "precision" if len(manifest.stages) == 1 else variant.stage
         yield stage, variant.precision.upper(), " for ".join(filter(None, (variant.runtime, variant.target)))
         yield from _gain(variant, manifest)
+    if chosen:
+        grade = GRADES[max(GRADES.index(grade_of(variant, manifest)) for variant in chosen)]
+        yield "promises", grade, _PROMISES[grade]
     if len(chosen) == 1:
         (best,) = chosen
         worst = f"worst image: {number(metric_value(best, PSNR_MIN))} dB"
@@ -154,17 +167,18 @@ def _engine_rows(variants: Sequence[Variant]) -> Iterator[tuple[str, str, str, s
             )
 
 
-def _figure_rows(variants: Sequence[Variant]) -> Iterator[tuple[str, str, str, str, str]]:
-    """Variant, metric, value, limit and verdict of every figure that has a limit."""
+def _figure_rows(variants: Sequence[Variant]) -> Iterator[tuple[str, str, str, str, str, str]]:
+    """Variant, bank of probes, metric, value, limit and verdict of every figure that has a limit."""
     for variant in variants:
         for figure in variant.verdict.figures:
             limit = figure.at_least if figure.at_most is None else figure.at_most
             if limit is not None:
                 side = "at least" if figure.at_most is None else "at most"
-                allowed = f"{limit:.1%}" if figure.metric == IDENTICAL_PIXELS else f"{limit:g}"
+                is_share = figure.metric == IDENTICAL_PIXELS or figure.metric.startswith(SHARE)
+                allowed = f"{side} {f'{limit:.1%}' if is_share else f'{limit:g}'}"
                 passed = "passed" if figure.passed else "failed"
-                metric = f"{figure.metric}, {figure.bank}" if figure.bank else figure.metric
-                yield variant.name, metric, format_figure(figure), f"{side} {allowed}", passed
+                bank = figure.bank or "usual"
+                yield variant.name, bank, figure.metric, format_figure(figure), allowed, passed
 
 
 def _pass_rows(

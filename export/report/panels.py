@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ class PictureComparison:
         identical: short names of the variants with PyTorch's pictures; they have no row of differences.
         worst: a row for every other variant: name, picture of PyTorch, picture, difference, PSNR in dB, factor of the
             difference, number of the probe, inputs in words.
+        parted: the same of the probes that part, the furthest first.
     """
 
     columns: list[str]
@@ -46,10 +48,14 @@ class PictureComparison:
     all: list[Row]
     identical: list[str]
     worst: list[Row]
+    parted: list[Row]
 
 
 def compare_pictures(
-    probes: Probes, pictures: Mapping[str, NDArray[np.uint8]], chosen: Collection[str]
+    probes: Probes,
+    pictures: Mapping[str, NDArray[np.uint8]],
+    chosen: Collection[str],
+    parted: Mapping[str, Sequence[int]] = MappingProxyType({}),
 ) -> PictureComparison:
     """Compare pictures of the same probes, each variant's worst probe among them.
 
@@ -57,6 +63,7 @@ def compare_pictures(
         probes: with PyTorch's pictures.
         pictures: short name of a variant -> its pictures of all probes.
         chosen: short names of the variants to show first; empty for all.
+        parted: short name of a variant -> its probes that part.
     """
     reference = probes.images
     # A variant with pictures of another shape has failed, and cannot be compared.
@@ -87,6 +94,12 @@ def compare_pictures(
         worst=[
             _worst_row(name, probe, probes, usable[name][probe], float(quality[name][probe]))
             for name, probe in worst.items()
+        ],
+        parted=[
+            _worst_row(name, probe, probes, usable[name][probe], float(quality[name][probe]))
+            for name, numbers in parted.items()
+            if name in usable
+            for probe in sorted(numbers, key=lambda number: quality[name][number])[:MOST_PROBES]
         ],
     )
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from shlex import quote
 
-from ...bundle.manifest import FileRecord, Manifest, Variant
-from ...parity.gate import DISTANCE_RATIO, PSNR_MEAN, PSNR_MIN, SSIM
+from ...bundle.manifest import GRADES, FileRecord, Manifest, Variant
+from ...parity.gate import DISTANCE_RATIO, PSNR_MEAN, PSNR_MIN, SHARE, SSIM, grade_of
 from ...reporting import human_bytes, number
-from .choice import latency_ms, metric_value, pareto_front, plain_variant, throughput
+from .choice import latency_ms, metric_value, pareto_front, plain_variant, recommend, throughput
 
 __all__ = ["NOTHING", "Decision", "decide"]
 
@@ -17,7 +17,7 @@ NOTHING = "–"
 """Cell of what was not measured."""
 
 _COLUMNS = (
-    *("variant", "verdict", "size|right", "PSNR min|right", "mean, dB|right", "SSIM|right"),
+    *("variant", "verdict", "promises", "size|right", "PSNR min|right", "mean, dB|right", "SSIM|right"),
     *("FD ratio|right", "p50 ms|right", "images/s|right", "mark"),
 )
 
@@ -30,7 +30,7 @@ class Decision:
         columns: headings, those of figures ending in "|right"; empty columns are left out.
         rows: the cells, a row for each variant.
         notes: a line for each variant that failed, was not run, or has layers in FP32.
-        choice: the recommended variants and why, in a sentence or two.
+        choice: the recommended variants, why, and what they promise, in a sentence or two.
         command: deploys them; empty where none is recommended.
     """
 
@@ -48,6 +48,7 @@ def decide(bundle: str, manifest: Manifest) -> Decision:
         bundle: path or name of the bundle, for the command.
         manifest: of the bundle.
     """
+    manifest = _graded(manifest)
     variants, recommended = manifest.variants, manifest.recommended
     front = pareto_front(variants)
     rows = [
@@ -63,8 +64,21 @@ def decide(bundle: str, manifest: Manifest) -> Decision:
         [[row[column] for column in filled] for row in rows],
         [note for variant in variants for note in _notes(variant)],
         _choice(manifest),
-        f"litho deploy {quote(bundle)} --variant {','.join(recommended)}" if recommended else "",
+        _command(bundle, manifest) if recommended else "",
     )
+
+
+def _graded(manifest: Manifest) -> Manifest:
+    """The manifest with the grades that count here."""
+    graded = (one.model_copy(update={"grade": grade_of(one, manifest)}) for one in manifest.variants)
+    return manifest.model_copy(update={"variants": tuple(graded)})
+
+
+def _command(bundle: str, manifest: Manifest) -> str:
+    chosen = [variant for variant in manifest.variants if variant.name in manifest.recommended]
+    weakest = GRADES[max(GRADES.index(variant.grade) for variant in chosen)]
+    asked = "" if weakest == GRADES[0] else f" --grade {weakest.replace(' ', '-')}"
+    return f"litho deploy {quote(bundle)} --variant {','.join(manifest.recommended)}{asked}"
 
 
 def _row(variant: Variant, files: Mapping[str, FileRecord], mark: str) -> list[str]:
@@ -75,6 +89,7 @@ def _row(variant: Variant, files: Mapping[str, FileRecord], mark: str) -> list[s
     return [
         variant.name,
         variant.verdict.status.replace("_", " "),
+        variant.grade,
         human_bytes(files[variant.file].size_bytes),
         figure(PSNR_MIN, 1),
         figure(PSNR_MEAN, 1),
@@ -91,6 +106,15 @@ def _notes(variant: Variant) -> Iterator[str]:
         yield f"{variant.name} failed: {variant.verdict.reason}."
     if variant.verdict.status == "not_run":
         yield f"{variant.name} was not run: {variant.verdict.reason}."
+    if variant.verdict.status == "passed" and variant.verdict.parted:
+        inside = next(one for one in variant.verdict.figures if one.metric.startswith(SHARE))
+        assert inside.value is not None, "a figure of a verdict that passed"
+        numbers = variant.verdict.parted
+        yield (
+            f"{variant.name}: {inside.value:.1%} {inside.metric.replace('pictures', 'of the pictures are')};"
+            f" {'probe' if len(numbers) == 1 else 'probes'} {', '.join(map(str, numbers))}"
+            f" part{'s' if len(numbers) == 1 else ''} from PyTorch's."
+        )
     if variant.fp32_layers:
         of = f" of {variant.layers}" if variant.layers else ""
         yield (
@@ -106,7 +130,14 @@ def _choice(manifest: Manifest) -> str:
         return f"No variant is recommended: {why}."
     by_name = {variant.name: variant for variant in manifest.variants}
     reasons = [_reason(by_name[name], manifest) for name in manifest.recommended]
-    return f"Recommended for {manifest.aim}: {'; '.join(reasons)}."
+    sentence = f"Recommended for {manifest.aim}: {'; '.join(reasons)}."
+    strict = recommend(manifest.variants, manifest.files, manifest.aim, GRADES[0])
+    if set(strict) & set(manifest.recommended) == set(manifest.recommended):
+        return sentence
+    if len(strict) < len(manifest.recommended):
+        return f"{sentence} Nothing promises the {GRADES[0]}."
+    best = "; ".join(_reason(by_name[name], manifest) for name in strict)
+    return f"{sentence} Best that promises the {GRADES[0]}: {best}."
 
 
 def _reason(best: Variant, manifest: Manifest) -> str:
@@ -136,4 +167,5 @@ def _reason(best: Variant, manifest: Manifest) -> str:
         ratio = own / other if manifest.aim == "throughput" else other / own
         words += f", {number(ratio)} times as fast as FP32 in ONNX Runtime"
     quality = metric_value(best, PSNR_MEAN)
-    return f"{best.name} ({words}" + (f"; mean PSNR {quality:.1f} dB)" if quality is not None else ")")
+    words += f"; mean PSNR {quality:.1f} dB" if quality is not None else ""
+    return f"{best.name} ({words}; {best.grade})"

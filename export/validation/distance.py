@@ -9,7 +9,7 @@ so refused less than once in twenty sets.
 
 Pictures have 8 bits. Two sets of an untrained or nearly constant generator can be so near each other that a hundredth
 of a grey level multiplies their distance. The unit of the ratio is therefore never less than the distance between A
-and A with errors of up to one grey level in every pixel. Of a trained generator that floor decides nothing: of
+and A with errors of up to one grey level in every pixel. Of a trained generator that decides nothing: of
 `dcgan-fashion` it is 400 times smaller than the distance of A from B.
 """
 
@@ -101,7 +101,7 @@ class Distance:
         """FP64 of shape (count, features).
 
         Raises:
-            EvaluationError: there is only one picture, or a feature is NaN or infinite; LAPACK ends the process on one.
+            EvaluationError: there is one picture only, or a feature is not finite, on which LAPACK ends the process.
         """
         if len(pictures) < _LEAST_PICTURES:
             raise EvaluationError(

@@ -26,6 +26,10 @@ PROBES = Probes(
 COARSE = REFERENCE + np.uint8([[[[4 * (probe == 5)]]] for probe in range(12)])
 """Off by four grey levels in one picture."""
 
+PARTED = REFERENCE.copy()
+PARTED[5] = np.roll(REFERENCE[5], 1, axis=0)
+"""Another picture of one probe."""
+
 LOUD = (REFERENCE.astype(int) + _RANDOM.integers(-50, 51, REFERENCE.shape)).astype(np.uint8)
 
 
@@ -41,6 +45,7 @@ def variant(name: str, verdict: Verdict, speed: float | None, fp32_layers: tuple
         name=name,
         stage="generator",
         precision=precision_name,
+        grade=precision(precision_name).gate.grade,
         runtime=runtime[0] if runtime else "onnxruntime",
         file=f"graphs/{name}",
         batches=(1, 8, 64),

@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 
 from litho.bundle.manifest import Gain, Variant, Verdict
+from litho.export.precisions import precision
 from litho.export.report.choice import overall_status
 from litho.export.report.page import render_report
+from litho.parity.gate import Replay, judge
 
-from .conftest import PICTURES, PROBES, VARIANTS, manifest_of
+from .conftest import PARTED, PICTURES, PROBES, REFERENCE, VARIANTS, manifest_of, variant
+
+INT8 = "generator.int8.openvino.onnx"
 
 
 def page(variants: Sequence[Variant] = VARIANTS, **changes: Any) -> str:
@@ -24,9 +28,9 @@ def test_the_page_begins_with_verdict_precision_gain_date_and_machine(read_page:
     page_ = read_page(page(environment={"torch": "2", **timed}))
     (verdict,) = page_.of_class("verdict")
     assert verdict.of_class("badge")[0].text == "passed"
-    for expected in ("generator.int8.openvino.onnx", "INT8", "2.00 ×", *timed.values()):
+    for expected in (INT8, "INT8", "2.00 ×", "same distribution", *timed.values()):
         assert expected in verdict.text
-    assert verdict.all("code")[0].text == "litho deploy tiny --variant generator.int8.openvino.onnx"
+    assert verdict.all("code")[0].text == f"litho deploy tiny --variant {INT8} --grade same-distribution"
     sections = [heading.text for heading in page_.all("h2")]
     assert sections[:3] == ["Images", "Variants", "Speed and quality"]
     folded = [heading.text for details in page_.all("details") for heading in details.all("h2")]
@@ -64,6 +68,22 @@ def test_the_page_shows_counts_pictures_limits_layers_and_gains(read_page: Any) 
         assert expected in text
     assert html.count("data:image/svg+xml") == 2
     assert page(gains=gains) == html
+
+
+def test_the_page_shows_the_probes_that_part(read_page: Any) -> None:
+    gate = precision("fp16").limits("rectified-flow")
+    fp16 = variant("generator.fp16.onnx", judge([Replay(PARTED, REFERENCE)], gate), 4000)
+    fp16 = fp16.model_copy(update={"file": VARIANTS[0].file, "grade": gate.grade})
+    html = render_report(manifest_of([VARIANTS[0], fp16]), PROBES, {**PICTURES, fp16.name: PARTED})
+    page_ = read_page(html)
+    assert "Probes that part" in [heading.text for heading in page_.all("h2")]
+    (table,) = [one for one in page_.all("table") if "probes-whose" in one.attributes["aria-labelledby"]]
+    (row,) = table.all("tbody")[0].all("tr")
+    assert row.inside[0].text == "fp16"
+    assert len(row.all("img")) == 3
+    assert "probe 5 parts from PyTorch's." in page_.text
+    assert "91.7%" in page_.text
+    assert "Probes that part" not in page()
 
 
 def test_the_page_of_untimed_variants_has_no_plot_no_date_and_no_recommendation(read_page: Any) -> None:

@@ -9,7 +9,7 @@ from litho.bundle.probes import Probes
 from litho.export.report.panels import compare_pictures
 from litho.reporting import PageImage
 
-from .conftest import COARSE, LOUD, PROBES, REFERENCE
+from .conftest import COARSE, LOUD, PARTED, PROBES, REFERENCE
 
 
 def size_of(picture: PageImage) -> tuple[int, int]:
@@ -36,6 +36,17 @@ def test_every_row_shows_the_same_probes_with_each_variant_s_worst_among_them() 
     assert loud[5] == "4"
     assert str(coarse[7]).startswith("seed 105, prompt “a circle")
     assert len(str(coarse[7])) < 80
+
+
+def test_probes_that_part_are_shown_beside_pytorch_s_the_furthest_first() -> None:
+    made = PARTED.copy()
+    made[9] = 255 - REFERENCE[9]
+    compared = compare_pictures(PROBES, {"fp32": REFERENCE, "fp16": made}, [], {"fp32": (), "fp16": (5, 9)})
+    assert [(row[0], row[6]) for row in compared.parted] == [("fp16", "9"), ("fp16", "5")]
+    for row in compared.parted:
+        assert [isinstance(cell, PageImage) for cell in row] == [False, True, True, True, *[False] * 4]
+    many = compare_pictures(PROBES, {"fp16": made}, [], {"fp16": tuple(range(12))})
+    assert len(many.parted) == 8
 
 
 def test_without_a_choice_the_pictures_of_all_variants_are_shown_first() -> None:

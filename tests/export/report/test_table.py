@@ -3,10 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from litho.export.precisions import precision
 from litho.export.report.table import decide
 from litho.parity.gate import Gate, Replay, judge
 
-from .conftest import COARSE, REFERENCE, VARIANTS, manifest_of
+from .conftest import COARSE, PARTED, REFERENCE, VARIANTS, manifest_of, variant
 
 
 def test_one_table_has_a_row_for_each_variant_and_says_which_to_take() -> None:
@@ -26,17 +27,51 @@ def test_one_table_has_a_row_for_each_variant_and_says_which_to_take() -> None:
     )
     assert decision.notes[2] == "generator.bf16.onnx was not run: no kernel for Gemm."
     assert "2.00 times as fast as FP32" in decision.choice
-    assert decision.command == "litho deploy bundles/tiny --variant generator.int8.openvino.onnx"
+    assert [row["promises"] for row in cells] == [
+        *("same picture", "same distribution", "same distribution", "same picture")
+    ]
+    assert "same distribution). Best that promises the same picture: generator.fp32.onnx (" in decision.choice
+    assert (
+        decision.command
+        == "litho deploy bundles/tiny --variant generator.int8.openvino.onnx --grade same-distribution"
+    )
+
+
+def test_what_promises_the_same_picture_is_deployed_without_a_grade() -> None:
+    decision = decide("tiny", manifest_of(VARIANTS[:1]))
+    assert decision.command == "litho deploy tiny --variant generator.fp32.onnx"
+    assert decision.choice.endswith("; same picture).")
+    assert "Best that promises" not in decision.choice
+
+
+def test_it_is_said_that_nothing_promises_the_same_picture() -> None:
+    assert decide("tiny", manifest_of(VARIANTS[1:2])).choice.endswith(" Nothing promises the same picture.")
+
+
+def test_the_probes_that_part_are_in_the_notes() -> None:
+    gate = precision("fp16").limits("rectified-flow")
+    fp16 = variant("generator.fp16.onnx", judge([Replay(PARTED, REFERENCE)], gate), 4000)
+    (note,) = decide("tiny", manifest_of([fp16.model_copy(update={"file": VARIANTS[0].file})])).notes
+    assert note == (
+        "generator.fp16.onnx: 91.7% of the pictures are within the limits (PSNR at least 40 dB); probe 5 parts from"
+        " PyTorch's."
+    )
 
 
 def test_the_table_fits_120_columns_however_long_the_names() -> None:
+    """Without the figures that a narrow terminal leaves out."""
+    left_out = {"SSIM|right", "FD ratio|right"}
     long = [
         one.model_copy(update={"name": "text_encoder.fp16.openvino.onnx", "file": VARIANTS[0].file})
         for one in VARIANTS[:1]
     ]
     decision = decide("tiny", manifest_of([*long, *VARIANTS[1:]], aim="size", recommended=(long[0].name,)))
-    rows = [[heading.removesuffix("|right") for heading in decision.columns], *decision.rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    columns = [
+        [heading.removesuffix("|right"), *cells]
+        for heading, *cells in zip(decision.columns, *decision.rows, strict=True)
+        if heading not in left_out
+    ]
+    widths = [max(map(len, column)) for column in columns]
     assert sum(widths) + 2 * (len(widths) - 1) <= 120
 
 
