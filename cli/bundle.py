@@ -136,17 +136,25 @@ def verify(
     if key is not None:
         note(f"signed with the key in {key}")
     if as_json:
-        print_json([{"subject": outcome.subject, **outcome.verdict.model_dump()} for outcome in outcomes])
+        print_json(
+            [
+                {"subject": outcome.subject, "grade": outcome.grade, **outcome.verdict.model_dump()}
+                for outcome in outcomes
+            ]
+        )
     else:
         show_rows(
-            ("subject", "verdict", "figures"),
+            ("subject", "verdict", "promises", "figures"),
             [
-                (outcome.subject, outcome.verdict.status, format_verdict(outcome.verdict))
+                (outcome.subject, outcome.verdict.status, outcome.grade, format_verdict(outcome.verdict))
                 for outcome in outcomes
             ],
         )
     failed = [outcome for outcome in outcomes if outcome.verdict.status == "failed"]
     if failed:
-        raise LithoError(f"{failed[0].subject} does not give the same pictures: {failed[0].verdict.reason}")
+        promised = (
+            "the same pictures" if failed[0].grade == "same picture" else "pictures of the same distribution"
+        )
+        raise LithoError(f"{failed[0].subject} does not give {promised}: {failed[0].verdict.reason}")
     if not any(outcome.verdict.status == "passed" for outcome in outcomes):
         raise LithoError("no variant could be replayed on this machine; the table shows what each one needs")

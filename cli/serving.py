@@ -14,6 +14,7 @@ from .output import print_json, progress_bar
 from .paths import require
 
 if TYPE_CHECKING:
+    from ..serving.repository import Deployment
     from ..serving.server import EmbeddedServer
 
 PANEL = "Serve"
@@ -31,6 +32,7 @@ RequireSignature = Annotated[
     PANEL,
     "litho deploy bundles/digits --to model_repository",
     "litho deploy bundles/digits --variant generator.fp16.onnx --flavour onnxruntime",
+    "litho deploy bundles/digits --variant generator.int8.onnx --grade same-distribution",
 )
 def deploy(
     bundle: BundlePath,
@@ -49,6 +51,10 @@ def deploy(
             help="Deploy this variant although it failed its gate or cannot be proven here; repeatable."
         ),
     ] = None,
+    grade: Annotated[
+        Literal["same-picture", "same-distribution"],
+        typer.Option(help="Weakest promise that may be served; INT8 and FP8 promise the same distribution."),
+    ] = "same-picture",
     require_signature: RequireSignature = None,
     as_json: AsJson = False,
 ) -> None:
@@ -67,9 +73,10 @@ def deploy(
         variant=variant,
         flavour=flavour,
         accept_failed=accept_failed or (),
+        grade="same picture" if grade == "same-picture" else "same distribution",
         require_signature=require_signature,
     )
-    _show_version(deployment.path, deployment.version, as_json)
+    _show_version(deployment, as_json)
 
 
 @verb(PANEL, "litho rollback model_repository digits")
@@ -82,9 +89,12 @@ def rollback(
 ) -> None:
     """Return a deployed model to its previous version."""
     require("model repository", repository)
-    from ..serving.repository import rollback as roll_back
+    from ..serving.repository import deployed, rollback as roll_back
 
-    _show_version(repository / name, roll_back(repository, name), as_json)
+    roll_back(repository, name)
+    served = deployed(repository, name)
+    assert served is not None, "a version was just rolled back to"
+    _show_version(served, as_json)
 
 
 @verb(
@@ -145,11 +155,12 @@ def install(as_json: AsJson = False) -> None:
         typer.echo(path)
 
 
-def _show_version(path: Path, version: int, as_json: bool) -> None:
+def _show_version(deployment: Deployment, as_json: bool) -> None:
+    path, version, grade = str(deployment.path), deployment.version, deployment.served.grade
     if as_json:
-        print_json({"path": str(path), "version": version})
+        print_json({"path": path, "version": version, "grade": grade})
     else:
-        typer.echo(f"{path} serves version {version}")
+        typer.echo(f"{path} serves version {version}, which promises the {grade}")
 
 
 def _show_addresses(running: EmbeddedServer) -> None:

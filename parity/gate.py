@@ -30,6 +30,7 @@ __all__ = [
     "grade_of",
     "judge",
     "limits",
+    "weakest",
 ]
 
 MAX_DIFFERENCE = "max difference (grey levels)"
@@ -124,6 +125,11 @@ def limits(*precisions: str, sampler: Sampler | None = None) -> Gate:
     return max(found, key=lambda precision: precision.rank).limits(sampler)
 
 
+def weakest(grades: Iterable[Grade]) -> Grade:
+    """The weakest of some grades, which is what variants promise together."""
+    return max(grades, key=GRADES.index)
+
+
 def grade_of(variant: Variant, manifest: Manifest) -> Grade:
     """What a variant's pictures promise: what its bundle says, or its precision here if that is the weaker grade.
 
@@ -134,7 +140,7 @@ def grade_of(variant: Variant, manifest: Manifest) -> Grade:
         today = limits(variant.precision, sampler=manifest.sampler).grade
     except UnknownName:
         today = GRADES[-1]
-    return GRADES[max(GRADES.index(today), GRADES.index(variant.grade))]
+    return weakest((today, variant.grade))
 
 
 def judge(replays: Iterable[Replay], gate: Gate, further: Iterable[Figure] = ()) -> Verdict:

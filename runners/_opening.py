@@ -73,13 +73,16 @@ def open_isolated(bundle: Bundle, variant: str | None, worker: Worker) -> Runner
     )
 
 
-def choose_variants(bundle: Bundle, names: str | None = None) -> tuple[Variant, ...]:
+def choose_variants(
+    bundle: Bundle, names: str | None = None, able: Callable[[Variant], bool] = lambda variant: True
+) -> tuple[Variant, ...]:
     """Choose one variant of each stage, in the order in which the stages run.
 
     Args:
         bundle: an open bundle.
         names: names of variants, separated by commas; every other stage gets its first portable variant that passed
             its gate.
+        able: whether a variant may be chosen for a stage without a name.
 
     Raises:
         UnknownName: there is no such variant.
@@ -96,14 +99,15 @@ def choose_variants(bundle: Bundle, names: str | None = None) -> tuple[Variant, 
             )
         named[variant.stage] = variant
     return tuple(
-        named[stage.name] if stage.name in named else _default_variant(bundle, stage.name)
+        named[stage.name] if stage.name in named else _default_variant(bundle, stage.name, able)
         for stage in bundle.manifest.stages
     )
 
 
-def _default_variant(bundle: Bundle, stage: str) -> Variant:
+def _default_variant(bundle: Bundle, stage: str, able: Callable[[Variant], bool]) -> Variant:
     for variant in bundle.manifest.variants:
-        if variant.stage == stage and variant.target is None and variant.verdict.status == "passed":
+        portable = variant.stage == stage and variant.target is None
+        if portable and variant.verdict.status == "passed" and able(variant):
             return variant
     raise BundleError(
         f"{bundle.path} has no portable variant of {stage!r} that passed its gate;"

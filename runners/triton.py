@@ -21,6 +21,7 @@ from tritonclient.grpc import service_pb2
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 from tritonclient.utils import serialize_byte_tensor
 
+from ..bundle.manifest import Grade
 from ..errors import EndpointError
 from ..signature import GeneratorSignature, Signature
 from . import base
@@ -50,6 +51,7 @@ class ServedModel(BaseModel):
         bundle: name of the bundle that it was deployed from.
         variant: name of the bundle's variant; of several stages, names separated by commas.
         checkpoint_sha256: hash of the weights.
+        grade: what its pictures promise.
         accepted_failed: True if it was deployed although its variant failed the gate.
     """
 
@@ -59,6 +61,7 @@ class ServedModel(BaseModel):
     bundle: str
     variant: str
     checkpoint_sha256: str
+    grade: Grade = "same picture"
     accepted_failed: bool = False
 
     def to_parameters(self) -> dict[str, str]:

@@ -21,11 +21,12 @@ from pathlib import Path
 
 from ..bundle import Bundle, BundleWriter
 from ..bundle.keys import PublicKey
-from ..bundle.manifest import TOKENIZER_NAME, FileRecord, Variant
+from ..bundle.manifest import GRADES, TOKENIZER_NAME, FileRecord, Grade, Variant
 from ..bundle.names import check_name
 from ..bundle.signing import SIGNED_FOLDER, signed_files
-from ..errors import DeployError, UnknownName
+from ..errors import BundleError, DeployError, UnknownName
 from ..files import locked, write_bytes, write_directory
+from ..parity.gate import grade_of, weakest
 from ..runners import choose_variants
 from ..runners.triton import PUBLIC_KEY_PARAMETER, ServedModel
 from .admission import prove_here
@@ -72,6 +73,7 @@ def deploy(  # noqa: PLR0913
     variant: str | None = None,
     flavour: Flavour = "python",
     accept_failed: Collection[str] = (),
+    grade: Grade = "same picture",
     require_signature: Path | str | None = None,
     settings: ServingSettings | None = None,
 ) -> Deployment:
@@ -88,18 +90,20 @@ def deploy(  # noqa: PLR0913
         bundle: the bundle, or its directory.
         to: the model repository; created if needed.
         name: of the model; by default the bundle's name.
-        variant: as `runners.choose_variants` takes it; by default the first that passed its gate and needs no GPU.
+        variant: as `runners.choose_variants` takes it; by default the first of the grade that passed its gate and
+            needs no GPU.
         flavour: the Triton backend that runs the model, one of `FLAVOURS`.
         accept_failed: names of variants that may be deployed although they did not pass their gate, or cannot be
             proven on this machine.
+        grade: weakest grade that may be served, "same picture" or "same distribution".
         require_signature: PEM file of a public key; the bundle must be signed with it, and in flavour python
             the server checks that again whenever it loads the model.
         settings: batching, queue and instances; by default `ServingSettings.of_flavour`.
 
     Raises:
         UsageError: a name is unknown, or a variant does not fit the flavour or the settings.
-        DeployError: a variant did not pass its gate, or the repository cannot be written; the version served
-            before is still served.
+        DeployError: a variant did not pass its gate, or promises less than `grade`, or the repository cannot be
+            written; the version served before is still served.
         TrustError: a digital signature is required, and the bundle has none or another.
         BundleError: there is no valid bundle at that path.
     """
@@ -107,8 +111,10 @@ def deploy(  # noqa: PLR0913
         raise UnknownName("flavour", flavour, FLAVOURS)
     if name is not None:
         check_name(name, "model name")
+    if grade not in GRADES:
+        raise UnknownName("grade", grade, GRADES)
     bundle, trusted = _loaded(bundle, require_signature)
-    chosen = _accepted(bundle, variant, accept_failed)
+    chosen = _accepted(bundle, variant, accept_failed, grade)
     model = Path(to) / (bundle.manifest.name if name is None else name)
     with _writing(model):
         before = _current(model)
@@ -190,14 +196,29 @@ def _loaded(
     return Bundle.load(path, key=require_signature), PublicKey.read(require_signature)
 
 
-def _accepted(bundle: Bundle, names: str | None, accept_failed: Collection[str]) -> tuple[Variant, ...]:
+def _accepted(
+    bundle: Bundle, names: str | None, accept_failed: Collection[str], grade: Grade
+) -> tuple[Variant, ...]:
     accepted = {bundle.variant(name).name for name in accept_failed}
-    chosen = choose_variants(bundle, names)
+
+    def promised(variant: Variant) -> bool:
+        return weakest((grade, grade_of(variant, bundle.manifest))) == grade
+
+    try:
+        chosen = choose_variants(bundle, names, promised)
+    except BundleError:
+        chosen = choose_variants(bundle, names)  # it passed but promises less, which is said below
     for variant in chosen:
         if variant.verdict.status != "passed" and variant.name not in accepted:
             raise DeployError(
                 f"{variant.name} did not pass its gate ({variant.verdict.reason});"
                 f" deploy another variant, or insist with --accept-failed {variant.name}"
+            )
+        if not promised(variant):
+            less = grade_of(variant, bundle.manifest)
+            raise DeployError(
+                f"{variant.name} promises the {less} as PyTorch, not the {grade}; deploy another variant, or ask for"
+                f" it with --grade {less.replace(' ', '-')}"
             )
     return chosen
 

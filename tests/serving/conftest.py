@@ -1,6 +1,6 @@
 """Bundles that differ from the tiny one in a chosen way, and a running server of the tiny flow."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,24 @@ Make = Callable[..., Bundle]
 
 @pytest.fixture
 def variant_of(bundle: Path, tmp_path: Path) -> Callable[..., Bundle]:
-    """Makes bundles of the tiny one's graph, whose only variant or manifest is changed as the arguments say."""
+    """Makes bundles of the tiny one's graph, whose variants or manifest are changed as the arguments say."""
 
-    def make(name: str = "changed", variant: dict[str, Any] | None = None, **manifest: Any) -> Bundle:
+    def make(
+        name: str = "changed",
+        variant: dict[str, Any] | None = None,
+        others: Sequence[dict[str, Any]] = (),
+        **manifest: Any,
+    ) -> Bundle:
         original = Bundle.load(bundle)
         (first, *_) = original.manifest.variants
         fields = original.manifest.model_dump(exclude={"files", "variants", "schema_version"})
         with create_bundle(tmp_path / name) as writer:
             for file in (first.file, PROBES_NAME):
                 writer.add(file, original.read(file))
-            changed = Variant.model_validate({**first.model_dump(), **(variant or {})})
-            writer.finish(**{**fields, "name": name, **manifest}, variants=(changed,))
+            changed = tuple(
+                Variant.model_validate({**first.model_dump(), **one}) for one in (variant or {}, *others)
+            )
+            writer.finish(**{**fields, "name": name, **manifest}, variants=changed)
         return Bundle.load(tmp_path / name)
 
     return make

@@ -128,6 +128,49 @@ def test_a_variant_that_failed_its_gate_is_refused_unless_it_is_named(
     assert inner.manifest.variants[0].verdict.status == "failed"
 
 
+INT8 = {"name": "generator.int8.onnx", "precision": "int8", "grade": "same distribution"}
+
+
+def test_a_weaker_promise_is_served_only_where_it_was_asked_for(variant_of: Make, tmp_path: Path) -> None:
+    bundle = variant_of("weak", variant=INT8)
+    for named in (None, "generator.int8.onnx"):
+        with pytest.raises(DeployError) as refused:
+            deploy(bundle, to=tmp_path / "repository", variant=named)
+        assert str(refused.value) == (
+            "generator.int8.onnx promises the same distribution as PyTorch, not the same picture; deploy another"
+            " variant, or ask for it with --grade same-distribution"
+        )
+    assert not any((tmp_path / "repository").glob("*"))
+    asked = deploy(bundle, to=tmp_path / "repository", grade="same distribution")
+    assert asked.served.variant == "generator.int8.onnx"
+    assert asked.served.grade == "same distribution"
+    assert deployed(tmp_path / "repository", "weak") == asked
+    with pytest.raises(
+        UnknownName, match="unknown grade 'same-distribution'; did you mean 'same distribution'"
+    ):
+        deploy(bundle, to=tmp_path / "repository", grade="same-distribution")  # pyright: ignore[reportArgumentType]
+
+
+def test_the_default_is_the_first_variant_that_promises_the_same_picture(
+    variant_of: Make, tmp_path: Path
+) -> None:
+    bundle = variant_of("both", variant=INT8, others=[{}])
+    strict = deploy(bundle, to=tmp_path)
+    assert (strict.served.variant, strict.served.grade) == ("generator.fp32.onnx", "same picture")
+    assert deploy(bundle, to=tmp_path, grade="same distribution").served.variant == "generator.int8.onnx"
+
+
+def test_a_bundle_that_claims_the_same_picture_of_int8_is_not_believed(
+    variant_of: Make, tmp_path: Path
+) -> None:
+    for precision in ("int8", "int9"):
+        claimed = variant_of(
+            f"claims-{precision}", variant={**INT8, "precision": precision, "grade": "same picture"}
+        )
+        with pytest.raises(DeployError, match="promises the same distribution"):
+            deploy(claimed, to=tmp_path / "repository")
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
