@@ -42,12 +42,16 @@ class Watch(TorchDispatchMode):
 
     Attributes:
         read: location of the first read of a tensor's value, as by `if x.sum() > 0`; None without one.
+        made: dtype -> location of the first operator that made a tensor of it.
     """
+
+    supports_higher_order_operators = True
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self._module = module
         self.read: str | None = None
+        self.made: dict[torch.dtype, str] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operator, unless it is random."""
@@ -55,14 +59,18 @@ class Watch(TorchDispatchMode):
             raise ExportError(f"{func} draws random numbers{self._here()}: {_NOISE_RULE}")
         if func is torch.ops.aten._local_scalar_dense.default and self.read is None:
             self.read = self._here()
-        return func(*args, **(kwargs or {}))
+        output = func(*args, **(kwargs or {}))
+        for tensor in _tensors(output):
+            if tensor.dtype not in self.made:
+                self.made[tensor.dtype] = self._here()
+        return output
 
     def _here(self) -> str:
         return location_of(list(traceback.walk_stack(None))[::-1], self._module)
 
 
 def _is_random(func: Any, args: Any, kwargs: Any) -> bool:
-    if torch.Tag.nondeterministic_seeded not in func.tags:
+    if torch.Tag.nondeterministic_seeded not in getattr(func, "tags", ()):  # which `torch.cond` lacks
         return False
     names = [argument.name for argument in func._schema.arguments]
     # Attention is tagged as random because of its dropout only.

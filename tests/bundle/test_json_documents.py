@@ -1,10 +1,14 @@
+import json
+import random
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from litho.bundle import Bundle
 from litho.bundle.json_documents import MAX_DOCUMENT_BYTES, read_document
-from litho.errors import SchemaError
+from litho.errors import LithoError, SchemaError
 
 
 def test_a_manifest_of_one_byte_more_than_the_limit_is_refused_without_being_read(
@@ -35,6 +39,10 @@ def test_a_manifest_of_one_byte_more_than_the_limit_is_refused_without_being_rea
         ('{"name": "foreign"}', "no integer 'schema_version'"),
         ('{"schema_version": 2}', "schema version 2, this litho reads up to 1; upgrade"),
         ('{"schema_version": 1}', "is not a manifest: name: Field required"),
+        ("[" * 100_000, "not JSON .it is nested too deeply"),
+        ('{"schema_version": 1, "name": ' + "9" * 5000 + "}", "a whole number has 5000 digits, at most 400"),
+        ('{"schema_version": 1, "name": "\\ud800"}', "a text that is not Unicode"),
+        ('{"schema_version": ' + "9" * 400 + "}", "has schema version 999"),
     ],
 )
 def test_a_manifest_that_is_not_ours_is_refused_in_one_line(made: Path, content: str, complaint: str) -> None:
@@ -42,3 +50,37 @@ def test_a_manifest_that_is_not_ours_is_refused_in_one_line(made: Path, content:
     with pytest.raises(SchemaError, match=complaint) as refused:
         Bundle.load(made)
     assert "\n" not in str(refused.value)
+
+
+HOSTILE: list[Any] = [
+    *(10**399, -(10**399), 2**63, 1e308, float("inf"), float("nan"), 0, -1, 0.5),
+    *("", "x" * 10_000, "../x", "\0", None, True, [], {}, [[[[]]]], [10**30] * 3, {"a": 1}),
+]
+
+
+def places(document: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Path of every value of a document."""
+    yield path
+    inner: Any = ()
+    if isinstance(document, dict | list):
+        inner = document.items() if isinstance(document, dict) else enumerate(document)
+    for key, value in inner:
+        yield from places(value, (*path, key))
+
+
+def test_no_value_of_a_manifest_surprises_its_reader(made: Path) -> None:
+    original = (made / "manifest.json").read_text()
+    generator = random.Random(0)
+    for path in list(places(json.loads(original)))[1:]:
+        for value in generator.sample(HOSTILE, 6):
+            document = json.loads(original)
+            holder = document
+            for key in path[:-1]:
+                holder = holder[key]
+            holder[path[-1]] = value
+            (made / "manifest.json").write_text(json.dumps(document))
+            try:
+                signature = Bundle.load(made).manifest.signature
+                signature.check(signature.example(2))
+            except LithoError as refused:
+                assert "\n" not in str(refused)  # noqa: PT017 - it need not be refused
