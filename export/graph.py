@@ -22,7 +22,10 @@ from .parametrizations import without_parametrizations
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["OPSET", "export_graph"]
+__all__ = ["COMPLEX", "OPSET", "complex_cause", "export_graph"]
+
+COMPLEX = "litho.complex"
+"""Entry of a graph's metadata: the first part of the module that computes complex numbers."""
 
 
 OPSET = 21
@@ -52,7 +55,13 @@ def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mappin
     """
     torch, onnx = require("torch", "export"), require("onnx", "export")
     require("onnxscript", "export")
-    from .user_module.diagnosis import check_free_batch, check_module, check_no_randomness, explain
+    from .user_module.diagnosis import (
+        check_free_batch,
+        check_module,
+        check_no_randomness,
+        complex_numbers,
+        explain,
+    )
 
     check_module(module)
     module = without_parametrizations(module)
@@ -82,22 +91,36 @@ def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mappin
     automatic = _in_place(module, tuple({0: torch.export.Dim.AUTO} for _ in tensors))
     with _quiet(torch):
         check_free_batch(program.model.graph, module, tensors, automatic)
+    complex_part = complex_numbers(program, module)
     _name_by_modules(program.model.graph)
     _name_noise(program.model)
     _keep_names_apart(program.model.graph, {field.name for field in (*signature.inputs, signature.output)})
     model = program.model_proto
-    onnx.helper.set_model_props(
-        model, {**metadata, "litho.signature": json.dumps(signature.model_dump(mode="json"), sort_keys=True)}
-    )
+    notes = {"litho.signature": json.dumps(signature.model_dump(mode="json"), sort_keys=True)}
+    if complex_part is not None:
+        # Without the line: files have other paths on other machines.
+        notes[COMPLEX] = complex_part.partition(" at ")[0]
+    onnx.helper.set_model_props(model, {**metadata, **notes})
     _strip_notes(model)
     if model.ByteSize() >= _MAX_SINGLE_FILE_BYTES:
         raise ExportError(f"the graph has {model.ByteSize()} bytes; one ONNX file holds less than 2 GiB")
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise ExportError(f"the exported graph is not valid ONNX: {str(error).splitlines()[0]}") from error
+        cause = f"; {complex_cause(complex_part)}" if complex_part is not None else ""
+        raise ExportError(
+            f"the exported graph is not valid ONNX: {str(error).splitlines()[0]}{cause}"
+        ) from error
     _check_contract(model, signature)
     return model.SerializeToString(deterministic=True)
+
+
+def complex_cause(part: str) -> str:
+    """What is likely wrong with the graph of a module whose `part` computes complex numbers, in one line."""
+    return (
+        f"the module computes complex numbers{part}, which the exporter and most runtimes get wrong in some operators;"
+        " keep real and imaginary part as two real tensors"
+    )
 
 
 def _dimensions(torch: Any, signature: Signature) -> tuple[dict[int, Any], ...]:

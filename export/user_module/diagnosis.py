@@ -22,6 +22,7 @@ __all__ = [
     "check_free_batch",
     "check_module",
     "check_no_randomness",
+    "complex_numbers",
     "depends_on_values",
     "explain",
     "non_finite_part",
@@ -31,6 +32,7 @@ _RANDOM_NODES = re.compile(r"Random(Normal|Uniform)(Like)?|Bernoulli|Multinomial
 _NOISE_RULE = (
     "a graph has no random state; let 'forward' take noise as an argument, which litho derives from the seed"
 )
+_COMPLEX_RULE = "which ONNX has for few operators; keep real and imaginary part as two real tensors"
 _GROUPS_RULE = "scale what one convolution takes and gives, not its weights"
 
 
@@ -203,15 +205,40 @@ def explain(error: Exception, module: nn.Module) -> str:
     frames = [pair for cause in causes for pair in traceback.walk_tb(cause.__traceback__)]
     node = _failed_node(frames)
     location = location_of(frames, module) if node is None else location_of_node(node, module)
+    if node is not None and _is_complex(node):
+        return f"operator {node.target} computes complex numbers{location}, {_COMPLEX_RULE}"
     if node is not None and _is_grouped_by_batch(node):
         return f"the batch size is fixed as a number of groups{location}; {_GROUPS_RULE}"
     if unsupported := re.search(r"No ONNX function found for <OpOverload\(op='([\w.]+)'", text):
         return f"operator {unsupported[1]} has no ONNX equivalent{location}; replace it by other operators"
+    if type(last).__name__ == "UnsupportedOperatorException":
+        name = str(last).partition("\n")[0]
+        return f"operator {name} cannot be exported{location}; replace it by other operators"
     # Reading a tensor's value during the export fails on a symbol.
     if re.search("data-dependent|SymBool|SymFloat", text) or "DataDependent" in type(last).__name__:
         return depends_on_values(location)
     line = next((line.strip() for line in str(last).splitlines() if line.strip()), "without a message")
     return f"{type(last).__name__}: {line}{location}"
+
+
+def complex_numbers(program: Any, module: nn.Module) -> str | None:
+    """Where a module computes complex numbers first, from `location_of_node`; None if it does not.
+
+    The exporter takes some operators for those of real numbers, so that a graph is made, and is wrong.
+
+    Args:
+        program: the exporter's.
+        module: the exported module.
+    """
+    exported = program.exported_program
+    nodes = () if exported is None else exported.graph.nodes
+    return next((location_of_node(node, module) for node in nodes if _is_complex(node)), None)
+
+
+def _is_complex(node: torch.fx.Node) -> bool:
+    """Whether a node takes or gives complex numbers."""
+    values = [one.meta.get("val") for one in (node, *node.all_input_nodes)]
+    return any(tensor.is_complex() for tensor in _tensors(values))
 
 
 def _failed_node(frames: Iterable[tuple[FrameType, int]]) -> torch.fx.Node | None:

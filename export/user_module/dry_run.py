@@ -31,7 +31,13 @@ def try_out(picture: PixelModel) -> None:
     inputs = {name: torch.from_numpy(array) for name, array in examples.items()}
     watch = Watch(picture)
     images = _run(picture, inputs, watch)
-    wrong = _wrong_shape(images, picture.signature)
+    _check_untouched(picture.signature, inputs)
+    if torch.bfloat16 in watch.made:
+        raise ExportError(
+            f"the module computes in bfloat16{watch.made[torch.bfloat16]}; it must compute in float32: remove"
+            " torch.autocast, or .bfloat16(); --precision lowers the graph, and proves it"
+        )
+    wrong = _wrong_dtype(images.dtype, watch) or _wrong_shape(images, picture.signature)
     if wrong is None:
         _check_values(images, picture, inputs)
         again = _run(picture, inputs, watch)
@@ -103,11 +109,27 @@ def _check_values(images: Tensor, picture: PixelModel, inputs: Mapping[str, Tens
         raise ExportError(f"the module returns NaN or infinite values{where}")
 
 
+def _check_untouched(signature: Signature, inputs: Mapping[str, Tensor]) -> None:
+    """Refuse a module that works in place on what it is given, which a graph cannot."""
+    for name, array in signature.example(_TRIAL_BATCH).items():
+        if not torch.equal(torch.from_numpy(array), inputs[name]):
+            raise ExportError(
+                f"the module changes its input {name!r} in place; work on a copy, such as x = x * 2 for x.mul_(2)"
+            )
+
+
+def _wrong_dtype(dtype: torch.dtype, watch: Watch) -> str | None:
+    if dtype == torch.float32:
+        return None
+    name = str(dtype).removeprefix("torch.")
+    remedy = "take the real part, or the magnitude by .abs()" if dtype.is_complex else "call .float() on it"
+    where = watch.made.get(dtype, "")
+    return f"the module returns {name}, which it computes first{where}; it must return float32: {remedy}"
+
+
 def _wrong_shape(images: Tensor, signature: Signature) -> str | None:
     height, width, channels = signature.output.usual_shape
     wanted = (_TRIAL_BATCH, channels, height, width)
-    if images.dtype != torch.float32:
-        return f"the module returns {str(images.dtype).removeprefix('torch.')}; it must return float32"
     if tuple(images.shape) == wanted:
         return None
     hint = ""

@@ -16,8 +16,9 @@ from ...bundle.probes import Probes
 from ...errors import LithoError, RuntimeCrash
 from ...parity.gate import Gate
 from ...parity.replay import Outcome, prove, replay
-from ...runners._graph_options import OPTIMIZATION, with_graph_option
+from ...runners._graph_options import OPTIMIZATION, graph_option, with_graph_option
 from ...runners.base import runner_class
+from ..graph import COMPLEX, complex_cause
 from ..pipeline import Pipeline
 from ..precisions import Precision
 from .distance import Distance
@@ -128,7 +129,12 @@ class Proof:
             return locate(self._pipeline, stage, graphs, precision, self._probes, pictures)
 
         opens = partial(self.open, stage, graph, runtime)
-        return prove(opens, self._probes, gate, measure=measure, locate=layer)
+        outcome = prove(opens, self._probes, gate, measure=measure, locate=layer)
+        verdict, part = outcome.verdict, graph_option(self._graphs[stage], COMPLEX)
+        if verdict.status == "passed" or part is None:
+            return outcome
+        reason = f"{verdict.reason}; {complex_cause(part)}"
+        return replace(outcome, verdict=verdict.model_copy(update={"reason": reason}))
 
     def settled(self) -> Mapping[str, bytes]:
         """Stage -> its FP32 variant, for the highest level of ONNX Runtime's optimisation at which it runs."""

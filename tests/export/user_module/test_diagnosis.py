@@ -36,6 +36,10 @@ class Part(nn.Module):
                 return x + torch.rand_like(x)
             case "shapes":
                 return x @ torch.ones(5, 5)
+            case "complex":
+                return torch.exp(1j * x).real
+            case "sparse":
+                return torch.sparse.mm(torch.eye(4).to_sparse(), x.t()).t()
             case "a loop":
                 for _ in range(x.shape[0]):
                     x = x * 1.1
@@ -71,6 +75,12 @@ class Net(nn.Module):
         ("a value read", "control flow depends on tensor values", "x.sum().item() > 0"),
         ("random", "the graph draws random numbers by RandomNormalLike", "return x + torch.randn(len(x), 4)"),
         ("uniform", "the graph draws random numbers by RandomUniformLike", "return x + torch.rand_like(x)"),
+        ("complex", "operator aten.mul.Scalar computes complex numbers", "return torch.exp(1j * x).real"),
+        (
+            "sparse",
+            "operator aten._sparse_addmm.default cannot be exported",
+            "return torch.sparse.mm(torch.eye(4).to_sparse(), x.t()).t()",
+        ),
         ("shapes", "RuntimeError: ", "return x @ torch.ones(5, 5)"),
     ],
 )

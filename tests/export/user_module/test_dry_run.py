@@ -183,7 +183,10 @@ class Giving(nn.Module):
         (lambda x: x, "sample", "the module's Tensor has no 'sample'"),
         (lambda x: None, None, "expected a tensor, got the module's NoneType"),
         (lambda x: (x, 1), 1, "expected a tensor, got the module's int"),
-        (lambda x: x.double(), None, "returns float64; it must return float32"),
+        (lambda x: x.double(), None, "returns float64, which it computes first in Giving at "),
+        (lambda x: x.double(), None, "it must return float32: call .float() on it"),
+        (lambda x: torch.fft.fft2(x), None, "returns complex64, which it computes first in Giving at "),
+        (lambda x: torch.fft.fft2(x), None, "take the real part, or the magnitude by .abs()"),
     ],
 )
 def test_an_output_that_is_no_picture_is_refused(what: Any, select: str | int | None, complaint: str) -> None:
@@ -217,6 +220,34 @@ def test_what_forward_does_not_take_is_refused(changes: dict[str, Any], complain
         open_source(Giving(lambda x: x).eval(), signature={**SIGNATURE, **changes})
     for part in complaint.split(" .* "):
         assert part in str(refused.value)
+
+
+def autocast(x: torch.Tensor) -> torch.Tensor:
+    with torch.autocast("cpu", torch.bfloat16):
+        return (x @ x).float()
+
+
+def test_arithmetic_of_less_than_fp32_is_no_reference() -> None:
+    said = complaint_of(Giving(autocast).eval())
+    assert "computes in bfloat16 in Giving at " in said
+    assert "`return (x @ x).float()`; it must compute in float32: remove torch.autocast" in said
+
+
+def test_a_module_that_changes_what_it_is_given_is_told_which() -> None:
+    class Changing(nn.Module):
+        def forward(self, z: torch.Tensor, pose: torch.Tensor) -> torch.Tensor:
+            return z.repeat(1, 3).reshape(-1, 3, 2, 2) + pose.mul_(2)[:, None, None, None]
+
+    inputs = [{"role": "latent", "shape": [4]}, {"role": "condition", "name": "pose"}]
+    said = complaint_of(Changing().eval(), inputs=inputs)
+    assert said.startswith("the module changes its input 'pose' in place; work on a copy")
+
+
+def test_a_branch_that_a_graph_can_hold_is_not_in_the_way() -> None:
+    def branch(x: torch.Tensor) -> torch.Tensor:
+        return torch.cond(x.shape[1] > 2, lambda y: y * 2, lambda y: y * 3, (x,))
+
+    open_source(Giving(branch).eval(), signature=SIGNATURE)
 
 
 def test_a_module_that_is_the_trouble_itself_is_named_by_its_class() -> None:
