@@ -43,6 +43,9 @@ Flavour = Literal["python", "onnxruntime"]
 `onnxruntime` runs one ONNX graph in any Triton server.
 """
 
+_LEVELS = {"extended": 1, "basic": -1, "disabled": 2}
+"""How far ONNX Runtime may optimise a graph -> `optimization.graph.level`, from the README of its Triton backend."""
+
 FLAVOURS: tuple[Flavour, ...] = ("python", "onnxruntime")
 
 
@@ -158,6 +161,9 @@ def model_config(
         response_cache=triton.ModelResponseCache(enable=False),
         model_warmup=_warm_up(signature, flavour, variants, settings),
     )
+    if flavour == "onnxruntime" and (level := variants[0].options.get("optimization")) is not None:
+        # Triton's backend does not read the graph's metadata.
+        config.optimization.graph.level = _LEVELS[level]
     config.version_policy.specific.versions.append(version)
     for key, value in served.to_parameters().items():
         config.parameters[key].string_value = value

@@ -29,7 +29,7 @@ class Decision:
     Args:
         columns: headings, those of figures ending in "|right"; empty columns are left out.
         rows: the cells, a row for each variant.
-        notes: a line for each variant that failed, was not run, or has layers in FP32.
+        notes: a line for each variant that failed, was not run, runs with less optimisation, or has layers in FP32.
         choice: the recommended variants, why, and what they promise, in a sentence or two.
         command: deploys them; empty where none is recommended.
     """
@@ -115,6 +115,9 @@ def _notes(variant: Variant) -> Iterator[str]:
             f" {'probe' if len(numbers) == 1 else 'probes'} {', '.join(map(str, numbers))}"
             f" part{'s' if len(numbers) == 1 else ''} from PyTorch's."
         )
+    if (level := variant.options.get("optimization")) is not None:
+        how = "without optimisation" if level == "disabled" else f"with optimisation up to level {level}"
+        yield f"{variant.name} runs {how} in every runner: with more of it, its runtime crashed or failed."
     if variant.fp32_layers:
         of = f" of {variant.layers}" if variant.layers else ""
         yield (

@@ -4,9 +4,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from litho.errors import InvalidInput, UnknownName
+from litho.errors import InvalidInput, LithoError, UnknownName
 from litho.runners import open_runner
 from litho.runners.base import Runner, engine_libraries, graph_runtimes, library_of, runtime_names
+from litho.signature import Signature
+from litho.signature.fields import image_output, seed_field, source_field
 
 
 @pytest.mark.parametrize("count", [1, 64, 65, 300])
@@ -84,3 +86,49 @@ def test_runtimes_are_the_runners_that_variants_are_exported_for_graphs_first() 
 def test_a_runtime_without_engines_has_no_library(name: str) -> None:
     with pytest.raises(UnknownName, match=f"unknown engine runtime '{name}'"):
         library_of(name)
+
+
+class Painter(Runner):
+    """Gives what it was told to give."""
+
+    name = "painter"
+
+    def __init__(self, signature: Signature, given: np.ndarray) -> None:
+        super().__init__(signature, "painter")
+        self._given = given
+
+    def _execute(self, inputs: dict[str, Any]) -> np.ndarray:
+        return self._given
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [(3, 4, 6, 3), (2, 5, 6, 3), (2, 4, 5, 3), (2, 6, 4, 3), (2, 4, 6, 1), (2, 4, 18), (0, 4, 6, 3), ()],
+)
+def test_a_picture_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
+    signature = Signature(inputs=(seed_field(),), output=image_output(4, 6, 3))
+    inputs = {"seed": [1, 2]}
+    assert Painter(signature, np.zeros((2, 4, 6, 3), np.uint8)).run(inputs)["image"].shape == (2, 4, 6, 3)
+    with pytest.raises(
+        LithoError, match=r"painter returned uint8 .* expected UINT8 of shape \(2, 4, 6, 3\)"
+    ):
+        Painter(signature, np.zeros(shape, np.uint8)).run(inputs)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.float32, np.int64])
+def test_a_picture_of_another_dtype_is_refused(dtype: Any) -> None:
+    signature = Signature(inputs=(seed_field(),), output=image_output(4, 6, 3))
+    with pytest.raises(LithoError, match=f"painter returned {np.dtype(dtype)}"):
+        Painter(signature, np.zeros((2, 4, 6, 3), dtype)).run({"seed": [1, 2]})
+
+
+@pytest.mark.parametrize("size", [(32, 16), (8, 16), (16, 31)])
+def test_a_picture_of_a_free_size_has_the_size_that_its_source_asks_for(size: tuple[int, int]) -> None:
+    signature = Signature(inputs=(source_field(8, 8, 3),), output=image_output(16, 16, 3))
+    free = signature.with_free_size(4, 32, 4)
+    inputs = {"source": np.zeros((1, 8, 16, 3), np.uint8)}
+    picture = Painter(free, np.zeros((1, 16, 32, 3), np.uint8))
+    assert picture.run(inputs)["image"].shape == (1, 16, 32, 3)
+    other = Painter(free, np.zeros((1, *size, 3), np.uint8))
+    with pytest.raises(LithoError, match=r"expected UINT8 of shape \(1, 16, 32, 3\)"):
+        other.run(inputs)

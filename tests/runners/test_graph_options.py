@@ -6,7 +6,7 @@ from hypothesis import given, strategies as st
 from onnx import TensorProto, helper
 
 from litho.errors import BundleError
-from litho.runners._graph_options import graph_option
+from litho.runners._graph_options import graph_option, graph_options, with_graph_option
 
 
 def model(metadata: dict[str, str], weights: bytes = b"") -> onnx.ModelProto:
@@ -70,3 +70,27 @@ def test_a_length_beyond_the_end_has_no_entry(content: bytes) -> None:
 def test_a_file_of_nothing_but_tiny_fields_takes_no_time() -> None:
     entry = onnx.StringStringEntryProto(key="k", value="v").SerializeToString()
     assert graph_option(b"\x08\x01" * 10_000_000 + b"\x72" + bytes([len(entry)]) + entry, "k") is None
+
+
+@given(
+    st.dictionaries(st.text(max_size=9), st.text(max_size=200), max_size=3), st.text(), st.text(max_size=300)
+)
+def test_an_entry_that_is_added_is_one_for_onnx(metadata: dict[str, str], key: str, value: str) -> None:
+    content = with_graph_option(model(metadata).SerializeToString(), key, value)
+    read = onnx.load_from_string(content)
+    assert {entry.key: entry.value for entry in read.metadata_props} == {**metadata, key: value}
+    assert graph_option(content, key) == value
+    del read.metadata_props[:]
+    assert read == model({})
+
+
+def test_the_options_of_a_graph_are_those_that_a_runtime_obeys() -> None:
+    content = model({"litho.family": "gan", "litho.element": "INT8"}).SerializeToString()
+    assert graph_options(content) == {}
+    content = with_graph_option(content, "litho.optimization", "basic")
+    content = with_graph_option(content, "litho.inference_precision", "bf16")
+    assert graph_options(content) == {"optimization": "basic", "inference_precision": "bf16"}
+    assert (
+        graph_options(with_graph_option(content, "litho.optimization", "disabled"))["optimization"]
+        == "disabled"
+    )

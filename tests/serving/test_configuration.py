@@ -199,3 +199,18 @@ def test_a_sampler_is_not_kept_waiting_by_its_largest_batch(flow_bundle: Path, t
     assert config.max_batch_size == 64
     assert [entry.batch_size for entry in config.model_warmup] == [1, 8]
     assert set(config.model_warmup[0].inputs) == {"seed", "prompt"}
+
+
+@pytest.mark.parametrize(("level", "number"), [("extended", 1), ("basic", -1), ("disabled", 2)])
+def test_the_backend_of_onnx_runtime_is_told_how_far_it_may_optimise(level: str, number: int) -> None:
+    manifest = a_manifest(options={"optimization": level})
+    configs = {
+        flavour: model_config(
+            "tiny", manifest, manifest.variants, flavour=flavour, version=1, settings=ServingSettings()
+        )
+        for flavour in FLAVOURS
+    }
+    assert configs["onnxruntime"].optimization.graph.level == number
+    assert f"level: {number}" in print_config(configs["onnxruntime"])
+    # litho's runners read it from the graph's metadata.
+    assert not configs["python"].HasField("optimization")

@@ -58,6 +58,17 @@ def test_the_probes_that_part_are_in_the_notes() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("level", "words"),
+    [("extended", "with optimisation up to level extended"), ("disabled", "without optimisation")],
+)
+def test_a_variant_that_runs_with_less_optimisation_says_so(level: str, words: str) -> None:
+    limited = VARIANTS[0].model_copy(update={"options": {"optimization": level}})
+    assert decide("tiny", manifest_of([limited])).notes == [
+        f"generator.fp32.onnx runs {words} in every runner: with more of it, its runtime crashed or failed."
+    ]
+
+
 def test_the_table_fits_120_columns_however_long_the_names() -> None:
     """Without the figures that a narrow terminal leaves out."""
     left_out = {"SSIM|right", "FD ratio|right"}
