@@ -27,12 +27,13 @@ from ..signature import GeneratorSignature, Signature
 from . import base
 from ._endpoint import Endpoint
 
-__all__ = ["PUBLIC_KEY_PARAMETER", "Runner", "ServedModel", "ServerStatistics"]
+__all__ = ["ACCEPTED_PARAMETER", "PUBLIC_KEY_PARAMETER", "Runner", "ServedModel", "ServerStatistics"]
 
 messages: Any = service_pb2  # protobuf creates its classes at import time
 
 DEFAULT_TIMEOUT_SECONDS = 60.0
 _PARAMETER_PREFIX = "litho_"
+ACCEPTED_PARAMETER = f"{_PARAMETER_PREFIX}accepted_failed"
 PUBLIC_KEY_PARAMETER = f"{_PARAMETER_PREFIX}public_key"
 """Parameter of a configuration with a public key: model.py loads only a bundle signed with it."""
 
@@ -52,7 +53,7 @@ class ServedModel(BaseModel):
         variant: name of the bundle's variant; of several stages, names separated by commas.
         checkpoint_sha256: hash of the weights.
         grade: what its pictures promise.
-        accepted_failed: True if it was deployed although its variant failed the gate.
+        accepted_failed: True if it was deployed although its variant failed the gate, or without a proof.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -28,7 +28,7 @@ from ..errors import BundleError, DeployError, UnknownName
 from ..files import locked, write_bytes, write_directory
 from ..parity.gate import grade_of, weakest
 from ..runners import choose_variants
-from ..runners.triton import PUBLIC_KEY_PARAMETER, ServedModel
+from ..runners.triton import ACCEPTED_PARAMETER, PUBLIC_KEY_PARAMETER, ServedModel
 from .admission import prove_here
 from .configuration import (
     FLAVOURS,
@@ -128,6 +128,9 @@ def deploy(  # noqa: PLR0913
         )
         if trusted is not None and flavour == "python":
             config.parameters[PUBLIC_KEY_PARAMETER].string_value = trusted.text
+        if any(one.name in accept_failed for one in chosen):
+            # Whatever its verdict says: nobody proves it here.
+            config.parameters[ACCEPTED_PARAMETER].string_value = "true"
         if before is not None and _is_same(before, bundle, chosen, config):
             return before
         if trusted is None:

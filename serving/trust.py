@@ -58,6 +58,12 @@ def _check(deployment: Deployment, key: PublicKey) -> None:
             f"{program} is not this litho's own: what it does is not known; deploy the bundle again"
         )
     bundle = Bundle.load(program.parent / "bundle", key=key)
+    for variant in bundle.manifest.variants:
+        if variant.verdict.status != "passed":
+            raise TrustError(
+                f"{model} serves {variant.name}, of which its signer says that it {variant.verdict.status}; deploy a"
+                " variant that passed"
+            )
     variants = ",".join(variant.name for variant in bundle.manifest.variants)
     said, signed = deployment.served, bundle.manifest
     if (said.signature, said.variant, said.checkpoint_sha256) != (

@@ -10,6 +10,7 @@ import pytest
 from litho.bundle import Bundle
 from litho.bundle.probes import PROBES_NAME
 from litho.bundle.signing import SIGNATURE_NAME, SIGNER_NAME
+from litho.serving.repository import deployed
 
 from ..cli.conftest import Command, Complaint
 from ..signers import make_keys
@@ -209,7 +210,12 @@ def test_a_verdict_that_was_edited_does_not_deploy_a_graph_that_fails(
     assert "fails here, although the manifest says that it passed" in error_of(done)
     assert not list((tmp_path / "models").glob("*/"))
     insisted = ("--accept-failed", "generator.fp32.onnx")
-    assert litho_here("deploy", forged, "--to", tmp_path / "models", *insisted).returncode == 0
+    assert (
+        litho_here("deploy", forged, "--to", tmp_path / "models", "--name", "tiny", *insisted).returncode == 0
+    )
+    served = deployed(tmp_path / "models", "tiny")
+    assert served is not None
+    assert served.served.accepted_failed
 
 
 def graph_and_probes(bundle: Path, to: Path) -> Path:

@@ -6,6 +6,7 @@ import pytest
 
 from litho.bundle import sign_bundle
 from litho.bundle.keys import PublicKey
+from litho.bundle.manifest import Verdict
 from litho.errors import DeployError, TrustError
 from litho.serving.repository import deploy
 from litho.serving.trust import check_repository
@@ -26,6 +27,17 @@ def test_every_model_must_be_signed_with_the_key(variant_of: Make, tmp_path: Pat
     deploy(variant_of("three"), to=models)
     with pytest.raises(TrustError, match=r"three.* is not signed"):
         check_repository(models, key)
+
+
+def test_a_variant_that_its_signer_says_failed_is_refused(variant_of: Make, tmp_path: Path) -> None:
+    private, public = make_keys(tmp_path / "keys")
+    failed = {"verdict": Verdict(status="failed", reason="too dark").model_dump()}
+    bundle = variant_of("failed", variant=failed)
+    sign_bundle(bundle.path, key=private)
+    name = bundle.manifest.variants[0].name
+    deploy(bundle, to=tmp_path / "models", variant=name, accept_failed=[name], require_signature=public)
+    with pytest.raises(TrustError, match="of which its signer says that it failed"):
+        check_repository(tmp_path / "models", PublicKey.read(public))
 
 
 def test_a_model_of_somebody_else_is_refused(tmp_path: Path) -> None:
