@@ -66,7 +66,12 @@ def apply(model: ir.Model) -> int:
         while name in model.graph.initializers:
             name += "_"
         tensor = ir.tensor(np.ascontiguousarray(known[value].content), name=name)
-        new = ir.Value(name=name, shape=tensor.shape, type=ir.TensorType(tensor.dtype), const_value=tensor)
+        new = ir.Value(
+            name=name,
+            shape=ir.Shape(known[value].content.shape),
+            type=ir.TensorType(tensor.dtype),
+            const_value=tensor,
+        )
         model.graph.initializers[name] = new
         value.replace_all_uses_with(new)
     before = len(model.graph)

@@ -109,9 +109,7 @@ def test_a_picture_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
     signature = Signature(inputs=(seed_field(),), output=image_output(4, 6, 3))
     inputs = {"seed": [1, 2]}
     assert Painter(signature, np.zeros((2, 4, 6, 3), np.uint8)).run(inputs)["image"].shape == (2, 4, 6, 3)
-    with pytest.raises(
-        LithoError, match=r"painter returned uint8 .* expected UINT8 of shape \(2, 4, 6, 3\)"
-    ):
+    with pytest.raises(LithoError, match=r"painter returned uint8 .* expected UINT8 of shape \(2, 4, 6, 3\)"):
         Painter(signature, np.zeros(shape, np.uint8)).run(inputs)
 
 
