@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import BundleError
 
-__all__ = ["EXTREMES", "PROBES_NAME", "USUAL", "Probes"]
+__all__ = ["EXTREMES", "PERIOD", "PROBES_NAME", "USUAL", "Probes"]
 
 PROBES_NAME = "probes.safetensors"
 
@@ -20,6 +20,9 @@ USUAL = "probes"
 
 EXTREMES = "extremes"
 """Name of the bank that combines the ends of what the fields allow."""
+
+PERIOD = 8
+"""Inputs that come again after this many probes are written once."""
 
 _STRIDE = "stride"
 _IMAGE = "image"
@@ -67,7 +70,7 @@ class Probes:
             prefix = f"{number}." if number else ""
             for name, array in bank.inputs.items():
                 kind = "text" if array.dtype == object else "input"
-                arrays[f"{prefix}{kind}.{name}"] = _packed(array)
+                arrays[f"{prefix}{kind}.{name}"] = _packed(_once(array))
             arrays[f"{prefix}{_IMAGE}"] = bank.images
             if number:
                 arrays[f"{prefix}name"] = np.frombuffer(bank.name.encode(), np.uint8)
@@ -115,10 +118,23 @@ def _bank(number: int, arrays: dict[str, NDArray[Any]]) -> Probes:
     if "name" in arrays:
         name = arrays.pop("name").tobytes().decode()
     inputs = {
-        kind_and_name.partition(".")[2]: _texts(array) if kind_and_name.startswith("text.") else array
-        for kind_and_name, array in arrays.items()
+        key.partition(".")[2]: _repeated(_texts(array) if key.startswith("text.") else array, len(images))
+        for key, array in arrays.items()
     }
     return Probes(inputs, images, name=name, stride=stride)
+
+
+def _once(array: NDArray[Any]) -> NDArray[Any]:
+    """The values that come again and again, if they do; else all."""
+    return array[:PERIOD] if len(array) > PERIOD and (array[PERIOD:] == array[:-PERIOD]).all() else array
+
+
+def _repeated(array: NDArray[Any], count: int) -> NDArray[Any]:
+    if len(array) == count:
+        return array
+    if len(array) != PERIOD or count < PERIOD:
+        raise ValueError(f"{len(array)} values for {count} pictures")
+    return array[np.arange(count) % PERIOD]
 
 
 def _packed(array: NDArray[Any]) -> NDArray[Any]:

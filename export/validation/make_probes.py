@@ -1,62 +1,127 @@
-"""The inputs that prove every form of a generator, edge cases first."""
+"""The banks of probes that prove every form of a generator, and PyTorch's pictures of them.
+
+    probes           64 usual ones: edge cases of every field, with ordinary values of the others
+    size 32x64       a few, for each further size of a generator whose picture size is free
+    seeds            more seeds: small ones, and the neighbours of the powers of two
+    labels           every label that the usual probes do not have
+    extremes         the ends of what all fields allow, combined
+
+`probe_values` says which values a field has in each.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...bundle.probes import Probes
+from ...bundle.probes import EXTREMES, PERIOD, USUAL, Probes
+from ...parity.replay import make
 from ...runners.base import Runner
 from ...signature import Signature
-from ...signature.fields import Field, Role, Size
+from ...signature.fields import Role, Size
+from .probe_values import (
+    choices,
+    further_seeds,
+    has_extremes,
+    is_ranged,
+    put_edges,
+    put_extremes,
+    put_ranged,
+)
 
 __all__ = ["PROBE_COUNT", "make_probes"]
 
 PROBE_COUNT = 64
-FEW_PROBES = 6
+
+_FEW_PROBES = 6
 """Probes of each further size of a generator with free size."""
 
-_SEEDS = (0, 1, 2**31 - 1, 2**32, 2**53 + 1, 2**63 - 1)
-_FLAT = np.array([0, 255], np.uint8).reshape(-1, 1, 1, 1)
-"""All black and all white."""
+_EXTREME_PROBES = 8
 
-_STEPS = (1, 2, 3, 5, 8, 13, 21)
-_PROMPTS = (
-    "",
-    "a large red circle above a small blue square",
-    "a",
-    "маленький синий квадрат под большим красным кругом",
-    "一个红色的大圆圈",
-    "دائرة حمراء كبيرة",
-    "🔴 above 🟦",
-    "A LARGE RED CIRCLE, above a small blue square!",
-    " two  spaces,\ttabs\nand lines ",
-    "e\N{COMBINING ACUTE ACCENT}te\N{COMBINING ACUTE ACCENT}",
-    "a small green triangle left of a large yellow star " * 20,
-)
-"""Several scripts, an empty text, white space, and a text longer than any number of tokens."""
+_AT_ONCE = 64
+"""Pictures that PyTorch makes at a time."""
+
+_KEPT_BYTES = 1 << 24
+"""Most bytes of the pictures of many seeds or labels that are kept; of larger ones only some rows and columns are."""
+
+_FEW_STEPS = 2
+"""Steps of a sampler in the banks of seeds and labels, which its stages see once each."""
+
+Inputs = dict[str, NDArray[Any]]
 
 
 def make_probes(reference: Runner, count: int = PROBE_COUNT) -> Probes:
-    """Inputs, with the pictures that `reference` makes from them in one batch.
+    """Inputs, with the pictures that `reference` makes from them.
 
     Args:
         reference: PyTorch in FP32.
-        count: number of probes.
+        count: number of usual probes.
+
+    Raises:
+        ExportError: a picture is not finite before it is rounded.
     """
     signature = reference.signature
-    others = [_bank(reference, signature.with_size(*size), FEW_PROBES) for size in _other_sizes(signature)]
-    return replace(_bank(reference, signature, count), others=tuple(others))
+    usual = _bank(reference, signature, USUAL, _usual(signature, count))
+    others = [_bank(reference, signature, name, inputs) for name, inputs in _further(signature, usual.inputs)]
+    for height, width in _other_sizes(signature):
+        sized = signature.with_size(height, width)
+        others.append(_bank(reference, signature, f"size {height}x{width}", _usual(sized, _FEW_PROBES)))
+    return Probes(usual.inputs, usual.images, tuple(others))
 
 
-def _bank(reference: Runner, signature: Signature, count: int) -> Probes:
+def _bank(reference: Runner, signature: Signature, name: str, inputs: Inputs) -> Probes:
+    stride = 1
+    if name in ("seeds", "labels"):
+        count, height, width, channels = signature.output_shape(inputs)
+        kept = _KEPT_BYTES // (count * channels)
+        while math.ceil(height / stride) * math.ceil(width / stride) > kept and stride < min(height, width):
+            stride += 1
+    bank = Probes(inputs, np.empty(0, np.uint8), name=name, stride=stride)
+    return Probes(inputs, make(reference, inputs, _AT_ONCE, bank.kept), name=name, stride=stride)
+
+
+def _usual(signature: Signature, count: int) -> Inputs:
     inputs = signature.example(count)
     for field in signature.inputs:
-        _put_edges(field, inputs[field.name])
-    return Probes(inputs, reference.run(inputs)[signature.output.name])
+        put_edges(field, inputs[field.name])
+    numbers = [field for field in signature.inputs if is_ranged(field)]
+    put_ranged(numbers, [inputs[field.name] for field in numbers])
+    return inputs
+
+
+def _further(signature: Signature, usual: Inputs) -> Iterator[tuple[str, Inputs]]:
+    """Names and inputs of the further banks of the usual size."""
+    if (seed := signature.field(Role.SEED)) is not None:
+        seeds = further_seeds(seed)
+        yield "seeds", {**_plain(signature, len(seeds)), seed.name: seeds}
+    missing = {
+        field.name: np.setdiff1d(choices(field), usual[field.name])
+        for field in signature.inputs
+        if len(choices(field))
+    }
+    if most := max(map(len, missing.values()), default=0):
+        chosen = {name: np.resize(values, most) for name, values in missing.items() if len(values)}
+        yield "labels", {**_plain(signature, most), **chosen}
+    if has_extremes(signature.inputs):
+        inputs = signature.example(_EXTREME_PROBES)
+        put_extremes(signature.inputs, [inputs[field.name] for field in signature.inputs])
+        yield EXTREMES, inputs
+
+
+def _plain(signature: Signature, count: int) -> Inputs:
+    """Drawn inputs; a sampler takes few steps, and arrays come again and again, which keeps the file small."""
+    inputs = signature.example(count)
+    for field in signature.inputs:
+        if field.role is Role.STEPS:
+            inputs[field.name][:] = max(_FEW_STEPS, int(field.minimum or 1))
+        elif field.shape:
+            few = signature.example(min(count, PERIOD))[field.name]
+            inputs[field.name] = few[np.arange(count) % PERIOD]
+    return inputs
 
 
 def _other_sizes(signature: Signature) -> list[Size]:
@@ -68,32 +133,3 @@ def _other_sizes(signature: Signature) -> list[Size]:
     (least, *_), (most, *_) = source.extreme_shapes
     sizes = ((least, least), (height, source.nearest_side(2 * width)), (most, least))
     return list(dict.fromkeys(size for size in sizes if size != (height, width)))
-
-
-def _chequered(picture: NDArray[np.uint8], *, white: int) -> NDArray[np.uint8]:
-    """Alternating pixels of 0 and `white`, UINT8 of the shape of `picture`, (height, width, channels)."""
-    rows, columns, _ = np.indices(picture.shape)
-    return np.where((rows + columns) % 2 == 1, np.uint8(white), np.uint8(0))
-
-
-def _put_edges(field: Field, values: NDArray[Any]) -> None:
-    """Write edge cases over the first values of a field, or over all if neighbours in a batch must differ."""
-    match field.role:
-        case Role.SEED:
-            values[: len(_SEEDS)] = _SEEDS
-        case Role.IMAGE:
-            values[: len(_FLAT)] = _FLAT
-            values[len(_FLAT)] = _chequered(values[0], white=255)
-        case Role.MASK:
-            values[: len(_FLAT)] = _FLAT
-            values[len(_FLAT)] = _chequered(values[0], white=1)  # any value but 0 is inside the hole
-        case Role.PROMPT:
-            values[:] = np.resize(np.array(_PROMPTS, dtype=object), len(values))
-        case Role.STEPS:
-            values[:] = np.clip(np.resize(_STEPS, len(values)), field.minimum, field.maximum)
-            values[1:3] = field.maximum  # with a prompt: at the largest guidance, and at the default
-        case Role.GUIDANCE:
-            edges = [edge for edge in (field.minimum, field.maximum, field.default) if edge is not None]
-            values[:] = np.resize(edges, len(values))
-        case _:
-            pass
