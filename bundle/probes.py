@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import BundleError
 
-__all__ = ["EXTREMES", "PERIOD", "PROBES_NAME", "USUAL", "Probes"]
+__all__ = ["EXTREMES", "PERIOD", "PROBES_NAME", "USUAL", "Probes", "in_words"]
 
 PROBES_NAME = "probes.safetensors"
 
@@ -23,6 +23,9 @@ EXTREMES = "extremes"
 
 PERIOD = 8
 """Inputs that come again after this many probes are written once."""
+
+_LONGEST_TEXT = 40
+"""Characters of a text that are shown."""
 
 _STRIDE = "stride"
 _IMAGE = "image"
@@ -96,6 +99,19 @@ class Probes:
                 f"{PROBES_NAME} is not a file of probes ({error}); export the bundle again"
             ) from None
         return replace(first, others=tuple(others))
+
+
+def in_words(inputs: Mapping[str, NDArray[Any]], number: int) -> str:
+    """The numbers and texts among a probe's inputs, such as: seed 3, prompt “a circle”; long text is cut."""
+    words = []
+    for name, values in inputs.items():
+        value = values[number]
+        if isinstance(value, str):
+            cut = value if len(value) <= _LONGEST_TEXT else f"{value[:_LONGEST_TEXT]}…"
+            words.append(f"{name} “{' '.join(cut.split())}”")
+        elif np.ndim(value) == 0:
+            words.append(f"{name} {value:g}" if np.asarray(value).dtype.kind == "f" else f"{name} {value}")
+    return ", ".join(words)
 
 
 def _banks(arrays: dict[str, NDArray[Any]]) -> list[Probes]:

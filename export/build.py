@@ -16,7 +16,6 @@ from ..extras import require
 from ..files import locked
 from ..reporting.progress import Progress, quiet
 from ..runners import Worker
-from ..runners.torch import Runner as TorchRunner
 from .calibration import calibrate, calibration_inputs, pictures_sha256
 from .engines.complete import prove_engines
 from .fixed_inputs import fix_input
@@ -33,6 +32,7 @@ from .timing import TimingFailed, time_in_turns, timing_record
 from .validation.distance import Distance, sample_count
 from .validation.make_probes import make_probes
 from .validation.proof import Proof
+from .validation.reference import Reference
 from .variants import BATCHES, ExportedVariant, StageGraph, make_variants
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def _existing(destination: Path, job: _Job) -> Bundle | None:
 def _fill(writer: BundleWriter, job: _Job) -> None:
     pipeline = job.source.pipeline
     job.progress("making the probes", 0.0)
-    reference = TorchRunner(pipeline.model)
+    reference = Reference(pipeline.model)
     probes = make_probes(reference)
     writer.add(PROBES_NAME, probes.to_bytes())
     if pipeline.tokenizer is not None:

@@ -161,7 +161,7 @@ class _Fixed:
 
     def __init__(self, model: Any, signature: Signature, values: Mapping[str, int]) -> None:
         self._model, self.signature, self._values = model, signature, values
-        self.generator = model.generator
+        self.generator, self.pixels, self.named_modules = model.generator, model.pixels, model.named_modules
 
     def to(self, device: Any) -> _Fixed:
         self._model.to(device)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bundle.manifest import Verdict
-from ..bundle.probes import Probes
+from ..bundle.probes import Probes, in_words
 from ..errors import LithoError
 from ..runners.base import Runner
 from ..signature.fields import Role
@@ -23,9 +23,6 @@ __all__ = ["explain"]
 
 _NEAR_LEVELS = 1.5
 """Pictures whose mean absolute difference is at most this, in grey levels, count as the same."""
-
-_SHOWN = 40
-"""Characters of a text that are shown."""
 
 _TRIED = 16
 """Probes that are made again with shifted labels."""
@@ -85,21 +82,7 @@ def _of_bank(name: str, replays: Sequence[Replay], probes: Probes) -> str | None
     if replayed.pictures.shape != replayed.reference.shape:
         return None
     worst = int(psnr_db(replayed.pictures, replayed.reference).argmin())
-    return f"the usual probes pass; the worst of the bank {name!r} is {_words(bank, worst)}"
-
-
-def _words(bank: Probes, number: int) -> str:
-    """The scalar inputs of a probe, such as: seed 3, label 77."""
-    given = {name: values[number] for name, values in bank.inputs.items() if values.ndim == 1}
-    texts = (
-        f"{name} {value[:_SHOWN]!r}{'...' * (len(value) > _SHOWN)}"
-        if isinstance(value, str)
-        else f"{name} {value:g}"
-        if isinstance(value, np.floating)
-        else f"{name} {value}"
-        for name, value in given.items()
-    )
-    return ", ".join(texts) or f"number {number}"
+    return f"the usual probes pass; the worst of the bank {name!r} is number {worst}: {in_words(bank.inputs, worst)}"
 
 
 def _distance(pictures: NDArray[np.uint8], others: NDArray[np.uint8]) -> float:

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from ..bundle.manifest import Figure, Verdict
 from ..bundle.probes import EXTREMES, Probes
-from ..errors import BundleError, DeviceError, EndpointError, LithoError, MissingExtra, out_of_memory
+from ..errors import (
+    BundleError,
+    DeviceError,
+    EndpointError,
+    ExportError,
+    LithoError,
+    MissingExtra,
+    out_of_memory,
+)
 from ..runners.base import Runner
 from ..signature import in_batches
 from ..signature.fields import Role
@@ -82,6 +90,7 @@ def prove(
     Raises:
         BundleError: a file of the bundle has changed.
         EndpointError: the endpoint cannot be reached or refuses, which says nothing about its pictures.
+        ExportError: PyTorch's pictures cannot be used.
         MemoryError: there was not enough memory, which says nothing about the pictures.
     """
     try:
@@ -94,7 +103,7 @@ def prove(
             pictures = replays[0].pictures
             verdict = explain(verdict, [*replays, *further], probes, runner, lambda: locate(pictures))
             return Outcome(verdict, pictures)
-    except (BundleError, EndpointError):
+    except (BundleError, EndpointError, ExportError):
         raise
     except (DeviceError, MissingExtra) as error:
         return Outcome(Verdict(status="not_run", reason=str(error)))

@@ -6,12 +6,11 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...bundle.probes import Probes
+from ...bundle.probes import Probes, in_words
 from ...parity.metrics import psnr_db
 from ...reporting import SMALL_PICTURE_PIXELS, PageImage, number, page_image
 
@@ -24,7 +23,6 @@ ROW_PIXELS = 800
 _VISIBLE_PERCENTILE = 99.9
 """Percentile of the differences that is amplified to nearly white."""
 
-_LONGEST_TEXT = 40
 
 Row = Sequence[str | PageImage]
 
@@ -116,7 +114,7 @@ def _worst_row(name: str, probe: int, probes: Probes, made: NDArray[np.uint8], p
         number(psnr_db),
         str(factor),
         str(probe),
-        _inputs_words(probes.inputs, probe),
+        in_words(probes.inputs, probe),
     ]
 
 
@@ -137,16 +135,3 @@ def _amplified(difference: NDArray[np.int16], factor: int) -> NDArray[np.uint8]:
     if difference.shape[-1] % 2 == 0:
         difference = np.maximum(difference[..., :-1], difference[..., -1:])
     return np.clip(difference.astype(np.int32) * factor, 0, 255).astype(np.uint8)
-
-
-def _inputs_words(inputs: Mapping[str, NDArray[Any]], probe: int) -> str:
-    """The scalar inputs of one probe in words; long text is cut."""
-    words = []
-    for name, values in inputs.items():
-        value = values[probe]
-        if isinstance(value, str):
-            cut = value if len(value) <= _LONGEST_TEXT else f"{value[:_LONGEST_TEXT]}…"
-            words.append(f"{name} “{cut}”")
-        elif np.ndim(value) == 0:
-            words.append(f"{name} {value:g}" if np.asarray(value).dtype.kind == "f" else f"{name} {value}")
-    return ", ".join(words)

@@ -102,7 +102,7 @@ def test_a_bank_that_fails_is_named_with_its_worst_probe() -> None:
     labels = replace(bank(6), images=wrong, name="labels")
     reason = prove(Painter, replace(bank(8), others=(labels,)), EXACT).verdict.reason
     assert reason.startswith("labels: a pixel is 9 grey levels off")
-    assert reason.endswith("the usual probes pass; the worst of the bank 'labels' is seed 12")
+    assert reason.endswith("the usual probes pass; the worst of the bank 'labels' is number 4: seed 12")
 
 
 def test_a_picture_that_depends_on_its_batch_fails_and_is_explained() -> None:
