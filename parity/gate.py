@@ -5,7 +5,7 @@ A figure that could not be computed fails, and so does a verdict without figures
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -188,10 +188,11 @@ def _worst_figures(replays: Sequence[Replay], gate: Gate) -> list[tuple[Figure, 
         gate = replace(gate, max_abs_levels=None, min_psnr_db=None)
     compared: dict[str, list[tuple[int, Figure]]] = {}
     for one in replays:
-        for figure in compare(one.pictures, one.reference, gate):
-            too_few = (one.bank and figure.metric == SHIFT) or (one.numbers and figure.metric in _MEANS)
-            if not too_few:
-                compared.setdefault(figure.metric, []).append((one.batch, figure))
+        # Of a further bank there are too few pictures for a shift, and similarity takes long; neither is a mean of a
+        # part of the bank worth anything.
+        left_out = _MEANS if one.numbers else (SSIM, SHIFT) if one.bank else ()
+        for figure in compare(one.pictures, one.reference, gate, left_out):
+            compared.setdefault(figure.metric, []).append((one.batch, figure))
     worst = []
     for found in compared.values():
         figure = _worst([figure for _, figure in found]).model_copy(update={"bank": replays[0].bank})
@@ -255,13 +256,16 @@ def _only_at(batches: Sequence[int]) -> str:
     return f", only at batch {', '.join(others) + ' and ' if others else ''}{last}"
 
 
-def compare(pictures: NDArray[np.uint8], reference: NDArray[np.uint8], gate: Gate) -> tuple[Figure, ...]:
+def compare(
+    pictures: NDArray[np.uint8], reference: NDArray[np.uint8], gate: Gate, left_out: Container[str] = ()
+) -> tuple[Figure, ...]:
     """Figures of pictures against reference pictures, with the limits of `gate`.
 
     Args:
         pictures, reference: UINT8 of shape (count, height, width, channels); where shapes or dtypes differ, no figure
             has a value.
         gate: the limits.
+        left_out: metrics that are not wanted.
     """
     max_abs = identical = psnr_min = psnr_mean = similarity = shift = None
     if _comparable(pictures, reference):
@@ -269,8 +273,9 @@ def compare(pictures: NDArray[np.uint8], reference: NDArray[np.uint8], gate: Gat
         max_abs, identical = float(np.abs(signed).max()), float((signed == 0).mean())
         psnr = psnr_db(pictures, reference)
         psnr_min, psnr_mean = float(psnr.min()), float(psnr.mean())
-        similarity, shift = ssim(pictures, reference), abs(float(signed.mean()))
-    return (
+        similarity = None if SSIM in left_out else ssim(pictures, reference)
+        shift = abs(float(signed.mean()))
+    figures = (
         Figure(metric=MAX_DIFFERENCE, value=max_abs, at_most=gate.max_abs_levels),
         Figure(metric=IDENTICAL_PIXELS, value=identical, at_least=gate.identical_share),
         Figure(metric=PSNR_MIN, value=psnr_min, at_least=gate.min_psnr_db),
@@ -278,6 +283,7 @@ def compare(pictures: NDArray[np.uint8], reference: NDArray[np.uint8], gate: Gat
         Figure(metric=SSIM, value=similarity),
         Figure(metric=SHIFT, value=shift, at_most=gate.shift_levels),
     )
+    return tuple(figure for figure in figures if figure.metric not in left_out)
 
 
 def _comparable(pictures: NDArray[np.uint8], reference: NDArray[np.uint8]) -> bool:

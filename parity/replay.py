@@ -38,8 +38,9 @@ _WHOLE = 64
 _WHOLE_TOO = (1, 7)
 """Batches at which every probe is made as well: alone, and in uneven parts with a smaller rest."""
 
-_TWICE = 16
-"""Up to this batch, two full batches are made of a generator of one step: a fault may begin with the second."""
+_TWICE, _FEW = 16, 3
+"""Up to these batches, of a generator of one step and of a sampler, two full batches are made: a fault may begin with
+the second, and one of fewer than four pictures could pass for a probe that may differ."""
 
 _ALONE_TOO = (EXTREMES, "size ")
 """Starts of the names of the further banks whose probes are also made one by one; the others are made once."""
@@ -132,7 +133,7 @@ def _replays(runner: Runner, probes: Probes, batches: Sequence[int]) -> list[Rep
     order, sampler = _order(runner, probes)
     start = 0
     for batch in sorted(set(batches) - set(whole)):
-        turns = 1 if sampler or batch > _TWICE else 2
+        turns = 1 if batch > (_FEW if sampler else _TWICE) else 2
         numbers = [order[place % len(order)] for place in range(start, start + turns * batch)]
         start += len(numbers)
         part = probes.chosen(numbers)

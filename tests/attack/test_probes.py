@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import cache
@@ -14,11 +14,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from typer.testing import CliRunner
 
 from litho.bundle.manifest import Verdict
 from litho.bundle.probes import Probes
-from litho.cli import app
+from litho.errors import ExportError
+from litho.export.build import export
 from litho.export.precisions import precision
 from litho.export.source import open_source
 from litho.export.validation.make_probes import make_probes
@@ -211,21 +211,28 @@ class Root(nn.Module):
 
 
 def test_a_reference_that_is_not_finite_stops_the_export(tmp_path: Path) -> None:
-    folder = tmp_path / "own"
-    folder.mkdir()
-    code = "from tests.attack.test_probes import Spoils, built\n\ndef build():\n    return built(Spoils)\n"
-    (folder / "spoilt_net.py").write_text(code)
-    (folder / "signature.json").write_text(json.dumps(SIGNATURE))
     bundle = tmp_path / "bundles" / "spoilt"
-    command = ["export", f"{folder}/spoilt_net.py:build", "--signature", f"{folder}/signature.json"]
-    result = CliRunner().invoke(app, [*command, "--to", str(bundle)])
-    assert result.exit_code == 1
-    assert not bundle.exists()
-    (line,) = [line for line in result.output.splitlines() if "not finite" in line]
-    assert "PyTorch's picture of seed" in line
-    assert "label" in line
-    assert "of 64 pictures hold NaN or infinity" in line
+    with pytest.raises(ExportError) as stopped:
+        export(built(Spoils), signature=SIGNATURE, to=bundle)
+    assert stopped.value.exit_code == 1
+    assert list(tmp_path.glob("bundles/*")) == []
+    line = str(stopped.value)
+    assert "\n" not in line
+    assert line.startswith("PyTorch's picture of seed ")
+    assert ", label " in line
+    assert re.search(r"[1-9]\d? of 64 pictures hold NaN or infinity", line)
     assert "the first layer whose output is not is 'generator.foreign.root', Root" in line
+
+
+def test_the_same_holds_of_the_pictures_whose_distance_is_measured() -> None:
+    spoilt = Reference(open_source(built(Spoils), signature=SIGNATURE).pipeline.model)
+    with pytest.raises(ExportError, match="not finite"):
+        prove(
+            lambda: Attacked(lambda inputs: inputs),
+            probes(),
+            precision("fp32").gate,
+            measure=lambda runner: [spoilt.run(runner.signature.example(64)), ()][1],
+        )
 
 
 def test_the_longest_text_is_among_the_extremes() -> None:
