@@ -21,6 +21,7 @@ from litho.errors import ExportError
 from litho.export.build import export
 from litho.export.precisions import precision
 from litho.export.source import open_source
+from litho.export.validation.distance import Distance
 from litho.export.validation.make_probes import make_probes
 from litho.export.validation.reference import Reference
 from litho.parity.replay import prove, replay_batches
@@ -215,7 +216,7 @@ def test_a_reference_that_is_not_finite_stops_the_export(tmp_path: Path) -> None
     with pytest.raises(ExportError) as stopped:
         export(built(Spoils), signature=SIGNATURE, to=bundle)
     assert stopped.value.exit_code == 1
-    assert list(tmp_path.glob("bundles/*")) == []
+    assert [path.name for path in tmp_path.glob("bundles/*")] == [".spoilt.lock"]
     line = str(stopped.value)
     assert "\n" not in line
     assert line.startswith("PyTorch's picture of seed ")
@@ -225,13 +226,14 @@ def test_a_reference_that_is_not_finite_stops_the_export(tmp_path: Path) -> None
 
 
 def test_the_same_holds_of_the_pictures_whose_distance_is_measured() -> None:
-    spoilt = Reference(open_source(built(Spoils), signature=SIGNATURE).pipeline.model)
+    distance = Distance(Reference(open_source(built(Spoils), signature=SIGNATURE).pipeline.model), None)
+    gate = precision("fp16").gate
     with pytest.raises(ExportError, match="not finite"):
         prove(
             lambda: Attacked(lambda inputs: inputs),
             probes(),
-            precision("fp32").gate,
-            measure=lambda runner: [spoilt.run(runner.signature.example(64)), ()][1],
+            gate,
+            measure=lambda runner: [distance.figure(runner, gate)],
         )
 
 
