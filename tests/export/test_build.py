@@ -30,7 +30,9 @@ def test_probes_cover_the_whole_range_of_seeds_and_every_class(bundle: Path) -> 
     probes = Bundle.load(bundle).probes()
     assert {0, 2**63 - 1} <= set(probes.inputs["seed"].tolist())
     assert set(probes.inputs["label"].tolist()) == set(range(10))
-    assert len({image.tobytes() for image in probes.images}) == len(probes.images)
+    # Without noise, a label has one picture.
+    varied = probes.images[probes.inputs["truncation"] > 0]
+    assert len({image.tobytes() for image in varied}) == len(varied) > len(probes.images) / 2
 
 
 def test_torch_and_onnx_runtime_agree_through_one_protocol(run: Path, bundle: Path) -> None:
