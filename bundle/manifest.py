@@ -167,6 +167,8 @@ class Variant(Document):
         passes: graph passes that changed the graph, name -> number of changes.
         fp32_layers: layers that stay in FP32 because the pictures failed without them, the most sensitive first.
         layers: number of layers that could be lowered; 0 if unknown.
+        lowered_share: share of the multiply-adds in the precision, 0 to 1, as read back from the graph or the engine;
+            None in FP32, without multiply-adds, and if unknown.
         timings: of the whole generator with this variant in it; empty if it was not timed.
         engine: provenance of an engine; None of an ONNX graph.
         options: of the graph's runtime, name -> value, as the metadata of its ONNX file has them under "litho.NAME":
@@ -185,6 +187,7 @@ class Variant(Document):
     passes: dict[str, int] = Constraint(default_factory=dict)
     fp32_layers: FP32Layers = ()
     layers: int = 0
+    lowered_share: Annotated[float, Constraint(ge=0, le=1)] | None = None
     timings: tuple[Timing, ...] = ()
     engine: EngineRecord | None = None
     options: dict[str, str] = Constraint(default_factory=dict)

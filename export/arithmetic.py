@@ -15,7 +15,7 @@ from .precisions.base import FP32_MODULES
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["MULTIPLIES", "multiply_adds", "share"]
+__all__ = ["MULTIPLIES", "multiply_adds", "share", "value_types"]
 
 _LARGE = 1024
 """Elements of the smallest initializer whose content no shape depends on."""
@@ -97,6 +97,16 @@ def share(counts: Mapping[str, int], names: Collection[str]) -> float:
 
 def _shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
     """Value -> shape for one picture, of every value whose shape is known."""
+    types = value_types(model)
+    return {
+        name: tuple(extent.dim_value for extent in tensor.shape.dim)
+        for name, tensor in types.items()
+        if tensor.HasField("shape") and all(extent.HasField("dim_value") for extent in tensor.shape.dim)
+    } | {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+
+
+def value_types(model: onnx.ModelProto) -> dict[str, onnx.TypeProto.Tensor]:
+    """Value -> its type, with its shape for one picture as far as it can be inferred; of all but small constants."""
     onnx = require("onnx", "export")
     light = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
     light.graph.name = "shapes"
@@ -121,13 +131,8 @@ def _shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
                 onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
             )
     inferred = onnx.shape_inference.infer_shapes(light, data_prop=True).graph
-    found = {
-        value.name: tuple(extent.dim_value for extent in value.type.tensor_type.shape.dim)
-        for value in (*inferred.input, *inferred.value_info, *inferred.output)
-        if value.type.tensor_type.HasField("shape")
-        and all(extent.HasField("dim_value") for extent in value.type.tensor_type.shape.dim)
-    }
-    return found | {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+    values = (*inferred.input, *inferred.value_info, *inferred.output)
+    return {value.name: value.type.tensor_type for value in values}
 
 
 def _usual_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -19,8 +19,9 @@ from ..runners.base import runner_class
 from ..signature import Signature
 from .engines import EngineOptions
 from .engines.variants import add_engine
+from .naming import Naming, check_name, precisions_of
 from .passes import apply_passes, default_passes
-from .precisions import Inputs, Precision, elements, layers, precision
+from .precisions import Inputs, Precision, layers, precision
 from .request import Request
 from .search import Lowered, search
 from .validation.proof import Proof
@@ -123,10 +124,11 @@ def _portable(writer: BundleWriter, proof: Proof, spec: VariantSpec, lowered: Lo
     lowered, lower = replace(lowered, passes={**lowered.passes, **passes}), precision(spec.precision)
     outcome = proof.judge(spec.stage, graph, spec.runtime, lower)
     verdict, graph = outcome.verdict, outcome.graph
-    if verdict.status == "passed" and (complaint := misnamed(graph, lower, lowered.fp32_layers)) is not None:
-        verdict = verdict.model_copy(update={"status": "failed", "reason": complaint})
+    named = misnamed(graph, lower, lowered.fp32_layers)
+    if verdict.status != "failed" and named.complaint:
+        verdict = verdict.model_copy(update={"status": "failed", "reason": named.complaint})
     writer.add(spec.file, graph)
-    facts = {**lowered.facts, "options": graph_options(graph)}
+    facts = {**lowered.facts, "options": graph_options(graph), "lowered_share": named.share}
     return ExportedVariant(spec.variant(verdict, batches=BATCHES, **facts), graph, outcome.pictures)
 
 
@@ -147,22 +149,13 @@ def _engine(
         return spec.variant(verdict, file=log, batches=BATCHES, **lowered.facts)
 
 
-def misnamed(graph: bytes, lower: Precision, fp32_layers: Sequence[str]) -> str | None:
+def misnamed(graph: bytes, lower: Precision, fp32_layers: Collection[str]) -> Naming:
     """Compare the precision of a graph's layers with the precision in its name.
 
     Args:
         graph: content of the ONNX file.
         lower: the precision in its name.
         fp32_layers: layers that may be in FP32.
-
-    Returns:
-        One line that names layers in another precision; None if there are none.
     """
-    found = elements(require("onnx", "export").load_from_string(graph))
-    wrong = [name for name, element in found.items() if element != lower.element and name not in fp32_layers]
-    if not wrong:
-        return None
-    return (
-        f"asked for {lower.name}, but {len(wrong)} of {len(found)} layers are in {found[wrong[0]].lower()}:"
-        f" {', '.join(wrong[:3])}{', ...' if len(wrong) > 3 else ''}"
-    )
+    model = require("onnx", "export").load_from_string(graph)
+    return check_name(model, precisions_of(model), lower.name, fp32_layers)

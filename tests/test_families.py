@@ -151,7 +151,7 @@ def test_engines_of_a_family_compute_in_what_was_asked(model: str, bundles: Line
     def complaint(variant: Variant, target: str) -> str:
         graph, signature = bundle.read(variant.file), bundle.stage(variant.stage).signature
         built = build_engine(graph, signature, target)
-        return check_precisions(built.read, variant.precision, variant.fp32_layers)
+        return check_precisions(built.read, graph, variant.precision, variant.fp32_layers).complaint
 
     with ThreadPoolExecutor(2) as pool:  # each build is a process of its own
         for variant, found in [

@@ -16,12 +16,12 @@ from math import prod
 from typing import Any, Literal
 
 from ...errors import ExportError
-from ..precisions import precision
+from ...extras import require
+from ..naming import Naming, check_name
 
 __all__ = [
     "NODES",
     "Layer",
-    "Operand",
     "ReadBack",
     "check_precisions",
     "layers_of_json",
@@ -77,20 +77,6 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Operand:
-    """The operands of a convolution or matrix product in the parsed network.
-
-    Args:
-        kind: type of the first operand. A strongly typed network computes in it, unless the product is fused with the
-            quantisation before it.
-        weighted: whether the other operand is a constant.
-    """
-
-    kind: str
-    weighted: bool
-
-
-@dataclass(frozen=True)
 class ReadBack:
     """The layers of an engine and the precision of each product.
 
@@ -98,13 +84,11 @@ class ReadBack:
         source: what listed the layers.
         layers: of the engine, in the order they run.
         products: graph node -> precision of its convolution or matrix product; None if the engine does not say.
-        unweighted: nodes among them whose operands both depend on the input, as in attention.
     """
 
     source: Literal["builder", "inspector"]
     layers: tuple[Layer, ...]
     products: dict[str, str | None]
-    unweighted: frozenset[str] = frozenset()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -121,46 +105,33 @@ class ReadBack:
 
 
 def read_back(
-    source: Literal["builder", "inspector"], layers: Iterable[Layer], products: Mapping[str, Operand]
+    source: Literal["builder", "inspector"], layers: Iterable[Layer], products: Mapping[str, str]
 ) -> ReadBack:
     """Find the graph's products among an engine's layers.
 
     Args:
         source: what listed the layers.
         layers: of the engine.
-        products: graph node -> its operands.
+        products: graph node -> type of its first operand in the parsed network. A strongly typed network computes in
+            it, unless the product is fused with the quantisation before it.
     """
     found = tuple(layers)
-    return ReadBack(
-        source,
-        found,
-        {node: _precision(node, operand.kind, found) for node, operand in products.items()},
-        frozenset(node for node, operand in products.items() if not operand.weighted),
-    )
+    return ReadBack(source, found, {node: _precision(node, kind, found) for node, kind in products.items()})
 
 
-def check_precisions(read: ReadBack, asked: str, fp32_layers: Collection[str] = ()) -> str:
-    """Find the products of an engine that are not computed in the requested precision.
+def check_precisions(read: ReadBack, graph: bytes, asked: str, fp32_layers: Collection[str] = ()) -> Naming:
+    """Compare the precision of an engine's products with the requested one, by the rule for graphs.
+
+    The layers and their arithmetic are those of the graph: the engine fuses, splits and renames them.
 
     Args:
         read: the engine's layers.
-        asked: name of a precision; of a calibrated one only products with weights are checked.
+        graph: content of the ONNX file that it was built from.
+        asked: name of a precision.
         fp32_layers: graph nodes that may be in FP32.
-
-    Returns:
-        One line that names them; empty if there are none.
     """
-    free = {*fp32_layers, *(read.unweighted if precision(asked).calibrated else ())}
-    wrong = {node: have for node, have in read.products.items() if have != asked and node not in free}
-    if not wrong:
-        return ""
-    names = list(wrong)
-    some = ", ".join(f"{node} in {wrong[node] or 'an unknown precision'}" for node in names[:3])
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return (
-        f"asked for {asked}, but {len(names)} of {len(read.products)} convolutions and matrix products are not"
-        f" computed in it: {some}{more}"
-    )
+    model = require("onnx", "export").load_from_string(graph)
+    return check_name(model, read.products, asked, fp32_layers)
 
 
 def layers_of_log(text: str) -> tuple[Layer, ...]:

@@ -76,11 +76,11 @@ def add_engine(
     writer.add(f"{spec.file}.layers.json", built.read.to_json().encode())
     if built.timing_cache is not None:
         writer.add(f"{spec.file}.timing", built.timing_cache)
-    complaint = check_precisions(built.read, spec.precision, lowered.fp32_layers)
+    named = check_precisions(built.read, lowered.graph, spec.precision, lowered.fp32_layers)
     verdict = (
-        Verdict(status="failed", reason=complaint)
-        if complaint
+        Verdict(status="failed", reason=named.complaint)
+        if named.complaint
         else Verdict(status="not_run", reason=f"the proof needs an NVIDIA GPU of {spec.target}")
     )
     record = built.record.model_copy(update={"fp32_layers": tuple(sorted(lowered.fp32_layers))})
-    return spec.variant(verdict, engine=record, **facts)
+    return spec.variant(verdict, engine=record, lowered_share=named.share, **facts)

@@ -16,15 +16,12 @@ from ...errors import ExportError
 from ...extras import require
 from ...runners.base import library_of
 from .options import EngineOptions
-from .readback import NODES, Operand, ReadBack, layers_of_json, layers_of_log, read_back
+from .readback import NODES, ReadBack, layers_of_json, layers_of_log, read_back
 
 __all__ = ["Job", "Outcome", "main"]
 
 _PRODUCTS = ("CONVOLUTION", "DECONVOLUTION", "MATRIX_MULTIPLY", "EINSUM")
 """Layers of a parsed network whose precision is checked."""
-
-_CONVERSIONS = ("CAST", "IDENTITY", "SHUFFLE", "QUANTIZE", "DEQUANTIZE")
-"""Layers that may stand between weights and a product."""
 
 _TYPES = {
     "FLOAT": "fp32",
@@ -167,26 +164,14 @@ def _inspect(trt: Any, log: Any, engine: bytes) -> tuple[Any, Any]:
     return "inspector", layers_of_json(text)
 
 
-def _products(network: Any) -> dict[str, Operand]:
-    """Graph node -> its operands, for every convolution and matrix product."""
-    layers = [network.get_layer(number) for number in range(network.num_layers)]
-    makers = {layer.get_output(index).name: layer for layer in layers for index in range(layer.num_outputs)}
-    found: dict[str, Operand] = {}
-    for layer in layers:
+def _products(network: Any) -> dict[str, str]:
+    """Graph node -> type of its first operand, for every convolution and matrix product."""
+    found: dict[str, str] = {}
+    for layer in (network.get_layer(number) for number in range(network.num_layers)):
         kind = _TYPES.get(layer.get_input(0).dtype.name) if layer.num_inputs else None
         if layer.type.name in _PRODUCTS and kind is not None:
-            weighted = layer.num_inputs == 1 or any(_constant(layer, index, makers) for index in (0, 1))
-            nodes = NODES.findall(layer.metadata) or [layer.name]
-            found |= dict.fromkeys(nodes, Operand(kind, weighted))
+            found |= dict.fromkeys(NODES.findall(layer.metadata) or [layer.name], kind)
     return found
-
-
-def _constant(layer: Any, index: int, makers: dict[str, Any]) -> bool:
-    """Whether an input of a layer is a constant, perhaps converted or reshaped."""
-    maker = makers.get(layer.get_input(index).name)
-    while maker is not None and maker.type.name in _CONVERSIONS:
-        maker = makers.get(maker.get_input(0).name)
-    return maker is not None and maker.type.name == "CONSTANT"
 
 
 def _log(trt: Any) -> Any:

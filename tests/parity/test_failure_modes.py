@@ -145,10 +145,10 @@ def test_a_model_in_training_mode_is_not_exported(pipeline: Pipeline) -> None:
 
 @pytest.mark.parametrize("name", ["fp16", "bf16", "int8", "fp8"])
 def test_a_graph_that_is_silently_in_fp32_is_named(name: str, graph: bytes) -> None:
-    complaint = misnamed(graph, precision(name), ())
-    assert complaint is not None
-    assert f"asked for {name}" in complaint
-    assert "float" in complaint
+    named = misnamed(graph, precision(name), ())
+    assert named.share == 0
+    assert f"asked for {name}" in named.complaint
+    assert "in fp32" in named.complaint
 
 
 def test_a_figure_that_cannot_be_computed_fails_by_name() -> None:
