@@ -17,7 +17,7 @@ from .choice import latency_ms, metric_value, overall_status, plain_variant, thr
 from .gains import BATCH
 from .panels import compare_pictures
 from .scatter import speed_chart
-from .table import NOTHING, decide
+from .table import NOTHING, arithmetic, decide
 
 __all__ = ["format_figure", "headline", "render_report", "summarise"]
 
@@ -70,7 +70,12 @@ def render_report(
         absent=absent,
         figures=list(_figure_rows(variants)),
         fp32_layers=[
-            (one.name, f"{len(one.fp32_layers)} of {one.layers}", ", ".join(one.fp32_layers))
+            (
+                one.name,
+                NOTHING if one.lowered_share is None else arithmetic(one.lowered_share),
+                f"{len(one.fp32_layers)} of {one.layers}",
+                ", ".join(one.fp32_layers),
+            )
             for one in variants
             if one.fp32_layers
         ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from shlex import quote
@@ -11,7 +12,7 @@ from ...parity.gate import DISTANCE_RATIO, PSNR_MEAN, PSNR_MIN, SHARE, SSIM, gra
 from ...reporting import human_bytes, number
 from .choice import latency_ms, metric_value, pareto_front, plain_variant, recommend, throughput
 
-__all__ = ["NOTHING", "Decision", "decide"]
+__all__ = ["NOTHING", "Decision", "arithmetic", "decide"]
 
 NOTHING = "–"
 """Cell of what was not measured."""
@@ -29,7 +30,7 @@ class Decision:
     Args:
         columns: headings, those of figures ending in "|right"; empty columns are left out.
         rows: the cells, a row for each variant.
-        notes: a line for each variant that failed, was not run, runs with less optimisation, or has layers in FP32.
+        notes: a line for each variant that failed, was not run, runs with less optimisation, or has arithmetic in FP32.
         choice: the recommended variants, why, and what they promise, in a sentence or two.
         command: deploys them; empty where none is recommended.
     """
@@ -118,12 +119,24 @@ def _notes(variant: Variant) -> Iterator[str]:
     if (level := variant.options.get("optimization")) is not None:
         how = "without optimisation" if level == "disabled" else f"with optimisation up to level {level}"
         yield f"{variant.name} runs {how} in every runner: with more of it, its runtime crashed or failed."
-    if variant.fp32_layers:
-        of = f" of {variant.layers}" if variant.layers else ""
-        yield (
-            f"{variant.name} has {len(variant.fp32_layers)}{of} layers in FP32; {variant.fp32_layers[0]} causes"
-            " the largest error."
-        )
+    if lowered := _lowered(variant):
+        yield f"{variant.name} has {lowered}."
+
+
+def _lowered(variant: Variant) -> str:
+    """How much of a variant is in its precision; empty if all is, or if that is unknown."""
+    share, kept = variant.lowered_share, variant.fp32_layers
+    causes = f"; {kept[0]} causes the largest error" if kept else ""
+    if share is not None:
+        part = f"{arithmetic(share)} in {variant.precision.upper()}"
+        return f"{part}{causes and causes + ' of those in FP32'}" if kept or share < 1 else ""
+    of = f" of {variant.layers}" if variant.layers else ""
+    return f"{len(kept)}{of} layers in FP32{causes}" if kept else ""
+
+
+def arithmetic(share: float) -> str:
+    """A share of the arithmetic, rounded down: what is not all of it does not read as all of it."""
+    return f"{math.floor(100 * share + 1e-6)} % of the arithmetic"
 
 
 def _choice(manifest: Manifest) -> str:

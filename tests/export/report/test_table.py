@@ -117,3 +117,24 @@ def test_a_failing_verdict_says_what_is_wrong(gate: Gate, pictures: np.ndarray, 
     assert verdict.status == "failed"
     assert complaint in verdict.reason
     assert "\n" not in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("share", "fp32_layers", "note"),
+    [
+        (0.9999, (), "has 99 % of the arithmetic in INT8."),
+        (
+            0.96,
+            ("block.conv", "last.conv"),
+            "has 96 % of the arithmetic in INT8; block.conv causes the largest error of those in FP32.",
+        ),
+        (None, ("block.conv",), "has 1 of 9 layers in FP32; block.conv causes the largest error."),
+    ],
+)
+def test_how_much_of_the_arithmetic_is_in_the_precision_is_in_the_notes(
+    share: float | None, fp32_layers: tuple[str, ...], note: str
+) -> None:
+    int8 = VARIANTS[1].model_copy(update={"lowered_share": share, "fp32_layers": fp32_layers})
+    assert decide("tiny", manifest_of([int8])).notes == [f"generator.int8.openvino.onnx {note}"]
+    whole = VARIANTS[1].model_copy(update={"lowered_share": 1.0, "fp32_layers": ()})
+    assert decide("tiny", manifest_of([whole])).notes == []
