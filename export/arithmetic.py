@@ -106,7 +106,7 @@ def _shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
 
 
 def value_types(model: onnx.ModelProto) -> dict[str, onnx.TypeProto.Tensor]:
-    """Value -> its type, with its shape for one picture as far as it can be inferred; of all but small constants."""
+    """Value -> its type, with its shape for one picture where it can be inferred; small constants are left out."""
     onnx = require("onnx", "export")
     light = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
     light.graph.name = "shapes"

@@ -1,6 +1,6 @@
 """Whether a variant computes in the precision that it is named after: one rule for ONNX graphs and for engines.
 
-Every layer that can be in the precision has to be, but for those that the search keeps in FP32, and half of the
+Every layer that can be in the precision has to be, but for its FP32 layers, and half of the
 arithmetic must be in it. The layers are those of `arithmetic.multiply_adds`: all nodes that multiply, whether or not
 their weights are constant.
 """
@@ -68,10 +68,10 @@ def check_name(
         model: the graph of the variant, or the one that its engine was built from.
         found: layer -> the precision that it computes in; None, or no entry, if that is unknown.
         name: of the precision.
-        fp32_layers: layers that the search keeps in FP32.
+        fp32_layers: its FP32 layers.
     """
     lower, counts = precision(name), multiply_adds(model)
-    excuses = _excuses(model, lower) | dict.fromkeys(fp32_layers, "kept in FP32 for the pictures")
+    excuses = _excuses(model, lower) | dict.fromkeys(fp32_layers, "an FP32 layer of the search")
     others = [layer for layer in counts if found.get(layer) != name]
     part = None
     if lower.element != "FLOAT" and sum(counts.values()):

@@ -125,13 +125,13 @@ def _notes(variant: Variant) -> Iterator[str]:
 
 def _lowered(variant: Variant) -> str:
     """How much of a variant is in its precision; empty if all is, or if that is unknown."""
-    share, kept = variant.lowered_share, variant.fp32_layers
-    causes = f"; {kept[0]} causes the largest error" if kept else ""
+    share, layers = variant.lowered_share, variant.fp32_layers
+    causes = f"; {layers[0]} causes the largest error" if layers else ""
     if share is not None:
         part = f"{arithmetic(share)} in {variant.precision.upper()}"
-        return f"{part}{causes and causes + ' of those in FP32'}" if kept or share < 1 else ""
+        return f"{part}{causes and causes + ' of those in FP32'}" if layers or share < 1 else ""
     of = f" of {variant.layers}" if variant.layers else ""
-    return f"{len(kept)}{of} layers in FP32{causes}" if kept else ""
+    return f"{len(layers)}{of} layers in FP32{causes}" if layers else ""
 
 
 def arithmetic(share: float) -> str:

@@ -109,7 +109,7 @@ def test_a_layer_that_the_search_keeps_is_excused_and_not_lowered() -> None:
         "asked for fp16, but 1 of 3 convolutions and matrix products are not computed in it: square in fp32"
     )
     named = _naming("fp16", model, "square")
-    assert named.complaint.endswith("square has 53% (kept in FP32 for the pictures)")
+    assert named.complaint.endswith("square has 53% (an FP32 layer of the search)")
     assert _naming("fp16", _lowered("fp16", _graph(), "last"), "last") == Naming(
         round((CONV + SQUARE) / (CONV + SQUARE + LAST), 4)
     )
