@@ -30,7 +30,7 @@ class Decision:
     Args:
         columns: headings, those of figures ending in "|right"; empty columns are left out.
         rows: the cells, a row for each variant.
-        notes: a line for each variant that failed, was not run, runs with less optimisation, or has arithmetic in FP32.
+        notes: a line for each variant that failed, was not run, is optimised less, or has arithmetic in FP32.
         choice: the recommended variants, why, and what they promise, in a sentence or two.
         command: deploys them; empty where none is recommended.
     """
