@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -10,15 +11,19 @@ from .conftest import ROOT, commands_of, read_page, run
 
 
 @pytest.mark.slow
-def test_the_example_of_the_page_runs(tmp_path: Path) -> None:
+def test_the_examples_of_the_page_run(tmp_path: Path) -> None:
     blocks = read_page(ROOT / "docs" / "bring-your-own-model.md").blocks
-    module, script = (block for language, block in blocks if language == "python")
-    (signature,) = (block for language, block in blocks if language == "yaml")
-    (commands,) = (block for language, block in blocks if language == "sh")
-    (tmp_path / "stripes.py").write_text(module)
-    (tmp_path / "stripes.yaml").write_text(signature)
-    for command in commands_of(commands):
-        run(command, tmp_path)
+    module, script, second = (block for language, block in blocks if language == "python")
+    signatures = [block for language, block in blocks if language == "yaml"]
+    for name, code, signature in zip(("stripes", "sprites"), (module, second), signatures, strict=True):
+        (tmp_path / f"{name}.py").write_text(code)
+        (tmp_path / f"{name}.yaml").write_text(signature)
+    for block in (block for language, block in blocks if language == "sh"):
+        for command in commands_of(block):
+            run(command, tmp_path)
     assert run([sys.executable, "-c", script], tmp_path) == "passed\n"
     with Image.open(tmp_path / "stripes.png") as picture:
         assert picture.width == picture.height >= 48
+    with Image.open(tmp_path / "sprites.png") as picture:
+        alpha = np.asarray(picture)[:8, :8, 3]
+        assert 0 < alpha.min() < alpha.max() < 255
