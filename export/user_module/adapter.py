@@ -26,7 +26,7 @@ from ...training.networks.generator import Generator
 from ...training.networks.pixel_model import PixelModel
 from ...training.run.snapshot import fit_weights, read_external_weights
 from .code_location import location_of
-from .diagnosis import check_module
+from .diagnosis import check_has_values, check_module
 from .dry_run import try_out
 from .inputs import Input, Noise, NoisePart
 from .signature_file import Declaration
@@ -158,6 +158,11 @@ def load_module(reference: str) -> nn.Module:
             f"there is no module {error.name!r} to import for {reference!r}; start litho in the folder that holds it,"
             " or install it"
         ) from None
+    except SystemExit as error:  # a script that reads the command line, which is litho's
+        raise ExportError(
+            f"importing {name!r} ended it with exit code {error.code}; put what the script does under"
+            " if __name__ == '__main__'"
+        ) from None
     except Exception as error:
         raise ExportError(f"importing {name!r} failed: {_raised(error)}") from error
     if file is not None and Path(module.__file__ or "").resolve() != file:
@@ -227,6 +232,7 @@ def load_weights(module: nn.Module, path: Path | None) -> str:
 def _hash(module: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
+        check_has_values(name, tensor)
         plain = tensor.detach().cpu().contiguous()
         digest.update(f"{name} {plain.dtype} {tuple(plain.shape)}\n".encode())
         digest.update(plain.reshape(-1).view(torch.uint8).numpy().tobytes())
@@ -289,7 +295,10 @@ def _check_call(module: nn.Module, declaration: Declaration) -> None:
     method = getattr(module, declaration.method, None)
     if not callable(method):
         raise UsageError(f"{type(module).__name__} has no method {declaration.method!r}; change 'method'")
-    signature = inspect.signature(method)
+    try:
+        signature = inspect.signature(method)
+    except ValueError:  # a method that is not written in Python has none
+        return
     passed = [one for given in declaration.inputs for one in getattr(given, "noises", None) or (given,)]
     positional = [one for one in passed if one.argument is None]
     try:

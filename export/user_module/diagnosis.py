@@ -20,6 +20,7 @@ from .code_location import authored, location_in_notes, location_of, location_of
 __all__ = [
     "Watch",
     "check_free_batch",
+    "check_has_values",
     "check_module",
     "check_no_randomness",
     "complex_numbers",
@@ -83,7 +84,8 @@ def check_module(module: nn.Module) -> None:
     """Refuse a module whose export would make other pictures, or fail.
 
     Raises:
-        ExportError: a part is in training mode, or a weight is neither FP32 nor an integer, or is not finite.
+        ExportError: a part is in training mode or is TorchScript, or a weight has no values, is neither FP32 nor an
+            integer, or is not finite.
     """
     # An export in training mode succeeds, but BatchNorm and Dropout make another picture.
     own = authored(module)
@@ -93,7 +95,14 @@ def check_module(module: nn.Module) -> None:
                 f"the model is in training mode ({(name or type(part).__name__)!r}); call .eval() on it before it is"
                 " exported"
             )
+    for name, part in own.named_modules():
+        if isinstance(part, torch.jit.ScriptModule):
+            raise ExportError(
+                f"{(name or type(part).__name__)!r} is TorchScript, which cannot be exported; build the Python module that"
+                " it was made from, and give its weights"
+            )
     for name, tensor in own.state_dict().items():
+        check_has_values(name, tensor)
         kind = str(tensor.dtype).removeprefix("torch.")
         if tensor.is_complex():
             raise ExportError(
@@ -109,6 +118,18 @@ def check_module(module: nn.Module) -> None:
             raise ExportError(
                 f"weight {name!r} holds NaN or infinite values; train again or take another snapshot"
             )
+
+
+def check_has_values(name: str, tensor: torch.Tensor) -> None:
+    """Refuse a weight without memory.
+
+    Raises:
+        ExportError: the weight called `name` is on the device "meta".
+    """
+    if tensor.is_meta:
+        raise ExportError(
+            f"weight {name!r} has no values: it is on the device meta; build the model on the CPU"
+        )
 
 
 def check_no_randomness(graph: Any, module: nn.Module) -> None:

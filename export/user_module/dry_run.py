@@ -32,11 +32,7 @@ def try_out(picture: PixelModel) -> None:
     watch = Watch(picture)
     images = _run(picture, inputs, watch)
     _check_untouched(picture.signature, inputs)
-    if torch.bfloat16 in watch.made:
-        raise ExportError(
-            f"the module computes in bfloat16{watch.made[torch.bfloat16]}; it must compute in float32: remove"
-            " torch.autocast, or .bfloat16(); --precision lowers the graph, and proves it"
-        )
+    _check_precision(watch)
     wrong = _wrong_dtype(images.dtype, watch) or _wrong_shape(images, picture.signature)
     if wrong is None:
         _check_values(images, picture, inputs)
@@ -115,6 +111,17 @@ def _check_untouched(signature: Signature, inputs: Mapping[str, Tensor]) -> None
         if not torch.equal(torch.from_numpy(array), inputs[name]):
             raise ExportError(
                 f"the module changes its input {name!r} in place; work on a copy, such as x = x * 2 for x.mul_(2)"
+            )
+
+
+def _check_precision(watch: Watch) -> None:
+    """Refuse arithmetic of less than FP32: the module's pictures are the reference of all precisions."""
+    for dtype, where in watch.made.items():
+        if dtype.is_floating_point and dtype.itemsize < torch.float32.itemsize:
+            name = str(dtype).removeprefix("torch.")
+            raise ExportError(
+                f"the module computes in {name}{where}; it must compute in float32: remove torch.autocast, or the cast"
+                f" to {name}; --precision lowers the graph, and proves it"
             )
 
 

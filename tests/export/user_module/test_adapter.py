@@ -126,6 +126,33 @@ def test_ranges_arguments_constants_and_several_noises_reach_the_module() -> Non
     assert np.abs(run(latent, {"latent": noise, "source": pictures}) - wanted).max() <= 1
 
 
+class Told(nn.Module):
+    """Gives back, as a picture, the sum of everything that it is given."""
+
+    def forward(self, z: torch.Tensor, more: dict[str, Any], steps: list[torch.Tensor], *, t: Any) -> Any:
+        assert t.dtype == torch.int64
+        extra = more["pose"].sum((1, 2)) + more["bias"] + t + sum(step.sum(1) for step in steps)
+        return (z + extra[:, None, None, None]).expand(-1, 3, 4, 4)
+
+
+def test_parts_of_arguments_lists_of_noise_and_tensors_reach_the_module() -> None:
+    signature = {
+        "inputs": [
+            {"role": "seed", "noises": [[1, 4, 4], {"argument": "steps", "shapes": [[2], [3]]}]},
+            {"role": "condition", "argument": "more.pose", "shape": [2, 2]},
+        ],
+        "output": {**OUTPUT, "range": [-100, 100]},
+        "constants": {"more.bias": [0.5], "t": {"value": 7, "per_picture": True}},
+    }
+    source = open_source(Told().eval(), signature=signature)
+    assert source.signature_sha256
+    example = source.pipeline.signature.example(5)
+    noise = gaussian(example["seed"], 21)
+    extra = noise[:, 16:].sum(1) + example["pose"].sum((1, 2)) + 7.5
+    wanted = (noise[:, :16].reshape(-1, 4, 4, 1) + extra[:, None, None, None] + 100) * 255 / 200
+    assert np.abs(run(source, example) - wanted).max() <= 1
+
+
 def test_a_latent_keeps_its_shape() -> None:
     class Decoder(nn.Module):
         def forward(self, z: torch.Tensor) -> torch.Tensor:
@@ -275,6 +302,12 @@ def test_a_reference_is_imported_from_the_current_directory(folder: Path) -> Non
             "ZeroDivisionError: division by zero at faulty.py:1 `1 / 0`",
         ),
         ("def build(:\n", "faulty:build", ExportError, "SyntaxError"),
+        (
+            "raise SystemExit(2)\n",
+            "faulty:build",
+            ExportError,
+            "ended it with exit code 2; put what the script does under if __name__",
+        ),
     ],
 )
 def test_a_reference_that_gives_no_module_is_answered_in_one_line(

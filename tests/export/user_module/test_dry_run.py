@@ -159,6 +159,21 @@ def test_weights_of_another_type_are_named(dtype: torch.dtype, complaint: str) -
     assert f"weight 'blocks.1.layer.weight' {complaint}" in complaint_of(module)
 
 
+def test_torchscript_is_named() -> None:
+    with pytest.deprecated_call():
+        traced = torch.jit.trace(Net().eval(), torch.zeros(2, 4))
+    assert " is TorchScript, which cannot be exported; build the Python module that it" in complaint_of(
+        traced
+    )
+
+
+def test_weights_without_values_are_named() -> None:
+    with torch.device("meta"):
+        module = Net().eval()
+    said = complaint_of(module)
+    assert "has no values: it is on the device meta; build the model on the CPU" in said
+
+
 class Giving(nn.Module):
     """Gives what it is told to."""
 
@@ -228,6 +243,7 @@ def autocast(x: torch.Tensor) -> torch.Tensor:
 
 
 def test_arithmetic_of_less_than_fp32_is_no_reference() -> None:
+    assert "computes in float16 in Giving at " in complaint_of(Giving(lambda x: x.half().float()).eval())
     said = complaint_of(Giving(autocast).eval())
     assert "computes in bfloat16 in Giving at " in said
     assert "`return (x @ x).float()`; it must compute in float32: remove torch.autocast" in said
