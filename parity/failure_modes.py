@@ -120,12 +120,17 @@ def _shift(pictures: NDArray[np.uint8], reference: NDArray[np.uint8]) -> str | N
 
 
 def _arrangement(pictures: NDArray[np.uint8], reference: NDArray[np.uint8]) -> str | None:
+    channels = reference.shape[-1]
+    colours = channels - (channels % 2 == 0)  # the last one is alpha
+    order = [2, 1, 0, 3][:channels] if channels > 2 else list(range(channels))
     rearranged: Mapping[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
-        "red and blue are swapped": lambda images: images[..., ::-1],
+        "red and blue are swapped": lambda images: images[..., order],
         "height and width are swapped": lambda images: images.transpose(0, 2, 1, 3),
         "the pictures are upside down": lambda images: images[:, ::-1],
         "the pictures are mirrored": lambda images: images[:, :, ::-1],
-        "black and white are swapped": lambda images: 255 - images,
+        "black and white are swapped": lambda images: _inverted(images, slice(colours)),
+        "transparent and opaque are swapped": lambda images: _inverted(images, slice(colours, None)),
+        "alpha comes first": lambda images: np.roll(images, colours - channels, axis=-1),
     }
     before = _distance(pictures, reference)
     for cause, rearrange in rearranged.items():
@@ -133,6 +138,12 @@ def _arrangement(pictures: NDArray[np.uint8], reference: NDArray[np.uint8]) -> s
         if other.shape == reference.shape and _distance(other, reference) <= min(_NEAR_LEVELS, before / 4):
             return cause
     return None
+
+
+def _inverted(images: NDArray[Any], channels: slice) -> NDArray[Any]:
+    changed = images.copy()
+    changed[..., channels] = 255 - changed[..., channels]
+    return changed
 
 
 def _labels(probes: Probes, runner: Runner) -> str | None:

@@ -98,8 +98,8 @@ def check_module(module: nn.Module) -> None:
     for name, part in own.named_modules():
         if isinstance(part, torch.jit.ScriptModule):
             raise ExportError(
-                f"{(name or type(part).__name__)!r} is TorchScript, which cannot be exported; build the Python module that"
-                " it was made from, and give its weights"
+                f"{(name or type(part).__name__)!r} is TorchScript, which cannot be exported; build the Python module"
+                " that it was made from, and give its weights"
             )
     for name, tensor in own.state_dict().items():
         check_has_values(name, tensor)

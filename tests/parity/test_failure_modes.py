@@ -13,6 +13,7 @@ from torch import nn
 
 from litho.bundle import Bundle
 from litho.bundle.manifest import Figure, Verdict
+from litho.bundle.probes import Probes
 from litho.errors import ExportError
 from litho.export.graph import export_graph
 from litho.export.pipeline import Pipeline
@@ -20,6 +21,7 @@ from litho.export.precisions import Lowering, precision
 from litho.export.validation.distance import Distance
 from litho.export.validation.proof import Proof
 from litho.export.variants import misnamed
+from litho.parity.failure_modes import explain
 from litho.parity.gate import Replay, judge
 from litho.runners.torch import Runner as TorchRunner
 from litho.training.run.snapshot import load_snapshot
@@ -170,3 +172,36 @@ def test_why_a_distance_cannot_be_computed_is_said(pipeline: Pipeline, graph: by
     assert verdict.status == "failed"
     assert verdict.reason == f"FD ratio (untrained net) could not be computed: {why}"
     assert "too few" not in verdict.model_dump_json(include={"figures"})
+
+
+@pytest.mark.parametrize(
+    ("channels", "change", "cause"),
+    [
+        (4, lambda images: images[..., [2, 1, 0, 3]], "red and blue are swapped"),
+        (4, lambda images: images[..., [3, 0, 1, 2]], "alpha comes first"),
+        (2, lambda images: images[..., ::-1], "alpha comes first"),
+        (
+            4,
+            lambda images: np.concatenate((255 - images[..., :3], images[..., 3:]), -1),
+            "black and white are",
+        ),
+        (
+            4,
+            lambda images: np.concatenate((images[..., :3], 255 - images[..., 3:]), -1),
+            "transparent and opa",
+        ),
+        (
+            2,
+            lambda images: np.concatenate((images[..., :1], 255 - images[..., 1:]), -1),
+            "transparent and opa",
+        ),
+        (3, lambda images: 255 - images, "black and white are swapped"),
+    ],
+)
+def test_channels_that_are_mixed_up_are_named(channels: int, change: Any, cause: str) -> None:
+    reference = np.random.default_rng(0).integers(0, 256, (4, 8, 8, channels), np.uint8)
+    made = change(reference)
+    failed = Verdict(status="failed", figures=(Figure(metric="PSNR", value=1, at_least=30),), reason="bad")
+    runner: Any = None  # asked only for labels
+    explained = explain(failed, [Replay(made, reference)], Probes({}, reference), runner)
+    assert explained.reason.startswith(f"bad; {cause}")

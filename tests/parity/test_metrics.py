@@ -45,7 +45,7 @@ def test_pictures_smaller_than_the_window_get_a_smaller_one(shape: tuple[int, ..
     assert ssim(small, small + 200) < 0.5
 
 
-@pytest.mark.parametrize("size", [(16, 16, 3), (32, 12, 1)])
+@pytest.mark.parametrize("size", [(16, 16, 3), (32, 12, 1), (12, 14, 2), (13, 12, 4)])
 def test_ssim_agrees_with_torchmetrics(size: tuple[int, int, int]) -> None:
     torch = pytest.importorskip("torch")
     functional = pytest.importorskip("torchmetrics.functional.image")
