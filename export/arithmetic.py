@@ -20,6 +20,9 @@ __all__ = ["MULTIPLIES", "multiply_adds", "share", "value_types"]
 _LARGE = 1024
 """Elements of the smallest initializer whose content no shape depends on."""
 
+_UNINFERRED = ("GroupNormalization",)
+"""Operators whose output has the shape of their first input, which onnx does not infer."""
+
 _Shapes = list[tuple[int, ...]]
 """Shapes of a node's inputs, then of its first output."""
 
@@ -111,6 +114,9 @@ def value_types(model: onnx.ModelProto) -> dict[str, onnx.TypeProto.Tensor]:
     light = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
     light.graph.name = "shapes"
     light.graph.node.extend(model.graph.node)
+    for node in light.graph.node:
+        if node.op_type in _UNINFERRED:
+            node.CopyFrom(onnx.helper.make_node("Identity", node.input[:1], node.output[:1], name=node.name))
     light.graph.output.extend(
         onnx.helper.make_tensor_value_info(value.name, value.type.tensor_type.elem_type, None)
         for value in model.graph.output

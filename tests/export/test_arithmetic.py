@@ -89,6 +89,15 @@ def test_noise_and_pixels_have_no_layers_and_an_unknown_shape_is_an_error() -> N
     assert "\n" not in str(refused.value)
 
 
+def test_what_follows_a_group_norm_has_a_shape() -> None:
+    model = _node("Conv", [["batch", 4, 8, 8]], (6, 4, 3, 3))
+    model.graph.initializer.append(numpy_helper.from_array(np.ones(4, np.float32), "ones"))
+    norm = helper.make_node("GroupNormalization", ["x0", "ones", "ones"], ["normal"], num_groups=2)
+    model.graph.node[0].input[0] = "normal"
+    model.graph.node.insert(0, norm)
+    assert multiply_adds(model) == {"layer": 6 * 6 * 6 * 4 * 9}
+
+
 def test_a_share_is_of_the_arithmetic_and_not_of_the_layers() -> None:
     counts = {"small": 10, "large": 90}
     assert share(counts, {"small"}) == 0.1
