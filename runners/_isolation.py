@@ -13,10 +13,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -28,35 +26,17 @@ from ..bundle.manifest import Variant
 from ..errors import RuntimeCrash
 from ..signature import Signature
 from . import base
+from ._exchange import SLICE_S, Doing, Exchange, Limits
 from ._messages import GRAPH, Message, decode_error, encode, read
 
-__all__ = ["Limits", "Worker"]
+__all__ = ["Worker"]
 
-_SLICE_S = 1.0
 _WORDS_BYTES = 4096
 _LONGEST_WORDS = 120
 _MEMORY = "bad_alloc"
 
 _Facts = dict[str, Any]
 _Arrays = Mapping[str, NDArray[Any]]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """When a request counts as hung: far above what a slow machine needs, so that none that works is stopped.
-
-    Args:
-        seconds: for any request.
-        seconds_per_mib: on top, for each MiB of a graph that is opened.
-        seconds_per_picture: on top, for each row of a batch that is run.
-        idle_seconds: for a request during which the process uses no processor at all; on a CPU only, because one that
-            waits for a GPU may use none.
-    """
-
-    seconds: float = 300.0
-    seconds_per_mib: float = 2.0
-    seconds_per_picture: float = 60.0
-    idle_seconds: float = 120.0
 
 
 class Worker:
@@ -110,7 +90,7 @@ class Worker:
 
         def opens() -> Message:
             arrays = {GRAPH: np.frombuffer(graph, np.uint8)}
-            doing = _Doing(kind.title, "opened the graph", device, mebibytes=mebibytes)
+            doing = Doing(kind.title, "opened the graph", device, mebibytes=mebibytes)
             return self.ask({**facts, "folders": _folders()}, arrays, doing)
 
         return _Isolated(self, signature, kind.title, device, opens)
@@ -135,7 +115,7 @@ class Worker:
         where = device if variant.engine is None else "cuda"
 
         def opens() -> Message:
-            doing = _Doing(kind.title, f"opened {variant.name}", where, mebibytes=mebibytes)
+            doing = Doing(kind.title, f"opened {variant.name}", where, mebibytes=mebibytes)
             return self.ask({**facts, "folders": _folders()}, {}, doing)
 
         return _Isolated(self, bundle.stage(variant.stage).signature, kind.title, where, opens)
@@ -167,7 +147,7 @@ class Worker:
             }
             for stage in own.values():
                 stage.forget()  # it belongs to the sampler now, and would be opened again with it
-            return self.ask(facts, {}, _Doing(titles, "opened the stages", device))
+            return self.ask(facts, {}, Doing(titles, "opened the stages", device))
 
         return _Isolated(self, signature, titles, device, opens)
 
@@ -180,10 +160,10 @@ class Worker:
         """
         arrays = {**inputs, GRAPH: np.frombuffer(graph, np.uint8)}
         rows = max((len(values) for values in inputs.values()), default=1)
-        doing = _Doing("ONNX Runtime", "ran the graph layer by layer", mebibytes=len(graph) >> 20, rows=rows)
+        doing = Doing("ONNX Runtime", "ran the graph layer by layer", mebibytes=len(graph) >> 20, rows=rows)
         return self.ask({"do": "values", "outputs": list(outputs)}, arrays, doing)[1]
 
-    def ask(self, facts: _Facts, arrays: _Arrays, doing: _Doing) -> Message:
+    def ask(self, facts: _Facts, arrays: _Arrays, doing: Doing) -> Message:
         """Send a request and wait for its answer.
 
         Raises:
@@ -194,9 +174,7 @@ class Worker:
         with self._lock:
             process, channel = self._started()
             self._said = self._words_bytes()
-            exchange = _Exchange(
-                process.pid, channel, doing.limit_s(self._limits), doing.idle_s(self._limits)
-            )
+            exchange = Exchange(process.pid, channel, doing.limit_s(self._limits), doing.idle_s(self._limits))
             try:
                 for part in encode(facts, arrays):
                     exchange.write(part)
@@ -235,11 +213,11 @@ class Worker:
                 # The same modules in the same order, wherever this process has found them.
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, sys.path))},
             )
-        own.settimeout(_SLICE_S)
+        own.settimeout(SLICE_S)
         self._channel = own
         return self._process, own
 
-    def _crashed(self, doing: _Doing) -> Exception:
+    def _crashed(self, doing: Doing) -> Exception:
         """What the end of the process means."""
         assert self._process is not None, "it was started"
         with suppress(subprocess.TimeoutExpired):
@@ -286,92 +264,6 @@ class Worker:
             words.close()
             if process.stdin is not None:
                 process.stdin.close()
-
-
-@dataclass(frozen=True)
-class _Doing:
-    """What a request does, for its time limit and for the line about its crash.
-
-    Args:
-        title: of the runtime.
-        work: "opened the graph".
-        device: that it runs on.
-        mebibytes: of the graph that is opened.
-        rows: of the batch that is run.
-    """
-
-    title: str
-    work: str
-    device: str = "cpu"
-    mebibytes: int = 0
-    rows: int = 0
-
-    def limit_s(self, limits: Limits) -> float:
-        return (
-            limits.seconds + limits.seconds_per_mib * self.mebibytes + limits.seconds_per_picture * self.rows
-        )
-
-    def idle_s(self, limits: Limits) -> float:
-        return limits.idle_seconds if self.device == "cpu" else float("inf")
-
-
-class _Exchange:
-    """Writes a request and reads its answer; raises TimeoutError when the process takes too long.
-
-    Time is counted in slices: a laptop that slept, or a command that was stopped with Ctrl-Z, has one long slice.
-    """
-
-    def __init__(self, pid: int, channel: socket.socket, limit_s: float, idle_s: float) -> None:
-        self._pid, self._channel = pid, channel
-        self._limit_s, self._idle_s = limit_s, idle_s
-        self._waited_s = self._idled_s = 0.0
-        self._used = -1
-
-    def write(self, content: bytes | memoryview) -> None:
-        """Write all of it."""
-        left = memoryview(content)
-        while left:
-            try:
-                left = left[self._channel.send(left) :]
-            except TimeoutError:
-                self._wait_on()
-
-    def read(self, count: int) -> bytearray:
-        """Read exactly this many bytes."""
-        content = bytearray(count)
-        left = memoryview(content)
-        while left:
-            try:
-                got = self._channel.recv_into(left)
-            except TimeoutError:
-                self._wait_on()
-                continue
-            if got == 0:
-                raise EOFError
-            left = left[got:]
-        return content
-
-    def _wait_on(self) -> None:
-        self._waited_s += _SLICE_S
-        used = _processor_ticks(self._pid)
-        self._idled_s = self._idled_s + _SLICE_S if used == self._used else 0.0
-        self._used = used
-        if self._waited_s >= self._limit_s:
-            raise TimeoutError(f"no answer for {self._waited_s:.0f} s")
-        if self._idled_s >= self._idle_s:
-            raise TimeoutError(f"it computed nothing for {self._idled_s:.0f} s")
-
-
-def _processor_ticks(pid: int) -> int:
-    """Time that a process has used; a time that always differs where the system does not tell."""
-    try:
-        # The name, in parentheses, may hold anything; user and system time are the 12th and 13th field after it.
-        fields = (
-            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        )
-        return int(fields[11]) + int(fields[12])
-    except (OSError, IndexError, ValueError):
-        return time.monotonic_ns()
 
 
 class _Isolated(base.Runner):
@@ -424,7 +316,7 @@ class _Isolated(base.Runner):
 
     def _ask(self, what: str, inputs: dict[str, NDArray[Any]], verb: str) -> Message:
         rows = len(next(iter(inputs.values()), ()))
-        doing = _Doing(self.title, f"{verb} a batch of {rows}", self.device, rows=rows)
+        doing = Doing(self.title, f"{verb} a batch of {rows}", self.device, rows=rows)
         return self._worker.ask({"do": what, "session": self.session()}, inputs, doing)
 
     def close(self) -> None:
@@ -436,7 +328,7 @@ class _Isolated(base.Runner):
             and self._worker.pid is not None
         ):
             self._worker.ask(
-                {"do": "close", "session": session}, {}, _Doing(self.title, "was closed", self.device)
+                {"do": "close", "session": session}, {}, Doing(self.title, "was closed", self.device)
             )
 
 

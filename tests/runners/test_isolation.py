@@ -25,7 +25,7 @@ from litho.errors import (
 from litho.parity.gate import Gate
 from litho.parity.replay import prove
 from litho.runners import Worker, open_isolated, open_runner
-from litho.runners._isolation import Limits
+from litho.runners._exchange import Limits
 from litho.signature import Signature
 from litho.signature.fields import Field, Role, image_output, seed_field
 
