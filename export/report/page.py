@@ -22,8 +22,8 @@ from .table import NOTHING, arithmetic, decide
 __all__ = ["format_figure", "headline", "render_report", "summarise"]
 
 _PROMISES: dict[Grade, str] = {
-    "same picture": "each probe is within the limits",
-    "same distribution": "single pictures may differ, the set may not",
+    "same picture": "each image within the limits",
+    "same distribution": "a single image may differ",
 }
 
 
@@ -126,7 +126,7 @@ def headline(manifest: Manifest) -> Iterator[tuple[str, str, str]]:
         yield from _gain(variant, manifest)
     if chosen:
         grade = GRADES[max(GRADES.index(grade_of(variant, manifest)) for variant in chosen)]
-        yield "promises", grade, _PROMISES[grade]
+        yield "promises the same", grade.removeprefix("same "), _PROMISES[grade]
     if len(chosen) == 1:
         (best,) = chosen
         worst = f"worst image: {number(metric_value(best, PSNR_MIN))} dB"

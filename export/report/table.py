@@ -145,14 +145,16 @@ def _choice(manifest: Manifest) -> str:
         why = "no variant that passed was timed" if passed else "none passed here"
         return f"No variant is recommended: {why}."
     by_name = {variant.name: variant for variant in manifest.variants}
-    reasons = [_reason(by_name[name], manifest) for name in manifest.recommended]
+    reasons = [
+        f"{name} ({_reason(by_name[name], manifest)}; {by_name[name].grade})" for name in manifest.recommended
+    ]
     sentence = f"Recommended for {manifest.aim}: {'; '.join(reasons)}."
     strict = recommend(manifest.variants, manifest.files, manifest.aim, GRADES[0])
-    if set(strict) & set(manifest.recommended) == set(manifest.recommended):
+    if strict == manifest.recommended:
         return sentence
     if len(strict) < len(manifest.recommended):
         return f"{sentence} Nothing promises the {GRADES[0]}."
-    best = "; ".join(_reason(by_name[name], manifest) for name in strict)
+    best = "; ".join(f"{name} ({_reason(by_name[name], manifest)})" for name in strict)
     return f"{sentence} Best that promises the {GRADES[0]}: {best}."
 
 
@@ -183,5 +185,4 @@ def _reason(best: Variant, manifest: Manifest) -> str:
         ratio = own / other if manifest.aim == "throughput" else other / own
         words += f", {number(ratio)} times as fast as FP32 in ONNX Runtime"
     quality = metric_value(best, PSNR_MEAN)
-    words += f"; mean PSNR {quality:.1f} dB" if quality is not None else ""
-    return f"{best.name} ({words}; {best.grade})"
+    return words + (f"; mean PSNR {quality:.1f} dB" if quality is not None else "")
