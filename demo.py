@@ -150,7 +150,7 @@ def _page(result: DemoResult, bundle: Bundle, verified: Sequence[Verification]) 
         status="passed" if result.agreement >= LEAST_AGREEMENT else "failed",
         sentence=f"The served images passed the comparison with PyTorch; {result.agreement:.1%} are recognised as the"
         " requested digit. Everything on this page was made and measured on this machine.",
-        headline_entries=[*list(headline(manifest))[:2], *bench["headline"]],
+        headline_entries=[*list(headline(manifest))[:3], *bench["headline"]],
         samples=result.samples.read_bytes(),
         agreement=f"{result.agreement:.1%}",
         variety=f"{result.variety:.0%}",

@@ -109,6 +109,7 @@ def server(bundles: Line, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
                 to=repository,
                 name=_served(model, name),
                 variant=f"{_heaviest(bundle)}.{name}.onnx",
+                grade="same distribution",  # FP16 of a flow promises no more
                 settings=ServingSettings(instance_count=1),
             )
     install()

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ...bundle.manifest import GRADES, Figure, Gain, Grade, Manifest, Variant
 from ...bundle.probes import Probes
-from ...parity.gate import IDENTICAL_PIXELS, PSNR_MEAN, PSNR_MIN, SHARE, grade_of
+from ...parity.gate import DISTANCE_RATIO, IDENTICAL_PIXELS, PSNR_MEAN, PSNR_MIN, SHARE, grade_of
 from ...reporting import human_bytes, number, render
 from ...runners.base import library_of
 from ..passes import default_passes, pass_names, summary
@@ -112,8 +112,8 @@ def format_figure(figure: Figure) -> str:
         return f"{figure.value:.4%}"
     if figure.value is not None and figure.metric.startswith(SHARE):
         return f"{figure.value:.1%}"
-    if figure.lower is not None and figure.upper is not None:
-        return f"{number(figure.value)} ({number(figure.lower)} to {number(figure.upper)})"
+    if figure.value is not None and figure.lower is not None and figure.upper is not None:
+        return f"{figure.value:.3f} ({figure.lower:.3f} to {figure.upper:.3f})"
     return number(figure.value)
 
 
@@ -182,7 +182,8 @@ def _figure_rows(variants: Sequence[Variant]) -> Iterator[tuple[str, str, str, s
                 is_share = figure.metric == IDENTICAL_PIXELS or figure.metric.startswith(SHARE)
                 allowed = f"{side} {f'{limit:.1%}' if is_share else f'{limit:g}'}"
                 passed = "passed" if figure.passed else "failed"
-                bank = figure.bank or "usual"
+                of_set = figure.metric.startswith(DISTANCE_RATIO)
+                bank = NOTHING if of_set else figure.bank or "usual"
                 yield variant.name, bank, figure.metric, format_figure(figure), allowed, passed
 
 

@@ -28,7 +28,14 @@ def test_the_page_begins_with_verdict_precision_gain_date_and_machine(read_page:
     page_ = read_page(page(environment={"torch": "2", **timed}))
     (verdict,) = page_.of_class("verdict")
     assert verdict.of_class("badge")[0].text == "passed"
-    for expected in (INT8, "INT8", "2.00 ×", "promises the same", "a single image may differ", *timed.values()):
+    for expected in (
+        INT8,
+        "INT8",
+        "2.00 ×",
+        "promises the same",
+        "a single image may differ",
+        *timed.values(),
+    ):
         assert expected in verdict.text
     assert verdict.all("code")[0].text == f"litho deploy tiny --variant {INT8} --grade same-distribution"
     sections = [heading.text for heading in page_.all("h2")]
