@@ -5,7 +5,7 @@ A figure that could not be computed fails, and so does a verdict without figures
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -39,8 +39,6 @@ PSNR_MIN, PSNR_MEAN, SSIM = "PSNR min (dB)", "PSNR mean (dB)", "SSIM mean"
 DISTANCE_RATIO = "FD ratio"
 SHIFT = "mean shift (grey levels)"
 SHARE = "pictures within the limits"
-_MEANS = (PSNR_MEAN, SSIM, SHIFT)
-
 _FAILURES = {
     MAX_DIFFERENCE: "a pixel is {:g} grey levels off (max difference; allowed is at most {:g})",
     IDENTICAL_PIXELS: "only {:.2%} of the pixels match PyTorch's (identical pixels; at least {:.1%} is required)",
@@ -101,7 +99,7 @@ class Replay:
         batch: pictures at a time; 0 if it is not known.
         bank: name of the bank; empty for the usual probes.
         numbers: numbers of the probes that were made, one for each picture; None for all of the bank in their order.
-            Of a part of the bank, no figure counts that is a mean over pictures.
+            The bank's first replay is of all of it.
     """
 
     pictures: NDArray[np.uint8]
@@ -188,10 +186,10 @@ def _worst_figures(replays: Sequence[Replay], gate: Gate) -> list[tuple[Figure, 
         gate = replace(gate, max_abs_levels=None, min_psnr_db=None)
     compared: dict[str, list[tuple[int, Figure]]] = {}
     for one in replays:
-        # Of a further bank there are too few pictures for a shift, and similarity takes long; neither is a mean of a
-        # part of the bank worth anything.
-        left_out = _MEANS if one.numbers else (SSIM, SHIFT) if one.bank else ()
-        for figure in compare(one.pictures, one.reference, gate, left_out):
+        # Of a further bank there are too few pictures for a shift, and similarity takes long.
+        left_out = (SSIM, SHIFT) if one.bank else (SSIM,) if one.numbers else ()
+        figures = compare(one.pictures, one.reference, gate, left_out)
+        for figure in figures if one.numbers is None else _of_part(figures, one, replays[0]):
             compared.setdefault(figure.metric, []).append((one.batch, figure))
     worst = []
     for found in compared.values():
@@ -200,6 +198,29 @@ def _worst_figures(replays: Sequence[Replay], gate: Gate) -> list[tuple[Figure, 
         everywhere = len(failed) == len({batch for batch, _ in found})
         worst.append((figure, [] if everywhere else sorted(failed)))
     return worst
+
+
+def _of_part(figures: Iterable[Figure], part: Replay, whole: Replay) -> Iterator[Figure]:
+    """The figures of a part of a bank, with means as if its batch changed all pictures as it changes these."""
+    if not (_comparable(part.pictures, part.reference) and _comparable(whole.pictures, whole.reference)):
+        yield from figures
+        return
+    rows = list(part.numbers or ())
+    mean_of_all, shift_of_all = _means(whole.pictures, whole.reference)
+    mean_before, shift_before = _means(whole.pictures[rows], whole.reference[rows])
+    mean, shift = _means(part.pictures, part.reference)
+    estimated = {
+        PSNR_MEAN: mean_of_all + mean - mean_before,
+        SHIFT: abs(shift_of_all + shift - shift_before),
+    }
+    for figure in figures:
+        yield figure.model_copy(update={"value": estimated.get(figure.metric, figure.value)})
+
+
+def _means(pictures: NDArray[np.uint8], reference: NDArray[np.uint8]) -> tuple[float, float]:
+    """Mean PSNR in decibels, and mean signed difference in grey levels."""
+    signed = pictures.astype(np.int16) - reference.astype(np.int16)
+    return float(psnr_db(pictures, reference).mean()), float(signed.mean())
 
 
 def _parted(one: Replay, gate: Gate) -> set[int]:

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -76,6 +77,29 @@ def test_the_batches_that_fail_are_named_unless_all_do() -> None:
     assert judge(replays(REFERENCE, wrong, REFERENCE), FP32).reason.count(", only at batch 2") == 2
     assert ", only at batch 1 and 3" in judge(replays(wrong, REFERENCE, wrong), FP32).reason
     assert "only at" not in judge(replays(wrong, wrong), FP32).reason
+
+
+@pytest.mark.parametrize("levels", [60, -60])
+def test_the_means_of_a_part_are_those_of_all_with_what_its_batch_changes(levels: int) -> None:
+    """Probes 2 and 3 are worse than others at every batch; at batch 2 nothing changes, at batch 3 the light does."""
+    pictures, far = changed(0.5, 9), changed(1.0, 40)
+    pictures[2:4] = far[2:4]
+    whole, rows = Replay(pictures, REFERENCE, 8), (2, 3)
+    mean, shift = (
+        figure.value
+        for figure in judge([whole], Gate()).figures
+        if "mean" in figure.metric and "SSIM" not in figure.metric
+    )
+    assert mean is not None
+    assert shift is not None
+    gate = Gate(mean_psnr_db=mean - 1e-9, shift_levels=abs(shift) + 1e-9)
+    same = Replay(pictures[[*rows]], REFERENCE[[*rows]], 2, numbers=rows)
+    assert judge([whole, same], gate).status == "passed"
+    other = np.clip(pictures[[*rows]].astype(int) + levels, 0, 255).astype(np.uint8)
+    verdict = judge([whole, same, replace(same, pictures=other, batch=3)], gate)
+    assert verdict.reason.count(", only at batch 3") == 2
+    assert "PSNR mean" in verdict.reason
+    assert "mean shift" in verdict.reason
 
 
 def test_a_shift_is_not_judged_of_the_few_pictures_of_a_further_bank() -> None:
