@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from random import Random
 
-from ..bundle.manifest import Sampler, Timing, Verdict
+from ..bundle.manifest import Timing, Verdict
 from ..bundle.probes import Probes
 from ..export.timing import time_in_turns
 from ..parity.gate import limits
@@ -23,18 +24,16 @@ class Candidate:
     Args:
         precision: its gate judges the pictures.
         opens: opens the runner.
-        sampler: of the generator, if it has one.
     """
 
     precision: str
     opens: Open
-    sampler: Sampler | None = None
 
 
 def prove_and_time(
     candidates: Mapping[str, Candidate], probes: Probes, progress: Progress
 ) -> dict[str, tuple[Verdict, tuple[Timing, ...]]]:
-    """Replay the probes through each candidate, then time all that made pictures, in turns.
+    """Replay the probes through each candidate, then time all that made pictures, in turns of random order.
 
     Args:
         candidates: name -> candidate.
@@ -47,7 +46,8 @@ def prove_and_time(
     verdicts: dict[str, Verdict] = {}
     for number, (name, one) in enumerate(candidates.items()):
         progress(f"replaying {name}", number / len(candidates))
-        verdicts[name] = prove(one.opens, probes, limits(one.precision, sampler=one.sampler)).verdict
+        verdicts[name] = prove(one.opens, probes, limits(one.precision)).verdict
     able = {name: candidates[name].opens for name, verdict in verdicts.items() if verdict.figures}
-    timings = time_in_turns(able, partial(progress, "timing all in turns"))
+    # A fixed order would let each be disturbed by the same neighbour in every round.
+    timings = time_in_turns(able, partial(progress, "timing all in turns"), Random(0))
     return {name: (verdict, timings.get(name, ())) for name, verdict in verdicts.items()}

@@ -20,20 +20,17 @@ from ..bundle.json_documents import Document
 from ..bundle.manifest import Timing, Verdict
 from ..errors import LithoError
 from ..export.build import export
-from ..export.graph import export_graph
-from ..export.passes import apply_passes
-from ..export.pipeline import Pipeline
 from ..export.precisions import precision_names
 from ..export.source import from_run
 from ..files import write_bytes
-from ..parity.gate import PSNR_MIN
+from ..parity.gate import PSNR_MEAN, PSNR_MIN
 from ..reporting.markdown import markdown_table
 from ..reporting.progress import Progress, quiet
 from ..runners import open_runner
-from ..runners.base import graph_runtimes, runner_class
-from ..runners.torch import Runner as TorchRunner
+from ..runners.base import graph_runtimes
 from .candidates import Candidate, prove_and_time
 from .machine import Machine, describe_machine
+from .peer_makers import make_peers, plain_graph_name
 
 __all__ = ["Peer", "Peers", "compare_with_peers", "main"]
 
@@ -124,7 +121,7 @@ def compare_with_peers(run: Path, progress: Progress = quiet) -> Peers:
             runtimes=tuple(graph_runtimes()),
             progress=progress,
         )
-        peers = _peers(source.pipeline)
+        peers = make_peers(source.pipeline, source.data)
         candidates = {**peers, **_variants(bundle)}
         measured = prove_and_time(candidates, bundle.probes(), progress)
         return Peers(
@@ -153,43 +150,21 @@ def _variants(bundle: Bundle) -> dict[str, Candidate]:
     }
 
 
-def _peers(pipeline: Pipeline) -> dict[str, Candidate]:
-    model = pipeline.model
-    plain = export_graph(model, pipeline.signature, {})
-
-    def graph(runtime: str) -> Candidate:
-        content, _ = apply_passes(plain, runner_class(runtime).passes)
-        return Candidate("fp32", partial(runner_class(runtime).from_graph, content, pipeline.signature))
-
-    return {
-        "torch eager": Candidate("fp32", partial(TorchRunner, model)),
-        "torch.compile": Candidate("fp32", partial(TorchRunner, model, compiled=True)),
-        "torch BF16, channels last": Candidate("bf16", partial(TorchRunner, model, bf16=True)),
-        **{plain_graph_name(runtime): graph(runtime) for runtime in graph_runtimes()},
-    }
-
-
-def plain_graph_name(runtime: str) -> str:
-    """Name of the peer that runs a graph with only the passes that the runtime needs."""
-    runner = runner_class(runtime)
-    return f"{runner.title}, plain graph{', noise given' if 'noise_outside' in runner.passes else ''}"
-
-
 def rows(peers: Peers) -> list[str]:
     """The table in Markdown, and the ratios below it."""
     table = []
     for peer in peers.peers:
-        figure = next((figure for figure in peer.verdict.figures if figure.metric == PSNR_MIN), None)
+        figures = {figure.metric: figure.value for figure in peer.verdict.figures}
         table.append(
             (
                 f"**{peer.name}**" if peer.name == peers.recommended else peer.name,
                 peer.precision,
                 peer.verdict.status,
-                "–" if figure is None or figure.value is None else f"{figure.value:.1f}",
+                *(_decibels(figures.get(metric)) for metric in (PSNR_MIN, PSNR_MEAN)),
                 *([f"{timing.images_per_second:,.0f}" for timing in peer.timings] or ["–"] * 3),
             )
         )
-    columns = ("", "precision", "gate", "PSNR min (dB)", "images/s at 1", "at 8", "at 32")
+    columns = ("", "precision", "gate", "PSNR min (dB)", "mean", "images/s at 1", "at 8", "at 32")
     lines = [*markdown_table(columns, table), ""]
     for batch in (timing.batch for timing in peers.peer(peers.recommended).timings):
         lines.append(
@@ -200,6 +175,10 @@ def rows(peers: Peers) -> list[str]:
             + "."
         )
     return lines
+
+
+def _decibels(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"
 
 
 def main(

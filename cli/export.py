@@ -97,6 +97,9 @@ def export(
             " it was trained on. See docs/data.md. Or a .npy or .safetensors file with values of conditions."
         ),
     ] = None,
+    quantizer: Annotated[
+        str, name_option("quantizers", "What quantizes INT8 and FP8: {quantizers}; nncf has INT8 only.")
+    ] = "litho",
     no_timing: Annotated[
         bool,
         typer.Option(
@@ -132,6 +135,7 @@ def export(
             calibration=calibration,
             fixed=fixed,
             size=wanted,
+            quantizer=quantizer,
             timed=not no_timing,
             progress=progress,
         )

@@ -41,6 +41,7 @@ _NAMES: dict[str, Callable[[], Iterable[str]]] = {
     "engine_runtimes": _of("runners.base", "engine_libraries"),
     "targets": _of("export.engines", "TARGETS"),
     "passes": lambda: plugin_names("litho.export.passes"),
+    "quantizers": lambda: plugin_names("litho.export.precisions._quantizers"),
     "scenarios": _of("benchmarks.load.scenarios", "scenario_names"),
 }
 

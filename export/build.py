@@ -84,6 +84,7 @@ def export(  # noqa: PLR0913
     calibration: str | None = None,
     fixed: Mapping[str, int] | None = None,
     size: FreeOrSize | None = None,
+    quantizer: str = "litho",
     progress: Progress = quiet,
 ) -> Bundle:
     """Export a generator, prove every variant that runs here, and write the bundle.
@@ -113,6 +114,7 @@ def export(  # noqa: PLR0913
         fixed: integer input, such as a label -> its value in every picture; the graphs take the other inputs.
         size: height and width of the pictures that come in, or "free" for every size that the generator can take; by
             default the size that it was made for.
+        quantizer: of INT8 and FP8: "litho", or "nncf", which its extra installs.
         progress: called with the current step and the share of it that is done, 0 to 1.
 
     Raises:
@@ -137,6 +139,7 @@ def export(  # noqa: PLR0913
             calibration,
             tuple((fixed or {}).items()),
             None if size is None else format_size(size),
+            quantizer,
         )
     )
     opened = open_source(source, input=input, signature=signature, weights=weights, size=size)

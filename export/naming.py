@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from .arithmetic import multiply_adds, share, value_types
 from .precisions import Precision, precision, precision_names
-from .precisions.base import fp32_nodes, layers
+from .precisions.base import MOVES, fp32_nodes, layers
 
 if TYPE_CHECKING:
     import onnx
@@ -23,23 +23,7 @@ __all__ = ["LEAST_SHARE", "Naming", "check_name", "precisions_of"]
 LEAST_SHARE = 0.5
 """Least share of the arithmetic in the precision that a variant is named after."""
 
-_MOVES = frozenset(
-    {
-        "DepthToSpace",
-        "Flatten",
-        "Identity",
-        "MaxPool",
-        "Reshape",
-        "Slice",
-        "SpaceToDepth",
-        "Squeeze",
-        "Transpose",
-        "Unsqueeze",
-    }
-)
-"""Operators whose output holds nothing but values of their first input: quantized values stay exact in them."""
-
-_CONVERSIONS = _MOVES | {"Cast", "DequantizeLinear", "QuantizeLinear"}
+_CONVERSIONS = MOVES | {"Cast", "DequantizeLinear", "QuantizeLinear"}
 """Operators between stored weights and the layer that reads them."""
 
 _NAMED = 3
@@ -160,7 +144,7 @@ def _maker(name: str, makers: Mapping[str, onnx.NodeProto]) -> onnx.NodeProto | 
 def _before_moves(name: str, makers: Mapping[str, onnx.NodeProto]) -> onnx.NodeProto | None:
     """The node that made what was moved to a value."""
     maker = makers.get(name)
-    while maker is not None and maker.op_type in _MOVES:
+    while maker is not None and maker.op_type in MOVES:
         maker = makers.get(maker.input[0])
     return maker
 

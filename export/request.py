@@ -21,6 +21,7 @@ from .engines.variants import own_target
 from .graph import OPSET
 from .passes import pass_names
 from .precisions import precision, precision_names
+from .precisions._quantizers import quantizer_names
 from .report.choice import AIMS
 from .source import Source
 from .timing import without_timing_record
@@ -80,6 +81,7 @@ class Request:
         calibration: data to calibrate with; None for the data that the generator was trained on.
         fixed: integer inputs with a fixed value.
         size: of the pictures that come in, as on the command line; None for the generator's own.
+        quantizer: of INT8 and FP8, one of `quantizer_names`.
     """
 
     name: str
@@ -92,6 +94,7 @@ class Request:
     calibration: str | None = None
     fixed: tuple[tuple[str, int], ...] = ()
     size: str | None = None
+    quantizer: str = "litho"
 
     @property
     def graph_runtimes(self) -> tuple[str, ...]:
@@ -158,6 +161,7 @@ class Request:
             "size": self.size,
             "calibration": self.calibration,
             "calibration_sha256": calibration_sha256,
+            "quantizer": self.quantizer if self.calibrated and self.quantizer != "litho" else None,
         }
         return {
             "litho": __version__,
@@ -200,6 +204,7 @@ def resolve(request: Request) -> Request:
         ("target", request.targets, TARGETS),
         ("pass", request.without, pass_names()),
         ("aim", (request.aim,), AIMS),
+        ("quantizer", (request.quantizer,), quantizer_names()),
     ):
         for item in given:
             if item not in known:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
+from random import Random
 from typing import TypeVar
 
 from ..bundle.manifest import Timing
@@ -45,7 +46,7 @@ Measured = TypeVar("Measured")
 
 
 def in_turns(
-    measures: Mapping[str, Callable[[], Measured]], *, alternate: bool = False
+    measures: Mapping[str, Callable[[], Measured]], *, alternate: bool = False, random: Random | None = None
 ) -> Iterator[dict[str, Measured]]:
     """Measure everything once in each round, without end.
 
@@ -53,12 +54,15 @@ def in_turns(
         measures: name -> measures it once.
         alternate: reverse the order in every second round (A B, B A, ...), so that a steady drift of the machine's
             speed favours none.
+        random: shuffles the order of every round.
 
     Yields:
         Name -> what was measured in this round.
     """
     for number in count():
         order = list(measures)[:: -1 if alternate and number % 2 else 1]
+        if random is not None:
+            random.shuffle(order)
         yield {name: measures[name]() for name in order}
 
 
@@ -76,13 +80,16 @@ class TimingFailed(LithoError):
 
 
 def time_in_turns(
-    opened: Mapping[str, Open], progress: Callable[[float], None] = lambda share: None
+    opened: Mapping[str, Open],
+    progress: Callable[[float], None] = lambda share: None,
+    random: Random | None = None,
 ) -> dict[str, tuple[Timing, ...]]:
     """Time every runner at every batch; a call before the first round is not counted.
 
     Args:
         opened: name -> opens the runner; all are open at once.
         progress: called with the share that is done, 0 to 1.
+        random: shuffles the order of every round.
 
     Returns:
         Name -> a timing for each of `BATCHES`.
@@ -104,7 +111,7 @@ def time_in_turns(
             turns = {
                 name: partial(_turn, name, runner, batch, spent[name]) for name, runner in runners.items()
             }
-            for round_number, _ in enumerate(islice(in_turns(turns), ROUNDS), 1):
+            for round_number, _ in enumerate(islice(in_turns(turns, random=random), ROUNDS), 1):
                 progress((number + round_number / ROUNDS) / len(BATCHES))
             for name, seconds in spent.items():
                 median = statistics.median(seconds)

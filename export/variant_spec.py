@@ -1,4 +1,7 @@
-"""One variant to make: a stage in a precision, for a runtime and a target; its name and its file follow from these."""
+"""One variant to make: a stage in a precision, for a runtime and a target; its name and its file follow from these.
+
+And the variant once it is made.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,13 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..bundle.manifest import Variant, Verdict
 from ..runners.base import library_of
 
-__all__ = ["SCRIPT", "UNBUILT", "VariantSpec"]
+__all__ = ["SCRIPT", "UNBUILT", "ExportedVariant", "VariantSpec"]
 
 UNBUILT = "unbuilt"
 """The target of an engine that has to be built on another machine."""
@@ -76,3 +82,18 @@ class VariantSpec:
                 **facts,
             }
         )
+
+
+@dataclass(frozen=True)
+class ExportedVariant:
+    """A variant with what the manifest does not record.
+
+    Args:
+        variant: as the manifest lists it.
+        graph: the content of its ONNX file; None of an engine.
+        pictures: its pictures of the probes, UINT8 of shape (count, height, width, channels); None if it made none.
+    """
+
+    variant: Variant
+    graph: bytes | None = None
+    pictures: NDArray[np.uint8] | None = None

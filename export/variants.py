@@ -6,9 +6,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..bundle import BundleWriter
 from ..bundle.manifest import Variant, Verdict
 from ..errors import ExportError
@@ -21,11 +18,12 @@ from .engines import EngineOptions
 from .engines.variants import add_engine
 from .naming import Naming, check_name, precisions_of
 from .passes import apply_passes, default_passes
-from .precisions import Inputs, Precision, layers, precision
+from .payoff import paid
+from .precisions import Inputs, Lowering, Precision, layers, precision
 from .request import Request
 from .search import Lowered, search
 from .validation.proof import Proof
-from .variant_spec import VariantSpec
+from .variant_spec import ExportedVariant, VariantSpec
 
 __all__ = ["BATCHES", "ExportedVariant", "StageGraph", "make_variants", "misnamed"]
 
@@ -50,21 +48,6 @@ class StageGraph:
     calibration: Callable[[], Sequence[Inputs]]
 
 
-@dataclass(frozen=True)
-class ExportedVariant:
-    """A variant with what the manifest does not record.
-
-    Args:
-        variant: as the manifest lists it.
-        graph: the content of its ONNX file; None of an engine.
-        pictures: its pictures of the probes, UINT8 of shape (count, height, width, channels); None if it made none.
-    """
-
-    variant: Variant
-    graph: bytes | None = None
-    pictures: NDArray[np.uint8] | None = None
-
-
 def make_variants(
     writer: BundleWriter,
     request: Request,
@@ -82,23 +65,49 @@ def make_variants(
         progress: called with the current step and the share of it that is done, 0 to 1.
     """
     for name, specs in groupby(request.specs(stage.name), lambda spec: spec.precision):
-        progress(f"lowering the {stage.name} to {name}", 0.0)
-        lowered = _lower(request, proof, stage, precision(name))
+        lowered: dict[str, Lowered] = {}
+        for runtimes in _alike(precision(name), request.graph_runtimes):
+            progress(f"lowering the {stage.name} to {name} for {', '.join(runtimes)}", 0.0)
+            lowered |= dict.fromkeys(runtimes, _lower(request, proof, stage, precision(name), runtimes))
         grade = proof.limits(precision(name)).grade
         for spec in specs:
             progress(f"proving {spec.name}", 0.0)
             if spec.target is None:
-                made = _portable(writer, proof, spec, lowered)
+                made = _portable(writer, proof, spec, lowered[spec.runtime])
+                if request.timed and precision(name).must_pay:
+                    fp32, _ = apply_passes(stage.graph, set(default_passes()) - set(request.without))
+                    made = paid(made, proof, fp32)
+                    writer.add(spec.file, made.graph or b"")
             else:
-                made = ExportedVariant(_engine(writer, stage.signature, spec, lowered, progress))
+                # Engines are built from the portable graph, here and by `litho build-engine`.
+                made = ExportedVariant(
+                    _engine(writer, stage.signature, spec, lowered["onnxruntime"], progress)
+                )
             yield replace(made, variant=made.variant.model_copy(update={"grade": grade}))
 
 
-def _lower(request: Request, proof: Proof, stage: StageGraph, lower: Precision) -> Lowered:
+def _alike(lower: Precision, runtimes: Sequence[str]) -> list[list[str]]:
+    """Runtimes that get the same graph, but for the passes that each needs."""
+    found: list[list[str]] = []
+    for runtime in runtimes:
+        integers = runner_class(runtime).integers
+        for group in found:
+            if lower.element != "INT8" or runner_class(group[0]).integers == integers:
+                group.append(runtime)
+                break
+        else:
+            found.append([runtime])
+    return found
+
+
+def _lower(
+    request: Request, proof: Proof, stage: StageGraph, lower: Precision, runtimes: Sequence[str]
+) -> Lowered:
     """The stage's graph in a precision, judged in the first of the runtimes that can run it here."""
-    names = {*default_passes(), *lower.passes} - set(request.without)
-    graph, passes = apply_passes(stage.graph, names)
-    adapters = {runtime: runner_class(runtime).passes for runtime in request.graph_runtimes}
+    integers = runner_class(runtimes[0]).integers
+    own = {integers.passes.get(name, name) if lower.element == "INT8" else name for name in lower.passes}
+    graph, passes = apply_passes(stage.graph, {*default_passes(), *own} - set(request.without))
+    adapters = {runtime: runner_class(runtime).passes for runtime in runtimes}
 
     def judge(made: bytes) -> Verdict | None:
         for runtime, needed in adapters.items():
@@ -113,7 +122,9 @@ def _lower(request: Request, proof: Proof, stage: StageGraph, lower: Precision) 
             for runtime, needed in adapters.items()
         )
 
-    found = search(lower, graph, stage.calibration() if lower.calibrated else (), judge, error)
+    calibration = stage.calibration() if lower.calibrated else ()
+    lowering = Lowering(graph, frozenset(), calibration, integers, request.quantizer)
+    found = search(lower, lowering, judge, error)
     return replace(
         found, passes=passes, layers=len(layers(require("onnx", "export").load_from_string(graph)))
     )

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar, Self
 
@@ -23,6 +23,7 @@ from ..plugins import load_plugin, plugin_names
 from ..signature import Signature, in_batches
 
 __all__ = [
+    "Integers",
     "Library",
     "Runner",
     "engine_libraries",
@@ -64,6 +65,21 @@ class Library:
     keeps_timings: bool
 
 
+@dataclass(frozen=True)
+class Integers:
+    """How a runtime computes in INT8; `export.precisions` makes its graphs accordingly.
+
+    Args:
+        unsigned: whether activations that are never negative are quantized to UINT8, which is one bit finer than INT8.
+        between: whether it computes an operator in INT8 only between a dequantize and a quantize node.
+        passes: graph pass of the precision -> the pass that it wants in its place.
+    """
+
+    unsigned: bool = False
+    between: bool = False
+    passes: Mapping[str, str] = field(default_factory=dict)
+
+
 class Runner(ABC):
     """Runs one artefact: a context manager whose `run` takes the signature's fields and returns pictures.
 
@@ -79,7 +95,9 @@ class Runner(ABC):
         devices       kinds of device that it runs on
         order         place among the runtimes that variants are exported for
         runs_graphs   whether variants are exported for it as ONNX graphs
-        passes        graph passes that these graphs need
+        passes        graph passes that these graphs, or those of its engines, need
+        integers      how it computes in INT8
+        inference_precisions  what it can compute FP32 layers in instead, if the graph's metadata tell it to
         library       builds its engines; None for a runner without engines
         levels        how far a graph's metadata can tell it to optimise, from the most to nothing
 
@@ -100,6 +118,8 @@ class Runner(ABC):
     order: ClassVar[int] = 100
     runs_graphs: ClassVar[bool] = False
     passes: ClassVar[tuple[str, ...]] = ()
+    integers: ClassVar[Integers] = Integers()
+    inference_precisions: ClassVar[tuple[str, ...]] = ()
     library: ClassVar[Library | None] = None
     levels: ClassVar[tuple[str, ...]] = ()
 

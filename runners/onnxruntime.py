@@ -60,6 +60,7 @@ class Runner(base.Runner):
     order = 0
     runs_graphs = True
     levels = tuple(_LEVELS)
+    integers = base.Integers(unsigned=True, between=True)
 
     def __init__(
         self,

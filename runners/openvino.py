@@ -16,6 +16,7 @@ from ..signature import Signature
 from ..signature.fields import Role
 from ..signature.noise import NOISE, gaussian
 from . import base
+from ._graph_options import INFERENCE_PRECISION, graph_option
 
 __all__ = ["Runner"]
 
@@ -26,9 +27,11 @@ class Runner(base.Runner):
     OpenVINO computes INT64 in 32 bits, which are too few for the seed's noise: this runner draws the noise.
 
     Args:
-        model: content of the ONNX file.
+        model: content of the ONNX file, or an `openvino.Model`.
         signature: inputs and output of the runner, with the seed.
         device: "cpu".
+        inference_precision: what layers compute in that are not quantized, such as "bf16", or "" for OpenVINO's own
+            choice; by default what the metadata of the graph say, or "f32".
     """
 
     name = "openvino"
@@ -38,23 +41,33 @@ class Runner(base.Runner):
     order = 1
     runs_graphs = True
     passes = ("noise_outside",)
+    inference_precisions = ("bf16",)
+    integers = base.Integers(unsigned=True, passes={"subpixel": "subpixel_narrow"})
 
-    def __init__(self, model: bytes, signature: Signature, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        model: bytes | Any,
+        signature: Signature,
+        device: str = "cpu",
+        *,
+        inference_precision: str | None = None,
+    ) -> None:
         if device != "cpu":
             raise UsageError(
                 f"OpenVINO runs on cpu, not on {device!r}; for a GPU use the runner onnxruntime or tensorrt"
             )
         openvino = require("openvino", self.extra)
         super().__init__(signature, f"OpenVINO {openvino.__version__.split('-')[0]} on {device}")
-        hints = {
+        content = model if isinstance(model, bytes) else b""
+        if inference_precision is None:
+            inference_precision = graph_option(content, INFERENCE_PRECISION, ("bf16",)) or "f32"
+        hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": len(os.sched_getaffinity(0))}
+        if inference_precision:
             # By default it computes in BF16 on processors that have it, whatever the graph's precision is.
-            "INFERENCE_PRECISION_HINT": "f32",
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": len(os.sched_getaffinity(0)),
-        }
+            hints["INFERENCE_PRECISION_HINT"] = inference_precision
         try:
             core = _core()
-            compiled = core.compile_model(core.read_model(model), "CPU", hints)
+            compiled = core.compile_model(core.read_model(content) if content else model, "CPU", hints)
         except Exception as error:
             raise LithoError(f"OpenVINO refuses the graph: {_last_line(error)}") from error
         self._request = compiled.create_infer_request()

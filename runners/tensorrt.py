@@ -58,6 +58,7 @@ class Runner(base.Runner):
     """
 
     name = "tensorrt"
+    passes = ("explicit_int8",)
     library: ClassVar[base.Library | None] = base.Library(
         "TensorRT", "tensorrt", "gpu", "plan", ahead_of_time=False, compatible=True, keeps_timings=True
     )
@@ -269,6 +270,8 @@ class Runner(base.Runner):
 
 
 def _graph_of(bundle: Bundle, variant: Variant) -> str:
+    if (own := f"{variant.file}.onnx") in bundle.manifest.files:
+        return own
     for other in bundle.manifest.variants:
         if (other.stage, other.precision, other.runtime) == (variant.stage, variant.precision, "onnxruntime"):
             return other.file

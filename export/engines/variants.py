@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ...bundle import BundleWriter
 from ...bundle.manifest import Variant, Verdict
 from ...errors import DeviceError, MissingExtra
 from ...reporting.progress import Progress, quiet
-from ...runners.base import library_of
+from ...runners.base import library_of, runner_class
 from ...signature import Signature
+from ..passes import apply_passes
 from ..search import Lowered
 from ..variant_spec import SCRIPT, UNBUILT, VariantSpec
 from .build import build_engine, present_device
@@ -58,6 +61,8 @@ def add_engine(
     Raises:
         LithoError: see `build_engine`.
     """
+    graph, passes = apply_passes(lowered.graph, runner_class(spec.runtime).passes)
+    lowered = replace(lowered, graph=graph, passes={**lowered.passes, **passes})
     facts = {"batches": options.batches, **lowered.facts}
     if spec.target is None or spec.target == UNBUILT:
         script = _SCRIPT_TEXT.format(runtime=spec.runtime, extra=library_of(spec.runtime).extra)
@@ -72,6 +77,8 @@ def add_engine(
         lowered.graph, signature, spec.target, options, runtime=spec.runtime, progress=progress
     )
     writer.add(spec.file, built.engine)
+    if options.strip_weights and passes:  # the runner reads the weights from the very graph
+        writer.add(f"{spec.file}.onnx", graph)
     writer.add(f"{spec.file}.log", built.log.encode())
     writer.add(f"{spec.file}.layers.json", built.read.to_json().encode())
     if built.timing_cache is not None:

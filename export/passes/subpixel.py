@@ -21,7 +21,7 @@ from ._editing import Editor, constant, crop, integers, nodes_of
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-__all__ = ["apply"]
+__all__ = ["apply", "replace"]
 
 SUMMARY = "transposed convolution -> sub-pixel convolution"
 ORDER = 40
@@ -72,7 +72,21 @@ def apply(model: ir.Model) -> int:
     Returns:
         How many were replaced.
     """
-    return sum(_replace(Editor(model, node)) for node in nodes_of(model, "ConvTranspose"))
+    return replace(model)
+
+
+def replace(model: ir.Model, fewer_than: int | None = None) -> int:
+    """Replace those with fewer than so many output channels in a group, or all of them; see `apply`."""
+    return sum(
+        _replace(Editor(model, node))
+        for node in nodes_of(model, "ConvTranspose")
+        if fewer_than is None or _outputs(node) < fewer_than
+    )
+
+
+def _outputs(node: ir.Node) -> int:
+    weight = constant(node.inputs[1])
+    return 0 if weight is None else weight.shape[1]
 
 
 def _replace(edit: Editor) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
 from ...bundle.manifest import Sampler
 from ...parity.gate import Gate
+from ...runners.base import Integers
 from ..node_names import top_module_of
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ __all__ = [
     "FP32_MODULES",
     "FP32_OPERATORS",
     "LAYERS",
+    "MOVES",
     "SAMPLED_RATIO",
     "SAMPLED_SHARE",
     "Inputs",
@@ -37,6 +39,22 @@ SAMPLED_SHARE, SAMPLED_RATIO = 0.95, 1.05
 
 LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 """Operators that multiply by weights, which is nearly all of the arithmetic; mixed precision is decided per layer."""
+
+MOVES = frozenset(
+    {
+        "DepthToSpace",
+        "Flatten",
+        "Identity",
+        "MaxPool",
+        "Reshape",
+        "Slice",
+        "SpaceToDepth",
+        "Squeeze",
+        "Transpose",
+        "Unsqueeze",
+    }
+)
+"""Operators whose output holds nothing but values of their first input: quantized values stay exact in them."""
 
 FP32_MODULES = ("noise", "pixels")
 """Parts of the model that draw noise and round pixels; `export.graph` starts the names of their nodes with these."""
@@ -72,11 +90,17 @@ class Lowering:
         graph: content of an ONNX file in FP32, after the precision's passes.
         fp32_layers: names of layers that stay in FP32 too.
         calibration: typical inputs of the graph, batch by batch; empty for a precision that needs none.
+        integers: how the runtime of the graph computes in INT8.
+        quantizer: name of a module of `_quantizers`.
+        seen: what a quantizer keeps between lowerings of one graph with the same calibration.
     """
 
     graph: bytes
     fp32_layers: frozenset[str] = frozenset()
     calibration: Sequence[Inputs] = ()
+    integers: Integers = field(default_factory=Integers)
+    quantizer: str = "litho"
+    seen: dict[str, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -92,6 +116,7 @@ class Precision:
         calibrated: whether it is made from sample inputs; only products with weights are then in it.
         element: what layers compute in, by ONNX's name of the type.
         least_target: compute capability of the oldest GPU whose engines have it.
+        must_pay: whether a graph that is slower than FP32 in the same runtime is refused.
     """
 
     name: str
@@ -102,6 +127,7 @@ class Precision:
     calibrated: bool = False
     element: str = "FLOAT"
     least_target: str = "sm75"
+    must_pay: bool = False
 
     def limits(self, sampler: Sampler | None) -> Gate:
         """The limits of its pictures.
@@ -146,7 +172,7 @@ def elements(model: onnx.ModelProto) -> dict[str, str]:
     for node in model.graph.node:
         if node.op_type not in LAYERS or not _lowerable(node):
             continue
-        dequantized = [makers.get(name) for name in node.input[:2]]
+        dequantized = [_before_moves(makers, node.input[0]), makers.get(node.input[1])]
         if all(maker is not None and maker.op_type == "DequantizeLinear" for maker in dequantized):
             weights = dequantized[1]
             assert weights is not None, "checked above"
@@ -155,6 +181,14 @@ def elements(model: onnx.ModelProto) -> dict[str, str]:
             found[node.name] = types.get(node.input[1])
     names = onnx.TensorProto.DataType
     return {name: names.Name(element) for name, element in found.items() if element is not None}
+
+
+def _before_moves(makers: Mapping[str, onnx.NodeProto], name: str) -> onnx.NodeProto | None:
+    """The node that made what was moved to a value."""
+    maker = makers.get(name)
+    while maker is not None and maker.op_type in MOVES:
+        maker = makers.get(maker.input[0])
+    return maker
 
 
 def fp32_nodes(model: onnx.ModelProto, fp32_layers: frozenset[str]) -> list[str]:

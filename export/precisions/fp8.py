@@ -9,9 +9,9 @@ __all__ = ["PRECISION"]
 
 
 def _lower(lowering: Lowering) -> bytes:
-    from ._quantize import quantize
+    from ._quantizers import quantize
 
-    return quantize(lowering, "QFLOAT8E4M3FN", "Distribution")
+    return quantize(lowering, "FLOAT8E4M3FN")
 
 
 PRECISION = Precision(
@@ -19,7 +19,7 @@ PRECISION = Precision(
     40,
     Gate(mean_psnr_db=25, shift_levels=0.5, distance_ratio=1.05),
     _lower,
-    ("subpixel",),
+    ("subpixel", "activations_first"),
     calibrated=True,
     element="FLOAT8E4M3FN",
     least_target="sm89",

@@ -9,9 +9,9 @@ __all__ = ["PRECISION"]
 
 
 def _lower(lowering: Lowering) -> bytes:
-    from ._quantize import quantize
+    from ._quantizers import quantize
 
-    return quantize(lowering, "QInt8", "MinMax")
+    return quantize(lowering, "INT8")
 
 
 PRECISION = Precision(
@@ -19,7 +19,8 @@ PRECISION = Precision(
     30,
     Gate(mean_psnr_db=25, shift_levels=0.5, distance_ratio=1.05),
     _lower,
-    ("subpixel",),
+    ("subpixel", "activations_first"),
     calibrated=True,
     element="INT8",
+    must_pay=True,
 )

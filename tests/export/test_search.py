@@ -1,4 +1,4 @@
-"""The search for a mixed precision: the fewest of the most sensitive layers stay in FP32."""
+"""The search for a mixed precision: it stops at the knee, where the next layer in FP32 costs more than it gives."""
 
 import numpy as np
 import onnx
@@ -7,26 +7,33 @@ from hypothesis import given, strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from litho.bundle.manifest import Verdict
+from litho.export.naming import LEAST_SHARE
 from litho.export.precisions import Lowering, Precision
-from litho.export.search import search
+from litho.export.search import knee, search
 from litho.parity.gate import Gate
 
 COUNT = 6
 
 
-def _chain() -> bytes:
-    """Matrix products one behind the other, `layer0` to `layer5`."""
-    weights = [numpy_helper.from_array(np.eye(2, dtype=np.float32), f"w{i}") for i in range(COUNT)]
-    nodes = [
-        helper.make_node("MatMul", [f"x{i}", f"w{i}"], [f"x{i + 1}"], name=f"layer{i}") for i in range(COUNT)
+def _chain(widths: list[int]) -> bytes:
+    """Matrix products one behind the other, `layer0`, `layer1`, ...; a layer has the product of its widths to do."""
+    weights = [
+        numpy_helper.from_array(np.ones((widths[i], widths[i + 1]), np.float32), f"w{i}")
+        for i in range(len(widths) - 1)
     ]
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 2]) for name in ("x0", f"x{COUNT}")]
+    nodes = [
+        helper.make_node("MatMul", [f"x{i}", f"w{i}"], [f"x{i + 1}"], name=f"layer{i}")
+        for i in range(len(weights))
+    ]
+    ends = [
+        helper.make_tensor_value_info(f"x{i}", TensorProto.FLOAT, [1, widths[i]]) for i in (0, len(weights))
+    ]
     return helper.make_model(
         helper.make_graph(nodes, "chain", ends[:1], ends[1:], weights)
     ).SerializeToString()
 
 
-CHAIN = _chain()
+CHAIN = _chain([16] * (COUNT + 1))
 
 
 def _named(lowering: Lowering) -> bytes:
@@ -34,43 +41,110 @@ def _named(lowering: Lowering) -> bytes:
     return ",".join(sorted(lowering.fp32_layers)).encode()
 
 
-LOWER = Precision("int8", 1, Gate(), _named, element="INT8")
+FP16 = Precision("fp16", 1, Gate(), _named, element="FLOAT16")
+INT8 = Precision("int8", 1, Gate(), _named, calibrated=True, element="INT8")
+PASSED, FAILED = Verdict(status="passed"), Verdict(status="failed", reason="far")
 
 
-def _lowered(graph: bytes) -> set[str]:
-    return {f"layer{i}" for i in range(COUNT)} - set(graph.decode().split(","))
+def _lowered(graph: bytes, count: int = COUNT) -> set[str]:
+    return {f"layer{i}" for i in range(count)} - set(graph.decode().split(","))
 
 
 @given(sensitivity=st.lists(st.integers(0, 100), min_size=COUNT, max_size=COUNT), allowed=st.integers(0, 300))
-def test_the_fewest_of_the_most_sensitive_layers_are_kept(sensitivity: list[int], allowed: int) -> None:
+def test_without_calibration_the_fewest_of_the_most_sensitive_layers_are_kept(
+    sensitivity: list[int], allowed: int
+) -> None:
     each = {f"layer{i}": value for i, value in enumerate(sensitivity)}
 
     def error(graph: bytes) -> float:
         return sum(each[name] for name in _lowered(graph))
 
     def judge(graph: bytes) -> Verdict:
-        return Verdict(status="passed") if error(graph) <= allowed else Verdict(status="failed", reason="far")
+        return PASSED if error(graph) <= allowed else FAILED
 
-    found = search(LOWER, CHAIN, (), judge, error)
-    possible = [count for count in range(COUNT) if sum(sorted(sensitivity)[: COUNT - count]) <= allowed]
+    found = search(FP16, Lowering(CHAIN), judge, error)
+    most = COUNT // 2  # more in FP32 would leave the name less than half of the arithmetic
+    possible = [count for count in range(most + 1) if sum(sorted(sensitivity)[: COUNT - count]) <= allowed]
     if possible:
-        assert found.verdict == Verdict(status="passed")
+        assert found.verdict == PASSED
         assert len(found.fp32_layers) == min(possible)
         assert sum(each[name] for name in found.fp32_layers) == sum(
             sorted(sensitivity)[COUNT - len(found.fp32_layers) :]
         )
     else:
-        # With every layer in FP32 it would be another precision under this one's name.
-        assert found.verdict is not None
-        assert found.verdict.status == "failed"
+        # With most layers in FP32 it would be another precision under this one's name.
+        assert found.verdict == FAILED
         assert found.fp32_layers == ()
 
 
-@pytest.mark.parametrize("verdict", [None, Verdict(status="passed")])
+@pytest.mark.parametrize("verdict", [None, PASSED])
 def test_nothing_is_searched_where_nothing_failed(verdict: Verdict | None) -> None:
     def error(graph: bytes) -> float:
         raise AssertionError("there is nothing to find")
 
-    found = search(LOWER, CHAIN, (), lambda graph: verdict, error)
+    found = search(FP16, Lowering(CHAIN), lambda graph: verdict, error)
     assert (found.fp32_layers, found.verdict) == ((), verdict)
     assert onnx.load_from_string(CHAIN).graph.node[0].name in _lowered(found.graph)
+
+
+def test_one_cheap_layer_that_makes_most_of_the_error_stays_in_fp32_though_the_rest_would_pass() -> None:
+    # As measured of a trained `dcgan-fashion`: 28.4 dB passed, and one more layer in FP32 gave 41 dB.
+    each = {"layer0": 90.0, "layer1": 2.0, "layer2": 2.0}
+    chain = _chain([16, 64, 1024, 512])  # 1 : 64 : 512
+    found = search(
+        INT8,
+        Lowering(chain),
+        lambda graph: PASSED,
+        lambda graph: sum(each[name] for name in _lowered(graph, 3)),
+    )
+    assert found.fp32_layers == ("layer0",)
+
+
+def test_a_layer_that_gains_little_stays_lowered_and_so_does_one_that_is_most_of_the_work() -> None:
+    even = {f"layer{i}": 1.0 for i in range(COUNT)}
+    found = search(
+        INT8, Lowering(CHAIN), lambda graph: PASSED, lambda graph: sum(even[name] for name in _lowered(graph))
+    )
+    assert found.fp32_layers == ()
+
+
+def test_behind_the_knee_layers_follow_until_the_gate_is_kept() -> None:
+    each = {"layer0": 90.0, "layer1": 2.0, "layer2": 1.0, "layer3": 1.0}
+    chain = _chain([16, 16, 32, 64, 512])
+
+    def judge(graph: bytes) -> Verdict:
+        return PASSED if not {"layer0", "layer1"} & _lowered(graph, 4) else FAILED
+
+    found = search(INT8, Lowering(chain), judge, lambda graph: sum(each[name] for name in _lowered(graph, 4)))
+    assert found.fp32_layers == ("layer0", "layer1")
+    assert found.verdict == PASSED
+
+
+@given(
+    harm=st.lists(st.floats(0, 1e4), min_size=1, max_size=8),
+    costs=st.lists(st.integers(1, 10**6), min_size=8, max_size=8),
+)
+def test_the_knee_leaves_one_layer_lowered_and_scales_of_arithmetic_do_not_move_it(
+    harm: list[float], costs: list[int]
+) -> None:
+    each = {f"layer{i}": value for i, value in enumerate(harm)}
+    work = {name: float(cost) for name, cost in zip(each, costs, strict=False)}
+    order = sorted(each, key=lambda name: -each[name] / work[name])
+    found = knee(order, each, work)
+    assert 0 <= found < len(order)
+    assert knee(order, each, {name: 8 * cost for name, cost in work.items()}) == found
+
+
+def test_under_half_of_the_arithmetic_is_never_left() -> None:
+    each = {f"layer{i}": 10.0 ** (8 - i) for i in range(COUNT)}
+    found = search(
+        INT8, Lowering(CHAIN), lambda graph: FAILED, lambda graph: sum(each[name] for name in _lowered(graph))
+    )
+    assert found.verdict == FAILED
+    passing = search(
+        INT8,
+        Lowering(CHAIN),
+        lambda graph: PASSED if len(_lowered(graph)) <= COUNT * LEAST_SHARE else FAILED,
+        lambda graph: sum(each[name] for name in _lowered(graph)),
+    )
+    assert len(passing.fp32_layers) == COUNT * LEAST_SHARE

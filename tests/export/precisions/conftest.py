@@ -40,7 +40,7 @@ def lowered(
 ) -> bytes:
     lower = precision(name)
     rewritten, _ = apply_passes(graph, {*default_passes(), *lower.passes})
-    return lower.lower(Lowering(rewritten, fp32_layers, calibration))
+    return lower.lower(Lowering(rewritten, fp32_layers, calibration, Runner.integers))
 
 
 def pictures(graph: bytes, signature: Signature) -> np.ndarray:

@@ -20,5 +20,6 @@ def test_each_channel_of_the_weights_has_a_scale_and_all_activations_of_a_layer_
     assert convolutions
     for node in convolutions:
         activation, weights = (makers[name] for name in node.input[:2])
+        assert (activation.op_type, weights.op_type) == ("DequantizeLinear", "DequantizeLinear")
         assert shapes[activation.input[1]] == ()
         assert shapes[weights.input[1]] == (shapes[weights.input[0]][0],)

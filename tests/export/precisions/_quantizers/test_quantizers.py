@@ -2,7 +2,7 @@ import pytest
 
 from litho.errors import ExportError
 
-from .conftest import lowered
+from ..conftest import lowered
 
 
 @pytest.mark.parametrize("name", ["int8", "fp8"])
