@@ -20,7 +20,7 @@ from litho.serving.repository import deploy
 from litho.serving.server import EmbeddedServer
 from litho.signature.noise import gaussian
 
-from .zoo import ZOO
+from .zoo import ZOO, Animal
 
 GHOST: dict[str, Any] = {
     "inputs": [
@@ -189,12 +189,40 @@ def test_conditions_travel_to_a_server(ghost: Path, tmp_path: Path) -> None:
     assert np.abs(made.astype(int) - wanted).max() <= 1
 
 
+def transformer() -> Animal:
+    """A transformer of diffusers that attends to a sequence, part of which a mask leaves out, and makes RGBA."""
+
+    def make() -> nn.Module:
+        from diffusers import Transformer2DModel
+
+        return Transformer2DModel(
+            num_attention_heads=2,
+            attention_head_dim=8,
+            in_channels=4,
+            norm_num_groups=2,
+            cross_attention_dim=12,
+            num_layers=1,
+        )
+
+    sequence = {"role": "condition", "argument": "encoder_hidden_states", "shape": [5, 12]}
+    mask = {"value": [1, 1, 1, 0, 0], "dtype": "FP32", "per_picture": True}
+    signature = {
+        "inputs": [{"role": "seed", "shape": [4, 8, 8]}, sequence],
+        "output": {"height": 8, "width": 8, "channels": 4, "range": [-3, 3], "select": "sample"},
+        "constants": {"encoder_attention_mask": mask},
+    }
+    return Animal(make, signature, "proj_out")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["unet-condition", "dit"])
+@pytest.mark.filterwarnings("ignore:.*Transformer2DModelOutput:FutureWarning")  # diffusers warns of itself
+@pytest.mark.parametrize("name", ["unet-condition", "dit", "transformer"])
 def test_published_denoisers_become_proven_bundles(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    animal = transformer() if name == "transformer" else ZOO[name]
     bundle = litho.export_model(
-        ZOO[name].build(),
-        signature=ZOO[name].signature,
+        animal.make().eval() if name == "transformer" else animal.build(),
+        signature=animal.signature,
         to=tmp_path / name,
         runtimes=["onnxruntime", "openvino"],
         timed=False,
