@@ -74,7 +74,7 @@ class UserModule(Generator):
     def forward(self, *inputs: Tensor) -> Tensor:
         """Call the module; floats are in [-1, 1] in and out, as for every generator."""
         for value in inputs[1:]:
-            # Said here, because the exporter sees the batches of two inputs as two numbers until something compares them.
+            # To the exporter the batches of two inputs are two numbers until something compares them.
             torch._check(value.shape[0] == inputs[0].shape[0])
         positional: list[Any] = []
         keywords: dict[str, Any] = {}

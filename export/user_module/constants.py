@@ -81,7 +81,7 @@ def read_constant(given: Any, folder: Path) -> Constant:
     value = _of_file(given, folder) if "file" in given else _value(given["value"])
     per_picture = given.get("per_picture", False)
     if not isinstance(per_picture, bool):
-        raise ValueError(f"has per_picture {per_picture!r}; allowed are true and false")
+        raise ValueError(f"has per_picture {per_picture!r:.60}; allowed are true and false")
     if per_picture or "dtype" in given:
         value = _tensor(value)
     return Constant(_cast(value, given["dtype"]) if "dtype" in given else value, per_picture)
@@ -132,7 +132,7 @@ def _tensor(given: Any) -> NDArray[Any]:
 
 def _cast(array: NDArray[Any], dtype: Any) -> NDArray[Any]:
     if not isinstance(dtype, str) or dtype not in _DTYPES:
-        raise ValueError(f"has dtype {dtype!r}; allowed are {', '.join(_DTYPES)}")
+        raise ValueError(f"has dtype {dtype!r:.60}; allowed are {', '.join(_DTYPES)}")
     with np.errstate(invalid="ignore"):  # infinity has no whole number; the comparison below finds it
         cast = array.astype(_DTYPES[dtype])
     if dtype != "FP32" and not np.array_equal(cast, array):
@@ -144,7 +144,7 @@ def _of_file(given: Mapping[str, Any], folder: Path) -> NDArray[Any]:
     """The array of a file beside the signature: a bundle must not depend on a file elsewhere."""
     name, wanted = given["file"], given.get("array")
     if not isinstance(name, str) or not names_arrays(name):
-        raise ValueError(f"has file {name!r}; it takes a file ending in {' or '.join(ARRAY_SUFFIXES)}")
+        raise ValueError(f"has file {name!r:.200}; it takes a file ending in {' or '.join(ARRAY_SUFFIXES)}")
     try:
         arrays = read_arrays(ordinary_file(folder, name))
     except IntegrityError as error:

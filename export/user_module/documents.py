@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,16 @@ from ...errors import UsageError
 from ...extras import require
 from ...files import read_text
 
-__all__ = ["MOST_BYTES", "read_yaml_or_json"]
+__all__ = ["MOST_BYTES", "check_values", "read_yaml_or_json"]
 
 MOST_BYTES = 1 << 19
 """Largest signature file; large tensors lie in files of their own."""
 
 _MOST_DEPTH = 64
 """Deepest nesting: of tensors in constants, at most."""
+
+_MOST_CHARACTERS = 1024
+_LEAST_TOO_LARGE = 1 << 64
 
 
 def read_yaml_or_json(file: Path) -> Any:
@@ -36,11 +40,9 @@ def read_yaml_or_json(file: Path) -> Any:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"signature {file} cannot be read: {reason}") from None
     try:
-        content = parse_json(text) if kind == "JSON" else _parse_yaml(text)
-        _check_depth(content)
+        return parse_json(text) if kind == "JSON" else _parse_yaml(text)
     except ValueError as error:
         raise UsageError(f"{file} is not {kind}: {' '.join(str(error).split())}") from None
-    return content
 
 
 def _parse_yaml(text: str) -> Any:
@@ -81,15 +83,36 @@ def _parse_yaml(text: str) -> Any:
         raise ValueError(f"{type(error).__name__}: {error}") from None
 
 
-def _check_depth(content: Any) -> None:
+def check_values(content: Any) -> None:
+    """Refuse a document with values that nothing in litho can hold, wherever they are.
+
+    Args:
+        content: mappings, lists, numbers, texts; other values are left to others.
+
+    Raises:
+        ValueError: it is nested too deeply, or has too long a number or text, or a text that is not Unicode.
+    """
     level = [content]
     for _ in range(_MOST_DEPTH):
-        level = [
-            inner
-            for one in level
-            if isinstance(one, dict | list)
-            for inner in (one.values() if isinstance(one, dict) else one)
-        ]
+        level = [inner for one in level for inner in _inside(one)]
         if not level:
             return
     raise ValueError(f"it is nested more than {_MOST_DEPTH} levels deep")
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    """The values inside a checked one."""
+    if isinstance(value, Mapping):
+        return (*value.keys(), *value.values())
+    if isinstance(value, list | tuple):
+        return value
+    if isinstance(value, int) and abs(value) >= _LEAST_TOO_LARGE:
+        raise ValueError("a whole number has more than 64 bits")
+    if isinstance(value, str):
+        if len(value) > _MOST_CHARACTERS:
+            raise ValueError(f"a text has {len(value)} characters, at most {_MOST_CHARACTERS} are allowed")
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"the text {value!r:.40} is not Unicode") from None
+    return ()

@@ -19,10 +19,12 @@ from ...errors import UsageError
 from ...signature import Signature
 from ...signature.fields import image_output
 from .constants import Constant, read_constant
-from .documents import read_yaml_or_json
+from .documents import check_values, read_yaml_or_json
 from .inputs import KEYS_OF, Argument, Extent, ImagePart, Input, Noise, NoisePart, Part, plain_message
 
 __all__ = ["Declaration", "read_declaration"]
+
+_LONGEST_GIVEN = 60
 
 
 class _Output(ImagePart):
@@ -158,11 +160,12 @@ def read_declaration(given: Path | str | Mapping[str, Any]) -> Declaration:
             f"{where} holds a {type(content).__name__}; it must be a mapping with inputs and output"
         )
     try:
+        check_values(content)
         return Declaration.model_validate(dict(content), context=folder)
     except ValidationError as error:
         raise UsageError(f"{where}: {_complaint(error)}") from None
-    except RecursionError:
-        raise UsageError(f"{where} is nested too deeply; see docs/bring-your-own-model.md") from None
+    except ValueError as error:
+        raise UsageError(f"{where}: {error}") from None
 
 
 def _complaint(error: ValidationError) -> str:
@@ -180,11 +183,20 @@ def _complaint(error: ValidationError) -> str:
     if first["type"] == "union_tag_invalid":
         context = first.get("ctx", {})
         known = context["expected_tags"].replace("'", "")
-        return f"{where} has the unknown role {context['tag']!r} (known: {known})"
+        return f"{where} has the unknown role {context['tag'][:_LONGEST_GIVEN]!r} (known: {known})"
     if first["type"] == "union_tag_not_found":
         return f"{where} has no role; give one, such as 'role: seed'"
-    message = plain_message(error)
+    message = f"{plain_message(error)}{_given(first)}"
     return f"{where}: {message}" if where else message
+
+
+def _given(error: Any) -> str:
+    """What was given, if that is short and the message does not say it."""
+    given = error.get("input")
+    if error["type"] in ("value_error", "missing") or not isinstance(given, bool | int | float | str | None):
+        return ""
+    shown = repr(given)
+    return f" (given: {shown if len(shown) <= _LONGEST_GIVEN else f'{shown[:_LONGEST_GIVEN]}...'})"
 
 
 def _known_keys(path: tuple[int | str, ...]) -> set[str]:

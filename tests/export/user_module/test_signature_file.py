@@ -1,7 +1,9 @@
 """The signature file of a user's own module: what it may say, and what is answered to what it may not."""
 
+import copy
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +93,7 @@ def test_json_and_a_mapping_say_the_same(tmp_path: Path) -> None:
         ),
         (
             {"inputs": [SEED], "output": {**OUTPUT, "channels": 5}},
-            "output.channels: Input should be less than",
+            "output.channels: Input should be less than or equal to 4 (given: 5)",
         ),
         ({"inputs": [SEED], "output": {**OUTPUT, "range": [1, -1]}}, "output: range [1.0, -1.0] must ascend"),
         ({"inputs": [SEED], "output": {**OUTPUT, "range": [0, float("inf")]}}, "must ascend"),
@@ -120,7 +122,10 @@ def test_json_and_a_mapping_say_the_same(tmp_path: Path) -> None:
         ),
         ({"inputs": [{"role": "seed", "noises": 4}], "output": OUTPUT}, "inputs.0.noises: Input should be"),
         ({"inputs": [{"role": "seed", "shape": [1 << 16] * 3}], "output": OUTPUT}, "values for one picture"),
-        ({"inputs": [SEED, {**POSE, "dtype": "FP16"}], "output": OUTPUT}, "inputs.1.dtype: Input should be"),
+        (
+            {"inputs": [SEED, {**POSE, "dtype": "FP16"}], "output": OUTPUT},
+            "inputs.1.dtype: Input should be 'FP32', 'INT64' or 'UINT8' (given: 'FP16')",
+        ),
         ({"inputs": [SEED, {**POSE, "dtype": "INT64"}], "output": OUTPUT}, "needs minimum and maximum"),
         (
             {"inputs": [SEED, {**POSE, "shape": [1] * 8}], "output": OUTPUT},
@@ -130,7 +135,16 @@ def test_json_and_a_mapping_say_the_same(tmp_path: Path) -> None:
         ({"inputs": [SEED, {**POSE, "minimum": 0, "default": -1}], "output": OUTPUT}, "was given value -1.0"),
         ({"inputs": [SEED, {**POSE, "maximum": float("inf")}], "output": OUTPUT}, "are finite numbers"),
         ({"inputs": [SEED, {**POSE, "maximum": 1e300}], "output": OUTPUT}, "outside its range; FP32 holds"),
-        ({"inputs": [SEED, {**POSE, "maximum": 10**5000}], "output": OUTPUT}, "inputs.1"),
+        (
+            {"inputs": [SEED], "output": OUTPUT, "licence": "N" * 9999},
+            "a text has 9999 characters, at most 1024",
+        ),
+        ({"inputs": [SEED], "output": OUTPUT, "licence": "\ud800"}, "the text '\\ud800' is not Unicode"),
+        (
+            {"inputs": [{"role": "seed", "shape": [10**5000]}], "output": OUTPUT},
+            "a whole number has more than 64",
+        ),
+        ({"inputs": [{**SEED, "name": "N" * 999}], "output": OUTPUT}, "NNNNN...)"),
         (
             {"inputs": [SEED, {**POSE, "dtype": "UINT8", "maximum": 0.5}], "output": OUTPUT},
             "are whole numbers",
@@ -162,11 +176,12 @@ def test_two_fields_of_one_name_are_refused() -> None:
         ("signature.yaml", b"!!python/object/apply:os.getcwd []", "is not YAML"),
         ("signature.json", b"{", "is not JSON"),
         ("signature.json", b"[" * 100_000, "is not JSON: it is nested too deeply"),
-        ("signature.json", b"[" * 90 + b"]" * 90, "more than 64 levels deep"),
+        ("signature.json", b'{"a": ' + b"[" * 90 + b"]" * 90 + b"}", "more than 64 levels deep"),
         ("signature.json", b'{"inputs": ' + b"9" * 5000 + b"}", "a whole number has 5000 digits"),
         ("signature.json", b'{"licence": "\\ud800"}', "a text that is not Unicode"),
         ("signature.yaml", b"[" * 100_000, "is not YAML: it is nested too deeply"),
-        ("signature.yaml", b"[" * 90 + b"]" * 90, "more than 64 levels deep"),
+        ("signature.yaml", b"a: " + b"[" * 90 + b"]" * 90, "more than 64 levels deep"),
+        ("signature.yaml", b'a: "\\ud800"', "is not Unicode"),
         ("signature.yaml", b"inputs: " + b"9" * 5000, "a whole number has thousands of digits"),
         ("signature.yaml", b"a: &x [1]\nb: [*x, *x]", "'x' is an anchor or alias; write the values out"),
         ("signature.yaml", b"output: 1\noutput: 2", "key 'output' is there twice, line 2"),
@@ -201,3 +216,53 @@ def test_the_hash_of_a_file_covers_what_its_constants_hold(tmp_path: Path) -> No
         np.save(tmp_path / "t.npy", np.array([value]))
         hashes.add(read_declaration(tmp_path / "signature.json").sha256)
     assert len(hashes) == 3
+
+
+HOSTILE: list[Any] = [
+    *(10**5000, -(10**400), 2**63, 1e308, float("inf"), float("nan"), 0, -1, 0.5, 1j, None, True, b"bytes"),
+    *("", "x" * 10_000, "../x", "\0", "\ud800", "a.b.c", "a..b", [], {}, [[[[]]]], [10**30] * 3, {"a": 1}),
+    *({1: 2}, [None], {1, 2}, object(), {"file": "/etc/passwd"}, {"file": "../x.npy"}, [[1], [2, 3]]),
+]
+
+EVERYTHING: dict[str, Any] = {
+    "inputs": [
+        {"role": "seed", "noises": {"z": [4], "layers": [[1, 2], [3]]}},
+        {"role": "label", "class_names": ["a", "b"], "argument": "y"},
+        {"role": "image", **OUTPUT, "range": [0, 1], "argument": "start"},
+        {"role": "mask", "height": 8, "width": 8},
+        {"role": "truncation"},
+        {**POSE, "argument": "more.pose", "dtype": "FP32", "minimum": 0, "maximum": 1, "default": 0.5},
+    ],
+    "output": {**OUTPUT, "range": [-1, 1], "select": "sample"},
+    "sides": {"least": 8, "most": 16, "divisible_by": 2},
+    "constants": {"a": 1, "b": [[1, 2]], "c": {"value": [1], "dtype": "FP32", "per_picture": True}},
+    "method": "forward",
+    "licence": "MIT",
+}
+
+
+def places(document: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Path of every value of a document."""
+    yield path
+    inner: Any = ()
+    if isinstance(document, dict | list):
+        inner = document.items() if isinstance(document, dict) else enumerate(document)
+    for key, value in inner:
+        yield from places(value, (*path, key))
+
+
+@pytest.mark.parametrize("value", HOSTILE, ids=range(len(HOSTILE)))
+def test_no_value_surprises_its_reader(value: Any) -> None:
+    for path in list(places(EVERYTHING))[1:]:
+        content = copy.deepcopy(EVERYTHING)
+        holder = content
+        for key in path[:-1]:
+            holder = holder[key]
+        holder[path[-1]] = value
+        try:
+            declaration = read_declaration(content)
+            assert len(declaration.sha256) == 64
+            declaration.signature().example(2)
+        except UsageError as refused:
+            assert "\n" not in str(refused)  # noqa: PT017 - it need not be refused
+            assert len(str(refused)) < 500  # noqa: PT017
