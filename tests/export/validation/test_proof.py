@@ -1,14 +1,19 @@
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from litho.bundle import Bundle
+from litho.errors import LithoError
 from litho.export import build
 from litho.export.build import export
 from litho.export.precisions import Lowering, precision
 from litho.export.source import open_source
 from litho.export.validation.distance import Distance
 from litho.export.validation.proof import Proof
+from litho.runners._graph_options import OPTIMIZATION, graph_option
+from litho.runners.onnxruntime import Runner as OnnxRuntime
 from litho.runners.torch import Runner as TorchRunner
 
 pytestmark = pytest.mark.slow
@@ -49,3 +54,41 @@ def test_a_verdict_on_a_graph_holds_for_the_precision_that_it_was_judged_by(
         again = proof.judge("generator", halves, "onnxruntime", precision(name))
         assert again is judged[name], "the same question is not answered twice"
     assert proof.judge("generator", graph, "onnxruntime", precision("fp32")).verdict.status == "passed"
+
+
+def test_each_stage_gets_the_level_of_optimisation_that_it_needs_itself(
+    flow_run: Path, flow_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Planted in ONNX Runtime: it refuses the text encoder's graph with more optimisation than "basic"."""
+    pipeline, bundle = open_source(flow_run).pipeline, Bundle.load(flow_bundle)
+    graphs = {stage: bundle.read(f"graphs/{stage}.fp32.onnx") for stage in pipeline.stages}
+    bad, fp32 = graphs["text_encoder"], precision("fp32")
+    opens = OnnxRuntime._open
+
+    def refusing(self: OnnxRuntime, model: bytes, *rest: Any, **further: Any) -> Any:
+        if model.startswith(bad) and graph_option(model, OPTIMIZATION) not in ("basic", "disabled"):
+            raise LithoError("ONNX Runtime refuses the graph: planted")
+        return opens(self, model, *rest, **further)
+
+    monkeypatch.setattr(OnnxRuntime, "_open", refusing)
+    probes = replace(bundle.probes().first(8), others=())
+    proof = Proof(pipeline, graphs, probes, Distance(TorchRunner(pipeline.model), None, samples=8))
+    for stage in ("denoiser", "text_encoder", "decoder"):
+        judged = proof.judge(stage, graphs[stage], "onnxruntime", fp32)
+        assert judged.verdict.status == "passed"
+        assert judged.graph.startswith(graphs[stage])
+        level = graph_option(judged.graph, OPTIMIZATION)
+        assert level == ("basic" if stage == "text_encoder" else None)
+    assert proof.squared_error("denoiser", graphs["denoiser"], "onnxruntime") < 1
+
+
+def test_a_graph_that_runs_at_no_level_has_failed_with_the_first_reason(run: Path, bundle: Path) -> None:
+    pipeline, opened = open_source(run).pipeline, Bundle.load(bundle)
+    graph = opened.read(opened.manifest.variants[0].file)
+    distance = Distance(TorchRunner(pipeline.model), None, samples=8)
+    proof = Proof(pipeline, {"generator": graph}, opened.probes(), distance)
+    judged = proof.judge("generator", graph[: len(graph) // 2], "onnxruntime", precision("fp32"))
+    assert judged.verdict.status == "failed"
+    assert judged.verdict.reason.startswith("ONNX Runtime refuses the graph: ")
+    assert judged.graph == graph[: len(graph) // 2]
+    assert judged.pictures is None
