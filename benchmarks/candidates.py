@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from random import Random
 
-from ..bundle.manifest import Timing, Verdict
+from ..bundle.manifest import Sampler, Timing, Verdict
 from ..bundle.probes import Probes
 from ..export.timing import time_in_turns
 from ..parity.gate import limits
@@ -24,10 +24,12 @@ class Candidate:
     Args:
         precision: its gate judges the pictures.
         opens: opens the runner.
+        sampler: of the generator, if it has one.
     """
 
     precision: str
     opens: Open
+    sampler: Sampler | None = None
 
 
 def prove_and_time(
@@ -46,7 +48,7 @@ def prove_and_time(
     verdicts: dict[str, Verdict] = {}
     for number, (name, one) in enumerate(candidates.items()):
         progress(f"replaying {name}", number / len(candidates))
-        verdicts[name] = prove(one.opens, probes, limits(one.precision)).verdict
+        verdicts[name] = prove(one.opens, probes, limits(one.precision, sampler=one.sampler)).verdict
     able = {name: candidates[name].opens for name, verdict in verdicts.items() if verdict.figures}
     # A fixed order would let each be disturbed by the same neighbour in every round.
     timings = time_in_turns(able, partial(progress, "timing all in turns"), Random(0))

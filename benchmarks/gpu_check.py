@@ -174,7 +174,9 @@ def _candidates(run: Path, bundle: Bundle, device: str) -> dict[str, Candidate]:
         found["torch.compile"] = Candidate("fp32", partial(TorchRunner, picture, device, compiled=True))
     for variant in bundle.manifest.variants:
         opens = partial(open_runner, bundle, variant.name)
-        found[variant.name] = Candidate(variant.precision, partial(opens, device=device))
+        found[variant.name] = Candidate(
+            variant.precision, partial(opens, device=device), bundle.manifest.sampler
+        )
     if (
         device == "cuda"
         and "TensorrtExecutionProvider" in require("onnxruntime", "gpu").get_available_providers()
@@ -182,7 +184,9 @@ def _candidates(run: Path, bundle: Bundle, device: str) -> dict[str, Candidate]:
         for variant in bundle.manifest.variants:
             if variant.runtime == "onnxruntime":
                 opens = partial(open_runner, bundle, variant.name, device="tensorrt")
-                found[f"{variant.name} by TensorRT's provider"] = Candidate(variant.precision, opens)
+                found[f"{variant.name} by TensorRT's provider"] = Candidate(
+                    variant.precision, opens, bundle.manifest.sampler
+                )
     return found
 
 
