@@ -70,6 +70,15 @@ def sign(
         typer.echo(f"{written}\nkey {signing.signer.fingerprint}")
 
 
+def note_older_probes(bundle: Path) -> None:
+    """Say of a bundle whose probes were made by other rules that their coverage was not checked."""
+    from ..bundle.signing import read_manifest
+    from ..parity.coverage import older_recipe
+
+    if (older := older_recipe(read_manifest(bundle))) is not None:
+        note(older)
+
+
 def _password(key: Path) -> str | None:
     """The password of an encrypted key: from the environment, or asked for in a terminal."""
     from ..bundle.keys import PASSWORD_VARIABLE, is_encrypted
@@ -135,6 +144,7 @@ def verify(
             )
     if key is not None:
         note(f"signed with the key in {key}")
+    note_older_probes(bundle)
     if as_json:
         print_json(
             [

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from .base import AsJson, BundlePath, Name, Repository, VariantName, app, verb
+from .bundle import note_older_probes
 from .names import models_of
 from .output import print_json, progress_bar
 from .paths import require
@@ -76,6 +77,8 @@ def deploy(
         grade="same picture" if grade == "same-picture" else "same distribution",
         require_signature=require_signature,
     )
+    if require_signature is None:
+        note_older_probes(bundle)
     _show_version(deployment, as_json)
 
 

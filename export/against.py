@@ -19,6 +19,7 @@ from ..bundle import Bundle
 from ..bundle.manifest import TOKENIZER_NAME, Figure, Manifest, Variant
 from ..bundle.probes import Probes
 from ..errors import ProofError, UsageError
+from ..parity.coverage import covered_probes
 from ..parity.gate import compare, grade_of, limits
 from ..parity.replay import make
 from ..parity.verify import Verification, believe, prove_variant
@@ -79,7 +80,7 @@ def verify_against(
     reference = TorchRunner(opened.pipeline.model)
     progress("making the references with PyTorch", 0.0)
     references = make_probes(reference)
-    _refuse_other_probes(loaded.probes(), references, reference)
+    _refuse_other_probes(covered_probes(loaded), references, reference)
     distance = Distance(reference, opened.data, sample_count(opened.pipeline.sampler))
     outcomes = []
     count = len(loaded.manifest.variants)

@@ -15,6 +15,8 @@ from ..bundle.manifest import TOKENIZER_NAME, Aim, FileRecord, Manifest
 from ..bundle.names import check_name
 from ..errors import UnknownName, UsageError
 from ..files import check_folder
+from ..parity.coverage import RECIPE_KEY
+from ..parity.probe_inputs import RECIPE
 from ..runners.base import engine_libraries, graph_runtimes, runner_class, runtime_names
 from .engines import TARGETS, engine_environment
 from .engines.variants import own_target
@@ -169,6 +171,7 @@ class Request:
             "machine": platform.machine(),
             **versions,
             "opset": str(OPSET),
+            RECIPE_KEY: RECIPE,
             **{name: value for name, value in settings.items() if value},
             **engine_environment([name for name in self.runtimes if name in engine_libraries()]),
         }

@@ -14,6 +14,7 @@ from ..bundle.probes import Probes
 from ..errors import ProofError
 from ..reporting.progress import Progress, quiet
 from ..runners import Endpoint, Runner, Worker, choose_variants, open_isolated
+from .coverage import covered_probes
 from .gate import grade_of, limits
 from .replay import Outcome, prove, replay_batches
 
@@ -76,10 +77,10 @@ def verify(
         TrustError: the bundle is not signed, or not with this key.
         IntegrityError: a file of the bundle has changed; the message names it.
         EndpointError: the server cannot be reached or refuses.
-        ProofError: the endpoint serves other weights than the bundle's.
+        ProofError: the endpoint serves other weights than the bundle's, or the bundle lacks probes.
     """
     loaded = Bundle.load(bundle, key=key)
-    probes = loaded.probes()
+    probes = covered_probes(loaded)
     if endpoint is not None:
         Endpoint.parse(endpoint)
         progress(f"replaying {len(probes.images)} probes through {endpoint}", 0.0)
@@ -170,7 +171,7 @@ def prove_together(bundle: Bundle, variants: Sequence[Variant]) -> Verdict:
     precisions = {variant.precision for variant in variants}
     gate = limits(*precisions, sampler=bundle.manifest.sampler)
     batch = min(TOGETHER_BATCH, *(variant.batches[2] for variant in variants))
-    usual = replace(bundle.probes(), others=())
+    usual = replace(covered_probes(bundle), others=())
     with Worker() as worker:
         opens = partial(open_isolated, bundle, ",".join(variant.name for variant in variants), worker)
         return prove(opens, usual, gate, batches=(batch,)).verdict

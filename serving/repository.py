@@ -104,6 +104,7 @@ def deploy(  # noqa: PLR0913
         UsageError: a name is unknown, or a variant does not fit the flavour or the settings.
         DeployError: a variant did not pass its gate, or promises less than `grade`, or the repository cannot be
             written; the version served before is still served.
+        ProofError: the bundle lacks probes.
         TrustError: a digital signature is required, and the bundle has none or another.
         BundleError: there is no valid bundle at that path.
     """

@@ -1,6 +1,7 @@
 """A forger's tools: bundles that were changed and hashed again, so that every hash in them is right."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,18 @@ def probes_that_fit(bundle: Path) -> dict[str, bytes]:
 def one_probe(bundle: Path) -> dict[str, bytes]:
     """The bank of probes, cut to the first: path -> content."""
     return {PROBES_NAME: Bundle.load(bundle).probes().first(1).to_bytes()}
+
+
+def usual_probes_alone(bundle: Path) -> dict[str, bytes]:
+    """The usual probes without further banks: path -> content."""
+    return {PROBES_NAME: replace(Bundle.load(bundle).probes(), others=()).to_bytes()}
+
+
+def same_probes(bundle: Path) -> dict[str, bytes]:
+    """As many probes as there were, all of them the first: path -> content."""
+    probes = Bundle.load(bundle).probes()
+    first = probes.chosen([0] * len(probes.images))
+    return {PROBES_NAME: replace(first, others=probes.others).to_bytes()}
 
 
 def flip(file: Path) -> None:

@@ -240,7 +240,7 @@ def test_the_same_holds_of_the_pictures_whose_distance_is_measured() -> None:
 
 
 def test_the_longest_text_is_among_the_extremes() -> None:
-    from litho.export.validation.probe_values import put_extremes
+    from litho.parity.probe_values import put_extremes
     from litho.signature.fields import Field, Role
 
     field = Field(name="prompt", role=Role.PROMPT, dtype="BYTES")

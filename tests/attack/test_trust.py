@@ -14,7 +14,16 @@ from litho.serving.repository import deployed
 
 from ..cli.conftest import Command, Complaint
 from ..signers import make_keys
-from .forge import flip, forge, other_graph, probes_that_fit, with_verdict
+from .forge import (
+    flip,
+    forge,
+    one_probe,
+    other_graph,
+    probes_that_fit,
+    same_probes,
+    usual_probes_alone,
+    with_verdict,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -243,6 +252,18 @@ FORGED: dict[str, tuple[Callable[[Path, Path], Path], str]] = {
         ),
         "are not what PyTorch makes of its inputs",
     ),
+    "a bank cut to one probe": (
+        lambda bundle, to: forge(bundle, to, one_probe(bundle)),
+        "has 1 usual probes, every litho makes 64",
+    ),
+    "further banks left out": (
+        lambda bundle, to: forge(bundle, to, usual_probes_alone(bundle)),
+        "has no bank of probes 'seeds'",
+    ),
+    "all probes the same": (
+        lambda bundle, to: forge(bundle, to, same_probes(bundle)),
+        "has other values of 'seed' than its signature asks for",
+    ),
     "weights of zeros": (
         lambda bundle, to: forge(bundle, to, checkpoint_sha256="0" * 64),
         "was made from weights 000000000000",
@@ -283,3 +304,15 @@ def test_two_proofs_at_once_are_refused(
     assert (done.returncode, "give one of them" in error_of(done)) == (2, True)
     done = litho_here("verify", bundle, "--weights", run / "snapshot.safetensors")
     assert (done.returncode, "add --against" in error_of(done)) == (2, True)
+
+
+def test_a_bundle_from_before_the_rules_is_verified_and_deployed_with_a_remark(
+    bundle: Path, litho_here: Command, tmp_path: Path
+) -> None:
+    loaded = Bundle.load(bundle)
+    environment = {name: value for name, value in loaded.manifest.environment.items() if name != "probes"}
+    old = forge(bundle, tmp_path / "old", usual_probes_alone(bundle), environment=environment)
+    for words in (("verify", old), ("deploy", old, "--to", tmp_path / "models")):
+        done = litho_here(*words)
+        assert done.returncode == 0, done.stderr
+        assert "made by older rules" in done.stderr

@@ -2,7 +2,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from litho.export.validation.make_probes import PROBE_COUNT, make_probes
+from litho.export.validation.make_probes import make_probes
+from litho.parity.probe_inputs import PROBE_COUNT
 from litho.runners.torch import Runner
 from litho.signature import Signature
 from litho.signature.fields import image_output, mask_field, source_field

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from litho.export.validation.probe_values import (
+from litho.parity.probe_values import (
     MOST_CHOICES,
     choices,
     further_seeds,

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...signature.fields import MAX_TEXT_BYTES, Field, Role
-from ...signature.noise import MAX_SEED
+from ..signature.fields import MAX_TEXT_BYTES, Field, Role
+from ..signature.noise import MAX_SEED
 
 __all__ = [
     "MOST_CHOICES",
