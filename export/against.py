@@ -25,12 +25,12 @@ from ..parity.replay import make
 from ..parity.verify import Verification, believe, prove_variant
 from ..reporting.progress import Progress, quiet
 from ..runners import Runner, Worker
-from ..runners.torch import Runner as TorchRunner
 from ..signature import Signature
 from .precisions import precision
 from .source import Source, open_source
 from .validation.distance import Distance, sample_count
 from .validation.make_probes import make_probes
+from .validation.reference import Reference
 
 if TYPE_CHECKING:
     from torch import nn
@@ -77,7 +77,7 @@ def verify_against(
     loaded = Bundle.load(bundle, key=key)
     progress("opening the generator in PyTorch", 0.0)
     opened = _same_generator(loaded, source, signature, weights)
-    reference = TorchRunner(opened.pipeline.model)
+    reference = Reference(opened.pipeline.model)
     progress("making the references with PyTorch", 0.0)
     references = make_probes(reference)
     _refuse_other_probes(covered_probes(loaded), references, reference)

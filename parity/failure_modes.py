@@ -24,6 +24,9 @@ __all__ = ["explain"]
 _NEAR_LEVELS = 1.5
 """Pictures whose mean absolute difference is at most this, in grey levels, count as the same."""
 
+_LEAST_PROBES = 3
+"""Pictures that must be right, and that must be wrong, before an input's values can be the cause."""
+
 _TRIED = 16
 """Probes that are made again with shifted labels."""
 
@@ -67,7 +70,8 @@ def explain(
 def _of_usual(replays: Sequence[Replay], probes: Probes, runner: Runner) -> str | None:
     pictures = replays[0].pictures
     cause = _dependence_on_batch([one for one in replays if not one.bank]) or _shift(pictures, probes.images)
-    return cause or _arrangement(pictures, probes.images) or _labels(probes, runner)
+    cause = cause or _arrangement(pictures, probes.images) or _labels(probes, runner)
+    return cause or _values(pictures, probes)
 
 
 def _of_bank(name: str, replays: Sequence[Replay], probes: Probes) -> str | None:
@@ -83,6 +87,23 @@ def _of_bank(name: str, replays: Sequence[Replay], probes: Probes) -> str | None
         return None
     worst = int(psnr_db(replayed.pictures, replayed.reference).argmin())
     return f"the usual probes pass; the worst of the bank {name!r} is number {worst}: {in_words(bank.inputs, worst)}"
+
+
+def _values(pictures: NDArray[np.uint8], probes: Probes) -> str | None:
+    """The number on whose value it depends whether a picture is wrong."""
+    wrong = np.array([_distance(*pair) > _NEAR_LEVELS for pair in zip(pictures, probes.images, strict=True)])
+    if min(wrong.sum(), (~wrong).sum()) < _LEAST_PROBES:
+        return None
+    for name, values in probes.inputs.items():
+        if values.ndim != 1 or values.dtype == object:
+            continue
+        least, most = values[wrong].min(), values[wrong].max()
+        if ((values >= least) & (values <= most) & ~wrong).any():
+            continue
+        number = "{:g}" if values.dtype.kind == "f" else "{}"
+        shown = " to ".join(map(number.format, dict.fromkeys((least, most))))
+        return f"only pictures of {name} {shown} are wrong: that input is taken otherwise than in PyTorch"
+    return None
 
 
 def _distance(pictures: NDArray[np.uint8], others: NDArray[np.uint8]) -> float:

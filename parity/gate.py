@@ -5,7 +5,7 @@ A figure that could not be computed fails, and so does a verdict without figures
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -153,7 +153,7 @@ def judge(replays: Iterable[Replay], gate: Gate, further: Iterable[Figure] = ())
     for one in replays:
         banks.setdefault(one.bank, []).append(one)
     figures: list[Figure] = []
-    reasons: list[str] = []
+    reasons: dict[str, list[str]] = {}
     parted: set[int] = set()
     for bank, of_bank in banks.items():
         found = [_parted(one, gate) for one in of_bank]
@@ -162,15 +162,16 @@ def judge(replays: Iterable[Replay], gate: Gate, further: Iterable[Figure] = ())
         for figure, batches in (*_worst_figures(of_bank, gate), *_share(of_bank, found, gate)):
             figures.append(figure)
             if not figure.passed:
-                reasons.append(f"{f'{bank}: ' if bank else ''}{_message(figure)}{_only_at(batches)}")
-        if not bank:
-            figures += further
-            reasons += [_message(figure) for figure in further if not figure.passed]
+                reasons.setdefault(bank, []).append(f"{_message(figure)}{_only_at(batches)}")
+        for figure in () if bank else further:
+            figures.append(figure)
+            if not figure.passed:
+                reasons.setdefault(bank, []).append(_message(figure))
     if not figures:
         return Verdict(status="failed", reason="nothing was measured")
     return Verdict(
         status="failed" if reasons else "passed",
-        reason="; ".join(reasons),
+        reason=_reason(reasons),
         figures=tuple(figures),
         parted=tuple(sorted(parted)),
     )
@@ -180,22 +181,23 @@ def _worst_figures(replays: Sequence[Replay], gate: Gate) -> list[tuple[Figure, 
     """Figures of the worst of a bank's replays; a picture must not depend on its batch.
 
     Returns:
-        Each figure with the batches at which it fails, empty if it fails at all of them.
+        Each figure with the batches at which it fails, empty if it fails whenever the whole bank is made.
     """
     if gate.share < 1:  # `_share` counts the pictures that keep these
         gate = replace(gate, max_abs_levels=None, min_psnr_db=None)
-    compared: dict[str, list[tuple[int, Figure]]] = {}
+    compared: dict[str, list[tuple[Replay, Figure]]] = {}
     for one in replays:
         # Of a further bank there are too few pictures for a shift, and similarity takes long.
         left_out = (SSIM, SHIFT) if one.bank else (SSIM,) if one.numbers else ()
         figures = compare(one.pictures, one.reference, gate, left_out)
         for figure in figures if one.numbers is None else _of_part(figures, one, replays[0]):
-            compared.setdefault(figure.metric, []).append((one.batch, figure))
+            compared.setdefault(figure.metric, []).append((one, figure))
     worst = []
     for found in compared.values():
         figure = _worst([figure for _, figure in found]).model_copy(update={"bank": replays[0].bank})
-        failed = {batch for batch, other in found if not other.passed}
-        everywhere = len(failed) == len({batch for batch, _ in found})
+        failed = {one.batch for one, other in found if not other.passed}
+        # A part of the bank may lack the probes that fail: that it passes says nothing about its batch.
+        everywhere = all(one.batch in failed for one, _ in found if one.numbers is None)
         worst.append((figure, [] if everywhere else sorted(failed)))
     return worst
 
@@ -270,11 +272,22 @@ def _share(
     return [(figure, [] if everywhere else sorted(failed))]
 
 
+def _reason(reasons: Mapping[str, Sequence[str]]) -> str:
+    """One line: bank -> messages of its figures. What the usual probes fail at, further banks mostly fail at too."""
+    usual, banks = reasons.get("", ()), [bank for bank in reasons if bank]
+    if usual:
+        too = f"; {'banks' if banks[1:] else 'bank'} {_listed(banks)} too" if banks else ""
+        return "; ".join(usual) + too
+    return "; ".join(f"{bank}: {message}" for bank in banks for message in reasons[bank])
+
+
 def _only_at(batches: Sequence[int]) -> str:
-    if not batches:
-        return ""
-    *others, last = map(str, batches)
-    return f", only at batch {', '.join(others) + ' and ' if others else ''}{last}"
+    return f", only at batch {_listed(batches)}" if batches else ""
+
+
+def _listed(things: Sequence[object]) -> str:
+    *others, last = map(str, things)
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def compare(

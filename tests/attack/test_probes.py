@@ -166,6 +166,20 @@ def test_the_bank_and_its_worst_probe_are_named(name: str, named: str) -> None:
     assert named in verdict(FAULTS[name]).reason
 
 
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [
+        ("truncation ignored", "only pictures of truncation 0 to 0.75 are wrong"),
+        ("level below 0 is 0", "only pictures of level -2 to -0.75 are wrong"),
+        ("level of 3 is its default", "only pictures of level 3 are wrong"),
+    ],
+)
+def test_the_number_is_named_on_which_it_depends(name: str, named: str) -> None:
+    reason = verdict(FAULTS[name]).reason
+    assert named in reason
+    assert "only at batch" not in reason
+
+
 @pytest.mark.parametrize("gate", ["fp32", "int8"])
 @pytest.mark.parametrize("batch", [1, 2, 3, 7, 8, 16, 32, 64, 65])
 def test_a_fault_at_one_batch_is_found_and_the_batch_is_named(batch: int, gate: str) -> None:

@@ -72,6 +72,25 @@ def test_a_further_bank_counts_with_figures_of_its_own() -> None:
     }
 
 
+def test_banks_that_fail_with_the_usual_probes_are_only_named() -> None:
+    wrong = changed(0.5, 9)
+    banks = [Replay(wrong, REFERENCE, 8, name) for name in ("seeds", "labels")]
+    one, both = judge([*replays(wrong), banks[0]], FP32), judge([*replays(wrong), *banks], FP32)
+    assert one.reason.endswith("; bank seeds too")
+    assert both.reason.endswith("; banks seeds and labels too")
+    assert both.reason.count("grey levels off") == 1
+    alone = judge([*replays(REFERENCE), *banks], FP32).reason
+    assert alone.startswith("seeds: a pixel is 9")
+    assert "labels: a pixel is 9" in alone
+
+
+def test_a_part_that_passes_says_nothing_of_its_batch() -> None:
+    wrong = REFERENCE.copy()
+    wrong[5] ^= 255
+    part = Replay(REFERENCE[:2], REFERENCE[:2], 2, numbers=(0, 1))
+    assert "only at" not in judge([*replays(wrong), part], FP32).reason
+
+
 def test_the_batches_that_fail_are_named_unless_all_do() -> None:
     wrong = changed(0.5, 9)
     assert judge(replays(REFERENCE, wrong, REFERENCE), FP32).reason.count(", only at batch 2") == 2
