@@ -88,7 +88,7 @@ def test_export_and_inspect_print_one_table_and_the_command_that_deploys_the_bes
     assert done.returncode == 0, done.stderr  # what this machine cannot run is no failure
     *table, path = done.stdout.splitlines()
     assert path == str(tmp_path / "bundle")
-    assert table[0].split()[:3] == ["variant", "verdict", "size"]
+    assert table[0].split()[:3] == ["variant", "verdict", "promises"]
     assert "recommended" in next(line for line in table if line.startswith("generator.fp32.onnx"))
     assert any(line.startswith("generator.bf16.onnx was not run: ONNX Runtime") for line in table)
     assert table[-1] == f"litho deploy {tmp_path / 'bundle'} --variant generator.fp32.onnx"
