@@ -7,9 +7,9 @@ onnx until a graph is lowered: `parity` reads the limits where neither is instal
 from __future__ import annotations
 
 from ...plugins import load_plugin, load_plugins
-from .base import Inputs, Lowering, Precision, elements, layers
+from .base import Inputs, Lowering, Precision, layers
 
-__all__ = ["Inputs", "Lowering", "Precision", "elements", "layers", "precision", "precision_names"]
+__all__ = ["Inputs", "Lowering", "Precision", "layers", "precision", "precision_names"]
 
 
 def precision_names() -> tuple[str, ...]:

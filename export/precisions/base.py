@@ -158,39 +158,6 @@ def layers(model: onnx.ModelProto) -> list[str]:
     ]
 
 
-def elements(model: onnx.ModelProto) -> dict[str, str]:
-    """The type that each layer computes in, read back from the graph.
-
-    Returns:
-        Name -> ONNX's name of the type of its weights, or of the type that weights and input are quantized to.
-    """
-    import onnx
-
-    types = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
-    makers = {output: node for node in model.graph.node for output in node.output}
-    found = {}
-    for node in model.graph.node:
-        if node.op_type not in LAYERS or not _lowerable(node):
-            continue
-        dequantized = [_before_moves(makers, node.input[0]), makers.get(node.input[1])]
-        if all(maker is not None and maker.op_type == "DequantizeLinear" for maker in dequantized):
-            weights = dequantized[1]
-            assert weights is not None, "checked above"
-            found[node.name] = types.get(weights.input[0])
-        else:
-            found[node.name] = types.get(node.input[1])
-    names = onnx.TensorProto.DataType
-    return {name: names.Name(element) for name, element in found.items() if element is not None}
-
-
-def _before_moves(makers: Mapping[str, onnx.NodeProto], name: str) -> onnx.NodeProto | None:
-    """The node that made what was moved to a value."""
-    maker = makers.get(name)
-    while maker is not None and maker.op_type in MOVES:
-        maker = makers.get(maker.input[0])
-    return maker
-
-
 def fp32_nodes(model: onnx.ModelProto, fp32_layers: frozenset[str]) -> list[str]:
     """Names of the nodes that stay in FP32: noise, pixels, sensitive operators, angles, and `fp32_layers`."""
     stay = {*fp32_layers, *_angles(model.graph)}

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import onnx
 
+from litho.export.naming import precisions_of
 from litho.export.passes import apply_passes
-from litho.export.precisions import Lowering, elements, precision
+from litho.export.precisions import Lowering, precision
 from litho.runners.base import Integers
 
 CPU = Integers(unsigned=True, between=True)
@@ -54,7 +55,7 @@ def test_only_the_inputs_of_layers_stay_quantized_and_all_of_them_signed(build: 
     assert counts["explicit_int8"] > 0
     assert set(_types(changed)) == {onnx.TensorProto.INT8}
     model = onnx.load_from_string(changed)
-    assert list(elements(model).values()) == ["INT8"] * 4
+    assert list(precisions_of(model).values()) == ["int8"] * 4
     quantized = {node.input[0] for node in model.graph.node if node.op_type == "QuantizeLinear"}
     makers = {node.output[0]: node.op_type for node in model.graph.node}
     # Not what a convolution gives to a residual sum or to a tanh.

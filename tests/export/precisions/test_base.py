@@ -5,8 +5,9 @@ import onnx
 import pytest
 
 from litho.errors import UnknownName
+from litho.export.naming import precisions_of
 from litho.export.passes import apply_passes, default_passes
-from litho.export.precisions import Inputs, elements, layers, precision, precision_names
+from litho.export.precisions import Inputs, layers, precision, precision_names
 from litho.parity.gate import Gate, limits
 
 from .conftest import lowered
@@ -73,9 +74,9 @@ def test_several_precisions_are_judged_by_the_loosest() -> None:
 def test_what_is_kept_stays_in_fp32(name: str, graph: bytes, calibration: list[Inputs]) -> None:
     rewritten, _ = apply_passes(graph, {*default_passes(), *precision(name).passes})
     first, *others = layers(onnx.load_from_string(rewritten))
-    found = elements(onnx.load_from_string(lowered(name, graph, calibration, frozenset([first]))))
-    assert found[first] == "FLOAT"
-    assert {found[name_] for name_ in others} == {precision(name).element}
+    found = precisions_of(onnx.load_from_string(lowered(name, graph, calibration, frozenset([first]))))
+    assert found[first] == "fp32"
+    assert {found[other] for other in others} == {name}
 
 
 def test_an_unknown_precision_is_refused() -> None:

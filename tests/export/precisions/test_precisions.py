@@ -9,8 +9,9 @@ import torch
 from litho.export.engines import build_engine
 from litho.export.engines.readback import check_precisions
 from litho.export.graph import export_graph
+from litho.export.naming import precisions_of
 from litho.export.passes import apply_passes
-from litho.export.precisions import Inputs, elements, layers, precision, precision_names
+from litho.export.precisions import Inputs, layers, precision_names
 from litho.runners.tensorrt import Runner as TensorRT
 from litho.training.models.base import family
 from litho.training.networks.pixel_model import PixelModel
@@ -25,8 +26,9 @@ NAMES = precision_names()[1:]
 @pytest.mark.parametrize("name", NAMES)
 def test_every_layer_computes_in_the_precision(name: str, graph: bytes, calibration: list[Inputs]) -> None:
     model = onnx.load_from_string(lowered(name, graph, calibration))
-    assert set(elements(model).values()) == {precision(name).element}
-    assert len(elements(model)) == len(layers(onnx.load_from_string(graph)))
+    found = precisions_of(model)
+    assert set(found.values()) == {name}
+    assert len(found) == len(layers(onnx.load_from_string(graph)))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,8 +6,9 @@ import onnx
 import pytest
 
 from litho.errors import ExportError, MissingExtra
+from litho.export.naming import precisions_of
 from litho.export.passes import apply_passes, default_passes
-from litho.export.precisions import Inputs, Lowering, elements, layers, precision
+from litho.export.precisions import Inputs, Lowering, layers, precision
 from litho.parity.gate import Gate, compare
 from litho.runners.onnxruntime import Runner
 from litho.training.networks.pixel_model import PixelModel
@@ -41,10 +42,10 @@ def test_it_quantizes_all_layers_but_those_that_stay(
     pytest.importorskip("nncf")
     lowering = _lowering("int8", graph, calibration, kept=1)
     made = precision("int8").lower(lowering)
-    found = elements(onnx.load_from_string(made))
+    found = precisions_of(onnx.load_from_string(made))
     (first,) = lowering.fp32_layers
-    assert found.pop(first) == "FLOAT"
-    assert set(found.values()) == {"INT8"}
+    assert found.pop(first) == "fp32"
+    assert set(found.values()) == {"int8"}
     # Random weights are harder than trained ones.
     judged = compare(
         pictures(made, picture.signature), pictures(graph, picture.signature), Gate(mean_psnr_db=25)
