@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -163,7 +163,7 @@ def contradiction(verdict: Verdict) -> str | None:
 
 
 def prove_together(bundle: Bundle, variants: Sequence[Variant]) -> Verdict:
-    """Replay the usual probes once through variants, one of each stage, as they will be served together.
+    """Replay every bank of probes at one batch through variants, one of each stage, as they will be served together.
 
     Returns:
         The verdict by the limits of the loosest of their precisions; "not_run" if this machine lacks what they need.
@@ -171,10 +171,10 @@ def prove_together(bundle: Bundle, variants: Sequence[Variant]) -> Verdict:
     precisions = {variant.precision for variant in variants}
     gate = limits(*precisions, sampler=bundle.manifest.sampler)
     batch = min(TOGETHER_BATCH, *(variant.batches[2] for variant in variants))
-    usual = replace(covered_probes(bundle), others=())
+    probes = covered_probes(bundle)
     with Worker() as worker:
         opens = partial(open_isolated, bundle, ",".join(variant.name for variant in variants), worker)
-        return prove(opens, usual, gate, batches=(batch,)).verdict
+        return prove(opens, probes, gate, batches=(batch,)).verdict
 
 
 def with_other_stages(bundle: Bundle, variant: Variant) -> str:
