@@ -153,6 +153,20 @@ def test_parts_of_arguments_lists_of_noise_and_tensors_reach_the_module() -> Non
     assert np.abs(run(source, example) - wanted).max() <= 1
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_pictures_of_any_channels_go_in_and_out(channels: int) -> None:
+    class Same(nn.Module):
+        def forward(self, source: torch.Tensor) -> torch.Tensor:
+            return source * 1
+
+    picture = {**OUTPUT, "channels": channels, "range": [0, 1]}
+    signature = {"inputs": [{"role": "image", **picture}], "output": picture}
+    source = open_source(Same().eval(), signature=signature)
+    example = source.pipeline.signature.example(5)
+    assert example["source"].shape == (5, 4, 4, channels)
+    assert np.array_equal(run(source, example), example["source"])
+
+
 def test_a_latent_keeps_its_shape() -> None:
     class Decoder(nn.Module):
         def forward(self, z: torch.Tensor) -> torch.Tensor:
