@@ -22,6 +22,7 @@ from litho.signature import Signature
 from litho.signature.fields import (
     Field,
     Role,
+    condition_field,
     image_output,
     label_field,
     latent_field,
@@ -32,7 +33,15 @@ from litho.signature.fields import (
 STEPS = Field(name="steps", role=Role.STEPS, dtype="INT64", minimum=1, maximum=50, default=20)
 PROMPT = Field(name="prompt", role=Role.PROMPT, dtype="BYTES")
 SOURCE = source_field(64, 64, 3).with_free_size(8, 256, 8).model_copy(update={"name": "image"})
-INPUTS = (seed_field(), label_field(("null", "één", 'the "third"')), latent_field(16), STEPS, PROMPT, SOURCE)
+CONDITIONS = (
+    condition_field("pose", (2, 3)),
+    condition_field("depth", (1, 8, 8), "UINT8"),
+    condition_field("time", (), "INT64", (0, 9), 5),
+)
+INPUTS = (
+    *(seed_field(), label_field(("null", "één", 'the "third"')), latent_field(16), STEPS, PROMPT, SOURCE),
+    *CONDITIONS,
+)
 
 
 def a_manifest(inputs: tuple[Field, ...] = (seed_field(),), **variant: Any) -> Manifest:
