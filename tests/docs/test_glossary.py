@@ -59,7 +59,6 @@ ALLOWED = {
 ALLOWED_NAMES = {
     "export/user_module/adapter.py": ("foreign", "attribute of an nn.Module: ONNX node names come from it"),
     "export/passes/linear.py": ("kept", "the crop of a kernel"),
-    "export/precisions/_quantize.py": ("kept", "attributes of a node"),
     "bundle/keys.py": ("Subject_Public_Key_Info", "a constant of cryptography"),
     "runners/onnxruntime.py": ("kept", "buffers"),
     "training/run/checkpoint.py": ("optimisers", "key of the file"),
