@@ -118,7 +118,7 @@ def _end_with_parent() -> None:
     ended = select.poll()
     ended.register(0, select.POLLIN)
     if ended.poll(0):
-        sys.exit()  # it ended before the kernel was told
+        sys.exit()  # it ended before the kernel could watch it
 
 
 def _exactly(channel: socket.socket) -> Callable[[int], bytearray]:
