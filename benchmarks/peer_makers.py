@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import UnknownName
 from ..export.calibration import calibrate, calibration_inputs
 from ..export.graph import export_graph
 from ..export.node_names import top_module_of
@@ -123,7 +124,7 @@ def _quantize_static(subject: _Subject) -> Candidate:
             return next(self._batches, None)
 
     model = onnx.load_from_string(subject.plain)
-    kept = [node.name for node in model.graph.node if top_module_of(node.name) in FP32_MODULES]
+    excluded = [node.name for node in model.graph.node if top_module_of(node.name) in FP32_MODULES]
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "int8.onnx"
         quantization.quantize_static(
@@ -133,7 +134,7 @@ def _quantize_static(subject: _Subject) -> Candidate:
             per_channel=True,
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
-            nodes_to_exclude=kept,
+            nodes_to_exclude=excluded,
         )
         content = made.read_bytes()
     return Candidate("int8", partial(ONNXRuntime, content, subject.pipeline.signature))
@@ -162,12 +163,20 @@ def _makers() -> dict[str, Callable[[_Subject], Candidate]]:
     }
 
 
-def make_peers(pipeline: Pipeline, data: str | None) -> dict[str, Candidate]:
+def make_peers(pipeline: Pipeline, data: str | None, without: Collection[str] = ()) -> dict[str, Candidate]:
     """The peers of a generator of one stage, name -> candidate.
 
     Args:
         pipeline: of the generator.
         data: name of the data that it was trained on; calibration takes source pictures from it.
+        without: names of peers that are left out.
+
+    Raises:
+        UnknownName: there is no such peer.
     """
+    makers = _makers()
+    for name in without:
+        if name not in makers:
+            raise UnknownName("peer", name, makers)
     subject = _Subject(pipeline, data)
-    return {name: make(subject) for name, make in _makers().items()}
+    return {name: make(subject) for name, make in makers.items() if name not in without}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -105,23 +106,31 @@ class Peers(Document):
         }
 
 
-def compare_with_peers(run: Path, progress: Progress = quiet) -> Peers:
-    """Export a run of one stage in every precision, and measure the variants in turns with their peers.
+def compare_with_peers(
+    run: Path,
+    progress: Progress = quiet,
+    *,
+    precisions: Sequence[str] | None = None,
+    without: Sequence[str] = (),
+) -> Peers:
+    """Export a run of one stage, and measure the variants in turns with their peers.
 
     Args:
         run: a run's directory.
         progress: called with the current step and the share that is done, 0 to 1.
+        precisions: of the variants; by default all.
+        without: names of peers that are left out.
     """
     source = from_run(run)
     with tempfile.TemporaryDirectory() as folder:
         bundle = export(
             run,
             to=Path(folder) / "bundle",
-            precisions=precision_names(),
+            precisions=precision_names() if precisions is None else precisions,
             runtimes=tuple(graph_runtimes()),
             progress=progress,
         )
-        peers = make_peers(source.pipeline, source.data)
+        peers = make_peers(source.pipeline, source.data, without)
         candidates = {**peers, **_variants(bundle)}
         measured = prove_and_time(candidates, bundle.probes(), progress)
         return Peers(
@@ -185,13 +194,24 @@ def main(
     run: Annotated[
         Path, typer.Argument(help="Run directory of a generator with one stage.", show_default=False)
     ],
+    precision: Annotated[
+        str, typer.Option(help="Precisions of the variants, separated by commas; by default all.")
+    ] = "",
+    without: Annotated[
+        list[str] | None, typer.Option(help="Name of a peer to leave out; repeatable.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(help="JSON file; default: benchmarks/results/peers-PRESET.json.")
     ] = None,
 ) -> None:
     """Measure a run's variants in turns with peers that work without litho."""
     try:
-        peers = compare_with_peers(run, lambda step, share: typer.echo(f"{step} {share:.0%}", err=True))
+        peers = compare_with_peers(
+            run,
+            lambda step, share: typer.echo(f"{step} {share:.0%}", err=True),
+            precisions=[name for name in precision.split(",") if name] or None,
+            without=without or (),
+        )
     except LithoError as error:
         typer.echo(f"peers: error: {error}", err=True)
         raise typer.Exit(1) from None
