@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from litho.bundle.manifest import Figure
 from litho.bundle.probes import Probes
 from litho.errors import BundleError, DeviceError, EndpointError, LithoError, MissingExtra
+from litho.export import timing, variants
 from litho.parity.gate import Gate
 from litho.parity.replay import REPLAY_BATCHES, make, prove, replay, replay_batches
 from litho.runners.base import Runner
@@ -58,6 +59,10 @@ def test_every_other_batch_is_filled_once_or_twice() -> None:
     prove(lambda: runner, bank(64), EXACT)
     assert runner.batches[75:] == [2, 2, 3, 3, 8, 8, 16, 16, 32, 65]
     assert {*runner.batches} == {*REPLAY_BATCHES} == {1, 2, 3, 7, 8, 16, 32, 64, 65}
+
+
+def test_the_batches_that_are_timed_and_served_are_among_them() -> None:
+    assert {*timing.BATCHES, *variants.BATCHES} <= set(REPLAY_BATCHES)
 
 
 def test_the_declared_batches_are_replayed_within_the_profiles() -> None:
