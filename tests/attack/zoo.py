@@ -7,13 +7,18 @@ hold the faults, by what was attacked.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
+
+from litho.signature.noise import gaussian
 
 from .networks import ESRGAN, BigGAN, StyleGAN2, Swin, Transformer, style_noises
 
@@ -51,6 +56,35 @@ class Animal:
             for weights in last.parameters():
                 weights.mul_(STD / float(seen[-1].std()))
         return module.eval()
+
+    def paint(self, module: nn.Module, given: Mapping[str, NDArray[Any]]) -> NDArray[np.uint8]:
+        """The pictures of requests by torch alone, UINT8 of shape (batch, height, width, 3)."""
+        values, arguments, keywords = dict(given), [], dict(self.signature.get("constants", {}))
+        for one in self.signature["inputs"]:
+            value = values.pop(one.get("name", {"image": "source"}.get(one["role"], one["role"])))
+            if one["role"] == "seed":
+                shapes = one.get("noises") or {"": one["shape"]}
+                sizes = [math.prod(shape) for shape in shapes.values()]
+                parts = np.split(gaussian(value, sum(sizes)), np.cumsum(sizes)[:-1], 1)
+                noises = {
+                    name: torch.from_numpy(part.reshape(len(value), *shape))
+                    for (name, shape), part in zip(shapes.items(), parts, strict=True)
+                }
+                arguments += [noises.pop("")] if "" in noises else []
+                keywords |= noises
+                continue
+            tensor = torch.from_numpy(value)
+            tensor = tensor.permute(0, 3, 1, 2) / 127.5 - 1 if one["role"] == "image" else tensor
+            if "argument" in one:
+                keywords[one["argument"]] = tensor
+            else:
+                arguments.append(tensor)
+        assert not values, "every field of a request reaches the module"
+        with torch.inference_mode():
+            output = getattr(module, self.signature.get("method", "forward"))(*arguments, **keywords)
+        select = self.signature["output"].get("select")
+        images = output if select is None else getattr(output, select)
+        return ((images + 1) * 127.5).round().clamp(0, 255).permute(0, 2, 3, 1).byte().numpy()
 
     def example(self, count: int) -> tuple[list[Tensor], dict[str, Tensor]]:
         """Random positional arguments and keyword arguments of the module, for a batch."""
