@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -24,7 +25,7 @@ _DISK_REMEDIES = {
 }
 """Error number of a disk that takes no more data -> what to do."""
 
-_NUMBERS = {int: "a whole number", float: "a number"}
+_KINDS = {int: "a whole number", float: "a number", Path: "a path without zero bytes"}
 
 
 def explain(error: Exception, command: Any, words: Sequence[str]) -> tuple[str, int]:
@@ -100,5 +101,5 @@ def _of_value(error: Any) -> str:
     limits = f" from {parameter.min}" if parameter.min is not None else ""
     limits += f" to {parameter.max}" if parameter.max is not None else ""
     return (
-        f"invalid {parameter.opts[0]} {given!r}; expected {_NUMBERS.get(kind.annotation, 'a value')}{limits}"
+        f"invalid {parameter.opts[0]} {given!r}; expected {_KINDS.get(kind.annotation, 'a value')}{limits}"
     )
