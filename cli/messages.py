@@ -100,6 +100,4 @@ def _of_value(error: Any) -> str:
         return str(UnknownName(parameter.opts[0], str(given), map(str, kind.choices)))
     limits = f" from {parameter.min}" if parameter.min is not None else ""
     limits += f" to {parameter.max}" if parameter.max is not None else ""
-    return (
-        f"invalid {parameter.opts[0]} {given!r}; expected {_KINDS.get(kind.annotation, 'a value')}{limits}"
-    )
+    return f"invalid {parameter.opts[0]} {given!r}; expected {_KINDS.get(kind.annotation, 'a value')}{limits}"
