@@ -1,9 +1,9 @@
 """Generators and faults from outside the house: tiny forms of published architectures that litho was not written for.
 
 `ZOO` holds the generators, each with the signature file that its owner would write; a picture takes a fraction of a
-millisecond on one core. `test_zoo` exports every one of them in every precision for every runtime. The other files here
-hold the faults, one file for each thing that was attacked: `test_words` for instance holds hostile words on the command
-line, and `test_gate_laws` what must hold of the gate whatever the pictures are.
+millisecond on one core. `test_zoo` exports every one of them in every precision for every runtime. The other files
+here hold the faults, one file for each thing that was attacked: `test_words` for instance holds hostile words on the
+command line, and `test_gate_laws` what must hold of the gate whatever the pictures are.
 """
 
 from __future__ import annotations
