@@ -3,16 +3,13 @@
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 import torch
 import yaml
 from safetensors.torch import save_file
-from torch.utils.flop_counter import FlopCounterMode
 
 import litho
 from litho.bundle.manifest import Variant
-from litho.export.arithmetic import multiply_adds
 from litho.export.source import open_source
 from litho.parity.metrics import psnr_db
 from litho.runners import open_runner
@@ -70,11 +67,6 @@ def test_an_animal_goes_through_every_runtime_and_precision(name: str, tmp_path:
     assert {(variant.precision, variant.runtime) for variant in variants} == asked
     given = bundle.manifest.signature.example(9, seed=77)
     wanted = animal.paint(module, given)
-    plain = next(variant for variant in variants if variant.name == "generator.fp32.onnx")
-    counted = sum(multiply_adds(onnx.load_from_string(bundle.read(plain.file))).values())
-    with FlopCounterMode(display=False) as counter:
-        animal.paint(module, {field: values[:1] for field, values in given.items()})
-    assert counted == pytest.approx(counter.get_total_flops() / 2, rel=0.02)
     for variant in variants:
         if offered(variant):
             with open_runner(bundle, variant.name) as runner:
