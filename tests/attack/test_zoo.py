@@ -1,5 +1,6 @@
 """Generators that nobody here wrote the exporter for: they go through every runtime and precision."""
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,10 @@ from .zoo import ZOO
 
 PRECISIONS = ("fp32", "fp16", "int8")
 RUNTIMES = ("onnxruntime", "openvino", "tensorrt-rtx")
+WITHOUT = {"autoencoder-kl": {"tensorrt-rtx"}, "unet-condition": {"int8"}}
+"""What an animal is not asked for yet. The engine's list of layers names none for the decoder's first convolution, which
+is fused with the noise; INT8 of the UNet has not been shown."""
+
 LEAST_PSNR_DB = {"fp32": 55.0, "fp16": 45.0, "int8": 25.0}
 """Of the worst picture, against torch alone; one grey level everywhere is 48 dB."""
 
@@ -50,20 +55,22 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ZOO)
 def test_an_animal_goes_through_every_runtime_and_precision(name: str, tmp_path: Path, sources: str) -> None:
-    animal = ZOO[name]
+    animal, without = ZOO[name], WITHOUT.get(name, set())
     module = animal.build()
+    precisions = [precision for precision in PRECISIONS if precision not in without]
+    runtimes = [runtime for runtime in RUNTIMES if runtime not in without]
     bundle = litho.export_model(
         module,
         signature=animal.signature,
         to=tmp_path / name,
-        precisions=PRECISIONS,
-        runtimes=RUNTIMES,
-        targets=("sm86",),
+        precisions=precisions,
+        runtimes=runtimes,
+        targets=("sm86",) if "tensorrt-rtx" in runtimes else (),
         calibration=sources if name == "esrgan" else None,
         timed=False,
     )
     variants = bundle.manifest.variants
-    asked = {(precision, runtime) for precision in PRECISIONS for runtime in RUNTIMES}
+    asked = set(product(precisions, runtimes))
     assert {(variant.precision, variant.runtime) for variant in variants} == asked
     given = bundle.manifest.signature.example(9, seed=77)
     wanted = animal.paint(module, given)
