@@ -21,8 +21,8 @@ from .zoo import ZOO
 PRECISIONS = ("fp32", "fp16", "int8")
 RUNTIMES = ("onnxruntime", "openvino", "tensorrt-rtx")
 WITHOUT = {"autoencoder-kl": {"tensorrt-rtx"}, "unet-condition": {"int8"}}
-"""What an animal is not asked for yet. The engine's list of layers names none for the decoder's first convolution, which
-is fused with the noise; INT8 of the UNet has not been shown."""
+"""What an animal is not asked for yet. The engine's list of layers names none for the decoder's first convolution,
+which is fused with the noise; INT8 of the UNet has not been shown."""
 
 LEAST_PSNR_DB = {"fp32": 55.0, "fp16": 45.0, "int8": 25.0}
 """Of the worst picture, against torch alone; one grey level everywhere is 48 dB."""

@@ -96,6 +96,17 @@ def test_a_product_is_computed_where_its_weights_are(turned: bool) -> None:
     assert read.products == {"first": "int8"}
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_several_layers_of_a_product_that_with_the_most_weights_tells(turned: bool) -> None:
+    layers = [
+        Layer("product", "correlation", "fp32", 432, ("first",)),
+        Layer("gain", "kgen", "int8", 16, ("first",)),
+        Layer("border", "shuffle", "fp16", 0, ("first",)),
+    ]
+    read = read_back("inspector", layers[::-1] if turned else layers, {"first": "fp16"})
+    assert read.products == {"first": "fp32"}
+
+
 @pytest.mark.parametrize(("kinds", "found"), [(("fp16", "int8"), "int8"), (("fp16", "bf16"), "fp32")])
 def test_a_product_without_weights_is_computed_in_what_it_is_quantised_to_or_else_in_its_type(
     kinds: tuple[str, ...], found: str
