@@ -163,7 +163,7 @@ def rows(peers: Peers) -> list[str]:
     """The table in Markdown, and the ratios below it."""
     table = []
     for peer in peers.peers:
-        figures = {figure.metric: figure.value for figure in peer.verdict.figures}
+        figures = {figure.metric: figure.value for figure in peer.verdict.figures if not figure.bank}
         table.append(
             (
                 f"**{peer.name}**" if peer.name == peers.recommended else peer.name,
