@@ -37,7 +37,7 @@ __all__ = ["make_peers", "plain_graph_name"]
 
 
 @dataclass(frozen=True)
-class _Subject:
+class _Source:
     """What the peers make pictures with.
 
     Args:
@@ -83,47 +83,47 @@ class _Subject:
         return given, batches
 
 
-def _torch(subject: _Subject, *, compiled: bool = False, bf16: bool = False) -> Candidate:
-    model = subject.pipeline.model
+def _torch(source: _Source, *, compiled: bool = False, bf16: bool = False) -> Candidate:
+    model = source.pipeline.model
     return Candidate("bf16" if bf16 else "fp32", partial(TorchRunner, model, compiled=compiled, bf16=bf16))
 
 
-def _plain(subject: _Subject, runtime: str) -> Candidate:
+def _plain(source: _Source, runtime: str) -> Candidate:
     runner = runner_class(runtime)
-    content, _ = apply_passes(subject.plain, runner.passes)
-    return Candidate("fp32", partial(runner.from_graph, content, subject.pipeline.signature))
+    content, _ = apply_passes(source.plain, runner.passes)
+    return Candidate("fp32", partial(runner.from_graph, content, source.pipeline.signature))
 
 
-def _openvino_by_itself(subject: _Subject) -> Candidate:
-    content, _ = apply_passes(subject.plain, OpenVINO.passes)
-    signature = subject.pipeline.signature
+def _openvino_by_itself(source: _Source) -> Candidate:
+    content, _ = apply_passes(source.plain, OpenVINO.passes)
+    signature = source.pipeline.signature
     # On processors with BF16 it computes in that.
     return Candidate("bf16", partial(OpenVINO, content, signature, inference_precision=""))
 
 
-def _nncf(subject: _Subject, *, rewritten: bool = False, inference_precision: str = "f32") -> Candidate:
+def _nncf(source: _Source, *, rewritten: bool = False, inference_precision: str = "f32") -> Candidate:
     nncf, openvino = require("nncf", "nncf"), require("openvino", "openvino")
     nncf.set_log_level(logging.ERROR)
-    content, batches = subject.with_noise(subject.rewritten if rewritten else subject.plain)
+    content, batches = source.with_noise(source.rewritten if rewritten else source.plain)
     model = openvino.Core().read_model(content)
     made = nncf.quantize(model, nncf.Dataset(batches), subset_size=len(batches))
-    signature = subject.pipeline.signature
+    signature = source.pipeline.signature
     return Candidate("int8", partial(OpenVINO, made, signature, inference_precision=inference_precision))
 
 
-def _quantize_static(subject: _Subject) -> Candidate:
+def _quantize_static(source: _Source) -> Candidate:
     onnx, quantization = require("onnx", "export"), require("onnxruntime.quantization", "cpu")
 
     class Reader(quantization.CalibrationDataReader):
         """Yields the calibration inputs, batch by batch."""
 
         def __init__(self) -> None:
-            self._batches = iter(subject.calibration)
+            self._batches = iter(source.calibration)
 
         def get_next(self) -> Any:
             return next(self._batches, None)
 
-    model = onnx.load_from_string(subject.plain)
+    model = onnx.load_from_string(source.plain)
     excluded = [node.name for node in model.graph.node if top_module_of(node.name) in FP32_MODULES]
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "int8.onnx"
@@ -137,7 +137,7 @@ def _quantize_static(subject: _Subject) -> Candidate:
             nodes_to_exclude=excluded,
         )
         content = made.read_bytes()
-    return Candidate("int8", partial(ONNXRuntime, content, subject.pipeline.signature))
+    return Candidate("int8", partial(ONNXRuntime, content, source.pipeline.signature))
 
 
 def plain_graph_name(runtime: str) -> str:
@@ -146,7 +146,7 @@ def plain_graph_name(runtime: str) -> str:
     return f"{runner.title}, plain graph{', noise given' if 'noise_outside' in runner.passes else ''}"
 
 
-def _makers() -> dict[str, Callable[[_Subject], Candidate]]:
+def _makers() -> dict[str, Callable[[_Source], Candidate]]:
     return {
         "torch eager": _torch,
         "torch.compile": partial(_torch, compiled=True),
@@ -178,5 +178,5 @@ def make_peers(pipeline: Pipeline, data: str | None, without: Collection[str] = 
     for name in without:
         if name not in makers:
             raise UnknownName("peer", name, makers)
-    subject = _Subject(pipeline, data)
-    return {name: make(subject) for name, make in makers.items() if name not in without}
+    source = _Source(pipeline, data)
+    return {name: make(source) for name, make in makers.items() if name not in without}

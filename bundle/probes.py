@@ -60,7 +60,7 @@ class Probes:
         inputs = {name: values[rows] for name, values in self.inputs.items()}
         return replace(self, inputs=inputs, images=self.images[rows], others=())
 
-    def kept(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def strided(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """What this bank keeps of whole pictures, UINT8 of shape (count, height, width, channels)."""
         return images if self.stride == 1 else images[:, :: self.stride, :: self.stride]
 

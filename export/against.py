@@ -172,7 +172,7 @@ def _refuse_other_probes(stored: Probes, references: Probes, reference: Runner) 
         pictures = (
             made.images
             if made is not None and _same_inputs(bank, made)
-            else make(reference, bank.inputs, _AT_ONCE, bank.kept)
+            else make(reference, bank.inputs, _AT_ONCE, bank.strided)
         )
         failed = [figure for figure in compare(bank.images, pictures, limits("fp32")) if not figure.passed]
         if failed:

@@ -94,25 +94,25 @@ def search(
     model = require("onnx", "export").load_from_string(lowering.graph)
     names, counts = layers(model), multiply_adds(model)
     costs = _costs(model, counts)
-    harm = {
+    errors = {
         name: error(precision.lower(replace(lowering, fp32_layers=frozenset(names) - {name})))
         for name in names
     }
     # The sort is stable: equal layers keep the order of the graph, so two searches give the same result.
-    order = sorted(names, key=lambda name: -harm[name] / max(costs[name], 1.0))
+    order = sorted(names, key=lambda name: -errors[name] / max(costs[name], 1.0))
     most = _most(order, counts)
-    start = knee(order[: most + 1], harm, costs) if precision.calibrated else 1
+    start = knee(order[: most + 1], errors, costs) if precision.calibrated else 1
     if start == 0 and whole.verdict.status == "passed":
         return whole
     return _first_passing(lowered, order, max(start, 1), most) or whole
 
 
-def knee(order: Sequence[str], harm: Mapping[str, float], costs: Mapping[str, float]) -> int:
+def knee(order: Sequence[str], errors: Mapping[str, float], costs: Mapping[str, float]) -> int:
     """How many layers stay in FP32.
 
     Args:
         order: the layers that may, the first to do so first; one of them is lowered in any case.
-        harm: squared error of the pictures by each layer, in squared grey levels; errors of layers add up.
+        errors: squared error of the pictures by each layer, in squared grey levels; errors of layers add up.
         costs: multiply-adds of each layer, and of all others.
 
     Returns:
@@ -121,11 +121,13 @@ def knee(order: Sequence[str], harm: Mapping[str, float], costs: Mapping[str, fl
     whole = max(sum(costs.values()), 1.0)
 
     def seconds(number: int) -> float:
-        lowered = sum(costs[name] for name in set(harm) - set(order[:number])) / whole
+        lowered = sum(costs[name] for name in set(errors) - set(order[:number])) / whole
         return 1 - lowered * (1 - 1 / _GAIN)
 
     def decibels(number: int) -> float:
-        return -10 * math.log10(_UNSEEN + sum(harm[name] for name in sorted(set(harm) - set(order[:number]))))
+        return -10 * math.log10(
+            _UNSEEN + sum(errors[name] for name in sorted(set(errors) - set(order[:number])))
+        )
 
     def worth(number: int) -> float:
         slower = 100 * (seconds(number) / seconds(0) - 1)

@@ -134,7 +134,7 @@ def _replays(runner: Runner, probes: Probes, batches: Sequence[int]) -> list[Rep
     start = 0
     for batch in sorted(set(batches) - set(whole)):
         turns = 1 if batch > (_FEW if sampler else _TWICE) else 2
-        numbers = [order[place % len(order)] for place in range(start, start + turns * batch)]
+        numbers = [order[index % len(order)] for index in range(start, start + turns * batch)]
         start += len(numbers)
         part = probes.chosen(numbers)
         replays.append(Replay(replay(runner, part, batch), part.images, batch, numbers=tuple(numbers)))
@@ -150,7 +150,7 @@ def _whole(runner: Runner, bank: Probes, batch: int, batches: Sequence[int]) -> 
     """The pictures of a bank, made `batch` at a time; a rest that is none of the batches is filled up."""
     count = len(bank.images)
     if (rest := count % batch) and rest not in batches:
-        bank = bank.chosen([place % count for place in range(count - rest + batch)])
+        bank = bank.chosen([index % count for index in range(count - rest + batch)])
     return replay(runner, bank, batch)[:count]
 
 
@@ -187,7 +187,7 @@ def replay(runner: Runner, probes: Probes, batch: int) -> NDArray[np.uint8]:
             f"the probes have fields {sorted(probes.inputs)}, {runner.description} takes {fields};"
             " it is another generator"
         )
-    return make(runner, probes.inputs, batch, probes.kept)
+    return make(runner, probes.inputs, batch, probes.strided)
 
 
 def make(

@@ -27,7 +27,7 @@ INFERENCE_PRECISION = "litho.inference_precision"
 
 # onnx.proto: ModelProto.metadata_props; StringStringEntryProto.key and .value.
 _METADATA, _KEY, _VALUE = 14, 1, 2
-_VARINT, _EIGHT_BYTES, _SIZED, _FOUR_BYTES = 0, 1, 2, 5
+_VARINT, _EIGHT_BYTES, _WITH_LENGTH, _FOUR_BYTES = 0, 1, 2, 5
 """Wire types of protobuf; groups, which no ONNX file has, are missing."""
 
 _MOST_FIELDS = 1 << 16
@@ -51,9 +51,9 @@ def graph_option(model: bytes, key: str, allowed: tuple[str, ...] = ()) -> str |
         BundleError: the value is not among `allowed`.
     """
     found: bytes | None = None
-    for number, entry in _sized_fields(memoryview(model)):
+    for number, entry in _fields_with_length(memoryview(model)):
         if number == _METADATA:
-            texts = {name: text for name, text in _sized_fields(entry) if name in (_KEY, _VALUE)}
+            texts = {name: text for name, text in _fields_with_length(entry) if name in (_KEY, _VALUE)}
             if bytes(texts.get(_KEY, b"")) == key.encode():
                 found = bytes(texts.get(_VALUE, b""))
     if found is None:
@@ -75,13 +75,13 @@ def graph_options(model: bytes) -> dict[str, str]:
 
 def with_graph_option(model: bytes, key: str, value: str) -> bytes:
     """The content of an ONNX file with one more entry in its metadata."""
-    entry = b"".join(_sized(number, text.encode()) for number, text in ((_KEY, key), (_VALUE, value)))
+    entry = b"".join(_with_length(number, text.encode()) for number, text in ((_KEY, key), (_VALUE, value)))
     # Two messages of protobuf, one after the other, are one with the fields of both.
-    return model + _sized(_METADATA, entry)
+    return model + _with_length(_METADATA, entry)
 
 
-def _sized(number: int, content: bytes) -> bytes:
-    return _as_varint(number << 3 | _SIZED) + _as_varint(len(content)) + content
+def _with_length(number: int, content: bytes) -> bytes:
+    return _as_varint(number << 3 | _WITH_LENGTH) + _as_varint(len(content)) + content
 
 
 def _as_varint(value: int) -> bytes:
@@ -92,13 +92,13 @@ def _as_varint(value: int) -> bytes:
     return bytes([*made, value])
 
 
-def _sized_fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
+def _fields_with_length(message: memoryview) -> Iterator[tuple[int, memoryview]]:
     """Number and content of each field with a length, up to the first that cannot be read."""
     position = 0
     for _ in range(_MOST_FIELDS):
         tag, position = _varint(message, position)
         number, wire_type = tag >> 3, tag & 7
-        if wire_type == _SIZED:
+        if wire_type == _WITH_LENGTH:
             size, position = _varint(message, position)
             if position + size > len(message):
                 return

@@ -27,7 +27,7 @@ BOUND_SHAPES = 4
 """Number of batch shapes that keep buffers and, on a GPU, a captured graph; further shapes have neither."""
 
 _LEVELS = {"extended": "ORT_ENABLE_EXTENDED", "basic": "ORT_ENABLE_BASIC", "disabled": "ORT_DISABLE_ALL"}
-"""`litho.optimization` in the metadata of a graph -> how far it is optimised; without it, as far as possible."""
+"""`litho.optimization` in the metadata of a graph -> optimisation level of the session; the highest without it."""
 
 _PROVIDERS = {
     "cpu": ("CPUExecutionProvider",),

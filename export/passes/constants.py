@@ -119,8 +119,8 @@ def _known(model: ir.Model) -> dict[ir.Value, _Known]:
 
 def _may_compute(node: ir.Node) -> bool:
     inner = any(attribute.type.name in ("GRAPH", "GRAPHS") for attribute in node.attributes.values())
-    foreign = node.domain != "" or top_module_of(node.name or "") in FP32_MODULES
-    return not inner and not foreign and node.op_type not in _NEVER
+    excluded = node.domain != "" or top_module_of(node.name or "") in FP32_MODULES
+    return not inner and not excluded and node.op_type not in _NEVER
 
 
 def _fits(node: ir.Node, source_bytes: int) -> bool:

@@ -79,15 +79,15 @@ class UserModule(Generator):
         positional: list[Any] = []
         keywords: dict[str, Any] = {}
 
-        def place(argument: str | None, value: Any) -> None:
+        def put(argument: str | None, value: Any) -> None:
             positional.append(value) if argument is None else _put(keywords, argument, value)
 
         for given, value in zip(self.declaration.inputs, inputs, strict=True):
             if isinstance(given, Noise) and given.noises is not None:
                 for part, cut in _cut(value, given.noises):
-                    place(part.argument, cut)
+                    put(part.argument, cut)
             else:
-                place(given.argument, _as_declared(given, value))
+                put(given.argument, _as_declared(given, value))
         for name, value in self._constants(inputs[0].shape[0]):
             _put(keywords, name, value)
         output = getattr(self.foreign, self.declaration.method)(*positional, **keywords)

@@ -17,7 +17,7 @@ __all__ = ["make_probes"]
 _AT_ONCE = 64
 """Pictures that PyTorch makes at a time."""
 
-_KEPT_BYTES = 1 << 24
+_MOST_BYTES = 1 << 24
 """Most bytes of the pictures of many seeds or labels that are kept; of larger ones only some rows and columns are."""
 
 
@@ -42,8 +42,8 @@ def _bank(reference: Runner, signature: Signature, name: str, inputs: Inputs) ->
     stride = 1
     if name in ("seeds", "labels"):
         count, height, width, channels = signature.output_shape(inputs)
-        kept = _KEPT_BYTES // (count * channels)
-        while math.ceil(height / stride) * math.ceil(width / stride) > kept and stride < min(height, width):
+        pixels = _MOST_BYTES // (count * channels)
+        while math.ceil(height / stride) * math.ceil(width / stride) > pixels and stride < min(height, width):
             stride += 1
     bank = Probes(inputs, np.empty(0, np.uint8), name=name, stride=stride)
-    return Probes(inputs, make(reference, inputs, _AT_ONCE, bank.kept), name=name, stride=stride)
+    return Probes(inputs, make(reference, inputs, _AT_ONCE, bank.strided), name=name, stride=stride)

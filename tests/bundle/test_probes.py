@@ -43,7 +43,7 @@ def test_banks_keep_their_names_and_strides() -> None:
     assert [(bank.name, bank.stride, bank.images.shape) for bank in kept.others] == [
         ("labels", 4, (3, 2, 2, 1))
     ]
-    assert kept.others[0].kept(images).shape == (3, 2, 2, 1)
+    assert kept.others[0].strided(images).shape == (3, 2, 2, 1)
 
 
 def test_banks_of_before_they_had_names_are_those_of_other_sizes() -> None:
