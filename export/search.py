@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..bundle.manifest import Verdict
 from ..extras import require
 from .arithmetic import multiply_adds
-from .naming import LEAST_SHARE
+from .naming import LEAST_SHARE, precisions_of
 from .precisions import Lowering, Precision, layers
 
 if TYPE_CHECKING:
@@ -84,7 +84,9 @@ def search(
 
     def lowered(fp32_layers: Sequence[str]) -> Lowered:
         made = precision.lower(replace(lowering, fp32_layers=frozenset(fp32_layers)))
-        return Lowered(made, tuple(fp32_layers), judge(made))
+        foreign = precision.calibrated and lowering.quantizer != "litho"
+        also = _left_out(made, fp32_layers) if foreign else ()
+        return Lowered(made, (*fp32_layers, *also), judge(made))
 
     whole = lowered(())
     if whole.verdict is None or precision.element == "FLOAT":
@@ -105,6 +107,12 @@ def search(
     if start == 0 and whole.verdict.status == "passed":
         return whole
     return _first_passing(lowered, order, max(start, 1), most) or whole
+
+
+def _left_out(graph: bytes, fp32_layers: Sequence[str]) -> list[str]:
+    """Further layers that another quantizer has left in FP32, by rules of its own."""
+    found = precisions_of(require("onnx", "export").load_from_string(graph))
+    return [name for name, lower in found.items() if lower == "fp32" and name not in fp32_layers]
 
 
 def knee(order: Sequence[str], errors: Mapping[str, float], costs: Mapping[str, float]) -> int:
