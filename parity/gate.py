@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bundle.manifest import GRADES, Figure, Grade, Manifest, Sampler, Variant, Verdict
+from ..bundle.probes import EXTREMES
 from ..errors import UnknownName
 from ..plugins import load_plugin
 from .metrics import psnr_db, ssim
@@ -144,6 +145,8 @@ def grade_of(variant: Variant, manifest: Manifest) -> Grade:
 def judge(replays: Iterable[Replay], gate: Gate, further: Iterable[Figure] = ()) -> Verdict:
     """The verdict on replays of banks of probes; every bank has figures of its own, those of its worst replay.
 
+    The grade "same distribution" speaks of what requests ask for: there the extremes are measured and not limited.
+
     Args:
         replays: of the usual probes and of further banks.
         gate: the limits.
@@ -156,10 +159,11 @@ def judge(replays: Iterable[Replay], gate: Gate, further: Iterable[Figure] = ())
     reasons: dict[str, list[str]] = {}
     parted: set[int] = set()
     for bank, of_bank in banks.items():
-        found = [_parted(one, gate) for one in of_bank]
+        limited = Gate() if bank == EXTREMES and gate.grade == "same distribution" else gate
+        found = [_parted(one, limited) for one in of_bank]
         if not bank:
             parted.update(*found)
-        for figure, batches in (*_worst_figures(of_bank, gate), *_share(of_bank, found, gate)):
+        for figure, batches in (*_worst_figures(of_bank, limited), *_share(of_bank, found, limited)):
             figures.append(figure)
             if not figure.passed:
                 reasons.setdefault(bank, []).append(f"{_message(figure)}{_only_at(batches)}")

@@ -55,6 +55,8 @@ _WORDS = {
 _COUNTED = ("fp4", "int4", "fp8", "int8", "fp16", "bf16", "fp32")
 """Precisions of arithmetic, narrowest first; indices and masks have none."""
 
+_QUANTISED = ("int8", "fp8", "int4", "fp4")
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -208,11 +210,16 @@ def _precision(node: str, typed: str, layers: tuple[Layer, ...]) -> str | None:
         # Small grouped convolutions are split into layers that no longer name their node. If all layers without a node
         # have one precision, so has the convolution.
         lost = {layer.precision for layer in layers if not layer.nodes} - {"none"}
-        return lost.pop() if len(lost) == 1 else None
+        # If all layers name nodes, the product is part of a fusion: a 1x1 convolution may be, and is then not named.
+        fused = not lost and any(
+            layer.precision == typed and not layer.weights and len(layer.nodes) > 1 for layer in layers
+        )
+        plain = not any(layer.precision in _QUANTISED for layer in layers)
+        return lost.pop() if len(lost) == 1 else typed if fused and plain else None
     heaviest = max(makers, key=lambda layer: layer.weights)
     if heaviest.weights:
         return heaviest.precision
-    quantised = [layer.precision for layer in makers if layer.precision in ("int8", "fp8", "int4", "fp4")]
+    quantised = [layer.precision for layer in makers if layer.precision in _QUANTISED]
     return quantised[0] if quantised else typed
 
 

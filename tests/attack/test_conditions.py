@@ -20,7 +20,7 @@ from litho.serving.repository import deploy
 from litho.serving.server import EmbeddedServer
 from litho.signature.noise import gaussian
 
-from .zoo import ZOO, Animal
+from .zoo import ZOO, Generator
 
 GHOST: dict[str, Any] = {
     "inputs": [
@@ -189,7 +189,7 @@ def test_conditions_travel_to_a_server(ghost: Path, tmp_path: Path) -> None:
     assert np.abs(made.astype(int) - wanted).max() <= 1
 
 
-def transformer() -> Animal:
+def transformer() -> Generator:
     """A transformer of diffusers that attends to a sequence, part of which a mask leaves out, and makes RGBA."""
 
     def make() -> nn.Module:
@@ -211,7 +211,7 @@ def transformer() -> Animal:
         "output": {"height": 8, "width": 8, "channels": 4, "range": [-3, 3], "select": "sample"},
         "constants": {"encoder_attention_mask": mask},
     }
-    return Animal(make, signature, "proj_out")
+    return Generator(make, signature, "proj_out")
 
 
 @pytest.mark.slow
@@ -219,10 +219,10 @@ def transformer() -> Animal:
 @pytest.mark.parametrize("name", ["unet-condition", "dit", "transformer"])
 def test_published_denoisers_become_proven_bundles(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    animal = transformer() if name == "transformer" else ZOO[name]
+    generator = transformer() if name == "transformer" else ZOO[name]
     bundle = litho.export_model(
-        animal.make().eval() if name == "transformer" else animal.build(),
-        signature=animal.signature,
+        generator.make().eval() if name == "transformer" else generator.build(),
+        signature=generator.signature,
         to=tmp_path / name,
         runtimes=["onnxruntime", "openvino"],
         timed=False,

@@ -23,14 +23,14 @@ from litho.signature.noise import gaussian
 
 from .networks import ESRGAN, BigGAN, StyleGAN2, Swin, Transformer, style_noises
 
-__all__ = ["ZOO", "Animal"]
+__all__ = ["ZOO", "Generator"]
 
 STD = 0.4
 """Standard deviation of the pictures in [-1, 1]: neither grey nor saturated."""
 
 
 @dataclass(frozen=True)
-class Animal:
+class Generator:
     """A generator of the zoo.
 
     Args:
@@ -172,8 +172,8 @@ _BIGGAN: dict[str, Any] = {
     "output": _picture(16),
 }
 
-ZOO: dict[str, Animal] = {
-    "stylegan2": Animal(
+ZOO: dict[str, Generator] = {
+    "stylegan2": Generator(
         StyleGAN2,
         {
             "inputs": [
@@ -184,9 +184,9 @@ ZOO: dict[str, Animal] = {
         },
         "to_range",
     ),
-    "biggan": Animal(lambda: BigGAN(spectral_norm), _BIGGAN, "to_range"),
-    "biggan-hooks": Animal(lambda: BigGAN(nn.utils.spectral_norm), _BIGGAN, "to_range"),
-    "autoencoder-kl": Animal(
+    "biggan": Generator(lambda: BigGAN(spectral_norm), _BIGGAN, "to_range"),
+    "biggan-hooks": Generator(lambda: BigGAN(nn.utils.spectral_norm), _BIGGAN, "to_range"),
+    "autoencoder-kl": Generator(
         _decoder,
         {
             "inputs": [{"role": "seed", "shape": [4, 16, 16]}],
@@ -195,7 +195,7 @@ ZOO: dict[str, Animal] = {
         },
         "decoder.conv_out",
     ),
-    "unet-condition": Animal(
+    "unet-condition": Generator(
         _unet,
         {
             "inputs": [
@@ -212,7 +212,7 @@ ZOO: dict[str, Animal] = {
         },
         "conv_out",
     ),
-    "dit": Animal(
+    "dit": Generator(
         _dit,
         {
             "inputs": [
@@ -231,8 +231,10 @@ ZOO: dict[str, Animal] = {
         },
         "proj_out_2",
     ),
-    "esrgan": Animal(ESRGAN, {"inputs": [{"role": "image", **_picture(16)}], "output": _picture(32)}, "last"),
-    "swin": Animal(Swin, _PLAIN, "last"),
-    "transformer-encoder": Animal(Transformer, _PLAIN, "last"),
+    "esrgan": Generator(
+        ESRGAN, {"inputs": [{"role": "image", **_picture(16)}], "output": _picture(32)}, "last"
+    ),
+    "swin": Generator(Swin, _PLAIN, "last"),
+    "transformer-encoder": Generator(Transformer, _PLAIN, "last"),
 }
 """Name -> generator."""

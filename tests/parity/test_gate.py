@@ -262,11 +262,22 @@ def test_a_small_bank_may_have_one_probe_apart(count: int, allowed: int) -> None
     usual = Replay(MANY, MANY, 64)
     for wrong in (allowed, allowed + 1):
         bank = MANY[:count]
-        replayed = Replay(parted(*range(wrong), pictures=bank), bank, count, "extremes")
+        replayed = Replay(parted(*range(wrong), pictures=bank), bank, count, "seeds")
         verdict = judge([usual, replayed], SAMPLED)
         assert verdict.status == ("passed" if wrong == allowed else "failed")
-        assert share_of(verdict, "extremes").value == pytest.approx(1 - wrong / count)
+        assert share_of(verdict, "seeds").value == pytest.approx(1 - wrong / count)
         assert verdict.parted == ()
+
+
+@pytest.mark.parametrize("name", ["fp16", "int8"])
+def test_the_extremes_decide_only_where_the_grade_is_the_same_picture(name: str) -> None:
+    gate, bank = precision(name).limits(None), MANY[:8]
+    replays = [Replay(MANY, MANY, 64), Replay(np.roll(bank, 1, axis=1), bank, 8, "extremes")]
+    verdict = judge(replays, gate)
+    assert verdict.status == ("failed" if gate.grade == "same picture" else "passed")
+    assert any(one.bank == "extremes" and one.metric == "PSNR mean (dB)" for one in verdict.figures)
+    empty = Replay(bank[:0], bank, 8, "extremes")
+    assert judge([replays[0], empty], gate).status == "failed"
 
 
 @pytest.mark.parametrize("pictures", [MANY[:4], MANY[..., 0]], ids=["too few", "no channels"])

@@ -85,6 +85,25 @@ def test_a_product_that_no_layer_mentions_is_among_those_that_lost_their_origin(
     assert ("first in an unknown precision" in complaint) is (found is None)
 
 
+@pytest.mark.parametrize(
+    ("kind", "weights", "known", "found"),
+    [
+        ("fp16", 0, "fp16", "fp16"),
+        ("fp32", 0, "fp16", None),
+        ("fp16", 9, "fp16", None),
+        ("fp16", 0, "int8", None),
+    ],
+)
+def test_a_product_that_no_layer_mentions_is_in_a_fusion_of_its_type(
+    kind: str, weights: int, known: str, found: str | None
+) -> None:
+    layers = [
+        Layer("known", "gemm", known, 10, ("known",)),
+        Layer("fusion", "kgen", kind, weights, ("noise", "reshape")),
+    ]
+    assert read_back("builder", layers, {"first": "fp16"}).products == {"first": found}
+
+
 @pytest.mark.parametrize("turned", [False, True])
 def test_a_product_is_computed_where_its_weights_are(turned: bool) -> None:
     layers = [
