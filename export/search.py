@@ -95,6 +95,8 @@ def search(
         return whole
     model = require("onnx", "export").load_from_string(lowering.graph)
     names, counts = layers(model), multiply_adds(model)
+    if not names:  # a stage that only looks up or moves values
+        return whole
     costs = _costs(model, counts)
     errors = {
         name: error(precision.lower(replace(lowering, fp32_layers=frozenset(names) - {name})))

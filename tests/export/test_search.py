@@ -148,3 +148,14 @@ def test_under_half_of_the_arithmetic_is_never_left() -> None:
         lambda graph: sum(each[name] for name in _lowered(graph)),
     )
     assert len(passing.fp32_layers) == COUNT * LEAST_SHARE
+
+
+@pytest.mark.parametrize("precision", [FP16, INT8], ids=["fp16", "int8"])
+@pytest.mark.parametrize("verdict", [PASSED, FAILED], ids=["passed", "failed"])
+def test_a_graph_without_layers_has_none_to_keep(precision: Precision, verdict: Verdict) -> None:
+    value = helper.make_tensor_value_info("x0", TensorProto.FLOAT, [1, 4])
+    other = helper.make_tensor_value_info("x1", TensorProto.FLOAT, [1, 4])
+    nodes = [helper.make_node("Tanh", ["x0"], ["x1"], name="tanh")]
+    graph = helper.make_model(helper.make_graph(nodes, "tanh", [value], [other])).SerializeToString()
+    found = search(precision, Lowering(graph), lambda graph: verdict, lambda graph: 0.0)
+    assert (found.fp32_layers, found.verdict) == ((), verdict)
