@@ -11,6 +11,8 @@ import pytest
 
 import litho
 
+from .signers import make_keys
+
 NAMES = [name for name in litho.__all__ if not name.startswith("_")]
 NEED_SERVER = ("Client", "EmbeddedServer")
 SLOW = (*NEED_SERVER, "train_model", "evaluate_model", "export_model", "bench_model")
@@ -74,6 +76,8 @@ def test_every_public_name_has_an_example_that_runs(
         server = request.getfixturevalue("server")
         text = text.replace("grpc://127.0.0.1:8001/digits", f"{server.grpc_url}/tiny")
         litho.deploy_model("bundles/digits", to="models", name="digits")
+    if "private.pem" in text:
+        make_keys(workspace)
     names = {public: getattr(litho, public) for public in NAMES}
     example = doctest.DocTestParser().get_doctest(text, names, name, None, None)
     assert example.examples, f"litho.{name} has no example"
