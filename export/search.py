@@ -84,8 +84,8 @@ def search(
 
     def lowered(fp32_layers: Sequence[str]) -> Lowered:
         made = precision.lower(replace(lowering, fp32_layers=frozenset(fp32_layers)))
-        foreign = precision.calibrated and lowering.quantizer != "litho"
-        also = _left_out(made, fp32_layers) if foreign else ()
+        another = precision.calibrated and lowering.quantizer != "litho"
+        also = _left_out(made, fp32_layers) if another else ()
         return Lowered(made, (*fp32_layers, *also), judge(made))
 
     whole = lowered(())
