@@ -92,6 +92,11 @@ class Figure(Document):
     why: Annotated[str, Constraint(exclude=True)] = ""
 
     @property
+    def limited(self) -> bool:
+        """Whether the figure has a limit."""
+        return self.at_least is not None or self.at_most is not None
+
+    @property
     def passed(self) -> bool:
         """Whether the figure was computed and is within its limits; an estimate fails only with its whole interval."""
         if self.value is None or np.isnan(self.value):

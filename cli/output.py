@@ -115,15 +115,16 @@ def show_variants(bundle: Bundle, as_json: bool) -> None:
 
 
 def format_verdict(verdict: Any) -> str:
-    """The figures of the usual probes, names and failures of the further banks; without figures, the reason."""
+    """The figures of the usual probes, and of further banks those that fail or have no limit, else the bank's name."""
     from ..export.report.page import format_figure
 
-    banks = dict.fromkeys(figure.bank for figure in verdict.figures if figure.bank)
-    failed = [figure for figure in verdict.figures if figure.bank and not figure.passed]
-    good = [bank for bank in banks if bank not in {figure.bank for figure in failed}]
+    further = [figure for figure in verdict.figures if figure.bank]
+    limited = {figure.bank for figure in further if figure.limited}
+    shown = [figure for figure in further if not figure.passed or figure.bank not in limited]
+    good = dict.fromkeys(figure.bank for figure in further if figure.bank not in {one.bank for one in shown})
     parts = [
         *(f"{figure.metric} {format_figure(figure)}" for figure in verdict.figures if not figure.bank),
-        *(f"{figure.bank}: {figure.metric} {format_figure(figure)}" for figure in failed),
+        *(f"{figure.bank}: {figure.metric} {format_figure(figure)}" for figure in shown),
         *([f"also passed: {', '.join(good)}"] if good else []),
     ]
     return "; ".join(parts) or verdict.reason

@@ -93,7 +93,7 @@ def verify(
             progress(f"variant {number + 1} of {count}: replaying {variant.name}", number / count)
             names = with_other_stages(loaded, variant)
             if names not in verdicts:
-                verdicts[names] = prove_variant(loaded, variant, worker).verdict
+                verdicts[names] = prove_variant(loaded, variant, worker, probes).verdict
             found = believe(variant, verdicts[names])
             outcomes.append(Verification(variant.name, found, grade_of(variant, loaded.manifest)))
     return outcomes

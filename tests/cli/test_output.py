@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from litho.bundle import Bundle
-from litho.cli.output import progress_bar, show_rows
+from litho.bundle.manifest import Figure, Verdict
+from litho.cli.output import format_verdict, progress_bar, show_rows
 
 from .conftest import Command
 
@@ -94,3 +95,13 @@ def test_a_narrow_terminal_shows_the_columns_that_fit_and_names_the_others(bundl
     assert "A wider terminal also shows: SSIM" in narrow
     for shown in (wide, narrow):
         assert any(line.startswith(variant) and "passed" in line for line in shown.splitlines())
+
+
+def test_figures_of_a_bank_without_limits_are_shown_and_do_not_count_as_passed() -> None:
+    figures = (
+        Figure(metric="PSNR min (dB)", value=50.0, at_least=40),
+        Figure(metric="PSNR min (dB)", value=51.0, at_least=40, bank="seeds"),
+        Figure(metric="PSNR min (dB)", value=14.3, bank="extremes"),
+    )
+    line = format_verdict(Verdict(status="passed", figures=figures))
+    assert line == "PSNR min (dB) 50.0; extremes: PSNR min (dB) 14.3; also passed: seeds"

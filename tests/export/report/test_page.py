@@ -14,7 +14,7 @@ from litho.export.report.choice import overall_status
 from litho.export.report.page import render_report
 from litho.parity.gate import Replay, judge
 
-from .conftest import PARTED, PICTURES, PROBES, REFERENCE, VARIANTS, manifest_of, variant
+from .conftest import COARSE, PARTED, PICTURES, PROBES, REFERENCE, VARIANTS, manifest_of, variant
 
 INT8 = "generator.int8.openvino.onnx"
 
@@ -91,6 +91,17 @@ def test_the_page_shows_the_probes_that_part(read_page: Any) -> None:
     assert "probe 5 parts from PyTorch's." in page_.text
     assert "91.7%" in page_.text
     assert "Probes that part" not in page()
+
+
+@pytest.mark.parametrize("name", ["fp16", "int8"])
+def test_the_page_shows_the_extremes_also_where_they_have_no_limit(name: str, read_page: Any) -> None:
+    gate = precision(name).gate
+    replays = [Replay(REFERENCE, REFERENCE), Replay(COARSE[:8], REFERENCE[:8], 8, "extremes")]
+    made = variant(f"generator.{name}.onnx", judge(replays, gate), 4000)
+    html = render_report(manifest_of([made.model_copy(update={"file": VARIANTS[0].file})]), PROBES, {})
+    rows = [row.text for row in read_page(html).all("tr") if "extremes" in row.text]
+    assert any("PSNR min" in row for row in rows)
+    assert all(("measured" in row) == (name == "int8") for row in rows)
 
 
 def test_the_page_of_untimed_variants_has_no_plot_no_date_and_no_recommendation(read_page: Any) -> None:
