@@ -7,11 +7,8 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
-from torch import Tensor, nn
 
 from litho import runners
 from litho.bundle import Bundle
@@ -22,6 +19,7 @@ from litho.runners import Worker
 from litho.runners._graph_options import OPTIMIZATION, graph_option
 
 from ..cli.conftest import Command, Complaint
+from .zoo import ZOO
 
 pytestmark = pytest.mark.slow
 
@@ -139,36 +137,18 @@ def test_a_runtime_that_crashes_while_it_optimises_is_told_to_do_less(
     assert [outcome.verdict.status for outcome in verify(path)] == ["passed", "passed"]
 
 
-class Transformer(nn.Module):
-    """torch's own encoder over patches of 4x4 pixels."""
-
-    def __init__(self, width: int = 32) -> None:
-        super().__init__()
-        self.tokens = nn.Linear(16, 16 * width)
-        self.positions = nn.Parameter(torch.randn(16, width) * 0.3)
-        layer = nn.TransformerEncoderLayer(width, 4, 2 * width, 0.1, "gelu", batch_first=True)
-        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
-        self.last = nn.Linear(width, 48)
-
-    def forward(self, z: Tensor) -> Tensor:
-        tokens = self.tokens(z).reshape(-1, *self.positions.shape)
-        patches = self.last(self.encoder(tokens + self.positions)).reshape(-1, 4, 4, 3, 4, 4)
-        return torch.tanh(patches.permute(0, 3, 1, 4, 2, 5).reshape(-1, 3, 16, 16))
-
-
 def test_a_transformer_in_fp16_runs_at_a_recorded_level_of_optimisation(
     tmp_path: Path, litho_command: Command
 ) -> None:
     """At ORT_ENABLE_ALL, ONNX Runtime 1.31.1 ends the process on this graph."""
-    signature: dict[str, Any] = {
-        "inputs": [{"role": "seed", "shape": [16]}],
-        "output": {"height": 16, "width": 16, "channels": 3},
-    }
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        module = Transformer().eval()
-    path = tmp_path / "bundle"
-    bundle = export(module, signature=signature, to=path, precisions=["fp32", "fp16"], timed=False)
+    transformer, path = ZOO["transformer-encoder"], tmp_path / "bundle"
+    bundle = export(
+        transformer.build(),
+        signature=transformer.signature,
+        to=path,
+        precisions=["fp32", "fp16"],
+        timed=False,
+    )
     variant = bundle.variant("generator.fp16.onnx")
     assert variant.verdict.status == "passed"
     level = graph_option(bundle.read(variant.file), OPTIMIZATION)

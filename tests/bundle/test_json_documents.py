@@ -1,6 +1,5 @@
 import json
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,8 @@ import pytest
 from litho.bundle import Bundle
 from litho.bundle.json_documents import MAX_DOCUMENT_BYTES, read_document
 from litho.errors import LithoError, SchemaError
+
+from ..hostile import paths, replaced
 
 
 def test_a_manifest_of_one_byte_more_than_the_limit_is_refused_without_being_read(
@@ -58,27 +59,12 @@ HOSTILE: list[Any] = [
 ]
 
 
-def places(document: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Path of every value of a document."""
-    yield path
-    inner: Any = ()
-    if isinstance(document, dict | list):
-        inner = document.items() if isinstance(document, dict) else enumerate(document)
-    for key, value in inner:
-        yield from places(value, (*path, key))
-
-
 def test_no_value_of_a_manifest_surprises_its_reader(made: Path) -> None:
-    original = (made / "manifest.json").read_text()
+    original = json.loads((made / "manifest.json").read_text())
     generator = random.Random(0)
-    for path in list(places(json.loads(original)))[1:]:
+    for path in paths(original):
         for value in generator.sample(HOSTILE, 6):
-            document = json.loads(original)
-            holder = document
-            for key in path[:-1]:
-                holder = holder[key]
-            holder[path[-1]] = value
-            (made / "manifest.json").write_text(json.dumps(document))
+            (made / "manifest.json").write_text(json.dumps(replaced(original, path, value)))
             try:
                 signature = Bundle.load(made).manifest.signature
                 signature.check(signature.example(2))
