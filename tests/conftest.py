@@ -183,26 +183,12 @@ def bundle(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def flow_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run of a tiny text-to-image flow whose weights are random: three stages and a tokenizer."""
-    import torch
-
-    from litho.training.data.tokenizer import learn_tokenizer
-    from litho.training.models.base import family
     from litho.training.run.snapshot import save_snapshot
 
-    torch.manual_seed(0)
-    generator = family("flow").generator(
-        tokenizer=learn_tokenizer(["a large red circle above a small blue square"], 300),
-        token_count=8,
-        resolution=8,
-        width=32,
-        depth=1,
-    )
-    for name, weights in generator.named_parameters():
-        if not weights.any():
-            # What starts at zero would leave text and time without a say; larger weights would leave the range.
-            torch.nn.init.normal_(weights, std=0.2 if "to_pixels" in name else 0.1)
+    from .smallest import random_flow
+
     path = tmp_path_factory.mktemp("runs") / "flow"
-    save_snapshot(path, generator.eval(), family="flow", preset="flow-shapes")
+    save_snapshot(path, random_flow(), family="flow", preset="flow-shapes")
     return path
 
 

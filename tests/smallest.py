@@ -3,6 +3,9 @@
 from inspect import signature
 from typing import Any
 
+import torch
+
+from litho.training.data.tokenizer import learn_tokenizer
 from litho.training.models import Generator, family
 
 
@@ -29,3 +32,25 @@ def smallest_generator(name: str, **architecture: Any) -> Generator:
     known = signature(found.generator).parameters
     smallest = {key: value for key, value in found.smallest.items() if key in known}
     return found.generator(**{**smallest, **architecture}).eval()
+
+
+def random_flow(seed: int = 0, pixel_std: float = 0.2) -> Generator:
+    """A tiny text-to-image flow in eval mode whose weights are random: three stages and a tokenizer.
+
+    Args:
+        seed: of the weights.
+        pixel_std: standard deviation of the weights of the last layer: larger ones amplify what differs in a step.
+    """
+    torch.manual_seed(seed)
+    generator = family("flow").generator(
+        tokenizer=learn_tokenizer(["a large red circle above a small blue square"], 300),
+        token_count=8,
+        resolution=8,
+        width=32,
+        depth=1,
+    )
+    for name, weights in generator.named_parameters():
+        if not weights.any():
+            # What starts at zero would leave text and time without a say.
+            torch.nn.init.normal_(weights, std=pixel_std if "to_pixels" in name else 0.1)
+    return generator.eval()

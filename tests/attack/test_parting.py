@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from litho.bundle import Bundle
 from litho.bundle.manifest import Figure, Variant
@@ -18,9 +17,9 @@ from litho.parity.replay import replay
 from litho.parity.verify import verify, with_other_stages
 from litho.runners import open_runner
 from litho.serving.repository import deploy
-from litho.training.data.tokenizer import learn_tokenizer
-from litho.training.models.base import family
 from litho.training.run.snapshot import save_snapshot
+
+from ..smallest import random_flow
 
 pytestmark = pytest.mark.slow
 
@@ -30,19 +29,9 @@ DENOISER = "denoiser.fp16.onnx"
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """A tiny flow whose steps amplify what differs: its velocities are twelve times those of other tests."""
-    torch.manual_seed(2)
-    generator = family("flow").generator(
-        tokenizer=learn_tokenizer(["a large red circle above a small blue square"], 300),
-        token_count=8,
-        resolution=8,
-        width=32,
-        depth=1,
-    )
-    for name, weights in generator.named_parameters():
-        if not weights.any():
-            torch.nn.init.normal_(weights, std=2.4 if "to_pixels" in name else 0.1)
+    generator = random_flow(seed=2, pixel_std=2.4)
     folder = tmp_path_factory.mktemp("parting")
-    save_snapshot(folder / "run", generator.eval(), family="flow", preset="flow-shapes")
+    save_snapshot(folder / "run", generator, family="flow", preset="flow-shapes")
     return export(folder / "run", to=folder / "bundle", precisions=("fp32", "fp16"), timed=False)
 
 

@@ -20,7 +20,7 @@ from ..base import FP32_MODULES, LAYERS, MOVES
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-__all__ = ["Quantized", "Site", "channel_axis", "insert", "sites", "weight_of"]
+__all__ = ["Quantized", "Site", "channel_axis", "initializer", "insert", "sites", "weight_of"]
 
 _NEVER_NEGATIVE = frozenset({"Abs", "Exp", "Relu", "Sigmoid", "Softmax", "Softplus", "Sqrt"})
 
@@ -186,7 +186,7 @@ def _scales(model: ir.Model, value: ir.Value, how: Quantized) -> tuple[ir.Value,
     import onnx_ir as ir
 
     zero = np.zeros((), ir.DataType[how.element].numpy())
-    return _initializer(model, f"{value.name}.scale", how.scale), _initializer(
+    return initializer(model, f"{value.name}.scale", how.scale), initializer(
         model, f"{value.name}.zero", zero
     )
 
@@ -219,7 +219,7 @@ def _constant(model: ir.Model, value: ir.Value | None, how: Quantized) -> ir.Val
     name = f"{value.name}.axis{how.axis}"
     zeros = np.zeros(how.scale.shape, ir.DataType[how.element].numpy())
     inputs = [
-        _initializer(model, f"{name}.{what}", content)
+        initializer(model, f"{name}.{what}", content)
         for what, content in {"quantized": how.content, "scale": how.scale, "zero": zeros}.items()
     ]
     back = ir.Value(name=f"{name}.dequantized", type=value.type, shape=value.shape)
@@ -229,7 +229,8 @@ def _constant(model: ir.Model, value: ir.Value | None, how: Quantized) -> ir.Val
     return back
 
 
-def _initializer(model: ir.Model, name: str, content: NDArray[Any]) -> ir.Value:
+def initializer(model: ir.Model, name: str, content: NDArray[Any]) -> ir.Value:
+    """A new constant of the graph; underscores keep its name apart from others."""
     import onnx_ir as ir
 
     known = model.graph.initializers

@@ -10,7 +10,7 @@ import numpy as np
 from ....extras import require
 from ..base import Lowering, finished, layers
 from ._bias import corrected_biases
-from ._placement import Quantized, channel_axis, insert, sites, weight_of
+from ._placement import Quantized, channel_axis, initializer, insert, sites, weight_of
 from ._ranges import Activations, observe, rounded, scale_of, values_of, weight_scales
 
 if TYPE_CHECKING:
@@ -103,19 +103,9 @@ def _weights(node: ir.Node, element: str) -> Quantized:
 
 
 def _replace_bias(model: ir.Model, node: ir.Node, bias: NDArray[np.float32]) -> None:
-    import onnx_ir as ir
-
-    tensor = ir.tensor(bias)
-    value = ir.Value(
-        name=f"{node.name}.corrected_bias",
-        type=ir.TensorType(tensor.dtype),
-        shape=ir.Shape(bias.shape),
-        const_value=tensor,
-    )
-    model.graph.initializers[value.name or ""] = value
     if len(node.inputs) < 3:
         node.resize_inputs(3)
-    node.replace_input_with(2, value)
+    node.replace_input_with(2, initializer(model, f"{node.name}.corrected_bias", bias))
 
 
 def _error(graph: bytes, lowering: Lowering) -> float:
