@@ -61,8 +61,8 @@ def _check(deployment: Deployment, key: PublicKey) -> None:
     for variant in bundle.manifest.variants:
         if variant.verdict.status != "passed":
             raise TrustError(
-                f"{model} serves {variant.name}, of which its signer says that it {variant.verdict.status}; deploy a"
-                " variant that passed"
+                f"{model} serves {variant.name}, whose signed verdict is {variant.verdict.status!r}; deploy a variant"
+                " that passed"
             )
     variants = ",".join(variant.name for variant in bundle.manifest.variants)
     said, signed = deployment.served, bundle.manifest
