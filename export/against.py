@@ -96,9 +96,8 @@ def verify_against(
 
 
 def _figures(distance: Distance, variant: Variant, manifest: Manifest, runner: Runner) -> list[Figure]:
-    if precision(variant.precision).element == "FLOAT":
-        return []
-    return [distance.figure(runner, limits(variant.precision, sampler=manifest.sampler))]
+    lower = precision(variant.precision)
+    return distance.figures(runner, lower, lower.limits(manifest.sampler))
 
 
 def _same_generator(

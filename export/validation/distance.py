@@ -28,6 +28,7 @@ from ...parity.gate import DISTANCE_RATIO, Gate
 from ...parity.replay import make
 from ...runners.base import Runner
 from ...signature import Signature
+from ..precisions import Precision
 from .paired_sets import PairedSets, frechet
 
 if TYPE_CHECKING:
@@ -68,6 +69,10 @@ class Distance:
 
     def __init__(self, reference: Runner, data: str | None, samples: int = SAMPLES) -> None:
         self._reference, self._data, self._samples = reference, data, samples
+
+    def figures(self, variant: Runner, precision: Precision, gate: Gate) -> list[Figure]:
+        """`figure` for a verdict; none in FP32, which promises the same pictures."""
+        return [] if precision.element == "FLOAT" else [self.figure(variant, gate)]
 
     def figure(self, variant: Runner, gate: Gate) -> Figure:
         """FD(variant of A, B) / FD(A, B); without a value, and with the reason, if it could not be computed.

@@ -121,8 +121,7 @@ class Proof:
         gate = self.limits(precision)
 
         def measure(runner: Runner) -> list[Figure]:
-            # FP32 promises the same pictures, so that a distance of sets says nothing more.
-            return [] if precision.element == "FLOAT" else [self._distance.figure(runner, gate)]
+            return self._distance.figures(runner, precision, gate)
 
         def layer(pictures: NDArray[np.uint8]) -> str | None:
             graphs = self._graphs[stage], graph
