@@ -112,14 +112,15 @@ class Verdict(Document):
     """Whether the pictures of a variant match PyTorch's within the limits of its precision.
 
     Args:
-        status: "passed", "failed", or "not_run" if the machine that made it could not run it.
-        reason: one line that says what failed or why it was not run; empty if it passed.
+        status: "passed", "failed", "not_run" if the machine that made it could not run it, or "not_offered" if its
+            pictures passed and it is slower there than FP32.
+        reason: one line that says what failed, or why it was not run or is not offered; empty if it passed.
         figures: all measurements.
         parted: numbers of the usual probes whose pictures are not within the limits of a single picture, in any
             replay; a variant that promises the same distribution may have a few.
     """
 
-    status: Literal["passed", "failed", "not_run"]
+    status: Literal["passed", "failed", "not_run", "not_offered"]
     reason: str = ""
     figures: tuple[Figure, ...] = ()
     parted: tuple[int, ...] = ()

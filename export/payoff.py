@@ -1,4 +1,4 @@
-"""Whether a lowered graph pays, measured in turns on this machine: slower than FP32 it is refused.
+"""Whether a lowered graph pays, measured in turns on this machine: slower than FP32 it is not offered.
 
 Only for runtimes that run here, and only in timed exports: without timing, two exports hold the same bytes.
 """
@@ -29,7 +29,7 @@ _WORTH = 1.02
 
 
 def paid(made: ExportedVariant, proof: Proof, fp32: bytes) -> ExportedVariant:
-    """A variant that passed its gate, with the runtime's best option, or failed if it is slower than FP32.
+    """A variant that passed its gate, with the runtime's best option; not offered if it is slower than FP32.
 
     Args:
         made: the variant.
@@ -52,7 +52,7 @@ def paid(made: ExportedVariant, proof: Proof, fp32: bytes) -> ExportedVariant:
     if gain >= 1:
         return made
     reason = f"slower than fp32: {gain:.2f} times its images/s in {runner_class(runtime).title}"
-    verdict = made.variant.verdict.model_copy(update={"status": "failed", "reason": reason})
+    verdict = made.variant.verdict.model_copy(update={"status": "not_offered", "reason": reason})
     return replace(made, variant=made.variant.model_copy(update={"verdict": verdict}))
 
 

@@ -134,7 +134,8 @@ def believe(variant: Variant, found: Verdict) -> Verdict:
         found: the new verdict, which may have fewer figures: some need PyTorch.
 
     Returns:
-        The new verdict, which failed as well if the manifest's failed or contradicts itself.
+        The new verdict, which failed as well if the manifest's failed or contradicts itself, and is not offered if
+        the manifest's is not.
     """
     recorded = variant.verdict
     if found.status == "failed" and recorded.status == "passed":
@@ -145,6 +146,8 @@ def believe(variant: Variant, found: Verdict) -> Verdict:
         return found.model_copy(
             update={"status": "failed", "reason": f"it failed when the bundle was made: {recorded.reason}"}
         )
+    if found.status == "passed" and recorded.status == "not_offered":
+        return found.model_copy(update={"status": recorded.status, "reason": recorded.reason})
     if (why := contradiction(recorded)) is not None:
         return found.model_copy(update={"status": "failed", "reason": why})
     return found

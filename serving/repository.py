@@ -213,6 +213,11 @@ def _accepted(
     except BundleError:
         chosen = choose_variants(bundle, names)  # it passed but promises less, which is said below
     for variant in chosen:
+        if variant.verdict.status == "not_offered" and variant.name not in accepted:
+            raise DeployError(
+                f"{variant.name} is not offered ({variant.verdict.reason});"
+                f" deploy another variant, or insist with --accept-failed {variant.name}"
+            )
         if variant.verdict.status != "passed" and variant.name not in accepted:
             raise DeployError(
                 f"{variant.name} did not pass its gate ({variant.verdict.reason});"

@@ -116,7 +116,7 @@ class Precision:
         calibrated: whether it is made from sample inputs; only products with weights are then in it.
         element: what layers compute in, by ONNX's name of the type.
         least_target: compute capability of the oldest GPU whose engines have it.
-        must_pay: whether a graph that is slower than FP32 in the same runtime is refused.
+        must_pay: whether a graph that is slower than FP32 in the same runtime is not offered.
     """
 
     name: str

@@ -93,13 +93,14 @@ def render_report(
 
 
 def summarise(variants: Sequence[Variant]) -> str:
-    """Count the variants that passed, failed and were not run, in a sentence."""
+    """Count the variants of each verdict, in a sentence."""
     counts = {
         word: sum(variant.verdict.status == status for variant in variants)
         for status, word in (
             ("passed", "passed"),
             ("failed", "failed"),
             ("not_run", "not run on this machine"),
+            ("not_offered", "not offered"),
         )
     }
     listed = ", ".join(f"{count} {word}" for word, count in counts.items() if count)

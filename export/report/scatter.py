@@ -52,12 +52,13 @@ def speed_chart(
         "recommended": {"marker": "*", "s": 190, "color": ORANGE, "zorder": 5},
         "front": {"marker": "o", "s": 55, "color": BLUE},
         "passed": {"marker": "o", "s": 45, "facecolor": "none", "edgecolor": GREY, "linewidth": 1.4},
+        "not offered": {"marker": "+", "s": 60, "color": GREY, "linewidth": 1.6},
         "failed": {"marker": "x", "s": 50, "color": GREY, "linewidth": 1.6},
     }
 
     def kind_of(variant: Variant) -> str:
         if variant.verdict.status != "passed":
-            return "failed"
+            return "not offered" if variant.verdict.status == "not_offered" else "failed"
         if variant.name in recommended:
             return "recommended"
         return "front" if variant.name in front else "passed"

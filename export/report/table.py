@@ -107,6 +107,8 @@ def _notes(variant: Variant) -> Iterator[str]:
         yield f"{variant.name} failed: {variant.verdict.reason}."
     if variant.verdict.status == "not_run":
         yield f"{variant.name} was not run: {variant.verdict.reason}."
+    if variant.verdict.status == "not_offered":
+        yield f"{variant.name} is not offered: {variant.verdict.reason}."
     if variant.verdict.status == "passed" and variant.verdict.parted:
         inside = next(one for one in variant.verdict.figures if one.metric.startswith(SHARE))
         assert inside.value is not None, "a figure of a verdict that passed"

@@ -46,6 +46,8 @@ OUTSIDE = Verdict(status="passed", figures=(Figure(metric="PSNR min (dB)", value
         (OUTSIDE, PASSED, "failed", "its PSNR min (dB) is outside the limit"),
         (Verdict(status="passed"), PASSED, "failed", "has no figures"),
         (Verdict(status="not_run", reason="no GPU"), PASSED, "passed", ""),
+        (Verdict(status="not_offered", reason="slower than fp32"), PASSED, "not_offered", "slower than fp32"),
+        (Verdict(status="not_offered", reason="slower than fp32"), FAILED, "failed", "FD ratio 2"),
         (PASSED, Verdict(status="not_run", reason="no GPU"), "not_run", "no GPU"),
         (OUTSIDE, Verdict(status="not_run", reason="no GPU"), "failed", "outside the limit"),
     ],
