@@ -156,7 +156,12 @@ def verify(
         show_rows(
             ("subject", "verdict", "promises", "figures"),
             [
-                (outcome.subject, outcome.verdict.status, outcome.grade, format_verdict(outcome.verdict))
+                (
+                    outcome.subject,
+                    outcome.verdict.status.replace("_", " "),
+                    outcome.grade,
+                    format_verdict(outcome.verdict),
+                )
                 for outcome in outcomes
             ],
         )

@@ -64,7 +64,7 @@ def sites(model: ir.Model, names: frozenset[str], *, outputs: bool = False) -> l
     Args:
         model: in FP32.
         names: of layers.
-        outputs: quantize what convolutions among them give to sums and after a ReLU, too.
+        outputs: quantize what convolutions among them give, too: some runtimes compute them in eight bits only then.
     """
     found: dict[ir.Value, list[str]] = {}
     chosen = [node for node in model.graph if node.name in names and node.op_type in LAYERS]
@@ -72,7 +72,7 @@ def sites(model: ir.Model, names: frozenset[str], *, outputs: bool = False) -> l
         assert node.inputs[0] is not None, "a layer has an input"
         found.setdefault(_source(node.inputs[0]), []).append(node.name or "")
     for node in chosen if outputs else ():
-        if node.op_type == "Conv" and (output := _fused_output(node.outputs[0])) is not None:
+        if node.op_type == "Conv" and (output := _output(node.outputs[0])) is not None:
             found.setdefault(output, [])
     return [Site(value, tuple(layers), not _never_negative(value)) for value, layers in found.items()]
 
@@ -86,13 +86,15 @@ def _source(value: ir.Value) -> ir.Value:
     return value
 
 
-def _fused_output(value: ir.Value) -> ir.Value | None:
-    """What a convolution gives to a sum, or after its ReLU; None before a normalisation, a tanh or the pixels."""
+def _output(value: ir.Value) -> ir.Value | None:
+    """What a convolution gives, after its ReLU if it has one; None for the last values before the pixels."""
     readers = [use.node for use in value.uses()]
     if [reader.op_type for reader in readers] == ["Relu"]:
         return readers[0].outputs[0]
-    summed = not value.is_graph_output() and {reader.op_type for reader in readers} == {"Add"}
-    return value if summed else None
+    last = {reader.op_type for reader in readers} <= {"Sigmoid", "Tanh"} or any(
+        top_module_of(reader.name or "") in FP32_MODULES for reader in readers
+    )
+    return None if last else value
 
 
 def _moves(node: ir.Node) -> bool:

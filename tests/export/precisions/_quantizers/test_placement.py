@@ -1,9 +1,13 @@
 """Where quantize and dequantize nodes stand."""
 
 from collections import Counter
+from pathlib import Path
 
+import numpy as np
 import onnx
+import onnxruntime
 import pytest
+from onnx import helper, numpy_helper
 
 from litho.export.passes import apply_passes, default_passes
 from litho.export.precisions import Inputs, Lowering, layers, precision
@@ -79,3 +83,40 @@ def test_every_runtime_of_graphs_runs_what_is_made_for_it(
     signature = picture.signature  # pyright: ignore[reportAttributeAccessIssue]
     with runner.from_graph(apply_passes(made, runner.passes)[0], signature) as opened:
         assert opened.run(signature.example(3))["image"].std() > 1
+
+
+def test_a_convolution_before_a_scale_of_each_class_is_one_in_eight_bits_in_onnxruntime(
+    tmp_path: Path,
+) -> None:
+    random = np.random.default_rng(0)
+    weights = [
+        numpy_helper.from_array(random.normal(size=(8, 8, 3, 3)).astype(np.float32) / 8, f"w{index}")
+        for index in range(2)
+    ]
+    nodes = [
+        helper.make_node("Conv", ["x", "w0"], ["y"], name="first", pads=[1] * 4),
+        helper.make_node("Mul", ["y", "scale"], ["scaled"], name="scales"),
+        helper.make_node("Relu", ["scaled"], ["seen"], name="relu"),
+        helper.make_node("Conv", ["seen", "w1"], ["z"], name="last", pads=[1] * 4),
+        helper.make_node("Tanh", ["z"], ["image"], name="tanh"),
+    ]
+    shapes = {"x": ["batch", 8, 8, 8], "scale": ["batch", 8, 1, 1], "image": ["batch", 8, 8, 8]}
+    values = {
+        name: helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+        for name, shape in shapes.items()
+    }
+    graph = helper.make_graph(nodes, "scaled", [values["x"], values["scale"]], [values["image"]], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    batch = {
+        "x": random.normal(size=(4, 8, 8, 8)).astype(np.float32),
+        "scale": random.uniform(0.5, 2, (4, 8, 1, 1)).astype(np.float32),
+    }
+    lowering = Lowering(model.SerializeToString(), frozenset(), [batch], runner_class("onnxruntime").integers)
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(
+        precision("int8").lower(lowering), options, providers=["CPUExecutionProvider"]
+    )
+    kinds = Counter(node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node)
+    assert kinds["QLinearConv"] == 1
