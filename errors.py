@@ -24,6 +24,9 @@ A message is one line: what was given, what is allowed, how to fix it. The comma
     └── ServerError               a Triton server failed
         ├── ServerStartError      it did not become ready
         └── EndpointError         it cannot be reached, went away, or refused a request
+            ├── EndpointBusy          its queue is full, or a request waited in it for too long
+            ├── EndpointUnavailable   it cannot serve the model at the moment; another try is safe
+            └── DeadlineExceeded      it did not answer in time
 """
 
 import errno
@@ -35,9 +38,12 @@ __all__ = [
     "BundleError",
     "CheckpointError",
     "DataError",
+    "DeadlineExceeded",
     "DeployError",
     "DeviceError",
+    "EndpointBusy",
     "EndpointError",
+    "EndpointUnavailable",
     "EvaluationError",
     "ExportError",
     "IntegrityError",
@@ -182,6 +188,22 @@ class ServerStartError(ServerError):
 
 class EndpointError(ServerError):
     """An endpoint cannot be reached, went away, or refused a request."""
+
+
+class EndpointBusy(EndpointError):
+    """The queue of an endpoint is full, or a request waited in it for longer than it may."""
+
+
+class EndpointUnavailable(EndpointError):
+    """An endpoint cannot serve the model at the moment.
+
+    It cannot be reached, is shutting down, loads the model, or lost the process that runs it. A picture depends on
+    its inputs alone, so that asking again is always safe.
+    """
+
+
+class DeadlineExceeded(EndpointError):
+    """An endpoint did not answer in time."""
 
 
 # What the allocators of PyTorch, ONNX Runtime, OpenVINO, CUDA and C++ say, in errors without a type of their own.

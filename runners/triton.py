@@ -6,7 +6,6 @@ address. This module implements Triton's protocol; `serving` starts servers and 
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -26,6 +25,7 @@ from ..errors import EndpointError
 from ..signature import GeneratorSignature, Signature
 from . import base
 from ._endpoint import Endpoint
+from ._refusals import explain
 
 __all__ = ["ACCEPTED_PARAMETER", "PUBLIC_KEY_PARAMETER", "Runner", "ServedModel", "ServerStatistics"]
 
@@ -38,10 +38,6 @@ PUBLIC_KEY_PARAMETER = f"{_PARAMETER_PREFIX}public_key"
 """Parameter of a configuration with a public key: model.py loads only a bundle signed with it."""
 
 _LOOPBACK = ("127.", "localhost", "[::1]")
-# Texts of gRPC and Triton for cases with the same status code.
-_UNREACHABLE = ("failed to connect", "errors resolving", "DNS resolution failed")
-_BUSY = ("maximum queue size", "timeout expired")
-_REQUEST_MARK = re.compile(r"^\[request id: [^]]*\] ")
 
 
 class ServedModel(BaseModel):
@@ -236,25 +232,9 @@ class Runner(base.Runner):
             raise self._explained(error) from None
 
     def _explained(self, error: Any) -> EndpointError:
-        details = " ".join((error.details() or "no reason given").split())
-        match error.code():
-            case grpc.StatusCode.NOT_FOUND:
-                return EndpointError(f"the server has no model {self.url}: {self._alternatives()}")
-            case grpc.StatusCode.DEADLINE_EXCEEDED:
-                return EndpointError(f"{self.url} did not answer within {self._timeout_seconds:g} s")
-            case grpc.StatusCode.CANCELLED:
-                return EndpointError(f"the request to {self.url} was cancelled: the connection was closed")
-            case grpc.StatusCode.UNAVAILABLE if details.startswith(_UNREACHABLE):
-                reason = details.rpartition(": ")[2].strip("]").lower()
-                return EndpointError(
-                    f"cannot reach {self.url}: {reason}; check the address, or start 'litho serve'"
-                )
-            case grpc.StatusCode.UNAVAILABLE if any(sign in details for sign in _BUSY):
-                return EndpointError(f"{self.url} is too busy: {details}; send fewer requests at a time")
-            case grpc.StatusCode.UNAVAILABLE:
-                return EndpointError(f"{self.url} closed the connection ({details}); is the server running?")
-            case _:
-                return EndpointError(f"{self.url} refused the request: {_REQUEST_MARK.sub('', details)}")
+        return explain(
+            error.code(), error.details(), self.url, self._timeout_seconds, alternatives=self._alternatives
+        )
 
     def _alternatives(self) -> str:
         request = messages.RepositoryIndexRequest(ready=True)
