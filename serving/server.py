@@ -6,8 +6,11 @@ security fixes: use it for development, tests and demonstrations on loopback, an
 
 from __future__ import annotations
 
+import errno
+import http.client
 import ipaddress
 import itertools
+import json
 import os
 import re
 import signal
@@ -19,14 +22,17 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from ..bundle.keys import PublicKey
 from ..errors import ServerError, ServerStartError, UsageError
+from .configuration import ParseError, parse_config
 from .environment import find
+from .processes import describe, listener
 from .trust import KEY_VARIABLE, check_repository
 
 __all__ = ["EmbeddedServer", "serve"]
@@ -41,6 +47,9 @@ _POLL_SECONDS = 0.05
 _NO_GPU = re.compile("CudaDriverHelper|NVML|DCGM")
 """Lines that every start on a machine without a GPU logs as errors."""
 
+_CANARY_SUFFIX = "-canary"
+_CANARY_SHARE = "litho_canary_share"
+_TAKEN = "in use"
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _numbers = itertools.count()
 
@@ -69,13 +78,14 @@ class EmbeddedServer:
         http_url, metrics_url: such as "http://127.0.0.1:8000".
         grpc_url: such as "grpc://127.0.0.1:8001"; a model's endpoint is "<grpc_url>/<model>".
         process_id: of the server.
+        server_id: the name that this server alone gives over its ports.
         log: file with the server's output.
 
     Raises:
         UsageError: a port is in use, the address is not loopback, or the key cannot be used.
         TrustError: on entering, a model of the repository is not signed with the required key.
-        ServerStartError: on entering, the repository holds no model or the server did not become ready; the
-            message quotes the decisive line of the log.
+        ServerStartError: on entering, the repository holds no model, the server did not become ready, or another
+            process has one of its ports; the message quotes the decisive line of the log.
         ServerError: on entering, the server is not installed.
     """
 
@@ -98,6 +108,7 @@ class EmbeddedServer:
         self._key = None if require_signature is None else PublicKey.read(require_signature)
         self._temporary_log = log is None
         self.log = log or Path(tempfile.gettempdir()) / f"litho-server-{os.getpid()}-{next(_numbers)}.log"
+        self.server_id = f"litho-{uuid.uuid4().hex}"
         self._prefix = f"litho-{os.getpid()}-{next(_numbers)}-"
         self._process: subprocess.Popen[bytes] | None = None
         self._ports: dict[str, int] = {}
@@ -120,8 +131,7 @@ class EmbeddedServer:
     @property
     def endpoints(self) -> tuple[str, ...]:
         """Addresses of all models, such as "grpc://127.0.0.1:8001/digits"."""
-        names = sorted(config.parent.name for config in self._repository.glob("*/config.pbtxt"))
-        return tuple(f"{self.grpc_url}/{name}" for name in names)
+        return tuple(f"{self.grpc_url}/{name}" for name in served_models(self._repository))
 
     @property
     def metrics_url(self) -> str:
@@ -146,7 +156,7 @@ class EmbeddedServer:
             except ServerStartError as error:
                 self.stop()
                 # Another process may take a free port before the server binds it.
-                taken = "in use" in str(error) and None in self._given_ports.values()
+                taken = _TAKEN in str(error) and None in self._given_ports.values()
                 if not taken or attempt == _ATTEMPTS - 1:
                     raise
             except BaseException:
@@ -236,6 +246,9 @@ class EmbeddedServer:
         ]
         return [
             "--model-repository=.",
+            f"--id={self.server_id}",
+            "--model-control-mode=explicit",
+            *(f"--load-model={name}" for name in served_models(self._repository)),
             f"--backend-directory={backends}",
             "--disable-auto-complete-config",
             "--exit-timeout-secs=10",
@@ -244,19 +257,62 @@ class EmbeddedServer:
         ]
 
     def _wait_until_ready(self) -> None:
+        assert self._process is not None
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            assert self._process is not None
             if (code := self._process.poll()) is not None:
                 raise ServerStartError(
-                    f"the server ended while starting ({_ending(code)}): {_decisive_line(self.log)}; see {self.log}"
+                    f"the server ended while starting ({_ending(code)}): {self._reason()}; see {self.log}"
                 )
-            if _is_ready(self.http_url):
+            answered = _identity(self.http_url)
+            if answered not in (None, self.server_id):
+                raise ServerStartError(self._taken("http"))
+            # The metrics port is opened last.
+            if (
+                answered
+                and _is_ready(self.http_url)
+                and listener(self._ports["metrics"]) == self._process.pid
+            ):
                 return
             time.sleep(_POLL_SECONDS)
         raise ServerStartError(
             f"the server was not ready after {START_SECONDS:.0f} s: {_decisive_line(self.log)}; see {self.log}"
         )
+
+    def _reason(self) -> str:
+        """Why it ended: a port that another process has, else the decisive line of the log."""
+        line = _decisive_line(self.log)
+        if _TAKEN in line or "bind" in line or "failed to start" in line:
+            for kind, port in self._ports.items():
+                if listener(port) is not None:
+                    return self._taken(kind)
+        return line
+
+    def _taken(self, kind: str) -> str:
+        port = self._ports[kind]
+        return (
+            f"port {port} for {kind} is {_TAKEN} by {describe(listener(port))}; give another --{kind}-port, or omit it"
+            " for a free one"
+        )
+
+
+def served_models(repository: Path) -> tuple[str, ...]:
+    """Names of the models that a server of a repository loads, sorted.
+
+    A canary that was never given a share of the requests is what an interrupted rollout left: it is not loaded.
+    """
+    names = sorted(config.parent.name for config in repository.glob("*/config.pbtxt"))
+    return tuple(name for name in names if not _is_leftover(repository, name, names))
+
+
+def _is_leftover(repository: Path, name: str, names: list[str]) -> bool:
+    if not name.endswith(_CANARY_SUFFIX) or name.removesuffix(_CANARY_SUFFIX) not in names:
+        return False
+    try:
+        config = parse_config((repository / name / "config.pbtxt").read_text(encoding="utf-8"))
+    except (OSError, ValueError, ParseError):
+        return True
+    return not config.parameters[_CANARY_SHARE].string_value
 
 
 def serve(server: EmbeddedServer, ready: Callable[[EmbeddedServer], None]) -> None:
@@ -318,21 +374,35 @@ def _ports(host: str, given: dict[str, int | None]) -> dict[str, int]:
             except (OSError, OverflowError) as error:
                 raise UsageError(
                     f"port {port} for {kind} is not available on {host}"
-                    f" ({getattr(error, 'strerror', None) or error});"
+                    f" ({_why_not_bound(error, port)});"
                     f" give another --{kind}-port, or omit it for a free one"
                 ) from None
             chosen[kind] = held.getsockname()[1]
         return chosen
 
 
-def _is_ready(http_url: str) -> bool:
-    # Ignore proxies of the environment: the server is on this machine.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+def _identity(http_url: str) -> str | None:
+    """The name that whatever answers at this address gives; "" if it is no Triton server, None if nothing answers."""
     try:
-        with opener.open(f"{http_url}/v2/health/ready", timeout=5) as answer:
+        with _open(f"{http_url}/v2") as answer:
+            return str(json.load(answer)["name"])
+    except (urllib.error.HTTPError, ValueError, KeyError, TypeError):
+        return ""
+    except (urllib.error.URLError, http.client.HTTPException, OSError):
+        return None
+
+
+def _is_ready(http_url: str) -> bool:
+    try:
+        with _open(f"{http_url}/v2/health/ready") as answer:
             return answer.status == 200
-    except (urllib.error.URLError, OSError):
+    except (urllib.error.URLError, http.client.HTTPException, OSError):
         return False
+
+
+def _open(url: str) -> Any:
+    # Ignore proxies of the environment: the server is on this machine.
+    return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=5)
 
 
 def _decisive_line(log: Path) -> str:
@@ -358,6 +428,12 @@ def _ending(code: int) -> str:
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
+
+
+def _why_not_bound(error: OSError | OverflowError, port: int | None) -> str:
+    if getattr(error, "errno", None) == errno.EADDRINUSE and port is not None:
+        return f"{_TAKEN} by {describe(listener(port))}"
+    return str(getattr(error, "strerror", None) or error)
 
 
 def _remove_empty_folders(since: float) -> None:

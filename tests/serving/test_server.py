@@ -1,12 +1,15 @@
+import json
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psutil
@@ -14,7 +17,8 @@ import pytest
 
 from litho.errors import LithoError, ServerError, ServerStartError, UsageError
 from litho.runners import open_runner
-from litho.serving.server import EmbeddedServer
+from litho.serving.processes import listener
+from litho.serving.server import EmbeddedServer, served_models
 
 pytestmark = pytest.mark.slow
 
@@ -47,7 +51,9 @@ def processes_of(server: EmbeddedServer | int) -> list[psutil.Process]:
 
 
 def shared_memory() -> set[str]:
-    return {path.name for path in Path("/dev/shm").glob("litho-*")}
+    """Regions of this process and of those that ended; servers of other programs may run beside the tests."""
+    others = {str(pid) for pid in psutil.pids()} - {str(os.getpid())}
+    return {path.name for path in Path("/dev/shm").glob("litho-*") if path.name.split("-")[1] not in others}
 
 
 def backend_folders() -> set[Path]:
@@ -103,6 +109,8 @@ def test_a_running_server_answers_on_all_of_its_ports(server: EmbeddedServer) ->
         assert runner.run({"seed": [1], "label": [2]})["image"].any()
     assert server.is_alive()
     assert repr(server).endswith(f", {server.grpc_url}, {server.http_url}>")
+    with urllib.request.urlopen(f"{server.http_url}/v2") as answer:
+        assert json.load(answer)["name"] == server.server_id
     assert all("127.0.0.1" in url for url in (server.http_url, server.metrics_url, server.grpc_url))
 
 
@@ -187,6 +195,53 @@ def test_a_port_in_use_is_told_before_anything_starts(repository: Path, tmp_path
             pass
     assert "\n" not in str(refused.value)
     assert not (tmp_path / "log").exists()
+
+
+def test_of_two_servers_on_the_same_ports_one_is_told_who_has_them(repository: Path, tmp_path: Path) -> None:
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(3)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        http, grpc, metrics = (one.getsockname()[1] for one in sockets)
+    tried = threading.Barrier(2)
+    outcomes: list[LithoError | int] = []
+
+    def run(log: Path) -> None:
+        ports = {"http_port": http, "grpc_port": grpc, "metrics_port": metrics}
+        try:
+            with EmbeddedServer(repository, log=log, **ports) as server:
+                assert {listener(port) for port in ports.values()} == {server.process_id}
+                outcomes.append(server.process_id)
+                tried.wait()
+        except LithoError as error:
+            outcomes.append(error)
+            tried.wait()
+
+    threads = [threading.Thread(target=run, args=(tmp_path / f"log{number}",)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (pid,) = (one for one in outcomes if isinstance(one, int))
+    (refused,) = (one for one in outcomes if isinstance(one, LithoError))
+    assert re.search(rf"port \d+ for \w+ is .*in use by process {pid} \(tritonserver\)", str(refused))
+    assert "\n" not in str(refused)
+
+
+def test_what_an_interrupted_rollout_left_is_not_loaded(tmp_path: Path) -> None:
+    configs = {
+        "a": "",
+        "a-canary": "",
+        "b": "",
+        "b-canary": 'parameters { key: "litho_canary_share" value { string_value: "0.1" } }',
+        "lone-canary": "",
+        "c": "",
+        "c-canary": "nonsense {",
+    }
+    for name, text in configs.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.pbtxt").write_text(text)
+    assert served_models(tmp_path) == ("a", "b", "b-canary", "c", "lone-canary")
 
 
 @pytest.mark.parametrize(
