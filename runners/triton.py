@@ -109,6 +109,22 @@ class ServerStatistics:
     failures: int = 0
     batch_sizes: dict[int, int] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, counted: Any) -> ServerStatistics:
+        """Read Triton's message `ModelStatistics`, which is of one version of a model."""
+        times = counted.inference_stats
+        return cls(
+            requests=times.success.count,
+            inferences=counted.inference_count,
+            executions=counted.execution_count,
+            queue_ns=times.queue.ns,
+            compute_input_ns=times.compute_input.ns,
+            compute_infer_ns=times.compute_infer.ns,
+            compute_output_ns=times.compute_output.ns,
+            failures=times.fail.count,
+            batch_sizes={batch.batch_size: batch.compute_infer.count for batch in counted.batch_stats},
+        )
+
     @property
     def mean_batch(self) -> float:
         """Pictures per batch; NaN if no batch was run."""
@@ -188,7 +204,7 @@ class Runner(base.Runner):
             EndpointError: the server cannot be reached or no longer serves the model.
         """
         versions = self._ask(self._stub.ModelStatistics, messages.ModelStatisticsRequest).model_stats
-        return _statistics(max(versions, key=lambda counted: int(counted.version)))
+        return ServerStatistics.of(max(versions, key=lambda counted: int(counted.version)))
 
     def close(self) -> None:
         """Close the connection; requests in flight fail, and closing twice is fine."""
@@ -267,21 +283,6 @@ def _served_model(config: Any, url: str) -> ServedModel:
         raise EndpointError(
             f"{url} was not deployed by litho: it has no signature; use 'litho deploy'"
         ) from None
-
-
-def _statistics(counted: Any) -> ServerStatistics:
-    times = counted.inference_stats
-    return ServerStatistics(
-        requests=times.success.count,
-        inferences=counted.inference_count,
-        executions=counted.execution_count,
-        queue_ns=times.queue.ns,
-        compute_input_ns=times.compute_input.ns,
-        compute_infer_ns=times.compute_infer.ns,
-        compute_output_ns=times.compute_output.ns,
-        failures=times.fail.count,
-        batch_sizes={batch.batch_size: batch.compute_infer.count for batch in counted.batch_stats},
-    )
 
 
 def _channel_options(address: str) -> list[tuple[str, int]]:

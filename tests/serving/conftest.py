@@ -1,5 +1,6 @@
 """Bundles that differ from the tiny one in a chosen way, and a running server of the tiny flow."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,33 @@ def flow_server(flow_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     deploy(Bundle.load(flow_bundle), to=repository)
     install()
     with EmbeddedServer(repository, log=tmp_path_factory.mktemp("server") / "server.log") as running:
+        yield running
+
+
+class ExplicitServer(EmbeddedServer):
+    """A server whose models can be loaded and unloaded while it runs."""
+
+    def __init__(self, repository: Path, log: Path) -> None:
+        super().__init__(repository, log=log)
+        self.repository, self.id = repository, f"litho-test-{os.getpid()}"
+
+    def _options(self, backends: Path) -> list[str]:
+        names = sorted(config.parent.name for config in self.repository.glob("*/config.pbtxt"))
+        return [
+            *super()._options(backends),
+            "--model-control-mode=explicit",
+            f"--id={self.id}",
+            *(f"--load-model={name}" for name in names),
+        ]
+
+
+@pytest.fixture(scope="session")
+def explicit_server(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExplicitServer]:
+    """A running server of a repository of its own, which tests may change; "tiny" is at version 1 between them."""
+    repository = tmp_path_factory.mktemp("repository")
+    deploy(Bundle.load(bundle), to=repository, name="tiny")
+    install()
+    with ExplicitServer(repository, tmp_path_factory.mktemp("server") / "server.log") as running:
         yield running
 
 
