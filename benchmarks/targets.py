@@ -15,12 +15,17 @@ Target = Runner | Bundle | Path | str
 
 
 @contextmanager
-def opened(target: Target) -> Iterator[Runner]:
-    """The runner of a target; a runner that was already open stays open afterwards."""
+def opened(target: Target, variant: str | None = None) -> Iterator[Runner]:
+    """The runner of a target; a runner that was already open stays open afterwards.
+
+    Args:
+        target: to open.
+        variant: of a bundle, as `runners.choose_variants` takes it.
+    """
     if isinstance(target, Runner):
         yield target
         return
-    with open_runner(target) as runner:
+    with open_runner(target, variant) as runner:
         yield runner
 
 

@@ -38,7 +38,8 @@ VariantName = Annotated[
     str | None,
     typer.Option(
         "--variant",
-        help="Variant of the bundle; with several stages one of each, separated by commas.",
+        help="Variant of the bundle by its name, or short: int8, int8.openvino; with several stages one of each,"
+        " separated by commas. By default the recommended one.",
         autocompletion=variants_of,
     ),
 ]

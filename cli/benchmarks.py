@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import LithoError, UsageError
-from .base import AsJson, verb
+from .base import AsJson, VariantName, verb
 from .names import name_option
 from .output import print_json, progress_bar, show_lines, show_rows
 from .values import numbers, positive
@@ -23,6 +23,7 @@ def bench(
     target: Annotated[
         str, typer.Argument(help="grpc://HOST:PORT/MODEL, a bundle, or a run.", show_default=False)
     ],
+    variant: VariantName = None,
     against: Annotated[
         str | None, typer.Option(help="Compare in turns with this bundle, run or endpoint.")
     ] = None,
@@ -61,6 +62,7 @@ def bench(
     with progress_bar() as progress:
         result = measure(
             target,
+            variant=variant,
             against=against,
             at_least=at_least,
             concurrency=numbers(concurrency, "--concurrency"),

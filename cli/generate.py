@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .base import AsJson, Device, VariantName, verb
-from .output import print_json, progress_bar
+from .output import note, print_json, progress_bar
 from .values import pairs
+
+if TYPE_CHECKING:
+    from ..runners import Runner
 
 
 @verb(
@@ -68,10 +71,17 @@ def generate(
         "mask": mask,
     }
     values |= {name: text for name, text in named.items() if text is not None}
+    runners: list[Runner] = []
     with progress_bar() as progress:
         progress("making pictures", 0.0)
-        files = generate_pictures(target, values, output, variant=variant, device=device)
+        files = generate_pictures(
+            target, values, output, variant=variant, device=device, opened=runners.append
+        )
+    (runner,) = runners
     if as_json:
-        print_json({"files": [str(file) for file in files]})
-    else:
-        typer.echo(files[0] if len(files) == 1 else f"{len(files)} pictures in {output}")
+        made_by = {"variant": runner.variant, "precision": runner.precision, "grade": runner.grade}
+        print_json({"files": [str(file) for file in files], **made_by})
+        return
+    if runner.promise:
+        note(f"made by {runner.promise}")
+    typer.echo(files[0] if len(files) == 1 else f"{len(files)} pictures in {output}")

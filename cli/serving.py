@@ -159,11 +159,16 @@ def install(as_json: AsJson = False) -> None:
 
 
 def _show_version(deployment: Deployment, as_json: bool) -> None:
-    path, version, grade = str(deployment.path), deployment.version, deployment.served.grade
+    from ..runners.base import promise
+
+    path, version, served = str(deployment.path), deployment.version, deployment.served
     if as_json:
-        print_json({"path": path, "version": version, "grade": grade})
+        shown = {"variant": served.variant, "precision": served.precision, "grade": served.grade}
+        print_json({"path": path, "version": version, **shown})
     else:
-        typer.echo(f"{path} serves version {version}, which promises the {grade}")
+        typer.echo(
+            f"{path} serves version {version}: {promise(served.variant, served.precision, served.grade)}"
+        )
 
 
 def _show_addresses(running: EmbeddedServer) -> None:

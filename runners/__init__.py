@@ -6,7 +6,16 @@ may import torch.
 
 from ._endpoint import Endpoint
 from ._isolation import Worker
-from ._opening import choose_variants, open_isolated, open_runner
+from ._opening import choose_variants, named_variants, open_isolated, open_runner
 from .base import Runner, runner_names
 
-__all__ = ["Endpoint", "Runner", "Worker", "choose_variants", "open_isolated", "open_runner", "runner_names"]
+__all__ = [
+    "Endpoint",
+    "Runner",
+    "Worker",
+    "choose_variants",
+    "named_variants",
+    "open_isolated",
+    "open_runner",
+    "runner_names",
+]

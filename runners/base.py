@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -28,8 +28,10 @@ __all__ = [
     "Runner",
     "engine_libraries",
     "graph_runtimes",
+    "joined_precisions",
     "library_of",
     "parse_device",
+    "promise",
     "runner_class",
     "runner_names",
     "runtime_names",
@@ -106,6 +108,8 @@ class Runner(ABC):
         description: variant, runtime, version and device, in one line.
         variant: name of the bundle's variant that it runs; of several stages, names separated by commas; empty for
             anything else.
+        precision: of that variant; of several stages in different ones, each, separated by commas; empty if unknown.
+        grade: what the variant's pictures promise, as its bundle or server says; empty if unknown.
         last_ms: duration of the last run in milliseconds, input checks excluded; NaN before the first run.
         max_batch_size: largest batch that `generate` runs at once.
     """
@@ -127,11 +131,18 @@ class Runner(ABC):
         self.signature = signature
         self.description = description
         self.variant = ""
+        self.precision = ""
+        self.grade = ""
         self.last_ms = float("nan")
         self.max_batch_size = 64
 
     def __repr__(self) -> str:
         return f"<{self.name} runner: {self.description}>"
+
+    @property
+    def promise(self) -> str:
+        """Variant, precision and grade in one line; empty without a variant."""
+        return promise(self.variant, self.precision, self.grade) if self.variant else ""
 
     @classmethod
     def version(cls) -> str:
@@ -267,6 +278,19 @@ class Runner(ABC):
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def promise(variant: str, precision: str, grade: str) -> str:
+    """Variant, precision and grade in one line, such as
+    "generator.int8.onnx in int8, which promises the same distribution"."""
+    known = f"{variant} in {precision}" if precision else variant
+    return f"{known}, which promises the {grade}" if grade else known
+
+
+def joined_precisions(variants: Iterable[Variant]) -> str:
+    """The precision of variants that run together: one word, or that of each stage, separated by commas."""
+    precisions = [variant.precision for variant in variants]
+    return precisions[0] if len(set(precisions)) == 1 else ",".join(precisions)
 
 
 def runner_names() -> tuple[str, ...]:

@@ -48,6 +48,7 @@ class ServedModel(BaseModel):
         bundle: name of the bundle that it was deployed from.
         variant: name of the bundle's variant; of several stages, names separated by commas.
         checkpoint_sha256: hash of the weights.
+        precision: of the variant; of several stages in different ones, each, separated by commas; empty if unknown.
         grade: what its pictures promise.
         accepted_failed: True if it was deployed although its variant failed the gate, or without a proof.
     """
@@ -58,6 +59,7 @@ class ServedModel(BaseModel):
     bundle: str
     variant: str
     checkpoint_sha256: str
+    precision: str = ""
     grade: Grade = "same picture"
     accepted_failed: bool = False
 
@@ -175,6 +177,8 @@ class Runner(base.Runner):
             self._channel.close()
             raise
         super().__init__(self.served.signature, f"{self.served.variant} in Triton at {self.url}")
+        self.variant, self.precision = self.served.variant, self.served.precision
+        self.grade = self.served.grade
         self.max_batch_size = max(1, config.max_batch_size)
 
     @classmethod

@@ -16,6 +16,7 @@ from tritonclient.grpc import model_config_pb2
 from ..bundle.manifest import Manifest, Variant
 from ..errors import UsageError
 from ..parity.gate import grade_of, weakest
+from ..runners.base import joined_precisions
 from ..runners.triton import ServedModel
 from ..signature import Signature
 from ..signature.fields import Field
@@ -144,6 +145,7 @@ def model_config(
         bundle=manifest.name,
         variant=",".join(variant.name for variant in variants),
         checkpoint_sha256=manifest.checkpoint_sha256,
+        precision=joined_precisions(variants),
         grade=weakest(grade_of(variant, manifest) for variant in variants),
         accepted_failed=any(variant.verdict.status != "passed" for variant in variants),
     )

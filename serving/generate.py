@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import DataError, InvalidInput, UsageError, did_you_mean
 from ..files import check_folder, write_bytes
 from ..reporting import picture_grid, png
-from ..runners import open_runner
+from ..runners import Runner, open_runner
 from ..signature import Signature
 from ..signature.array_files import names_arrays, read_arrays
 from ..signature.fields import Field, Role, Size
@@ -41,6 +41,7 @@ def generate(
     *,
     variant: str | None = None,
     device: str = "cpu",
+    opened: Callable[[Runner], None] = lambda runner: None,
 ) -> list[Path]:
     """Make images and write them as PNG.
 
@@ -55,6 +56,7 @@ def generate(
         output: a PNG file for one image or a grid of all images, or a folder for one file per image.
         variant: of a bundle, as `runners.choose_variants` takes it.
         device: "cpu" or "cuda".
+        opened: called with the runner before it makes pictures.
 
     Returns:
         The files written.
@@ -70,6 +72,7 @@ def generate(
         )
     check_folder(output.parent if output.suffix else output, "--output")
     with open_runner(target, variant, device=device) as runner:
+        opened(runner)
         inputs = runner.signature.check(parse_inputs(runner.signature, fields))
         images = runner.generate(**inputs)
     count = len(images)

@@ -27,7 +27,7 @@ from ..bundle.signing import SIGNED_FOLDER, signed_files
 from ..errors import BundleError, DeployError, UnknownName
 from ..files import locked, write_bytes, write_directory
 from ..parity.gate import grade_of, weakest
-from ..runners import choose_variants
+from ..runners import choose_variants, named_variants
 from ..runners.triton import ACCEPTED_PARAMETER, PUBLIC_KEY_PARAMETER, ServedModel
 from .admission import prove_here
 from .configuration import (
@@ -90,11 +90,11 @@ def deploy(  # noqa: PLR0913
         bundle: the bundle, or its directory.
         to: the model repository; created if needed.
         name: of the model; by default the bundle's name.
-        variant: as `runners.choose_variants` takes it; by default the first of the grade that passed its gate and
-            needs no GPU.
+        variant: as `runners.choose_variants` takes it; by default the recommended ones, if they have the grade and
+            need no GPU, or else the first that do.
         flavour: the Triton backend that runs the model, one of `FLAVOURS`.
-        accept_failed: names of variants that may be deployed although they did not pass their gate, or cannot be
-            proven on this machine.
+        accept_failed: names of variants, as `runners.named_variants` takes them, that may be deployed although they
+            did not pass their gate, or cannot be proven on this machine.
         grade: weakest grade that may be served, "same picture" or "same distribution".
         require_signature: PEM file of a public key; the bundle must be signed with it, and in flavour python
             the server checks that again whenever it loads the model.
@@ -115,7 +115,8 @@ def deploy(  # noqa: PLR0913
     if grade not in GRADES:
         raise UnknownName("grade", grade, GRADES)
     bundle, trusted = _loaded(bundle, require_signature)
-    chosen = _accepted(bundle, variant, accept_failed, grade)
+    accept_failed = {one.name for given in accept_failed for one in named_variants(bundle, given)}
+    chosen = _accepted(bundle, variant, accept_failed, grade, flavour)
     model = Path(to) / (bundle.manifest.name if name is None else name)
     with _writing(model):
         before = _current(model)
@@ -201,24 +202,25 @@ def _loaded(
 
 
 def _accepted(
-    bundle: Bundle, names: str | None, accept_failed: Collection[str], grade: Grade
+    bundle: Bundle, names: str | None, accept_failed: Collection[str], grade: Grade, flavour: Flavour
 ) -> tuple[Variant, ...]:
-    accepted = {bundle.variant(name).name for name in accept_failed}
-
     def promised(variant: Variant) -> bool:
         return weakest((grade, grade_of(variant, bundle.manifest))) == grade
 
+    def able(variant: Variant) -> bool:
+        return promised(variant) and (flavour == "python" or variant.runtime == flavour)
+
     try:
-        chosen = choose_variants(bundle, names, promised)
+        chosen = choose_variants(bundle, names, able)
     except BundleError:
         chosen = choose_variants(bundle, names)  # it passed but promises less, which is said below
     for variant in chosen:
-        if variant.verdict.status == "not_offered" and variant.name not in accepted:
+        if variant.verdict.status == "not_offered" and variant.name not in accept_failed:
             raise DeployError(
                 f"{variant.name} is not offered ({variant.verdict.reason});"
                 f" deploy another variant, or insist with --accept-failed {variant.name}"
             )
-        if variant.verdict.status != "passed" and variant.name not in accepted:
+        if variant.verdict.status != "passed" and variant.name not in accept_failed:
             raise DeployError(
                 f"{variant.name} did not pass its gate ({variant.verdict.reason});"
                 f" deploy another variant, or insist with --accept-failed {variant.name}"

@@ -141,6 +141,9 @@ class BenchResult(Document):
         schema_version: of this document.
         target: the measured runner, as it was given.
         runner: description of the runner.
+        variant: name of the variant that it runs; empty for a run.
+        precision: of the variant; empty if unknown.
+        grade: what the variant's pictures promise; empty if unknown.
         kind: "endpoint" if requests overlap, "in-process" if each is computed in the caller's thread.
         measured_at: start, UTC, ISO 8601.
         machine: the client's machine.
@@ -153,6 +156,9 @@ class BenchResult(Document):
     schema_version: Literal[1] = SCHEMA_VERSION
     target: str
     runner: str
+    variant: str = ""
+    precision: str = ""
+    grade: str = ""
     kind: Literal["endpoint", "in-process"]
     measured_at: str
     machine: Machine

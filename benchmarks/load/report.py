@@ -10,6 +10,7 @@ from typing import Any
 from ...extras import require
 from ...files import write_bytes
 from ...reporting import format_count, human_bytes, number, render
+from ...runners.base import promise
 from . import plots
 from .documents import BenchResult, Comparison, SoakResult
 from .windows import STABLE_DEVIATION, Point
@@ -123,7 +124,8 @@ def lines(result: BenchResult) -> list[str]:
     )
     if result.soak is not None:
         shown += [f"memory {row[0]}: client {row[1]}, server {row[2]}" for row in _soak_rows(result.soak)]
-    return [*shown, *remarks(result)]
+    measured = promise(result.variant, result.precision, result.grade)
+    return [*([f"measured: {measured}"] if measured else []), *shown, *remarks(result)]
 
 
 def remarks(result: BenchResult) -> Iterator[str]:

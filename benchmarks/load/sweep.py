@@ -36,6 +36,7 @@ WARMUP_SHARE = 0.2
 def bench(  # noqa: PLR0913
     target: Target,
     *,
+    variant: str | None = None,
     against: Target | None = None,
     at_least: float | None = None,
     concurrency: Sequence[int] | None = None,
@@ -62,6 +63,7 @@ def bench(  # noqa: PLR0913
 
     Args:
         target: an open runner, or any target of `open_runner`.
+        variant: of a target that is a bundle, as `runners.choose_variants` takes it.
         against: another runner, measured in turns with the target at the target's last load; a runner without a
             transport gets the mean batch that the target's server formed under that load.
         at_least: smallest median ratio of throughputs that passes, see `Comparison.passed`; needs `against`.
@@ -93,7 +95,7 @@ def bench(  # noqa: PLR0913
     measured_at = datetime.now(UTC).isoformat(timespec="seconds")
     first_seed = secrets.randbelow(MAX_SEED)
     with ExitStack() as stack:
-        runner = stack.enter_context(opened(target))
+        runner = stack.enter_context(opened(target, variant))
         other = None if against is None else stack.enter_context(opened(against))
         if other is not None:
             _check_same_output(runner, other)
@@ -115,6 +117,9 @@ def bench(  # noqa: PLR0913
         result = BenchResult(
             target=target_name(target),
             runner=runner.description,
+            variant=runner.variant,
+            precision=runner.precision,
+            grade=runner.grade,
             kind="endpoint" if overlaps(runner) else "in-process",
             measured_at=measured_at,
             machine=describe_machine(address_of(runner)),

@@ -48,6 +48,8 @@ def test_a_prompt_steps_and_guidance_have_options_of_their_own(
     words = ("--prompt", "a large red circle, above", "--seed", "0-1", "--steps", "1,64", "--guidance", "3")
     made = litho_command("generate", flow_bundle, *words, "-o", tmp_path)
     assert made.returncode == 0, made.stderr
+    stages = "text_encoder.fp32.onnx,denoiser.fp32.onnx,decoder.fp32.onnx"
+    assert made.stderr.strip() == f"made by {stages} in fp32, which promises the same picture"
     assert sorted(file.name for file in tmp_path.iterdir()) == [
         f"seed-{seed}_prompt-a_large_red_circle_above_steps-{steps}_guidance-3.0.png"
         for seed, steps in ((0, 1), (1, 64))

@@ -9,14 +9,15 @@ def test_deploy_and_rollback_give_path_and_version_as_json(
     litho_here: Command, bundle: Path, tmp_path: Path
 ) -> None:
     deploy = ("deploy", bundle, "--to", tmp_path, "--name", "tiny", "--json")
+    served = {"variant": "generator.fp32.onnx", "precision": "fp32", "grade": "same picture"}
     assert json.loads(litho_here(*deploy).stdout) == {
         "path": str(tmp_path / "tiny"),
         "version": 1,
-        "grade": "same picture",
+        **served,
     }
     assert json.loads(litho_here(*deploy, "--flavour", "onnxruntime").stdout)["version"] == 2
     back = json.loads(litho_here("rollback", tmp_path, "tiny", "--json").stdout)
-    assert back == {"path": str(tmp_path / "tiny"), "version": 1, "grade": "same picture"}
+    assert back == {"path": str(tmp_path / "tiny"), "version": 1, **served}
 
 
 def test_a_weaker_grade_is_asked_for_in_one_word_and_said(
@@ -38,8 +39,8 @@ def test_a_weaker_grade_is_asked_for_in_one_word_and_said(
     assert not (tmp_path / "models").exists() or not list((tmp_path / "models").iterdir())
     served = litho_here(*deploy, "--grade", "same-distribution")
     name = json.loads((weak / "manifest.json").read_text())["name"]
-    wanted = f"{tmp_path / 'models' / name} serves version 1, which promises the same distribution"
-    assert served.stdout.strip() == wanted
+    described = "generator.fp32.onnx in fp32, which promises the same distribution"
+    assert served.stdout.strip() == f"{tmp_path / 'models' / name} serves version 1: {described}"
     assert litho_here(*deploy, "--grade", "close-enough").returncode == 2
     verified = litho_here("verify", weak, "--json")
     assert json.loads(verified.stdout)[0]["grade"] == "same distribution"

@@ -1,13 +1,14 @@
 """From a target to an open runner: bundles, runs, and what is neither."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from litho.bundle import Bundle
 from litho.bundle.manifest import FileRecord, Manifest, Stage, Variant, Verdict
 from litho.errors import BundleError, UnknownName, UsageError
-from litho.runners import choose_variants, open_runner
+from litho.runners import choose_variants, named_variants, open_runner
 from litho.signature import Signature
 from litho.signature.fields import image_output, seed_field
 
@@ -25,9 +26,10 @@ def test_one_variant_of_each_stage_is_chosen(flow_bundle: Path) -> None:
 
 def test_a_runner_shows_its_variant_and_where_it_runs(bundle: Path) -> None:
     with open_runner(bundle) as runner:
-        text = repr(runner)
+        text, promise = repr(runner), runner.promise
     assert text.startswith("<onnxruntime runner: generator.fp32.onnx in ONNX Runtime ")
     assert text.endswith(" on cpu>")
+    assert promise == "generator.fp32.onnx in fp32, which promises the same picture"
 
 
 def test_a_run_is_opened_in_pytorch(run: Path) -> None:
@@ -82,3 +84,119 @@ def test_only_a_variant_that_passed_is_chosen_by_default() -> None:
 def test_a_variant_that_was_not_run_can_be_named() -> None:
     (chosen,) = choose_variants(of_verdicts("passed", "not_run"), "v1.not_run")
     assert chosen.verdict.status == "not_run"
+
+
+def of_variants(*described: tuple[Any, ...], recommended: tuple[str, ...] = ()) -> Bundle:
+    """A bundle, without files, whose variants have these stages, precisions, runtimes and targets; all passed."""
+    plain = of_verdicts("passed")
+    first = plain.manifest.variants[0]
+    variants = tuple(
+        first.model_copy(
+            update={"name": name, "stage": stage, "precision": precision, "runtime": runtime, **rest}
+        )
+        for name, stage, precision, runtime, rest in described
+    )
+    stages = dict.fromkeys(one.stage for one in variants)
+    (stage,) = plain.manifest.stages
+    update = {
+        "variants": variants,
+        "recommended": recommended,
+        "stages": tuple(stage.model_copy(update={"name": name}) for name in stages),
+    }
+    return Bundle(Path("tiny"), plain.manifest.model_copy(update=update))
+
+
+WEAK = {"grade": "same distribution"}
+GENERATOR = (
+    ("generator.fp32.onnx", "generator", "fp32", "onnxruntime", {}),
+    ("generator.fp16.onnx", "generator", "fp16", "onnxruntime", {}),
+    ("generator.int8.onnx", "generator", "int8", "onnxruntime", WEAK),
+    ("generator.int8.openvino.onnx", "generator", "int8", "openvino", WEAK),
+    ("generator.int8.sm86.rtx", "generator", "int8", "tensorrt-rtx", {"target": "sm86", **WEAK}),
+)
+
+
+def test_the_recommended_variant_is_the_default_where_it_may_be_chosen() -> None:
+    for recommended in (GENERATOR[1][0], GENERATOR[3][0]):
+        bundle = of_variants(*GENERATOR, recommended=(recommended,))
+        assert choose_variants(bundle)[0].name == recommended
+    (chosen,) = choose_variants(bundle, None, lambda variant: variant.grade == "same picture")
+    assert chosen.name == "generator.fp32.onnx"
+    engine = of_variants(*GENERATOR, recommended=("generator.int8.sm86.rtx",))
+    assert choose_variants(engine)[0].name == "generator.fp32.onnx"
+    assert choose_variants(engine, portable=False)[0].name == "generator.int8.sm86.rtx"
+
+
+@pytest.mark.parametrize(
+    ("name", "full"),
+    [
+        ("fp16", "generator.fp16.onnx"),
+        ("generator.fp16", "generator.fp16.onnx"),
+        ("int8.onnxruntime", "generator.int8.onnx"),
+        ("int8.onnx", "generator.int8.onnx"),
+        ("int8.openvino", "generator.int8.openvino.onnx"),
+        ("int8.openvino.onnx", "generator.int8.openvino.onnx"),
+        ("int8.tensorrt-rtx", "generator.int8.sm86.rtx"),
+        ("int8.sm86.rtx", "generator.int8.sm86.rtx"),
+        ("generator.int8.sm86.rtx", "generator.int8.sm86.rtx"),
+    ],
+)
+def test_a_short_name_is_a_precision_or_a_precision_and_a_runtime(name: str, full: str) -> None:
+    (chosen,) = choose_variants(of_variants(*GENERATOR), name)
+    assert chosen.name == full
+
+
+def test_a_short_name_of_several_runtimes_is_the_recommended_one_or_refused() -> None:
+    with pytest.raises(
+        UsageError, match=r"'int8' fits 'generator.int8.onnx' and 'generator.int8.openvino.onnx'"
+    ):
+        choose_variants(of_variants(*GENERATOR), "int8")
+    for recommended in ("generator.int8.openvino.onnx", "generator.int8.onnx"):
+        bundle = of_variants(*GENERATOR, recommended=(recommended,))
+        assert choose_variants(bundle, "int8")[0].name == recommended
+    (chosen,) = choose_variants(of_variants(*GENERATOR, recommended=("generator.fp32.onnx",)), "int8")
+    assert chosen.name == "generator.int8.onnx"  # by the runtime of the recommended one
+    failed = {**WEAK, "verdict": Verdict(status="failed", reason="too dark")}
+    mixed = of_variants(*GENERATOR[:2], (*GENERATOR[2][:4], failed), *GENERATOR[3:])
+    assert choose_variants(mixed, "int8")[0].name == "generator.int8.openvino.onnx"
+    with pytest.raises(UnknownName, match="unknown variant 'int4'"):
+        choose_variants(mixed, "int4")
+
+
+def test_a_short_name_is_for_every_stage_that_has_such_a_variant() -> None:
+    bundle = of_variants(
+        ("encoder.fp32.onnx", "encoder", "fp32", "onnxruntime", {}),
+        ("denoiser.fp32.onnx", "denoiser", "fp32", "onnxruntime", {}),
+        ("denoiser.int8.onnx", "denoiser", "int8", "onnxruntime", WEAK),
+        ("decoder.fp32.onnx", "decoder", "fp32", "onnxruntime", {}),
+        ("decoder.int8.onnx", "decoder", "int8", "onnxruntime", WEAK),
+    )
+    names = [variant.name for variant in choose_variants(bundle, "int8")]
+    assert names == ["encoder.fp32.onnx", "denoiser.int8.onnx", "decoder.int8.onnx"]
+    names = [variant.name for variant in choose_variants(bundle, "denoiser.int8")]
+    assert names == ["encoder.fp32.onnx", "denoiser.int8.onnx", "decoder.fp32.onnx"]
+    assert [variant.name for variant in named_variants(bundle, "int8")] == [
+        "denoiser.int8.onnx",
+        "decoder.int8.onnx",
+    ]
+    with pytest.raises(UsageError, match="both of stage 'denoiser'"):
+        choose_variants(bundle, "int8,denoiser.fp32.onnx")
+
+
+def test_what_is_opened_by_default_promises_the_same_picture_and_runs_here(bundle: Path) -> None:
+    """A recommended variant that is weaker, or of a runtime that is not installed, is passed over."""
+    loaded = Bundle.load(bundle)
+    (first,) = loaded.manifest.variants
+    for update in (WEAK, {"runtime": "tensorrt"}, {"runtime": "unheard-of"}):
+        other = first.model_copy(update={"name": "generator.other", **update})
+        manifest = loaded.manifest.model_copy(
+            update={"variants": (first, other), "recommended": ("generator.other",)}
+        )
+        with open_runner(Bundle(loaded.path, manifest)) as runner:
+            assert runner.variant == first.name
+    same = first.model_copy(update={"name": "generator.other"})
+    manifest = loaded.manifest.model_copy(
+        update={"variants": (first, same), "recommended": ("generator.other",)}
+    )
+    with open_runner(Bundle(loaded.path, manifest)) as runner:
+        assert runner.variant == "generator.other"

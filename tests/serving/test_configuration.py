@@ -110,6 +110,7 @@ def test_a_client_learns_the_whole_signature_from_the_parameters(chosen: set[int
         bundle="tiny",
         variant="generator.fp32",
         checkpoint_sha256="0" * 64,
+        precision="fp32",
         accepted_failed=failed,
     )
     assert json.loads(parameters["litho_signature"])["output"]["name"] == "picture"
