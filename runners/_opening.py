@@ -195,7 +195,8 @@ def _default_variant(bundle: Bundle, stage: str, able: Callable[[Variant], bool]
     ]
     if not usable and not portable:
         raise BundleError(
-            f"{bundle.path} has no variant of {stage!r} that fits and passed its gate; see 'litho inspect {bundle.path}'"
+            f"{bundle.path} has no variant of {stage!r} that fits and passed its gate;"
+            f" see 'litho inspect {bundle.path}'"
         )
     if not usable:
         raise BundleError(
