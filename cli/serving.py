@@ -43,9 +43,11 @@ def deploy(
     name: Name = None,
     variant: VariantName = None,
     flavour: Annotated[
-        Literal["python", "onnxruntime"],
-        typer.Option(help="Backend: python for the embedded server, onnxruntime for containers."),
-    ] = "python",
+        Literal["litho", "onnxruntime"],
+        typer.Option(
+            help="Backend: litho runs every bundle; onnxruntime runs one graph in any Triton server."
+        ),
+    ] = "litho",
     accept_failed: Annotated[
         list[str] | None,
         typer.Option(

@@ -37,7 +37,7 @@ def reference_files() -> dict[str, str]:
     files: dict[str, str] = {}
     for name, pipeline in _pipelines().items():
         manifest = _manifest(name, pipeline)
-        for flavour in FLAVOURS if pipeline.sampler is None else ("python",):
+        for flavour in FLAVOURS if pipeline.sampler is None else ("litho",):
             model = f"{name}-{flavour}"
             config = model_config(
                 model,

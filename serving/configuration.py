@@ -37,17 +37,17 @@ triton: Any = model_config_pb2  # protobuf makes the classes of the schema while
 ModelConfig: TypeAlias = Any
 """Triton's message of that name, which type checkers cannot see."""
 
-Flavour = Literal["python", "onnxruntime"]
+Flavour = Literal["litho", "onnxruntime"]
 """The Triton backend that runs a deployment.
 
-`python` runs any bundle through litho's runners and checks every request; the server needs litho installed.
+`litho` runs any bundle through litho's runners and checks every request; the server needs litho and its backend.
 `onnxruntime` runs one ONNX graph in any Triton server.
 """
 
 _LEVELS = {"extended": 1, "basic": -1, "disabled": 2}
 """How far ONNX Runtime may optimise a graph -> `optimization.graph.level`, from the README of its Triton backend."""
 
-FLAVOURS: tuple[Flavour, ...] = ("python", "onnxruntime")
+FLAVOURS: tuple[Flavour, ...] = ("litho", "onnxruntime")
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class ServingSettings:
     @classmethod
     def of_flavour(cls, flavour: Flavour) -> ServingSettings:
         """The defaults, with a limited queue for flavour onnxruntime, which a current Triton serves."""
-        if flavour == "python":
+        if flavour == "litho":
             return cls()
         return cls(max_queue_size=1024, queue_timeout_microseconds=30_000_000)
 
@@ -154,9 +154,9 @@ def model_config(
     config = triton.ModelConfig(
         name=name,
         backend=flavour,
-        default_model_filename="model.onnx" if flavour == "onnxruntime" else "model.py",
+        default_model_filename="model.onnx" if flavour == "onnxruntime" else "",
         max_batch_size=settings.batch_limit(variants),
-        input=[_input(field, optional=flavour == "python") for field in signature.inputs],
+        input=[_input(field, optional=flavour == "litho") for field in signature.inputs],
         output=[triton.ModelOutput(name=output.name, data_type=_data_type(output), dims=output.shape)],
         instance_group=[triton.ModelInstanceGroup(count=settings.instance_count, kind=kind)],
         dynamic_batching=_batching(settings),
@@ -190,13 +190,13 @@ def _check_is_one_graph(manifest: Manifest, variants: Sequence[Variant]) -> None
     if manifest.sampler is not None:
         raise UsageError(
             f"{manifest.name} has {len(manifest.stages)} stages that a sampler runs in turn; flavour 'onnxruntime'"
-            " takes one graph; deploy it with flavour 'python'"
+            " takes one graph; deploy it with flavour 'litho'"
         )
     for variant in variants:
         if variant.runtime != "onnxruntime":
             raise UsageError(
                 f"variant {variant.name!r} is for {variant.runtime}, not onnxruntime;"
-                " deploy it with flavour 'python'"
+                " deploy it with flavour 'litho'"
             )
 
 
@@ -242,7 +242,7 @@ def _warm_up(
     signature: Signature, flavour: Flavour, variants: Sequence[Variant], settings: ServingSettings
 ) -> list[Any]:
     # Warm-up inputs are zeros or empty texts; an input with a default may be left out.
-    fields = [field for field in signature.inputs if field.default is None or flavour != "python"]
+    fields = [field for field in signature.inputs if field.default is None or flavour != "litho"]
     if not settings.warm_up or not all((field.minimum or 0) <= 0 <= (field.maximum or 0) for field in fields):
         return []
     limit = settings.batch_limit(variants)

@@ -24,8 +24,12 @@ from ..errors import ServerError, UsageError
 from ..files import locked, write_bytes
 from ..reporting.progress import Progress, quiet
 
-__all__ = ["ServerEnvironment", "find", "home", "install"]
+__all__ = ["BACKEND", "BACKEND_MODEL", "ServerEnvironment", "find", "home", "install"]
 
+BACKEND = "litho"
+"""Name of litho's Triton backend: its folder in the directory of backends, and `backend` in a configuration."""
+
+BACKEND_MODEL = Path(__file__).with_name("backend") / "model.py"
 REQUIREMENTS = Path(__file__).with_name("requirements-server.txt")
 PYTHONS = ((3, 11), (3, 12))
 """Python versions that both NumPy 1.26 and the server's Python backend are built for."""
@@ -87,7 +91,7 @@ def home() -> Path:
 
 
 def find() -> ServerEnvironment:
-    """The installed environment, after its link to this package was refreshed.
+    """The installed environment, after its link to this package and the backend `litho` were refreshed.
 
     Raises:
         ServerError: the server is not installed, or was installed for other requirements or another Python.
@@ -95,7 +99,7 @@ def find() -> ServerEnvironment:
     environment = ServerEnvironment(home())
     if not _is_installed(environment):
         raise ServerError(f"the server is not installed at {environment.root}; run: litho server install")
-    _link_package(environment)
+    _refresh(environment)
     return environment
 
 
@@ -119,7 +123,7 @@ def install(progress: Progress = quiet) -> Path:
         busy = ServerError(f"another process is installing {environment.root}; wait until it ends")
         with locked(environment.root.with_name(f".{environment.root.name}.lock"), busy):
             _make(environment, progress)
-    _link_package(environment)
+    _refresh(environment)
     return environment.root
 
 
@@ -176,6 +180,20 @@ def _is_installed(environment: ServerEnvironment) -> bool:
 def _state() -> str:
     requirements = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
     return f"{requirements}\n{platform.python_version()}\n{sys.base_prefix}\n"
+
+
+def _refresh(environment: ServerEnvironment) -> None:
+    """Make the environment run this litho, which may be another than the one that installed it."""
+    _link_package(environment)
+    _place_backend(environment)
+
+
+def _place_backend(environment: ServerEnvironment) -> None:
+    # Triton runs a backend that is a model.py with the library and the stub of `backends/python`, beside it.
+    content, placed = BACKEND_MODEL.read_bytes(), environment.backends / BACKEND / "model.py"
+    if not placed.is_file() or placed.read_bytes() != content:
+        placed.parent.mkdir(exist_ok=True)
+        write_bytes(placed, content)
 
 
 def _link_package(environment: ServerEnvironment) -> None:

@@ -4,9 +4,10 @@ Layout of a deployment, which Triton calls a model:
 
     <name>/config.pbtxt              configuration of the served version
     <name>/<version>/config.pbtxt    its copy from the time of deployment, for `rollback`
-    <name>/<version>/model.py        flavour python, with bundle/ beside it; of a signed bundle, bundle/signed/ holds
-                                     the signed manifest of the whole
+    <name>/<version>/bundle/         flavour litho: the served part of the bundle; of a signed one, bundle/signed/
+                                     holds the signed manifest of the whole
     <name>/<version>/model.onnx      flavour onnxruntime
+    <name>/<version>/model.py        flavour python of an older litho, beside bundle/
 
 Only config.pbtxt says which version is served. It is replaced atomically, in the last step.
 """
@@ -40,11 +41,11 @@ from .configuration import (
     parse_config,
     print_config,
 )
+from .environment import BACKEND
 
-__all__ = ["Deployment", "deploy", "deployed", "model_source", "rollback", "served_config"]
+__all__ = ["Deployment", "deploy", "deployed", "rollback", "served_config"]
 
 CONFIG_NAME = "config.pbtxt"
-MODEL_NAME = "model.py"
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def deploy(  # noqa: PLR0913
     to: Path | str,
     name: str | None = None,
     variant: str | None = None,
-    flavour: Flavour = "python",
+    flavour: Flavour = "litho",
     accept_failed: Collection[str] = (),
     grade: Grade = "same picture",
     require_signature: Path | str | None = None,
@@ -96,7 +97,7 @@ def deploy(  # noqa: PLR0913
         accept_failed: names of variants, as `runners.named_variants` takes them, that may be deployed although they
             did not pass their gate, or cannot be proven on this machine.
         grade: weakest grade that may be served, "same picture" or "same distribution".
-        require_signature: PEM file of a public key; the bundle must be signed with it, and in flavour python
+        require_signature: PEM file of a public key; the bundle must be signed with it, and in flavour litho
             the server checks that again whenever it loads the model.
         settings: batching, queue and instances; by default `ServingSettings.of_flavour`.
 
@@ -128,7 +129,7 @@ def deploy(  # noqa: PLR0913
             version=max(_versions(model), default=0) + 1,
             settings=settings or ServingSettings.of_flavour(flavour),
         )
-        if trusted is not None and flavour == "python":
+        if trusted is not None and flavour == "litho":
             config.parameters[PUBLIC_KEY_PARAMETER].string_value = trusted.text
         if any(one.name in accept_failed for one in chosen):
             # Whatever its verdict says: nobody proves it here.
@@ -177,11 +178,6 @@ def rollback(repository: Path | str, name: str) -> int:
     return version
 
 
-def model_source() -> str:
-    """The `model.py` of flavour python, the same for every bundle."""
-    return (Path(__file__).parent / "backend" / "model.py").read_text(encoding="utf-8")
-
-
 def served_config(model: Path) -> ModelConfig:
     """The configuration of a model's served version.
 
@@ -208,7 +204,7 @@ def _accepted(
         return weakest((grade, grade_of(variant, bundle.manifest))) == grade
 
     def able(variant: Variant) -> bool:
-        return promised(variant) and (flavour == "python" or variant.runtime == flavour)
+        return promised(variant) and (flavour == "litho" or variant.runtime == flavour)
 
     try:
         chosen = choose_variants(bundle, names, able)
@@ -254,8 +250,7 @@ def _write(model: Path, bundle: Bundle, variants: Sequence[Variant], config: Mod
     text = print_config(config)
     try:
         with write_directory(directory) as temporary:
-            if config.backend == "python":
-                (temporary / MODEL_NAME).write_text(model_source(), encoding="utf-8")
+            if config.backend == BACKEND:
                 _write_part(temporary / "bundle", bundle, variants)
             else:
                 (variant,) = variants
@@ -290,12 +285,7 @@ def _is_same(before: Deployment, bundle: Bundle, variants: Sequence[Variant], co
     current = served_config(before.path)
     current.version_policy.CopyFrom(config.version_policy)
     directory = before.path / str(before.version)
-    model = directory / MODEL_NAME
-    if config.backend == "python" and not (
-        model.is_file()
-        and model.read_text(encoding="utf-8") == model_source()
-        and signed_files(directory / "bundle") == signed_files(bundle.path)
-    ):
+    if config.backend == BACKEND and signed_files(directory / "bundle") != signed_files(bundle.path):
         return False
     return current == config and all(
         _served_record(directory, file) == bundle.manifest.files[file]

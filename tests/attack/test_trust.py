@@ -13,6 +13,7 @@ from litho.bundle.signing import SIGNATURE_NAME, SIGNER_NAME
 from litho.serving.repository import deployed
 
 from ..cli.conftest import Command, Complaint
+from ..serving.conftest import as_deployed_before
 from ..signers import make_keys
 from .forge import (
     flip,
@@ -166,9 +167,21 @@ SERVED: dict[str, tuple[Edit, str]] = {
         lambda model: edit_text(model / "1" / "bundle", '"name": "', '"name": "x'),
         "is not a part of",
     ),
-    "another model.py": (
-        lambda model: (model / "1" / "model.py").write_text("import os"),
-        "is not this litho's own",
+    "a program for backend python": (
+        lambda model: as_deployed_before(model, "import os"),
+        "model.py is not litho's own",
+    ),
+    "a library of the version": (
+        lambda model: (model / "1" / "libtriton_litho.so").write_text("other"),
+        "was not written by litho",
+    ),
+    "a library of the model": (
+        lambda model: (model / "libtriton_litho.so").write_text("other"),
+        "was not written by litho",
+    ),
+    "another program in the configuration": (
+        lambda model: add_text(model / "config.pbtxt", 'runtime: "other.py"'),
+        "chooses the program",
     ),
     "a parameter that runs other code": (
         lambda model: add_text(

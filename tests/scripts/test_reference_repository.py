@@ -34,11 +34,11 @@ def test_the_reference_is_what_deploy_writes_but_for_what_belongs_to_the_bundle(
     script: ModuleType, bundle: Path, tmp_path: Path
 ) -> None:
     """The weights, the name and the label names belong to the bundle."""
-    written = deploy(Bundle.load(bundle), to=tmp_path, name="cgan-python").path
+    written = deploy(Bundle.load(bundle), to=tmp_path, name="cgan-litho").path
     reference: Path = script.REFERENCE
     configs = [
         parse_config(path.read_text())
-        for path in (written / "config.pbtxt", reference / "cgan-python" / "config.pbtxt")
+        for path in (written / "config.pbtxt", reference / "cgan-litho" / "config.pbtxt")
     ]
     for config in configs:
         config.parameters.clear()

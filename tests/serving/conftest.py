@@ -44,7 +44,7 @@ def variant_of(bundle: Path, tmp_path: Path) -> Callable[..., Bundle]:
     return make
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def flow_server(flow_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     """A running server of the tiny flow."""
     repository = tmp_path_factory.mktemp("repository")
@@ -79,6 +79,19 @@ def explicit_server(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     install()
     with ExplicitServer(repository, tmp_path_factory.mktemp("server") / "server.log") as running:
         yield running
+
+
+OLD_MODEL = Path(__file__).parent / "backend" / "data" / "deployed_model.py"
+"""`model.py` as version 0.1 wrote it, before the modules of litho moved into folders."""
+
+
+def as_deployed_before(model: Path, program: str = OLD_MODEL.read_text()) -> None:
+    """Make the first version of a model what an older litho wrote: a program for Triton's backend python."""
+    (model / "1" / "model.py").write_text(program)
+    for config in (model / "config.pbtxt", model / "1" / "config.pbtxt"):
+        text = config.read_text()
+        assert 'backend: "litho"' in text
+        config.write_text(text.replace('backend: "litho"', 'backend: "python"'))
 
 
 def assert_same_pictures(given: np.ndarray, expected: np.ndarray) -> None:

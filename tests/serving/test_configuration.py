@@ -70,7 +70,7 @@ def a_manifest(inputs: tuple[Field, ...] = (seed_field(),), **variant: Any) -> M
     )
 
 
-def config_of(manifest: Manifest, flavour: Any = "python", version: int = 1, **settings: Any) -> Any:
+def config_of(manifest: Manifest, flavour: Any = "litho", version: int = 1, **settings: Any) -> Any:
     """As Triton reads it: printed, then parsed by the official message."""
     config = model_config(
         "tiny",
@@ -94,7 +94,7 @@ def test_every_field_becomes_an_input_that_triton_can_take(chosen: set[int], fla
         assert tuple(entry.dims) == (field.shape or (1,))
         assert entry.HasField("reshape") == (field.shape == ())
         assert not entry.reshape.shape
-        assert entry.optional == (field.default is not None and flavour == "python")
+        assert entry.optional == (field.default is not None and flavour == "litho")
     (output,) = config.output
     assert (output.name, tuple(output.dims)) == ("picture", a_manifest(tuple(fields)).signature.output.shape)
 
@@ -148,8 +148,8 @@ def test_the_queue_has_no_limits_unless_they_are_asked_for() -> None:
 
 
 def test_each_flavour_names_its_backend_and_its_file() -> None:
-    python, onnx = (config_of(a_manifest(), flavour) for flavour in ("python", "onnxruntime"))
-    assert (python.backend, python.default_model_filename) == ("python", "model.py")
+    litho, onnx = (config_of(a_manifest(), flavour) for flavour in ("litho", "onnxruntime"))
+    assert (litho.backend, litho.default_model_filename) == ("litho", "")
     assert (onnx.backend, onnx.default_model_filename) == ("onnxruntime", "model.onnx")
 
 
@@ -199,9 +199,9 @@ def test_settings_beyond_their_range_are_refused_with_what_is_allowed(
 
 def test_an_engine_is_no_model_for_the_onnxruntime_backend() -> None:
     engine = a_manifest(file="engines/generator.fp32.sm86.rtx", target="sm86", runtime="tensorrt-rtx")
-    with pytest.raises(UsageError, match="flavour 'python'"):
+    with pytest.raises(UsageError, match="flavour 'litho'"):
         config_of(engine, "onnxruntime")
-    assert config_of(engine, "python", device="cuda").backend == "python"
+    assert config_of(engine, "litho", device="cuda").backend == "litho"
 
 
 def test_a_sampler_is_not_kept_waiting_by_its_largest_batch(flow_bundle: Path, tmp_path: Path) -> None:
@@ -223,4 +223,4 @@ def test_the_backend_of_onnx_runtime_is_told_how_far_it_may_optimise(level: str,
     assert configs["onnxruntime"].optimization.graph.level == number
     assert f"level: {number}" in print_config(configs["onnxruntime"])
     # litho's runners read it from the graph's metadata.
-    assert not configs["python"].HasField("optimization")
+    assert not configs["litho"].HasField("optimization")

@@ -9,6 +9,7 @@ import pytest
 
 import litho
 from litho.errors import ServerError, UsageError
+from litho.files import write_bytes
 from litho.serving import environment
 from litho.serving.environment import find, home, install
 
@@ -121,3 +122,15 @@ def test_a_path_that_a_shell_would_split_is_refused(tmp_path: Path, monkeypatch:
     with pytest.raises(UsageError, match="LITHO_SERVER_HOME"):
         install()
     assert not list(tmp_path.iterdir())
+
+
+def test_the_backend_is_put_in_place_and_follows_its_source() -> None:
+    install()
+    placed = find().backends / "litho" / "model.py"
+    assert placed.read_bytes() == environment.BACKEND_MODEL.read_bytes()
+    before = placed.stat()
+    find()
+    assert placed.stat().st_mtime_ns == before.st_mtime_ns
+    write_bytes(placed, "# of another litho\n")
+    find()
+    assert placed.read_bytes() == environment.BACKEND_MODEL.read_bytes()

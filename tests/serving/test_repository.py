@@ -13,10 +13,10 @@ from litho.errors import DeployError, LithoError, UnknownName, UsageError
 from litho.files import locked
 from litho.runners import open_runner
 from litho.serving.configuration import ServingSettings, parse_config
-from litho.serving.repository import deploy, deployed, model_source, rollback
+from litho.serving.repository import deploy, deployed, rollback
 
 from ..signers import make_keys
-from .conftest import Make
+from .conftest import Make, as_deployed_before
 
 FAILED = {"verdict": Verdict(status="failed", reason="PSNR 12.0 dB is below 40.0").model_dump()}
 
@@ -36,14 +36,11 @@ def no_file_larger_than(size_bytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_deployment_of_flavour_python_holds_the_model_and_a_bundle_that_verifies(
-    bundle: Path, tmp_path: Path
-) -> None:
+def test_a_deployment_of_flavour_litho_holds_a_bundle_that_verifies(bundle: Path, tmp_path: Path) -> None:
     deployment = deploy(Bundle.load(bundle), to=tmp_path)
     assert (deployment.path, deployment.version) == (tmp_path / "tiny", 1)
     version = deployment.path / "1"
-    assert sorted(path.name for path in version.iterdir()) == ["bundle", "config.pbtxt", "model.py"]
-    assert (version / "model.py").read_text() == model_source()
+    assert sorted(path.name for path in version.iterdir()) == ["bundle", "config.pbtxt"]
     inner = Bundle.load(version / "bundle")
     (variant,) = inner.manifest.variants
     assert set(inner.manifest.files) == {variant.file}
@@ -85,12 +82,12 @@ def test_the_same_deployment_again_writes_nothing(bundle: Path, tmp_path: Path) 
     assert everything(tmp_path) == before
 
 
-@pytest.mark.parametrize("what", ["settings", "model", "graph"])
+@pytest.mark.parametrize("what", ["settings", "flavour", "graph"])
 def test_what_differs_in_anything_is_deployed_anew(what: str, bundle: Path, tmp_path: Path) -> None:
     first = deploy(Bundle.load(bundle), to=tmp_path)
     settings = ServingSettings(max_batch_size=7) if what == "settings" else None
-    if what == "model":
-        (first.path / "1" / "model.py").write_text("# of an older litho\n")
+    if what == "flavour":
+        as_deployed_before(first.path)
     if what == "graph":
         (graph,) = (first.path / "1" / "bundle").glob("*/*.onnx")
         graph.write_bytes(graph.read_bytes()[:-1] + b"x")
@@ -306,7 +303,7 @@ def test_a_stage_that_did_not_pass_keeps_the_whole_from_being_deployed(changed: 
 
 
 def test_several_stages_are_no_model_for_the_onnxruntime_backend(flow_bundle: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"3 stages .* deploy it with flavour 'python'") as refused:
+    with pytest.raises(UsageError, match=r"3 stages .* deploy it with flavour 'litho'") as refused:
         deploy(Bundle.load(flow_bundle), to=tmp_path, flavour="onnxruntime")
     assert "\n" not in str(refused.value)
     assert not any(tmp_path.glob("flow/*"))

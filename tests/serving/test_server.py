@@ -20,6 +20,8 @@ from litho.runners import open_runner
 from litho.serving.processes import listener
 from litho.serving.server import EmbeddedServer, served_models
 
+from .conftest import as_deployed_before
+
 pytestmark = pytest.mark.slow
 
 OWNER = """
@@ -153,13 +155,13 @@ def tamper(version: Path) -> None:
 FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "tampered graph": (tamper, r"tiny/1/bundle/graphs/.*\.onnx has changed"),
     "lost manifest": (lambda version: (version / "bundle/manifest.json").unlink(), "no bundle at"),
-    "broken model": (lambda version: (version / "model.py").write_text("def (:"), "SyntaxError"),
+    "broken old model": (lambda version: as_deployed_before(version.parent, "def (:"), "SyntaxError"),
     "broken configuration": (
         lambda version: (version.parent / "config.pbtxt").write_text("nonsense {"),
         "failed to read text proto",
     ),
     "lost version": (shutil.rmtree, "the version directory is not present"),
-    "killed": (lambda version: (version / "model.py").write_text(DYING_MODEL), "signal SIGKILL"),
+    "killed": (lambda version: as_deployed_before(version.parent, DYING_MODEL), "signal SIGKILL"),
 }
 
 
