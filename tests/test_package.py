@@ -49,6 +49,8 @@ VIOLATIONS = {
 WITHOUT_A_TEST_FILE = {
     "__main__.py": "every test that runs `python -m litho` runs it",
     "_version.py": "tests/cli/test_base.py prints it",
+    "benchmarks/faults/__main__.py": "nothing but the command of run.py",
+    "benchmarks/faults/processes.py": "tests/benchmarks/faults/test_run.py reads its faults",
     "cli/demo.py": "tests/cli/test_messages.py has its refusals, tests/test_demo.py what it runs",
     "reporting/progress.py": "tests of long work, such as tests/parity/test_verify.py, read what is reported",
     "runners/tensorrt_rtx.py": "tests/runners/test_tensorrt.py opens its engines",
@@ -58,6 +60,7 @@ WITHOUT_A_TEST_FILE = {
 WITHOUT_A_MODULE = {
     "tests/attack": "generators and faults from outside the house",
     "tests/docs": "pages, and commands that messages print",
+    "tests/serving/test_real_clients.py": "clients that litho did not write, against its server",
     "tests/test_families.py": "every family from training to a served picture",
     "tests/test_package.py": "the package as a whole",
     "tests/training/data/sources/test_real_sets.py": "data sets that few machines have, through several sources",

@@ -1,0 +1,228 @@
+"""Plants each fault in a `litho serve` of its own and writes `benchmarks/results/faults.json`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from ...bundle import Bundle
+from ...errors import LithoError, UnknownName
+from ...files import write_bytes
+from ...reporting.markdown import markdown_table
+from ...runners import open_runner
+from ...serving.configuration import parse_config
+from ...serving.repository import deploy
+from ..machine import describe_machine
+from . import connections, processes, requests, storage
+from .base import Fault, Scene
+from .clients import rows_of
+from .documents import FaultResult, Faults
+from .load import Load, Record, asked
+from .serving import Serving
+
+__all__ = ["FAULTS", "command", "plant", "table"]
+
+FAULTS = (*processes.FAULTS, *requests.FAULTS, *connections.FAULTS, *storage.FAULTS)
+RESULT = Path(__file__).resolve().parents[1] / "results" / "faults.json"
+QUIET_SECONDS = 3.0
+RECOVERY_SECONDS = 60.0
+
+
+def plant(fault: Fault, bundle: Path, model: Path | None = None) -> FaultResult:
+    """Serve a model under load, plant a fault, and wait until it recovered.
+
+    Args:
+        fault: to plant.
+        bundle: that is deployed for it.
+        model: folder of a model in a repository, deployed from the bundle, to copy instead.
+
+    Raises:
+        LithoError: the model could not be served before the fault.
+        OSError: the fault needs a disk of its own, and this user may not mount one.
+    """
+    with tempfile.TemporaryDirectory(prefix="faults-") as temporary, _disk(Path(temporary), fault) as folder:
+        repository = folder / "repository"
+        name = _put_model(repository, bundle, model)
+        if fault.prepare is not None:
+            fault.prepare(repository / name)
+        signature = Bundle.load(bundle).manifest.signature
+        pictures = Path(temporary) / "pictures.npy"
+        np.save(pictures, _expected(bundle, repository / name))
+        serving = Serving(repository, folder)
+        log = Path(temporary) / "clients.log"
+        with serving, Load(serving.endpoint, pictures, log) as load:
+            if not load.wait_for_good(time.monotonic(), 1.0, 60):
+                raise LithoError(f"the model does not answer before the fault: {load.records[-1:]}")
+            scene = Scene(serving, load, signature, repository, bundle)
+            measured = _measured(fault, scene)
+        left = serving.left()
+        problems = [*scene.problems, *(f"left behind: {one}" for one in left)]
+        return FaultResult(
+            name=fault.name,
+            title=fault.title,
+            passed=not problems,
+            problems=tuple(problems),
+            left=tuple(left),
+            **measured,
+        )
+
+
+def _measured(fault: Fault, scene: Scene) -> dict[str, Any]:
+    """Plant the fault, wait for the recovery, and count."""
+    serving, load = scene.serving, scene.load
+    before, memory = serving.note_processes(), serving.shared_memory()
+    scene.faulty_from = scene.whole_from = time.monotonic()
+    details = dict(fault.plant(scene))
+    good = load.wait_for_good(scene.whole_from, QUIET_SECONDS, RECOVERY_SECONDS)
+    # What the clients see of the end below is not part of the fault.
+    records = [one for one in load.records if one.ended >= scene.faulty_from]
+    scene.expect(good, f"not whole again {RECOVERY_SECONDS:.0f} s after the fault")
+    scene.expect(serving.is_alive(), "litho serve ended")
+    servers, regions = serving.note_processes(), serving.shared_memory()
+    grown = sum(regions.values()) - sum(memory.values())
+    scene.expect(grown <= 0, f"shared memory grew by {grown:,} bytes in {len(regions)} regions")
+    if serving.is_alive():
+        code, _ = serving.terminate()
+        scene.expect(code == 0, f"litho serve ended with exit code {code}")
+    clients = asked(records)
+    wrong = sum(one.wrong for one in clients.values())
+    scene.expect(not wrong, f"{wrong} pictures were wrong")
+    return {
+        "details": details,
+        "clients": clients,
+        **_recovery(records, scene.whole_from, good),
+        "restarts": len(servers - before),
+        "said": tuple(text[:300] for moment, text in serving.said if moment >= scene.faulty_from)[:8],
+    }
+
+
+def _recovery(records: Sequence[Record], since: float, good: bool) -> dict[str, float | None]:
+    answers = [one.ended for one in records if one.outcome == "OK" and one.began >= since]
+    failed = [one.ended for one in records if one.outcome != "OK" and one.ended >= since]
+    return {
+        "seconds_to_good": round(min(answers) - since, 3) if answers else None,
+        "seconds_to_whole": round(max(failed, default=since) - since, 3) if good else None,
+    }
+
+
+def _put_model(repository: Path, bundle: Path, model: Path | None) -> str:
+    if model is None:
+        return deploy(bundle, to=repository).path.name
+    shutil.copytree(model, repository / model.name)
+    return model.name
+
+
+def _expected(bundle: Path, model: Path) -> np.ndarray:
+    """The pictures of the load, made in this process by the variant that is served."""
+    parameters = parse_config((model / "config.pbtxt").read_text()).parameters
+    with open_runner(bundle, parameters["litho_variant"].string_value) as runner:
+        name = runner.signature.output.name
+        return np.concatenate([runner.run(row)[name] for row in rows_of(runner.signature)])
+
+
+@contextmanager
+def _disk(temporary: Path, fault: Fault) -> Iterator[Path]:
+    """A folder for the repository, on a disk of its own if the fault wants one."""
+    folder = temporary / "disk"
+    folder.mkdir()
+    if not fault.disk_bytes:
+        yield folder
+        return
+    storage.mount(folder, fault.disk_bytes)
+    try:
+        yield folder
+    finally:
+        storage.unmount(folder)
+
+
+def table(faults: Sequence[FaultResult]) -> list[str]:
+    """A table in Markdown."""
+    columns = (
+        "fault",
+        "",
+        "first good (s)",
+        "whole (s)",
+        "failed: raw",
+        "litho",
+        "fresh",
+        "of",
+        "restarts",
+        "problems",
+    )
+    rows = [
+        (
+            one.name,
+            "passed" if one.passed else "**failed**",
+            _number(one.seconds_to_good),
+            _number(one.seconds_to_whole),
+            *(str(one.clients[kind].failed) for kind in ("raw", "litho", "fresh")),
+            str(sum(client.requests for client in one.clients.values())),
+            str(one.restarts),
+            "; ".join(one.problems)[:300],
+        )
+        for one in faults
+    ]
+    return markdown_table(columns, rows)
+
+
+def _number(value: float | None) -> str:
+    return "never" if value is None else f"{value:.2f}"
+
+
+def main(
+    bundle: Annotated[Path, typer.Argument(help="Bundle that is deployed and served.", show_default=False)],
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of a model deployed from it, to copy: keeps its settings.", show_default=False
+        ),
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Name of a fault; repeatable.")] = None,
+    output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
+) -> None:
+    """Plant faults in a served model and measure how it recovers."""
+    known = {fault.name: fault for fault in FAULTS}
+    results: list[FaultResult] = []
+    try:
+        for name in only or known:
+            if name not in known:
+                raise UnknownName("fault", name, known)
+            typer.echo(f"{name}: {known[name].title}", err=True)
+            try:
+                results.append(plant(known[name], bundle, model))
+            except OSError as error:
+                typer.echo(f"{name}: not planted: {error}", err=True)
+                continue
+            typer.echo("\n".join(table(results[-1:])[2:]), err=True)
+    except LithoError as error:
+        typer.echo(f"faults: error: {error}", err=True)
+        raise typer.Exit(1) from None
+    finally:
+        if results:
+            _write(results, bundle, output)
+    typer.echo("\n".join(table(results)))
+
+
+def _write(results: Sequence[FaultResult], bundle: Path, output: Path) -> None:
+    """Write the document; faults that were not planted now keep their results."""
+    document = Faults(
+        model=Bundle.load(bundle).manifest.name,
+        batching="whole",
+        faults=tuple(results),
+        machine=describe_machine(),
+    )
+    write_bytes(output, json.dumps(document.model_dump(), indent=1) + "\n")
+
+
+def command() -> None:
+    """The command line."""
+    typer.run(main)
