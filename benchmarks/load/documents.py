@@ -71,11 +71,15 @@ class MemorySample(Document):
         client_bytes: resident memory of the load generator's process.
         server_bytes: sum of the resident memory of the server's process and its children; shared memory counts in
             each. None if the server is not on this machine or not known.
+        children_bytes: the part of the children, which are the stubs of Triton's Python backend.
+        shared_memory_bytes: size of the regions of POSIX shared memory that these processes have mapped.
     """
 
     requests: int
     client_bytes: int
     server_bytes: int | None
+    children_bytes: int | None = None
+    shared_memory_bytes: int | None = None
 
 
 class SoakResult(Document):
@@ -86,6 +90,7 @@ class SoakResult(Document):
         in_flight: number of requests kept in flight.
         requests: number of requests answered with images.
         errors: message -> number of requests that failed with it.
+        cancelled: number of requests that the client took back.
         seconds: duration.
         settled_after: number of requests after which memory should not grow any more.
         samples: in order; the first before any request, the last after all answers.
@@ -95,6 +100,7 @@ class SoakResult(Document):
     in_flight: int
     requests: int
     errors: dict[str, int]
+    cancelled: int = 0
     seconds: float
     settled_after: int
     samples: Annotated[tuple[MemorySample, ...], Constraint(min_length=3)]
@@ -112,8 +118,16 @@ class SoakResult(Document):
     @property
     def server_growth(self) -> float | None:
         """The same of the server's memory; None if it is not known."""
-        first, last = self.settled.server_bytes, self.samples[-1].server_bytes
-        return None if first is None or last is None else last / first - 1
+        return self.growth_of("server_bytes")
+
+    def growth_of(self, figure: str) -> float | None:
+        """Relative change of a figure of the samples, such as "children_bytes", from the settled sample to the last.
+
+        Returns:
+            The change; None if the figure is not known.
+        """
+        first, last = getattr(self.settled, figure), getattr(self.samples[-1], figure)
+        return last / first - 1 if first and last is not None else None
 
 
 class Method(Document):

@@ -7,7 +7,8 @@ decides when a request starts.
 from __future__ import annotations
 
 import time
-from concurrent.futures import Future
+from collections import deque
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -70,6 +71,7 @@ class RequestsInFlight:
         batch: images in a request.
         stall_seconds: longest wait for any answer before the endpoint counts as dead.
         clock: where times are read.
+        cancel_every: every so many requests one is taken back while it is in flight; 0 for none.
 
     Attributes:
         count: requests started whose outcome has not been taken.
@@ -83,10 +85,13 @@ class RequestsInFlight:
         *,
         stall_seconds: float = STALL_SECONDS,
         clock: Clock | None = None,
+        cancel_every: int = 0,
     ) -> None:
         self._runner, self._requests, self._batch = runner, requests, batch
         self._stall_seconds = stall_seconds
         self._clock = clock or Clock()
+        self._cancel_every, self._started = cancel_every, 0
+        self._to_cancel: deque[tuple[int, Future[Any]]] = deque()
         self._ended: SimpleQueue[Outcome] = SimpleQueue()
         self.count = 0
 
@@ -102,6 +107,7 @@ class RequestsInFlight:
                 self._ended.put(Outcome(began, self._clock.now(), error))
                 continue
             future.add_done_callback(lambda done, began=began: self._note(began, done))
+            self._cancel(future)
 
     def take(self) -> Outcome:
         """Wait for the next request to end.
@@ -123,9 +129,18 @@ class RequestsInFlight:
         """Wait for everything in flight."""
         return [self.take() for _ in range(self.count)]
 
+    def _cancel(self, started: Future[Any]) -> None:
+        """Take back the chosen requests: each when half of those in flight began after it."""
+        self._started += 1
+        if self._cancel_every and self._started % self._cancel_every == 0:
+            self._to_cancel.append((self._started + self.count // 2, started))
+        while self._to_cancel and self._to_cancel[0][0] <= self._started:
+            self._to_cancel.popleft()[1].cancel()
+
     def _note(self, began: float, future: Future[Any]) -> None:
         # The images are dropped here: thousands of them in a queue would count as memory of the client.
-        self._ended.put(Outcome(began, self._clock.now(), future.exception()))
+        error = CancelledError("the client took it back") if future.cancelled() else future.exception()
+        self._ended.put(Outcome(began, self._clock.now(), error))
 
 
 def overlaps(runner: Runner) -> bool:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import CancelledError
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,15 +24,17 @@ from .requests import Requests
 __all__ = ["server_process", "soak"]
 
 SAMPLES = 20
+_SHARED_MEMORY = "/dev/shm/"  # noqa: S108 - where the kernel keeps POSIX shared memory
 
 
-def soak(
+def soak(  # noqa: PLR0913
     target: Target,
     requests: int = 10_000,
     in_flight: int = 32,
     *,
     settled_after: int = 1000,
     server_process_id: int | None = None,
+    cancel_every: int = 0,
     progress: Progress = quiet,
 ) -> SoakResult:
     """Request one image `requests` times and sample the resident memory meanwhile.
@@ -40,6 +46,7 @@ def soak(
         settled_after: number of requests after which memory should have reached its level.
         server_process_id: of the server on this machine, counted with its children; by default the process that
             listens on the endpoint's port, if it is on this machine and visible.
+        cancel_every: every so many requests one is taken back while it is in flight; 0 for none.
         progress: called with the step and the share that is done, in [0, 1].
 
     Raises:
@@ -61,14 +68,16 @@ def soak(
                 f"there is no process {process_id} on this machine; give that of the running server"
             )
         fresh = Requests(runner.signature, int.from_bytes(os.urandom(7)))
-        asked = RequestsInFlight(runner, fresh, batch=1)
+        asked = RequestsInFlight(runner, fresh, batch=1, cancel_every=cancel_every)
         concurrency = min(in_flight, requests) if overlaps(runner) else 1
-        samples, errors = [_sample(psutil, 0, process_id)], Counter[str]()
+        samples, errors, cancelled = [_sample(psutil, 0, process_id)], Counter[str](), 0
         start = time.perf_counter()
         asked.start(concurrency)
         for ended in range(1, requests + 1):
             outcome = asked.take()
-            if outcome.error is not None:
+            if isinstance(outcome.error, CancelledError):
+                cancelled += 1
+            elif outcome.error is not None:
                 errors[outcome.message] += 1
             if ended + asked.count < requests:
                 asked.start()
@@ -83,8 +92,9 @@ def soak(
     return SoakResult(
         target=target_name(target),
         in_flight=concurrency,
-        requests=requests - failed,
+        requests=requests - failed - cancelled,
         errors=dict(errors),
+        cancelled=cancelled,
         seconds=seconds,
         settled_after=settled_after,
         samples=tuple(samples),
@@ -108,24 +118,37 @@ def server_process(endpoint: str) -> int | None:
 
 
 def _sample(psutil: Any, requests: int, process_id: int | None) -> MemorySample:
+    client = psutil.Process().memory_info().rss
+    if process_id is None:
+        return MemorySample(requests=requests, client_bytes=client, server_bytes=None)
+    try:
+        root = psutil.Process(process_id)
+        server, children = root.memory_info().rss, root.children(recursive=True)
+    except psutil.NoSuchProcess:
+        raise LithoError(f"server process {process_id} ended during the soak; look at its log") from None
+    stubs = sum(_resident(psutil, child) for child in children)
     return MemorySample(
         requests=requests,
-        client_bytes=psutil.Process().memory_info().rss,
-        server_bytes=None if process_id is None else _tree_bytes(psutil, process_id),
+        client_bytes=client,
+        server_bytes=server + stubs,
+        children_bytes=stubs,
+        shared_memory_bytes=_shared_bytes([process_id, *(child.pid for child in children)]),
     )
 
 
-def _tree_bytes(psutil: Any, process_id: int) -> int:
-    """Resident bytes of a process and its children; a child that ends meanwhile does not count."""
+def _resident(psutil: Any, process: Any) -> int:
+    """Resident bytes of a process; a child that ends meanwhile does not count."""
     try:
-        root = psutil.Process(process_id)
-        family = [root, *root.children(recursive=True)]
+        return process.memory_info().rss
     except psutil.NoSuchProcess:
-        raise LithoError(f"server process {process_id} ended during the soak; look at its log") from None
-    total = 0
-    for process in family:
-        try:
-            total += process.memory_info().rss
-        except psutil.NoSuchProcess:
-            continue
-    return total
+        return 0
+
+
+def _shared_bytes(process_ids: Iterable[int]) -> int:
+    """Bytes of the regions of POSIX shared memory that some processes have mapped; each region counts once."""
+    regions = set[Path]()
+    for process_id in process_ids:
+        with suppress(OSError):  # the process ended
+            lines = Path(f"/proc/{process_id}/maps").read_text().splitlines()
+            regions |= {Path(line.split(maxsplit=5)[5]) for line in lines if _SHARED_MEMORY in line}
+    return sum(region.stat().st_size for region in regions if region.exists())

@@ -2,6 +2,7 @@ import os
 import socket
 import subprocess
 import sys
+from concurrent.futures import Future
 
 import numpy as np
 import psutil
@@ -80,3 +81,27 @@ def test_soak_in_which_nothing_succeeds_is_an_error(planted_runner):
     with pytest.raises(LithoError, match="a planted failure") as caught:
         soak(planted_runner(fail_every=1), 40, settled_after=10)
     assert not isinstance(caught.value, EndpointError)
+
+
+def test_requests_that_the_client_takes_back_are_counted_apart(planted_runner):
+    class Late(planted_runner):
+        """Answers the oldest request when there are eight, and all when the last has come."""
+
+        def __init__(self):
+            super().__init__()
+            self.waiting, self.submitted = [], 0
+
+        def submit(self, inputs):
+            future = Future()
+            self.waiting.append((future, inputs))
+            self.submitted += 1
+            while len(self.waiting) == 8 or (self.waiting and self.submitted == 200):
+                oldest, given = self.waiting.pop(0)
+                if oldest.set_running_or_notify_cancel():
+                    oldest.set_result(self.run(given))
+            return future
+
+    result = soak(Late(), 200, 8, settled_after=50, cancel_every=20)
+    assert result.cancelled == 9  # the last of all has none after it
+    assert result.requests + result.cancelled == 200
+    assert result.errors == {}

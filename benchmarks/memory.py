@@ -1,0 +1,128 @@
+"""Memory under a long load: `python -m litho.benchmarks.memory BUNDLE` serves it and asks for 200,000 pictures.
+
+Clients, server and stubs must stay flat after they have settled, and shared memory must not grow. Written to
+`results/soak.json`, one entry for each way of serving.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ..bundle import Bundle
+from ..bundle.json_documents import Document, read_as
+from ..errors import LithoError
+from ..files import write_bytes
+from ..reporting import human_bytes
+from ..reporting.markdown import markdown_table
+from ..serving.repository import deploy
+from .faults.serving import Serving
+from .load.documents import SoakResult
+from .load.soak import soak
+from .machine import Machine, describe_machine
+
+__all__ = ["MemoryRun", "MemoryRuns", "main", "problems", "table"]
+
+RESULT = Path(__file__).resolve().parent / "results" / "soak.json"
+MOST_GROWTH = 0.05
+"""Of resident memory after it has settled; a leak of one picture a request would be many times as much."""
+
+FIGURES = {"client": "client_bytes", "server and stubs": "server_bytes", "stubs": "children_bytes"}
+SHARED = "shared_memory_bytes"
+
+
+class MemoryRun(Document):
+    """One way of serving under a long load.
+
+    Args:
+        name: of the model and its batching.
+        soak: what was measured.
+        problems: what grew, failed or was left behind; empty if nothing.
+        machine: where it was measured.
+    """
+
+    name: str
+    soak: SoakResult
+    problems: tuple[str, ...]
+    machine: Machine
+
+
+class MemoryRuns(Document):
+    """All ways of serving that were measured; written as `soak.json`."""
+
+    schema_version: Literal[1] = 1
+    runs: tuple[MemoryRun, ...] = ()
+
+
+def problems(result: SoakResult) -> list[str]:
+    """What grew by more than 5 % after it had settled, or failed; shared memory may not grow at all."""
+    found = [f"{count} requests failed: {message}" for message, count in result.errors.items()]
+    for name, figure in FIGURES.items():
+        growth = result.growth_of(figure)
+        if growth is None or growth > MOST_GROWTH:
+            found.append(
+                f"memory of {name} grew by {'an unknown share' if growth is None else f'{growth:.1%}'}"
+            )
+    if result.growth_of(SHARED) != 0 and getattr(result.samples[-1], SHARED) > getattr(
+        result.settled, SHARED
+    ):
+        found.append("shared memory grew")
+    return found
+
+
+def table(result: SoakResult) -> list[str]:
+    """A table in Markdown: each figure when it had settled and at the end."""
+    moments = {f"after {result.settled.requests:,}": result.settled, "at the end": result.samples[-1]}
+    rows = [
+        (name, *(human_bytes(getattr(sample, figure) or 0) for sample in moments.values()))
+        for name, figure in {**FIGURES, "shared memory": SHARED}.items()
+    ]
+    return markdown_table(("", *moments), rows)
+
+
+def main(
+    bundle: Annotated[Path, typer.Argument(help="Bundle that is deployed and served.", show_default=False)],
+    pictures: Annotated[int, typer.Option(help="Number of requests, one picture each.")] = 200_000,
+    in_flight: Annotated[int, typer.Option(help="Requests in flight.")] = 32,
+    cancel_every: Annotated[int, typer.Option(help="Every so many requests one is cancelled; 0: none.")] = 0,
+    settled_after: Annotated[
+        int, typer.Option(help="Requests after which memory should be settled.")
+    ] = 20_000,
+    output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
+) -> None:
+    """Serve a bundle, ask for many pictures, and watch the memory."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="memory-") as folder:
+            deployment = deploy(Bundle.load(bundle), to=Path(folder) / "repository")
+            serving = Serving(Path(folder) / "repository", Path(folder))
+            with serving:
+                result = soak(
+                    serving.endpoint,
+                    pictures,
+                    in_flight,
+                    settled_after=settled_after,
+                    cancel_every=cancel_every,
+                    progress=lambda step, share: typer.echo(f"{step} {share:.0%}", err=True),
+                )
+            found = [*problems(result), *(f"left behind: {one}" for one in serving.left())]
+    except LithoError as error:
+        typer.echo(f"memory: error: {error}", err=True)
+        raise typer.Exit(1) from None
+    run = MemoryRun(name=deployment.path.name, soak=result, problems=tuple(found), machine=describe_machine())
+    _write(run, output)
+    typer.echo("\n".join([*table(result), *found]))
+    raise typer.Exit(1 if found else 0)
+
+
+def _write(run: MemoryRun, output: Path) -> None:
+    runs = read_as(MemoryRuns, "a result", output.parent, output.name, 1).runs if output.exists() else ()
+    kept = tuple(one for one in runs if one.name != run.name)
+    write_bytes(output, json.dumps(MemoryRuns(runs=(*kept, run)).model_dump(), indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    typer.run(main)
