@@ -13,6 +13,7 @@ import itertools
 import json
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -50,6 +51,9 @@ _NO_GPU = re.compile("CudaDriverHelper|NVML|DCGM")
 _CANARY_SUFFIX = "-canary"
 _CANARY_SHARE = "litho_canary_share"
 _TAKEN = "in use"
+_HTTP_RESTRICTED = "model-repository,trace,logging"
+"""What operates a server, as `--http-restricted-api` calls it."""
+
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _numbers = itertools.count()
 
@@ -248,6 +252,9 @@ class EmbeddedServer:
             "--model-repository=.",
             f"--id={self.server_id}",
             "--model-control-mode=explicit",
+            # A page in any browser of this machine can send HTTP to loopback, and loading a model may bring code
+            # along. Nobody gets this key: the server is operated over gRPC.
+            f"--http-restricted-api={_HTTP_RESTRICTED}:litho-restricted={secrets.token_hex(16)}",
             *(f"--load-model={name}" for name in served_models(self._repository)),
             f"--backend-directory={backends}",
             "--disable-auto-complete-config",
