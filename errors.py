@@ -21,6 +21,7 @@ A message is one line: what was given, what is allowed, how to fix it. The comma
     ├── DeviceError               the GPU or driver is missing, or is not the one an engine was built for
     ├── ProofError                a replay of the probes did not give the expected images
     ├── DeployError               a model repository could not be written; the old version still serves
+    ├── StorageError              a model repository on object storage cannot be reached, read or written
     └── ServerError               a Triton server failed
         ├── ServerStartError      it did not become ready
         └── EndpointError         it cannot be reached, went away, or refused a request
@@ -55,6 +56,7 @@ __all__ = [
     "SchemaError",
     "ServerError",
     "ServerStartError",
+    "StorageError",
     "TrainingError",
     "TrustError",
     "UnknownName",
@@ -176,6 +178,10 @@ class ProofError(LithoError):
 
 class DeployError(LithoError):
     """A model repository could not be written; the version deployed before still serves."""
+
+
+class StorageError(LithoError):
+    """A model repository on object storage cannot be reached, read or written; what was served is still served."""
 
 
 class ServerError(LithoError):

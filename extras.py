@@ -21,6 +21,8 @@ _EXTRAS = {
     "jinja2": "bench",
     "matplotlib": "bench",
     "psutil": "bench",
+    "fsspec": "storage",
+    "s3fs": "storage",
 }
 """Top-level module -> extra that installs it, for modules that are imported with a plain `import`."""
 
