@@ -18,7 +18,18 @@ from .messages import INTERRUPTED, explain
 from .names import fill_in, variants_of
 from .output import log, log_to
 
-__all__ = ["AsJson", "BundlePath", "Device", "Name", "Repository", "VariantName", "app", "main", "verb"]
+__all__ = [
+    "AsJson",
+    "BundlePath",
+    "Device",
+    "Name",
+    "Repository",
+    "RepositoryOrUrl",
+    "VariantName",
+    "app",
+    "main",
+    "verb",
+]
 
 app = typer.Typer(
     name="litho",
@@ -44,6 +55,10 @@ VariantName = Annotated[
     ),
 ]
 Repository = Annotated[Path, typer.Argument(help="Folder of a Triton model repository.", show_default=False)]
+RepositoryOrUrl = Annotated[
+    str,
+    typer.Argument(help="Folder of a Triton model repository, or s3://BUCKET/PREFIX.", show_default=False),
+]
 BundlePath = Annotated[
     Path, typer.Argument(help="Folder of a bundle, made by 'litho export'.", show_default=False)
 ]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from .base import AsJson, BundlePath, Name, Repository, VariantName, app, verb
+from ..errors import UsageError
+from .base import AsJson, BundlePath, Name, RepositoryOrUrl, VariantName, app, verb
 from .bundle import note_older_probes
 from .names import models_of
-from .output import print_json, progress_bar
+from .output import note, print_json, progress_bar
 from .paths import require
 
 if TYPE_CHECKING:
+    from ..serving.following import Follower
     from ..serving.repository import Deployment
     from ..serving.server import EmbeddedServer
 
@@ -38,8 +41,9 @@ RequireSignature = Annotated[
 def deploy(
     bundle: BundlePath,
     to: Annotated[
-        Path, typer.Option(help="Folder of the Triton model repository; created if absent.")
-    ] = Path("model_repository"),
+        str,
+        typer.Option(help="Folder of the Triton model repository, created if absent; or s3://BUCKET/PREFIX."),
+    ] = "model_repository",
     name: Name = None,
     variant: VariantName = None,
     flavour: Annotated[
@@ -68,48 +72,55 @@ def deploy(
     """
     require("bundle", bundle)
     from ..serving.repository import deploy as deploy_bundle
+    from ..serving.storage import is_remote, writing
 
-    deployment = deploy_bundle(
-        bundle,
-        to=to,
-        name=name,
-        variant=variant,
-        flavour=flavour,
-        accept_failed=accept_failed or (),
-        grade="same picture" if grade == "same-picture" else "same distribution",
-        require_signature=require_signature,
-    )
+    if is_remote(to):
+        name = name or _name_of(bundle)
+    with writing(to, name or "") as folder:
+        deployment = deploy_bundle(
+            bundle,
+            to=folder,
+            name=name,
+            variant=variant,
+            flavour=flavour,
+            accept_failed=accept_failed or (),
+            grade="same picture" if grade == "same-picture" else "same distribution",
+            require_signature=require_signature,
+        )
     if require_signature is None:
         note_older_probes(bundle)
-    _show_version(deployment, as_json)
+    _show_version(deployment, as_json, to)
 
 
 @verb(PANEL, "litho rollback model_repository digits")
 def rollback(
-    repository: Repository,
+    repository: RepositoryOrUrl,
     name: Annotated[
         str, typer.Argument(help="Name of the model.", show_default=False, autocompletion=models_of)
     ],
     as_json: AsJson = False,
 ) -> None:
     """Return a deployed model to its previous version."""
-    require("model repository", repository)
+    _require_repository(repository)
     from ..serving.repository import deployed, rollback as roll_back
+    from ..serving.storage import writing
 
-    roll_back(repository, name)
-    served = deployed(repository, name)
+    with writing(repository, name, whole=True) as folder:
+        roll_back(folder, name)
+        served = deployed(folder, name)
     assert served is not None, "a version was just rolled back to"
-    _show_version(served, as_json)
+    _show_version(served, as_json, repository)
 
 
 @verb(
     PANEL,
     "litho serve model_repository --grpc-port 8001",
     "litho serve model_repository --require-signature public.pem",
+    "litho serve s3://models/production --follow 30",
     "litho serve model_repository --json",
 )
 def serve(
-    repository: Repository,
+    repository: RepositoryOrUrl,
     host: Annotated[str, typer.Option(help="Address to bind.")] = "127.0.0.1",
     http_port: Annotated[int | None, typer.Option(help="By default a free one.")] = None,
     grpc_port: Annotated[int | None, typer.Option(help="By default a free one.")] = None,
@@ -117,19 +128,34 @@ def serve(
     allow_remote: Annotated[
         bool, typer.Option("--allow-remote", help="Bind an address that other machines can reach.")
     ] = False,
+    follow: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds between two looks at s3://... for what was deployed there; by default only at the start.",
+            min=0.1,
+            show_default=False,
+        ),
+    ] = None,
     require_signature: RequireSignature = None,
     as_json: AsJson = False,
 ) -> None:
     """Serve a model repository on this machine until Ctrl-C.
 
     Starts the embedded Triton server, which is meant for development: see 'litho server install'. With --json the
-    addresses are one line, printed when the server is ready.
+    addresses are one line, printed when the server is ready. Of s3://... the served versions are fetched to the
+    user's cache first, and every file is compared with its SHA-256.
     """
-    require("model repository", repository)
+    _require_repository(repository)
+    if follow is not None and "://" not in repository:
+        raise UsageError(
+            "--follow is for a repository on object storage; 'litho deploy' tells a server of a folder itself"
+        )
     from ..serving.server import EmbeddedServer, serve as serve_until_interrupted
 
+    show = _print_addresses if as_json else _show_addresses
+    folder, follower = _opened(repository, follow)
     embedded = EmbeddedServer(
-        repository,
+        folder,
         host=host,
         http_port=http_port,
         grpc_port=grpc_port,
@@ -137,7 +163,38 @@ def serve(
         allow_remote=allow_remote,
         require_signature=require_signature,
     )
-    serve_until_interrupted(embedded, _print_addresses if as_json else _show_addresses)
+
+    def ready(running: EmbeddedServer) -> None:
+        show(running)
+        if follower is not None:
+            follower.start(running.grpc_url)
+
+    with follower or nullcontext():
+        serve_until_interrupted(embedded, ready)
+
+
+def _require_repository(repository: str) -> None:
+    """Refuse a path that is no model repository; what a URL leads to is seen when it is opened."""
+    if "://" not in repository:
+        require("model repository", Path(repository))
+
+
+def _name_of(bundle: Path) -> str:
+    from ..bundle import Bundle
+
+    return Bundle.load(bundle).manifest.name
+
+
+def _opened(repository: str, follow: float | None) -> tuple[Path, Follower | None]:
+    """The folder to serve, and what brings later changes of a repository on object storage to it."""
+    if "://" not in repository:
+        return Path(repository), None
+    from ..serving.following import Follower
+    from ..serving.storage import Replica, cache_folder
+
+    replica = Replica(repository, cache_folder(repository))
+    replica.refresh()
+    return replica.path, None if follow is None else Follower(replica, follow, note)
 
 
 server = typer.Typer(help="Install the embedded Triton server.", no_args_is_help=True)
@@ -160,10 +217,14 @@ def install(as_json: AsJson = False) -> None:
         typer.echo(path)
 
 
-def _show_version(deployment: Deployment, as_json: bool) -> None:
+def _show_version(deployment: Deployment, as_json: bool, repository: str) -> None:
     from ..runners.base import promise
 
-    path, version, served = str(deployment.path), deployment.version, deployment.served
+    path, version, served = (
+        f"{repository.rstrip('/')}/{deployment.path.name}",
+        deployment.version,
+        deployment.served,
+    )
     if as_json:
         shown = {"variant": served.variant, "precision": served.precision, "grade": served.grade}
         print_json({"path": path, "version": version, **shown})

@@ -13,21 +13,22 @@ with it. So a torn upload is never served, and the second of two writers is told
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..bundle.json_documents import Document, parse_as
 from ..bundle.manifest import FileRecord
-from ..errors import IntegrityError, StorageError
+from ..errors import IntegrityError, LithoError, StorageError
 from ..files import confined, write_bytes, write_directory
 from .configuration import ParseError, parse_config
 from .object_store import Changed, Lock, ObjectStore
 
-__all__ = ["INDEX_NAME", "Replica", "is_remote", "writing"]
+__all__ = ["INDEX_NAME", "Replica", "cache_folder", "is_remote", "writing"]
 
 CONFIG_NAME = "config.pbtxt"
 INDEX_NAME = ".litho-files.json"
@@ -47,6 +48,14 @@ class VersionFiles(Document):
     files: dict[str, FileRecord]
 
 
+def cache_folder(repository: str) -> Path:
+    """Where the replica of a repository lies by default: a folder of its own in the user's cache."""
+    import platformdirs
+
+    name = hashlib.sha256(repository.rstrip("/").encode()).hexdigest()[:16]
+    return platformdirs.user_cache_path("litho") / "repositories" / name
+
+
 def is_remote(repository: Path | str) -> bool:
     """Whether a repository is given by a URL and not by a path."""
     return "://" in str(repository)
@@ -54,11 +63,15 @@ def is_remote(repository: Path | str) -> bool:
 
 @dataclass
 class _Before:
-    """What the store held when a writer began: the configuration with its tag, and the complete versions."""
+    """What the store held when a writer began: the configuration with its tag, and the complete versions.
+
+    A damaged version has the reason why it cannot be served.
+    """
 
     config: bytes | None
     tag: str | None
-    versions: frozenset[str] = field(default_factory=frozenset)
+    versions: frozenset[str] = frozenset()
+    damaged: dict[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -85,7 +98,12 @@ def writing(repository: Path | str, name: str, *, whole: bool = False) -> Iterat
     with tempfile.TemporaryDirectory(prefix="litho-repository-") as scratch:
         root = Path(scratch)
         before = _fetch_model(store, root, name, whole=whole)
-        yield root
+        try:
+            yield root
+        except LithoError as error:
+            # Nobody knows the temporary folder.
+            error.args = (str(error).replace(scratch, store.url),)
+            raise
         _upload_changes(store, root / name, before)
 
 
@@ -114,8 +132,12 @@ class Replica:
     def __repr__(self) -> str:
         return f"<Replica of {self._store.url} in {self.path}>"
 
-    def refresh(self) -> tuple[str, ...]:
+    def refresh(self, apply: Callable[[str], object] = lambda name: None) -> tuple[str, ...]:
         """Fetch what has changed: the files of a version, then its configuration.
+
+        Args:
+            apply: called with the name of each model that has changed, when its files are there, or its configuration
+                is gone; a running server is told in it. If it raises, the model's configuration is as before.
 
         Returns:
             Names of the models whose served version or configuration is another one now; also those that are gone.
@@ -131,15 +153,25 @@ class Replica:
                 f" litho deploy BUNDLE --to {self._store.url}"
             )
         self.path.mkdir(parents=True, exist_ok=True)
-        changed = [name for name in names if self._refresh_model(name)]
+        changed = [name for name in names if self._refresh_model(name, apply)]
         for path in sorted(self.path.glob(f"*/{CONFIG_NAME}")):
             if path.parent.name not in names:
-                path.unlink()
+                self._configure(path.parent.name, None, apply)
                 shutil.rmtree(path.parent)
                 changed.append(path.parent.name)
         return tuple(changed)
 
-    def _refresh_model(self, name: str) -> bool:
+    def _configure(self, name: str, config: bytes | None, apply: Callable[[str], object]) -> None:
+        target = self.path / name / CONFIG_NAME
+        before = target.read_bytes() if target.is_file() else None
+        target.unlink(missing_ok=True) if config is None else write_bytes(target, config)
+        try:
+            apply(name)
+        except BaseException:
+            target.unlink(missing_ok=True) if before is None else write_bytes(target, before)
+            raise
+
+    def _refresh_model(self, name: str, apply: Callable[[str], object]) -> bool:
         for attempt in range(_ATTEMPTS):
             config = self._store.read(f"{name}/{CONFIG_NAME}")
             if config is None:
@@ -155,7 +187,7 @@ class Replica:
             target = self.path / name / CONFIG_NAME
             if target.is_file() and target.read_bytes() == config:
                 return False
-            write_bytes(target, config)
+            self._configure(name, config, apply)
             return True
         raise AssertionError("the last attempt returns or raises")
 
@@ -232,17 +264,21 @@ def _fetch_model(store: ObjectStore, root: Path, name: str, *, whole: bool) -> _
     )
     if found is None:
         return _Before(None, None)  # what lies there is the rest of a torn upload
-    config, tag = found
-    served = _served_version(store, name, config)
+    before = _Before(*found, complete)
+    served = _served_version(store, name, found[0])
     for version in sorted(complete):
         if whole or version == served:
-            _fetch_version(store, root, name, version)
-        else:
-            # Its number counts, and rolling back reads its configuration.
-            older = store.read(f"{name}/{version}/{CONFIG_NAME}")
-            write_bytes(root / name / version / CONFIG_NAME, older or b"")
-    write_bytes(root / name / CONFIG_NAME, config)
-    return _Before(config, tag, complete)
+            try:
+                _fetch_version(store, root, name, version)
+                continue
+            except IntegrityError as error:
+                # A good version may be deployed in its place.
+                before.damaged[version] = str(error)
+        # Its number counts, and rolling back reads its configuration.
+        config = store.read(f"{name}/{version}/{CONFIG_NAME}")
+        write_bytes(root / name / version / CONFIG_NAME, config or b"")
+    write_bytes(root / name / CONFIG_NAME, found[0])
+    return before
 
 
 def _upload_changes(store: ObjectStore, model: Path, before: _Before) -> None:
@@ -258,6 +294,10 @@ def _upload_changes(store: ObjectStore, model: Path, before: _Before) -> None:
     if config == before.config and not new and not gone:
         return
     name = model.name
+    if config is not None and config != before.config:
+        version = _served_version(store, name, config)
+        if version in before.damaged:
+            raise IntegrityError(f"version {version} cannot be served: {before.damaged[version]}")
     with store.locked(f".{name}.lock") as lock:
         try:
             for version in new:

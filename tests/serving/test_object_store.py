@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from litho.errors import MissingExtra, StorageError, UsageError
-from litho.serving import object_store
 from litho.serving.object_store import Changed, Lock, ObjectStore
 
 if TYPE_CHECKING:
@@ -76,7 +75,9 @@ def test_a_lock_has_one_holder(store: ObjectStore) -> None:
         pass
 
 
-@pytest.mark.parametrize("content", [json.dumps({"owner": "dead", "until": 1.0}).encode(), b"nonsense", b"{}"])
+@pytest.mark.parametrize(
+    "content", [json.dumps({"owner": "dead", "until": 1.0}).encode(), b"nonsense", b"{}"]
+)
 def test_a_lock_that_ran_out_is_taken(store: ObjectStore, content: bytes) -> None:
     store.write(".lock", content)
     with store.locked(".lock"):
@@ -86,17 +87,18 @@ def test_a_lock_that_ran_out_is_taken(store: ObjectStore, content: bytes) -> Non
     assert store.listed() == []
 
 
-def test_a_holder_whose_lock_was_taken_is_told(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(object_store, "LOCK_SECONDS", 0.0)
-    with pytest.raises(StorageError, match="another process has begun to write"), store.locked(".lock") as lock:
-        lock.keep()  # still its own
-        monkeypatch.setattr(object_store, "LOCK_SECONDS", 60.0)
-        other = Lock(store, ".lock")
-        other.acquire()
-        monkeypatch.setattr(object_store, "LOCK_SECONDS", 1e12)  # so that half of the time is over
+def test_a_holder_whose_lock_was_taken_is_told(store: ObjectStore) -> None:
+    with store.locked(".lock") as lock:
+        lock.keep()  # still its own, and new
+        lock._until = 0.0  # half of its time is over
         lock.keep()
-    found = store.read(".lock")
-    assert found is not None, "the other's lock stays"
+        assert lock._until > time.time()
+        store.write(".lock", b"{}")  # it has run out, and another takes it
+        Lock(store, ".lock").acquire()
+        lock._until = 0.0
+        with pytest.raises(StorageError, match="another process has begun to write"):
+            lock.keep()
+    assert store.read(".lock") is not None, "the other's lock stays"
 
 
 @pytest.fixture
@@ -114,7 +116,9 @@ def test_wrong_credentials_and_a_missing_bucket_are_one_line(s3: S3, monkeypatch
     url = s3.bucket()
     with s3.authenticated():
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAWRONG")
-        with pytest.raises(StorageError, match=r"^cannot write s3://.*/a: permission denied \(.*\); check the cred") as failed:
+        with pytest.raises(
+            StorageError, match=r"^cannot write s3://.*/a: permission denied \(.*\); check the cred"
+        ) as failed:
             ObjectStore(url).write("a", b"1")
         assert "\n" not in str(failed.value)
     with pytest.raises(StorageError, match=r"^cannot write s3://absent/a: .*bucket does not exist"):
