@@ -76,7 +76,10 @@ def problems(result: SoakResult) -> list[str]:
 
 def table(result: SoakResult) -> list[str]:
     """A table in Markdown: each figure when it had settled and at the end."""
-    moments = {f"after {result.settled.requests:,}": result.settled, "at the end": result.samples[-1]}
+    moments = {
+        f"after {result.settled.requests * result.batch:,} pictures": result.settled,
+        "at the end": result.samples[-1],
+    }
     rows = [
         (name, *(human_bytes(getattr(sample, figure) or 0) for sample in moments.values()))
         for name, figure in {**FIGURES, "shared memory": SHARED}.items()
@@ -84,9 +87,10 @@ def table(result: SoakResult) -> list[str]:
     return markdown_table(("", *moments), rows)
 
 
-def main(
+def main(  # noqa: PLR0913
     bundle: Annotated[Path, typer.Argument(help="Bundle that is deployed and served.", show_default=False)],
-    pictures: Annotated[int, typer.Option(help="Number of requests, one picture each.")] = 200_000,
+    pictures: Annotated[int, typer.Option(help="Number of pictures.")] = 200_000,
+    batch: Annotated[int, typer.Option(help="Pictures in a request.")] = 8,
     in_flight: Annotated[int, typer.Option(help="Requests in flight.")] = 32,
     cancel_every: Annotated[int, typer.Option(help="Every so many requests one is cancelled; 0: none.")] = 0,
     settled_after: Annotated[
@@ -102,9 +106,10 @@ def main(
             with serving:
                 result = soak(
                     serving.endpoint,
-                    pictures,
+                    pictures // batch,
                     in_flight,
-                    settled_after=settled_after,
+                    settled_after=settled_after // batch,
+                    batch=batch,
                     cancel_every=cancel_every,
                     progress=lambda step, share: typer.echo(f"{step} {share:.0%}", err=True),
                 )

@@ -88,6 +88,7 @@ class SoakResult(Document):
     Args:
         target: the measured runner, as it was given.
         in_flight: number of requests kept in flight.
+        batch: images in a request.
         requests: number of requests answered with images.
         errors: message -> number of requests that failed with it.
         cancelled: number of requests that the client took back.
@@ -98,6 +99,7 @@ class SoakResult(Document):
 
     target: str
     in_flight: int
+    batch: int = 1
     requests: int
     errors: dict[str, int]
     cancelled: int = 0

@@ -285,7 +285,7 @@ def _comparison_facts(comparison: Comparison) -> list[tuple[str, str]]:
 
 def _soak(result: SoakResult) -> dict[str, Any]:
     return {
-        "note": f"{format_count(result.requests)} images in {number(result.seconds)} s,"
+        "note": f"{format_count(result.requests * result.batch)} images in {number(result.seconds)} s,"
         f" {result.in_flight} {'request' if result.in_flight == 1 else 'requests'} in flight.",
         "columns": ["resident memory", "client|right", "server|right"],
         "rows": _soak_rows(result),

@@ -34,10 +34,11 @@ def soak(  # noqa: PLR0913
     *,
     settled_after: int = 1000,
     server_process_id: int | None = None,
+    batch: int = 1,
     cancel_every: int = 0,
     progress: Progress = quiet,
 ) -> SoakResult:
-    """Request one image `requests` times and sample the resident memory meanwhile.
+    """Send `requests` requests and sample the resident memory meanwhile.
 
     Args:
         target: an open runner, or any target of `open_runner`.
@@ -46,6 +47,7 @@ def soak(  # noqa: PLR0913
         settled_after: number of requests after which memory should have reached its level.
         server_process_id: of the server on this machine, counted with its children; by default the process that
             listens on the endpoint's port, if it is on this machine and visible.
+        batch: images in a request.
         cancel_every: every so many requests one is taken back while it is in flight; 0 for none.
         progress: called with the step and the share that is done, in [0, 1].
 
@@ -68,7 +70,7 @@ def soak(  # noqa: PLR0913
                 f"there is no process {process_id} on this machine; give that of the running server"
             )
         fresh = Requests(runner.signature, int.from_bytes(os.urandom(7)))
-        asked = RequestsInFlight(runner, fresh, batch=1, cancel_every=cancel_every)
+        asked = RequestsInFlight(runner, fresh, batch=batch, cancel_every=cancel_every)
         concurrency = min(in_flight, requests) if overlaps(runner) else 1
         samples, errors, cancelled = [_sample(psutil, 0, process_id)], Counter[str](), 0
         start = time.perf_counter()
@@ -92,6 +94,7 @@ def soak(  # noqa: PLR0913
     return SoakResult(
         target=target_name(target),
         in_flight=concurrency,
+        batch=batch,
         requests=requests - failed - cancelled,
         errors=dict(errors),
         cancelled=cancelled,
