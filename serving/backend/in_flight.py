@@ -1,0 +1,154 @@
+"""In-flight batching in Triton: `execute` hands requests over to an engine, which answers through response senders.
+
+The model is decoupled: every picture is a response of its own, and the last one of a request carries the final flag.
+"""
+
+# pyright: reportMissingImports=false
+# Triton provides `triton_python_backend_utils`.
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+from numpy.typing import NDArray
+
+from ...errors import InvalidInput, LithoError, UsageError
+from ...runners.rectified_flow import Runner
+from ..in_flight import Engine, Options
+from ..step_costs import StepCosts
+from .answers import refusal
+from .instance import Instance
+
+__all__ = ["Model"]
+
+ROW, STEP = "row", "step"
+"""Outputs beside the picture."""
+
+PREVIEW_EVERY, PRIORITY = "preview_every", "row_priority"
+"""Parameters of a request; Triton keeps its own `priority` to itself."""
+
+_FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
+
+
+class Model:
+    """One engine, which has the lanes that the configuration asks for."""
+
+    def initialize(self, instance: Instance) -> None:
+        """Open a runner for each lane, and measure what a step costs where the cap is "auto".
+
+        Raises:
+            LithoError: the deployment cannot be served; the message says why.
+        """
+        lanes, threads = lanes_and_threads(instance)
+        runners: list[Any] = []
+        try:
+            for _ in range(lanes):
+                runners.append(instance.open(threads=threads))
+            if not all(isinstance(runner, Runner) for runner in runners):
+                raise UsageError(f"{runners[0].description} takes no steps; deploy it with --batching whole")
+            cap = live_rows(instance, runners[0])
+        except BaseException:
+            for runner in runners:
+                runner.close()
+            raise
+        self._engine = Engine(runners, cap, queue_size(instance))
+        self._input_names = [field.name for field in self._engine.signature.inputs]
+        self._output_name = self._engine.signature.output.name
+        pb_utils.Logger.log_info(f"in flight: {lanes} lanes of {threads or 'all'} threads, {cap} rows each")
+
+    def execute(self, requests: list[Any]) -> None:
+        """Queue the requests; a bad one gets its own error and does not affect the others."""
+        for request in requests:
+            sender = request.get_response_sender()
+            try:
+                self._engine.submit(self._inputs(request), _Answers(sender, self._output_name), _options(request))
+            except LithoError as error:
+                sender.send(refusal(error), flags=_FINAL)
+
+    def finalize(self) -> None:
+        """Finish what is in flight, and release the runners."""
+        self._engine.close()
+        pb_utils.Logger.log_info(f"in flight: {self._engine.statistics()}")
+
+    def _inputs(self, request: Any) -> dict[str, NDArray[Any]]:
+        tensors = {name: pb_utils.get_input_tensor_by_name(request, name) for name in self._input_names}
+        # Copies: the memory belongs to the request, which Triton takes back when this call ends.
+        return {name: tensor.as_numpy().copy() for name, tensor in tensors.items() if tensor is not None}
+
+
+class _Answers:
+    """Sends the pictures of one request."""
+
+    def __init__(self, sender: Any, output: str) -> None:
+        self._sender, self._output = sender, output
+
+    def picture(self, row: int, step: int, image: NDArray[np.uint8], *, last: bool) -> None:
+        tensors = [
+            # A copy: the backend takes over the memory of a tensor, which must be its own.
+            pb_utils.Tensor(self._output, image.copy()),
+            pb_utils.Tensor(ROW, np.array([[row]], np.int64)),
+            pb_utils.Tensor(STEP, np.array([[step]], np.int64)),
+        ]
+        self._sender.send(pb_utils.InferenceResponse(tensors), flags=_FINAL if last else 0)
+
+    def failed(self, error: LithoError) -> None:
+        self._sender.send(refusal(error), flags=_FINAL)
+
+    def is_gone(self) -> bool:
+        return self._sender.is_cancelled()
+
+
+def lanes_and_threads(instance: Instance) -> tuple[int, int | None]:
+    """How many lanes compute at the same time, and the threads of each.
+
+    On a CPU lanes share the cores. On a GPU a second lane would only halve the rows of a step.
+    """
+    cores = len(os.sched_getaffinity(0))
+    given = _number(instance, "lanes")
+    lanes = given or (min(2, cores) if instance.device == "cpu" else 1)
+    return lanes, _number(instance, "threads") or (max(1, cores // lanes) if instance.device == "cpu" else None)
+
+
+def live_rows(instance: Instance, runner: Runner) -> int:
+    """Most live rows of a lane: as configured, else the knee of the step cost, measured now."""
+    largest = instance.config["max_batch_size"]
+    if (given := _number(instance, "live_rows")) is not None:
+        return min(given, largest)
+    costs = StepCosts.measure(runner, largest)
+    fixed, row = costs.fit()
+    pb_utils.Logger.log_info(
+        f"in flight: a step costs {costs}; fitted {fixed:.2f} ms and {row:.2f} ms a row; the knee is {costs.knee()}"
+    )
+    return costs.knee()
+
+
+def queue_size(instance: Instance) -> int | None:
+    """Most waiting requests: of the queue policy in the configuration, which Triton's own queue never reaches."""
+    policy = (instance.config.get("dynamic_batching") or {}).get("default_queue_policy") or {}
+    return int(policy.get("max_queue_size") or 0) or 1024
+
+
+def _number(instance: Instance, name: str) -> int | None:
+    text = instance.parameter(name)
+    if text is None or text == "auto":
+        return None
+    if not text.isdecimal() or not int(text):
+        raise UsageError(f"parameter litho_{name} is {text!r}; allowed is a number of 1 or more, or auto")
+    return int(text)
+
+
+def _options(request: Any) -> Options:
+    given = json.loads(request.parameters() or "{}")
+    for name in (PREVIEW_EVERY, PRIORITY):
+        if type(given.get(name, 0)) is not int:
+            raise InvalidInput(f"parameter {name!r} was given {given[name]!r}; allowed is an integer")
+    microseconds = request.timeout()
+    return Options(
+        priority=given.get(PRIORITY, 0),
+        seconds=microseconds / 1e6 if microseconds else None,
+        preview_every=given.get(PREVIEW_EVERY, 0),
+    )
