@@ -93,14 +93,11 @@ def drive(plan: Plan, folder: Path) -> Outcomes:
         CalledProcessError: the process failed.
     """
     given, made = folder / "plan.npz", folder / "outcomes.npz"
-    inputs = {f"input {name}": _plain(values) for name, values in plan.inputs.items()}
-    np.savez(
-        given,
-        text=np.array([plan.address, plan.model]),
-        numbers=np.array([plan.in_flight, plan.seconds, plan.streamed], float),
-        times=np.array([]) if plan.times is None else plan.times,
-        **inputs,
-    )
+    arrays: dict[str, Any] = {f"input {name}": _plain(values) for name, values in plan.inputs.items()}
+    arrays["text"] = np.array([plan.address, plan.model])
+    arrays["numbers"] = np.array([plan.in_flight, plan.seconds, plan.streamed], float)
+    arrays["times"] = np.array([]) if plan.times is None else plan.times
+    np.savez(given, **arrays)
     command = [sys.executable, "-m", "litho.benchmarks.open_loop", str(given), str(made)]
     subprocess.run(command, check=True)
     with np.load(made) as found:

@@ -76,16 +76,11 @@ def compare(costs: StepCosts, *, lanes: int, cap: int, largest: int = 64) -> Com
     """
     generator = np.random.default_rng(0)
     steps = generator.choice(STEPS, _REQUESTS)
-    rates = [
-        _saturation(form, costs, steps, lanes=lanes, cap=size)
-        for form, size in (("in-flight", cap), ("whole", largest))
-    ]
+    forms: tuple[tuple[Batching, int], ...] = (("in-flight", cap), ("whole", largest))
+    rates = [_saturation(form, costs, steps, lanes=lanes, cap=size) for form, size in forms]
     arrivals = np.cumsum(generator.exponential(1e3 / (LOAD * max(rates)), _REQUESTS))
     lone = 3 * steps * costs.at(1)
-    flight, whole = (
-        simulate(form, costs, arrivals, steps, lanes=lanes, cap=size)
-        for form, size in (("in-flight", cap), ("whole", largest))
-    )
+    flight, whole = (simulate(form, costs, arrivals, steps, lanes=lanes, cap=size) for form, size in forms)
     short = steps == min(STEPS)
     return Comparison(
         short_p50=float(np.median(flight[short]) / np.median(whole[short])),
@@ -95,7 +90,7 @@ def compare(costs: StepCosts, *, lanes: int, cap: int, largest: int = 64) -> Com
     )
 
 
-def simulate(  # noqa: PLR0913
+def simulate(
     form: Batching,
     costs: StepCosts,
     arrivals: NDArray[np.float64],
@@ -158,9 +153,7 @@ def _batch_ms(cost: Sequence[float], steps: list[int]) -> float:
     return sum(cost[sum(given > step for given in steps)] for step in range(max(steps)))
 
 
-def _saturation(
-    form: Batching, costs: StepCosts, steps: NDArray[np.int64], *, lanes: int, cap: int
-) -> float:
+def _saturation(form: Batching, costs: StepCosts, steps: NDArray[np.int64], *, lanes: int, cap: int) -> float:
     """Requests a second when all of them wait from the start."""
     latencies = simulate(form, costs, np.zeros(len(steps)), steps, lanes=lanes, cap=cap)
     return len(steps) / float(latencies.max()) * 1e3

@@ -13,19 +13,20 @@ import heapq
 import itertools
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import DeadlineExceeded, EndpointBusy, EndpointUnavailable, InvalidInput, LithoError
+from ..errors import DeadlineExceeded, EndpointBusy, EndpointUnavailable, LithoError
 from ..runners.rectified_flow import Batch, Rows, Runner
+from .live_requests import EngineStatistics, Options, Reply, Request
 
-__all__ = ["Engine", "EngineStatistics", "Options", "Reply"]
+__all__ = ["Engine"]
 
 FIRST_LOOK_SECONDS, LOOK_SECONDS = 0.25, 0.5
 """Age of a request when the clerk first asks whether its client is gone, and the time between two such questions."""
@@ -33,103 +34,7 @@ FIRST_LOOK_SECONDS, LOOK_SECONDS = 0.25, 0.5
 _LOOKS = 8  # most such questions between two answers: each may cost a message to another process
 
 
-class Reply(Protocol):
-    """Where the pictures of one request go; the engine calls it from one thread."""
-
-    def picture(self, row: int, step: int, image: NDArray[np.uint8], *, last: bool) -> None:
-        """A picture is ready.
-
-        Args:
-            row: of the request.
-            step: how many steps the row has taken: all of them for a finished picture, fewer for a preview.
-            image: UINT8 of shape (1, height, width, channels).
-            last: whether this is the last call for the request.
-        """
-
-    def failed(self, error: LithoError) -> None:
-        """The request has failed; the last call for it."""
-
-    def is_gone(self) -> bool:
-        """Whether nobody waits for the answer any more."""
-        return False
-
-
-@dataclass(frozen=True)
-class Options:
-    """What one request asks for besides its pictures.
-
-    Args:
-        priority: lower goes first; equal ones go first come, first served.
-        seconds: longest time until the last picture; None for no limit.
-        preview_every: steps between two previews of a row; 0 for none.
-    """
-
-    priority: int = 0
-    seconds: float | None = None
-    preview_every: int = 0
-
-    def __post_init__(self) -> None:
-        if self.preview_every < 0:
-            raise InvalidInput(
-                f"preview_every was given {self.preview_every}; allowed is 0 for no previews, or a number of steps"
-            )
-
-
-@dataclass(frozen=True)
-class EngineStatistics:
-    """Counters of an engine since it was opened, and its state now.
-
-    Args:
-        requests: accepted.
-        pictures, previews: given to replies.
-        refused, expired, gone, failed: requests that the queue had no room for, that ran out of time, whose client
-            went away, and that failed otherwise.
-        steps: runs of the denoiser.
-        moved: rows moved in all of them.
-        live, waiting: rows in the lanes, and rows in the queue.
-    """
-
-    requests: int = 0
-    pictures: int = 0
-    previews: int = 0
-    refused: int = 0
-    expired: int = 0
-    gone: int = 0
-    failed: int = 0
-    steps: int = 0
-    moved: int = 0
-    live: int = 0
-    waiting: int = 0
-
-    @property
-    def mean_rows(self) -> float:
-        """Rows moved in a step, on average; NaN before the first step."""
-        return self.moved / self.steps if self.steps else float("nan")
-
-
-@dataclass(eq=False, slots=True)
-class _Request:
-    inputs: dict[str, NDArray[Any]]
-    reply: Reply
-    options: Options
-    number: int
-    rows: int
-    arrived: float
-    look: float
-    admitted: int = 0  # rows that have left the queue
-    answered: int = 0  # finished pictures, counted by the clerk
-    closed: bool = False  # its remaining rows are no longer wanted
-
-    @property
-    def deadline(self) -> float:
-        seconds = self.options.seconds
-        return float("inf") if seconds is None else self.arrived + seconds
-
-    def __lt__(self, other: _Request) -> bool:
-        return (self.options.priority, self.number) < (other.options.priority, other.number)
-
-
-_Ticket = tuple[_Request, int]
+_Ticket = tuple[Request, int]
 
 
 @dataclass(eq=False)
@@ -151,7 +56,7 @@ class _Pictures:
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    requests: Iterable[_Request]
+    requests: Iterable[Request]
     error: LithoError
 
 
@@ -176,17 +81,25 @@ class Engine:
         runners: one for each lane; the engine closes them. Lanes compute at the same time.
         live_rows: most rows of one lane.
         queue_size: most requests that wait for their first row to be admitted; None for no limit.
+        stepped: is called by each lane after each of its steps, as a sign of life.
     """
 
-    def __init__(self, runners: Sequence[Runner], live_rows: int, queue_size: int | None = 1024) -> None:
+    def __init__(
+        self,
+        runners: Sequence[Runner],
+        live_rows: int,
+        queue_size: int | None = 1024,
+        stepped: Callable[[], None] = lambda: None,
+    ) -> None:
         self.signature = runners[0].signature
         self.live_rows = live_rows
         self._queue_size = queue_size
+        self._stepped = stepped
         self._lanes = [_Lane(runner, Batch(runner, live_rows)) for runner in runners]
         self._changed = threading.Condition()
         # Guarded by the condition's lock:
-        self._queue: list[_Request] = []
-        self._open: dict[int, _Request] = {}
+        self._queue: list[Request] = []
+        self._open: dict[int, Request] = {}
         self._offered: list[tuple[Rows, list[_Ticket]]] = []
         self._closing = False
         self._closures = 0
@@ -208,9 +121,7 @@ class Engine:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def submit(
-        self, inputs: Mapping[str, ArrayLike], reply: Reply, options: Options | None = None
-    ) -> None:
+    def submit(self, inputs: Mapping[str, ArrayLike], reply: Reply, options: Options | None = None) -> None:
         """Queue a request; its pictures go to `reply` from another thread.
 
         Args:
@@ -226,7 +137,7 @@ class Engine:
         checked = self.signature.check(inputs)
         now = time.monotonic()
         rows = len(next(iter(checked.values())))
-        request = _Request(
+        request = Request(
             checked, reply, options or Options(), next(self._numbers), rows, now, now + FIRST_LOOK_SECONDS
         )
         with self._changed:
@@ -306,7 +217,7 @@ class Engine:
             lane.batch.take(np.array(closed, np.int64))
 
     def _take_offer(self, lane: _Lane) -> None:
-        if self._offered and len(lane.batch) + len(self._offered[0][0]) <= lane.batch.capacity:
+        if self._offered and not len(lane.batch):
             rows, tickets = self._offered.pop(0)
             lane.batch.put(rows, tickets)
             lane.closures = -1  # some of them may have been closed since
@@ -366,6 +277,7 @@ class Engine:
             for place, error in errors.items():
                 self._fail([tickets[place]], error)
             lane.batch.take(np.array(sorted(errors), np.int64))
+        self._stepped()
         with self._changed:
             self._counted.add("steps")
             self._counted.add("moved", moved)
@@ -427,9 +339,9 @@ class Engine:
                 due = self._look_after()
 
     def _answer(self, event: _Pictures) -> None:
-        given = 0
+        given, now = 0, time.monotonic()
         for place, ((request, row), step) in enumerate(zip(event.tickets, event.steps, strict=True)):
-            if request.closed:
+            if request.closed or self._expired(request, now):
                 continue
             request.answered += event.finished
             last = request.answered == request.rows
@@ -451,11 +363,7 @@ class Engine:
             requests = list(self._open.values())
         looks = 0
         for request in requests:
-            if now >= request.deadline:
-                seconds = request.options.seconds
-                error = DeadlineExceeded(f"not all pictures were made within {seconds:g} s, the request's deadline")
-                self._close_request(request, "expired", error)
-            elif now >= request.look and looks < _LOOKS:
+            if not self._expired(request, now) and now >= request.look and looks < _LOOKS:
                 looks += 1
                 request.look = now + LOOK_SECONDS
                 gone = True
@@ -467,7 +375,14 @@ class Engine:
         # A request that comes meanwhile may have a deadline of its own.
         return min(max(nearest, now + 0.01), now + 0.05)
 
-    def _close_request(self, request: _Request, why: str, error: LithoError) -> None:
+    def _expired(self, request: Request, now: float) -> bool:
+        """Close a request whose time is up; whether it was."""
+        if late := now >= request.deadline:
+            words = f"timeout expired: not all pictures were made within {request.options.seconds:g} s"
+            self._close_request(request, "expired", DeadlineExceeded(words))
+        return late
+
+    def _close_request(self, request: Request, why: str, error: LithoError) -> None:
         with self._changed:
             if request.closed:
                 return

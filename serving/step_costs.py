@@ -16,7 +16,7 @@ __all__ = ["TOLERANCE", "StepCosts"]
 TOLERANCE = 0.05
 """How much more than the cheapest a row may cost at the knee: less than repeated measurements differ by."""
 
-_REPEATS = 3
+_TURNS = 8
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class StepCosts:
 
     @classmethod
     def measure(cls, runner: Runner, largest: int, *, seconds: float = 2.0) -> Self:
-        """Measure steps of 1, 2, 4, ... rows on this machine; of each the fastest of a few, which disturbs least.
+        """Measure steps of 1, 2, 4, ... rows on this machine; the fastest of a few turns.
 
         Args:
             runner: moves the rows.
@@ -43,19 +43,21 @@ class StepCosts:
             seconds: budget; the larger numbers of rows are left out when it is used up.
         """
         found: dict[int, float] = {}
-        start = time.perf_counter()
-        for size in _sizes(largest):
-            rows = _noise(runner, size)
-            runner.advance(rows)  # the first run of a shape allocates
-            for _ in range(_REPEATS):
+        end = time.perf_counter() + seconds
+        for turn in range(_TURNS):
+            for size in _sizes(largest):
+                # In the first turn nothing is known but that the next size takes about twice as long.
+                expected = found.get(size, 2 * max(found.values(), default=0.0)) / 1e3
+                if found and time.perf_counter() + (1 if turn else 3) * expected > end:
+                    break
+                rows = _noise(runner, size)
+                if not turn:
+                    runner.advance(rows)  # the first run of a shape allocates
                 begun = time.perf_counter()
                 runner.advance(rows)
                 taken = (time.perf_counter() - begun) * 1e3
                 found[size] = min(taken, found.get(size, taken))
-            # The next size takes about twice as long.
-            if time.perf_counter() - start + 2e-3 * (_REPEATS + 1) * found[size] > seconds:
-                break
-        return cls(found)
+        return cls(_undisturbed(found))
 
     @classmethod
     def model(cls, fixed_ms: float, row_ms: float, free_rows: int = 0, largest: int = 64) -> Self:
@@ -102,6 +104,14 @@ class StepCosts:
 
     def __str__(self) -> str:
         return ", ".join(f"{size}: {self.milliseconds[size]:.2f} ms" for size in sorted(self.milliseconds))
+
+
+def _undisturbed(found: Mapping[int, float]) -> dict[int, float]:
+    """Fewer rows take no longer than more: where they seem to, something else ran meanwhile."""
+    costs: dict[int, float] = {}
+    for size in sorted(found, reverse=True):
+        costs[size] = min(found[size], *costs.values()) if costs else found[size]
+    return dict(sorted(costs.items()))
 
 
 def _sizes(largest: int, extra: set[int] | None = None) -> list[int]:

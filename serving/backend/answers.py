@@ -8,13 +8,17 @@ from typing import Any
 
 import triton_python_backend_utils as pb_utils
 
-from ...errors import LithoError
+from ...errors import DeadlineExceeded, EndpointBusy, EndpointUnavailable, LithoError
 
 __all__ = ["refusal"]
 
 
 def refusal(error: LithoError) -> Any:
-    """The response that carries an error: INVALID_ARG if the request is at fault, INTERNAL otherwise."""
-    invalid = isinstance(error, ValueError)
-    code = pb_utils.TritonError.INVALID_ARG if invalid else pb_utils.TritonError.INTERNAL
+    """The response that carries an error: INVALID_ARG if the request is at fault, UNAVAILABLE if the same request may
+    succeed later, INTERNAL otherwise."""
+    code = pb_utils.TritonError.INTERNAL
+    if isinstance(error, ValueError):
+        code = pb_utils.TritonError.INVALID_ARG
+    elif isinstance(error, EndpointBusy | EndpointUnavailable | DeadlineExceeded):
+        code = pb_utils.TritonError.UNAVAILABLE
     return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error), code))

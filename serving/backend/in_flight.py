@@ -16,11 +16,13 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
 
-from ...errors import InvalidInput, LithoError, UsageError
+from ...errors import EndpointUnavailable, InvalidInput, LithoError, UsageError
 from ...runners.rectified_flow import Runner
-from ..in_flight import Engine, Options
+from ..in_flight import Engine
+from ..live_requests import Options
 from ..step_costs import StepCosts
 from .answers import refusal
+from .in_hand import DRAINING, InHand
 from .instance import Instance
 
 __all__ = ["Model"]
@@ -47,7 +49,7 @@ class Model:
         runners: list[Any] = []
         try:
             for _ in range(lanes):
-                runners.append(instance.open(threads=threads))
+                runners.append(instance.open())
             if not all(isinstance(runner, Runner) for runner in runners):
                 raise UsageError(f"{runners[0].description} takes no steps; deploy it with --batching whole")
             cap = live_rows(instance, runners[0])
@@ -55,7 +57,8 @@ class Model:
             for runner in runners:
                 runner.close()
             raise
-        self._engine = Engine(runners, cap, queue_size(instance))
+        self._in_hand = InHand.of_environment()
+        self._engine = Engine(runners, cap, queue_size(instance), self._in_hand.progressed)
         self._input_names = [field.name for field in self._engine.signature.inputs]
         self._output_name = self._engine.signature.output.name
         pb_utils.Logger.log_info(f"in flight: {lanes} lanes of {threads or 'all'} threads, {cap} rows each")
@@ -63,11 +66,14 @@ class Model:
     def execute(self, requests: list[Any]) -> None:
         """Queue the requests; a bad one gets its own error and does not affect the others."""
         for request in requests:
-            sender = request.get_response_sender()
+            answers = _Answers(request.get_response_sender(), self._output_name, self._in_hand)
+            if not self._in_hand.accept():
+                answers.refuse(EndpointUnavailable(DRAINING))
+                continue
             try:
-                self._engine.submit(self._inputs(request), _Answers(sender, self._output_name), _options(request))
+                self._engine.submit(self._inputs(request), answers, _options(request))
             except LithoError as error:
-                sender.send(refusal(error), flags=_FINAL)
+                answers.failed(error)
 
     def finalize(self) -> None:
         """Finish what is in flight, and release the runners."""
@@ -81,10 +87,16 @@ class Model:
 
 
 class _Answers:
-    """Sends the pictures of one request."""
+    """Sends the pictures of one request.
 
-    def __init__(self, sender: Any, output: str) -> None:
-        self._sender, self._output = sender, output
+    Args:
+        sender: of its responses.
+        output: name of the picture among the outputs.
+        in_hand: counts it until its last response is sent.
+    """
+
+    def __init__(self, sender: Any, output: str, in_hand: InHand) -> None:
+        self._sender, self._output, self._in_hand = sender, output, in_hand
 
     def picture(self, row: int, step: int, image: NDArray[np.uint8], *, last: bool) -> None:
         tensors = [
@@ -93,9 +105,20 @@ class _Answers:
             pb_utils.Tensor(ROW, np.array([[row]], np.int64)),
             pb_utils.Tensor(STEP, np.array([[step]], np.int64)),
         ]
-        self._sender.send(pb_utils.InferenceResponse(tensors), flags=_FINAL if last else 0)
+        try:
+            self._sender.send(pb_utils.InferenceResponse(tensors), flags=_FINAL if last else 0)
+        finally:
+            if last:
+                self._in_hand.answered()
 
     def failed(self, error: LithoError) -> None:
+        try:
+            self.refuse(error)
+        finally:
+            self._in_hand.answered()
+
+    def refuse(self, error: LithoError) -> None:
+        """Send an error as the only response."""
         self._sender.send(refusal(error), flags=_FINAL)
 
     def is_gone(self) -> bool:
@@ -110,7 +133,9 @@ def lanes_and_threads(instance: Instance) -> tuple[int, int | None]:
     cores = len(os.sched_getaffinity(0))
     given = _number(instance, "lanes")
     lanes = given or (min(2, cores) if instance.device == "cpu" else 1)
-    return lanes, _number(instance, "threads") or (max(1, cores // lanes) if instance.device == "cpu" else None)
+    return lanes, _number(instance, "threads") or (
+        max(1, cores // lanes) if instance.device == "cpu" else None
+    )
 
 
 def live_rows(instance: Instance, runner: Runner) -> int:
