@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .export.build import export as export_model
     from .parity.verify import verify as verify_model
     from .runners import open_runner, open_runner as open_model
+    from .serving.async_client import AsyncClient
     from .serving.client import Client
     from .serving.generate import generate as generate_images
     from .serving.repository import deploy as deploy_model
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from .training.loop import train as train_model
 
 __all__ = [
+    "AsyncClient",
     "Bundle",
     "Client",
     "EmbeddedServer",
@@ -57,6 +59,7 @@ __all__ = [
 
 # The bare verbs are taken by folders: `litho.export` is a package.
 _LOCATIONS = {
+    "AsyncClient": ".serving.async_client",
     "Bundle": ".bundle",
     "Client": ".serving.client",
     "EmbeddedServer": ".serving.server",

@@ -1,4 +1,4 @@
-"""The one address form of a served model: grpc://HOST:PORT/MODEL."""
+"""The one address form of a served model: grpc://HOST:PORT/MODEL, or grpcs:// with TLS."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..errors import UsageError
 
 __all__ = ["Endpoint"]
 
-_FORM = re.compile(r"grpc://([^/\s]+:\d+)/([^/\s]+)(?:/(\d+))?/?")
+_FORM = re.compile(r"(grpcs?)://([^/\s]+:\d+)/([^/\s]+)(?:/(\d+))?/?")
 
 
 @dataclass(frozen=True)
@@ -21,15 +21,17 @@ class Endpoint:
         address: HOST:PORT of the server's gRPC port.
         model: name of the model.
         version: of the model; empty for the one that the server serves.
+        secure: whether to connect with TLS, as grpcs:// says.
     """
 
     address: str
     model: str
     version: str = ""
+    secure: bool = False
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read grpc://HOST:PORT/MODEL, or grpc://HOST:PORT/MODEL/VERSION.
+        """Read grpc://HOST:PORT/MODEL, or grpc://HOST:PORT/MODEL/VERSION; grpcs:// asks for TLS.
 
         Raises:
             UsageError: the text has another form.
@@ -37,8 +39,8 @@ class Endpoint:
         match = _FORM.fullmatch(text)
         if match is None:
             raise UsageError(f"invalid endpoint {text!r}; expected grpc://HOST:PORT/MODEL")
-        address, model, version = match.groups(default="")
-        return cls(address, model, version)
+        scheme, address, model, version = match.groups(default="")
+        return cls(address, model, version, scheme == "grpcs")
 
     def __str__(self) -> str:
-        return "/".join(filter(None, (f"grpc://{self.address}", self.model, self.version)))
+        return "/".join(filter(None, (f"grpc{'s' * self.secure}://{self.address}", self.model, self.version)))

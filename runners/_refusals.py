@@ -13,6 +13,7 @@ __all__ = ["explain"]
 
 # Texts of gRPC and of Triton 24.10 for cases with the same status code.
 _UNREACHABLE = ("failed to connect", "errors resolving", "DNS resolution failed")
+_NO_TLS = ("handshake", "certificate", "wrong_version_number")
 _BUSY = ("maximum queue size", "timeout expired")
 _PASSING = (
     (
@@ -67,10 +68,13 @@ def explain(
             return DeadlineExceeded(f"{url} did not answer within {timeout_seconds:g} s")
         case grpc.StatusCode.CANCELLED:
             return EndpointError(f"the request to {url} was cancelled: the connection was closed")
+        case grpc.StatusCode.UNAVAILABLE if any(sign in lower for sign in _NO_TLS):
+            return EndpointError(
+                f"{url} and this client do not agree on TLS ({_last(said)}); check the certificates of both"
+            )
         case grpc.StatusCode.UNAVAILABLE if said.startswith(_UNREACHABLE):
-            reason = said.rpartition(": ")[2].strip("]").lower()
             return EndpointUnavailable(
-                f"cannot reach {url}: {reason}; check the address, or start 'litho serve'"
+                f"cannot reach {url}: {_last(said)}; check the address, or start 'litho serve'"
             )
         case grpc.StatusCode.UNAVAILABLE if any(sign in lower for sign in _BUSY):
             return EndpointBusy(f"{url} is too busy: {said}; send fewer requests at a time")
@@ -85,3 +89,7 @@ def explain(
             return EndpointUnavailable(f"{url} closed the connection ({said}); is the server running?")
         case _:
             return EndpointError(f"{url} refused the request: {said}")
+
+
+def _last(said: str) -> str:
+    return said.rpartition(": ")[2].strip("]").lower()

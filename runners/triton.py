@@ -6,157 +6,85 @@ address. This module implements Triton's protocol; `serving` starts servers and 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from copy import copy
+from dataclasses import replace
 from typing import Any, Self
 
 import grpc
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
-from tritonclient.grpc import service_pb2
+from pydantic import ValidationError
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
-from tritonclient.utils import serialize_byte_tensor
 
-from ..bundle.manifest import Grade
-from ..errors import EndpointError
-from ..signature import GeneratorSignature, Signature
+from ..errors import EndpointError, EndpointUnavailable, LithoError
 from . import base
+from ._channel import Access, open_channel
 from ._endpoint import Endpoint
 from ._refusals import explain
+from ._served import (
+    ACCEPTED_PARAMETER,
+    PUBLIC_KEY_PARAMETER,
+    ServedModel,
+    ServerStatistics,
+)
+from ._silence import Silent, heard
+from ._triton_requests import (
+    Gathered,
+    Options,
+    Picture,
+    images_of,
+    infer_request,
+    messages,
+    safe_inputs,
+    whole_pictures,
+)
 
-__all__ = ["ACCEPTED_PARAMETER", "PUBLIC_KEY_PARAMETER", "Runner", "ServedModel", "ServerStatistics"]
+__all__ = [
+    "ACCEPTED_PARAMETER",
+    "PUBLIC_KEY_PARAMETER",
+    "Access",
+    "Gathered",
+    "Options",
+    "Picture",
+    "Runner",
+    "ServedModel",
+    "ServerStatistics",
+    "finish",
+    "images_of",
+    "messages",
+    "open_channel",
+    "safe_inputs",
+    "whole_pictures",
+]
 
-messages: Any = service_pb2  # protobuf creates its classes at import time
+DEFAULT_OPTIONS = Options()
+MOST_STREAMS = 256
+"""Streams of one runner at a time: each has a thread that reads it."""
 
 DEFAULT_TIMEOUT_SECONDS = 60.0
-_PARAMETER_PREFIX = "litho_"
-ACCEPTED_PARAMETER = f"{_PARAMETER_PREFIX}accepted_failed"
-PUBLIC_KEY_PARAMETER = f"{_PARAMETER_PREFIX}public_key"
-"""Parameter of a configuration with a public key: model.py loads only a bundle signed with it."""
-
-_LOOPBACK = ("127.", "localhost", "[::1]")
-
-
-class ServedModel(BaseModel):
-    """Facts of a deployed model, stored in the parameters of its configuration.
-
-    Args:
-        signature: inputs and output.
-        bundle: name of the bundle that it was deployed from.
-        variant: name of the bundle's variant; of several stages, names separated by commas.
-        checkpoint_sha256: hash of the weights.
-        precision: of the variant; of several stages in different ones, each, separated by commas; empty if unknown.
-        grade: what its pictures promise.
-        accepted_failed: True if it was deployed although its variant failed the gate, or without a proof.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    signature: GeneratorSignature
-    bundle: str
-    variant: str
-    checkpoint_sha256: str
-    precision: str = ""
-    grade: Grade = "same picture"
-    accepted_failed: bool = False
-
-    def to_parameters(self) -> dict[str, str]:
-        """The string parameters of a Triton model configuration."""
-        signature = self.signature.model_dump_json(exclude_defaults=True)
-        rest = self.model_dump(mode="json", exclude={"signature"})
-        texts = {key: value if isinstance(value, str) else str(value).lower() for key, value in rest.items()}
-        return {f"{_PARAMETER_PREFIX}{key}": text for key, text in {"signature": signature, **texts}.items()}
-
-    @classmethod
-    def from_parameters(cls, parameters: Mapping[str, str]) -> ServedModel:
-        """Read the parameters of a model configuration; parameters of other tools are ignored.
-
-        Raises:
-            pydantic.ValidationError: litho did not deploy the model.
-        """
-        own = {
-            key.removeprefix(_PARAMETER_PREFIX): text
-            for key, text in parameters.items()
-            if key.startswith(_PARAMETER_PREFIX)
-        }
-        signature = Signature.model_validate_json(own.pop("signature", ""))
-        return cls.model_validate({**own, "signature": signature})
-
-
-@dataclass(frozen=True)
-class ServerStatistics:
-    """A server's counters of one model since the server started; the difference of two covers the time between.
-
-    Args:
-        requests: requests answered without an error, warm-up included.
-        inferences: pictures made.
-        executions: batches run.
-        queue_ns: total time that requests waited for an instance, in nanoseconds.
-        compute_input_ns, compute_infer_ns, compute_output_ns: total time of inputs, inference and outputs, in
-            nanoseconds; the time of a batch counts once for each of its requests.
-        failures: requests answered with an error.
-        batch_sizes: size of a batch -> number of batches.
-    """
-
-    requests: int
-    inferences: int
-    executions: int
-    queue_ns: int
-    compute_input_ns: int
-    compute_infer_ns: int
-    compute_output_ns: int
-    failures: int = 0
-    batch_sizes: dict[int, int] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, counted: Any) -> ServerStatistics:
-        """Read Triton's message `ModelStatistics`, which is of one version of a model."""
-        times = counted.inference_stats
-        return cls(
-            requests=times.success.count,
-            inferences=counted.inference_count,
-            executions=counted.execution_count,
-            queue_ns=times.queue.ns,
-            compute_input_ns=times.compute_input.ns,
-            compute_infer_ns=times.compute_infer.ns,
-            compute_output_ns=times.compute_output.ns,
-            failures=times.fail.count,
-            batch_sizes={batch.batch_size: batch.compute_infer.count for batch in counted.batch_stats},
-        )
-
-    @property
-    def mean_batch(self) -> float:
-        """Pictures per batch; NaN if no batch was run."""
-        return self.inferences / self.executions if self.executions else float("nan")
-
-    def __add__(self, other: ServerStatistics) -> ServerStatistics:
-        return self._combined(other, 1)
-
-    def __sub__(self, earlier: ServerStatistics) -> ServerStatistics:
-        return self._combined(earlier, -1)
-
-    def _combined(self, other: ServerStatistics, sign: int) -> ServerStatistics:
-        mine, others = vars(self), vars(other)
-        numbers = {name: mine[name] + sign * others[name] for name in mine if name != "batch_sizes"}
-        sizes = Counter(self.batch_sizes)
-        for size, count in other.batch_sizes.items():
-            sizes[size] += sign * count
-        return ServerStatistics(
-            **numbers, batch_sizes={size: count for size, count in sizes.items() if count}
-        )
 
 
 class Runner(base.Runner):
     """Runs one model of a Triton server.
+
+    A request to a model that answers in a stream travels in a stream of its own, so that cancelling one concerns no
+    other; every other request is a call of its own, which costs less.
 
     Args:
         address: HOST:PORT of the server's gRPC endpoint.
         model: name of the model.
         version: version of the model; empty for the server's choice.
         timeout_seconds: longest time to wait for an answer.
+        secure: connect with TLS.
+        access: certificates, API key and headers; by default what the environment says.
+
+    Attributes:
+        served: facts of the deployed model.
+        parameters: all parameters of its configuration, name -> text.
+        decoupled: whether the model answers in streams.
+        metadata: headers of every call.
     """
 
     name = "triton"
@@ -164,42 +92,129 @@ class Runner(base.Runner):
     packages = ("tritonclient", "grpcio")
 
     def __init__(
-        self, address: str, model: str, version: str = "", *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+        self,
+        address: str,
+        model: str,
+        version: str = "",
+        *,
+        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+        secure: bool = False,
+        access: Access | None = None,
     ) -> None:
-        self.url = f"grpc://{address}/{model}" + (f"/{version}" if version else "")
+        self._endpoint = endpoint = Endpoint(address, model, version, secure)
+        self.url = str(endpoint)
         self._model, self._version, self._timeout_seconds = model, version, timeout_seconds
-        self._channel = grpc.insecure_channel(address, _channel_options(address))
+        access = Access.from_environment() if access is None else access
+        self.metadata = access.metadata
+        self._channel = open_channel(endpoint, access)
         self._stub: Any = GRPCInferenceServiceStub(self._channel)
+        # A call with one request needs no thread that reads requests; on the wire it is the same stream.
+        self._stream: Any = self._channel.unary_stream(
+            "/inference.GRPCInferenceService/ModelStreamInfer",
+            request_serializer=messages.ModelInferRequest.SerializeToString,
+            response_deserializer=messages.ModelStreamInferResponse.FromString,
+        )
+        self._pool = ThreadPoolExecutor(MOST_STREAMS, thread_name_prefix="litho-stream")
         try:
-            config = self._ask(self._stub.ModelConfig, messages.ModelConfigRequest).config
-            self.served = _served_model(config, self.url)
+            self._configure(self._ask(self._stub.ModelConfig, messages.ModelConfigRequest).config)
         except BaseException:
             self._channel.close()
             raise
-        super().__init__(self.served.signature, f"{self.served.variant} in Triton at {self.url}")
-        self.variant, self.precision = self.served.variant, self.served.precision
-        self.grade = self.served.grade
-        self.max_batch_size = max(1, config.max_batch_size)
 
     @classmethod
     def from_location(cls, location: str, device: str) -> Self:
         """Open grpc://HOST:PORT/MODEL or grpc://HOST:PORT/MODEL/VERSION; the server decides on the device."""
         endpoint = Endpoint.parse(location)
-        return cls(endpoint.address, endpoint.model, endpoint.version)
+        return cls(endpoint.address, endpoint.model, endpoint.version, secure=endpoint.secure)
 
-    def submit(self, inputs: Mapping[str, ArrayLike]) -> Future[dict[str, NDArray[np.uint8]]]:
+    def _configure(self, config: Any) -> None:
+        self.parameters = {key: value.string_value for key, value in config.parameters.items()}
+        self.served = _served_model(self.parameters, self.url)
+        super().__init__(self.served.signature, f"{self.served.variant} in Triton at {self.url}")
+        self.variant, self.precision = self.served.variant, self.served.precision
+        self.grade = self.served.grade
+        self.max_batch_size = max(1, config.max_batch_size)
+        self.decoupled: bool = config.model_transaction_policy.decoupled
+
+    def look_for(self, model: str, found: Callable[[Runner | None], None]) -> None:
+        """Ask for another model of the server, without waiting.
+
+        Args:
+            model: its name.
+            found: gets a runner of it over the same connection, which only this runner closes; None where the server
+                does not serve it, or litho did not deploy it. It is called in another thread.
+        """
+        request = messages.ModelConfigRequest(name=model)
+
+        def answered(call: Any) -> None:
+            other = copy(self)
+            other.url = str(replace(self._endpoint, model=model, version=""))
+            other._model, other._version = model, ""
+            try:
+                other._configure(call.result().config)
+            except (grpc.RpcError, grpc.FutureCancelledError, EndpointError):
+                found(None)
+            else:
+                found(other)
+
+        try:
+            call = self._stub.ModelConfig.future(
+                request, timeout=self._timeout_seconds, metadata=self.metadata
+            )
+        except ValueError:  # the channel is closed
+            found(None)
+        else:
+            call.add_done_callback(answered)
+
+    def submit(
+        self, inputs: Mapping[str, ArrayLike], options: Options = DEFAULT_OPTIONS
+    ) -> Future[dict[str, NDArray[np.uint8]]]:
         """Send a request and return its future; many may be in flight from one thread.
 
-        The inputs must be checked arrays, as from `signature.check`. Cancelling the future cancels the request.
+        The inputs must be checked arrays, as from `signature.check`. Cancelling the future cancels the request, on the
+        server too.
+
+        Args:
+            inputs: field name -> array with a batch axis in front.
+            options: of this request.
+
+        Raises:
+            InvalidInput: an empty batch, another shape or too large a request: that could end the server.
         """
-        complete = self.signature.with_defaults(dict[str, Any](inputs))
-        shape = self.signature.output_shape(complete)
+        complete = safe_inputs(self.signature, inputs)
         future: Future[dict[str, NDArray[np.uint8]]] = Future()
-        # Unary calls are cheaper than a stream, and many requests on one stream crash Triton 24.10.
-        call = self._stub.ModelInfer.future(self._request(complete), timeout=self._timeout_seconds)
-        future.add_done_callback(lambda done: call.cancel() if done.cancelled() else None)
-        call.add_done_callback(lambda answered: self._settle(future, answered, shape))
+        if self.decoupled:
+            self._submit_stream(future, complete, options)
+        else:
+            self._submit_whole(future, complete, options)
         return future
+
+    def pictures(
+        self, inputs: Mapping[str, ArrayLike], options: Options = DEFAULT_OPTIONS
+    ) -> Iterator[Picture]:
+        """The pictures of a request as they come, and previews of them where `options` asks for some.
+
+        A model that does not stream gives all pictures at once. Leaving the iterator cancels the request on the
+        server.
+
+        Args:
+            inputs: field name -> array with a batch axis in front, checked.
+            options: of this request.
+
+        Raises:
+            InvalidInput: see `submit`.
+            EndpointError: the server refused, or ended the stream too early.
+        """
+        complete = safe_inputs(self.signature, inputs)
+        if self.decoupled:
+            yield from self._streamed(complete, options)
+            return
+        future = self.submit(complete, options)
+        try:
+            images = future.result()[self.signature.output.name]
+        finally:
+            future.cancel()
+        yield from whole_pictures(self.signature, complete, images)
 
     def statistics(self) -> ServerStatistics:
         """The server's counters of this model.
@@ -213,85 +228,172 @@ class Runner(base.Runner):
     def close(self) -> None:
         """Close the connection; requests in flight fail, and closing twice is fine."""
         self._channel.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _execute(self, inputs: dict[str, NDArray[Any]]) -> NDArray[np.uint8]:
+        inputs = safe_inputs(self.signature, inputs)
+        if not self.decoupled:
+            try:
+                return images_of(
+                    self._stub.ModelInfer(
+                        self.request(inputs, DEFAULT_OPTIONS),
+                        timeout=self._timeout_seconds,
+                        metadata=self.metadata,
+                    )
+                )
+            except grpc.RpcError as error:
+                if not self.became_decoupled(error):
+                    raise self.explained(error) from None
+        return self._gathered(inputs, DEFAULT_OPTIONS)
+
+    def _submit_whole(self, future: Future[Any], inputs: dict[str, NDArray[Any]], options: Options) -> None:
+        # Unary calls are cheaper than a stream, and many requests on one stream crash Triton 24.10.
+        request, limit = self.request(inputs, options), self.limit(options)
         try:
-            return _images(self._stub.ModelInfer(self._request(inputs), timeout=self._timeout_seconds))
-        except grpc.RpcError as error:
-            raise self._explained(error) from None
+            call = self._stub.ModelInfer.future(request, timeout=limit, metadata=self.metadata)
+        except ValueError:  # the channel is closed
+            finish(future, error=self.cancelled())
+            return
+        future.add_done_callback(lambda done: call.cancel() if done.cancelled() else None)
+        call.add_done_callback(lambda answered: self._settle(future, answered, inputs, options))
 
     def _settle(
-        self, future: Future[dict[str, NDArray[np.uint8]]], call: Any, shape: tuple[int, ...]
+        self, future: Future[Any], call: Any, inputs: dict[str, NDArray[Any]], options: Options
     ) -> None:
-        if not future.set_running_or_notify_cancel():
-            return
         try:
-            images = _images(call.result())
-            self._check_output(images, shape)
+            images = images_of(call.result())
         except grpc.RpcError as error:
-            future.set_exception(self._explained(error))
+            if self.became_decoupled(error):
+                self._submit_stream(future, inputs, options)
+            else:
+                finish(future, error=self.explained(error, options))
         except Exception as error:  # future.result() raises it
-            future.set_exception(error)
+            finish(future, error=error)
         else:
-            future.set_result({self.signature.output.name: images})
+            self._finish(future, images, inputs)
 
-    def _request(self, inputs: Mapping[str, Any]) -> Any:
-        request = messages.ModelInferRequest(model_name=self._model, model_version=self._version)
-        for entry in self.signature.inputs:
-            array = inputs[entry.name]
-            # Triton has no scalars: a field without a shape is sent as (batch, 1).
-            shape = array.shape if entry.shape else (len(array), 1)
-            request.inputs.add(name=entry.name, datatype=entry.dtype, shape=shape)
-            request.raw_input_contents.append(_raw(array))
-        return request
+    def _submit_stream(self, future: Future[Any], inputs: dict[str, NDArray[Any]], options: Options) -> None:
+        def work() -> None:
+            try:
+                images = self._gathered(inputs, options, future)
+            except Exception as error:  # future.result() raises it
+                finish(future, error=error)
+            else:
+                self._finish(future, images, inputs)
+
+        try:
+            self._pool.submit(work)
+        except RuntimeError:  # the pool is shut down
+            finish(future, error=self.cancelled())
+
+    def _finish(
+        self, future: Future[Any], images: NDArray[np.uint8], inputs: dict[str, NDArray[Any]]
+    ) -> None:
+        try:
+            self._check_output(images, self.signature.output_shape(inputs))
+        except LithoError as error:
+            finish(future, error=error)
+        else:
+            finish(future, {self.signature.output.name: images})
+
+    def _gathered(
+        self, inputs: dict[str, NDArray[Any]], options: Options, future: Future[Any] | None = None
+    ) -> NDArray[np.uint8]:
+        gathered = Gathered(self.signature, inputs, self.url)
+        for _ in self._streamed(inputs, replace(options, preview_every=0), gathered, future):
+            pass
+        return gathered.images()
+
+    def _streamed(
+        self,
+        inputs: dict[str, NDArray[Any]],
+        options: Options,
+        gathered: Gathered | None = None,
+        future: Future[Any] | None = None,
+    ) -> Iterator[Picture]:
+        gathered = gathered or Gathered(self.signature, inputs, self.url)
+        try:
+            call = self._stream(
+                self.request(inputs, options), timeout=self.limit(options), metadata=self.metadata
+            )
+        except ValueError:  # the channel is closed
+            raise self.cancelled() from None
+        if future is not None:
+            future.add_done_callback(lambda done: call.cancel() if done.cancelled() else None)
+        try:
+            for response in heard(call, options.answer_seconds):
+                yield from gathered.add(response)
+        except Silent:
+            raise EndpointUnavailable(
+                f"{self.url} streamed nothing for {options.answer_seconds:g} s; try again, or see the server's log"
+            ) from None
+        except grpc.RpcError as error:
+            raise self.explained(error, options) from None
+        finally:
+            call.cancel()
+        gathered.images()
+
+    def became_decoupled(self, error: Any) -> bool:
+        """Whether a call failed because the model, in a newer version, answers in streams; it is remembered."""
+        self.decoupled |= (
+            error.code() is grpc.StatusCode.UNIMPLEMENTED and "decoupled" in (error.details() or "").lower()
+        )
+        return self.decoupled
+
+    def limit(self, options: Options) -> float:
+        """Seconds that a request may take."""
+        return options.timeout_seconds or self._timeout_seconds
+
+    def request(self, inputs: Mapping[str, Any], options: Options) -> Any:
+        """The message that asks for pictures; `inputs` as `safe_inputs` returns them."""
+        return infer_request(self._model, self._version, self.signature, inputs, options)
 
     def _ask(self, method: Callable[..., Any], request: Callable[..., Any]) -> Any:
         try:
-            return method(request(name=self._model, version=self._version), timeout=self._timeout_seconds)
+            return method(
+                request(name=self._model, version=self._version),
+                timeout=self._timeout_seconds,
+                metadata=self.metadata,
+            )
         except grpc.RpcError as error:
-            raise self._explained(error) from None
+            raise self.explained(error) from None
 
-    def _explained(self, error: Any) -> EndpointError:
+    def explained(self, error: Any, options: Options = DEFAULT_OPTIONS) -> EndpointError:
+        """The error of litho for one of gRPC; where there is no such model, the server is asked for others."""
         return explain(
-            error.code(), error.details(), self.url, self._timeout_seconds, alternatives=self._alternatives
+            error.code(), error.details(), self.url, self.limit(options), alternatives=self._alternatives
         )
+
+    def cancelled(self) -> EndpointError:
+        """The error of a request whose connection was closed."""
+        return explain(grpc.StatusCode.CANCELLED, "", self.url, self._timeout_seconds)
 
     def _alternatives(self) -> str:
         request = messages.RepositoryIndexRequest(ready=True)
         try:
-            index = self._stub.RepositoryIndex(request, timeout=self._timeout_seconds).models
+            index = self._stub.RepositoryIndex(
+                request, timeout=self._timeout_seconds, metadata=self.metadata
+            ).models
         except grpc.RpcError:
             return "it does not list its models"
         known = ", ".join(sorted({f"{model.name} (version {model.version})" for model in index}))
         return f"it has {known or 'no model'}"
 
 
-def _images(answer: Any) -> NDArray[np.uint8]:
-    return np.frombuffer(answer.raw_output_contents[0], np.uint8).reshape(answer.outputs[0].shape)
+def finish(future: Future[Any], result: Any = None, *, error: Exception | None = None) -> None:
+    """Settle a future, unless whoever waited for it has cancelled it; for the one who made it, once."""
+    if not future.set_running_or_notify_cancel():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
 
 
-def _raw(array: NDArray[Any]) -> bytes:
-    if array.dtype != object:
-        return array.tobytes()
-    serialized = serialize_byte_tensor(array)
-    assert serialized is not None, "the signature allows no other dtype"
-    return serialized.item()
-
-
-def _served_model(config: Any, url: str) -> ServedModel:
+def _served_model(parameters: Mapping[str, str], url: str) -> ServedModel:
     try:
-        return ServedModel.from_parameters(
-            {key: value.string_value for key, value in config.parameters.items()}
-        )
+        return ServedModel.from_parameters(parameters)
     except ValidationError:
         raise EndpointError(
             f"{url} was not deployed by litho: it has no signature; use 'litho deploy'"
         ) from None
-
-
-def _channel_options(address: str) -> list[tuple[str, int]]:
-    # Batches of pictures may exceed gRPC's default limit of 4 MiB.
-    options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-    if address.startswith(_LOOPBACK):
-        options.append(("grpc.enable_http_proxy", 0))  # a proxy cannot reach this machine's loopback
-    return options

@@ -1,0 +1,236 @@
+"""Requests and answers of one model as Triton's gRPC protocol has them, for every transport."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tritonclient.grpc import service_pb2
+from tritonclient.utils import serialize_byte_tensor
+
+from ..errors import EndpointError, InvalidInput, UsageError
+from ..signature import Signature
+from ..signature.fields import Role
+
+__all__ = [
+    "Gathered",
+    "Options",
+    "Picture",
+    "images_of",
+    "infer_request",
+    "messages",
+    "safe_inputs",
+    "whole_pictures",
+]
+
+messages: Any = service_pb2  # protobuf creates its classes at import time
+
+MOST_REQUEST_BYTES = 2**31 - 1
+"""What a message of gRPC can hold."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How one request is to be treated.
+
+    Args:
+        timeout_seconds: longest time until the whole answer, further tries included; None takes the client's.
+        answer_seconds: longest time between two answers of a stream, and before the first; None sets no limit but the
+            deadline. A killed process of the server does not end its streams.
+        priority: 1 is served first; 0 is the model's default.
+        queue_seconds: longest time in the server's queue; None takes the model's limit.
+        preview_every: steps between two previews of a picture in a stream, 0 for none.
+
+    Raises:
+        UsageError: a time is not above 0, or a number is negative.
+    """
+
+    timeout_seconds: float | None = None
+    answer_seconds: float | None = None
+    priority: int = 0
+    queue_seconds: float | None = None
+    preview_every: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("timeout_seconds", "answer_seconds", "queue_seconds"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise UsageError(f"{name} was given {value:g}; expected seconds above 0")
+        for name in ("priority", "preview_every"):
+            if not 0 <= getattr(self, name) < 2**31:
+                raise UsageError(f"{name} was given {getattr(self, name)}; expected a whole number from 0")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One answer of a stream: a finished picture, or a preview of it.
+
+    Args:
+        row: of the request, from 0.
+        step: after which it was made, from 1.
+        steps: from noise to picture; 1 for a generator without steps.
+        image: UINT8 of shape (height, width, channels), 0 to 255.
+    """
+
+    row: int
+    step: int
+    steps: int
+    image: NDArray[np.uint8]
+
+    @property
+    def finished(self) -> bool:
+        """Whether it is the picture, and not a preview."""
+        return self.step >= self.steps
+
+
+def safe_inputs(signature: Signature, inputs: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    """The inputs with their defaults, refused where they could end the server: an empty batch, another shape or size.
+
+    Values are the server's to check.
+
+    Raises:
+        InvalidInput: in the words of `Signature.check`.
+    """
+    complete = signature.with_defaults(dict[str, Any](inputs))
+    arrays = all(isinstance(values, np.ndarray) for values in complete.values())
+    batches = {array.shape[:1] for array in complete.values()} if arrays else set()
+    fits = (
+        len(batches) == 1 and batches != {(0,)} and complete.keys() == {one.name for one in signature.inputs}
+    )
+    if not fits or not all(_fits(entry, complete[entry.name]) for entry in signature.inputs):
+        complete = signature.check(inputs)
+    size = sum(array.nbytes for array in complete.values())
+    if size > MOST_REQUEST_BYTES:
+        raise InvalidInput(
+            f"a request of {size} bytes is too large; allowed are {MOST_REQUEST_BYTES}: send fewer pictures at a time"
+        )
+    return complete
+
+
+def _fits(entry: Any, array: NDArray[Any]) -> bool:
+    return (
+        array.dtype == entry.numpy_dtype
+        and array.ndim == 1 + len(entry.shape)
+        and all(want in (-1, have) for want, have in zip(entry.shape, array.shape[1:], strict=True))
+    )
+
+
+def infer_request(
+    model: str, version: str, signature: Signature, inputs: Mapping[str, NDArray[Any]], options: Options
+) -> Any:
+    """The message that asks for pictures.
+
+    Args:
+        model, version: of the server; an empty version is the server's choice.
+        signature: of the generator.
+        inputs: as `safe_inputs` returns them.
+        options: of the request.
+    """
+    request = messages.ModelInferRequest(model_name=model, model_version=version)
+    for entry in signature.inputs:
+        array = inputs[entry.name]
+        # Triton has no scalars: a field without a shape is sent as (batch, 1).
+        shape = array.shape if entry.shape else (len(array), 1)
+        request.inputs.add(name=entry.name, datatype=entry.dtype, shape=shape)
+        request.raw_input_contents.append(_raw(array))
+    if options.priority:
+        request.parameters["priority"].uint64_param = options.priority
+    if options.queue_seconds is not None:
+        request.parameters["timeout"].int64_param = max(1, round(options.queue_seconds * 1e6))
+    if options.preview_every:
+        request.parameters["preview_every"].int64_param = options.preview_every
+    return request
+
+
+def images_of(answer: Any) -> NDArray[np.uint8]:
+    """The pictures of an answer to a whole request."""
+    return np.frombuffer(answer.raw_output_contents[0], np.uint8).reshape(answer.outputs[0].shape)
+
+
+def whole_pictures(
+    signature: Signature, inputs: Mapping[str, NDArray[Any]], images: NDArray[np.uint8]
+) -> Iterator[Picture]:
+    """The pictures of a whole answer, as a stream would have them."""
+    steps = signature.field(Role.STEPS)
+    for row, image in enumerate(images):
+        whole = 1 if steps is None else int(inputs[steps.name][row])
+        yield Picture(row, whole, whole, image)
+
+
+class Gathered:
+    """The rows of a streamed answer, in whatever order they come.
+
+    Args:
+        signature: of the generator.
+        inputs: of the request, checked.
+        url: of the model, for messages.
+    """
+
+    def __init__(self, signature: Signature, inputs: Mapping[str, NDArray[Any]], url: str) -> None:
+        self._shape = signature.output_shape(dict(inputs))
+        self._name, self._url = signature.output.name, url
+        steps = signature.field(Role.STEPS)
+        self._steps = np.ones(self._shape[0], np.int64) if steps is None else inputs[steps.name]
+        self.finished: dict[int, NDArray[np.uint8]] = {}
+
+    def add(self, response: Any) -> Iterator[Picture]:
+        """The pictures of one message of the stream, which has one row, or all of them.
+
+        Raises:
+            EndpointError: it is an error, or of another form.
+        """
+        if response.error_message:
+            raise EndpointError(
+                f"{self._url} refused the request: {' '.join(response.error_message.split())}"
+            )
+        answer = response.infer_response
+        content = dict(
+            zip((output.name for output in answer.outputs), answer.raw_output_contents, strict=False)
+        )
+        if self._name not in content:
+            return  # the message that only ends the stream
+        shape = next(tuple(output.shape) for output in answer.outputs if output.name == self._name)
+        rows, steps = (
+            np.frombuffer(content[name], np.int64) if name in content else None for name in ("row", "step")
+        )
+        rows = np.arange(shape[0]) if rows is None else rows
+        if (
+            shape[1:] != self._shape[1:]
+            or len(rows) != shape[0]
+            or not all(0 <= row < self._shape[0] for row in rows)
+        ):
+            raise EndpointError(
+                f"{self._url} streamed rows {rows.tolist()} of shape {shape} for a request of shape {self._shape}"
+            )
+        images = np.frombuffer(content[self._name], np.uint8).reshape(shape)
+        for index, row in enumerate(rows.tolist()):
+            whole = int(self._steps[row])
+            picture = Picture(row, whole if steps is None else int(steps[index]), whole, images[index])
+            if picture.finished:
+                self.finished[row] = picture.image
+            yield picture
+
+    def images(self) -> NDArray[np.uint8]:
+        """All pictures, in the order of the request's rows.
+
+        Raises:
+            EndpointError: the stream ended before the last of them.
+        """
+        missing = sorted(set(range(self._shape[0])) - set(self.finished))
+        if missing:
+            raise EndpointError(
+                f"{self._url} ended its stream without {len(missing)} of {self._shape[0]} pictures, the first is"
+                f" {missing[0]}"
+            )
+        return np.stack([self.finished[row] for row in range(self._shape[0])])
+
+
+def _raw(array: NDArray[Any]) -> bytes:
+    if array.dtype != object:
+        return array.tobytes()
+    serialized = serialize_byte_tensor(array)
+    assert serialized is not None, "the signature allows no other dtype"
+    return serialized.item()
