@@ -76,7 +76,7 @@ def explain(
             return EndpointUnavailable(
                 f"cannot reach {url}: {_last(said)}; check the address, or start 'litho serve'"
             )
-        case grpc.StatusCode.UNAVAILABLE if any(sign in lower for sign in _BUSY):
+        case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.UNKNOWN if any(sign in lower for sign in _BUSY):
             return EndpointBusy(f"{url} is too busy: {said}; send fewer requests at a time")
     if code in _OF_THE_SERVER:  # other codes may quote what a client sent
         for signs, words in _PASSING:

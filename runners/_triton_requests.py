@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import grpc
 import numpy as np
 from numpy.typing import NDArray
 from tritonclient.grpc import service_pb2
@@ -14,6 +15,7 @@ from tritonclient.utils import serialize_byte_tensor
 from ..errors import EndpointError, InvalidInput, UsageError
 from ..signature import Signature
 from ..signature.fields import Role
+from ._refusals import explain
 
 __all__ = [
     "Gathered",
@@ -183,9 +185,8 @@ class Gathered:
             EndpointError: it is an error, or of another form.
         """
         if response.error_message:
-            raise EndpointError(
-                f"{self._url} refused the request: {' '.join(response.error_message.split())}"
-            )
+            # Triton ends a stream with a status only for some errors; others it tells in words alone.
+            raise explain(grpc.StatusCode.UNKNOWN, response.error_message, self._url, 0)
         answer = response.infer_response
         content = dict(
             zip((output.name for output in answer.outputs), answer.raw_output_contents, strict=False)

@@ -209,7 +209,7 @@ class AsyncClient:
                 images = await self._whole(runner, inputs, limited)
             except EndpointError as error:
                 if (wait := client.wait_after(error, runner, attempts)) is None:
-                    raise attempts.last(error) from None
+                    raise attempts.last(error, runner.url) from None
                 await asyncio.sleep(wait)
             else:
                 client.check_output(images, client.signature.output_shape(inputs))
@@ -247,7 +247,7 @@ class AsyncClient:
                                 yield new
                 except EndpointError as error:
                     if (wait := client.wait_after(error, runner, attempts)) is None:
-                        raise attempts.last(error) from None
+                        raise attempts.last(error, runner.url) from None
 
     async def _pictures(
         self, runner: Runner, inputs: dict[str, NDArray[Any]], options: Options

@@ -214,7 +214,7 @@ class Client(AnyRunner):
                     yield new
         except EndpointError as error:
             if (wait := self.wait_after(error, runner, attempts)) is None:
-                raise attempts.last(error) from None
+                raise attempts.last(error, runner.url) from None
             return wait
         return None
 
@@ -247,7 +247,7 @@ class _Request:
         elif not isinstance(error := answered.exception(), Exception):
             finish(self.future, answered.result())
         elif (wait := self._client.wait_after(error, runner, self._attempts)) is None:
-            finish(self.future, error=self._attempts.last(error))
+            finish(self.future, error=self._attempts.last(error, runner.url))
         elif wait == 0:
             self.send()
         else:

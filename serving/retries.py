@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import EndpointBusy, EndpointError, EndpointUnavailable, UsageError
+from ..errors import DeadlineExceeded, EndpointBusy, EndpointError, EndpointUnavailable, UsageError
 from ..runners.triton import Picture
 from ..signature import Signature
 from ..signature.fields import Role
@@ -72,7 +72,7 @@ class Attempts:
     def __init__(
         self, retries: Retries, most_seconds: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._retries, self._clock = retries, clock
+        self._retries, self._most_seconds, self._clock = retries, most_seconds, clock
         self._deadline = clock() + most_seconds
         self.tried = 0
 
@@ -92,11 +92,12 @@ class Attempts:
         wait = self._retries.wait_seconds(self.tried)
         return wait if wait < self._deadline - self._clock() else None
 
-    def last(self, error: Exception) -> Exception:
-        """The error to raise in the end; of several tries it says how many."""
-        if self.tried > 1 and isinstance(error, EndpointError):
-            return type(error)(f"{error} (tried {self.tried} times)")
-        return error
+    def last(self, error: Exception, url: str) -> Exception:
+        """The error to raise in the end, for the whole time and all tries."""
+        often = f" (tried {self.tried} times)" if self.tried > 1 else ""
+        if isinstance(error, DeadlineExceeded):
+            return DeadlineExceeded(f"{url} did not answer within {self._most_seconds:g} s{often}")
+        return type(error)(f"{error}{often}") if often and isinstance(error, EndpointError) else error
 
 
 class Unfinished:

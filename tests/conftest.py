@@ -123,7 +123,7 @@ def _check_contents(page: Element, ids: list[str]) -> None:
     ]
 
 
-SLOW_FIXTURES = {"bundle", "flow_bundle", "digits_net", "server"}
+SLOW_FIXTURES = {"bundle", "flow_bundle", "digits_net", "server", "streaming_server"}
 """Exports, a trained network and a server: the first test that asks for one waits seconds for it."""
 
 
@@ -217,4 +217,32 @@ def server(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
     install()
     with EmbeddedServer(repository, log=tmp_path_factory.mktemp("server") / "server.log") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def streaming_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository of `streaming_server`."""
+    return tmp_path_factory.mktemp("streaming")
+
+
+@pytest.fixture(scope="session")
+def streaming_server(
+    streaming_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[EmbeddedServer]:
+    """A running server of the model `tests/streaming.py`: "sketch" answers in streams, "whole" does not.
+
+    "both" has a candidate for half of the requests, which answers in streams.
+    """
+    from litho.serving.environment import install
+    from litho.serving.server import EmbeddedServer
+
+    from .streaming import write_model
+
+    write_model(streaming_folder)
+    write_model(streaming_folder, "whole", decoupled=False)
+    write_model(streaming_folder, "both", decoupled=False)
+    write_model(streaming_folder, "both-canary", parameters={"litho_canary_share": "0.5"})
+    install()
+    with EmbeddedServer(streaming_folder, log=tmp_path_factory.mktemp("server") / "server.log") as running:
         yield running

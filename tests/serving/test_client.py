@@ -1,3 +1,5 @@
+import os
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,10 +11,13 @@ import pytest
 import tritonclient.grpc as grpcclient
 from tritonclient.utils import np_to_triton_dtype
 
-from litho.errors import EndpointError, InvalidInput, UsageError
+from litho.errors import EndpointError, EndpointUnavailable, InvalidInput, UsageError
 from litho.runners import open_runner
-from litho.serving.client import Client
+from litho.serving.client import Client, Options
+from litho.serving.retries import NO_RETRIES, Retries
 from litho.serving.server import EmbeddedServer
+
+from ..streaming import REFUSED, SILENT, cancelled_requests, expected, write_model
 
 pytestmark = pytest.mark.slow
 
@@ -173,3 +178,103 @@ def test_requests_of_other_clients_may_each_leave_out_what_has_a_default(
     truncation = np.tile([1.0, 1.0, 0.0], 20)
     difference = np.abs(images - client.generate(seed=range(60), label=3, truncation=truncation))
     assert difference.max() <= 1
+
+
+@pytest.fixture
+def streaming(streaming_server: EmbeddedServer):
+    with Client(f"{streaming_server.grpc_url}/sketch") as opened:
+        yield opened
+
+
+def test_a_model_that_streams_is_used_like_any_other(streaming: Client) -> None:
+    assert streaming.decoupled
+    images = streaming.generate(seed=range(20), steps=range(1, 21))
+    assert images[:, 0, 0, 0].tolist() == [expected(seed, seed + 1) for seed in range(20)]
+    assert streaming.run({"seed": [7]})["image"][0, 0, 0, 0] == expected(7, 4)
+    with pytest.raises(EndpointError, match="refused the request: field 'seed'"):
+        streaming.generate(seed=REFUSED)
+
+
+def test_previews_come_before_their_pictures_over_several_batches(streaming: Client) -> None:
+    made = list(streaming.stream(Options(preview_every=2), seed=range(10), steps=5))
+    assert sorted((one.row, one.step) for one in made) == [
+        (row, step) for row in range(10) for step in (2, 4, 5)
+    ]
+    assert [one.row for one in made if one.finished] == list(range(10))
+    assert all(one.image[0, 0, 0] == expected(one.row, one.step) for one in made)
+    with pytest.raises(InvalidInput, match="'steps' was given value 0"):
+        streaming.stream(seed=1, steps=0)
+
+
+def test_a_model_without_streams_gives_finished_pictures(streaming_server: EmbeddedServer) -> None:
+    with Client(f"{streaming_server.grpc_url}/whole") as client:
+        made = list(client.stream(Options(preview_every=1), seed=[5, 6], steps=[2, 3]))
+    assert [(one.row, one.step, one.finished) for one in made] == [(0, 2, True), (1, 3, True)]
+
+
+def test_a_model_that_began_or_ceased_to_stream_with_a_newer_version_is_still_served(
+    streaming_server: EmbeddedServer,
+) -> None:
+    for model, before in (("sketch", False), ("whole", True)):
+        with Client(f"{streaming_server.grpc_url}/{model}") as client:
+            client._live.decoupled = before  # what the client learned of the version before
+            assert client.generate(seed=[5, 6])[:, 0, 0, 0].tolist() == [9, 10]
+            client._live.decoupled = before
+            assert client._live.run({"seed": [5]})["image"][0, 0, 0, 0] == 9
+
+
+def test_leaving_a_stream_and_cancelling_a_request_reach_the_server(
+    streaming: Client, streaming_folder: Path
+) -> None:
+    before = cancelled_requests(streaming_folder)
+    for picture in streaming.stream(Options(preview_every=1), seed=1, steps=1_000_000):
+        if picture.step == 5:
+            break
+    while cancelled_requests(streaming_folder) < before + 1:
+        time.sleep(0.01)
+    future = streaming.submit({"seed": np.array([SILENT])})
+    time.sleep(0.05)  # under way
+    assert future.cancel()
+    while cancelled_requests(streaming_folder) < before + 2:
+        time.sleep(0.01)
+
+
+def test_a_slow_reader_holds_up_nobody_and_misses_nothing(streaming: Client) -> None:
+    pictures = streaming.stream(Options(preview_every=1), seed=range(8), steps=200)
+    assert next(pictures).step == 1
+    assert len(streaming.generate(seed=range(40))) == 40  # meanwhile nobody reads
+    time.sleep(0.3)
+    assert 1 + sum(1 for _ in pictures) == 8 * 200
+
+
+def test_requests_outlive_a_killed_process_and_a_restarted_server(tmp_path: Path) -> None:
+    write_model(tmp_path / "models")
+    seeds = {"seed": np.array([7])}
+    with EmbeddedServer(tmp_path / "models", log=tmp_path / "log") as server:
+        port = int(server.grpc_url.rpartition(":")[2])
+        client = Client(f"{server.grpc_url}/sketch", retries=Retries(most_seconds=0.2))
+        hasty = Client(f"{server.grpc_url}/sketch", retries=NO_RETRIES)
+        (stub,) = (
+            process
+            for process in psutil.Process(server.process_id).children(recursive=True)
+            if "triton_python_backend_stub" in process.name() or "stub" in " ".join(process.cmdline()[:1])
+        )
+        pictures = hasty.stream(Options(preview_every=1, answer_seconds=0.5), seed=7, steps=1_000_000)
+        assert next(pictures).step == 1
+        stub.kill()
+        with pytest.raises(EndpointUnavailable):  # the server never ends this stream
+            for _ in pictures:
+                pass
+        with pytest.raises(
+            EndpointUnavailable, match=r"lost the process|streamed nothing"
+        ):
+            hasty.generate(Options(answer_seconds=0.5), seed=7)
+        waiting = [client.submit(seeds, Options(answer_seconds=0.5)) for _ in range(20)]
+        os.killpg(server.process_id, signal.SIGKILL)
+    with pytest.raises(EndpointUnavailable):
+        hasty.generate(seed=7)
+    waiting += [client.submit(seeds) for _ in range(20)]
+    with EmbeddedServer(tmp_path / "models", grpc_port=port, log=tmp_path / "log"):
+        assert {int(one.result()["image"][0, 0, 0, 0]) for one in waiting} == {expected(7, 4)}
+    client.close()
+    hasty.close()

@@ -1,0 +1,60 @@
+"""A limit on the time between two answers."""
+
+import threading
+import time
+
+import pytest
+
+from litho.runners._silence import Silent, heard
+
+
+class Call:
+    """A stream whose answers are given by hand."""
+
+    def __init__(self, answers: int) -> None:
+        self._left, self._cancelled = answers, threading.Event()
+
+    def __iter__(self) -> "Call":
+        return self
+
+    def __next__(self) -> int:
+        if not self._left:
+            assert self._cancelled.wait(60)
+            raise RuntimeError("cancelled")
+        self._left -= 1
+        return self._left
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+
+
+def test_a_stream_that_falls_silent_is_cancelled() -> None:
+    answers = heard(Call(2), 0.1)
+    assert [next(answers), next(answers)] == [1, 0]
+    with pytest.raises(Silent):
+        next(answers)
+
+
+def test_a_slow_reader_is_not_taken_for_a_silent_stream() -> None:
+    answers = heard(Call(3), 0.1)
+    for expected in (2, 1, 0):
+        assert next(answers) == expected
+        time.sleep(0.25)  # longer than the limit, by the reader
+    answers.close()
+
+
+def test_another_error_passes_and_without_a_limit_nothing_is_watched() -> None:
+    call = Call(0)
+    call.cancel()
+    with pytest.raises(RuntimeError, match="cancelled"):
+        next(heard(call, 60))
+    before = threading.active_count()
+    assert next(heard(Call(1), None)) == 0
+    assert threading.active_count() == before
+
+
+def test_no_thread_outlives_its_stream() -> None:
+    answers = heard(iter([1]), 60)
+    assert list(answers) == [1]
+    while any(thread.name == "litho-silence" for thread in threading.enumerate()):
+        time.sleep(0.01)
