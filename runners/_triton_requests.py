@@ -20,7 +20,7 @@ from ._refusals import explain
 __all__ = [
     "Gathered",
     "Options",
-    "Picture",
+    "StreamedPicture",
     "images_of",
     "infer_request",
     "messages",
@@ -67,7 +67,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Picture:
+class StreamedPicture:
     """One answer of a stream: a finished picture, or a preview of it.
 
     Args:
@@ -154,12 +154,12 @@ def images_of(answer: Any) -> NDArray[np.uint8]:
 
 def whole_pictures(
     signature: Signature, inputs: Mapping[str, NDArray[Any]], images: NDArray[np.uint8]
-) -> Iterator[Picture]:
+) -> Iterator[StreamedPicture]:
     """The pictures of a whole answer, as a stream would have them."""
     steps = signature.field(Role.STEPS)
     for row, image in enumerate(images):
         whole = 1 if steps is None else int(inputs[steps.name][row])
-        yield Picture(row, whole, whole, image)
+        yield StreamedPicture(row, whole, whole, image)
 
 
 class Gathered:
@@ -178,7 +178,7 @@ class Gathered:
         self._steps = np.ones(self._shape[0], np.int64) if steps is None else inputs[steps.name]
         self.finished: dict[int, NDArray[np.uint8]] = {}
 
-    def add(self, response: Any) -> Iterator[Picture]:
+    def add(self, response: Any) -> Iterator[StreamedPicture]:
         """The pictures of one message of the stream, which has one row, or all of them.
 
         Raises:
@@ -209,7 +209,9 @@ class Gathered:
         images = np.frombuffer(content[self._name], np.uint8).reshape(shape)
         for index, row in enumerate(rows.tolist()):
             whole = int(self._steps[row])
-            picture = Picture(row, whole if steps is None else int(steps[index]), whole, images[index])
+            picture = StreamedPicture(
+                row, whole if steps is None else int(steps[index]), whole, images[index]
+            )
             if picture.finished:
                 self.finished[row] = picture.image
             yield picture

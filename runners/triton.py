@@ -33,7 +33,7 @@ from ._silence import Silent, heard
 from ._triton_requests import (
     Gathered,
     Options,
-    Picture,
+    StreamedPicture,
     images_of,
     infer_request,
     messages,
@@ -47,10 +47,10 @@ __all__ = [
     "Access",
     "Gathered",
     "Options",
-    "Picture",
     "Runner",
     "ServedModel",
     "ServerStatistics",
+    "StreamedPicture",
     "finish",
     "images_of",
     "messages",
@@ -191,7 +191,7 @@ class Runner(base.Runner):
 
     def pictures(
         self, inputs: Mapping[str, ArrayLike], options: Options = DEFAULT_OPTIONS
-    ) -> Iterator[Picture]:
+    ) -> Iterator[StreamedPicture]:
         """The pictures of a request as they come, and previews of them where `options` asks for some.
 
         A model that does not stream gives all pictures at once. Leaving the iterator cancels the request on the
@@ -310,7 +310,7 @@ class Runner(base.Runner):
         options: Options,
         gathered: Gathered | None = None,
         future: Future[Any] | None = None,
-    ) -> Iterator[Picture]:
+    ) -> Iterator[StreamedPicture]:
         gathered = gathered or Gathered(self.signature, inputs, self.url)
         try:
             call = self._stream(

@@ -13,6 +13,7 @@ import litho
 from litho import errors
 from litho.bundle.manifest import Manifest, Variant
 from litho.runners.base import Runner
+from litho.serving import client
 from litho.signature.fields import Field, Role
 
 PAGE = Path(__file__).parents[1] / "docs" / "api.md"
@@ -33,6 +34,9 @@ def reference() -> str:
     known = [value for _, value in public]
     classes = [(name, value) for name, value in public if inspect.isclass(value)]
     classes += [(f"{value.__module__}.{value.__name__}", value) for value in RETURNED if value not in known]
+    classes += [
+        (f"{client.__name__}.{name}", getattr(client, name)) for name in client.__all__ if name != "Client"
+    ]
     parts = [_HEAD, "## Functions"]
     parts += [entry("###", name, value) for name, value in public if not inspect.isclass(value)]
     parts.append("## Classes")
@@ -70,7 +74,7 @@ def signature(name: str, value: Any) -> str:
     written = inspect.isfunction(own) and own.__code__.co_filename != "<string>"  # else by a dataclass
     source = textwrap.dedent(inspect.getsource(own if written else value))
     (node,) = ast.parse(source).body
-    assert isinstance(node, ast.FunctionDef | ast.ClassDef)
+    assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
     lines = source.splitlines()
     if isinstance(node, ast.ClassDef):
         fields = (part for part in node.body if isinstance(part, ast.AnnAssign))
@@ -78,8 +82,10 @@ def signature(name: str, value: Any) -> str:
         return "\n".join([lines[node.lineno - 1], *chain.from_iterable(shown)])
     head = [line.partition("  #")[0] for line in lines[node.lineno - 1 : node.body[0].lineno - 1]]
     text = "\n".join(head).removesuffix(":")
-    text = re.sub(r"\b(self|cls)(,\s+)?", "", text.removeprefix(f"def {node.name}"), count=1)
-    return name.rpartition(".")[2] + text
+    awaited = "await " if isinstance(node, ast.AsyncFunctionDef) else ""
+    text = text.removeprefix("async ").removeprefix(f"def {node.name}")
+    text = re.sub(r"\b(self|cls)(,\s+)?", "", text, count=1)
+    return awaited + name.rpartition(".")[2] + text
 
 
 def markdown(docstring: str | None) -> str:

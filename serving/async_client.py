@@ -26,10 +26,10 @@ from ..runners.triton import (
     Access,
     Gathered,
     Options,
-    Picture,
     Runner,
     ServedModel,
     ServerStatistics,
+    StreamedPicture,
     images_of,
     messages,
     open_channel,
@@ -49,7 +49,7 @@ class AsyncClient:
         >>> async with AsyncClient("grpc://127.0.0.1:8001/digits") as client:
         ...     images = await client.generate(seed=range(100), label=3)
 
-    Thousands of requests may be in flight in one task or in many. Cancelling a task cancels its request on the server.
+    Hundreds of requests may be in flight, in one task or in many. Cancelling a task cancels its request on the server.
 
     Args:
         url: the model's endpoint, grpc://HOST:PORT/MODEL, or grpcs:// for TLS.
@@ -177,7 +177,9 @@ class AsyncClient:
         """
         return asyncio.create_task(self._answer(safe_inputs(self.signature, inputs), options))
 
-    def stream(self, options: Options = DEFAULT_OPTIONS, /, **fields: ArrayLike) -> AsyncGenerator[Picture]:
+    def stream(
+        self, options: Options = DEFAULT_OPTIONS, /, **fields: ArrayLike
+    ) -> AsyncGenerator[StreamedPicture]:
         """Pictures as they are finished, and previews of them; see `Client.stream`.
 
         Leaving the loop early does not end the stream at once; `contextlib.aclosing` around it does.
@@ -229,7 +231,9 @@ class AsyncClient:
             pass
         return gathered.images()
 
-    async def _stream(self, inputs: dict[str, NDArray[Any]], options: Options) -> AsyncGenerator[Picture]:
+    async def _stream(
+        self, inputs: dict[str, NDArray[Any]], options: Options
+    ) -> AsyncGenerator[StreamedPicture]:
         client = self._client
         for number, part in enumerate(in_batches(inputs, client.max_batch_size)):
             unfinished = Unfinished(client.signature, part, number * client.max_batch_size)
@@ -251,7 +255,7 @@ class AsyncClient:
 
     async def _pictures(
         self, runner: Runner, inputs: dict[str, NDArray[Any]], options: Options
-    ) -> AsyncGenerator[Picture]:
+    ) -> AsyncGenerator[StreamedPicture]:
         if runner.decoupled:
             gathered = Gathered(runner.signature, inputs, runner.url)
             async with aclosing(self._streamed(runner, inputs, options, gathered)) as pictures:
@@ -265,7 +269,7 @@ class AsyncClient:
 
     async def _streamed(
         self, runner: Runner, inputs: dict[str, NDArray[Any]], options: Options, gathered: Gathered
-    ) -> AsyncGenerator[Picture]:
+    ) -> AsyncGenerator[StreamedPicture]:
         call = self._call(self._stream_call, runner, inputs, options)
         try:
             while True:

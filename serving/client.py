@@ -21,16 +21,16 @@ from ..runners.triton import (
     DEFAULT_TIMEOUT_SECONDS,
     Access,
     Options,
-    Picture,
     Runner,
     ServerStatistics,
+    StreamedPicture,
     finish,
 )
 from ..signature import in_batches
 from .canary import Canary
 from .retries import Attempts, Retries, Unfinished
 
-__all__ = ["Access", "Client", "Options", "Picture", "Retries"]
+__all__ = ["Access", "Client", "Options", "Retries", "StreamedPicture"]
 
 
 class Client(AnyRunner):
@@ -144,7 +144,7 @@ class Client(AnyRunner):
         request.send()
         return request.future
 
-    def stream(self, options: Options = DEFAULT_OPTIONS, /, **fields: ArrayLike) -> Iterator[Picture]:
+    def stream(self, options: Options = DEFAULT_OPTIONS, /, **fields: ArrayLike) -> Iterator[StreamedPicture]:
         """Pictures as they are finished, and previews of them every `options.preview_every` steps.
 
             >>> for picture in client.stream(Options(preview_every=4), prompt="a red circle", seed=range(8), steps=32):
@@ -197,7 +197,7 @@ class Client(AnyRunner):
     def _execute(self, inputs: dict[str, NDArray[Any]]) -> NDArray[np.uint8]:
         return self.submit(inputs).result()[self.signature.output.name]
 
-    def _stream(self, inputs: dict[str, NDArray[Any]], options: Options) -> Iterator[Picture]:
+    def _stream(self, inputs: dict[str, NDArray[Any]], options: Options) -> Iterator[StreamedPicture]:
         first = 0
         for part in in_batches(inputs, self.max_batch_size):
             unfinished = Unfinished(self.signature, part, first)

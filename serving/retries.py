@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DeadlineExceeded, EndpointBusy, EndpointError, EndpointUnavailable, UsageError
-from ..runners.triton import Picture
+from ..runners.triton import StreamedPicture
 from ..signature import Signature
 from ..signature.fields import Role
 
@@ -123,7 +123,7 @@ class Unfinished:
         self._asked = list(self._left)
         return {name: np.ascontiguousarray(array[self._asked]) for name, array in self._inputs.items()}
 
-    def accept(self, picture: Picture) -> Picture | None:
+    def accept(self, picture: StreamedPicture) -> StreamedPicture | None:
         """The picture with the caller's row; None for what the caller has seen."""
         row = self._asked[picture.row]
         if picture.step <= self._shown[row]:
@@ -131,4 +131,4 @@ class Unfinished:
         self._shown[row] = picture.step
         if picture.finished:
             self._left.remove(row)
-        return Picture(self._first + row, picture.step, picture.steps, picture.image)
+        return StreamedPicture(self._first + row, picture.step, picture.steps, picture.image)

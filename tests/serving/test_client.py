@@ -265,9 +265,7 @@ def test_requests_outlive_a_killed_process_and_a_restarted_server(tmp_path: Path
         with pytest.raises(EndpointUnavailable):  # the server never ends this stream
             for _ in pictures:
                 pass
-        with pytest.raises(
-            EndpointUnavailable, match=r"lost the process|streamed nothing"
-        ):
+        with pytest.raises(EndpointUnavailable, match=r"lost the process|streamed nothing"):
             hasty.generate(Options(answer_seconds=0.5), seed=7)
         waiting = [client.submit(seeds, Options(answer_seconds=0.5)) for _ in range(20)]
         os.killpg(server.process_id, signal.SIGKILL)

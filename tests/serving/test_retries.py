@@ -11,7 +11,7 @@ from litho.errors import (
     InvalidInput,
     UsageError,
 )
-from litho.runners.triton import Picture
+from litho.runners.triton import StreamedPicture
 from litho.serving.retries import NO_RETRIES, Attempts, Retries, Unfinished
 
 from ..streaming import SIGNATURE
@@ -77,14 +77,14 @@ def test_after_a_failure_only_missing_pictures_are_asked_for_and_none_is_shown_t
     unfinished = Unfinished(SIGNATURE, {"seed": np.arange(3), "steps": np.array([2, 4, 4])}, first=8)
     assert unfinished.inputs()["seed"].tolist() == [0, 1, 2]
     for row, step, steps in ((0, 2, 2), (1, 2, 4)):
-        shown = unfinished.accept(Picture(row, step, steps, image))
+        shown = unfinished.accept(StreamedPicture(row, step, steps, image))
         assert shown is not None
         assert shown.row == 8 + row
     left = unfinished.inputs()
     assert left["seed"].tolist() == [1, 2]
     assert left["steps"].tolist() == [4, 4]
-    assert unfinished.accept(Picture(0, 2, 4, image)) is None, "seen before the failure"
-    later = unfinished.accept(Picture(0, 4, 4, image))
+    assert unfinished.accept(StreamedPicture(0, 2, 4, image)) is None, "seen before the failure"
+    later = unfinished.accept(StreamedPicture(0, 4, 4, image))
     assert later is not None
     assert (later.row, later.finished) == (9, True)
     assert unfinished.inputs()["seed"].tolist() == [2]
