@@ -194,7 +194,7 @@ class Serving:
     def _read(self, stream: Any, ready: threading.Event) -> None:
         for line in stream:
             text = line.strip()
-            if not ready.is_set() and stream is self._process.stdout and text.startswith('{"endpoints"'):
+            if not ready.is_set() and text.startswith("{") and '"endpoints"' in text:
                 self.addresses = json.loads(text)
                 ready.set()
             elif text:
