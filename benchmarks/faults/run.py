@@ -87,9 +87,8 @@ def _measured(fault: Fault, scene: Scene) -> dict[str, Any]:
     records = [one for one in load.records if one.ended >= scene.faulty_from]
     scene.expect(good, f"not whole again {RECOVERY_SECONDS:.0f} s after the fault")
     scene.expect(serving.is_alive(), "litho serve ended")
-    servers, regions = serving.note_processes(), serving.shared_memory()
-    grown = sum(regions.values()) - sum(memory.values())
-    scene.expect(grown <= 0, f"shared memory grew by {grown:,} bytes in {len(regions)} regions")
+    servers, grown = serving.note_processes(), serving.grown_memory(memory)
+    scene.expect(grown <= 0, f"shared memory grew by {grown:,} bytes")
     if serving.is_alive():
         code, _ = serving.terminate()
         scene.expect(code == 0, f"litho serve ended with exit code {code}")

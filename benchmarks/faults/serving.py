@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -22,6 +23,7 @@ __all__ = ["Serving"]
 
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
+SETTLE_SECONDS = 30.0
 SERVER, STUB = "tritonserver", "triton_python_backend_stub"
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where the kernel keeps POSIX shared memory
 _BACKEND_FOLDERS = Path("/tmp")  # noqa: S108 - fixed in the Python backend
@@ -128,11 +130,20 @@ class Serving:
 
     def shared_memory(self) -> dict[str, int]:
         """Regions of the command's servers -> bytes."""
-        return {
-            region.name: region.stat().st_size
-            for prefix in self._prefixes
-            for region in _SHARED_MEMORY.glob(f"{prefix}*")
-        }
+        found = {}
+        for region in (one for prefix in self._prefixes for one in _SHARED_MEMORY.glob(f"{prefix}*")):
+            with suppress(FileNotFoundError):  # it went away meanwhile
+                found[region.name] = region.stat().st_size if region.is_file() else 0
+        return found
+
+    def grown_memory(self, before: Mapping[str, int]) -> int:
+        """Bytes of shared memory beyond those before, once instances that were replaced have ended."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while True:
+            grown = sum(self.shared_memory().values()) - sum(before.values())
+            if grown <= 0 or time.monotonic() > deadline:
+                return grown
+            time.sleep(0.2)
 
     def terminate(self) -> tuple[int, float]:
         """Ask the command to end: exit code, and seconds until it ended."""
