@@ -117,6 +117,7 @@ def rollback(
     "litho serve model_repository --grpc-port 8001",
     "litho serve model_repository --require-signature public.pem",
     "litho serve s3://models/production --follow 30",
+    "litho serve model_repository --container --metrics-port 8002",
     "litho serve model_repository --json",
 )
 def serve(
@@ -137,13 +138,52 @@ def serve(
         ),
     ] = None,
     require_signature: RequireSignature = None,
+    container: Annotated[
+        bool,
+        typer.Option("--container", help="Print the commands that serve it in NVIDIA's Triton container."),
+    ] = False,
+    compose: Annotated[
+        bool, typer.Option("--compose", help="Print a compose file for that container.")
+    ] = False,
+    run: Annotated[bool, typer.Option("--run", help="Build the image and run the container.")] = False,
+    program: Annotated[
+        Literal["docker", "podman"], typer.Option(help="Program that runs the container.")
+    ] = "docker",
+    image: Annotated[
+        str | None,
+        typer.Option(help="Triton's image; by default NVIDIA's newest known one.", show_default=False),
+    ] = None,
+    tensorrt: Annotated[
+        str | None,
+        typer.Option(help="TensorRT in the image, if its release does not tell.", show_default=False),
+    ] = None,
+    gpus: Annotated[
+        str | None,
+        typer.Option(
+            help="GPUs of the container: all, or 0,1; by default all if needed.", show_default=False
+        ),
+    ] = None,
+    memory: Annotated[
+        int | None,
+        typer.Option(
+            help="Container's memory in MiB; by default by its models.", min=256, show_default=False
+        ),
+    ] = None,
+    tls: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with server.crt and server.key for the container, and ca.crt if clients need one too.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Serve a model repository on this machine until Ctrl-C.
 
     Starts the embedded Triton server, which is meant for development: see 'litho server install'. With --json the
     addresses are one line, printed when the server is ready. Of s3://... the served versions are fetched to the
-    user's cache first, and every file is compared with its SHA-256.
+    user's cache first, and every file is compared with its SHA-256. With --container, --compose or --run a container
+    of NVIDIA's serves instead, on port 8001 unless told otherwise; only the ports that are given are published.
     """
     _require_repository(repository)
     if follow is not None and "://" not in repository:
@@ -154,6 +194,24 @@ def serve(
 
     show = _print_addresses if as_json else _show_addresses
     folder, follower = _opened(repository, follow)
+    if container or compose or run:
+        from .container import Wanted, serve_in_container
+
+        settings = {
+            "image": image,
+            "tensorrt": tensorrt,
+            "program": program,
+            "host": host,
+            "grpc_port": grpc_port,
+            "http_port": http_port,
+            "metrics_port": metrics_port,
+            "gpus": gpus,
+            "memory_bytes": memory and memory << 20,
+            "tls": tls,
+            "require_signature": require_signature,
+        }
+        serve_in_container(folder, Wanted(compose, run, allow_remote), settings)
+        return
     embedded = EmbeddedServer(
         folder,
         host=host,

@@ -21,8 +21,10 @@ from typing import Any, Literal
 
 from tritonclient.grpc import model_config_pb2
 
+from ..bundle.keys import PublicKey
 from ..errors import UsageError
 from .images import IMAGE, ServedModelFiles, check_image, own_image
+from .trust import KEY_VARIABLE, check_repository
 
 __all__ = ["Container", "ContainerSettings"]
 
@@ -55,6 +57,7 @@ class ContainerSettings:
         gpus: "all", or numbers such as "0,1"; None for all if a model runs on a GPU, else for none.
         memory_bytes: limit of the container; by default computed from the models.
         tls: folder with server.crt and server.key, and ca.crt if clients must show a certificate.
+        require_signature: PEM file of a public key, which every bundle must be signed with.
     """
 
     image: str = IMAGE
@@ -67,6 +70,7 @@ class ContainerSettings:
     gpus: str | None = None
     memory_bytes: int | None = None
     tls: Path | None = None
+    require_signature: Path | None = None
 
 
 class Container:
@@ -80,6 +84,7 @@ class Container:
     Raises:
         UsageError: the image cannot serve the models, the folder cannot be read by the container's user, or an option
             does not fit; the message says what does.
+        TrustError: a model is not signed with the required key.
     """
 
     def __init__(
@@ -89,10 +94,15 @@ class Container:
             raise UsageError(f"{repository} holds no model; add one with 'litho deploy'")
         check_image(settings.image, models, settings.tensorrt)
         self._repository, self._models, self._settings = repository.resolve(), models, settings
-        self._loopback = _is_loopback(settings.host)
+        self.is_loopback = _is_loopback(settings.host)
         self._user = _user()
+        self._environment = {"HOME": "/tmp", "ORT_DISABLE_TELEMETRY": "1"}  # noqa: S108 - inside the container
+        if settings.require_signature is not None:
+            key = PublicKey.read(settings.require_signature)
+            check_repository(repository, key)
+            self._environment[KEY_VARIABLE] = key.text
         self._tls = _tls_files(settings.tls)
-        if self._tls and settings.http_port is not None and not self._loopback:
+        if self._tls and settings.http_port is not None and not self.is_loopback:
             raise UsageError(
                 "Triton's HTTP has no TLS; leave --http-port out, or let a proxy in front do TLS"
             )
@@ -150,7 +160,7 @@ class Container:
             f"--http-max-input-size={self.request_bytes}",
             "--log-format=ISO8601",
         ]
-        if self._loopback:
+        if self.is_loopback:
             options += ["--model-control-mode=explicit", "--load-model=*"]
         else:
             options += ["--model-control-mode=none", f"--grpc-restricted-protocol={key}"]
@@ -176,8 +186,8 @@ class Container:
             *("--pids-limit", str(_PROCESSES), "--memory", str(self.memory_bytes)),
             *("--memory-swap", str(self.memory_bytes), "--shm-size", str(self.shared_memory_bytes)),
             *("--stop-timeout", str(_STOP_SECONDS + 10)),
-            *("--env", "HOME=/tmp", "--env", "ORT_DISABLE_TELEMETRY=1"),
         ]
+        words += [word for name, text in self._environment.items() for word in ("--env", f"{name}={text}")]
         words += self._gpu_words()
         for port in self._ports():
             words += ["--publish", port]
@@ -225,7 +235,7 @@ class Container:
             "shm_size": self.shared_memory_bytes,
             "stop_grace_period": f"{_STOP_SECONDS + 10}s",
             "restart": "unless-stopped",
-            "environment": {"HOME": "/tmp", "ORT_DISABLE_TELEMETRY": "1"},  # noqa: S108
+            "environment": self._environment,
             "ports": self._ports(),
             "volumes": self._volumes(),
             "healthcheck": {

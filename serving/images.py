@@ -196,7 +196,7 @@ def dockerfile(image: str) -> str:
     return f"""\
 # Made by litho {__version__}: Triton with the backend "{BACKEND}".
 FROM {image}
-USER root
+USER 0
 COPY requirements.txt /opt/litho/requirements.txt
 RUN python3 -m pip install --no-cache-dir --no-deps --break-system-packages \\
         --requirement /opt/litho/requirements.txt \\
