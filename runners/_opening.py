@@ -16,7 +16,12 @@ __all__ = ["choose_variants", "named_variants", "open_isolated", "open_runner"]
 
 
 def open_runner(
-    target: Bundle | Path | str, variant: str | None = None, *, runner: str | None = None, device: str = "cpu"
+    target: Bundle | Path | str,
+    variant: str | None = None,
+    *,
+    runner: str | None = None,
+    device: str = "cpu",
+    threads: int | None = None,
 ) -> Runner:
     """Open a bundle, a run or an endpoint.
 
@@ -31,11 +36,14 @@ def open_runner(
             the same picture and run here.
         runner: name of the runner; by default each variant's runtime, "torch" for a run, "triton" for an endpoint.
         device: a kind of device of the runner, such as "cpu" or "cuda"; the second GPU is "cuda:1".
+        threads: threads of a bundle's CPU runtime that share one operator, at least 1; by default one on each core.
 
     Raises:
-        UsageError: the target is none of these, or there is no such runner or variant.
+        UsageError: the target is none of these, there is no such runner or variant, or `threads` is below 1.
         MissingExtra: the runner's runtime is not installed.
     """
+    if threads is not None and threads < 1:
+        raise UsageError(f"threads was given {threads}; allowed is 1 or more")
     if isinstance(target, str) and "://" in target:
         return runner_class(runner or "triton").from_location(target, device)
     if isinstance(target, Bundle) or (Path(target) / MANIFEST_NAME).exists():
@@ -43,7 +51,7 @@ def open_runner(
         return _open_bundle(
             bundle,
             _choose_for(bundle, variant, runner, device),
-            lambda one: runner_class(runner or one.runtime).from_variant(bundle, one, device),
+            lambda one: runner_class(runner or one.runtime).from_variant(bundle, one, device, threads),
             lambda sampler, stages: runner_class(sampler).from_stages(bundle, stages),
         )
     if (Path(target) / "snapshot.json").exists():

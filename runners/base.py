@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from abc import ABC, abstractmethod
 from collections import deque
@@ -36,6 +37,7 @@ __all__ = [
     "runner_names",
     "runtime_names",
     "runtime_packages",
+    "thread_count",
 ]
 
 IN_FLIGHT = 4
@@ -102,6 +104,7 @@ class Runner(ABC):
         inference_precisions  what it can compute FP32 layers in instead, if the graph's metadata tell it to
         library       builds its engines; None for a runner without engines
         levels        how far a graph's metadata can tell it to optimise, from the most to nothing
+        threaded      whether its constructor takes `threads`, the number of threads that share one operator
 
     Attributes:
         signature: inputs and output.
@@ -126,6 +129,7 @@ class Runner(ABC):
     inference_precisions: ClassVar[tuple[str, ...]] = ()
     library: ClassVar[Library | None] = None
     levels: ClassVar[tuple[str, ...]] = ()
+    threaded: ClassVar[bool] = False
 
     def __init__(self, signature: Signature, description: str) -> None:
         self.signature = signature
@@ -159,17 +163,30 @@ class Runner(ABC):
         raise MissingExtra(cls.title, cls.extra)
 
     @classmethod
-    def from_variant(cls, bundle: Bundle, variant: Variant, device: str) -> Self:
+    def from_variant(
+        cls, bundle: Bundle, variant: Variant, device: str, threads: int | None = None
+    ) -> Self:
         """Open a variant of a bundle on `device`; by default the variant is an ONNX graph."""
-        return cls.from_graph(bundle.read(variant.file), bundle.stage(variant.stage).signature, device)
+        signature = bundle.stage(variant.stage).signature
+        return cls.from_graph(bundle.read(variant.file), signature, device, threads)
 
     @classmethod
-    def from_graph(cls, graph: bytes, signature: Signature, device: str = "cpu") -> Self:
-        """Open the content of an ONNX file with the inputs and output of `signature`."""
+    def from_graph(
+        cls, graph: bytes, signature: Signature, device: str = "cpu", threads: int | None = None
+    ) -> Self:
+        """Open the content of an ONNX file with the inputs and output of `signature`.
+
+        Args:
+            graph: content of the file.
+            signature: inputs and output.
+            device: to run on.
+            threads: threads that share one operator on a CPU, at least 1; None for one on each core. A runner that is
+                not `threaded` keeps its own number.
+        """
         if not cls.runs_graphs:
             raise UsageError(f"runner {cls.name!r} does not run graphs or variants of a bundle")
         opens: Any = cls  # the constructor of a runner of graphs takes these arguments
-        return opens(graph, signature, device)
+        return opens(graph, signature, device, **({"threads": threads} if cls.threaded else {}))
 
     @classmethod
     def from_stages(cls, bundle: Bundle, stages: Mapping[str, Runner]) -> Self:
@@ -331,6 +348,11 @@ def library_of(name: str) -> Library:
 
 def _runners() -> list[type[Runner]]:
     return sorted(map(runner_class, runner_names()), key=lambda runner: (runner.order, runner.name))
+
+
+def thread_count(threads: int | None) -> int:
+    """The number of threads for one operator: the given one, or the number of cores that this process may use."""
+    return threads or len(os.sched_getaffinity(0))
 
 
 def parse_device(device: str, title: str, known: tuple[str, ...]) -> tuple[str, int]:

@@ -49,6 +49,7 @@ class Runner(base.Runner):
         model: content of the ONNX file; external data is refused, because no hash covers it.
         signature: inputs and output of the graph.
         device: "cpu"; "cuda" or "tensorrt" for that provider on the first GPU, "cuda:1" for the second GPU.
+        threads: threads that share one operator; by default one on each core.
         bound: keep buffers per batch shape and run one batch at a time; by default on a GPU.
     """
 
@@ -61,6 +62,7 @@ class Runner(base.Runner):
     runs_graphs = True
     levels = tuple(_LEVELS)
     integers = base.Integers(unsigned=True, between=True)
+    threaded = True
 
     def __init__(
         self,
@@ -68,8 +70,10 @@ class Runner(base.Runner):
         signature: Signature,
         device: str = "cpu",
         *,
+        threads: int | None = None,
         bound: bool | None = None,
     ) -> None:
+        self._threads = base.thread_count(threads)
         # ONNX Runtime reads it while it is loaded.
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         self._runtime = require("onnxruntime", self.extra)
@@ -88,7 +92,7 @@ class Runner(base.Runner):
 
     def _open(self, model: bytes, kind: str, number: int, *, captures: bool) -> Any:
         options = self._runtime.SessionOptions()
-        options.intra_op_num_threads = len(os.sched_getaffinity(0))
+        options.intra_op_num_threads = self._threads
         # A spinning worker would take a core from the server's transport.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
@@ -152,7 +156,7 @@ def run_unoptimised(
     """
     runtime = require("onnxruntime", Runner.extra)
     options = runtime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = len(os.sched_getaffinity(0)), 4
+    options.intra_op_num_threads, options.log_severity_level = base.thread_count(None), 4
     options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     given = {entry.name: inputs[entry.name] for entry in session.get_inputs()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from functools import cache
 from typing import Any
@@ -30,6 +29,7 @@ class Runner(base.Runner):
         model: content of the ONNX file, or an `openvino.Model`.
         signature: inputs and output of the runner, with the seed.
         device: "cpu".
+        threads: threads that share one operator; by default one on each core.
         inference_precision: what layers compute in that are not quantized, such as "bf16", or "" for OpenVINO's own
             choice; by default what the metadata of the graph say, or "f32".
     """
@@ -43,6 +43,7 @@ class Runner(base.Runner):
     passes = ("noise_outside",)
     inference_precisions = ("bf16",)
     integers = base.Integers(unsigned=True, passes={"subpixel": "subpixel_narrow"})
+    threaded = True
 
     def __init__(
         self,
@@ -50,6 +51,7 @@ class Runner(base.Runner):
         signature: Signature,
         device: str = "cpu",
         *,
+        threads: int | None = None,
         inference_precision: str | None = None,
     ) -> None:
         if device != "cpu":
@@ -61,7 +63,7 @@ class Runner(base.Runner):
         content = model if isinstance(model, bytes) else b""
         if inference_precision is None:
             inference_precision = graph_option(content, INFERENCE_PRECISION, ("bf16",)) or "f32"
-        hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": len(os.sched_getaffinity(0))}
+        hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": base.thread_count(threads)}
         if inference_precision:
             # By default it computes in BF16 on processors that have it, whatever the graph's precision is.
             hints["INFERENCE_PRECISION_HINT"] = inference_precision

@@ -106,13 +106,16 @@ class Runner(base.Runner):
         self._captured: OrderedDict[_Shapes, tuple[Any, Any]] = OrderedDict()
 
     @classmethod
-    def from_variant(cls, bundle: Bundle, variant: Variant, device: str) -> Self:
+    def from_variant(
+        cls, bundle: Bundle, variant: Variant, device: str, threads: int | None = None
+    ) -> Self:
         """Open an engine of a bundle.
 
         Args:
             bundle: that was loaded.
             variant: a variant with an engine of this library.
             device: "cuda" or "cuda:1" for a certain GPU; "cpu", the default elsewhere, is the first GPU too.
+            threads: an engine has none on the CPU.
         """
         if variant.engine is None:
             raise DeviceError(

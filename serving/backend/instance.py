@@ -62,7 +62,8 @@ class Instance:
         """
         bundle = self._load()
         names = ",".join(variant.name for variant in bundle.manifest.variants)
-        return open_runner(bundle, names, device=self.device)
+        threads = self.parameter("threads")
+        return open_runner(bundle, names, device=self.device, threads=int(threads) if threads else None)
 
     def _load(self) -> Bundle:
         # Whoever deployed the model may require a signature, and so may whoever started the server.

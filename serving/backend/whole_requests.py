@@ -11,7 +11,7 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from ...errors import LithoError
-from .answers import refusal
+from .answers import is_draining, refusal, unavailable
 from .instance import Instance
 
 __all__ = ["Model"]
@@ -34,6 +34,8 @@ class Model:
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """One response per request, in order; a bad request gets its own error and does not affect the others."""
+        if is_draining():
+            return [unavailable() for _ in requests]
         given = [self._inputs(request) for request in requests]
         try:
             return self._answer(given)
