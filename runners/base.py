@@ -163,9 +163,7 @@ class Runner(ABC):
         raise MissingExtra(cls.title, cls.extra)
 
     @classmethod
-    def from_variant(
-        cls, bundle: Bundle, variant: Variant, device: str, threads: int | None = None
-    ) -> Self:
+    def from_variant(cls, bundle: Bundle, variant: Variant, device: str, threads: int | None = None) -> Self:
         """Open a variant of a bundle on `device`; by default the variant is an ONNX graph."""
         signature = bundle.stage(variant.stage).signature
         return cls.from_graph(bundle.read(variant.file), signature, device, threads)

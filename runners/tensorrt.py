@@ -106,9 +106,7 @@ class Runner(base.Runner):
         self._captured: OrderedDict[_Shapes, tuple[Any, Any]] = OrderedDict()
 
     @classmethod
-    def from_variant(
-        cls, bundle: Bundle, variant: Variant, device: str, threads: int | None = None
-    ) -> Self:
+    def from_variant(cls, bundle: Bundle, variant: Variant, device: str, threads: int | None = None) -> Self:
         """Open an engine of a bundle.
 
         Args:

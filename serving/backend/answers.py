@@ -4,17 +4,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import triton_python_backend_utils as pb_utils
 
 from ...errors import DeadlineExceeded, EndpointBusy, EndpointUnavailable, LithoError
 
-__all__ = ["DRAIN_VARIABLE", "is_draining", "refusal", "unavailable"]
-
-DRAIN_VARIABLE = "LITHO_DRAIN_FILE"
-"""Environment variable with a path. While that file exists, requests are refused: the server is about to end."""
+__all__ = ["refusal"]
 
 
 def refusal(error: LithoError) -> Any:
@@ -26,15 +22,3 @@ def refusal(error: LithoError) -> Any:
     elif isinstance(error, EndpointBusy | EndpointUnavailable | DeadlineExceeded):
         code = pb_utils.TritonError.UNAVAILABLE
     return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error), code))
-
-
-def is_draining() -> bool:
-    """Whether new requests are to be refused, because the server is about to end."""
-    path = os.environ.get(DRAIN_VARIABLE)
-    return bool(path) and os.path.exists(path)  # noqa: PTH110 - asked for each batch: a Path takes as long again
-
-
-def unavailable() -> Any:
-    """The response that tells a client to ask another server, or this one later; its request was not begun."""
-    words = "the server is shutting down; ask another one, or try again later"
-    return pb_utils.InferenceResponse(error=pb_utils.TritonError(words, pb_utils.TritonError.UNAVAILABLE))

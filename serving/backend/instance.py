@@ -11,7 +11,9 @@ from typing import Any, Self
 
 from ...bundle import Bundle
 from ...bundle.keys import PublicKey
+from ...errors import UsageError
 from ...runners import Runner, open_runner
+from ...runners.base import thread_count
 
 __all__ = ["KEY_VARIABLE", "Instance"]
 
@@ -52,6 +54,29 @@ class Instance:
         """A parameter that litho wrote into the configuration, such as "batching"; None if it is absent or empty."""
         return self.config.get("parameters", {}).get(_PREFIX + name, {}).get("string_value") or None
 
+    @property
+    def threads(self) -> int:
+        """Threads that share one operator on a CPU: what was deployed, else this instance's share of the cores.
+
+        Instances that each take all cores disturb each other: on two cores, two instances with two threads used 8 to
+        12 % more processor time for a picture than two with one thread.
+
+        Raises:
+            UsageError: the configuration has no number of 1 or more.
+        """
+        given = self.parameter("threads")
+        if given is None:
+            return -(-thread_count(None) // self._instances)
+        if not given.isdecimal() or int(given) < 1:
+            raise UsageError(f"litho_threads was given {given!r}; allowed is 1 or more")
+        return int(given)
+
+    @property
+    def _instances(self) -> int:
+        """Instances of this model on the CPU, which share its cores."""
+        groups = self.config.get("instance_group", [])
+        return max(1, sum(int(one["count"]) for one in groups if one.get("kind") == "KIND_CPU"))
+
     def open(self) -> Runner:
         """Open the bundle of this version, which has one variant of each stage.
 
@@ -62,8 +87,7 @@ class Instance:
         """
         bundle = self._load()
         names = ",".join(variant.name for variant in bundle.manifest.variants)
-        threads = self.parameter("threads")
-        return open_runner(bundle, names, device=self.device, threads=int(threads) if threads else None)
+        return open_runner(bundle, names, device=self.device, threads=self.threads)
 
     def _load(self) -> Bundle:
         # Whoever deployed the model may require a signature, and so may whoever started the server.

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
-from ...errors import LithoError
-from .answers import is_draining, refusal, unavailable
+from ...errors import EndpointUnavailable, LithoError
+from .answers import refusal
+from .in_hand import DRAINING, InHand
 from .instance import Instance
 
 __all__ = ["Model"]
@@ -28,20 +29,24 @@ class Model:
         Raises:
             LithoError: it cannot be served; the message says why.
         """
+        self._in_hand = InHand.of_environment()
         self._runner = instance.open()
         self._input_names = [field.name for field in self._runner.signature.inputs]
         self._output_name = self._runner.signature.output.name
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """One response per request, in order; a bad request gets its own error and does not affect the others."""
-        if is_draining():
-            return [unavailable() for _ in requests]
-        given = [self._inputs(request) for request in requests]
+        if not self._in_hand.accept(len(requests)):
+            return [refusal(EndpointUnavailable(DRAINING)) for _ in requests]
         try:
-            return self._answer(given)
-        except LithoError:
-            # Checking all requests as one batch is cheap; after an error check each one.
-            return self._answer_valid(given)
+            given = [self._inputs(request) for request in requests]
+            try:
+                return self._answer(given)
+            except LithoError:
+                # Checking all requests as one batch is cheap; after an error check each one.
+                return self._answer_valid(given)
+        finally:
+            self._in_hand.answered(len(requests))
 
     def finalize(self) -> None:
         """Release the runner."""

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from litho.bundle import Bundle
@@ -200,3 +201,16 @@ def test_what_is_opened_by_default_promises_the_same_picture_and_runs_here(bundl
     )
     with open_runner(Bundle(loaded.path, manifest)) as runner:
         assert runner.variant == "generator.other"
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_number_of_threads_does_not_change_the_picture(threads: int, bundle: Path) -> None:
+    with open_runner(bundle) as usual, open_runner(bundle, threads=threads) as runner:
+        expected = usual.generate(seed=[1, 2, 3], label=4)
+        assert np.abs(runner.generate(seed=[1, 2, 3], label=4).astype(int) - expected).max() <= 1
+        assert runner._session.get_session_options().intra_op_num_threads == threads  # pyright: ignore
+
+
+def test_no_threads_at_all_are_refused(bundle: Path) -> None:
+    with pytest.raises(UsageError, match="threads was given 0; allowed is 1 or more"):
+        open_runner(bundle, threads=0)

@@ -1,6 +1,7 @@
 """What an instance opens: its own bundle, and only one that is signed where a key is required."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from litho.bundle import sign_bundle
 from litho.bundle.keys import PublicKey
-from litho.errors import ServerStartError, TrustError
+from litho.errors import ServerStartError, TrustError, UsageError
 from litho.serving.backend.instance import Instance
 from litho.serving.client import Client
 from litho.serving.environment import install
@@ -18,8 +19,11 @@ from litho.serving.server import EmbeddedServer
 from ...signers import make_keys
 
 
-def an_instance(path: Path, kind: str = "CPU", **parameters: str) -> Instance:
-    config = {"parameters": {f"litho_{name}": {"string_value": text} for name, text in parameters.items()}}
+def an_instance(path: Path, kind: str = "CPU", count: int = 2, **parameters: str) -> Instance:
+    config = {
+        "parameters": {f"litho_{name}": {"string_value": text} for name, text in parameters.items()},
+        "instance_group": [{"count": count, "kind": f"KIND_{kind}"}],
+    }
     return Instance.from_arguments(
         {
             "model_repository": str(path),
@@ -36,6 +40,19 @@ def test_an_instance_knows_its_version_its_device_and_its_parameters(tmp_path: P
     assert (instance.path, instance.device) == (tmp_path / "3", "cpu")
     assert [instance.parameter(name) for name in ("batching", "threads", "other")] == ["whole", None, None]
     assert an_instance(tmp_path, kind="GPU").device == "cuda:1"
+
+
+def test_instances_share_the_cores_unless_the_deployment_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(5)))
+    shares = [an_instance(tmp_path, count=count).threads for count in (1, 2, 3, 9)]
+    assert shares == [5, 3, 2, 1]
+    assert an_instance(tmp_path, kind="GPU").threads == 5
+    assert an_instance(tmp_path, threads="7").threads == 7
+    for wrong in ("0", "-1", "two"):
+        with pytest.raises(UsageError, match=f"litho_threads was given '{wrong}'; allowed is 1 or more"):
+            assert an_instance(tmp_path, threads=wrong).threads
 
 
 @pytest.mark.slow

@@ -5,14 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
 from litho.bundle import Bundle
-from litho.errors import LithoError
+from litho.errors import EndpointUnavailable, LithoError
 from litho.export.build import export
 from litho.parity.verify import verify
 from litho.runners import open_runner
+from litho.serving.backend.in_hand import DRAIN_VARIABLE, read_records
 from litho.serving.client import Client
 from litho.serving.environment import install
 from litho.serving.repository import deploy
@@ -93,3 +95,28 @@ def test_a_variant_for_openvino_is_served_with_the_same_pictures(both: Bundle, t
     with EmbeddedServer(tmp_path / "repository", log=tmp_path / "server.log") as server:
         (outcome,) = verify(both.path, endpoint=f"{server.grpc_url}/tiny")
     assert outcome.verdict.status == "passed", outcome.verdict.reason
+
+
+@pytest.mark.slow
+def test_while_the_server_drains_requests_are_refused_as_unavailable(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "state").mkdir()
+    monkeypatch.setenv(DRAIN_VARIABLE, str(tmp_path / "state" / "drain"))
+    deploy(bundle, to=tmp_path / "models", name="tiny")
+    install()
+    with (
+        EmbeddedServer(tmp_path / "models", log=tmp_path / "log") as server,
+        open_runner(f"{server.grpc_url}/tiny") as endpoint,
+    ):
+        (stub, *_) = psutil.Process(server.process_id).children()
+        drain = Path(stub.environ()[DRAIN_VARIABLE])
+        first = endpoint.generate(seed=[7], label=3)
+        drain.touch()
+        with pytest.raises(EndpointUnavailable, match="is shutting down"):
+            endpoint.generate(seed=[7], label=3)
+        records = read_records(drain)
+        assert stub.pid in records
+        assert {record.in_hand for record in records.values()} == {0}
+        drain.unlink()
+        assert (endpoint.generate(seed=[7], label=3) == first).all()
