@@ -3,10 +3,13 @@
 Layout of a deployment, which Triton calls a model:
 
     <name>/config.pbtxt              configuration of the served version
-    <name>/<version>/config.pbtxt    its copy from the time of deployment, for `rollback`
+    <name>/configs/<gpu>.pbtxt       for other devices, as `tritonserver --model-config-name` chooses them
+    <name>/warmup/<version>/         inputs of the warm-up of each version
+    <name>/<version>/config.pbtxt    copies from the time of deployment, for `rollback`; so are configs/ and warmup/
     <name>/<version>/bundle/         flavour litho: the served part of the bundle; of a signed one, bundle/signed/
                                      holds the signed manifest of the whole
     <name>/<version>/model.onnx      flavour onnxruntime
+    <name>/<version>/model.plan      flavour tensorrt
     <name>/<version>/model.py        flavour python of an older litho, beside bundle/
 
 Only config.pbtxt says which version is served. It is replaced atomically, in the last step.
@@ -15,16 +18,16 @@ Only config.pbtxt says which version is served. It is replaced atomically, in th
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..bundle import Bundle, BundleWriter
+from ..bundle import Bundle
 from ..bundle.keys import PublicKey
-from ..bundle.manifest import GRADES, TOKENIZER_NAME, FileRecord, Grade, Variant
+from ..bundle.manifest import GRADES, FileRecord, Grade, Variant
 from ..bundle.names import check_name
-from ..bundle.signing import SIGNED_FOLDER, signed_files
+from ..bundle.signing import signed_files
 from ..errors import BundleError, DeployError, UnknownName
 from ..files import locked, write_bytes, write_directory
 from ..parity.gate import grade_of, weakest
@@ -32,20 +35,22 @@ from ..runners import choose_variants, named_variants
 from ..runners.triton import ACCEPTED_PARAMETER, PUBLIC_KEY_PARAMETER, ServedModel
 from .admission import prove_here
 from .configuration import (
-    FLAVOURS,
-    Flavour,
+    CONFIG_NAME,
+    Description,
     ModelConfig,
     ParseError,
     ServingSettings,
-    model_config,
+    configurations,
     parse_config,
     print_config,
+    warm_up,
 )
 from .environment import BACKEND
+from .flavours import Flavour, flavour as flavour_of
+from .flavours.litho import served_files
+from .placing import forget, place, write_parts
 
 __all__ = ["Deployment", "deploy", "deployed", "rollback", "served_config"]
-
-CONFIG_NAME = "config.pbtxt"
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ def deploy(  # noqa: PLR0913
     to: Path | str,
     name: str | None = None,
     variant: str | None = None,
-    flavour: Flavour = "litho",
+    flavour: str = "litho",
     accept_failed: Collection[str] = (),
     grade: Grade = "same picture",
     require_signature: Path | str | None = None,
@@ -93,13 +98,13 @@ def deploy(  # noqa: PLR0913
         name: of the model; by default the bundle's name.
         variant: as `runners.choose_variants` takes it; by default the recommended ones, if they have the grade and
             need no GPU, or else the first that do.
-        flavour: the Triton backend that runs the model, one of `FLAVOURS`.
+        flavour: the Triton backend that runs the model, one of `flavour_names()`.
         accept_failed: names of variants, as `runners.named_variants` takes them, that may be deployed although they
             did not pass their gate, or cannot be proven on this machine.
         grade: weakest grade that may be served, "same picture" or "same distribution".
         require_signature: PEM file of a public key; the bundle must be signed with it, and in flavour litho
             the server checks that again whenever it loads the model.
-        settings: batching, queue and instances; by default `ServingSettings.of_flavour`.
+        settings: batching, queue and instances; by default the flavour's.
 
     Raises:
         UsageError: a name is unknown, or a variant does not fit the flavour or the settings.
@@ -109,36 +114,38 @@ def deploy(  # noqa: PLR0913
         TrustError: a digital signature is required, and the bundle has none or another.
         BundleError: there is no valid bundle at that path.
     """
-    if flavour not in FLAVOURS:
-        raise UnknownName("flavour", flavour, FLAVOURS)
+    kind = flavour_of(flavour)
     if name is not None:
         check_name(name, "model name")
     if grade not in GRADES:
         raise UnknownName("grade", grade, GRADES)
     bundle, trusted = _loaded(bundle, require_signature)
     accept_failed = {one.name for given in accept_failed for one in named_variants(bundle, given)}
-    chosen = _accepted(bundle, variant, accept_failed, grade, flavour)
+    chosen = _accepted(bundle, variant, accept_failed, grade, kind)
     model = Path(to) / (bundle.manifest.name if name is None else name)
     with _writing(model):
         before = _current(model)
-        config = model_config(
+        description = Description(
             model.name,
             bundle.manifest,
             chosen,
-            flavour=flavour,
             version=max(_versions(model), default=0) + 1,
-            settings=settings or ServingSettings.of_flavour(flavour),
+            settings=settings or kind.defaults,
+            engines=_engines(bundle, chosen, kind, accept_failed, trusted is not None),
+            **Description.proof_of(bundle),
         )
-        if trusted is not None and flavour == "litho":
-            config.parameters[PUBLIC_KEY_PARAMETER].string_value = trusted.text
-        if any(one.name in accept_failed for one in chosen):
-            # Whatever its verdict says: nobody proves it here.
-            config.parameters[ACCEPTED_PARAMETER].string_value = "true"
-        if before is not None and _is_same(before, bundle, chosen, config):
+        configs = configurations(description, kind)
+        for config in configs.values():
+            if trusted is not None and kind.backend == BACKEND:
+                config.parameters[PUBLIC_KEY_PARAMETER].string_value = trusted.text
+            if any(one.name in accept_failed for one in chosen):
+                # Whatever its verdict says: nobody proves it here.
+                config.parameters[ACCEPTED_PARAMETER].string_value = "true"
+        if before is not None and _is_same(before, bundle, description, configs):
             return before
         if trusted is None:
             prove_here(bundle, chosen, accept_failed)
-        return _write(model, bundle, chosen, config)
+        return _write(model, bundle, description, kind, configs)
 
 
 def deployed(repository: Path | str, name: str) -> Deployment | None:
@@ -174,6 +181,7 @@ def rollback(repository: Path | str, name: str) -> int:
         )
     version = max(earlier)
     with _writing(current.path):
+        place(current.path, version)
         write_bytes(current.path / CONFIG_NAME, (current.path / str(version) / CONFIG_NAME).read_bytes())
     return version
 
@@ -198,17 +206,19 @@ def _loaded(
 
 
 def _accepted(
-    bundle: Bundle, names: str | None, accept_failed: Collection[str], grade: Grade, flavour: Flavour
+    bundle: Bundle, names: str | None, accept_failed: Collection[str], grade: Grade, kind: type[Flavour]
 ) -> tuple[Variant, ...]:
     def promised(variant: Variant) -> bool:
         return weakest((grade, grade_of(variant, bundle.manifest))) == grade
 
     def able(variant: Variant) -> bool:
-        return promised(variant) and (flavour == "litho" or variant.runtime == flavour)
+        return promised(variant) and kind.takes(variant)
 
     try:
-        chosen = choose_variants(bundle, names, able)
+        chosen = choose_variants(bundle, names, able, portable=kind.portable)
     except BundleError:
+        if not kind.portable:
+            raise
         chosen = choose_variants(bundle, names)  # it passed but promises less, which is said below
     for variant in chosen:
         if variant.verdict.status == "not_offered" and variant.name not in accept_failed:
@@ -243,59 +253,87 @@ def _writing(model: Path) -> Iterator[None]:
         raise DeployError(f"cannot write {model}: {error.strerror or error}; {still}") from error
 
 
-def _write(model: Path, bundle: Bundle, variants: Sequence[Variant], config: ModelConfig) -> Deployment:
-    (version,) = config.version_policy.specific.versions
+def _engines(
+    bundle: Bundle,
+    chosen: Sequence[Variant],
+    kind: type[Flavour],
+    accept_failed: Collection[str],
+    trusted: bool,
+) -> tuple[Variant, ...]:
+    """Engines of the same precision for other GPUs, which nobody can prove here: by signature or by name."""
+    if kind.portable:
+        return ()
+    (first,) = chosen
+    return tuple(
+        variant
+        for variant in bundle.manifest.variants
+        if kind.takes(variant)
+        and (variant.stage, variant.precision) == (first.stage, first.precision)
+        and variant.target not in (None, first.target)
+        and (variant.name in accept_failed or (trusted and variant.verdict.status == "passed"))
+    )
+
+
+def _write(
+    model: Path,
+    bundle: Bundle,
+    description: Description,
+    kind: type[Flavour],
+    configs: Mapping[str, ModelConfig],
+) -> Deployment:
+    version = description.version
     directory = model / str(version)
     is_new = not model.exists()
-    text = print_config(config)
+    config = configs[CONFIG_NAME]
     try:
         with write_directory(directory) as temporary:
-            if config.backend == BACKEND:
-                _write_part(temporary / "bundle", bundle, variants)
-            else:
-                (variant,) = variants
-                (temporary / config.default_model_filename).write_bytes(bundle.read(variant.file))
-            (temporary / CONFIG_NAME).write_text(text, encoding="utf-8")
-        write_bytes(model / CONFIG_NAME, text)
+            kind.write(temporary, bundle, description)
+            write_parts(temporary, version, configs, warm_up(description, kind))
+        place(model, version)
+        write_bytes(model / CONFIG_NAME, print_config(config))
     except BaseException:
         # A server does not become ready while a model folder has no configuration.
         shutil.rmtree(model if is_new else directory, ignore_errors=True)
+        forget(model, version)
         raise
     return Deployment(model, version, ServedModel.from_parameters(_parameters(config)))
 
 
-def _write_part(path: Path, bundle: Bundle, variants: Sequence[Variant]) -> None:
-    """Write a bundle of these variants only; its manifest has the hashes of the served files."""
-    path.mkdir()
-    writer = BundleWriter(path)
-    for file in _served_files(bundle, variants):
-        writer.add(file, bundle.read(file))
-    rest = bundle.manifest.model_dump(exclude={"files", "variants", "schema_version"})
-    writer.finish(**rest, variants=tuple(variants))
-    for name, content in signed_files(bundle.path).items():
-        write_bytes(path / SIGNED_FOLDER / name, content)
-
-
-def _served_files(bundle: Bundle, variants: Sequence[Variant]) -> list[str]:
-    files = [variant.file for variant in variants]
-    return files if bundle.manifest.sampler is None else [*files, TOKENIZER_NAME]
-
-
-def _is_same(before: Deployment, bundle: Bundle, variants: Sequence[Variant], config: ModelConfig) -> bool:
-    current = served_config(before.path)
-    current.version_policy.CopyFrom(config.version_policy)
+def _is_same(
+    before: Deployment, bundle: Bundle, description: Description, configs: Mapping[str, ModelConfig]
+) -> bool:
+    """Whether a version is already served with the same files and configurations, but for its number."""
     directory = before.path / str(before.version)
+    config = configs[CONFIG_NAME]
     if config.backend == BACKEND and signed_files(directory / "bundle") != signed_files(bundle.path):
         return False
-    return current == config and all(
+    for path, wanted in configs.items():
+        try:
+            current = parse_config((before.path / path).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return False
+        if _unnumbered(current) != _unnumbered(wanted):
+            return False
+    return all(
         _served_record(directory, file) == bundle.manifest.files[file]
-        for file in _served_files(bundle, variants)
+        for file in served_files(bundle, description.variants)
     )
+
+
+def _unnumbered(config: ModelConfig) -> ModelConfig:
+    """A configuration without the number of its version."""
+    plain = type(config)()
+    plain.CopyFrom(config)
+    plain.ClearField("version_policy")
+    for request in plain.model_warmup:
+        for entry in request.inputs.values():
+            entry.input_data_file = entry.input_data_file.partition("/")[2]
+    return plain
 
 
 def _served_record(directory: Path, relative: str) -> FileRecord | None:
     """Size and hash of a bundle's file in a version directory."""
-    for file in (directory / "bundle" / relative, directory / "model.onnx"):
+    for file in (directory / "bundle" / relative, directory / "model.onnx", directory / "model.plan"):
         if file.is_file():
             return FileRecord.of(file.read_bytes())
     return None

@@ -55,7 +55,7 @@ class ServingSettings:
         warm_up: run inputs of the probes at each served shape, in the smallest, the preferred and the largest batch,
             before the model is ready. A sampler skips the largest batch, which would take as long as hundreds of
             pictures.
-        response_cache: answer a repeated request from the server's cache, which the server must have been started with.
+        response_cache: answer a repeated request from the server's cache, which needs `tritonserver --cache-config`.
         cuda_graphs: capture a CUDA graph for each batch size that the scheduler prefers; flavour tensorrt.
         tensorrt: let ONNX Runtime compile the graph with TensorRT; flavour onnxruntime on a GPU.
         engine_cache: writable folder on the server where ONNX Runtime keeps the engines that it compiled.

@@ -19,11 +19,12 @@ from .backend.instance import KEY_VARIABLE
 from .configuration import ModelConfig
 from .environment import BACKEND
 from .repository import CONFIG_NAME, Deployment, deployed, served_config
+from .warm_up import WARM_UP
 
 __all__ = ["KEY_VARIABLE", "check_repository"]
 
 _OWN_PARAMETERS = "litho_"
-_OWN_FILES = {CONFIG_NAME, "bundle"}
+_OWN_FILES = {CONFIG_NAME, "bundle", WARM_UP}
 _MODEL_NAME = "model.py"
 _OWN_PROGRAMS = {"2e98eff1ef31645daebde3db34c2657a1c63ce33653efad52098ef6e668e1610"}
 """SHA-256 of each model.py by which an older litho deployed to backend python and which checks digital signatures."""

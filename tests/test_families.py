@@ -22,10 +22,10 @@ from litho.parity.gate import Replay, judge
 from litho.parity.verify import verify
 from litho.runners import open_runner
 from litho.serving.client import Client
-from litho.serving.configuration import ServingSettings
 from litho.serving.environment import install
 from litho.serving.repository import deploy
 from litho.serving.server import EmbeddedServer
+from litho.serving.settings import ServingSettings
 from litho.training.loop import train
 from litho.training.models import family_names
 

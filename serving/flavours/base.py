@@ -59,6 +59,7 @@ class Flavour(ABC):
         Raises:
             UsageError: variants or settings do not fit it; the message says what does.
         """
+        del manifest, variants, settings  # a flavour may take everything
 
     @classmethod
     @abstractmethod
@@ -68,6 +69,7 @@ class Flavour(ABC):
     @classmethod
     def forms(cls, config: ModelConfig, description: Description) -> dict[str, ModelConfig]:
         """Further configurations of the same version for other devices, by Triton's `--model-config-name`."""
+        del config, description
         return {}
 
     @classmethod
@@ -130,4 +132,6 @@ def refuse(name: str, settings: ServingSettings, **why: str) -> None:
     for setting, instead in why.items():
         given = getattr(settings, setting)
         if given != getattr(plain, setting):
-            raise UsageError(f"{setting} was given {given!r}, but flavour {name!r} has no use for it; {instead}")
+            raise UsageError(
+                f"{setting} was given {given!r}, but flavour {name!r} has no use for it; {instead}"
+            )

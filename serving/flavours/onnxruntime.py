@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ...bundle import Bundle
 from ...bundle.manifest import Manifest, Variant
+from ...errors import UsageError
 from ..description import Description, ModelConfig, triton
 from ..settings import ServingSettings
 from ..warm_up import served_shapes
@@ -43,6 +44,11 @@ class Flavour(base.Flavour):
             batching=f"deploy it with flavour {base.USUAL!r}",
             cuda_graphs="it is for flavour 'tensorrt'",
         )
+        if settings.tensorrt and any(variant.precision != "fp32" for variant in variants):
+            raise UsageError(
+                f"tensorrt was given, but {variants[0].name} is in {variants[0].precision}: TensorRT would also lower"
+                " the layers that stay in FP32; serve an engine with flavour 'tensorrt', or the FP32 graph"
+            )
 
     @classmethod
     def complete(cls, config: ModelConfig, description: Description) -> None:
@@ -59,7 +65,7 @@ class Flavour(base.Flavour):
 
     @classmethod
     def forms(cls, config: ModelConfig, description: Description) -> dict[str, ModelConfig]:
-        """For each kind of GPU that the bundle has engines for: this graph there, compiled by TensorRT."""
+        """For each kind of GPU that the bundle has engines for: this graph there; in FP32 compiled by TensorRT."""
         engines = {
             variant.target: variant.engine
             for variant in reversed(description.manifest.variants)
@@ -77,9 +83,11 @@ class Flavour(base.Flavour):
             least = min(profile[0] for profile in engine.profiles)
             best = max(profile[1] for profile in engine.profiles)
             limit = description.batch_limit
+            forms[target] = form
+            if description.variants[0].precision != "fp32":
+                continue
             on_gpu = replace(description, settings=replace(description.settings, device="cuda", threads=None))
             _accelerate(form, on_gpu, (min(least, limit), min(best, limit), limit), target)
-            forms[target] = form
         return forms
 
     @classmethod
@@ -105,7 +113,6 @@ def _accelerate(
 
     accelerator = config.optimization.execution_accelerators.gpu_execution_accelerator.add(name="tensorrt")
     parameters = {
-        # Precision is a property of the graph: TensorRT must not lower it on its own.
         "precision_mode": "FP32",
         "trt_engine_cache_enable": "1",
         "trt_engine_cache_path": description.settings.engine_cache,

@@ -58,7 +58,9 @@ class Flavour(base.Flavour):
                     f"variant {variant.name!r} is not built yet; build it with 'litho build-engine' on its GPU"
                 )
         if settings.device != "cuda":
-            raise UsageError(f"device was given {settings.device!r}; flavour {cls.name!r} runs on 'cuda' only")
+            raise UsageError(
+                f"device was given {settings.device!r}; flavour {cls.name!r} runs on 'cuda' only"
+            )
         base.refuse(
             cls.name,
             settings,
@@ -87,7 +89,9 @@ class Flavour(base.Flavour):
         """For the GPU of each engine: the same model with that engine, its profiles and its batches."""
         forms: dict[str, ModelConfig] = {}
         for variant in (*description.variants, *description.engines):
-            own = replace(description, variants=(variant,), engines=(), settings=_fitting(description, variant))
+            own = replace(
+                description, variants=(variant,), engines=(), settings=_fitting(description, variant)
+            )
             form = triton.ModelConfig()
             form.CopyFrom(config)
             form.ClearField("optimization")
