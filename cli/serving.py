@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ..errors import UsageError
+from ..errors import DeployError, UsageError
 from .base import AsJson, BundlePath, Name, RepositoryOrUrl, VariantName, app, verb
 from .bundle import note_older_probes
-from .names import models_of
-from .output import note, print_json, progress_bar
+from .names import models_of, name_option
+from .output import note, print_json, progress_bar, show_lines
 from .paths import require
+from .settings import given_settings, takes_settings
 
 if TYPE_CHECKING:
     from ..serving.following import Follower
+    from ..serving.planning import Wanted
     from ..serving.repository import Deployment
     from ..serving.server import EmbeddedServer
 
@@ -35,9 +37,11 @@ RequireSignature = Annotated[
 @verb(
     PANEL,
     "litho deploy bundles/digits --to model_repository",
-    "litho deploy bundles/digits --variant generator.fp16.onnx --flavour onnxruntime",
-    "litho deploy bundles/digits --variant generator.int8.onnx --grade same-distribution",
+    "litho deploy bundles/digits --variant fp16 --flavour onnxruntime",
+    "litho deploy bundles/digits --variant int8 --grade same-distribution",
+    "litho deploy bundles/digits --preferred-batch-sizes 8,16 --max-queue-size 256 --check",
 )
+@takes_settings
 def deploy(
     bundle: BundlePath,
     to: Annotated[
@@ -47,10 +51,7 @@ def deploy(
     name: Name = None,
     variant: VariantName = None,
     flavour: Annotated[
-        Literal["litho", "onnxruntime"],
-        typer.Option(
-            help="Backend: litho runs every bundle; onnxruntime runs one graph in any Triton server."
-        ),
+        str, name_option("flavours", "Backend of Triton that runs it: {flavour_summaries}.")
     ] = "litho",
     accept_failed: Annotated[
         list[str] | None,
@@ -63,7 +64,11 @@ def deploy(
         typer.Option(help="Weakest promise that may be served; INT8 and FP8 promise the same distribution."),
     ] = "same-picture",
     require_signature: RequireSignature = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; list the rules of Triton that would be broken.")
+    ] = False,
     as_json: AsJson = False,
+    **settings: Any,
 ) -> None:
     """Add a bundle to a model repository as its newest version.
 
@@ -71,22 +76,24 @@ def deploy(
     Without --require-signature the probes are replayed here first, and a bundle whose pictures differ is refused.
     """
     require("bundle", bundle)
+    from ..serving.planning import Wanted
     from ..serving.repository import deploy as deploy_bundle
     from ..serving.storage import is_remote, writing
 
-    if is_remote(to):
-        name = name or _name_of(bundle)
-    with writing(to, name or "") as folder:
-        deployment = deploy_bundle(
-            bundle,
-            to=folder,
-            name=name,
-            variant=variant,
-            flavour=flavour,
-            accept_failed=accept_failed or (),
-            grade="same picture" if grade == "same-picture" else "same distribution",
-            require_signature=require_signature,
-        )
+    wanted = Wanted(
+        name=name or (_name_of(bundle) if is_remote(to) else None),
+        variant=variant,
+        flavour=flavour,
+        accept_failed=accept_failed or (),
+        grade="same picture" if grade == "same-picture" else "same distribution",
+        require_signature=require_signature,
+        settings=given_settings(settings),
+    )
+    if check:
+        _show_problems(bundle, wanted, as_json)
+        return
+    with writing(to, wanted.name or "") as folder:
+        deployment = deploy_bundle(bundle, to=folder, **vars(wanted))
     if require_signature is None:
         note_older_probes(bundle)
     _show_version(deployment, as_json, to)
@@ -273,6 +280,21 @@ def install(as_json: AsJson = False) -> None:
         print_json({"path": str(path)})
     else:
         typer.echo(path)
+
+
+def _show_problems(bundle: Path, wanted: Wanted, as_json: bool) -> None:
+    from ..serving.planning import problems
+
+    found = problems(bundle, wanted)
+    if as_json:
+        print_json([{"rule": one.rule, "message": one.message} for one in found])
+    else:
+        show_lines(str(one) for one in found)
+    if found:
+        count = f"{len(found)} rules are" if len(found) > 1 else "1 rule is"
+        raise DeployError(f"{count} broken; nothing was written")
+    if not as_json:
+        typer.echo("no rule is broken; nothing was written")
 
 
 def _show_version(deployment: Deployment, as_json: bool, repository: str) -> None:

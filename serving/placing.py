@@ -9,31 +9,13 @@ A version directory holds all of it, and what its model serves is copied up:
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 
 from ..files import write_bytes
-from .configuration import CONFIGS, ModelConfig, print_config
+from .configuration import CONFIGS
 from .warm_up import WARM_UP
 
-__all__ = ["forget", "place", "write_parts"]
-
-
-def write_parts(
-    directory: Path, version: int, configs: Mapping[str, ModelConfig], inputs: Mapping[str, bytes]
-) -> None:
-    """Write configurations and inputs of the warm-up into a version directory.
-
-    Args:
-        directory: of the version, which may still have another name.
-        version: its number.
-        configs: as `configuration.configurations` returns them.
-        inputs: as `configuration.warm_up` returns them.
-    """
-    for path, config in configs.items():
-        write_bytes(directory / path, print_config(config))
-    for path, content in inputs.items():
-        write_bytes(directory / WARM_UP / Path(path).relative_to(f"{WARM_UP}/{version}"), content)
+__all__ = ["forget", "place"]
 
 
 def place(model: Path, version: int) -> None:

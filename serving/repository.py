@@ -18,37 +18,25 @@ Only config.pbtxt says which version is served. It is replaced atomically, in th
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..bundle import Bundle
-from ..bundle.keys import PublicKey
-from ..bundle.manifest import GRADES, FileRecord, Grade, Variant
-from ..bundle.names import check_name
+from ..bundle.manifest import FileRecord, Grade
 from ..bundle.signing import signed_files
-from ..errors import BundleError, DeployError, UnknownName
+from ..errors import DeployError, UnknownName
 from ..files import locked, write_bytes, write_directory
-from ..parity.gate import grade_of, weakest
-from ..runners import choose_variants, named_variants
-from ..runners.triton import ACCEPTED_PARAMETER, PUBLIC_KEY_PARAMETER, ServedModel
+from ..runners.triton import ServedModel
 from .admission import prove_here
-from .configuration import (
-    CONFIG_NAME,
-    Description,
-    ModelConfig,
-    ParseError,
-    ServingSettings,
-    configurations,
-    parse_config,
-    print_config,
-    warm_up,
-)
+from .configuration import CONFIG_NAME, ModelConfig, ParseError, parse_config, print_config
 from .environment import BACKEND
-from .flavours import Flavour, flavour as flavour_of
 from .flavours.litho import served_files
-from .placing import forget, place, write_parts
+from .placing import forget, place
+from .planning import Plan, Wanted
+from .settings import ServingSettings
 
 __all__ = ["Deployment", "deploy", "deployed", "rollback", "served_config"]
 
@@ -81,7 +69,7 @@ def deploy(  # noqa: PLR0913
     accept_failed: Collection[str] = (),
     grade: Grade = "same picture",
     require_signature: Path | str | None = None,
-    settings: ServingSettings | None = None,
+    settings: ServingSettings | Mapping[str, Any] | None = None,
 ) -> Deployment:
     """Write one variant of each stage of a bundle as the next version of a model, and serve that version.
 
@@ -104,7 +92,7 @@ def deploy(  # noqa: PLR0913
         grade: weakest grade that may be served, "same picture" or "same distribution".
         require_signature: PEM file of a public key; the bundle must be signed with it, and in flavour litho
             the server checks that again whenever it loads the model.
-        settings: batching, queue and instances; by default the flavour's.
+        settings: batching, queue and instances, or those that differ from the flavour's, name -> value.
 
     Raises:
         UsageError: a name is unknown, or a variant does not fit the flavour or the settings.
@@ -114,38 +102,18 @@ def deploy(  # noqa: PLR0913
         TrustError: a digital signature is required, and the bundle has none or another.
         BundleError: there is no valid bundle at that path.
     """
-    kind = flavour_of(flavour)
-    if name is not None:
-        check_name(name, "model name")
-    if grade not in GRADES:
-        raise UnknownName("grade", grade, GRADES)
-    bundle, trusted = _loaded(bundle, require_signature)
-    accept_failed = {one.name for given in accept_failed for one in named_variants(bundle, given)}
-    chosen = _accepted(bundle, variant, accept_failed, grade, kind)
-    model = Path(to) / (bundle.manifest.name if name is None else name)
+    wanted = Wanted(name, variant, flavour, accept_failed, grade, require_signature, settings)
+    plan = Plan.of(bundle, wanted)
+    model = Path(to) / plan.description.name
     with _writing(model):
         before = _current(model)
-        description = Description(
-            model.name,
-            bundle.manifest,
-            chosen,
-            version=max(_versions(model), default=0) + 1,
-            settings=settings or kind.defaults,
-            engines=_engines(bundle, chosen, kind, accept_failed, trusted is not None),
-            **Description.proof_of(bundle),
-        )
-        configs = configurations(description, kind)
-        for config in configs.values():
-            if trusted is not None and kind.backend == BACKEND:
-                config.parameters[PUBLIC_KEY_PARAMETER].string_value = trusted.text
-            if any(one.name in accept_failed for one in chosen):
-                # Whatever its verdict says: nobody proves it here.
-                config.parameters[ACCEPTED_PARAMETER].string_value = "true"
-        if before is not None and _is_same(before, bundle, description, configs):
+        plan = Plan.of(plan.bundle, wanted, version=max(_versions(model), default=0) + 1)
+        plan.check()
+        if before is not None and _is_same(before, plan):
             return before
-        if trusted is None:
-            prove_here(bundle, chosen, accept_failed)
-        return _write(model, bundle, description, kind, configs)
+        if not plan.trusted:
+            prove_here(plan.bundle, plan.description.variants, plan.named)
+        return _write(model, plan)
 
 
 def deployed(repository: Path | str, name: str) -> Deployment | None:
@@ -195,51 +163,6 @@ def served_config(model: Path) -> ModelConfig:
     return parse_config((model / CONFIG_NAME).read_text(encoding="utf-8"))
 
 
-def _loaded(
-    bundle: Bundle | Path | str, require_signature: Path | str | None
-) -> tuple[Bundle, PublicKey | None]:
-    """The bundle, and the key that its digital signature was checked with."""
-    if require_signature is None:
-        return (bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)), None
-    path = bundle.path if isinstance(bundle, Bundle) else bundle
-    return Bundle.load(path, key=require_signature), PublicKey.read(require_signature)
-
-
-def _accepted(
-    bundle: Bundle, names: str | None, accept_failed: Collection[str], grade: Grade, kind: type[Flavour]
-) -> tuple[Variant, ...]:
-    def promised(variant: Variant) -> bool:
-        return weakest((grade, grade_of(variant, bundle.manifest))) == grade
-
-    def able(variant: Variant) -> bool:
-        return promised(variant) and kind.takes(variant)
-
-    try:
-        chosen = choose_variants(bundle, names, able, portable=kind.portable)
-    except BundleError:
-        if not kind.portable:
-            raise
-        chosen = choose_variants(bundle, names)  # it passed but promises less, which is said below
-    for variant in chosen:
-        if variant.verdict.status == "not_offered" and variant.name not in accept_failed:
-            raise DeployError(
-                f"{variant.name} is not offered ({variant.verdict.reason});"
-                f" deploy another variant, or insist with --accept-failed {variant.name}"
-            )
-        if variant.verdict.status != "passed" and variant.name not in accept_failed:
-            raise DeployError(
-                f"{variant.name} did not pass its gate ({variant.verdict.reason});"
-                f" deploy another variant, or insist with --accept-failed {variant.name}"
-            )
-        if not promised(variant):
-            less = grade_of(variant, bundle.manifest)
-            raise DeployError(
-                f"{variant.name} promises the {less} as PyTorch, not the {grade}; deploy another variant, or ask for"
-                f" it with --grade {less.replace(' ', '-')}"
-            )
-    return chosen
-
-
 @contextmanager
 def _writing(model: Path) -> Iterator[None]:
     """Lock the model against other writers; if writing fails, report which version is still served."""
@@ -253,82 +176,38 @@ def _writing(model: Path) -> Iterator[None]:
         raise DeployError(f"cannot write {model}: {error.strerror or error}; {still}") from error
 
 
-def _engines(
-    bundle: Bundle,
-    chosen: Sequence[Variant],
-    kind: type[Flavour],
-    accept_failed: Collection[str],
-    trusted: bool,
-) -> tuple[Variant, ...]:
-    """Engines of the same precision for other GPUs, which nobody can prove here: by signature or by name."""
-    if kind.portable:
-        return ()
-    (first,) = chosen
-    return tuple(
-        variant
-        for variant in bundle.manifest.variants
-        if kind.takes(variant)
-        and (variant.stage, variant.precision) == (first.stage, first.precision)
-        and variant.target not in (None, first.target)
-        and (variant.name in accept_failed or (trusted and variant.verdict.status == "passed"))
-    )
-
-
-def _write(
-    model: Path,
-    bundle: Bundle,
-    description: Description,
-    kind: type[Flavour],
-    configs: Mapping[str, ModelConfig],
-) -> Deployment:
-    version = description.version
+def _write(model: Path, plan: Plan) -> Deployment:
+    version = plan.description.version
     directory = model / str(version)
     is_new = not model.exists()
-    config = configs[CONFIG_NAME]
     try:
         with write_directory(directory) as temporary:
-            kind.write(temporary, bundle, description)
-            write_parts(temporary, version, configs, warm_up(description, kind))
+            plan.write(temporary)
         place(model, version)
-        write_bytes(model / CONFIG_NAME, print_config(config))
+        write_bytes(model / CONFIG_NAME, print_config(plan.config))
     except BaseException:
         # A server does not become ready while a model folder has no configuration.
         shutil.rmtree(model if is_new else directory, ignore_errors=True)
         forget(model, version)
         raise
-    return Deployment(model, version, ServedModel.from_parameters(_parameters(config)))
+    return Deployment(model, version, ServedModel.from_parameters(_parameters(plan.config)))
 
 
-def _is_same(
-    before: Deployment, bundle: Bundle, description: Description, configs: Mapping[str, ModelConfig]
-) -> bool:
+def _is_same(before: Deployment, plan: Plan) -> bool:
     """Whether a version is already served with the same files and configurations, but for its number."""
-    directory = before.path / str(before.version)
-    config = configs[CONFIG_NAME]
-    if config.backend == BACKEND and signed_files(directory / "bundle") != signed_files(bundle.path):
+    directory, bundle = before.path / str(before.version), plan.bundle
+    if plan.kind.backend == BACKEND and signed_files(directory / "bundle") != signed_files(bundle.path):
         return False
-    for path, wanted in configs.items():
-        try:
-            current = parse_config((before.path / path).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return False
-        if _unnumbered(current) != _unnumbered(wanted):
-            return False
-    return all(
+    try:
+        served = {
+            path: parse_config((before.path / path).read_text(encoding="utf-8")) for path in plan.configs
+        }
+    except FileNotFoundError:
+        return False
+    return plan.is_same(served) and all(
         _served_record(directory, file) == bundle.manifest.files[file]
-        for file in served_files(bundle, description.variants)
+        for file in served_files(bundle, plan.description.variants)
     )
-
-
-def _unnumbered(config: ModelConfig) -> ModelConfig:
-    """A configuration without the number of its version."""
-    plain = type(config)()
-    plain.CopyFrom(config)
-    plain.ClearField("version_policy")
-    for request in plain.model_warmup:
-        for entry in request.inputs.values():
-            entry.input_data_file = entry.input_data_file.partition("/")[2]
-    return plain
 
 
 def _served_record(directory: Path, relative: str) -> FileRecord | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Self, get_args
 
 from ..bundle.manifest import Variant
 from ..errors import UsageError
@@ -83,17 +83,20 @@ class ServingSettings:
     engine_cache: str = "/engine-cache"
 
     def __post_init__(self) -> None:
-        for name in _POSITIVE:
-            given = getattr(self, name)
-            if given is not None:
-                _check_at_least(name, given, 1)
-        _check_at_least("max_queue_delay_microseconds", self.max_queue_delay_microseconds, 0)
-        _check_at_least("priority_levels", self.priority_levels, 0)
-        for size in self.preferred_batch_sizes:
-            _check_at_least("a preferred batch size", size, 1)
-        for number in self.gpus:
-            _check_at_least("the number of a GPU", number, 0)
-        _refuse_contradictions(self)
+        for complaint in _complaints(self):
+            raise UsageError(complaint)
+
+    @classmethod
+    def unchecked(cls, values: Mapping[str, Any]) -> Self:
+        """Settings that may contradict themselves: `complaints` says how."""
+        settings = object.__new__(cls)
+        for field in fields(cls):
+            object.__setattr__(settings, field.name, values.get(field.name, field.default))
+        return settings
+
+    def complaints(self) -> list[str]:
+        """Everything that is wrong with unchecked settings, a line each."""
+        return list(_complaints(self))
 
     @property
     def priority(self) -> int:
@@ -116,28 +119,38 @@ class ServingSettings:
         return limit
 
 
-def _refuse_contradictions(settings: ServingSettings) -> None:
+def _complaints(settings: ServingSettings) -> Iterator[str]:
+    for name in _POSITIVE:
+        given = getattr(settings, name)
+        if given is not None and given < 1:
+            yield f"{name} was given {given}; allowed is 1 or more"
+    for name in ("max_queue_delay_microseconds", "priority_levels"):
+        given = getattr(settings, name)
+        if given < 0:
+            yield f"{name} was given {given}; allowed is 0 or more"
+    for size in settings.preferred_batch_sizes:
+        if size < 1:
+            yield f"a preferred batch size was given {size}; allowed is 1 or more"
+    for number in settings.gpus:
+        if number < 0:
+            yield f"the number of a GPU was given {number}; allowed is 0 or more"
+    yield from _contradictions(settings)
+
+
+def _contradictions(settings: ServingSettings) -> Iterator[str]:
     levels, default = settings.priority_levels, settings.default_priority
     if default is not None and default > levels:
-        raise UsageError(f"default_priority was given {default}; allowed is 1 to priority_levels, {levels}")
+        yield f"default_priority was given {default}; allowed is 1 to priority_levels, {levels}"
     if settings.preserve_ordering and levels > 1:
-        raise UsageError(
-            f"preserve_ordering was given with {levels} priority levels; answers keep one order only: leave one out"
-        )
-    if settings.device == "cpu":
-        for name, given in (("gpus", settings.gpus), ("tensorrt", settings.tensorrt)):
-            if given:
-                raise UsageError(f"{name} was given with device 'cpu'; it needs device 'cuda'")
-        if settings.cuda_graphs:
-            raise UsageError("cuda_graphs was given with device 'cpu'; it needs device 'cuda'")
+        yield f"preserve_ordering was given with {levels} priority levels; answers keep one order only: leave one out"
+    if settings.device not in ("cpu", "cuda"):
+        yield f"device was given {settings.device!r}; allowed are 'cpu' and 'cuda', with the numbers in gpus"
+    for name in ("gpus", "tensorrt", "cuda_graphs"):
+        if settings.device == "cpu" and getattr(settings, name):
+            yield f"{name} was given with device 'cpu'; it needs device 'cuda'"
+    if settings.batching not in get_args(Batching):
+        yield f"batching was given {settings.batching!r}; allowed are {' and '.join(map(repr, get_args(Batching)))}"
     if settings.live_rows is not None and settings.batching != "in-flight":
-        raise UsageError("live_rows was given without batching 'in-flight', which alone has a limit of rows")
+        yield "live_rows was given without batching 'in-flight', which alone has a limit of rows"
     if settings.batching == "in-flight" and settings.response_cache:
-        raise UsageError(
-            "response_cache was given with batching 'in-flight'; Triton caches no streamed answers: leave one out"
-        )
-
-
-def _check_at_least(name: str, given: int, minimum: int) -> None:
-    if given < minimum:
-        raise UsageError(f"{name} was given {given}; allowed is {minimum} or more")
+        yield "response_cache was given with batching 'in-flight'; Triton caches no streamed answers: leave one out"

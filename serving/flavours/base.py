@@ -14,7 +14,7 @@ from ...plugins import load_plugin, plugin_names
 from ..description import Description, ModelConfig
 from ..settings import ServingSettings
 
-__all__ = ["Flavour", "flavour", "flavour_names"]
+__all__ = ["Flavour", "check_is_one_graph", "flavour", "flavour_names", "flavour_summaries", "refuse"]
 
 _PACKAGE = "litho.serving.flavours"
 USUAL = "litho"
@@ -73,6 +73,11 @@ class Flavour(ABC):
         return {}
 
     @classmethod
+    def files(cls, description: Description) -> tuple[str, ...]:
+        """Paths in the version directory that `write` makes and the backend reads."""
+        return (cls.file,)
+
+    @classmethod
     @abstractmethod
     def write(cls, folder: Path, bundle: Bundle, description: Description) -> None:
         """Write the files of a version directory but its configurations."""
@@ -81,6 +86,11 @@ class Flavour(ABC):
 def flavour_names() -> tuple[str, ...]:
     """Names of all flavours in alphabetical order; none of them is imported."""
     return tuple(name.replace("_", "-") for name in plugin_names(_PACKAGE))
+
+
+def flavour_summaries() -> tuple[str, ...]:
+    """Name and summary of each flavour, for help."""
+    return tuple(f"{name} ({flavour(name).summary})" for name in flavour_names())
 
 
 def flavour(name: str) -> type[Flavour]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...bundle import Bundle, BundleWriter
 from ...bundle.manifest import TOKENIZER_NAME, Manifest, Variant
-from ...bundle.signing import SIGNED_FOLDER, signed_files
+from ...bundle.signing import MANIFEST_NAME, SIGNED_FOLDER, signed_files
 from ...errors import UsageError
 from ...files import write_bytes
 from ..description import Description, ModelConfig, triton
@@ -24,7 +24,7 @@ class Flavour(base.Flavour):
     """Any bundle, on the embedded server or a container with litho in it."""
 
     name = "litho"
-    summary = "every bundle, with litho in the server"
+    summary = "every bundle"
     backend = "litho"
     optional_inputs = True
 
@@ -56,6 +56,11 @@ class Flavour(base.Flavour):
                 config.output.add(name=name, data_type=triton.DataType.Value("TYPE_INT64"), dims=(1,))
         for key, text in parameters.items():
             config.parameters[key].string_value = text
+
+    @classmethod
+    def files(cls, description: Description) -> tuple[str, ...]:
+        """The manifest of the served part, which lists the rest."""
+        return (f"{BUNDLE}/{MANIFEST_NAME}",)
 
     @classmethod
     def write(cls, folder: Path, bundle: Bundle, description: Description) -> None:

@@ -27,7 +27,7 @@ class Flavour(base.Flavour):
     """One ONNX graph, in any Triton server with that backend."""
 
     name = "onnxruntime"
-    summary = "one ONNX graph, in any Triton server"
+    summary = "one ONNX graph in any server"
     backend = "onnxruntime"
     file = "model.onnx"
     runtimes = ("onnxruntime",)

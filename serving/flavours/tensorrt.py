@@ -22,7 +22,7 @@ class Flavour(base.Flavour):
     """One TensorRT engine, on the kind of GPU that it was built for."""
 
     name = "tensorrt"
-    summary = "one TensorRT engine, on its GPU"
+    summary = "one engine on its GPU"
     backend = "tensorrt"
     platform = "tensorrt_plan"
     file = "model.plan"
@@ -106,6 +106,11 @@ class Flavour(base.Flavour):
             form.model_warmup.extend(kept)
             forms[variant.target or variant.name] = form
         return forms
+
+    @classmethod
+    def files(cls, description: Description) -> tuple[str, ...]:
+        """An engine for each kind of GPU."""
+        return tuple(_file(variant, description) for variant in (*description.variants, *description.engines))
 
     @classmethod
     def write(cls, folder: Path, bundle: Bundle, description: Description) -> None:

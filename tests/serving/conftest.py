@@ -59,20 +59,11 @@ def flow_server(flow_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 class ExplicitServer(EmbeddedServer):
-    """A server whose models can be loaded and unloaded while it runs."""
+    """A server of a repository that tests may change."""
 
     def __init__(self, repository: Path, log: Path) -> None:
         super().__init__(repository, log=log)
-        self.repository, self.id = repository, f"litho-test-{os.getpid()}"
-
-    def _options(self, backends: Path) -> list[str]:
-        names = sorted(config.parent.name for config in self.repository.glob("*/config.pbtxt"))
-        return [
-            *super()._options(backends),
-            "--model-control-mode=explicit",
-            f"--id={self.id}",
-            *(f"--load-model={name}" for name in names),
-        ]
+        self.repository, self.id = repository, self.server_id
 
 
 @pytest.fixture(scope="session")

@@ -1,23 +1,14 @@
 import json
-from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import given, strategies as st
 from tritonclient.grpc import model_config_pb2
 
-from litho.bundle import Bundle
 from litho.bundle.manifest import FileRecord, Manifest, Stage, Variant, Verdict
-from litho.errors import UsageError
 from litho.runners.triton import ServedModel
-from litho.serving.configuration import (
-    FLAVOURS,
-    ServingSettings,
-    model_config,
-    parse_config,
-    print_config,
-)
-from litho.serving.repository import deploy
+from litho.serving.configuration import Description, model_config, parse_config, print_config
+from litho.serving.flavours import flavour
+from litho.serving.settings import ServingSettings
 from litho.signature import Signature
 from litho.signature.fields import (
     Field,
@@ -42,6 +33,10 @@ INPUTS = (
     *(seed_field(), label_field(("null", "één", 'the "third"')), latent_field(16), STEPS, PROMPT, SOURCE),
     *CONDITIONS,
 )
+
+
+PORTABLE = ("litho", "onnxruntime")
+"""Flavours that serve an ONNX graph."""
 
 
 def a_manifest(inputs: tuple[Field, ...] = (seed_field(),), **variant: Any) -> Manifest:
@@ -70,23 +65,22 @@ def a_manifest(inputs: tuple[Field, ...] = (seed_field(),), **variant: Any) -> M
     )
 
 
-def config_of(manifest: Manifest, flavour: Any = "litho", version: int = 1, **settings: Any) -> Any:
-    """As Triton reads it: printed, then parsed by the official message."""
-    config = model_config(
-        "tiny",
-        manifest,
-        manifest.variants,
-        flavour=flavour,
-        version=version,
-        settings=ServingSettings(**settings),
+def described(manifest: Manifest, version: int = 1, **settings: Any) -> Description:
+    return Description(
+        "tiny", manifest, manifest.variants, version=version, settings=ServingSettings(**settings)
     )
+
+
+def config_of(manifest: Manifest, kind: str = "litho", version: int = 1, **settings: Any) -> Any:
+    """As Triton reads it: printed, then parsed by the official message; it keeps to every rule."""
+    config = model_config(described(manifest, version, **settings), flavour(kind))
     return parse_config(print_config(config))
 
 
-@given(st.sets(st.sampled_from(range(len(INPUTS))), min_size=1), st.sampled_from(FLAVOURS))
-def test_every_field_becomes_an_input_that_triton_can_take(chosen: set[int], flavour: str) -> None:
+@given(st.sets(st.sampled_from(range(len(INPUTS))), min_size=1), st.sampled_from(PORTABLE))
+def test_every_field_becomes_an_input_that_triton_can_take(chosen: set[int], kind: str) -> None:
     fields = [INPUTS[index] for index in sorted(chosen)]
-    config = config_of(a_manifest(tuple(fields)), flavour)
+    config = config_of(a_manifest(tuple(fields)), kind)
     for field, entry in zip(fields, config.input, strict=True):
         assert entry.name == field.name
         kind = model_config_pb2.DataType.Name(entry.data_type)
@@ -94,7 +88,7 @@ def test_every_field_becomes_an_input_that_triton_can_take(chosen: set[int], fla
         assert tuple(entry.dims) == (field.shape or (1,))
         assert entry.HasField("reshape") == (field.shape == ())
         assert not entry.reshape.shape
-        assert entry.optional == (field.default is not None and flavour == "litho")
+        assert entry.optional == (field.default is not None and kind == "litho")
     (output,) = config.output
     assert (output.name, tuple(output.dims)) == ("picture", a_manifest(tuple(fields)).signature.output.shape)
 
@@ -145,82 +139,3 @@ def test_the_queue_has_no_limits_unless_they_are_asked_for() -> None:
     assert not config_of(a_manifest()).dynamic_batching.HasField("default_queue_policy")
     policy = config_of(a_manifest(), max_queue_size=5).dynamic_batching.default_queue_policy
     assert (policy.max_queue_size, policy.default_timeout_microseconds) == (5, 0)
-
-
-def test_each_flavour_names_its_backend_and_its_file() -> None:
-    litho, onnx = (config_of(a_manifest(), flavour) for flavour in ("litho", "onnxruntime"))
-    assert (litho.backend, litho.default_model_filename) == ("litho", "")
-    assert (onnx.backend, onnx.default_model_filename) == ("onnxruntime", "model.onnx")
-
-
-def test_every_batch_size_that_matters_is_warmed_up() -> None:
-    config = config_of(
-        a_manifest((seed_field(), latent_field(16))), preferred_batch_sizes=(4,), max_batch_size=32
-    )
-    assert [entry.batch_size for entry in config.model_warmup] == [1, 4, 16, 32]
-    inputs = config.model_warmup[0].inputs
-    assert {name: list(entry.dims) for name, entry in inputs.items()} == {"seed": [1], "latent": [16]}
-    assert not config_of(a_manifest(), warm_up=False).model_warmup
-
-
-def test_a_field_that_does_not_allow_zero_leaves_the_warm_up_out() -> None:
-    asked_for = STEPS.model_copy(update={"default": None})
-    assert not config_of(a_manifest((seed_field(), asked_for))).model_warmup
-
-
-def test_the_warm_up_leaves_out_what_has_a_default_unless_the_graph_wants_it() -> None:
-    manifest = a_manifest((PROMPT, seed_field(), STEPS))
-    entry, *_ = config_of(manifest).model_warmup
-    assert {name: list(given.dims) for name, given in entry.inputs.items()} == {"prompt": [1], "seed": [1]}
-    assert not config_of(manifest, "onnxruntime").model_warmup
-
-
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [
-        ({"max_batch_size": 65}, "at most 64"),
-        ({"max_batch_size": 0}, "allowed is 1 or more"),
-        ({"max_batch_size": -3}, "allowed is 1 or more"),
-        ({"preferred_batch_sizes": (128,)}, "larger than the largest batch, 64"),
-        ({"preferred_batch_sizes": (0,)}, "allowed is 1 or more"),
-        ({"instance_count": 0}, "instance_count was given 0"),
-        ({"max_queue_size": -1}, "max_queue_size was given -1"),
-        ({"queue_timeout_microseconds": 0}, "queue_timeout_microseconds was given 0"),
-        ({"max_queue_delay_microseconds": -1}, "allowed is 0 or more"),
-    ],
-)
-def test_settings_beyond_their_range_are_refused_with_what_is_allowed(
-    settings: dict[str, Any], words: str
-) -> None:
-    with pytest.raises(UsageError, match=words) as refused:
-        config_of(a_manifest(), **settings)
-    assert "\n" not in str(refused.value)
-
-
-def test_an_engine_is_no_model_for_the_onnxruntime_backend() -> None:
-    engine = a_manifest(file="engines/generator.fp32.sm86.rtx", target="sm86", runtime="tensorrt-rtx")
-    with pytest.raises(UsageError, match="flavour 'litho'"):
-        config_of(engine, "onnxruntime")
-    assert config_of(engine, "litho", device="cuda").backend == "litho"
-
-
-def test_a_sampler_is_not_kept_waiting_by_its_largest_batch(flow_bundle: Path, tmp_path: Path) -> None:
-    config = parse_config((deploy(Bundle.load(flow_bundle), to=tmp_path).path / "config.pbtxt").read_text())
-    assert config.max_batch_size == 64
-    assert [entry.batch_size for entry in config.model_warmup] == [1, 8]
-    assert set(config.model_warmup[0].inputs) == {"seed", "prompt"}
-
-
-@pytest.mark.parametrize(("level", "number"), [("extended", 1), ("basic", -1), ("disabled", 2)])
-def test_the_backend_of_onnx_runtime_is_told_how_far_it_may_optimise(level: str, number: int) -> None:
-    manifest = a_manifest(options={"optimization": level})
-    configs = {
-        flavour: model_config(
-            "tiny", manifest, manifest.variants, flavour=flavour, version=1, settings=ServingSettings()
-        )
-        for flavour in FLAVOURS
-    }
-    assert configs["onnxruntime"].optimization.graph.level == number
-    assert f"level: {number}" in print_config(configs["onnxruntime"])
-    # litho's runners read it from the graph's metadata.
-    assert not configs["litho"].HasField("optimization")

@@ -100,7 +100,10 @@ def test_what_the_server_does_not_know_is_told(control: ServerControl) -> None:
 def test_a_server_that_is_not_in_explicit_mode_says_how_to_start_it(repository: Path, tmp_path: Path) -> None:
     class Fixed(EmbeddedServer):
         def _options(self, backends: Path) -> list[str]:
-            return [*super()._options(backends), "--model-control-mode=none"]
+            options = (
+                option for option in super()._options(backends) if not option.startswith("--load-model")
+            )
+            return [*options, "--model-control-mode=none"]
 
     with Fixed(repository, log=tmp_path / "log") as server, ServerControl(server.grpc_url) as control:
         for order in (control.load, control.unload):
