@@ -25,12 +25,13 @@ from ..bundle.json_documents import Document, parse_as
 from ..bundle.manifest import FileRecord
 from ..errors import IntegrityError, LithoError, StorageError
 from ..files import confined, write_bytes, write_directory
-from .configuration import ParseError, parse_config
+from .configuration import CONFIG_NAME, CONFIGS, ParseError, parse_config
 from .object_store import Changed, Lock, ObjectStore
+from .placing import forget, place
+from .warm_up import WARM_UP
 
 __all__ = ["INDEX_NAME", "Replica", "cache_folder", "is_remote", "writing"]
 
-CONFIG_NAME = "config.pbtxt"
 INDEX_NAME = ".litho-files.json"
 _ATTEMPTS = 3
 _SCHEMA = 1
@@ -187,6 +188,7 @@ class Replica:
             target = self.path / name / CONFIG_NAME
             if target.is_file() and target.read_bytes() == config:
                 return False
+            place(self.path / name, int(version))
             self._configure(name, config, apply)
             return True
         raise AssertionError("the last attempt returns or raises")
@@ -198,6 +200,7 @@ class Replica:
             for other in path.parent.iterdir():
                 if other.is_dir() and other.name.isdecimal() and other.name != version:
                     shutil.rmtree(other)
+                    forget(path.parent, int(other.name))
 
 
 def _models(store: ObjectStore) -> list[str]:
@@ -277,6 +280,8 @@ def _fetch_model(store: ObjectStore, root: Path, name: str, *, whole: bool) -> _
         # Its number counts, and rolling back reads its configuration.
         config = store.read(f"{name}/{version}/{CONFIG_NAME}")
         write_bytes(root / name / version / CONFIG_NAME, config or b"")
+    if (root / name / served).is_dir():
+        place(root / name, int(served))
     write_bytes(root / name / CONFIG_NAME, found[0])
     return before
 
@@ -303,6 +308,7 @@ def _upload_changes(store: ObjectStore, model: Path, before: _Before) -> None:
             for version in new:
                 _upload_version(store, model / version, lock)
             lock.keep()
+            _upload_forms(store, model)
             _commit(store, name, config, before)
         except BaseException:
             with suppress(StorageError):  # the error that ended the upload is the one to report
@@ -322,7 +328,18 @@ def _upload_version(store: ObjectStore, directory: Path, lock: Lock) -> None:
     for relative in index.files:
         lock.keep()
         store.write(f"{prefix}/{relative}", (directory / relative).read_bytes())
+    inputs = f"{WARM_UP}/{directory.name}"
+    for file in sorted((directory.parent / inputs).glob("*")):
+        store.write(f"{directory.parent.name}/{inputs}/{file.name}", file.read_bytes())
     store.write(f"{prefix}/{INDEX_NAME}", f"{index.model_dump_json(indent=2)}\n".encode())
+
+
+def _upload_forms(store: ObjectStore, model: Path) -> None:
+    """The configurations for other devices, which a Triton on the store itself chooses by name."""
+    forms = {f"{model.name}/{CONFIGS}/{file.name}": file for file in (model / CONFIGS).glob("*.pbtxt")}
+    for key, file in forms.items():
+        store.write(key, file.read_bytes())
+    store.delete(*(key for key in store.listed(f"{model.name}/{CONFIGS}/") if key not in forms))
 
 
 def _commit(store: ObjectStore, name: str, config: bytes | None, before: _Before) -> None:
@@ -351,6 +368,7 @@ def _is_committed(store: ObjectStore, name: str, config: bytes | None) -> bool:
 def _discard(store: ObjectStore, name: str, versions: Sequence[str]) -> None:
     for version in versions:
         store.delete(*_index_first(store.listed(f"{name}/{version}/")))
+        store.delete(*store.listed(f"{name}/{WARM_UP}/{version}/"))
 
 
 def _index_first(keys: Sequence[str]) -> list[str]:

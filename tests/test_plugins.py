@@ -22,6 +22,9 @@ from litho.parity.verify import verify
 from litho.plugins import load_plugin, plugin_names
 from litho.runners import open_runner
 from litho.runners.base import runtime_names
+from litho.serving.configuration import parse_config
+from litho.serving.repository import deploy
+from litho.serving.rules import check_model
 from litho.training.data.sources import load
 from litho.training.evaluation import evaluate
 from litho.training.loop import train
@@ -94,6 +97,16 @@ from litho.benchmarks.load.scenarios import closed_loop
 
 class Scenario(closed_loop.Scenario):
     name = "toy"
+"""
+
+FLAVOUR = """
+from litho.serving.flavours import onnxruntime
+
+class Flavour(onnxruntime.Flavour):
+    name = "toy"
+    summary = "a toy of a test"
+    backend = "toy"
+    file = "model.toy"
 """
 
 Add = Callable[[str, str], None]
@@ -182,6 +195,16 @@ def test_a_source_of_data_is_one_file(add: Add, tmp_path: Path) -> None:
         load("toy")
     keys = {"nimg": "32", "batch": "16", "width": "8", "discriminator_width": "8"}
     assert train("gan", run=tmp_path / "run", data="toys", overrides=keys, progress=False).is_dir()
+
+
+def test_a_flavour_is_one_file(add: Add, bundle: Path, tmp_path: Path) -> None:
+    add("litho.serving.flavours", FLAVOUR)
+    model = deploy(bundle, to=tmp_path, name="tiny", flavour="toy").path
+    assert (model / "1" / "model.toy").is_file()
+    config = parse_config((model / "config.pbtxt").read_text())
+    assert (config.backend, config.default_model_filename) == ("toy", "model.toy")
+    assert check_model(model) == []
+    assert "toy (a toy of a test)" in help_of("deploy")
 
 
 def test_a_scenario_is_one_file(add: Add, bundle: Path) -> None:

@@ -104,9 +104,10 @@ def _accelerate(
     (variant,) = description.variants
     record = description.manifest.files[variant.file]
     least, best, most = batches[0], batches[-2], batches[-1]
-    shapes = served_shapes(description.signature)
-    smallest = {name: min(one[name] for one in shapes) for name in shapes[0]}
-    largest = {name: max(one[name] for one in shapes) for name in shapes[0]}
+    usual, *_ = served_shapes(description.signature)
+    free = {field.name: field.extreme_shapes for field in description.signature.inputs if field.free}
+    smallest = {name: free[name][0] if name in free else shape for name, shape in usual.items()}
+    largest = {name: free[name][1] if name in free else shape for name, shape in usual.items()}
 
     def listed(batch: int, values: dict[str, tuple[int, ...]]) -> str:
         return ",".join(f"{name}:{'x'.join(map(str, (batch, *shape)))}" for name, shape in values.items())
@@ -121,7 +122,7 @@ def _accelerate(
         "trt_timing_cache_enable": "1",
         "trt_timing_cache_path": description.settings.engine_cache,
         "trt_profile_min_shapes": listed(least, smallest),
-        "trt_profile_opt_shapes": listed(best, shapes[0]),
+        "trt_profile_opt_shapes": listed(best, usual),
         "trt_profile_max_shapes": listed(most, largest),
     }
     for key, text in parameters.items():

@@ -6,8 +6,9 @@ import pytest
 
 import litho
 from litho.bundle import Bundle
-from litho.serving.configuration import parse_config
+from litho.serving.configuration import parse_config, print_config
 from litho.serving.repository import deploy
+from litho.serving.rules import check_config
 
 SCRIPT = Path(litho.__file__).with_name("scripts") / "reference_repository.py"
 
@@ -25,9 +26,25 @@ def script() -> ModuleType:
 def test_the_reference_repository_is_what_the_script_writes(script: ModuleType) -> None:
     """Refresh it with `make reference`."""
     root: Path = script.REFERENCE
-    files = {str(path.relative_to(root)): path.read_text() for path in root.rglob("*") if path.is_file()}
+    files = {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
     assert files.pop("README.md")
     assert files == script.reference_files()
+
+
+def test_every_configuration_of_the_reference_parses_back_and_breaks_no_rule(script: ModuleType) -> None:
+    root: Path = script.REFERENCE
+    configs = [*root.glob("*/config.pbtxt"), *root.glob("*/configs/*.pbtxt")]
+    for path in configs:
+        config = parse_config(path.read_text())
+        assert print_config(config) == path.read_text()
+        assert check_config(config) == [], path
+    forms = {path.name.partition("-")[2] for path in root.glob("*/") if path.name.startswith("cgan-")}
+    assert forms == {"litho", "litho-cuda", "onnxruntime", "tensorrt"}
+    assert {path.name for path in root.glob("flow-*")} == {
+        "flow-litho",
+        "flow-litho-cuda",
+        "flow-litho-in-flight",
+    }
 
 
 def test_the_reference_is_what_deploy_writes_but_for_what_belongs_to_the_bundle(

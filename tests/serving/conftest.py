@@ -1,7 +1,6 @@
 """Bundles that differ from the tiny one in a chosen way, and a running server of the tiny flow."""
 
 import itertools
-import os
 import socket
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence

@@ -1,80 +1,19 @@
 import json
-from typing import Any
+from pathlib import Path
 
+import pytest
 from hypothesis import given, strategies as st
 from tritonclient.grpc import model_config_pb2
 
-from litho.bundle.manifest import FileRecord, Manifest, Stage, Variant, Verdict
+from litho.bundle.manifest import Verdict
+from litho.errors import UsageError
 from litho.runners.triton import ServedModel
-from litho.serving.configuration import Description, model_config, parse_config, print_config
+from litho.serving.configuration import configurations, parse_config
 from litho.serving.flavours import flavour
-from litho.serving.settings import ServingSettings
-from litho.signature import Signature
-from litho.signature.fields import (
-    Field,
-    Role,
-    condition_field,
-    image_output,
-    label_field,
-    latent_field,
-    seed_field,
-    source_field,
-)
+from litho.serving.repository import deploy
+from litho.signature.fields import seed_field
 
-STEPS = Field(name="steps", role=Role.STEPS, dtype="INT64", minimum=1, maximum=50, default=20)
-PROMPT = Field(name="prompt", role=Role.PROMPT, dtype="BYTES")
-SOURCE = source_field(64, 64, 3).with_free_size(8, 256, 8).model_copy(update={"name": "image"})
-CONDITIONS = (
-    condition_field("pose", (2, 3)),
-    condition_field("depth", (1, 8, 8), "UINT8"),
-    condition_field("time", (), "INT64", (0, 9), 5),
-)
-INPUTS = (
-    *(seed_field(), label_field(("null", "één", 'the "third"')), latent_field(16), STEPS, PROMPT, SOURCE),
-    *CONDITIONS,
-)
-
-
-PORTABLE = ("litho", "onnxruntime")
-"""Flavours that serve an ONNX graph."""
-
-
-def a_manifest(inputs: tuple[Field, ...] = (seed_field(),), **variant: Any) -> Manifest:
-    output = image_output(64, 64, 1).model_copy(update={"name": "picture"})
-    free = any(field.free for field in inputs)
-    signature = Signature(inputs=inputs, output=output.with_free_size(8, 256, 8) if free else output)
-    described = {
-        "name": "generator.fp32",
-        "stage": "generator",
-        "precision": "fp32",
-        "runtime": "onnxruntime",
-        "file": "graphs/generator.fp32.onnx",
-        "batches": (1, 16, 64),
-        "verdict": Verdict(status="passed"),
-        **variant,
-    }
-    return Manifest(
-        name="tiny",
-        family="cgan",
-        signature=signature,
-        stages=(Stage(name="generator", signature=signature),),
-        variants=(Variant(**described),),
-        files={described["file"]: FileRecord.of(b"")},
-        checkpoint_sha256="0" * 64,
-        environment={},
-    )
-
-
-def described(manifest: Manifest, version: int = 1, **settings: Any) -> Description:
-    return Description(
-        "tiny", manifest, manifest.variants, version=version, settings=ServingSettings(**settings)
-    )
-
-
-def config_of(manifest: Manifest, kind: str = "litho", version: int = 1, **settings: Any) -> Any:
-    """As Triton reads it: printed, then parsed by the official message; it keeps to every rule."""
-    config = model_config(described(manifest, version, **settings), flavour(kind))
-    return parse_config(print_config(config))
+from .described import INPUTS, PORTABLE, STEPS, a_manifest, config_of, described
 
 
 @given(st.sets(st.sampled_from(range(len(INPUTS))), min_size=1), st.sampled_from(PORTABLE))
@@ -83,8 +22,8 @@ def test_every_field_becomes_an_input_that_triton_can_take(chosen: set[int], kin
     config = config_of(a_manifest(tuple(fields)), kind)
     for field, entry in zip(fields, config.input, strict=True):
         assert entry.name == field.name
-        kind = model_config_pb2.DataType.Name(entry.data_type)
-        assert kind == {"BYTES": "TYPE_STRING"}.get(field.dtype, f"TYPE_{field.dtype}")
+        name = model_config_pb2.DataType.Name(entry.data_type)
+        assert name == {"BYTES": "TYPE_STRING"}.get(field.dtype, f"TYPE_{field.dtype}")
         assert tuple(entry.dims) == (field.shape or (1,))
         assert entry.HasField("reshape") == (field.shape == ())
         assert not entry.reshape.shape
@@ -139,3 +78,52 @@ def test_the_queue_has_no_limits_unless_they_are_asked_for() -> None:
     assert not config_of(a_manifest()).dynamic_batching.HasField("default_queue_policy")
     policy = config_of(a_manifest(), max_queue_size=5).dynamic_batching.default_queue_policy
     assert (policy.max_queue_size, policy.default_timeout_microseconds) == (5, 0)
+
+
+def test_priorities_and_a_shorter_wait_arrive_in_the_configuration() -> None:
+    batching = config_of(
+        a_manifest(), priority_levels=3, queue_timeout_microseconds=9, timeout_override=False
+    ).dynamic_batching
+    assert (batching.priority_levels, batching.default_priority_level) == (3, 2)
+    assert not batching.default_queue_policy.allow_timeout_override
+    assert (
+        config_of(a_manifest(), priority_levels=3, default_priority=1).dynamic_batching.default_priority_level
+        == 1
+    )
+    assert config_of(a_manifest(), preserve_ordering=True).dynamic_batching.preserve_ordering
+
+
+def test_instances_are_on_the_gpus_that_were_named() -> None:
+    (group,) = config_of(a_manifest(), device="cuda", gpus=(0, 2), instance_count=3).instance_group
+    assert (group.count, list(group.gpus)) == (3, [0, 2])
+    (group,) = config_of(a_manifest()).instance_group
+    assert (group.count, list(group.gpus), group.kind) == (
+        2,
+        [],
+        model_config_pb2.ModelInstanceGroup.KIND_CPU,
+    )
+
+
+@pytest.mark.parametrize("kind", PORTABLE)
+def test_answers_are_cached_only_where_every_request_has_a_seed(kind: str) -> None:
+    assert config_of(a_manifest((seed_field(), STEPS)), kind, response_cache=True).response_cache.enable
+    optional = seed_field().model_copy(update={"default": 0})
+    for inputs in ((optional,), (INPUTS[5],)):
+        with pytest.raises(UsageError, match="takes requests without a seed"):
+            config_of(a_manifest(inputs), kind, response_cache=True)
+
+
+def test_the_bundle_is_known_by_the_hash_and_the_signature_of_its_manifest(
+    bundle: Path, tmp_path: Path
+) -> None:
+    import hashlib
+
+    model = deploy(bundle, to=tmp_path, name="tiny").path
+    parameters = parse_config((model / "config.pbtxt").read_text()).parameters
+    wanted = hashlib.sha256((bundle / "manifest.json").read_bytes()).hexdigest()
+    assert parameters["litho_bundle_sha256"].string_value == wanted
+    assert "litho_manifest_signature" not in parameters
+
+
+def test_only_a_flavour_with_further_forms_has_further_configurations() -> None:
+    assert list(configurations(described(a_manifest()), flavour("litho"))) == ["config.pbtxt"]
