@@ -157,7 +157,7 @@ class Plan:
         """
         found = self.violations()
         if found:
-            more = f" (and {len(found) - 1} more: litho deploy --check)" if len(found) > 1 else ""
+            more = f" (and {len(found) - 1} more; --check lists them)" if len(found) > 1 else ""
             raise DeployError(f"Triton would not serve {self.description.name}: {found[0]}{more}")
 
     def write(self, directory: Path) -> None:
