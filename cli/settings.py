@@ -29,7 +29,8 @@ OPTIONS: dict[str, Any] = {
     "batching": _option(
         Literal["whole", "in-flight"], "Of a sampler: in-flight answers each picture when done."
     ),
-    "live_rows": _option(int, "In flight: most pictures at the same time; by default measured at load."),
+    "live_rows": _option(int, "In flight: most pictures of a lane at the same time; by default measured."),
+    "lanes": _option(int, "In flight: lanes that compute at the same time; by default 2 on a CPU."),
     "max_batch_size": _option(int, "Largest batch; by default the largest that the variant takes."),
     "preferred_batch_sizes": _option(
         str, "Batch sizes that are sent without waiting for more, such as 8,16."

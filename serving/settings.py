@@ -22,6 +22,7 @@ _POSITIVE = (
     "default_priority",
     "threads",
     "live_rows",
+    "lanes",
 )
 
 
@@ -51,7 +52,8 @@ class ServingSettings:
         gpus: numbers of the GPUs; empty for all of the server.
         threads: threads of each instance on a CPU; None leaves it to the runtime.
         batching: of a sampler. "in-flight" answers each picture as soon as it is finished, over a stream.
-        live_rows: most pictures that an instance makes at the same time in flight; None measures it when it loads.
+        live_rows: most pictures that a lane makes at the same time in flight; None measures it when the model loads.
+        lanes: of an instance in flight, which compute at the same time; None for two on a CPU and one on a GPU.
         warm_up: run inputs of the probes at each served shape, in the smallest, the preferred and the largest batch,
             before the model is ready. A sampler skips the largest batch, which would take as long as hundreds of
             pictures.
@@ -76,6 +78,7 @@ class ServingSettings:
     threads: int | None = None
     batching: Batching = "whole"
     live_rows: int | None = None
+    lanes: int | None = None
     warm_up: bool = True
     response_cache: bool = False
     cuda_graphs: bool = False
@@ -150,7 +153,8 @@ def _contradictions(settings: ServingSettings) -> Iterator[str]:
             yield f"{name} was given with device 'cpu'; it needs device 'cuda'"
     if settings.batching not in get_args(Batching):
         yield f"batching was given {settings.batching!r}; allowed are {' and '.join(map(repr, get_args(Batching)))}"
-    if settings.live_rows is not None and settings.batching != "in-flight":
-        yield "live_rows was given without batching 'in-flight', which alone has a limit of rows"
+    for name in ("live_rows", "lanes"):
+        if getattr(settings, name) is not None and settings.batching != "in-flight":
+            yield f"{name} was given without batching 'in-flight', which alone has them"
     if settings.batching == "in-flight" and settings.response_cache:
         yield "response_cache was given with batching 'in-flight'; Triton caches no streamed answers: leave one out"

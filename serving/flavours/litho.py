@@ -51,6 +51,8 @@ class Flavour(base.Flavour):
             parameters["litho_threads"] = str(settings.threads)
         if settings.batching == "in-flight":
             parameters["litho_live_rows"] = str(settings.live_rows or "auto")
+            if settings.lanes is not None:
+                parameters["litho_lanes"] = str(settings.lanes)
             config.model_transaction_policy.decoupled = True
             for name in ("row", "step"):
                 config.output.add(name=name, data_type=triton.DataType.Value("TYPE_INT64"), dims=(1,))

@@ -36,7 +36,7 @@ def test_every_problem_is_listed_and_nothing_is_written(bundle: Path) -> None:
     assert [str(one) for one in problems(bundle, wanted)] == [
         "live_rows was given 0; allowed is 1 or more [settings]",
         "default_priority was given 3; allowed is 1 to priority_levels, 2 [settings]",
-        "live_rows was given without batching 'in-flight', which alone has a limit of rows [settings]",
+        "live_rows was given without batching 'in-flight', which alone has them [settings]",
         "max_batch_size is 999; variant 'generator.fp32.onnx' takes at most 64 [settings]",
     ]
     assert problems(bundle, Wanted()) == []

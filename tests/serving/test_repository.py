@@ -40,7 +40,7 @@ def test_a_deployment_of_flavour_litho_holds_a_bundle_that_verifies(bundle: Path
     deployment = deploy(Bundle.load(bundle), to=tmp_path)
     assert (deployment.path, deployment.version) == (tmp_path / "tiny", 1)
     version = deployment.path / "1"
-    assert sorted(path.name for path in version.iterdir()) == ["bundle", "config.pbtxt"]
+    assert sorted(path.name for path in version.iterdir()) == ["bundle", "config.pbtxt", "warmup"]
     inner = Bundle.load(version / "bundle")
     (variant,) = inner.manifest.variants
     assert set(inner.manifest.files) == {variant.file}
@@ -55,7 +55,7 @@ def test_a_deployment_of_flavour_onnxruntime_is_the_graph_alone(bundle: Path, tm
     loaded = Bundle.load(bundle)
     deployment = deploy(loaded, to=tmp_path, name="digits", flavour="onnxruntime")
     version = deployment.path / "1"
-    assert sorted(path.name for path in version.iterdir()) == ["config.pbtxt", "model.onnx"]
+    assert sorted(path.name for path in version.iterdir()) == ["config.pbtxt", "model.onnx", "warmup"]
     graph = loaded.variant(deployment.served.variant).file
     assert (version / "model.onnx").read_bytes() == loaded.read(graph)
     assert deployed(tmp_path, "digits") == deployment

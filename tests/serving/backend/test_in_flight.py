@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tritonclient.grpc import InferenceServerClient, InferInput, model_config_pb2
+from tritonclient.grpc import InferenceServerClient, InferInput
 
 from litho.runners import open_runner
-from litho.serving.configuration import print_config
 from litho.serving.environment import install
-from litho.serving.repository import deploy, served_config
+from litho.serving.repository import deploy
 from litho.serving.server import EmbeddedServer
 
 from ..conftest import assert_same_pictures
@@ -21,22 +20,10 @@ SECONDS = 60
 LIVE_ROWS = 6
 
 
-def make_in_flight(model: Path) -> None:
-    config = served_config(model)
-    triton: Any = model_config_pb2
-    config.model_transaction_policy.decoupled = True
-    for name in ("row", "step"):
-        config.output.add(name=name, data_type=triton.DataType.Value("TYPE_INT64"), dims=(1,))
-    for name, text in (("batching", "in-flight"), ("live_rows", str(LIVE_ROWS))):
-        config.parameters[f"litho_{name}"].string_value = text
-    config.instance_group[0].count = 1
-    (model / "config.pbtxt").write_text(print_config(config))
-
-
 @pytest.fixture(scope="module")
 def running(flow_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     root = tmp_path_factory.mktemp("repository")
-    make_in_flight(deploy(flow_bundle, to=root, name="flow").path)
+    deploy(flow_bundle, to=root, name="flow", settings={"batching": "in-flight", "live_rows": LIVE_ROWS})
     install()
     with EmbeddedServer(root, log=root.with_suffix(".log")) as server:
         yield server

@@ -34,6 +34,8 @@ def test_a_sampler_in_flight_streams_rows_and_steps(flow_bundle: Path) -> None:
         assert [list(output.dims) for output in config.output[1:]] == [[1], [1]]
         assert parameters_of(config)["litho_batching"] == "in-flight"
         assert parameters_of(config)["litho_live_rows"] == text
+    lanes = model_config(described(manifest, batching="in-flight", lanes=2), flavour("litho"))
+    assert parameters_of(lanes)["litho_lanes"] == "2"
     whole = model_config(described(manifest), flavour("litho"))
     assert [output.name for output in whole.output] == ["image"]
     assert not whole.model_transaction_policy.decoupled
