@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -13,7 +14,7 @@ from ..errors import DeployError, UsageError
 from .base import AsJson, BundlePath, Name, RepositoryOrUrl, VariantName, app, verb
 from .bundle import note_older_probes
 from .names import models_of, name_option
-from .output import note, print_json, progress_bar, show_lines
+from .output import log, note, print_json, progress_bar, show_lines
 from .paths import require
 from .settings import given_settings, takes_settings
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ..serving.following import Follower
     from ..serving.planning import Wanted
     from ..serving.repository import Deployment
-    from ..serving.server import EmbeddedServer
+    from ..serving.supervisor import Supervisor
 
 PANEL = "Serve"
 
@@ -145,6 +146,22 @@ def serve(
         ),
     ] = None,
     require_signature: RequireSignature = None,
+    health_port: Annotated[
+        int | None,
+        typer.Option(help="Of the supervisor's health and metrics, on 127.0.0.1. By default a free one."),
+    ] = None,
+    restarts: Annotated[
+        int, typer.Option(min=0, help="Restarts of a dead server that are allowed within 10 minutes.")
+    ] = 10,
+    canary_seconds: Annotated[
+        float, typer.Option(min=0, help="Time between two test requests to each model; 0 for none.")
+    ] = 5.0,
+    drain_seconds: Annotated[
+        float, typer.Option(min=0, help="Longest time to finish accepted requests at the end.")
+    ] = 30.0,
+    log_format: Annotated[
+        Literal["text", "json"], typer.Option(help="Form of the events on standard error.")
+    ] = "text",
     container: Annotated[
         bool,
         typer.Option("--container", help="Print the commands that serve it in NVIDIA's Triton container."),
@@ -185,19 +202,24 @@ def serve(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Serve a model repository on this machine until Ctrl-C.
+    """Serve a model repository here, and keep it answering.
 
-    Starts the embedded Triton server, which is meant for development: see 'litho server install'. With --json the
-    addresses are one line, printed when the server is ready. Of s3://... the served versions are fetched to the
-    user's cache first, and every file is compared with its SHA-256. With --container, --compose or --run a container
-    of NVIDIA's serves instead, on port 8001 unless told otherwise; only the ports that are given are published.
+    A server that dies is restarted on the same ports; a model with a dead instance is loaded anew while the others
+    answer; each with its cause on standard error. Ctrl-C or SIGTERM finishes accepted requests and refuses new ones; a
+    second one ends everything at once. It is the embedded Triton server, which is meant for development: see 'litho
+    server install'. With --json the addresses are one line on standard output, and every event is a line after it.
+    Of s3://... the served versions are fetched to the user's cache first, and every file is compared with its SHA-256.
+    With --container, --compose or --run a container of NVIDIA's serves instead, on port 8001 unless told otherwise;
+    only the ports that are given are published.
     """
     _require_repository(repository)
     if follow is not None and "://" not in repository:
         raise UsageError(
             "--follow is for a repository on object storage; 'litho deploy' tells a server of a folder itself"
         )
-    from ..serving.server import EmbeddedServer, serve as serve_until_interrupted
+    from ..serving.events import Log
+    from ..serving.server import EmbeddedServer
+    from ..serving.supervisor import Policy, Supervisor
 
     show = _print_addresses if as_json else _show_addresses
     folder, follower = _opened(repository, follow)
@@ -228,14 +250,23 @@ def serve(
         allow_remote=allow_remote,
         require_signature=require_signature,
     )
+    logs = [Log(sys.stderr, log_format), *([Log(sys.stdout, "json")] if as_json else [])]
+    supervisor = Supervisor(
+        embedded,
+        folder,
+        policy=Policy(restarts=restarts, canary_seconds=canary_seconds, drain_seconds=drain_seconds),
+        listeners=(*logs, lambda event: log(event.to_text())),
+        health_port=health_port,
+    )
+    supervisor.status.lost_events = lambda: sum(one.lost for one in logs)
 
-    def ready(running: EmbeddedServer) -> None:
-        show(running)
+    def ready() -> None:
+        show(supervisor)
         if follower is not None:
-            follower.start(running.grpc_url)
+            follower.start(supervisor.server.grpc_url)
 
     with follower or nullcontext():
-        serve_until_interrupted(embedded, ready)
+        supervisor.run(ready)
 
 
 def _require_repository(repository: str) -> None:
@@ -314,19 +345,28 @@ def _show_version(deployment: Deployment, as_json: bool, repository: str) -> Non
         )
 
 
-def _show_addresses(running: EmbeddedServer) -> None:
+def _show_addresses(supervisor: Supervisor) -> None:
+    running = supervisor.server
     for endpoint in running.endpoints:
         typer.echo(endpoint)
     typer.echo(
-        f"HTTP    {running.http_url}\nmetrics {running.metrics_url}\nlog     {running.log}\nstop with Ctrl-C"
+        f"HTTP    {running.http_url}\nmetrics {running.metrics_url} and {supervisor.url}/metrics\n"
+        f"health  {supervisor.url}/health/ready\nlog     {running.log}\nstop with Ctrl-C"
     )
 
 
-def _print_addresses(running: EmbeddedServer) -> None:
+def _print_addresses(supervisor: Supervisor) -> None:
+    running = supervisor.server
     document = {
+        "event": "ready",
         "endpoints": list(running.endpoints),
+        "grpc": running.grpc_url,
         "http": running.http_url,
         "metrics": running.metrics_url,
+        "health": f"{supervisor.url}/health/ready",
+        "supervisor_metrics": f"{supervisor.url}/metrics",
         "log": str(running.log),
+        "id": running.server_id,
+        "pid": running.process_id,
     }
     typer.echo(json.dumps(document))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Stub", "describe", "listener", "stubs_of"]
+__all__ = ["Look", "Stub", "describe", "listener", "look", "stubs_of"]
 
 _PROC = Path("/proc")
 _LISTENING = "0A"  # TCP_LISTEN, in the kernel's own writing
 _STUB = "triton_python_backend_stub"
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,35 @@ class Stub:
     model: str
     instance: str
     state: str
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a process is now.
+
+    Args:
+        state: as of `Stub`.
+        cpu_seconds: processor time that it has used, of all its threads.
+        exit_code: of a dead process as `subprocess` gives it, negative for a signal; else 0.
+    """
+
+    state: str
+    cpu_seconds: float
+    exit_code: int
+
+
+def look(pid: int, parent: int) -> Look | None:
+    """How a process is now; None if it is gone, or no longer the child of `parent`."""
+    try:
+        fields = _stat(_PROC / str(pid))
+    except (OSError, IndexError):
+        return None
+    if int(fields[1]) != parent:
+        return None
+    # Numbers of the fields in proc(5), less the two in front of these: 14 and 15 user and system time, 52 exit code.
+    status = int(fields[49]) if fields[0] == "Z" else 0
+    code = -(status & 0x7F) if status & 0x7F else status >> 8
+    return Look(fields[0], (int(fields[11]) + int(fields[12])) / _TICKS, code)
 
 
 def listener(port: int) -> int | None:
@@ -64,8 +95,7 @@ def stubs_of(server: int) -> tuple[Stub, ...]:
     found = []
     for folder in _PROC.glob("[0-9]*"):
         with suppress(OSError, ValueError, IndexError):
-            # The name in parentheses may hold spaces; the state and the parent's id follow it.
-            state, parent = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
+            state, parent = _stat(folder)[:2]
             if int(parent) != server:
                 continue
             arguments = (folder / "cmdline").read_text(errors="replace").split("\0")
@@ -74,6 +104,11 @@ def stubs_of(server: int) -> tuple[Stub, ...]:
                 # "digits_0_1": name of the model, number of the instance group, number in it.
                 found.append(Stub(int(folder.name), instance.rsplit("_", 2)[0], instance, state))
     return tuple(sorted(found, key=lambda stub: stub.pid))
+
+
+def _stat(folder: Path) -> list[str]:
+    """The fields of a process's status from its state on; its name in front of them may hold spaces."""
+    return (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
 
 
 def _listening(port: int) -> set[str]:

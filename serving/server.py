@@ -6,51 +6,41 @@ security fixes: use it for development, tests and demonstrations on loopback, an
 
 from __future__ import annotations
 
-import errno
-import http.client
-import ipaddress
 import itertools
-import json
 import os
-import re
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.error
-import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from ..bundle.keys import PublicKey
-from ..errors import ServerError, ServerStartError, UsageError
+from ..errors import ServerStartError
+from .addresses import TAKEN, bracketed, check_host, choose_ports, identity, is_ready
+from .backend.in_hand import DRAIN_VARIABLE, read_records
 from .configuration import ParseError, parse_config
+from .deaths import cause_of_death, decisive_line, ending
 from .environment import find
-from .processes import describe, listener
+from .leftovers import SHARED_MEMORY, remove_empty_folders, remove_shared_memory, remove_stale_shared_memory
+from .processes import describe, listener, stubs_of
 from .trust import KEY_VARIABLE, check_repository
 
-__all__ = ["EmbeddedServer", "serve"]
+__all__ = ["EmbeddedServer", "served_models"]
 
 START_SECONDS = 120.0
 STOP_SECONDS = 15.0
 _ATTEMPTS = 3
-_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where the kernel keeps POSIX shared memory
-_BACKEND_FOLDERS = Path("/tmp")  # noqa: S108 - fixed in the Python backend, which ignores TMPDIR
 _LAUNCH = Path(__file__).with_name("launch.py")
 _POLL_SECONDS = 0.05
-_NO_GPU = re.compile("CudaDriverHelper|NVML|DCGM")
-"""Lines that every start on a machine without a GPU logs as errors."""
-
 _CANARY_SUFFIX = "-canary"
 _CANARY_SHARE = "litho_canary_share"
-_TAKEN = "in use"
 _HTTP_RESTRICTED = "model-repository,trace,logging"
 """What operates a server, as `--http-restricted-api` calls it."""
 
@@ -84,6 +74,7 @@ class EmbeddedServer:
         process_id: of the server.
         server_id: the name that this server alone gives over its ports.
         log: file with the server's output.
+        drain_file: while it exists, models refuse new requests.
 
     Raises:
         UsageError: a port is in use, the address is not loopback, or the key cannot be used.
@@ -108,7 +99,7 @@ class EmbeddedServer:
         self._repository = Path(repository)
         self._host = host
         self._given_ports = {"http": http_port, "grpc": grpc_port, "metrics": metrics_port}
-        _check_host(host, allow_remote)
+        check_host(host, allow_remote)
         self._key = None if require_signature is None else PublicKey.read(require_signature)
         self._temporary_log = log is None
         self.log = log or Path(tempfile.gettempdir()) / f"litho-server-{os.getpid()}-{next(_numbers)}.log"
@@ -117,6 +108,9 @@ class EmbeddedServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._ports: dict[str, int] = {}
         self._started = 0.0  # seconds since the epoch
+        self._ended_alive = False  # whether the last process was running when it was stopped
+        self._log_start = 0  # where in the log the output of this process begins
+        self.drain_file = SHARED_MEMORY / f"{self._prefix}state" / "drain"
 
     def __repr__(self) -> str:
         state = f"{self.grpc_url}, {self.http_url}" if self.is_alive() else "not running"
@@ -125,12 +119,12 @@ class EmbeddedServer:
     @property
     def http_url(self) -> str:
         """Address of the HTTP endpoint."""
-        return f"http://{_bracketed(self._host)}:{self._ports['http']}"
+        return f"http://{bracketed(self._host)}:{self._ports['http']}"
 
     @property
     def grpc_url(self) -> str:
         """Address of the gRPC endpoint."""
-        return f"grpc://{_bracketed(self._host)}:{self._ports['grpc']}"
+        return f"grpc://{bracketed(self._host)}:{self._ports['grpc']}"
 
     @property
     def endpoints(self) -> tuple[str, ...]:
@@ -140,7 +134,7 @@ class EmbeddedServer:
     @property
     def metrics_url(self) -> str:
         """Address of the Prometheus metrics."""
-        return f"http://{_bracketed(self._host)}:{self._ports['metrics']}/metrics"
+        return f"http://{bracketed(self._host)}:{self._ports['metrics']}/metrics"
 
     @property
     def process_id(self) -> int:
@@ -153,14 +147,14 @@ class EmbeddedServer:
         if self._key is not None:
             check_repository(self._repository, self._key)
         for attempt in range(_ATTEMPTS):
-            self._ports = _ports(self._host, self._given_ports)
+            self._ports = choose_ports(self._host, self._given_ports)
             try:
                 self._start()
                 return self
             except ServerStartError as error:
                 self.stop()
                 # Another process may take a free port before the server binds it.
-                taken = _TAKEN in str(error) and None in self._given_ports.values()
+                taken = TAKEN in str(error) and None in self._given_ports.values()
                 if not taken or attempt == _ATTEMPTS - 1:
                     raise
             except BaseException:
@@ -170,33 +164,66 @@ class EmbeddedServer:
         raise AssertionError("the last attempt returns or raises")
 
     def __exit__(self, *error: object) -> None:
-        alive = self.is_alive()
         self.stop()
-        if alive:
+        if self._ended_alive:
             self._forget_log()
+
+    def restart(self) -> None:
+        """Start anew on the same ports, after the server died; the log is continued.
+
+        Other than at the first start, a model that does not load leaves the others served: `is_alive` is True then,
+        and the server's own health says that it is not ready.
+
+        Raises:
+            LithoError: as on entering the block; the server is not running then.
+        """
+        self.stop()
+        self._check_repository()
+        if self._key is not None:
+            check_repository(self._repository, self._key)
+        try:
+            choose_ports(self._host, dict[str, int | None](self._ports))
+            self._start(again=True)
+        except BaseException:
+            self.stop()
+            raise
+
+    def in_hand(self) -> int:
+        """Requests that the models have accepted and not answered yet; those still in Triton's queues are none."""
+        if not self.is_alive():
+            return 0
+        alive = {stub.pid for stub in stubs_of(self.process_id) if stub.state != "Z"}
+        return sum(record.in_hand for pid, record in read_records(self.drain_file).items() if pid in alive)
 
     def is_alive(self) -> bool:
         """Whether the server's process is running."""
         return self._process is not None and self._process.poll() is None
 
-    def wait(self) -> None:
-        """Wait until the server dies or the caller is interrupted; never returns.
+    def death(self, *, oom_before: int | None = None) -> str | None:
+        """Why the server's process ended, in one line; None while it runs.
 
-        Raises:
-            ServerError: the server died; the message quotes the decisive line of the log.
+        Args:
+            oom_before: `deaths.oom_kills` from before.
         """
-        assert self._process is not None, "the server was not started"
-        code = self._process.wait()
-        raise ServerError(f"the server died ({_ending(code)}): {_decisive_line(self.log)}; see {self.log}")
+        code = None if self._process is None else self._process.poll()
+        if code is None:
+            return None
+        return cause_of_death(code, self.log, start=self._log_start, oom_before=oom_before)
 
-    def stop(self) -> None:
-        """Ask the server to end, then kill it, and remove its shared memory; stopping twice is fine."""
+    def stop(self, *, at_once: bool = False) -> None:
+        """Ask the server to end, then kill it, and remove its shared memory; stopping twice is fine.
+
+        Args:
+            at_once: kill it without asking: when it is asked, Triton answers NOT_FOUND until it has ended.
+        """
         process, self._process = self._process, None
         if process is None:
             return
-        process.terminate()
+        self._ended_alive = process.poll() is None
         try:
-            process.wait(STOP_SECONDS)
+            if not at_once:
+                process.terminate()
+                process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             pass  # it is killed below
         finally:  # also when a second Ctrl-C ends the wait
@@ -204,10 +231,9 @@ class EmbeddedServer:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            for region in _SHARED_MEMORY.glob(f"{self._prefix}*"):
-                region.unlink(missing_ok=True)
+            remove_shared_memory(self._prefix)
             if process.returncode:
-                _remove_empty_folders(self._started)
+                remove_empty_folders(self._started)
 
     def _forget_log(self) -> None:
         if self._temporary_log:
@@ -220,29 +246,33 @@ class EmbeddedServer:
                 " create one with 'litho deploy'"
             )
 
-    def _start(self) -> None:
+    def _start(self, *, again: bool = False) -> None:
         environment = find()
-        _remove_stale_shared_memory()
+        remove_stale_shared_memory()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         launch = [sys.executable, "-I", str(_LAUNCH), str(os.getpid()), str(environment.executable)]
         self._started = time.time()
-        with self.log.open("wb") as log, _undisturbed():
+        self.drain_file.parent.mkdir(exist_ok=True)
+        self.drain_file.unlink(missing_ok=True)
+        with self.log.open("ab" if again else "wb") as log, _undisturbed():
+            self._log_start = log.tell()
             self._process = subprocess.Popen(
-                launch + self._options(environment.backends),
+                launch + self._options(environment.backends, again),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                env={**environment.variables(), **self._required()},
+                env={**environment.variables(), **self._variables()},
                 # The Python backend splits paths at spaces, so it gets a relative one.
                 cwd=self._repository,
                 start_new_session=True,  # Ctrl-C in a terminal reaches the owner, which then stops the server
             )
-        self._wait_until_ready()
+        self._wait_until_ready(again)
 
-    def _required(self) -> dict[str, str]:
-        return {} if self._key is None else {KEY_VARIABLE: self._key.text}
+    def _variables(self) -> dict[str, str]:
+        required = {} if self._key is None else {KEY_VARIABLE: self._key.text}
+        return {DRAIN_VARIABLE: str(self.drain_file), **required}
 
-    def _options(self, backends: Path) -> list[str]:
+    def _options(self, backends: Path, again: bool) -> list[str]:
         addresses = [
             option
             for kind, port in self._ports.items()
@@ -256,6 +286,7 @@ class EmbeddedServer:
             # along. Nobody gets this key: the server is operated over gRPC.
             f"--http-restricted-api={_HTTP_RESTRICTED}:litho-restricted={secrets.token_hex(16)}",
             *(f"--load-model={name}" for name in served_models(self._repository)),
+            f"--exit-on-error={str(not again).lower()}",
             f"--backend-directory={backends}",
             "--disable-auto-complete-config",
             "--exit-timeout-secs=10",
@@ -263,33 +294,30 @@ class EmbeddedServer:
             *addresses,
         ]
 
-    def _wait_until_ready(self) -> None:
+    def _wait_until_ready(self, again: bool) -> None:
         assert self._process is not None
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if (code := self._process.poll()) is not None:
                 raise ServerStartError(
-                    f"the server ended while starting ({_ending(code)}): {self._reason()}; see {self.log}"
+                    f"the server ended while starting ({ending(code)}): {self._reason()}; see {self.log}"
                 )
-            answered = _identity(self.http_url)
+            answered = identity(self.http_url)
             if answered not in (None, self.server_id):
                 raise ServerStartError(self._taken("http"))
             # The metrics port is opened last.
-            if (
-                answered
-                and _is_ready(self.http_url)
-                and listener(self._ports["metrics"]) == self._process.pid
-            ):
+            if answered and is_ready(self.http_url) and listener(self._ports["metrics"]) == self._process.pid:
                 return
             time.sleep(_POLL_SECONDS)
         raise ServerStartError(
-            f"the server was not ready after {START_SECONDS:.0f} s: {_decisive_line(self.log)}; see {self.log}"
+            f"the server was not ready after {START_SECONDS:.0f} s: {decisive_line(self.log, self._log_start)};"
+            f" see {self.log}"
         )
 
     def _reason(self) -> str:
         """Why it ended: a port that another process has, else the decisive line of the log."""
-        line = _decisive_line(self.log)
-        if _TAKEN in line or "bind" in line or "failed to start" in line:
+        line = decisive_line(self.log, self._log_start)
+        if TAKEN in line or "bind" in line or "failed to start" in line:
             for kind, port in self._ports.items():
                 if listener(port) is not None:
                     return self._taken(kind)
@@ -298,7 +326,7 @@ class EmbeddedServer:
     def _taken(self, kind: str) -> str:
         port = self._ports[kind]
         return (
-            f"port {port} for {kind} is {_TAKEN} by {describe(listener(port))}; give another --{kind}-port, or omit it"
+            f"port {port} for {kind} is {TAKEN} by {describe(listener(port))}; give another --{kind}-port, or omit it"
             " for a free one"
         )
 
@@ -322,21 +350,6 @@ def _is_leftover(repository: Path, name: str, names: list[str]) -> bool:
     return not config.parameters[_CANARY_SHARE].string_value
 
 
-def serve(server: EmbeddedServer, ready: Callable[[EmbeddedServer], None]) -> None:
-    """Serve in the foreground until Ctrl-C or SIGTERM.
-
-    Args:
-        server: not yet entered.
-        ready: called once, when the server answers requests.
-
-    Raises:
-        ServerStartError, ServerError: as `EmbeddedServer`, or the server died while serving.
-    """
-    with suppress(KeyboardInterrupt), server:
-        ready(server)
-        server.wait()
-
-
 @contextmanager
 def _undisturbed() -> Iterator[None]:
     """Delay Ctrl-C and SIGTERM until the new process has a handle by which it can be stopped."""
@@ -354,109 +367,3 @@ def _undisturbed() -> Iterator[None]:
             signal.signal(number, handler)
         for number in held:
             signal.raise_signal(number)
-
-
-def _check_host(host: str, allow_remote: bool) -> None:
-    try:
-        loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        raise UsageError(f"host {host!r} is not an IP address; give one such as 127.0.0.1") from None
-    if not loopback and not allow_remote:
-        raise UsageError(
-            f"other machines can reach host {host}, and this server lacks later security fixes;"
-            " keep 127.0.0.1, use a current container, or insist with --allow-remote"
-        )
-
-
-def _ports(host: str, given: dict[str, int | None]) -> dict[str, int]:
-    """The given ports, and free ones for the others; all are bound at once, so no two are equal."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with ExitStack() as stack:
-        chosen: dict[str, int] = {}
-        for kind, port in given.items():
-            held = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
-            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                held.bind((host, port or 0))
-            except (OSError, OverflowError) as error:
-                raise UsageError(
-                    f"port {port} for {kind} is not available on {host}"
-                    f" ({_why_not_bound(error, port)});"
-                    f" give another --{kind}-port, or omit it for a free one"
-                ) from None
-            chosen[kind] = held.getsockname()[1]
-        return chosen
-
-
-def _identity(http_url: str) -> str | None:
-    """The name that whatever answers at this address gives; "" if it is no Triton server, None if nothing answers."""
-    try:
-        with _open(f"{http_url}/v2") as answer:
-            return str(json.load(answer)["name"])
-    except (urllib.error.HTTPError, ValueError, KeyError, TypeError):
-        return ""
-    except (urllib.error.URLError, http.client.HTTPException, OSError):
-        return None
-
-
-def _is_ready(http_url: str) -> bool:
-    try:
-        with _open(f"{http_url}/v2/health/ready") as answer:
-            return answer.status == 200
-    except (urllib.error.URLError, http.client.HTTPException, OSError):
-        return False
-
-
-def _open(url: str) -> Any:
-    # Ignore proxies of the environment: the server is on this machine.
-    return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=5)
-
-
-def _decisive_line(log: Path) -> str:
-    """The most useful line of the log: why a model did not load, else the first error."""
-    with suppress(OSError):
-        lines = [line for line in log.read_text(errors="replace").splitlines() if not _NO_GPU.search(line)]
-        for pattern in (
-            r"UNAVAILABLE: (?:Internal: |Invalid argument: )?(?:TritonModelException: )?(.*?)\s*\|?$",
-            r"^E\d{4} .*?\] (.*)$",
-            r"error: (.*)$",
-        ):
-            for line in lines:
-                if match := re.search(pattern, line):
-                    return match[1].strip('" ')
-        if lines:
-            return lines[-1]
-    return "its log is empty"
-
-
-def _ending(code: int) -> str:
-    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
-
-
-def _why_not_bound(error: OSError | OverflowError, port: int | None) -> str:
-    if getattr(error, "errno", None) == errno.EADDRINUSE and port is not None:
-        return f"{_TAKEN} by {describe(listener(port))}"
-    return str(getattr(error, "strerror", None) or error)
-
-
-def _remove_empty_folders(since: float) -> None:
-    """Remove the folder for packed environments, which a killed Python backend leaves behind.
-
-    Litho packs no environment: its folder is empty, and a folder with files belongs to another program.
-    """
-    for folder in _BACKEND_FOLDERS.glob("python_env_??????"):
-        with suppress(OSError):
-            if folder.stat().st_mtime >= since:
-                folder.rmdir()
-
-
-def _remove_stale_shared_memory() -> None:
-    """Remove shared memory of servers whose owner was killed."""
-    for region in _SHARED_MEMORY.glob("litho-*-*"):
-        owner = re.match(r"litho-(\d+)-", region.name)
-        if owner and not Path(f"/proc/{owner[1]}").exists():
-            region.unlink(missing_ok=True)
