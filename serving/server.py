@@ -195,6 +195,11 @@ class EmbeddedServer:
         alive = {stub.pid for stub in stubs_of(self.process_id) if stub.state != "Z"}
         return sum(record.in_hand for pid, record in read_records(self.drain_file).items() if pid in alive)
 
+    def refuse(self) -> None:
+        """Let the models refuse new requests as ones to send elsewhere, and finish those that they have accepted."""
+        self.drain_file.parent.mkdir(exist_ok=True)
+        self.drain_file.touch()
+
     def is_alive(self) -> bool:
         """Whether the server's process is running."""
         return self._process is not None and self._process.poll() is None

@@ -223,7 +223,7 @@ class Supervisor:
             self._upkeep.close()
         if not self.server.is_alive():
             return
-        self.server.drain_file.touch()
+        self.server.refuse()
         self._say("draining", "info", "shutting down", in_hand=self.server.in_hand())
         self._unload_those_without_records()
         deadline, quiet = started + self._policy.drain_seconds, time.monotonic()

@@ -124,16 +124,14 @@ class Upkeep:
         stub = fault.stub
         model = self._models.setdefault(stub.model, _Model())
         if fault.kind == "hung":
-            self._status.count("litho_hung_instances_total", stub.model)
-            self._say(
-                "instance-hung", "error", stub.model, f"an instance of {stub.model} stands still", fault.cause
-            )
-            self._watch.end(stub)  # it is then told as dead
+            event, counter, words = "instance-hung", "litho_hung_instances_total", "stands still"
+            self._watch.end(stub, expected=True)
         else:
-            self._status.count("litho_dead_instances_total", stub.model)
-            self._say("instance-died", "error", stub.model, f"an instance of {stub.model} died", fault.cause)
-            model.broken = f"an instance died: {fault.cause}"
-            self._status.problem(stub.model, model.broken)
+            event, counter, words = "instance-died", "litho_dead_instances_total", "died"
+        self._status.count(counter, stub.model)
+        self._say(event, "error", stub.model, f"an instance of {stub.model} {words}", fault.cause)
+        model.broken = f"an instance {words}: {fault.cause}"
+        self._status.problem(stub.model, model.broken)
 
     def _end_retired(self, now: float) -> None:
         for due, stub in [one for one in self._retired if one[0] <= now]:

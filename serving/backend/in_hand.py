@@ -12,6 +12,7 @@ import os
 import struct
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,12 +63,16 @@ class InHand:
         self._lock = threading.Lock()
         self._in_hand = self._answered = 0
         self._record: mmap.mmap | bytearray = bytearray(_FORM.size)
-        if drain_file is not None and drain_file.parent.is_dir():
-            path = drain_file.parent / f"{os.getpid()}{_SUFFIX}"
-            with path.open("wb+") as file:
-                file.write(bytes(_FORM.size))
-                file.flush()
-                self._record = mmap.mmap(file.fileno(), _FORM.size)
+        self._file: Path | None = None
+        if drain_file is not None:
+            self._file = drain_file.parent / f"{os.getpid()}{_SUFFIX}"
+            # Without its folder serving goes on: only the supervisor knows less.
+            with suppress(OSError):
+                self._file.parent.mkdir(exist_ok=True)
+                with self._file.open("wb+") as file:
+                    file.write(bytes(_FORM.size))
+                    file.flush()
+                    self._record = mmap.mmap(file.fileno(), _FORM.size)
         self._write()
 
     @classmethod
@@ -97,6 +102,13 @@ class InHand:
     def progressed(self) -> None:
         """Work in hand goes on, such as a step of a sampler."""
         self._move(0, 0)
+
+    def close(self) -> None:
+        """This process ends: its record is removed, and the last one removes the folder if no server is left to."""
+        if self._file is not None:
+            self._file.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._file.parent.rmdir()
 
     def _move(self, accepted: int, answered: int) -> None:
         with self._lock:

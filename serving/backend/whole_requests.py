@@ -50,6 +50,7 @@ class Model:
 
     def finalize(self) -> None:
         """Release the runner."""
+        self._in_hand.close()
         self._runner.close()
 
     def _inputs(self, request: Any) -> Inputs:

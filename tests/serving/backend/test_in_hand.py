@@ -45,10 +45,23 @@ def test_without_a_supervisor_nothing_is_written_and_nothing_refused(
 ) -> None:
     monkeypatch.delenv(DRAIN_VARIABLE, raising=False)
     assert InHand.of_environment().accept()
-    monkeypatch.setenv(DRAIN_VARIABLE, str(tmp_path / "gone" / "drain"))
+    monkeypatch.setenv(DRAIN_VARIABLE, str(tmp_path / "gone" / "gone" / "drain"))
     work = InHand.of_environment()
     assert work.accept()
     assert not (tmp_path / "gone").exists()
+    work.close()
+
+
+def test_the_last_process_to_end_leaves_nothing(tmp_path: Path) -> None:
+    drain = tmp_path / "state" / "drain"
+    work = InHand(drain)
+    other = drain.parent / "1.in-hand"
+    other.touch()
+    work.close()
+    assert [path.name for path in drain.parent.iterdir()] == ["1.in-hand"]
+    other.unlink()
+    InHand(drain).close()
+    assert not drain.parent.exists()
 
 
 def test_half_written_and_foreign_files_are_passed_over(tmp_path: Path) -> None:
