@@ -78,6 +78,7 @@ class Model:
     def finalize(self) -> None:
         """Finish what is in flight, and release the runners."""
         self._engine.close()
+        self._in_hand.close()
         pb_utils.Logger.log_info(f"in flight: {self._engine.statistics()}")
 
     def _inputs(self, request: Any) -> dict[str, NDArray[Any]]:
