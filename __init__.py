@@ -9,6 +9,7 @@
     deploy_model     bundle -> Triton model repository
     open_model       run, bundle or endpoint -> runner with `run` and `generate`
     generate_images  run, bundle or endpoint -> PNG files
+    generate_shards  run, bundle or endpoint -> any number of pictures as shards of a data set
     bench_model      run, bundle or endpoint -> latency and throughput
 
 Each name is imported when it is first used: `import litho` loads neither torch nor any runtime.
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from .serving.generate import generate as generate_images
     from .serving.repository import deploy as deploy_model
     from .serving.server import EmbeddedServer
+    from .serving.shards import generate_shards
     from .signature import Signature
     from .training.evaluation import evaluate as evaluate_model
     from .training.loop import train as train_model
@@ -49,6 +51,7 @@ __all__ = [
     "evaluate_model",
     "export_model",
     "generate_images",
+    "generate_shards",
     "open_model",
     "open_runner",
     "sign_model",
@@ -70,6 +73,7 @@ _LOCATIONS = {
     "evaluate_model": ".training.evaluation:evaluate",
     "export_model": ".export.build:export",
     "generate_images": ".serving.generate:generate",
+    "generate_shards": ".serving.shards",
     "open_model": ".runners:open_runner",
     "open_runner": ".runners",
     "sign_model": ".bundle:sign_bundle",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from ..errors import UsageError
 from .base import AsJson, Device, VariantName, verb
 from .output import note, print_json, progress_bar
 from .values import pairs
@@ -19,15 +20,21 @@ if TYPE_CHECKING:
     "Use",
     "litho generate bundles/digits --seed 0-9 --label 3 -o threes.png",
     "litho generate grpc://127.0.0.1:8001/shapes --prompt 'a red circle' --seed 7 -o circle.png",
+    "litho generate bundles/digits --count 100000 --seed 0 --label 0-9 --out shards",
 )
 def generate(
     target: Annotated[
         str, typer.Argument(help="A run, a bundle, or grpc://HOST:PORT/MODEL.", show_default=False)
     ],
     output: Annotated[
-        Path,
-        typer.Option("--output", "-o", help="A .png file, with a grid of several pictures; or a folder."),
-    ],
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="A .png file, with a grid of several pictures; or a folder for one file each.",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[str | None, typer.Option(help="Seeds: 7, or 1,2,3, or 0-99.")] = None,
     label: Annotated[
         str | None, typer.Option(help="Class, by number or name: one, or one for each seed.")
@@ -53,13 +60,36 @@ def generate(
     field: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE of any other input, or NAME=FILE.npy; repeatable.")
     ] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(
+            help="Make so many pictures, any number, into shards: of consecutive seeds from --seed on, while several"
+            " values of another input repeat in turn. Needs --out.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --count: folder for the shards and their manifest. Given again, an interrupted run goes on.",
+            show_default=False,
+        ),
+    ] = None,
+    format: Annotated[
+        Literal["webdataset", "parquet"],
+        typer.Option(
+            help="With --count: tar shards of WebDataset, or Parquet files of a Hugging Face data set."
+        ),
+    ] = "webdataset",
+    per_shard: Annotated[int, typer.Option(help="With --count: pictures of a shard.", min=1)] = 1000,
     variant: VariantName = None,
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
-    """Make pictures from seeds, labels, prompts or images."""
-    from ..serving.generate import generate as generate_pictures
-
+    """Make pictures from seeds, labels, prompts or images: a few as PNG files with --output, or any number as shards
+    of a data set with --count and --out.
+    """
+    _check_destination(output, count, out)
     values = pairs(field or [], "--field")
     named = {
         "seed": seed,
@@ -71,6 +101,31 @@ def generate(
         "mask": mask,
     }
     values |= {name: text for name, text in named.items() if text is not None}
+    if count is not None and out is not None:
+        from ..serving.shards import generate_shards
+
+        with progress_bar() as progress:
+            manifest = generate_shards(
+                target,
+                values,
+                out,
+                count=count,
+                format=format,
+                per_shard=per_shard,
+                variant=variant,
+                device=device,
+                progress=progress,
+            )
+        if as_json:
+            print_json(manifest)
+        else:
+            typer.echo(
+                f"{count} pictures in {len(manifest.shards)} shards, listed in {out / 'manifest.json'}"
+            )
+        return
+    assert output is not None, "was just checked"
+    from ..serving.generate import generate as generate_pictures
+
     runners: list[Runner] = []
     with progress_bar() as progress:
         progress("making pictures", 0.0)
@@ -85,3 +140,13 @@ def generate(
     if runner.promise:
         note(f"made by {runner.promise}")
     typer.echo(files[0] if len(files) == 1 else f"{len(files)} pictures in {output}")
+
+
+def _check_destination(output: Path | None, count: int | None, out: Path | None) -> None:
+    if (count is None) != (out is None):
+        raise UsageError("--count and --out belong together: so many pictures, as shards in that folder")
+    if (output is None) == (out is None):
+        given = "nothing" if out is None else "both --output and --out"
+        raise UsageError(
+            f"{given} was given to write to; give --output FILE.png, or --count NUMBER --out FOLDER"
+        )

@@ -136,6 +136,15 @@ class Runner(base.Runner):
         self.max_batch_size = max(1, config.max_batch_size)
         self.decoupled: bool = config.model_transaction_policy.decoupled
 
+    def current_parameters(self) -> dict[str, str]:
+        """The parameters of the configuration that the server has now.
+
+        Raises:
+            EndpointError: the server cannot be reached or no longer serves the model.
+        """
+        config = self._ask(self._stub.ModelConfig, messages.ModelConfigRequest).config
+        return {key: value.string_value for key, value in config.parameters.items()}
+
     def look_for(self, model: str, found: Callable[[Runner | None], None]) -> None:
         """Ask for another model of the server, without waiting.
 

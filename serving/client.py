@@ -171,6 +171,18 @@ class Client(AnyRunner):
         """
         return self._live.statistics()
 
+    def use_live_only(self) -> None:
+        """Send nothing to a candidate version any more."""
+        self._canary = None
+
+    def current_parameters(self) -> dict[str, str]:
+        """The parameters of the configuration that the server has now, which another version may have changed.
+
+        Raises:
+            EndpointError: the server cannot be reached or no longer serves the model.
+        """
+        return self._live.current_parameters()
+
     def close(self) -> None:
         """Close the connection; requests in flight fail, and closing twice is fine."""
         self._live.close()

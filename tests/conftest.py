@@ -232,7 +232,7 @@ def streaming_server(
 ) -> Iterator[EmbeddedServer]:
     """A running server of the model `tests/streaming.py`: "sketch" answers in streams, "whole" does not.
 
-    "both" has a candidate for half of the requests, which answers in streams.
+    "both" has a candidate for half of the requests, which answers in streams; "changing" gets another version.
     """
     from litho.serving.environment import install
     from litho.serving.server import EmbeddedServer
@@ -242,6 +242,7 @@ def streaming_server(
     write_model(streaming_folder)
     write_model(streaming_folder, "whole", decoupled=False)
     write_model(streaming_folder, "both", decoupled=False)
+    write_model(streaming_folder, "changing", decoupled=False)
     write_model(streaming_folder, "both-canary", parameters={"litho_canary_share": "0.5"})
     install()
     with EmbeddedServer(streaming_folder, log=tmp_path_factory.mktemp("server") / "server.log") as running:
