@@ -9,22 +9,25 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
+import grpc
 import numpy as np
+from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
+from ...runners.triton import messages
 from ...serving.client import Client
 from ..load.requests import Requests
 from .base import Fault, Scene
-from .clients import rows_of
+from .clients import inputs_of, rows_of
 
 __all__ = ["FAULTS"]
 
 CONNECTIONS = 200
-READERS = 8
+READERS, UNREAD = 8, 8
 HOLD_SECONDS = 5.0
 KILLED = 4
 _LEAVER = """
@@ -61,20 +64,48 @@ def _client_gone(scene: Scene) -> Mapping[str, Any]:
 def _slow_reader(scene: Scene) -> Mapping[str, Any]:
     with Client(scene.serving.endpoint) as client:
         block = scene.signature.with_defaults(Requests(scene.signature, 500).take(client.max_batch_size))
+    with ExitStack() as stack:
+        for _ in range(READERS):
+            stack.enter_context(_unread_stream(scene, block))
+        if scene.serving.decoupled:  # which HTTP does not serve
+            time.sleep(HOLD_SECONDS)
+            read = 0
+        else:
+            read = _read_slowly(scene, block)
+    scene.ended()
+    return {"readers": READERS, "bytes_read": read, **_slowdown(scene)}
+
+
+def _read_slowly(scene: Scene, block: Mapping[str, Any]) -> int:
+    """Bytes that some HTTP clients have read after a while."""
     body = json.dumps({"inputs": [_entry(field, block) for field in scene.signature.inputs]}).encode()
+    head = f"POST /v2/models/{scene.endpoint.model}/infer HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
     with ExitStack() as stack:
         readers = [stack.enter_context(_connection(scene.serving.http)) for _ in range(READERS)]
         for reader in readers:
-            path = f"/v2/models/{scene.endpoint.model}/infer"
-            head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
             reader.sendall(head.encode() + body)
         end = time.monotonic() + HOLD_SECONDS
         read = 0
         while time.monotonic() < end:
             read += sum(len(reader.recv(10)) for reader in readers)
             time.sleep(0.1)
-    scene.ended()
-    return {"readers": READERS, "bytes_read": read, **_slowdown(scene)}
+        return read
+
+
+@contextmanager
+def _unread_stream(scene: Scene, block: Mapping[str, Any]) -> Iterator[None]:
+    """A gRPC stream with many requests whose answers nobody reads: its window fills up."""
+    request = messages.ModelInferRequest(model_name=scene.endpoint.model)
+    for given in inputs_of(scene.signature, block):
+        request.inputs.add(name=given.name(), datatype=given.datatype(), shape=given.shape())
+        request.raw_input_contents.append(given._get_content() or b"")
+    with grpc.insecure_channel(scene.endpoint.address, [("grpc.enable_http_proxy", 0)]) as channel:
+        stub: Any = GRPCInferenceServiceStub(channel)
+        stream = stub.ModelStreamInfer(iter([request] * UNREAD))
+        try:
+            yield
+        finally:
+            stream.cancel()
 
 
 def _entry(field: Any, block: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,7 +123,7 @@ def _idle(scene: Scene) -> Mapping[str, Any]:
         for one in half:
             one.sendall(b"POST /v2/models/")  # a request that never ends
         time.sleep(2 * HOLD_SECONDS)
-        fresh = _ask(scene)
+        fresh = "" if scene.serving.decoupled else _ask(scene)
     scene.ended()
     return {"connections": len(held), "a_new_client": fresh, **_slowdown(scene)}
 
@@ -140,6 +171,10 @@ def _connection(address: str) -> socket.socket:
 
 FAULTS = (
     Fault("client-gone", f"{KILLED} clients, each with 32 requests on one stream, get SIGKILL", _client_gone),
-    Fault("slow-reader", f"{READERS} clients read 100 bytes a second of the largest batch", _slow_reader),
+    Fault(
+        "slow-reader",
+        f"{READERS} clients read 100 bytes a second of the largest batch, {READERS} streams are not read",
+        _slow_reader,
+    ),
     Fault("idle-connections", f"{CONNECTIONS} silent connections on each port", _idle),
 )

@@ -19,6 +19,7 @@ class Asked(Document):
         failed: those that got an error.
         wrong: those that got another picture.
         errors: code of the error -> number of requests.
+        examples: code of the error -> its first message.
         p95_ms: 95th percentile of the latency of good answers, in milliseconds; None without one.
     """
 
@@ -26,6 +27,7 @@ class Asked(Document):
     failed: int
     wrong: int
     errors: dict[str, int]
+    examples: dict[str, str] = {}
     p95_ms: float | None
 
 

@@ -136,5 +136,6 @@ def _asked(records: Sequence[Record]) -> Asked:
         failed=errors.total(),
         wrong=sum(one.outcome == "WRONG" for one in records),
         errors=dict(errors),
+        examples={one.outcome: one.message for one in reversed(records) if one.outcome in errors},
         p95_ms=round(float(np.percentile(good, 95)), 1) if good else None,
     )

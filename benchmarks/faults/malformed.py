@@ -18,6 +18,7 @@ from .serving import Serving
 __all__ = ["Malformed", "send"]
 
 METHOD = "/inference.GRPCInferenceService/ModelInfer"
+STREAM_METHOD = "/inference.GRPCInferenceService/ModelStreamInfer"
 SECONDS = 20.0
 DTYPES = ("FP16", "BYTES", "BOOL", "UINT8", "INT32", "FP64", "BF16", "", "INT65", "int64", "é", "X" * 5000)
 NAMES = ("", "Seed", "seed\0", "../seed", "image", "n" * 10_000, "\u202e", "seed ", "%s%n", "START")
@@ -212,11 +213,12 @@ def _plain(value: Any) -> Any:
     return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
-def send(serving: Serving, request: Request) -> str:
+def send(serving: Serving, request: Request, *, streamed: bool = False) -> str:
     """Send one request over a connection of its own.
 
     Args:
         serving: the server.
+        streamed: send what goes over gRPC on a stream, as a decoupled model wants it.
         request: a message for gRPC; ("grpc", bytes of a message); ("http", body, header length or None); or a body.
 
     Returns:
@@ -226,21 +228,27 @@ def send(serving: Serving, request: Request) -> str:
         return _send_http(serving, request, None)
     if isinstance(request, tuple):
         kind, content, *rest = request
-        return _send_http(serving, content, rest[0]) if kind == "http" else _send_grpc(serving, content)
-    return _send_grpc(serving, request.SerializeToString())
+        if kind == "http":
+            return _send_http(serving, content, rest[0])
+    else:
+        content = request.SerializeToString()
+    return _send_grpc(serving, content, streamed)
 
 
-def _send_grpc(serving: Serving, content: bytes) -> str:
+def _send_grpc(serving: Serving, content: bytes, streamed: bool) -> str:
     address = serving.endpoint.removeprefix("grpc://").partition("/")[0]
     with grpc.insecure_channel(address, [("grpc.enable_http_proxy", 0)]) as channel:
-        ask = channel.unary_unary(METHOD, bytes, bytes)
         try:
-            ask(content, timeout=SECONDS)
+            if not streamed:
+                channel.unary_unary(METHOD, bytes, bytes)(content, timeout=SECONDS)
+                return "answered"
+            ask = channel.stream_stream(STREAM_METHOD, bytes, messages.ModelStreamInferResponse.FromString)
+            errors = [one.error_message for one in ask(iter([content]), timeout=SECONDS) if one.error_message]
+            return f"refused: {errors[0][:200]}" if errors else "answered"
         except grpc.RpcError as error:
             code, details = error.code(), error.details() or ""  # pyright: ignore[reportAttributeAccessIssue]
             lost = any(word in details.lower() for word in ("socket closed", "connection", "goaway"))
             return f"{'gone' if lost else 'refused'}: {code.name} {details[:200]}"
-    return "answered"
 
 
 def _send_http(serving: Serving, body: bytes, length: str | None) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 import typer
 
 from ...bundle import Bundle
+from ...bundle.json_documents import read_as
 from ...errors import LithoError, UnknownName
 from ...files import write_bytes
 from ...reporting.markdown import markdown_table
@@ -207,16 +208,20 @@ def main(
         raise typer.Exit(1) from None
     finally:
         if results:
-            _write(results, bundle, output)
+            _write(results, bundle, model, output)
     typer.echo("\n".join(table(results)))
 
 
-def _write(results: Sequence[FaultResult], bundle: Path, output: Path) -> None:
+def _write(results: Sequence[FaultResult], bundle: Path, model: Path | None, output: Path) -> None:
     """Write the document; faults that were not planted now keep their results."""
+    before = read_as(Faults, "a result", output.parent, output.name, 1).faults if output.exists() else ()
+    found = {one.name: one for one in (*before, *results)}
+    config = None if model is None else parse_config((model / "config.pbtxt").read_text())
+    batching = "" if config is None else config.parameters["litho_batching"].string_value
     document = Faults(
-        model=Bundle.load(bundle).manifest.name,
-        batching="whole",
-        faults=tuple(results),
+        model=Bundle.load(bundle).manifest.name if model is None else model.name,
+        batching=batching or "whole",
+        faults=tuple(found[fault.name] for fault in FAULTS if fault.name in found),
         machine=describe_machine(),
     )
     write_bytes(output, json.dumps(document.model_dump(), indent=1) + "\n")

@@ -103,6 +103,16 @@ class Serving:
         return urlsplit(self.addresses["http"]).netloc
 
     @property
+    def decoupled(self) -> bool:
+        """Whether the first model answers in streams only."""
+        from tritonclient.grpc import InferenceServerClient
+
+        address, _, model = self.endpoint.removeprefix("grpc://").partition("/")
+        with InferenceServerClient(address, channel_args=[("grpc.enable_http_proxy", 0)]) as client:
+            config: Any = client.get_model_config(model)
+        return bool(config.config.model_transaction_policy.decoupled)
+
+    @property
     def endpoint(self) -> str:
         """The first model's address, grpc://HOST:PORT/MODEL."""
         return self.addresses["endpoints"][0]
