@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from pydantic import Field
+
 from ...bundle.json_documents import Document
 from ..machine import Machine
 
@@ -27,7 +29,7 @@ class Asked(Document):
     failed: int
     wrong: int
     errors: dict[str, int]
-    examples: dict[str, str] = {}
+    examples: dict[str, str] = Field(default_factory=dict)
     p95_ms: float | None
 
 
