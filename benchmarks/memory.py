@@ -99,6 +99,7 @@ def main(  # noqa: PLR0913
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Serve a bundle, ask for many pictures, and watch the memory."""
+    serving = None
     try:
         with tempfile.TemporaryDirectory(prefix="memory-") as folder:
             deployment = deploy(Bundle.load(bundle), to=Path(folder) / "repository")
@@ -115,7 +116,8 @@ def main(  # noqa: PLR0913
                 )
             found = [*problems(result), *(f"left behind: {one}" for one in serving.left())]
     except LithoError as error:
-        typer.echo(f"memory: error: {error}", err=True)
+        said = "".join(f"\n{line}" for _, line in serving.said[-5:]) if serving is not None else ""
+        typer.echo(f"memory: error: {error}{said}", err=True)
         raise typer.Exit(1) from None
     run = MemoryRun(name=deployment.path.name, soak=result, problems=tuple(found), machine=describe_machine())
     _write(run, output)

@@ -32,6 +32,9 @@ _PASSING = (
 )
 """Signs of a state that passes, in lower case -> what to say."""
 
+_OF_ANOTHER_REQUEST = "incomplete string"
+"""Triton 24.10 refuses a whole batch if one request in it has a text with a wrong length, which litho never sends."""
+
 _OF_THE_SERVER = (
     grpc.StatusCode.NOT_FOUND,
     grpc.StatusCode.UNAVAILABLE,
@@ -78,6 +81,8 @@ def explain(
             )
         case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.UNKNOWN if any(sign in lower for sign in _BUSY):
             return EndpointBusy(f"{url} is too busy: {said}; send fewer requests at a time")
+    if lower.startswith(_OF_ANOTHER_REQUEST):
+        return EndpointUnavailable(f"{url} refused a batch for another client's request ({said}); try again")
     if code in _OF_THE_SERVER:  # other codes may quote what a client sent
         for signs, words in _PASSING:
             if any(sign in lower for sign in signs):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import typer
@@ -22,6 +21,7 @@ from ...reporting.markdown import markdown_table
 from ...runners import open_runner
 from ...serving.configuration import parse_config
 from ...serving.repository import deploy
+from ...serving.settings import Batching, ServingSettings
 from ..machine import describe_machine
 from . import connections, processes, requests, storage
 from .base import Fault, Scene
@@ -38,13 +38,13 @@ QUIET_SECONDS = 3.0
 RECOVERY_SECONDS = 60.0
 
 
-def plant(fault: Fault, bundle: Path, model: Path | None = None) -> FaultResult:
+def plant(fault: Fault, bundle: Path, batching: Batching = "whole") -> FaultResult:
     """Serve a model under load, plant a fault, and wait until it recovered.
 
     Args:
         fault: to plant.
         bundle: that is deployed for it.
-        model: folder of a model in a repository, deployed from the bundle, to copy instead.
+        batching: in which form it is served.
 
     Raises:
         LithoError: the model could not be served before the fault.
@@ -52,7 +52,7 @@ def plant(fault: Fault, bundle: Path, model: Path | None = None) -> FaultResult:
     """
     with tempfile.TemporaryDirectory(prefix="faults-") as temporary, _disk(Path(temporary), fault) as folder:
         repository = folder / "repository"
-        name = _put_model(repository, bundle, model)
+        name = deploy(bundle, to=repository, settings=ServingSettings(batching=batching)).path.name
         if fault.prepare is not None:
             fault.prepare(repository / name)
         signature = Bundle.load(bundle).manifest.signature
@@ -114,13 +114,6 @@ def _recovery(records: Sequence[Record], since: float, good: bool) -> dict[str, 
     }
 
 
-def _put_model(repository: Path, bundle: Path, model: Path | None) -> str:
-    if model is None:
-        return deploy(bundle, to=repository).path.name
-    shutil.copytree(model, repository / model.name)
-    return model.name
-
-
 def _expected(bundle: Path, model: Path) -> np.ndarray:
     """The pictures of the load, made in this process by the variant that is served."""
     parameters = parse_config((model / "config.pbtxt").read_text()).parameters
@@ -180,12 +173,9 @@ def _number(value: float | None) -> str:
 
 def main(
     bundle: Annotated[Path, typer.Argument(help="Bundle that is deployed and served.", show_default=False)],
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of a model deployed from it, to copy: keeps its settings.", show_default=False
-        ),
-    ] = None,
+    batching: Annotated[
+        Literal["whole", "in-flight"], typer.Option(help="Form in which it is served.")
+    ] = "whole",
     only: Annotated[list[str] | None, typer.Option(help="Name of a fault; repeatable.")] = None,
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
@@ -198,7 +188,7 @@ def main(
                 raise UnknownName("fault", name, known)
             typer.echo(f"{name}: {known[name].title}", err=True)
             try:
-                results.append(plant(known[name], bundle, model))
+                results.append(plant(known[name], bundle, batching))
             except OSError as error:
                 typer.echo(f"{name}: not planted: {error}", err=True)
                 continue
@@ -208,19 +198,17 @@ def main(
         raise typer.Exit(1) from None
     finally:
         if results:
-            _write(results, bundle, model, output)
+            _write(results, bundle, batching, output)
     typer.echo("\n".join(table(results)))
 
 
-def _write(results: Sequence[FaultResult], bundle: Path, model: Path | None, output: Path) -> None:
+def _write(results: Sequence[FaultResult], bundle: Path, batching: Batching, output: Path) -> None:
     """Write the document; faults that were not planted now keep their results."""
     before = read_as(Faults, "a result", output.parent, output.name, 1).faults if output.exists() else ()
     found = {one.name: one for one in (*before, *results)}
-    config = None if model is None else parse_config((model / "config.pbtxt").read_text())
-    batching = "" if config is None else config.parameters["litho_batching"].string_value
     document = Faults(
-        model=Bundle.load(bundle).manifest.name if model is None else model.name,
-        batching=batching or "whole",
+        model=Bundle.load(bundle).manifest.name,
+        batching=batching,
         faults=tuple(found[fault.name] for fault in FAULTS if fault.name in found),
         machine=describe_machine(),
     )

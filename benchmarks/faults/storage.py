@@ -70,7 +70,7 @@ def _full_while_deploying(scene: Scene) -> Mapping[str, Any]:
     return {"exit_code": code, "said": said}
 
 
-_OTHER = ("--instances", "1")
+_OTHER = ("--instance-count", "1")
 """Settings that make it another deployment: the same one again would write nothing."""
 
 

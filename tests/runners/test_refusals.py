@@ -55,6 +55,13 @@ Code = grpc.StatusCode
             "too busy: Exceeds maximum queue size; send fewer",
         ),
         (Code.UNAVAILABLE, "Request timeout expired", EndpointBusy, "too busy"),
+        (
+            Code.INVALID_ARGUMENT,
+            "incomplete string data for inference input 'prompt', expecting string of length 1000 but only 3 bytes"
+            " available",
+            EndpointUnavailable,
+            "for another client's request",
+        ),
         (Code.DEADLINE_EXCEEDED, "Deadline Exceeded", DeadlineExceeded, "did not answer within 2.5 s"),
     ],
 )
