@@ -15,6 +15,7 @@ _EXTRAS = {
     "tokenizers": "text",
     "onnx": "export",
     "onnxscript": "export",
+    "onnx_ir": "export",
     "yaml": "export",
     "onnxruntime": "cpu",
     "cryptography": "sign",
