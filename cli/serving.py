@@ -209,13 +209,13 @@ def serve(
     second one ends everything at once. It is the embedded Triton server, which is meant for development: see 'litho
     server install'. With --json the addresses are one line on standard output, and every event is a line after it.
     Of s3://... the served versions are fetched to the user's cache first, and every file is compared with its SHA-256.
-    With --container, --compose or --run a container of NVIDIA's serves instead, on port 8001 unless told otherwise;
+    With --container, --compose or --run a container of NVIDIA's serves instead, by default on port 8001;
     only the ports that are given are published.
     """
     _require_repository(repository)
     if follow is not None and "://" not in repository:
         raise UsageError(
-            "--follow is for a repository on object storage; 'litho deploy' tells a server of a folder itself"
+            "--follow is for a repository on object storage; a server of a folder learns of a deployment at once"
         )
     from ..serving.events import Log
     from ..serving.server import EmbeddedServer

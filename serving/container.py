@@ -2,7 +2,7 @@
 
 The embedded server is for development; production belongs in a current container. What is rendered here has the
 narrowest rights that Triton works with: no root, no capabilities, nothing writable but a small /tmp, limits of
-memory and processes, and only the asked-for ports, on loopback unless told otherwise.
+memory and processes, and only the asked-for ports, on loopback by default.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from ..errors import DeployError, UsageError
 from ..files import write_bytes, write_directory
 from .configuration import ModelConfig, ParseError, parse_config
 from .environment import BACKEND, REQUIREMENTS
+from .flavours.tensorrt import TENSORRT_PARAMETER
 
 __all__ = ["IMAGE", "TENSORRT", "ServedModelFiles", "check_image", "own_image", "served", "write_context"]
 
@@ -32,9 +33,6 @@ Source: NVIDIA's release notes of Triton Inference Server (rel-26-07, rel-26-08,
 
 OLDEST = "26.07"
 IMAGE = f"{REPOSITORY}:{max(TENSORRT)}-py3"
-TENSORRT_PARAMETER = "litho_tensorrt"
-"""Parameter of a configuration with the version of TensorRT that its engine needs."""
-
 _RELEASE = re.compile(r":(\d\d\.\d\d)(?:-|$)")
 _LEFT_OUT = ("nvidia-pytriton", "numpy")  # the image has a Triton, and a NumPy that fits it
 _PACKAGES = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt-rtx"}
@@ -135,9 +133,9 @@ def _check_tensorrt(image: str, present: str | None, model: ServedModelFiles) ->
             f"model {model.name!r} needs TensorRT {needed}, and it is not known which {image!r} holds; give it with"
             " --tensorrt VERSION (docker run --rm --entrypoint printenv IMAGE TRT_VERSION)"
         )
-    if _short(present) == _short(needed):
+    if _same(present, needed):
         return
-    fitting = [release for release, version in TENSORRT.items() if version == _short(needed)]
+    fitting = [release for release, version in TENSORRT.items() if _same(version, needed)]
     other = f"--image {REPOSITORY}:{fitting[0]}-py3" if fitting else "an image with that TensorRT"
     raise UsageError(
         f"model {model.name!r} has an engine of TensorRT {needed}, and {image!r} holds {present}; use {other},"
@@ -145,8 +143,10 @@ def _check_tensorrt(image: str, present: str | None, model: ServedModelFiles) ->
     )
 
 
-def _short(version: str) -> str:
-    return ".".join(version.split(".")[:3])
+def _same(one: str, other: str) -> bool:
+    """Whether two versions agree in their first three numbers, or in those that both have."""
+    pairs = zip(one.split(".")[:3], other.split(".")[:3], strict=False)
+    return all(mine == theirs for mine, theirs in pairs)
 
 
 def own_image(image: str, models: Sequence[ServedModelFiles]) -> str | None:

@@ -8,7 +8,7 @@ with their SHA-256.
 Uploading keeps to one order: the files of new versions, their list, then `<name>/config.pbtxt`, then deletions. The
 configuration is the one point of commitment: it is written under the condition that it is still the one that the
 writer started from. Whoever reads believes only a configuration whose version has a list, and only files that agree
-with it. So a torn upload is never served, and the second of two writers is told.
+with it. So a torn upload is never served, and the second of two writers is refused.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class Replica:
 
         Args:
             apply: called with the name of each model that has changed, when its files are there, or its configuration
-                is gone; a running server is told in it. If it raises, the model's configuration is as before.
+                is gone; a running server can load it there. If it raises, the model's configuration is as before.
 
         Returns:
             Names of the models whose served version or configuration is another one now; also those that are gone.
@@ -275,7 +275,7 @@ def _fetch_model(store: ObjectStore, root: Path, name: str, *, whole: bool) -> _
                 _fetch_version(store, root, name, version)
                 continue
             except IntegrityError as error:
-                # A good version may be deployed in its place.
+                # A good version may be deployed after it.
                 before.damaged[version] = str(error)
         # Its number counts, and rolling back reads its configuration.
         config = store.read(f"{name}/{version}/{CONFIG_NAME}")

@@ -15,7 +15,10 @@ from ..settings import ServingSettings
 from ..warm_up import served_shapes
 from . import base
 
-__all__ = ["Flavour"]
+__all__ = ["TENSORRT_PARAMETER", "Flavour"]
+
+TENSORRT_PARAMETER = "litho_tensorrt"
+"""Parameter of a configuration with the version of TensorRT that its engine needs."""
 
 
 class Flavour(base.Flavour):
@@ -78,6 +81,8 @@ class Flavour(base.Flavour):
         config.max_batch_size = min(config.max_batch_size, _largest(engine))
         for group in config.instance_group:
             group.profile[:] = [str(index) for index in range(len(engine.profiles))]
+        # Which image can run it, `litho serve --container` reads here.
+        config.parameters[TENSORRT_PARAMETER].string_value = engine.version
         cuda = config.optimization.cuda
         cuda.output_copy_stream = True
         if description.settings.cuda_graphs:
