@@ -50,7 +50,8 @@ class ServingSettings:
             the other sends its answers; by default two, but one of a sampler, which gains nothing by a second.
         device: "cpu" or "cuda".
         gpus: numbers of the GPUs; empty for all of the server.
-        threads: threads of each instance on a CPU; None leaves it to the runtime.
+        threads: threads of each instance on a CPU; None for its share of the cores in flavour litho, and
+            for what the backend chooses in the others.
         batching: of a sampler. "in-flight" answers each picture as soon as it is finished, over a stream.
         live_rows: most pictures that a lane makes at the same time in flight; None measures it when the model loads.
         lanes: of an instance in flight, which compute at the same time; None for two on a CPU and one on a GPU.
