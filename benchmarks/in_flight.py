@@ -238,9 +238,7 @@ def compare_forms(
         for batching, form in best.items()
     }
     ratio = float(np.median(saturation["in-flight"] / saturation["whole"]))
-    per_round = [
-        {batching: _latencies([load], deadlines) for batching, load in one.items()} for one in loads
-    ]
+    per_round = [{batching: _latencies([load], deadlines) for batching, load in one.items()} for one in loads]
     whole, flight = figures["whole"], figures["in-flight"]
     lanes = next(form for form in forms if form.name == flight.configuration)
     return InFlightResult(
@@ -365,7 +363,8 @@ def main(
         typer.echo(f"in_flight: error: {error}", err=True)
         raise typer.Exit(1) from None
     write_bytes(
-        output or RESULTS / f"in-flight-{result.bundle}.json", json.dumps(result.model_dump(), indent=1) + "\n"
+        output or RESULTS / f"in-flight-{result.bundle}.json",
+        json.dumps(result.model_dump(), indent=1) + "\n",
     )
     typer.echo("\n".join(lines(result)))
 

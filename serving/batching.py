@@ -7,19 +7,21 @@ its steps and answers each row when it is finished. Lanes are instances or threa
 from __future__ import annotations
 
 import heapq
+import os
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..bundle import Bundle
+from ..runners import open_runner
+from ..runners.rectified_flow import Runner
+from .settings import Batching, ServingSettings
 from .step_costs import StepCosts
 
-__all__ = ["LOAD", "STEPS", "Batching", "Comparison", "compare", "simulate"]
-
-Batching = Literal["whole", "in-flight"]
+__all__ = ["LOAD", "STEPS", "Choice", "Comparison", "choose_batching", "compare", "lanes_of", "simulate"]
 
 STEPS = (4, 8, 16, 32)
 """Steps that simulated requests ask for, equally often."""
@@ -63,6 +65,63 @@ class Comparison:
         if self.better == "in-flight":
             return f"in-flight batching wins on this machine: {figures}"
         return f"whole requests win on this machine: in flight, {figures}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The form that a deployment gets, and why.
+
+    Args:
+        batching: the form.
+        reason: one line.
+    """
+
+    batching: Batching
+    reason: str
+
+
+def choose_batching(bundle: Bundle, variant: str | None, settings: ServingSettings) -> Choice:
+    """Choose the form of batching by the step costs that are measured on this machine, in about two seconds.
+
+    Args:
+        bundle: to deploy.
+        variant: as `runners.choose_variants` takes it.
+        settings: of the deployment; their device, instances, threads, live rows and largest batch count.
+
+    Raises:
+        LithoError: the variants cannot be opened on this machine.
+    """
+    if bundle.manifest.sampler is None:
+        return Choice("whole", f"{bundle.manifest.name} is one graph without steps: its requests stay whole")
+    lanes, threads = lanes_of(settings.device, settings.instance_count, settings.threads)
+    with open_runner(bundle, variant, device=settings.device, threads=threads) as runner:
+        if not isinstance(runner, Runner):
+            return Choice("whole", f"{runner.description} takes no steps: its requests stay whole")
+        largest = settings.max_batch_size or runner.max_batch_size
+        costs = StepCosts.measure(runner, largest)
+    cap = min(settings.live_rows or costs.knee(), largest)
+    found = compare(costs, lanes=lanes, cap=cap, largest=largest)
+    return Choice(found.better, f"{found.reason} ({lanes} lanes of {cap} rows; a step costs {costs})")
+
+
+def lanes_of(
+    device: str, lanes: int | None = None, threads: int | None = None, cores: int | None = None
+) -> tuple[int, int | None]:
+    """How many lanes compute at the same time in flight, and the threads of each; None for the runtime's choice.
+
+    On a CPU two lanes share the cores: each has its own rows, and neither waits for the other's threads. On a GPU a
+    second lane would only halve the rows of a step.
+
+    Args:
+        device: as `open_runner` takes it.
+        lanes, threads: where they are given.
+        cores: of the machine; by default those that this process may use.
+    """
+    cores = cores or len(os.sched_getaffinity(0))
+    if device != "cpu":
+        return lanes or 1, None
+    lanes = lanes or min(2, cores)
+    return lanes, threads or max(1, cores // lanes)
 
 
 def compare(costs: StepCosts, *, lanes: int, cap: int, largest: int = 64) -> Comparison:

@@ -22,7 +22,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import DeadlineExceeded, EndpointBusy, EndpointUnavailable, LithoError
+from ..errors import EndpointBusy, EndpointUnavailable, LithoError
 from ..runners.rectified_flow import Batch, Rows, Runner
 from .live_requests import EngineStatistics, Options, Reply, Request
 
@@ -371,16 +371,15 @@ class Engine:
                     gone = request.reply.is_gone()
                 if gone:
                     self._close_request(request, "gone", LithoError("the client is gone"))
-        nearest = min((min(one.deadline, one.look) for one in requests if not one.closed), default=now + 1)
+        nearest = min((min(one.due, one.look) for one in requests if not one.closed), default=now + 1)
         # A request that comes meanwhile may have a deadline of its own.
         return min(max(nearest, now + 0.01), now + 0.05)
 
     def _expired(self, request: Request, now: float) -> bool:
         """Close a request whose time is up; whether it was."""
-        if late := now >= request.deadline:
-            words = f"timeout expired: not all pictures were made within {request.options.seconds:g} s"
-            self._close_request(request, "expired", DeadlineExceeded(words))
-        return late
+        if (late := request.lateness(now)) is not None:
+            self._close_request(request, "expired", late)
+        return late is not None
 
     def _close_request(self, request: Request, why: str, error: LithoError) -> None:
         with self._changed:

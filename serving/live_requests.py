@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InvalidInput, LithoError
+from ..errors import DeadlineExceeded, EndpointBusy, InvalidInput, LithoError
 
 __all__ = ["EngineStatistics", "Options", "Reply", "Request"]
 
@@ -41,11 +41,13 @@ class Options:
     Args:
         priority: lower goes first; equal ones go first come, first served.
         seconds: longest time until the last picture; None for no limit.
+        queue_seconds: longest time until the last row has left the queue; None for no limit.
         preview_every: steps between two previews of a row; 0 for none.
     """
 
     priority: int = 0
     seconds: float | None = None
+    queue_seconds: float | None = None
     preview_every: int = 0
 
     def __post_init__(self) -> None:
@@ -115,10 +117,22 @@ class Request:
     closed: bool = False
 
     @property
-    def deadline(self) -> float:
-        """When its last picture is due."""
-        seconds = self.options.seconds
-        return float("inf") if seconds is None else self.arrived + seconds
+    def due(self) -> float:
+        """When it fails for lack of time, unless another of its rows leaves the queue or it is answered."""
+        limits = [self.options.seconds]
+        if self.admitted < self.rows:
+            limits.append(self.options.queue_seconds)
+        return self.arrived + min((limit for limit in limits if limit is not None), default=float("inf"))
+
+    def lateness(self, now: float) -> LithoError | None:
+        """Why it fails for lack of time; None while it has time."""
+        if now < self.due:
+            return None
+        if (seconds := self.options.seconds) is not None and now >= self.arrived + seconds:
+            return DeadlineExceeded(f"deadline exceeded: not all pictures were made within {seconds:g} s")
+        return EndpointBusy(
+            f"timeout expired: the request waited {self.options.queue_seconds:g} s in the queue"
+        )
 
     def __lt__(self, other: Request) -> bool:
         return (self.options.priority, self.number) < (other.options.priority, other.number)

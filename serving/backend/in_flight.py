@@ -9,7 +9,7 @@ The model is decoupled: every picture is a response of its own, and the last one
 from __future__ import annotations
 
 import json
-import os
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ...errors import EndpointUnavailable, InvalidInput, LithoError, UsageError
 from ...runners.rectified_flow import Runner
+from ..batching import lanes_of
 from ..in_flight import Engine
 from ..live_requests import Options
 from ..step_costs import StepCosts
@@ -30,8 +31,11 @@ __all__ = ["Model"]
 ROW, STEP = "row", "step"
 """Outputs beside the picture."""
 
-PREVIEW_EVERY, PRIORITY = "preview_every", "row_priority"
-"""Parameters of a request; Triton keeps its own `priority` to itself."""
+PREVIEW_EVERY, PRIORITY, DEADLINE = "preview_every", "row_priority", "deadline_ms"
+"""Parameters of a request; Triton keeps its own `priority` to itself, and its own `timeout` is that of the queue."""
+
+QUEUE_SIZE = 1024
+"""Most waiting requests, unless the configuration says another number."""
 
 _FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
 
@@ -45,11 +49,11 @@ class Model:
         Raises:
             LithoError: the deployment cannot be served; the message says why.
         """
-        lanes, threads = lanes_and_threads(instance)
+        lanes, threads = lanes_of(instance.device, _number(instance, "lanes"), _number(instance, "threads"))
         runners: list[Any] = []
         try:
             for _ in range(lanes):
-                runners.append(instance.open())
+                runners.append(instance.open(threads=threads))
             if not all(isinstance(runner, Runner) for runner in runners):
                 raise UsageError(f"{runners[0].description} takes no steps; deploy it with --batching whole")
             cap = live_rows(instance, runners[0])
@@ -58,7 +62,10 @@ class Model:
                 runner.close()
             raise
         self._in_hand = InHand.of_environment()
-        self._engine = Engine(runners, cap, queue_size(instance), self._in_hand.progressed)
+        scheduling = _scheduling(instance)
+        queue_size = int((scheduling.get("default_queue_policy") or {}).get("max_queue_size") or 0)
+        self._priority = int(scheduling.get("default_priority_level") or 1)
+        self._engine = Engine(runners, cap, queue_size or QUEUE_SIZE, self._in_hand.progressed)
         self._input_names = [field.name for field in self._engine.signature.inputs]
         self._output_name = self._engine.signature.output.name
         pb_utils.Logger.log_info(f"in flight: {lanes} lanes of {threads or 'all'} threads, {cap} rows each")
@@ -71,7 +78,7 @@ class Model:
                 answers.refuse(EndpointUnavailable(DRAINING))
                 continue
             try:
-                self._engine.submit(self._inputs(request), answers, _options(request))
+                self._engine.submit(self._inputs(request), answers, _options(request, self._priority))
             except LithoError as error:
                 answers.failed(error)
 
@@ -126,19 +133,6 @@ class _Answers:
         return self._sender.is_cancelled()
 
 
-def lanes_and_threads(instance: Instance) -> tuple[int, int | None]:
-    """How many lanes compute at the same time, and the threads of each.
-
-    On a CPU lanes share the cores. On a GPU a second lane would only halve the rows of a step.
-    """
-    cores = len(os.sched_getaffinity(0))
-    given = _number(instance, "lanes")
-    lanes = given or (min(2, cores) if instance.device == "cpu" else 1)
-    return lanes, _number(instance, "threads") or (
-        max(1, cores // lanes) if instance.device == "cpu" else None
-    )
-
-
 def live_rows(instance: Instance, runner: Runner) -> int:
     """Most live rows of a lane: as configured, else the knee of the step cost, measured now."""
     largest = instance.config["max_batch_size"]
@@ -152,10 +146,9 @@ def live_rows(instance: Instance, runner: Runner) -> int:
     return costs.knee()
 
 
-def queue_size(instance: Instance) -> int | None:
-    """Most waiting requests: of the queue policy in the configuration, which Triton's own queue never reaches."""
-    policy = (instance.config.get("dynamic_batching") or {}).get("default_queue_policy") or {}
-    return int(policy.get("max_queue_size") or 0) or 1024
+def _scheduling(instance: Instance) -> Mapping[str, Any]:
+    """The queue of the configuration, which Triton's own queue never fills."""
+    return instance.config.get("dynamic_batching") or {}
 
 
 def _number(instance: Instance, name: str) -> int | None:
@@ -167,14 +160,15 @@ def _number(instance: Instance, name: str) -> int | None:
     return int(text)
 
 
-def _options(request: Any) -> Options:
+def _options(request: Any, usual_priority: int) -> Options:
     given = json.loads(request.parameters() or "{}")
-    for name in (PREVIEW_EVERY, PRIORITY):
+    for name in (PREVIEW_EVERY, PRIORITY, DEADLINE):
         if type(given.get(name, 0)) is not int:
             raise InvalidInput(f"parameter {name!r} was given {given[name]!r}; allowed is an integer")
-    microseconds = request.timeout()
+    milliseconds, microseconds = given.get(DEADLINE, 0), request.timeout()
     return Options(
-        priority=given.get(PRIORITY, 0),
-        seconds=microseconds / 1e6 if microseconds else None,
+        priority=given.get(PRIORITY, 0) or usual_priority,
+        seconds=milliseconds / 1e3 if milliseconds > 0 else None,
+        queue_seconds=microseconds / 1e6 if microseconds else None,
         preview_every=given.get(PREVIEW_EVERY, 0),
     )

@@ -249,6 +249,18 @@ def test_a_request_that_runs_out_of_time_leaves_at_once(watched: Watched) -> Non
     assert watched.begun == [1]
 
 
+def test_a_request_that_waits_too_long_in_the_queue_is_refused(watched: Watched) -> None:
+    with Engine([watched.runner], live_rows=1) as engine:
+        watched.may_step.clear()
+        live = ask(engine, request(1), Options(queue_seconds=0.05))
+        assert watched.stepping.wait(SECONDS)
+        waiting = ask(engine, request(2), Options(queue_seconds=0.05))
+        assert waiting.ended.wait(SECONDS)
+        assert isinstance(waiting.errors[0], EndpointBusy)
+        watched.may_step.set()
+        live.result()
+
+
 def test_rows_of_a_client_that_is_gone_leave(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(in_flight, "FIRST_LOOK_SECONDS", 0.0)
     with Engine([watched.runner], live_rows=2) as engine:

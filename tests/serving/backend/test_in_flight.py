@@ -115,7 +115,13 @@ def test_previews_come_before_the_picture(running: EmbeddedServer) -> None:
     [
         ({"steps": np.array([0])}, {}, "field 'steps' was given value 0"),
         ({}, {"parameters": {"preview_every": "two"}}, "parameter 'preview_every' was given 'two'"),
-        ({"steps": np.array([64])}, {"timeout": 1}, "timeout expired: not all pictures were made"),
+        (
+            {"seed": np.arange(60), "prompt": np.full(60, b"a", object), "steps": np.full(60, 64)}
+            | {"guidance": np.ones(60, np.float32)},
+            {"parameters": {"deadline_ms": 1}},
+            "deadline exceeded: not all pictures were made",
+        ),
+        ({"steps": np.array([64])}, {"parameters": {"preview_every": -1}}, "preview_every was given -1"),
     ],
 )
 def test_a_bad_request_gets_its_own_error_among_good_ones(
