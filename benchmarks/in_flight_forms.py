@@ -33,7 +33,7 @@ class Form:
         name: of its model.
         batching: which of the two forms.
         instances: instances of whole requests, or lanes in flight.
-        threads: of each; None for one on each core.
+        threads: of each; None for its share of the cores.
         rows: largest batch of whole requests, or live rows of a lane.
     """
 
@@ -57,14 +57,14 @@ class Form:
 
 
 def _forms() -> tuple[Form, ...]:
-    whole = [(1, None, 64), (2, None, 64), (2, 1, 64), (2, None, 16), (2, 1, 16)]
-    flight = [(1, None, 16), (2, 1, 4), (2, 1, 8), (2, 1, 16)]
+    whole = [(1, None, 64), (2, 2, 64), (2, None, 64), (2, None, 16)]
+    flight = [(1, None, 16), (2, None, 4), (2, None, 8), (2, None, 16)]
     listed: list[tuple[Batching, tuple[int, int | None, int]]] = [
         *(("whole", one) for one in whole),
         *(("in-flight", one) for one in flight),
     ]
     return tuple(
-        Form(f"{kind}-{count}-{threads or 'all'}-{rows}", kind, count, threads, rows)
+        Form(f"{kind}-{count}-{threads or 'auto'}-{rows}", kind, count, threads, rows)
         for kind, (count, threads, rows) in listed
     )
 

@@ -77,8 +77,11 @@ class Instance:
         groups = self.config.get("instance_group", [])
         return max(1, sum(int(one["count"]) for one in groups if one.get("kind") == "KIND_CPU"))
 
-    def open(self) -> Runner:
+    def open(self, threads: int | None = None) -> Runner:
         """Open the bundle of this version, which has one variant of each stage.
+
+        Args:
+            threads: that share one operator; by default those of the instance.
 
         Raises:
             TrustError: a digital signature is required, and the bundle has none or another.
@@ -87,7 +90,7 @@ class Instance:
         """
         bundle = self._load()
         names = ",".join(variant.name for variant in bundle.manifest.variants)
-        return open_runner(bundle, names, device=self.device, threads=self.threads)
+        return open_runner(bundle, names, device=self.device, threads=threads or self.threads)
 
     def _load(self) -> Bundle:
         # Whoever deployed the model may require a signature, and so may whoever started the server.

@@ -23,19 +23,17 @@ def app() -> Typer:
 def result(app: Typer, flow_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> InFlightResult:
     install()
     path = tmp_path_factory.mktemp("results") / "in-flight.json"
-    only = ["--only", "whole-2-1-16", "--only", "in-flight-2-1-8"]
+    only = ["--only", "whole-2-auto-16", "--only", "in-flight-2-auto-8"]
     arguments = [str(flow_bundle), "--seconds", "0.6", "--rounds", "1", *only, "--output", str(path)]
     ran = CliRunner().invoke(app, arguments)
     assert ran.exit_code == 0, ran.output
     return InFlightResult.model_validate(json.loads(path.read_text()))
 
 
-def test_both_forms_are_measured_and_give_equal_pictures(
-    result: InFlightResult, flow_bundle: Path
-) -> None:
+def test_both_forms_are_measured_and_give_equal_pictures(result: InFlightResult, flow_bundle: Path) -> None:
     assert result.bundle == Bundle.load(flow_bundle).manifest.name
     assert result.pictures_equal
-    assert [one.name for one in result.candidates] == ["whole-2-1-16", "in-flight-2-1-8"]
+    assert [one.name for one in result.candidates] == ["whole-2-auto-16", "in-flight-2-auto-8"]
     for figures in (result.whole, result.in_flight):
         assert figures.pictures_per_second > 0
         assert 0 < figures.short_p50_ms <= figures.all_p95_ms
@@ -47,7 +45,7 @@ def test_both_forms_are_measured_and_give_equal_pictures(
 
 def test_the_tables_name_forms_ratios_and_whether_the_bars_are_met(result: InFlightResult) -> None:
     text = "\n".join(lines(result))
-    assert "in-flight-2-1-8" in text
+    assert "in-flight-2-auto-8" in text
     assert "pictures are equal within the contract" in text
     assert f"the bars are {'met' if result.bars.passed else 'NOT met'}" in text
 
