@@ -212,7 +212,7 @@ def compare_forms(
         rounds: of saturation and of load.
         forms: candidates, some of each form.
     """
-    costs = _costs(bundle)
+    costs = _costs(bundle, seconds)
     with tempfile.TemporaryDirectory() as folder:
         repository = Path(folder) / "models"
         Site.deploy(bundle, repository, forms)
@@ -263,11 +263,11 @@ def compare_forms(
     )
 
 
-def _costs(bundle: Bundle) -> StepCosts:
-    with open_runner(bundle) as runner:
+def _costs(bundle: Bundle, seconds: float) -> StepCosts:
+    with open_runner(bundle, threads=1) as runner:
         if not isinstance(runner, Runner):
             raise LithoError(f"{bundle.path} is one graph without steps; in flight is for samplers")
-        return StepCosts.measure(runner, 64, seconds=10.0)
+        return StepCosts.measure(runner, 64, threads=1, seconds=min(10.0, seconds))
 
 
 def _latencies(loads: list[Load], deadlines: dict[int, float]) -> dict[str, float]:

@@ -46,13 +46,12 @@ class Form:
     @property
     def settings(self) -> ServingSettings:
         """As `deploy` takes it."""
-        whole = self.batching == "whole"
+        if self.batching == "whole":
+            return ServingSettings(
+                instance_count=self.instances, threads=self.threads, max_batch_size=self.rows
+            )
         return ServingSettings(
-            batching=self.batching,
-            instance_count=self.instances,
-            threads=self.threads,
-            max_batch_size=self.rows if whole else None,
-            live_rows=None if whole else self.rows,
+            batching="in-flight", lanes=self.instances, threads=self.threads, live_rows=self.rows
         )
 
 

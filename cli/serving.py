@@ -41,6 +41,7 @@ RequireSignature = Annotated[
     "litho deploy bundles/digits --variant fp16 --flavour onnxruntime",
     "litho deploy bundles/digits --variant int8 --grade same-distribution",
     "litho deploy bundles/digits --preferred-batch-sizes 8,16 --max-queue-size 256 --check",
+    "litho deploy bundles/shapes --batching auto",
 )
 @takes_settings
 def deploy(
@@ -88,7 +89,7 @@ def deploy(
         accept_failed=accept_failed or (),
         grade="same picture" if grade == "same-picture" else "same distribution",
         require_signature=require_signature,
-        settings=given_settings(settings),
+        settings=_settled(bundle, variant, given_settings(settings)),
     )
     if check:
         _show_problems(bundle, wanted, as_json)
@@ -311,6 +312,23 @@ def install(as_json: AsJson = False) -> None:
         print_json({"path": str(path)})
     else:
         typer.echo(path)
+
+
+def _settled(bundle: Path, variant: str | None, settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings, with the form of batching that suits this machine where it was left to litho."""
+    if settings.get("batching") != "auto":
+        return settings
+    from ..bundle import Bundle
+    from ..serving.batching import choose_batching
+    from ..serving.settings import ServingSettings
+
+    counting = ("device", "lanes", "threads", "live_rows", "max_batch_size")
+    given = {name: settings[name] for name in counting if name in settings}
+    choice = choose_batching(Bundle.load(bundle), variant, ServingSettings(**given, batching="in-flight"))
+    typer.echo(f"batching {choice.batching}: {choice.reason}", err=True)
+    unused = ("lanes", "live_rows") if choice.batching == "whole" else ()
+    kept = {name: value for name, value in settings.items() if name not in unused}
+    return {**kept, "batching": choice.batching}
 
 
 def _show_problems(bundle: Path, wanted: Wanted, as_json: bool) -> None:

@@ -27,7 +27,8 @@ OPTIONS: dict[str, Any] = {
     ),
     "threads": _option(int, "Threads of each instance on a CPU; by default the runtime's choice."),
     "batching": _option(
-        Literal["whole", "in-flight"], "Of a sampler: in-flight answers each picture when done."
+        Literal["auto", "whole", "in-flight"],
+        "Of a sampler: in-flight answers each picture when done; auto measures which form suits this machine.",
     ),
     "live_rows": _option(int, "In flight: most pictures of a lane at the same time; by default measured."),
     "lanes": _option(int, "In flight: lanes that compute at the same time; by default 2 on a CPU."),

@@ -140,6 +140,8 @@ def infer_request(
         request.raw_input_contents.append(_raw(array))
     if options.priority:
         request.parameters["priority"].uint64_param = options.priority
+        # Triton does not show its own to a model in flight.
+        request.parameters["row_priority"].int64_param = options.priority
     if options.queue_seconds is not None:
         request.parameters["timeout"].int64_param = max(1, round(options.queue_seconds * 1e6))
     if options.preview_every:

@@ -86,19 +86,19 @@ def choose_batching(bundle: Bundle, variant: str | None, settings: ServingSettin
     Args:
         bundle: to deploy.
         variant: as `runners.choose_variants` takes it.
-        settings: of the deployment; their device, instances, threads, live rows and largest batch count.
+        settings: of the deployment; their device, lanes, threads, live rows and largest batch count.
 
     Raises:
         LithoError: the variants cannot be opened on this machine.
     """
     if bundle.manifest.sampler is None:
         return Choice("whole", f"{bundle.manifest.name} is one graph without steps: its requests stay whole")
-    lanes, threads = lanes_of(settings.device, settings.instance_count, settings.threads)
+    lanes, threads = lanes_of(settings.device, settings.lanes, settings.threads)
     with open_runner(bundle, variant, device=settings.device, threads=threads) as runner:
         if not isinstance(runner, Runner):
             return Choice("whole", f"{runner.description} takes no steps: its requests stay whole")
         largest = settings.max_batch_size or runner.max_batch_size
-        costs = StepCosts.measure(runner, largest)
+        costs = StepCosts.measure(runner, largest, threads=threads)
     cap = min(settings.live_rows or costs.knee(), largest)
     found = compare(costs, lanes=lanes, cap=cap, largest=largest)
     return Choice(found.better, f"{found.reason} ({lanes} lanes of {cap} rows; a step costs {costs})")

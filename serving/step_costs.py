@@ -34,14 +34,19 @@ class StepCosts:
     milliseconds: Mapping[int, float]
 
     @classmethod
-    def measure(cls, runner: Runner, largest: int, *, seconds: float = 2.0) -> Self:
+    def measure(
+        cls, runner: Runner, largest: int, *, threads: int | None = None, seconds: float = 2.0
+    ) -> Self:
         """Measure steps of 1, 2, 4, ... rows on this machine; the fastest of a few turns.
 
         Args:
             runner: moves the rows.
             largest: most rows to measure.
+            threads: of the runner on a CPU; None for any other. One thread is timed by the processor time
+                that it used, which does not count other programs on a busy machine.
             seconds: budget; the larger numbers of rows are left out when it is used up.
         """
+        clock = time.process_time if threads == 1 else time.perf_counter
         found: dict[int, float] = {}
         end = time.perf_counter() + seconds
         for turn in range(_TURNS):
@@ -53,9 +58,9 @@ class StepCosts:
                 rows = _noise(runner, size)
                 if not turn:
                     runner.advance(rows)  # the first run of a shape allocates
-                begun = time.perf_counter()
+                begun = clock()
                 runner.advance(rows)
-                taken = (time.perf_counter() - begun) * 1e3
+                taken = (clock() - begun) * 1e3
                 found[size] = min(taken, found.get(size, taken))
         return cls(_undisturbed(found))
 

@@ -56,7 +56,7 @@ class Model:
                 runners.append(instance.open(threads=threads))
             if not all(isinstance(runner, Runner) for runner in runners):
                 raise UsageError(f"{runners[0].description} takes no steps; deploy it with --batching whole")
-            cap = live_rows(instance, runners[0])
+            cap = live_rows(instance, runners[0], threads)
         except BaseException:
             for runner in runners:
                 runner.close()
@@ -133,12 +133,12 @@ class _Answers:
         return self._sender.is_cancelled()
 
 
-def live_rows(instance: Instance, runner: Runner) -> int:
+def live_rows(instance: Instance, runner: Runner, threads: int | None) -> int:
     """Most live rows of a lane: as configured, else the knee of the step cost, measured now."""
     largest = instance.config["max_batch_size"]
     if (given := _number(instance, "live_rows")) is not None:
         return min(given, largest)
-    costs = StepCosts.measure(runner, largest)
+    costs = StepCosts.measure(runner, largest, threads=threads)
     fixed, row = costs.fit()
     pb_utils.Logger.log_info(
         f"in flight: a step costs {costs}; fitted {fixed:.2f} ms and {row:.2f} ms a row; the knee is {costs.knee()}"

@@ -56,3 +56,12 @@ def test_settings_have_a_heading_of_their_own_in_the_help(litho_here: Command) -
     shown = litho_here("deploy", "--help").stdout
     assert "Serving settings" in shown
     assert shown.index("--accept-failed") < shown.index("Serving settings") < shown.index("--threads")
+
+
+def test_the_form_of_batching_can_be_left_to_litho(litho_here: Command, bundle: Path, tmp_path: Path) -> None:
+    done = litho_here("deploy", bundle, "--to", tmp_path, "--name", "tiny", "--batching", "auto")
+    assert done.returncode == 0, done.stderr
+    assert "batching whole: " in done.stderr
+    assert "is one graph without steps: its requests stay whole" in done.stderr
+    config = parse_config((tmp_path / "tiny" / "config.pbtxt").read_text())
+    assert config.parameters["litho_batching"].string_value == "whole"

@@ -1,8 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from litho.serving.batching import Batching, Comparison, compare, simulate
+from litho.bundle import Bundle
+from litho.serving.batching import Comparison, choose_batching, compare, lanes_of, simulate
+from litho.serving.settings import Batching, ServingSettings
 from litho.serving.step_costs import StepCosts
 
 from .test_step_costs import SHAPES
@@ -68,3 +72,36 @@ def test_every_simulated_request_takes_at_least_its_own_steps(
     assert (latencies >= asked * costs.at(1) - 1e-6).all()
     if len(steps) == 1:
         assert latencies[0] == pytest.approx(steps[0] * 1.5)
+
+
+def test_a_form_is_chosen_for_a_flow_by_what_its_steps_cost_here(flow_bundle: Path) -> None:
+    settings = ServingSettings(batching="in-flight", live_rows=4, max_batch_size=8)
+    choice = choose_batching(Bundle.load(flow_bundle), None, settings)
+    assert choice.batching in ("whole", "in-flight")
+    assert " of 4 rows; a step costs 1: " in choice.reason
+    wins = "in-flight batching wins" if choice.batching == "in-flight" else "whole requests win"
+    assert choice.reason.startswith(wins)
+
+
+def test_what_has_no_steps_stays_whole(bundle: Path) -> None:
+    choice = choose_batching(Bundle.load(bundle), None, ServingSettings())
+    assert choice.batching == "whole"
+    assert "is one graph without steps: its requests stay whole" in choice.reason
+
+
+@pytest.mark.parametrize(
+    ("device", "lanes", "threads", "cores", "expected"),
+    [
+        ("cpu", None, None, 2, (2, 1)),
+        ("cpu", None, None, 1, (1, 1)),
+        ("cpu", None, None, 16, (2, 8)),
+        ("cpu", 4, None, 16, (4, 4)),
+        ("cpu", 1, 2, 4, (1, 2)),
+        ("cuda:0", None, None, 16, (1, None)),
+        ("cuda:0", 2, 8, 16, (2, None)),
+    ],
+)
+def test_lanes_share_the_cores_and_a_gpu_has_one(
+    device: str, lanes: int | None, threads: int | None, cores: int, expected: tuple[int, int | None]
+) -> None:
+    assert lanes_of(device, lanes, threads, cores) == expected

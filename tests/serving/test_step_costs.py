@@ -44,10 +44,11 @@ def test_a_fit_is_never_negative() -> None:
     assert StepCosts({8: 16.0}).fit() == (0.0, 2.0)
 
 
-def test_a_machine_is_measured_within_its_budget(flow_bundle: Path) -> None:
-    with open_runner(flow_bundle) as runner:
+@pytest.mark.parametrize("threads", [None, 1])
+def test_a_machine_is_measured_within_its_budget(threads: int | None, flow_bundle: Path) -> None:
+    with open_runner(flow_bundle, threads=threads) as runner:
         assert isinstance(runner, Runner)
-        costs = StepCosts.measure(runner, 12, seconds=0.5)
+        costs = StepCosts.measure(runner, 12, threads=threads, seconds=0.5)
         assert set(costs.milliseconds) <= {1, 2, 4, 8, 12}
         found = list(costs.milliseconds.values())
         assert found == sorted(found)
