@@ -2,7 +2,7 @@ import json
 import shutil
 from pathlib import Path
 
-from .conftest import Command
+from .conftest import Command, Complaint
 
 
 def test_deploy_and_rollback_give_path_and_version_as_json(
@@ -44,3 +44,12 @@ def test_a_weaker_grade_is_asked_for_in_one_word_and_said(
     assert litho_here(*deploy, "--grade", "close-enough").returncode == 2
     verified = litho_here("verify", weak, "--json")
     assert json.loads(verified.stdout)[0]["grade"] == "same distribution"
+
+
+def test_only_object_storage_is_followed(litho_here: Command, error_of: Complaint, tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "config.pbtxt").write_text("")
+    refused = litho_here("serve", tmp_path, "--follow", "1")
+    assert refused.returncode == 2
+    assert "--follow is for a repository on object storage" in error_of(refused)
+    assert "no model repository at" in error_of(litho_here("serve", tmp_path / "absent"))
