@@ -22,6 +22,7 @@ from litho.parity.gate import Replay, judge
 from litho.parity.verify import verify
 from litho.runners import open_runner
 from litho.serving.client import Client
+from litho.serving.control import ServerControl
 from litho.serving.environment import install
 from litho.serving.repository import deploy
 from litho.serving.server import EmbeddedServer
@@ -177,6 +178,11 @@ def test_a_served_family_keeps_its_pictures(model: str, bundles: Line, server: E
         together = np.concatenate([future.result()[runner.signature.output.name] for future in pending])
     verdict = judge([Replay(together, probes.images)], FP32)
     assert verdict.status == "passed", f"many requests at a time: {verdict.reason}"
+    with ServerControl(server.grpc_url) as control:
+        warmed = {request.batch_size for request in control.model_config(model).model_warmup}
+        (counted,) = control.statistics(model).values()
+    assert warmed
+    assert warmed <= set(counted.batch_sizes)
 
 
 @pytest.mark.parametrize("model", MODELS)
