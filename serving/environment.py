@@ -59,6 +59,11 @@ class ServerEnvironment:
         return self.site_packages / "pytriton" / "tritonserver" / "bin" / "tritonserver"
 
     @property
+    def caches(self) -> Path:
+        """The directory of the libraries of Triton's response cache."""
+        return self.executable.parents[1] / "caches"
+
+    @property
     def backends(self) -> Path:
         """The directory of Triton's backends."""
         return self.root / "backends"

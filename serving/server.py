@@ -38,6 +38,7 @@ START_SECONDS = 120.0
 STOP_SECONDS = 15.0
 _ATTEMPTS = 3
 _LAUNCH = Path(__file__).with_name("launch.py")
+_CACHE_BYTES = 64 * 2**20
 _POLL_SECONDS = 0.05
 _CANARY_SUFFIX = "-canary"
 _CANARY_SHARE = "litho_canary_share"
@@ -262,7 +263,7 @@ class EmbeddedServer:
         with self.log.open("ab" if again else "wb") as log, _undisturbed():
             self._log_start = log.tell()
             self._process = subprocess.Popen(
-                launch + self._options(environment.backends, again),
+                launch + self._options(environment.backends, again) + self._cache(environment.caches),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
@@ -298,6 +299,12 @@ class EmbeddedServer:
             f"--backend-config=python,shm-region-prefix-name={self._prefix}",
             *addresses,
         ]
+
+    def _cache(self, libraries: Path) -> list[str]:
+        """A response cache, if a deployment asks for one; without it such a model answers every request itself."""
+        if not any(_is_cached(self._repository / name) for name in served_models(self._repository)):
+            return []
+        return [f"--cache-config=local,size={_CACHE_BYTES}", f"--cache-directory={libraries}"]
 
     def _wait_until_ready(self, again: bool) -> None:
         assert self._process is not None
@@ -343,6 +350,12 @@ def served_models(repository: Path) -> tuple[str, ...]:
     """
     names = sorted(config.parent.name for config in repository.glob("*/config.pbtxt"))
     return tuple(name for name in names if not _is_leftover(repository, name, names))
+
+
+def _is_cached(model: Path) -> bool:
+    with suppress(OSError, ValueError, ParseError):  # Triton says what is wrong with a configuration
+        return parse_config((model / "config.pbtxt").read_text(encoding="utf-8")).response_cache.enable
+    return False
 
 
 def _is_leftover(repository: Path, name: str, names: list[str]) -> bool:

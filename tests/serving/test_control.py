@@ -99,9 +99,11 @@ def test_what_the_server_does_not_know_is_told(control: ServerControl) -> None:
 @pytest.mark.slow
 def test_a_server_that_is_not_in_explicit_mode_says_how_to_start_it(repository: Path, tmp_path: Path) -> None:
     class Fixed(EmbeddedServer):
-        def _options(self, backends: Path) -> list[str]:
+        def _options(self, backends: Path, again: bool) -> list[str]:
             options = (
-                option for option in super()._options(backends) if not option.startswith("--load-model")
+                option
+                for option in super()._options(backends, again)
+                if not option.startswith("--load-model")
             )
             return [*options, "--model-control-mode=none"]
 

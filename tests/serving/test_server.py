@@ -12,12 +12,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
 from litho.errors import LithoError, ServerStartError, UsageError
 from litho.runners import open_runner
+from litho.serving.control import ServerControl
 from litho.serving.processes import listener
+from litho.serving.repository import deploy
 from litho.serving.server import EmbeddedServer, served_models
 
 from .conftest import as_deployed_before
@@ -124,6 +127,18 @@ def test_a_repository_may_have_a_space_in_its_path(repository: Path, tmp_path: P
         open_runner(f"{server.grpc_url}/tiny") as runner,
     ):
         assert runner.run({"seed": [1], "label": [2]})["image"].any()
+
+
+def test_a_repeated_request_is_answered_from_the_cache_where_a_deployment_asks_for_it(
+    bundle: Path, tmp_path: Path
+) -> None:
+    settings = {"response_cache": True, "warm_up": False, "instance_count": 1}
+    deploy(bundle, to=tmp_path / "models", name="tiny", settings=settings)
+    with EmbeddedServer(tmp_path / "models") as server, open_runner(f"{server.grpc_url}/tiny") as runner:
+        first, again = (runner.generate(seed=[1, 2], label=1) for _ in range(2))
+        with ServerControl(server.grpc_url) as control:
+            assert control.statistics("tiny")[1].executions == 1
+    np.testing.assert_array_equal(first, again)
 
 
 def test_a_stopped_server_leaves_nothing_behind(repository: Path, tmp_path: Path) -> None:
