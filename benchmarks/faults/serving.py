@@ -23,7 +23,7 @@ __all__ = ["Serving"]
 
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
-SETTLE_SECONDS = 30.0
+SETTLE_SECONDS = 45.0
 SERVER, STUB = "tritonserver", "triton_python_backend_stub"
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where the kernel keeps POSIX shared memory
 _BACKEND_FOLDERS = Path("/tmp")  # noqa: S108 - fixed in the Python backend
@@ -146,14 +146,28 @@ class Serving:
                 found[region.name] = region.stat().st_size if region.is_file() else 0
         return found
 
-    def grown_memory(self, before: Mapping[str, int]) -> int:
-        """Bytes of shared memory beyond those before, once instances that were replaced have ended."""
+    def settle(self, before: Mapping[str, int], stubs: int) -> tuple[int, int]:
+        """Wait until instances that were replaced have ended.
+
+        Args:
+            before: `shared_memory()` of another time.
+            stubs: number of living stubs then.
+
+        Returns:
+            Bytes of shared memory and stubs beyond those of then.
+        """
         deadline = time.monotonic() + SETTLE_SECONDS
         while True:
             grown = sum(self.shared_memory().values()) - sum(before.values())
-            if grown <= 0 or time.monotonic() > deadline:
-                return grown
+            more = len(self.stubs()) - stubs
+            if (grown <= 0 and more <= 0) or time.monotonic() > deadline:
+                return max(0, grown), more
             time.sleep(0.2)
+
+    def stubs(self) -> list[Any]:
+        """The living processes of instances."""
+        psutil = require("psutil", "bench")
+        return [one for one in self.processes(STUB) if one.status() != psutil.STATUS_ZOMBIE]
 
     def terminate(self) -> tuple[int, float]:
         """Ask the command to end: exit code, and seconds until it ended."""
