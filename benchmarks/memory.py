@@ -20,6 +20,7 @@ from ..files import write_bytes
 from ..reporting import human_bytes
 from ..reporting.markdown import markdown_table
 from ..serving.repository import deploy
+from ..serving.settings import Batching, ServingSettings
 from .faults.serving import Serving
 from .load.documents import SoakResult
 from .load.soak import soak
@@ -96,13 +97,15 @@ def main(  # noqa: PLR0913
     settled_after: Annotated[
         int, typer.Option(help="Requests after which memory should be settled.")
     ] = 20_000,
+    batching: Annotated[Batching, typer.Option(help="Form in which it is served.")] = "whole",
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Serve a bundle, ask for many pictures, and watch the memory."""
     serving = None
     try:
         with tempfile.TemporaryDirectory(prefix="memory-") as folder:
-            deployment = deploy(Bundle.load(bundle), to=Path(folder) / "repository")
+            settings = ServingSettings(batching=batching)
+            deployment = deploy(Bundle.load(bundle), to=Path(folder) / "repository", settings=settings)
             serving = Serving(Path(folder) / "repository", Path(folder))
             with serving:
                 result = soak(
