@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from litho.serving.processes import describe, listener, stubs_of
+from litho.serving.processes import Stub, describe, listener, stubs_of
 from litho.serving.server import EmbeddedServer
 
 
@@ -28,6 +28,10 @@ def test_a_process_is_described_by_its_id_and_its_name() -> None:
     gone.wait()
     assert describe(gone.pid) == f"process {gone.pid}"
     assert describe(None) == "another process"
+
+
+def test_an_instance_is_the_same_whatever_it_does_at_the_moment() -> None:
+    assert Stub(7, "tiny", "tiny_0_0", "R") == Stub(7, "tiny", "tiny_0_0", "S")
 
 
 def test_a_process_without_stubs_has_none() -> None:
