@@ -317,8 +317,9 @@ class EmbeddedServer:
             answered = identity(self.http_url)
             if answered not in (None, self.server_id):
                 raise ServerStartError(self._taken("http"))
-            # The metrics port is opened last.
-            if answered and is_ready(self.http_url) and listener(self._ports["metrics"]) == self._process.pid:
+            # A start after a death may lack a model; the metrics port is opened last.
+            ready = answered is not None and (again or is_ready(self.http_url))
+            if ready and listener(self._ports["metrics"]) == self._process.pid:
                 return
             time.sleep(_POLL_SECONDS)
         raise ServerStartError(

@@ -171,7 +171,7 @@ class Upkeep:
             own = [state for state in states if state.model == name]
             failed = [one.reason for one in own if one.state == "UNAVAILABLE" and one.reason != _UNLOADED]
             ready = any(one.state in ("READY", "LOADING") for one in own)
-            found[name] = " ".join(failed[0].split()) if failed and not ready else ""
+            found[name] = _plain(failed[0]) if failed and not ready else ""
         return found
 
     def _collect(self, name: str, model: _Model, now: float) -> None:
@@ -261,6 +261,12 @@ class Upkeep:
 
     def _say(self, event: str, level: Level, model: str, message: str, cause: str) -> None:
         self._tell(Event(event, message, level, model, cause))
+
+
+def _plain(reason: str) -> str:
+    """Triton's reason in one line, without the names of its classes and of its files."""
+    line = " ".join(reason.split()).partition(" At: /")[0]
+    return line.removeprefix("Internal: ").removeprefix("TritonModelException: ")
 
 
 def canary_inputs(signature: Signature, seed: int) -> dict[str, Any]:

@@ -162,6 +162,23 @@ def test_a_killed_server_leaves_nothing_behind(repository: Path, tmp_path: Path)
         assert server.death() == "signal SIGKILL, from outside"
 
 
+def test_a_restart_serves_what_still_loads(repository: Path, tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    for name in ("tiny", "other"):
+        shutil.copytree(repository / "tiny", models / name)
+        config = models / name / "config.pbtxt"
+        config.write_text(config.read_text().replace('name: "tiny"', f'name: "{name}"', 1))
+    with EmbeddedServer(models, log=tmp_path / "log") as server:
+        before = server.grpc_url
+        os.kill(server.process_id, signal.SIGKILL)
+        (models / "other" / "1" / "bundle" / "manifest.json").unlink()
+        server.restart()
+        assert server.is_alive()
+        assert server.grpc_url == before
+        with open_runner(f"{server.grpc_url}/tiny") as runner:
+            assert runner.run({"seed": [1], "label": [2]})["image"].any()
+
+
 def tamper(version: Path) -> None:
     (graph,) = version.glob("bundle/graphs/*.onnx")
     graph.write_bytes(graph.read_bytes()[:-1] + b"x")
