@@ -16,6 +16,7 @@ from ..errors import EndpointError, InvalidInput, UsageError
 from ..signature import Signature
 from ..signature.fields import Role
 from ._refusals import explain
+from ._shared_memory import Region
 
 __all__ = [
     "Gathered",
@@ -24,7 +25,9 @@ __all__ = [
     "images_of",
     "infer_request",
     "messages",
+    "place_in",
     "safe_inputs",
+    "size_of",
     "whole_pictures",
 ]
 
@@ -42,8 +45,9 @@ class Options:
         timeout_seconds: longest time until the whole answer, further tries included; None takes the client's.
         answer_seconds: longest time between two answers of a stream, and before the first; None sets no limit but the
             deadline. A killed process of the server does not end its streams.
-        priority: 1 is served first; 0 is the model's default.
-        queue_seconds: longest time in the server's queue; None takes the model's limit.
+        priority: lower numbers are served first, from 1; 0 is the model's default, which in flight goes before 1.
+        queue_seconds: longest time in the server's queue, or in flight until the last picture; None takes the model's
+            limit.
         preview_every: steps between two previews of a picture in a stream, 0 for none.
 
     Raises:
@@ -147,6 +151,41 @@ def infer_request(
     if options.preview_every:
         request.parameters["preview_every"].int64_param = options.preview_every
     return request
+
+
+def place_in(region: Region, request: Any, output: str, shape: tuple[int, ...]) -> int:
+    """Move the inputs of a request into shared memory, and let the answer be written behind them.
+
+    Args:
+        region: of at least `size_of(request, shape)` bytes.
+        request: as `infer_request` makes it.
+        output: name of the output.
+        shape: of the output, UINT8.
+
+    Returns:
+        Where the answer will begin.
+    """
+    offset = 0
+    for tensor, content in zip(request.inputs, request.raw_input_contents, strict=True):
+        region.write(offset, content)
+        _refer(tensor, region, offset, len(content))
+        offset += len(content)
+    del request.raw_input_contents[:]
+    answer = request.outputs.add(name=output)
+    _refer(answer, region, offset, int(np.prod(shape)))
+    return offset
+
+
+def size_of(request: Any, shape: tuple[int, ...]) -> int:
+    """Bytes of shared memory that a request and its answer take."""
+    return sum(map(len, request.raw_input_contents)) + int(np.prod(shape))
+
+
+def _refer(tensor: Any, region: Region, offset: int, size: int) -> None:
+    tensor.parameters["shared_memory_region"].string_param = region.name
+    tensor.parameters["shared_memory_byte_size"].int64_param = size
+    if offset:
+        tensor.parameters["shared_memory_offset"].int64_param = offset
 
 
 def images_of(answer: Any) -> NDArray[np.uint8]:

@@ -6,10 +6,12 @@ address. This module implements Triton's protocol; `serving` starts servers and 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from typing import Any, Self
 
 import grpc
@@ -18,9 +20,9 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import ValidationError
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
-from ..errors import EndpointError, EndpointUnavailable, LithoError
+from ..errors import EndpointError, EndpointUnavailable, LithoError, UsageError
 from . import base
-from ._channel import Access, open_channel
+from ._channel import Access, is_loopback, open_channel
 from ._endpoint import Endpoint
 from ._refusals import explain
 from ._served import (
@@ -29,6 +31,7 @@ from ._served import (
     ServedModel,
     ServerStatistics,
 )
+from ._shared_memory import Region, Regions
 from ._silence import Silent, heard
 from ._triton_requests import (
     Gathered,
@@ -37,7 +40,9 @@ from ._triton_requests import (
     images_of,
     infer_request,
     messages,
+    place_in,
     safe_inputs,
+    size_of,
     whole_pictures,
 )
 
@@ -60,6 +65,9 @@ __all__ = [
 ]
 
 DEFAULT_OPTIONS = Options()
+SHARE_SECONDS = 5.0
+"""Longest time to wait until the server has opened or left shared memory."""
+
 MOST_STREAMS = 256
 """Streams of one runner at a time: each has a thread that reads it."""
 
@@ -106,6 +114,7 @@ class Runner(base.Runner):
         self._model, self._version, self._timeout_seconds = model, version, timeout_seconds
         access = Access.from_environment() if access is None else access
         self.metadata = access.metadata
+        self._regions: Regions | None = None
         self._channel = open_channel(endpoint, access)
         self._stub: Any = GRPCInferenceServiceStub(self._channel)
         # A call with one request needs no thread that reads requests; on the wire it is the same stream.
@@ -135,6 +144,27 @@ class Runner(base.Runner):
         self.grade = self.served.grade
         self.max_batch_size = max(1, config.max_batch_size)
         self.decoupled: bool = config.model_transaction_policy.decoupled
+
+    def use_shared_memory(self) -> None:
+        """Let pictures and inputs travel in shared memory from now on, where the model answers whole requests.
+
+        Raises:
+            UsageError: the server is on another machine.
+            EndpointError: it cannot be reached.
+        """
+        if not is_loopback(self._endpoint.address):
+            raise UsageError(
+                f"{self.url} is not on this machine; shared memory needs an address such as 127.0.0.1"
+            )
+        self._regions = Regions(self._share)
+
+    def _share(self, message: str, facts: Mapping[str, Any]) -> Any:
+        name = f"SystemSharedMemory{message}"
+        request = getattr(messages, f"{name}Request")(**facts)
+        try:
+            return getattr(self._stub, name)(request, timeout=SHARE_SECONDS, metadata=self.metadata)
+        except grpc.RpcError as error:
+            raise self.explained(error) from None
 
     def current_parameters(self) -> dict[str, str]:
         """The parameters of the configuration that the server has now.
@@ -236,11 +266,15 @@ class Runner(base.Runner):
 
     def close(self) -> None:
         """Close the connection; requests in flight fail, and closing twice is fine."""
+        if self._regions is not None:
+            self._regions.close()
         self._channel.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _execute(self, inputs: dict[str, NDArray[Any]]) -> NDArray[np.uint8]:
         inputs = safe_inputs(self.signature, inputs)
+        if self._regions is not None:
+            return self.submit(inputs).result()[self.signature.output.name]
         if not self.decoupled:
             try:
                 return images_of(
@@ -258,19 +292,39 @@ class Runner(base.Runner):
     def _submit_whole(self, future: Future[Any], inputs: dict[str, NDArray[Any]], options: Options) -> None:
         # Unary calls are cheaper than a stream, and many requests on one stream crash Triton 24.10.
         request, limit = self.request(inputs, options), self.limit(options)
+        placed = None
+        if self._regions is not None:
+            shape = self.signature.output_shape(inputs)
+            try:
+                region = self._regions.borrow(size_of(request, shape))
+            except EndpointError as error:
+                finish(future, error=error)
+                return
+            placed = region, place_in(region, request, self.signature.output.name, shape)
         try:
             call = self._stub.ModelInfer.future(request, timeout=limit, metadata=self.metadata)
         except ValueError:  # the channel is closed
+            if placed is not None:
+                self._give_back(placed[0], answered=False)
             finish(future, error=self.cancelled())
             return
         future.add_done_callback(lambda done: call.cancel() if done.cancelled() else None)
-        call.add_done_callback(lambda answered: self._settle(future, answered, inputs, options))
+        call.add_done_callback(lambda answered: self._settle(future, answered, inputs, options, placed))
 
     def _settle(
-        self, future: Future[Any], call: Any, inputs: dict[str, NDArray[Any]], options: Options
+        self,
+        future: Future[Any],
+        call: Any,
+        inputs: dict[str, NDArray[Any]],
+        options: Options,
+        placed: tuple[Region, int] | None,
     ) -> None:
+        answered = False
         try:
-            images = images_of(call.result())
+            images = self._images(call.result(), placed)
+            answered = True
+        except grpc.FutureCancelledError:
+            finish(future, error=self.cancelled())
         except grpc.RpcError as error:
             if self.became_decoupled(error):
                 self._submit_stream(future, inputs, options)
@@ -280,6 +334,26 @@ class Runner(base.Runner):
             finish(future, error=error)
         else:
             self._finish(future, images, inputs)
+        finally:
+            if placed is not None:
+                self._give_back(placed[0], answered)
+
+    def _give_back(self, region: Region, answered: bool) -> None:
+        assert self._regions is not None, "it lent the region"
+        if answered:
+            self._regions.give_back(region, answered=True)
+        else:
+            # This asks the server, which a callback of the connection must not wait for.
+            drop = partial(self._regions.give_back, region, answered=False)
+            threading.Thread(target=drop, name="litho-shared-memory", daemon=True).start()
+
+    def _images(self, answer: Any, placed: tuple[Region, int] | None) -> NDArray[np.uint8]:
+        if placed is None:
+            return images_of(answer)
+        region, offset = placed
+        shape = tuple(answer.outputs[0].shape)
+        # Of more than it was given room for, the server refuses to write anything.
+        return region.read(offset, shape)
 
     def _submit_stream(self, future: Future[Any], inputs: dict[str, NDArray[Any]], options: Options) -> None:
         def work() -> None:

@@ -51,6 +51,8 @@ class Client(AnyRunner):
         access: certificates, API key and headers; by default what LITHO_TLS_CA, LITHO_TLS_CERTIFICATE, LITHO_TLS_KEY
             and LITHO_API_KEY say.
         retries: when a failed request is sent again.
+        shared_memory: exchange inputs and pictures through memory that this process shares with a server on this
+            machine; streams do not. Nothing of it is left, however the process ends.
 
     Attributes:
         signature: the model's inputs and output.
@@ -70,6 +72,7 @@ class Client(AnyRunner):
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
         access: Access | None = None,
         retries: Retries | None = None,
+        shared_memory: bool = False,
     ) -> None:
         endpoint = Endpoint.parse(url if model is None else f"{url.rstrip('/')}/{model}")
         self._live = live = Runner(
@@ -84,6 +87,12 @@ class Client(AnyRunner):
         self.url, self.served, self.parameters = live.url, live.served, live.parameters
         self.variant, self.precision, self.grade = live.variant, live.precision, live.grade
         self.max_batch_size = live.max_batch_size
+        if shared_memory:
+            try:
+                live.use_shared_memory()
+            except BaseException:
+                live.close()
+                raise
         self._retries = retries or Retries()
         self._canary = None if endpoint.version else Canary(live, endpoint.model)
 

@@ -75,6 +75,7 @@ def test_a_message_has_every_field_and_what_the_options_say() -> None:
     options = Options(priority=2, queue_seconds=0.25, preview_every=5)
     given = infer_request("m", "", SIGNATURE, INPUTS, options).parameters
     assert given["priority"].uint64_param == 2
+    assert given["row_priority"].int64_param == 2
     assert given["timeout"].int64_param == 250_000
     assert given["preview_every"].int64_param == 5
 
