@@ -39,7 +39,8 @@ __all__ = ["Round", "Served", "ServedThroughput", "main", "measure", "perf_analy
 
 RESULT = Path(__file__).resolve().parent / "results" / "served-throughput.json"
 COLD_STARTS = 3
-_TRIAL_REQUESTS = 500
+_TRIAL_REQUESTS = 1000
+_POLL_SECONDS = 0.05
 _ROWS = 64
 
 
@@ -191,7 +192,7 @@ class _Load:
         self._address = server.grpc_url.removeprefix("grpc://")
         self._clients, self._program = clients, program
         self._process = require("psutil", "bench").Process(server.process_id)
-        self._data, self._report = folder / "data.json", folder / "report.json"
+        self._data, self._report = folder / "data.json", folder / "report.txt"
         self._data.write_text(json.dumps({"data": perf_analyzer_rows(signature, _ROWS)}))
 
     def run(self, requests: int, seconds: float = 1.0) -> tuple[float, float, dict[str, float]]:
@@ -203,21 +204,31 @@ class _Load:
         """
         with Client(self._endpoint) as client:
             before, times = client.statistics(), self._cpu_seconds()
-            served = self._perf_analyzer(requests) if self._program else self._bench(seconds)
+            served = self._perf_analyzer(requests, client) if self._program else self._bench(seconds)
             counted = client.statistics() - before
         spent = {part: after - times[part] for part, after in self._cpu_seconds().items()}
         return served, counted.mean_batch, {part: took / counted.inferences for part, took in spent.items()}
 
-    def _perf_analyzer(self, requests: int) -> float:
+    def _perf_analyzer(self, requests: int, client: Client) -> float:
         options = ["-i", "grpc", "-a", "--concurrency-range", str(self._clients)]
         options += ["--request-count", str(requests), "--input-data", str(self._data)]
-        options += ["--profile-export-file", str(self._report)]
-        _said([str(self._program), "-m", "model", "-u", self._address, *options])
-        (experiment,) = json.loads(self._report.read_text())["experiments"]
-        sent = [one["timestamp"] for one in experiment["requests"]]
-        answered = [max(one["response_timestamps"]) for one in experiment["requests"]]
-        # Its own throughput is rounded to whole seconds.
-        return len(answered) / (max(answered) - min(sent)) * 1e9
+        # Its own throughput is rounded to whole seconds, and a report with times also holds every picture: the server
+        # counts what it has answered.
+        counts: list[tuple[float, int]] = []
+        command = [str(self._program), "-m", "model", "-u", self._address, *options]
+        with self._report.open("w+") as report:
+            with subprocess.Popen(command, stdout=report, stderr=subprocess.STDOUT) as running:
+                while running.poll() is None:
+                    counts.append((time.perf_counter(), client.statistics().inferences))
+                    time.sleep(_POLL_SECONDS)
+            report.seek(0)
+            _check_ended(command[0], running.returncode, report.read())
+        first, last = counts[0][1], counts[-1][1]
+        margin = (last - first) // 10
+        inner = [(moment, count) for moment, count in counts if first + margin <= count <= last - margin]
+        if len(inner) < 2:
+            raise LithoError(f"{requests} requests ended too soon to be measured; give more --seconds")
+        return (inner[-1][1] - inner[0][1]) / (inner[-1][0] - inner[0][0])
 
     def _bench(self, seconds: float) -> float:
         options = ["--concurrency", str(self._clients), "--seconds", str(seconds), "--json"]
@@ -275,10 +286,18 @@ def perf_analyzer_rows(signature: Signature, count: int) -> list[dict[str, Any]]
 
 def _said(command: list[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        last = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()][-1:]
-        raise LithoError(f"{Path(command[0]).name} failed: {''.join(last) or 'it said nothing'}")
+    _check_ended(command[0], done.returncode, done.stderr + done.stdout)
     return done.stdout
+
+
+def _check_ended(program: str, code: int, said: str) -> None:
+    if code:
+        lines = [line for line in said.splitlines() if line.strip()]
+        # perf_analyzer prints its help after the error.
+        decisive = next(
+            (line for line in lines if "error" in line.lower()), (lines or ["it said nothing"])[-1]
+        )
+        raise LithoError(f"{Path(program).name} failed: {decisive.strip()}")
 
 
 def table(result: ServedThroughput) -> list[str]:

@@ -9,11 +9,20 @@ from litho.benchmarks.served_throughput import (
     Round,
     Served,
     ServedThroughput,
+    _check_ended,
+    main,
+    perf_analyzer_rows,
+    table,
+)
+    Round,
+    Served,
+    ServedThroughput,
     main,
     perf_analyzer_rows,
     table,
 )
 from litho.bundle import Bundle
+from litho.errors import LithoError
 from litho.serving.environment import install
 
 
@@ -69,3 +78,9 @@ def test_a_bundle_is_measured_from_outside_and_inside(
     assert 1 <= taken.mean_batch <= 4
     assert set(taken.cpu_ms) == {"in process", "stubs", "server", "load generator"}
     assert all(seconds > 0 for seconds in (*taken.cpu_ms.values(), *one.cold_start_seconds))
+
+
+def test_a_generator_that_fails_is_quoted_by_its_error_and_not_by_its_help() -> None:
+    with pytest.raises(LithoError, match=r"^run failed: Error: no such model$"):
+        _check_ended("/tools/run", 1, "Usage:\nError: no such model\n the help ends here\n")
+    _check_ended("run", 0, "")
