@@ -122,7 +122,12 @@ def main(  # noqa: PLR0913
         said = "".join(f"\n{line}" for _, line in serving.said[-5:]) if serving is not None else ""
         typer.echo(f"memory: error: {error}{said}", err=True)
         raise typer.Exit(1) from None
-    run = MemoryRun(name=deployment.path.name, soak=result, problems=tuple(found), machine=describe_machine())
+    run = MemoryRun(
+        name=f"{deployment.path.name}, {batching}",
+        soak=result,
+        problems=tuple(found),
+        machine=describe_machine(),
+    )
     _write(run, output)
     typer.echo("\n".join([*table(result), *found]))
     raise typer.Exit(1 if found else 0)
