@@ -14,13 +14,6 @@ from litho.benchmarks.served_throughput import (
     perf_analyzer_rows,
     table,
 )
-    Round,
-    Served,
-    ServedThroughput,
-    main,
-    perf_analyzer_rows,
-    table,
-)
 from litho.bundle import Bundle
 from litho.errors import LithoError
 from litho.serving.environment import install
