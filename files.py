@@ -13,7 +13,7 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from .errors import IntegrityError, LithoError, UsageError
@@ -24,6 +24,8 @@ __all__ = [
     "locked",
     "ordinary_file",
     "read_text",
+    "remove_directory",
+    "remove_leftovers",
     "sha256",
     "write_bytes",
     "write_directory",
@@ -151,6 +153,20 @@ def write_directory(path: Path) -> Iterator[Path]:
         else:
             temporary.rename(path)
         _flush(path.parent)
+
+
+def remove_directory(path: Path) -> None:
+    """Remove a directory, if it is there: a reader sees all of it or nothing."""
+    with _temporary(path, "old") as aside, suppress(FileNotFoundError):
+        path.rename(aside)
+        _flush(path.parent)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary paths in a folder that killed processes left."""
+    for leftover in folder.glob(f".*{_MARK}*"):
+        if not _alive(int(leftover.name.rpartition("-")[2])):
+            _remove(leftover)
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """Rollouts under load: `python -m litho.benchmarks.rollout BUNDLE OTHER` deploys both in turn while clients ask.
 
-Clients in a process of their own ask without a pause. Meanwhile OTHER is deployed and rolled back again, and two
-candidates are refused: one cannot be loaded, the pictures of the other are not those of its probes. Every answer must
-be the picture of one of the two bundles, and no request may fail. Written to `results/rollout.json`.
+Clients in a process of their own ask without a pause. Meanwhile OTHER is deployed and rolled back again, and three
+candidates are refused: one cannot be loaded, one fails its warm-up, the pictures of one are not those of its probes.
+Every answer must be the picture of one of the two bundles, and no request may fail. Written to
+`results/rollout.json`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from ..bundle import Bundle, create_bundle, sign_bundle
 from ..bundle.json_documents import Document
 from ..errors import LithoError
+from ..extras import require
 from ..files import write_bytes
 from ..reporting.markdown import markdown_table
 from ..runners import open_runner
@@ -38,6 +40,8 @@ __all__ = ["Rollouts", "Step", "main", "measure", "table"]
 RESULT = Path(__file__).resolve().parent / "results" / "rollout.json"
 NAME = "model"
 COMMAND_SECONDS = 300
+ROUNDS = 3
+"""Rounds of commands at least."""
 
 
 class Step(Document):
@@ -109,8 +113,10 @@ def measure(bundle: Path, other: Path, requests: int = 10_000) -> Rollouts:
             if not load.wait_for_good(time.monotonic(), 1.0, 60):
                 raise LithoError(f"the model does not answer: {load.records[-1:]}")
             began = time.monotonic()
-            while sum(one.ended >= began for one in load.records) < requests or not steps:
+            rounds = 0
+            while sum(one.ended >= began for one in load.records) < requests or rounds < ROUNDS:
                 steps += commands.round(serving)
+                rounds += 1
             records = [one for one in load.records if one.ended >= began]
         left = serving.left()
     clients = asked(records)
@@ -131,15 +137,16 @@ def measure(bundle: Path, other: Path, requests: int = 10_000) -> Rollouts:
 
 
 class _Commands:
-    """The commands of one round: two that succeed, and two candidates that must be refused."""
+    """The commands of one round: two that succeed, and three candidates that must be refused."""
 
     def __init__(self, folder: Path, repository: Path, bundle: Path, other: Path) -> None:
         self._repository, self._other = repository, other
         self._broken, self._variant = folder / "broken", ""
-        self._strange = folder / "strange"
+        self._strange, self._unable = folder / "strange", folder / "unable"
         self._forge(other, self._broken, lambda graph: b"no graph" + graph[8:])
         self._forge(bundle, self._strange, lambda graph: _graph(other))
-        self._key = _sign(self._strange, folder)
+        self._forge(bundle, self._unable, _refusing)
+        self._key = _sign(folder, self._strange, self._unable)
 
     def _forge(self, bundle: Path, path: Path, change: Any) -> None:
         """A bundle whose manifest agrees with its files, but whose graph is another."""
@@ -169,22 +176,15 @@ class _Commands:
             "--variant",
             self._variant,
         )
-        yield self._run(
-            serving,
-            1,
-            "deploy",
-            self._strange,
-            *to,
-            "--require-signature",
-            self._key,
-            "--variant",
-            self._variant,
-        )
+        for candidate in (self._unable, self._strange):
+            signed = ("--require-signature", self._key, "--variant", self._variant)
+            yield self._run(serving, 1, "deploy", candidate, *to, *signed)
         yield self._run(serving, 0, "rollback", self._repository, NAME)
 
     def _run(self, serving: Serving, expected: int, *arguments: object) -> Step:
         began = time.monotonic()
-        command = [sys.executable, "-m", "litho", *map(str, arguments)]
+        server = serving.endpoint.rpartition("/")[0]
+        command = [sys.executable, "-m", "litho", *map(str, arguments), "--server", server]
         done = subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_SECONDS)
         seconds = time.monotonic() - began
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()
@@ -204,8 +204,21 @@ def _graph(bundle: Path) -> bytes:
     return loaded.read(loaded.manifest.variants[0].file)
 
 
-def _sign(bundle: Path, folder: Path) -> Path:
-    """Sign a bundle with a new key; the file of the public one."""
+def _refusing(graph: bytes) -> bytes:
+    """The graph with a last node that refuses every batch when it runs."""
+    onnx, numpy_helper = require("onnx", "export"), require("onnx.numpy_helper", "export")
+    model = onnx.load_from_string(graph)
+    (output,) = model.graph.output
+    (last,) = [node for node in model.graph.node if output.name in node.output]
+    last.output[:] = [name if name != output.name else "whole" for name in last.output]
+    model.graph.initializer.append(numpy_helper.from_array(np.array([7, 3, 3, 1], np.int64), "impossible"))
+    model.graph.node.append(onnx.helper.make_node("Reshape", ["whole", "impossible"], [output.name]))
+    del model.graph.value_info[:]
+    return model.SerializeToString()
+
+
+def _sign(folder: Path, *bundles: Path) -> Path:
+    """Sign bundles with a new key; the file of the public one."""
     private, public = folder / "private.pem", folder / "public.pem"
     commands = (
         ["openssl", "genpkey", "-algorithm", "ed25519", "-out", private],
@@ -213,7 +226,8 @@ def _sign(bundle: Path, folder: Path) -> Path:
     )
     for command in commands:
         subprocess.run(command, check=True, capture_output=True)
-    sign_bundle(bundle, key=private)
+    for bundle in bundles:
+        sign_bundle(bundle, key=private)
     return public
 
 

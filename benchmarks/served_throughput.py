@@ -30,8 +30,9 @@ from ..files import write_bytes
 from ..reporting.markdown import markdown_table
 from ..runners import Runner, open_runner
 from ..serving.client import Client
-from ..serving.repository import deploy, served_config
+from ..serving.repository import deploy
 from ..serving.server import EmbeddedServer
+from ..serving.versions import served_config
 from ..signature import Signature
 from .machine import Machine, describe_machine
 

@@ -25,6 +25,7 @@ __all__ = [
     "Name",
     "Repository",
     "RepositoryOrUrl",
+    "Server",
     "VariantName",
     "app",
     "main",
@@ -58,6 +59,13 @@ Repository = Annotated[Path, typer.Argument(help="Folder of a Triton model repos
 RepositoryOrUrl = Annotated[
     str,
     typer.Argument(help="Folder of a Triton model repository, or s3://BUCKET/PREFIX.", show_default=False),
+]
+Server = Annotated[
+    str | None,
+    typer.Option(
+        help="The server of the repository, grpc://HOST:PORT; by default the one that 'litho serve' runs for it.",
+        show_default=False,
+    ),
 ]
 BundlePath = Annotated[
     Path, typer.Argument(help="Folder of a bundle, made by 'litho export'.", show_default=False)

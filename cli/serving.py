@@ -1,4 +1,4 @@
-"""Verbs of serving: `deploy`, `rollback`, `serve`, `server install`."""
+"""Verbs of serving: `deploy`, `rollback`, `promote`, `abort`, `undeploy`, `serve`, `server install`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ..errors import DeployError, UsageError
-from .base import AsJson, BundlePath, Name, RepositoryOrUrl, VariantName, app, verb
+from .base import AsJson, BundlePath, Name, Repository, RepositoryOrUrl, Server, VariantName, app, verb
 from .bundle import note_older_probes
 from .names import models_of, name_option
 from .output import log, note, print_json, progress_bar, show_lines
@@ -21,11 +21,15 @@ from .settings import given_settings, takes_settings
 if TYPE_CHECKING:
     from ..serving.following import Follower
     from ..serving.planning import Wanted
-    from ..serving.repository import Deployment
     from ..serving.supervisor import Supervisor
+    from ..serving.versions import Deployment
 
 PANEL = "Serve"
+_NO_SERVER = "as no server was told"
 
+ModelName = Annotated[
+    str, typer.Argument(help="Name of the model.", show_default=False, autocompletion=models_of)
+]
 RequireSignature = Annotated[
     Path | None,
     typer.Option(
@@ -42,6 +46,7 @@ RequireSignature = Annotated[
     "litho deploy bundles/digits --variant int8 --grade same-distribution",
     "litho deploy bundles/digits --preferred-batch-sizes 8,16 --max-queue-size 256 --check",
     "litho deploy bundles/shapes --batching auto",
+    "litho deploy bundles/digits --to model_repository --canary 0.1",
 )
 @takes_settings
 def deploy(
@@ -69,13 +74,26 @@ def deploy(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; list the rules of Triton that would be broken.")
     ] = False,
+    server: Server = None,
+    canary: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of the requests that clients send to the new version until 'litho promote' or 'litho abort'.",
+            show_default=False,
+        ),
+    ] = None,
+    keep: Annotated[
+        int, typer.Option(help="Versions of the model that stay, the served one among them.")
+    ] = 5,
     as_json: AsJson = False,
     **settings: Any,
 ) -> None:
     """Add a bundle to a model repository as its newest version.
 
-    Earlier versions stay for 'litho rollback'. Deploying the version that is already served changes nothing.
-    Without --require-signature the probes are replayed here first, and a bundle whose pictures differ is refused.
+    A running server loads it beside the old version, replays the probes, and only then drops the old one. Without a
+    server it is served at the next start. Earlier versions stay for 'litho rollback'. Deploying the version that is
+    already served changes nothing. Without --require-signature the probes are replayed here first, and a bundle whose
+    pictures differ is refused.
     """
     require("bundle", bundle)
     from ..serving.planning import Wanted
@@ -94,8 +112,9 @@ def deploy(
     if check:
         _show_problems(bundle, wanted, as_json)
         return
+    _refuse_server(to, server, canary)
     with writing(to, wanted.name or "") as folder:
-        deployment = deploy_bundle(bundle, to=folder, **vars(wanted))
+        deployment = deploy_bundle(bundle, to=folder, **vars(wanted), server=server, canary=canary, keep=keep)
     if require_signature is None:
         note_older_probes(bundle)
     _show_version(deployment, as_json, to)
@@ -104,21 +123,64 @@ def deploy(
 @verb(PANEL, "litho rollback model_repository digits")
 def rollback(
     repository: RepositoryOrUrl,
-    name: Annotated[
-        str, typer.Argument(help="Name of the model.", show_default=False, autocompletion=models_of)
-    ],
+    name: ModelName,
+    server: Server = None,
+    skip_damaged: Annotated[
+        bool, typer.Option("--skip-damaged", help="Go to the newest earlier version that is not damaged.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Return a deployed model to its previous version."""
+    """Return a deployed model to its previous version.
+
+    Its files are compared with their hashes first, and it goes live as 'litho deploy' lets a new version go live.
+    """
     _require_repository(repository)
-    from ..serving.repository import deployed, rollback as roll_back
+    from ..serving.operations import rollback as roll_back
     from ..serving.storage import writing
 
+    _refuse_server(repository, server)
     with writing(repository, name, whole=True) as folder:
-        roll_back(folder, name)
-        served = deployed(folder, name)
-    assert served is not None, "a version was just rolled back to"
+        served = roll_back(folder, name, server=server, skip_damaged=skip_damaged)
     _show_version(served, as_json, repository)
+
+
+@verb(PANEL, "litho promote model_repository digits")
+def promote(repository: Repository, name: ModelName, server: Server = None, as_json: AsJson = False) -> None:
+    """Serve a model's canary as its newest version."""
+    require("model repository", repository)
+    from ..serving.operations import promote as promote_canary
+
+    _show_version(promote_canary(repository, name, server=server), as_json, str(repository))
+
+
+@verb(PANEL, "litho abort model_repository digits")
+def abort(repository: Repository, name: ModelName, server: Server = None, as_json: AsJson = False) -> None:
+    """Remove a canary; the version beside it serves all again."""
+    require("model repository", repository)
+    from ..serving.operations import abort as abort_canary
+
+    _show_version(abort_canary(repository, name, server=server), as_json, str(repository))
+
+
+@verb(PANEL, "litho undeploy model_repository digits")
+def undeploy(
+    repository: RepositoryOrUrl, name: ModelName, server: Server = None, as_json: AsJson = False
+) -> None:
+    """Remove a model with its versions, from the server too."""
+    _require_repository(repository)
+    from ..serving.operations import undeploy as remove
+    from ..serving.storage import writing
+
+    _refuse_server(repository, server)
+    with writing(repository, name) as folder:
+        told = remove(folder, name, server=server)
+    path = f"{repository.rstrip('/')}/{name}"
+    if as_json:
+        print_json({"path": path, "server": told})
+    else:
+        typer.echo(
+            f"{path} is removed{f', {_NO_SERVER}' if told is None else f' and no longer served at {told}'}"
+        )
 
 
 @verb(
@@ -346,6 +408,16 @@ def _show_problems(bundle: Path, wanted: Wanted, as_json: bool) -> None:
         typer.echo("no rule is broken; nothing was written")
 
 
+def _refuse_server(repository: str, server: str | None, canary: float | None = None) -> None:
+    from ..serving.storage import is_remote
+
+    if is_remote(repository) and (server is not None or canary is not None):
+        raise UsageError(
+            f"{'--server' if canary is None else '--canary'} was given, but servers follow {repository} by themselves;"
+            " leave it out"
+        )
+
+
 def _show_version(deployment: Deployment, as_json: bool, repository: str) -> None:
     from ..runners.base import promise
 
@@ -356,11 +428,17 @@ def _show_version(deployment: Deployment, as_json: bool, repository: str) -> Non
     )
     if as_json:
         shown = {"variant": served.variant, "precision": served.precision, "grade": served.grade}
-        print_json({"path": path, "version": version, **shown})
+        where = {"server": deployment.server, "canary": deployment.canary}
+        print_json({"path": path, "version": version, **shown, **where})
+        return
+    what = promise(served.variant, served.precision, served.grade)
+    if deployment.server is None:
+        typer.echo(f"{path} serves version {version} from the next start, {_NO_SERVER}: {what}")
+    elif deployment.canary is None:
+        typer.echo(f"{path} serves version {version} at {deployment.server}: {what}")
     else:
-        typer.echo(
-            f"{path} serves version {version}: {promise(served.variant, served.precision, served.grade)}"
-        )
+        share = f"{deployment.canary:.0%} of the requests"
+        typer.echo(f"{path} gives version {version} {share} as a canary at {deployment.server}: {what}")
 
 
 def _show_addresses(supervisor: Supervisor) -> None:

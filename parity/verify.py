@@ -24,6 +24,7 @@ __all__ = [
     "contradiction",
     "prove_together",
     "prove_variant",
+    "replay_through",
     "verify",
     "with_other_stages",
 ]
@@ -180,6 +181,20 @@ def prove_together(bundle: Bundle, variants: Sequence[Variant]) -> Verdict:
         return prove(opens, probes, gate, batches=(batch,)).verdict
 
 
+def replay_through(bundle: Bundle, endpoint: str) -> Verification:
+    """Replay every bank of probes at one batch through a deployed form of a bundle.
+
+    Args:
+        bundle: with its probes.
+        endpoint: grpc://HOST:PORT/MODEL.
+
+    Raises:
+        EndpointError: the server cannot be reached or refuses.
+        ProofError: the endpoint serves other weights than the bundle's, or the bundle lacks probes.
+    """
+    return _verify_endpoint(bundle, covered_probes(bundle), endpoint, once=True)
+
+
 def with_other_stages(bundle: Bundle, variant: Variant) -> str:
     """Names of a variant and of the first portable variant of each other stage, whatever its verdict."""
     portable = {
@@ -189,7 +204,7 @@ def with_other_stages(bundle: Bundle, variant: Variant) -> str:
     return ",".join(portable[stage.name] for stage in bundle.manifest.stages if stage.name in portable)
 
 
-def _verify_endpoint(bundle: Bundle, probes: Probes, endpoint: str) -> Verification:
+def _verify_endpoint(bundle: Bundle, probes: Probes, endpoint: str, *, once: bool = False) -> Verification:
     from ..runners.triton import Runner as TritonRunner
 
     with TritonRunner.from_location(endpoint, "cpu") as runner:
@@ -200,6 +215,7 @@ def _verify_endpoint(bundle: Bundle, probes: Probes, endpoint: str) -> Verificat
             )
         precisions = {variant.precision for variant in choose_variants(bundle, runner.served.variant)}
         gate = limits(*precisions, sampler=bundle.manifest.sampler)
-        batches = replay_batches(profiles=[(1, min(ENDPOINT_BATCH, runner.max_batch_size))])
+        most = min(ENDPOINT_BATCH, runner.max_batch_size)
+        batches = (most,) if once else replay_batches(profiles=[(1, most)])
         outcome = prove(lambda: nullcontext(runner), probes, gate, batches=batches)
         return Verification(endpoint, outcome.verdict, gate.grade)

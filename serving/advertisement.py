@@ -15,7 +15,7 @@ from ..errors import DeployError, EndpointError, UsageError
 from ..files import read_text, write_bytes
 from .control import ServerControl
 
-__all__ = ["ADVERTISEMENT_NAME", "Advertisement", "advertised_server"]
+__all__ = ["ADVERTISEMENT_NAME", "Advertisement", "advertised_server", "find_server"]
 
 ADVERTISEMENT_NAME = ".litho-server.json"
 _MOST_BYTES = 65_536
@@ -103,3 +103,29 @@ def advertised_server(repository: Path) -> ServerControl | None:
     """
     advertisement = Advertisement.read(repository)
     return None if advertisement is None else advertisement.connect()
+
+
+def find_server(repository: Path, url: str | None) -> ServerControl | None:
+    """A connection to the server that serves a repository.
+
+    Args:
+        repository: the model repository.
+        url: the server's gRPC address; by default the server that the repository advertises.
+
+    Returns:
+        The server; None if none was given and none advertises itself.
+
+    Raises:
+        UsageError: the address has another form than grpc://HOST:PORT.
+        EndpointError: the given server does not answer.
+        DeployError: the advertisement is damaged.
+    """
+    if url is None:
+        return advertised_server(repository)
+    server = ServerControl(url)
+    try:
+        server.identity()
+    except EndpointError:
+        server.close()
+        raise
+    return server

@@ -35,8 +35,6 @@ LOAD_SECONDS = 600.0
 """Longest time to wait until a model is loaded and warm, or unloaded."""
 
 _POLL_SECONDS = 0.05
-_HELD = ("READY", "LOADING", "UNLOADING")
-"""States of versions that take memory."""
 
 _FORM = re.compile(r"grpc://([^/\s]+:\d+)/?")
 _LOOPBACK = ("127.", "localhost", "[::1]")
@@ -74,6 +72,11 @@ class ModelState:
     version: int | None
     state: str
     reason: str = ""
+
+    @property
+    def held(self) -> bool:
+        """Whether the server keeps it in memory, be it for the first requests to come or for the last ones."""
+        return self.state in ("READY", "LOADING", "UNLOADING")
 
 
 class ServerControl:
@@ -221,9 +224,7 @@ class ServerControl:
         """
         deadline = time.monotonic() + seconds
         while True:
-            held = {
-                one.version: one.state for one in self.index() if one.model == model and one.state in _HELD
-            }
+            held = {one.version: one.state for one in self.index() if one.model == model and one.held}
             if held == dict.fromkeys(versions, "READY"):
                 return
             if time.monotonic() > deadline:

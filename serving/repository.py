@@ -1,62 +1,49 @@
-"""Bundle -> Triton model repository: versions are written completely or not at all, and can be rolled back.
+"""Bundle -> next version of a model in a Triton model repository, and live where a server serves it.
 
-Layout of a deployment, which Triton calls a model:
-
-    <name>/config.pbtxt              configuration of the served version
-    <name>/configs/<gpu>.pbtxt       for other devices, as `tritonserver --model-config-name` chooses them
-    <name>/warmup/<version>/         inputs of the warm-up of each version
-    <name>/<version>/config.pbtxt    copies from the time of deployment, for `rollback`; so are configs/ and warmup/
-    <name>/<version>/bundle/         flavour litho: the served part of the bundle; of a signed one, bundle/signed/
-                                     holds the signed manifest of the whole
-    <name>/<version>/model.onnx      flavour onnxruntime
-    <name>/<version>/model.plan      flavour tensorrt
-    <name>/<version>/model.py        flavour python of an older litho, beside bundle/
-
-Only config.pbtxt says which version is served. It is replaced atomically, in the last step.
+Where a server serves the repository, the version goes through a trial on it (`rollout`), and what is reported is what
+the server says. Without a server the version is served at the next start. `versions` has the layout on disk,
+`operations` what follows a deployment.
 """
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..bundle import Bundle
 from ..bundle.manifest import FileRecord, Grade
 from ..bundle.signing import signed_files
-from ..errors import DeployError, UnknownName
-from ..files import locked, write_bytes, write_directory
+from ..errors import UsageError
 from ..runners.triton import ServedModel
-from .admission import prove_here
-from .configuration import CONFIG_NAME, ModelConfig, ParseError, parse_config, print_config
+from .admission import prove_here, prove_there
+from .advertisement import find_server
+from .configuration import parse_config
+from .control import ServerControl
 from .environment import BACKEND
 from .flavours.litho import served_files
-from .placing import forget, place
 from .planning import Plan, Wanted
+from .rollout import CANARY_SUFFIX, go_live, live_version, needed_versions, refuse_canary
 from .settings import ServingSettings
+from .versions import (
+    Deployment,
+    add_version,
+    current,
+    parameters,
+    prune,
+    versions,
+    warm_up_batches,
+    write_record,
+    writing,
+)
 
-__all__ = ["Deployment", "deploy", "deployed", "rollback", "served_config"]
+__all__ = ["KEEP", "deploy"]
 
-
-@dataclass(frozen=True)
-class Deployment:
-    """The served version of a model in a repository.
-
-    Args:
-        path: the model's directory.
-        version: the version that is served.
-        served: signature, bundle and variant of that version.
-    """
-
-    path: Path
-    version: int
-    served: ServedModel
-
-    def __repr__(self) -> str:
-        return f"<Deployment {self.path}, version {self.version}, variant {self.served.variant}>"
+KEEP = 5
+"""Versions of a model that stay after a deployment, the served one among them."""
 
 
 def deploy(  # noqa: PLR0913
@@ -70,15 +57,20 @@ def deploy(  # noqa: PLR0913
     grade: Grade = "same picture",
     require_signature: Path | str | None = None,
     settings: ServingSettings | Mapping[str, Any] | None = None,
+    server: str | None = None,
+    canary: float | None = None,
+    keep: int = KEEP,
 ) -> Deployment:
     """Write one variant of each stage of a bundle as the next version of a model, and serve that version.
 
         >>> deploy_model("bundles/digits", to="models", name="digits")
         <Deployment models/digits, version 1, variant generator.fp32.onnx>
 
-    Earlier versions stay. A bundle that is already served in the same form is not written again. Before anything is
-    written, the probes are replayed here, as a verdict in a manifest is only a claim. A bundle whose required
-    digital signature is right is taken at its word.
+    Earlier versions stay, `keep` in all. A bundle that is already served in the same form is not written again. Before
+    anything is written, the probes are replayed here, as a verdict in a manifest is only a claim. A bundle whose
+    required digital signature is right is taken at its word. A running server then loads the version beside the old
+    one, the probes are replayed through it, and only then it takes the place of the old one: no request fails, and of
+    a version that fails nothing is left.
 
     Args:
         bundle: the bundle, or its directory.
@@ -93,6 +85,11 @@ def deploy(  # noqa: PLR0913
         require_signature: PEM file of a public key; the bundle must be signed with it, and in flavour litho
             the server checks that again whenever it loads the model.
         settings: batching, queue and instances, or those that differ from the flavour's, name -> value.
+        server: gRPC address of the server that serves the repository, grpc://HOST:PORT; by default the one that
+            `litho serve` runs for it. Without a server, the version is served at the next start.
+        canary: share of the requests, above 0 and below 1, that clients send to the new version; the old one serves
+            the others until `operations.promote` or `operations.abort`.
+        keep: versions of the model that stay; the served ones always do.
 
     Raises:
         UsageError: a name is unknown, or a variant does not fit the flavour or the settings.
@@ -103,94 +100,66 @@ def deploy(  # noqa: PLR0913
         BundleError: there is no valid bundle at that path.
     """
     wanted = Wanted(name, variant, flavour, accept_failed, grade, require_signature, settings)
+    _check_numbers(canary, keep)
     plan = Plan.of(bundle, wanted)
     model = Path(to) / plan.description.name
-    with _writing(model):
-        before = _current(model)
-        plan = Plan.of(plan.bundle, wanted, version=max(_versions(model), default=0) + 1)
-        plan.check()
-        if before is not None and _is_same(before, plan):
-            return before
-        if not plan.trusted:
-            prove_here(plan.bundle, plan.description.variants, plan.named)
-        return _write(model, plan)
-
-
-def deployed(repository: Path | str, name: str) -> Deployment | None:
-    """The served version of a model; None if the repository has no such model.
-
-    Raises:
-        DeployError: litho did not deploy the model.
-    """
-    return _current(Path(repository) / name)
-
-
-def rollback(repository: Path | str, name: str) -> int:
-    """Serve the version before the served one.
-
-    Returns:
-        The version that is now served.
-
-    Raises:
-        UnknownName: there is no such model.
-        DeployError: there is no earlier version, or the configuration cannot be written.
-    """
-    root = Path(repository)
-    names = sorted(path.parent.name for path in root.glob(f"*/{CONFIG_NAME}"))
-    if not names:
-        raise DeployError(f"{root} is not a model repository: none of its folders holds a {CONFIG_NAME}")
-    current = _current(root / name) if name in names else None
-    if current is None:
-        raise UnknownName("model", name, names)
-    earlier = [version for version in _versions(current.path) if version < current.version]
-    if not earlier:
-        raise DeployError(
-            f"{current.path} has no version before {current.version}; deploy the bundle you want"
+    if model.name.endswith(CANARY_SUFFIX):
+        raise UsageError(
+            f"model name {model.name!r} is taken by candidates of another model; give another --name"
         )
-    version = max(earlier)
-    with _writing(current.path):
-        place(current.path, version)
-        write_bytes(current.path / CONFIG_NAME, (current.path / str(version) / CONFIG_NAME).read_bytes())
-    return version
+    with writing(model), find_server(model.parent, server) or nullcontext() as connected:
+        before = _before(model, connected, canary)
+        plan = Plan.of(plan.bundle, wanted, version=max(versions(model), default=0) + 1)
+        plan.check()
+        version, fill = plan.description.version, partial(_fill, plan)
+        if before is not None and _is_same(before, plan):
+            if connected is None or live_version(model, connected) == before.version:
+                return replace(before, server=connected and connected.url)
+            version, fill = before.version, None  # deployed while no server was told
+        elif not plan.trusted:
+            prove_here(plan.bundle, plan.description.variants, plan.named, elsewhere=connected is not None)
+        if connected is not None:
+            accepted = any(one.name in plan.named for one in plan.description.variants)
+            proof = partial(prove_there, None if accepted else plan.bundle, warm_up_batches(plan.config))
+            go_live(model, version, fill, connected, proof=proof, share=canary)
+        elif fill is not None:
+            add_version(model, version, fill)
+        prune(model, keep, needed_versions(model, connected, before))
+    served = ServedModel.from_parameters(parameters(plan.config))
+    return Deployment(model, version, served, server=connected and connected.url, canary=canary)
 
 
-def served_config(model: Path) -> ModelConfig:
-    """The configuration of a model's served version.
+def _check_numbers(canary: float | None, keep: int) -> None:
+    if canary is not None and not 0 < canary < 1:
+        raise UsageError(
+            f"--canary was given {canary:g}; allowed are shares above 0 and below 1, such as 0.1"
+        )
+    if keep < 1:
+        raise UsageError(f"--keep was given {keep}; allowed is 1 or more, the served version among them")
+
+
+def _before(model: Path, server: ServerControl | None, canary: float | None) -> Deployment | None:
+    """The version that serves so far, after what a killed rollout left was settled.
 
     Raises:
-        ParseError: it is not one.
+        DeployError: the model has a canary.
+        UsageError: a canary is asked for, and there is no server or no version beside which it could run.
     """
-    return parse_config((model / CONFIG_NAME).read_text(encoding="utf-8"))
+    refuse_canary(model, server)
+    if canary is not None and server is None:
+        raise UsageError(f"--canary needs a running server of {model.parent}; give it with --server")
+    if canary is not None and (server is None or live_version(model, server) is None):
+        raise UsageError(
+            f"--canary needs a version of {model.name} that is served beside it; deploy without --canary"
+        )
+    return current(model)
 
 
-@contextmanager
-def _writing(model: Path) -> Iterator[None]:
-    """Lock the model against other writers; if writing fails, report which version is still served."""
-    try:
-        busy = DeployError(f"another process is writing {model}; wait until it ends")
-        with locked(model.parent / f".{model.name}.lock", busy):
-            yield
-    except OSError as error:
-        before = _current(model)
-        still = f"version {before.version} is still served" if before else "nothing is served"
-        raise DeployError(f"cannot write {model}: {error.strerror or error}; {still}") from error
-
-
-def _write(model: Path, plan: Plan) -> Deployment:
-    version = plan.description.version
-    directory = model / str(version)
-    is_new = not model.exists()
-    try:
-        with write_directory(directory) as temporary:
-            plan.write(temporary)
-        place(model, version)
-        write_bytes(model / CONFIG_NAME, print_config(plan.config))
-    except BaseException:
-        # A server does not become ready while a model folder has no configuration.
-        shutil.rmtree(model if is_new else directory, ignore_errors=True)
-        forget(model, version)
-        raise
-    return Deployment(model, version, ServedModel.from_parameters(_parameters(plan.config)))
+def _fill(plan: Plan, directory: Path) -> None:
+    """Make the directory of a version."""
+    plan.write(directory)
+    if plan.kind.file:  # without a bundle, whose manifest has the hashes
+        write_record(directory, plan.kind.files(plan.description))
 
 
 def _is_same(before: Deployment, plan: Plan) -> bool:
@@ -216,24 +185,3 @@ def _served_record(directory: Path, relative: str) -> FileRecord | None:
         if file.is_file():
             return FileRecord.of(file.read_bytes())
     return None
-
-
-def _current(model: Path) -> Deployment | None:
-    try:
-        config = served_config(model)
-        (version,) = config.version_policy.specific.versions
-        return Deployment(model, version, ServedModel.from_parameters(_parameters(config)))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (ParseError, ValueError):  # also pydantic's errors, and a policy without a single version
-        raise DeployError(f"{model} was not deployed by litho; give another --name") from None
-
-
-def _parameters(config: ModelConfig) -> dict[str, str]:
-    return {key: value.string_value for key, value in config.parameters.items()}
-
-
-def _versions(model: Path) -> list[int]:
-    if not model.is_dir():
-        return []
-    return [int(path.name) for path in model.iterdir() if path.name.isdecimal() and path.is_dir()]

@@ -29,8 +29,10 @@ from .configuration import ParseError, parse_config
 from .deaths import cause_of_death, decisive_line, ending
 from .environment import find
 from .leftovers import SHARED_MEMORY, remove_empty_folders, remove_shared_memory, remove_stale_shared_memory
+from .operations import settle_all
 from .processes import describe, listener, stubs_of
 from .trust import KEY_VARIABLE, check_repository
+from .versions import model_names
 
 __all__ = ["EmbeddedServer", "served_models"]
 
@@ -144,6 +146,7 @@ class EmbeddedServer:
         return self._process.pid
 
     def __enter__(self) -> Self:
+        settle_all(self._repository)
         self._check_repository()
         if self._key is not None:
             check_repository(self._repository, self._key)
@@ -349,7 +352,7 @@ def served_models(repository: Path) -> tuple[str, ...]:
 
     A canary that was never given a share of the requests is what an interrupted rollout left: it is not loaded.
     """
-    names = sorted(config.parent.name for config in repository.glob("*/config.pbtxt"))
+    names = model_names(repository)
     return tuple(name for name in names if not _is_leftover(repository, name, names))
 
 

@@ -18,7 +18,7 @@ from ..files import sha256
 from .backend.instance import KEY_VARIABLE
 from .configuration import ModelConfig
 from .environment import BACKEND
-from .repository import CONFIG_NAME, Deployment, deployed, served_config
+from .versions import CONFIG_NAME, Deployment, deployed, model_names, served_config
 from .warm_up import WARM_UP
 
 __all__ = ["KEY_VARIABLE", "check_repository"]
@@ -38,7 +38,7 @@ def check_repository(repository: Path, key: PublicKey) -> None:
         DeployError: litho did not deploy a model.
         BundleError: a file of a bundle has changed.
     """
-    for name in sorted(path.parent.name for path in repository.glob(f"*/{CONFIG_NAME}")):
+    for name in model_names(repository):
         deployment = deployed(repository, name)
         assert deployment is not None, "its configuration was there"
         _check(deployment, key)

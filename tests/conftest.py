@@ -123,7 +123,7 @@ def _check_contents(page: Element, ids: list[str]) -> None:
     ]
 
 
-SLOW_FIXTURES = {"bundle", "flow_bundle", "digits_net", "server", "streaming_server"}
+SLOW_FIXTURES = {"bundle", "flow_bundle", "digits_net", "server", "streaming_server", "live_server"}
 """Exports, a trained network and a server: the first test that asks for one waits seconds for it."""
 
 

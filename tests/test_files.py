@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 from litho.errors import IntegrityError, LithoError, UsageError
-from litho.files import check_folder, confined, locked, ordinary_file, sha256, write_bytes, write_directory
+from litho.files import (
+    check_folder,
+    confined,
+    locked,
+    ordinary_file,
+    remove_directory,
+    remove_leftovers,
+    sha256,
+    write_bytes,
+    write_directory,
+)
 
 
 def write_and_be_interrupted(folder: Path) -> None:
@@ -95,6 +105,26 @@ def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path: Path) -> Non
     with write_directory(target) as new:
         (new / "file").write_text("whole")
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_directory_is_removed_and_so_is_what_a_killed_remover_left(tmp_path: Path) -> None:
+    target = tmp_path / "folder"
+    program = (
+        "import os, shutil, sys; from pathlib import Path; from litho import files\n"
+        "files._flush = lambda path: os._exit(9)\n"
+        "files.remove_directory(Path(sys.argv[1]))"
+    )
+    target.mkdir()
+    (target / "file").write_text("x")
+    assert subprocess.run([sys.executable, "-c", program, str(target)]).returncode == 9
+    assert not target.exists()
+    assert len(list(tmp_path.iterdir())) == 1
+    remove_leftovers(tmp_path)
+    assert not list(tmp_path.iterdir())
+    target.mkdir()
+    remove_directory(target)
+    remove_directory(target)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_lock_is_held_by_one(tmp_path: Path) -> None:

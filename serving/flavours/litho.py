@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...bundle import Bundle, BundleWriter
 from ...bundle.manifest import TOKENIZER_NAME, Manifest, Variant
+from ...bundle.probes import PROBES_NAME
 from ...bundle.signing import MANIFEST_NAME, SIGNED_FOLDER, signed_files
 from ...errors import UsageError
 from ...files import write_bytes
@@ -79,6 +80,6 @@ class Flavour(base.Flavour):
 
 
 def served_files(bundle: Bundle, variants: Sequence[Variant]) -> list[str]:
-    """Paths of the files that serving some variants takes."""
+    """Paths of the files that serving some variants takes, and of the probes: a version that comes back is proven."""
     files = [variant.file for variant in variants]
-    return files if bundle.manifest.sampler is None else [*files, TOKENIZER_NAME]
+    return [*files, *(name for name in (TOKENIZER_NAME, PROBES_NAME) if name in bundle.manifest.files)]

@@ -10,6 +10,7 @@ def test_deploy_and_rollback_give_path_and_version_as_json(
 ) -> None:
     deploy = ("deploy", bundle, "--to", tmp_path, "--name", "tiny", "--json")
     served = {"variant": "generator.fp32.onnx", "precision": "fp32", "grade": "same picture"}
+    served |= {"server": None, "canary": None}
     assert json.loads(litho_here(*deploy).stdout) == {
         "path": str(tmp_path / "tiny"),
         "version": 1,
@@ -40,7 +41,9 @@ def test_a_weaker_grade_is_asked_for_in_one_word_and_said(
     served = litho_here(*deploy, "--grade", "same-distribution")
     name = json.loads((weak / "manifest.json").read_text())["name"]
     described = "generator.fp32.onnx in fp32, which promises the same distribution"
-    assert served.stdout.strip() == f"{tmp_path / 'models' / name} serves version 1: {described}"
+    model = tmp_path / "models" / name
+    start = f"{model} serves version 1 from the next start, as no server was told"
+    assert served.stdout.strip() == f"{start}: {described}"
     assert litho_here(*deploy, "--grade", "close-enough").returncode == 2
     verified = litho_here("verify", weak, "--json")
     assert json.loads(verified.stdout)[0]["grade"] == "same distribution"

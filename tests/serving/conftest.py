@@ -18,6 +18,7 @@ from litho.export.build import export
 from litho.serving.environment import install
 from litho.serving.repository import deploy
 from litho.serving.server import EmbeddedServer
+from litho.serving.settings import ServingSettings
 
 Make = Callable[..., Bundle]
 
@@ -57,21 +58,20 @@ def flow_server(flow_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         yield running
 
 
-class ExplicitServer(EmbeddedServer):
-    """A server of a repository that tests may change."""
-
-    def __init__(self, repository: Path, log: Path) -> None:
-        super().__init__(repository, log=log)
-        self.repository, self.id = repository, self.server_id
+@pytest.fixture(scope="session")
+def live_repository(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository that a server serves and tests may change; "tiny" is at version 1 between them."""
+    repository = tmp_path_factory.mktemp("repository")
+    settings = ServingSettings(instance_count=1, warm_up=True)
+    deploy(Bundle.load(bundle), to=repository, name="tiny", settings=settings)
+    return repository
 
 
 @pytest.fixture(scope="session")
-def explicit_server(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExplicitServer]:
-    """A running server of a repository of its own, which tests may change; "tiny" is at version 1 between them."""
-    repository = tmp_path_factory.mktemp("repository")
-    deploy(Bundle.load(bundle), to=repository, name="tiny")
+def live_server(live_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """The running server of `live_repository`."""
     install()
-    with ExplicitServer(repository, tmp_path_factory.mktemp("server") / "server.log") as running:
+    with EmbeddedServer(live_repository, log=tmp_path_factory.mktemp("server") / "server.log") as running:
         yield running
 
 

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from litho.errors import DeployError
-from litho.serving.advertisement import ADVERTISEMENT_NAME, Advertisement, advertised_server
-
-from .conftest import ExplicitServer
+from litho.errors import DeployError, EndpointError
+from litho.serving.advertisement import ADVERTISEMENT_NAME, Advertisement, advertised_server, find_server
+from litho.serving.server import EmbeddedServer
 
 MINE = Advertisement(
     id="litho-1",
@@ -54,9 +53,9 @@ def test_a_damaged_advertisement_is_told_in_one_line(text: str, tmp_path: Path) 
 
 @pytest.mark.slow
 def test_only_the_server_with_the_advertised_id_is_believed(
-    explicit_server: ExplicitServer, tmp_path: Path
+    live_server: EmbeddedServer, tmp_path: Path
 ) -> None:
-    own = MINE.model_copy(update={"id": explicit_server.id, "grpc": explicit_server.grpc_url})
+    own = MINE.model_copy(update={"id": live_server.server_id, "grpc": live_server.grpc_url})
     own.write(tmp_path)
     server = advertised_server(tmp_path)
     assert server is not None
@@ -64,3 +63,9 @@ def test_only_the_server_with_the_advertised_id_is_believed(
         assert server.live_versions("tiny") == [1]
     own.model_copy(update={"id": "another"}).write(tmp_path)
     assert advertised_server(tmp_path) is None
+
+
+def test_a_server_that_was_named_must_answer(tmp_path: Path) -> None:
+    assert find_server(tmp_path, None) is None
+    with pytest.raises(EndpointError, match=r"cannot reach grpc://127\.0\.0\.1:1"):
+        find_server(tmp_path, "grpc://127.0.0.1:1")

@@ -11,13 +11,14 @@ import pytest
 
 from litho.errors import IntegrityError
 from litho.runners import open_runner
-from litho.serving.configuration import ServingSettings
 from litho.serving.control import ServerControl
 from litho.serving.environment import install
 from litho.serving.following import Follower
 from litho.serving.object_store import ObjectStore
-from litho.serving.repository import deploy, rollback
+from litho.serving.operations import rollback
+from litho.serving.repository import deploy
 from litho.serving.server import EmbeddedServer
+from litho.serving.settings import ServingSettings
 from litho.serving.storage import Replica, writing
 
 if TYPE_CHECKING:

@@ -9,11 +9,15 @@ import pytest
 
 from litho.bundle import Bundle, create_bundle, sign_bundle
 from litho.bundle.manifest import FileRecord, Verdict
+from litho.bundle.probes import PROBES_NAME
 from litho.errors import DeployError, LithoError, UnknownName, UsageError
 from litho.files import locked
 from litho.runners import open_runner
-from litho.serving.configuration import ServingSettings, parse_config
-from litho.serving.repository import deploy, deployed, rollback
+from litho.serving.configuration import parse_config
+from litho.serving.operations import rollback
+from litho.serving.repository import deploy
+from litho.serving.settings import ServingSettings
+from litho.serving.versions import deployed
 
 from ..signers import make_keys
 from .conftest import Make, as_deployed_before
@@ -43,7 +47,7 @@ def test_a_deployment_of_flavour_litho_holds_a_bundle_that_verifies(bundle: Path
     assert sorted(path.name for path in version.iterdir()) == ["bundle", "config.pbtxt", "warmup"]
     inner = Bundle.load(version / "bundle")
     (variant,) = inner.manifest.variants
-    assert set(inner.manifest.files) == {variant.file}
+    assert set(inner.manifest.files) == {variant.file, PROBES_NAME}
     assert inner.manifest.checkpoint_sha256 == Bundle.load(bundle).manifest.checkpoint_sha256
     with open_runner(inner) as runner:
         assert runner.run({"seed": [1], "label": [2]})["image"].any()
@@ -51,11 +55,12 @@ def test_a_deployment_of_flavour_litho_holds_a_bundle_that_verifies(bundle: Path
     assert all(path.stat().st_nlink == 1 for path in version.rglob("*") if path.is_file())
 
 
-def test_a_deployment_of_flavour_onnxruntime_is_the_graph_alone(bundle: Path, tmp_path: Path) -> None:
+def test_a_deployment_of_flavour_onnxruntime_is_the_graph_and_its_hash(bundle: Path, tmp_path: Path) -> None:
     loaded = Bundle.load(bundle)
     deployment = deploy(loaded, to=tmp_path, name="digits", flavour="onnxruntime")
     version = deployment.path / "1"
-    assert sorted(path.name for path in version.iterdir()) == ["config.pbtxt", "model.onnx", "warmup"]
+    names = ["config.pbtxt", "model.onnx", "record.json", "warmup"]
+    assert sorted(path.name for path in version.iterdir()) == names
     graph = loaded.variant(deployment.served.variant).file
     assert (version / "model.onnx").read_bytes() == loaded.read(graph)
     assert deployed(tmp_path, "digits") == deployment
@@ -98,14 +103,14 @@ def test_rollback_walks_back_and_a_new_deployment_never_reuses_a_number(
     variant_of: Make, tmp_path: Path
 ) -> None:
     deployments = [deploy(variant_of(name), to=tmp_path, name="digits") for name in ("a", "b", "c")]
-    assert rollback(tmp_path, "digits") == 2
+    assert rollback(tmp_path, "digits").version == 2
     assert deployed(tmp_path, "digits") == deployments[1]
-    assert rollback(tmp_path, "digits") == 1
+    assert rollback(tmp_path, "digits").version == 1
     assert deployed(tmp_path, "digits") == deployments[0]
     with pytest.raises(DeployError, match="no version before 1"):
         rollback(tmp_path, "digits")
     assert deploy(variant_of("d"), to=tmp_path, name="digits").version == 4
-    assert rollback(tmp_path, "digits") == 3
+    assert rollback(tmp_path, "digits").version == 3
 
 
 def test_a_variant_that_failed_its_gate_is_refused_unless_it_is_named(
@@ -277,7 +282,11 @@ def test_a_deployment_holds_a_graph_of_each_stage_and_the_tokenizer(
     deployment = deploy(Bundle.load(flow_bundle), to=tmp_path)
     assert deployment.served.variant == ",".join(GRAPHS)
     inner = Bundle.load(deployment.path / "1" / "bundle")
-    assert set(inner.manifest.files) == {*(f"graphs/{graph}" for graph in GRAPHS), "tokenizer.json"}
+    assert set(inner.manifest.files) == {
+        *(f"graphs/{graph}" for graph in GRAPHS),
+        "tokenizer.json",
+        PROBES_NAME,
+    }
     with open_runner(inner) as runner:
         assert runner.signature == deployment.served.signature
         assert runner.run({"seed": 1, "prompt": "a circle"})["image"].any()

@@ -14,8 +14,10 @@ from litho.parity.verify import verify
 from litho.runners import open_runner
 from litho.serving.client import Client
 from litho.serving.environment import install
-from litho.serving.repository import deploy, deployed, rollback
+from litho.serving.operations import rollback
+from litho.serving.repository import deploy
 from litho.serving.server import EmbeddedServer
+from litho.serving.versions import deployed
 
 from ..conftest import as_deployed_before
 
@@ -32,7 +34,7 @@ def served(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[E
     for name in ("old", "back"):
         as_deployed_before(root / name)
     assert deploy(Bundle.load(bundle), to=root, name="back").version == 2
-    assert rollback(root, "back") == 1
+    assert rollback(root, "back").version == 1
     install()
     with EmbeddedServer(root, log=root.with_suffix(".log")) as running:
         yield running
@@ -56,8 +58,8 @@ def test_a_deployment_of_an_older_litho_is_described_and_replaced(bundle: Path, 
     assert deployed(tmp_path, "tiny") == first
     second = deploy(bundle, to=tmp_path)
     assert second.version == 2
-    assert sorted(path.name for path in (second.path / "2").iterdir()) == ["bundle", "config.pbtxt"]
-    assert rollback(tmp_path, "tiny") == 1
+    assert sorted(path.name for path in (second.path / "2").iterdir()) == ["bundle", "config.pbtxt", "warmup"]
+    assert rollback(tmp_path, "tiny").version == 1
 
 
 @pytest.mark.slow
