@@ -187,6 +187,10 @@ class Serving:
             self.terminate()
         self._finish()
 
+    def accept_entries(self) -> None:
+        """What is in the repository now may stay."""
+        self._before = self._entries()
+
     def left(self) -> list[str]:
         """What is there after the end: processes, shared memory, temporary files, entries of the repository."""
         psutil = require("psutil", "bench")

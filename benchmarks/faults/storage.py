@@ -80,6 +80,7 @@ def _corrupted(scene: Scene) -> Mapping[str, Any]:
         "deploy", scene.bundle, "--to", scene.repository, "--name", scene.model.name, *_OTHER
     )
     scene.expect(deployed == 0, f"deploy said: {said}")
+    scene.serving.accept_entries()
     graph = max((scene.model / "1").rglob("*.onnx"))
     content = graph.read_bytes()
     graph.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
