@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from .export.build import export as export_model
     from .parity.verify import verify as verify_model
     from .runners import open_runner, open_runner as open_model
-    from .serving.async_client import AsyncClient
-    from .serving.client import Client
-    from .serving.generate import generate as generate_images
-    from .serving.repository import deploy as deploy_model
-    from .serving.server import EmbeddedServer
-    from .serving.shards import generate_shards
+    from .serving.clients.async_client import AsyncClient
+    from .serving.clients.client import Client
+    from .serving.generation.generate import generate as generate_images
+    from .serving.generation.shards import generate_shards
+    from .serving.repository.deploy import deploy as deploy_model
+    from .serving.server.embedded import EmbeddedServer
     from .signature import Signature
     from .training.evaluation import evaluate as evaluate_model
     from .training.loop import train as train_model
@@ -62,18 +62,18 @@ __all__ = [
 
 # The bare verbs are taken by folders: `litho.export` is a package.
 _LOCATIONS = {
-    "AsyncClient": ".serving.async_client",
+    "AsyncClient": ".serving.clients.async_client",
     "Bundle": ".bundle",
-    "Client": ".serving.client",
-    "EmbeddedServer": ".serving.server",
+    "Client": ".serving.clients.client",
+    "EmbeddedServer": ".serving.server.embedded",
     "LithoError": ".errors",
     "Signature": ".signature",
     "bench_model": ".benchmarks:bench",
-    "deploy_model": ".serving.repository:deploy",
+    "deploy_model": ".serving.repository.deploy:deploy",
     "evaluate_model": ".training.evaluation:evaluate",
     "export_model": ".export.build:export",
-    "generate_images": ".serving.generate:generate",
-    "generate_shards": ".serving.shards",
+    "generate_images": ".serving.generation.generate:generate",
+    "generate_shards": ".serving.generation.shards",
     "open_model": ".runners:open_runner",
     "open_runner": ".runners",
     "sign_model": ".bundle:sign_bundle",

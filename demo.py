@@ -71,8 +71,8 @@ def demo(to: Path, *, seconds: float, progress: Progress) -> DemoResult:
     from .benchmarks import bench
     from .benchmarks.load.report import require_report
     from .parity.verify import verify
-    from .serving.client import Client
-    from .serving.server import EmbeddedServer
+    from .serving.clients.client import Client
+    from .serving.server.embedded import EmbeddedServer
     from .training.data.sources import load
     from .training.metrics.pixels import class_diversity, label_agreement
 
@@ -118,8 +118,8 @@ def demo(to: Path, *, seconds: float, progress: Progress) -> DemoResult:
 def _deployed(to: Path, took: dict[str, float], progress: Progress) -> Bundle:
     """Train and export the generator and deploy the bundle; finished steps are kept."""
     from .export.build import export
-    from .serving.environment import install
-    from .serving.repository import deploy
+    from .serving.repository.deploy import deploy
+    from .serving.server.environment import install
     from .training.loop import train
 
     with _timed(took, "server environment"):

@@ -24,9 +24,9 @@ from ..reporting.markdown import markdown_table
 from ..reporting.progress import Progress, quiet
 from ..runners import open_runner
 from ..runners.rectified_flow import Runner
-from ..serving.batching import LOAD, STEPS, Batching, compare
-from ..serving.server import EmbeddedServer
-from ..serving.step_costs import StepCosts
+from ..serving.in_flight.batching import LOAD, STEPS, Batching, compare
+from ..serving.in_flight.step_costs import StepCosts
+from ..serving.server.embedded import EmbeddedServer
 from .in_flight_forms import FORMS, Form, Load, Site, same_pictures
 from .machine import Machine, describe_machine
 

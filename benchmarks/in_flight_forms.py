@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bundle import Bundle
-from ..serving.batching import STEPS, Batching
-from ..serving.repository import deploy
-from ..serving.settings import ServingSettings
+from ..serving.configuration.settings import ServingSettings
+from ..serving.in_flight.batching import STEPS, Batching
+from ..serving.repository.deploy import deploy
 from ..signature import Signature
 from ..signature.fields import Role
 from .open_loop import Inputs, Outcomes, Plan, drive

@@ -19,8 +19,8 @@ from ..errors import LithoError
 from ..files import write_bytes
 from ..reporting import human_bytes
 from ..reporting.markdown import markdown_table
-from ..serving.repository import deploy
-from ..serving.settings import Batching, ServingSettings
+from ..serving.configuration.settings import Batching, ServingSettings
+from ..serving.repository.deploy import deploy
 from .faults.serving import Serving
 from .load.documents import SoakResult
 from .load.soak import soak

@@ -28,7 +28,7 @@ from ..extras import require
 from ..files import write_bytes
 from ..reporting.markdown import markdown_table
 from ..runners import open_runner
-from ..serving.repository import deploy
+from ..serving.repository.deploy import deploy
 from .faults.clients import rows_of
 from .faults.documents import Asked
 from .faults.load import Load, asked
@@ -232,7 +232,7 @@ def _sign(folder: Path, *bundles: Path) -> Path:
 
 
 def _live(serving: Serving) -> int:
-    from ..serving.control import ServerControl
+    from ..serving.control.server_control import ServerControl
 
     with ServerControl(serving.endpoint.rpartition("/")[0]) as server:
         return max(server.live_versions(NAME), default=0)

@@ -29,10 +29,10 @@ from ..extras import require
 from ..files import write_bytes
 from ..reporting.markdown import markdown_table
 from ..runners import Runner, open_runner
-from ..serving.client import Client
-from ..serving.repository import deploy
-from ..serving.server import EmbeddedServer
-from ..serving.versions import served_config
+from ..serving.clients.client import Client
+from ..serving.repository.deploy import deploy
+from ..serving.repository.versions import served_config
+from ..serving.server.embedded import EmbeddedServer
 from ..signature import Signature
 from .machine import Machine, describe_machine
 

@@ -33,8 +33,8 @@ def serve_in_container(repository: Path, wanted: Wanted, settings: dict[str, Any
     """
     import platformdirs
 
-    from ..serving.container import Container, ContainerSettings
-    from ..serving.images import served, write_context
+    from ..serving.container.command import Container, ContainerSettings
+    from ..serving.container.images import served, write_context
 
     given = ContainerSettings(**{name: value for name, value in settings.items() if value is not None})
     models = served(repository)

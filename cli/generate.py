@@ -102,7 +102,7 @@ def generate(
     }
     values |= {name: text for name, text in named.items() if text is not None}
     if count is not None and out is not None:
-        from ..serving.shards import generate_shards
+        from ..serving.generation.shards import generate_shards
 
         with progress_bar() as progress:
             manifest = generate_shards(
@@ -124,7 +124,7 @@ def generate(
             )
         return
     assert output is not None, "was just checked"
-    from ..serving.generate import generate as generate_pictures
+    from ..serving.generation.generate import generate as generate_pictures
 
     runners: list[Runner] = []
     with progress_bar() as progress:

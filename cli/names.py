@@ -42,8 +42,8 @@ _NAMES: dict[str, Callable[[], Iterable[str]]] = {
     "targets": _of("export.engines", "TARGETS"),
     "passes": lambda: plugin_names("litho.export.passes"),
     "quantizers": lambda: plugin_names("litho.export.precisions._quantizers"),
-    "flavours": _of("serving.flavours", "flavour_names"),
-    "flavour_summaries": _of("serving.flavours", "flavour_summaries"),
+    "flavours": _of("serving.configuration.flavours", "flavour_names"),
+    "flavour_summaries": _of("serving.configuration.flavours", "flavour_summaries"),
     "scenarios": _of("benchmarks.load.scenarios", "scenario_names"),
 }
 

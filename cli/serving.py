@@ -19,10 +19,10 @@ from .paths import require
 from .settings import given_settings, takes_settings
 
 if TYPE_CHECKING:
-    from ..serving.following import Follower
-    from ..serving.planning import Wanted
-    from ..serving.supervisor import Supervisor
-    from ..serving.versions import Deployment
+    from ..serving.repository.planning import Wanted
+    from ..serving.repository.versions import Deployment
+    from ..serving.server.following import Follower
+    from ..serving.server.supervisor import Supervisor
 
 PANEL = "Serve"
 _NO_SERVER = "as no server was told"
@@ -96,9 +96,9 @@ def deploy(
     pictures differ is refused.
     """
     require("bundle", bundle)
-    from ..serving.planning import Wanted
-    from ..serving.repository import deploy as deploy_bundle
-    from ..serving.storage import is_remote, writing
+    from ..serving.repository.deploy import deploy as deploy_bundle
+    from ..serving.repository.planning import Wanted
+    from ..serving.repository.storage import is_remote, writing
 
     wanted = Wanted(
         name=name or (_name_of(bundle) if is_remote(to) else None),
@@ -135,8 +135,8 @@ def rollback(
     Its files are compared with their hashes first, and it goes live as 'litho deploy' lets a new version go live.
     """
     _require_repository(repository)
-    from ..serving.operations import rollback as roll_back
-    from ..serving.storage import writing
+    from ..serving.repository.operations import rollback as roll_back
+    from ..serving.repository.storage import writing
 
     _refuse_server(repository, server)
     with writing(repository, name, whole=True) as folder:
@@ -148,7 +148,7 @@ def rollback(
 def promote(repository: Repository, name: ModelName, server: Server = None, as_json: AsJson = False) -> None:
     """Serve a model's canary as its newest version."""
     require("model repository", repository)
-    from ..serving.operations import promote as promote_canary
+    from ..serving.repository.operations import promote as promote_canary
 
     _show_version(promote_canary(repository, name, server=server), as_json, str(repository))
 
@@ -157,7 +157,7 @@ def promote(repository: Repository, name: ModelName, server: Server = None, as_j
 def abort(repository: Repository, name: ModelName, server: Server = None, as_json: AsJson = False) -> None:
     """Remove a canary; the version beside it serves all again."""
     require("model repository", repository)
-    from ..serving.operations import abort as abort_canary
+    from ..serving.repository.operations import abort as abort_canary
 
     _show_version(abort_canary(repository, name, server=server), as_json, str(repository))
 
@@ -168,8 +168,8 @@ def undeploy(
 ) -> None:
     """Remove a model with its versions, from the server too."""
     _require_repository(repository)
-    from ..serving.operations import undeploy as remove
-    from ..serving.storage import writing
+    from ..serving.repository.operations import undeploy as remove
+    from ..serving.repository.storage import writing
 
     _refuse_server(repository, server)
     with writing(repository, name) as folder:
@@ -280,9 +280,9 @@ def serve(
         raise UsageError(
             "--follow is for a repository on object storage; a server of a folder learns of a deployment at once"
         )
-    from ..serving.events import Log
-    from ..serving.server import EmbeddedServer
-    from ..serving.supervisor import Policy, Supervisor
+    from ..serving.server.embedded import EmbeddedServer
+    from ..serving.server.events import Log
+    from ..serving.server.supervisor import Policy, Supervisor
 
     show = _print_addresses if as_json else _show_addresses
     folder, follower = _opened(repository, follow)
@@ -348,8 +348,8 @@ def _opened(repository: str, follow: float | None) -> tuple[Path, Follower | Non
     """The folder to serve, and what brings later changes of a repository on object storage to it."""
     if "://" not in repository:
         return Path(repository), None
-    from ..serving.following import Follower
-    from ..serving.storage import Replica, cache_folder
+    from ..serving.repository.storage import Replica, cache_folder
+    from ..serving.server.following import Follower
 
     replica = Replica(repository, cache_folder(repository))
     replica.refresh()
@@ -366,7 +366,7 @@ def install(as_json: AsJson = False) -> None:
 
     It gets a virtual environment of its own. If it is already installed, nothing happens.
     """
-    from ..serving.environment import install as install_server
+    from ..serving.server.environment import install as install_server
 
     with progress_bar() as progress:
         path = install_server(progress)
@@ -381,8 +381,8 @@ def _settled(bundle: Path, variant: str | None, settings: dict[str, Any]) -> dic
     if settings.get("batching") != "auto":
         return settings
     from ..bundle import Bundle
-    from ..serving.batching import choose_batching
-    from ..serving.settings import ServingSettings
+    from ..serving.configuration.settings import ServingSettings
+    from ..serving.in_flight.batching import choose_batching
 
     counting = ("device", "lanes", "threads", "live_rows", "max_batch_size")
     given = {name: settings[name] for name in counting if name in settings}
@@ -394,7 +394,7 @@ def _settled(bundle: Path, variant: str | None, settings: dict[str, Any]) -> dic
 
 
 def _show_problems(bundle: Path, wanted: Wanted, as_json: bool) -> None:
-    from ..serving.planning import problems
+    from ..serving.repository.planning import problems
 
     found = problems(bundle, wanted)
     if as_json:
@@ -409,7 +409,7 @@ def _show_problems(bundle: Path, wanted: Wanted, as_json: bool) -> None:
 
 
 def _refuse_server(repository: str, server: str | None, canary: float | None = None) -> None:
-    from ..serving.storage import is_remote
+    from ..serving.repository.storage import is_remote
 
     if is_remote(repository) and (server is not None or canary is not None):
         raise UsageError(

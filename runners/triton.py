@@ -25,12 +25,7 @@ from . import base
 from ._channel import Access, is_loopback, open_channel
 from ._endpoint import Endpoint
 from ._refusals import explain
-from ._served import (
-    ACCEPTED_PARAMETER,
-    PUBLIC_KEY_PARAMETER,
-    ServedModel,
-    ServerStatistics,
-)
+from ._served import ACCEPTED_PARAMETER, PUBLIC_KEY_PARAMETER, ServedModel, ServerStatistics
 from ._shared_memory import Region, Regions
 from ._silence import Silent, heard
 from ._triton_requests import (

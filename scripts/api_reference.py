@@ -13,7 +13,7 @@ import litho
 from litho import errors
 from litho.bundle.manifest import Manifest, Variant
 from litho.runners.base import Runner
-from litho.serving import client
+from litho.serving.clients import client
 from litho.signature.fields import Field, Role
 
 PAGE = Path(__file__).parents[1] / "docs" / "api.md"

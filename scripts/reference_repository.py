@@ -16,9 +16,9 @@ from litho.export.build import BATCHES
 from litho.export.pipeline import Pipeline
 from litho.export.variant_spec import VariantSpec
 from litho.files import write_bytes
-from litho.serving.configuration import Description, configurations, print_config, warm_up
-from litho.serving.flavours import flavour
-from litho.serving.settings import ServingSettings
+from litho.serving.configuration.flavours import flavour
+from litho.serving.configuration.model_config import Description, configurations, print_config, warm_up
+from litho.serving.configuration.settings import ServingSettings
 from litho.training.models import family, family_names
 from litho.training.networks.pixel_model import PixelModel
 

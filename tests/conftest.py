@@ -14,7 +14,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from litho.serving.server import EmbeddedServer
+    from litho.serving.server.embedded import EmbeddedServer
 
 # A first call imports torch or compiles a graph; how long it takes says nothing about the code under test.
 settings.register_profile("litho", deadline=None, max_examples=50)
@@ -204,7 +204,7 @@ def flow_bundle(flow_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def repository(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model repository that serves `bundle` as the model "tiny"."""
     from litho.bundle import Bundle
-    from litho.serving.repository import deploy
+    from litho.serving.repository.deploy import deploy
 
     return deploy(Bundle.load(bundle), to=tmp_path_factory.mktemp("repository"), name="tiny").path.parent
 
@@ -212,8 +212,8 @@ def repository(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     """A running server of `repository`, in its own environment, which is made where it is not yet."""
-    from litho.serving.environment import install
-    from litho.serving.server import EmbeddedServer
+    from litho.serving.server.embedded import EmbeddedServer
+    from litho.serving.server.environment import install
 
     install()
     with EmbeddedServer(repository, log=tmp_path_factory.mktemp("server") / "server.log") as running:
@@ -234,8 +234,8 @@ def streaming_server(
 
     "both" has a candidate for half of the requests, which answers in streams; "changing" gets another version.
     """
-    from litho.serving.environment import install
-    from litho.serving.server import EmbeddedServer
+    from litho.serving.server.embedded import EmbeddedServer
+    from litho.serving.server.environment import install
 
     from .streaming import write_model
 

@@ -6,7 +6,15 @@ import re
 import pytest
 
 from litho import errors
-from litho.errors import ExportError, LithoError, MissingExtra, UnknownName, UsageError, chain, out_of_memory
+from litho.errors import (
+    ExportError,
+    LithoError,
+    MissingExtra,
+    UnknownName,
+    UsageError,
+    chain,
+    out_of_memory,
+)
 from litho.extras import require
 
 CLASSES = [name for name in errors.__all__ if inspect.isclass(getattr(errors, name))]

@@ -21,12 +21,12 @@ from litho.export.precisions import precision
 from litho.parity.gate import Replay, judge
 from litho.parity.verify import verify
 from litho.runners import open_runner
-from litho.serving.client import Client
-from litho.serving.control import ServerControl
-from litho.serving.environment import install
-from litho.serving.repository import deploy
-from litho.serving.server import EmbeddedServer
-from litho.serving.settings import ServingSettings
+from litho.serving.clients.client import Client
+from litho.serving.configuration.settings import ServingSettings
+from litho.serving.control.server_control import ServerControl
+from litho.serving.repository.deploy import deploy
+from litho.serving.server.embedded import EmbeddedServer
+from litho.serving.server.environment import install
 from litho.training.loop import train
 from litho.training.models import family_names
 

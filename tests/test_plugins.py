@@ -22,9 +22,9 @@ from litho.parity.verify import verify
 from litho.plugins import load_plugin, plugin_names
 from litho.runners import open_runner
 from litho.runners.base import runtime_names
-from litho.serving.configuration import parse_config
-from litho.serving.repository import deploy
-from litho.serving.rules import check_model
+from litho.serving.configuration.model_config import parse_config
+from litho.serving.configuration.rules import check_model
+from litho.serving.repository.deploy import deploy
 from litho.training.data.sources import load
 from litho.training.evaluation import evaluate
 from litho.training.loop import train
@@ -100,7 +100,7 @@ class Scenario(closed_loop.Scenario):
 """
 
 FLAVOUR = """
-from litho.serving.flavours import onnxruntime
+from litho.serving.configuration.flavours import onnxruntime
 
 class Flavour(onnxruntime.Flavour):
     name = "toy"
@@ -198,7 +198,7 @@ def test_a_source_of_data_is_one_file(add: Add, tmp_path: Path) -> None:
 
 
 def test_a_flavour_is_one_file(add: Add, bundle: Path, tmp_path: Path) -> None:
-    add("litho.serving.flavours", FLAVOUR)
+    add("litho.serving.configuration.flavours", FLAVOUR)
     model = deploy(bundle, to=tmp_path, name="tiny", flavour="toy").path
     assert (model / "1" / "model.toy").is_file()
     config = parse_config((model / "config.pbtxt").read_text())

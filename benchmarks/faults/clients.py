@@ -22,7 +22,7 @@ from tritonclient.utils import InferenceServerException
 
 from ...errors import LithoError
 from ...runners import Endpoint
-from ...serving.client import Client
+from ...serving.clients.client import Client
 from ...signature import Signature
 from ..load.requests import Requests
 

@@ -19,7 +19,7 @@ import numpy as np
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
 from ...runners.triton import messages
-from ...serving.client import Client
+from ...serving.clients.client import Client
 from ..load.requests import Requests
 from .base import Fault, Scene
 from .clients import inputs_of, rows_of

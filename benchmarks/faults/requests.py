@@ -16,7 +16,7 @@ from tritonclient.grpc import InferenceServerClient
 
 from ...errors import EndpointError, LithoError
 from ...runners.triton import Runner, messages
-from ...serving.client import Client
+from ...serving.clients.client import Client
 from ..load.requests import Requests
 from .base import Fault, Scene
 from .clients import RECONNECT, Row, inputs_of, outcome_of, rows_of
@@ -77,7 +77,7 @@ def _malformed(scene: Scene) -> Mapping[str, Any]:
 
 
 def _limited_queue(model: Path) -> None:
-    from ...serving.configuration import parse_config, print_config
+    from ...serving.configuration.model_config import parse_config, print_config
 
     for file in (model / "config.pbtxt", *model.glob("*/config.pbtxt")):
         config = parse_config(file.read_text())

@@ -19,9 +19,9 @@ from ...errors import LithoError, UnknownName
 from ...files import write_bytes
 from ...reporting.markdown import markdown_table
 from ...runners import open_runner
-from ...serving.configuration import parse_config
-from ...serving.repository import deploy
-from ...serving.settings import Batching, ServingSettings
+from ...serving.configuration.model_config import parse_config
+from ...serving.configuration.settings import Batching, ServingSettings
+from ...serving.repository.deploy import deploy
 from ..machine import describe_machine
 from . import connections, processes, requests, storage
 from .base import Fault, Scene

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from ...errors import EndpointUnavailable, InvalidInput, LithoError, UsageError
 from ...runners.rectified_flow import Runner
-from ..batching import lanes_of
-from ..in_flight import Engine
-from ..live_requests import Options
-from ..step_costs import StepCosts
+from ..in_flight.batching import lanes_of
+from ..in_flight.engine import Engine
+from ..in_flight.live_requests import Options
+from ..in_flight.step_costs import StepCosts
 from .answers import refusal
 from .in_hand import DRAINING, InHand
 from .instance import Instance

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 import litho
 from litho.benchmarks.load.requests import Requests
 from litho.runners import open_runner
-from litho.serving.environment import install
-from litho.serving.generate import generate
-from litho.serving.repository import deploy
-from litho.serving.server import EmbeddedServer
+from litho.serving.generation.generate import generate
+from litho.serving.repository.deploy import deploy
+from litho.serving.server.embedded import EmbeddedServer
+from litho.serving.server.environment import install
 from litho.signature.noise import gaussian
 
 from .zoo import ZOO, Generator

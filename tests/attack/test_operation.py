@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from litho.runners import open_runner
-from litho.serving.server import EmbeddedServer
+from litho.serving.server.embedded import EmbeddedServer
 
 SPY = """
 import pathlib

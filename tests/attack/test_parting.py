@@ -16,7 +16,7 @@ from litho.parity.gate import DISTANCE_RATIO, SHARE, Replay, judge
 from litho.parity.replay import replay
 from litho.parity.verify import verify, with_other_stages
 from litho.runners import open_runner
-from litho.serving.repository import deploy
+from litho.serving.repository.deploy import deploy
 from litho.training.run.snapshot import save_snapshot
 
 from ..smallest import random_flow

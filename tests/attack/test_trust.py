@@ -10,7 +10,7 @@ import pytest
 from litho.bundle import Bundle
 from litho.bundle.probes import PROBES_NAME
 from litho.bundle.signing import SIGNATURE_NAME, SIGNER_NAME
-from litho.serving.versions import deployed
+from litho.serving.repository.versions import deployed
 
 from ..cli.conftest import Command, Complaint
 from ..serving.conftest import as_deployed_before

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from litho.benchmarks.in_flight import Bars, InFlightResult, lines, main
 from litho.bundle import Bundle
-from litho.serving.environment import install
+from litho.serving.server.environment import install
 
 
 @pytest.fixture(scope="module")

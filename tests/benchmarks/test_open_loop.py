@@ -9,7 +9,7 @@ import pytest
 
 from litho.benchmarks.open_loop import Outcomes, Plan, drive
 from litho.runners import open_runner
-from litho.serving.server import EmbeddedServer
+from litho.serving.server.embedded import EmbeddedServer
 
 
 def plan(server: EmbeddedServer, count: int, **changes: Any) -> Plan:

@@ -16,7 +16,7 @@ from litho.benchmarks.served_throughput import (
 )
 from litho.bundle import Bundle
 from litho.errors import LithoError
-from litho.serving.environment import install
+from litho.serving.server.environment import install
 
 
 def a_round(served: float) -> Round:

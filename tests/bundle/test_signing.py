@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from litho.bundle import Bundle, BundleWriter, create_bundle, sign_bundle
-from litho.bundle.signing import SIGNATURE_NAME, SIGNED_FOLDER, SIGNER_NAME, describe_signing, signed_files
+from litho.bundle.signing import (
+    SIGNATURE_NAME,
+    SIGNED_FOLDER,
+    SIGNER_NAME,
+    describe_signing,
+    signed_files,
+)
 from litho.errors import BundleError, IntegrityError, TrustError, UsageError
 
 from ..signers import make_keys, openssl

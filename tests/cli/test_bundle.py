@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from litho.serving.server import EmbeddedServer
+from litho.serving.server.embedded import EmbeddedServer
 
 from .conftest import Command, Complaint
 

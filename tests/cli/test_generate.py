@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from litho.serving.client import Client
-from litho.serving.server import EmbeddedServer
+from litho.serving.clients.client import Client
+from litho.serving.server.embedded import EmbeddedServer
 
 from .conftest import Command, Complaint
 

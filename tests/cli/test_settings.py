@@ -8,8 +8,8 @@ import pytest
 
 from litho.cli.settings import OPTIONS, given_settings
 from litho.errors import UsageError
-from litho.serving.configuration import parse_config
-from litho.serving.settings import ServingSettings
+from litho.serving.configuration.model_config import parse_config
+from litho.serving.configuration.settings import ServingSettings
 
 from .conftest import Command, Complaint
 

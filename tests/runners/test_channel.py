@@ -22,9 +22,9 @@ from cryptography.x509.oid import NameOID
 from litho.errors import EndpointError, UsageError
 from litho.runners import Endpoint, open_runner
 from litho.runners._channel import Access, is_loopback, open_channel
-from litho.serving.async_client import AsyncClient
-from litho.serving.client import Client
-from litho.serving.server import EmbeddedServer
+from litho.serving.clients.async_client import AsyncClient
+from litho.serving.clients.client import Client
+from litho.serving.server.embedded import EmbeddedServer
 
 KEY = "a-key-of-this-test"
 

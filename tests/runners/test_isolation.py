@@ -14,14 +14,7 @@ import pytest
 
 from litho.bundle import Bundle
 from litho.bundle.probes import Probes
-from litho.errors import (
-    BundleError,
-    DeviceError,
-    InvalidInput,
-    LithoError,
-    MissingExtra,
-    RuntimeCrash,
-)
+from litho.errors import BundleError, DeviceError, InvalidInput, LithoError, MissingExtra, RuntimeCrash
 from litho.parity.gate import Gate
 from litho.parity.replay import prove
 from litho.runners import Worker, open_isolated, open_runner

@@ -11,9 +11,9 @@ import pytest
 from litho.errors import EndpointError, UsageError
 from litho.runners._shared_memory import FOLDER, PREFIX, Region, remove_stale
 from litho.runners.triton import Runner
-from litho.serving.client import Client, Options
-from litho.serving.retries import NO_RETRIES
-from litho.serving.server import EmbeddedServer
+from litho.serving.clients.client import Client, Options
+from litho.serving.clients.retries import NO_RETRIES
+from litho.serving.server.embedded import EmbeddedServer
 
 
 def files() -> list[str]:
@@ -58,7 +58,7 @@ def test_pictures_through_shared_memory_are_those_of_the_connection(server: Embe
 def test_what_a_killed_client_left_the_next_one_takes_back(streaming_server: EmbeddedServer) -> None:
     url = f"{streaming_server.grpc_url}/whole"
     program = (
-        "import os, signal, sys; from litho.serving.client import Client\n"
+        "import os, signal, sys; from litho.serving.clients.client import Client\n"
         "Client(sys.argv[1], shared_memory=True).generate(seed=range(9)); os.kill(os.getpid(), signal.SIGKILL)"
     )
     killed = subprocess.Popen([sys.executable, "-c", program, url])

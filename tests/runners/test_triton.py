@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from litho.errors import EndpointError, InvalidInput, LithoError, UsageError
 from litho.runners import open_runner
 from litho.runners.triton import Runner, ServerStatistics
-from litho.serving.server import EmbeddedServer
+from litho.serving.server.embedded import EmbeddedServer
 
 pytestmark = pytest.mark.slow
 

@@ -6,9 +6,9 @@ import pytest
 
 import litho
 from litho.bundle import Bundle
-from litho.serving.configuration import parse_config, print_config
-from litho.serving.repository import deploy
-from litho.serving.rules import check_config
+from litho.serving.configuration.model_config import parse_config, print_config
+from litho.serving.configuration.rules import check_config
+from litho.serving.repository.deploy import deploy
 
 SCRIPT = Path(litho.__file__).with_name("scripts") / "reference_repository.py"
 

@@ -15,10 +15,10 @@ from litho.bundle import Bundle, create_bundle
 from litho.bundle.manifest import Variant
 from litho.bundle.probes import PROBES_NAME
 from litho.export.build import export
-from litho.serving.environment import install
-from litho.serving.repository import deploy
-from litho.serving.server import EmbeddedServer
-from litho.serving.settings import ServingSettings
+from litho.serving.configuration.settings import ServingSettings
+from litho.serving.repository.deploy import deploy
+from litho.serving.server.embedded import EmbeddedServer
+from litho.serving.server.environment import install
 
 Make = Callable[..., Bundle]
 

@@ -4,10 +4,15 @@ from typing import Any
 
 from litho.bundle.engine_record import EngineRecord
 from litho.bundle.manifest import FileRecord, Manifest, Stage, Variant, Verdict
-from litho.serving.configuration import Description, model_config, parse_config, print_config
-from litho.serving.flavours import flavour
-from litho.serving.rules import check_config
-from litho.serving.settings import ServingSettings
+from litho.serving.configuration.flavours import flavour
+from litho.serving.configuration.model_config import (
+    Description,
+    model_config,
+    parse_config,
+    print_config,
+)
+from litho.serving.configuration.rules import check_config
+from litho.serving.configuration.settings import ServingSettings
 from litho.signature import Signature
 from litho.signature.fields import (
     Field,

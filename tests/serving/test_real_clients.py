@@ -19,7 +19,7 @@ import tritonclient.http.aio
 from numpy.typing import NDArray
 
 from litho.runners import open_runner
-from litho.serving.server import EmbeddedServer
+from litho.serving.server.embedded import EmbeddedServer
 
 MODEL = "tiny"
 SEEDS = np.arange(6, dtype=np.int64) * 10**17

@@ -15,12 +15,7 @@ from ...signature.fields import seed_field
 from ..data.dataset import Batch, Dataset
 from ..data.pixels import from_levels
 from ..networks.generator import Generator as BaseGenerator
-from ..networks.image_to_image import (
-    MOST_TIMES,
-    PatchDiscriminator,
-    ResidualNetwork,
-    check_sources,
-)
+from ..networks.image_to_image import MOST_TIMES, PatchDiscriminator, ResidualNetwork, check_sources
 from ..objectives.augment import augment_jointly
 from ..objectives.gan import adversarial_optimizers
 from ..objectives.losses import relativistic_discriminator, relativistic_generator, squared_gradient

@@ -4,8 +4,8 @@ import pytest
 
 from litho.benchmarks.faults.requests import FAULTS, QUEUE, _limited_queue
 from litho.benchmarks.faults.run import plant, table
-from litho.serving.configuration import parse_config
-from litho.serving.environment import install
+from litho.serving.configuration.model_config import parse_config
+from litho.serving.server.environment import install
 
 pytestmark = pytest.mark.slow
 

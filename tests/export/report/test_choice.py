@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given, strategies as st
 
 from litho.bundle.manifest import GRADES, Aim, Figure, FileRecord, Grade, Timing, Variant, Verdict
-from litho.export.report.choice import AIMS, latency_ms, metric_value, pareto_front, recommend, throughput
+from litho.export.report.choice import (
+    AIMS,
+    latency_ms,
+    metric_value,
+    pareto_front,
+    recommend,
+    throughput,
+)
 from litho.parity.gate import PSNR_MEAN
 
 

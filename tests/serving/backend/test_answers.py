@@ -5,7 +5,7 @@ import pytest
 from tritonclient.grpc import InferenceServerClient, InferInput
 from tritonclient.utils import InferenceServerException
 
-from litho.serving.server import EmbeddedServer
+from litho.serving.server.embedded import EmbeddedServer
 
 
 @pytest.mark.slow

@@ -10,9 +10,9 @@ import pytest
 from tritonclient.grpc import InferenceServerClient, InferInput
 
 from litho.runners import open_runner
-from litho.serving.environment import install
-from litho.serving.repository import deploy
-from litho.serving.server import EmbeddedServer
+from litho.serving.repository.deploy import deploy
+from litho.serving.server.embedded import EmbeddedServer
+from litho.serving.server.environment import install
 
 from ..conftest import assert_same_pictures
 

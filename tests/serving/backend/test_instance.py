@@ -11,10 +11,10 @@ from litho.bundle import sign_bundle
 from litho.bundle.keys import PublicKey
 from litho.errors import ServerStartError, TrustError, UsageError
 from litho.serving.backend.instance import Instance
-from litho.serving.client import Client
-from litho.serving.environment import install
-from litho.serving.repository import deploy
-from litho.serving.server import EmbeddedServer
+from litho.serving.clients.client import Client
+from litho.serving.repository.deploy import deploy
+from litho.serving.server.embedded import EmbeddedServer
+from litho.serving.server.environment import install
 
 from ...signers import make_keys
 

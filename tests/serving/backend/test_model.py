@@ -12,12 +12,12 @@ from litho.bundle import Bundle
 from litho.errors import ServerStartError
 from litho.parity.verify import verify
 from litho.runners import open_runner
-from litho.serving.client import Client
-from litho.serving.environment import install
-from litho.serving.operations import rollback
-from litho.serving.repository import deploy
-from litho.serving.server import EmbeddedServer
-from litho.serving.versions import deployed
+from litho.serving.clients.client import Client
+from litho.serving.repository.deploy import deploy
+from litho.serving.repository.operations import rollback
+from litho.serving.repository.versions import deployed
+from litho.serving.server.embedded import EmbeddedServer
+from litho.serving.server.environment import install
 
 from ..conftest import as_deployed_before
 

@@ -15,10 +15,10 @@ from litho.export.build import export
 from litho.parity.verify import verify
 from litho.runners import open_runner
 from litho.serving.backend.in_hand import DRAIN_VARIABLE, read_records
-from litho.serving.client import Client
-from litho.serving.environment import install
-from litho.serving.repository import deploy
-from litho.serving.server import EmbeddedServer
+from litho.serving.clients.client import Client
+from litho.serving.repository.deploy import deploy
+from litho.serving.server.embedded import EmbeddedServer
+from litho.serving.server.environment import install
 from litho.training.run.snapshot import save_snapshot
 
 from ...smallest import smallest_generator

@@ -15,12 +15,7 @@ from litho.signature.fields import image_output, label_field, seed_field, source
 from litho.training.data.dataset import Dataset
 from litho.training.data.pixels import to_pixels
 from litho.training.data.sources import load
-from litho.training.evaluation import (
-    EvaluationContext,
-    EvaluationSettings,
-    FeatureNet,
-    feature_net,
-)
+from litho.training.evaluation import EvaluationContext, EvaluationSettings, FeatureNet, feature_net
 from litho.training.models import Generator, family
 from litho.training.run.snapshot import DataInfo, save_snapshot
 

@@ -3,11 +3,7 @@ from dataclasses import replace
 import pytest
 
 from litho.errors import UsageError
-from litho.training.evaluation import (
-    EvaluationContext,
-    EvaluationSettings,
-    FeatureNet,
-)
+from litho.training.evaluation import EvaluationContext, EvaluationSettings, FeatureNet
 
 from .conftest import Copier, Split
 

@@ -34,7 +34,7 @@ def prove(tmp_path: Path) -> Prove:
 @pytest.fixture
 def assert_served(tmp_path: Path) -> Callable[[Bundle], None]:
     """Assert that a bundle passed its gate and that both flavours of deployment take it."""
-    from litho.serving.repository import deploy
+    from litho.serving.repository.deploy import deploy
 
     def check(bundle: Bundle) -> None:
         (variant,) = bundle.manifest.variants

@@ -12,7 +12,18 @@ from numpy.typing import NDArray
 from ....signature.image_files import fitted
 from ..dataset import Dataset
 from ..options import Options
-from ..scenes import COLOURS, HELD_OUT, OBJECTS, RELATIONS, SHAPES, SIDE, Scene, SceneObject, arrange, draw
+from ..scenes import (
+    COLOURS,
+    HELD_OUT,
+    OBJECTS,
+    RELATIONS,
+    SHAPES,
+    SIDE,
+    Scene,
+    SceneObject,
+    arrange,
+    draw,
+)
 from .base import Source as BaseSource
 
 __all__ = ["Source", "scenes"]

@@ -4,13 +4,7 @@ import numpy as np
 import pytest
 
 from litho.training.data.sources import load
-from litho.training.evaluation import (
-    EvaluationContext,
-    FeatureNet,
-    Figure,
-    feature_net,
-    measure,
-)
+from litho.training.evaluation import EvaluationContext, FeatureNet, Figure, feature_net, measure
 
 from ..conftest import Copier, Split, context_of
 

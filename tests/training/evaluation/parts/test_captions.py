@@ -9,10 +9,7 @@ from litho.signature import Signature
 from litho.signature.fields import Field, Role, image_output, seed_field
 from litho.training.data.scenes import Scene, arrange, draw
 from litho.training.data.sources import load
-from litho.training.evaluation import (
-    FeatureNet,
-    feature_net,
-)
+from litho.training.evaluation import FeatureNet, feature_net
 from litho.training.evaluation.parts.captions import attributes_shown, rank_shares
 from litho.training.models import Generator
 

@@ -2,10 +2,7 @@
 
 import numpy as np
 
-from litho.training.evaluation import (
-    FeatureNet,
-    Figure,
-)
+from litho.training.evaluation import FeatureNet, Figure
 
 from ..conftest import Copier, Split, context_of
 from .conftest import figures_of

@@ -1,6 +1,4 @@
-from litho.training.evaluation import (
-    FeatureNet,
-)
+from litho.training.evaluation import FeatureNet
 
 from ..conftest import Copier, Split, context_of
 from .conftest import figures_of

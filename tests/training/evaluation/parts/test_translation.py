@@ -5,10 +5,7 @@ import pytest
 import torch
 
 from litho.errors import EvaluationError
-from litho.training.evaluation import (
-    FeatureNet,
-    measure,
-)
+from litho.training.evaluation import FeatureNet, measure
 from litho.training.evaluation.parts.translation import baseline
 from litho.training.models import inpaint, superres
 

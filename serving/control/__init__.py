@@ -1,0 +1,1 @@
+"""A running Triton server: what it serves, loading and unloading its models, and which repository it serves."""

@@ -1,0 +1,1 @@
+"""A model repository: deploy, roll back, prove on the running server; on disk or on object storage."""

@@ -1,0 +1,298 @@
+"""Objects under one URL of an `fsspec` file system: read, write under a condition, delete, and lock.
+
+An object store has no rename and no folders. What it has is a write that succeeds only if the object is absent, or is
+still the one that was read: the lock and the commit of `storage` rest on that. S3 has both conditions
+(`If-None-Match` and `If-Match`). Other file systems have only the first; for them the second is a comparison just
+before the write.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from ...errors import LithoError, MissingExtra, StorageError, UsageError
+from ...extras import require
+
+__all__ = ["LOCK_SECONDS", "Changed", "Lock", "ObjectStore"]
+
+LOCK_SECONDS = 600.0
+"""How long a lock is good for; a writer renews it between two files."""
+
+_S3 = ("s3", "s3a")
+_LOST = {"PreconditionFailed", "ConditionalRequestConflict", "412"}
+_RETRIES = 3
+_CONNECT_SECONDS, _READ_SECONDS = 10, 60
+
+
+class Changed(Exception):
+    """Another writer has changed an object since it was read."""
+
+
+class ObjectStore:
+    """The objects under a URL; keys are relative to it and have no leading slash.
+
+    Nothing is cached: every call asks the store. For S3, address and keys come from the environment
+    (`AWS_ENDPOINT_URL`, `AWS_PROFILE`, `AWS_ACCESS_KEY_ID`, ...) as in other programs.
+
+    Args:
+        url: such as "s3://bucket/prefix"; any protocol that `fsspec` knows.
+
+    Raises:
+        MissingExtra: the package for this protocol is not installed.
+        UsageError: `fsspec` does not know the protocol, or the URL names no bucket.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        protocol, _, path = url.partition("://")
+        if not path.strip("/"):
+            raise UsageError(f"{url!r} names no bucket; give s3://BUCKET/PREFIX")
+        self._conditional = protocol in _S3
+        fsspec = require("fsspec", "storage")
+        if self._conditional:
+            require("s3fs", "storage")
+        try:
+            self._files, root = fsspec.core.url_to_fs(self.url, **self._options())
+        except ImportError as error:
+            raise MissingExtra(error.name or protocol, "storage") from error
+        except ValueError as error:
+            raise UsageError(
+                f"{url!r} is not a URL of a model repository ({error}); give s3://BUCKET/PREFIX"
+            ) from None
+        self._root = root.rstrip("/")
+
+    def __repr__(self) -> str:
+        return f"<ObjectStore {self.url}>"
+
+    def _options(self) -> dict[str, Any]:
+        if not self._conditional:
+            return {}
+        timeouts = {"connect_timeout": _CONNECT_SECONDS, "read_timeout": _READ_SECONDS}
+        retries = {"max_attempts": _RETRIES, "mode": "standard"}
+        return {
+            "use_listings_cache": False,
+            "config_kwargs": {**timeouts, "retries": retries},
+        }
+
+    def listed(self, prefix: str = "") -> list[str]:
+        """All keys that start with `prefix`, a folder or nothing."""
+        with self._reporting("list"):
+            try:
+                found = self._files.find(self._path(prefix) if prefix else self._root)
+            except FileNotFoundError:
+                return []
+        return sorted(path.removeprefix(f"{self._root}/") for path in found)
+
+    def read(self, key: str) -> bytes | None:
+        """The content of an object; None if there is none."""
+        with self._reporting("read", key):
+            try:
+                return self._files.cat_file(self._path(key))
+            except FileNotFoundError:
+                return None
+
+    def read_tagged(self, key: str) -> tuple[bytes, str] | None:
+        """Content and tag of an object, the tag being good for `replace`; None if there is no object.
+
+        The tag is asked for before the content: if the object changes in between, the tag is the old one and a write
+        under it fails.
+        """
+        with self._reporting("read", key):
+            try:
+                tag = self._tag(key)
+                return self._files.cat_file(self._path(key)), tag
+            except FileNotFoundError:
+                return None
+
+    def write(self, key: str, content: bytes) -> None:
+        """Write an object, whatever was there."""
+        with self._reporting("write", key):
+            self._pipe(key, content)
+
+    def create(self, key: str, content: bytes) -> None:
+        """Write an object that must not exist yet.
+
+        Raises:
+            Changed: it exists.
+        """
+        with self._reporting("write", key):
+            try:
+                self._pipe(key, content, mode="create")
+            except FileExistsError:
+                raise Changed(key) from None
+
+    def replace(self, key: str, content: bytes, tag: str | None) -> None:
+        """Write an object if it is still the one of `tag`, or still absent if `tag` is None.
+
+        Raises:
+            Changed: it is another one.
+        """
+        if tag is None:
+            self.create(key, content)
+            return
+        with self._reporting("write", key):
+            if self._conditional:
+                try:
+                    self._pipe(key, content, IfMatch=tag)
+                except FileNotFoundError as error:
+                    if _code(error) == "NoSuchBucket":
+                        raise
+                    raise Changed(key) from None
+                return
+            try:
+                same = self._tag(key) == tag
+            except FileNotFoundError:
+                same = False
+            if not same:
+                raise Changed(key)
+            self._pipe(key, content)
+
+    def delete(self, *keys: str) -> None:
+        """Delete objects; absent ones are fine."""
+        for key in keys:
+            with self._reporting("delete", key), suppress(FileNotFoundError):
+                self._files.rm_file(self._path(key))
+
+    @contextmanager
+    def locked(self, key: str) -> Iterator[Lock]:
+        """Hold the lock object `key` while the block runs.
+
+        Raises:
+            StorageError: another process holds it.
+        """
+        lock = Lock(self, key)
+        lock.acquire()
+        try:
+            yield lock
+        finally:
+            lock.release()
+
+    def _path(self, key: str) -> str:
+        return f"{self._root}/{key}"
+
+    def _pipe(self, key: str, content: bytes, **options: Any) -> None:
+        path = self._path(key)
+        if not self._conditional:
+            self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
+        self._files.pipe_file(path, content, **options)
+
+    def _tag(self, key: str) -> str:
+        found = self._files.info(self._path(key))
+        if self._conditional:
+            return found["ETag"]
+        return str(self._files.ukey(self._path(key)))
+
+    @contextmanager
+    def _reporting(self, action: str, key: str = "") -> Iterator[None]:
+        """Turn what the libraries raise into one line; they share no base class."""
+        try:
+            yield
+        except (LithoError, Changed, MemoryError):
+            raise
+        except Exception as error:
+            if _code(error) in _LOST:
+                raise Changed(key) from error
+            where = f"{self.url}/{key}" if key else self.url
+            raise StorageError(f"cannot {action} {where}: {_cause(error)}") from error
+
+
+class Lock:
+    """A lock that other machines see: an object that names its holder and when it runs out.
+
+    Args:
+        store: where it lies.
+        key: of its object.
+    """
+
+    def __init__(self, store: ObjectStore, key: str) -> None:
+        self._store, self._key = store, key
+        self._owner = uuid.uuid4().hex
+        self._until = 0.0  # seconds since the epoch
+
+    def acquire(self) -> None:
+        """Take the lock, also one that has run out.
+
+        Raises:
+            StorageError: another process holds it.
+        """
+        found = self._store.read_tagged(self._key)
+        if found is not None and (holder := _holder(found[0]))["until"] > time.time():
+            raise StorageError(
+                f"{holder['host']} (process {holder['pid']}) is writing {self._store.url}; wait until it ends, at most"
+                f" {holder['until'] - time.time():.0f} s: then its lock {self._key} runs out"
+            )
+        self._write(None if found is None else found[1])
+
+    def keep(self) -> None:
+        """Renew the lock if half of its time is over.
+
+        Raises:
+            StorageError: it ran out, and another process has taken it.
+        """
+        if time.time() < self._until - LOCK_SECONDS / 2:
+            return
+        found = self._store.read_tagged(self._key)
+        if found is None or _holder(found[0])["owner"] != self._owner:
+            raise self._taken()
+        self._write(found[1])
+
+    def release(self) -> None:
+        """Give the lock back, unless another process has taken it."""
+        with suppress(StorageError):
+            found = self._store.read(self._key)
+            if found is not None and _holder(found)["owner"] == self._owner:
+                self._store.delete(self._key)
+
+    def _write(self, tag: str | None) -> None:
+        until = time.time() + LOCK_SECONDS
+        holder = {"owner": self._owner, "host": socket.gethostname(), "pid": os.getpid(), "until": until}
+        try:
+            self._store.replace(self._key, json.dumps(holder).encode(), tag)
+        except Changed:
+            raise self._taken() from None
+        self._until = until
+
+    def _taken(self) -> StorageError:
+        return StorageError(
+            f"another process has begun to write {self._store.url}; wait until it ends, then try again"
+        )
+
+
+def _holder(content: bytes) -> dict[str, Any]:
+    """Who holds a lock; an object that is no lock of ours has run out."""
+    unknown = {"owner": "", "host": "another machine", "pid": 0, "until": 0.0}
+    try:
+        found = json.loads(content)
+        return {**unknown, **found, "until": float(found["until"])}
+    except (ValueError, TypeError, KeyError):
+        return unknown
+
+
+def _code(error: BaseException) -> str:
+    """S3's code of an error, which the library translates; empty if it is not from S3."""
+    response = getattr(error, "response", None) or getattr(error.__cause__, "response", None)
+    return str(response.get("Error", {}).get("Code")) if isinstance(response, dict) else ""
+
+
+def _cause(error: BaseException) -> str:
+    """What went wrong and what to do, in a line."""
+    kind, text = type(error).__name__, " ".join(str(error).split()) or type(error).__name__
+    if kind in ("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound"):
+        return f"{text.rstrip('.')}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+    if isinstance(error, PermissionError):
+        return f"permission denied ({text.rstrip('.')}); check the credentials and the bucket's policy"
+    if kind in (
+        "EndpointConnectionError",
+        "ConnectTimeoutError",
+        "ReadTimeoutError",
+        "ConnectionClosedError",
+    ):
+        return f"{text.rstrip('.')}; check the network and AWS_ENDPOINT_URL"
+    return text

@@ -1,0 +1,252 @@
+"""The embedded server's own virtual environment: a real Triton from a wheel, with the NumPy that it needs.
+
+With NumPy 2 the Python backend of Triton 24.10 returns empty outputs and counts them as successes. Packages that litho
+uses need NumPy 2, so the server gets its own environment. A link in it points to the folder of this package: the
+server runs the same code as its caller, and does not need torch.
+"""
+
+from __future__ import annotations
+
+import ctypes.util
+import hashlib
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...errors import ServerError, UsageError
+from ...files import locked, write_bytes
+from ...reporting.progress import Progress, quiet
+from ..backend import BACKEND
+
+__all__ = ["BACKEND_MODEL", "ServerEnvironment", "find", "home", "install"]
+
+BACKEND_MODEL = Path(__file__).parents[1] / "backend" / "model.py"
+REQUIREMENTS = Path(__file__).with_name("requirements-server.txt")
+PYTHONS = ((3, 11), (3, 12))
+"""Python versions that both NumPy 1.26 and the server's Python backend are built for."""
+
+OLDEST_GLIBC = (2, 35)
+_MARK = "installed"
+
+
+@dataclass(frozen=True)
+class ServerEnvironment:
+    """An installed server.
+
+    Args:
+        root: the environment's directory.
+    """
+
+    root: Path
+
+    @property
+    def site_packages(self) -> Path:
+        """The directory of its packages."""
+        return self.root / "lib" / f"python{_python()}" / "site-packages"
+
+    @property
+    def executable(self) -> Path:
+        """The `tritonserver` program."""
+        return self.site_packages / "pytriton" / "tritonserver" / "bin" / "tritonserver"
+
+    @property
+    def caches(self) -> Path:
+        """The directory of the libraries of Triton's response cache."""
+        return self.executable.parents[1] / "caches"
+
+    @property
+    def backends(self) -> Path:
+        """The directory of Triton's backends."""
+        return self.root / "backends"
+
+    def variables(self) -> dict[str, str]:
+        """The environment variables that the server runs with."""
+        # The Python backend takes its packages from the first `python` on PATH, not from PYTHONPATH.
+        libraries = [str(self.site_packages / "nvidia_pytriton.libs")]
+        if (folder := _python_library()) is not None and folder != Path():
+            libraries.append(str(folder))
+        inherited = {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
+        return {
+            **inherited,
+            "PATH": f"{self.root / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "LD_LIBRARY_PATH": os.pathsep.join(libraries),
+            # Otherwise ONNX Runtime reports its use to its vendor and leaves a file in the temporary folder.
+            "ORT_DISABLE_TELEMETRY": "1",
+            # Looking through all installed packages for plugins takes 10 ms of the first picture's time.
+            "PYDANTIC_DISABLE_PLUGINS": "__all__",
+        }
+
+
+def home() -> Path:
+    """Directory of the environment: LITHO_SERVER_HOME, else in the virtual environment, else in the user's data."""
+    if given := os.environ.get("LITHO_SERVER_HOME"):
+        return Path(given).absolute()
+    if sys.prefix != sys.base_prefix:
+        return Path(sys.prefix) / "share" / "litho" / "server"
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("litho")) / "server"
+
+
+def find() -> ServerEnvironment:
+    """The installed environment, after its link to this package and the backend `litho` were refreshed.
+
+    Raises:
+        ServerError: the server is not installed, or was installed for other requirements or another Python.
+    """
+    environment = ServerEnvironment(home())
+    if not _is_installed(environment):
+        raise ServerError(f"the server is not installed at {environment.root}; run: litho server install")
+    _refresh(environment)
+    return environment
+
+
+def install(progress: Progress = quiet) -> Path:
+    """Create the environment, unless it is up to date.
+
+    Args:
+        progress: called with the step and the share of it that is done, in [0, 1].
+
+    Returns:
+        The environment's directory.
+
+    Raises:
+        UsageError: this machine cannot run the server; the message says what is missing.
+        ServerError: the installation failed; the message names the log.
+    """
+    environment = ServerEnvironment(home())
+    if not _is_installed(environment):
+        _check_machine()
+        _check_path(environment.root)
+        busy = ServerError(f"another process is installing {environment.root}; wait until it ends")
+        with locked(environment.root.with_name(f".{environment.root.name}.lock"), busy):
+            _make(environment, progress)
+    _refresh(environment)
+    return environment.root
+
+
+def _make(environment: ServerEnvironment, progress: Progress) -> None:
+    # An interrupted installation has no mark: start from nothing.
+    shutil.rmtree(environment.root, ignore_errors=True)
+    progress("creating the server's environment", 0.0)
+    venv.create(environment.root, with_pip=True)
+    _pip(environment, progress)
+    bundled = environment.executable.parent.parent
+    shutil.copytree(bundled / "backends", environment.backends)
+    stub = bundled / "python_backend_stubs" / _python() / "triton_python_backend_stub"
+    shutil.copy2(stub, environment.backends / "python")
+    for program in (environment.backends / "python" / stub.name, environment.executable):
+        program.chmod(0o755)
+    write_bytes(environment.root / _MARK, _state())
+
+
+def _pip(environment: ServerEnvironment, progress: Progress) -> None:
+    requirements = [
+        line for line in REQUIREMENTS.read_text().splitlines() if line and not line.startswith("#")
+    ]
+    log = environment.root / "install.log"
+    command = [environment.root / "bin" / "python", "-m", "pip", "install", "--no-deps", "--no-input"]
+    command += ["--disable-pip-version-check", "--progress-bar", "off", *requirements]
+    collected = 0
+    with (
+        log.open("w") as file,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip,
+    ):
+        assert pip.stdout is not None
+        try:
+            for line in pip.stdout:
+                file.write(line)
+                collected += line.startswith("Collecting")
+                progress("installing the server", min(1.0, collected / (len(requirements) + 1)))
+        except BaseException:
+            pip.kill()
+            raise
+    if pip.returncode:
+        last = next(
+            (line for line in reversed(log.read_text().splitlines()) if "ERROR" in line), "no reason given"
+        )
+        copy = environment.root.with_name("server-install.log")
+        shutil.copy(log, copy)
+        raise ServerError(f"installing the server failed: {last}; see {copy}")
+
+
+def _is_installed(environment: ServerEnvironment) -> bool:
+    mark = environment.root / _MARK
+    return mark.exists() and mark.read_text() == _state()
+
+
+def _state() -> str:
+    requirements = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
+    return f"{requirements}\n{platform.python_version()}\n{sys.base_prefix}\n"
+
+
+def _refresh(environment: ServerEnvironment) -> None:
+    """Make the environment run this litho, which may be another than the one that installed it."""
+    _link_package(environment)
+    _place_backend(environment)
+
+
+def _place_backend(environment: ServerEnvironment) -> None:
+    # Triton runs a backend that is a model.py with the library and the stub of `backends/python`, beside it.
+    content, placed = BACKEND_MODEL.read_bytes(), environment.backends / BACKEND / "model.py"
+    if not placed.is_file() or placed.read_bytes() != content:
+        placed.parent.mkdir(exist_ok=True)
+        write_bytes(placed, content)
+
+
+def _link_package(environment: ServerEnvironment) -> None:
+    package = Path(__file__).resolve().parents[2]
+    link = environment.site_packages / "litho"
+    if link.is_symlink() and link.resolve() == package:
+        return
+    temporary = link.with_name(f".litho-{os.getpid()}")
+    temporary.symlink_to(package)
+    temporary.replace(link)
+
+
+def _check_machine() -> None:
+    if platform.system() != "Linux" or platform.machine() != "x86_64":
+        raise UsageError(
+            f"the embedded server runs on x86-64 Linux; this is {platform.machine()} {platform.system()}."
+            " Serve a container with: litho deploy --flavour onnxruntime"
+        )
+    if sys.version_info[:2] not in PYTHONS:
+        raise UsageError(f"the embedded server needs Python 3.11 or 3.12; this is {_python()}")
+    library, version = platform.libc_ver()
+    if library != "glibc" or tuple(int(part) for part in version.split(".")[:2]) < OLDEST_GLIBC:
+        raise UsageError(
+            f"the embedded server needs glibc 2.35 or newer; this is {library or 'another'} {version}"
+        )
+    if _python_library() is None:
+        raise UsageError(
+            f"the server's Python backend needs libpython{_python()}.so, which is missing;"
+            f" on Debian and Ubuntu: apt-get install libpython{_python()}"
+        )
+
+
+def _check_path(root: Path) -> None:
+    # The Python backend starts its processes through a shell and does not quote paths.
+    if shlex.quote(str(root)) != str(root):
+        raise UsageError(
+            f"the server cannot be installed at {str(root)!r}: its path has a space or another special character of"
+            " a shell; set LITHO_SERVER_HOME to another folder"
+        )
+
+
+def _python() -> str:
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def _python_library() -> Path | None:
+    """Folder of libpython; an empty path if the system's linker finds it, None if it is missing."""
+    folder = Path(sysconfig.get_config_var("LIBDIR") or "")
+    if (folder / f"libpython{_python()}.so.1.0").exists():
+        return folder
+    return Path() if ctypes.util.find_library(f"python{_python()}") else None

@@ -1,0 +1,94 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from litho.serving.server.watch import Fault, Watch
+
+WORKER = """
+import pathlib, sys, time
+from litho.serving.backend.in_hand import InHand
+work = InHand(pathlib.Path(sys.argv[1]))
+work.accept(2)
+print("ready", flush=True)
+while sys.argv[2] == "busy":
+    pass
+time.sleep(60)
+"""
+
+
+@contextmanager
+def instance(drain: Path, what: str = "idle") -> Iterator[subprocess.Popen[bytes]]:
+    """A process that looks like Triton's of the instance "tiny_0_1", with two requests in hand."""
+    arguments = ["triton_python_backend_stub", "-c", WORKER, str(drain), what, "", "", "", "tiny_0_1"]
+    with subprocess.Popen(arguments, executable=sys.executable, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            yield process
+        finally:
+            process.kill()
+
+
+def first_fault(watch: Watch) -> Fault:
+    deadline = time.monotonic() + 30
+    while not (faults := watch.look()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    (fault,) = faults
+    return fault
+
+
+def test_a_dead_instance_is_told_once_with_its_signal(tmp_path: Path) -> None:
+    watch = Watch(os.getpid(), tmp_path / "drain")
+    with instance(tmp_path / "drain") as process:
+        assert watch.look() == []
+        (known,) = watch.instances()
+        assert (known.pid, known.model, known.instance) == (process.pid, "tiny", "tiny_0_1")
+        assert watch.records()[process.pid].in_hand == 2
+        process.send_signal(signal.SIGSEGV)
+        fault = first_fault(watch)
+        assert (fault.stub.pid, fault.kind, fault.cause) == (process.pid, "died", "signal SIGSEGV")
+        assert watch.look() == []
+        assert watch.instances() == ()
+
+
+def test_an_instance_that_was_ended_and_buried_is_no_fault(tmp_path: Path) -> None:
+    watch = Watch(os.getpid(), tmp_path / "drain")
+    with instance(tmp_path / "drain") as process:
+        watch.look()
+        process.terminate()
+        process.wait()
+        assert watch.look() == []
+        assert watch.instances() == ()
+
+
+@pytest.mark.parametrize("stopped", [True, False], ids=["stopped", "stands still"])
+def test_an_instance_that_does_nothing_with_work_in_hand_hangs(stopped: bool, tmp_path: Path) -> None:
+    watch = Watch(os.getpid(), tmp_path / "drain", hung_seconds=0.5)
+    with instance(tmp_path / "drain") as process:
+        watch.look()
+        if stopped:
+            process.send_signal(signal.SIGSTOP)
+        fault = first_fault(watch)
+        assert fault.kind == "hung"
+        assert ("stopped by a signal" if stopped else "2 requests in hand") in fault.cause
+        assert watch.look() == []
+        watch.end(fault.stub, expected=True)
+        assert process.wait() == -signal.SIGKILL
+        assert watch.look() == []
+
+
+def test_an_instance_that_computes_does_not_hang(tmp_path: Path) -> None:
+    watch = Watch(os.getpid(), tmp_path / "drain", hung_seconds=0.3)
+    with instance(tmp_path / "drain", "busy"):
+        deadline = time.monotonic() + 1
+        while time.monotonic() < deadline:
+            assert watch.look() == []
+            time.sleep(0.02)
