@@ -86,8 +86,9 @@ def generate(
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
-    """Make pictures from seeds, labels, prompts or images: a few as PNG files with --output, or any number as shards
-    of a data set with --count and --out.
+    """Make pictures from seeds, labels, prompts or images.
+
+    With --output a few, as PNG files; with --count and --out any number, as shards of a data set.
     """
     _check_destination(output, count, out)
     values = pairs(field or [], "--field")

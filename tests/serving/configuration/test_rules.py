@@ -10,8 +10,7 @@ from litho.errors import ServerError
 from litho.serving.configuration.model_config import parse_config
 from litho.serving.configuration.rules import RULES, check_config, check_files, check_model
 from litho.serving.control.server_control import ServerControl
-
-from ..conftest import ExplicitServer
+from litho.serving.server.embedded import EmbeddedServer
 
 GOOD = """
 name: "tiny"
@@ -288,11 +287,13 @@ def refused(control: ServerControl, cleared: str, merged: str) -> bool:
 
 
 @pytest.mark.slow
-def test_triton_refuses_what_a_rule_refuses_and_takes_what_none_does(explicit_server: ExplicitServer) -> None:
-    with ServerControl(explicit_server.grpc_url) as control:
+def test_triton_refuses_what_a_rule_refuses_and_takes_what_none_does(
+    live_server: EmbeddedServer, live_repository: Path
+) -> None:
+    with ServerControl(live_server.grpc_url) as control:
         for _, cleared, merged, _ in (("", "", "dynamic_batching { preferred_batch_size: 8 }", ""), *SILENT):
             assert not refused(control, cleared, merged), merged
         taken = [one for one in ASKED if not refused(control, *one[1:3])]
-        (explicit_server.repository / "tiny" / "config.pbtxt").touch()  # Triton loads what has changed
+        (live_repository / "tiny" / "config.pbtxt").touch()  # Triton loads what has changed
         control.load("tiny")
     assert taken == []

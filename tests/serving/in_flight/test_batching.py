@@ -9,7 +9,7 @@ from litho.serving.configuration.settings import Batching, ServingSettings
 from litho.serving.in_flight.batching import Comparison, choose_batching, compare, lanes_of, simulate
 from litho.serving.in_flight.step_costs import StepCosts
 
-from ..test_step_costs import SHAPES
+from .test_step_costs import SHAPES
 
 FORMS = st.sampled_from(("whole", "in-flight"))
 

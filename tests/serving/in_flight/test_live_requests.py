@@ -5,7 +5,7 @@ import pytest
 from litho.errors import DeadlineExceeded, EndpointBusy, InvalidInput
 from litho.serving.in_flight.live_requests import EngineStatistics, Options, Request
 
-from ..test_in_flight import Answers
+from .test_engine import Answers
 
 
 def test_a_request_with_a_lower_priority_number_or_that_came_earlier_goes_first() -> None:

@@ -159,7 +159,7 @@ def test_a_commit_whose_answer_was_lost_is_not_taken_back(
 
 KILLED = """
 import os, sys
-from litho.serving import storage
+from litho.serving.repository import storage
 
 write = storage.ObjectStore.write
 

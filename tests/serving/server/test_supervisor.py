@@ -24,7 +24,7 @@ from litho.runners import open_runner
 from litho.serving.control.advertisement import ADVERTISEMENT_NAME, Advertisement
 from litho.serving.server.processes import Stub, stubs_of
 
-from ..test_status import figures
+from .test_status import figures
 
 pytestmark = pytest.mark.slow
 
