@@ -187,7 +187,11 @@ class _Commands:
         command = [sys.executable, "-m", "litho", *map(str, arguments), "--server", server]
         done = subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_SECONDS)
         seconds = time.monotonic() - began
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        said = (
+            (done.stderr.strip() or done.stdout.strip())
+            .replace(f"{self._repository.parent}/", "")
+            .splitlines()
+        )
         words = [one.name if isinstance(one, Path) else str(one) for one in arguments]
         return Step(
             command=" ".join(words),

@@ -326,7 +326,7 @@ def serve(
     def ready() -> None:
         show(supervisor)
         if follower is not None:
-            follower.start(supervisor.server.grpc_url)
+            follower.start(supervisor.server.control())
 
     with follower or nullcontext():
         supervisor.run(ready)

@@ -45,7 +45,7 @@ class Options:
         timeout_seconds: longest time until the whole answer, further tries included; None takes the client's.
         answer_seconds: longest time between two answers of a stream, and before the first; None sets no limit but the
             deadline. A killed process of the server does not end its streams.
-        priority: lower numbers are served first, from 1; 0 is the model's default, which in flight goes before 1.
+        priority: lower numbers are served first, from 1; 0 is the default of the model.
         queue_seconds: longest time in the server's queue, or in flight until the last picture; None takes the model's
             limit.
         preview_every: steps between two previews of a picture in a stream, 0 for none.

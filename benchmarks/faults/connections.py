@@ -35,7 +35,7 @@ import sys, time
 from tritonclient.grpc import InferenceServerClient
 from litho.benchmarks.faults.clients import inputs_of, rows_of
 from litho.runners import Endpoint
-from litho.serving.client import Client
+from litho.serving.clients import Client
 endpoint = Endpoint.parse(sys.argv[1])
 with Client(str(endpoint)) as client:
     signature = client.signature

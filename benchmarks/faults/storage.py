@@ -60,7 +60,7 @@ def _full_while_deploying(scene: Scene) -> Mapping[str, Any]:
     before = _files(scene.repository)
     with _full(scene.repository.parent):
         code, said = _litho(
-            "deploy", scene.bundle, "--to", scene.repository, "--name", scene.model.name, *_OTHER
+            scene, "deploy", scene.bundle, "--to", scene.repository, "--name", scene.model.name, *_OTHER
         )
     scene.ended()
     scene.expect(code == 1, f"deploy ended with exit code {code}")
@@ -77,26 +77,27 @@ _OTHER = ("--instance-count", "1")
 def _corrupted(scene: Scene) -> Mapping[str, Any]:
     """Deploy a second version, then roll back to the first, whose graph was changed meanwhile."""
     deployed, said = _litho(
-        "deploy", scene.bundle, "--to", scene.repository, "--name", scene.model.name, *_OTHER
+        scene, "deploy", scene.bundle, "--to", scene.repository, "--name", scene.model.name, *_OTHER
     )
     scene.expect(deployed == 0, f"deploy said: {said}")
     scene.serving.accept_entries()
     graph = max((scene.model / "1").rglob("*.onnx"))
     content = graph.read_bytes()
     graph.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    code, refusal = _litho("rollback", scene.repository, scene.model.name)
+    code, refusal = _litho(scene, "rollback", scene.repository, scene.model.name)
     scene.ended()
     scene.expect(code == 1, f"rollback to a changed version ended with exit code {code}: {refusal}")
     scene.expect(graph.name in refusal or "changed" in refusal, f"rollback said: {refusal}")
     return {"deploy": said, "rollback": refusal, "exit_code": code}
 
 
-def _litho(*arguments: object) -> tuple[int, str]:
-    """Run the command line: exit code, and what it said."""
+def _litho(scene: Scene, *arguments: object) -> tuple[int, str]:
+    """Run the command line: exit code, and what it said, without the folder of the scene."""
     done = subprocess.run(
         [sys.executable, "-m", "litho", *map(str, arguments)], capture_output=True, text=True, timeout=180
     )
-    return done.returncode, (done.stdout + done.stderr).strip()
+    said = (done.stdout + done.stderr).strip()
+    return done.returncode, said.replace(f"{scene.repository.parent}/", "")
 
 
 def _files(folder: Path) -> dict[str, int]:

@@ -28,8 +28,8 @@ REPOSITORY = "nvcr.io/nvidia/tritonserver"
 TENSORRT = {"26.07": "11.1.0", "26.08": "11.2.1", "26.09": "11.3.0"}
 """Release of NVIDIA's Triton image -> the TensorRT in it.
 
-Source: NVIDIA's release notes of Triton Inference Server (rel-26-07, rel-26-08, rel-26-09) and the variable
-`TRT_VERSION` of the images (26.07: 11.1.0.106).
+Source: for 26.07 the variable `TRT_VERSION` of the image (11.1.0.106), as others quote it; for the others public texts
+about the images. None was read from an image.
 """
 
 OLDEST = "26.07"

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...errors import DeployError, EndpointError, UsageError
-from ...files import read_text, write_bytes
+from ...files import read_text, write_file
 from .server_control import ServerControl
 
 __all__ = ["ADVERTISEMENT_NAME", "Advertisement", "advertised_server", "find_server"]
@@ -35,6 +35,7 @@ class Advertisement(BaseModel):
         http: such as "http://127.0.0.1:8000".
         metrics: such as "http://127.0.0.1:8002/metrics".
         started: time of the start, ISO 8601 in UTC.
+        key: that the server asks of who operates it; None if it asks for none.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -45,14 +46,21 @@ class Advertisement(BaseModel):
     http: str
     metrics: str
     started: str = Field(default_factory=_now)
+    key: str | None = Field(default=None, repr=False)
 
     def write(self, repository: Path) -> None:
-        """Put the advertisement into a repository, in place of another one.
+        """Put the advertisement into a repository, in place of another one; only its owner may read it.
 
         Raises:
             OSError: it cannot be written.
         """
-        write_bytes(repository / ADVERTISEMENT_NAME, f"{self.model_dump_json(indent=2)}\n")
+        text = f"{self.model_dump_json(indent=2, exclude_none=True)}\n"
+
+        def write(path: Path) -> None:
+            path.touch(mode=0o600)
+            path.write_text(text, encoding="utf-8")
+
+        write_file(repository / ADVERTISEMENT_NAME, write)
 
     def remove(self, repository: Path) -> None:
         """Take the advertisement out of a repository; one of another server stays."""
@@ -83,7 +91,7 @@ class Advertisement(BaseModel):
     def connect(self) -> ServerControl | None:
         """A connection to the advertised server; None if it no longer runs."""
         try:
-            server = ServerControl(self.grpc)
+            server = ServerControl(self.grpc, self.key)
         except UsageError:
             return None
         try:

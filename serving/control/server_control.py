@@ -20,13 +20,16 @@ from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 from ...errors import EndpointError, ServerError, UsageError
 from ...runners.triton import ServerStatistics
 
-__all__ = ["ModelState", "ServerControl"]
+__all__ = ["CONTROL_HEADER", "ModelState", "ServerControl"]
 
 messages: Any = service_pb2  # protobuf creates its classes at import time
 triton: Any = model_config_pb2
 
 ModelConfig: TypeAlias = Any
 """Triton's message of that name, which type checkers cannot see."""
+
+CONTROL_HEADER = "litho-control"
+"""What Triton calls the key that a restricted server asks for, in its option `--grpc-restricted-protocol`."""
 
 ASK_SECONDS = 10.0
 """Longest time to wait for an answer that needs no model."""
@@ -46,6 +49,7 @@ _UNREACHABLE = (
     "Connection reset",
     "Server not ready",
 )
+_RESTRICTED = "protocol is restricted"
 _NOT_EXPLICIT = "explicit model load / unload is not allowed"
 _CAUSES = (
     re.compile(
@@ -89,12 +93,13 @@ class ServerControl:
 
     Args:
         url: the server's gRPC endpoint, grpc://HOST:PORT.
+        key: of a server that takes orders only from who has it; the server's advertisement has the key.
 
     Raises:
         UsageError: the address has another form.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, key: str | None = None) -> None:
         match = _FORM.fullmatch(url)
         if match is None:
             raise UsageError(f"invalid server {url!r}; expected grpc://HOST:PORT")
@@ -104,6 +109,7 @@ class ServerControl:
         options = [("grpc.enable_http_proxy", 0)] if address.startswith(_LOOPBACK) else []
         self._channel = grpc.insecure_channel(address, options)
         self._stub: Any = GRPCInferenceServiceStub(self._channel)
+        self._metadata = () if key is None else ((f"triton-grpc-protocol-{CONTROL_HEADER}", key),)
 
     def __repr__(self) -> str:
         return f"<ServerControl of {self.url}>"
@@ -234,9 +240,11 @@ class ServerControl:
 
     def _order(self, method: Callable[..., Any], request: Any, order: str, timeout_seconds: float) -> None:
         try:
-            method(request, timeout=timeout_seconds)
+            method(request, timeout=timeout_seconds, metadata=self._metadata)
         except grpc.RpcError as error:
             details = _details(error)
+            if _RESTRICTED in details:
+                raise self._restricted() from None
             if _NOT_EXPLICIT in details:
                 raise EndpointError(
                     f"{self.url} does not let models be loaded while it runs; start it with 'litho serve', or with"
@@ -248,12 +256,20 @@ class ServerControl:
 
     def _ask(self, method: Callable[..., Any], request: Any) -> Any:
         try:
-            return method(request, timeout=ASK_SECONDS)
+            return method(request, timeout=ASK_SECONDS, metadata=self._metadata)
         except grpc.RpcError as error:
             raise self._unanswered(error, ASK_SECONDS) from None
 
+    def _restricted(self) -> EndpointError:
+        return EndpointError(
+            f"{self.url} takes orders only from who has its key; run the command on its machine, where its repository"
+            " is, without --server"
+        )
+
     def _unanswered(self, error: Any, seconds: float) -> EndpointError:
         details = _details(error)
+        if _RESTRICTED in details:
+            return self._restricted()
         match error.code():
             case grpc.StatusCode.DEADLINE_EXCEEDED:
                 return EndpointError(f"{self.url} did not answer within {seconds:g} s")

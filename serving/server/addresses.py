@@ -21,8 +21,11 @@ TAKEN = "in use"
 """What the messages about a port say that another process has, Triton's and ours."""
 
 
-def check_host(host: str, allow_remote: bool) -> None:
+def check_host(host: str, allow_remote: bool) -> bool:
     """Refuse a host that is no IP address, or that other machines can reach.
+
+    Returns:
+        Whether other machines can reach it.
 
     Raises:
         UsageError: it is refused.
@@ -36,6 +39,7 @@ def check_host(host: str, allow_remote: bool) -> None:
             f"other machines can reach host {host}, and this server lacks later security fixes;"
             " keep 127.0.0.1, use a current container, or insist with --allow-remote"
         )
+    return not loopback
 
 
 def choose_ports(host: str, given: dict[str, int | None]) -> dict[str, int]:

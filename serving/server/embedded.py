@@ -25,6 +25,7 @@ from ...bundle.keys import PublicKey
 from ...errors import ServerStartError
 from ..backend.in_hand import DRAIN_VARIABLE, read_records
 from ..configuration.model_config import ParseError, parse_config
+from ..control.server_control import CONTROL_HEADER, ServerControl
 from ..repository.operations import settle_all
 from ..repository.trust import KEY_VARIABLE, check_repository
 from ..repository.versions import model_names
@@ -49,8 +50,8 @@ _CACHE_BYTES = 64 * 2**20
 _POLL_SECONDS = 0.05
 _CANARY_SUFFIX = "-canary"
 _CANARY_SHARE = "litho_canary_share"
-_HTTP_RESTRICTED = "model-repository,trace,logging"
-"""What operates a server, as `--http-restricted-api` calls it."""
+_RESTRICTED = "model-repository,trace,logging"
+"""What operates a server, as `--http-restricted-api` and `--grpc-restricted-protocol` call it."""
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _numbers = itertools.count()
@@ -81,6 +82,7 @@ class EmbeddedServer:
         grpc_url: such as "grpc://127.0.0.1:8001"; a model's endpoint is "<grpc_url>/<model>".
         process_id: of the server.
         server_id: the name that this server alone gives over its ports.
+        control_key: that it asks of who loads and unloads models; None on loopback.
         log: file with the server's output.
         drain_file: while it exists, models refuse new requests.
 
@@ -107,7 +109,9 @@ class EmbeddedServer:
         self._repository = Path(repository)
         self._host = host
         self._given_ports = {"http": http_port, "grpc": grpc_port, "metrics": metrics_port}
-        check_host(host, allow_remote)
+        remote = check_host(host, allow_remote)
+        # Loading a model may bring code along: other machines get no such right with the address.
+        self.control_key = secrets.token_hex(16) if remote else None
         self._key = None if require_signature is None else PublicKey.read(require_signature)
         self._temporary_log = log is None
         self.log = log or Path(tempfile.gettempdir()) / f"litho-server-{os.getpid()}-{next(_numbers)}.log"
@@ -286,6 +290,18 @@ class EmbeddedServer:
         required = {} if self._key is None else {KEY_VARIABLE: self._key.text}
         return {DRAIN_VARIABLE: str(self.drain_file), **required}
 
+    def control(self) -> ServerControl:
+        """A connection for whoever operates this server; close it."""
+        return ServerControl(self.grpc_url, self.control_key)
+
+    def _restricted(self) -> list[str]:
+        # A page in any browser of this machine can send HTTP to loopback. Nobody gets the key of HTTP: the server is
+        # operated over gRPC.
+        options = [f"--http-restricted-api={_RESTRICTED}:{CONTROL_HEADER}={secrets.token_hex(16)}"]
+        if self.control_key is not None:
+            options.append(f"--grpc-restricted-protocol={_RESTRICTED}:{CONTROL_HEADER}={self.control_key}")
+        return options
+
     def _options(self, backends: Path, again: bool) -> list[str]:
         addresses = [
             option
@@ -296,9 +312,7 @@ class EmbeddedServer:
             "--model-repository=.",
             f"--id={self.server_id}",
             "--model-control-mode=explicit",
-            # A page in any browser of this machine can send HTTP to loopback, and loading a model may bring code
-            # along. Nobody gets this key: the server is operated over gRPC.
-            f"--http-restricted-api={_HTTP_RESTRICTED}:litho-restricted={secrets.token_hex(16)}",
+            *self._restricted(),
             *(f"--load-model={name}" for name in served_models(self._repository)),
             f"--exit-on-error={str(not again).lower()}",
             f"--backend-directory={backends}",

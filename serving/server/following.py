@@ -44,15 +44,13 @@ class Follower:
         if self._thread is not None:
             self._thread.join()
 
-    def start(self, server_url: str) -> None:
+    def start(self, server: ServerControl) -> None:
         """Begin to follow.
 
         Args:
-            server_url: gRPC address of the server, grpc://HOST:PORT, which is in explicit mode.
+            server: in explicit mode; it is closed at the end.
         """
-        self._thread = threading.Thread(
-            target=self._run, args=(server_url,), name="litho-follower", daemon=True
-        )
+        self._thread = threading.Thread(target=self._run, args=(server,), name="litho-follower", daemon=True)
         self._thread.start()
 
     def look(self, server: ServerControl) -> tuple[str, ...]:
@@ -79,8 +77,8 @@ class Follower:
             self._replica.prune()
         return changed
 
-    def _run(self, server_url: str) -> None:
-        with ServerControl(server_url) as server:
+    def _run(self, server: ServerControl) -> None:
+        with server:
             while not self._stop.wait(self._seconds):
                 try:
                     changed = self.look(server)

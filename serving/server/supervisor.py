@@ -12,7 +12,6 @@ from pathlib import Path
 from ...errors import LithoError, ServerError
 from ..backend.in_hand import read_records
 from ..control.advertisement import Advertisement
-from ..control.server_control import ServerControl
 from .backoff import Attempts, Backoff
 from .deaths import oom_kills
 from .embedded import EmbeddedServer
@@ -196,6 +195,7 @@ class Supervisor:
             grpc=self.server.grpc_url,
             http=self.server.http_url,
             metrics=self.server.metrics_url,
+            key=self.server.control_key,
         )
         try:
             self._advertisement.write(self._repository)
@@ -253,7 +253,7 @@ class Supervisor:
             for stub in stubs_of(self.server.process_id)
             if stub.pid not in known and stub.state != "Z"
         }
-        with ServerControl(self.server.grpc_url) as control, suppress(LithoError):
+        with self.server.control() as control, suppress(LithoError):
             for name in sorted(others):
                 control.unload(name, timeout_seconds=self._policy.drain_seconds)
 

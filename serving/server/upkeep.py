@@ -16,7 +16,6 @@ from ...errors import EndpointBusy, EndpointError, LithoError, ServerError
 from ...signature import Signature
 from ...signature.fields import Role
 from ..clients.client import Client
-from ..control.server_control import ServerControl
 from .backoff import Backoff
 from .embedded import EmbeddedServer, served_models
 from .events import Event, Level, Listener
@@ -164,7 +163,7 @@ class Upkeep:
 
     def _missing(self) -> dict[str, str]:
         """Models of the repository -> why they are not served; empty for those that are."""
-        with ServerControl(self._server.grpc_url) as control:
+        with self._server.control() as control:
             states = control.index()
         found = {}
         for name in served_models(self._repository):
@@ -188,7 +187,7 @@ class Upkeep:
                 self._answered(name, model, error, job)
 
     def _load(self, name: str, anew: bool) -> None:
-        with ServerControl(self._server.grpc_url) as control:
+        with self._server.control() as control:
             if not anew:
                 control.load(name)
                 return

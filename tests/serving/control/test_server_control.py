@@ -117,3 +117,20 @@ def test_a_closed_connection_may_be_closed_again() -> None:
     control.close()
     with pytest.raises((LithoError, ValueError, grpc.RpcError)):
         control.identity()
+
+
+@pytest.mark.slow
+def test_a_server_that_other_machines_reach_takes_orders_only_from_who_has_its_key(
+    live_repository: Path, tmp_path: Path
+) -> None:
+    with EmbeddedServer(live_repository, host="0.0.0.0", allow_remote=True, log=tmp_path / "log") as server:
+        with ServerControl(server.grpc_url) as stranger:
+            assert stranger.identity() == server.server_id
+            with pytest.raises(EndpointError, match="takes orders only from who has its key"):
+                stranger.unload("tiny")
+            with pytest.raises(EndpointError, match="takes orders only from who has its key"):
+                stranger.index()
+        with server.control() as control:
+            control.unload("tiny")
+            control.load("tiny")
+            assert control.live_versions("tiny") == [1]

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 
 OWNER = """
 import sys
-from litho.serving.server import EmbeddedServer
+from litho.serving.server.embedded import EmbeddedServer
 with EmbeddedServer(sys.argv[1], log=__import__("pathlib").Path(sys.argv[2])) as server:
     print(server.process_id, flush=True)
     sys.stdin.read()

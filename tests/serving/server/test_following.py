@@ -64,7 +64,7 @@ def test_a_server_loads_what_is_deployed_to_s3(s3: S3, bundle: Path, tmp_path: P
             follower.look(control)
         assert control.live_versions("tiny") == [2], "the old version serves"
 
-        follower.start(server.grpc_url)
+        follower.start(server.control())
         assert spoke.wait(30)
         assert "differs from its SHA-256" in lines[0]
         spoke.clear()
@@ -84,7 +84,7 @@ def test_rolling_back_on_s3_checks_the_files(s3: S3, bundle: Path, tmp_path: Pat
     put(url, bundle, 0)
     put(url, bundle, 1)
     with writing(url, "tiny", whole=True) as folder:
-        assert rollback(folder, "tiny") == 1
+        assert rollback(folder, "tiny").version == 1
     replica = Replica(url, tmp_path / "replica")
     replica.refresh()
     assert sorted(path.name for path in (replica.path / "tiny").iterdir()) == ["1", "config.pbtxt"]
