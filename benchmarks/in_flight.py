@@ -30,7 +30,7 @@ from ..serving.server.embedded import EmbeddedServer
 from .in_flight_forms import FORMS, Form, Load, Site, same_pictures
 from .machine import Machine, describe_machine
 
-__all__ = ["Bars", "Candidate", "Figures", "InFlightResult", "compare_forms", "main"]
+__all__ = ["Candidate", "Figures", "InFlightResult", "Ratios", "compare_forms", "main"]
 
 RESULTS = Path(__file__).resolve().parent / "results"
 NEAR = 0.97
@@ -71,7 +71,7 @@ class Figures(Document):
     goodput: float
 
 
-class Bars(Document):
+class Ratios(Document):
     """In flight / whole.
 
     Args:
@@ -88,7 +88,7 @@ class Bars(Document):
 
     @property
     def passed(self) -> bool:
-        """Whether all bars are met."""
+        """Whether all targets are met."""
         return (
             self.short_p50 <= 0.5 and self.all_p95 <= 0.9 and self.goodput >= 1.2 and self.saturation >= 0.97
         )
@@ -103,7 +103,7 @@ class InFlightResult(Document):
         weights_sha256: of its checkpoint.
         candidates: the search.
         whole, in_flight: both forms.
-        bars: their ratios.
+        ratios: of both, in flight / whole.
         rounds: the ratios of each round at 70 % load, saturation left at that of the whole measurement.
         requests: answered by each form at 70 % load.
         load_per_second: arrivals.
@@ -122,16 +122,16 @@ class InFlightResult(Document):
     candidates: tuple[Candidate, ...]
     whole: Figures
     in_flight: Figures
-    bars: Bars
-    rounds: tuple[Bars, ...]
+    ratios: Ratios
+    rounds: tuple[Ratios, ...]
     requests: int
     load_per_second: float
     pictures_equal: bool
     step_ms: dict[int, float]
     fitted_ms: tuple[float, float]
     knee: int
-    simulated: Bars
-    simulated_flat: Bars
+    simulated: Ratios
+    simulated_flat: Ratios
     machine: Machine
 
 
@@ -247,8 +247,8 @@ def compare_forms(
         candidates=tuple(candidates),
         whole=whole,
         in_flight=flight,
-        bars=_bars(flight.model_dump(), whole.model_dump(), ratio),
-        rounds=tuple(_bars(one["in-flight"], one["whole"], ratio) for one in per_round),
+        ratios=_ratios(flight.model_dump(), whole.model_dump(), ratio),
+        rounds=tuple(_ratios(one["in-flight"], one["whole"], ratio) for one in per_round),
         requests=sum(len(one["whole"].steps) for one in loads),
         load_per_second=per_second,
         pictures_equal=all(
@@ -281,8 +281,8 @@ def _latencies(loads: list[Load], deadlines: dict[int, float]) -> dict[str, floa
     }
 
 
-def _bars(flight: dict[str, float], whole: dict[str, float], saturation: float) -> Bars:
-    return Bars(
+def _ratios(flight: dict[str, float], whole: dict[str, float], saturation: float) -> Ratios:
+    return Ratios(
         short_p50=flight["short_p50_ms"] / whole["short_p50_ms"],
         all_p95=flight["all_p95_ms"] / whole["all_p95_ms"],
         goodput=flight["goodput"] / max(whole["goodput"], 1e-3),
@@ -290,9 +290,9 @@ def _bars(flight: dict[str, float], whole: dict[str, float], saturation: float) 
     )
 
 
-def _simulated(costs: StepCosts, lanes: int, cap: int) -> Bars:
+def _simulated(costs: StepCosts, lanes: int, cap: int) -> Ratios:
     found = compare(costs, lanes=lanes, cap=cap)
-    return Bars(
+    return Ratios(
         short_p50=found.short_p50,
         all_p95=found.all_p95,
         goodput=found.goodput,
@@ -316,10 +316,10 @@ def lines(result: InFlightResult) -> list[str]:
         )
         for one in (result.whole, result.in_flight)
     ]
-    ratios = [
+    ratio_rows = [
         (name, *(f"{value:.2f}" for value in (one.short_p50, one.all_p95, one.goodput, one.saturation)))
         for name, one in (
-            ("measured", result.bars),
+            ("measured", result.ratios),
             ("simulated", result.simulated),
             ("simulated, flat cost", result.simulated_flat),
         )
@@ -330,12 +330,12 @@ def lines(result: InFlightResult) -> list[str]:
         "",
         *markdown_table(("form", "pictures/s", *(f"{one} (ms)" for one in measures[:2]), measures[2]), forms),
         "",
-        *markdown_table(("in flight / whole", *measures, "saturation"), ratios),
+        *markdown_table(("in flight / whole", *measures, "saturation"), ratio_rows),
         "",
         f"{result.requests} requests at {result.load_per_second:.1f} a second; pictures"
         f" {'are equal within the contract' if result.pictures_equal else 'DIFFER'}; a step costs"
         f" {result.fitted_ms[0]:.2f} ms and {result.fitted_ms[1]:.2f} ms a row, the knee is at {result.knee};"
-        f" the bars are {'met' if result.bars.passed else 'NOT met'}.",
+        f" the targets are {'met' if result.ratios.passed else 'NOT met'}.",
     ]
 
 

@@ -95,10 +95,10 @@ class Load:
         """
         ended = np.sort(self.outcomes.ended)
         answered = np.cumsum(self.steps[np.argsort(self.outcomes.ended)])
-        kept = (ended > until / 5) & (ended <= until)
-        if len(np.unique(ended[kept].round(1))) < 3:  # too short for the bursts: with the pipeline's ends
+        counted = (ended > until / 5) & (ended <= until)
+        if len(np.unique(ended[counted].round(1))) < 3:  # too short for the bursts: with the pipeline's ends
             return float(answered[-1] / ended[-1] / np.mean(STEPS))
-        slope, _ = np.polyfit(ended[kept], answered[kept], 1)
+        slope, _ = np.polyfit(ended[counted], answered[counted], 1)
         return float(slope / np.mean(STEPS))
 
     def latency_ms(self, steps: int | None = None) -> NDArray[np.float64]:

@@ -135,8 +135,8 @@ def main(  # noqa: PLR0913
 
 def _write(run: MemoryRun, output: Path) -> None:
     runs = read_as(MemoryRuns, "a result", output.parent, output.name, 1).runs if output.exists() else ()
-    kept = tuple(one for one in runs if one.name != run.name)
-    write_bytes(output, json.dumps(MemoryRuns(runs=(*kept, run)).model_dump(), indent=1) + "\n")
+    others = tuple(one for one in runs if one.name != run.name)
+    write_bytes(output, json.dumps(MemoryRuns(runs=(*others, run)).model_dump(), indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..serving.server.supervisor import Supervisor
 
 PANEL = "Serve"
-_NO_SERVER = "as no server was told"
+_NO_SERVER = "as no server was found"
 
 ModelName = Annotated[
     str, typer.Argument(help="Name of the model.", show_default=False, autocompletion=models_of)
@@ -173,13 +173,13 @@ def undeploy(
 
     _refuse_server(repository, server)
     with writing(repository, name) as folder:
-        told = remove(folder, name, server=server)
+        asked = remove(folder, name, server=server)
     path = f"{repository.rstrip('/')}/{name}"
     if as_json:
-        print_json({"path": path, "server": told})
+        print_json({"path": path, "server": asked})
     else:
         typer.echo(
-            f"{path} is removed{f', {_NO_SERVER}' if told is None else f' and no longer served at {told}'}"
+            f"{path} is removed{f', {_NO_SERVER}' if asked is None else f' and no longer served at {asked}'}"
         )
 
 
@@ -389,8 +389,8 @@ def _settled(bundle: Path, variant: str | None, settings: dict[str, Any]) -> dic
     choice = choose_batching(Bundle.load(bundle), variant, ServingSettings(**given, batching="in-flight"))
     typer.echo(f"batching {choice.batching}: {choice.reason}", err=True)
     unused = ("lanes", "live_rows") if choice.batching == "whole" else ()
-    kept = {name: value for name, value in settings.items() if name not in unused}
-    return {**kept, "batching": choice.batching}
+    rest = {name: value for name, value in settings.items() if name not in unused}
+    return {**rest, "batching": choice.batching}
 
 
 def _show_problems(bundle: Path, wanted: Wanted, as_json: bool) -> None:

@@ -10,7 +10,7 @@ from ..bundle import MANIFEST_NAME, Bundle
 from ..bundle.manifest import GRADES, TOKENIZER_NAME, Variant
 from ..errors import BundleError, MissingExtra, UnknownName, UsageError
 from ._isolation import Worker
-from .base import Runner, joined_precisions, runner_class
+from .base import Runner, combined_precisions, runner_class
 
 __all__ = ["choose_variants", "named_variants", "open_isolated", "open_runner"]
 
@@ -228,7 +228,7 @@ def _open_bundle(
         sampler = bundle.manifest.sampler
         whole = stages[variants[0].stage] if sampler is None else open_sampler(sampler, stages)
         whole.variant = ",".join(variant.name for variant in variants)
-        whole.precision = joined_precisions(variants)
+        whole.precision = combined_precisions(variants)
         whole.grade = max((variant.grade for variant in variants), key=GRADES.index)
         opened.pop_all()
     whole.description = f"{', '.join(variant.name for variant in variants)} in {whole.description}"

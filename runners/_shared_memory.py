@@ -128,7 +128,7 @@ class Regions:
         self._drop(region)
 
     def close(self) -> None:
-        """Take all regions back from the server, as far as it lives; closing twice is fine."""
+        """Take all regions back from a server that still runs; closing twice is fine."""
         with self._lock:
             self._closed = True
             left, self._free = list(self._registered.values()), []

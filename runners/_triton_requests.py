@@ -25,7 +25,7 @@ __all__ = [
     "images_of",
     "infer_request",
     "messages",
-    "place_in",
+    "point_to",
     "safe_inputs",
     "size_of",
     "whole_pictures",
@@ -153,7 +153,7 @@ def infer_request(
     return request
 
 
-def place_in(region: Region, request: Any, output: str, shape: tuple[int, ...]) -> int:
+def point_to(region: Region, request: Any, output: str, shape: tuple[int, ...]) -> int:
     """Move the inputs of a request into shared memory, and let the answer be written behind them.
 
     Args:

@@ -27,9 +27,9 @@ __all__ = [
     "Integers",
     "Library",
     "Runner",
+    "combined_precisions",
     "engine_libraries",
     "graph_runtimes",
-    "joined_precisions",
     "library_of",
     "parse_device",
     "promise",
@@ -302,7 +302,7 @@ def promise(variant: str, precision: str, grade: str) -> str:
     return f"{known}, which promises the {grade}" if grade else known
 
 
-def joined_precisions(variants: Iterable[Variant]) -> str:
+def combined_precisions(variants: Iterable[Variant]) -> str:
     """The precision of variants that run together: one word, or that of each stage, separated by commas."""
     precisions = [variant.precision for variant in variants]
     return precisions[0] if len(set(precisions)) == 1 else ",".join(precisions)

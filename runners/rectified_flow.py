@@ -114,8 +114,8 @@ class Runner(base.Runner):
         sample = np.empty_like(rows.sample)
         while len(batch):
             batch.step()
-            done, places = batch.take(batch.finished())
-            sample[places] = done.sample
+            done, positions = batch.take(batch.finished())
+            sample[positions] = done.sample
         return self.decode(sample)
 
     def _noise(self, given: Mapping[Role, NDArray[Any]]) -> NDArray[np.float32]:
@@ -150,9 +150,9 @@ class Rows:
     def __len__(self) -> int:
         return len(self.steps)
 
-    def chosen(self, places: slice | NDArray[np.int64]) -> Rows:
+    def chosen(self, positions: slice | NDArray[np.int64]) -> Rows:
         """Some of the rows: views for a slice, copies for an array of places."""
-        return Rows(**{name: values[places] for name, values in self.arrays()})
+        return Rows(**{name: values[positions] for name, values in self.arrays()})
 
     def arrays(self) -> list[tuple[str, NDArray[Any]]]:
         """Name and array of each part of the state."""
@@ -162,7 +162,7 @@ class Rows:
 class Batch:
     """Rows that take their steps together, in arrays that stay in place.
 
-    The rows fill the front of the arrays without a gap: when some leave, the last ones move into their places. A step
+    The rows fill the front of the arrays without a gap: when some leave, the last ones move into the gaps. A step
     therefore reads contiguous memory and copies nothing but the new samples.
 
     Args:
@@ -201,8 +201,8 @@ class Batch:
         assert end <= self.capacity, "the caller keeps within the capacity"
         for name, values in rows.arrays():
             getattr(self._rows, name)[start:end] = values
-        for place, ticket in enumerate(tickets, start):
-            self._tickets[place] = ticket
+        for position, ticket in enumerate(tickets, start):
+            self._tickets[position] = ticket
         self._count = end
 
     def sort(self) -> None:
@@ -231,14 +231,14 @@ class Batch:
             count: only the first rows; by default all.
 
         Returns:
-            Place -> error of each row that the runtime failed on; these rows have not moved.
+            Position -> error of each row that the runtime failed on; these rows have not moved.
         """
         errors: dict[int, LithoError] = {}
-        for place in range(self._count if count is None else count):
+        for position in range(self._count if count is None else count):
             try:
-                self._move(slice(place, place + 1))
+                self._move(slice(position, position + 1))
             except LithoError as error:
-                errors[place] = error
+                errors[position] = error
         return errors
 
     def finished(self) -> NDArray[np.int64]:
@@ -246,26 +246,26 @@ class Batch:
         rows = self.rows
         return np.flatnonzero(rows.taken >= rows.steps)
 
-    def take(self, places: NDArray[np.int64]) -> tuple[Rows, list[Any]]:
+    def take(self, positions: NDArray[np.int64]) -> tuple[Rows, list[Any]]:
         """Remove rows.
 
         Args:
-            places: of rows in the batch, ascending, none twice.
+            positions: of rows in the batch, ascending, none twice.
 
         Returns:
             Copies of the rows, and their tickets.
         """
-        taken, tickets = self._rows.chosen(places), self._tickets[places].tolist()
-        kept = self._count - len(places)
-        tail = np.arange(kept, self._count)
-        movers = tail[~np.isin(tail, places)]
-        holes = places[places < kept]
+        taken, tickets = self._rows.chosen(positions), self._tickets[positions].tolist()
+        remaining = self._count - len(positions)
+        tail = np.arange(remaining, self._count)
+        movers = tail[~np.isin(tail, positions)]
+        holes = positions[positions < remaining]
         if len(holes):
             for _, values in self._rows.arrays():
                 values[holes] = values[movers]
             self._tickets[holes] = self._tickets[movers]
-        self._tickets[kept : self._count] = None  # a ticket may hold a request with its inputs
-        self._count = kept
+        self._tickets[remaining : self._count] = None  # a ticket may hold a request with its inputs
+        self._count = remaining
         return taken, tickets
 
     def _move(self, part: slice) -> None:

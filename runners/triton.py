@@ -35,7 +35,7 @@ from ._triton_requests import (
     images_of,
     infer_request,
     messages,
-    place_in,
+    point_to,
     safe_inputs,
     size_of,
     whole_pictures,
@@ -295,7 +295,7 @@ class Runner(base.Runner):
             except EndpointError as error:
                 finish(future, error=error)
                 return
-            placed = region, place_in(region, request, self.signature.output.name, shape)
+            placed = region, point_to(region, request, self.signature.output.name, shape)
         try:
             call = self._stub.ModelInfer.future(request, timeout=limit, metadata=self.metadata)
         except ValueError:  # the channel is closed

@@ -1,6 +1,7 @@
 """The names at the top of the package: complete, typed, each with an example that runs."""
 
 import ast
+import asyncio
 import doctest
 import inspect
 import shutil
@@ -14,7 +15,7 @@ import litho
 from .signers import make_keys
 
 NAMES = [name for name in litho.__all__ if not name.startswith("_")]
-NEED_SERVER = ("Client", "EmbeddedServer")
+NEED_SERVER = ("AsyncClient", "Client", "EmbeddedServer")
 SLOW = (*NEED_SERVER, "train_model", "evaluate_model", "export_model", "bench_model")
 
 
@@ -78,7 +79,7 @@ def test_every_public_name_has_an_example_that_runs(
         litho.deploy_model("bundles/digits", to="models", name="digits")
     if "private.pem" in text:
         make_keys(workspace)
-    names = {public: getattr(litho, public) for public in NAMES}
+    names = {"asyncio": asyncio} | {public: getattr(litho, public) for public in NAMES}
     example = doctest.DocTestParser().get_doctest(text, names, name, None, None)
     assert example.examples, f"litho.{name} has no example"
     said: list[str] = []

@@ -150,7 +150,7 @@ def outcome_of(error: Exception) -> tuple[str, str]:
 
 
 class _Asking:
-    """Threads that ask until they are told to stop."""
+    """Threads that ask until they get the order to stop."""
 
     def __init__(self, endpoint: Endpoint, images: NDArray[np.uint8]) -> None:
         with Client(str(endpoint)) as client:

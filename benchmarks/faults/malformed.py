@@ -117,10 +117,10 @@ class Malformed:
 
     def _wrong_size(self) -> Any:
         request = self._good()
-        place = self._random.randrange(len(request.raw_input_contents))
-        content = request.raw_input_contents[place]
+        index = self._random.randrange(len(request.raw_input_contents))
+        content = request.raw_input_contents[index]
         cut = content[: self._random.randrange(len(content) or 1)]
-        request.raw_input_contents[place] = self._one(
+        request.raw_input_contents[index] = self._one(
             (cut, content + b"\0", content * 2, b"", b"\xff" * 4096)
         )
         return request

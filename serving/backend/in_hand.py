@@ -1,4 +1,4 @@
-"""What the process of an instance has in hand, told to whoever supervises the server, and the end of new work.
+"""What the process of an instance has in hand, for whoever supervises the server, and the end of new work.
 
 The server gives its models the path of a file in `DRAIN_VARIABLE`. While that file exists, models finish the work that
 they have and refuse more. Beside it each process keeps a small record of what it has in hand: so a server can be ended

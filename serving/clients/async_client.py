@@ -46,8 +46,11 @@ __all__ = ["AsyncClient"]
 class AsyncClient:
     """Client of a model that litho deployed, for asyncio; see `Client`.
 
-        >>> async with AsyncClient("grpc://127.0.0.1:8001/digits") as client:
-        ...     images = await client.generate(seed=range(100), label=3)
+        >>> async def threes():
+        ...     async with AsyncClient("grpc://127.0.0.1:8001/digits") as client:
+        ...         return await client.generate(seed=range(100), label=3)
+        >>> asyncio.run(threes()).shape
+        (100, 32, 32, 1)
 
     Hundreds of requests may be in flight, in one task or in many. Cancelling a task cancels its request on the server.
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...runners.triton import Runner
 
-__all__ = ["CANARY_SUFFIX", "REFRESH_SECONDS", "SHARE_PARAMETER", "Canary", "place_of"]
+__all__ = ["CANARY_SUFFIX", "REFRESH_SECONDS", "SHARE_PARAMETER", "Canary", "position_of"]
 
 CANARY_SUFFIX = "-canary"
 SHARE_PARAMETER = "litho_canary_share"
@@ -22,7 +22,7 @@ REFRESH_SECONDS = 5.0
 """How often a client that sends requests looks for a candidate."""
 
 
-def place_of(inputs: Mapping[str, NDArray[Any]]) -> float:
+def position_of(inputs: Mapping[str, NDArray[Any]]) -> float:
     """Where a request lies between 0 and 1: the same request always at the same place, requests evenly."""
     digest = hashlib.sha256()
     for name, array in sorted(inputs.items()):
@@ -58,7 +58,7 @@ class Canary:
             self._next = self._clock() + REFRESH_SECONDS
             self._live.look_for(self._name, self.found)
         runner = self._runner
-        return runner if runner is not None and place_of(inputs) < self._share else self._live
+        return runner if runner is not None and position_of(inputs) < self._share else self._live
 
     def drop(self, runner: Runner) -> bool:
         """Forget the candidate after a failure until the next look; whether `runner` was the candidate's."""

@@ -1,4 +1,4 @@
-"""When a failed request is sent again: a picture depends on its inputs alone, so that asking twice does no harm."""
+"""When a failed request is sent again: a picture depends on its inputs alone, so that asking twice changes nothing."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Attempts:
 
 
 class Unfinished:
-    """What a stream still owes: after a failure only the missing rows are asked for again.
+    """The rows that a stream has not given yet: after a failure only these are asked for again.
 
     Args:
         signature: of the generator.

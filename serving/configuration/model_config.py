@@ -12,7 +12,7 @@ from google.protobuf.text_format import ParseError
 
 from ...errors import UsageError
 from ...parity.gate import grade_of, weakest
-from ...runners.base import joined_precisions
+from ...runners.base import combined_precisions
 from ...runners.triton import ServedModel
 from ...signature.fields import Field, Role
 from .description import Description, ModelConfig, data_type, triton
@@ -110,7 +110,7 @@ def _parameters(description: Description) -> dict[str, str]:
         bundle=manifest.name,
         variant=",".join(variant.name for variant in variants),
         checkpoint_sha256=manifest.checkpoint_sha256,
-        precision=joined_precisions(variants),
+        precision=combined_precisions(variants),
         grade=weakest(grade_of(variant, manifest) for variant in variants),
         accepted_failed=any(variant.verdict.status != "passed" for variant in variants),
     )

@@ -1,7 +1,7 @@
 """The rules of a model's configuration that Triton applies only when it loads the model, or never says.
 
 A rule that is broken on a server shows as a model that does not load, or as an option without effect. `litho deploy`
-applies the rules before it writes anything. Source of those told at load: `src/model_config_utils.cc` of
+applies the rules before it writes anything. Source of those reported at load: `src/model_config_utils.cc` of
 https://github.com/triton-inference-server/core; a test compares them with the embedded server.
 """
 
@@ -20,7 +20,7 @@ from .warm_up import WARM_UP
 
 __all__ = ["RULES", "Rule", "Violation", "check_config", "check_files", "check_model", "check_plan"]
 
-Told = Literal["load", "gpu", "never"]
+Reported = Literal["load", "gpu", "never"]
 """Who says it otherwise: any Triton that loads the model, one with a GPU, or nobody: the option has no effect, or
 requests fail."""
 
@@ -50,12 +50,12 @@ class Rule:
 
     Args:
         name: short and unique.
-        told: who says it otherwise.
+        reported: who says it otherwise.
         broken: configuration -> a message for each place where it is broken.
     """
 
     name: str
-    told: Told
+    reported: Reported
     broken: Callable[[ModelConfig], Iterator[str]]
 
 

@@ -1,7 +1,7 @@
 """In-flight batching without a server: an engine that admits and answers pictures between the steps of a sampler.
 
 A whole request waits until the batch before it has taken all its steps. Here every step moves the rows that are live
-now: between two steps finished rows leave with their pictures and waiting rows take their places.
+now: between two steps finished rows leave with their pictures and waiting rows follow.
 
 Threads: the caller's checks and queues a request; each lane moves its rows with a runner of its own; one clerk gives
 all answers, and looks for deadlines and for clients that are gone. Only the clerk calls a `Reply`.
@@ -217,7 +217,7 @@ class Engine:
     def _drop_closed(self, lane: _Lane) -> None:
         if lane.closures != self._closures:
             lane.closures = self._closures
-            closed = [place for place, (request, _) in enumerate(lane.batch.tickets) if request.closed]
+            closed = [position for position, (request, _) in enumerate(lane.batch.tickets) if request.closed]
             lane.batch.take(np.array(closed, np.int64))
 
     def _take_offer(self, lane: _Lane) -> None:
@@ -263,7 +263,7 @@ class Engine:
             return
         try:
             lane.batch.put(lane.runner.begin(_rows_of(admitted)), admitted)
-        except LithoError:  # of one request, which must not harm the others
+        except LithoError:  # of one request, which must not affect the others
             for request, group in itertools.groupby(admitted, key=lambda ticket: ticket[0]):
                 tickets = list(group)
                 try:
@@ -284,20 +284,20 @@ class Engine:
             failed = True
             errors = lane.batch.step_apart(moved)
             tickets = lane.batch.tickets
-            for place, error in errors.items():
-                self._fail([tickets[place]], error)
+            for position, error in errors.items():
+                self._fail([tickets[position]], error)
             lane.batch.take(np.array(sorted(errors), np.int64))
         self._stepped()
         with self._changed:
             self._counted.add("steps")
             self._counted.add("moved", moved)
-        return 0 if failed else moved  # the places of the others have changed
+        return 0 if failed else moved  # the positions of the others have changed
 
     def _retire(self, lane: _Lane, moved: int) -> None:
         previews = self._due(lane, moved)
-        places = lane.batch.finished()
-        if len(places):
-            rows, tickets = lane.batch.take(places)
+        positions = lane.batch.finished()
+        if len(positions):
+            rows, tickets = lane.batch.take(positions)
             self._decode(lane, rows, tickets, finished=True)
         # A preview that nobody could send in time is left out: the next one is better.
         if previews is not None and self._events.qsize() < 2 * len(self._lanes):
@@ -311,7 +311,7 @@ class Engine:
         rows = lane.batch.rows.chosen(slice(0, moved))
         every = np.array([request.options.preview_every or np.iinfo(np.int64).max for request, _ in tickets])
         due = np.flatnonzero((rows.taken % every == 0) & (rows.taken < rows.steps))
-        return (rows.chosen(due), [tickets[place] for place in due]) if len(due) else None
+        return (rows.chosen(due), [tickets[position] for position in due]) if len(due) else None
 
     def _decode(self, lane: _Lane, rows: Rows, tickets: list[_Ticket], *, finished: bool) -> None:
         try:
@@ -327,8 +327,8 @@ class Engine:
         if len(tickets) == 1:
             self._fail(tickets, error)
             return
-        for place, ticket in enumerate(tickets):
-            self._decode(lane, rows.chosen(slice(place, place + 1)), [ticket], finished=finished)
+        for position, ticket in enumerate(tickets):
+            self._decode(lane, rows.chosen(slice(position, position + 1)), [ticket], finished=finished)
 
     def _fail(self, tickets: Iterable[_Ticket], error: LithoError) -> None:
         self._events.put(_Failure([request for request, _ in tickets], error))
@@ -356,7 +356,7 @@ class Engine:
 
     def _answer(self, event: _Pictures) -> None:
         given, now = 0, time.monotonic()
-        for place, ((request, row), step) in enumerate(zip(event.tickets, event.steps, strict=True)):
+        for position, ((request, row), step) in enumerate(zip(event.tickets, event.steps, strict=True)):
             if request.closed or self._expired(request, now):
                 continue
             request.answered += event.finished
@@ -368,7 +368,7 @@ class Engine:
             given += 1
             # What a reply raises concerns its client alone.
             with suppress(Exception):
-                request.reply.picture(row, step, event.images[place : place + 1], last=last)
+                request.reply.picture(row, step, event.images[position : position + 1], last=last)
         with self._changed:
             self._counted.add("pictures" if event.finished else "previews", given)
 

@@ -115,7 +115,7 @@ def deploy(  # noqa: PLR0913
         if before is not None and _is_same(before, plan):
             if connected is None or live_version(model, connected) == before.version:
                 return replace(before, server=connected and connected.url)
-            version, fill = before.version, None  # deployed while no server was told
+            version, fill = before.version, None  # deployed while no server ran
         elif not plan.trusted:
             prove_here(plan.bundle, plan.description.variants, plan.named, elsewhere=connected is not None)
         if connected is not None:

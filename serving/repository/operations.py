@@ -1,6 +1,6 @@
 """What follows a deployment: return to an earlier version, end a canary, remove a model.
 
-As in `repository`, a server that serves the repository is told, and what is reported is what it says.
+As in `repository`, a server that serves the repository loads and unloads, and what is reported is what it says.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def undeploy(repository: Path | str, name: str, *, server: str | None = None) ->
         server: as for `rollback`; it answers the requests that it has, and then no longer knows the model.
 
     Returns:
-        Address of the server that was told; None if none was.
+        Address of the server that unloaded it; None if none runs.
 
     Raises:
         UnknownName: there is no such model.

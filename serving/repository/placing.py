@@ -15,10 +15,10 @@ from ...files import write_bytes
 from ..configuration.model_config import CONFIGS
 from ..configuration.warm_up import WARM_UP
 
-__all__ = ["forget", "place"]
+__all__ = ["expose", "forget"]
 
 
-def place(model: Path, version: int) -> None:
+def expose(model: Path, version: int) -> None:
     """Copy what a version brings for its model's directory; call it before `config.pbtxt` there names the version.
 
     Args:

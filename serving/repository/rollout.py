@@ -21,7 +21,7 @@ from ...errors import DeployError, LithoError, ServerError
 from ...files import remove_directory, remove_leftovers, write_bytes, write_directory
 from ..configuration.model_config import CONFIG_NAME, CONFIGS, ParseError, parse_config, print_config
 from ..control.server_control import ServerControl
-from .placing import forget, place
+from .placing import expose, forget
 from .versions import (
     Deployment,
     Fill,
@@ -155,9 +155,8 @@ def promote(model: Path, server: ServerControl | None) -> int:
     linked = canary.files.is_symlink()
     try:
         if server is not None and canary.share is None:
-            server.unload(
-                canary.path.name
-            )  # it has no requests, and its memory is for the version that follows
+            # It has no requests, and its memory is for the version that follows.
+            server.unload(canary.path.name)
         _switch(model, canary, linked)
         if server is not None:
             server.load(model.name)
@@ -221,7 +220,7 @@ def settle(model: Path, server: ServerControl | None) -> Canary | None:
         moved.rename(canary.files)
         forget(model, canary.version)
     if served is not None:
-        place(model, served.version)
+        expose(model, served.version)
     if canary.share is not None and canary.files.exists():
         return canary
     abort(model, server)
@@ -267,7 +266,7 @@ def _stage(model: Path, version: int, fill: Fill | None) -> None:
 
 def _configure(canary: Path, model: Path, version: int, share: float | None = None) -> None:
     """Write the configurations of a candidate: those of its version, under its own name."""
-    place(canary, version)
+    expose(canary, version)
     for name in (CONFIG_NAME, *(f"{CONFIGS}/{form.name}" for form in (canary / CONFIGS).glob("*.pbtxt"))):
         config = parse_config((canary / str(version) / name).read_text(encoding="utf-8"))
         config.name = model.name + CANARY_SUFFIX

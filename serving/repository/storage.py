@@ -28,7 +28,7 @@ from ...files import confined, write_bytes, write_directory
 from ..configuration.model_config import CONFIG_NAME, CONFIGS, ParseError, parse_config
 from ..configuration.warm_up import WARM_UP
 from .object_store import Changed, Lock, ObjectStore
-from .placing import forget, place
+from .placing import expose, forget
 
 __all__ = ["INDEX_NAME", "Replica", "cache_folder", "is_remote", "writing"]
 
@@ -188,7 +188,7 @@ class Replica:
             target = self.path / name / CONFIG_NAME
             if target.is_file() and target.read_bytes() == config:
                 return False
-            place(self.path / name, int(version))
+            expose(self.path / name, int(version))
             self._configure(name, config, apply)
             return True
         raise AssertionError("the last attempt returns or raises")
@@ -281,7 +281,7 @@ def _fetch_model(store: ObjectStore, root: Path, name: str, *, whole: bool) -> _
         config = store.read(f"{name}/{version}/{CONFIG_NAME}")
         write_bytes(root / name / version / CONFIG_NAME, config or b"")
     if (root / name / served).is_dir():
-        place(root / name, int(served))
+        expose(root / name, int(served))
     write_bytes(root / name / CONFIG_NAME, found[0])
     return before
 

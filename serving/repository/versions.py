@@ -33,7 +33,7 @@ from ...files import locked, ordinary_file, remove_directory, write_bytes, write
 from ...runners.triton import PUBLIC_KEY_PARAMETER, ServedModel
 from ..backend import BACKEND
 from ..configuration.model_config import CONFIG_NAME, ModelConfig, ParseError, parse_config
-from .placing import forget, place
+from .placing import expose, forget
 
 __all__ = [
     "CONFIG_NAME",
@@ -75,8 +75,8 @@ class Deployment:
         path: the model's directory.
         version: the version that is served.
         served: signature, bundle and variant of that version.
-        server: address of the server that was told and serves this version, as it says itself; None if no server was
-            told, so that the version is served at the next start.
+        server: address of the server that loaded this version, as it says itself; None if no server runs, so
+            that the version is served at the next start.
         canary: share of the requests, 0 to 1, that go to `version` on trial; None if it is no canary.
     """
 
@@ -229,14 +229,14 @@ def add_version(model: Path, version: int, fill: Fill) -> None:
     # A server may not become ready while a model has no configuration.
     with write_directory(model) as temporary:
         fill(temporary / str(version))
-        place(temporary, version)
+        expose(temporary, version)
         (temporary / CONFIG_NAME).write_bytes((temporary / str(version) / CONFIG_NAME).read_bytes())
 
 
 def serve_version(model: Path, version: int) -> None:
     """Let a model's configuration be the one that a version was deployed with."""
     config_of_version(model, version)
-    place(model, version)
+    expose(model, version)
     write_bytes(model / CONFIG_NAME, (model / str(version) / CONFIG_NAME).read_bytes())
 
 

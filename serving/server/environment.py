@@ -190,10 +190,10 @@ def _state() -> str:
 def _refresh(environment: ServerEnvironment) -> None:
     """Make the environment run this litho, which may be another than the one that installed it."""
     _link_package(environment)
-    _place_backend(environment)
+    _install_backend(environment)
 
 
-def _place_backend(environment: ServerEnvironment) -> None:
+def _install_backend(environment: ServerEnvironment) -> None:
     # Triton runs a backend that is a model.py with the library and the stub of `backends/python`, beside it.
     content, placed = BACKEND_MODEL.read_bytes(), environment.backends / BACKEND / "model.py"
     if not placed.is_file() or placed.read_bytes() != content:

@@ -1,4 +1,4 @@
-"""What happens to a supervised server, told in lines: for a person, or as JSON."""
+"""What happens to a supervised server, in lines: for a person, or as JSON."""
 
 from __future__ import annotations
 

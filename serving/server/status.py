@@ -126,7 +126,7 @@ class StatusEndpoint:
     """Answers /metrics, /health/live and /health/ready on this machine while the `with` block runs.
 
     Args:
-        status: what is told.
+        status: what is reported.
         port: by default a free one.
 
     Attributes:

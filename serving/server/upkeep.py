@@ -31,7 +31,7 @@ RELOAD_PARAMETER = "litho_reload"
 _CENSUS_SECONDS = 2.0
 _HEALTHY_SECONDS = 60.0
 _FAILURES_TO_RELOAD = 2
-_FOREIGN = "was not deployed by litho"
+_NOT_LITHO = "was not deployed by litho"
 _UNLOADED = "unloaded"
 """What Triton says of a model that somebody unloaded on purpose."""
 
@@ -45,7 +45,7 @@ class _Model:
     failures: int = 0
     broken: str = ""  # why it must be loaded anew
     missing: str = ""  # why it is not loaded at all
-    foreign: bool = False  # litho did not deploy it: nobody knows what to ask
+    untestable: bool = False  # litho did not deploy it: nobody knows what to ask
     not_before: float = 0.0
     loaded: float = float("-inf")
     backoff: Backoff = field(default_factory=lambda: Backoff(first_seconds=1.0, longest_seconds=60.0))
@@ -114,7 +114,12 @@ class Upkeep:
                 old = [] if model.missing else [one for one in self._watch.instances() if one.model == name]
                 model.jobs["load"] = self._pool.submit(self._load, name, not model.missing)
                 self._retired += [(now + self._grace_seconds, one) for one in old]
-            if self._canary_seconds and now >= model.due and "canary" not in model.jobs and not model.foreign:
+            if (
+                self._canary_seconds
+                and now >= model.due
+                and "canary" not in model.jobs
+                and not model.untestable
+            ):
                 model.due = now + self._canary_seconds
                 model.seed += 1
                 model.jobs["canary"] = self._pool.submit(self._ask, name, model.seed)
@@ -246,8 +251,8 @@ class Upkeep:
             if not model.broken and not model.missing:
                 self._status.solved(name)
             return
-        if _FOREIGN in str(error):
-            model.foreign = True
+        if _NOT_LITHO in str(error):
+            model.untestable = True
             return
         if not self._server.is_alive() or model.missing:
             return

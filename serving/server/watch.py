@@ -45,7 +45,7 @@ class Watch:
     """Looks after the processes of one server.
 
     Triton neither restarts an instance whose process died nor says that it is not ready. It leaves the dead process
-    unburied, which is how it is told from one that was ended because its model was unloaded.
+    unburied, which tells it from one that was ended because its model was unloaded.
 
     Args:
         server: process id of the server.
@@ -81,7 +81,7 @@ class Watch:
         return {pid: one for pid, one in read_records(self._drain_file).items() if pid in self._known}
 
     def look(self) -> list[Fault]:
-        """The faults since the last look; each is told once."""
+        """The faults since the last look; each is reported once."""
         now = self._clock()
         if now - self._searched >= _SEARCH_SECONDS:
             self._searched = now
@@ -100,7 +100,7 @@ class Watch:
         return faults
 
     def end(self, stub: Stub, *, expected: bool = False) -> None:
-        """Kill the process of an instance; if its death is expected, it is not told as a fault."""
+        """Kill the process of an instance; if its death is expected, it is not reported as a fault."""
         if expected:
             self._forget(stub.pid)
             self._reported.add(stub.pid)
@@ -118,7 +118,7 @@ class Watch:
         elif seen.state in "Tt":
             since = self._stopped.setdefault(stub.pid, now)
             if now - since >= self._hung_seconds / 10:
-                self._stopped[stub.pid] = float("inf")  # told once
+                self._stopped[stub.pid] = float("inf")  # reported once
                 return Fault(stub, "hung", "it was stopped by a signal")
         else:
             self._stopped.pop(stub.pid, None)
@@ -137,11 +137,11 @@ class Watch:
         seconds = time.monotonic() - moved
         if seconds < self._hung_seconds or (cpu - before) / seconds > _IDLE_SHARE:
             return None
-        self._standing[stub.pid] = (float("inf"), cpu)  # told once
+        self._standing[stub.pid] = (float("inf"), cpu)  # reported once
         return Fault(
             stub, "hung", f"it had {record.in_hand} requests in hand and did nothing for {seconds:.0f} s"
         )
 
     def _forget(self, pid: int) -> None:
-        for kept in (self._known, self._dying, self._stopped, self._standing):
-            kept.pop(pid, None)
+        for noted in (self._known, self._dying, self._stopped, self._standing):
+            noted.pop(pid, None)

@@ -40,10 +40,10 @@ class Runner(onnxruntime.Runner):
         if when == {when!r} and graph_option(self._model, "litho.optimization") != {safe!r}:
             os.kill(os.getpid(), signal.SIGSEGV)
 
-    def __init__(self, model, signature, device="cpu"):
+    def __init__(self, model, signature, device="cpu", threads=None):
         self._model = model
         self._crash("open")
-        super().__init__(model, signature, device)
+        super().__init__(model, signature, device, threads=threads)
 
     def run(self, inputs, *, check=True):
         if check:

@@ -7,7 +7,7 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
-from litho.benchmarks.in_flight import Bars, InFlightResult, lines, main
+from litho.benchmarks.in_flight import InFlightResult, Ratios, lines, main
 from litho.bundle import Bundle
 from litho.serving.server.environment import install
 
@@ -40,19 +40,19 @@ def test_both_forms_are_measured_and_give_equal_pictures(result: InFlightResult,
         assert 0 <= figures.goodput <= 1
         assert set(figures.lone_ms) == {4, 8, 16, 32}
     assert result.requests > 0
-    assert result.bars.short_p50 == result.in_flight.short_p50_ms / result.whole.short_p50_ms
+    assert result.ratios.short_p50 == result.in_flight.short_p50_ms / result.whole.short_p50_ms
 
 
 def test_the_tables_name_forms_ratios_and_whether_the_bars_are_met(result: InFlightResult) -> None:
     text = "\n".join(lines(result))
     assert "in-flight-2-auto-8" in text
     assert "pictures are equal within the contract" in text
-    assert f"the bars are {'met' if result.bars.passed else 'NOT met'}" in text
+    assert f"the targets are {'met' if result.ratios.passed else 'NOT met'}" in text
 
 
 @pytest.mark.parametrize("worse", ["short_p50", "all_p95", "goodput", "saturation"])
 def test_every_bar_counts(worse: str) -> None:
-    met = Bars(short_p50=0.5, all_p95=0.9, goodput=1.2, saturation=0.97)
+    met = Ratios(short_p50=0.5, all_p95=0.9, goodput=1.2, saturation=0.97)
     assert met.passed
     sign = 1 if worse in ("short_p50", "all_p95") else -1
     assert not met.model_copy(update={worse: getattr(met, worse) + sign * 0.01}).passed

@@ -42,7 +42,7 @@ def test_a_weaker_grade_is_asked_for_in_one_word_and_said(
     name = json.loads((weak / "manifest.json").read_text())["name"]
     described = "generator.fp32.onnx in fp32, which promises the same distribution"
     model = tmp_path / "models" / name
-    start = f"{model} serves version 1 from the next start, as no server was told"
+    start = f"{model} serves version 1 from the next start, as no server was found"
     assert served.stdout.strip() == f"{start}: {described}"
     assert litho_here(*deploy, "--grade", "close-enough").returncode == 2
     verified = litho_here("verify", weak, "--json")

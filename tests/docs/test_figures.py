@@ -53,3 +53,20 @@ def test_the_peers_are_the_measured_ones() -> None:
     for best in (figures[document["recommended"]], [max(column) for column in zip(*peers, strict=True)]):
         first, second, third = (f"{figure:,.0f}" for figure in best)
         assert f"{first}, {second} and {third}" in " ".join(readme.split())
+
+
+def test_the_faults_and_both_forms_of_batching_are_the_measured_ones() -> None:
+    page = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+    faults = json.loads((RESULTS / "faults.json").read_text(encoding="utf-8"))["faults"]
+    assert len(faults) >= 16
+    for one in faults:
+        raw, own = one["clients"]["raw"], one["clients"]["litho"]
+        figures = (
+            f"{raw['failed']:,} of {raw['requests']:,}",
+            f"{own['failed']:,}",
+            f"{one['seconds_to_whole']:.1f}",
+        )
+        assert f"| {one['title']} | {' | '.join(figures)} |" in page
+    forms = json.loads((RESULTS / "in-flight-flow-shapes.json").read_text(encoding="utf-8"))
+    for ratios in (forms["ratios"], forms["simulated"], forms["simulated_flat"]):
+        assert " | ".join(f"{ratio:.2f}" for ratio in ratios.values()) in page

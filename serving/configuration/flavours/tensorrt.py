@@ -106,9 +106,9 @@ class Flavour(base.Flavour):
             cls.complete(form, own)
             form.default_model_filename = _file(variant, description)
             form.parameters["litho_variant"].string_value = variant.name
-            kept = [warm_up for warm_up in form.model_warmup if warm_up.batch_size <= form.max_batch_size]
+            fitting = [warm_up for warm_up in form.model_warmup if warm_up.batch_size <= form.max_batch_size]
             del form.model_warmup[:]
-            form.model_warmup.extend(kept)
+            form.model_warmup.extend(fitting)
             forms[variant.target or variant.name] = form
         return forms
 

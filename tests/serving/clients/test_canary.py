@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from litho.errors import EndpointUnavailable
-from litho.serving.clients.canary import Canary, place_of
+from litho.serving.clients.canary import Canary, position_of
 from litho.serving.clients.client import Client, Options
 from litho.serving.server.embedded import EmbeddedServer
 
 
 def test_requests_lie_evenly_and_each_always_at_the_same_place() -> None:
-    places = [place_of({"seed": np.array([seed]), "label": np.array([3])}) for seed in range(2000)]
-    again = [place_of({"label": np.array([3]), "seed": np.array([seed])}) for seed in range(2000)]
+    places = [position_of({"seed": np.array([seed]), "label": np.array([3])}) for seed in range(2000)]
+    again = [position_of({"label": np.array([3]), "seed": np.array([seed])}) for seed in range(2000)]
     assert places == again
     counts, _ = np.histogram(places, bins=10, range=(0, 1))
     assert counts.min() > 150
@@ -20,8 +20,8 @@ def test_requests_lie_evenly_and_each_always_at_the_same_place() -> None:
 
 def test_a_text_has_a_place_that_does_not_depend_on_where_it_lies_in_memory() -> None:
     texts = [np.array(["a red " + "".join(["cir", "cle"])], object) for _ in range(2)]
-    assert place_of({"prompt": texts[0]}) == place_of({"prompt": texts[1]})
-    assert place_of({"prompt": texts[0]}) != place_of({"prompt": np.array(["a red square"], object)})
+    assert position_of({"prompt": texts[0]}) == position_of({"prompt": texts[1]})
+    assert position_of({"prompt": texts[0]}) != position_of({"prompt": np.array(["a red square"], object)})
 
 
 @pytest.fixture

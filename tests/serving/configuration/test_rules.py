@@ -273,7 +273,7 @@ def test_a_model_in_a_repository_is_checked_with_its_further_forms(tmp_path: Pat
 
 
 # A warm-up that Triton 24.10 refuses sometimes kills it (SIGSEGV), so it is not asked again here.
-TOLD = {rule.name for rule in RULES if rule.told == "load"} - {"warm-up"}
+TOLD = {rule.name for rule in RULES if rule.reported == "load"} - {"warm-up"}
 ASKED = [one for one in BROKEN if one[0] in TOLD and "tensorrt" not in one[2]]
 SILENT = [one for one in BROKEN if one[0] in ("unique-names", "warm-up-unused", "cuda-on-cpu")][:3]
 

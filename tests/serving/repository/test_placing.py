@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from litho.serving.repository.placing import forget, place
+from litho.serving.repository.placing import expose, forget
 
 
 def version(model: Path, number: int, *forms: str) -> None:
@@ -25,15 +25,15 @@ def test_inputs_of_every_version_stay_and_forms_are_those_of_the_served_one(tmp_
     version(tmp_path, 2, "sm86")
     version(tmp_path, 3)
     inputs = {"warmup/1/seed": "seed 1", "warmup/2/seed": "seed 2"}
-    place(tmp_path, 1)
+    expose(tmp_path, 1)
     assert files(tmp_path) == {
         "warmup/1/seed": "seed 1",
         "configs/sm86.pbtxt": "sm86 1",
         "configs/sm90.pbtxt": "sm90 1",
     }
-    place(tmp_path, 2)
+    expose(tmp_path, 2)
     assert files(tmp_path) == {**inputs, "configs/sm86.pbtxt": "sm86 2"}
-    place(tmp_path, 3)
+    expose(tmp_path, 3)
     assert not (tmp_path / "configs").exists()
     forget(tmp_path, 3)
     forget(tmp_path, 3)
@@ -42,5 +42,5 @@ def test_inputs_of_every_version_stay_and_forms_are_those_of_the_served_one(tmp_
 
 def test_a_version_of_an_older_litho_brings_nothing(tmp_path: Path) -> None:
     (tmp_path / "1").mkdir()
-    place(tmp_path, 1)
+    expose(tmp_path, 1)
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
