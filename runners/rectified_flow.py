@@ -205,36 +205,22 @@ class Batch:
             self._tickets[position] = ticket
         self._count = end
 
-    def sort(self) -> None:
-        """Put the rows with the fewest steps to go in front; of equal ones the order stays."""
-        rows, tickets = self.rows, self._tickets[: self._count]
-        order = np.argsort(rows.steps - rows.taken, kind="stable")
-        for _, values in rows.arrays():
-            values[...] = values[order]
-        tickets[...] = tickets[order]
-
-    def step(self, count: int | None = None) -> None:
-        """Move the rows by one step.
-
-        Args:
-            count: only the first rows; by default all.
+    def step(self) -> None:
+        """Move all rows by one step.
 
         Raises:
             LithoError: the runtime failed; no row has moved.
         """
-        self._move(slice(0, self._count if count is None else count))
+        self._move(slice(0, self._count))
 
-    def step_apart(self, count: int | None = None) -> dict[int, LithoError]:
+    def step_apart(self) -> dict[int, LithoError]:
         """Move the rows by one step, each one alone.
-
-        Args:
-            count: only the first rows; by default all.
 
         Returns:
             Position -> error of each row that the runtime failed on; these rows have not moved.
         """
         errors: dict[int, LithoError] = {}
-        for position in range(self._count if count is None else count):
+        for position in range(self._count):
             try:
                 self._move(slice(position, position + 1))
             except LithoError as error:

@@ -56,7 +56,7 @@ class Model:
                 runners.append(instance.open(threads=threads))
             if not all(isinstance(runner, Runner) for runner in runners):
                 raise UsageError(f"{runners[0].description} takes no steps; deploy it with --batching whole")
-            cap, halves = live_rows(instance, runners[0], threads)
+            cap = live_rows(instance, runners[0], threads)
         except BaseException:
             for runner in runners:
                 runner.close()
@@ -65,7 +65,7 @@ class Model:
         scheduling = _scheduling(instance)
         queue_size = int((scheduling.get("default_queue_policy") or {}).get("max_queue_size") or 0)
         self._priority = int(scheduling.get("default_priority_level") or 1)
-        self._engine = Engine(runners, cap, queue_size or QUEUE_SIZE, halves, self._in_hand.progressed)
+        self._engine = Engine(runners, cap, queue_size or QUEUE_SIZE, self._in_hand.progressed)
         self._input_names = [field.name for field in self._engine.signature.inputs]
         self._output_name = self._engine.signature.output.name
         pb_utils.Logger.log_info(f"in flight: {lanes} lanes of {threads or 'all'} threads, {cap} rows each")
@@ -133,21 +133,17 @@ class _Answers:
         return self._sender.is_cancelled()
 
 
-def live_rows(instance: Instance, runner: Runner, threads: int | None) -> tuple[int, bool]:
-    """Most live rows of a lane, as configured or the knee of the step cost, and whether a step may move half of them.
-
-    The step cost is measured now.
-    """
+def live_rows(instance: Instance, runner: Runner, threads: int | None) -> int:
+    """Most live rows of a lane: as configured, else the knee of the step cost, measured now."""
     largest = instance.config["max_batch_size"]
     if (given := _number(instance, "live_rows")) is not None:
-        largest = min(given, largest)
+        return min(given, largest)
     costs = StepCosts.measure(runner, largest, threads=threads)
     fixed, row = costs.fit()
     pb_utils.Logger.log_info(
         f"in flight: a step costs {costs}; fitted {fixed:.2f} ms and {row:.2f} ms a row; the knee is {costs.knee()}"
     )
-    rows = given or costs.knee()
-    return min(rows, largest), costs.halves(rows)
+    return costs.knee()
 
 
 def _scheduling(instance: Instance) -> Mapping[str, Any]:

@@ -169,7 +169,6 @@ def simulate(
         cap: most rows of a lane.
     """
     cost = [0.0, *(costs.at(rows) for rows in range(1, cap + 1))]
-    halves = costs.halves(cap)
     ends = np.zeros(len(steps))
     waiting: deque[int] = deque()
     live: list[list[list[int]]] = [[] for _ in range(lanes)]  # of each lane: steps to go, request
@@ -198,14 +197,11 @@ def simulate(
         if not rows:
             idle.add(lane)
             continue
-        taken, moving = 1, rows
+        taken = 1
+        duration = cost[len(rows)]
         if form == "whole":
             duration, taken = _batch_ms(cost, [row[0] for row in rows]), max(row[0] for row in rows)
-        else:
-            if halves and not waiting:  # as the engine does
-                moving = sorted(rows)[: -(-len(rows) // 2)]
-            duration = cost[len(moving)]
-        for row in moving:
+        for row in rows:
             row[0] -= taken
         heapq.heappush(events, (now + duration, lane, 0))
     return ends - arrivals

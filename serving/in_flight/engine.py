@@ -75,15 +75,12 @@ class Engine:
         ...     engine.submit({"seed": [7], "prompt": ["a red circle"]}, reply)
 
     Rows are admitted first come, first served within a priority; no lane takes a row while its share of all rows is
-    less than it has. A lane without work takes half the rows of another. With `halves`, and while nobody waits, a step
-    moves the half of a lane's rows that have the fewest steps to go: they leave sooner, and where each row costs the
-    same the others lose nothing by it.
+    less than it has. A lane without work takes half the rows of another.
 
     Args:
         runners: one for each lane; the engine closes them. Lanes compute at the same time.
         live_rows: most rows of one lane.
         queue_size: most requests that wait for their first row to be admitted; None for no limit.
-        halves: whether half of the rows take about half of the time, see `StepCosts.halves`.
         stepped: is called by each lane after each of its steps, as a sign of life.
     """
 
@@ -92,13 +89,11 @@ class Engine:
         runners: Sequence[Runner],
         live_rows: int,
         queue_size: int | None = 1024,
-        halves: bool = False,
         stepped: Callable[[], None] = lambda: None,
     ) -> None:
         self.signature = runners[0].signature
         self.live_rows = live_rows
         self._queue_size = queue_size
-        self._halves = halves
         self._stepped = stepped
         self._lanes = [_Lane(runner, Batch(runner, live_rows)) for runner in runners]
         self._changed = threading.Condition()
@@ -191,7 +186,8 @@ class Engine:
             try:
                 self._begin(lane, admitted)
                 if len(lane.batch):
-                    self._retire(lane, self._step(lane))
+                    self._step(lane)
+                    self._retire(lane)
             except Exception as error:  # whatever it is: the lane goes on with new rows
                 _, tickets = lane.batch.take(np.arange(len(lane.batch)))
                 self._fail([*tickets, *admitted], LithoError(f"the engine failed: {error!r}"))
@@ -271,18 +267,12 @@ class Engine:
                 except LithoError as error:
                     self._fail([(request, 0)], error)
 
-    def _step(self, lane: _Lane) -> int:
-        """Move rows of a lane; the number of those, the first ones, that did."""
+    def _step(self, lane: _Lane) -> None:
         moved = len(lane.batch)
-        if self._halves and moved > 1 and not self._queue:  # without the lock: at worst one step too late
-            lane.batch.sort()
-            moved = -(-moved // 2)
-        failed = False
         try:
-            lane.batch.step(moved)
+            lane.batch.step()
         except LithoError:
-            failed = True
-            errors = lane.batch.step_apart(moved)
+            errors = lane.batch.step_apart()
             tickets = lane.batch.tickets
             for position, error in errors.items():
                 self._fail([tickets[position]], error)
@@ -291,27 +281,21 @@ class Engine:
         with self._changed:
             self._counted.add("steps")
             self._counted.add("moved", moved)
-        return 0 if failed else moved  # the positions of the others have changed
 
-    def _retire(self, lane: _Lane, moved: int) -> None:
-        previews = self._due(lane, moved)
+    def _retire(self, lane: _Lane) -> None:
         positions = lane.batch.finished()
         if len(positions):
             rows, tickets = lane.batch.take(positions)
             self._decode(lane, rows, tickets, finished=True)
-        # A preview that nobody could send in time is left out: the next one is better.
-        if previews is not None and self._events.qsize() < 2 * len(self._lanes):
-            self._decode(lane, *previews, finished=False)
-
-    def _due(self, lane: _Lane, moved: int) -> tuple[Rows, list[_Ticket]] | None:
-        """Of the rows that have just moved, copies of those of which a preview is due."""
-        tickets = lane.batch.tickets[:moved]
+        tickets = lane.batch.tickets
         if not any(request.options.preview_every for request, _ in tickets):
-            return None
-        rows = lane.batch.rows.chosen(slice(0, moved))
+            return
+        rows = lane.batch.rows
         every = np.array([request.options.preview_every or np.iinfo(np.int64).max for request, _ in tickets])
-        due = np.flatnonzero((rows.taken % every == 0) & (rows.taken < rows.steps))
-        return (rows.chosen(due), [tickets[position] for position in due]) if len(due) else None
+        due = np.flatnonzero(rows.taken % every == 0)
+        # A preview that nobody could send in time is left out: the next one is better.
+        if len(due) and self._events.qsize() < 2 * len(self._lanes):
+            self._decode(lane, rows.chosen(due), [tickets[position] for position in due], finished=False)
 
     def _decode(self, lane: _Lane, rows: Rows, tickets: list[_Ticket], *, finished: bool) -> None:
         try:

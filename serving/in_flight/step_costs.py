@@ -13,9 +13,6 @@ from ...runners.rectified_flow import Rows, Runner
 
 __all__ = ["TOLERANCE", "StepCosts"]
 
-HALF = 0.55
-"""Largest share of the time of a step at which half of its rows count as half of its work."""
-
 TOLERANCE = 0.05
 """How much more than the cheapest a row may cost at the knee: less than repeated measurements differ by."""
 
@@ -94,12 +91,6 @@ class StepCosts:
         per_row = {size: cost / size for size, cost in self.milliseconds.items()}
         limit = min(per_row.values()) * (1 + TOLERANCE)
         return max(size for size, cost in per_row.items() if cost <= limit)
-
-    def halves(self, rows: int) -> bool:
-        """Whether half of any number of rows up to `rows` takes about half of the time, so that no small step is a
-        waste: where a step has a fixed cost, all rows should share it."""
-        sizes = [size for size in self.milliseconds if 1 < size <= rows]
-        return bool(sizes) and all(self.at(size // 2) <= HALF * self.at(size) for size in sizes)
 
     def fit(self) -> tuple[float, float]:
         """Fixed cost and cost of a row in milliseconds, the least relative squares; neither is below 0."""

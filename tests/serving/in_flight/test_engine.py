@@ -131,14 +131,14 @@ def crowds(draw: st.DrawFn) -> list[tuple[dict[str, Any], Options, bool]]:
 
 
 @settings(max_examples=25)
-@given(crowd=crowds(), lanes=st.integers(1, 2), cap=st.integers(1, 5), halves=st.booleans())
+@given(crowd=crowds(), lanes=st.integers(1, 2), cap=st.integers(1, 5))
 def test_every_row_is_answered_once_with_the_picture_of_a_whole_request(
-    crowd: list[tuple[dict[str, Any], Options, bool]], lanes: int, cap: int, halves: bool, flow_bundle: Path
+    crowd: list[tuple[dict[str, Any], Options, bool]], lanes: int, cap: int, flow_bundle: Path
 ) -> None:
     watches = [Watched(flow_bundle) for _ in range(lanes)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(in_flight, "FIRST_LOOK_SECONDS", 0.0)
-        with Engine([one.runner for one in watches], cap, halves=halves) as engine:
+        with Engine([one.runner for one in watches], cap) as engine:
             asked = [ask(engine, inputs, options, gone) for inputs, options, gone in crowd]
         counted = engine.statistics()
     whole = open_runner(flow_bundle)
@@ -155,20 +155,6 @@ def test_every_row_is_answered_once_with_the_picture_of_a_whole_request(
     assert (counted.live, counted.waiting) == (0, 0)
     assert counted.requests == len(crowd)
     assert sum(len(answers.pictures) for answers in asked) == counted.pictures
-
-
-def test_the_half_with_the_fewest_steps_to_go_moves_while_nobody_waits(watched: Watched) -> None:
-    with Engine([watched.runner], live_rows=4, halves=True) as engine:
-        watched.may_step.clear()
-        long = ask(engine, request(1, steps=6))
-        assert watched.stepping.wait(SECONDS)
-        short = ask(engine, request(2, 3, steps=2))
-        watched.may_step.set()
-        short.result()
-        assert not long.pictures
-        long.result()
-    assert max(watched.moved) == 2, "of three rows two move"
-    assert sum(watched.moved) == 6 + 2 * 2, "no step is taken twice"
 
 
 def test_a_row_joins_while_another_is_under_way_and_overtakes_it(watched: Watched) -> None:

@@ -27,13 +27,6 @@ def test_no_row_is_much_cheaper_than_at_the_knee(found: dict[int, float]) -> Non
     assert costs.at(knee) == pytest.approx(found[knee])
 
 
-def test_half_of_the_rows_are_half_of_the_work_only_where_each_row_costs() -> None:
-    assert StepCosts.model(fixed_ms=0.2, row_ms=2.4).halves(16)
-    assert not StepCosts.model(fixed_ms=20, row_ms=0.1).halves(16)
-    assert not StepCosts.model(fixed_ms=1.3, row_ms=1.4).halves(16), "single rows pay the fixed cost alone"
-    assert not StepCosts.model(fixed_ms=0.2, row_ms=2.4).halves(1)
-
-
 def test_costs_between_and_beyond_what_was_measured() -> None:
     assert SHAPES.at(12) == pytest.approx((12.7 + 23.2) / 2)
     assert SHAPES.at(128) == pytest.approx(2 * 104.6)
