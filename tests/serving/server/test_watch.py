@@ -26,14 +26,10 @@ time.sleep(60)
 @contextmanager
 def instance(drain: Path, what: str = "idle") -> Iterator[subprocess.Popen[bytes]]:
     """A process that looks like Triton's of the instance "tiny_0_1", with two requests in hand."""
-    arguments = ["triton_python_backend_stub", "-c", WORKER, str(drain), what, "", "", "", "tiny_0_1"]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(sys.path),
-    }  # by its name it is outside of any environment
-    with subprocess.Popen(
-        arguments, executable=sys.executable, stdout=subprocess.PIPE, env=environment
-    ) as process:
+    # Python finds its environment by the folder of its name.
+    name = str(Path(sys.executable).with_name("triton_python_backend_stub"))
+    arguments = [name, "-c", WORKER, str(drain), what, "", "", "", "tiny_0_1"]
+    with subprocess.Popen(arguments, executable=sys.executable, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None
             process.stdout.readline()
