@@ -6,10 +6,14 @@ Exit code 0: done; 1: tried and failed; 2: bad usage.
 """
 
 from importlib import import_module
+from pkgutil import iter_modules
 
 from .base import app, main
 
 __all__ = ["app", "main"]
 
-for _stage in ("demo", "training", "export", "bundle", "serving", "generate", "benchmarks"):
+for _stage in ("demo", "training", "export", "bundle", "serving", "generate", "bench"):
     import_module(f".{_stage}", __name__)  # in this order `litho --help` lists their verbs
+for _module in iter_modules(__path__):
+    if _module.name.startswith("bench_"):
+        import_module(f".{_module.name}", __name__)  # one verb of `litho bench` each

@@ -7,12 +7,13 @@ import re
 import signal
 import sys
 from collections.abc import Callable
+from copy import copy
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from .messages import INTERRUPTED, explain
 from .names import fill_in, variants_of
@@ -21,6 +22,7 @@ from .output import log, log_to
 __all__ = [
     "AsJson",
     "BundlePath",
+    "DefaultVerb",
     "Device",
     "Name",
     "Repository",
@@ -82,14 +84,54 @@ class _Verb(TyperCommand):
     """A command whose help lists the names that an option takes, from the registries."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        for parameter in self.params:
-            if help := getattr(parameter, "help", None):
-                parameter.help = fill_in(help)  # pyright: ignore[reportAttributeAccessIssue]
+        _fill_in_names(self)
         super().format_help(ctx, formatter)
 
 
+def _fill_in_names(command: Any) -> None:
+    for parameter in command.params:
+        if help := getattr(parameter, "help", None):
+            parameter.help = fill_in(help)
+
+
+class DefaultVerb(TyperGroup):
+    """A group of verbs, one of which runs where none is named: its options are the group's too.
+
+    Attributes:
+        default: name of that verb, which no help lists.
+    """
+
+    default = "run"
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the default verb in front of words that name none."""
+        names_none = args[0] not in self.commands if args else not ctx.resilient_parsing
+        if names_none and args[:1] not in [[option] for option in ctx.help_option_names]:
+            args = [self.default, *args]
+        return super().parse_args(ctx, args)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Help of the default verb, and the list of the others."""
+        verb = self.commands[self.default]
+        _fill_in_names(verb)
+        shown = copy(self)
+        shown.params, shown.help, shown.epilog = verb.params, verb.help, verb.epilog
+        shown.subcommand_metavar = ""
+        super(DefaultVerb, shown).format_help(ctx, formatter)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Names of verbs, and what the default verb takes."""
+        verb = self.commands[self.default]
+        context = verb.make_context(self.default, [], parent=ctx, resilient_parsing=True)
+        return [*super().shell_complete(ctx, incomplete), *verb.shell_complete(context, incomplete)]
+
+
 def verb(
-    panel: str | None, *examples: str, name: str | None = None, group: typer.Typer = app
+    panel: str | None,
+    *examples: str,
+    name: str | None = None,
+    group: typer.Typer = app,
+    hidden: bool = False,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a verb.
 
@@ -98,9 +140,10 @@ def verb(
         examples: of its use, for its own help.
         name: by default the function's.
         group: the application, or the group of verbs that it belongs to.
+        hidden: leave it out of the list of verbs.
     """
     epilog = "\n\n".join(f"Example: {example}" for example in examples)
-    return group.command(name, cls=_Verb, rich_help_panel=panel, epilog=epilog)
+    return group.command(name, cls=_Verb, rich_help_panel=panel, epilog=epilog, hidden=hidden)
 
 
 def main() -> None:

@@ -79,6 +79,8 @@ def _of_usage(error: Any, command: Any, words: Sequence[str]) -> str:
         if word in getattr(command, "commands", ()):
             path.append(word)
             command = command.commands[word]
+    if hasattr(command, "default"):  # no verb of the group was named
+        command = command.commands[command.default]
     message = error.format_message().rstrip(".")
     if match := re.match(r"No such command '(.*?)'", message):
         message = f"unknown command {match[1]!r}{did_you_mean(match[1], command.commands)}"

@@ -24,7 +24,8 @@ def verbs(command: Any = None, path: str = "") -> Iterator[tuple[str, Any]]:
         if hasattr(one, "commands"):
             yield from verbs(one, f"{path}{name} ")
         else:
-            yield f"{path}{name}", one
+            default = name == getattr(command, "default", None)
+            yield path.strip() if default else f"{path}{name}", one
 
 
 VERBS = dict(verbs())
@@ -136,3 +137,17 @@ def test_what_a_user_s_code_prints_is_no_part_of_the_json(litho_here: Command, t
     assert json.loads(done.stdout)[0]["verdict"]["status"] == "passed"
     assert "building" in done.stderr
     assert (tmp_path / "bundles" / "talkative" / "manifest.json").exists()
+
+
+def test_a_group_with_a_default_verb_takes_its_options_and_its_help_is_the_verb_s(
+    litho_here: Command, error_of: Complaint
+) -> None:
+    options = [
+        re.findall(r"│ (--[a-z]+)", litho_here(*words.split(), "--help").stdout.partition("─ Options")[2])
+        for words in ("bench", "bench run", "bench x")
+    ]
+    assert set(options[0]) >= {*options[1], "--concurrency"}
+    assert options[1] == options[2]
+    assert "'litho bench --help'" in error_of(litho_here("bench"))
+    assert "did you mean '--seconds'" in error_of(litho_here("bench", "x", "--secnds", "3"))
+    assert "no bundle at 'absent'" in error_of(litho_here("bench", "run", "absent"))

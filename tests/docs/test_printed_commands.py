@@ -27,7 +27,7 @@ def parse(command: str) -> None:
     if words:
         parser.make_context(command, words)
     else:
-        assert not hasattr(parser, "commands") or command == "litho", command
+        assert not hasattr(parser, "commands") or hasattr(parser, "default") or command == "litho", command
 
 
 def in_messages() -> set[str]:

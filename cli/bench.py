@@ -1,4 +1,4 @@
-"""The verb `bench`."""
+"""The group `bench` and its default verb; each other verb of it is a file `bench_NAME.py` of this folder."""
 
 from __future__ import annotations
 
@@ -8,16 +8,22 @@ from typing import Annotated
 import typer
 
 from ..errors import LithoError, UsageError
-from .base import AsJson, VariantName, verb
+from .base import AsJson, DefaultVerb, VariantName, app, verb
 from .names import name_option
 from .output import print_json, progress_bar, show_lines, show_rows
 from .values import numbers, positive
 
+group = typer.Typer(cls=DefaultVerb, help="Measure latency and throughput under a range of loads.")
+app.add_typer(group, name="bench", rich_help_panel="Measure")
+
 
 @verb(
-    "Measure",
+    None,
     "litho bench bundles/digits --seconds 30",
     "litho bench grpc://127.0.0.1:8001/digits --against bundles/digits --output bench",
+    name=DefaultVerb.default,
+    group=group,
+    hidden=True,
 )
 def bench(
     target: Annotated[
