@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo check unit test lint format docs reference quality peers gpu-check clean
+.PHONY: demo check unit test lint format docs figures reference quality peers gpu-check clean
 
 demo: $(STAMP)
 	$(BIN)/litho demo
@@ -34,6 +34,10 @@ format: $(STAMP)
 # The reference of the Python interface: docs/api.md.
 docs: $(STAMP)
 	$(BIN)/python scripts/api_reference.py
+
+# The measured figures of README, CHANGELOG and docs/, from benchmarks/results.
+figures: $(STAMP)
+	$(BIN)/python -m litho.benchmarks.publish
 
 reference: $(STAMP)
 	$(BIN)/python scripts/reference_repository.py

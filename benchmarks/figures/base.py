@@ -1,0 +1,83 @@
+"""What writers of figures share: the result documents, and how numbers become text."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...errors import LithoError
+from ...reporting.markdown import markdown_table
+
+__all__ = ["RESULTS", "WIDTH", "Results", "paragraph", "table", "three_digits", "whole"]
+
+RESULTS = Path(__file__).resolve().parents[1] / "results"
+
+WIDTH = 120
+"""Longest line of a paragraph, in characters; tables have no limit."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """The folder of the result documents.
+
+    Args:
+        folder: holds `NAME.json`.
+    """
+
+    folder: Path = RESULTS
+
+    def path(self, name: str) -> Path:
+        """The file of a document.
+
+        Args:
+            name: of the document, without its ending.
+
+        Raises:
+            LithoError: there is no such document.
+        """
+        file = self.folder / f"{name}.json"
+        if not file.is_file():
+            raise LithoError(
+                f"{name}.json is missing in benchmarks/results; run the benchmark that writes it"
+            )
+        return file
+
+    def read(self, name: str) -> dict[str, Any]:
+        """The content of a document, unchecked; writers of documents with a reader use that with `path`.
+
+        Args:
+            name: of the document, without its ending.
+
+        Raises:
+            LithoError: there is no such document.
+        """
+        return json.loads(self.path(name).read_text(encoding="utf-8"))
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table.
+
+    Args:
+        head: titles of the columns; may be empty texts.
+        rows: cells of each row, as many as the head has.
+    """
+    return "\n".join(markdown_table(head, rows)).replace("|  |", "| |")
+
+
+def paragraph(text: str) -> str:
+    """Text of one paragraph, in lines of at most `WIDTH` characters."""
+    return textwrap.fill(" ".join(text.split()), WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def three_digits(value: float) -> str:
+    """Three significant digits, or whole from 100 on: 0.512, 4.90, 31.9, 1250."""
+    return f"{value:.0f}" if value >= 99.95 else f"{value:#.3g}".rstrip(".")
+
+
+def whole(value: float) -> str:
+    """A whole number with separators: 1,250."""
+    return f"{value:,.0f}"

@@ -1,0 +1,47 @@
+"""README's table of measured endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..load.documents import Comparison, read_result
+from ..load.windows import Point
+from .base import Results, table, three_digits, whole
+
+__all__ = ["write"]
+
+_ENDPOINTS = (("cgan-digits", "`cgan-digits`, 32x32"), ("dcgan64", "DCGAN 64x64x3, untrained"))
+"""Beginning of the document's name, and what the table calls the generator."""
+_HEAD = ("generator", "clients", "images/s", "p50 ms", "p99 ms", "batch formed", "served / in process")
+
+
+def write(results: Results) -> dict[str, str]:
+    """The table, and `unstable`: a sentence about rows whose windows differ too much, or none."""
+    rows: list[tuple[str, ...]] = []
+    unstable: list[str] = []
+    for name, title in _ENDPOINTS:
+        result = read_result(results.path(f"{name}-endpoint"))
+        rows += _rows(title, result.points, result.comparison)
+        unstable += [
+            f"{title.split(',')[0]}, clients {point.load.concurrency} (up to {100 * (point.deviation or 0):.0f} %)"
+            for point in result.points
+            if point.stable is False
+        ]
+    note = (
+        f"Not stable, because their windows differ by more than 10 % from their mean: {', '.join(unstable)}."
+    )
+    return {"": table(_HEAD, rows), "unstable": note if unstable else "All rows are stable."}
+
+
+def _rows(title: str, points: tuple[Point, ...], comparison: Comparison | None) -> Iterator[tuple[str, ...]]:
+    for number, point in enumerate(points):
+        last = comparison if number == len(points) - 1 else None
+        yield (
+            "" if number else title,
+            str(point.load.concurrency),
+            whole(point.images_per_second),
+            three_digits(point.latency.p50_ms),
+            three_digits(point.latency.p99_ms),
+            f"{point.server.mean_batch:.1f}" if point.server else "",
+            f"{last.ratio:.2f} ({last.ratio_range[0]:.2f} to {last.ratio_range[1]:.2f})" if last else "",
+        )

@@ -1,0 +1,97 @@
+"""Variants against the usual ways without litho: tables of docs/export.md, and a sentence of README."""
+
+from __future__ import annotations
+
+from ...bundle.json_documents import read_as
+from ...parity.gate import PSNR_MEAN, PSNR_MIN
+from ..peers import Peer, Peers
+from .base import Results, table, whole
+
+__all__ = ["write"]
+
+_RUNS = ("dcgan64-emoji", "dcgan-fashion", "cgan-fashion")
+_NNCF = "NNCF INT8 in OpenVINO"
+_INT8 = (
+    (_NNCF, "NNCF"),
+    (f"{_NNCF}, litho's graph", "NNCF, from litho's graph"),
+    ("generator.int8.openvino.onnx", "litho"),
+)
+
+
+def write(results: Results) -> dict[str, str]:
+    """The table of the first run, that of INT8 in three runs, and what README says of the first."""
+    runs = [
+        read_as(Peers, "a comparison with peers", results.folder, results.path(f"peers-{name}").name, 1)
+        for name in _RUNS
+    ]
+    first = runs[0]
+    recommended = first.peer(first.recommended)
+    others = [peer for peer in first.peers if peer.kind == "peer" and peer.timings]
+    best = [max(peer.speed(timing.batch) for peer in others) for timing in recommended.timings]
+    return {
+        "": _table(first),
+        "int8": _int8(runs),
+        "recommended": _listed([timing.images_per_second for timing in recommended.timings]),
+        "recommended-psnr": _decibels(recommended, PSNR_MIN),
+        "best": _listed(best),
+        "nncf-psnr": _decibels(first.peer(f"{_NNCF}, default hint"), PSNR_MIN),
+    }
+
+
+def _table(peers: Peers) -> str:
+    batches = [timing.batch for timing in peers.peer(peers.recommended).timings]
+    head = ["", "gate", "PSNR min (dB)", "mean", f"images/s at batch {batches[0]}", *map(str, batches[1:])]
+    rows = [
+        (
+            _name(peer, recommended=peer.name == peers.recommended),
+            peer.verdict.status,
+            _decibels(peer, PSNR_MIN),
+            _decibels(peer, PSNR_MEAN),
+            *(whole(timing.images_per_second) for timing in peer.timings),
+        )
+        for peer in peers.peers
+        if peer.timings
+    ]
+    return table(head, rows)
+
+
+def _int8(runs: list[Peers]) -> str:
+    head = (
+        "run",
+        "INT8 in OpenVINO by",
+        "PSNR min (dB)",
+        "mean",
+        "times NNCF's images/s at batch 1",
+        "8",
+        "32",
+    )
+    rows = [
+        (
+            f"`{peers.preset}`",
+            title,
+            _decibels(peers.peer(name), PSNR_MIN),
+            _decibels(peers.peer(name), PSNR_MEAN),
+            *(
+                f"{timing.images_per_second / peers.peer(_NNCF).speed(timing.batch):.2f}"
+                for timing in peers.peer(name).timings
+            ),
+        )
+        for peers in runs
+        for name, title in _INT8
+    ]
+    return table(head, rows)
+
+
+def _name(peer: Peer, *, recommended: bool) -> str:
+    name = f"`{peer.name}`" if peer.kind == "variant" else peer.name
+    return f"**{name}**" if recommended else name
+
+
+def _decibels(peer: Peer, metric: str) -> str:
+    values = [one.value for one in peer.verdict.figures if one.metric == metric and not one.bank]
+    return f"{values[0]:.1f}" if values else "–"
+
+
+def _listed(speeds: list[float]) -> str:
+    *first, last = map(whole, speeds)
+    return f"{', '.join(first)} and {last}"
