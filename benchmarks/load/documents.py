@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 from statistics import median
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field as Constraint
+from pydantic import Field as Constraint, model_validator
 
 from ...bundle.json_documents import Document, read_as
+from ..environment import Environment
 from ..machine import Machine
 from .windows import Load, Point, Window
 
-__all__ = ["BenchResult", "Comparison", "MemorySample", "Method", "Pair", "SoakResult", "read_result"]
+__all__ = ["BenchResult", "Comparison", "Cost", "MemorySample", "Method", "Pair", "SoakResult", "read_result"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class Pair(Document):
@@ -37,6 +38,8 @@ class Comparison(Document):
         first_load, second_load: the load of each.
         pairs: in the order of measurement.
         at_least: smallest median ratio that passes; None without a target.
+        first_variant, second_variant: names of the variants compared; empty for a run, and in schema 1.
+        problems: why a side counts for nothing, such as wrong pictures; empty if both count.
     """
 
     first: str
@@ -45,6 +48,9 @@ class Comparison(Document):
     second_load: Load
     pairs: Annotated[tuple[Pair, ...], Constraint(min_length=1)]
     at_least: float | None = None
+    first_variant: str = ""
+    second_variant: str = ""
+    problems: tuple[str, ...] = ()
 
     @property
     def ratio(self) -> float:
@@ -59,8 +65,8 @@ class Comparison(Document):
 
     @property
     def passed(self) -> bool | None:
-        """Whether the median ratio reaches `at_least`; None without a target."""
-        return None if self.at_least is None else self.ratio >= self.at_least
+        """Whether the median ratio reaches `at_least` and both sides count; None without a target."""
+        return None if self.at_least is None else self.ratio >= self.at_least and not self.problems
 
 
 class MemorySample(Document):
@@ -150,11 +156,33 @@ class Method(Document):
     first_seed: int
 
 
+class Cost(Document):
+    """What pictures cost on a machine with a price.
+
+    Args:
+        per_hour: price of the machine for an hour.
+        currency: of the prices, such as "USD"; empty if it was not said.
+        source: where the price comes from.
+        images_per_second: the throughput that it was computed with, at the load with the highest.
+    """
+
+    per_hour: Annotated[float, Constraint(gt=0)]
+    currency: str = ""
+    source: str = ""
+    images_per_second: Annotated[float, Constraint(gt=0)]
+
+    @property
+    def per_1000_images(self) -> float:
+        """Price of 1,000 images on a machine that is always busy."""
+        return self.per_hour / 3600 * 1000 / self.images_per_second
+
+
 class BenchResult(Document):
     """One run of the benchmark; written as `bench.json`.
 
     Args:
-        schema_version: of this document.
+        schema_version: of this document. Schema 1 is read too: it had percentiles without intervals, whatever the
+            number of requests, and none of the fields that have a default here.
         target: the measured runner, as it was given.
         runner: description of the runner.
         variant: name of the variant that it runs; empty for a run.
@@ -167,9 +195,16 @@ class BenchResult(Document):
         points: one for each load, in the order of the request.
         comparison: with another runner, if requested.
         soak: memory under a long load, if requested.
+        environment: what else speed depends on, and the command.
+        complete: False if the run was interrupted or failed: the points are those measured before.
+        stopped: why it ended early; empty if it did not.
+        cold_start_seconds: from the start of opening the target to its first picture; None if that was not measured.
+        build_seconds: file of an engine -> time that building it took, as the bundle records it.
+        sizes: file of the measured variant -> size in bytes.
+        cost: at a price for the machine, if one was given.
     """
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     target: str
     runner: str
     variant: str = ""
@@ -182,16 +217,48 @@ class BenchResult(Document):
     points: Annotated[tuple[Point, ...], Constraint(min_length=1)]
     comparison: Comparison | None = None
     soak: SoakResult | None = None
+    environment: Environment | None = None
+    complete: bool = True
+    stopped: str = ""
+    cold_start_seconds: float | None = None
+    build_seconds: dict[str, float] = Constraint(default_factory=dict)
+    sizes: dict[str, int] = Constraint(default_factory=dict)
+    cost: Cost | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_schema_1(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("schema_version") == 1:
+            return {**given, "schema_version": SCHEMA_VERSION}
+        return given
 
     @property
-    def best(self) -> Point:
-        """The load with the highest throughput."""
-        return max(self.points, key=lambda point: point.images_per_second)
+    def counting(self) -> tuple[Point, ...]:
+        """The points that count: right pictures, few errors, a rate within reach."""
+        return tuple(point for point in self.points if not (point.invalid or point.beyond_reach))
 
     @property
-    def quickest(self) -> Point:
-        """The load with the smallest median latency."""
-        return min(self.points, key=lambda point: point.latency.p50_ms)
+    def best(self) -> Point | None:
+        """The load with the highest throughput of those that count; None if none does."""
+        return max(self.counting, key=lambda point: point.images_per_second, default=None)
+
+    @property
+    def quickest(self) -> Point | None:
+        """The load with the smallest median latency of those that count; None if none does."""
+        return min(self.counting, key=lambda point: point.latency.p50_ms, default=None)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Why the result must not be relied on, the worst first; empty if it may be.
+
+        One rate beyond reach is a finding; all of them beyond reach are a problem.
+        """
+        found = [f"{point.load}: {point.invalid}" for point in self.points if point.invalid]
+        if not found and not self.counting:
+            found = [f"{point.load}: {point.beyond_reach}" for point in self.points]
+        if self.comparison is not None:
+            found += self.comparison.problems
+        return (*([self.stopped] if self.stopped else []), *found)
 
 
 def read_result(path: Path) -> BenchResult:

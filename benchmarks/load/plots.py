@@ -19,7 +19,8 @@ def latency_chart(result: BenchResult) -> Chart:
 
     def draw(axes: Any) -> None:
         for name, colour, marker in (("p99", ORANGE, "^"), ("p90", GREEN, "s"), ("p50", BLUE, "o")):
-            heights = [getattr(point.latency, f"{name}_ms") for point in result.points]
+            known = (getattr(point.latency, f"{name}_ms") for point in result.points)
+            heights = [float("nan") if height is None else height for height in known]
             axes.plot(range(len(heights)), heights, color=colour, marker=marker, markersize=4.5, label=name)
         _loads(axes, result)
         axes.set_ylabel("latency, ms")
@@ -32,7 +33,7 @@ def latency_chart(result: BenchResult) -> Chart:
             axes.set_ylim(bottom=0)
 
     lowest = min(point.latency.p50_ms for point in result.points)
-    highest = max(point.latency.p99_ms for point in result.points)
+    highest = max(point.latency.p99_ms or point.latency.max_ms for point in result.points)
     return plot(
         draw, f"Latency at p50, p90 and p99 over {axis_name(result)}, {lowest:.3g} to {highest:.3g} ms."
     )
@@ -64,7 +65,7 @@ def throughput_chart(result: BenchResult) -> Chart:
         axes.set_ylabel("images/s")
         axes.set_ylim(bottom=0)
 
-    best = result.best.images_per_second
+    best = max(point.images_per_second for point in result.points)
     return plot(draw, f"Throughput over {axis_name(result)}; at best {best:.0f} images/s.")
 
 

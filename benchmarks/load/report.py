@@ -13,12 +13,12 @@ from ...reporting import format_count, human_bytes, number, render
 from ...runners.base import promise
 from . import plots
 from .documents import BenchResult, Comparison, SoakResult
-from .windows import STABLE_DEVIATION, Point
+from .latency import FEWEST_REQUESTS
+from .windows import HELD_SHARE, STABLE_DEVIATION, Point
 
 __all__ = ["lines", "page", "remarks", "require_report", "table", "view", "write_result"]
 
 JSON_NAME, PAGE_NAME = "bench.json", "bench.html"
-FEW_REQUESTS = 100
 BUSY_CORES = 0.8
 SCATTERED = 1.5
 
@@ -51,7 +51,7 @@ def view(result: BenchResult) -> dict[str, Any]:
     columns, rows = table(result)
     return {
         "name": result.target,
-        "status": _status(result.comparison),
+        "status": _status(result.comparison, result.problems),
         "sentence": _sentence(result),
         "headline": _headline(result),
         "remarks": list(remarks(result)),
@@ -99,8 +99,8 @@ def _cells(point: Point, kind: str) -> dict[str, str]:
         "images/s": number(point.images_per_second),
         "range of windows": f"{number(slowest)} to {number(fastest)}",
         "p50 ms": number(point.latency.p50_ms),
-        "p90 ms": number(point.latency.p90_ms),
-        "p99 ms": number(point.latency.p99_ms),
+        "p90 ms": _known(point.latency.p90_ms),
+        "p99 ms": _known(point.latency.p99_ms),
         "max ms": number(point.latency.max_ms),
     }
     if kind == "endpoint" and point.server is not None:
@@ -113,6 +113,10 @@ def _cells(point: Point, kind: str) -> dict[str, str]:
     cells["failed"] = str(point.failed)
     cells["stable"] = {True: "yes", False: "no", None: "not judged"}[point.stable]
     return cells
+
+
+def _known(figure: float | None) -> str:
+    return "\u2013" if figure is None else number(figure)
 
 
 def lines(result: BenchResult) -> list[str]:
@@ -130,6 +134,7 @@ def lines(result: BenchResult) -> list[str]:
 
 def remarks(result: BenchResult) -> Iterator[str]:
     """What a reader must know to judge the figures, a sentence each."""
+    yield from (f"{problem[0].upper()}{problem[1:]}." for problem in result.problems)
     yield from _stability_remarks(result.points)
     yield from _few_requests_remarks(result.points)
     for point in result.points:
@@ -141,22 +146,19 @@ def remarks(result: BenchResult) -> Iterator[str]:
 
 
 def _stability_remarks(points: Sequence[Point]) -> Iterator[str]:
-    if any(point.stable is None for point in points):
-        yield "Stability was not judged: it takes at least three windows of each load."
-    worst = [(point.deviation or 0.0, point.load) for point in points if point.stable is False]
-    if worst:
-        deviation, load = max(worst, key=lambda entry: entry[0])
-        yield (
-            f"{len(worst)} of {len(points)} loads were not stable: their windows differ from the mean by more than"
-            f" {STABLE_DEVIATION:.0%}, at worst by {deviation:.0%} at {load}; measure longer, or on a quieter machine."
-        )
+    reasons = Counter(point.not_judged for point in points if point.stable is None)
+    for reason, count in reasons.items():
+        yield f"Stability of {count} of {len(points)} loads was not judged: {reason}; measure longer."
+    for point in points:
+        if point.unstable and not point.invalid:
+            yield f"{str(point.load).capitalize()} was not stable: {point.unstable}."
 
 
 def _few_requests_remarks(points: Sequence[Point]) -> Iterator[str]:
-    few = [point for point in points if point.requests < FEW_REQUESTS]
+    few = [point for point in points if point.latency.p99 is None]
     if few:
         counts = "; ".join(f"{point.requests} at {point.load}" for point in few)
-        yield f"With fewer than {FEW_REQUESTS} requests, p99 is the slowest request: {counts}."
+        yield f"p99 is not given from fewer than {FEWEST_REQUESTS['p99']:,} requests: {counts}."
 
 
 def _point_remarks(point: Point, endpoint: bool) -> Iterator[str]:
@@ -201,14 +203,19 @@ def _comparison_remarks(comparison: Comparison) -> Iterator[str]:
         yield f"Comparison: the ratio {comparison.ratio:.2f} is below {comparison.at_least:g}."
 
 
-def _status(comparison: Comparison | None) -> str:
-    """The verdict on the comparison; empty if none was asked for."""
+def _status(comparison: Comparison | None, problems: Sequence[str] = ()) -> str:
+    """The verdict; empty if nothing was asked for and nothing is wrong."""
     passed = None if comparison is None else comparison.passed
+    passed = False if problems else passed
     return {None: "", True: "passed", False: "failed"}[passed]
 
 
 def _sentence(result: BenchResult) -> str:
-    sentence = f"{result.runner} makes {number(result.best.images_per_second)} images/s at {result.best.load}"
+    if result.problems:
+        return f"Not a result: {result.problems[0]}."
+    best = result.best
+    assert best is not None, "no problem was found"
+    sentence = f"{result.runner} makes {number(best.images_per_second)} images/s at {best.load}"
     comparison = result.comparison
     if comparison is None:
         return f"{sentence}."
@@ -218,15 +225,18 @@ def _sentence(result: BenchResult) -> str:
 
 def _headline(result: BenchResult) -> list[tuple[str, str, str]]:
     best, quickest = result.best, result.quickest
-    entries = [
-        ("highest throughput", number(best.images_per_second), f"images/s at {best.load}"),
-        ("lowest median latency", f"{number(quickest.latency.p50_ms)} ms", f"at {quickest.load}"),
-        (
-            "p99 at the highest throughput",
-            f"{number(best.latency.p99_ms)} ms",
-            f"of {best.requests} requests",
-        ),
-    ]
+    entries = []
+    if best is not None and quickest is not None:
+        p99 = best.latency.p99_ms
+        entries = [
+            ("highest throughput", number(best.images_per_second), f"images/s at {best.load}"),
+            ("lowest median latency", f"{number(quickest.latency.p50_ms)} ms", f"at {quickest.load}"),
+            (
+                "p99 at the highest throughput",
+                "not known" if p99 is None else f"{number(p99)} ms",
+                f"of {best.requests} requests",
+            ),
+        ]
     if result.comparison is not None:
         low, high = result.comparison.ratio_range
         small = f"times as fast as {result.comparison.second}; pairs from {low:.2f} to {high:.2f}"
@@ -321,10 +331,14 @@ def _method(result: BenchResult) -> list[tuple[str, str]]:
         ),
         ("Warm-up", f"{number(method.warmup_seconds)} s under load before each window, not counted"),
         ("Inputs", f"different for every image; seeds are counted from {method.first_seed}"),
-        ("Percentiles", "nearest rank, over the requests of all windows together"),
+        (
+            "Percentiles",
+            "nearest rank, over the requests of all windows together; p90 from 100 requests, p99 from 1,000",
+        ),
         (
             "Stable",
-            f"throughput and median latency of the last three windows within {STABLE_DEVIATION:.0%} of their mean",
+            f"throughput and median latency of the last three windows within {STABLE_DEVIATION:.0%} of their mean,"
+            f" and at least {HELD_SHARE:.0%} of the wanted requests in flight",
         ),
     ]
 

@@ -15,16 +15,18 @@ from ...files import check_folder
 from ...reporting.progress import Progress, quiet
 from ...runners import Runner
 from ...signature.noise import MAX_SEED
+from ..environment import describe_environment
 from ..machine import describe_machine
 from ..targets import Target, address_of, opened, target_name
 from .compare import compare
 from .documents import BenchResult, Comparison, Method
 from .in_flight import overlaps
+from .measurement import Measurement
 from .report import require_report, write_result
 from .requests import Requests
 from .scenarios import Scenario, open_scenario
 from .soak import soak
-from .windows import Load, Measurement, Point, Window
+from .windows import Load, Point, Window
 
 __all__ = ["bench"]
 
@@ -92,7 +94,7 @@ def bench(  # noqa: PLR0913
             f"at_least={at_least:g} has nothing to compare with; give a runner to measure against"
         )
     _check(seconds=seconds, rounds=rounds, pairs=pairs)
-    measured_at = datetime.now(UTC).isoformat(timespec="seconds")
+    measured_at, environment = datetime.now(UTC).isoformat(timespec="seconds"), describe_environment()
     first_seed = secrets.randbelow(MAX_SEED)
     with ExitStack() as stack:
         runner = stack.enter_context(opened(target, variant))
@@ -133,6 +135,7 @@ def bench(  # noqa: PLR0913
             points=tuple(points),
             comparison=comparison,
             soak=soaked,
+            environment=environment,
         )
     if output is not None:
         write_result(result, output)
@@ -187,6 +190,8 @@ def _compare(turns: _Turns, side: _Side, other: Runner, point: Point, pairs: int
     return Comparison(
         first=side.runner.description,
         second=other.description,
+        first_variant=side.runner.variant,
+        second_variant=other.variant,
         first_load=point.load,
         second_load=load,
         pairs=compare(

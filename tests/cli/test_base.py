@@ -150,4 +150,4 @@ def test_a_group_with_a_default_verb_takes_its_options_and_its_help_is_the_verb_
     assert options[1] == options[2]
     assert "'litho bench --help'" in error_of(litho_here("bench"))
     assert "did you mean '--seconds'" in error_of(litho_here("bench", "x", "--secnds", "3"))
-    assert "no bundle at 'absent'" in error_of(litho_here("bench", "run", "absent"))
+    assert "'absent' is no bundle" in error_of(litho_here("bench", "run", "absent"))

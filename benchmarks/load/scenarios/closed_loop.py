@@ -14,7 +14,7 @@ import numpy as np
 from ....errors import EndpointError, LithoError
 from ....runners import Runner
 from ....runners.triton import ServerStatistics
-from ..in_flight import Clock, Outcome, RequestsInFlight
+from ..in_flight import Clock, Outcome, RequestsInFlight, overlaps
 from ..requests import Requests
 from ..windows import Load, Measurement
 from . import base
@@ -64,6 +64,9 @@ class Scenario(base.Scenario):
             latencies_ms=np.array(latencies_ms),
             errors=Counter(outcome.message for outcome in warmup + outcomes if outcome.error is not None),
             client_cpu_seconds=cpu_after - cpu_before,
+            asked=len(warmup) + len(outcomes),
+            in_flight=_in_flight(outcomes, start, end),
+            in_flight_wanted=load.concurrency if overlaps(runner) else None,
             server=statistics_after - statistics_before if statistics_before and statistics_after else None,
         )
 
@@ -81,6 +84,12 @@ class Scenario(base.Scenario):
                 raise _all_failed(outcomes, load)
             in_flight.start()
         return outcomes
+
+
+def _in_flight(outcomes: list[Outcome], start: float, end: float) -> float:
+    """The requests' time inside the window over its length."""
+    inside = (min(one.ended, end) - max(one.began, start) for one in outcomes)
+    return sum(max(0.0, seconds) for seconds in inside) / (end - start)
 
 
 def _all_failed(outcomes: list[Outcome], load: Load) -> LithoError:

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
@@ -8,7 +9,7 @@ from litho.errors import UsageError
 
 
 def window(images_per_second):
-    latency = Latency(mean_ms=1, p50_ms=1, p90_ms=1, p99_ms=1, max_ms=1)
+    latency = Latency.of(np.ones(1))
     return Window(
         seconds=1,
         requests=1,

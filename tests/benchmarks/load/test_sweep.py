@@ -113,14 +113,14 @@ def test_runner_that_slows_down_midway_is_not_stable(planted_runner):
 def test_fewer_than_three_windows_are_not_judged(planted_runner):
     result = bench(planted_runner(), batch=(1,), seconds=0.05, rounds=2)
     assert result.points[0].stable is None
-    assert any("at least three windows" in remark for remark in remarks(result))
+    assert any("it takes 3 windows" in remark for remark in remarks(result))
 
 
 @pytest.mark.slow
 def test_slow_requests_are_waited_for(planted_runner):
     result = bench(planted_runner(seconds=0.05), batch=(1,), seconds=0.01)
     assert all(window.requests >= 1 for window in result.points[0].windows)
-    assert any("p99 is the slowest request" in remark for remark in remarks(result))
+    assert any("p99 is not given from fewer than 1,000 requests" in remark for remark in remarks(result))
 
 
 def test_runner_handed_in_stays_open(planted_runner):

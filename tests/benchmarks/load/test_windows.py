@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from litho.benchmarks.load.windows import Latency, Load, Measurement, Point, ServerTimes, percentile
+from litho.benchmarks.load.quality import Quality
+from litho.benchmarks.load.windows import Judged, Latency, Load, Measurement, Point, ServerTimes
 from litho.runners.triton import ServerStatistics
 
 milliseconds = st.lists(st.floats(0.01, 1e5), min_size=1, max_size=300).map(np.array)
@@ -25,7 +26,7 @@ statistics = st.builds(
 )
 
 
-def measurement(latencies=(1.0,), seconds=1.0, batch=1, errors=(), server=None, cpu=0.1):
+def measurement(latencies=(1.0,), seconds=1.0, batch=1, errors=(), server=None, cpu=0.1, **more):
     return Measurement(
         seconds=seconds,
         batch=batch,
@@ -33,6 +34,7 @@ def measurement(latencies=(1.0,), seconds=1.0, batch=1, errors=(), server=None, 
         errors=Counter(errors),
         client_cpu_seconds=cpu,
         server=server,
+        **more,
     )
 
 
@@ -41,23 +43,6 @@ measurements = st.lists(
     min_size=1,
     max_size=5,
 )
-
-
-@given(milliseconds, st.sampled_from([50, 90, 99, 100]))
-def test_percentile_is_the_smallest_value_that_enough_do_not_exceed(values, percent):
-    found = percentile(values, percent)
-    assert found in values
-    assert 100 * np.count_nonzero(values <= found) >= percent * len(values)
-    assert 100 * np.count_nonzero(values < found) < percent * len(values)
-
-
-@given(milliseconds)
-def test_percentiles_of_latency_are_in_order(values):
-    latency = Latency.of(values)
-    assert (
-        values.min() <= latency.p50_ms <= latency.p90_ms <= latency.p99_ms <= latency.max_ms == values.max()
-    )
-    assert values.min() * 0.999999 <= latency.mean_ms <= values.max() * 1.000001
 
 
 @given(measurements)
@@ -100,6 +85,85 @@ def test_windows_within_ten_percent_are_stable(requests_of_each_window, stable):
 def test_windows_whose_latency_drifts_are_not_stable_though_throughput_is():
     drifting = [measurement([latency] * 10) for latency in (1.0, 1.5, 2.0)]
     assert Point.of(Load(), drifting).stable is False
+
+
+@pytest.mark.parametrize(
+    ("windows", "reason"),
+    [
+        ([measurement([1.0] * 100)] * 2, "it takes 3 windows"),
+        ([measurement([1.0] * 100, seconds=0.6)] * 3, "a window of 0.6 s is too short; it takes 1 s"),
+        ([measurement([1.0] * 29)] * 3, "a window has 29 requests; it takes 30"),
+    ],
+)
+def test_too_little_is_not_judged_and_says_why(windows, reason):
+    point = Point.of(Load(), windows)
+    assert point.stable is None
+    assert point.not_judged == reason
+
+
+def test_a_load_that_was_not_held_is_not_stable():
+    held, missed = (
+        Point.of(
+            Load(concurrency=32),
+            [measurement([1.0] * 100, in_flight=achieved, in_flight_wanted=32)] * 3,
+        )
+        for achieved in (31.4, 28.0)
+    )
+    assert held.stable
+    assert held.held == pytest.approx(31.4 / 32)
+    assert missed.stable is False
+    assert missed.unstable == "only 28 of 32 requests were in flight"
+
+
+def test_a_rate_that_was_not_answered_is_beyond_reach():
+    reached, not_reached = (
+        Point.of(Load(), [measurement([1.0] * 100, offered_rate=rate)] * 3) for rate in (104.0, 200.0)
+    )
+    assert reached.stable
+    assert not reached.beyond_reach
+    assert not_reached.stable is False
+    assert not_reached.beyond_reach.startswith(
+        "200 requests/s are beyond reach: 100 requests/s were answered"
+    )
+
+
+@pytest.mark.parametrize(("failed", "invalid"), [(1, False), (3, True)])
+def test_more_than_one_percent_of_errors_counts_for_nothing(failed, invalid):
+    asked = [measurement([1.0] * (100 - failed), errors=["gone"] * failed, asked=100)] * 3
+    point = Point.of(Load(), asked)
+    assert point.failed_share == pytest.approx(failed / 100)
+    assert bool(point.invalid) is invalid
+    assert point.stable is (not invalid)
+    if invalid:
+        assert point.invalid == "3.0% of the requests failed; at most 1% may"
+
+
+def test_wrong_pictures_count_for_nothing_however_fast():
+    wrong = Quality(pictures=9, wrong=9, worst_difference=255, against="probes", reason="a pixel is 255 off")
+    point = Point.of(Load(), [measurement([1e-3] * 100)] * 3, Judged(quality=lambda measured: wrong))
+    assert point.invalid == "a pixel is 255 off"
+    assert point.stable is False
+
+
+def test_goodput_counts_answers_within_the_bound_and_no_failures():
+    part = measurement([1.0] * 60 + [9.0] * 30, seconds=2.0, batch=2, errors=["gone"] * 10, asked=100)
+    goodput = Point.of(Load(batch=2), [part], Judged(slo_ms=5.0)).goodput
+    assert goodput.share == pytest.approx(0.6)
+    assert goodput.images_per_second == pytest.approx(60)
+
+
+def test_steps_previews_and_lag_are_figures_of_their_own():
+    part = measurement(
+        [10.0] * 4,
+        seconds=2.0,
+        steps=80,
+        first_preview_ms=np.array([2.0, 3.0]),
+        late_ms=np.array([0.1, 0.3, 0.1, 0.1]),
+    )
+    point = Point.of(Load(), [part, part])
+    assert point.steps_per_second == pytest.approx(40)
+    assert point.first_preview.mean_ms == pytest.approx(2.5)
+    assert point.late_ms == pytest.approx(0.15)
 
 
 def test_failed_requests_are_counted_beside_throughput():
