@@ -41,7 +41,7 @@ def _rows(title: str, points: tuple[Point, ...], comparison: Comparison | None) 
             str(point.load.concurrency),
             whole(point.images_per_second),
             three_digits(point.latency.p50_ms),
-            three_digits(point.latency.p99_ms),
+            "–" if (p99 := point.latency.p99_ms) is None else three_digits(p99),
             f"{point.server.mean_batch:.1f}" if point.server else "",
             f"{last.ratio:.2f} ({last.ratio_range[0]:.2f} to {last.ratio_range[1]:.2f})" if last else "",
         )
