@@ -22,6 +22,7 @@ _EXTRAS = {
     "jinja2": "bench",
     "matplotlib": "bench",
     "psutil": "bench",
+    "optuna": "tune",
     "fsspec": "storage",
     "s3fs": "storage",
 }

@@ -46,6 +46,7 @@ RequireSignature = Annotated[
     "litho deploy bundles/digits --variant int8 --grade same-distribution",
     "litho deploy bundles/digits --preferred-batch-sizes 8,16 --max-queue-size 256 --check",
     "litho deploy bundles/shapes --batching auto",
+    "litho deploy bundles/digits --settings tune/settings.json",
     "litho deploy bundles/digits --to model_repository --canary 0.1",
 )
 @takes_settings
@@ -85,6 +86,14 @@ def deploy(
     keep: Annotated[
         int, typer.Option(help="Versions of the model that stay, the served one among them.")
     ] = 5,
+    settings_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--settings",
+            help="File of serving settings, as 'litho bench tune' writes it; options win over it.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
     **settings: Any,
 ) -> None:
@@ -100,6 +109,11 @@ def deploy(
     from ..serving.repository.planning import Wanted
     from ..serving.repository.storage import is_remote, writing
 
+    given = given_settings(settings)
+    if settings_file is not None:
+        from ..serving.configuration.settings_file import read_settings
+
+        given = {**read_settings(settings_file), **given}
     wanted = Wanted(
         name=name or (_name_of(bundle) if is_remote(to) else None),
         variant=variant,
@@ -107,7 +121,7 @@ def deploy(
         accept_failed=accept_failed or (),
         grade="same picture" if grade == "same-picture" else "same distribution",
         require_signature=require_signature,
-        settings=_settled(bundle, variant, given_settings(settings)),
+        settings=_settled(bundle, variant, given),
     )
     if check:
         _show_problems(bundle, wanted, as_json)

@@ -65,3 +65,20 @@ def test_the_form_of_batching_can_be_left_to_litho(litho_here: Command, bundle: 
     assert "is one graph without steps: its requests stay whole" in done.stderr
     config = parse_config((tmp_path / "tiny" / "config.pbtxt").read_text())
     assert config.parameters["litho_batching"].string_value == "whole"
+
+
+def test_deploy_takes_a_file_of_settings_and_options_win_over_it(
+    litho_here: Command, error_of: Complaint, bundle: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text('{"schema_version": 1, "settings": {"threads": 2, "preferred_batch_sizes": [4, 8]}}')
+    deploy = ("deploy", bundle, "--to", tmp_path / "models", "--name", "tiny", "--settings")
+    done = litho_here(*deploy, path, "--threads", "3")
+    assert done.returncode == 0, done.stderr
+    config = parse_config((tmp_path / "models" / "tiny" / "config.pbtxt").read_text())
+    assert list(config.dynamic_batching.preferred_batch_size) == [4, 8]
+    assert config.parameters["litho_threads"].string_value == "3"
+    path.write_text('{"schema_version": 1, "settings": {"thread": 2}}')
+    refused = litho_here(*deploy, path)
+    assert refused.returncode == 2
+    assert "did you mean 'threads'" in error_of(refused)

@@ -1,0 +1,353 @@
+"""`tune`: search the serving settings of a bundle within a budget, and confirm what was found."""
+
+from __future__ import annotations
+
+import math
+import time
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+from ...bundle import MANIFEST_NAME, Bundle
+from ...bundle.manifest import GRADES
+from ...bundle.probes import PROBES_NAME
+from ...errors import LithoError, UsageError
+from ...extras import require
+from ...files import check_folder, write_bytes
+from ...reporting.progress import Progress, quiet
+from ...serving.configuration.settings_file import write_settings
+from ..machine import describe_machine
+from . import judge
+from .documents import (
+    RESULT_NAME,
+    SETTINGS_NAME,
+    Confirmation,
+    Figures,
+    Goal,
+    Round,
+    Trial,
+    TuneResult,
+    read_tuning,
+)
+from .search import Asked, Search
+from .serving import Side, served
+from .space import Candidate, Space
+
+__all__ = ["deploy_command", "tune"]
+
+ROUNDS = 3
+"""Rounds of a candidate in the search, and again of a finalist."""
+
+FINALISTS = 3
+MOST_PAIRS = 40
+_SEARCH, _FINALS = 0.65, 0.8
+"""Shares of the budget at which the search and the finals end; the rest is for the confirmation."""
+
+_WINDOWS = 150
+_SHORTEST, _LONGEST = 0.2, 4.0
+
+
+def tune(
+    bundle: Bundle | Path | str,
+    goal: Goal | None = None,
+    *,
+    seconds: float = 600.0,
+    output: Path,
+    progress: Progress = quiet,
+) -> TuneResult:
+    """Find the serving settings that suit a bundle on this machine.
+
+    Every candidate is deployed into a repository of its own and served by an embedded server, its pictures are
+    compared with the probes, and then it is loaded in turns with the default, so that a change of the machine's speed
+    affects both. A candidate that is clearly worse is given up. The best ones are measured again, and the very best is
+    compared with the default in fresh pairs: only what these say is claimed.
+
+    Args:
+        bundle: the bundle, or its directory; with its probes.
+        goal: what to search for, and under which load.
+        seconds: budget of this run, about.
+        output: folder for `tune.json`, written after every trial, and `settings.json`, which `litho deploy
+            --settings` takes. A folder that holds the trials of the same search is continued.
+        progress: called with the step and the share of the budget that is used.
+
+    Raises:
+        UsageError: the folder holds another search, or a setting of the goal is not allowed.
+        MissingExtra: optuna or psutil is not installed.
+        DeployError: no variant may be served with the goal's grade.
+        LithoError: the default cannot be served, or no candidate could be tried.
+    """
+    opened = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
+    require("optuna", "tune")
+    check_folder(output, "--output")
+    return _Run(opened, goal or Goal(), seconds, output, progress).run()
+
+
+class _DefaultFailed(Exception):
+    """The default failed under load: nothing can be compared with it any more. It is no error of a candidate."""
+
+
+class _Run:
+    """One run of the search; see `tune`."""
+
+    def __init__(self, bundle: Bundle, goal: Goal, seconds: float, output: Path, progress: Progress) -> None:
+        _check(bundle, goal, seconds)
+        self._bundle, self._goal, self._output = bundle, goal, output
+        self._progress, self._seconds = progress, seconds
+        self._space = Space.of(bundle, grade=goal.grade, variant=goal.variant, device=goal.device)
+        self._window = min(_LONGEST, max(_SHORTEST, seconds / _WINDOWS))
+        self._start = time.monotonic()
+        self._defaults: list[Figures] = []
+        self._result = self._begun(seconds)
+        self._search = Search(self._space, self._result.trials)
+
+    def run(self) -> TuneResult:
+        try:
+            with served(self._bundle, self._space.default, self._goal) as default:
+                default.replay()
+                default.measure(self._window)
+                self._seek(default)
+                winner = self._finals(default)
+                if winner is not None:
+                    self._keep(winner=winner.number, confirmation=self._confirm(winner, default))
+        except KeyboardInterrupt:
+            raise LithoError(f"interrupted; {self._kept()}") from None
+        except _DefaultFailed as error:
+            raise LithoError(f"the default failed under load ({error}); {self._kept()}") from error
+        self._finish()
+        if not self._result.trials:
+            raise LithoError(f"no candidate was tried within {self._seconds:g} s; give more --seconds")
+        return self._result
+
+    def _begun(self, seconds: float) -> TuneResult:
+        """The document of this run, with the trials of an earlier one that searched for the same."""
+        content = (self._bundle.path / MANIFEST_NAME).read_bytes()
+        result = TuneResult(
+            bundle=self._bundle.manifest.name,
+            manifest_sha256=sha256(content).hexdigest(),
+            goal=self._goal,
+            command=_command(self._bundle.manifest.name, self._goal, seconds),
+            measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            machine=describe_machine(),
+            budget_seconds=seconds,
+            window_seconds=self._window,
+            default=self._space.default.variant,
+        )
+        if not (self._output / RESULT_NAME).exists():
+            return result
+        before = read_tuning(self._output / RESULT_NAME)
+        if _question(before) != _question(result):
+            raise UsageError(
+                f"--output was given {str(self._output)!r}, which holds the trials of another bundle, goal or machine;"
+                " give another folder"
+            )
+        return result.model_copy(
+            update={"trials": before.trials, "budget_seconds": before.budget_seconds + seconds}
+        )
+
+    def _seek(self, default: Side) -> None:
+        """Try candidates until the share of the budget for the search is used."""
+        longest = 0.0
+        while self._used() + longest / self._seconds < _SEARCH:
+            asked = self._search.ask()
+            if asked is None:
+                return
+            began = time.monotonic()
+            number = len(self._result.trials)
+            self._report(f"trial {number}: {asked.candidate}")
+            trial = self._try(number, asked, default)
+            self._search.tell(asked, trial.score)
+            self._keep(trials=(*self._result.trials, trial))
+            longest = max(longest, time.monotonic() - began)
+
+    def _try(self, number: int, asked: Asked, default: Side) -> Trial:
+        candidate, rounds = asked.candidate, list[Round]()
+        state, reason = "measured", ""
+        quality, start_seconds = None, None
+        try:
+            with served(self._bundle, candidate, self._goal) as side:
+                start_seconds = side.start_seconds
+                quality = side.replay()
+                side.measure(self._window / 2)  # a server's first requests are slow
+                for _ in range(ROUNDS):
+                    rounds.append(self._pair(side, default, len(rounds)))
+                    gains = [judge.gain(self._goal, one) for one in rounds]
+                    if judge.clearly_worse(gains, self._best()):
+                        state, reason = "pruned", f"clearly worse in round {len(rounds)}"
+                        break
+        except LithoError as error:
+            state, reason = "failed", str(error)
+        return Trial(
+            number=number,
+            variant=candidate.variant,
+            settings=dict(candidate.settings),
+            parameters=dict(asked.parameters),
+            state=state,
+            reason=reason,
+            score=None if state == "failed" else judge.score(self._goal, rounds),
+            rounds=tuple(rounds),
+            quality=quality,
+            start_seconds=start_seconds,
+        )
+
+    def _pair(self, side: Side, default: Side, number: int) -> Round:
+        """Two windows in turns, whose order changes from pair to pair."""
+        order: list[tuple[str, Side]] = [("candidate", side), ("default", default)]
+        found: dict[str, Figures] = {}
+        for name, one in order[:: -1 if number % 2 else 1]:
+            try:
+                found[name] = one.measure(self._window)
+            except LithoError as error:
+                if one is default:
+                    raise _DefaultFailed(str(error)) from error
+                raise
+        self._defaults.append(found["default"])
+        return Round(**found)
+
+    def _finals(self, default: Side) -> Trial | None:
+        """Measure the best candidates again, and return the best; None if none seems better than the default."""
+        better = sorted(
+            (trial for trial in self._result.trials if (trial.score or judge.FAILED) > self._par()),
+            key=lambda trial: trial.score or 0.0,
+            reverse=True,
+        )[:FINALISTS]
+        if len(better) > 1:
+            for trial in better:
+                if self._used() < _FINALS:
+                    self._report(f"final of trial {trial.number}")
+                    self._replace(trial, self._again(trial, default, ROUNDS))
+        best = [self._result.trials[trial.number] for trial in better]
+        winner = max(best, key=lambda trial: trial.score or judge.FAILED, default=None)
+        return winner if winner is not None and (winner.score or judge.FAILED) > self._par() else None
+
+    def _again(self, trial: Trial, default: Side, count: int) -> tuple[Round, ...]:
+        """Further rounds of a candidate; none if it fails now."""
+        rounds: list[Round] = []
+        try:
+            with served(self._bundle, _candidate(trial), self._goal) as side:
+                side.measure(self._window / 2)
+                for _ in range(count):
+                    rounds.append(self._pair(side, default, len(rounds)))
+        except LithoError:
+            return ()
+        return tuple(rounds)
+
+    def _replace(self, trial: Trial, rounds: tuple[Round, ...]) -> None:
+        """Judge a finalist by all its rounds; one that failed the second time has failed."""
+        together = trial.rounds + rounds
+        update = (
+            {
+                "rounds": together,
+                "score": judge.score(self._goal, together),
+                "state": "measured",
+                "reason": "",
+            }
+            if rounds
+            else {"score": None, "state": "failed", "reason": "it failed when it was measured again"}
+        )
+        changed = trial.model_copy(update=update)
+        self._keep(
+            trials=tuple(changed if one.number == trial.number else one for one in self._result.trials)
+        )
+
+    def _confirm(self, winner: Trial, default: Side) -> Confirmation:
+        """Fresh pairs of the winner and the default until the budget is used."""
+        rounds: list[Round] = []
+        with served(self._bundle, _candidate(winner), self._goal) as side:
+            side.replay()
+            side.measure(self._window)
+            while len(rounds) < judge.FEWEST_PAIRS or (self._used() < 1 and len(rounds) < MOST_PAIRS):
+                self._report(f"confirmation of trial {winner.number}: pair {len(rounds) + 1}")
+                rounds.append(self._pair(side, default, len(rounds)))
+        return judge.confirmed(self._goal, rounds)
+
+    def _par(self) -> float:
+        """The default's own score."""
+        return judge.score_of_default(self._goal, self._defaults)
+
+    def _best(self) -> float:
+        """The best score so far of what keeps the goal; 0 if nothing does."""
+        scores = [trial.score for trial in self._result.trials if trial.score is not None]
+        return max([0.0, self._par(), *scores])
+
+    def _kept(self) -> str:
+        count = len(self._result.trials)
+        return f"{count} trials are in {self._output / RESULT_NAME}, and the same command goes on with them"
+
+    def _used(self) -> float:
+        """Share of the budget that is used."""
+        return (time.monotonic() - self._start) / self._seconds
+
+    def _report(self, step: str) -> None:
+        self._progress(step, min(1.0, self._used()))
+
+    def _keep(self, **update: object) -> None:
+        """Change the document, and write it."""
+        self._result = self._result.model_copy(update=update)
+        write_bytes(self._output / RESULT_NAME, self._result.model_dump_json(indent=1) + "\n")
+
+    def _finish(self) -> None:
+        """Write the settings: those of the winner if it is confirmed, or else none, which are the default."""
+        result = self._result
+        winner = result.trials[result.winner] if result.winner is not None and result.improved else None
+        candidate = self._space.default if winner is None else _candidate(winner)
+        write_settings(self._output / SETTINGS_NAME, candidate.settings)
+        self._keep(deploy=deploy_command(result, result.bundle, SETTINGS_NAME))
+
+
+def deploy_command(result: TuneResult, bundle: Path | str, settings: Path | str) -> str:
+    """The command that serves what was found best.
+
+    Args:
+        result: of the search.
+        bundle: path of the bundle.
+        settings: path of the file of settings.
+    """
+    if not result.improved or result.winner is None:
+        return f"litho deploy {bundle}"
+    words = ["litho deploy", str(bundle)]
+    variant = result.trials[result.winner].variant
+    if variant != result.default:
+        words += ["--variant", variant]
+    if result.goal.grade != GRADES[0]:
+        words += ["--grade", result.goal.grade.replace(" ", "-")]
+    if result.trials[result.winner].settings:
+        words += ["--settings", str(settings)]
+    return " ".join(words)
+
+
+def _check(bundle: Bundle, goal: Goal, seconds: float) -> None:
+    if not 0 < seconds < math.inf:
+        raise UsageError(f"seconds was given {seconds:g}; allowed is a number above 0")
+    if goal.slo_ms is not None and goal.slo_ms <= 0:
+        raise UsageError(f"slo_ms was given {goal.slo_ms:g}; allowed is a number above 0")
+    if goal.aim == "cost" and goal.device != "cpu":
+        raise UsageError(
+            "aim 'cost' counts processor time, and on a GPU the whole device is paid for: aim at 'throughput'"
+        )
+    if PROBES_NAME not in bundle.manifest.files:
+        raise UsageError(f"{bundle.path} has no probes to check pictures with; export it again")
+
+
+def _question(result: TuneResult) -> tuple[object, ...]:
+    """What the trials of two runs must have in common."""
+    machine = result.machine
+    return (result.manifest_sha256, result.goal, machine.processor, machine.cores, machine.gpus)
+
+
+def _candidate(trial: Trial) -> Candidate:
+    settings = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in trial.settings.items()
+    }
+    return Candidate(trial.variant, settings)
+
+
+def _command(name: str, goal: Goal, seconds: float) -> str:
+    words = [f"litho bench tune {name} --aim {goal.aim} --seconds {seconds:g}"]
+    words += [f"--concurrency {goal.concurrency} --batch {goal.batch}"]
+    given = {"slo-ms": goal.slo_ms, "variant": goal.variant}
+    words += [f"--{option} {value}" for option, value in given.items() if value is not None]
+    if goal.grade != GRADES[0]:
+        words.append(f"--grade {goal.grade.replace(' ', '-')}")
+    if goal.device != "cpu":
+        words.append(f"--device {goal.device}")
+    return " ".join(words)
