@@ -21,7 +21,6 @@ from . import judge
 from .documents import (
     RESULT_NAME,
     SETTINGS_NAME,
-    Confirmation,
     Figures,
     Goal,
     Round,
@@ -30,7 +29,7 @@ from .documents import (
     read_tuning,
 )
 from .search import Asked, Search
-from .serving import Side, served
+from .serving import CandidateFailed, Side, served
 from .space import Candidate, Space
 
 __all__ = ["deploy_command", "tune"]
@@ -108,9 +107,11 @@ class _Run:
                 self._seek(default)
                 winner = self._finals(default)
                 if winner is not None:
-                    self._keep(winner=winner.number, confirmation=self._confirm(winner, default))
+                    self._confirm(winner, default)
         except KeyboardInterrupt:
             raise LithoError(f"interrupted; {self._kept()}") from None
+        except CandidateFailed as error:  # those of candidates are caught where they are tried
+            raise LithoError(f"the default cannot be served: {error}") from error
         except _DefaultFailed as error:
             raise LithoError(f"the default failed under load ({error}); {self._kept()}") from error
         self._finish()
@@ -214,51 +215,47 @@ class _Run:
             for trial in better:
                 if self._used() < _FINALS:
                     self._report(f"final of trial {trial.number}")
-                    self._replace(trial, self._again(trial, default, ROUNDS))
+                    self._again(trial, default)
         best = [self._result.trials[trial.number] for trial in better]
         winner = max(best, key=lambda trial: trial.score or judge.FAILED, default=None)
         return winner if winner is not None and (winner.score or judge.FAILED) > self._par() else None
 
-    def _again(self, trial: Trial, default: Side, count: int) -> tuple[Round, ...]:
-        """Further rounds of a candidate; none if it fails now."""
-        rounds: list[Round] = []
+    def _again(self, trial: Trial, default: Side) -> None:
+        """Judge a finalist by further rounds too."""
+        rounds = list(trial.rounds)
         try:
             with served(self._bundle, _candidate(trial), self._goal) as side:
                 side.measure(self._window / 2)
-                for _ in range(count):
+                for _ in range(ROUNDS):
                     rounds.append(self._pair(side, default, len(rounds)))
-        except LithoError:
-            return ()
-        return tuple(rounds)
+        except LithoError as error:
+            self._fail(trial, f"it failed when it was measured again ({error})")
+            return
+        self._replace(trial, rounds=tuple(rounds), score=judge.score(self._goal, rounds))
 
-    def _replace(self, trial: Trial, rounds: tuple[Round, ...]) -> None:
-        """Judge a finalist by all its rounds; one that failed the second time has failed."""
-        together = trial.rounds + rounds
-        update = (
-            {
-                "rounds": together,
-                "score": judge.score(self._goal, together),
-                "state": "measured",
-                "reason": "",
-            }
-            if rounds
-            else {"score": None, "state": "failed", "reason": "it failed when it was measured again"}
-        )
+    def _fail(self, trial: Trial, reason: str) -> None:
+        self._replace(trial, score=None, state="failed", reason=reason)
+
+    def _replace(self, trial: Trial, **update: object) -> None:
         changed = trial.model_copy(update=update)
         self._keep(
             trials=tuple(changed if one.number == trial.number else one for one in self._result.trials)
         )
 
-    def _confirm(self, winner: Trial, default: Side) -> Confirmation:
+    def _confirm(self, winner: Trial, default: Side) -> None:
         """Fresh pairs of the winner and the default until the budget is used."""
         rounds: list[Round] = []
-        with served(self._bundle, _candidate(winner), self._goal) as side:
-            side.replay()
-            side.measure(self._window)
-            while len(rounds) < judge.FEWEST_PAIRS or (self._used() < 1 and len(rounds) < MOST_PAIRS):
-                self._report(f"confirmation of trial {winner.number}: pair {len(rounds) + 1}")
-                rounds.append(self._pair(side, default, len(rounds)))
-        return judge.confirmed(self._goal, rounds)
+        try:
+            with served(self._bundle, _candidate(winner), self._goal) as side:
+                side.replay()
+                side.measure(self._window)
+                while len(rounds) < judge.FEWEST_PAIRS or (self._used() < 1 and len(rounds) < MOST_PAIRS):
+                    self._report(f"confirmation of trial {winner.number}: pair {len(rounds) + 1}")
+                    rounds.append(self._pair(side, default, len(rounds)))
+        except LithoError as error:
+            self._fail(winner, f"it failed when it was to be confirmed ({error})")
+            return
+        self._keep(winner=winner.number, confirmation=judge.confirmed(self._goal, rounds))
 
     def _par(self) -> float:
         """The default's own score."""

@@ -28,9 +28,7 @@ def figures(speed: float, *, requests: int = 200, in_time: int | None = None, fa
 
 def rounds(gains: Sequence[float], speeds: Sequence[float] = (100.0,)) -> list[Round]:
     return [
-        Round(
-            candidate=figures(one * speeds[at % len(speeds)]), default=figures(speeds[at % len(speeds)])
-        )
+        Round(candidate=figures(one * speeds[at % len(speeds)]), default=figures(speeds[at % len(speeds)]))
         for at, one in enumerate(gains)
     ]
 
@@ -67,7 +65,7 @@ def test_what_misses_the_bound_is_below_all_that_keep_it_and_above_what_fails(
     ]
     keeps = in_time >= 990
     assert (judge.score(goal, missing) > 0) == keeps
-    assert judge.FAILED < judge.score(goal, missing)
+    assert judge.score(goal, missing) > judge.FAILED
 
 
 def test_a_failed_request_is_not_in_time() -> None:
