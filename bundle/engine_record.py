@@ -56,6 +56,7 @@ class EngineRecord(Document):
         layers: precision -> number of layers of the engine.
         products: node of the graph -> precision of its convolution or matrix product.
         fp32_layers: nodes of the graph that are meant to stay in FP32.
+        build_seconds: time that building it took; None in a bundle that was exported without timings.
     """
 
     library: str
@@ -74,6 +75,7 @@ class EngineRecord(Document):
     layers: dict[str, int]
     products: dict[str, str]
     fp32_layers: FP32Layers = ()
+    build_seconds: float | None = None
 
 
 @dataclass(frozen=True)

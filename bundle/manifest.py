@@ -127,7 +127,7 @@ class Verdict(Document):
 
 
 class Timing(Document):
-    """Speed of a variant on the machine that exported it; two exports differ only in this and in `Gain`.
+    """Speed of a variant on the machine that exported it; two exports differ in this, `Gain` and engine build times.
 
     Args:
         batch: pictures per batch.

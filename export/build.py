@@ -198,7 +198,7 @@ def _fill(writer: BundleWriter, job: _Job) -> None:
     distance = Distance(reference, job.source.data, sample_count(pipeline.sampler))
     proof = Proof(pipeline, graphs, probes, distance, _other_stages(job, graphs))
     made = list(_make(writer, job, graphs, proof))
-    variants = _timed(job, proof, made) if job.request.timed else tuple(one.variant for one in made)
+    variants = _timed(job, proof, made) if job.request.timed else tuple(_untimed(one.variant) for one in made)
     timing = partial(job.progress, "timing the graph passes")
     fields = {
         **job.key.recorded,
@@ -261,6 +261,13 @@ def _make(
         for made in make_variants(writer, job.request, proof, stage, report):
             yield made
             done += 1
+
+
+def _untimed(variant: Variant) -> Variant:
+    """The variant without the time that building its engine took, as two exports then are the same bytes."""
+    if variant.engine is None:
+        return variant
+    return variant.model_copy(update={"engine": variant.engine.model_copy(update={"build_seconds": None})})
 
 
 def _timed(job: _Job, proof: Proof, made: Sequence[ExportedVariant]) -> tuple[Variant, ...]:

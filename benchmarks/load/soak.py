@@ -10,18 +10,17 @@ from concurrent.futures import CancelledError
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from ...errors import LithoError, UsageError
 from ...extras import require
 from ...reporting.progress import Progress, quiet
-from ..machine import LOOPBACK
 from ..targets import Target, address_of, opened, target_name
 from .documents import MemorySample, SoakResult
 from .in_flight import RequestsInFlight, overlaps
 from .requests import Requests
+from .server_process import server_process
 
-__all__ = ["server_process", "soak"]
+__all__ = ["soak"]
 
 SAMPLES = 20
 _SHARED_MEMORY = "/dev/shm/"  # noqa: S108 - where the kernel keeps POSIX shared memory
@@ -102,22 +101,6 @@ def soak(  # noqa: PLR0913
         settled_after=settled_after,
         samples=tuple(samples),
     )
-
-
-def server_process(endpoint: str) -> int | None:
-    """Id of the process on this machine that listens on an endpoint's port; None if none is visible."""
-    address = urlsplit(endpoint)
-    if address.port is None or address.hostname not in LOOPBACK:
-        return None
-    psutil = require("psutil", "bench")
-    for connection in psutil.net_connections(kind="tcp"):
-        if (
-            connection.status == psutil.CONN_LISTEN
-            and connection.laddr.port == address.port
-            and connection.pid
-        ):
-            return connection.pid
-    return None
 
 
 def _sample(psutil: Any, requests: int, process_id: int | None) -> MemorySample:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 from ...bundle import BundleWriter
@@ -73,9 +74,11 @@ def add_engine(
         except (MissingExtra, DeviceError) as error:
             why = f"{error}; then, on the machine with the GPU"
         return spec.variant(Verdict(status="not_run", reason=f"{why}: sh {SCRIPT}"), **facts)
+    start = time.perf_counter()
     built = build_engine(
         lowered.graph, signature, spec.target, options, runtime=spec.runtime, progress=progress
     )
+    seconds = round(time.perf_counter() - start, 2)
     writer.add(spec.file, built.engine)
     if options.strip_weights and passes:  # the runner reads the weights from the very graph
         writer.add(f"{spec.file}.onnx", graph)
@@ -89,5 +92,7 @@ def add_engine(
         if named.complaint
         else Verdict(status="not_run", reason=f"the proof needs an NVIDIA GPU of {spec.target}")
     )
-    record = built.record.model_copy(update={"fp32_layers": tuple(sorted(lowered.fp32_layers))})
+    record = built.record.model_copy(
+        update={"fp32_layers": tuple(sorted(lowered.fp32_layers)), "build_seconds": seconds}
+    )
     return spec.variant(verdict, engine=record, lowered_share=named.share, **facts)

@@ -1,5 +1,3 @@
-import os
-import socket
 import subprocess
 import sys
 from concurrent.futures import Future
@@ -9,7 +7,6 @@ import psutil
 import pytest
 
 from litho.benchmarks import soak
-from litho.benchmarks.load.soak import server_process
 from litho.errors import EndpointError, LithoError, UsageError
 
 MIB = 1 << 20
@@ -60,15 +57,6 @@ def test_server_and_its_children_are_watched_until_they_end(planted_runner):
         server.communicate(b"\n")
     with pytest.raises(UsageError, match=f"no process {server.pid}"):
         soak(planted_runner(), 40, settled_after=10, server_process_id=server.pid)
-
-
-def test_server_is_found_by_the_port_it_listens_on():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        assert server_process(f"grpc://127.0.0.1:{listener.getsockname()[1]}/digits") == os.getpid()
-    assert server_process("grpc://example.invalid:8001/digits") is None
-    assert server_process("") is None
 
 
 @pytest.mark.parametrize(("requests", "in_flight"), [(0, 1), (1000, 1), (2000, 0)])
