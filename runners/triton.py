@@ -87,6 +87,7 @@ class Runner(base.Runner):
         served: facts of the deployed model.
         parameters: all parameters of its configuration, name -> text.
         decoupled: whether the model answers in streams.
+        caches: whether the server may answer from its response cache.
         metadata: headers of every call.
     """
 
@@ -139,6 +140,7 @@ class Runner(base.Runner):
         self.grade = self.served.grade
         self.max_batch_size = max(1, config.max_batch_size)
         self.decoupled: bool = config.model_transaction_policy.decoupled
+        self.caches: bool = config.response_cache.enable
 
     def use_shared_memory(self) -> None:
         """Let pictures and inputs travel in shared memory from now on, where the model answers whole requests.
