@@ -7,8 +7,3 @@ module of `scenarios`.
 
 No figure of this module is an official MLPerf result: those have fixed models, last at least 600 s and are reviewed.
 """
-
-from .documents import LoadgenResult
-from .run import measure
-
-__all__ = ["LoadgenResult", "measure"]

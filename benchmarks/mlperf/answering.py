@@ -39,6 +39,7 @@ class Plan(Document):
         scenario, mode: as LoadGen calls them.
         settings: name -> value of LoadGen's `TestSettings`.
         samples_per_query: pictures of a query, for the warm-up.
+        warmup_seconds: length of the warm-up, which LoadGen does not see.
         window: largest number of requests in flight; None for as many as LoadGen asks for.
         logs: folder of LoadGen's logs.
     """
@@ -50,6 +51,7 @@ class Plan(Document):
     mode: str
     settings: dict[str, int | float]
     samples_per_query: int = 1
+    warmup_seconds: float = 1.0
     window: int | None = None
     logs: str
 
@@ -98,7 +100,7 @@ def answer(plan: Plan, finished: Callable[[Outcome], None]) -> None:
     answers = Answers(samples.shape, gone=lambda message: finished(outcome(message)))
     with open_runner(plan.target, plan.variant) as runner:
         system = open_system(runner, samples, answers, plan.window)
-        fastest = system.warm_up(plan.samples_per_query)
+        fastest = system.warm_up(plan.samples_per_query, plan.warmup_seconds)
         settings = _settings(loadgen, plan, fastest)
         threading.Thread(
             target=_watch, args=(answers, lambda why: finished(outcome(why))), daemon=True

@@ -39,6 +39,8 @@ RESULT = Path(__file__).resolve().parents[1] / "results" / "loadgen.json"
 BOUND_MS = 15.0
 """Bound on the p99 of Server by default: the one that MLPerf sets for ResNet-50."""
 
+WARMUP_SECONDS = 1.0
+
 _NOTE = "no official MLPerf result: not one of MLPerf's models, and not reviewed by MLCommons"
 _INTERRUPTED = 130
 
@@ -212,6 +214,7 @@ def _measured(scenario: Scenario, subject: _Subject, wanted: Wanted, folder: Pat
         mode="",
         settings={},
         samples_per_query=scenario.samples_per_query,
+        warmup_seconds=min(WARMUP_SECONDS, wanted.seconds / 3),
         window=scenario.window,
         logs="",
     )
