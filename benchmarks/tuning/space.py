@@ -47,12 +47,17 @@ class Candidate:
         """Equal for candidates that are served alike."""
         return (self.variant, *sorted(self.settings.items()))
 
-    def __str__(self) -> str:
-        words = [self.variant]
+    def shown(self, usual: str) -> str:
+        """What differs from the default, in words.
+
+        Args:
+            usual: the default's variant.
+        """
+        words = [] if self.variant == usual else [self.variant]
         for name, value in self.settings.items():
-            shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
+            shown = ",".join(map(str, value)) if isinstance(value, tuple | list) else value
             words.append(f"{name.removesuffix('_microseconds')} {shown}")
-        return " ".join(words)
+        return ", ".join(words) or "default"
 
 
 @dataclass(frozen=True)
@@ -137,14 +142,15 @@ class Space:
         yield usual
         for variant in list(self.variants)[1:_MOST_INSTANCES]:
             yield {**usual, "variant": variant}
-        changes: list[dict[str, Choice]] = [
+        changes: list[dict[str, Choice]] = []
+        if self.sampler:
+            flight: dict[str, Choice] = {"batching": "in-flight", "lanes": None, "live_rows": None}
+            changes += [{**flight, "threads": max(1, self.cores // 2)}, {**flight, "lanes": 1}]
+        changes += [
             {"instance_count": 1, "threads": self.cores},
             {"instance_count": self.cores, "threads": 1},
             {"instance_count": 2 * self.cores, "threads": 1},
         ]
-        if self.sampler:
-            flight: dict[str, Choice] = {"batching": "in-flight", "lanes": None, "live_rows": None}
-            changes += [{**flight, "threads": max(1, self.cores // 2)}, {**flight, "lanes": 1}]
         for change in changes:
             if all(value in self.choices(name) for name, value in change.items() if name in usual):
                 yield {**usual, **{name: value for name, value in change.items() if name in usual}}

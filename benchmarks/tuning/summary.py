@@ -20,14 +20,14 @@ def verdict(result: TuneResult) -> str:
     found = result.confirmation
     if result.winner is None or found is None:
         return f"no candidate is better than the default; keep the default: {result.default}"
-    winner = Candidate(result.trials[result.winner].variant, result.trials[result.winner].settings)
+    winner = _shown(result, result.trials[result.winner])
     figures = (
         f"{found.gain:.2f} times the default ({found.low:.2f} to {found.high:.2f}, {len(found.rounds)} pairs)"
     )
     if result.improved:
         return f"better than the default: {winner}: {_aim(result.goal)} {figures}"
     return (
-        f"not better than the default: the best of {len(result.trials)} candidates, {winner}, has"
+        f"not better than the default: the best of {len(result.trials)} candidates ({winner}) has"
         f" {_aim(result.goal)} {figures}: {found.verdict}, {found.reason}; keep the default: {result.default}"
     )
 
@@ -37,8 +37,11 @@ def table(result: TuneResult) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     rows = [_row("default", _sides(result.trials, "default"), "1.00", "")]
     best = sorted(result.trials, key=lambda trial: -judge.FAILED if trial.score is None else -trial.score)
     for trial in best[:SHOWN]:
-        shown = str(Candidate(trial.variant, trial.settings))
-        rows.append(_row(shown, _sides([trial], "candidate"), _gain(result.goal, trial), _state(trial)))
+        rows.append(
+            _row(
+                _shown(result, trial), _sides([trial], "candidate"), _gain(result.goal, trial), _state(trial)
+            )
+        )
     return HEADINGS, rows
 
 
@@ -53,6 +56,10 @@ def lines(result: TuneResult) -> list[str]:
         f" windows of {result.window_seconds:.2g} s at concurrency {result.goal.concurrency},"
         f" batch {result.goal.batch}; the pictures of each were compared with the probes"
     ]
+
+
+def _shown(result: TuneResult, trial: Trial) -> str:
+    return Candidate(trial.variant, trial.settings).shown(result.default)
 
 
 def _aim(goal: Goal) -> str:

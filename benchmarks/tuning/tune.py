@@ -39,7 +39,7 @@ ROUNDS = 3
 
 FINALISTS = 3
 MOST_PAIRS = 40
-_SEARCH, _FINALS = 0.65, 0.8
+_SEARCH, _SEARCH_WITHOUT_FIND, _FINALS = 0.65, 0.85, 0.8
 """Shares of the budget at which the search and the finals end; the rest is for the confirmation."""
 
 _WINDOWS = 150
@@ -147,18 +147,23 @@ class _Run:
 
     def _seek(self, default: Side) -> None:
         """Try candidates until the share of the budget for the search is used."""
-        longest = 0.0
-        while self._used() + longest / self._seconds < _SEARCH:
+        durations: list[float] = []
+        while self._used() + sum(durations) / max(1, len(durations)) / self._seconds < self._search_share():
             asked = self._search.ask()
             if asked is None:
                 return
             began = time.monotonic()
             number = len(self._result.trials)
-            self._report(f"trial {number}: {asked.candidate}")
+            self._report(f"trial {number}: {asked.candidate.shown(self._space.default.variant)}")
             trial = self._try(number, asked, default)
             self._search.tell(asked, trial.score)
             self._keep(trials=(*self._result.trials, trial))
-            longest = max(longest, time.monotonic() - began)
+            durations.append(time.monotonic() - began)
+
+    def _search_share(self) -> float:
+        """Of the budget: as long as nothing is better than the default, there is nothing to confirm."""
+        found = any((trial.score or judge.FAILED) > self._par() for trial in self._result.trials)
+        return _SEARCH if found else _SEARCH_WITHOUT_FIND
 
     def _try(self, number: int, asked: Asked, default: Side) -> Trial:
         candidate, rounds = asked.candidate, list[Round]()

@@ -92,8 +92,10 @@ def test_an_unknown_parameter_is_refused() -> None:
 
 def test_a_candidate_is_shown_by_what_differs() -> None:
     settings: dict[str, Any] = {"preferred_batch_sizes": (8, 16), "max_queue_delay_microseconds": 200}
-    shown = str(Candidate("generator.fp32.onnx", settings))
-    assert shown == "generator.fp32.onnx preferred_batch_sizes 8,16 max_queue_delay 200"
+    one = Candidate("generator.fp32.onnx", settings)
+    assert one.shown("generator.fp32.onnx") == "preferred_batch_sizes 8,16, max_queue_delay 200"
+    assert Candidate("generator.int8.onnx", {}).shown("generator.fp32.onnx") == "generator.int8.onnx"
+    assert Candidate("generator.fp32.onnx", {}).shown("generator.fp32.onnx") == "default"
 
 
 def test_the_default_is_what_deploy_serves(bundle: Path) -> None:
