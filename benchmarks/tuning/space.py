@@ -146,11 +146,8 @@ class Space:
         if self.sampler:
             flight: dict[str, Choice] = {"batching": "in-flight", "lanes": None, "live_rows": None}
             changes += [{**flight, "threads": max(1, self.cores // 2)}, {**flight, "lanes": 1}]
-        changes += [
-            {"instance_count": 1, "threads": self.cores},
-            {"instance_count": self.cores, "threads": 1},
-            {"instance_count": 2 * self.cores, "threads": 1},
-        ]
+        for instances, threads in ((1, self.cores), (self.cores, 1), (2 * self.cores, 1)):
+            changes.append({"instance_count": instances, "threads": threads})
         for change in changes:
             if all(value in self.choices(name) for name, value in change.items() if name in usual):
                 yield {**usual, **{name: value for name, value in change.items() if name in usual}}
