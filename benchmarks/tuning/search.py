@@ -82,21 +82,21 @@ class Search:
 
     def tell(self, asked: Asked, score: float | None) -> None:
         """What became of a candidate; None for one that cannot be served."""
-        told = judge.FAILED if score is None else score
-        self._known[asked.candidate.key] = told
-        self._study.tell(asked.trial, told)
+        given = judge.FAILED if score is None else score
+        self._known[asked.candidate.key] = given
+        self._study.tell(asked.trial, given)
 
     def _add(self, trial: Trial) -> None:
         """Learn from a trial of an earlier run."""
-        told = judge.FAILED if trial.score is None else trial.score
+        given = judge.FAILED if trial.score is None else trial.score
         settings = {
             name: tuple(value) if isinstance(value, list) else value for name, value in trial.settings.items()
         }
-        self._known[Candidate(trial.variant, settings).key] = told
+        self._known[Candidate(trial.variant, settings).key] = given
         distributions = {
             name: self._optuna.distributions.CategoricalDistribution(self._space.choices(name))
             for name in trial.parameters
         }
         self._study.add_trial(
-            self._optuna.create_trial(params=trial.parameters, distributions=distributions, value=told)
+            self._optuna.create_trial(params=trial.parameters, distributions=distributions, value=given)
         )

@@ -109,11 +109,11 @@ class _Run:
                 if winner is not None:
                     self._confirm(winner, default)
         except KeyboardInterrupt:
-            raise LithoError(f"interrupted; {self._kept()}") from None
+            raise LithoError(f"interrupted; {self._where()}") from None
         except CandidateFailed as error:  # those of candidates are caught where they are tried
             raise LithoError(f"the default cannot be served: {error}") from error
         except _DefaultFailed as error:
-            raise LithoError(f"the default failed under load ({error}); {self._kept()}") from error
+            raise LithoError(f"the default failed under load ({error}); {self._where()}") from error
         self._finish()
         if not self._result.trials:
             raise LithoError(f"no candidate was tried within {self._seconds:g} s; give more --seconds")
@@ -271,7 +271,7 @@ class _Run:
         scores = [trial.score for trial in self._result.trials if trial.score is not None]
         return max([0.0, self._par(), *scores])
 
-    def _kept(self) -> str:
+    def _where(self) -> str:
         count = len(self._result.trials)
         return f"{count} trials are in {self._output / RESULT_NAME}, and the same command goes on with them"
 
