@@ -36,7 +36,7 @@ _RESAMPLES = 4000
 FAILED = -2.0
 """Score of a candidate that cannot be served, below all others: they are above -1."""
 
-_FAR, _NEAR = 0.7, 0.95
+_FAR, _NEAR = 0.5, 0.95
 """Share of the best gain below which a candidate is given up: after one round, and with its best round later."""
 
 Outcome = Literal["better", "same", "worse", "not decided"]
