@@ -1,8 +1,8 @@
 """Building blocks of reports: pictures, grids of pictures, plots, and HTML pages.
 
-Every page is one file that links to nothing outside: it opens offline, without scripts, on a phone, in dark mode and
-on paper. This module needs NumPy and Pillow; Jinja2 to render a page; Matplotlib to plot. It knows nothing of what is
-shown.
+Every page is one file that links to nothing outside: it opens offline, on a phone, in dark mode and on paper, and says
+the same without scripts. This module needs NumPy and Pillow; Jinja2 to render a page; Matplotlib to plot. It knows
+nothing of what is shown.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ __all__ = [
     "GREEN",
     "GREY",
     "ORANGE",
+    "THEMES",
     "Chart",
     "PageImage",
     "data_uri",
@@ -64,7 +65,9 @@ _INK = (116, 122, 132, 255)
 
 # Wide enough for a column of the page, narrow enough that its words stay legible on a phone.
 _CHART_INCHES = (4.8, 3.3)
-_THEMES = {"light": ("#1d2127", "#5a606b", "#d9dde3"), "dark": ("#e4e7eb", "#9aa2ad", "#343a42")}
+THEMES = {"light": ("#1d2127", "#5a606b", "#d9dde3"), "dark": ("#e4e7eb", "#9aa2ad", "#343a42")}
+"""Ink, soft ink and lines of both pages, as in `templates/style.css`."""
+
 # Distinguishable with every common kind of colour blindness (Okabe and Ito, 2008), on white and on black.
 BLUE, ORANGE, GREEN, GREY = "#3b8fd1", "#e08a1e", "#1fa187", "#8b939e"
 
@@ -199,7 +202,7 @@ def plot(
     Raises:
         MissingExtra: Matplotlib is not installed.
     """
-    light, dark = (_svg(draw, theme, size_inches, grid) for theme in _THEMES)
+    light, dark = (_svg(draw, theme, size_inches, grid) for theme in THEMES)
     return Chart(light, dark, alt)
 
 
@@ -281,9 +284,9 @@ def _breakable(name: str) -> Any:
 
 
 def _svg(draw: Callable[[Any], None], theme: str, size_inches: tuple[float, float], grid: str) -> bytes:
-    matplotlib = require("matplotlib", "bench")
-    figures = require("matplotlib.figure", "bench")
-    ink, soft, line = _THEMES[theme]
+    matplotlib = require("matplotlib", "export")
+    figures = require("matplotlib.figure", "export")
+    ink, soft, line = THEMES[theme]
     style = {
         "font.size": 10,
         "svg.fonttype": "none",  # text stays text: small, sharp and searchable

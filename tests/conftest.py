@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
@@ -62,7 +65,7 @@ class _Reader(HTMLParser):
         self.current = self.current.parent
 
     def handle_data(self, data: str) -> None:
-        if self.current.tag != "style":
+        if self.current.tag not in {"style", "script"}:
             for outer in self._outward():
                 outer.words += data
 
@@ -89,9 +92,8 @@ def read_page() -> Callable[[str], Element]:
             if name in element.attributes
         ]
         assert all(address.startswith(("data:", "#")) for address in addresses)
-        assert not page.all("script", "link", "iframe", "object", "base")
-        assert "@import" not in html
-        assert "url(" not in html
+        assert not page.all("link", "iframe", "object", "base")
+        _check_scripts(page, html)
         _check_contents(page, ids)
         for table in page.all("table"):
             assert table.attributes["aria-labelledby"] in ids
@@ -109,6 +111,21 @@ def read_page() -> Callable[[str], Element]:
         return page
 
     return read
+
+
+def _check_scripts(page: Element, html: str) -> None:
+    """The page's policy lets nothing in from outside, and of scripts only those that stand in it."""
+    (policy,) = [meta.attributes["content"] for meta in page.all("meta") if "http-equiv" in meta.attributes]
+    allowed = dict(part.split(None, 1) for part in policy.split("; "))
+    assert (allowed["default-src"], allowed["img-src"]) == ("'none'", "data:")
+    assert "unsafe-eval" not in policy
+    contents = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    hashes = [base64.b64encode(hashlib.sha256(content.encode()).digest()).decode() for content in contents]
+    assert allowed.get("script-src", "").split() == [f"'sha256-{digest}'" for digest in hashes]
+    assert len(page.all("script")) == len(contents) + html.count('<script type="application/json"')
+    outside = re.sub(r"<script>.*?</script>", "", html, flags=re.DOTALL)
+    assert "@import" not in outside
+    assert "url(" not in outside
 
 
 def _check_contents(page: Element, ids: list[str]) -> None:

@@ -1,127 +1,373 @@
-"""Plots of a benchmark result."""
+"""Charts of a benchmark result: each one or None, where the result has not what it shows."""
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Iterator, Sequence
 
-from ...reporting import BLUE, GREEN, GREY, ORANGE, Chart, plot
-from .documents import BenchResult, SoakResult
-from .windows import ServerTimes
+import numpy as np
 
-__all__ = ["batch_chart", "latency_chart", "memory_chart", "throughput_chart", "time_chart"]
+from ...reporting import human_bytes, number
+from .charts import Axis, Chart, Row, band, bars, chart, dots, lines, rule
+from .documents import BenchResult, Comparison, SoakResult
+from .resources import ProcessUse
+from .windows import Latency, Point, ServerTimes
+
+__all__ = [
+    "batch_chart",
+    "charts_of",
+    "growth_chart",
+    "latency_chart",
+    "memory_chart",
+    "memory_use_chart",
+    "pairs_chart",
+    "percentiles",
+    "processor_chart",
+    "throughput_chart",
+    "time_chart",
+    "trade_chart",
+]
 
 LOGARITHMIC_ABOVE = 30
-"""Ratio of the slowest p99 to the lowest median above which the axis is logarithmic."""
+"""Ratio of the slowest percentile to the lowest median above which the axis is logarithmic."""
+
+_CLIENT = "the client's clock, requests of all windows together"
+
+
+def charts_of(result: BenchResult) -> list[Chart]:
+    """Every chart of a result, in the order of a page."""
+    made = (
+        trade_chart(result),
+        latency_chart(result),
+        throughput_chart(result),
+        growth_chart(result),
+        time_chart(result),
+        batch_chart(result),
+        processor_chart(result),
+        memory_use_chart(result),
+    )
+    return [each for each in made if each is not None]
+
+
+def percentiles(latency: Latency) -> Iterator[tuple[str, float, float | None, float | None]]:
+    """Name, value and interval (low and high, None where it is not known) of each percentile, in milliseconds."""
+    for name in ("p50", "p90", "p95", "p99", "p999"):
+        found = getattr(latency, name)
+        if found is not None:
+            yield name.replace("p999", "p99.9"), found.value_ms, found.low_ms, found.high_ms
+
+
+def trade_chart(result: BenchResult) -> Chart | None:
+    """Latency over throughput: what each load gives and what it costs; None for a single load."""
+    if len(result.points) < 2:
+        return None
+    rows: list[Row] = []
+    for name in ("p50", "p99"):
+        rows += [
+            {
+                "x": point.images_per_second,
+                "y": value,
+                "low": low,
+                "high": high,
+                "series": found,
+                "load": str(point.load),
+                "speed": number(point.images_per_second),
+                "shown": _with_interval(value, low, high),
+            }
+            for point in sorted(result.points, key=lambda point: (point.load.batch, point.load.concurrency))
+            for found, value, low, high in percentiles(point.latency)
+            if found == name
+        ]
+    heights = [float(row["y"] or 0) for row in rows]
+    drawn = lines(
+        rows,
+        Axis("images/s"),
+        _milliseconds("latency, ms", heights),
+        {"load": "load", "series": "percentile", "shown": "latency, ms", "speed": "images/s"},
+    )
+    return chart(
+        "Latency over throughput",
+        drawn,
+        alt=f"p50 and p99 of latency over images per second for {len(result.points)} loads; the highest throughput is"
+        f" {number(_highest(result))} images/s.",
+        source=f"points[].latency and windows[].images / seconds; {_CLIENT}; one point for each load",
+    )
 
 
 def latency_chart(result: BenchResult) -> Chart:
-    """Percentiles of latency over the load."""
-
-    def draw(axes: Any) -> None:
-        for name, colour, marker in (("p99", ORANGE, "^"), ("p90", GREEN, "s"), ("p50", BLUE, "o")):
-            known = (getattr(point.latency, f"{name}_ms") for point in result.points)
-            heights = [float("nan") if height is None else height for height in known]
-            axes.plot(range(len(heights)), heights, color=colour, marker=marker, markersize=4.5, label=name)
-        _loads(axes, result)
-        axes.set_ylabel("latency, ms")
-        if highest > LOGARITHMIC_ABOVE * lowest:
-            axes.set_yscale("log")
-            axes.yaxis.get_major_locator().set_params(subs=(1, 2, 5))
-            axes.yaxis.set_major_formatter("{x:g}")
-            axes.yaxis.set_minor_formatter("")
-        else:
-            axes.set_ylim(bottom=0)
-
-    lowest = min(point.latency.p50_ms for point in result.points)
-    highest = max(point.latency.p99_ms or point.latency.max_ms for point in result.points)
-    return plot(
-        draw, f"Latency at p50, p90 and p99 over {axis_name(result)}, {lowest:.3g} to {highest:.3g} ms."
+    """Percentiles of latency over the load, with their intervals."""
+    names = _load_names(result)
+    rows: list[Row] = [
+        {
+            "x": load,
+            "y": value,
+            "low": low,
+            "high": high,
+            "series": name,
+            "load": str(point.load),
+            "shown": _with_interval(value, low, high),
+        }
+        for load, point in zip(names, result.points, strict=True)
+        for name, value, low, high in percentiles(point.latency)
+    ]
+    heights = [float(row["y"] or 0) for row in rows]
+    drawn = lines(
+        rows,
+        Axis(axis_name(result), "category"),
+        _milliseconds("latency, ms", heights),
+        {"load": "load", "series": "percentile", "shown": "latency, ms"},
+    )
+    return chart(
+        "Percentiles of latency",
+        drawn,
+        alt=f"Percentiles of latency over {axis_name(result)}, {number(min(heights))} to {number(max(heights))} ms.",
+        source=f"points[].latency; {_CLIENT}; bars: 95 % intervals by order statistics",
     )
 
 
 def throughput_chart(result: BenchResult) -> Chart:
     """Throughput over the load, with the range of the windows and the throughput of the comparison."""
-
-    def draw(axes: Any) -> None:
-        heights = [point.images_per_second for point in result.points]
-        ranges = [point.images_per_second_range for point in result.points]
-        below = [max(0.0, height - low) for height, (low, _) in zip(heights, ranges, strict=True)]
-        above = [max(0.0, high - height) for height, (_, high) in zip(heights, ranges, strict=True)]
-        axes.errorbar(
-            range(len(heights)),
-            heights,
-            (below, above),
-            color=BLUE,
-            marker="o",
-            markersize=4.5,
-            capsize=3,
-            label="measured",
+    rows: list[Row] = []
+    for load, point in zip(_load_names(result), result.points, strict=True):
+        low, high = point.images_per_second_range
+        shown = _with_interval(point.images_per_second, low, high)
+        rows.append(
+            {
+                "x": load,
+                "y": point.images_per_second,
+                "low": low,
+                "high": high,
+                "load": str(point.load),
+                "shown": shown,
+            }
         )
-        if result.comparison is not None:
-            speeds = [pair.second.images_per_second for pair in result.comparison.pairs]
-            label = f"compared with: {result.comparison.second_load}"
-            axes.axhline(sorted(speeds)[len(speeds) // 2], color=ORANGE, linestyle="--", label=label)
-        _loads(axes, result)
-        axes.set_ylabel("images/s")
-        axes.set_ylim(bottom=0)
+    drawn = lines(
+        rows,
+        Axis(axis_name(result), "category"),
+        Axis("images/s"),
+        {"load": "load", "shown": "images/s"},
+    )
+    if result.comparison is not None:
+        speeds = [pair.second.images_per_second for pair in result.comparison.pairs]
+        drawn += rule(float(np.median(speeds)), f"compared with, at {result.comparison.second_load}")
+    return chart(
+        "Throughput",
+        drawn,
+        alt=f"Throughput over {axis_name(result)}; at best {number(_highest(result))} images/s.",
+        source="points[].windows[].images / seconds; bars: from the slowest to the fastest window",
+    )
 
-    best = max(point.images_per_second for point in result.points)
-    return plot(draw, f"Throughput over {axis_name(result)}; at best {best:.0f} images/s.")
+
+def growth_chart(result: BenchResult) -> Chart | None:
+    """Time of a request over its pictures, with the fitted line; None for fewer than three batches."""
+    points = _of_one_concurrency(result.points)
+    fit = fitted_line(points)
+    if fit is None:
+        return None
+    fixed, slope = fit
+    batches = [point.load.batch for point in points]
+    rows: list[Row] = [
+        {
+            "x": point.load.batch,
+            "y": value,
+            "low": low,
+            "high": high,
+            "shown": _with_interval(value, low, high),
+        }
+        for point in points
+        for name, value, low, high in percentiles(point.latency)
+        if name == "p50"
+    ]
+    line: list[Row] = [
+        {"x": float(size), "y": fixed + slope * float(size)}
+        for size in np.geomspace(min(batches), max(batches), 40)
+    ]
+    x, y = Axis("images per request", "log2"), Axis("p50, ms", "log")
+    drawn = lines(line, x, y)[:1] + dots(rows, x, y, {"x": "images per request", "shown": "p50, ms"})
+    return chart(
+        "Growth with the batch",
+        drawn,
+        alt=f"Median time of a request over its images; the fitted line is {number(fixed)} ms and"
+        f" {number(slope)} ms for each image.",
+        source=f"points[].latency p50; line: {number(max(0.0, fixed))} ms + {number(slope)} ms × images, least squares"
+        " of relative errors",
+    )
+
+
+def fitted_line(points: Sequence[Point]) -> tuple[float, float] | None:
+    """Fixed time and time for each image, both in milliseconds, fitted to the medians of different batches.
+
+    Least squares of the relative errors, so that small batches count as much as large ones; the fixed time is not
+    negative.
+
+    Returns:
+        None for fewer than three batches.
+    """
+    batches = np.array([point.load.batch for point in points], np.float64)
+    if len(set(batches.tolist())) < 3:
+        return None
+    medians = np.array([next(percentiles(point.latency))[1] for point in points])
+    terms = np.stack([1 / medians, batches / medians], axis=1)
+    (fixed, slope), *_ = np.linalg.lstsq(terms, np.ones(len(points)), rcond=None)
+    if fixed < 0:
+        fixed, slope = 0.0, float((terms[:, 1] @ np.ones(len(points))) / (terms[:, 1] @ terms[:, 1]))
+    return float(fixed), float(slope)
 
 
 def time_chart(result: BenchResult) -> Chart | None:
     """Parts of a request's mean latency; None without the server's statistics."""
     if (servers := _servers(result)) is None:
         return None
-    queue = [server.queue_ms for server in servers]
-    compute = [server.compute_ms for server in servers]
-    rest = [
-        max(0.0, point.latency.mean_ms - waiting - busy)
-        for point, waiting, busy in zip(result.points, queue, compute, strict=True)
-    ]
-    parts = (("compute", compute, BLUE), ("queue", queue, ORANGE), ("transport and client", rest, GREY))
-
-    def draw(axes: Any) -> None:
-        bottom = [0.0] * len(rest)
-        for name, heights, colour in parts:
-            axes.bar(range(len(heights)), heights, 0.62, bottom=bottom, color=colour, label=name)
-            bottom = [low + height for low, height in zip(bottom, heights, strict=True)]
-        _loads(axes, result)
-        axes.set_ylabel("mean per request, ms")
-
-    return plot(draw, f"Mean time of a request in queue, computation and transport over {axis_name(result)}.")
+    rows: list[Row] = []
+    for load, point, server in zip(_load_names(result), result.points, servers, strict=True):
+        parts = {
+            "queue": server.queue_ms,
+            "inputs": server.compute_input_ms,
+            "compute": server.compute_infer_ms,
+            "outputs": server.compute_output_ms,
+        }
+        parts["transport and client"] = max(0.0, point.latency.mean_ms - sum(parts.values()))
+        rows += [
+            {"x": load, "y": value, "series": name, "load": str(point.load), "shown": number(value)}
+            for name, value in parts.items()
+        ]
+    drawn = bars(
+        rows,
+        Axis(axis_name(result), "category"),
+        Axis("mean per request, ms"),
+        {"load": "load", "series": "part", "shown": "ms"},
+    )
+    return chart(
+        "Parts of the mean latency",
+        drawn,
+        alt=f"Mean time of a request in queue, inputs, computation, outputs and transport over {axis_name(result)}.",
+        source="points[].server, the server's own statistics; transport and client: the client's mean less these",
+    )
 
 
 def batch_chart(result: BenchResult) -> Chart | None:
     """Mean size of the server's batches; None without the server's statistics."""
     if (servers := _servers(result)) is None:
         return None
+    rows: list[Row] = [
+        {"x": load, "y": server.mean_batch, "load": str(point.load), "shown": number(server.mean_batch)}
+        for load, point, server in zip(_load_names(result), result.points, servers, strict=True)
+        if not math.isnan(server.mean_batch)
+    ]
+    if not rows:
+        return None
+    drawn = bars(
+        rows,
+        Axis(axis_name(result), "category"),
+        Axis("images per batch"),
+        {"load": "load", "shown": "images per batch"},
+    )
+    return chart(
+        "Batches that the server formed",
+        drawn,
+        alt=f"Mean size of the batches that the server formed over {axis_name(result)}.",
+        source="points[].server, inferences / executions",
+    )
 
-    def draw(axes: Any) -> None:
-        bars = axes.bar(range(len(servers)), [server.mean_batch for server in servers], 0.62, color=GREEN)
-        axes.bar_label(bars, fmt="%.1f", padding=2, fontsize=9)
-        _loads(axes, result)
-        axes.set_ylabel("images per batch")
 
-    return plot(draw, f"Mean size of the batches that the server formed over {axis_name(result)}.")
+def processor_chart(result: BenchResult) -> Chart | None:
+    """Processor time of client, server and stubs for each image; None where it was not measured."""
+    rows: list[Row] = [
+        {"x": load, "y": value, "series": name, "load": str(point.load), "shown": number(value)}
+        for load, point in zip(_load_names(result), result.points, strict=True)
+        for name, use in _uses(point)
+        for value in [use.cpu_seconds * 1e3 / point.images]
+    ]
+    if not rows:
+        return None
+    drawn = bars(
+        rows,
+        Axis(axis_name(result), "category"),
+        Axis("processor time per image, ms"),
+        {"load": "load", "series": "process", "shown": "ms per image"},
+    )
+    return chart(
+        "Processor time",
+        drawn,
+        alt=f"Processor time per image of client, server and stubs over {axis_name(result)}.",
+        source="points[].resources cpu_seconds / images, user and system time of all threads (psutil)",
+    )
+
+
+def memory_use_chart(result: BenchResult) -> Chart | None:
+    """Resident memory of client, server and stubs under each load; None where it was not measured."""
+    rows: list[Row] = [
+        {"x": load, "y": value, "series": name, "load": str(point.load), "shown": human_bytes(value * 2**20)}
+        for load, point in zip(_load_names(result), result.points, strict=True)
+        for name, use in _uses(point)
+        for value in [use.memory_bytes / 2**20]
+    ]
+    if not rows:
+        return None
+    drawn = bars(
+        rows,
+        Axis(axis_name(result), "category"),
+        Axis("resident memory, MiB"),
+        {"load": "load", "series": "process", "shown": "memory"},
+    )
+    return chart(
+        "Memory",
+        drawn,
+        alt=f"Resident memory of client, server and stubs over {axis_name(result)}.",
+        source="points[].resources memory_bytes, the most at the end of a window; shared memory counts in each (psutil)",
+    )
+
+
+def _uses(point: Point) -> list[tuple[str, ProcessUse]]:
+    used = point.resources
+    if used is None:
+        return []
+    parts = (("client", used.client), ("server", used.server), ("stubs", used.stubs))
+    return [(name, use) for name, use in parts if use is not None]
 
 
 def memory_chart(result: SoakResult) -> Chart:
     """Resident memory over requests, in percent of its settled size."""
+    rows: list[Row] = []
+    for name in ("server", "client"):
+        settled = getattr(result.settled, f"{name}_bytes")
+        if settled:
+            rows += [
+                {
+                    "x": sample.requests,
+                    "y": 100 * getattr(sample, f"{name}_bytes") / settled,
+                    "series": name,
+                    "shown": number(100 * getattr(sample, f"{name}_bytes") / settled),
+                }
+                for sample in result.samples
+            ]
+    drawn = lines(
+        rows,
+        Axis("requests"),
+        Axis("memory, % of the settled size", "near"),
+        {"series": "process", "x": "requests", "shown": "%"},
+    )
+    return chart(
+        "Memory under load",
+        [*band(95, 105), *drawn],
+        alt=f"Resident memory of client and server over {result.samples[-1].requests} requests.",
+        source="soak.samples, resident memory of the processes; grey: within 5 % of the settled size",
+    )
 
-    def draw(axes: Any) -> None:
-        count = [sample.requests for sample in result.samples]
-        for name, colour, marker in (("server", ORANGE, "^"), ("client", BLUE, "o")):
-            settled = getattr(result.settled, f"{name}_bytes")
-            if settled:
-                shares = [100 * getattr(sample, f"{name}_bytes") / settled for sample in result.samples]
-                axes.plot(count, shares, color=colour, marker=marker, markersize=3.5, label=name)
-        axes.axhspan(95, 105, color=GREY, alpha=0.15, linewidth=0, label="within 5 %")
-        axes.axvline(result.settled_after, color=GREY, linestyle=":", linewidth=1)
-        axes.set_xlabel("requests")
-        axes.set_ylabel("memory, % of the settled size")
 
-    return plot(draw, f"Resident memory of client and server over {result.samples[-1].requests} requests.")
+def pairs_chart(comparison: Comparison) -> Chart:
+    """The ratio of each pair of a comparison, and where the two sides are equal."""
+    rows: list[Row] = [
+        {"x": turn, "y": pair.ratio, "shown": f"{pair.ratio:.3f}"}
+        for turn, pair in enumerate(comparison.pairs, 1)
+    ]
+    drawn = dots(rows, Axis("pair", "near"), Axis("A / B", "near"), {"x": "pair", "shown": "A / B"})
+    return chart(
+        "Ratio of each pair",
+        [*rule(1.0, "equal"), *drawn],
+        alt=f"Throughput of A over that of B in {len(comparison.pairs)} pairs; the median is {comparison.ratio:.3f}.",
+        source="comparison.pairs[], images/s of A / images/s of B, measured in turns",
+    )
 
 
 def axis_name(result: BenchResult) -> str:
@@ -130,6 +376,28 @@ def axis_name(result: BenchResult) -> str:
     if concurrencies and batches:
         return "concurrency × batch"
     return "images per request" if batches else "requests in flight"
+
+
+def _highest(result: BenchResult) -> float:
+    return max(point.images_per_second for point in result.points)
+
+
+def _with_interval(value: float, low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return number(value)
+    return f"{number(value)} ({number(low)} to {number(high)})"
+
+
+def _milliseconds(title: str, heights: Sequence[float]) -> Axis:
+    return Axis(title, "log" if max(heights) > LOGARITHMIC_ABOVE * min(heights) else "linear")
+
+
+def _of_one_concurrency(points: Sequence[Point]) -> list[Point]:
+    """The points of the concurrency that has the most batches, by batch."""
+    by_concurrency: dict[int, list[Point]] = {}
+    for point in points:
+        by_concurrency.setdefault(point.load.concurrency, []).append(point)
+    return sorted(max(by_concurrency.values(), key=len), key=lambda point: point.load.batch)
 
 
 def _servers(result: BenchResult) -> list[ServerTimes] | None:
@@ -142,13 +410,9 @@ def _varied(result: BenchResult) -> tuple[bool, bool]:
     return len({load.concurrency for load in loads}) > 1, len({load.batch for load in loads}) > 1
 
 
-def _loads(axes: Any, result: BenchResult) -> None:
+def _load_names(result: BenchResult) -> list[str]:
     concurrencies, batches = _varied(result)
     loads = [point.load for point in result.points]
     if concurrencies and batches:
-        names = [f"{load.concurrency}×{load.batch}" for load in loads]
-    else:
-        names = [str(load.batch if batches else load.concurrency) for load in loads]
-    axes.set_xticks(range(len(names)), names)
-    axes.set_xlim(-0.5, len(names) - 0.5)
-    axes.set_xlabel(axis_name(result))
+        return [f"{load.concurrency}×{load.batch}" for load in loads]
+    return [str(load.batch if batches else load.concurrency) for load in loads]

@@ -1,68 +1,20 @@
-"""Benchmark results for people: a table and remarks for the terminal, and an HTML page."""
+"""Benchmark results for the terminal: a table, and remarks on what a reader must know; `page` uses both."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
-from ...extras import require
-from ...files import write_bytes
-from ...reporting import format_count, human_bytes, number, render
+from ...reporting import format_count, human_bytes, number
 from ...runners.base import promise
-from . import plots
 from .documents import BenchResult, Comparison, SoakResult
 from .latency import FEWEST_REQUESTS
-from .windows import HELD_SHARE, STABLE_DEVIATION, Point
+from .windows import Point
 
-__all__ = ["lines", "page", "remarks", "require_report", "table", "view", "write_result"]
+__all__ = ["comparison_facts", "lines", "memory_rows", "remarks", "table"]
 
-JSON_NAME, PAGE_NAME = "bench.json", "bench.html"
 BUSY_CORES = 0.8
 SCATTERED = 1.5
-
-
-def require_report() -> None:
-    """Check, before a long measurement, that the packages that render the page are installed.
-
-    Raises:
-        MissingExtra: Jinja2 or matplotlib is not installed.
-    """
-    require("jinja2", "bench")
-    require("matplotlib", "bench")
-
-
-def write_result(result: BenchResult, folder: Path) -> tuple[Path, Path]:
-    """Write `bench.json` and `bench.html` into `folder`, each atomically, and return their paths."""
-    document, html = folder / JSON_NAME, folder / PAGE_NAME
-    write_bytes(document, result.model_dump_json(indent=2) + "\n")
-    write_bytes(html, page(result))
-    return document, html
-
-
-def page(result: BenchResult) -> str:
-    """Render the result as one HTML file."""
-    return render("bench.html", bench=view(result))
-
-
-def view(result: BenchResult) -> dict[str, Any]:
-    """The variables of `bench.html` and of the macro `bench_sections`, which any page may use."""
-    columns, rows = table(result)
-    return {
-        "name": result.target,
-        "status": _status(result.comparison, result.problems),
-        "sentence": _sentence(result),
-        "headline": _headline(result),
-        "remarks": list(remarks(result)),
-        "charts": _charts(result),
-        "columns": columns,
-        "rows": rows,
-        "comparison": _comparison(result.comparison) if result.comparison else None,
-        "soak": _soak(result.soak) if result.soak else None,
-        "method": _method(result),
-        "machine": _machine(result),
-    }
 
 
 def table(result: BenchResult, *, brief: bool = False) -> tuple[list[str], list[list[str]]]:
@@ -122,12 +74,12 @@ def _known(figure: float | None) -> str:
 def lines(result: BenchResult) -> list[str]:
     """Comparison, memory and remarks, line by line, to print below `table`."""
     shown = (
-        [f"{name}: {value}" for name, value in _comparison_facts(result.comparison)]
+        [f"{name}: {value}" for name, value in comparison_facts(result.comparison)]
         if result.comparison
         else []
     )
     if result.soak is not None:
-        shown += [f"memory {row[0]}: client {row[1]}, server {row[2]}" for row in _soak_rows(result.soak)]
+        shown += [f"memory {row[0]}: client {row[1]}, server {row[2]}" for row in memory_rows(result.soak)]
     measured = promise(result.variant, result.precision, result.grade)
     return [*([f"measured: {measured}"] if measured else []), *shown, *remarks(result)]
 
@@ -203,84 +155,8 @@ def _comparison_remarks(comparison: Comparison) -> Iterator[str]:
         yield f"Comparison: the ratio {comparison.ratio:.2f} is below {comparison.at_least:g}."
 
 
-def _status(comparison: Comparison | None, problems: Sequence[str] = ()) -> str:
-    """The verdict; empty if nothing was asked for and nothing is wrong."""
-    passed = None if comparison is None else comparison.passed
-    passed = False if problems else passed
-    return {None: "", True: "passed", False: "failed"}[passed]
-
-
-def _sentence(result: BenchResult) -> str:
-    if result.problems:
-        return f"Not a result: {result.problems[0]}."
-    best = result.best
-    assert best is not None, "no problem was found"
-    sentence = f"{result.runner} makes {number(best.images_per_second)} images/s at {best.load}"
-    comparison = result.comparison
-    if comparison is None:
-        return f"{sentence}."
-    limit = "" if comparison.at_least is None else f"; the limit is {comparison.at_least:g}"
-    return f"{sentence}. It makes {comparison.ratio:.2f} times the images/s of {comparison.second}{limit}."
-
-
-def _headline(result: BenchResult) -> list[tuple[str, str, str]]:
-    best, quickest = result.best, result.quickest
-    entries = []
-    if best is not None and quickest is not None:
-        p99 = best.latency.p99_ms
-        entries = [
-            ("highest throughput", number(best.images_per_second), f"images/s at {best.load}"),
-            ("lowest median latency", f"{number(quickest.latency.p50_ms)} ms", f"at {quickest.load}"),
-            (
-                "p99 at the highest throughput",
-                "not known" if p99 is None else f"{number(p99)} ms",
-                f"of {best.requests} requests",
-            ),
-        ]
-    if result.comparison is not None:
-        low, high = result.comparison.ratio_range
-        small = f"times as fast as {result.comparison.second}; pairs from {low:.2f} to {high:.2f}"
-        entries.append(("speed compared", f"{result.comparison.ratio:.2f} ×", small))
-    stable = sum(point.stable is True for point in result.points)
-    day, machine = result.measured_at.partition("T")[0], result.machine
-    return [
-        *entries,
-        ("stable loads", f"{stable} of {len(result.points)}", ""),
-        ("measured", day, "; ".join((f"{machine.processor}, {machine.cores} cores", *machine.gpus))),
-    ]
-
-
-def _charts(result: BenchResult) -> list[dict[str, Any]]:
-    captions = (
-        (plots.latency_chart(result), "Latency at the client"),
-        (plots.throughput_chart(result), "Throughput, with the range from the slowest to the fastest window"),
-        (plots.time_chart(result), "Parts of the mean latency, from the server's statistics"),
-        (plots.batch_chart(result), "Mean size of the batches that the server formed"),
-    )
-    return [{"chart": chart, "caption": caption} for chart, caption in captions if chart is not None]
-
-
-def _comparison(comparison: Comparison) -> dict[str, Any]:
-    served = all(pair.first.server is not None for pair in comparison.pairs)
-    return {
-        "facts": _comparison_facts(comparison),
-        "verdict": _status(comparison),
-        "columns": ["pair|right", "A images/s|right", "B images/s|right", "A / B|right"]
-        + (["batch formed in A|right"] if served else []),
-        "rows": [
-            [
-                str(turn),
-                number(pair.first.images_per_second),
-                number(pair.second.images_per_second),
-                f"{pair.ratio:.3f}",
-                *([number(pair.first.server.mean_batch)] if served and pair.first.server else []),
-            ]
-            for turn, pair in enumerate(comparison.pairs, 1)
-        ],
-    }
-
-
-def _comparison_facts(comparison: Comparison) -> list[tuple[str, str]]:
+def comparison_facts(comparison: Comparison) -> list[tuple[str, str]]:
+    """What was compared, and the ratio: names and values."""
     low, high = comparison.ratio_range
     facts = [
         ("A", f"{comparison.first}, {comparison.first_load}"),
@@ -293,17 +169,8 @@ def _comparison_facts(comparison: Comparison) -> list[tuple[str, str]]:
     return facts if comparison.at_least is None else [*facts, ("limit", f"at least {comparison.at_least:g}")]
 
 
-def _soak(result: SoakResult) -> dict[str, Any]:
-    return {
-        "note": f"{format_count(result.requests * result.batch)} images in {number(result.seconds)} s,"
-        f" {result.in_flight} {'request' if result.in_flight == 1 else 'requests'} in flight.",
-        "columns": ["resident memory", "client|right", "server|right"],
-        "rows": _soak_rows(result),
-        "chart": plots.memory_chart(result),
-    }
-
-
-def _soak_rows(result: SoakResult) -> list[list[str]]:
+def memory_rows(result: SoakResult) -> list[list[str]]:
+    """Resident memory of client and server at the start, settled and at the end, and its growth: cells of a table."""
     moments = {
         "at the start": result.samples[0],
         f"after {result.settled.requests} requests": result.settled,
@@ -318,41 +185,6 @@ def _soak_rows(result: SoakResult) -> list[list[str]]:
         for name, sample in moments.items()
     ]
     return [*rows, ["growth since settled", _percent(result.client_growth), _percent(result.server_growth)]]
-
-
-def _method(result: BenchResult) -> list[tuple[str, str]]:
-    method = result.method
-    return [
-        ("Scenario", method.scenario),
-        ("Runner", f"{result.runner} ({result.kind})"),
-        (
-            "Windows",
-            f"{method.rounds} for each load, {number(method.window_seconds)} s each; the loads take turns",
-        ),
-        ("Warm-up", f"{number(method.warmup_seconds)} s under load before each window, not counted"),
-        ("Inputs", f"different for every image; seeds are counted from {method.first_seed}"),
-        (
-            "Percentiles",
-            "nearest rank, over the requests of all windows together; p90 from 100 requests, p99 from 1,000",
-        ),
-        (
-            "Stable",
-            f"throughput and median latency of the last three windows within {STABLE_DEVIATION:.0%} of their mean,"
-            f" and at least {HELD_SHARE:.0%} of the wanted requests in flight",
-        ),
-    ]
-
-
-def _machine(result: BenchResult) -> list[tuple[str, str]]:
-    machine = result.machine
-    return [
-        ("Processor", f"{machine.processor}, {machine.cores} logical cores to use"),
-        ("Memory", human_bytes(machine.memory_bytes)),
-        ("GPU", "; ".join(machine.gpus) or "none"),
-        ("System", machine.system),
-        ("Versions", ", ".join(f"{name} {version}" for name, version in machine.versions.items())),
-        ("Measured", f"{result.measured_at} (UTC)"),
-    ]
 
 
 def _percent(share: float | None) -> str:

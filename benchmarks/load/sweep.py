@@ -22,7 +22,7 @@ from .compare import compare
 from .documents import BenchResult, Comparison, Method
 from .in_flight import overlaps
 from .measurement import Measurement
-from .report import require_report, write_result
+from .page import require_report, write_result
 from .requests import Requests
 from .scenarios import Scenario, open_scenario
 from .soak import soak

@@ -6,8 +6,8 @@ import pytest
 from litho.benchmarks import read_result
 from litho.benchmarks.load.documents import Cost
 from litho.benchmarks.load.latency import Percentile
+from litho.benchmarks.load.page import write_result
 from litho.benchmarks.load.quality import Quality
-from litho.benchmarks.load.report import write_result
 from litho.errors import IntegrityError, SchemaError
 
 
@@ -16,7 +16,11 @@ def test_result_is_written_whole_and_read_back(result, tmp_path):
     document, html = write_result(result, tmp_path / "out")
     assert read_result(document) == result
     assert html.stat().st_size > 10_000
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["bench.html", "bench.json"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "bench.html",
+        "bench.json",
+        "bench.png",
+    ]
 
 
 def test_what_is_no_result_is_refused(result, tmp_path):
