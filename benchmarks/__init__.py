@@ -4,7 +4,7 @@
     result = bench("grpc://127.0.0.1:8001/digits", against="bundles/digits", seconds=60, output=Path("out"))
 
 A scenario, one module of `load.scenarios`, decides when requests start. Results are documents (`load.documents`), from
-which `load.report` makes tables, plots and pages.
+which `load.report` makes tables and `load.page` pages.
 """
 
 from .load.compare import compare

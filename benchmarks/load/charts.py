@@ -87,14 +87,8 @@ class Axis:
             scale["padding"] = 12
         if self.scale.startswith("log"):
             scale |= {"type": "log", "base": 2 if self.scale == "log2" else 10, "zero": False}
-        axis = {"labelFlush": True, "tickCount": 5, "format": "~s" if self.scale == "log" else ""}
-        return {
-            "field": field,
-            "type": "quantitative",
-            "title": self.title,
-            "scale": scale,
-            "axis": {name: value for name, value in axis.items() if value != ""},
-        }
+        axis = {"labelFlush": True, "tickCount": 5}
+        return {"field": field, "type": "quantitative", "title": self.title, "scale": scale, "axis": axis}
 
 
 @dataclass(frozen=True)

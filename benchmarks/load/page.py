@@ -16,8 +16,9 @@ from ...reporting import format_count, human_bytes, number, render
 from ...runners.base import promise
 from .charts import Chart, javascript, page_charts, png, script_policy, still
 from .documents import BenchResult, Comparison, SoakResult
-from .plots import charts_of, latency_chart, memory_chart, pairs_chart, throughput_chart, trade_chart
+from .plots import charts_of, latency_chart, pairs_chart, throughput_chart, trade_chart
 from .report import comparison_facts, memory_rows, remarks, table
+from .resource_plots import memory_chart, resource_charts
 from .windows import HELD_SHARE, STABLE_DEVIATION
 
 __all__ = ["PageCharts", "page", "picture", "require_report", "view", "write_result"]
@@ -111,7 +112,7 @@ def view(result: BenchResult) -> dict[str, Any]:
         "identity": _identity(result),
         "headline": _headline(result),
         "remarks": list(remarks(result)),
-        "charts": charts.add_all(charts_of(result)),
+        "charts": charts.add_all([*charts_of(result), *resource_charts(result)]),
         "columns": columns,
         "rows": rows,
         "comparison": _comparison(result.comparison, charts) if result.comparison else None,

@@ -7,22 +7,21 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from ...reporting import human_bytes, number
-from .charts import Axis, Chart, Row, band, bars, chart, dots, lines, rule
-from .documents import BenchResult, Comparison, SoakResult
-from .resources import ProcessUse
+from ...reporting import number
+from .charts import Axis, Chart, Row, bars, chart, dots, lines, rule
+from .documents import BenchResult, Comparison
 from .windows import Latency, Point, ServerTimes
 
 __all__ = [
+    "axis_name",
     "batch_chart",
     "charts_of",
+    "fitted_line",
     "growth_chart",
     "latency_chart",
-    "memory_chart",
-    "memory_use_chart",
+    "load_names",
     "pairs_chart",
     "percentiles",
-    "processor_chart",
     "throughput_chart",
     "time_chart",
     "trade_chart",
@@ -43,8 +42,6 @@ def charts_of(result: BenchResult) -> list[Chart]:
         growth_chart(result),
         time_chart(result),
         batch_chart(result),
-        processor_chart(result),
-        memory_use_chart(result),
     )
     return [each for each in made if each is not None]
 
@@ -96,7 +93,7 @@ def trade_chart(result: BenchResult) -> Chart | None:
 
 def latency_chart(result: BenchResult) -> Chart:
     """Percentiles of latency over the load, with their intervals."""
-    names = _load_names(result)
+    names = load_names(result)
     rows: list[Row] = [
         {
             "x": load,
@@ -128,7 +125,7 @@ def latency_chart(result: BenchResult) -> Chart:
 def throughput_chart(result: BenchResult) -> Chart:
     """Throughput over the load, with the range of the windows and the throughput of the comparison."""
     rows: list[Row] = []
-    for load, point in zip(_load_names(result), result.points, strict=True):
+    for load, point in zip(load_names(result), result.points, strict=True):
         low, high = point.images_per_second_range
         shown = _with_interval(point.images_per_second, low, high)
         rows.append(
@@ -219,7 +216,7 @@ def time_chart(result: BenchResult) -> Chart | None:
     if (servers := _servers(result)) is None:
         return None
     rows: list[Row] = []
-    for load, point, server in zip(_load_names(result), result.points, servers, strict=True):
+    for load, point, server in zip(load_names(result), result.points, servers, strict=True):
         parts = {
             "queue": server.queue_ms,
             "inputs": server.compute_input_ms,
@@ -251,7 +248,7 @@ def batch_chart(result: BenchResult) -> Chart | None:
         return None
     rows: list[Row] = [
         {"x": load, "y": server.mean_batch, "load": str(point.load), "shown": number(server.mean_batch)}
-        for load, point, server in zip(_load_names(result), result.points, servers, strict=True)
+        for load, point, server in zip(load_names(result), result.points, servers, strict=True)
         if not math.isnan(server.mean_batch)
     ]
     if not rows:
@@ -267,91 +264,6 @@ def batch_chart(result: BenchResult) -> Chart | None:
         drawn,
         alt=f"Mean size of the batches that the server formed over {axis_name(result)}.",
         source="points[].server, inferences / executions",
-    )
-
-
-def processor_chart(result: BenchResult) -> Chart | None:
-    """Processor time of client, server and stubs for each image; None where it was not measured."""
-    rows: list[Row] = [
-        {"x": load, "y": value, "series": name, "load": str(point.load), "shown": number(value)}
-        for load, point in zip(_load_names(result), result.points, strict=True)
-        for name, use in _uses(point)
-        for value in [use.cpu_seconds * 1e3 / point.images]
-    ]
-    if not rows:
-        return None
-    drawn = bars(
-        rows,
-        Axis(axis_name(result), "category"),
-        Axis("processor time per image, ms"),
-        {"load": "load", "series": "process", "shown": "ms per image"},
-    )
-    return chart(
-        "Processor time",
-        drawn,
-        alt=f"Processor time per image of client, server and stubs over {axis_name(result)}.",
-        source="points[].resources cpu_seconds / images, user and system time of all threads (psutil)",
-    )
-
-
-def memory_use_chart(result: BenchResult) -> Chart | None:
-    """Resident memory of client, server and stubs under each load; None where it was not measured."""
-    rows: list[Row] = [
-        {"x": load, "y": value, "series": name, "load": str(point.load), "shown": human_bytes(value * 2**20)}
-        for load, point in zip(_load_names(result), result.points, strict=True)
-        for name, use in _uses(point)
-        for value in [use.memory_bytes / 2**20]
-    ]
-    if not rows:
-        return None
-    drawn = bars(
-        rows,
-        Axis(axis_name(result), "category"),
-        Axis("resident memory, MiB"),
-        {"load": "load", "series": "process", "shown": "memory"},
-    )
-    return chart(
-        "Memory",
-        drawn,
-        alt=f"Resident memory of client, server and stubs over {axis_name(result)}.",
-        source="points[].resources memory_bytes, the most at the end of a window; shared memory counts in each (psutil)",
-    )
-
-
-def _uses(point: Point) -> list[tuple[str, ProcessUse]]:
-    used = point.resources
-    if used is None:
-        return []
-    parts = (("client", used.client), ("server", used.server), ("stubs", used.stubs))
-    return [(name, use) for name, use in parts if use is not None]
-
-
-def memory_chart(result: SoakResult) -> Chart:
-    """Resident memory over requests, in percent of its settled size."""
-    rows: list[Row] = []
-    for name in ("server", "client"):
-        settled = getattr(result.settled, f"{name}_bytes")
-        if settled:
-            rows += [
-                {
-                    "x": sample.requests,
-                    "y": 100 * getattr(sample, f"{name}_bytes") / settled,
-                    "series": name,
-                    "shown": number(100 * getattr(sample, f"{name}_bytes") / settled),
-                }
-                for sample in result.samples
-            ]
-    drawn = lines(
-        rows,
-        Axis("requests"),
-        Axis("memory, % of the settled size", "near"),
-        {"series": "process", "x": "requests", "shown": "%"},
-    )
-    return chart(
-        "Memory under load",
-        [*band(95, 105), *drawn],
-        alt=f"Resident memory of client and server over {result.samples[-1].requests} requests.",
-        source="soak.samples, resident memory of the processes; grey: within 5 % of the settled size",
     )
 
 
@@ -410,7 +322,8 @@ def _varied(result: BenchResult) -> tuple[bool, bool]:
     return len({load.concurrency for load in loads}) > 1, len({load.batch for load in loads}) > 1
 
 
-def _load_names(result: BenchResult) -> list[str]:
+def load_names(result: BenchResult) -> list[str]:
+    """A short name for each load, of what varies between them."""
     concurrencies, batches = _varied(result)
     loads = [point.load for point in result.points]
     if concurrencies and batches:

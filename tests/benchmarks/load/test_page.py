@@ -62,11 +62,13 @@ def test_every_chart_has_a_picture_for_both_themes_a_place_for_the_script_and_a_
 
 
 def test_a_result_with_many_failures_is_invalid(result, read_page):
-    window = result.points[0].windows[0]
-    failing = window.model_copy(update={"errors": {"a planted failure": window.requests // 20 + 1}})
-    point = result.points[0].model_copy(update={"windows": (failing,)})
+    point = result.points[0].model_copy(update={"failed_share": 0.03})
     shown = read_page(page(result.model_copy(update={"points": (point,), "comparison": None})))
-    assert shown.of_class("verdict")[0].of_class("badge")[0].text == "invalid"
+    (verdict,) = shown.of_class("verdict")
+    assert verdict.of_class("badge")[0].text == "invalid"
+    assert "Not a result: " in verdict.text
+    assert "3.0% of the requests failed" in verdict.text
+    assert "highest throughput" not in verdict.text
 
 
 def test_same_result_gives_the_same_page(result):
@@ -82,7 +84,7 @@ def test_in_process_result_has_no_charts_of_a_server(planted_runner, read_page):
     assert len(view(result)["charts"]) == 2
     shown = read_page(page(result))
     assert "None" not in shown.text
-    assert shown.of_class("verdict")[0].of_class("badge")[0].text in {"valid", "not stable"}
+    assert shown.of_class("verdict")[0].of_class("badge")[0].text in {"valid", "not stable", "not judged"}
 
 
 @pytest.mark.parametrize("name", ["cgan-digits-endpoint", "dcgan64-endpoint"])

@@ -4,7 +4,8 @@ import pytest
 
 import litho
 from litho.benchmarks import read_result
-from litho.benchmarks.load.plots import charts_of, fitted_line, growth_chart, memory_chart, pairs_chart
+from litho.benchmarks.load.latency import Percentile
+from litho.benchmarks.load.plots import charts_of, fitted_line, growth_chart, pairs_chart, percentiles
 from litho.benchmarks.load.windows import Load
 
 RESULTS = Path(litho.__file__).parent / "benchmarks/results"
@@ -21,7 +22,7 @@ def of_batches(stored, times):
     point = stored.points[0]
     points = []
     for batch, time in times.items():
-        latency = point.latency.model_copy(update={"p50_ms": time})
+        latency = point.latency.model_copy(update={"p50": Percentile(value_ms=time)})
         points.append(point.model_copy(update={"load": Load(concurrency=1, batch=batch), "latency": latency}))
     return stored.model_copy(update={"points": tuple(points)})
 
@@ -63,7 +64,9 @@ def test_fixed_time_is_never_negative_and_two_batches_make_no_line(stored):
     assert growth_chart(of_batches(stored, {1: 1.0, 2: 2.0})) is None
 
 
-def test_memory_is_in_percent_of_the_settled_size(result):
-    rows = memory_chart(result.soak).specification["layer"][-1]["data"]["values"]
-    settled = [row["y"] for row in rows if row["x"] == result.soak.settled.requests]
-    assert settled == [100.0] * len(settled)
+def test_percentiles_of_too_few_requests_are_left_out(stored):
+    latency = stored.points[0].latency.model_copy(
+        update={"p99": None, "p50": Percentile(value_ms=2, low_ms=1)}
+    )
+    assert next(percentiles(latency)) == ("p50", 2, 1, None)
+    assert "p99" not in [name for name, *_ in percentiles(latency)]
