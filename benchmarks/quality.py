@@ -3,13 +3,14 @@
     python -m litho.benchmarks.quality cgan-mnist vae-mnist --budget cpu
 
 A finished run is not trained again, and weights that were evaluated are not evaluated again. The figures are written
-to `results/quality.json`, which keeps those of the other presets, and to `docs/quality.md` with a grid of pictures per
-preset; a test checks that page and document agree.
+to `results/quality.json`, which keeps those of the other presets; a grid of pictures per preset goes to
+`docs/quality`, and `make figures` writes the tables of `docs/quality.md`.
 """
 
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,23 +23,14 @@ from ..training.evaluation.document import Evaluation, FeatureNetInfo, Figure, r
 from ..training.presets import PRESETS
 from ..training.recipe import BUDGETS, Budget
 from .machine import Machine, describe_machine
-from .quality_targets import FEATURE_NETS, Outcome, outcomes
+from .quality_targets import Outcome, outcomes
 
-__all__ = ["Entry", "Quality", "main", "measure", "page", "read_quality"]
+__all__ = ["Entry", "Quality", "main", "measure", "read_quality"]
 
 SCHEMA_VERSION = 1
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "quality.json"
-PAGE = ROOT / "docs" / "quality.md"
 PICTURES = ROOT / "docs" / "quality"
-
-_INTRODUCTION = """# What the presets reach
-Measured by `python -m litho.benchmarks.quality PRESET ... --budget cpu`, which trains, evaluates and writes this page;
-[quality.json](../benchmarks/results/quality.json) has every figure with its reference, baseline and machine. FD is
-the Fréchet distance in the features of a small classifier trained here on the same data: it compares generators of one
-data set and never compares with an FID. The *reference* is the figure of real test pictures; the *baseline* is that of
-noise, or of the source picture untouched.
-"""
 
 
 class Entry(Document):
@@ -56,6 +48,8 @@ class Entry(Document):
         failures: parts that could not be measured, each with its reason.
         outcomes: the preset's targets at this budget, with the values reached.
         machine: that trained and evaluated it.
+        measured_at: date and time (UTC) of this document; "" in older ones.
+        command: that measured it; "" in older ones.
     """
 
     preset: str
@@ -70,6 +64,12 @@ class Entry(Document):
     failures: tuple[str, ...]
     outcomes: tuple[Outcome, ...]
     machine: Machine
+    measured_at: str = ""
+    command: str = ""
+
+    def judged(self) -> Entry:
+        """A copy that is compared with the targets of today."""
+        return self.model_copy(update={"outcomes": outcomes(self.preset, self.budget, self.figures)})
 
 
 class Quality(Document):
@@ -79,11 +79,18 @@ class Quality(Document):
     entries: tuple[Entry, ...] = ()
 
     def with_entry(self, entry: Entry) -> Quality:
-        """A copy in which the entry replaces the one of its preset and budget, in the order of `PRESETS`."""
+        """A copy in which the entry replaces the one of its preset and budget, in the order of `PRESETS`.
+
+        All entries are compared with the targets of today.
+        """
         others = [old for old in self.entries if (old.preset, old.budget) != (entry.preset, entry.budget)]
         order = list(PRESETS)
         entries = sorted([*others, entry], key=lambda one: (order.index(one.preset), one.budget))
-        return self.model_copy(update={"entries": tuple(entries)})
+        return self.model_copy(update={"entries": tuple(one.judged() for one in entries)})
+
+    def entry(self, preset: str, budget: Budget) -> Entry | None:
+        """The entry of a preset at a budget; None if it was not measured."""
+        return next((one for one in self.entries if (one.preset, one.budget) == (preset, budget)), None)
 
 
 def measure(preset: str, *, budget: Budget = "cpu", runs: Path = Path("runs"), device: str = "cpu") -> Entry:
@@ -118,6 +125,8 @@ def measure(preset: str, *, budget: Budget = "cpu", runs: Path = Path("runs"), d
         failures=tuple(f"{section.title}: {section.failure}" for section in evaluation.failures),
         outcomes=outcomes(preset, budget, evaluation.figures),
         machine=describe_machine(),
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=f"python -m litho.benchmarks.quality {preset} --budget {budget} --device {device}",
     )
 
 
@@ -130,11 +139,6 @@ def read_quality(path: Path = RESULT) -> Quality:
     if not path.exists():
         return Quality()
     return read_as(Quality, "a valid quality document", path.parent, path.name, SCHEMA_VERSION)
-
-
-def page(quality: Quality) -> str:
-    """The page of all entries, in Markdown."""
-    return "\n".join([_INTRODUCTION, *_summary(quality), "", *_nets(quality), "", *_sections(quality)])
 
 
 def main(
@@ -153,8 +157,7 @@ def main(
             write_bytes(RESULT, quality.model_dump_json(indent=1) + "\n")
             samples = sorted((runs / preset / "samples").glob("*.png"))
             write_bytes(PICTURES / f"{preset}.png", samples[-1].read_bytes())
-            write_bytes(PAGE, page(quality))
-            typer.echo("\n".join(_rows_of(entry)))
+            typer.echo("\n".join(_lines(entry)))
     except LithoError as error:
         typer.echo(f"quality: error: {error}", err=True)
         raise typer.Exit(1) from None
@@ -191,75 +194,11 @@ def _training_seconds(run: Path) -> float:
     return seconds
 
 
-def _summary(quality: Quality) -> list[str]:
-    head = [
-        "| preset | budget | images seen | minutes | figure | reached | target | |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    return head + [row for entry in quality.entries for row in _rows_of(entry)]
-
-
-def _rows_of(entry: Entry) -> list[str]:
-    start = f"| `{entry.preset}` | {entry.budget} | {entry.nimg:,} | {entry.minutes:.0f} |"
-    if not entry.outcomes:
-        return [f"{start} see below | | | |"]
-    return [
-        f"{start} {_figure_words(outcome)} | {_number(outcome.value)} |"
-        f" {'≤' if outcome.target.better == 'lower' else '≥'} {_number(outcome.limit)} |"
-        f" {'reached' if outcome.reached else '**short**'} |"
-        for outcome in entry.outcomes
-    ]
-
-
-def _figure_words(outcome: Outcome) -> str:
-    reading = outcome.target.reading
-    return outcome.target.metric.removesuffix("-") + ("" if reading == "value" else f", {reading}")
-
-
-def _nets(quality: Quality) -> list[str]:
-    rows = {
-        entry.feature_net.name: f"| {entry.feature_net.name} | {entry.feature_net.accuracy:.2%} |"
-        f" {_target_words(entry.feature_net.name)} | `{entry.feature_net.weights_sha256[:16]}` |"
-        for entry in quality.entries
-    }
-    head = ["## Feature nets", "| feature net | test accuracy | target | weights |", "|---|---|---|---|"]
-    return head + [rows[name] for name in sorted(rows)]
-
-
-def _target_words(net: str) -> str:
-    return f"≥ {FEATURE_NETS[net]:.1%}" if net in FEATURE_NETS else ""
-
-
-def _sections(quality: Quality) -> list[str]:
-    lines: list[str] = []
-    for entry in quality.entries:
-        machine = entry.machine
-        hardware = ", ".join(machine.gpus) or f"{machine.cores} cores of {machine.processor}"
-        lines += [
-            f"## {entry.preset}, budget {entry.budget}",
-            f"{entry.nimg:,} images in {entry.minutes:.0f} minutes on {hardware}.",
-            "",
-            "| figure | value | reference | baseline |",
-            "|---|---|---|---|",
-            *(
-                f"| {figure.name} | {_number(figure.value)} | {_beside(figure.reference, figure.reference_of)} |"
-                f" {_beside(figure.baseline, figure.baseline_of)} |"
-                for figure in entry.figures
-            ),
-            "",
-            *(f"Not measured: {failure}\n" for failure in entry.failures),
-            f"![Samples of {entry.preset}](quality/{entry.preset}.png)",
-            "",
-        ]
-    return lines
-
-
-def _beside(value: float | None, what: str) -> str:
-    return "" if value is None else f"{_number(value)} ({what})"
-
-
-def _number(value: float | None) -> str:
-    return "not measured" if value is None else f"{value:.4g}"
+def _lines(entry: Entry) -> list[str]:
+    """What the terminal shows."""
+    lines = [f"{entry.preset}: {figure.name} {figure.value:.4g}" for figure in entry.figures]
+    short = [outcome.target.metric for outcome in entry.outcomes if not outcome.reached]
+    return [*lines, f"{entry.preset}: short of its target: {', '.join(short)}"] if short else lines
 
 
 if __name__ == "__main__":

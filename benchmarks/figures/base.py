@@ -65,7 +65,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         head: titles of the columns; may be empty texts.
         rows: cells of each row, as many as the head has.
     """
-    return "\n".join(markdown_table(head, rows)).replace("|  |", "| |")
+    return "\n".join(markdown_table(head, rows)).replace("|  ", "| ")
 
 
 def paragraph(text: str) -> str:

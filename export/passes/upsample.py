@@ -8,6 +8,9 @@ moves every output once more, which costs more than it saves with many outputs a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,14 +22,14 @@ from ._editing import Editor, constant, crop, integers, nodes_of
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-__all__ = ["apply"]
+__all__ = ["apply", "at_any_ratio"]
 
 SUMMARY = "nearest upsampling + convolution -> sub-pixel convolution"
 ORDER = 30
 DEFAULT = True
 
 
-_INPUTS_PER_OUTPUT = 8
+_INPUTS_PER_OUTPUT = ContextVar("_INPUTS_PER_OUTPUT", default=8)
 """Smallest number of input channels per output channel at which no measurement was slower (docs/passes.md): ONNX
 Runtime and OpenVINO on a CPU, in FP32 and BF16. With four, OpenVINO was slower."""
 
@@ -36,6 +39,16 @@ _REPEATING = {
     ("half_pixel", "round_prefer_ceil"),
 }
 """Coordinate and rounding modes of Resize that repeat every pixel equally often at integer scales."""
+
+
+@contextmanager
+def at_any_ratio() -> Iterator[None]:
+    """Replace layers of every ratio of channels meanwhile: `benchmarks.passes` measures where the pass loses."""
+    token = _INPUTS_PER_OUTPUT.set(0)
+    try:
+        yield
+    finally:
+        _INPUTS_PER_OUTPUT.reset(token)
 
 
 @dataclass(frozen=True)
@@ -138,7 +151,7 @@ def _axes(node: ir.Node, weight: NDArray[np.float32], scale: int) -> tuple[_Axis
     groups = node.attributes.get_int("group", 1)
     plain = (
         weight.ndim == 4
-        and weight.shape[1] * groups >= _INPUTS_PER_OUTPUT * weight.shape[0]
+        and weight.shape[1] * groups >= _INPUTS_PER_OUTPUT.get() * weight.shape[0]
         and node.attributes.get_string("auto_pad", "NOTSET") == "NOTSET"
         and set(integers(node, "strides", (1, 1))) == {1}
         and set(integers(node, "dilations", (1, 1))) == {1}

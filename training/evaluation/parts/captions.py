@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ....errors import EvaluationError
 from ....reporting import picture_grid
 from ....signature.fields import Role
+from ...data.dataset import Dataset
 from ...data.scenes import Scene, read_scene
 from ..context import EvaluationContext, spread
 from ..document import Figure
@@ -36,7 +37,7 @@ class Part(BasePart):
         return context.has(Role.PROMPT) and context.train.captions is not None
 
     def measure(self, context: EvaluationContext) -> Measured:
-        """Attribute accuracy on test captions, or the rank of the right picture for training captions."""
+        """Attribute accuracy on test captions, or the rank of the right picture for training and test captions."""
         captions = context.test.captions
         if captions is None:
             raise EvaluationError(
@@ -130,18 +131,31 @@ def _shown(images: NDArray[np.uint8], captions: tuple[str, ...]) -> NDArray[np.b
 
 
 def _ranks(context: EvaluationContext) -> tuple[Figure, ...]:
-    drawings = context.train_sample
-    assert drawings.captions is not None
-    chosen = spread(min(context.samples, len(drawings)), len(drawings))
-    made = context.net.classify(_of_captions(context, tuple(drawings.captions[index] for index in chosen)))
-    shares = rank_shares(made.features, context.train_output.features, chosen)
+    """Of training captions among the training drawings; of test captions, never trained on, among all drawings."""
+    trained, unseen = context.train_sample, context.test
+    features = context.train_output.features
+    everything = torch.cat((features, context.test_output.features))
+    return (
+        *_ranks_of(context, trained, features, 0, "training"),
+        *_ranks_of(context, unseen, everything, len(features), "test"),
+    )
+
+
+def _ranks_of(
+    context: EvaluationContext, asked: Dataset, among: torch.Tensor, first: int, part: str
+) -> tuple[Figure, ...]:
+    """Ranks of the captions of one part of the data, whose drawings begin at row `first` of `among`."""
+    assert asked.captions is not None
+    chosen = spread(min(context.samples, len(asked)), len(asked))
+    made = context.net.classify(_of_captions(context, tuple(asked.captions[index] for index in chosen)))
+    shares = rank_shares(made.features, among, first + chosen)
     return tuple(
         Figure(
-            metric=f"right drawing among the nearest {share:.0%}, training captions",
+            metric=f"right drawing among the nearest {share:.0%}, {part} captions",
             unit="share",
             value=float((shares < share).mean()),
-            reference=1.0,  # a training picture is nearest to itself
-            reference_of="training set",
+            reference=1.0,  # a drawing is nearest to itself
+            reference_of=f"{part} set",
             baseline=share,  # of a random order
             baseline_of="chance",
             better="higher",

@@ -7,10 +7,13 @@ from torch import Tensor
 
 from litho.signature import Signature
 from litho.signature.fields import Field, Role, image_output, seed_field
+from litho.training.data.dataset import Dataset
 from litho.training.data.scenes import Scene, arrange, draw
 from litho.training.data.sources import load
 from litho.training.evaluation import FeatureNet, feature_net
-from litho.training.evaluation.parts.captions import attributes_shown, rank_shares
+from litho.training.evaluation.classifier import Classifier
+from litho.training.evaluation.document import FeatureNetInfo
+from litho.training.evaluation.parts.captions import Part, attributes_shown, rank_shares
 from litho.training.models import Generator
 
 from ..conftest import Split, context_of
@@ -69,3 +72,57 @@ def test_ranks_of_the_right_drawing() -> None:
     among = torch.arange(100.0, dtype=torch.float64)[:, None]
     made = torch.tensor([[0.1], [50.2], [99.0]], dtype=torch.float64)
     assert rank_shares(made, among, np.array([0, 50, 89])).tolist() == pytest.approx([0, 0, 0.10])
+
+
+class Copier(Generator):
+    """Gives the drawing of a caption that it knows, and black for any other."""
+
+    latent_size = 1
+
+    def __init__(self, known: Dataset) -> None:
+        super().__init__()
+        assert known.captions is not None
+        self.known = dict(zip(known.captions, known.images, strict=True))
+
+    def forward(self, latent: Tensor, caption: list[str]) -> Tensor:
+        black = np.zeros((32, 32, 3), np.uint8)
+        images = np.stack([self.known.get(text, black) for text in caption])
+        return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+    def signature(self, class_names: tuple[str, ...] = ()) -> Signature:
+        caption = Field(name="caption", role=Role.PROMPT, dtype="BYTES")
+        return Signature(inputs=(seed_field(), caption), output=image_output(32, 32, 3))
+
+
+def test_drawings_are_ranked_apart_for_captions_that_were_trained_on_and_for_new_ones() -> None:
+    random = np.random.default_rng(0)
+
+    def drawings(count: int, name: str) -> Dataset:
+        images = random.integers(0, 256, (count, 32, 32, 3), np.uint8)
+        return Dataset("drawings", "none", images, captions=tuple(f"{name} {n}" for n in range(count)))
+
+    train, test = drawings(60, "old"), drawings(40, "new")
+    info = FeatureNetInfo(
+        name="drawings",
+        data="drawings",
+        data_sha256="0" * 64,
+        task="classes",
+        picture=train.picture,
+        classes=2,
+        recipe={},
+        accuracy=0,
+        test_count=1,
+        weights_sha256="0" * 64,
+        torch="",
+    )
+    net = FeatureNet(Classifier(3, 2).eval(), info, "cpu")
+
+    def shares(known: Dataset) -> dict[str, float]:
+        context = context_of(Copier(known), (train, test), net, samples=100)
+        return {figure.metric: figure.value for figure in Part().measure(context).figures}
+
+    name = "right drawing among the nearest 5%, {} captions"
+    assert shares(train)[name.format("training")] == 1
+    assert shares(train)[name.format("test")] < 0.3
+    assert shares(test)[name.format("test")] == 1
+    assert shares(test)[name.format("training")] < 0.3
