@@ -154,12 +154,12 @@ def main() -> None:
     command = typer.main.get_command(app)
     try:
         code = command.main(args=words, prog_name="litho", standalone_mode=False)
+        if code == _TYPER_INTERRUPTED:
+            code = _fail(INTERRUPTED, 1, debug)
     except KeyboardInterrupt:
         code = _fail(INTERRUPTED, 1, debug)
     except Exception as error:
         code = _fail(*explain(error, command, words), debug)
-    if code == _TYPER_INTERRUPTED:
-        code = _fail(INTERRUPTED, 1, debug)
     _end(code if isinstance(code, int) else 0)
 
 

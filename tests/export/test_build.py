@@ -115,6 +115,8 @@ def test_engines_are_built_without_a_gpu_and_wait_for_one(run: Path, tmp_path: P
         assert made.manifest.files[engine.file].size_bytes > 10_000
         assert engine.verdict.status == "not_run"
         assert f"NVIDIA GPU of {engine.target}" in engine.verdict.reason
+        assert engine.engine is not None
+        assert engine.engine.build_seconds is None  # two exports without timings are the same bytes
     assert made.manifest.environment["tf32"] == "off"
 
 

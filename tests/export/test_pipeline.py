@@ -141,6 +141,7 @@ def test_every_stage_gets_an_engine_for_every_target(flow_run: Path, tmp_path: P
         (stage, target) for stage in STAGES for target in ("sm86", "sm120")
     ]
     assert {engine.verdict.status for engine in engines} == {"not_run"}
+    assert all(one.engine is not None and (one.engine.build_seconds or 0) > 0 for one in engines)
     statuses = {outcome.subject: outcome.verdict.status for outcome in verify(made.path)}
     assert [statuses[graph] for graph in GRAPHS] == ["passed"] * 3
 

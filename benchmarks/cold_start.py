@@ -1,0 +1,158 @@
+"""Cold start to the first picture: `python -m litho.benchmarks.cold_start BUNDLE [BUNDLE ...]`.
+
+Each bundle is started anew several times, in turns: as a Python process that opens it and makes one picture, and as a
+server that is started on its repository and asked for one. Written to `results/cold-start.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Literal
+
+import typer
+
+from ..bundle import Bundle
+from ..bundle.json_documents import Document
+from ..errors import LithoError
+from ..files import write_bytes
+from ..reporting.markdown import markdown_table
+from ..serving.clients.client import Client
+from ..serving.repository.deploy import deploy
+from ..serving.server.embedded import EmbeddedServer
+from .environment import Environment, describe_environment
+from .machine import Machine, describe_machine
+
+__all__ = ["ColdStart", "ColdStarts", "main", "measure", "table"]
+
+RESULT = Path(__file__).resolve().parent / "results" / "cold-start.json"
+
+_PROGRAM = """
+import sys
+from litho.runners import open_runner
+
+with open_runner(sys.argv[1]) as runner:
+    runner.run(runner.signature.example(1))
+    print("made", flush=True)
+    sys.stdin.read()
+"""
+
+
+class ColdStart(Document):
+    """The starts of one bundle.
+
+    Args:
+        name: of the bundle.
+        variant: that made the picture.
+        size_bytes: of the variant's files.
+        process_seconds: from the start of a Python process to its first picture, of each start.
+        server_seconds: from the start of the server to the first answer, of each start.
+    """
+
+    name: str
+    variant: str
+    size_bytes: int
+    process_seconds: tuple[float, ...]
+    server_seconds: tuple[float, ...]
+
+
+class ColdStarts(Document):
+    """All bundles; written as `cold-start.json`."""
+
+    schema_version: Literal[1] = 1
+    measured_at: str
+    machine: Machine
+    environment: Environment
+    bundles: tuple[ColdStart, ...]
+
+
+def measure(path: Path, starts: int = 5) -> ColdStart:
+    """Start a bundle `starts` times in each way; files that the first start reads are in the system's cache later.
+
+    Raises:
+        LithoError: it does not make a picture.
+    """
+    bundle = Bundle.load(path)
+    process, server = list[float](), list[float]()
+    with tempfile.TemporaryDirectory(prefix="cold-start-") as folder:
+        deployment = deploy(bundle, to=Path(folder) / "repository", name="model")
+        for number in range(starts):
+            process.append(_process(path))
+            server.append(_server(Path(folder) / "repository", Path(folder) / f"{number}.log"))
+    variant = deployment.served.variant
+    files = [one.file for one in bundle.manifest.variants if one.name in variant.split(",")]
+    return ColdStart(
+        name=bundle.manifest.name,
+        variant=variant,
+        size_bytes=sum(bundle.manifest.files[file].size_bytes for file in files),
+        process_seconds=tuple(process),
+        server_seconds=tuple(server),
+    )
+
+
+def table(result: ColdStarts) -> list[str]:
+    """A table in Markdown: the median and the range of each way."""
+    rows = [
+        (one.name, one.variant, *map(_range, (one.process_seconds, one.server_seconds)))
+        for one in result.bundles
+    ]
+    return markdown_table(("bundle", "variant", "Python process, s", "server, s"), rows)
+
+
+def main(
+    bundles: Annotated[list[Path], typer.Argument(help="Bundles.", show_default=False)],
+    starts: Annotated[int, typer.Option(help="Starts of each bundle in each way.", min=1)] = 5,
+    output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
+) -> None:
+    """Measure the time from a start to the first picture."""
+    measured_at, environment = datetime.now(UTC).isoformat(timespec="seconds"), describe_environment()
+    try:
+        measured = tuple(measure(path, starts) for path in bundles)
+    except LithoError as error:
+        typer.echo(f"cold start: error: {error}", err=True)
+        raise typer.Exit(1) from None
+    result = ColdStarts(
+        measured_at=measured_at,
+        machine=describe_machine(),
+        environment=environment,
+        bundles=measured,
+    )
+    write_bytes(output, json.dumps(result.model_dump(), indent=1) + "\n")
+    typer.echo("\n".join(table(result)))
+
+
+def _process(path: Path) -> float:
+    command = [sys.executable, "-c", _PROGRAM, str(path)]
+    start = time.perf_counter()
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as started:
+        assert started.stdout is not None, "it is a pipe"
+        said = started.stdout.readline()
+        seconds = time.perf_counter() - start
+        _, errors = started.communicate()
+    if said.strip() != b"made":
+        lines = errors.decode(errors="replace").strip().splitlines() or ["it said nothing"]
+        raise LithoError(f"a process that opens {path} made no picture: {lines[-1]}")
+    return seconds
+
+
+def _server(repository: Path, log: Path) -> float:
+    start = time.perf_counter()
+    with EmbeddedServer(repository, log=log) as server, Client(f"{server.grpc_url}/model") as client:
+        client.generate(**client.signature.example(1))
+        return time.perf_counter() - start
+
+
+def _range(seconds: tuple[float, ...]) -> str:
+    return f"{median(seconds):.2f} ({min(seconds):.2f} to {max(seconds):.2f})"
+
+
+if __name__ == "__main__":
+    typer.run(main)
