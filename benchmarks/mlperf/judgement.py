@@ -53,7 +53,7 @@ def judge_some(samples: Samples, logged: Logged, everything: Logged, gate: Gate)
     replays = _whole(samples, everything)
     for bank in samples.banks:
         found = [
-            (at, picture) for number, picture in logged for of, at in [samples.place(number)] if of is bank
+            (at, picture) for number, picture in logged for of, at in [samples.bank_of(number)] if of is bank
         ]
         if found:
             numbers = tuple(at for at, _ in found)

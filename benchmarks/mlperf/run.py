@@ -6,8 +6,9 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +24,8 @@ from ...parity.gate import Gate, limits
 from ...reporting.markdown import markdown_table
 from ...runners import Endpoint, Runner, choose_variants, open_runner
 from ...runners.triton import Runner as TritonRunner
+from ...serving.repository.deploy import deploy
+from ...serving.server.embedded import EmbeddedServer
 from ..machine import describe_machine
 from .answering import Plan
 from .documents import OFFICIAL_SECONDS, LoadgenResult, ScenarioResult
@@ -46,7 +49,7 @@ _INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
-class _Subject:
+class _Case:
     """What is measured.
 
     Args:
@@ -56,6 +59,7 @@ class _Subject:
         samples: of LoadGen.
         gate: of the precision that answers.
         facts: fields of the result.
+        served: whether this process has started the server.
     """
 
     target: str
@@ -64,6 +68,7 @@ class _Subject:
     samples: Samples
     gate: Gate
     facts: dict[str, Any]
+    served: bool = False
 
 
 def measure(  # noqa: PLR0913 - a verb; all but the target by keyword
@@ -71,6 +76,7 @@ def measure(  # noqa: PLR0913 - a verb; all but the target by keyword
     *,
     bundle: Path | str | None = None,
     variant: str | None = None,
+    served: bool = False,
     scenarios: Sequence[str] = (),
     seconds: float = 60.0,
     bound_ms: float = BOUND_MS,
@@ -85,6 +91,7 @@ def measure(  # noqa: PLR0913 - a verb; all but the target by keyword
         target: a bundle, a run, or an endpoint grpc://HOST:PORT/MODEL.
         bundle: whose probes LoadGen asks for and whose pictures are compared; by default the target.
         variant: of a bundle, as `open_runner` takes it.
+        served: deploy the target, a bundle, in an embedded Triton of its own, and measure that endpoint.
         scenarios: names, by default all.
         seconds: shortest length of the run of each scenario that counts.
         bound_ms: largest 99th percentile of the latency in Server, in milliseconds.
@@ -103,28 +110,55 @@ def measure(  # noqa: PLR0913 - a verb; all but the target by keyword
     chosen = _chosen(scenarios)
     if variant is not None and "://" in str(target):
         raise UsageError("a variant was given for an endpoint, which serves one; leave it out")
-    began = datetime.now(UTC)
-    subject = _subject(target, bundle, variant)
+    wanted = Wanted(seconds, bound_ms)
+    if served:
+        if bundle is not None or not (Path(target) / MANIFEST_NAME).exists():
+            raise UsageError(f"{target} was to be served; only a bundle can be, without --bundle")
+        with _served(Path(target), variant) as endpoint:
+            case = replace(_case(endpoint, target, None), served=True, variant=variant)
+            return _all(case, chosen, wanted, output, progress)
+    return _all(_case(target, bundle, variant), chosen, wanted, output, progress)
+
+
+@contextmanager
+def _served(bundle: Path, variant: str | None) -> Iterator[str]:
+    """Address of a bundle that an embedded Triton serves as `litho deploy` and `litho serve` would."""
+    with tempfile.TemporaryDirectory(prefix="loadgen-") as folder:
+        repository = Path(folder) / "models"
+        deploy(Bundle.load(bundle), to=repository, name="model", variant=variant)
+        with EmbeddedServer(repository, log=Path(folder) / "server.log") as server:
+            yield f"{server.grpc_url}/model"
+
+
+def _all(
+    case: _Case,
+    chosen: Sequence[Scenario],
+    wanted: Wanted,
+    output: Path | None,
+    progress: Callable[[str], None],
+) -> LoadgenResult:
+    """Measure all scenarios of a case."""
+    began, seconds = datetime.now(UTC), wanted.seconds
     results: list[ScenarioResult] = []
     complete = False
     with tempfile.TemporaryDirectory(prefix="loadgen-") as temporary:
         try:
             for scenario in chosen:
                 progress(f"{scenario.name}: at least {seconds:g} s")
-                wanted = Wanted(seconds, bound_ms, _rate(results))
-                results.append(_measured(scenario, subject, wanted, Path(temporary) / scenario.name))
+                asked = replace(wanted, rate=_rate(results))
+                results.append(_measured(scenario, case, asked, Path(temporary) / scenario.name))
             complete = True
         except KeyboardInterrupt:
             if not results:
                 raise
         result = LoadgenResult(
-            **subject.facts,
+            **case.facts,
             seconds=seconds,
             loadgen_version=version("mlcommons_loadgen"),
             note=_NOTE + (f"; MLPerf asks for {OFFICIAL_SECONDS:g} s" if seconds < OFFICIAL_SECONDS else ""),
-            command=_command(subject, chosen, seconds, bound_ms),
+            command=_command(case, chosen, wanted),
             measured_at=began.isoformat(timespec="seconds"),
-            machine=describe_machine(subject.target if "://" in subject.target else ""),
+            machine=describe_machine(case.target if "://" in case.target else ""),
             scenarios=tuple(results),
             complete=complete,
         )
@@ -141,7 +175,7 @@ def _chosen(names: Sequence[str]) -> list[Scenario]:
     return [open_scenario(name) for name in known if not names or name in names]
 
 
-def _subject(target: Path | str, given: Path | str | None, variant: str | None) -> _Subject:
+def _case(target: Path | str, given: Path | str | None, variant: str | None) -> _Case:
     remote = "://" in str(target)
     if remote:
         Endpoint.parse(str(target))
@@ -163,16 +197,16 @@ def _subject(target: Path | str, given: Path | str | None, variant: str | None) 
             precisions = {precision}
         gate = limits(*precisions, sampler=bundle.manifest.sampler)
         facts = {
-            "target": f"{bundle.manifest.name}, {_place(runner)}",
+            "target": f"{bundle.manifest.name}, {_how(runner)}",
             "variant": runner.variant,
             "precision": precision,
             "grade": runner.grade or gate.grade,
             "kind": "endpoint" if remote else "in-process",
         }
-    return _Subject(str(target), variant, bundle, samples, gate, facts)
+    return _Case(str(target), variant, bundle, samples, gate, facts)
 
 
-def _place(runner: Runner) -> str:
+def _how(runner: Runner) -> str:
     if not isinstance(runner, TritonRunner):
         return f"in LoadGen's process by {runner.title}"
     return "served by Triton"
@@ -205,11 +239,11 @@ def _rate(results: Sequence[ScenarioResult]) -> float | None:
     return results[-1].samples / results[-1].seconds
 
 
-def _measured(scenario: Scenario, subject: _Subject, wanted: Wanted, folder: Path) -> ScenarioResult:
+def _measured(scenario: Scenario, case: _Case, wanted: Wanted, folder: Path) -> ScenarioResult:
     plan = Plan(
-        target=subject.target,
-        variant=subject.variant,
-        bundle=str(subject.bundle.path),
+        target=case.target,
+        variant=None if case.served else case.variant,
+        bundle=str(case.bundle.path),
         scenario=scenario.loadgen,
         mode="",
         settings={},
@@ -218,20 +252,20 @@ def _measured(scenario: Scenario, subject: _Subject, wanted: Wanted, folder: Pat
         window=scenario.window,
         logs="",
     )
-    driver = Driver(plan, subject.samples.shape, folder)
+    driver = Driver(plan, case.samples.shape, folder)
     trials = scenario.measure(driver, wanted)
     run = trials.final
     assert run is not None, "a scenario ends with a run"
     if run.summary is not None:
         shutil.copy(run.logs / SUMMARY_LOG, folder.with_suffix(".txt"))
     everything = driver.accuracy(trials.settings)
-    return _result(scenario, subject, wanted, trials, run, everything)
+    return _result(scenario, case, wanted, trials, run, everything)
 
 
 def _result(
-    scenario: Scenario, subject: _Subject, wanted: Wanted, trials: Trials, run: Run, everything: Run
+    scenario: Scenario, case: _Case, wanted: Wanted, trials: Trials, run: Run, everything: Run
 ) -> ScenarioResult:
-    summary, outcome, samples = run.summary, run.outcome, subject.samples
+    summary, outcome, samples = run.summary, run.outcome, case.samples
     failed = {**outcome.failed, **everything.outcome.failed}
     return ScenarioResult(
         scenario=scenario.name,
@@ -249,23 +283,23 @@ def _result(
         failed=failed,
         latency_ms={} if summary is None else summary.percentiles_ms,
         client_cpu_ms=outcome.cpu_seconds * 1e3 / outcome.answered,
-        under_load=judge_some(samples, run.logged, everything.logged, subject.gate),
-        accuracy=judge_all(samples, everything.logged, subject.gate),
+        under_load=judge_some(samples, run.logged, everything.logged, case.gate),
+        accuracy=judge_all(samples, everything.logged, case.gate),
         trials=tuple(trials.list),
         summary_log="" if summary is None else f"{scenario.name}.txt",
     )
 
 
-def _command(subject: _Subject, chosen: Sequence[Scenario], seconds: float, bound_ms: float) -> str:
-    named = subject.bundle.manifest.name
-    remote = "://" in subject.target
-    words = [
-        "python -m litho.benchmarks.mlperf",
-        f"grpc://HOST:PORT/{named} --bundle {named}" if remote else named,
-    ]
+def _command(case: _Case, chosen: Sequence[Scenario], wanted: Wanted) -> str:
+    named = case.bundle.manifest.name
+    if case.served:
+        target = f"{named} --served"
+    else:
+        target = f"grpc://HOST:PORT/{named} --bundle {named}" if "://" in case.target else named
+    words = [f"python -m litho.benchmarks.mlperf {target}"]
     words += [f"--scenario {one.name}" for one in chosen if len(chosen) < len(scenario_names())]
-    words += [f"--variant {subject.variant}"] if subject.variant else []
-    return " ".join([*words, f"--seconds {seconds:g}", f"--bound-ms {bound_ms:g}"])
+    words += [f"--variant {case.variant}"] if case.variant else []
+    return " ".join([*words, f"--seconds {wanted.seconds:g}", f"--bound-ms {wanted.bound_ms:g}"])
 
 
 def _write(result: LoadgenResult, output: Path, logs: Path) -> None:
@@ -298,6 +332,9 @@ def main(  # noqa: PLR0913 - a parameter for each option
         typer.Option(help="Bundle with the probes, where the target is none.", show_default=False),
     ] = None,
     variant: Annotated[str | None, typer.Option(help="Variant of a bundle.", show_default=False)] = None,
+    served: Annotated[
+        bool, typer.Option("--served", help="Serve the bundle in an embedded Triton, and measure that.")
+    ] = False,
     scenario: Annotated[
         list[str] | None, typer.Option(help="single-stream, multi-stream, offline or server; by default all.")
     ] = None,
@@ -316,6 +353,7 @@ def main(  # noqa: PLR0913 - a parameter for each option
             target,
             bundle=bundle,
             variant=variant,
+            served=served,
             scenarios=scenario or (),
             seconds=seconds,
             bound_ms=bound_ms,

@@ -60,7 +60,7 @@ class Samples:
         chosen = list(numbers)
         return {name: values[chosen] for name, values in self.inputs.items()}
 
-    def place(self, number: int) -> tuple[Probes, int]:
+    def bank_of(self, number: int) -> tuple[Probes, int]:
         """The bank of a sample, and its number in it."""
         for bank in self.banks:
             if number < len(bank.images):

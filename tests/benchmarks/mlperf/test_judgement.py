@@ -13,7 +13,7 @@ def right(samples: Samples) -> Logged:
     """A log of accuracy mode with PyTorch's pictures, in another order."""
     log = []
     for number in reversed(range(len(samples))):
-        bank, at = samples.place(number)
+        bank, at = samples.bank_of(number)
         log.append((number, bank.images[at]))
     return log
 

@@ -21,11 +21,16 @@ def invoke(*arguments: object) -> Result:
 
 
 @pytest.mark.slow
-def test_loadgen_calls_a_real_server_valid_and_its_pictures_are_right(server, bundle, tmp_path) -> None:
+def test_loadgen_calls_a_real_server_valid_and_its_pictures_are_right(bundle, tmp_path) -> None:
     made = tmp_path / "loadgen.json"
-    said = invoke(f"{server.grpc_url}/tiny", "--bundle", bundle, *SINGLE, "--output", made)
+    said = invoke(bundle, "--served", *SINGLE, "--output", made)
     assert said.exit_code == 0, said.output
     result = read_result(made)
+    assert result.kind == "endpoint"
+    assert (
+        result.command
+        == "python -m litho.benchmarks.mlperf tiny --served --scenario single-stream --seconds 0.2 --bound-ms 15"
+    )
     (one,) = result.scenarios
     assert one.valid
     assert one.loadgen == "VALID"
@@ -87,6 +92,8 @@ def test_what_does_not_fit_is_refused(bundle, planted_server, tmp_path) -> None:
         measure(planted_server.url, bundle=bundle, variant="fp32")
     with pytest.raises(UsageError, match="bound_ms -1"):
         measure(bundle, bound_ms=-1)
+    with pytest.raises(UsageError, match="only a bundle can be"):
+        measure(planted_server.url, served=True)
     planted_server.caches = True
     with pytest.raises(UsageError, match="response cache, which MLPerf forbids"):
         measure(planted_server.url, bundle=bundle)

@@ -9,7 +9,7 @@ def test_samples_are_the_probes_of_all_banks_of_the_usual_size(samples: Samples)
     assert len(samples) == sum(len(bank.images) for bank in samples.banks) > 64
     assert all(len(values) == len(samples) for values in samples.inputs.values())
     assert samples.shape == samples.banks[0].images.shape[1:]
-    bank, at = samples.place(64)
+    bank, at = samples.bank_of(64)
     assert (bank, at) == (samples.banks[1], 0)
     rows = samples.rows([64, 0])
     assert all(
@@ -19,4 +19,4 @@ def test_samples_are_the_probes_of_all_banks_of_the_usual_size(samples: Samples)
 
 def test_there_are_no_samples_beyond_the_last(samples: Samples) -> None:
     with pytest.raises(IndexError):
-        samples.place(len(samples))
+        samples.bank_of(len(samples))

@@ -41,7 +41,7 @@ def query(*numbers: int) -> list[SimpleNamespace]:
 
 
 def expected(samples: Samples, number: int) -> bytes:
-    bank, at = samples.place(number)
+    bank, at = samples.bank_of(number)
     return bank.images[at].tobytes()
 
 
