@@ -1,0 +1,57 @@
+"""The verb `bench limits`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .base import AsJson, verb
+from .bench import group
+from .output import print_json, progress_bar, show_lines, show_rows
+from .values import numbers, positive
+
+
+@verb(
+    None,
+    "litho bench limits runs/digits",
+    "litho bench limits bundles/digits --batch 1,32 --output limits",
+    group=group,
+)
+def limits(
+    target: Annotated[Path, typer.Argument(help="A run or a bundle.", show_default=False)],
+    batch: Annotated[str, typer.Option(help="Pictures of a batch, separated by commas.")] = "1,8,32",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Of each runtime; by default one on each core.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="To time each form for, at each batch.")] = 0.4,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for limits.json and limits.html.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold speed against what this machine allows.
+
+    A roofline: operations and bytes are counted from the graphs, the machine's peak and bandwidth are measured. Every
+    precision in ONNX Runtime and OpenVINO takes part that the bundle has; a run is exported in all of them, and also
+    measured in PyTorch.
+    """
+    positive(seconds, "--seconds")
+    from ..benchmarks.limits import FRONT_NOTE, Plan, ceiling_lines, form_table, measure_limits, write_limits
+    from ..files import check_folder
+
+    if output is not None:
+        check_folder(output, "--output")
+    plan = Plan(numbers(batch, "--batch") or (), threads, seconds)
+    with progress_bar() as progress:
+        result = measure_limits([target], plan, f"litho bench limits {target.name}", progress)
+    if output is not None:
+        write_limits(result, output)
+    if as_json:
+        print_json(result)
+    else:
+        show_lines(ceiling_lines(result))
+        headings, table = form_table(result)
+        show_rows(headings, table)
+        show_lines([FRONT_NOTE])

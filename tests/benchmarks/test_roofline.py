@@ -1,0 +1,118 @@
+"""The roofline's arithmetic, on numbers that are easy to follow."""
+
+import pytest
+
+from litho.benchmarks.ceilings import Bandwidth, Ceilings, Peak
+from litho.benchmarks.roofline import (
+    Form,
+    FormAtBatch,
+    ModelLimits,
+    Stage,
+    front,
+    raised,
+    reached,
+    with_ceilings,
+)
+from litho.benchmarks.work import Work
+
+CEILINGS = Ceilings(
+    threads=1,
+    peaks=tuple(
+        Peak(runtime="onnxruntime", precision=name, per_second=speed, source="a product")
+        for name, speed in (("fp32", 1e9), ("int8", 4e9))
+    ),
+    bandwidths=(
+        Bandwidth(working_set=1000, per_second=1e8, source="triad"),
+        Bandwidth(working_set=10**9, per_second=1e7, source="triad"),
+    ),
+)
+COMPUTES = Work(operations={"fp32": 1e6}, weight_bytes=100, activation_bytes=10, largest_bytes=10)
+MOVES = Work(operations={"fp32": 1e3}, weight_bytes=10**6, activation_bytes=0, largest_bytes=0)
+
+
+def test_work_of_many_operations_is_bound_by_the_peak() -> None:
+    one = reached(COMPUTES, "onnxruntime", CEILINGS, 2, 4.0, 3)
+    assert (one.bound, one.bound_ms, one.share) == ("compute", pytest.approx(2), pytest.approx(0.5))
+    assert (one.per_second, one.attainable) == (pytest.approx(5e8), pytest.approx(1e9))
+
+
+def test_work_of_many_bytes_is_bound_by_the_bandwidth_of_its_working_set() -> None:
+    one = reached(MOVES, "onnxruntime", CEILINGS, 1, 200.0, 3)
+    assert (one.bound, one.bound_ms, one.share) == ("memory", pytest.approx(100), pytest.approx(0.5))
+    assert one.attainable == pytest.approx(one.intensity * 1e7)
+
+
+def test_layers_of_two_precisions_each_have_their_own_peak() -> None:
+    mixed = COMPUTES.model_copy(update={"operations": {"fp32": 1e6, "int8": 4e6}})
+    assert reached(mixed, "onnxruntime", CEILINGS, 1, 10.0, 3).bound_ms == pytest.approx(2)
+
+
+def test_work_without_operations_has_no_share() -> None:
+    nothing = Work(operations={}, weight_bytes=0, activation_bytes=0, largest_bytes=0)
+    one = reached(nothing, "onnxruntime", CEILINGS, 1, 10.0, 3)
+    assert (one.bound, one.share, one.attainable) == ("none", None, 0)
+
+
+@pytest.mark.parametrize(("work", "milliseconds"), [(COMPUTES, 0.5), (MOVES, 25.0)])
+def test_what_is_faster_than_its_bound_is_the_better_measurement(work: Work, milliseconds: float) -> None:
+    one = reached(work, "onnxruntime", CEILINGS, 1, milliseconds, 3)
+    assert one.share is not None
+    assert one.share > 1
+    better = raised(CEILINGS, [("tiny", "onnxruntime", work, one)])
+    assert reached(work, "onnxruntime", better, 1, milliseconds, 3).share == pytest.approx(1)
+    sources = [each.source for each in (*better.peaks, *better.bandwidths)]
+    assert sources.count("tiny at batch 1") == 1
+    assert better.peak("onnxruntime", "int8") == CEILINGS.peak("onnxruntime", "int8")
+    slower = reached(work, "onnxruntime", CEILINGS, 1, 1e3, 3)
+    assert raised(CEILINGS, [("tiny", "onnxruntime", work, slower)]) == CEILINGS
+
+
+def test_peaks_of_mixed_work_rise_together() -> None:
+    mixed = COMPUTES.model_copy(update={"operations": {"fp32": 1e6, "int8": 8e6}})
+    one = reached(mixed, "onnxruntime", CEILINGS, 1, 1.0, 3)
+    better = raised(CEILINGS, [("tiny", "onnxruntime", mixed, one)])
+    assert [peak.per_second for peak in better.peaks] == pytest.approx([3e9, 12e9])
+    assert [peak.source for peak in better.peaks] == [
+        "a product, raised with tiny at batch 1",
+        "tiny at batch 1",
+    ]
+
+
+def test_the_front_has_what_nothing_beats() -> None:
+    points = {"fast": (100.0, 30.0), "near": (10.0, 95.0), "beaten": (9.0, 90.0), "slow": (50.0, 29.0)}
+    assert front(points) == {"fast", "near"}
+    # Beyond what FP32 promises, nearer is not better.
+    assert front({"one": (10.0, 80.0), "other": (10.0, 99.0), "slower": (9.0, 100.0)}) == {"one", "other"}
+
+
+def test_shares_follow_the_ceilings() -> None:
+    stage = Stage(
+        name="denoiser",
+        variant="",
+        calls=4,
+        work=COMPUTES,
+        reached=(reached(COMPUTES, "onnxruntime", CEILINGS, 1, 2.0, 3),),
+    )
+    form = Form(
+        name="fp32 in onnxruntime",
+        runtime="onnxruntime",
+        precision="fp32",
+        psnr_mean_db=100,
+        psnr_min_db=100,
+        most_levels=0,
+        stages=(stage,),
+        whole=(FormAtBatch(batch=1, images_per_second=100, share=None),),
+    )
+    model = ModelLimits(
+        name="tiny",
+        family="cgan",
+        weights_sha256="0" * 64,
+        operations=4e6,
+        operations_by_torch=None,
+        forms=(form,),
+        left_out={},
+    )
+    doubled = tuple(peak.model_copy(update={"per_second": 2 * peak.per_second}) for peak in CEILINGS.peaks)
+    found = with_ceilings(model, CEILINGS.model_copy(update={"peaks": doubled})).form("fp32 in onnxruntime")
+    assert found.stages[0].reached[0].share == pytest.approx(0.25)
+    assert found.at(1).share == pytest.approx(4 * 0.5 / 10)
