@@ -88,6 +88,7 @@ class Runner(base.Runner):
         parameters: all parameters of its configuration, name -> text.
         decoupled: whether the model answers in streams.
         caches: whether the server may answer from its response cache.
+        access: certificates, API key and headers.
         metadata: headers of every call.
     """
 
@@ -109,7 +110,7 @@ class Runner(base.Runner):
         self.url = str(endpoint)
         self._model, self._version, self._timeout_seconds = model, version, timeout_seconds
         access = Access.from_environment() if access is None else access
-        self.metadata = access.metadata
+        self.access, self.metadata = access, access.metadata
         self._regions: Regions | None = None
         self._channel = open_channel(endpoint, access)
         self._stub: Any = GRPCInferenceServiceStub(self._channel)

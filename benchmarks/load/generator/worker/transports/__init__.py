@@ -1,0 +1,1 @@
+"""How requests travel: one transport a file, found by its name."""

@@ -1,0 +1,111 @@
+"""Measure a runner from this process: one that computes in it, or has a transport of its own.
+
+Models of a Triton server are measured from processes of their own instead, see `generator`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+import numpy as np
+
+from ...errors import EndpointError, LithoError
+from ...runners import Runner
+from ...runners.triton import ServerStatistics
+from .in_flight import Clock, Outcome, RequestsInFlight
+from .measurement import Measurement
+from .requests import Requests
+from .windows import Load
+
+__all__ = ["measure_here", "statistics_of"]
+
+MAX_FAILURES = 100
+"""A measurement stops when this many requests failed and none succeeded."""
+
+
+def measure_here(  # noqa: PLR0913
+    runner: Runner,
+    requests: Requests,
+    load: Load,
+    *,
+    warmup_seconds: float,
+    seconds: float,
+    clock: Clock | None = None,
+) -> Measurement:
+    """Keep `load.concurrency` requests in flight and measure one window; nothing is in flight when it returns.
+
+    The load runs first for the warm-up, and at least until `load.concurrency` requests have ended. Then the window
+    opens while the load goes on. A request belongs to the window that it ends in. The window stays open for
+    `seconds`, and at least until `load.concurrency` requests have ended: a slow model gets a longer window.
+
+    Args:
+        runner: the measured runner.
+        requests: source of the inputs.
+        load: concurrency and batch.
+        warmup_seconds: duration of the load before the window opens.
+        seconds: shortest length of the window.
+        clock: where times are read.
+
+    Raises:
+        LithoError: no request of the window succeeded, or the runner stopped answering.
+    """
+    clock = clock or Clock()
+    in_flight = RequestsInFlight(runner, requests, load.batch, clock=clock)
+    in_flight.start(load.concurrency)
+    warmup = _keep_up(clock, in_flight, warmup_seconds, load)
+    statistics_before = statistics_of(runner)
+    cpu_before, start = time.process_time(), clock.now()
+    outcomes = _keep_up(clock, in_flight, seconds, load)
+    end, cpu_after = clock.now(), time.process_time()
+    statistics_after = statistics_of(runner)
+    outcomes += in_flight.drain()
+    inside = [outcome for outcome in outcomes if start <= outcome.ended <= end]
+    latencies_ms = [outcome.latency_ms for outcome in inside if outcome.error is None]
+    if not latencies_ms:
+        raise _all_failed(inside, load)
+    return Measurement(
+        seconds=end - start,
+        batch=load.batch,
+        latencies_ms=np.array(latencies_ms),
+        errors=Counter(outcome.message for outcome in warmup + outcomes if outcome.error is not None),
+        client_cpu_seconds=cpu_after - cpu_before,
+        asked=len(warmup) + len(outcomes),
+        in_flight=_in_flight(outcomes, start, end),
+        in_flight_wanted=load.concurrency,
+        server=statistics_after - statistics_before if statistics_before and statistics_after else None,
+    )
+
+
+def statistics_of(runner: Runner) -> ServerStatistics | None:
+    """What the runner's server counted since it started; None for a runner without a server."""
+    read = getattr(runner, "statistics", None)
+    return None if read is None else read()
+
+
+def _keep_up(clock: Clock, in_flight: RequestsInFlight, seconds: float, load: Load) -> list[Outcome]:
+    """Keep up the load for `seconds`, and at least until `load.concurrency` requests have ended."""
+    outcomes: list[Outcome] = []
+    start = clock.now()
+    ended = succeeded = 0
+    while clock.now() < start + seconds or ended < load.concurrency:
+        outcome = in_flight.take()
+        outcomes.append(outcome)
+        ended += outcome.ended >= start
+        succeeded += outcome.error is None
+        if not succeeded and len(outcomes) >= max(MAX_FAILURES, 2 * load.concurrency):
+            raise _all_failed(outcomes, load)
+        in_flight.start()
+    return outcomes
+
+
+def _in_flight(outcomes: list[Outcome], start: float, end: float) -> float:
+    """The requests' time inside the window over its length."""
+    inside = (min(one.ended, end) - max(one.began, start) for one in outcomes)
+    return sum(max(0.0, seconds) for seconds in inside) / (end - start)
+
+
+def _all_failed(outcomes: list[Outcome], load: Load) -> LithoError:
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
+    kind = EndpointError if isinstance(failed[0].error, EndpointError) else LithoError
+    return kind(f"none of {len(outcomes)} requests at {load} succeeded; the first error: {failed[0].message}")
