@@ -11,7 +11,7 @@ from ..errors import LithoError, UsageError
 from .base import AsJson, DefaultVerb, VariantName, app, verb
 from .names import name_option
 from .output import print_json, progress_bar, show_lines, show_rows
-from .values import numbers, positive
+from .values import numbers, positive, rates
 
 group = typer.Typer(cls=DefaultVerb, help="Measure latency and throughput under a range of loads.")
 app.add_typer(group, name="bench", rich_help_panel="Measure")
@@ -41,11 +41,26 @@ def bench(
         str | None,
         typer.Option(help="Requests in flight, such as 1,8,32; by default 1 to 32 at an endpoint."),
     ] = None,
+    rate: Annotated[
+        str | None, typer.Option(help="Requests per second of an open loop, such as 50,100.")
+    ] = None,
     batch: Annotated[
         str | None, typer.Option(help="Pictures per request, such as 1,8; by default 1 to 32 in process.")
     ] = None,
     seconds: Annotated[float, typer.Option(help="Length of the whole measurement.")] = 60.0,
     scenario: Annotated[str, name_option("scenarios", "How requests arrive: {scenarios}.")] = "closed-loop",
+    trace: Annotated[
+        Path | None, typer.Option(help="CSV file with column 'seconds', for --scenario trace.")
+    ] = None,
+    mix: Annotated[
+        str | None, typer.Option(help="Kinds of requests, such as 'steps=4,n=2:3;steps=20'.")
+    ] = None,
+    http: Annotated[
+        str | None, typer.Option(help="HOST:PORT of the endpoint's HTTP, in place of gRPC.")
+    ] = None,
+    preview_every: Annotated[
+        int, typer.Option(min=0, help="Steps between previews, where the model streams.")
+    ] = 0,
     soak: Annotated[
         int | None, typer.Option(min=1, help="Then watch memory during this many requests.")
     ] = None,
@@ -72,9 +87,14 @@ def bench(
             against=against,
             at_least=at_least,
             concurrency=numbers(concurrency, "--concurrency"),
+            rate=rates(rate, "--rate"),
             batch=numbers(batch, "--batch"),
             seconds=seconds,
             scenario=scenario,
+            trace=trace,
+            mix=mix,
+            http=http,
+            preview_every=preview_every,
             soak_requests=soak,
             output=output,
             progress=progress,

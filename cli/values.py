@@ -7,7 +7,7 @@ from typing import Literal
 
 from ..errors import UsageError
 
-__all__ = ["fixed_inputs", "numbers", "pairs", "parse_size", "positive", "words"]
+__all__ = ["fixed_inputs", "numbers", "pairs", "parse_size", "positive", "rates", "words"]
 
 _MOST_DIGITS = 18
 """Numbers of so many digits fit INT64; Python itself refuses to read thousands of them."""
@@ -70,6 +70,23 @@ def numbers(text: str | None, option: str) -> list[int] | None:
     if not all(map(_is_whole, words(text))):
         raise UsageError(f"{option} was given {text!r}; expected whole numbers separated by commas")
     return [int(word) for word in words(text)]
+
+
+def rates(text: str | None, option: str) -> list[float] | None:
+    """Numbers above 0, separated by commas; None if the option was not given.
+
+    Raises:
+        UsageError: something else was given.
+    """
+    if text is None:
+        return None
+    try:
+        found = [float(word) for word in words(text)]
+    except ValueError:
+        found = []
+    if not found or not all(0 < value < math.inf for value in found):
+        raise UsageError(f"{option} was given {text!r}; expected numbers above 0, separated by commas")
+    return found
 
 
 def positive(value: float | None, option: str) -> None:

@@ -24,7 +24,7 @@ MAX_FAILURES = 100
 """A measurement stops when this many requests failed and none succeeded."""
 
 
-def measure_here(  # noqa: PLR0913
+def measure_here(
     runner: Runner,
     requests: Requests,
     load: Load,

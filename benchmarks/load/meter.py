@@ -106,7 +106,9 @@ class Meter:
                 f" {scenario.name}, --mix, --http and previews need an endpoint such as grpc://HOST:PORT/MODEL"
             )
         if preview_every and self._site is not None and self._site.transport != "streamed":
-            raise UsageError(f"{runner.description} does not stream; previews need a sampler deployed in flight")
+            raise UsageError(
+                f"{runner.description} does not stream; previews need a sampler deployed in flight"
+            )
 
     @property
     def overlaps(self) -> bool:
@@ -125,7 +127,8 @@ class Meter:
         """Load the runner and measure one window; nothing is in flight when it returns.
 
         The load runs first for the warm-up. In a closed loop, warm-up and window each last until as many requests
-        have ended as are in flight: a slow model gets a longer window. A request belongs to the window that it ends in.
+        have ended as are in flight: a slow model gets a longer window. A request belongs to the window in which it
+        ends.
 
         Args:
             load: requests in flight or their rate, and pictures in a request.
@@ -175,7 +178,9 @@ class Meter:
             drawn = [first, *(self._requests.take(load.batch) for _ in range(count - 1))]
         return [Kind(inputs, self._preview_every) for inputs in drawn]
 
-    def _steps(self, kinds: Sequence[Kind], picks: Picks | None, outcomes: Outcomes) -> NDArray[np.int64] | None:
+    def _steps(
+        self, kinds: Sequence[Kind], picks: Picks | None, outcomes: Outcomes
+    ) -> NDArray[np.int64] | None:
         """Steps of all pictures of each request; None for a generator without steps."""
         field = self._runner.signature.field(Role.STEPS)
         if field is None:
@@ -197,7 +202,9 @@ class _Window:
         gauge: reads what the window uses.
     """
 
-    def __init__(self, running: Running, runner: TritonRunner | Runner, load: Load, gauge: Gauge | None) -> None:
+    def __init__(
+        self, running: Running, runner: TritonRunner | Runner, load: Load, gauge: Gauge | None
+    ) -> None:
         self._running, self._runner, self._load, self._gauge = running, runner, load, gauge
         self.start = self.end = 0.0
         self._cpu_seconds = 0.0
@@ -227,7 +234,11 @@ class _Window:
         return int(min(MOST_EVERY, max(2, expected // WANTED_PROBES)))
 
     def measurement(
-        self, outcomes: Outcomes, plan: Plan, steps: NDArray[np.int64] | None, numbers: list[NDArray[np.int64]]
+        self,
+        outcomes: Outcomes,
+        plan: Plan,
+        steps: NDArray[np.int64] | None,
+        numbers: list[NDArray[np.int64]],
     ) -> Measurement:
         """The raw data of the window.
 

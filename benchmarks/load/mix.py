@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -91,7 +91,9 @@ def _inputs(signature: Signature, kind: Mapping[str, str], batch: int, seed: int
         field = next((one for one in signature.inputs if one.name == name), None)
         if field is None or field.shape or field.role is Role.SEED:
             fields = [one.name for one in signature.inputs if not one.shape and one.role is not Role.SEED]
-            raise UsageError(f"--mix was given {name!r}; this generator takes {', '.join([COUNT, SIZE, *fields])}")
+            raise UsageError(
+                f"--mix was given {name!r}; this generator takes {', '.join([COUNT, SIZE, *fields])}"
+            )
         value: Any = text if field.dtype == "BYTES" else _number(text, name)
         inputs[name] = np.full(rows, value, field.numpy_dtype)
     try:

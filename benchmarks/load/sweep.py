@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import product
 from pathlib import Path
 
 from ...errors import UsageError
@@ -21,16 +20,18 @@ from ..targets import Target, address_of, opened, target_name
 from .compare import compare
 from .documents import BenchResult, Comparison, Method
 from .in_flight import overlaps
+from .loads import choose_loads
 from .measurement import Measurement
+from .meter import Meter
+from .mix import Mix
 from .page import require_report, write_result
 from .requests import Requests
-from .scenarios import Scenario, open_scenario
+from .scenarios import open_scenario
 from .soak import soak
 from .windows import Load, Point, Window
 
 __all__ = ["bench"]
 
-SWEEP = (1, 2, 4, 8, 16, 32)
 WARMUP_SHARE = 0.2
 """Share of each turn that is warm-up."""
 
@@ -42,11 +43,16 @@ def bench(  # noqa: PLR0913
     against: Target | None = None,
     at_least: float | None = None,
     concurrency: Sequence[int] | None = None,
+    rate: Sequence[float] | None = None,
     batch: Sequence[int] | None = None,
     seconds: float = 60.0,
     rounds: int = 3,
     pairs: int = 9,
     scenario: str = "closed-loop",
+    trace: Path | None = None,
+    mix: str | None = None,
+    http: str | None = None,
+    preview_every: int = 0,
     soak_requests: int | None = None,
     server_process_id: int | None = None,
     output: Path | None = None,
@@ -70,12 +76,17 @@ def bench(  # noqa: PLR0913
             transport gets the mean batch that the target's server formed under that load.
         at_least: smallest median ratio of throughputs that passes, see `Comparison.passed`; needs `against`.
         concurrency: requests in flight; by default 1 to 32 at an endpoint. A runner in this process takes only 1.
+        rate: requests per second, for a scenario with a schedule.
         batch: images in a request; by default 1 at an endpoint, 1 to 32 in this process.
         seconds: length of sweep and comparison together, warm-ups included. A turn takes longer until as many
             requests have ended as are in flight.
         rounds: windows of each load; 3 or more show whether the figures are stable.
         pairs: windows of each side of the comparison.
         scenario: how requests arrive.
+        trace: CSV file of a recorded load, for the scenario "trace".
+        mix: kinds of requests, such as "steps=4,n=2:3;steps=20", each with its share after the colon.
+        http: HOST:PORT of the endpoint's HTTP, which is used in place of gRPC.
+        preview_every: steps between two previews of a model that streams; 0 for none.
         soak_requests: afterwards watch memory during this many requests, see `soak`.
         server_process_id: of the server on this machine; by default found by its port.
         output: directory for `bench.json` and `bench.html`.
@@ -101,9 +112,21 @@ def bench(  # noqa: PLR0913
         other = None if against is None else stack.enter_context(opened(against))
         if other is not None:
             _check_same_output(runner, other)
-        loads = _loads(runner, concurrency, batch)
-        turns = _Turns(scenario, seconds, len(loads) * rounds + (2 * pairs if other else 0), progress)
-        side = _Side(runner, Requests(runner.signature, first_seed))
+        arrivals = open_scenario(scenario, trace)
+        loads = choose_loads(runner, arrivals, concurrency=concurrency, rate=rate, batch=batch)
+        side = _Side(
+            runner,
+            Meter(
+                runner,
+                Requests(runner.signature, first_seed),
+                arrivals,
+                http=http,
+                mix=None if mix is None else Mix.parse(mix),
+                preview_every=preview_every,
+            ),
+            first_seed,
+        )
+        turns = _Turns(seconds, len(loads) * rounds + (2 * pairs if other else 0), progress)
         points = _sweep(turns, side, loads, rounds)
         comparison = None
         if other is not None:
@@ -144,27 +167,25 @@ def bench(  # noqa: PLR0913
 
 @dataclass(frozen=True)
 class _Side:
-    """A runner and the source of its inputs."""
+    """A runner, what measures it, and the seed of its first image."""
 
     runner: Runner
-    requests: Requests
+    meter: Meter
+    first_seed: int
 
 
 class _Turns:
     """Measures one window at a time, all of the same length, and reports progress."""
 
-    def __init__(self, scenario: str, seconds: float, count: int, progress: Progress) -> None:
+    def __init__(self, seconds: float, count: int, progress: Progress) -> None:
         self.warmup_seconds = seconds / count * WARMUP_SHARE
         self.window_seconds = seconds / count - self.warmup_seconds
-        self._scenario: Scenario = open_scenario(scenario)
         self._count, self._progress, self._done = count, progress, 0
 
     def take(self, side: _Side, load: Load) -> Measurement:
         step = f"measuring {side.runner.name} at {load}"
         self._progress(step, self._done / self._count)
-        measurement = self._scenario.measure(
-            side.runner, side.requests, load, warmup_seconds=self.warmup_seconds, seconds=self.window_seconds
-        )
+        measurement = side.meter.take(load, warmup_seconds=self.warmup_seconds, seconds=self.window_seconds)
         self._done += 1
         self._progress(step, self._done / self._count)
         return measurement
@@ -185,8 +206,9 @@ def _compare(turns: _Turns, side: _Side, other: Runner, point: Point, pairs: int
         formed = point.server.mean_batch if point.server and point.server.executions else load.batch
         load = Load(concurrency=1, batch=max(1, round(formed)))
     # Neither side gets a seed that the other has had: no cache can help it.
-    first_seed = (side.requests.first_seed + 2**48) % (MAX_SEED + 1)
-    other_side = _Side(other, Requests(other.signature, first_seed))
+    first_seed = (side.first_seed + 2**48) % (MAX_SEED + 1)
+    closed = open_scenario("closed-loop")
+    other_side = _Side(other, Meter(other, Requests(other.signature, first_seed), closed), first_seed)
     return Comparison(
         first=side.runner.description,
         second=other.description,
@@ -200,21 +222,6 @@ def _compare(turns: _Turns, side: _Side, other: Runner, point: Point, pairs: int
             pairs=pairs,
         ),
     )
-
-
-def _loads(runner: Runner, concurrency: Sequence[int] | None, batch: Sequence[int] | None) -> list[Load]:
-    in_process = not overlaps(runner)
-    concurrencies = tuple(concurrency or ((1,) if in_process else SWEEP))
-    batches = tuple(batch or (SWEEP if in_process else (1,)))
-    for name, values in (("concurrency", concurrencies), ("batch", batches)):
-        if any(value < 1 for value in values) or len(set(values)) != len(values):
-            raise UsageError(f"{name} was given {list(values)}; it takes different numbers of at least 1")
-    if in_process and concurrencies != (1,):
-        raise UsageError(
-            f"concurrency was given {list(concurrencies)}, but {runner.description} runs one request after the other"
-            " in this process; sweep the batch instead, or deploy and serve the bundle"
-        )
-    return [Load(concurrency=count, batch=size) for size, count in product(batches, concurrencies)]
 
 
 def _check(*, seconds: float, rounds: int, pairs: int) -> None:

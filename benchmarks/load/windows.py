@@ -51,15 +51,18 @@ class Load(Document):
     """The load of a window.
 
     Args:
-        concurrency: requests kept in flight.
+        concurrency: requests kept in flight, in a closed loop.
         batch: images in a request.
+        rate: requests per second, in an open loop; None in a closed one.
     """
 
     concurrency: Annotated[int, Constraint(ge=1)] = 1
     batch: Annotated[int, Constraint(ge=1)] = 1
+    rate: Annotated[float, Constraint(gt=0)] | None = None
 
     def __str__(self) -> str:
-        return f"concurrency {self.concurrency}, batch {self.batch}"
+        arrivals = f"concurrency {self.concurrency}" if self.rate is None else f"{self.rate:.4g} requests/s"
+        return f"{arrivals}, batch {self.batch}"
 
 
 class ServerTimes(Document):

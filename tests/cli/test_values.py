@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from litho.cli.values import fixed_inputs, numbers, pairs, parse_size, positive, words
+from litho.cli.values import fixed_inputs, numbers, pairs, parse_size, positive, rates, words
 from litho.errors import UsageError
 
 whole = st.integers(0, 10**9)
@@ -24,6 +24,14 @@ def test_numbers_are_separated_by_commas(values: list[int], comma: str) -> None:
     assert numbers(text, "--batch") == values
     assert words(text) == [str(value) for value in values]
     assert numbers(None, "--batch") is None
+
+
+def test_rates_are_numbers_above_zero() -> None:
+    assert rates("50, 0.5", "--rate") == [50, 0.5]
+    assert rates(None, "--rate") is None
+    for text in ("", "0", "-1", "nan", "inf", "fast"):
+        with pytest.raises(UsageError, match="expected numbers above 0"):
+            rates(text, "--rate")
 
 
 @given(whole, whole)

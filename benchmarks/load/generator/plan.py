@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import UsageError
-from ....runners.triton import Access, Runner
 from ....runners._endpoint import Endpoint
 from ....runners._triton_requests import Options, infer_request
+from ....runners.triton import Access, Runner
 from ....signature import Signature
 from ....signature.fields import Role
 from ....signature.noise import MAX_SEED
@@ -68,7 +68,9 @@ class Site:
         """
         endpoint = Endpoint.parse(runner.url)
         if http is not None and runner.decoupled:
-            raise UsageError(f"{runner.url} answers in a stream, which Triton's HTTP has not; leave out --http")
+            raise UsageError(
+                f"{runner.url} answers in a stream, which Triton's HTTP has not; leave out --http"
+            )
         transport: Transport = "streamed" if runner.decoupled else "grpc" if http is None else "http"
         access = runner.access
         address = endpoint.address if http is None else http
@@ -157,9 +159,7 @@ def write_plan(plan: Plan, site: Site, folder: Path, part: int, parts: int) -> N
         for kind in kinds:
             message, offset, rule = _message(site, kind)
             size = int(np.prod(site.signature.output_shape(dict(kind.inputs))))
-            listed.append(
-                [len(content), len(message), offset if counted else -1, rule, kind.rows, size]
-            )
+            listed.append([len(content), len(message), offset if counted else -1, rule, kind.rows, size])
             content.extend(message)
         return listed
 

@@ -144,9 +144,10 @@ class Running:
             if count != last:
                 last, moved = count, self.now
             elif self.started > count and self.now - moved > self._stall_seconds:
+                waiting = self.started - count
                 raise EndpointError(
-                    f"{self._site.model} at {self._site.address} has not answered any of {self.started - count} requests"
-                    f" for {self._stall_seconds:g} s; look at its log and start it again"
+                    f"{self._site.model} at {self._site.address} has not answered any of {waiting} requests for"
+                    f" {self._stall_seconds:g} s; look at its log and start it again"
                 )
             if self.failed >= max(MAX_FAILURES, 2 * self._plan.in_flight) and self.failed == count:
                 raise self.failure(self.end())
@@ -199,7 +200,9 @@ class Running:
     def failure(self, outcomes: Outcomes) -> LithoError:
         """The error of a load under which nothing succeeded."""
         count, message = len(outcomes.began), next(iter(outcomes.errors), "none was answered")
-        return EndpointError(f"none of {count} requests succeeded; the first error: {' '.join(message.split())}")
+        return EndpointError(
+            f"none of {count} requests succeeded; the first error: {' '.join(message.split())}"
+        )
 
     def close(self) -> None:
         """End the processes that still run."""

@@ -38,7 +38,9 @@ class Scenario(ABC):
 
     def __init__(self, trace: Path | None = None) -> None:
         if trace is not None:
-            raise UsageError(f"--trace was given {trace}, which --scenario {self.name} ignores; use --scenario trace")
+            raise UsageError(
+                f"--trace was given {trace}, which --scenario {self.name} ignores; use --scenario trace"
+            )
 
     @property
     def own_rate(self) -> float | None:
@@ -50,7 +52,9 @@ class Scenario(ABC):
         return ()
 
     @abstractmethod
-    def times(self, rate: float, seconds: float, generator: np.random.Generator) -> NDArray[np.float64] | None:
+    def times(
+        self, rate: float, seconds: float, generator: np.random.Generator
+    ) -> NDArray[np.float64] | None:
         """When requests leave.
 
         Args:

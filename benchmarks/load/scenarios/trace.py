@@ -1,4 +1,4 @@
-"""Open loop that replays a recorded load: a CSV file with the column "seconds" and, for each request, what it asks for."""
+"""Open loop that replays a recorded load: a CSV file with the column "seconds", and what each request asks for."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ class Scenario(base.Scenario):
             with trace.open(newline="") as file:
                 rows = list(csv.DictReader(file))
         except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise UsageError(f"cannot read {trace}: {error}; give a CSV file with a column 'seconds'") from None
+            raise UsageError(
+                f"cannot read {trace}: {error}; give a CSV file with a column 'seconds'"
+            ) from None
         try:
             seconds = np.array([float(row.pop(TIME)) for row in rows])
         except (KeyError, TypeError, ValueError) as error:

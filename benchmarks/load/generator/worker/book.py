@@ -7,7 +7,18 @@ import mmap
 from array import array
 from pathlib import Path
 
-__all__ = ["CONTROL_WORDS", "ENDED", "EVERY", "FAILED", "READY", "START", "STARTED", "STOP", "Book", "Control"]
+__all__ = [
+    "CONTROL_WORDS",
+    "ENDED",
+    "EVERY",
+    "FAILED",
+    "READY",
+    "START",
+    "STARTED",
+    "STOP",
+    "Book",
+    "Control",
+]
 
 CONTROL_WORDS = 8
 READY, START, STOP, STARTED, ENDED, FAILED, EVERY = range(7)
@@ -87,7 +98,7 @@ class Book:
             self._picked.append((number, picked, pictures))
 
     def write(self, folder: Path) -> None:
-        """Write all of it: one file of raw numbers for each figure, the pictures, and `outcomes.json`, which is last."""
+        """Write all of it: a file of raw numbers for each figure, the pictures, and `outcomes.json`, which is last."""
         for name in ("scheduled", "began", "ended", "preview", "failed"):
             with (folder / name).open("wb") as file:
                 getattr(self, name).tofile(file)

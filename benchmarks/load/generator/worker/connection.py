@@ -100,7 +100,8 @@ class Connection:
             sent = self._send(content)
         except OSError as error:
             if not _would_block(error):
-                self._waiter.later(0.0, lambda: self.lost(_words(error)))
+                reason = _words(error)
+                self._waiter.later(0.0, lambda: self.lost(reason))
                 return
             sent = 0
         if sent < len(content):

@@ -35,14 +35,14 @@ _DYNAMIC = 62
 """Index of the header that was stored last."""
 
 _STATUS = {8: "200", 9: "204", 10: "206", 11: "304", 12: "400", 13: "404", 14: "500"}
-# Huffman codes by their length (RFC 7541, appendix B), which is canonical; the longer ones are of no printable byte but
-# the backslash.
+# Bytes by the length of their Huffman codes (RFC 7541, appendix B), which are canonical; of those with longer codes
+# only the backslash is printable.
 _BY_LENGTH = {
     5: "012aceiost",
     6: " %-./3456789=A_bdfghlmnpru",
     7: ":BCDEFGHIJKLMNOPQRSTUVWYjkqvwxyz",
     8: "&*,;XZ",
-    10: "!\"()?",
+    10: '!"()?',
     11: "'+|",
     12: "#>",
     13: "\0$@[]~",

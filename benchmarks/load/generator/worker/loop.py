@@ -6,20 +6,27 @@ import heapq
 import select
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from .book import EVERY, START, STOP, Book
 from .plan import Message, Plan
 
-if TYPE_CHECKING:
-    from .transports.base import Transport
-
-__all__ = ["Loop", "Waiter"]
+__all__ = ["Loop", "Sender", "Waiter"]
 
 POLL_SECONDS = 0.05
 """How often to look whether the parent has said stop."""
 
 now = time.perf_counter
+
+
+class Sender(Protocol):
+    """What the loop needs of a transport."""
+
+    def send(self, scheduled: float) -> None:
+        """Start the next request, which was due at a reading of the clock."""
+
+    def flush(self) -> None:
+        """Send what `send` has gathered."""
 
 
 class Waiter:
@@ -99,7 +106,7 @@ class Loop:
         """Whether the parent has said to start no more requests."""
         return self._words[STOP] != 0
 
-    def run(self, transport: Transport) -> None:
+    def run(self, transport: Sender) -> None:
         """Follow the plan to its end: until the parent says stop, or the schedule is over, and all are answered."""
         self.transport = transport
         while not self._words[START]:

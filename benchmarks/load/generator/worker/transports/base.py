@@ -10,7 +10,7 @@ from ..plan import Plan
 __all__ = ["RETRY_SECONDS", "Transport"]
 
 RETRY_SECONDS = 0.1
-"""After a connection was lost or refused, requests wait so long: a server that is gone is not asked in a tight loop."""
+"""After a connection was lost or refused, requests wait so long: a server that is gone is not asked in a loop."""
 
 
 class Transport(ABC):
@@ -37,5 +37,6 @@ class Transport(ABC):
     def send(self, scheduled: float) -> None:
         """Start the next request, which was due at a reading of the clock."""
 
+    @abstractmethod
     def flush(self) -> None:
         """Send what `send` has gathered."""

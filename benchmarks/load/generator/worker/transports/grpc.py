@@ -16,7 +16,13 @@ __all__ = ["Transport"]
 SHARE = 6
 """Calls that share a connection."""
 
-_STATUSES = {1: "CANCELLED", 3: "INVALID_ARGUMENT", 4: "DEADLINE_EXCEEDED", 5: "NOT_FOUND", 8: "RESOURCE_EXHAUSTED"}
+_STATUSES = {
+    1: "CANCELLED",
+    3: "INVALID_ARGUMENT",
+    4: "DEADLINE_EXCEEDED",
+    5: "NOT_FOUND",
+    8: "RESOURCE_EXHAUSTED",
+}
 _STATUSES |= {12: "UNIMPLEMENTED", 13: "INTERNAL", 14: "UNAVAILABLE", 16: "UNAUTHENTICATED"}
 _SETTINGS_SECONDS = 10.0
 now = time.perf_counter
@@ -69,9 +75,7 @@ class Transport(base.Transport):
                 connection = self._opened()
             except OSError as error:
                 reason, moment = str(error), now()
-                self.waiter.later(
-                    moment + base.RETRY_SECONDS, lambda: self.loop.done(number, moment, reason)
-                )
+                self.waiter.later(moment + base.RETRY_SECONDS, lambda: self.loop.done(number, moment, reason))
                 return
             self._connections = [one for one in self._connections if one.usable]
             self._connections.append(connection)

@@ -2,17 +2,15 @@ from itertools import chain, repeat
 
 import pytest
 
+from litho.benchmarks.load.here import measure_here
 from litho.benchmarks.load.requests import Requests
-from litho.benchmarks.load.scenarios import open_scenario
-from litho.benchmarks.load.scenarios.closed_loop import Scenario
 from litho.benchmarks.load.windows import Load
 from litho.errors import EndpointError
 
 
 def measure(runner, load, *, warmup_seconds=0.02, seconds=0.1):
-    scenario = open_scenario("closed-loop")
     requests = Requests(runner.signature, 0)
-    return scenario.measure(runner, requests, load, warmup_seconds=warmup_seconds, seconds=seconds)
+    return measure_here(runner, requests, load, warmup_seconds=warmup_seconds, seconds=seconds)
 
 
 @pytest.mark.parametrize("concurrency", [1, 3, 16])
@@ -75,7 +73,9 @@ def test_server_that_dies_meanwhile_is_named(planted_endpoint):
 
 def simulate(clock, endpoint, load, *, warmup_seconds=0.0, seconds=1.0):
     requests = Requests(endpoint.signature, 0)
-    return Scenario(clock).measure(endpoint, requests, load, warmup_seconds=warmup_seconds, seconds=seconds)
+    return measure_here(
+        endpoint, requests, load, warmup_seconds=warmup_seconds, seconds=seconds, clock=clock
+    )
 
 
 def test_request_in_flight_when_the_window_closes_is_waited_for_and_not_counted(
