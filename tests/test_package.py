@@ -55,6 +55,7 @@ WITHOUT_A_TEST_FILE = {
     "_version.py": "tests/cli/test_base.py prints it",
     "benchmarks/faults/__main__.py": "nothing but the command of run.py",
     "benchmarks/mlperf/__main__.py": "tests/benchmarks/mlperf/test_run.py runs it",
+    "benchmarks/load/generator/worker/transports/base.py": "tests of its transports, test_grpc.py and test_http.py",
     "benchmarks/faults/processes.py": "tests/benchmarks/faults/test_run.py reads its faults",
     "cli/demo.py": "tests/cli/test_messages.py has its refusals, tests/test_demo.py what it runs",
     "reporting/progress.py": "tests of long work, such as tests/parity/test_verify.py, read what is reported",

@@ -13,7 +13,7 @@ import numpy as np
 from ...errors import EndpointError, LithoError
 from ...runners import Runner
 from ...runners.triton import ServerStatistics
-from .in_flight import Clock, Outcome, RequestsInFlight
+from .in_flight import Clock, Outcome, RequestsInFlight, overlaps
 from .measurement import Measurement
 from .requests import Requests
 from .windows import Load
@@ -71,8 +71,9 @@ def measure_here(
         errors=Counter(outcome.message for outcome in warmup + outcomes if outcome.error is not None),
         client_cpu_seconds=cpu_after - cpu_before,
         asked=len(warmup) + len(outcomes),
-        in_flight=_in_flight(outcomes, start, end),
-        in_flight_wanted=load.concurrency,
+        # Of a runner in this process there is no more than one, by construction.
+        in_flight=_in_flight(outcomes, start, end) if overlaps(runner) else None,
+        in_flight_wanted=load.concurrency if overlaps(runner) else None,
         server=statistics_after - statistics_before if statistics_before and statistics_after else None,
     )
 

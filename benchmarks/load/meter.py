@@ -216,13 +216,15 @@ class _Window:
         running = self._running
         turns = 0 if self._load.rate is not None else self._load.concurrency
         running.begin()
-        running.wait(warmup_seconds, turns)
+        self.start, spent = running.wait(warmup_seconds, turns), running.cpu_seconds()
         running.pick_every(self._every(seconds))
-        before = statistics_of(self._runner)
         if self._gauge is not None:
             self._gauge.begin(running.process_ids)
-        spent, self.start = running.cpu_seconds(), running.now
-        self.end = running.wait(seconds, turns)
+        # A server that has too much to do also answers this late, and the schedule does not wait.
+        before = statistics_of(self._runner)
+        self.end = running.wait(self.start + seconds - running.now, turns)
+        if self._load.rate is not None:  # the schedule is over at its time, however late the server answers
+            self.end = min(self.end, warmup_seconds + seconds)
         self._cpu_seconds = running.cpu_seconds() - spent
         if self._gauge is not None:
             self._resources = self._gauge.end()

@@ -114,4 +114,7 @@ def _sized(signature: Signature, text: str) -> Signature:
         raise UsageError(f"--mix was given size={text}; it takes HEIGHTxWIDTH, such as 64x96")
     if signature.sized_by is None:
         raise UsageError(f"--mix was given size={text}; the pictures of this generator have one size")
-    return signature.with_size(int(match[1]), int(match[2]))
+    try:
+        return signature.with_size(int(match[1]), int(match[2]))
+    except LithoError as error:
+        raise UsageError(f"--mix was given size={text}: {error}") from None

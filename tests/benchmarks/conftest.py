@@ -14,9 +14,8 @@ from litho.errors import EndpointError
 from litho.runners import Runner
 from litho.runners.triton import ServerStatistics
 from litho.signature import Signature
-from litho.signature.fields import image_output, label_field, seed_field
 
-SIGNATURE = Signature(inputs=(seed_field(), label_field(("a", "b", "c"))), output=image_output(4, 4, 1))
+from .planted_triton import SIGNATURE, PlantedTriton
 
 
 class PlantedRunner(Runner):
@@ -127,6 +126,20 @@ def planted_endpoint():
     yield make
     for endpoint in made:
         endpoint.close()
+
+
+@pytest.fixture(scope="module")
+def planted_triton():
+    """Makes servers that speak Triton's protocols, and closes them afterwards."""
+    made = []
+
+    def make(**faults):
+        made.append(PlantedTriton(**faults))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.close()
 
 
 class SimulatedClock(Clock):

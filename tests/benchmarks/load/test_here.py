@@ -73,9 +73,7 @@ def test_server_that_dies_meanwhile_is_named(planted_endpoint):
 
 def simulate(clock, endpoint, load, *, warmup_seconds=0.0, seconds=1.0):
     requests = Requests(endpoint.signature, 0)
-    return measure_here(
-        endpoint, requests, load, warmup_seconds=warmup_seconds, seconds=seconds, clock=clock
-    )
+    return measure_here(endpoint, requests, load, warmup_seconds=warmup_seconds, seconds=seconds, clock=clock)
 
 
 def test_request_in_flight_when_the_window_closes_is_waited_for_and_not_counted(

@@ -54,9 +54,9 @@ class Transport(base.Transport):
         wanted = -(-(self.plan.in_flight or 4 * SHARE) // SHARE)
         for _ in range(min(wanted, self.plan.connections)):
             self._connections.append(self._opened())
-        until = now() + _SETTINGS_SECONDS
-        while not all(one.ready for one in self._connections):
-            if not all(one.usable for one in self._connections):
+        until, opened = now() + _SETTINGS_SECONDS, list(self._connections)
+        while not all(one.ready for one in opened):
+            if not all(one.usable for one in opened):
                 raise ConnectionError("the server closed the connection; it does not speak gRPC there")
             if now() > until:
                 raise TimeoutError(f"the server did not greet for {_SETTINGS_SECONDS:g} s")
