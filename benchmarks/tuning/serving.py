@@ -16,6 +16,7 @@ from ...runners.triton import Runner
 from ...serving.repository.planning import Plan, Wanted
 from ...serving.repository.versions import add_version
 from ...serving.server.embedded import EmbeddedServer
+from ..load.meter import Meter
 from ..load.requests import Requests
 from ..load.scenarios import open_scenario
 from ..load.windows import Load, Measurement
@@ -52,7 +53,7 @@ class Side:
     ) -> None:
         self.start_seconds = start_seconds
         self._bundle, self._server, self._runner, self._goal = bundle, server, runner, goal
-        self._requests = Requests(runner.signature, _FIRST_SEED)
+        self._meter = Meter(runner, Requests(runner.signature, _FIRST_SEED), open_scenario("closed-loop"))
         self._load = Load(concurrency=goal.concurrency, batch=goal.batch)
         self._process = require("psutil", "bench").Process(server.process_id)
 
@@ -77,13 +78,7 @@ class Side:
             LithoError: no request succeeded, or more than 1 % failed.
         """
         before, spent = self._runner.statistics(), self._cpu_seconds()
-        measured = open_scenario("closed-loop").measure(
-            self._runner,
-            self._requests,
-            self._load,
-            warmup_seconds=_WARM_UP * seconds,
-            seconds=seconds,
-        )
+        measured = self._meter.take(self._load, warmup_seconds=_WARM_UP * seconds, seconds=seconds)
         spent = self._cpu_seconds() - spent
         pictures = (self._runner.statistics() - before).inferences
         found = _figures(measured, self._goal, 1e3 * spent / max(1, pictures))

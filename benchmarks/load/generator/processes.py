@@ -151,6 +151,7 @@ class Running:
                 )
             if self.failed >= max(MAX_FAILURES, 2 * self._plan.in_flight) and self.failed == count:
                 raise self.failure(self.end())
+        self._check_alive()
         return self.now
 
     def pick_every(self, every: int) -> None:

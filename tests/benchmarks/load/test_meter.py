@@ -64,16 +64,15 @@ def test_an_open_loop_offers_its_rate(opened):
 
 def test_a_rate_beyond_reach_ends_all_the_same(opened, monkeypatch):
     monkeypatch.setattr("litho.benchmarks.load.meter.DRAIN_SECONDS", 0.2)
-    planted, meter = opened("poisson", seconds=0.2)
+    _planted, meter = opened("poisson", seconds=0.2)
     measured = take(meter, Load(rate=1000.0), warmup_seconds=0.3)
     assert measured.offered_rate == pytest.approx(1000, rel=0.2)
     # Forty at a time, 0.2 s each.
     assert measured.requests / measured.seconds < 300
-    assert planted.answered < 400
 
 
 def test_probes_come_back_with_their_numbers_also_wrong_ones(opened):
-    planted, meter = opened(wrong_every=5)
+    _planted, meter = opened(wrong_every=5)
     inputs = SIGNATURE.example(5, seed=9)
     measured = take(meter, Load(concurrency=2, batch=3), probes=Probes(inputs))
     picked = measured.picked

@@ -98,7 +98,7 @@ def test_processes_share_the_kinds_so_that_all_are_sent_in_turn():
     sent = [shares[number % 3][number // 3 % 5] for number in range(12)]
     assert sent == [number % 5 for number in range(12)]
     fixed = Plan(plan.kinds, fixed=True)
-    assert sorted(sum((kind_places(fixed, part, 3) for part in range(3)), [])) == list(range(5))
+    assert sorted(place for part in range(3) for place in kind_places(fixed, part, 3)) == list(range(5))
 
 
 def test_http_has_no_streams(planted_triton):
