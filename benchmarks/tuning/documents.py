@@ -85,15 +85,16 @@ class Round(Document):
 
 
 class Quality(Document):
-    """The pictures that a candidate's server returned, against the probes.
+    """The pictures that a candidate's server returned, against the probes of the bundle.
 
     Args:
-        replayed: verdict of a replay of all probes before the load.
-        checked: pictures that were checked under load.
-        wrong: those that break the limits of the served precision.
+        replayed: whether all probes were replayed through it before the load; of several candidates with the same
+            variant and form, only through the first.
+        checked: pictures that came back under load and were compared.
+        wrong: those outside the limits of the served precision.
     """
 
-    replayed: str
+    replayed: bool = False
     checked: int = 0
     wrong: int = 0
 
@@ -141,7 +142,7 @@ class Confirmation(Document):
     gain: float
     low: float
     high: float
-    verdict: Literal["better", "same", "worse", "not decided"]
+    verdict: Literal["better", "not better", "worse", "not decided"]
     reason: str
 
 

@@ -39,7 +39,7 @@ FAILED = -2.0
 _FAR, _NEAR = 0.5, 0.95
 """Share of the best gain below which a candidate is given up: after one round, and with its best round later."""
 
-Outcome = Literal["better", "same", "worse", "not decided"]
+Outcome = Literal["better", "not better", "worse", "not decided"]
 
 
 def gain(goal: Goal, one: Round) -> float:
@@ -137,7 +137,7 @@ def _outcome(goal: Goal, rounds: Sequence[Round], low: float, high: float) -> tu
     if high < 1 - TOLERANCE:
         return "worse", "the gain of the search did not come again"
     if high <= 1 + TOLERANCE:
-        return "same", f"it differs from the default by less than {TOLERANCE:.0%}"
+        return "not better", f"it gains less than {TOLERANCE:.0%}"
     return "not decided", f"the interval includes gains of less than {TOLERANCE:.0%}; give more --seconds"
 
 

@@ -8,27 +8,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
 from ...bundle import Bundle
 from ...errors import LithoError
-from ...extras import require
 from ...parity.verify import replay_through
 from ...runners.triton import Runner
 from ...serving.repository.planning import Plan, Wanted
 from ...serving.repository.versions import add_version
 from ...serving.server.embedded import EmbeddedServer
-from ..load.meter import Meter
+from ..load.gauge import ProcessGauge
+from ..load.measurement import Measurement
+from ..load.meter import Meter, Probes
+from ..load.references import reference_of
 from ..load.requests import Requests
 from ..load.scenarios import open_scenario
-from ..load.windows import Load, Measurement
+from ..load.windows import MOST_ERRORS, Load
 from .documents import Figures, Goal, Quality
 from .space import Candidate
 
 __all__ = ["CandidateFailed", "Side", "served"]
 
 MODEL = "model"
-MOST_FAILED = 0.01
-"""Share of failed requests above which no figure of a window counts."""
-
 _WARM_UP = 0.25
 _FIRST_SEED = 2**40
 
@@ -46,18 +47,23 @@ class Side:
         runner: its endpoint.
         goal: whose load it gets.
         start_seconds: that its server took to be ready.
+
+    Attributes:
+        quality: what is known of its pictures so far.
     """
 
     def __init__(
         self, bundle: Bundle, server: EmbeddedServer, runner: Runner, goal: Goal, start_seconds: float
     ) -> None:
         self.start_seconds = start_seconds
-        self._bundle, self._server, self._runner, self._goal = bundle, server, runner, goal
+        self.quality = Quality()
+        self._bundle, self._server, self._goal = bundle, server, goal
         self._meter = Meter(runner, Requests(runner.signature, _FIRST_SEED), open_scenario("closed-loop"))
         self._load = Load(concurrency=goal.concurrency, batch=goal.batch)
-        self._process = require("psutil", "bench").Process(server.process_id)
+        self._reference = reference_of(runner, bundle)
+        self._gauge = ProcessGauge(server.process_id)
 
-    def replay(self) -> Quality:
+    def replay(self) -> None:
         """Replay all probes of the bundle through the server.
 
         Raises:
@@ -66,45 +72,54 @@ class Side:
         verdict = replay_through(self._bundle, f"{self._server.grpc_url}/{MODEL}").verdict
         if verdict.status != "passed":
             raise CandidateFailed(f"its pictures are not those of the probes ({verdict.reason})")
-        return Quality(replayed=verdict.status)
+        self.quality = self.quality.model_copy(update={"replayed": True})
 
     def measure(self, seconds: float) -> Figures:
-        """Load the server for one window after a warm-up of a quarter of it.
+        """Load the server for one window after a warm-up of a quarter of it, and check pictures of both.
 
         Args:
             seconds: shortest length of the window.
 
         Raises:
-            LithoError: no request succeeded, or more than 1 % failed.
+            LithoError: no request succeeded, more than 1 % failed, or wrong pictures came back.
         """
-        before, spent = self._runner.statistics(), self._cpu_seconds()
-        measured = self._meter.take(self._load, warmup_seconds=_WARM_UP * seconds, seconds=seconds)
-        spent = self._cpu_seconds() - spent
-        pictures = (self._runner.statistics() - before).inferences
-        found = _figures(measured, self._goal, 1e3 * spent / max(1, pictures))
-        if found.failed > MOST_FAILED * (found.requests + found.failed):
+        measured = self._meter.take(
+            self._load,
+            warmup_seconds=_WARM_UP * seconds,
+            seconds=seconds,
+            probes=Probes(self._reference.inputs),
+            gauge=self._gauge,
+        )
+        self._check(measured)
+        return _figures(measured, self._goal)
+
+    def _check(self, measured: Measurement) -> None:
+        found = self._reference.judged(measured)
+        if found is not None:
+            checked, wrong = self.quality.checked + found.pictures, self.quality.wrong + found.wrong
+            self.quality = self.quality.model_copy(update={"checked": checked, "wrong": wrong})
+            if not found.passed:
+                raise CandidateFailed(found.reason)
+        failed = sum(measured.errors.values())
+        asked = measured.asked or measured.requests + failed
+        if failed > MOST_ERRORS * asked:
             message, count = measured.errors.most_common(1)[0]
-            raise CandidateFailed(
-                f"{found.failed} of {found.requests + found.failed} requests failed ({count} with: {message})"
-            )
-        return found
-
-    def _cpu_seconds(self) -> float:
-        """Processor seconds of the server and of its processes, until now."""
-        processes = [self._process, *self._process.children(recursive=True)]
-        return sum(sum(one.cpu_times()[:2]) for one in processes)
+            raise CandidateFailed(f"{failed} of {asked} requests failed, {count} of them with: {message}")
 
 
-def _figures(measured: Measurement, goal: Goal, cpu_ms: float) -> Figures:
-    latencies = measured.latencies_ms
+def _figures(measured: Measurement, goal: Goal) -> Figures:
+    latencies, used = measured.latencies_ms, measured.resources
+    if used is None or used.server is None or used.stubs is None:
+        raise CandidateFailed("a process of its server ended under load")
+    cpu_seconds = used.server.cpu_seconds + used.stubs.cpu_seconds
     return Figures(
         seconds=measured.seconds,
-        images_per_second=len(latencies) * measured.batch / measured.seconds,
-        p50_ms=float(sorted(latencies)[len(latencies) // 2]),
-        requests=len(latencies),
+        images_per_second=measured.image_count / measured.seconds,
+        p50_ms=float(np.median(latencies)),
+        requests=measured.requests,
         failed=sum(measured.errors.values()),
         in_time=None if goal.slo_ms is None else int((latencies <= goal.slo_ms).sum()),
-        cpu_ms=max(cpu_ms, 1e-3),
+        cpu_ms=max(1e3 * cpu_seconds / measured.image_count, 1e-3),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from statistics import median
 
@@ -11,8 +12,16 @@ from .space import Candidate
 
 __all__ = ["lines", "table", "verdict"]
 
-SHOWN = 8
-HEADINGS = ("candidate", "gain|right", "images/s|right", "p50, ms|right", "server CPU, ms|right", "state")
+SHOWN, SHOWN_REASONS = 8, 3
+HEADINGS = (
+    "candidate",
+    "gain|right",
+    "images/s|right",
+    "default beside it|right",
+    "p50, ms|right",
+    "server CPU, ms|right",
+    "state",
+)
 
 
 def verdict(result: TuneResult) -> str:
@@ -33,28 +42,26 @@ def verdict(result: TuneResult) -> str:
 
 
 def table(result: TuneResult) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Headings and rows: the default, the best candidates, and how many are not shown."""
-    rows = [_row("default", _sides(result.trials, "default"), "1.00", "")]
+    """Headings and rows: the default, and the best candidates."""
+    rows = [_row(("default", "1.00", ""), _sides(result.trials, "default"), ())]
     best = sorted(result.trials, key=lambda trial: -judge.FAILED if trial.score is None else -trial.score)
     for trial in best[:SHOWN]:
-        rows.append(
-            _row(
-                _shown(result, trial), _sides([trial], "candidate"), _gain(result.goal, trial), _state(trial)
-            )
-        )
+        words = (_shown(result, trial), _gain(result.goal, trial), _state(trial))
+        rows.append(_row(words, _sides([trial], "candidate"), _sides([trial], "default")))
     return HEADINGS, rows
 
 
 def lines(result: TuneResult) -> list[str]:
-    """What the table does not say."""
-    counts = {
-        state: sum(trial.state == state for trial in result.trials)
-        for state in ("measured", "pruned", "failed")
-    }
+    """What the table does not say: how many candidates there were, under which load, and why some failed."""
+    counts = Counter(trial.state for trial in result.trials)
+    checked = sum(trial.quality.checked for trial in result.trials if trial.quality is not None)
+    reasons = Counter(trial.reason for trial in result.trials if trial.state == "failed")
     return [
-        f"{len(result.trials)} candidates: {', '.join(f'{count} {state}' for state, count in counts.items())};"
+        f"{len(result.trials)} candidates:"
+        f" {', '.join(f'{counts[state]} {state}' for state in ('measured', 'pruned', 'failed'))};"
         f" windows of {result.window_seconds:.2g} s at concurrency {result.goal.concurrency},"
-        f" batch {result.goal.batch}; the pictures of each were compared with the probes"
+        f" batch {result.goal.batch}; {checked:,} pictures that came back under load were compared with the probes",
+        *(f"failed, {count} of them: {reason}" for reason, count in reasons.most_common(SHOWN_REASONS)),
     ]
 
 
@@ -88,12 +95,25 @@ def _sides(trials: Sequence[Trial], side: str) -> list[Figures]:
     return [getattr(one, side) for trial in trials for one in trial.rounds]
 
 
-def _row(name: str, windows: Sequence[Figures], shown_gain: str, state: str) -> tuple[str, ...]:
-    if not windows:
-        return (name, shown_gain, "-", "-", "-", state)
+def _row(
+    words: tuple[str, str, str], windows: Sequence[Figures], beside: Sequence[Figures]
+) -> tuple[str, ...]:
+    """A row of the table.
+
+    Args:
+        words: name, gain and state.
+        windows: of the candidate; without any it has no figures.
+        beside: those of the default in turns with them.
+    """
+    name, gained, state = words
     figures = (
-        f"{median(one.images_per_second for one in windows):,.0f}",
-        f"{median(one.p50_ms for one in windows):,.1f}",
-        f"{median(one.cpu_ms for one in windows):,.2f}",
+        _median([one.images_per_second for one in windows], 0),
+        _median([one.images_per_second for one in beside], 0),
+        _median([one.p50_ms for one in windows], 1),
+        _median([one.cpu_ms for one in windows], 2),
     )
-    return (name, shown_gain, *figures, state)
+    return (name, gained, *figures, state)
+
+
+def _median(values: Sequence[float], digits: int) -> str:
+    return f"{median(values):,.{digits}f}" if values else "-"

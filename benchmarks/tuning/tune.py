@@ -42,8 +42,8 @@ MOST_PAIRS = 40
 _SEARCH, _SEARCH_WITHOUT_FIND, _FINALS = 0.65, 0.85, 0.8
 """Shares of the budget at which the search and the finals end; the rest is for the confirmation."""
 
-_WINDOWS = 150
-_SHORTEST, _LONGEST = 0.2, 4.0
+_WINDOWS = 300
+_SHORTEST, _LONGEST = 0.2, 1.0
 
 
 def tune(
@@ -96,13 +96,14 @@ class _Run:
         self._window = min(_LONGEST, max(_SHORTEST, seconds / _WINDOWS))
         self._start = time.monotonic()
         self._defaults: list[Figures] = []
+        self._proven: set[tuple[object, ...]] = set()
         self._result = self._begun(seconds)
         self._search = Search(self._space, self._result.trials)
 
     def run(self) -> TuneResult:
         try:
             with served(self._bundle, self._space.default, self._goal) as default:
-                default.replay()
+                self._prove(default, self._space.default)
                 default.measure(self._window)
                 self._seek(default)
                 winner = self._finals(default)
@@ -168,11 +169,10 @@ class _Run:
     def _try(self, number: int, asked: Asked, default: Side) -> Trial:
         candidate, rounds = asked.candidate, list[Round]()
         state, reason = "measured", ""
-        quality, start_seconds = None, None
+        side = None
         try:
             with served(self._bundle, candidate, self._goal) as side:
-                start_seconds = side.start_seconds
-                quality = side.replay()
+                self._prove(side, candidate)
                 side.measure(self._window / 2)  # a server's first requests are slow
                 for _ in range(ROUNDS):
                     rounds.append(self._pair(side, default, len(rounds)))
@@ -191,9 +191,16 @@ class _Run:
             reason=reason,
             score=None if state == "failed" else judge.score(self._goal, rounds),
             rounds=tuple(rounds),
-            quality=quality,
-            start_seconds=start_seconds,
+            quality=side and side.quality,
+            start_seconds=side and side.start_seconds,
         )
+
+    def _prove(self, side: Side, candidate: Candidate) -> None:
+        """Replay all probes, once for each variant and form: pictures are checked under load, too."""
+        form = (candidate.variant, candidate.settings.get("batching"))
+        if form not in self._proven:
+            side.replay()
+            self._proven.add(form)
 
     def _pair(self, side: Side, default: Side, number: int) -> Round:
         """Two windows in turns, whose order changes from pair to pair."""

@@ -32,9 +32,21 @@ def test_what_cannot_be_deployed_fails_with_the_reason(
 
 def test_other_pictures_fail_however_fast_they_come(bundle: Path, tmp_path: Path) -> None:
     forged = Bundle.load(forge(bundle, tmp_path / "forged", other_graph(bundle)))
+    with served(forged, Candidate("generator.fp32.onnx", {}), Goal()) as side:
+        with pytest.raises(CandidateFailed, match="wrong pictures came back under load"):
+            side.measure(0.2)
+        assert side.quality.wrong == side.quality.checked > 0
+        with pytest.raises(CandidateFailed, match="its pictures are not those of the probes"):
+            side.replay()
+
+
+def test_an_error_of_the_block_is_the_candidate_s_and_names_no_temporary_folder(
+    monkeypatch: pytest.MonkeyPatch, bundle: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LITHO_SERVER_HOME", str(tmp_path))
     with (
-        pytest.raises(CandidateFailed, match="its pictures are not those of the probes") as failed,
-        served(forged, Candidate("generator.fp32.onnx", {}), Goal()) as side,
+        pytest.raises(CandidateFailed, match="litho server install") as failed,
+        served(Bundle.load(bundle), Candidate("generator.fp32.onnx", {}), Goal()),
     ):
-        side.replay()
-    assert "/tmp" not in str(failed.value)
+        pytest.fail("there is no server")
+    assert "litho-tune-" not in str(failed.value)
