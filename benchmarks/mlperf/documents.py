@@ -126,7 +126,7 @@ class LoadgenResult(Document):
         measured_at: start, UTC, ISO 8601.
         machine: of LoadGen.
         scenarios: in the order of measurement.
-        complete: False if the measurement was interrupted.
+        stopped: why the scenarios that were asked for are not all there; empty if they are.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -142,13 +142,13 @@ class LoadgenResult(Document):
     measured_at: str
     machine: Machine
     scenarios: tuple[ScenarioResult, ...]
-    complete: bool = True
+    stopped: str = ""
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What is wrong, one line for each scenario that is not valid; empty if all are."""
+        """What is wrong: missing scenarios first, then a line for each that is not valid; empty if nothing is."""
         lines = tuple(f"{one.scenario}: {one.reason}" for one in self.scenarios if not one.valid)
-        return lines if self.complete else ("interrupted: some scenarios were not measured", *lines)
+        return (f"scenarios are missing: {self.stopped}", *lines) if self.stopped else lines
 
 
 def read_result(path: Path) -> LoadgenResult:

@@ -45,7 +45,8 @@ BOUND_MS = 15.0
 WARMUP_SECONDS = 1.0
 
 _NOTE = "no official MLPerf result: not one of MLPerf's models, and not reviewed by MLCommons"
-_INTERRUPTED = 130
+_INTERRUPTED = "interrupted"
+_INTERRUPTED_CODE = 130
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ def measure(  # noqa: PLR0913 - a verb; all but the target by keyword
 ) -> LoadgenResult:
     """Drive a target with MLPerf LoadGen, in performance and in accuracy mode of each scenario.
 
-    Ctrl-C ends the run of LoadGen, and the scenarios that were measured are still written and returned.
+    Ctrl-C, or a target that goes away, ends the measurement; the scenarios that were measured by then are written and
+    returned, and the result says why the others are missing.
 
     Args:
         target: a bundle, a run, or an endpoint grpc://HOST:PORT/MODEL.
@@ -101,8 +103,8 @@ def measure(  # noqa: PLR0913 - a verb; all but the target by keyword
     Raises:
         UsageError: an argument does not fit the target, or LoadGen is not installed.
         ProofError: the endpoint serves other weights than the bundle's.
-        EndpointError: the endpoint cannot be reached, or not one request succeeded.
-        LithoError: LoadGen's process failed.
+        EndpointError: the endpoint cannot be reached, or not one request of the first scenario succeeded.
+        LithoError: LoadGen's process failed in the first scenario.
     """
     require("mlperf_loadgen", "loadgen")
     if seconds <= 0 or bound_ms <= 0:
@@ -140,17 +142,17 @@ def _all(
     """Measure all scenarios of a case."""
     began, seconds = datetime.now(UTC), wanted.seconds
     results: list[ScenarioResult] = []
-    complete = False
+    stopped = ""
     with tempfile.TemporaryDirectory(prefix="loadgen-") as temporary:
         try:
             for scenario in chosen:
                 progress(f"{scenario.name}: at least {seconds:g} s")
                 asked = replace(wanted, rate=_rate(results))
                 results.append(_measured(scenario, case, asked, Path(temporary) / scenario.name))
-            complete = True
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, LithoError) as error:
             if not results:
                 raise
+            stopped = str(error) or _INTERRUPTED
         result = LoadgenResult(
             **case.facts,
             seconds=seconds,
@@ -160,7 +162,7 @@ def _all(
             measured_at=began.isoformat(timespec="seconds"),
             machine=describe_machine(case.target if "://" in case.target else ""),
             scenarios=tuple(results),
-            complete=complete,
+            stopped=stopped,
         )
         if output is not None:
             _write(result, output, Path(temporary))
@@ -365,9 +367,9 @@ def main(  # noqa: PLR0913 - a parameter for each option
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
         typer.echo("mlperf: interrupted before the first scenario ended; nothing was written", err=True)
-        raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(_INTERRUPTED_CODE) from None
     typer.echo("\n".join([*result.problems, *table(result), result.note]))
-    raise typer.Exit((1 if result.problems else 0) if result.complete else _INTERRUPTED)
+    raise typer.Exit(_INTERRUPTED_CODE if result.stopped == _INTERRUPTED else int(bool(result.problems)))
 
 
 def command() -> None:

@@ -68,4 +68,5 @@ def test_one_fault_makes_a_scenario_invalid(change: dict[str, object], reason: s
 
 
 def test_an_interrupted_result_says_so_first() -> None:
-    assert RESULT.model_copy(update={"complete": False}).problems[0].startswith("interrupted")
+    stopped = RESULT.model_copy(update={"stopped": "interrupted"})
+    assert stopped.problems == ("scenarios are missing: interrupted",)

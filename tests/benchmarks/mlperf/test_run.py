@@ -75,7 +75,7 @@ def test_ctrl_c_saves_the_scenarios_that_were_measured(bundle, tmp_path) -> None
         running.send_signal(signal.SIGINT)
         said, rest = running.stdout.read(), running.stderr.read()
     assert running.returncode == 130, line + rest
-    assert said.startswith("interrupted")
+    assert said.startswith("scenarios are missing: interrupted\n")
     assert [one.scenario for one in read_result(tmp_path / "loadgen.json").scenarios] == ["single-stream"]
 
 
