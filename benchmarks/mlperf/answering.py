@@ -19,11 +19,14 @@ from ...bundle.json_documents import Document
 from ...errors import LithoError
 from ...extras import require
 from ...files import write_bytes
-from ...runners import open_runner
+from ...runners import Runner, open_runner
+from ...runners.triton import Runner as TritonRunner
+from .answers import Answers
 from .samples import Samples
-from .systems import Answers, open_system
+from .systems import Local, Remote, System
+from .wire import Wire
 
-__all__ = ["Outcome", "Plan", "answer"]
+__all__ = ["Outcome", "Plan", "answer", "open_system"]
 
 STALL_SECONDS = 120.0
 """A run ends when samples have waited so long without any picture."""
@@ -110,6 +113,15 @@ def answer(plan: Plan, finished: Callable[[Outcome], None]) -> None:
         began, spent = time.perf_counter(), time.process_time()
         loadgen.StartTestWithLogSettings(under_test, library, settings, _log_settings(loadgen, plan.logs), "")
         finished(outcome())
+
+
+def open_system(runner: Runner, samples: Samples, answers: Answers, window: int | None = None) -> System:
+    """The system under test that fits a runner; see `System`."""
+    if type(runner).submit is Runner.submit:
+        return Local(runner, samples, answers, window)
+    if isinstance(runner, TritonRunner) and not runner.decoupled:
+        return Wire(runner, samples, answers, window)
+    return Remote(runner, samples, answers, window)
 
 
 def _settings(loadgen: Any, plan: Plan, fastest: float) -> Any:

@@ -1,7 +1,6 @@
 """Systems under test: how LoadGen's samples become requests to a runner, and its pictures answers to LoadGen.
 
-A query's samples go into as few requests as the model takes, so that the eight of MultiStream are one batch. LoadGen
-reads a picture where the runner left it: nothing is copied for it.
+A query's samples go into as few requests as the model takes, so that the eight of MultiStream are one batch.
 """
 
 from __future__ import annotations
@@ -9,79 +8,26 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from typing import Any
 
-import grpc
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import LithoError
-from ...extras import require
-from ...runners import Endpoint, Runner
-from ...runners.triton import Access, Options, Runner as TritonRunner, images_of, messages, open_channel
+from ...runners import Runner
+from .answers import Answers
 from .samples import Samples
 
-__all__ = ["Answers", "System", "open_system"]
-
-MAX_FAILURES = 100
-"""So many failures in a row end a run: the target is gone, or never answered."""
+__all__ = ["OFFLINE_WINDOW", "Local", "Remote", "System"]
 
 OFFLINE_WINDOW = 4
 """Requests of Offline in flight at the same time: enough that a server never waits for its client."""
 
 WARMUP_QUERIES = 3
-
-_METHOD = "/inference.GRPCInferenceService/ModelInfer"
-
-
-class Answers:
-    """Hands pictures to LoadGen, and counts what it cannot: LoadGen knows no failed query.
-
-    Args:
-        shape: of a picture.
-        gone: called with the first message when `MAX_FAILURES` requests in a row have failed.
-
-    Attributes:
-        answered: samples answered with a picture.
-        failed: message -> number of samples whose request failed; LoadGen gets an empty answer for them.
-        waiting: samples that LoadGen asked for and that have no answer yet.
-        last: when the last picture came, by `time.monotonic`.
-    """
-
-    def __init__(self, shape: tuple[int, ...], gone: Callable[[str], object]) -> None:
-        loadgen = require("mlperf_loadgen", "loadgen")
-        self._complete, self._response = loadgen.QuerySamplesComplete, loadgen.QuerySampleResponse
-        self._shape, self._size, self._gone = shape, int(np.prod(shape)), gone
-        self._row = 0
-        self.answered = self.waiting = 0
-        self.failed: Counter[str] = Counter()
-        self.last = time.monotonic()
-
-    def pictures(self, ids: Sequence[int], images: NDArray[np.uint8]) -> None:
-        """Answer samples with pictures, UINT8 of shape (samples, height, width, channels), C-contiguous."""
-        if images.dtype != np.uint8 or images.shape != (len(ids), *self._shape):
-            self.failure(
-                ids, f"the answer is {images.dtype} of shape {images.shape}, not {len(ids)} pictures"
-            )
-            return
-        self._row, self.last = 0, time.monotonic()
-        self.answered += len(ids)
-        self.waiting -= len(ids)
-        address, size, response = images.__array_interface__["data"][0], self._size, self._response
-        self._complete([response(one, address + row * size, size) for row, one in enumerate(ids)])
-
-    def failure(self, ids: Sequence[int], message: str) -> None:
-        """Give samples up: their request failed."""
-        self.failed[" ".join(message.split())] += len(ids)
-        self._row += 1
-        if self._row >= MAX_FAILURES:
-            self._gone(message)
-        self.waiting -= len(ids)
-        self._complete([self._response(one, 0, 0) for one in ids])
 
 
 class System(ABC):
@@ -146,7 +92,7 @@ class System(ABC):
             self.runner.run(self.samples.rows(numbers[start : start + self.runner.max_batch_size]))
 
 
-class _Local(System):
+class Local(System):
     """A runner in this process: one thread computes, and takes what has come meanwhile as one batch."""
 
     def __init__(self, runner: Runner, samples: Samples, answers: Answers, window: int | None = None) -> None:
@@ -156,6 +102,7 @@ class _Local(System):
         threading.Thread(target=self._work, daemon=True).start()
 
     def send(self, ids: list[int], numbers: list[int]) -> None:
+        """See `System.send`."""
         self._asked.put((ids, numbers))
 
     def _work(self) -> None:
@@ -181,7 +128,7 @@ class _Local(System):
                 self.answers.pictures(ids, np.ascontiguousarray(images))
 
 
-class _Remote(System):
+class Remote(System):
     """A runner with a transport, whose requests overlap; in Offline a few of them at a time."""
 
     def __init__(self, runner: Runner, samples: Samples, answers: Answers, window: int | None = None) -> None:
@@ -191,6 +138,7 @@ class _Remote(System):
         self._output = runner.signature.output.name
 
     def send(self, ids: list[int], numbers: list[int]) -> None:
+        """See `System.send`."""
         if self.window is not None:
             with self._lock:
                 if self._in_flight >= self.window:
@@ -227,46 +175,3 @@ class _Remote(System):
             self.answers.failure(ids, message)
         else:
             self.answers.pictures(ids, images)
-
-
-class _Unary(_Remote):
-    """A Triton model that answers whole requests: each sample's message is written once, before LoadGen starts."""
-
-    def __init__(
-        self, runner: TritonRunner, samples: Samples, answers: Answers, window: int | None = None
-    ) -> None:
-        super().__init__(runner, samples, answers, window)
-        self._triton, self._options = runner, Options()
-        channel = open_channel(Endpoint.parse(runner.url), Access.from_environment())
-        # Without a serializer the message travels as the bytes that it is.
-        self._call = channel.unary_unary(_METHOD)
-        self._single = [self._message([number]) for number in range(len(samples))]
-
-    def _message(self, numbers: list[int]) -> bytes:
-        return self._triton.request(self.samples.rows(numbers), self._options).SerializeToString()
-
-    def start(self, ids: list[int], numbers: list[int]) -> None:
-        message = self._single[numbers[0]] if len(numbers) == 1 else self._message(numbers)
-        call = self._call.future(
-            message, timeout=self._triton.limit(self._options), metadata=self._triton.metadata
-        )
-        call.add_done_callback(lambda done: self._read(ids, done))
-
-    def _read(self, ids: list[int], done: Any) -> None:
-        try:
-            images = images_of(messages.ModelInferResponse.FromString(done.result()))
-        except grpc.RpcError as error:
-            self.settle(ids, message=f"{error.code().name}: {error.details()}")
-        except Exception as error:  # an answer without a picture, which is counted too
-            self.settle(ids, message=f"{self._triton.url} answered without pictures ({error})")
-        else:
-            self.settle(ids, images)
-
-
-def open_system(runner: Runner, samples: Samples, answers: Answers, window: int | None = None) -> System:
-    """The system under test that fits a runner; see `System`."""
-    if type(runner).submit is Runner.submit:
-        return _Local(runner, samples, answers, window)
-    if isinstance(runner, TritonRunner) and not runner.decoupled:
-        return _Unary(runner, samples, answers, window)
-    return _Remote(runner, samples, answers, window)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from tritonclient.grpc.service_pb2_grpc import (
     add_GRPCInferenceServiceServicer_to_server,
 )
 
+from litho.benchmarks.mlperf.answers import Answers
 from litho.benchmarks.mlperf.samples import Samples
 from litho.bundle import Bundle
 from litho.runners import open_runner
@@ -108,3 +112,30 @@ def planted_server(_planted: PlantedServer) -> PlantedServer:
 @pytest.fixture(scope="session")
 def samples(bundle: Path) -> Samples:
     return Samples(Bundle.load(bundle))
+
+
+class Collected(Answers):
+    """Answers that are kept here: LoadGen's functions only work inside a run of it."""
+
+    def __init__(self, samples: Samples) -> None:
+        self.given_up: list[str] = []
+        super().__init__(samples.shape, self.given_up.append)
+        self.taken: dict[int, bytes] = {}
+        self._response, self._complete = self._copied, self._taken
+
+    def _copied(self, one: int, address: int, size: int) -> tuple[int, bytes]:
+        return one, ctypes.string_at(address, size) if size else b""
+
+    def _taken(self, responses: list[tuple[int, bytes]]) -> None:
+        self.taken.update(responses)
+
+    def wait(self, count: int) -> None:
+        until = time.monotonic() + 60
+        while len(self.taken) < count:
+            assert time.monotonic() < until, "answers are missing"
+            threading.Event().wait(0.005)
+
+
+@pytest.fixture
+def collected(samples: Samples) -> Callable[[], Collected]:
+    return lambda: Collected(samples)

@@ -44,9 +44,7 @@ def test_a_target_that_dies_before_the_first_answer_is_an_error(
 ) -> None:
     planted_server.fail_after = WARMUP_QUERIES
     planned = plan.model_copy(update={"target": planted_server.url, "warmup_seconds": 0.0})
-    with pytest.raises(
-        EndpointError, match=r"none of \d+ requests succeeded; the first error: INTERNAL: a planted"
-    ):
+    with pytest.raises(EndpointError, match=r"none of \d+ requests succeeded; the first error: a planted"):
         Driver(planned, samples.shape, tmp_path).performance(SETTINGS)
 
 
