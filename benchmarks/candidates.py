@@ -11,7 +11,7 @@ from ..bundle.manifest import Sampler, Timing, Verdict
 from ..bundle.probes import Probes
 from ..export.timing import time_in_turns
 from ..parity.gate import limits
-from ..parity.replay import Open, prove
+from ..parity.replay import REPLAY_BATCHES, Open, prove
 from ..reporting.progress import Progress
 
 __all__ = ["Candidate", "prove_and_time"]
@@ -25,11 +25,18 @@ class Candidate:
         precision: its gate judges the pictures.
         opens: opens the runner.
         sampler: of the generator, if it has one.
+        batches: pictures at a time in the replay of the probes; fewer of what is compiled anew for each.
     """
 
     precision: str
     opens: Open
     sampler: Sampler | None = None
+    batches: tuple[int, ...] = REPLAY_BATCHES
+
+    def prove(self, probes: Probes) -> Verdict:
+        """Replay the probes."""
+        gate = limits(self.precision, sampler=self.sampler)
+        return prove(self.opens, probes, gate, batches=self.batches).verdict
 
 
 def prove_and_time(
@@ -48,7 +55,7 @@ def prove_and_time(
     verdicts: dict[str, Verdict] = {}
     for number, (name, one) in enumerate(candidates.items()):
         progress(f"replaying {name}", number / len(candidates))
-        verdicts[name] = prove(one.opens, probes, limits(one.precision, sampler=one.sampler)).verdict
+        verdicts[name] = one.prove(probes)
     able = {name: candidates[name].opens for name, verdict in verdicts.items() if verdict.figures}
     # A fixed order would let each be disturbed by the same neighbour in every round.
     timings = time_in_turns(able, partial(progress, "timing all in turns"), Random(0))

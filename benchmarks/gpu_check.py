@@ -24,6 +24,7 @@ from ..bundle.manifest import Timing, Verdict
 from ..errors import DeviceError, LithoError, MissingExtra, UsageError
 from ..export.build import export
 from ..export.engines.build import present_device
+from ..export.timing import BATCHES
 from ..extras import require
 from ..files import write_bytes
 from ..reporting.markdown import markdown_table
@@ -171,7 +172,8 @@ def _candidates(run: Path, bundle: Bundle, device: str) -> dict[str, Candidate]:
     found = {"torch eager": Candidate("fp32", partial(TorchRunner, picture, device))}
     # Compiling takes minutes per family: too long for a trial of the check itself.
     if device == "cuda":
-        found["torch.compile"] = Candidate("fp32", partial(TorchRunner, picture, device, compiled=True))
+        opens = partial(TorchRunner, picture, device, compiled=True)
+        found["torch.compile"] = Candidate("fp32", opens, batches=BATCHES)
     for variant in bundle.manifest.variants:
         opens = partial(open_runner, bundle, variant.name)
         found[variant.name] = Candidate(

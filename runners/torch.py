@@ -16,6 +16,9 @@ from . import base
 
 __all__ = ["Runner"]
 
+_COMPILATIONS = 64
+"""Times that the code of one network may be compiled, over all batch sizes."""
+
 
 class Runner(base.Runner):
     """Runs a module from the signature's inputs to pixels, in eval mode and without gradients.
@@ -24,7 +27,9 @@ class Runner(base.Runner):
         picture: a `training.networks.pixel_model.PixelModel`, or any module that takes the signature's inputs in
             order, texts as a list and all else as tensors, and returns UINT8 (batch, height, width, channels).
         device: "cpu", "cuda" or "cuda:1"; FP32 is not rounded to TF32.
-        compiled: compile it for any batch size, in its first run.
+        compiled: compile the network for each batch size, in its first run with it, with the channels last in memory.
+            That takes seconds; the noise is not compiled, as its integer arithmetic becomes a kernel that takes
+            minutes to compile and runs slower.
         bf16: autocast to BF16, with the channels last in memory.
     """
 
@@ -42,9 +47,9 @@ class Runner(base.Runner):
         self._bf16 = bf16
         picture = picture.to(self._device).eval()
         super().__init__(picture.signature, f"PyTorch {self._torch.__version__} on {device}")
-        if bf16:
+        if bf16 or compiled:
             picture = copy.deepcopy(picture).to(memory_format=self._torch.channels_last)
-        self._picture = self._torch.compile(picture, dynamic=True) if compiled else picture
+        self._picture = _compiled(self._torch, picture) if compiled else picture
 
     @classmethod
     def from_location(cls, location: str, device: str) -> Self:
@@ -72,6 +77,17 @@ class Runner(base.Runner):
                 return self._picture(*given).cpu().numpy()
         except Exception as error:
             raise LithoError(f"{self.description} failed: {str(error).splitlines()[0]}") from error
+
+
+def _compiled(torch: Any, picture: Any) -> Any:
+    """A module that is compiled anew for each batch size; of a `PixelModel`, its network is."""
+    # Beyond its limit PyTorch would run eagerly and say nothing; one network may be opened several times.
+    config: Any = require("torch._dynamo.config", "train")
+    config.recompile_limit, config.fail_on_recompile_limit_hit = _COMPILATIONS, True
+    if not hasattr(picture, "generator"):
+        return torch.compile(picture, dynamic=False)
+    picture.generator = torch.compile(picture.generator, dynamic=False)
+    return picture
 
 
 def _device(torch: Any, device: str) -> Any:

@@ -1,0 +1,8 @@
+"""The command: `python -m litho.benchmarks.peers RUN`."""
+
+import typer
+
+from .run import main
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,1 @@
+"""Ways to make a generator's pictures in this process without litho, a file for each tool."""
