@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo check unit test lint format docs figures reference quality peers gpu-check clean
+.PHONY: demo check unit test lint format docs figures reference quality peers peers-served gpu-check clean
 
 demo: $(STAMP)
 	$(BIN)/litho demo
@@ -49,6 +49,11 @@ quality: $(STAMP)
 # A run's variants in turns with what one would use without litho: make peers RUN=runs/dcgan64-emoji
 peers: $(STAMP)
 	$(BIN)/python -m litho.benchmarks.peers $(RUN)
+
+# litho's endpoint in turns with PyTriton and LitServe: make peers-served RUN=runs/dcgan64-emoji
+peers-served: $(STAMP)
+	$(BIN)/litho server install
+	$(BIN)/python -m litho.benchmarks.peers $(RUN) --served --install
 
 # Parity, gate and latency of every family with the runtimes that this machine's GPU has.
 gpu-check: $(STAMP)

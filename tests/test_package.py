@@ -50,6 +50,9 @@ VIOLATIONS = {
 """What is wrong -> the contract that it breaks, the file that it is planted in, and the code."""
 
 
+_PEERS = "tests/benchmarks/peers/in_process/test_base.py makes the pictures of those that run on a CPU"
+_SERVERS = "tests/benchmarks/peers/test_served_turns.py and programs/ measure it"
+
 WITHOUT_A_TEST_FILE = {
     "__main__.py": "every test that runs `python -m litho` runs it",
     "_version.py": "tests/cli/test_base.py prints it",
@@ -57,6 +60,19 @@ WITHOUT_A_TEST_FILE = {
     "benchmarks/mlperf/__main__.py": "tests/benchmarks/mlperf/test_run.py runs it",
     "benchmarks/load/generator/worker/transports/base.py": "tests of its transports, test_grpc.py and test_http.py",
     "benchmarks/faults/processes.py": "tests/benchmarks/faults/test_run.py reads its faults",
+    "benchmarks/peers/__main__.py": "nothing but the command of run.py",
+    "benchmarks/peers/in_process/nncf.py": _PEERS,
+    "benchmarks/peers/in_process/onnxruntime.py": _PEERS,
+    "benchmarks/peers/in_process/onnxruntime_tensorrt.py": _PEERS,
+    "benchmarks/peers/in_process/openvino.py": _PEERS,
+    "benchmarks/peers/in_process/quantize_static.py": _PEERS,
+    "benchmarks/peers/in_process/torch_bf16.py": _PEERS,
+    "benchmarks/peers/in_process/torch_compile.py": _PEERS,
+    "benchmarks/peers/in_process/torch_eager.py": _PEERS,
+    "benchmarks/peers/in_process/torch_tensorrt.py": _PEERS,
+    "benchmarks/peers/served/litho.py": _SERVERS,
+    "benchmarks/peers/served/litserve.py": _SERVERS,
+    "benchmarks/peers/served/pytriton.py": _SERVERS,
     "cli/demo.py": "tests/cli/test_messages.py has its refusals, tests/test_demo.py what it runs",
     "reporting/progress.py": "tests of long work, such as tests/parity/test_verify.py, read what is reported",
     "runners/tensorrt_rtx.py": "tests/runners/test_tensorrt.py opens its engines",

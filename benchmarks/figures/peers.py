@@ -1,11 +1,12 @@
-"""Variants against the usual ways without litho: tables of docs/export.md, and a sentence of README."""
+"""Variants against what works without litho: tables of docs/export.md and docs/comparison.md, a sentence of README."""
 
 from __future__ import annotations
 
-from ...bundle.json_documents import read_as
+from statistics import median
+
 from ...parity.gate import PSNR_MEAN, PSNR_MIN
-from ..peers import Peer, Peers
-from .base import Results, table, whole
+from ..peers.documents import Peer, Peers, Served, read_peers
+from .base import Results, table, three_digits, whole
 
 __all__ = ["write"]
 
@@ -20,10 +21,7 @@ _INT8 = (
 
 def write(results: Results) -> dict[str, str]:
     """The table of the first run, that of INT8 in three runs, and what README says of the first."""
-    runs = [
-        read_as(Peers, "a comparison with peers", results.folder, results.path(f"peers-{name}").name, 1)
-        for name in _RUNS
-    ]
+    runs = [read_peers(results.path(f"peers-{name}")) for name in _RUNS]
     first = runs[0]
     recommended = first.peer(first.recommended)
     others = [peer for peer in first.peers if peer.kind == "peer" and peer.timings]
@@ -34,6 +32,8 @@ def write(results: Results) -> dict[str, str]:
         "recommended": _listed([timing.images_per_second for timing in recommended.timings]),
         "recommended-psnr": _decibels(recommended, PSNR_MIN),
         "best": _listed(best),
+        "ratios": _ratios(first),
+        "served": _served(first.served),
         "nncf-psnr": _decibels(first.peer(f"{_NNCF}, default hint"), PSNR_MIN),
     }
 
@@ -80,6 +80,54 @@ def _int8(runs: list[Peers]) -> str:
         for name, title in _INT8
     ]
     return table(head, rows)
+
+
+def _ratios(peers: Peers) -> str:
+    """What the recommended variant gains over the best peer whose pictures passed, at each batch."""
+    told = []
+    for timing in peers.peer(peers.recommended).timings:
+        batch = timing.batch
+        ratio, best = peers.ratio(batch), peers.best_peer(batch).name
+        # Documents without rounds have no interval.
+        words = str(ratio) if ratio.low < ratio.high else f"{ratio.value:.2f}"
+        told.append(f"{words} at batch {batch} ({best})")
+    return ", ".join(told)
+
+
+def _served(served: Served | None) -> str:
+    if served is None:
+        return "Not measured yet."
+    own, *others = served.peers
+    head = [
+        "server",
+        "clients",
+        "images/s",
+        "p50 (ms)",
+        "p99 (ms)",
+        "CPU ms an image",
+        "litho's images/s over it",
+    ]
+    rows = [
+        (
+            peer.name,
+            str(load.clients),
+            whole(median(window.images_per_second for window in load.windows)),
+            three_digits(median(window.p50_ms for window in load.windows)),
+            "–" if load.p99_ms is None else three_digits(load.p99_ms),
+            three_digits(median(window.cpu_ms for window in load.windows)),
+            "" if peer is own else str(own.times(peer, load.clients)),
+        )
+        for load_number, _ in enumerate(own.loads)
+        for peer in (own, *others)
+        for load in (peer.loads[load_number],)
+    ]
+    lines = [table(head, rows), ""]
+    for peer in (own, *others):
+        versions = ", ".join(f"{name} {one}" for name, one in peer.versions.items())
+        judged = "" if peer.verdict.status == "passed" else f"; its pictures {peer.verdict.status}"
+        lines.append(f"- {peer.name}: {peer.settings}{judged} ({versions}).")
+    lines += [f"- {one.name} was not measured: {one.reason}." for one in served.not_measured]
+    return "\n".join(lines)
 
 
 def _name(peer: Peer, *, recommended: bool) -> str:

@@ -35,7 +35,7 @@ from ..machine import describe_machine
 from .documents import NotMeasured, Served, ServedLoad, ServedPeer, Trial, Window
 from .served.base import PROGRAMS, Peer, Running, Setting, Work, check_signature, served_peers
 
-__all__ = ["ServedPlan", "compare_servers"]
+__all__ = ["Load", "ServedPlan", "best_setting", "compare_servers"]
 
 _WARM_SECONDS = 0.5
 _TRIAL_SECONDS, _PASSES = 1.5, 2
@@ -138,7 +138,7 @@ def compare_servers(bundle: Bundle, variant: str, plan: ServedPlan, progress: Pr
     check_signature(bundle.manifest.stages[0].signature)
     peers = _chosen(plan.without)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        load = _Load(bundle, variant, Path(folder))
+        load = Load(bundle, variant, Path(folder))
         servers, missing = _start(stack, peers, load, plan, progress)
         start, idle_from = time.perf_counter(), [one.running.cpu_seconds() for one in servers]
         _measure(servers, load, plan, progress)
@@ -169,7 +169,7 @@ def _chosen(without: Collection[str]) -> dict[str, Peer | str]:
 
 
 def _start(
-    stack: ExitStack, peers: Mapping[str, Peer | str], load: _Load, plan: ServedPlan, progress: Progress
+    stack: ExitStack, peers: Mapping[str, Peer | str], load: Load, plan: ServedPlan, progress: Progress
 ) -> tuple[list[_Server], list[NotMeasured]]:
     servers: list[_Server] = []
     missing: list[NotMeasured] = []
@@ -180,7 +180,7 @@ def _start(
             continue
         progress(f"trying settings of {peer.title}", number / len(peers))
         trials = _try_settings(peer, load, plan, Random(plan.seed))
-        best = _best(trials)
+        best = best_setting(trials)
         if best is None:
             if name == "litho":
                 raise LithoError(f"litho's endpoint could not be measured: {trials[0][1].reason}")
@@ -200,7 +200,7 @@ def _no_server() -> Running:
     return Running(("", 0), 0, None)
 
 
-def _try_settings(peer: Peer, load: _Load, plan: ServedPlan, random: Random) -> list[tuple[Setting, Trial]]:
+def _try_settings(peer: Peer, load: Load, plan: ServedPlan, random: Random) -> list[tuple[Setting, Trial]]:
     """Try each setting `_PASSES` times, in drawn order; without trials take the first as it is."""
     settings = list(peer.settings()) if plan.trials else list(peer.settings())[:1]
     speeds: dict[str, list[list[float]]] = {setting.words: [] for setting in settings}
@@ -224,7 +224,7 @@ def _trial(setting: Setting, speeds: list[list[float]], reasons: Mapping[str, st
     return Trial(settings=setting.words, images_per_second=means, reason=reason)
 
 
-def _best(trials: list[tuple[Setting, Trial]]) -> Setting | None:
+def best_setting(trials: list[tuple[Setting, Trial]]) -> Setting | None:
     """The setting with the greatest geometric mean over the numbers of clients."""
     able = [(setting, trial) for setting, trial in trials if not trial.reason]
     if not able:
@@ -232,7 +232,7 @@ def _best(trials: list[tuple[Setting, Trial]]) -> Setting | None:
     return max(able, key=lambda one: statistics.geometric_mean(one[1].images_per_second or (1.0,)))[0]
 
 
-def _measure(servers: list[_Server], load: _Load, plan: ServedPlan, progress: Progress) -> None:
+def _measure(servers: list[_Server], load: Load, plan: ServedPlan, progress: Progress) -> None:
     random = Random(plan.seed)
 
     def turn(server: _Server, clients: int) -> None:
@@ -253,7 +253,7 @@ def _measure(servers: list[_Server], load: _Load, plan: ServedPlan, progress: Pr
         progress("measuring in turns", number / plan.rounds)
 
 
-def _measured(server: _Server, load: _Load, idle_cores: float) -> ServedPeer:
+def _measured(server: _Server, load: Load, idle_cores: float) -> ServedPeer:
     loads, replays = [], []
     for clients, turns in sorted(server.turns.items()):
         latencies = np.concatenate([turn.latencies_ms for turn in turns])
@@ -271,7 +271,7 @@ def _measured(server: _Server, load: _Load, idle_cores: float) -> ServedPeer:
     )
 
 
-class _Load:
+class Load:
     """Requests for the pictures of the probes, and the process that sends them.
 
     Args:

@@ -11,7 +11,8 @@ def test_pairs_cancel_the_drift_that_both_share() -> None:
     first = 1.15 * drift * random.normal(1, 0.01, 41)
     second = drift * random.normal(1, 0.01, 41)
     ratio = paired_ratio(first.tolist(), second.tolist())
-    assert 1.13 < ratio.low < ratio.value < ratio.high < 1.17
+    assert 1.1 < ratio.low < 1.15 < ratio.high < 1.2
+    assert ratio.value == pytest.approx(1.15, rel=0.02)
     assert str(ratio) == f"{ratio.value:.2f} ({ratio.low:.2f} to {ratio.high:.2f})"
 
 
