@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +11,11 @@ from ..errors import LithoError, UsageError
 from .base import AsJson, DefaultVerb, VariantName, app, verb
 from .names import name_option
 from .output import print_json, progress_bar, show_lines, show_rows
+from .paths import require
 from .values import numbers, positive, rates
+
+if TYPE_CHECKING:
+    from ..benchmarks import BenchResult
 
 group = typer.Typer(cls=DefaultVerb, help="Measure latency and throughput under a range of loads.")
 app.add_typer(group, name="bench", rich_help_panel="Measure")
@@ -32,6 +36,9 @@ def bench(
     variant: VariantName = None,
     against: Annotated[
         str | None, typer.Option(help="Compare in turns with this bundle, run or endpoint.")
+    ] = None,
+    against_variant: Annotated[
+        str | None, typer.Option(help="Variant of the bundle of --against; by default the recommended one.")
     ] = None,
     at_least: Annotated[
         float | None,
@@ -61,6 +68,25 @@ def bench(
     preview_every: Annotated[
         int, typer.Option(min=0, help="Steps between previews, where the model streams.")
     ] = 0,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            help="The bundle that the endpoint was deployed from: pictures are checked against its probes. By default"
+            " it is looked for in the repository of a server on this machine."
+        ),
+    ] = None,
+    slo_ms: Annotated[
+        float | None, typer.Option(help="Bound on latency in ms: also count only pictures within it.")
+    ] = None,
+    price: Annotated[
+        str | None,
+        typer.Option(
+            help="Price of an hour of this machine, or a CSV file of prices: cost of 1,000 pictures."
+        ),
+    ] = None,
+    stall_seconds: Annotated[
+        float, typer.Option(help="Give up when nothing was answered for so long.")
+    ] = 60.0,
     soak: Annotated[
         int | None, typer.Option(min=1, help="Then watch memory during this many requests.")
     ] = None,
@@ -72,37 +98,67 @@ def bench(
     """Measure latency and throughput under a range of loads.
 
     Warm-up is excluded. --against compares two targets in turns, so that a change of the machine's speed affects both.
+    Exit code 1: pictures were wrong, more than 1 % of the requests failed, nothing succeeded, or a limit was missed;
+    130 after Ctrl-C, with the part measured so far.
     """
     positive(seconds, "--seconds")
     positive(at_least, "--at-least")
-    if at_least is not None and against is None:
-        raise UsageError("--at-least needs --against: it is a ratio to another bundle, run or endpoint")
+    positive(slo_ms, "--slo-ms")
+    positive(stall_seconds, "--stall-seconds")
+    for option, value in (("--at-least", at_least), ("--against-variant", against_variant)):
+        if value is not None and against is None:
+            raise UsageError(f"{option} needs --against: another bundle, run or endpoint to compare with")
+    if bundle is not None:
+        require("bundle", bundle)
     from ..benchmarks import bench as measure
-    from ..benchmarks.load.report import lines, table
+    from ..benchmarks.load.session import Stopped
 
-    with progress_bar() as progress:
-        result = measure(
-            target,
-            variant=variant,
-            against=against,
-            at_least=at_least,
-            concurrency=numbers(concurrency, "--concurrency"),
-            rate=rates(rate, "--rate"),
-            batch=numbers(batch, "--batch"),
-            seconds=seconds,
-            scenario=scenario,
-            trace=trace,
-            mix=mix,
-            http=http,
-            preview_every=preview_every,
-            soak_requests=soak,
-            output=output,
-            progress=progress,
-        )
-    if as_json:
-        print_json(result)
-    else:
-        show_rows(*table(result, brief=True))
-        show_lines(lines(result))
+    try:
+        with progress_bar() as progress:
+            result = measure(
+                target,
+                variant=variant,
+                against=against,
+                against_variant=against_variant,
+                at_least=at_least,
+                concurrency=numbers(concurrency, "--concurrency"),
+                rate=rates(rate, "--rate"),
+                batch=numbers(batch, "--batch"),
+                seconds=seconds,
+                scenario=scenario,
+                trace=trace,
+                mix=mix,
+                http=http,
+                preview_every=preview_every,
+                bundle=bundle,
+                slo_ms=slo_ms,
+                price=price,
+                stall_seconds=stall_seconds,
+                soak_requests=soak,
+                output=output,
+                progress=progress,
+            )
+    except Stopped as stopped:
+        if stopped.result is None:
+            raise
+        _show(stopped.result, as_json)
+        kept = f"; what was measured before is in {output}" if output else ""
+        raise Stopped(f"{stopped}{kept}", None, stopped.exit_code) from None
+    _show(result, as_json)
+    if result.problems:
+        raise LithoError(f"not a result: {result.problems[0]}")
     if result.comparison is not None and result.comparison.passed is False:
         raise LithoError(f"the ratio {result.comparison.ratio:.2f} is below --at-least {at_least:g}")
+
+
+def _show(result: BenchResult, as_json: bool) -> None:
+    """Print a result; of one that does not count, the reason comes first."""
+    from ..benchmarks.load.report import lines, table
+
+    if as_json:
+        print_json(result)
+        return
+    if result.problems:
+        show_lines([f"not a result: {result.problems[0]}"])
+    show_rows(*table(result, brief=True))
+    show_lines(lines(result))

@@ -20,13 +20,18 @@ _SAMPLE_SECONDS = 0.1
 """Between two samples of power, of a GPU that does not count its energy."""
 
 
-def gauge_of(endpoint: str) -> ProcessGauge | None:
-    """A gauge of a load on an endpoint, or in this process if that is empty; None without psutil."""
+def gauge_of(endpoint: str, server_process_id: int | None = None) -> ProcessGauge | None:
+    """A gauge of a load on an endpoint, or in this process if that is empty; None without psutil.
+
+    Args:
+        endpoint: address of the endpoint.
+        server_process_id: of its server on this machine; None to find it by its port.
+    """
     try:
         require("psutil", "bench")
     except MissingExtra:
         return None
-    process_id = server_process(endpoint)
+    process_id = server_process_id or server_process(endpoint)
     here = not endpoint or process_id is not None
     return ProcessGauge(process_id, GpuMeter.opened() if here else None)
 

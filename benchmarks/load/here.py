@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import EndpointError, LithoError
 from ...runners import Runner
 from ...runners.triton import ServerStatistics
-from .in_flight import Clock, Outcome, RequestsInFlight, overlaps
-from .measurement import Measurement
+from .in_flight import STALL_SECONDS, Clock, Outcome, RequestsInFlight, overlaps
+from .measurement import Measurement, Picked
+from .probing import Gauge, Probes
 from .requests import Requests
 from .windows import Load
 
@@ -24,7 +27,7 @@ MAX_FAILURES = 100
 """A measurement stops when this many requests failed and none succeeded."""
 
 
-def measure_here(
+def measure_here(  # noqa: PLR0913
     runner: Runner,
     requests: Requests,
     load: Load,
@@ -32,6 +35,9 @@ def measure_here(
     warmup_seconds: float,
     seconds: float,
     clock: Clock | None = None,
+    probes: Probes | None = None,
+    gauge: Gauge | None = None,
+    stall_seconds: float = STALL_SECONDS,
 ) -> Measurement:
     """Keep `load.concurrency` requests in flight and measure one window; nothing is in flight when it returns.
 
@@ -46,18 +52,27 @@ def measure_here(
         warmup_seconds: duration of the load before the window opens.
         seconds: shortest length of the window.
         clock: where times are read.
+        probes: inputs that some requests have, and whose pictures come back.
+        gauge: reads what the window uses.
+        stall_seconds: longest wait for any answer before the endpoint counts as dead.
 
     Raises:
         LithoError: no request of the window succeeded, or the runner stopped answering.
     """
     clock = clock or Clock()
-    in_flight = RequestsInFlight(runner, requests, load.batch, clock=clock)
+    given, numbers = ([], []) if probes is None else probes.parts(load.batch)
+    in_flight = RequestsInFlight(
+        runner, requests, load.batch, clock=clock, given=given, stall_seconds=stall_seconds
+    )
     in_flight.start(load.concurrency)
     warmup = _keep_up(clock, in_flight, warmup_seconds, load)
     statistics_before = statistics_of(runner)
+    if gauge is not None:
+        gauge.begin(())
     cpu_before, start = time.process_time(), clock.now()
     outcomes = _keep_up(clock, in_flight, seconds, load)
     end, cpu_after = clock.now(), time.process_time()
+    resources = None if gauge is None else gauge.end()
     statistics_after = statistics_of(runner)
     outcomes += in_flight.drain()
     inside = [outcome for outcome in outcomes if start <= outcome.ended <= end]
@@ -75,6 +90,8 @@ def measure_here(
         in_flight=_in_flight(outcomes, start, end) if overlaps(runner) else None,
         in_flight_wanted=load.concurrency if overlaps(runner) else None,
         server=statistics_after - statistics_before if statistics_before and statistics_after else None,
+        picked=_picked(in_flight, numbers),
+        resources=resources,
     )
 
 
@@ -82,6 +99,16 @@ def statistics_of(runner: Runner) -> ServerStatistics | None:
     """What the runner's server counted since it started; None for a runner without a server."""
     read = getattr(runner, "statistics", None)
     return None if read is None else read()
+
+
+def _picked(in_flight: RequestsInFlight, numbers: Sequence[NDArray[np.int64]]) -> Picked | None:
+    returned = in_flight.returned
+    if not returned:
+        return None
+    return Picked(
+        np.concatenate([numbers[place] for place, _ in returned]),
+        np.concatenate([pictures for _, pictures in returned]),
+    )
 
 
 def _keep_up(clock: Clock, in_flight: RequestsInFlight, seconds: float, load: Load) -> list[Outcome]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,15 +14,16 @@ from ...runners.triton import Runner as TritonRunner
 from ...signature.fields import Role
 from .generator import Kind, Outcomes, Picks, Plan, Running, Site
 from .here import measure_here, statistics_of
-from .in_flight import overlaps
+from .in_flight import STALL_SECONDS, overlaps
 from .measurement import Measurement, Picked
 from .mix import Mix
+from .probing import Gauge, Probes
 from .requests import Requests
 from .resources import Resources
 from .scenarios import Scenario
 from .windows import Load
 
-__all__ = ["Gauge", "Meter", "Probes"]
+__all__ = ["Meter"]
 
 KINDS = 64
 """Kinds of requests of one window, which take turns; the seed of every request is its own."""
@@ -39,34 +39,6 @@ DRAIN_SECONDS = 10.0
 """After the window of an open loop, requests that wait in the server are given up after so long."""
 
 
-class Gauge(Protocol):
-    """Reads what a window uses besides time."""
-
-    def begin(self, process_ids: Sequence[int]) -> None:
-        """The window opens; the load comes from these processes."""
-
-    def end(self) -> Resources | None:
-        """What it has used."""
-
-
-@dataclass(frozen=True)
-class Probes:
-    """Inputs whose right pictures are known.
-
-    Args:
-        inputs: field name -> array of shape (probes, ...), checked.
-    """
-
-    inputs: dict[str, NDArray[Any]]
-
-    def kinds(self, batch: int) -> tuple[list[Kind], list[NDArray[np.int64]]]:
-        """Requests of `batch` pictures with all probes in turn, and the numbers of the probes of each."""
-        count = len(next(iter(self.inputs.values())))
-        rows = np.arange(-(-count // batch) * batch) % count
-        numbers = [part.astype(np.int64) for part in rows.reshape(-1, batch)]
-        return [Kind({name: array[part] for name, array in self.inputs.items()}) for part in numbers], numbers
-
-
 class Meter:
     """Measures a runner under loads of one scenario.
 
@@ -77,12 +49,13 @@ class Meter:
         http: HOST:PORT of the endpoint's HTTP, which is used in place of gRPC.
         mix: kinds of requests; None for requests that differ in nothing but values.
         preview_every: steps between two previews of a model that streams; 0 for none.
+        stall_seconds: longest wait for any answer before the endpoint counts as dead.
 
     Raises:
         UsageError: something does not go with the runner.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         runner: Runner,
         requests: Requests,
@@ -91,7 +64,9 @@ class Meter:
         http: str | None = None,
         mix: Mix | None = None,
         preview_every: int = 0,
+        stall_seconds: float = STALL_SECONDS,
     ) -> None:
+        self._stall_seconds = stall_seconds
         self._runner, self._requests, self._scenario = runner, requests, scenario
         self._preview_every = preview_every
         rows = scenario.requests()
@@ -134,21 +109,28 @@ class Meter:
             load: requests in flight or their rate, and pictures in a request.
             warmup_seconds: duration of the load before the window opens.
             seconds: shortest length of the window.
-            probes: inputs that some requests have, and whose pictures come back; only at an endpoint.
-            gauge: reads what the window uses; only at an endpoint.
+            probes: inputs that some requests have, and whose pictures come back.
+            gauge: reads what the window uses.
 
         Raises:
             LithoError: no request of the window succeeded, or the runner stopped answering.
         """
         if self._site is None:
             return measure_here(
-                self._runner, self._requests, load, warmup_seconds=warmup_seconds, seconds=seconds
+                self._runner,
+                self._requests,
+                load,
+                warmup_seconds=warmup_seconds,
+                seconds=seconds,
+                probes=probes,
+                gauge=gauge,
+                stall_seconds=self._stall_seconds,
             )
         kinds = self._kinds(load)
         picks, numbers = None, list[NDArray[np.int64]]()
         if probes is not None:
-            given, numbers = probes.kinds(load.batch)
-            picks = Picks(USUAL_EVERY, given)
+            given, numbers = probes.parts(load.batch)
+            picks = Picks(USUAL_EVERY, [Kind(inputs) for inputs in given])
         times = None
         if load.rate is not None:
             times = self._scenario.times(load.rate, warmup_seconds + seconds, self._generator)
@@ -159,7 +141,7 @@ class Meter:
             times=times,
             picks=picks,
         )
-        with Running(plan, self._site) as running:
+        with Running(plan, self._site, self._stall_seconds) as running:
             window = _Window(running, self._runner, load, gauge)
             window.measure(warmup_seconds, seconds)
             outcomes = running.end(None if times is None else DRAIN_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ class Reference:
         against: where the pictures come from, in words.
         precision: whose limits these are.
         alone: whether they only show that load changes nothing: the server made them itself.
+        bundle: that the pictures come from; None where it is not known.
     """
 
     probes: Probes
@@ -57,6 +59,7 @@ class Reference:
     against: str
     precision: str
     alone: bool = False
+    bundle: Bundle | None = None
 
     @property
     def inputs(self) -> dict[str, NDArray[Any]]:
@@ -92,7 +95,9 @@ class Reference:
         )
 
 
-def reference_of(runner: Runner, bundle: Path | Bundle | None = None) -> Reference:
+def reference_of(
+    runner: Runner, bundle: Path | Bundle | None = None, alone_seconds: float = 10.0
+) -> Reference | None:
     """What the pictures of a runner are checked against.
 
     The probes are those of `bundle`; else of the bundle that a server on this machine serves, which its repository
@@ -101,9 +106,13 @@ def reference_of(runner: Runner, bundle: Path | Bundle | None = None) -> Referen
     Args:
         runner: the measured runner.
         bundle: that the runner was made from; None to look for it.
+        alone_seconds: after so long, no further picture is asked for alone.
+
+    Returns:
+        None for a runner of this process without a bundle: nothing stands between it and its pictures.
 
     Raises:
-        UsageError: `bundle` was made from other weights than the runner's.
+        UsageError: `bundle` takes other inputs than the runner, or was made from other weights.
         LithoError: the server does not answer.
     """
     served = getattr(runner, "served", None)
@@ -114,10 +123,15 @@ def reference_of(runner: Runner, bundle: Path | Bundle | None = None) -> Referen
     elif served is not None:
         found = _repository_bundle(runner, served)
     precision = runner.precision or _DEFAULT_PRECISION
+    if found is None and served is None:
+        return None
     if found is None:
-        return Reference(_asked_alone(runner), _limits(precision), _ALONE, precision, alone=True)
+        return Reference(
+            _asked_alone(runner, alone_seconds), _limits(precision), _ALONE, precision, alone=True
+        )
     gate = _limits(precision, found)
-    return Reference(found.probes(), gate, f"the probes of bundle {found.manifest.name}", precision)
+    against = f"the probes of bundle {found.manifest.name}"
+    return Reference(found.probes(), gate, against, precision, bundle=found)
 
 
 def _limits(precision: str, bundle: Bundle | None = None) -> Gate:
@@ -130,6 +144,14 @@ def _limits(precision: str, bundle: Bundle | None = None) -> Gate:
 
 
 def _check_same(runner: Runner, served: ServedModel | None, bundle: Bundle) -> None:
+    fields = [
+        sorted(field.name for field in one.inputs) for one in (bundle.manifest.signature, runner.signature)
+    ]
+    if fields[0] != fields[1]:
+        raise UsageError(
+            f"--bundle {bundle.path} takes {fields[0]}, {runner.description} takes {fields[1]}; give the bundle that"
+            " it was made from"
+        )
     if served is not None and served.checkpoint_sha256 != bundle.manifest.checkpoint_sha256:
         raise UsageError(
             f"--bundle {bundle.path} was made from checkpoint {bundle.manifest.checkpoint_sha256[:12]},"
@@ -170,15 +192,27 @@ def _repository_of(process_id: int) -> Path | None:
     return folder / named[0] if named else None
 
 
-def _asked_alone(runner: Runner) -> Probes:
+def _asked_alone(runner: Runner, seconds: float) -> Probes:
+    """Inputs and pictures of single requests; those that fail are left out, and the load will show how many do."""
     inputs = runner.signature.example(PICTURES, seed=PICTURES)
-    rows = [{name: values[row : row + 1] for name, values in inputs.items()} for row in range(PICTURES)]
     output = runner.signature.output.name
-    try:
-        images = np.concatenate([runner.run(row)[output] for row in rows])
-    except LithoError as error:
-        raise type(error)(f"asked alone, before any load: {error}") from None
-    return Probes(inputs, images)
+    images: dict[int, NDArray[np.uint8]] = {}
+    failure: LithoError | None = None
+    until = time.perf_counter() + seconds
+    for row in range(PICTURES):
+        try:
+            images[row] = runner.run({name: values[row : row + 1] for name, values in inputs.items()})[output]
+        except LithoError as error:
+            failure = error
+        if images and time.perf_counter() > until:
+            break
+    if not images:
+        assert failure is not None, "something was asked"
+        raise type(failure)(f"asked alone, before any load: {failure}") from None
+    rows = list(images)
+    return Probes(
+        {name: values[rows] for name, values in inputs.items()}, np.concatenate(list(images.values()))
+    )
 
 
 def _of_single_pictures(gate: Gate, different: int) -> Gate:

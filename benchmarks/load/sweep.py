@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ...errors import UsageError
+from ...bundle import MANIFEST_NAME, Bundle
+from ...errors import LithoError, UsageError
 from ...files import check_folder
 from ...reporting.progress import Progress, quiet
 from ...runners import Runner
@@ -17,23 +19,32 @@ from ...signature.noise import MAX_SEED
 from ..environment import describe_environment
 from ..machine import describe_machine
 from ..targets import Target, address_of, opened, target_name
-from .compare import compare
-from .documents import BenchResult, Comparison, Method
+from .cost import price_of
+from .documents import BenchResult, Comparison, Method, SoakResult
+from .gauge import gauge_of
 from .in_flight import overlaps
 from .loads import choose_loads
 from .measurement import Measurement
 from .meter import Meter
 from .mix import Mix
 from .page import require_report, write_result
+from .references import reference_of
 from .requests import Requests
-from .scenarios import open_scenario
+from .scenarios import Scenario, open_scenario
+from .session import (
+    Side,
+    Stopped,
+    Turns,
+    another_seed,
+    compare_sides,
+    points_of,
+    sweep,
+    variant_facts,
+)
 from .soak import soak
-from .windows import Load, Point, Window
+from .windows import Load, Point
 
 __all__ = ["bench"]
-
-WARMUP_SHARE = 0.2
-"""Share of each turn that is warm-up."""
 
 
 def bench(  # noqa: PLR0913
@@ -41,6 +52,7 @@ def bench(  # noqa: PLR0913
     *,
     variant: str | None = None,
     against: Target | None = None,
+    against_variant: str | None = None,
     at_least: float | None = None,
     concurrency: Sequence[int] | None = None,
     rate: Sequence[float] | None = None,
@@ -53,6 +65,11 @@ def bench(  # noqa: PLR0913
     mix: str | None = None,
     http: str | None = None,
     preview_every: int = 0,
+    bundle: Path | Bundle | None = None,
+    quality: bool = True,
+    slo_ms: float | None = None,
+    price: str | None = None,
+    stall_seconds: float = 60.0,
     soak_requests: int | None = None,
     server_process_id: int | None = None,
     output: Path | None = None,
@@ -63,8 +80,8 @@ def bench(  # noqa: PLR0913
         >>> result = bench_model("bundles/digits", batch=[1, 8], seconds=1.0)
         >>> [point.load.batch for point in result.points]
         [1, 8]
-        >>> result.best.images_per_second > 0
-        True
+        >>> result.best.images_per_second > 0, result.best.quality.wrong
+        (True, 0)
 
     Every combination of concurrency and batch is a load. The loads take turns for `rounds` rounds, so that a machine
     that slows down meanwhile slows all loads alike. Each turn starts with a warm-up, a fifth of its time.
@@ -74,6 +91,7 @@ def bench(  # noqa: PLR0913
         variant: of a target that is a bundle, as `runners.choose_variants` takes it.
         against: another runner, measured in turns with the target at the target's last load; a runner without a
             transport gets the mean batch that the target's server formed under that load.
+        against_variant: of `against`, if that is a bundle.
         at_least: smallest median ratio of throughputs that passes, see `Comparison.passed`; needs `against`.
         concurrency: requests in flight; by default 1 to 32 at an endpoint. A runner in this process takes only 1.
         rate: requests per second, for a scenario with a schedule.
@@ -87,15 +105,22 @@ def bench(  # noqa: PLR0913
         mix: kinds of requests, such as "steps=4,n=2:3;steps=20", each with its share after the colon.
         http: HOST:PORT of the endpoint's HTTP, which is used in place of gRPC.
         preview_every: steps between two previews of a model that streams; 0 for none.
+        bundle: that the target was deployed from; pictures returned under load are checked against its probes. By
+            default it is looked for in the repository of a server on this machine, see `references.reference_of`.
+        quality: whether pictures are checked at all.
+        slo_ms: bound on latency, in milliseconds: throughput within it is given as goodput.
+        price: of an hour of this machine, or the path of a table of prices, see `cost.price_of`.
+        stall_seconds: longest wait for any answer before the endpoint counts as dead.
         soak_requests: afterwards watch memory during this many requests, see `soak`.
         server_process_id: of the server on this machine; by default found by its port.
         output: directory for `bench.json` and `bench.html`.
         progress: called with the step and the share that is done, in [0, 1].
 
     Raises:
-        UsageError: a load, count or target is not allowed, or `at_least` has no `against`.
+        UsageError: a load, count or target is not allowed, or an argument would be ignored.
         MissingExtra: a package that `output` or `soak_requests` needs is not installed.
-        LithoError: no request succeeded under some load, or the endpoint went away.
+        Stopped: Ctrl-C, no request succeeded under some load, or the endpoint went away; it has the result of what was
+            measured before, which is in `output` too.
     """
     if output is not None:
         require_report()
@@ -104,41 +129,28 @@ def bench(  # noqa: PLR0913
         raise UsageError(
             f"at_least={at_least:g} has nothing to compare with; give a runner to measure against"
         )
-    _check(seconds=seconds, rounds=rounds, pairs=pairs)
+    _check(seconds=seconds, rounds=rounds, pairs=pairs, slo_ms=slo_ms)
     measured_at, environment = datetime.now(UTC).isoformat(timespec="seconds"), describe_environment()
     first_seed = secrets.randbelow(MAX_SEED)
     with ExitStack() as stack:
-        runner = stack.enter_context(opened(target, variant))
-        other = None if against is None else stack.enter_context(opened(against))
-        if other is not None:
-            _check_same_output(runner, other)
+        runner, cold_start = _opened(stack, target, variant, "variant")
         arrivals = open_scenario(scenario, trace)
         loads = choose_loads(runner, arrivals, concurrency=concurrency, rate=rate, batch=batch)
-        side = _Side(
-            runner,
-            Meter(
-                runner,
-                Requests(runner.signature, first_seed),
-                arrivals,
-                http=http,
-                mix=None if mix is None else Mix.parse(mix),
-                preview_every=preview_every,
-            ),
-            first_seed,
+        machine = describe_machine(address_of(runner))
+        priced = None if price is None else price_of(price, machine)
+        how = _How(mix, preview_every, stall_seconds, quality, seconds / 10, server_process_id)
+        other = None
+        if against is not None:
+            second, _ = _opened(stack, against, against_variant, "against_variant")
+            _check_comparable(runner, second, arrivals)
+            other = how.side(
+                second, _bundle_of(against), open_scenario("closed-loop"), another_seed(first_seed)
+            )
+        side = how.side(runner, bundle or _bundle_of(target), arrivals, first_seed, http)
+        turns = Turns(seconds, len(loads) * rounds + (2 * pairs if other else 0), progress)
+        found = _measure(
+            turns, side, other, _Wanted(tuple(loads), rounds, pairs, slo_ms, at_least, soak_requests)
         )
-        turns = _Turns(seconds, len(loads) * rounds + (2 * pairs if other else 0), progress)
-        points = _sweep(turns, side, loads, rounds)
-        comparison = None
-        if other is not None:
-            comparison = _compare(turns, side, other, points[-1], pairs).model_copy(
-                update={"at_least": at_least}
-            )
-        soaked = None
-        if soak_requests is not None:
-            in_flight = max(load.concurrency for load in loads)
-            soaked = soak(
-                runner, soak_requests, in_flight, server_process_id=server_process_id, progress=progress
-            )
         result = BenchResult(
             target=target_name(target),
             runner=runner.description,
@@ -147,7 +159,7 @@ def bench(  # noqa: PLR0913
             grade=runner.grade,
             kind="endpoint" if overlaps(runner) else "in-process",
             measured_at=measured_at,
-            machine=describe_machine(address_of(runner)),
+            machine=machine,
             method=Method(
                 scenario=scenario,
                 rounds=rounds,
@@ -155,76 +167,152 @@ def bench(  # noqa: PLR0913
                 window_seconds=turns.window_seconds,
                 first_seed=first_seed,
             ),
-            points=tuple(points),
-            comparison=comparison,
-            soak=soaked,
+            points=found.points,
+            comparison=found.comparison,
+            soak=found.soak,
             environment=environment,
+            complete=found.stopped is None,
+            stopped=f"stopped before it was complete: {found.stopped}" if found.stopped else "",
+            cold_start_seconds=cold_start,
+            **variant_facts(side.reference, runner),
         )
+    if priced is not None and result.best is not None:
+        result = result.model_copy(update={"cost": priced.at(result.best.images_per_second)})
     if output is not None:
         write_result(result, output)
+    if found.stopped is not None:
+        raise Stopped(str(found.stopped), result, found.stopped.exit_code)
     return result
 
 
 @dataclass(frozen=True)
-class _Side:
-    """A runner, what measures it, and the seed of its first image."""
+class _Wanted:
+    """What is to be measured.
 
-    runner: Runner
-    meter: Meter
-    first_seed: int
+    Args:
+        loads: in this order.
+        rounds: windows of each.
+        pairs: windows of each side of the comparison.
+        slo_ms: bound on latency.
+        at_least: smallest median ratio.
+        soak_requests: of the soak; None for none.
+    """
 
-
-class _Turns:
-    """Measures one window at a time, all of the same length, and reports progress."""
-
-    def __init__(self, seconds: float, count: int, progress: Progress) -> None:
-        self.warmup_seconds = seconds / count * WARMUP_SHARE
-        self.window_seconds = seconds / count - self.warmup_seconds
-        self._count, self._progress, self._done = count, progress, 0
-
-    def take(self, side: _Side, load: Load) -> Measurement:
-        step = f"measuring {side.runner.name} at {load}"
-        self._progress(step, self._done / self._count)
-        measurement = side.meter.take(load, warmup_seconds=self.warmup_seconds, seconds=self.window_seconds)
-        self._done += 1
-        self._progress(step, self._done / self._count)
-        return measurement
+    loads: tuple[Load, ...]
+    rounds: int
+    pairs: int
+    slo_ms: float | None
+    at_least: float | None
+    soak_requests: int | None
 
 
-def _sweep(turns: _Turns, side: _Side, loads: Sequence[Load], rounds: int) -> list[Point]:
-    measured: dict[Load, list[Measurement]] = {load: [] for load in loads}
-    for _ in range(rounds):
-        for load in loads:
-            measured[load].append(turns.take(side, load))
-    return [Point.of(load, measurements) for load, measurements in measured.items()]
+@dataclass
+class _Found:
+    """What was measured, as far as it came."""
+
+    points: tuple[Point, ...] = ()
+    comparison: Comparison | None = None
+    soak: SoakResult | None = None
+    stopped: Stopped | None = None
 
 
-def _compare(turns: _Turns, side: _Side, other: Runner, point: Point, pairs: int) -> Comparison:
-    """Compare with another runner at the load of `point`."""
-    load = point.load
-    if not overlaps(other):
-        formed = point.server.mean_batch if point.server and point.server.executions else load.batch
-        load = Load(concurrency=1, batch=max(1, round(formed)))
-    # Neither side gets a seed that the other has had: no cache can help it.
-    first_seed = (side.first_seed + 2**48) % (MAX_SEED + 1)
-    closed = open_scenario("closed-loop")
-    other_side = _Side(other, Meter(other, Requests(other.signature, first_seed), closed), first_seed)
-    return Comparison(
-        first=side.runner.description,
-        second=other.description,
-        first_variant=side.runner.variant,
-        second_variant=other.variant,
-        first_load=point.load,
-        second_load=load,
-        pairs=compare(
-            lambda: Window.of(turns.take(side, point.load)),
-            lambda: Window.of(turns.take(other_side, load)),
-            pairs=pairs,
-        ),
-    )
+def _measure(turns: Turns, side: Side, other: Side | None, wanted: _Wanted) -> _Found:
+    found, measured = _Found(), dict[Load, list[Measurement]]((load, []) for load in wanted.loads)
+    try:
+        found.points = sweep(turns, side, measured, wanted.rounds, wanted.slo_ms)
+        if other is not None:
+            compared = compare_sides(turns, side, other, found.points[-1], wanted.pairs)
+            found.comparison = compared.model_copy(update={"at_least": wanted.at_least})
+        if wanted.soak_requests is not None:
+            in_flight = max(load.concurrency for load in wanted.loads)
+            found.soak = soak(
+                side.runner,
+                wanted.soak_requests,
+                in_flight,
+                server_process_id=side.server_process_id,
+                progress=turns.progress,
+            )
+    except (KeyboardInterrupt, LithoError) as error:
+        found.stopped = Stopped.by(error)
+        found.points = found.points or points_of(side, measured, wanted.slo_ms)
+        if not found.points and isinstance(error, LithoError):
+            raise
+        if not found.points:
+            raise found.stopped from None
+    return found
 
 
-def _check(*, seconds: float, rounds: int, pairs: int) -> None:
+@dataclass(frozen=True)
+class _How:
+    """How sides are measured.
+
+    Args:
+        mix: kinds of requests, in words.
+        preview_every: steps between two previews.
+        stall_seconds: longest wait for any answer.
+        quality: whether pictures are checked.
+        alone_seconds: time for pictures that are asked alone.
+        server_process_id: of the measured server; None to find it by its port.
+    """
+
+    mix: str | None
+    preview_every: int
+    stall_seconds: float
+    quality: bool
+    alone_seconds: float
+    server_process_id: int | None
+
+    def side(
+        self,
+        runner: Runner,
+        bundle: Path | Bundle | None,
+        scenario: Scenario,
+        seed: int,
+        http: str | None = None,
+    ) -> Side:
+        """A side, with the right pictures of it."""
+        meter = Meter(
+            runner,
+            Requests(runner.signature, seed),
+            scenario,
+            http=http,
+            mix=None if self.mix is None else Mix.parse(self.mix),
+            preview_every=self.preview_every,
+            stall_seconds=self.stall_seconds,
+        )
+        reference = reference_of(runner, bundle, self.alone_seconds) if self.quality else None
+        gauge = gauge_of(address_of(runner), self.server_process_id)
+        return Side(runner, meter, reference, gauge, self.server_process_id)
+
+
+def _opened(
+    stack: ExitStack, target: Target, variant: str | None, option: str
+) -> tuple[Runner, float | None]:
+    """The runner of a target, and the time to its first picture, where it was opened here and computes here."""
+    if variant is not None and (isinstance(target, Runner) or _bundle_of(target) is None):
+        raise UsageError(
+            f"{option} was given {variant!r}, but {target_name(target)} is no bundle and has only one; leave it out"
+        )
+    start = time.perf_counter()
+    runner = stack.enter_context(opened(target, variant))
+    if isinstance(target, Runner) or overlaps(runner):
+        return runner, None
+    runner.run(runner.signature.example(1))
+    return runner, time.perf_counter() - start
+
+
+def _bundle_of(target: Target) -> Path | Bundle | None:
+    """The bundle that a target is, if it is one."""
+    if isinstance(target, Bundle):
+        return target
+    if isinstance(target, Runner) or "://" in str(target):
+        return None
+    return Path(target) if (Path(target) / MANIFEST_NAME).exists() else None
+
+
+def _check(*, seconds: float, rounds: int, pairs: int, slo_ms: float | None) -> None:
+    if slo_ms is not None and not 0 < slo_ms < float("inf"):
+        raise UsageError(f"slo_ms was given {slo_ms:g}; it takes a number of milliseconds above 0")
     if not 0 < seconds < float("inf"):
         raise UsageError(f"seconds was given {seconds}; it takes a positive number")
     for name, value in (("rounds", rounds), ("pairs", pairs)):
@@ -232,7 +320,11 @@ def _check(*, seconds: float, rounds: int, pairs: int) -> None:
             raise UsageError(f"{name} was given {value}; it takes 1 or more")
 
 
-def _check_same_output(runner: Runner, other: Runner) -> None:
+def _check_comparable(runner: Runner, other: Runner, arrivals: Scenario) -> None:
+    if arrivals.rated:
+        raise UsageError(
+            f"--against compares throughput, which --scenario {arrivals.name} fixes; use --scenario closed-loop"
+        )
     if other.signature.output != runner.signature.output:
         raise UsageError(
             f"{runner.description} gives {runner.signature.output.allowed}, {other.description} gives"

@@ -40,6 +40,7 @@ class BadServer(service_pb2_grpc.GRPCInferenceServiceServicer):
 
     Attributes:
         asked: number of requests.
+        wrong_from: number of the request from which on `wrong_every` counts.
         url: of the model.
     """
 
@@ -55,7 +56,7 @@ class BadServer(service_pb2_grpc.GRPCInferenceServiceServicer):
     ) -> None:
         self.fail_every, self.wrong_every, self.stalls_after = fail_every, wrong_every, stalls_after
         self.seconds, self.signature, self.served = seconds, signature, served
-        self.asked = 0
+        self.asked, self.wrong_from = 0, 0
         self._lock, self._ended = threading.Lock(), threading.Event()
         self._server = grpc.server(ThreadPoolExecutor(48))
         service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(self, self._server)
@@ -103,7 +104,7 @@ class BadServer(service_pb2_grpc.GRPCInferenceServiceServicer):
             context.abort(grpc.StatusCode.INTERNAL, "a planted failure")
         names = [tensor.name for tensor in request.inputs]
         seeds = np.frombuffer(request.raw_input_contents[names.index("seed")], np.int64)
-        if self.wrong_every and number % self.wrong_every == 0:
+        if self.wrong_every and number >= self.wrong_from and number % self.wrong_every == 0:
             seeds = seeds ^ 1
         made = pictures(seeds, self.signature)
         answer = messages.ModelInferResponse(model_name="bad", model_version="1", id=request.id)

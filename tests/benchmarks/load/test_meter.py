@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from litho.benchmarks.load.meter import Meter, Probes
+from litho.benchmarks.load.meter import Meter
 from litho.benchmarks.load.mix import Mix
+from litho.benchmarks.load.probing import Probes
 from litho.benchmarks.load.requests import Requests
 from litho.benchmarks.load.scenarios import open_scenario
 from litho.benchmarks.load.windows import Load

@@ -9,7 +9,7 @@ from litho.benchmarks.load.measurement import Measurement, Picked
 from litho.benchmarks.load.references import Reference, reference_of
 from litho.bundle import Bundle
 from litho.bundle.probes import Probes
-from litho.errors import UsageError
+from litho.errors import EndpointError, UsageError
 from litho.parity.gate import Gate, limits
 from litho.runners import open_runner
 
@@ -89,6 +89,21 @@ def test_without_a_bundle_the_server_is_asked_alone_and_that_is_said():
     np.testing.assert_array_equal(found.probes.images, pictures(found.inputs["seed"]))
     wrong = found.judged(measured([0], found.probes.images[1:2]))
     assert "PyTorch" not in wrong.reason
+
+
+def test_what_fails_alone_is_left_out_unless_all_does():
+    with BadServer(fail_every=4) as server, open_runner(server.url) as runner:
+        found = reference_of(runner)
+        np.testing.assert_array_equal(found.probes.images, pictures(found.inputs["seed"]))
+        assert len(found.probes.images) == 48
+        server.fail_every = 1
+        with pytest.raises(EndpointError, match="asked alone, before any load: .*planted"):
+            reference_of(runner)
+
+
+def test_a_slow_server_is_asked_alone_for_so_long_only():
+    with BadServer(seconds=0.02) as server, open_runner(server.url) as runner:
+        assert 1 <= len(reference_of(runner, alone_seconds=0.05).probes.images) < 10
 
 
 @pytest.mark.slow
