@@ -81,6 +81,7 @@ WITHOUT_A_TEST_FILE = {
 
 WITHOUT_A_MODULE = {
     "tests/attack": "generators and faults from outside the house",
+    "tests/benchmarks/load/test_bad_targets.py": "servers that stall, err or answer wrongly, through litho bench",
     "tests/docs": "pages, and commands that messages print",
     "tests/serving/test_real_clients.py": "clients that litho did not write, against its server",
     "tests/test_families.py": "every family from training to a served picture",

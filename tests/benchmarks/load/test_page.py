@@ -48,8 +48,8 @@ def test_page_shows_server_statistics_memory_method_and_machine(result, shown):
 
 def test_every_chart_has_a_picture_for_both_themes_a_place_for_the_script_and_a_source(shown):
     figures = shown.of_class("chart")
-    # Trade, percentiles, throughput, parts, batches, pairs and memory.
-    assert len(figures) == 7
+    # Trade, percentiles, throughput, parts, batches, processor time, memory of the loads, pairs and memory of the soak.
+    assert len(figures) == 9
     places = []
     for figure in figures:
         (dark,), (light,) = figure.all("source"), figure.all("img")
@@ -81,7 +81,9 @@ def test_picture_is_a_png(result):
 
 def test_in_process_result_has_no_charts_of_a_server(planted_runner, read_page):
     result = bench(planted_runner(), batch=(1,), seconds=0.03)
-    assert len(view(result)["charts"]) == 2
+    titles = [chart["title"] for chart in view(result)["charts"]]
+    assert len(titles) == 4
+    assert not any("batches" in title or "Parts" in title for title in titles)
     shown = read_page(page(result))
     assert "None" not in shown.text
     assert shown.of_class("verdict")[0].of_class("badge")[0].text in {"valid", "not stable", "not judged"}

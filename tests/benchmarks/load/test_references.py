@@ -97,7 +97,7 @@ def test_what_fails_alone_is_left_out_unless_all_does():
         np.testing.assert_array_equal(found.probes.images, pictures(found.inputs["seed"]))
         assert len(found.probes.images) == 48
         server.fail_every = 1
-        with pytest.raises(EndpointError, match="asked alone, before any load: .*planted"):
+        with pytest.raises(EndpointError, match=r"asked alone, before any load: .*planted"):
             reference_of(runner)
 
 
