@@ -19,7 +19,8 @@ from ...serving.repository.versions import add_version
 from ...serving.server.embedded import EmbeddedServer
 from ..load.gauge import ProcessGauge
 from ..load.measurement import Measurement
-from ..load.meter import Meter, Probes
+from ..load.meter import Meter
+from ..load.probing import Probes
 from ..load.references import reference_of
 from ..load.requests import Requests
 from ..load.scenarios import open_scenario
@@ -60,7 +61,9 @@ class Side:
         self._bundle, self._server, self._goal = bundle, server, goal
         self._meter = Meter(runner, Requests(runner.signature, _FIRST_SEED), open_scenario("closed-loop"))
         self._load = Load(concurrency=goal.concurrency, batch=goal.batch)
-        self._reference = reference_of(runner, bundle)
+        reference = reference_of(runner, bundle)
+        assert reference is not None, "the bundle has it"
+        self._reference = reference
         self._gauge = ProcessGauge(server.process_id)
 
     def replay(self) -> None:

@@ -48,7 +48,7 @@ def test_page_shows_server_statistics_memory_method_and_machine(result, shown):
 
 def test_every_chart_has_a_picture_for_both_themes_a_place_for_the_script_and_a_source(shown):
     figures = shown.of_class("chart")
-    # Trade, percentiles, throughput, parts, batches, processor time, memory of the loads, pairs and memory of the soak.
+    # Trade, percentiles, throughput, parts, batches, processor time, memory, pairs, and memory of the soak.
     assert len(figures) == 9
     places = []
     for figure in figures:
