@@ -11,4 +11,4 @@ def test_a_ratio_below_the_limit_fails_after_the_result_was_shown_and_written(
     assert done.returncode == 1
     assert "is below --at-least 100" in error_of(done)
     assert "p50" in done.stdout
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["bench.html", "bench.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bench.html", "bench.json", "bench.png"]
