@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -35,8 +35,9 @@ from ..serving.repository.versions import served_config
 from ..serving.server.embedded import EmbeddedServer
 from ..signature import Signature
 from .machine import Machine, describe_machine
+from .perf_analyzer_run import perf_analyzer_rows
 
-__all__ = ["Round", "Served", "ServedThroughput", "main", "measure", "perf_analyzer_rows", "table"]
+__all__ = ["Round", "Served", "ServedThroughput", "main", "measure", "table"]
 
 RESULT = Path(__file__).resolve().parent / "results" / "served-throughput.json"
 COLD_STARTS = 3
@@ -263,26 +264,6 @@ def _round(load: _Load, local: Runner, requests: int, seconds: float) -> Round:
         mean_batch=mean_batch,
         cpu_ms={part: one * 1e3 for part, one in spent.items()},
     )
-
-
-def perf_analyzer_rows(signature: Signature, count: int) -> list[dict[str, Any]]:
-    """Inputs of requests as perf_analyzer's JSON has them.
-
-    Args:
-        signature: of the model; its inputs are numbers or texts.
-        count: number of requests, each of one picture.
-    """
-    example: Mapping[str, Any] = signature.example(count)
-    return [
-        {
-            field.name: {
-                "content": example[field.name][row : row + 1].ravel().tolist(),
-                "shape": list(example[field.name].shape[1:]) or [1],
-            }
-            for field in signature.inputs
-        }
-        for row in range(count)
-    ]
 
 
 def _said(command: list[str]) -> str:

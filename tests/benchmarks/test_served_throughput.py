@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import pytest
@@ -11,10 +10,8 @@ from litho.benchmarks.served_throughput import (
     ServedThroughput,
     _check_ended,
     main,
-    perf_analyzer_rows,
     table,
 )
-from litho.bundle import Bundle
 from litho.errors import LithoError
 from litho.serving.server.environment import install
 
@@ -41,14 +38,6 @@ def test_a_result_is_judged_by_the_median_of_its_ratios_and_read_back() -> None:
     )
     assert ServedThroughput.model_validate_json(result.model_dump_json()) == result
     assert table(result)[-1] == "| digits | 90 | 100 | 6.5 | 0.90 (0.20 to 0.94) | 0.90 | 1.50 |"
-
-
-@pytest.mark.slow
-def test_the_rows_of_perf_analyzer_are_what_the_signature_allows(bundle: Path) -> None:
-    rows = perf_analyzer_rows(Bundle.load(bundle).manifest.signature, 3)
-    assert len(rows) == 3
-    assert [row["label"] for row in rows] == [{"content": [label], "shape": [1]} for label in range(3)]
-    assert json.loads(json.dumps(rows)) == rows
 
 
 @pytest.mark.slow

@@ -1,0 +1,204 @@
+"""Both load generators against a model that does nothing: `python -m litho.benchmarks.null_model`.
+
+The model of the embedded server only hands out ready pictures, so that what a client costs on the cores that it shares
+with the server decides the rate. 64 clients, litho and NVIDIA's perf_analyzer in turns, over gRPC and HTTP. Written to
+`results/null-model.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Any, Literal
+
+import typer
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2
+
+from ..bundle.json_documents import Document
+from ..errors import LithoError
+from ..files import write_bytes
+from ..reporting.markdown import markdown_table
+from ..runners import open_runner
+from ..runners.triton import ServedModel
+from ..serving.server.embedded import EmbeddedServer
+from ..signature import Signature
+from ..signature.fields import image_output, seed_field
+from .machine import Machine, describe_machine
+from .perf_analyzer import Round, measure_model
+from .perf_analyzer_run import Protocol, find_perf_analyzer
+
+__all__ = ["NullModel", "NullModelResult", "lines", "main", "measure", "write_null_model"]
+
+RESULT = Path(__file__).resolve().parent / "results" / "null-model.json"
+AT_LEAST = 0.8
+"""Share of perf_analyzer's rate that is asked for."""
+
+configurations: Any = model_config_pb2  # protobuf creates its classes at import time
+
+MODEL = "null"
+SIGNATURE = Signature(inputs=(seed_field(),), output=image_output(8, 8, 1))
+MOST_ROWS = 64
+
+_CODE = f"""
+import numpy as np
+import triton_python_backend_utils as pb_utils
+
+class TritonPythonModel:
+    def initialize(self, args):
+        self.ready = [np.zeros((rows, 8, 8, 1), np.uint8) for rows in range({MOST_ROWS + 1})]
+
+    def execute(self, requests):
+        return [self.answer(pb_utils.get_input_tensor_by_name(request, "seed")) for request in requests]
+
+    def answer(self, seeds):
+        pictures = self.ready[seeds.shape()[0]]
+        return pb_utils.InferenceResponse([pb_utils.Tensor("image", pictures)])
+"""
+
+
+class NullModel(Document):
+    """Both tools over one protocol.
+
+    Args:
+        protocol: "grpc" or "http".
+        rounds: in the order of measurement.
+    """
+
+    protocol: Protocol
+    rounds: tuple[Round, ...]
+
+    @property
+    def ratio(self) -> float:
+        """Median over the rounds of litho's rate / perf_analyzer's."""
+        return median(one.ratio("requests_per_second") for one in self.rounds)
+
+
+class NullModelResult(Document):
+    """Both protocols; written as `null-model.json`.
+
+    Args:
+        schema_version: of this document.
+        command: that made it.
+        clients: requests kept in flight.
+        seconds: length of each measurement.
+        protocols: both.
+        machine: where they were measured.
+    """
+
+    schema_version: Literal[1] = 1
+    command: str
+    clients: int
+    seconds: float
+    protocols: tuple[NullModel, ...]
+    machine: Machine
+
+    @property
+    def passed(self) -> bool:
+        """Whether litho's rate is near enough to perf_analyzer's over both protocols."""
+        return all(one.ratio >= AT_LEAST for one in self.protocols)
+
+
+def write_null_model(repository: Path) -> Path:
+    """Write the model into a repository; returns its folder."""
+    config = configurations.ModelConfig(name=MODEL, backend="python", max_batch_size=MOST_ROWS)
+    (entry,) = SIGNATURE.inputs
+    config.input.add(name=entry.name, data_type=configurations.TYPE_INT64, dims=[1])
+    output = SIGNATURE.output
+    config.output.add(name=output.name, data_type=configurations.TYPE_UINT8, dims=output.shape)
+    config.dynamic_batching.SetInParent()
+    served = ServedModel(
+        signature=SIGNATURE, bundle=MODEL, variant="nothing.fp32", checkpoint_sha256="0" * 64
+    )
+    for key, text in served.to_parameters().items():
+        config.parameters[key].string_value = text
+    folder = repository / MODEL
+    (folder / "1").mkdir(parents=True)
+    (folder / "1" / "model.py").write_text(_CODE)
+    (folder / "config.pbtxt").write_text(text_format.MessageToString(config))
+    return folder
+
+
+def measure(program: str, *, rounds: int = 5, seconds: float = 5.0, clients: int = 64) -> NullModelResult:
+    """Measure both tools in turns.
+
+    Args:
+        program: perf_analyzer.
+        rounds: measurements of each tool over each protocol.
+        seconds: length of one.
+        clients: requests kept in flight.
+
+    Raises:
+        LithoError: the server does not start, or a tool failed.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        repository = Path(folder) / "models"
+        write_null_model(repository)
+        with (
+            EmbeddedServer(repository, log=Path(folder) / "log") as server,
+            open_runner(f"{server.grpc_url}/{MODEL}") as runner,
+        ):
+            found = measure_model(
+                server, runner, program, Path(folder), rounds=rounds, seconds=seconds, clients=(clients,)
+            )
+    return NullModelResult(
+        command=f"python -m litho.benchmarks.null_model --rounds {rounds} --seconds {seconds:g} --clients {clients}",
+        clients=clients,
+        seconds=seconds,
+        protocols=tuple(
+            NullModel(protocol=protocol, rounds=tuple(taken)) for (protocol, _), taken in found.items()
+        ),
+        machine=describe_machine(),
+    )
+
+
+def lines(result: NullModelResult) -> list[str]:
+    """A table in Markdown: medians over the rounds."""
+    rows = [
+        (
+            one.protocol,
+            *(
+                f"{median(getattr(each, tool).requests_per_second for each in one.rounds):,.0f}"
+                for tool in ("litho", "perf_analyzer")
+            ),
+            f"{one.ratio:.2f}",
+            f"{AT_LEAST:.2f}",
+            f"{median(each.in_flight for each in one.rounds) / result.clients:.3f}",
+            f"{median(each.client_cpu_us for each in one.rounds):.0f}",
+        )
+        for one in result.protocols
+    ]
+    heads = (
+        "protocol",
+        "litho, requests/s",
+        "perf_analyzer",
+        "ratio",
+        "at least",
+        "in flight",
+        "client CPU, µs",
+    )
+    return markdown_table(heads, rows)
+
+
+def main(
+    rounds: Annotated[int, typer.Option(help="Measurements of each tool.", min=1)] = 5,
+    seconds: Annotated[float, typer.Option(help="Length of one measurement.", min=0.3)] = 5.0,
+    clients: Annotated[int, typer.Option(help="Requests in flight.", min=1)] = 64,
+    program: Annotated[str | None, typer.Option("--perf-analyzer", help="The program.")] = None,
+    output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
+) -> None:
+    """Compare what both clients cost; exit code 1 if litho's rate is too low."""
+    try:
+        result = measure(find_perf_analyzer(program), rounds=rounds, seconds=seconds, clients=clients)
+    except LithoError as error:
+        typer.echo(f"null_model: error: {error}", err=True)
+        raise typer.Exit(1) from None
+    write_bytes(output, json.dumps(result.model_dump(), indent=1) + "\n")
+    typer.echo("\n".join(lines(result)))
+    raise typer.Exit(0 if result.passed else 1)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,44 @@
+import pytest
+
+from litho.benchmarks.machine import describe_machine
+from litho.benchmarks.null_model import NullModel, NullModelResult, lines, measure
+from litho.benchmarks.perf_analyzer import Round
+from litho.benchmarks.perf_analyzer_run import Side, find_perf_analyzer
+from litho.errors import UsageError
+from litho.serving.server.environment import install
+
+
+def result(*speeds: float) -> NullModelResult:
+    theirs = Side(requests_per_second=1000, p50_ms=2, p99_ms=4)
+    rounds = tuple(
+        Round(
+            litho=theirs.model_copy(update={"requests_per_second": 1000 * speed}),
+            perf_analyzer=theirs,
+            in_flight=64,
+            client_cpu_us=20,
+        )
+        for speed in speeds
+    )
+    one = NullModel(protocol="grpc", rounds=rounds)
+    return NullModelResult(command="x", clients=64, seconds=1, protocols=(one,), machine=describe_machine())
+
+
+def test_the_median_rate_is_held_against_its_bound() -> None:
+    assert result(0.81, 0.2, 3.0).passed
+    assert not result(0.79, 0.2, 3.0).passed
+    assert lines(result(0.9))[-1] == "| grpc | 900 | 1,000 | 0.90 | 0.80 | 1.000 | 20 |"
+
+
+@pytest.mark.slow
+def test_the_client_costs_little_beside_a_model_that_does_nothing() -> None:
+    try:
+        program = find_perf_analyzer()
+    except UsageError as error:
+        pytest.skip(str(error))
+    install()
+    found = measure(program, rounds=1, seconds=1.5, clients=64)
+    for one in found.protocols:
+        (taken,) = one.rounds
+        assert taken.in_flight >= 0.95 * 64
+        # Half of what a client of grpcio costs, whatever else the machine does.
+        assert taken.client_cpu_us < 150
