@@ -34,7 +34,6 @@ from ..extras import require
 from ..files import write_bytes
 from ..parity.metrics import psnr_db
 from ..parity.replay import replay
-from ..reporting.markdown import markdown_table
 from ..reporting.progress import Progress, quiet
 from ..runners.base import Runner, graph_runtimes, thread_count
 from ..signature.fields import Role
@@ -49,6 +48,7 @@ from .ceilings import (
     torch_threads,
 )
 from .forms import USABLE, OpenForm, calls_of, open_forms, torch_operations, usable
+from .limits_page import page, picture, rows
 from .machine import describe_machine
 from .roofline import (
     Form,
@@ -63,16 +63,7 @@ from .roofline import (
     with_front,
 )
 
-__all__ = [
-    "FRONT_NOTE",
-    "Plan",
-    "ceiling_lines",
-    "form_table",
-    "main",
-    "measure_limits",
-    "rows",
-    "write_limits",
-]
+__all__ = ["Plan", "main", "measure_limits", "write_limits"]
 
 RESULT = Path(__file__).resolve().parent / "results" / "limits.json"
 BATCHES = (1, 8, 32)
@@ -324,47 +315,18 @@ def _form(
     )
 
 
-def ceiling_lines(limits: Limits) -> list[str]:
-    """The ceilings in sentences."""
-    peaks = [
-        f"Peak of {peak.precision} in {peak.runtime}: {peak.per_second / 1e9:,.0f} G operations/s ({peak.source})."
-        for peak in limits.ceilings.peaks
-    ]
-    moved = [
-        f"{one.per_second / 1e9:,.0f} GB/s at {one.working_set / 2**20:g} MiB ({one.source})"
-        for one in limits.ceilings.bandwidths
-    ]
-    return [*peaks, f"Bandwidth by working set: {', '.join(moved)}."]
-
-
-def form_table(limits: Limits) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows of the table of all forms: speed and share at each batch; * marks the front."""
-    heads = [f"{what} at {batch}" for batch in limits.batches for what in ("images/s", "share")]
-    table = []
-    for model in limits.models:
-        for form in model.forms:
-            cells = [model.name, form.name, f"{form.psnr_mean_db:.1f}", str(form.most_levels)]
-            for one in form.whole:
-                cells.append(f"{one.images_per_second:,.0f}{' *' if one.on_front else ''}")
-                cells.append("–" if one.share is None else f"{one.share:.0%}")
-            table.append(cells)
-    return ["generator", "form", "PSNR mean (dB)", "levels", *heads], table
-
-
-FRONT_NOTE = "* on the front: no other form is both faster and as near to PyTorch's pictures."
-
-
-def rows(limits: Limits) -> list[str]:
-    """Ceilings and forms in Markdown."""
-    return [*ceiling_lines(limits), "", *markdown_table(*form_table(limits)), "", FRONT_NOTE]
-
-
 def write_limits(limits: Limits, folder: Path) -> None:
-    """Write `limits.json` into a folder."""
+    """Write `limits.json`, `limits.html` and `limits.png` into a folder.
+
+    Raises:
+        MissingExtra: Jinja2 or vl-convert is not installed.
+    """
     write_bytes(folder / "limits.json", json.dumps(limits.model_dump(), indent=1) + "\n")
+    write_bytes(folder / "limits.html", page(limits))
+    write_bytes(folder / "limits.png", picture(limits))
 
 
-def main(
+def main(  # noqa: PLR0913
     targets: Annotated[list[Path], typer.Argument(help="Runs or bundles.", show_default=False)],
     batch: Annotated[str, typer.Option(help="Pictures of a run, separated by commas.")] = "1,8,32",
     threads: Annotated[
@@ -375,6 +337,9 @@ def main(
         Path | None, typer.Option(help="Folder that keeps the exports of runs; they are found again.")
     ] = None,
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
+    page_folder: Annotated[
+        Path | None, typer.Option("--page", help="Folder for limits.html, limits.png and the JSON file too.")
+    ] = None,
 ) -> None:
     """Measure how near generators come to what this machine allows."""
     try:
@@ -390,6 +355,8 @@ def main(
         typer.echo(f"limits: error: {error}", err=True)
         raise typer.Exit(1) from None
     write_bytes(output, json.dumps(limits.model_dump(), indent=1) + "\n")
+    if page_folder is not None:
+        write_limits(limits, page_folder)
     typer.echo("\n".join(rows(limits)))
 
 

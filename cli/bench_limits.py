@@ -27,7 +27,8 @@ def limits(
     ] = None,
     seconds: Annotated[float, typer.Option(help="To time each form for, at each batch.")] = 0.4,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for limits.json and limits.html.")
+        Path | None,
+        typer.Option("--output", "-o", help="Folder for limits.json, limits.html and limits.png."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -38,10 +39,13 @@ def limits(
     measured in PyTorch.
     """
     positive(seconds, "--seconds")
-    from ..benchmarks.limits import FRONT_NOTE, Plan, ceiling_lines, form_table, measure_limits, write_limits
+    from ..benchmarks.limits import Plan, measure_limits, write_limits
+    from ..benchmarks.limits_page import FRONT_NOTE, ceiling_lines, form_table
+    from ..benchmarks.load.page import require_report
     from ..files import check_folder
 
     if output is not None:
+        require_report()
         check_folder(output, "--output")
     plan = Plan(numbers(batch, "--batch") or (), threads, seconds)
     with progress_bar() as progress:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from litho.benchmarks.ceilings import Kernel
-from litho.benchmarks.limits import Plan, ceiling_lines, measure_limits, rows, write_limits
+from litho.benchmarks.limits import Plan, measure_limits, write_limits
+from litho.benchmarks.limits_page import ceiling_lines, rows
 from litho.benchmarks.roofline import Limits
 from litho.errors import UsageError
 
