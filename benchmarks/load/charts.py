@@ -47,7 +47,7 @@ PURPLE, RED = "#9a74c9", "#d1495b"
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, RED, GREY)
 """Of the series of a chart, in their order."""
 
-SHAPES = ("circle", "triangle-up", "square", "diamond", "cross", "triangle-down")
+SHAPES = ("circle", "triangle-up", "square", "diamond", "cross", "triangle-down", "triangle-right")
 """Of the series' points, so that nobody needs the colours."""
 
 WIDTH, HEIGHT = 430, 250
