@@ -91,7 +91,7 @@ def bench(
         int | None, typer.Option(min=1, help="Then watch memory during this many requests.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for bench.json and bench.html.")
+        Path | None, typer.Option("--output", "-o", help="Folder for bench.json, bench.html and bench.png.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

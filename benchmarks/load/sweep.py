@@ -113,7 +113,7 @@ def bench(  # noqa: PLR0913
         stall_seconds: longest wait for any answer before the endpoint counts as dead.
         soak_requests: afterwards watch memory during this many requests, see `soak`.
         server_process_id: of the server on this machine; by default found by its port.
-        output: directory for `bench.json` and `bench.html`.
+        output: directory for `bench.json`, `bench.html` and `bench.png`.
         progress: called with the step and the share that is done, in [0, 1].
 
     Raises:

@@ -1,0 +1,48 @@
+import time
+
+import numpy as np
+import pytest
+
+from litho.benchmarks.load.effect import Effect
+from litho.benchmarks.regressions import LEAST_RUNS, SlowRunner, Trial, measure, table
+
+
+def test_a_slowed_runner_gives_the_same_pictures_and_takes_longer_by_its_share(planted_runner):
+    inner = planted_runner(seconds=0.002)
+    inputs = inner.signature.example(2)
+    spent = []
+
+    def timed(arrays):
+        began = time.perf_counter()
+        answer = planted_runner._execute(inner, arrays)
+        spent.append(time.perf_counter() - began)
+        return answer
+
+    inner._execute = timed
+    slow = SlowRunner(inner, 0.5)
+    (pictures,), (expected,) = slow.run(inputs).values(), inner.run(inputs).values()
+    np.testing.assert_array_equal(pictures, expected)
+    assert slow.last_ms >= 1.5 * spent[0] * 1e3
+
+
+def test_trials_are_measured_in_turns_and_counted_by_kind(planted_runner):
+    runner = planted_runner()
+    result = measure(runner, trials=1, batch=1, seconds=0.004, most_runs=LEAST_RUNS)
+    assert [trial.slowdown for trial in result.trials] == [0.0, 0.15]
+    assert all(trial.runs == LEAST_RUNS == trial.effect.pairs for trial in result.trials)
+    assert result.flagged(True)[1] == result.flagged(False)[1] == 1
+    assert len(table(result)) == 4
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "passed"),
+    [(("same", "slower"), True), (("slower", "slower"), False), (("same", "not decided"), False)],
+)
+def test_every_planted_slowdown_and_nothing_else_must_be_flagged(planted_runner, verdicts, passed):
+    result = measure(planted_runner(), trials=1, batch=1, seconds=0.004, most_runs=LEAST_RUNS)
+    effect = Effect.of([[1.0]])
+    trials = tuple(
+        Trial(slowdown=slowdown, runs=1, effect=effect, verdict=verdict)
+        for slowdown, verdict in zip((0.0, 0.15), verdicts, strict=True)
+    )
+    assert result.model_copy(update={"trials": trials}).passed is passed
