@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -50,9 +51,7 @@ def describe_environment() -> Environment:
         load_average=os.getloadavg()[0],
         variables={name: value for name, value in sorted(os.environ.items()) if name.startswith(_THREADS)},
         git_commit=_commit(),
-        packages=dict(
-            sorted((one.metadata["Name"], one.version) for one in distributions() if one.metadata["Name"])
-        ),
+        packages=dict(_packages()),
     )
 
 
@@ -65,6 +64,14 @@ def _command() -> str:
     )
 
 
+# What a process has imported stays as it was: neither is asked for twice.
+@cache
+def _packages() -> tuple[tuple[str, str], ...]:
+    found = ((one.metadata["Name"], one.version) for one in distributions())
+    return tuple(sorted(each for each in found if each[0]))
+
+
+@cache
 def _commit() -> str:
     git = shutil.which("git")
     if git is None or not (_ROOT / ".git").exists():

@@ -3,8 +3,7 @@ import time
 import numpy as np
 import pytest
 
-from litho.benchmarks.load.effect import Effect
-from litho.benchmarks.regressions import LEAST_RUNS, SlowRunner, Trial, measure, table
+from litho.benchmarks.regressions import LEAST_RUNS, SlowRunner, measure, table
 
 
 def test_a_slowed_runner_gives_the_same_pictures_and_takes_longer_by_its_share(planted_runner):
@@ -25,9 +24,12 @@ def test_a_slowed_runner_gives_the_same_pictures_and_takes_longer_by_its_share(p
     assert slow.last_ms >= 1.5 * spent[0] * 1e3
 
 
-def test_trials_are_measured_in_turns_and_counted_by_kind(planted_runner):
-    runner = planted_runner()
-    result = measure(runner, trials=1, batch=1, seconds=0.004, most_runs=LEAST_RUNS)
+@pytest.fixture(scope="module")
+def result(planted_runner):
+    return measure(planted_runner(), trials=1, batch=1, seconds=0.004, most_runs=LEAST_RUNS)
+
+
+def test_trials_are_measured_in_turns_and_counted_by_kind(result):
     assert [trial.slowdown for trial in result.trials] == [0.0, 0.15]
     assert all(trial.runs == LEAST_RUNS == trial.effect.pairs for trial in result.trials)
     assert result.flagged(True)[1] == result.flagged(False)[1] == 1
@@ -38,11 +40,9 @@ def test_trials_are_measured_in_turns_and_counted_by_kind(planted_runner):
     ("verdicts", "passed"),
     [(("same", "slower"), True), (("slower", "slower"), False), (("same", "not decided"), False)],
 )
-def test_every_planted_slowdown_and_nothing_else_must_be_flagged(planted_runner, verdicts, passed):
-    result = measure(planted_runner(), trials=1, batch=1, seconds=0.004, most_runs=LEAST_RUNS)
-    effect = Effect.of([[1.0]])
+def test_every_planted_slowdown_and_nothing_else_must_be_flagged(result, verdicts, passed):
     trials = tuple(
-        Trial(slowdown=slowdown, runs=1, effect=effect, verdict=verdict)
-        for slowdown, verdict in zip((0.0, 0.15), verdicts, strict=True)
+        trial.model_copy(update={"verdict": verdict})
+        for trial, verdict in zip(result.trials, verdicts, strict=True)
     )
     assert result.model_copy(update={"trials": trials}).passed is passed
