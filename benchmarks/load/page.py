@@ -16,6 +16,7 @@ from ...reporting import format_count, human_bytes, number, render
 from ...runners.base import promise
 from .charts import Chart, javascript, page_charts, png, script_policy, still
 from .documents import BenchResult, Comparison, SoakResult
+from .facts import facts
 from .plots import charts_of, latency_chart, pairs_chart, throughput_chart, trade_chart
 from .report import comparison_facts, memory_rows, remarks, table
 from .resource_plots import memory_chart, resource_charts
@@ -117,7 +118,7 @@ def view(result: BenchResult) -> dict[str, Any]:
         "rows": rows,
         "comparison": _comparison(result.comparison, charts) if result.comparison else None,
         "soak": _soak(result.soak, charts) if result.soak else None,
-        "method": _method(result),
+        "method": [*facts(result), *_method(result)],
         "machine": _machine(result),
         "script": charts.script(),
     }

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ...reporting import format_count, human_bytes, number
 from ...runners.base import promise
 from .documents import BenchResult, Comparison, SoakResult
+from .facts import facts
 from .latency import FEWEST_REQUESTS
 from .windows import Point
 
@@ -80,6 +81,7 @@ def lines(result: BenchResult) -> list[str]:
     )
     if result.soak is not None:
         shown += [f"memory {row[0]}: client {row[1]}, server {row[2]}" for row in memory_rows(result.soak)]
+    shown = [*(f"{name}: {value}" for name, value in facts(result)), *shown]
     measured = promise(result.variant, result.precision, result.grade)
     return [*([f"measured: {measured}"] if measured else []), *shown, *remarks(result)]
 
@@ -159,14 +161,20 @@ def comparison_facts(comparison: Comparison) -> list[tuple[str, str]]:
     """What was compared, and the ratio: names and values."""
     low, high = comparison.ratio_range
     facts = [
-        ("A", f"{comparison.first}, {comparison.first_load}"),
-        ("B", f"{comparison.second}, {comparison.second_load}"),
+        ("A", _side(comparison.first, comparison.first_variant, str(comparison.first_load))),
+        ("B", _side(comparison.second, comparison.second_variant, str(comparison.second_load))),
         (
             "A / B",
             f"{comparison.ratio:.3f} (median of {len(comparison.pairs)} pairs, {low:.3f} to {high:.3f})",
         ),
     ]
     return facts if comparison.at_least is None else [*facts, ("limit", f"at least {comparison.at_least:g}")]
+
+
+def _side(runner: str, variant: str, load: str) -> str:
+    """What one side was, with the variant that it ran."""
+    named = f"{runner}, variant {variant}" if variant and variant not in runner else runner
+    return f"{named}, {load}"
 
 
 def memory_rows(result: SoakResult) -> list[list[str]]:
