@@ -7,9 +7,20 @@ A scenario, one module of `load.scenarios`, decides when requests start. Results
 which `load.report` makes tables and `load.page` pages.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .load.compare import compare
 from .load.documents import BenchResult, SoakResult, read_result
 from .load.soak import soak
-from .load.sweep import bench
+
+if TYPE_CHECKING:
+    from .load.sweep import bench
 
 __all__ = ["BenchResult", "SoakResult", "bench", "compare", "read_result", "soak"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "bench":  # it loads gRPC, which whoever reads results does not need
+        return import_module(".load.sweep", __name__).bench
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

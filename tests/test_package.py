@@ -56,6 +56,7 @@ _SERVERS = "tests/benchmarks/peers/test_served_turns.py and programs/ measure it
 WITHOUT_A_TEST_FILE = {
     "__main__.py": "every test that runs `python -m litho` runs it",
     "_version.py": "tests/cli/test_base.py prints it",
+    "benchmarks/__init__.py": "tests/benchmarks/load/test_sweep.py imports it and looks at what that loads",
     "benchmarks/faults/__main__.py": "nothing but the command of run.py",
     "benchmarks/mlperf/__main__.py": "tests/benchmarks/mlperf/test_run.py runs it",
     "benchmarks/load/generator/worker/transports/base.py": "tests of its transports, test_grpc.py and test_http.py",

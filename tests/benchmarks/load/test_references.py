@@ -13,7 +13,7 @@ from litho.errors import EndpointError, UsageError
 from litho.parity.gate import Gate, limits
 from litho.runners import open_runner
 
-from .bad_server import BadServer, pictures
+from .bad_server import SIGNATURE, BadServer, pictures
 
 RIGHT = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 1), dtype=np.uint8)
 PROBES = Probes({"seed": np.arange(64)}, RIGHT)
@@ -116,10 +116,20 @@ def test_probes_come_from_the_repository_of_a_server_here_or_from_the_bundle(ser
 
 
 @pytest.mark.slow
-def test_a_bundle_of_other_weights_is_refused(bundle: Path):
-    with (
-        BadServer() as server,
-        open_runner(server.url) as runner,
-        pytest.raises(UsageError, match=r"was made from checkpoint .* serves 000000000000; give the bundle"),
+def test_a_bundle_of_other_weights_or_inputs_is_refused(bundle: Path):
+    for signature, message in (
+        (
+            Bundle.load(bundle).manifest.signature,
+            "was made from checkpoint .* serves 000000000000; give the bundle",
+        ),
+        (
+            SIGNATURE,
+            r"takes \['label', 'seed', 'truncation'\], .* takes \['label', 'seed'\]; give the bundle",
+        ),
     ):
-        reference_of(runner, bundle)
+        with (
+            BadServer(signature=signature) as server,
+            open_runner(server.url) as runner,
+            pytest.raises(UsageError, match=message),
+        ):
+            reference_of(runner, bundle)
