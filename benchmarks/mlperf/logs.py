@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ...bundle.json_documents import Document
 from ...errors import EvaluationError
 
-__all__ = ["ACCURACY_LOG", "SUMMARY_LOG", "Summary", "logged_pictures", "read_summary"]
+__all__ = ["ACCURACY_LOG", "SUMMARY_LOG", "Summary", "logged_pictures", "parse_summary", "read_summary"]
 
 SUMMARY_LOG, ACCURACY_LOG = "mlperf_log_summary.txt", "mlperf_log_accuracy.json"
 
@@ -73,6 +73,11 @@ def read_summary(folder: Path) -> Summary:
         text = path.read_text(errors="replace")
     except OSError as error:
         raise EvaluationError(f"LoadGen left no {SUMMARY_LOG} ({error.strerror}); run it again") from None
+    return parse_summary(text)
+
+
+def parse_summary(text: str) -> Summary:
+    """The content of a `mlperf_log_summary.txt`; see `read_summary`."""
     said, errors = _VERDICT.findall(text), _ERRORS.findall(text)
     if len(said) != 1 or len(errors) != 1:
         raise EvaluationError(f"{SUMMARY_LOG} has no single verdict of LoadGen; run it again")
@@ -82,10 +87,16 @@ def read_summary(folder: Path) -> Summary:
     return Summary(
         valid=valid,
         unmet=unmet,
-        advice=() if valid else tuple(_ADVICE.findall(results)),
+        advice=()
+        if valid
+        else tuple(_ADVICE.findall(_between(results, "Recommendations:", "Early Stopping"))),
         figures={name: float(number) for name, number in _FIGURE.findall(results)},
         parameters={name: float(number) for name, number in _FIGURE.findall(parameters)},
     )
+
+
+def _between(text: str, start: str, end: str) -> str:
+    return text.partition(start)[2].partition(end)[0]
 
 
 def logged_pictures(folder: Path, shape: tuple[int, ...]) -> list[tuple[int, NDArray[np.uint8] | None]]:
