@@ -1,15 +1,12 @@
 """Measures servers in turns: all are started, one is under load at a time, and the order of every round is drawn.
 
-The load comes from a process of its own that keeps requests in flight over HTTP, the same for all. Every request asks
-for the picture of a probe, and the pictures that come back under load are judged as those of a variant are.
+The load generator of `litho bench` keeps requests in flight over Triton's HTTP, the same bytes for all. Some requests
+ask for the picture of a probe, and what comes back is judged as the pictures of a variant are.
 """
 
 from __future__ import annotations
 
-import json
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -20,7 +17,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,15 +28,21 @@ from ...errors import LithoError, UnknownName, UsageError
 from ...export.timing import in_turns
 from ...parity.gate import Replay, judge, limits
 from ...reporting.progress import Progress
+from ...signature import Signature
+from ..load.generator import Kind, Outcomes, Picks, Plan, Site
+from ..load.generator.processes import Running as LoadProcesses
 from ..machine import describe_machine
 from .documents import NotMeasured, Served, ServedLoad, ServedPeer, Trial, Window
-from .served.base import PROGRAMS, Peer, Running, Setting, Work, check_signature, served_peers
+from .served.base import Peer, Running, Setting, Work, check_signature, served_peers
 
 __all__ = ["Load", "ServedPlan", "best_setting", "compare_servers"]
 
 _WARM_SECONDS = 0.5
 _TRIAL_SECONDS, _PASSES = 1.5, 2
 _ENOUGH_FOR_P99 = 1000
+_PICK_EVERY = 8
+"""So many requests ask for the picture of a probe; the others have seeds of their own."""
+
 _KEPT = 64
 """Pictures of each window that are judged."""
 
@@ -87,7 +90,7 @@ class _Turn:
 
     Args:
         window: its figures.
-        latencies_ms: of the requests that began and ended in it or before it.
+        latencies_ms: of the requests that ended in it.
         pictures: that came back, UINT8 of shape (count, height, width, channels).
         numbers: of their probes.
     """
@@ -186,7 +189,9 @@ def _start(
                 raise LithoError(f"litho's endpoint could not be measured: {trials[0][1].reason}")
             missing.append(NotMeasured(name=name, reason=trials[0][1].reason))
             continue
-        servers.append(_Server(peer, _no_server(), best, tuple(trial for _, trial in trials)))
+        servers.append(
+            _Server(peer, _no_server(load.work.signature), best, tuple(trial for _, trial in trials))
+        )
     # Only now, so that none is idle beside a trial.
     for server in servers:
         server.running = stack.enter_context(server.peer.serve(load.work, server.setting))
@@ -196,8 +201,8 @@ def _start(
     return servers, missing
 
 
-def _no_server() -> Running:
-    return Running(("", 0), 0, None)
+def _no_server(signature: Signature) -> Running:
+    return Running(Site(signature, "", ""), 0)
 
 
 def _try_settings(peer: Peer, load: Load, plan: ServedPlan, random: Random) -> list[tuple[Setting, Trial]]:
@@ -272,7 +277,7 @@ def _measured(server: _Server, load: Load, idle_cores: float) -> ServedPeer:
 
 
 class Load:
-    """Requests for the pictures of the probes, and the process that sends them.
+    """What is asked of every server, and what is looked at in its answers.
 
     Args:
         bundle: of one stage.
@@ -284,7 +289,9 @@ class Load:
         self.work = Work(bundle, variant, folder)
         self._probes = bundle.probes()
         self._precision = bundle.variant(variant).precision
-        self._count = len(self._probes.images)
+        self._kinds = [
+            Kind(self._probes.chosen([number]).inputs) for number in range(len(self._probes.images))
+        ]
 
     def turn(self, running: Running, clients: int, seconds: float) -> _Turn:
         """Load a server, and look at what it answered.
@@ -292,52 +299,34 @@ class Load:
         Raises:
             LithoError: no answers came.
         """
-        size = int(np.prod(self.work.picture_shape()))
-        messages = [running.message(self._probes.chosen([number]).inputs) for number in range(self._count)]
-        files = {name: self.work.folder / f"load.{name}" for name in ("messages", "output", "json")}
-        files["messages"].write_bytes(b"".join(messages))
-        plan = {
-            "host": running.address[0],
-            "port": running.address[1],
-            "connections": clients,
-            "warm_seconds": _WARM_SECONDS,
-            "seconds": seconds,
-            "lengths": [len(message) for message in messages],
-            "messages": str(files["messages"]),
-            "size": size,
-            "keep": _KEPT,
-            "output": str(files["output"]),
-        }
-        files["json"].write_text(json.dumps(plan))
-        before = running.cpu_seconds()
-        command = [sys.executable, "-I", str(PROGRAMS / "load.py"), str(files["json"])]
-        done = subprocess.run(command, capture_output=True, text=True)
-        cpu = running.cpu_seconds() - before
-        if done.returncode:
-            raise LithoError(f"the load failed: {(done.stderr.strip().splitlines() or ['no reason'])[-1]}")
-        return self._turn(json.loads(done.stdout), files["output"].read_bytes(), seconds, cpu)
+        plan = Plan(self._kinds, in_flight=clients, picks=Picks(_PICK_EVERY, self._kinds))
+        with LoadProcesses(plan, running.site) as load:
+            load.begin()
+            start, before = load.wait(_WARM_SECONDS), running.cpu_seconds()
+            end, cpu = load.wait(seconds), running.cpu_seconds() - before
+            outcomes = load.end()
+        return self._turn(outcomes, start, end, cpu)
 
-    def _turn(self, facts: dict[str, Any], kept: bytes, seconds: float, cpu: float) -> _Turn:
-        began, ended = np.array(facts["began"]), np.array(facts["ended"])
-        if not len(ended):
-            raise LithoError(
-                f"no picture came in {seconds:g} seconds{': ' * bool(facts['said'])}{facts['said'][:200]}"
-            )
-        waiting = np.array(facts["waiting"])
-        inside = np.minimum(ended, seconds) - np.maximum(began, 0)
-        flight = (inside.sum() + (seconds - np.clip(waiting, 0, seconds)).sum()) / seconds
-        latencies = (ended - began) * 1e3
+    def _turn(self, outcomes: Outcomes, start: float, end: float, cpu: float) -> _Turn:
+        inside = (outcomes.ended >= start) & (outcomes.ended < end)
+        answered = inside & outcomes.answered
+        count = int(answered.sum())
+        if not count:
+            said = "".join(f": {words}" for words in list(outcomes.errors)[:1])
+            raise LithoError(f"no picture came in {end - start:.1f} seconds{said}")
+        latencies = outcomes.latency_ms[answered]
         window = Window(
-            images_per_second=len(ended) / seconds,
+            images_per_second=count / (end - start),
             p50_ms=float(np.median(latencies)),
-            in_flight=float(flight),
-            requests=len(ended),
-            failed=facts["failed"],
-            # The load outside the window is the same, so that the share is right.
-            cpu_ms=cpu * 1e3 / (len(ended) * (seconds + _WARM_SECONDS) / seconds),
+            in_flight=outcomes.in_flight(start, end),
+            requests=count,
+            failed=int(inside.sum()) - count,
+            cpu_ms=cpu * 1e3 / count,
         )
-        pictures = np.frombuffer(kept, np.uint8).reshape(-1, *self.work.picture_shape())
-        return _Turn(window, latencies, pictures, tuple(facts["numbers"]))
+        kept = outcomes.picked[:_KEPT]
+        pictures = np.frombuffer(b"".join(one.pictures for one in kept), np.uint8)
+        pictures = pictures.reshape(-1, *self.work.picture_shape())
+        return _Turn(window, latencies, pictures, tuple(one.kind for one in kept))
 
     def replay(self, turn: _Turn) -> Replay:
         """The pictures of a turn beside those that PyTorch made."""

@@ -20,17 +20,16 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ....bundle import Bundle
-from ....errors import LithoError, ServerStartError, UsageError
+from ....errors import EndpointError, LithoError, ServerStartError, UsageError
 from ....extras import require
 from ....files import write_bytes
 from ....plugins import load_plugins
 from ....signature import Signature
+from ...load.generator import Kind, Plan, Site, drive
 
 __all__ = [
+    "MODEL",
     "PROGRAMS",
     "Peer",
     "Running",
@@ -38,18 +37,18 @@ __all__ = [
     "Work",
     "check_signature",
     "environment",
-    "first",
     "free_port",
     "install",
-    "json_message",
     "launched",
     "plan_of",
     "served_peers",
-    "triton_message",
     "versions_in",
 ]
 
 PROGRAMS = Path(__file__).resolve().parents[1] / "programs"
+MODEL = "model"
+"""Name of the model on every server."""
+
 _FOLDER = "litho.benchmarks.peers.served"
 _START_SECONDS = 120.0
 _STOP_SECONDS = 15.0
@@ -57,8 +56,6 @@ _MOST = 64
 """Largest batch of every server; what `litho deploy` allows may be larger."""
 
 _PYTRITON = ("nvidia-pytriton==0.7.0", "numpy==1.26.4", "onnxruntime==1.31.1")
-
-Inputs = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -86,6 +83,10 @@ class Work:
         if not file.exists():
             write_bytes(file, self.bundle.read(self.bundle.variant(self.variant).file))
         return file
+
+    def site(self, port: int) -> Site:
+        """Where a server answers, on loopback."""
+        return Site(self.signature, f"127.0.0.1:{port}", MODEL, transport="http")
 
     def picture_shape(self) -> tuple[int, ...]:
         """Height, width and channels."""
@@ -117,15 +118,13 @@ class Running:
     """A server that answers.
 
     Args:
-        address: host and port of its HTTP.
+        site: where its model answers Triton's HTTP.
         process_id: of the process that all of its others come from.
-        message: inputs of one picture -> the bytes of a request.
         halts: whether its processes are stopped while another server is measured.
     """
 
-    address: tuple[str, int]
+    site: Site
     process_id: int
-    message: Any
     halts: bool = False
 
     def processes(self) -> list[Any]:
@@ -197,49 +196,9 @@ def free_port() -> int:
         return one.getsockname()[1]
 
 
-def triton_message(work: Work, port: int) -> Any:
-    """Inputs of one picture -> a request of Triton's HTTP with the values behind the JSON."""
-    fields, output = work.signature.inputs, work.signature.output.name
-
-    def message(inputs: Inputs) -> bytes:
-        tail = [np.ascontiguousarray(inputs[field.name]).tobytes() for field in fields]
-        described = [
-            {
-                "name": field.name,
-                "datatype": field.dtype,
-                "shape": [1, 1],
-                "parameters": {"binary_data_size": len(content)},
-            }
-            for field, content in zip(fields, tail, strict=True)
-        ]
-        outputs = [{"name": output, "parameters": {"binary_data": True}}]
-        words = json.dumps({"inputs": described, "outputs": outputs}).encode()
-        headers = {"Inference-Header-Content-Length": str(len(words))}
-        return _post(port, "/v2/models/model/infer", words + b"".join(tail), headers)
-
-    return message
-
-
-def json_message(work: Work, port: int, path: str) -> Any:
-    """Inputs of one picture -> a request with a JSON object of numbers."""
-    fields = work.signature.inputs
-
-    def message(inputs: Inputs) -> bytes:
-        words = json.dumps({field.name: np.asarray(inputs[field.name]).item() for field in fields}).encode()
-        return _post(port, path, words, {"Content-Type": "application/json"})
-
-    return message
-
-
-def _post(port: int, path: str, body: bytes, headers: Mapping[str, str]) -> bytes:
-    lines = [f"POST {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", f"Content-Length: {len(body)}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
-
-
 @contextmanager
 def launched(
-    program: str, plan: Mapping[str, Any], work: Work, python: Path, probe: bytes
+    program: str, plan: Mapping[str, Any], work: Work, python: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A program of `programs/` while the block runs, once it has answered a request.
 
@@ -248,7 +207,6 @@ def launched(
         plan: that it is given; "port" is where it serves.
         work: for its files.
         python: that runs it.
-        probe: a request.
 
     Raises:
         ServerStartError: it ended or did not answer; the message quotes its last words.
@@ -267,7 +225,7 @@ def launched(
             start_new_session=True,
         )
     try:
-        _wait(process, plan["port"], probe, log)
+        _wait(process, work, plan["port"], log)
         yield process
     finally:
         _end(process)
@@ -292,15 +250,12 @@ def plan_of(work: Work, setting: Setting, port: int) -> dict[str, Any]:
         "output": work.signature.output.name,
         "instances": setting.instances,
         "threads": setting.threads,
+        "shape": work.picture_shape(),
+        "dtypes": {field.name: field.dtype for field in work.signature.inputs},
         "max_batch_size": min(_MOST, variant.batches[2]),
         "port": port,
         **setting.values,
     }
-
-
-def first(work: Work, message: Any) -> bytes:
-    """A request for one picture."""
-    return message(work.signature.example(1))
 
 
 def versions_in(folder: Path) -> dict[str, str]:
@@ -309,26 +264,17 @@ def versions_in(folder: Path) -> dict[str, str]:
     return {name: found[name] for name in ("nvidia-pytriton", "onnxruntime", "numpy") if name in found}
 
 
-def _wait(process: subprocess.Popen[bytes], port: int, probe: bytes, log: Path) -> None:
-    end = time.monotonic() + _START_SECONDS
-    while time.monotonic() < end:
-        if process.poll() is not None:
-            break
-        if _answers(port, probe):
-            return
+def _wait(process: subprocess.Popen[bytes], work: Work, port: int, log: Path) -> None:
+    """Wait until it has made a picture."""
+    end, one = time.monotonic() + _START_SECONDS, Plan([Kind(work.signature.example(1))], fixed=True)
+    while time.monotonic() < end and process.poll() is None:
+        with suppress(EndpointError):
+            if drive(one, work.site(port)).answered.all():
+                return
         time.sleep(0.1)
     lines = log.read_text(errors="replace").splitlines()
     decisive = next((line for line in reversed(lines) if "Error" in line), (lines or ["it said nothing"])[-1])
     raise ServerStartError(f"{log.stem} did not serve: {decisive.strip()[:300]}")
-
-
-def _answers(port: int, probe: bytes) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), 5) as one:
-            one.sendall(probe)
-            return one.recv(12)[9:] == b"200"
-    except OSError:
-        return False
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -52,8 +52,7 @@ class Peer(base.Peer):
         settings = {"instance_count": setting.instances, "threads": setting.threads}
         with tempfile.TemporaryDirectory(dir=work.folder) as folder:
             repository = Path(folder) / "models"
-            deploy(work.bundle, to=repository, name="model", variant=work.variant, settings=settings)
+            deploy(work.bundle, to=repository, name=base.MODEL, variant=work.variant, settings=settings)
             with EmbeddedServer(repository, log=Path(folder) / "log") as server:
                 port = int(server.http_url.rpartition(":")[2])
-                message = base.triton_message(work, port)
-                yield base.Running(("127.0.0.1", port), server.process_id, message)
+                yield base.Running(work.site(port), server.process_id)

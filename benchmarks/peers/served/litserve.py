@@ -17,7 +17,7 @@ _PACKAGES = ("litserve", "fastapi", "uvicorn", "uvloop", "httptools", "onnxrunti
 
 
 class Peer(base.Peer):
-    """The graph in ONNX Runtime in its workers; a small JSON request, the picture as raw bytes."""
+    """The graph in ONNX Runtime in its workers, raw bytes in and out as in Triton's HTTP."""
 
     title = "LitServe"
     order = 20
@@ -47,8 +47,7 @@ class Peer(base.Peer):
     def serve(self, work: base.Work, setting: base.Setting) -> Iterator[base.Running]:
         """Its workers ask for work all the time, so they are stopped while another server is measured."""
         port = base.free_port()
-        message = base.json_message(work, port, "/predict")
         plan = base.plan_of(work, setting, port)
         python = Path(sys.executable)
-        with base.launched("litserve_server.py", plan, work, python, base.first(work, message)) as process:
-            yield base.Running(("127.0.0.1", port), process.pid, message, halts=True)
+        with base.launched("litserve_server.py", plan, work, python) as process:
+            yield base.Running(work.site(port), process.pid, halts=True)

@@ -43,12 +43,7 @@ class Peer(base.Peer):
     def serve(self, work: base.Work, setting: base.Setting) -> Iterator[base.Running]:
         """As its own documentation does."""
         port = base.free_port()
-        plan = {
-            **base.plan_of(work, setting, port),
-            "grpc_port": base.free_port(),
-            "shape": work.picture_shape(),
-        }
-        message = base.triton_message(work, port)
+        plan = {**base.plan_of(work, setting, port), "grpc_port": base.free_port()}
         python = base.environment() / "bin" / "python"
-        with base.launched("pytriton_server.py", plan, work, python, base.first(work, message)) as process:
-            yield base.Running(("127.0.0.1", port), process.pid, message)
+        with base.launched("pytriton_server.py", plan, work, python) as process:
+            yield base.Running(work.site(port), process.pid)

@@ -1,11 +1,9 @@
 """Servers: what each declares, how requests look, and what is refused."""
 
-import json
 import os
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from litho.benchmarks.peers.served.base import (
@@ -15,10 +13,8 @@ from litho.benchmarks.peers.served.base import (
     environment,
     free_port,
     install,
-    json_message,
     launched,
     served_peers,
-    triton_message,
 )
 from litho.bundle import Bundle
 from litho.errors import ServerStartError, UsageError
@@ -41,24 +37,6 @@ def test_instances_share_the_cores() -> None:
     assert Setting("", 10 * cores, {}).threads == 1
 
 
-def test_requests_carry_the_same_inputs(bundle: Path, tmp_path: Path) -> None:
-    work = Work(Bundle.load(bundle), "generator.fp32.onnx", tmp_path)
-    inputs = work.signature.example(1)
-    names = [field.name for field in work.signature.inputs]
-    head, _, body = json_message(work, 80, "/predict")(inputs).partition(b"\r\n\r\n")
-    assert head.startswith(b"POST /predict HTTP/1.1\r\n")
-    assert f"Content-Length: {len(body)}".encode() in head
-    assert json.loads(body) == {name: inputs[name].item() for name in names}
-    head, _, body = triton_message(work, 80)(inputs).partition(b"\r\n\r\n")
-    assert [one["name"] for one in json.loads(body[: _json_length(head)])["inputs"]] == names
-    assert body.endswith(b"".join(np.ascontiguousarray(inputs[name]).tobytes() for name in names))
-
-
-def _json_length(head: bytes) -> int:
-    (line,) = (line for line in head.split(b"\r\n") if line.startswith(b"Inference-Header-Content-Length"))
-    return int(line.partition(b":")[2])
-
-
 def test_an_input_that_is_more_than_a_number_is_refused() -> None:
     check_signature(Signature(inputs=(seed_field(),), output=image_output(4, 4, 1)))
     with pytest.raises(UsageError, match="input 'source' is more than a number"):
@@ -72,7 +50,7 @@ def test_a_program_that_ends_is_an_error_with_its_last_words(bundle: Path, tmp_p
         pytest.raises(
             ServerStartError, match=r"litserve_server.py did not serve: KeyError: 'max_batch_size'"
         ),
-        launched("litserve_server.py", plan, work, Path(sys.executable), b""),
+        launched("litserve_server.py", plan, work, Path(sys.executable)),
     ):
         pass
 
