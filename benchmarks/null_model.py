@@ -1,7 +1,8 @@
 """Both load generators against a model that does nothing: `python -m litho.benchmarks.null_model`.
 
 The model of the embedded server only hands out ready pictures, so that what a client costs on the cores that it shares
-with the server decides the rate. 64 clients, litho and NVIDIA's perf_analyzer in turns, over gRPC and HTTP. Written to
+with the server decides the rate. 64 clients, litho and NVIDIA's perf_analyzer in turns, over gRPC. Over HTTP
+perf_analyzer 2.49 does not end here: its threads leave it no processor time to stop them. Written to
 `results/null-model.json`.
 """
 
@@ -77,14 +78,14 @@ class NullModel(Document):
 
 
 class NullModelResult(Document):
-    """Both protocols; written as `null-model.json`.
+    """All protocols; written as `null-model.json`.
 
     Args:
         schema_version: of this document.
         command: that made it.
         clients: requests kept in flight.
         seconds: length of each measurement.
-        protocols: both.
+        protocols: what the requests travelled over.
         machine: where they were measured.
     """
 
@@ -97,7 +98,7 @@ class NullModelResult(Document):
 
     @property
     def passed(self) -> bool:
-        """Whether litho's rate is near enough to perf_analyzer's over both protocols."""
+        """Whether litho's rate is near enough to perf_analyzer's."""
         return all(one.ratio >= AT_LEAST for one in self.protocols)
 
 
@@ -126,7 +127,7 @@ def measure(program: str, *, rounds: int = 5, seconds: float = 5.0, clients: int
 
     Args:
         program: perf_analyzer.
-        rounds: measurements of each tool over each protocol.
+        rounds: measurements of each tool.
         seconds: length of one.
         clients: requests kept in flight.
 
@@ -141,7 +142,14 @@ def measure(program: str, *, rounds: int = 5, seconds: float = 5.0, clients: int
             open_runner(f"{server.grpc_url}/{MODEL}") as runner,
         ):
             found = measure_model(
-                server, runner, program, Path(folder), rounds=rounds, seconds=seconds, clients=(clients,)
+                server,
+                runner,
+                program,
+                Path(folder),
+                rounds=rounds,
+                seconds=seconds,
+                clients=(clients,),
+                protocols=("grpc",),
             )
     return NullModelResult(
         command=f"python -m litho.benchmarks.null_model --rounds {rounds} --seconds {seconds:g} --clients {clients}",

@@ -188,6 +188,7 @@ def measure_model(  # noqa: PLR0913
     rounds: int,
     seconds: float,
     clients: tuple[int, ...],
+    protocols: tuple[Protocol, ...] = PROTOCOLS,
     progress: Progress = quiet,
 ) -> dict[tuple[Protocol, int], list[Round]]:
     """Rounds of both tools on the model of a runner, in turns over protocols and numbers of clients."""
@@ -205,10 +206,10 @@ def measure_model(  # noqa: PLR0913
             open_scenario("closed-loop"),
             http=addresses["http"] if protocol == "http" else None,
         )
-        for protocol in PROTOCOLS
+        for protocol in protocols
     }
     found: dict[tuple[Protocol, int], list[Round]] = {}
-    places = list(product(PROTOCOLS, clients))
+    places = list(product(protocols, clients))
     for turn in range(rounds):
         for place, (protocol, count) in enumerate(places):
             progress(f"{count} clients, {protocol}", (turn * len(places) + place) / (rounds * len(places)))

@@ -25,6 +25,8 @@ Protocol = Literal["grpc", "http"]
 WINDOWS = 3
 """perf_analyzer measures three windows and reports what they say together."""
 _ROWS = 64
+_TRIES = 3
+"""perf_analyzer 2.49 sometimes keeps sending for ever; it is then stopped and started again."""
 
 
 class Side(Document):
@@ -101,7 +103,7 @@ class PerfAnalyzer:
             seconds: length of the measurement, about; its own warm-up is the first window, which counts.
 
         Raises:
-            LithoError: the program failed, or measured nothing.
+            LithoError: the program failed, did not end, or measured nothing.
         """
         options = ["--concurrency-range", str(clients), "--max-trials", str(WINDOWS)]
         # It stops when three windows differ by less than this: here it always takes three.
@@ -123,7 +125,7 @@ class PerfAnalyzer:
             *options,
         ]
         self._report.unlink(missing_ok=True)
-        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        done = _run(command, limit_seconds=5 * seconds + 20)
         said = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
         if done.returncode or not self._report.exists():
             reason = " ".join((said or ["it said nothing"])[-3:])
@@ -139,3 +141,14 @@ class PerfAnalyzer:
             )
         except (ValueError, KeyError):
             raise LithoError(f"perf_analyzer reported {rows}, which has no throughput and latency") from None
+
+
+def _run(command: list[str], limit_seconds: float) -> subprocess.CompletedProcess[str]:
+    for _ in range(_TRIES):
+        try:
+            return subprocess.run(
+                command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=limit_seconds
+            )
+        except subprocess.TimeoutExpired:
+            continue
+    raise LithoError(f"perf_analyzer did not end within {limit_seconds:.0f} s, {_TRIES} times")
