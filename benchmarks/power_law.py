@@ -72,11 +72,10 @@ class Growth(Document):
             for one in parts
         )
         missed = max(one.misfit for one in parts)
-        return (
-            f"{words}, within {missed - 1:.0%}"
-            if self.form != "none"
-            else f"{words}, misses by {missed - 1:.0%}"
-        )
+        if self.form != "none":
+            return f"{words}, within {missed - 1:.0%}"
+        known = missed > MOST_MISFIT
+        return f"{words}, misses by {missed - 1:.0%}" if known else f"{words}, of too few points"
 
 
 def fit_growth(measured: Mapping[float, Sequence[float]], seed: int = 0) -> Growth:

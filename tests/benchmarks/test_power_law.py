@@ -47,3 +47,4 @@ def test_a_bad_fit_says_so() -> None:
 def test_through_two_points_nothing_is_proven() -> None:
     found = fit_growth({1.0: [1.0, 1.1], 2.0: [2.0]})
     assert (found.form, found.power.misfit) == ("none", pytest.approx(1))
+    assert str(found).endswith("of too few points")
