@@ -39,7 +39,7 @@ from ..training.run.snapshot import load_snapshot
 from .candidates import Candidate, prove_and_time
 from .machine import Machine, describe_machine
 
-__all__ = ["Check", "Row", "check_families", "main"]
+__all__ = ["Check", "Row", "candidates", "check_families", "graph_runtimes_of", "main"]
 
 RESULT = Path(__file__).resolve().parent / "results" / "gpu-check.json"
 
@@ -116,7 +116,7 @@ def check_families(
                 run,
                 to=Path(folder) / f"{name}-bundle",
                 precisions=precisions,
-                runtimes=(*_graph_runtimes(device), *engines),
+                runtimes=(*graph_runtimes_of(device), *engines),
                 targets=[target for one, target in engines.items() if library_of(one).ahead_of_time],
                 timed=False,
                 progress=report,
@@ -137,7 +137,7 @@ def _trial(name: str) -> tuple[str, dict[str, str]]:
     return (*presets, name)[0], {key: str(value) for key, value in {**_TRIAL, **smallest}.items()}
 
 
-def _graph_runtimes(device: str) -> list[str]:
+def graph_runtimes_of(device: str) -> list[str]:
     """Installed runners of ONNX graphs that run on a kind of device."""
     found: list[str] = []
     for name in graph_runtimes():
@@ -161,13 +161,20 @@ def _engine_runtimes() -> dict[str, str]:
 
 
 def _rows(family: str, run: Path, bundle: Bundle, device: str, progress: Progress) -> Iterator[Row]:
-    candidates = _candidates(run, bundle, device)
-    for name, (verdict, timings) in prove_and_time(candidates, bundle.probes(), progress).items():
-        precision = candidates[name].precision
+    forms = candidates(run, bundle, device)
+    for name, (verdict, timings) in prove_and_time(forms, bundle.probes(), progress).items():
+        precision = forms[name].precision
         yield Row(family=family, name=name, precision=precision, verdict=verdict, timings=timings)
 
 
-def _candidates(run: Path, bundle: Bundle, device: str) -> dict[str, Candidate]:
+def candidates(run: Path, bundle: Bundle, device: str) -> dict[str, Candidate]:
+    """All ways to make a run's pictures on a device.
+
+    Args:
+        run: a run's directory.
+        bundle: the export of the run.
+        device: "cuda" or "cpu".
+    """
     picture = load_snapshot(run).picture()
     found = {"torch eager": Candidate("fp32", partial(TorchRunner, picture, device))}
     # Compiling takes minutes per family: too long for a trial of the check itself.

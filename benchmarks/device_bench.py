@@ -1,0 +1,145 @@
+"""Latency and throughput of a run in every runtime of a device: `python -m litho.benchmarks.device_bench RUN`.
+
+The run is exported; PyTorch, its compiled and its BF16 form and each graph that the device has a runtime for are then
+measured one after the other by the load generator, with batches of 1 to 256 in one closed loop. `make gpu-bench` runs it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ..bundle.json_documents import Document
+from ..errors import LithoError
+from ..export.build import export
+from ..files import write_bytes
+from ..runners.torch import Runner as TorchRunner
+from ..training.run.snapshot import load_snapshot
+from .candidates import Candidate
+from .gpu_check import candidates, graph_runtimes_of
+from .load.documents import BenchResult
+from .load.sweep import bench
+from .machine import Machine, describe_machine
+
+__all__ = ["DeviceBench", "main", "measure"]
+
+BATCHES = (1, 8, 32, 128, 256)
+
+
+class DeviceBench(Document):
+    """One run in every runtime of a device.
+
+    Args:
+        schema_version: of this document.
+        preset: of the run.
+        device: "cuda" or "cpu".
+        multiply_adds: of one picture, counted in PyTorch's operators.
+        results: name of the runtime's form -> its points.
+        missing: name -> why it was not measured, in one line.
+        machine: that measured.
+        measured_at: date and time (UTC) at the end.
+        command: that measured.
+    """
+
+    schema_version: Literal[1] = 1
+    preset: str
+    device: str
+    multiply_adds: int
+    results: dict[str, BenchResult]
+    missing: dict[str, str]
+    machine: Machine
+    measured_at: str
+    command: str
+
+
+def measure(
+    run: Path, *, device: str = "cuda", batches: Sequence[int] = BATCHES, seconds: float = 30.0
+) -> DeviceBench:
+    """Measure a run.
+
+    Args:
+        run: a run's directory, of a family with one stage.
+        device: "cuda" or "cpu".
+        batches: pictures in a request.
+        seconds: for all forms together, without export and compilation.
+
+    Raises:
+        LithoError: the run cannot be exported.
+    """
+    snapshot = load_snapshot(run)
+    picture = snapshot.picture()
+    results: dict[str, BenchResult] = {}
+    missing: dict[str, str] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        runtimes = graph_runtimes_of(device)
+        bundle = export(
+            run,
+            to=Path(folder) / "bundle",
+            precisions=("fp32", "fp16"),
+            runtimes=tuple(runtimes) or ("onnxruntime",),
+            timed=False,
+        )
+        bf16 = Candidate("bf16", partial(TorchRunner, picture, device, bf16=True))
+        forms = {**candidates(run, bundle, device), "torch BF16": bf16}
+        for name, form in forms.items():
+            try:
+                with form.opens() as runner:
+                    for batch in batches:  # memory, kernels and compilation
+                        runner.run(runner.signature.example(batch))
+                    results[name] = bench(runner, batch=batches, seconds=seconds / len(forms))
+            except LithoError as error:
+                missing[name] = str(error)
+        work = _multiply_adds(picture)
+    return DeviceBench(
+        preset=snapshot.info.preset or snapshot.info.family,
+        device=device,
+        multiply_adds=work,
+        results=results,
+        missing=missing,
+        machine=describe_machine(),
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=f"python -m litho.benchmarks.device_bench RUN --device {device} --seconds {seconds:g}",
+    )
+
+
+def _multiply_adds(picture: object) -> int:
+    """Of one picture: half of the operations that PyTorch counts."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    runner = TorchRunner(picture, "cpu")
+    with FlopCounterMode(display=False) as counter, torch.no_grad(), runner:
+        runner.run(runner.signature.example(1))
+    return counter.get_total_flops() // 2
+
+
+def main(
+    run: Annotated[Path, typer.Argument(help="Run directory.", show_default=False)],
+    device: Annotated[str, typer.Option(help="cuda, or cpu to try the measurement itself.")] = "cuda",
+    seconds: Annotated[float, typer.Option(help="For all runtimes together.")] = 30.0,
+    batch: Annotated[str, typer.Option(help="Pictures in a request, separated by commas.")] = "1,8,32,128,256",
+    output: Annotated[Path, typer.Option(help="JSON file.")] = Path("device-bench.json"),
+) -> None:
+    """Measure a run in every runtime of a device."""
+    try:
+        batches = tuple(map(int, batch.split(",")))
+        measured = measure(run, device=device, batches=batches, seconds=seconds)
+    except LithoError as error:
+        typer.echo(f"device-bench: error: {error}", err=True)
+        raise typer.Exit(error.exit_code) from None
+    write_bytes(output, measured.model_dump_json(indent=1) + "\n")
+    for name, result in measured.results.items():
+        speeds = ", ".join(f"{point.images_per_second:,.0f}" for point in result.points)
+        typer.echo(f"{name}: {speeds} images/s at batch {', '.join(map(str, batches))}")
+    for name, why in measured.missing.items():
+        typer.echo(f"not measured: {name}: {why}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

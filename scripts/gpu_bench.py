@@ -1,0 +1,462 @@
+"""The whole benchmark suite on a machine with a GPU, in under eight minutes: `make gpu-bench`.
+
+    python3 scripts/gpu_bench.py
+
+It needs this checkout and a Python that has PyTorch. Of what litho needs besides, missing packages are taken from the
+folder `.whl` (`make gpu-wheels` fills it on a machine with a network), else from the package index, into a temporary
+folder. Where neither has them, the card itself and a plain network are measured with PyTorch alone. Every step runs in a
+process of its own with a time limit; what is missing is one line. The result goes to
+`benchmarks/results/gpu-DEVICE.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+__all__ = ["NEEDED", "Step", "Suite", "main", "peaks", "prepare", "run_step", "steps"]
+
+ROOT = Path(__file__).resolve().parents[1]
+WHEELS = ROOT / ".whl"
+SCHEMA_VERSION = 1
+BUDGET_SECONDS = 450.0
+"""For all steps: half a minute less than eight minutes, for the start and the result."""
+
+NEEDED = {
+    "numpy": "numpy",
+    "pydantic": "pydantic",
+    "typer": "typer",
+    "rich": "rich",
+    "PIL": "pillow",
+    "safetensors": "safetensors",
+    "platformdirs": "platformdirs",
+    "tritonclient": "tritonclient",
+    "grpc": "grpcio",
+    "google.protobuf": "protobuf",
+    "onnx": "onnx",
+    "onnxscript": "onnxscript",
+    "jinja2": "jinja2",
+    "sklearn": "scikit-learn",
+    "tensorboard": "tensorboard",
+}
+"""Module that the suite imports -> its package."""
+
+OPTIONAL = {
+    "onnxruntime": "ONNX Runtime",
+    "tensorrt": "TensorRT",
+    "tensorrt_rtx": "TensorRT for RTX",
+    "torch_tensorrt": "torch-tensorrt",
+    "openvino": "OpenVINO",
+    "pynvml": "NVML, for watts and GPU memory",
+}
+"""Module -> what cannot be measured without it."""
+
+FAMILIES = ("dcgan", "flow", "superres", "vae", "cgan", "r3gan", "gan", "inpaint", "pix2pix", "cyclegan")
+"""In the order in which the gate takes them, until the time is used up."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A part of the suite.
+
+    Args:
+        name: of the step.
+        command: arguments of Python; "{out}" is a folder for files, kept from step to step.
+        seconds: after which it is ended.
+        result: JSON file in that folder; "" for none.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    seconds: float
+    result: str = ""
+
+
+@dataclass
+class Suite:
+    """What the suite measured so far.
+
+    Args:
+        device: "cuda" or "cpu".
+        name: of the GPU, or of the processor.
+        missing: one line for everything that could not be measured.
+        ran: of each step its name, status ("done", "failed", "out of time"), seconds and last line.
+        results: name of a step -> its document.
+    """
+
+    device: str
+    name: str
+    missing: list[str] = field(default_factory=list)
+    ran: list[dict[str, Any]] = field(default_factory=list)
+    results: dict[str, Any] = field(default_factory=dict)
+
+    def document(self, started: str, seconds: float) -> dict[str, Any]:
+        """The document of the suite."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "device": self.name,
+            "measured_at": started,
+            "seconds": round(seconds, 1),
+            "command": f"python3 scripts/gpu_bench.py --device {self.device}",
+            "python": platform.python_version(),
+            "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+            "missing": self.missing,
+            "steps": self.ran,
+            "results": self.results,
+        }
+
+
+def steps(device: str, families: Sequence[str], scale: float = 1.0) -> tuple[Step, ...]:
+    """The steps in order.
+
+    Args:
+        device: "cuda" or "cpu".
+        families: that the gate takes.
+        scale: of the times that are measured; below 1 to try the suite.
+    """
+    litho, run = ("-m", "litho"), "{out}/run"
+    seconds = f"{40 * scale:g}"
+    trial = ("--set", "nimg=64", "--set", "batch=32", "--set", "precision=fp32", "--set", "ema_half_life_nimg=1")
+    gate = [
+        Step(
+            f"gate {name}",
+            ("-m", "litho.benchmarks.gpu_check", name, "--device", device, "--precision", "fp32,fp16")
+            + ("--output", f"{{out}}/gate-{name}.json"),
+            90,
+            f"gate-{name}.json",
+        )
+        for name in families
+    ]
+    return (
+        Step(
+            "peaks",
+            ("{script}", "--peaks", "{out}/peaks.json", "--device", device, "--scale", f"{scale:g}"),
+            60,
+            "peaks.json",
+        ),
+        Step("run", (*litho, "train", "cgan-digits", "--run", run, *trial), 60),
+        Step(
+            "bench",
+            ("-m", "litho.benchmarks.device_bench", run, "--device", device, "--seconds", seconds)
+            + ("--output", "{out}/bench.json"),
+            150,
+            "bench.json",
+        ),
+        *gate[:1],
+        Step(
+            "peers",
+            ("-m", "litho.benchmarks.peers", run, *(("--on", "gpu") if device == "cuda" else ()))
+            + ("--precision", "fp32", "--without", "torch.compile", "--output", "{out}/peers.json"),
+            120,
+            "peers.json",
+        ),
+        Step("roofline", (*litho, "bench", "limits", run, "--output", "{out}/limits.json"), 60, "limits.json"),
+        Step(
+            "served",
+            ("-m", "litho.benchmarks.cold_start", "{out}/bundle", "--output", "{out}/served.json"),
+            60,
+            "served.json",
+        ),
+        *gate[1:],
+    )
+
+
+def prepare(folder: Path, run: Callable[[list[str]], str] | None = None) -> tuple[dict[str, str], list[str]]:
+    """An environment in which `import litho` is this checkout.
+
+    Args:
+        folder: for a link to the checkout, and for packages that are missing.
+        run: runs pip with arguments and returns "" or the reason of its failure; by default for real.
+
+    Returns:
+        The environment; and names of packages that could not be had.
+    """
+    (folder / "litho").symlink_to(ROOT, target_is_directory=True)
+    site = folder / "site"
+    paths = [str(folder), str(site), os.environ.get("PYTHONPATH", "")]
+    missing = _not_found(NEEDED)
+    if missing:
+        install = run or _pip
+        target = ["--target", str(site), "--quiet", "--no-compile"]
+        wheels = sorted(map(str, WHEELS.glob("*.whl")))
+        if not wheels or install([*target, "--no-index", "--no-deps", *wheels]):
+            install([*target, *missing])
+        sys.path.insert(0, str(site))
+        importlib.invalidate_caches()
+        missing = _not_found(NEEDED)
+    path = os.pathsep.join(filter(None, paths))
+    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}, missing
+
+
+def _not_found(modules: dict[str, str]) -> list[str]:
+    def absent(module: str) -> bool:
+        try:
+            return importlib.util.find_spec(module) is None
+        except ModuleNotFoundError:
+            return True
+
+    return [package for module, package in modules.items() if absent(module)]
+
+
+def _pip(arguments: list[str]) -> str:
+    command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--retries", "0"]
+    try:
+        done = subprocess.run(
+            [*command, "--timeout", "10", *arguments], capture_output=True, text=True, timeout=60, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return "pip took more than 60 s"
+    return "" if done.returncode == 0 else _last_line(done.stderr) or "pip failed"
+
+
+def run_step(step: Step, out: Path, environment: dict[str, str], seconds: float) -> dict[str, Any]:
+    """Run a step; its processes end with it.
+
+    Args:
+        step: the step.
+        out: folder of its files.
+        environment: of its process.
+        seconds: after which it is ended, if its own limit is longer.
+
+    Returns:
+        "name", "status", "seconds", "said": its last line if it failed.
+    """
+    given = {"{out}": str(out), "{script}": str(Path(__file__).resolve())}
+    command = [sys.executable]
+    for argument in step.command:
+        for mark, value in given.items():
+            argument = argument.replace(mark, value)
+        command.append(argument)
+    start = time.monotonic()
+    process = subprocess.Popen(
+        command,
+        cwd=out,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        said, _ = process.communicate(timeout=max(1.0, min(step.seconds, seconds)))
+        status = "done" if process.returncode == 0 else "failed"
+    except subprocess.TimeoutExpired:
+        status, said = "out of time", ""
+    finally:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        process.wait()
+    spent = round(time.monotonic() - start, 1)
+    line = "" if status == "done" else _last_line(said) or f"it was ended after {spent:.0f} s"
+    return {"name": step.name, "status": status, "seconds": spent, "said": line.replace(str(out), "OUT")}
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return re.sub(r"\x1b\[[0-9;]*m", "", lines[-1])[:300] if lines else ""
+
+
+def peaks(device: str, scale: float = 1.0) -> dict[str, Any]:
+    """What the device reaches with PyTorch alone: matrix products, copies, and a DCGAN of 64x64x3 pictures.
+
+    Args:
+        device: "cuda" or "cpu".
+        scale: of the sizes and times.
+
+    Returns:
+        "teraflops" by dtype, "copy_gigabytes_per_second", and for each form of the network "images_per_second" by batch
+        and the largest difference of its pictures from FP32 in eager mode, in [0, 2].
+    """
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    side = 8192 if device == "cuda" else 512
+    products = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    if device == "cuda":
+        products["float16"] = torch.float16
+    teraflops = {}
+    for name, dtype in products.items():
+        one, other = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
+        seconds = _seconds(torch, device, lambda one=one, other=other: one @ other, 2 * scale)
+        teraflops[name] = 2 * side**3 / seconds / 1e12
+    source = torch.empty((1 << 30) if device == "cuda" else (1 << 26), dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    copied = 2 * source.numel() / _seconds(torch, device, lambda: target.copy_(source), 2 * scale) / 1e9
+    return {
+        "teraflops": teraflops,
+        "copy_gigabytes_per_second": copied,
+        "dcgan_64": _dcgan_forms(torch, device, scale),
+    }
+
+
+def _dcgan_forms(torch: Any, device: str, scale: float) -> dict[str, Any]:
+    """A DCGAN (Radford et al. 2016) in eager mode, in BF16 and, on a GPU, as a CUDA graph."""
+    torch.manual_seed(0)
+    layers: list[Any] = []
+    for before, after, first in ((100, 512, True), (512, 256, False), (256, 128, False), (128, 64, False)):
+        convolution = torch.nn.ConvTranspose2d(before, after, 4, *((1, 0) if first else (2, 1)))
+        layers += [convolution, torch.nn.BatchNorm2d(after), torch.nn.ReLU()]
+    layers += [torch.nn.ConvTranspose2d(64, 3, 4, 2, 1), torch.nn.Tanh()]
+    network = torch.nn.Sequential(*layers).eval().to(device)
+    forms: dict[str, Any] = {}
+    with torch.inference_mode():
+        for batch in (1, 8, 32, 128):
+            noise = torch.randn(batch, 100, 1, 1, device=device)
+            wanted = network(noise)
+
+            def bf16(noise: Any = noise) -> Any:
+                with torch.autocast(device, torch.bfloat16):
+                    return network(noise)
+
+            calls: dict[str, Callable[[], Any]] = {"eager": lambda noise=noise: network(noise), "bf16": bf16}
+            if device == "cuda":
+                calls["cuda graph"] = _captured(torch, network, noise)
+            for name, call in calls.items():
+                form = forms.setdefault(name, {"images_per_second": {}, "largest_difference": 0.0})
+                difference = float((call().float() - wanted).abs().max())
+                form["largest_difference"] = max(form["largest_difference"], difference)
+                form["images_per_second"][batch] = batch / _seconds(torch, device, call, scale)
+    return forms
+
+
+def _captured(torch: Any, network: Any, noise: Any) -> Callable[[], Any]:
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        network(noise)
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        made = network(noise)
+
+    def replay() -> Any:
+        graph.replay()
+        return made
+
+    return replay
+
+
+def _seconds(torch: Any, device: str, call: Callable[[], Any], limit_s: float) -> float:
+    """Median seconds of a call, the device's work included."""
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
+    for _ in range(3):
+        call()
+    wait()
+    spent: list[float] = []
+    start = time.perf_counter()
+    while len(spent) < 5 or (time.perf_counter() - start < limit_s and len(spent) < 1000):
+        began = time.perf_counter()
+        call()
+        wait()
+        spent.append(time.perf_counter() - began)
+    return sorted(spent)[len(spent) // 2]
+
+
+def measure(device: str, families: Sequence[str], budget: float, scale: float) -> Suite:
+    """Run the steps that the time and the packages allow."""
+    suite = Suite(device, _device_name(device))
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as name:
+        out = Path(name)
+        environment, missing = prepare(out)
+        chosen = steps(device, families, scale)
+        if missing:
+            packages = ", ".join(missing)
+            suite.missing.append(
+                f"everything but peaks: Python packages {packages}; fill .whl by make gpu-wheels"
+            )
+            chosen = chosen[:1]
+        suite.missing += [f"{what}: module {module}" for module, what in OPTIONAL.items() if _not_found({module: ""})]
+        for step in chosen:
+            left = budget - (time.monotonic() - start)
+            if left < 5:
+                suite.missing.append(f"{step.name}: the time of the suite was used up")
+                continue
+            print(f"{step.name} ...", flush=True)
+            ran = run_step(step, out, environment, left)
+            suite.ran.append(ran)
+            print(f"{step.name}: {ran['status']} after {ran['seconds']} s {ran['said']}", flush=True)
+            if ran["status"] != "done":
+                suite.missing.append(f"{step.name}: {ran['said']}")
+            if step.result and (out / step.result).is_file():
+                suite.results[step.name] = json.loads((out / step.result).read_text(encoding="utf-8"))
+    return suite
+
+
+def _device_name(device: str) -> str:
+    if device == "cpu":
+        return f"cpu {platform.machine()}"
+    import torch
+
+    return torch.cuda.get_device_name(0)
+
+
+def fetch_wheels(python: str) -> int:
+    """Download what a PyTorch machine lacks into `.whl`, for a Python such as "3.12"; pip's exit code."""
+    wanted = ["pydantic", "platformdirs", "tritonclient", "python-rapidjson", "grpcio", "protobuf"]
+    shutil.rmtree(WHEELS, ignore_errors=True)
+    tags = [f"--platform=manylinux_2_{minor}_x86_64" for minor in (17, 24, 27, 28, 34)]
+    command = [sys.executable, "-m", "pip", "download", "--only-binary=:all:", "--implementation", "cp", *tags]
+    command += ["--platform=manylinux2014_x86_64", "--python-version", python, "--dest", str(WHEELS), *wanted]
+    return subprocess.run([*command, "--constraint", str(ROOT / "constraints.txt")], check=False).returncode
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; its exit code is 1 if a step failed for another reason than time."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu tries the suite itself")
+    parser.add_argument("--budget", type=float, default=BUDGET_SECONDS, help="seconds for all steps")
+    parser.add_argument("--scale", type=float, default=1.0, help="of the measured times")
+    parser.add_argument("--families", default=",".join(FAMILIES), help="of the gate, separated by commas")
+    parser.add_argument("--output", type=Path, help="JSON file; by default benchmarks/results/gpu-DEVICE.json")
+    parser.add_argument("--peaks", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--fetch", metavar="PYTHON", help="fill .whl for this Python, such as 3.12, and stop")
+    given = parser.parse_args(arguments)
+    if given.fetch:
+        return fetch_wheels(given.fetch)
+    if given.peaks:
+        given.peaks.write_text(json.dumps(peaks(given.device, given.scale)), encoding="utf-8")
+        return 0
+    if problem := _problem(given.device):
+        print(f"gpu-bench: error: {problem}", file=sys.stderr)
+        return 2
+    started, start = datetime.now(timezone.utc).isoformat(timespec="seconds"), time.monotonic()
+    suite = measure(given.device, given.families.split(","), given.budget, given.scale)
+    slug = re.sub(r"[^a-z0-9]+", "-", suite.name.lower()).strip("-")
+    output = given.output or ROOT / "benchmarks" / "results" / f"gpu-{slug}.json"
+    output.parent.mkdir(parents=True, exist_ok=True)
+    document = suite.document(started, time.monotonic() - start)
+    output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    print("\n".join(f"missing: {line}" for line in suite.missing))
+    print(f"{suite.name}: {len(suite.results)} results in {document['seconds']:.0f} s: {output}")
+    return 1 if any(ran["status"] == "failed" for ran in suite.ran) or not suite.results else 0
+
+
+def _problem(device: str) -> str:
+    if importlib.util.find_spec("torch") is None:
+        return "this Python has no PyTorch; name one that has: make gpu-bench PYTHON=/path/to/python3"
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        return "PyTorch sees no GPU here; to try the suite itself: --device cpu"
+    return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
