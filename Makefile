@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo check unit test lint format docs figures reference quality peers peers-served gpu-check clean
+.PHONY: demo check unit test lint format docs figures reference quality peers peers-served gpu-check gpu-bench \
+	gpu-wheels clean
 
 demo: $(STAMP)
 	$(BIN)/litho demo
@@ -58,6 +59,16 @@ peers-served: $(STAMP)
 # Parity, gate and latency of every family with the runtimes that this machine's GPU has.
 gpu-check: $(STAMP)
 	$(BIN)/python -m litho.benchmarks.gpu_check $(FAMILIES)
+
+# The whole suite on a GPU in under eight minutes, with the Python that has PyTorch: make gpu-bench GPU_PYTHON=python3
+GPU_PYTHON ?= python3
+gpu-bench:
+	$(GPU_PYTHON) scripts/gpu_bench.py $(GPU_BENCH)
+
+# Packages that a PyTorch machine without a network may lack, into .whl: make gpu-wheels GPU_VERSION=3.12
+GPU_VERSION ?= 3.12
+gpu-wheels:
+	$(GPU_PYTHON) scripts/gpu_bench.py --fetch $(GPU_VERSION)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo

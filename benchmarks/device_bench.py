@@ -1,7 +1,8 @@
 """Latency and throughput of a run in every runtime of a device: `python -m litho.benchmarks.device_bench RUN`.
 
 The run is exported; PyTorch, its compiled and its BF16 form and each graph that the device has a runtime for are then
-measured one after the other by the load generator, with batches of 1 to 256 in one closed loop. `make gpu-bench` runs it.
+measured one after the other by the load generator, with batches of 1 to 256 in one closed loop. `make gpu-bench` runs
+it.
 """
 
 from __future__ import annotations
@@ -123,7 +124,9 @@ def main(
     run: Annotated[Path, typer.Argument(help="Run directory.", show_default=False)],
     device: Annotated[str, typer.Option(help="cuda, or cpu to try the measurement itself.")] = "cuda",
     seconds: Annotated[float, typer.Option(help="For all runtimes together.")] = 30.0,
-    batch: Annotated[str, typer.Option(help="Pictures in a request, separated by commas.")] = "1,8,32,128,256",
+    batch: Annotated[
+        str, typer.Option(help="Pictures in a request, separated by commas.")
+    ] = "1,8,32,128,256",
     output: Annotated[Path, typer.Option(help="JSON file.")] = Path("device-bench.json"),
 ) -> None:
     """Measure a run in every runtime of a device."""

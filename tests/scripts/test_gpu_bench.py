@@ -1,0 +1,109 @@
+"""The suite for a GPU, on a CPU: its steps are ended in time, and what is missing is said."""
+
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import litho
+
+SCRIPT = Path(litho.__file__).with_name("scripts") / "gpu_bench.py"
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("gpu_bench", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["gpu_bench"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def step(script: ModuleType, code: str, seconds: float = 60) -> dict[str, object]:
+    return script.run_step(script.Step("one", ("-c", code), seconds), Path("/tmp"), dict(os.environ), 60)
+
+
+def test_a_step_says_its_last_line_where_it_fails(script: ModuleType) -> None:
+    assert step(script, "print('fine')")["status"] == "done"
+    failed = step(script, "print('first'); raise SystemExit('no engine')")
+    assert (failed["status"], failed["said"]) == ("failed", "no engine")
+
+
+def test_a_step_is_ended_in_time(script: ModuleType) -> None:
+    ended = step(script, "import time; time.sleep(600)", 1)
+    assert ended["status"] == "out of time"
+    assert str(ended["said"]).startswith("it was ended after")
+
+
+def test_missing_packages_come_from_the_folder_then_from_the_index(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(script, "WHEELS", tmp_path / "wheels")
+    monkeypatch.setattr(script, "NEEDED", {"no_such_module_of_anyone": "no-such-package"})
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "wheels").mkdir()
+    (tmp_path / "wheels" / "one.whl").touch()
+    asked: list[list[str]] = []
+    (tmp_path / "out").mkdir()
+    environment, missing = script.prepare(tmp_path / "out", lambda given: asked.append(given) or "damaged")
+    assert missing == ["no-such-package"]
+    assert [given[-1] for given in asked] == [str(tmp_path / "wheels" / "one.whl"), "no-such-package"]
+    assert "--no-index" in asked[0]
+    assert environment["PYTHONPATH"].startswith(str(tmp_path / "out"))
+    assert (tmp_path / "out" / "litho").resolve() == SCRIPT.parents[1]
+
+
+def test_without_packages_the_card_is_measured_by_pytorch_alone(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(script, "prepare", lambda out: (dict(os.environ), ["pydantic"]))
+    monkeypatch.setattr(
+        script, "peaks", lambda *_: pytest.fail("the step runs in a process of its own"), raising=True
+    )
+    ran: list[str] = []
+
+    def run_step(step: object, out: Path, environment: dict[str, str], seconds: float) -> dict[str, object]:
+        ran.append(step.name)  # pyright: ignore[reportAttributeAccessIssue]
+        (out / "peaks.json").write_text("{}", encoding="utf-8")
+        return {"name": "peaks", "status": "done", "seconds": 1.0, "said": ""}
+
+    monkeypatch.setattr(script, "run_step", run_step)
+    output = tmp_path / "gpu.json"
+    assert script.main(["--device", "cpu", "--output", str(output)]) == 0
+    document = json.loads(output.read_text(encoding="utf-8"))
+    assert ran == ["peaks"]
+    assert document["schema_version"] == 1
+    assert document["results"] == {"peaks": {}}
+    assert any("pydantic" in line and "make gpu-wheels" in line for line in document["missing"])
+
+
+def test_peaks_are_measured_with_pytorch_alone(script: ModuleType) -> None:
+    measured = script._dcgan_forms(pytest.importorskip("torch"), "cpu", 0.0)
+    assert measured["eager"]["largest_difference"] == 0
+    assert 0 < measured["bf16"]["largest_difference"] < 0.2
+    assert set(measured["eager"]["images_per_second"]) == {1, 8, 32, 128}
+
+
+def test_the_steps_fit_and_name_what_they_write(script: ModuleType) -> None:
+    steps = script.steps("cuda", script.FAMILIES)
+    assert script.BUDGET_SECONDS < 8 * 60
+    assert len({one.name for one in steps}) == len(steps)
+    for one in steps:
+        assert not one.result or any(one.result in argument for argument in one.command)
+
+
+def test_without_a_gpu_the_message_says_how_to_try_it(
+    script: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    assert script.main([]) == 2
+    assert "--device cpu" in capsys.readouterr().err
