@@ -20,7 +20,7 @@ unit: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/litho server install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --durations 15
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -32,9 +32,10 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The reference of the Python interface: docs/api.md.
+# The reference of the Python interface, docs/api.md, and the JSON Schema of bench.json.
 docs: $(STAMP)
 	$(BIN)/python scripts/api_reference.py
+	$(BIN)/python scripts/bench_schema.py
 
 # The measured figures of README, CHANGELOG and docs/, from benchmarks/results.
 figures: $(STAMP)

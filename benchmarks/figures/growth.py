@@ -1,0 +1,18 @@
+"""docs/benchmarks.md: how time and throughput grow, with fitted exponents."""
+
+from __future__ import annotations
+
+from ...bundle.json_documents import read_as
+from ..growth import rows
+from ..growth_series import GrowthResult
+from .base import Results, paragraph
+
+__all__ = ["write"]
+
+
+def write(results: Results) -> dict[str, str]:
+    """The table of all series, and where they were measured."""
+    file = results.path("growth")
+    found = read_as(GrowthResult, "a measurement of growth", file.parent, file.name, 1)
+    said = f"`{found.command}` on {found.machine.processor}, {found.machine.cores} cores, {found.measured_at[:10]}:"
+    return {"": "\n".join(rows(found)), "where": paragraph(said)}

@@ -1,0 +1,62 @@
+"""docs/benchmarks.md: litho's load generator beside NVIDIA's perf_analyzer."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from ...bundle.json_documents import read_as
+from ..null_model import NullModelResult
+from ..perf_analyzer import NEAR, NEAR_P99, Compared, PerfAnalyzerResult
+from .base import Results, paragraph, table, whole
+
+__all__ = ["write"]
+
+_HEAD = (
+    "generator",
+    "protocol",
+    "clients",
+    "images/s",
+    "of perf_analyzer",
+    "p50",
+    "p99",
+    "in flight",
+    "client CPU, µs",
+)
+
+
+def write(results: Results) -> dict[str, str]:
+    """The table, how many rows are within the bounds, and the rate of the null model."""
+    file = results.path("perf-analyzer")
+    result = read_as(PerfAnalyzerResult, "a comparison with perf_analyzer", file.parent, file.name, 1)
+    file = results.path("null-model")
+    null = read_as(NullModelResult, "a comparison with perf_analyzer", file.parent, file.name, 1)
+    near = sum(not one.misses for one in result.compared)
+    rounds = len(result.compared[0].rounds)
+    said = (
+        f"{near} of {len(result.compared)} rows are within the bounds: {NEAR:.0%} of throughput and p50,"
+        f" {NEAR_P99:.0%} of p99. Medians of {rounds} rounds in turns, on {result.machine.processor} with"
+        f" {result.machine.cores} cores."
+    )
+    (only,) = null.protocols
+    rates = (
+        whole(median(getattr(one, tool).requests_per_second for one in only.rounds))
+        for tool in ("litho", "perf_analyzer")
+    )
+    fast = (
+        "A model that does nothing gets {} requests a second from litho and {} from perf_analyzer, {:.2f} times as"
+        " many, from {} clients on the two cores that they share with the server."
+    ).format(*rates, only.ratio, null.clients)
+    return {"": table(_HEAD, map(_row, result.compared)), "near": paragraph(said), "null": paragraph(fast)}
+
+
+def _row(one: Compared) -> tuple[str, ...]:
+    ratios = (f"{one.ratio(figure):.2f}" for figure in ("requests_per_second", "p50_ms", "p99_ms"))
+    return (
+        f"`{one.bundle}`",
+        one.protocol,
+        str(one.clients),
+        whole(median(each.litho.requests_per_second for each in one.rounds)),
+        *ratios,
+        f"{one.in_flight:.3f}",
+        f"{median(each.client_cpu_us for each in one.rounds):.0f}",
+    )

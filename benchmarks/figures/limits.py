@@ -1,0 +1,23 @@
+"""docs/benchmarks.md: the forms of each generator that no other beats, and their share of the roofline."""
+
+from __future__ import annotations
+
+from ...bundle.json_documents import read_as
+from ..limits_page import FRONT_NOTE, ceiling_lines, form_table
+from ..roofline import Limits
+from .base import Results, paragraph, table
+
+__all__ = ["write"]
+
+
+def write(results: Results) -> dict[str, str]:
+    """The table of the forms on a front, and `ceilings`: what the machine allows."""
+    file = results.path("limits")
+    found = read_as(Limits, "a measurement of limits", file.parent, file.name, 1)
+    heads, rows = form_table(found)
+    on_front = [row for row in rows if any(cell.endswith("*") for cell in row)]
+    count = sum(len(model.forms) for model in found.models)
+    machine = f"{found.machine.processor}, {found.machine.cores} cores, {found.measured_at[:10]}"
+    ceilings = " ".join(ceiling_lines(found))
+    said = f"{len(found.models)} generators in {count} forms on {machine}. {ceilings} {FRONT_NOTE}"
+    return {"": table(heads, on_front), "ceilings": paragraph(said.replace(" * on", " `*`: on"))}
