@@ -39,8 +39,8 @@ def limits(
     measured in PyTorch.
     """
     positive(seconds, "--seconds")
-    from ..benchmarks.limits import Plan, measure_limits, write_limits
-    from ..benchmarks.limits_page import FRONT_NOTE, ceiling_lines, form_table
+    from ..benchmarks.limits.measure import Plan, measure_limits, write_limits
+    from ..benchmarks.limits.page import FRONT_NOTE, ceiling_lines, form_table
     from ..benchmarks.load.page import require_report
     from ..files import check_folder
 

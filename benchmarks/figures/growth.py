@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ...bundle.json_documents import read_as
-from ..growth import rows
-from ..growth_series import GrowthResult
+from ..growth.measure import rows
+from ..growth.series import GrowthResult
 from .base import Results, paragraph
 
 __all__ = ["write"]

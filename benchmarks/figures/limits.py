@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ...bundle.json_documents import read_as
-from ..limits_page import FRONT_NOTE, ceiling_lines, form_table
-from ..roofline import Limits
+from ..limits.page import FRONT_NOTE, ceiling_lines, form_table
+from ..limits.roofline import Limits
 from .base import Results, paragraph, table
 
 __all__ = ["write"]

@@ -25,28 +25,28 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from ..bundle import MANIFEST_NAME, Bundle
-from ..errors import LithoError, UsageError
-from ..export.build import export
-from ..export.source import from_run
-from ..export.timing import in_turns
-from ..extras import require
-from ..files import write_bytes
-from ..reporting.markdown import markdown_table
-from ..reporting.progress import Progress, quiet
-from ..runners import Runner, open_runner
-from ..runners.base import thread_count
-from ..serving.repository.deploy import deploy
-from ..serving.server.embedded import EmbeddedServer
-from ..signature.fields import Field, Role
-from .growth_series import Against, GrowthResult, Series
-from .load.documents import BenchResult
-from .load.sweep import bench
-from .machine import describe_machine
+from ...bundle import MANIFEST_NAME, Bundle
+from ...errors import LithoError, UsageError
+from ...export.build import export
+from ...export.source import from_run
+from ...export.timing import in_turns
+from ...extras import require
+from ...files import write_bytes
+from ...reporting.markdown import markdown_table
+from ...reporting.progress import Progress, quiet
+from ...runners import Runner, open_runner
+from ...runners.base import thread_count
+from ...serving.repository.deploy import deploy
+from ...serving.server.embedded import EmbeddedServer
+from ...signature.fields import Field, Role
+from ..load.documents import BenchResult
+from ..load.sweep import bench
+from ..machine import describe_machine
+from .series import Against, GrowthResult, Series
 
 __all__ = ["Plan", "against_clients", "doubling", "in_process", "main", "measure_growth", "rows"]
 
-RESULT = Path(__file__).resolve().parent / "results" / "growth.json"
+RESULT = Path(__file__).resolve().parents[1] / "results" / "growth.json"
 
 _LEAST_RUNS, _MOST_RUNS = 5, 40
 _MOST_SECONDS = 8.0
@@ -353,7 +353,3 @@ def main(  # noqa: PLR0913
         raise typer.Exit(1) from None
     write_bytes(output, json.dumps(result.model_dump(), indent=1) + "\n")
     typer.echo("\n".join(rows(result)))
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from litho.benchmarks.ceilings import Bandwidth, Ceilings, Peak
-from litho.benchmarks.roofline import (
+from litho.benchmarks.limits.ceilings import Bandwidth, Ceilings, Peak
+from litho.benchmarks.limits.roofline import (
     Form,
     FormAtBatch,
     ModelLimits,
@@ -13,7 +13,7 @@ from litho.benchmarks.roofline import (
     reached,
     with_ceilings,
 )
-from litho.benchmarks.work import Work
+from litho.benchmarks.limits.work import Work
 
 CEILINGS = Ceilings(
     threads=1,

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle.json_documents import Document
-from ..errors import LithoError
-from ..export.passes import apply_passes
-from ..export.precisions import Lowering, precision
-from ..extras import require
-from ..runners.base import runner_class
-from ..signature import Signature
-from ..signature.fields import Field, Role
+from ...bundle.json_documents import Document
+from ...errors import LithoError
+from ...export.passes import apply_passes
+from ...export.precisions import Lowering, precision
+from ...extras import require
+from ...runners.base import runner_class
+from ...signature import Signature
+from ...signature.fields import Field, Role
 from .work import OPERATIONS, work_of
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-from litho.benchmarks.growth_series import GrowthResult, Series
+from litho.benchmarks.growth.series import GrowthResult, Series
 from litho.benchmarks.machine import describe_machine
 
 

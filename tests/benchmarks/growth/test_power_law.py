@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from litho.benchmarks.power_law import fit_growth, fit_power_law
+from litho.benchmarks.growth.power_law import fit_growth, fit_power_law
 
 XS = [float(1 << power) for power in range(9)]
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
-from ..bundle.json_documents import Document
-from ..export.arithmetic import multiply_adds, value_types
-from ..export.naming import precisions_of
-from ..export.precisions.base import MOVES
-from ..extras import require
+from ...bundle.json_documents import Document
+from ...export.arithmetic import multiply_adds, value_types
+from ...export.naming import precisions_of
+from ...export.precisions.base import MOVES
+from ...extras import require
 
 if TYPE_CHECKING:
     import onnx

@@ -1,7 +1,7 @@
 from contextlib import ExitStack
 from pathlib import Path
 
-from litho.benchmarks.forms import calls_of, open_forms, torch_operations, usable
+from litho.benchmarks.limits.forms import calls_of, open_forms, torch_operations, usable
 from litho.bundle import Bundle
 from litho.export.source import from_run
 

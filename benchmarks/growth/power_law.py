@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle.json_documents import Document
+from ...bundle.json_documents import Document
 
 __all__ = ["MOST_MISFIT", "Growth", "PowerLaw", "fit_growth", "fit_power_law"]
 

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from litho.benchmarks.growth import Plan, against_clients, doubling, in_process, measure_growth, rows
+from litho.benchmarks.growth.measure import (
+    Plan,
+    against_clients,
+    doubling,
+    in_process,
+    measure_growth,
+    rows,
+)
 from litho.errors import UsageError
 from litho.runners import Runner
 from litho.serving.server.embedded import EmbeddedServer

@@ -25,18 +25,19 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from ..bundle import MANIFEST_NAME, Bundle
-from ..errors import LithoError, UsageError
-from ..export.build import export
-from ..export.source import Source, from_run
-from ..export.timing import in_turns
-from ..extras import require
-from ..files import write_bytes
-from ..parity.metrics import psnr_db
-from ..parity.replay import replay
-from ..reporting.progress import Progress, quiet
-from ..runners.base import Runner, graph_runtimes, thread_count
-from ..signature.fields import Role
+from ...bundle import MANIFEST_NAME, Bundle
+from ...errors import LithoError, UsageError
+from ...export.build import export
+from ...export.source import Source, from_run
+from ...export.timing import in_turns
+from ...extras import require
+from ...files import write_bytes
+from ...parity.metrics import psnr_db
+from ...parity.replay import replay
+from ...reporting.progress import Progress, quiet
+from ...runners.base import Runner, graph_runtimes, thread_count
+from ...signature.fields import Role
+from ..machine import describe_machine
 from .ceilings import (
     KERNELS,
     WORKING_SETS,
@@ -48,8 +49,7 @@ from .ceilings import (
     torch_threads,
 )
 from .forms import USABLE, OpenForm, calls_of, open_forms, torch_operations, usable
-from .limits_page import page, picture, rows
-from .machine import describe_machine
+from .page import page, picture, rows
 from .roofline import (
     Form,
     FormAtBatch,
@@ -65,7 +65,7 @@ from .roofline import (
 
 __all__ = ["Plan", "main", "measure_limits", "write_limits"]
 
-RESULT = Path(__file__).resolve().parent / "results" / "limits.json"
+RESULT = Path(__file__).resolve().parents[1] / "results" / "limits.json"
 BATCHES = (1, 8, 32)
 PRECISIONS = ("fp32", "bf16", "int8")
 _LEAST_RUNS, _MOST_RUNS = 3, 200
@@ -358,7 +358,3 @@ def main(  # noqa: PLR0913
     if page_folder is not None:
         write_limits(limits, page_folder)
     typer.echo("\n".join(rows(limits)))
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..reporting import number
-from ..reporting.markdown import markdown_table
-from .load.charts import Axis, Chart, Layer, Row, chart, dots, lines, png
+from ...reporting import number
+from ...reporting.markdown import markdown_table
+from ..load.charts import Axis, Chart, Layer, Row, chart, dots, lines, png
 from .roofline import EQUAL_DB, Form, Limits, ModelLimits, Reached, Stage
 from .study_page import Part, Study, machine_facts, render_study
 

@@ -5,10 +5,9 @@ import io
 import pytest
 from PIL import Image
 
-from litho.benchmarks.ceilings import Bandwidth, Ceilings, Peak
-from litho.benchmarks.limits_page import ceiling_lines, charts_of, form_table, page, picture, rows
-from litho.benchmarks.machine import describe_machine
-from litho.benchmarks.roofline import (
+from litho.benchmarks.limits.ceilings import Bandwidth, Ceilings, Peak
+from litho.benchmarks.limits.page import ceiling_lines, charts_of, form_table, page, picture, rows
+from litho.benchmarks.limits.roofline import (
     Form,
     FormAtBatch,
     Limits,
@@ -18,7 +17,8 @@ from litho.benchmarks.roofline import (
     with_ceilings,
     with_front,
 )
-from litho.benchmarks.work import Work
+from litho.benchmarks.limits.work import Work
+from litho.benchmarks.machine import describe_machine
 
 CEILINGS = Ceilings(
     threads=1,

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
-from ..bundle.json_documents import Document
+from ...bundle.json_documents import Document
+from ..machine import Machine
 from .ceilings import Bandwidth, Ceilings, Peak
-from .machine import Machine
 from .work import Work
 
 __all__ = [

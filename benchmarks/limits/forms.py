@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from ..bundle import Bundle
-from ..bundle.manifest import Variant
-from ..export.source import Source
-from ..extras import require
-from ..runners.base import Runner, graph_runtimes, runner_class
-from ..runners.torch import Runner as TorchRunner
-from ..signature.fields import Role
+from ...bundle import Bundle
+from ...bundle.manifest import Variant
+from ...export.source import Source
+from ...extras import require
+from ...runners.base import Runner, graph_runtimes, runner_class
+from ...runners.torch import Runner as TorchRunner
+from ...signature.fields import Role
 from .work import Work, work_of
 
 __all__ = ["USABLE", "OpenForm", "calls_of", "open_forms", "torch_operations", "usable"]

@@ -2,7 +2,14 @@
 
 import pytest
 
-from litho.benchmarks.ceilings import Bandwidth, Ceilings, Kernel, Peak, measure_bandwidths, measure_peak
+from litho.benchmarks.limits.ceilings import (
+    Bandwidth,
+    Ceilings,
+    Kernel,
+    Peak,
+    measure_bandwidths,
+    measure_peak,
+)
 from litho.errors import LithoError
 
 SMALL = Kernel(channels=32, side=8, window=3, batch=2)

@@ -1,0 +1,8 @@
+"""`python -m litho.benchmarks.growth`."""
+
+import typer
+
+from .measure import main
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,1 @@
+"""How near generators come to what the machine allows: rooflines, ceilings, speed against error."""
