@@ -59,6 +59,10 @@ Row = Mapping[str, str | float | None]
 Layer = dict[str, Any]
 
 
+_LETTERS = 40
+"""Of all words of an axis: more of them stand slanted."""
+
+
 @dataclass(frozen=True)
 class Axis:
     """An axis of a chart.
@@ -75,19 +79,25 @@ class Axis:
     def channel(self, field: str, words: Sequence[Any] = ()) -> dict[str, Any]:
         """The encoding channel of a field: https://vega.github.io/vega-lite/docs/encoding.html."""
         if self.scale == "category":
+            slanted = sum(len(str(word)) for word in words) > _LETTERS
             return {
                 "field": field,
                 "type": "ordinal",
                 "title": self.title,
                 "sort": list(words) or None,
-                "axis": {"labelAngle": 0, "labelOverlap": "parity", "grid": False},
+                "axis": {"labelAngle": -35 if slanted else 0, "labelOverlap": not slanted, "grid": False},
             }
         scale: dict[str, Any] = {"zero": self.scale == "linear", "nice": self.scale != "log2"}
         if self.scale == "near":
             scale["padding"] = 12
         if self.scale.startswith("log"):
             scale |= {"type": "log", "base": 2 if self.scale == "log2" else 10, "zero": False}
-        axis = {"labelFlush": True, "tickCount": 5}
+        axis: dict[str, Any] = {"labelFlush": True, "tickCount": 5}
+        if self.scale == "log":
+            # A line for each power of ten, and not for every digit.
+            power = "log(datum.value) / LN10"
+            test = f"abs({power} - round({power})) < 1e-6"
+            axis["gridOpacity"] = {"condition": {"test": test, "value": 1}, "value": 0}
         return {"field": field, "type": "quantitative", "title": self.title, "scale": scale, "axis": axis}
 
 
