@@ -22,7 +22,7 @@ from .reporting import human_bytes, number, picture_grid, png, render
 from .reporting.progress import Progress
 
 if TYPE_CHECKING:
-    from .benchmarks.load.documents import BenchResult
+    from .benchmarks.load.documents.result import BenchResult
     from .parity.verify import Verification
 
 __all__ = ["PRESET", "DemoResult", "demo"]
@@ -69,7 +69,7 @@ def demo(to: Path, *, seconds: float, progress: Progress) -> DemoResult:
         LithoError: a step failed; the results of earlier steps are kept and used again.
     """
     from .benchmarks import bench
-    from .benchmarks.load.page import require_report
+    from .benchmarks.load.page.page import require_report
     from .parity.verify import verify
     from .serving.clients.client import Client
     from .serving.server.embedded import EmbeddedServer
@@ -138,7 +138,7 @@ def _deployed(to: Path, took: dict[str, float], progress: Progress) -> Bundle:
 
 
 def _page(result: DemoResult, bundle: Bundle, verified: Sequence[Verification]) -> str:
-    from .benchmarks.load.page import view
+    from .benchmarks.load.page.page import view
     from .export.report.page import format_figure, headline
     from .export.report.table import decide
 

@@ -10,9 +10,9 @@ which `load.report` makes tables and `load.page` pages.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .load.compare import compare
-from .load.documents import BenchResult, SoakResult, read_result
-from .load.soak import soak
+from .load.comparison.compare import compare
+from .load.documents.result import BenchResult, SoakResult, read_result
+from .load.measuring.soak import soak
 
 if TYPE_CHECKING:
     from .load.sweep import bench

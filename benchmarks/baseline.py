@@ -26,7 +26,7 @@ from ..files import write_bytes
 from ..reporting.markdown import markdown_table
 from ..runners import open_runner
 from ..runners.base import thread_count
-from .load.effect import Effect
+from .load.comparison.effect import Effect
 from .machine import Machine, describe_machine
 
 __all__ = ["Baseline", "beyond", "main", "measure", "table"]

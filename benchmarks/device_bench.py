@@ -24,7 +24,7 @@ from ..runners.torch import Runner as TorchRunner
 from ..training.run.snapshot import load_snapshot
 from .candidates import Candidate
 from .gpu_check import candidates, graph_runtimes_of
-from .load.documents import BenchResult
+from .load.documents.result import BenchResult
 from .load.sweep import bench
 from .machine import Machine, describe_machine
 

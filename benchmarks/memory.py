@@ -22,8 +22,8 @@ from ..reporting.markdown import markdown_table
 from ..serving.configuration.settings import Batching, ServingSettings
 from ..serving.repository.deploy import deploy
 from .faults.serving import Serving
-from .load.documents import SoakResult
-from .load.soak import soak
+from .load.documents.result import SoakResult
+from .load.measuring.soak import soak
 from .machine import Machine, describe_machine
 
 __all__ = ["MemoryRun", "MemoryRuns", "main", "problems", "table"]

@@ -26,11 +26,11 @@ from ..reporting.progress import Progress, quiet
 from ..runners import Runner, open_runner
 from ..serving.repository.deploy import deploy
 from ..serving.server.embedded import EmbeddedServer
-from .load.latency import percentile
-from .load.meter import Meter
-from .load.requests import Requests
+from .load.documents.latency import percentile
+from .load.documents.windows import Load
+from .load.measuring.meter import Meter
+from .load.measuring.requests import Requests
 from .load.scenarios import open_scenario
-from .load.windows import Load
 from .machine import Machine, describe_machine
 from .perf_analyzer_run import PerfAnalyzer, Protocol, Side, find_perf_analyzer
 

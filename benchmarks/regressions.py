@@ -28,9 +28,9 @@ from ..files import write_bytes
 from ..reporting.markdown import markdown_table
 from ..runners import Runner, open_runner
 from .environment import Environment, describe_environment
-from .load.change import Change, change_of, read_runs
-from .load.effect import TOLERANCE, Effect
-from .load.page import JSON_NAME
+from .load.comparison.change import Change, change_of, read_runs
+from .load.comparison.effect import TOLERANCE, Effect
+from .load.page.page import JSON_NAME
 from .load.sweep import bench
 from .machine import Machine, describe_machine
 

@@ -153,7 +153,7 @@ def bench(
 
 def _show(result: BenchResult, as_json: bool) -> None:
     """Print a result; of one that does not count, the reason comes first."""
-    from ..benchmarks.load.report import lines, table
+    from ..benchmarks.load.page.report import lines, table
 
     if as_json:
         print_json(result)

@@ -44,7 +44,7 @@ def compare(
         raise UsageError(
             f"--tolerance was given {tolerance:g}; it takes a share above 0 and below 1, such as 0.05"
         )
-    from ..benchmarks.load.change import change_of, read_runs, rows_of
+    from ..benchmarks.load.comparison.change import change_of, read_runs, rows_of
 
     change = change_of(read_runs(first), read_runs(second), tolerance)
     if as_json:

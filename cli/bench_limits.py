@@ -41,7 +41,7 @@ def limits(
     positive(seconds, "--seconds")
     from ..benchmarks.limits.measure import Plan, measure_limits, write_limits
     from ..benchmarks.limits.page import FRONT_NOTE, ceiling_lines, form_table
-    from ..benchmarks.load.page import require_report
+    from ..benchmarks.load.page.page import require_report
     from ..files import check_folder
 
     if output is not None:

@@ -25,7 +25,7 @@ def demo(
     report. What was made is kept: a second call only serves and measures.
     """
     positive(seconds, "--seconds")
-    from ..benchmarks.load.report import lines, table
+    from ..benchmarks.load.page.report import lines, table
     from ..demo import demo as run_demo
 
     with progress_bar() as progress:

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from litho.benchmarks.load.documents import BenchResult
+from litho.benchmarks.load.documents.result import BenchResult
 
 FILE = Path(__file__).parents[1] / "docs" / "bench.schema.json"
 

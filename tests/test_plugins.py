@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from litho.benchmarks import bench
 from litho.benchmarks.gpu_check import check_families, rows_of
-from litho.benchmarks.load.page import page as bench_page
+from litho.benchmarks.load.page.page import page as bench_page
 from litho.bundle import Bundle
 from litho.cli import app
 from litho.errors import UnknownName

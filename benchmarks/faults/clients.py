@@ -24,7 +24,7 @@ from ...errors import LithoError
 from ...runners import Endpoint
 from ...serving.clients.client import Client
 from ...signature import Signature
-from ..load.requests import Requests
+from ..load.measuring.requests import Requests
 
 __all__ = ["KINDS", "ROWS", "inputs_of", "main", "rows_of", "same_picture"]
 

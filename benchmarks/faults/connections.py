@@ -20,7 +20,7 @@ from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
 from ...runners.triton import messages
 from ...serving.clients.client import Client
-from ..load.requests import Requests
+from ..load.measuring.requests import Requests
 from .base import Fault, Scene
 from .clients import inputs_of, rows_of
 

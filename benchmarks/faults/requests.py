@@ -17,7 +17,7 @@ from tritonclient.grpc import InferenceServerClient
 from ...errors import EndpointError, LithoError
 from ...runners.triton import Runner, messages
 from ...serving.clients.client import Client
-from ..load.requests import Requests
+from ..load.measuring.requests import Requests
 from .base import Fault, Scene
 from .clients import RECONNECT, Row, inputs_of, outcome_of, rows_of
 from .malformed import Malformed, send

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..load.documents import Comparison, read_result
-from ..load.windows import Point
+from ..load.documents.result import Comparison, read_result
+from ..load.documents.windows import Point
 from .base import Results, table, three_digits, whole
 
 __all__ = ["write"]

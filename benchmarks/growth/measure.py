@@ -39,7 +39,7 @@ from ...runners.base import thread_count
 from ...serving.repository.deploy import deploy
 from ...serving.server.embedded import EmbeddedServer
 from ...signature.fields import Field, Role
-from ..load.documents import BenchResult
+from ..load.documents.result import BenchResult
 from ..load.sweep import bench
 from ..machine import describe_machine
 from .series import Against, GrowthResult, Series

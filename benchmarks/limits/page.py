@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ...reporting import number
 from ...reporting.markdown import markdown_table
-from ..load.charts import Axis, Chart, Layer, Row, chart, dots, lines, png
+from ..load.page.charts import Axis, Chart, Layer, Row, chart, dots, lines, png
 from .roofline import EQUAL_DB, Form, Limits, ModelLimits, Reached, Stage
 from .study_page import Part, Study, machine_facts, render_study
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from ...extras import require
 from ...reporting import human_bytes, render
-from ..load.charts import Chart
-from ..load.page import PageCharts
+from ..load.page.charts import Chart
+from ..load.page.page import PageCharts
 from ..machine import Machine
 
 __all__ = ["Part", "Study", "machine_facts", "render_study"]

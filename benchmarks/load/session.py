@@ -10,14 +10,14 @@ from ...errors import LithoError
 from ...reporting.progress import Progress
 from ...runners import Runner
 from ...signature.noise import MAX_SEED
-from .compare import compare
-from .documents import BenchResult, Comparison, Pair
-from .in_flight import overlaps
-from .measurement import Measurement
-from .meter import Meter
-from .probing import Gauge, Probes
-from .references import Reference
-from .windows import Judged, Load, Point, Window
+from .comparison.compare import compare
+from .documents.measurement import Measurement
+from .documents.result import BenchResult, Comparison, Pair
+from .documents.windows import Judged, Load, Point, Window
+from .measuring.in_flight import overlaps
+from .measuring.meter import Meter
+from .measuring.probing import Gauge, Probes
+from .measuring.references import Reference
 
 __all__ = [
     "Side",

@@ -19,30 +19,21 @@ from ...signature.noise import MAX_SEED
 from ..environment import describe_environment
 from ..machine import describe_machine
 from ..targets import Target, address_of, opened, target_name
-from .cost import price_of
-from .documents import BenchResult, Comparison, Method, SoakResult
-from .gauge import gauge_of
-from .in_flight import overlaps
-from .loads import choose_loads
-from .measurement import Measurement
-from .meter import Meter
-from .mix import Mix
-from .page import require_report, write_result
-from .references import reference_of
-from .requests import Requests
+from .documents.cost import price_of
+from .documents.measurement import Measurement
+from .documents.result import BenchResult, Comparison, Method, SoakResult
+from .documents.windows import Load, Point
+from .measuring.gauge import gauge_of
+from .measuring.in_flight import overlaps
+from .measuring.loads import choose_loads
+from .measuring.meter import Meter
+from .measuring.mix import Mix
+from .measuring.references import reference_of
+from .measuring.requests import Requests
+from .measuring.soak import soak
+from .page.page import require_report, write_result
 from .scenarios import Scenario, open_scenario
-from .session import (
-    Side,
-    Stopped,
-    Turns,
-    another_seed,
-    compare_sides,
-    points_of,
-    sweep,
-    variant_facts,
-)
-from .soak import soak
-from .windows import Load, Point
+from .session import Side, Stopped, Turns, another_seed, compare_sides, points_of, sweep, variant_facts
 
 __all__ = ["bench"]
 

@@ -17,14 +17,14 @@ from ...runners.triton import Runner
 from ...serving.repository.planning import Plan, Wanted
 from ...serving.repository.versions import add_version
 from ...serving.server.embedded import EmbeddedServer
-from ..load.gauge import ProcessGauge
-from ..load.measurement import Measurement
-from ..load.meter import Meter
-from ..load.probing import Probes
-from ..load.references import reference_of
-from ..load.requests import Requests
+from ..load.documents.measurement import Measurement
+from ..load.documents.windows import MOST_ERRORS, Load
+from ..load.measuring.gauge import ProcessGauge
+from ..load.measuring.meter import Meter
+from ..load.measuring.probing import Probes
+from ..load.measuring.references import reference_of
+from ..load.measuring.requests import Requests
 from ..load.scenarios import open_scenario
-from ..load.windows import MOST_ERRORS, Load
 from .documents import Figures, Goal, Quality
 from .space import Candidate
 

@@ -18,16 +18,7 @@ from ...reporting.progress import Progress, quiet
 from ...serving.configuration.settings_file import write_settings
 from ..machine import describe_machine
 from . import judge
-from .documents import (
-    RESULT_NAME,
-    SETTINGS_NAME,
-    Figures,
-    Goal,
-    Round,
-    Trial,
-    TuneResult,
-    read_tuning,
-)
+from .documents import RESULT_NAME, SETTINGS_NAME, Figures, Goal, Round, Trial, TuneResult, read_tuning
 from .search import Asked, Search
 from .serving import CandidateFailed, Side, served
 from .space import Candidate, Space

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from torch import Tensor, nn
 
 import litho
-from litho.benchmarks.load.requests import Requests
+from litho.benchmarks.load.measuring.requests import Requests
 from litho.runners import open_runner
 from litho.serving.generation.generate import generate
 from litho.serving.repository.deploy import deploy

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from litho.benchmarks.load.in_flight import Clock
+from litho.benchmarks.load.measuring.in_flight import Clock
 from litho.errors import EndpointError
 from litho.runners import Runner
 from litho.runners.triton import ServerStatistics

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from litho.benchmarks.load.documents import MemorySample, SoakResult
+from litho.benchmarks.load.documents.result import MemorySample, SoakResult
 from litho.benchmarks.machine import describe_machine
 from litho.benchmarks.memory import MemoryRun, MemoryRuns, _write, problems, table
 

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 import litho
-from litho.benchmarks.load.documents import read_result
+from litho.benchmarks.load.documents.result import read_result
 
 ROOT = Path(litho.__file__).parent
 

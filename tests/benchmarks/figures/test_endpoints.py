@@ -2,7 +2,7 @@
 
 from litho.benchmarks.figures import endpoints
 from litho.benchmarks.figures.base import Results
-from litho.benchmarks.load.documents import read_result
+from litho.benchmarks.load.documents.result import read_result
 
 
 def test_rows_are_those_of_the_documents() -> None:

@@ -1,5 +1,5 @@
 from litho.benchmarks.limits.study_page import Part, Study, machine_facts, render_study
-from litho.benchmarks.load.charts import Axis, chart, lines
+from litho.benchmarks.load.page.charts import Axis, chart, lines
 from litho.benchmarks.machine import describe_machine
 
 

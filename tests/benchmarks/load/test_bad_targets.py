@@ -132,7 +132,7 @@ def test_a_server_that_only_fails_leaves_nothing(litho_here: Called, tmp_path: P
 
 
 def test_a_rate_beyond_reach_is_no_result(litho_here: Called, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("litho.benchmarks.load.meter.DRAIN_SECONDS", 0.1)
+    monkeypatch.setattr("litho.benchmarks.load.measuring.meter.DRAIN_SECONDS", 0.1)
     with BadServer(seconds=0.2) as server:
         code, said, _ = litho_here(server.url, "--scenario", "constant", "--rate", 900, "--seconds", 2)
     assert code == 1

@@ -1,13 +1,21 @@
 import numpy as np
 import pytest
 
-from litho.benchmarks.load.documents import BenchResult
-from litho.benchmarks.load.meter import Meter
-from litho.benchmarks.load.references import Reference
-from litho.benchmarks.load.requests import Requests
+from litho.benchmarks.load.documents.result import BenchResult
+from litho.benchmarks.load.documents.windows import Load
+from litho.benchmarks.load.measuring.meter import Meter
+from litho.benchmarks.load.measuring.references import Reference
+from litho.benchmarks.load.measuring.requests import Requests
 from litho.benchmarks.load.scenarios import open_scenario
-from litho.benchmarks.load.session import Side, Stopped, Turns, another_seed, compare_sides, points_of, sweep
-from litho.benchmarks.load.windows import Load
+from litho.benchmarks.load.session import (
+    Side,
+    Stopped,
+    Turns,
+    another_seed,
+    compare_sides,
+    points_of,
+    sweep,
+)
 from litho.bundle.probes import Probes
 from litho.errors import EndpointError, UsageError
 from litho.parity.gate import limits

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from litho.benchmarks import bench, read_result
-from litho.benchmarks.load.report import remarks
+from litho.benchmarks.load.page.report import remarks
 from litho.errors import EndpointError, UnknownName, UsageError
 from litho.signature import Signature
 from litho.signature.fields import image_output, seed_field

@@ -5,7 +5,15 @@ from typing import Any
 
 from litho.benchmarks.machine import Machine
 from litho.benchmarks.tuning import judge
-from litho.benchmarks.tuning.documents import Confirmation, Figures, Goal, Quality, Round, Trial, TuneResult
+from litho.benchmarks.tuning.documents import (
+    Confirmation,
+    Figures,
+    Goal,
+    Quality,
+    Round,
+    Trial,
+    TuneResult,
+)
 
 MACHINE = Machine(processor="a processor", cores=2, memory_bytes=2**33, gpus=(), system="Linux", versions={})
 

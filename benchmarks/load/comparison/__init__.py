@@ -1,0 +1,1 @@
+"""Two results compared: in turns, with an interval and a verdict."""

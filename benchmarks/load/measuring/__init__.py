@@ -1,0 +1,1 @@
+"""One window measured: requests, the meter, what it reads of processes, and probes among the requests."""

@@ -1,0 +1,411 @@
+"""Charts as Vega-Lite specifications: one specification gives the picture and the interactive chart of a page.
+
+A chart is made of layers: `lines`, `bars`, `dots`, `rule` and `band` return some, and `chart` puts them together. The
+Python side draws it without a browser (vl-convert). A page draws the same specification again with Vega's JavaScript,
+which stands in the page once; nothing is loaded from outside.
+
+Specifications: https://vega.github.io/vega-lite/docs/ (version 6).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+from ....extras import require
+from ....reporting import BLUE, GREEN, GREY, ORANGE, THEMES, Chart as StillChart
+
+__all__ = [
+    "COLOURS",
+    "Axis",
+    "Chart",
+    "Row",
+    "band",
+    "bars",
+    "chart",
+    "dots",
+    "javascript",
+    "lines",
+    "page_charts",
+    "png",
+    "rule",
+    "script_policy",
+    "still",
+]
+
+VERSION = "6.4"
+"""Of Vega-Lite, whose specifications these are."""
+
+PURPLE, RED = "#9a74c9", "#d1495b"
+COLOURS = (BLUE, ORANGE, GREEN, PURPLE, RED, GREY)
+"""Of the series of a chart, in their order."""
+
+SHAPES = ("circle", "triangle-up", "square", "diamond", "cross", "triangle-down", "triangle-right")
+"""Of the series' points, so that nobody needs the colours."""
+
+WIDTH, HEIGHT = 430, 250
+"""Of a chart as a picture, in CSS pixels; on a page the width is that of its column."""
+
+Row = Mapping[str, str | float | None]
+"""One datum. Keys: `x`, `y`, and where they apply `series`, `low` and `high` (an interval of y), `label`."""
+
+Layer = dict[str, Any]
+
+
+_LETTERS = 40
+"""Of all words of an axis: more of them stand slanted."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An axis of a chart.
+
+    Args:
+        title: what it shows, with the unit.
+        scale: "linear" from zero, "near" linear without zero, "log" to base 10, "log2", or "category" for words in
+            the order of their appearance.
+    """
+
+    title: str
+    scale: Literal["linear", "near", "log", "log2", "category"] = "linear"
+
+    def channel(self, field: str, words: Sequence[Any] = ()) -> dict[str, Any]:
+        """The encoding channel of a field: https://vega.github.io/vega-lite/docs/encoding.html."""
+        if self.scale == "category":
+            slanted = sum(len(str(word)) for word in words) > _LETTERS
+            return {
+                "field": field,
+                "type": "ordinal",
+                "title": self.title,
+                "sort": list(words) or None,
+                "axis": {"labelAngle": -35 if slanted else 0, "labelOverlap": not slanted, "grid": False},
+            }
+        scale: dict[str, Any] = {"zero": self.scale == "linear", "nice": self.scale != "log2"}
+        if self.scale == "near":
+            scale["padding"] = 12
+        if self.scale.startswith("log"):
+            scale |= {"type": "log", "base": 2 if self.scale == "log2" else 10, "zero": False}
+        axis: dict[str, Any] = {"labelFlush": True, "tickCount": 5}
+        if self.scale == "log":
+            # A line for each power of ten, and not for every digit.
+            power = "log(datum.value) / LN10"
+            test = f"abs({power} - round({power})) < 1e-6"
+            axis["gridOpacity"] = {"condition": {"test": test, "value": 1}, "value": 0}
+        return {"field": field, "type": "quantitative", "title": self.title, "scale": scale, "axis": axis}
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart, what it says, and where its figures come from.
+
+    Args:
+        title: short, above the chart.
+        specification: of Vega-Lite, without size and colours of a page.
+        alt: what the chart shows, in words.
+        source: which figures of which document, and how they were obtained.
+    """
+
+    title: str
+    specification: Mapping[str, Any]
+    alt: str
+    source: str
+
+
+def chart(title: str, layers: Sequence[Layer], *, alt: str, source: str) -> Chart:
+    """Put layers together as one chart, the first lowest; they share both axes.
+
+    Args:
+        title, alt, source: see `Chart`.
+        layers: of `lines`, `bars`, `dots`, `rule` and `band`.
+    """
+    return Chart(title, {"layer": list(layers)}, alt, source)
+
+
+def lines(rows: Sequence[Row], x: Axis, y: Axis, tips: Mapping[str, str] | None = None) -> list[Layer]:
+    """Points connected by a line for each series, with the interval of each point where it has one.
+
+    Args:
+        rows: in the order of drawing; see `Row`.
+        x, y: axes.
+        tips: key of a row -> heading, shown when the pointer is over a point; by default series, x and y.
+
+    Returns:
+        The layers; both axes can be moved and magnified if neither has categories.
+    """
+    position = _position(rows, x, y)
+    colour = _series(rows)
+    layers = _intervals(rows, position, colour)
+    layers.append(
+        {
+            "data": {"values": [{**row, "order": index} for index, row in enumerate(rows)]},
+            "mark": {"type": "line", "strokeWidth": 2, "aria": False},
+            "encoding": {
+                **position,
+                "color": colour["color"],
+                "order": {"field": "order", "type": "quantitative"},
+            },
+        }
+    )
+    return [*layers, _points(rows, (x, y), tips, {**position, **colour})]
+
+
+def dots(rows: Sequence[Row], x: Axis, y: Axis, tips: Mapping[str, str] | None = None) -> list[Layer]:
+    """A point for each row, by series, with its interval and its label where it has them.
+
+    Args:
+        rows, x, y, tips: see `lines`.
+    """
+    position = _position(rows, x, y)
+    colour = _series(rows)
+    layers = [*_intervals(rows, position, colour), _points(rows, (x, y), tips, {**position, **colour})]
+    labelled = [row for row in rows if row.get("label")]
+    if labelled:
+        layers.append(
+            {
+                "data": {"values": labelled},
+                "mark": {"type": "text", "align": "left", "dx": 8, "fontSize": 10, "clip": False},
+                "encoding": {**position, "text": {"field": "label", "type": "nominal"}},
+            }
+        )
+    return layers
+
+
+def bars(rows: Sequence[Row], x: Axis, y: Axis, tips: Mapping[str, str] | None = None) -> list[Layer]:
+    """Bars over categories, the series on top of each other in their order.
+
+    Args:
+        rows, x, y, tips: see `lines`; `x` has categories.
+    """
+    order = {name: index for index, name in enumerate(_names(rows, "series"))}
+    data = [{**row, "order": order.get(row.get("series"), 0)} for row in rows]
+    encoding = {
+        **_position(rows, x, y),
+        **_series(rows, shapes=False),
+        "order": {"field": "order", "type": "quantitative"},
+        "tooltip": _tooltip(tips, x, y),
+    }
+    return [{"data": {"values": data}, "mark": {"type": "bar", "width": {"band": 0.6}}, "encoding": encoding}]
+
+
+def rule(value: float, label: str) -> list[Layer]:
+    """A dashed horizontal line with a name above its right end.
+
+    Args:
+        value: where it stands on the y axis.
+        label: what it means.
+    """
+    data = {"values": [{"y": value, "label": label}]}
+    position = {"y": {"field": "y", "type": "quantitative"}}
+    return [
+        {"data": data, "mark": {"type": "rule", "strokeDash": [5, 4], "color": GREY}, "encoding": position},
+        {
+            "data": data,
+            "mark": {"type": "text", "align": "right", "baseline": "bottom", "dy": -3, "fontSize": 10},
+            "encoding": {**position, "x": {"value": "width"}, "text": {"field": "label", "type": "nominal"}},
+        },
+    ]
+
+
+def band(low: float, high: float) -> list[Layer]:
+    """A grey band from `low` to `high` on the y axis, over the whole width."""
+    return [
+        {
+            "data": {"values": [{"low": low, "high": high}]},
+            "mark": {"type": "rect", "color": GREY, "opacity": 0.15},
+            "encoding": {
+                "y": {"field": "low", "type": "quantitative"},
+                "y2": {"field": "high"},
+            },
+        }
+    ]
+
+
+def still(drawn: Chart) -> StillChart:
+    """The chart as two SVG files, for a light and a dark page.
+
+    Raises:
+        MissingExtra: vl-convert is not installed.
+    """
+    convert = require("vl_convert", "bench")
+    specification = {**drawn.specification, "width": WIDTH, "height": HEIGHT}
+    light, dark = (
+        _renumbered(
+            convert.vegalite_to_svg(specification, vl_version=VERSION, config=_config(theme))
+        ).encode()
+        for theme in THEMES
+    )
+    return StillChart(light, dark, drawn.alt)
+
+
+def png(drawn: Sequence[Chart], heading: str, note: str = "", *, columns: int = 2) -> bytes:
+    """A PNG of charts side by side, on white, for a README.
+
+    Args:
+        drawn: the charts.
+        heading: above them.
+        note: a line below the heading.
+        columns: charts in a row.
+
+    Raises:
+        MissingExtra: vl-convert is not installed.
+    """
+    convert = require("vl_convert", "bench")
+    picture = {
+        "title": {"text": heading, "subtitle": note, "anchor": "start", "fontSize": 16, "offset": 14},
+        "columns": columns,
+        "concat": [
+            {
+                **each.specification,
+                "title": {"text": each.title, "anchor": "start", "fontSize": 12},
+                "width": WIDTH,
+                "height": HEIGHT,
+            }
+            for each in drawn
+        ],
+        "resolve": {"scale": {"color": "independent", "shape": "independent"}},
+        "padding": 16,
+    }
+    light = {**_config("light"), "background": "#ffffff"}
+    return convert.vegalite_to_png(picture, vl_version=VERSION, config=light, scale=2)
+
+
+def page_charts(drawn: Sequence[Chart]) -> str:
+    """The charts as JSON text for the script of a page: specifications, and the colours of both themes."""
+    document = {
+        "charts": [{**each.specification, "description": each.alt} for each in drawn],
+        "themes": {theme: _config(theme) for theme in THEMES},
+        "height": HEIGHT,
+    }
+    # In a page this stands inside an element "script", which these two sequences could end or hide.
+    return json.dumps(document, ensure_ascii=False).replace("<", "\\u003c")
+
+
+@cache
+def javascript() -> str:
+    """The script of a page with charts: Vega, Vega-Lite, and `charts.js`, which draws them.
+
+    Raises:
+        MissingExtra: vl-convert is not installed.
+    """
+    convert = require("vl_convert", "bench")
+    snippet = files("litho.benchmarks.load.page").joinpath("charts.js").read_text("utf-8")
+    return convert.javascript_bundle(snippet, vl_version=VERSION)
+
+
+def script_policy(script: str) -> str:
+    """The source expression of a content security policy that allows this script and no other."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode('ascii')}'"
+
+
+def _renumbered(svg: str) -> str:
+    """The drawing with its clip paths counted from 0, as vl-convert counts on: the same chart gives the same bytes."""
+    numbers: dict[str, str] = {}
+    return re.sub(
+        r"\bclip(\d+)\b", lambda found: "clip" + numbers.setdefault(found[1], str(len(numbers))), svg
+    )
+
+
+def _names(rows: Sequence[Row], key: str) -> list[Any]:
+    """The different values of a key, in the order of their appearance."""
+    return list(dict.fromkeys(row[key] for row in rows if row.get(key) is not None))
+
+
+def _position(rows: Sequence[Row], x: Axis, y: Axis) -> dict[str, Any]:
+    return {"x": x.channel("x", _names(rows, "x")), "y": y.channel("y", _names(rows, "y"))}
+
+
+def _series(rows: Sequence[Row], *, shapes: bool = True) -> dict[str, Any]:
+    """Colour and shape of the series; nothing if there is only one without a name."""
+    names = _names(rows, "series")
+    if not names:
+        return {"color": {"value": BLUE}}
+    repeats = -(-len(names) // len(COLOURS))
+
+    def channel(values: tuple[str, ...]) -> dict[str, Any]:
+        scale = {"domain": names, "range": (values * repeats)[: len(names)]}
+        # More than three names in a row are wider than a phone.
+        legend = {"columns": 3 if len(names) > 3 else 0}
+        return {
+            "field": "series",
+            "type": "nominal",
+            "title": None,
+            "scale": scale,
+            "sort": None,
+            "legend": legend,
+        }
+
+    colour = {"color": channel(COLOURS)}
+    return colour | {"shape": channel(SHAPES)} if shapes else colour
+
+
+def _intervals(rows: Sequence[Row], position: Mapping[str, Any], colour: Mapping[str, Any]) -> list[Layer]:
+    known = [row for row in rows if row.get("low") is not None and row.get("high") is not None]
+    if not known:
+        return []
+    ends = {"y": {**position["y"], "field": "low"}, "y2": {"field": "high"}}
+    mark = {"type": "rule", "strokeWidth": 5, "opacity": 0.35, "strokeCap": "round", "aria": False}
+    encoding = {"x": position["x"], **ends, "color": colour["color"]}
+    return [{"data": {"values": known}, "mark": mark, "encoding": encoding}]
+
+
+def _points(
+    rows: Sequence[Row], axes: tuple[Axis, Axis], tips: Mapping[str, str] | None, encoding: Mapping[str, Any]
+) -> Layer:
+    params: list[dict[str, Any]] = [
+        {
+            "name": "near",
+            "select": {"type": "point", "on": "pointerover", "nearest": True, "clear": "pointerout"},
+        }
+    ]
+    if all(axis.scale != "category" for axis in axes):
+        # Without a key the wheel scrolls the page; a chart that catches it would hold the reader fast.
+        wheel = "wheel![event.ctrlKey || event.metaKey || event.altKey]"
+        params.append({"name": "zoom", "select": {"type": "interval", "zoom": wheel}, "bind": "scales"})
+    size = {"condition": {"param": "near", "empty": False, "value": 150}, "value": 48}
+    return {
+        "data": {"values": list(rows)},
+        "params": params,
+        "mark": {"type": "point", "filled": True, "opacity": 1},
+        "encoding": {**encoding, "size": size, "tooltip": _tooltip(tips, *axes)},
+    }
+
+
+def _tooltip(tips: Mapping[str, str] | None, x: Axis, y: Axis) -> list[dict[str, str]]:
+    shown = tips or {"series": "", "x": x.title, "y": y.title}
+    return [{"field": key, "title": heading or key} for key, heading in shown.items()]
+
+
+def _config(theme: str) -> dict[str, Any]:
+    ink, soft, line = THEMES[theme]
+    return {
+        "background": "transparent",
+        "font": "system-ui, -apple-system, Segoe UI, Roboto, Liberation Sans, DejaVu Sans, sans-serif",
+        "view": {"stroke": None},
+        "title": {"color": ink, "subtitleColor": soft, "subtitleFontSize": 12},
+        "text": {"color": soft, "fill": soft},
+        "axis": {
+            "labelColor": soft,
+            "titleColor": soft,
+            "titleFontWeight": "normal",
+            "labelFontSize": 11,
+            "titleFontSize": 11,
+            "gridColor": line,
+            "domainColor": line,
+            "tickColor": line,
+        },
+        "legend": {
+            "orient": "top",
+            "labelColor": ink,
+            "titleColor": soft,
+            "labelFontSize": 11,
+            "symbolSize": 70,
+            "offset": 6,
+        },
+    }
