@@ -65,7 +65,7 @@ ALLOWED_NAMES = {
     "training/loop.py": ("optimisers", "key of the checkpoint"),
     "benchmarks/load/page/charts.py": ("bars", "of a chart"),
     "benchmarks/load/page/plots.py": ("bars", "of a chart"),
-    "benchmarks/load/resource_plots.py": ("bars", "of a chart"),
+    "benchmarks/load/page/resource_plots.py": ("bars", "of a chart"),
     "cli/output.py": ("bar_width", "of a progress bar"),
     "parity/verify.py": ("subject", "key of the result"),
     "cli/bundle.py": ("subject", "key of the result"),
