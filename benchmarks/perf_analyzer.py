@@ -209,10 +209,12 @@ def measure_model(  # noqa: PLR0913
         for protocol in protocols
     }
     found: dict[tuple[Protocol, int], list[Round]] = {}
-    places = list(product(protocols, clients))
+    positions = list(product(protocols, clients))
     for turn in range(rounds):
-        for place, (protocol, count) in enumerate(places):
-            progress(f"{count} clients, {protocol}", (turn * len(places) + place) / (rounds * len(places)))
+        for position, (protocol, count) in enumerate(positions):
+            progress(
+                f"{count} clients, {protocol}", (turn * len(positions) + position) / (rounds * len(positions))
+            )
             sides: dict[str, Callable[[], tuple[Side, float, float]]] = {
                 "litho": lambda meter=meters[protocol], count=count: litho_side(meter, count, seconds),
                 "perf_analyzer": lambda protocol=protocol, count=count: (

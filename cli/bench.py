@@ -142,8 +142,8 @@ def bench(
         if stopped.result is None:
             raise
         _show(stopped.result, as_json)
-        kept = f"; what was measured before is in {output}" if output else ""
-        raise Stopped(f"{stopped}{kept}", None, stopped.exit_code) from None
+        saved = f"; what was measured before is in {output}" if output else ""
+        raise Stopped(f"{stopped}{saved}", None, stopped.exit_code) from None
     _show(result, as_json)
     if result.problems:
         raise LithoError(f"not a result: {result.problems[0]}")

@@ -84,14 +84,14 @@ def _int8(runs: list[Peers]) -> str:
 
 def _ratios(peers: Peers) -> str:
     """What the recommended variant gains over the best peer whose pictures passed, at each batch."""
-    told = []
+    sentences = []
     for timing in peers.peer(peers.recommended).timings:
         batch = timing.batch
         ratio, best = peers.ratio(batch), peers.best_peer(batch).name
         # Documents without rounds have no interval.
         words = str(ratio) if ratio.low < ratio.high else f"{ratio.value:.2f}"
-        told.append(f"{words} at batch {batch} ({best})")
-    return ", ".join(told)
+        sentences.append(f"{words} at batch {batch} ({best})")
+    return ", ".join(sentences)
 
 
 def _served(served: Served | None) -> str:

@@ -149,7 +149,7 @@ def _bundle_of(target: Path, folder: Path) -> Bundle:
 
 
 def in_process(runner: Runner, name: str, plan: Plan) -> list[Series]:
-    """Time against the batch, against steps and against pixels, as far as the generator has them.
+    """Time against the batch, and against steps and pixels where the generator has them.
 
     Args:
         runner: of the generator, in this process.

@@ -28,7 +28,7 @@ OPERATIONS = 2
 _CONVERSIONS = MOVES | {"Cast", "DequantizeLinear", "QuantizeLinear"}
 """Operators between stored weights and the layer that reads them."""
 
-_JOINED = MOVES | {"Cast", "Clip", "Dropout", "LeakyRelu", "Relu", "Sigmoid", "Tanh"}
+_FUSED = MOVES | {"Cast", "Clip", "Dropout", "LeakyRelu", "Relu", "Sigmoid", "Tanh"}
 """Operators on one value that a runtime can join to the layer before them."""
 
 
@@ -124,20 +124,20 @@ class _Graph:
         maker = self.makers.get(value)
         while maker is not None and maker.op_type in MOVES:
             maker = self.makers.get(maker.input[0])
-        kept = maker.input[0] if maker is not None and maker.op_type == "DequantizeLinear" else value
-        return self.elements(value) * self._element(kept)
+        packed = maker.input[0] if maker is not None and maker.op_type == "DequantizeLinear" else value
+        return self.elements(value) * self._element(packed)
 
     def written_bytes(self, value: str) -> float:
         """Of an activation as it is kept: quantized or cast, if that is all that becomes of it."""
-        elements, kept = self.elements(value), value
+        elements, packed = self.elements(value), value
         while len(readers := self.readers.get(value, [])) == 1:
             node = readers[0]
-            if node.op_type not in _JOINED and node.op_type != "QuantizeLinear":
+            if node.op_type not in _FUSED and node.op_type != "QuantizeLinear":
                 break
             value = node.output[0]
             if node.op_type in ("Cast", "QuantizeLinear"):
-                kept = value
-        return elements * self._element(kept)
+                packed = value
+        return elements * self._element(packed)
 
     def _element(self, value: str) -> float:
         tensor = self.types.get(value)
@@ -149,7 +149,7 @@ def work_of(graph: bytes | onnx.ModelProto, *, lowered_to: str = "") -> Work:
 
     Args:
         graph: the content of an ONNX file, or the model.
-        lowered_to: the precision that the runtime computes FP32 layers in, if it was told to.
+        lowered_to: the precision that the runtime computes FP32 layers in, if that was asked for.
 
     Raises:
         ExportError: the shape of a layer cannot be inferred.

@@ -189,7 +189,7 @@ def another_seed(first_seed: int) -> int:
 
 
 def variant_facts(reference: Reference | None, runner: Runner) -> dict[str, Any]:
-    """Sizes and build times of the files of a runner's variants, as far as its bundle is known."""
+    """Sizes and build times of the files of a runner's variants, where its bundle is known."""
     bundle = None if reference is None else reference.bundle
     if bundle is None:
         return {}

@@ -199,7 +199,7 @@ class _Wanted:
 
 @dataclass
 class _Found:
-    """What was measured, as far as it came."""
+    """What was measured until then."""
 
     points: tuple[Point, ...] = ()
     comparison: Comparison | None = None

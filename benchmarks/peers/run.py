@@ -183,7 +183,7 @@ def _only_served(source: Exported, served: Served) -> Peers:
     )
 
 
-def joined(file: Path, measured: Peers) -> Peers:
+def combined(file: Path, measured: Peers) -> Peers:
     """What was measured, with the other group of the document that is there, if it is of the same weights."""
     if not file.is_file():
         return measured
@@ -244,7 +244,7 @@ def main(  # noqa: PLR0913 - a parameter for each option
             measured, " ".join(["python -m litho.benchmarks.peers", *_words(run, output)])
         )
         file = output or RESULTS / f"peers-{measured.preset}{'' if device == 'cpu' else '-gpu'}.json"
-        document = joined(file, measured)
+        document = combined(file, measured)
     except LithoError as error:
         typer.echo(f"peers: error: {error}", err=True)
         raise typer.Exit(error.exit_code) from None

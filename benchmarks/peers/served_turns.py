@@ -43,7 +43,7 @@ _ENOUGH_FOR_P99 = 1000
 _PICK_EVERY = 8
 """So many requests ask for the picture of a probe; the others have seeds of their own."""
 
-_KEPT = 64
+_JUDGED = 64
 """Pictures of each window that are judged."""
 
 
@@ -323,10 +323,10 @@ class Load:
             failed=int(inside.sum()) - count,
             cpu_ms=cpu * 1e3 / count,
         )
-        kept = outcomes.picked[:_KEPT]
-        pictures = np.frombuffer(b"".join(one.pictures for one in kept), np.uint8)
+        judged = outcomes.picked[:_JUDGED]
+        pictures = np.frombuffer(b"".join(one.pictures for one in judged), np.uint8)
         pictures = pictures.reshape(-1, *self.work.picture_shape())
-        return _Turn(window, latencies, pictures, tuple(one.kind for one in kept))
+        return _Turn(window, latencies, pictures, tuple(one.kind for one in judged))
 
     def replay(self, turn: _Turn) -> Replay:
         """The pictures of a turn beside those that PyTorch made."""

@@ -74,7 +74,7 @@ def completions(programs: Path, words: str, cwd: Path) -> list[str]:
         ("litho build-engine x --runtime tensorrt-", "tensorrt-rtx"),
         ("litho train dc", "dcgan-digits dcgan-fashion dcgan64-emoji dcgan"),
         ("litho train cgan-digits --budget ''", "cpu gpu"),
-        ("litho bench x --scenario ''", "closed-loop"),
+        ("litho bench x --scenario ''", "closed-loop constant gamma poisson trace"),
         ("litho deploy tiny --variant ''", "generator.fp32.onnx"),
         ("litho generate absent --variant ''", ""),
         ("litho rollback models ''", "digits shapes"),

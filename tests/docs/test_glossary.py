@@ -46,6 +46,14 @@ RETIRED_NAMES = {
     "optimizer_": r"optimisers?",
 }
 
+# What replaced it -> beginnings of files in which the word is a term of its own, and why.
+TERMS = {
+    "baseline": (
+        ("benchmarks/limits/", "benchmarks/figures/limits.py", "cli/bench_limits.py", "docs/benchmarks.md"),
+        "of a roofline",
+    ),
+}
+
 RETIRED_CLASSES = {"Described", "Foreign", "Minimiser", "Picture", "Steered", "Subject", "Entrant", "Bar"}
 
 ALLOWED = {
@@ -127,7 +135,12 @@ def allowed_names(module: str) -> set[str]:
 @pytest.mark.parametrize("meant", sorted(RETIRED))
 def test_no_retired_word_is_in_product_or_documentation(meant: str) -> None:
     retired = matcher(RETIRED[meant])
-    found = [f"{place}: {line.strip()}" for place, line in lines() if retired.search(line)]
+    terms, _ = TERMS.get(meant, ((), ""))
+    found = [
+        f"{place}: {line.strip()}"
+        for place, line in lines()
+        if retired.search(line) and not place.startswith(terms)
+    ]
     assert not found, f"say {meant!r} instead:\n" + "\n".join(found)
 
 

@@ -106,9 +106,9 @@ class Measurement:
             in_flight=_mean([part.in_flight for part in parts], shares),
             in_flight_wanted=parts[0].in_flight_wanted,
             offered_rate=_mean([part.offered_rate for part in parts], shares),
-            late_ms=_joined([part.late_ms for part in parts]),
+            late_ms=_combined([part.late_ms for part in parts]),
             steps=_total([part.steps for part in parts]),
-            first_preview_ms=_joined([part.first_preview_ms for part in parts]),
+            first_preview_ms=_combined([part.first_preview_ms for part in parts]),
             picked=Picked(
                 np.concatenate([one.numbers for one in picked]),
                 np.concatenate([one.pictures for one in picked]),
@@ -133,6 +133,6 @@ def _mean(values: Sequence[float | None], shares: Sequence[float]) -> float | No
     return None if known is None else sum(value * share for value, share in zip(known, shares, strict=True))
 
 
-def _joined(values: Sequence[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
+def _combined(values: Sequence[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
     known = _all(values)
     return None if known is None else np.concatenate(known)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Outcomes", "Picked", "joined", "read_outcomes"]
+__all__ = ["Outcomes", "Picked", "combined", "read_outcomes"]
 
 
 @dataclass(frozen=True)
@@ -98,10 +98,10 @@ def read_outcomes(folder: Path, rows: Sequence[int], picked_rows: Sequence[int])
             kind[request], pictures[request] = -1, picked_rows[given]
     content = (folder / "pictures").read_bytes()
     picked: list[Picked] = []
-    place = 0
+    position = 0
     for request, given, size in facts["picked"]:
-        picked.append(Picked(request, given, content[place : place + size]))
-        place += size
+        picked.append(Picked(request, given, content[position : position + size]))
+        position += size
     return Outcomes(
         **{name: values[:count] for name, values in times.items()},
         failed=failed[:count],
@@ -112,7 +112,7 @@ def read_outcomes(folder: Path, rows: Sequence[int], picked_rows: Sequence[int])
     )
 
 
-def joined(parts: Sequence[Outcomes]) -> Outcomes:
+def combined(parts: Sequence[Outcomes]) -> Outcomes:
     """The outcomes of several processes, in the order in which requests left."""
     if len(parts) == 1:
         return parts[0]
@@ -121,11 +121,11 @@ def joined(parts: Sequence[Outcomes]) -> Outcomes:
     names = ("scheduled", "began", "ended", "preview", "kind", "pictures")
     merged = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     order = np.argsort(merged["began"], kind="stable")
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
+    position = np.empty_like(order)
+    position[order] = np.arange(len(order))
     starts = np.cumsum([0, *(len(part.began) for part in parts)])
     picked = [
-        Picked(int(place[start + one.request]), one.kind, one.pictures)
+        Picked(int(position[start + one.request]), one.kind, one.pictures)
         for start, part in zip(starts, parts, strict=False)
         for one in part.picked
     ]

@@ -20,7 +20,7 @@ from ....signature import Signature
 from ....signature.fields import Role
 from ....signature.noise import MAX_SEED
 
-__all__ = ["Kind", "Picks", "Plan", "Site", "Transport", "kind_places", "write_plan"]
+__all__ = ["Kind", "Picks", "Plan", "Site", "Transport", "kind_positions", "write_plan"]
 
 Transport = Literal["grpc", "http", "streamed"]
 
@@ -142,7 +142,7 @@ class Plan:
         return spare if self.times is not None else max(1, min(spare, self.in_flight // 16))
 
 
-def kind_places(plan: Plan, part: int, parts: int) -> list[int]:
+def kind_positions(plan: Plan, part: int, parts: int) -> list[int]:
     """Which kinds one process sends, in its order: together the processes send all kinds in turn."""
     count = len(plan.kinds)
     if plan.fixed:
@@ -166,7 +166,7 @@ def write_plan(plan: Plan, site: Site, folder: Path, part: int, parts: int) -> N
     times = np.array([]) if plan.times is None else plan.times[part::parts]
     share = plan.in_flight // parts + (part < plan.in_flight % parts)
     picks = plan.picks
-    kinds = [plan.kinds[place] for place in kind_places(plan, part, parts)]
+    kinds = [plan.kinds[position] for position in kind_positions(plan, part, parts)]
     access = site.access
     facts = {
         "transport": site.transport,
@@ -217,32 +217,32 @@ def _message(site: Site, kind: Kind) -> tuple[bytes, int, str]:
         tail = b"".join(raw)
         message = _http_head(site, request, len(tail)) + tail
         after = len(message)
-        places = []
+        positions = []
         for content in reversed(raw):
             after -= len(content)
-            places.append(after)
+            positions.append(after)
     else:
         packed = request.SerializeToString()
         message = b"\0" + len(packed).to_bytes(4, "big") + packed
         after = len(message)
-        places = []
+        positions = []
         for content in reversed(raw):
             after -= len(content)
-            places.append(after)
+            positions.append(after)
             after -= 1 + max(1, -(-len(content).bit_length() // 7))
-    return message, *_counted(site.signature, kind, places[::-1])
+    return message, *_counted(site.signature, kind, positions[::-1])
 
 
-def _counted(signature: Signature, kind: Kind, places: Sequence[int]) -> tuple[int, str]:
-    for entry, place in zip(signature.inputs, places, strict=True):
+def _counted(signature: Signature, kind: Kind, positions: Sequence[int]) -> tuple[int, str]:
+    for entry, position in zip(signature.inputs, positions, strict=True):
         if entry.role is Role.SEED:
-            return place, "seed"
-    for entry, place in zip(signature.inputs, places, strict=True):
+            return position, "seed"
+    for entry, position in zip(signature.inputs, positions, strict=True):
         array = kind.inputs[entry.name]
         if entry.role is Role.IMAGE and array.nbytes >= 8:
-            return place, "bytes"
+            return position, "bytes"
         if array.dtype == np.float32 and array.size:
-            return place, "mantissa"
+            return position, "mantissa"
     return -1, ""
 
 

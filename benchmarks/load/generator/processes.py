@@ -14,8 +14,8 @@ from typing import Self
 import numpy as np
 
 from ....errors import EndpointError, EndpointUnavailable, LithoError
-from .outcomes import Outcomes, joined, read_outcomes
-from .plan import Plan, Site, kind_places, write_plan
+from .outcomes import Outcomes, combined, read_outcomes
+from .plan import Plan, Site, kind_positions, write_plan
 from .worker.book import CONTROL_WORDS, ENDED, EVERY, FAILED, READY, START, STARTED, STOP, Control
 
 __all__ = ["Running", "drive"]
@@ -64,7 +64,7 @@ class Running:
     def __init__(self, plan: Plan, site: Site, stall_seconds: float = STALL_SECONDS) -> None:
         self._plan, self._site, self._stall_seconds = plan, site, stall_seconds
         self._folder = tempfile.TemporaryDirectory(prefix="litho-load-", ignore_cleanup_errors=True)
-        self._places: list[Path] = []
+        self._positions: list[Path] = []
         self._controls: list[Control] = []
         self._processes: list[subprocess.Popen[bytes]] = []
         self._start = 0.0
@@ -185,18 +185,18 @@ class Running:
         Raises:
             LithoError: one of them was killed.
         """
-        parts, count = list[Outcomes](), len(self._places)
-        for part, place in enumerate(self._places):
-            if not (place / "outcomes.json").exists():
+        parts, count = list[Outcomes](), len(self._positions)
+        for part, position in enumerate(self._positions):
+            if not (position / "outcomes.json").exists():
                 raise LithoError("a process of the load generator was killed; measure again")
             picks = () if self._plan.picks is None else self._plan.picks.kinds
-            places = kind_places(self._plan, part, count)
-            rows = [self._plan.kinds[one].rows for one in places]
-            read = read_outcomes(place, rows, [kind.rows for kind in picks])
-            kind = np.where(read.kind < 0, -1, np.array(places, np.int32)[read.kind]).astype(np.int32)
+            positions = kind_positions(self._plan, part, count)
+            rows = [self._plan.kinds[one].rows for one in positions]
+            read = read_outcomes(position, rows, [kind.rows for kind in picks])
+            kind = np.where(read.kind < 0, -1, np.array(positions, np.int32)[read.kind]).astype(np.int32)
             read = replace(read, kind=kind)
             parts.append(read)
-        return joined(parts)
+        return combined(parts)
 
     def failure(self, outcomes: Outcomes) -> LithoError:
         """The error of a load under which nothing succeeded."""
@@ -224,15 +224,15 @@ class Running:
         self._folder.cleanup()
 
     def _launch(self, part: int, count: int) -> None:
-        place = Path(self._folder.name) / str(part)
-        place.mkdir()
-        write_plan(self._plan, self._site, place, part, count)
-        (place / "control").write_bytes(bytes(CONTROL_WORDS * 8))
-        self._places.append(place)
-        self._controls.append(Control(place / "control"))
+        position = Path(self._folder.name) / str(part)
+        position.mkdir()
+        write_plan(self._plan, self._site, position, part, count)
+        (position / "control").write_bytes(bytes(CONTROL_WORDS * 8))
+        self._positions.append(position)
+        self._controls.append(Control(position / "control"))
         # Isolated and without site packages, Python starts in 20 ms. What stands at the pipe's other end never
         # writes: its end tells the process that this one has ended.
-        command = [sys.executable, "-I", "-S", "-c", _PROGRAM, str(Path(__file__).parent), str(place)]
+        command = [sys.executable, "-I", "-S", "-c", _PROGRAM, str(Path(__file__).parent), str(position)]
         self._processes.append(subprocess.Popen(command, stdin=subprocess.PIPE))
 
     def _sum(self, word: int) -> int:
@@ -250,10 +250,10 @@ class Running:
             time.sleep(0.001)
 
     def _check_alive(self) -> None:
-        for process, place in zip(self._processes, self._places, strict=True):
+        for process, position in zip(self._processes, self._positions, strict=True):
             if process.poll() is None:
                 continue
-            refused = place / "refused"
+            refused = position / "refused"
             if refused.exists():
                 raise EndpointUnavailable(
                     f"cannot reach {self._site.address}: {refused.read_text()}; is the server running?"

@@ -106,7 +106,7 @@ def _picked(in_flight: RequestsInFlight, numbers: Sequence[NDArray[np.int64]]) -
     if not returned:
         return None
     return Picked(
-        np.concatenate([numbers[place] for place, _ in returned]),
+        np.concatenate([numbers[position] for position, _ in returned]),
         np.concatenate([pictures for _, pictures in returned]),
     )
 

@@ -111,8 +111,8 @@ class RequestsInFlight:
     def start(self, count: int = 1) -> None:
         """Start `count` requests; a runner without a transport has answered them when this returns."""
         for _ in range(count):
-            place = self._place()
-            inputs = self._requests.take(self._batch) if place is None else self._given[place]
+            position = self._position()
+            inputs = self._requests.take(self._batch) if position is None else self._given[position]
             began = self._clock.now()
             self.count += 1
             try:
@@ -121,7 +121,9 @@ class RequestsInFlight:
                 self._started += 1
                 self._ended.put(Outcome(began, self._clock.now(), error))
                 continue
-            future.add_done_callback(lambda done, began=began, place=place: self._note(began, done, place))
+            future.add_done_callback(
+                lambda done, began=began, position=position: self._note(began, done, position)
+            )
             self._cancel(future)
 
     def take(self) -> Outcome:
@@ -152,7 +154,7 @@ class RequestsInFlight:
         while self._to_cancel and self._to_cancel[0][0] <= self._started:
             self._to_cancel.popleft()[1].cancel()
 
-    def _place(self) -> int | None:
+    def _position(self) -> int | None:
         """Place of the given inputs that the next request has; None if it has those of `requests`."""
         often = self._given_count * self._batch < _WANTED_PICTURES
         if not self._given or self._started % (_OFTEN if often else _SELDOM):
@@ -160,12 +162,12 @@ class RequestsInFlight:
         self._given_count += 1
         return (self._given_count - 1) % len(self._given)
 
-    def _note(self, began: float, future: Future[Any], place: int | None) -> None:
+    def _note(self, began: float, future: Future[Any], position: int | None) -> None:
         # The other images are dropped here: thousands of them in a queue would count as memory of the client.
         error = CancelledError("the client took it back") if future.cancelled() else future.exception()
         now = self._clock.now()
-        if error is None and place is not None:
-            self.returned.append((place, next(iter(future.result().values()))))
+        if error is None and position is not None:
+            self.returned.append((position, next(iter(future.result().values()))))
         self._ended.put(Outcome(began, now, error))
 
 

@@ -70,21 +70,21 @@ class Mix:
         """
         weights = np.array(self.weights)
         turns = -(-count // len(self.kinds))
-        places = (
+        positions = (
             np.tile(np.arange(len(self.kinds)), turns)
             if self.in_order
             else generator.choice(len(self.kinds), count, p=weights / weights.sum())
         )
         return [
-            _inputs(signature, self.kinds[place], batch, int(generator.integers(2**31)))
-            for place in places.tolist()
+            _inputs(signature, self.kinds[position], batch, int(generator.integers(2**31)))
+            for position in positions.tolist()
         ]
 
 
 def _inputs(signature: Signature, kind: Mapping[str, str], batch: int, seed: int) -> dict[str, NDArray[Any]]:
     rows = _number(kind[COUNT], COUNT) if COUNT in kind else batch
-    sized = _sized(signature, kind[SIZE]) if SIZE in kind else signature
-    inputs = sized.example(rows, seed=seed)
+    of_size = _of_size(signature, kind[SIZE]) if SIZE in kind else signature
+    inputs = of_size.example(rows, seed=seed)
     for name, text in kind.items():
         if name in (COUNT, SIZE):
             continue
@@ -108,7 +108,7 @@ def _number(text: str, name: str) -> int:
     return int(text)
 
 
-def _sized(signature: Signature, text: str) -> Signature:
+def _of_size(signature: Signature, text: str) -> Signature:
     match = re.fullmatch(r"(\d+)x(\d+)", text)
     if match is None:
         raise UsageError(f"--mix was given size={text}; it takes HEIGHTxWIDTH, such as 64x96")

@@ -243,7 +243,7 @@ def _variables(python: Path) -> dict[str, str]:
 
 
 def plan_of(work: Work, setting: Setting, port: int) -> dict[str, Any]:
-    """What every program is told."""
+    """What every program is given."""
     variant = work.bundle.variant(work.variant)
     return {
         "graph": str(work.graph()),
@@ -259,7 +259,7 @@ def plan_of(work: Work, setting: Setting, port: int) -> dict[str, Any]:
 
 
 def versions_in(folder: Path) -> dict[str, str]:
-    """Package -> version of what a server's environment holds, as far as it matters."""
+    """Package -> version of what a server's environment holds that matters."""
     found = {one.name: one.version for one in distributions(path=[str(folder)])}
     return {name: found[name] for name in ("nvidia-pytriton", "onnxruntime", "numpy") if name in found}
 

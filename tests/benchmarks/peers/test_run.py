@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from litho.benchmarks.machine import describe_machine
 from litho.benchmarks.peers.documents import Peers, Served
 from litho.benchmarks.peers.in_process.base import peer_names
-from litho.benchmarks.peers.run import joined, main
+from litho.benchmarks.peers.run import combined, main
 
 from .test_documents import PEERS
 
@@ -46,13 +46,13 @@ def test_what_would_be_ignored_is_refused() -> None:
 def test_each_group_is_kept_when_the_other_is_measured_anew(tmp_path: Path) -> None:
     file = tmp_path / "peers.json"
     only_served = PEERS.model_copy(update={"peers": (), "recommended": "", "served": SERVED})
-    assert joined(file, only_served) == only_served
+    assert combined(file, only_served) == only_served
     file.write_text(json.dumps(PEERS.model_dump(mode="json")))
-    assert joined(file, only_served) == PEERS.model_copy(update={"served": SERVED})
-    file.write_text(json.dumps(joined(file, only_served).model_dump(mode="json")))
-    assert joined(file, PEERS).served == SERVED
+    assert combined(file, only_served) == PEERS.model_copy(update={"served": SERVED})
+    file.write_text(json.dumps(combined(file, only_served).model_dump(mode="json")))
+    assert combined(file, PEERS).served == SERVED
     others = PEERS.model_copy(update={"weights_sha256": "1" * 64})
-    assert joined(file, others) == others
+    assert combined(file, others) == others
 
 
 @pytest.mark.slow

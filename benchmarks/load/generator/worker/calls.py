@@ -104,26 +104,26 @@ class Calls(Connection):
 
     def received(self) -> None:
         """Take all whole frames."""
-        buffer, place, end = self.buffer, self.start, self.end
-        while end - place >= 9:
-            high, low, kind, flags, stream = _HEAD.unpack_from(buffer, place)
+        buffer, position, end = self.buffer, self.start, self.end
+        while end - position >= 9:
+            high, low, kind, flags, stream = _HEAD.unpack_from(buffer, position)
             length = high << 8 | low
-            content = place + 9
+            content = position + 9
             after = content + length
             if after > end:
-                if len(buffer) - place < length + 9:
-                    self.start = place
+                if len(buffer) - position < length + 9:
+                    self.start = position
                     self.room(length + 9)
                     return
                 break
-            place = after
+            position = after
             if kind == http2.DATA:
                 self._data(flags, stream, bytes(self.view[content:after]))
             elif kind in (http2.HEADERS, http2.CONTINUATION):
                 self._headers_came(flags, stream, bytes(self.view[content:after]))
             else:
                 self._control(kind, flags, stream, bytes(self.view[content:after]))
-        self.start = place
+        self.start = position
         self.flush()
         self._transport.flush()
 
@@ -200,9 +200,9 @@ class Calls(Connection):
                 self._end(number, "14 the server takes no more calls on this connection")
 
     def _settings(self, content: bytes) -> None:
-        for place in range(0, len(content), 6):
-            name = int.from_bytes(content[place : place + 2], "big")
-            value = _UNSIGNED.unpack_from(content, place + 2)[0]
+        for position in range(0, len(content), 6):
+            name = int.from_bytes(content[position : position + 2], "big")
+            value = _UNSIGNED.unpack_from(content, position + 2)[0]
             if name == _INITIAL_WINDOW_SIZE:
                 for credit in self._credits.values():
                     credit[0] += value - self._stream_window

@@ -111,9 +111,9 @@ class Connection:
     def room(self, size: int) -> None:
         """Make room for so many more bytes behind `end`."""
         if self.start:
-            kept = self.end - self.start
-            self.view[:kept] = bytes(self.view[self.start : self.end])
-            self.start, self.end = 0, kept
+            left = self.end - self.start
+            self.view[:left] = bytes(self.view[self.start : self.end])
+            self.start, self.end = 0, left
         if len(self.buffer) - self.end < size:
             larger = bytearray(2 * (self.end + size))
             larger[: self.end] = self.view[: self.end]

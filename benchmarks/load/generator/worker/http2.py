@@ -73,7 +73,7 @@ class Headers:
     def __init__(self, scheme: str, pairs: list[tuple[str, str]]) -> None:
         start = _METHOD_POST + _SCHEME[scheme]
         self.first = start + b"".join(_literal(0x40, 6, *pair) for pair in pairs)
-        self.again = start + bytes(0x80 | (_DYNAMIC + place) for place in reversed(range(len(pairs))))
+        self.again = start + bytes(0x80 | (_DYNAMIC + position) for position in reversed(range(len(pairs))))
         # 0x20 says that the server may forget what it has kept.
         self.plain = b"\x20" + start + b"".join(_literal(0, 4, *pair) for pair in pairs)
 
@@ -102,52 +102,52 @@ def _integer(value: int, bits: int, kind: int) -> bytes:
 
 
 def read_headers(block: bytes) -> dict[str, str]:
-    """Name -> value of a block of headers from a server that was told to keep none.
+    """Name -> value of a block of headers from a server that was asked to keep none.
 
     Of the static table only statuses are known; a header that refers to anything else there is left out.
     """
     found: dict[str, str] = {}
-    place = 0
-    while place < len(block):
-        first = block[place]
+    position = 0
+    while position < len(block):
+        first = block[position]
         if first & 0x80:
-            index, place = _read_integer(block, place, 7)
+            index, position = _read_integer(block, position, 7)
             if index in _STATUS:
                 found[":status"] = _STATUS[index]
         elif first & 0xE0 == 0x20:
-            _, place = _read_integer(block, place, 5)
+            _, position = _read_integer(block, position, 5)
         else:
-            index, place = _read_integer(block, place, 6 if first & 0x40 else 4)
+            index, position = _read_integer(block, position, 6 if first & 0x40 else 4)
             name = ":status" if index in _STATUS else ""
             if not index:
-                name, place = _read_text(block, place)
-            value, place = _read_text(block, place)
+                name, position = _read_text(block, position)
+            value, position = _read_text(block, position)
             if name:
                 found[name] = value
     return found
 
 
-def _read_integer(block: bytes, place: int, bits: int) -> tuple[int, int]:
+def _read_integer(block: bytes, position: int, bits: int) -> tuple[int, int]:
     most = (1 << bits) - 1
-    value = block[place] & most
-    place += 1
+    value = block[position] & most
+    position += 1
     if value < most:
-        return value, place
+        return value, position
     shift = 0
     while True:
-        byte = block[place]
-        place += 1
+        byte = block[position]
+        position += 1
         value += (byte & 127) << shift
         shift += 7
         if byte < 128:
-            return value, place
+            return value, position
 
 
-def _read_text(block: bytes, place: int) -> tuple[str, int]:
-    packed = block[place] & 0x80
-    length, place = _read_integer(block, place, 7)
-    content = block[place : place + length]
-    return (_unpack(content) if packed else content).decode(errors="replace"), place + length
+def _read_text(block: bytes, position: int) -> tuple[str, int]:
+    packed = block[position] & 0x80
+    length, position = _read_integer(block, position, 7)
+    content = block[position : position + length]
+    return (_unpack(content) if packed else content).decode(errors="replace"), position + length
 
 
 def _unpack(content: bytes) -> bytes:

@@ -26,11 +26,11 @@ class _Ended(BaseException):
 
 def main(folder: str) -> None:
     """Follow the plan in a folder."""
-    place = Path(folder)
+    position = Path(folder)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
     threading.Thread(target=_watch_parent, daemon=True).start()
-    plan, control = Plan.read(place), Control(place / "control")
+    plan, control = Plan.read(position), Control(position / "control")
     book, waiter = Book(control.words, plan.most_picked_bytes), Waiter()
     loop = Loop(plan, book, waiter, control.words)
     # Nothing here makes circles, and a collection would stand between a request and its time.
@@ -43,7 +43,7 @@ def main(folder: str) -> None:
             transport.connect()
         except OSError as error:
             # The parent says it better: the file holds the reason only.
-            (place / "refused").write_text(str(error))
+            (position / "refused").write_text(str(error))
             return
         control.words[READY] = 1
         loop.run(transport)
@@ -52,8 +52,8 @@ def main(folder: str) -> None:
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
-        if not (place / "refused").exists():
-            book.write(place)
+        if not (position / "refused").exists():
+            book.write(position)
 
 
 def _end(number: int, frame: object) -> None:

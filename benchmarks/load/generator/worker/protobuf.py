@@ -15,24 +15,24 @@ def fields(content: bytes) -> Iterator[tuple[int, bytes | int]]:
     Raises:
         ValueError: it is no message.
     """
-    place, size = 0, len(content)
-    while place < size:
-        key, place = _varint(content, place)
+    position, size = 0, len(content)
+    while position < size:
+        key, position = _varint(content, position)
         kind = key & 7
         if kind == _VARINT:
-            value, place = _varint(content, place)
+            value, position = _varint(content, position)
             yield key >> 3, value
             continue
         if kind == _BYTES:
-            length, place = _varint(content, place)
+            length, position = _varint(content, position)
         elif kind in (_FIXED64, _FIXED32):
             length = 8 if kind == _FIXED64 else 4
         else:
             raise ValueError(f"a field of kind {kind}")
-        if place + length > size:
+        if position + length > size:
             raise ValueError("a field is longer than its message")
-        yield key >> 3, content[place : place + length]
-        place += length
+        yield key >> 3, content[position : position + length]
+        position += length
 
 
 class Answer:
@@ -77,21 +77,21 @@ def _described(content: bytes) -> tuple[str, str, tuple[int, ...]]:
 
 def _packed(content: bytes) -> tuple[int, ...]:
     found: list[int] = []
-    place = 0
-    while place < len(content):
-        value, place = _varint(content, place)
+    position = 0
+    while position < len(content):
+        value, position = _varint(content, position)
         found.append(value)
     return tuple(found)
 
 
-def _varint(content: bytes, place: int) -> tuple[int, int]:
+def _varint(content: bytes, position: int) -> tuple[int, int]:
     value = shift = 0
     while True:
-        if place >= len(content):
+        if position >= len(content):
             raise ValueError("a number is cut off")
-        byte = content[place]
-        place += 1
+        byte = content[position]
+        position += 1
         value |= (byte & 127) << shift
         shift += 7
         if byte < 128:
-            return value, place
+            return value, position

@@ -3,7 +3,7 @@ from array import array
 import numpy as np
 import pytest
 
-from litho.benchmarks.load.generator.outcomes import Outcomes, Picked, joined, read_outcomes
+from litho.benchmarks.load.generator.outcomes import Outcomes, Picked, combined, read_outcomes
 from litho.benchmarks.load.generator.worker.book import Book
 
 
@@ -34,11 +34,11 @@ def test_requests_in_flight_are_their_time_inside_the_window():
 def test_outcomes_of_several_processes_stand_in_the_order_in_which_requests_left():
     one = outcomes([0, 2], [1, 3], failed=[0, -1], messages=("late",), picked=(Picked(1, 0, b"a"),))
     other = outcomes([1, 3], [2, 4], failed=[1, 0], messages=("lost", "late"), picked=(Picked(0, 2, b"b"),))
-    both = joined([one, other])
+    both = combined([one, other])
     assert both.began.tolist() == [0, 1, 2, 3]
     assert both.errors == {"late": 2, "lost": 1}
     assert both.picked == (Picked(1, 2, b"b"), Picked(2, 0, b"a"))
-    assert joined([one]) is one
+    assert combined([one]) is one
 
 
 def test_what_a_process_wrote_is_read(tmp_path):

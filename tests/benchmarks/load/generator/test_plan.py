@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from tritonclient.grpc import service_pb2
 
-from litho.benchmarks.load.generator.plan import Kind, Picks, Plan, Site, kind_places, write_plan
+from litho.benchmarks.load.generator.plan import Kind, Picks, Plan, Site, kind_positions, write_plan
 from litho.benchmarks.load.generator.worker.plan import Plan as Read
 from litho.errors import UsageError
 from litho.runners.triton import Access
@@ -94,11 +94,13 @@ def test_previews_are_asked_for(tmp_path):
 
 def test_processes_share_the_kinds_so_that_all_are_sent_in_turn():
     plan = Plan([Kind({}) for _ in range(5)], times=np.arange(12.0))
-    shares = [kind_places(plan, part, 3) for part in range(3)]
+    shares = [kind_positions(plan, part, 3) for part in range(3)]
     sent = [shares[number % 3][number // 3 % 5] for number in range(12)]
     assert sent == [number % 5 for number in range(12)]
     fixed = Plan(plan.kinds, fixed=True)
-    assert sorted(place for part in range(3) for place in kind_places(fixed, part, 3)) == list(range(5))
+    assert sorted(position for part in range(3) for position in kind_positions(fixed, part, 3)) == list(
+        range(5)
+    )
 
 
 def test_http_has_no_streams(planted_triton):

@@ -14,7 +14,7 @@ class _Rows:
 
     Attributes:
         pictures: row -> finished picture.
-        error: that the server told in a message; None for none.
+        error: that the server gave in a message; None for none.
     """
 
     __slots__ = ("error", "pictures")
@@ -30,16 +30,16 @@ class Transport(grpc.Transport):
     def data(self, call: Call, moment: float) -> None:
         """Take all whole messages of a stream."""
         content = bytes(call.content)
-        place = 0
+        position = 0
         if call.progress is None:
             call.progress = _Rows()
-        while len(content) - place >= 5:
-            after = place + 5 + int.from_bytes(content[place + 1 : place + 5], "big")
+        while len(content) - position >= 5:
+            after = position + 5 + int.from_bytes(content[position + 1 : position + 5], "big")
             if after > len(content):
                 break
-            self._take(call, content[place + 5 : after], moment)
-            place = after
-        call.content = content[place:]
+            self._take(call, content[position + 5 : after], moment)
+            position = after
+        call.content = content[position:]
 
     def _take(self, call: Call, content: bytes, moment: float) -> None:
         rows = call.progress
