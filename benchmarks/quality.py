@@ -9,12 +9,14 @@ to `results/quality.json`, which keeps those of the other presets; a grid of pic
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from PIL import Image
 
 from ..bundle.json_documents import Document, read_as
 from ..errors import BundleError, LithoError, UnknownName
@@ -30,6 +32,9 @@ __all__ = ["Entry", "Quality", "main", "measure", "read_quality"]
 SCHEMA_VERSION = 1
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "quality.json"
+MOST_BYTES = 2**20
+"""Of a grid of pictures in the repository."""
+
 PICTURES = ROOT / "docs" / "quality"
 
 
@@ -156,7 +161,7 @@ def main(
             quality = read_quality().with_entry(entry)
             write_bytes(RESULT, quality.model_dump_json(indent=1) + "\n")
             samples = sorted((runs / preset / "samples").glob("*.png"))
-            write_bytes(PICTURES / f"{preset}.png", samples[-1].read_bytes())
+            write_bytes(PICTURES / f"{preset}.png", _published(samples[-1].read_bytes()))
             typer.echo("\n".join(_lines(entry)))
     except LithoError as error:
         typer.echo(f"quality: error: {error}", err=True)
@@ -199,6 +204,17 @@ def _lines(entry: Entry) -> list[str]:
     lines = [f"{entry.preset}: {figure.name} {figure.value:.4g}" for figure in entry.figures]
     short = [outcome.target.metric for outcome in entry.outcomes if not outcome.reached]
     return [*lines, f"{entry.preset}: short of its target: {', '.join(short)}"] if short else lines
+
+
+def _published(grid: bytes) -> bytes:
+    """The PNG file of a grid, halved until it is small enough for the repository."""
+    while len(grid) > MOST_BYTES:
+        with Image.open(io.BytesIO(grid)) as image:
+            smaller = image.resize((image.width // 2, image.height // 2), Image.Resampling.BOX)
+        buffer = io.BytesIO()
+        smaller.save(buffer, "PNG", optimize=True)
+        grid = buffer.getvalue()
+    return grid
 
 
 if __name__ == "__main__":

@@ -1,6 +1,11 @@
 """Quality targets, and the document of what presets reached."""
 
+import io
 from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
 
 from litho.benchmarks import quality
 from litho.benchmarks.quality_targets import outcomes
@@ -51,3 +56,15 @@ def test_a_document_of_an_older_release_is_read(tmp_path: Path) -> None:
 
 def test_there_are_no_figures_before_any_were_measured(tmp_path: Path) -> None:
     assert quality.read_quality(tmp_path / "quality.json").entries == ()
+
+
+def test_a_published_grid_is_halved_until_it_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    written = io.BytesIO()
+    Image.fromarray(noise).save(written, "PNG")
+    assert quality._published(written.getvalue()) == written.getvalue()
+    monkeypatch.setattr(quality, "MOST_BYTES", 4000)
+    smaller = quality._published(written.getvalue())
+    assert len(smaller) <= 4000
+    with Image.open(io.BytesIO(smaller)) as image:
+        assert image.size == (32, 32)
