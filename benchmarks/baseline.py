@@ -8,7 +8,6 @@ to `results/baseline.json` instead.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from itertools import islice
@@ -22,10 +21,10 @@ from ..bundle.json_documents import Document, read_as
 from ..errors import LithoError
 from ..export.timing import in_turns
 from ..extras import require
-from ..files import write_bytes
 from ..reporting.markdown import markdown_table
 from ..runners import open_runner
 from ..runners.base import thread_count
+from .command import errors_of, write_document
 from .load.comparison.effect import Effect
 from .machine import Machine, describe_machine
 
@@ -129,17 +128,14 @@ def main(
     output: Annotated[Path, typer.Option(help="JSON file of the stored ratios.")] = RESULT,
 ) -> None:
     """Compare ratios with the stored ones; exit code 1 if one is worse."""
-    try:
+    with errors_of("baseline"):
         now = measure(path)
         stored = None
         if not store:
             stored = read_as(Baseline, "a baseline", output.parent, output.name, SCHEMA_VERSION)
-    except LithoError as error:
-        typer.echo(f"baseline: error: {error}", err=True)
-        raise typer.Exit(1) from None
     typer.echo("\n".join(table(now, stored)))
     if stored is None:
-        write_bytes(output, json.dumps(now.model_dump(), indent=1) + "\n")
+        write_document(output, now)
         return
     if worse := beyond(now, stored):
         typer.echo(

@@ -6,7 +6,6 @@ server that is started on its repository and asked for one. Written to `results/
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -21,11 +20,11 @@ import typer
 from ..bundle import Bundle
 from ..bundle.json_documents import Document
 from ..errors import LithoError
-from ..files import write_bytes
 from ..reporting.markdown import markdown_table
 from ..serving.clients.client import Client
 from ..serving.repository.deploy import deploy
 from ..serving.server.embedded import EmbeddedServer
+from .command import errors_of, write_document
 from .environment import Environment, describe_environment
 from .machine import Machine, describe_machine
 
@@ -112,18 +111,15 @@ def main(
 ) -> None:
     """Measure the time from a start to the first picture."""
     measured_at, environment = datetime.now(UTC).isoformat(timespec="seconds"), describe_environment()
-    try:
+    with errors_of("cold start"):
         measured = tuple(measure(path, starts) for path in bundles)
-    except LithoError as error:
-        typer.echo(f"cold start: error: {error}", err=True)
-        raise typer.Exit(1) from None
     result = ColdStarts(
         measured_at=measured_at,
         machine=describe_machine(),
         environment=environment,
         bundles=measured,
     )
-    write_bytes(output, json.dumps(result.model_dump(), indent=1) + "\n")
+    write_document(output, result)
     typer.echo("\n".join(table(result)))
 
 

@@ -23,6 +23,7 @@ from ..files import write_bytes
 from ..runners.torch import Runner as TorchRunner
 from ..training.run.snapshot import load_snapshot
 from .candidates import Candidate
+from .command import errors_of
 from .gpu_check import candidates, graph_runtimes_of
 from .load.documents.result import BenchResult
 from .load.sweep import bench
@@ -130,12 +131,9 @@ def main(
     output: Annotated[Path, typer.Option(help="JSON file.")] = Path("device-bench.json"),
 ) -> None:
     """Measure a run in every runtime of a device."""
-    try:
+    with errors_of("device-bench"):
         batches = tuple(map(int, batch.split(",")))
         measured = measure(run, device=device, batches=batches, seconds=seconds)
-    except LithoError as error:
-        typer.echo(f"device-bench: error: {error}", err=True)
-        raise typer.Exit(error.exit_code) from None
     write_bytes(output, measured.model_dump_json(indent=1) + "\n")
     for name, result in measured.results.items():
         speeds = ", ".join(f"{point.images_per_second:,.0f}" for point in result.points)

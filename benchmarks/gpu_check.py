@@ -8,7 +8,6 @@ without torch.compile.
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -21,12 +20,11 @@ import typer
 from ..bundle import Bundle
 from ..bundle.json_documents import Document
 from ..bundle.manifest import Timing, Verdict
-from ..errors import DeviceError, LithoError, MissingExtra, UsageError
+from ..errors import DeviceError, MissingExtra, UsageError
 from ..export.build import export
 from ..export.engines.build import present_device
 from ..export.timing import BATCHES
 from ..extras import require
-from ..files import write_bytes
 from ..reporting.markdown import markdown_table
 from ..reporting.progress import Progress, quiet
 from ..runners import open_runner
@@ -37,6 +35,7 @@ from ..training.models import family, family_names
 from ..training.presets import CPU, PRESETS
 from ..training.run.snapshot import load_snapshot
 from .candidates import Candidate, prove_and_time
+from .command import errors_of, write_document
 from .machine import Machine, describe_machine
 
 __all__ = ["Check", "Row", "candidates", "check_families", "graph_runtimes_of", "main"]
@@ -227,17 +226,14 @@ def main(
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Check every family on this machine's GPU; exit code 1 if a variant failed."""
-    try:
+    with errors_of("gpu-check"):
         check = check_families(
             tuple(families or family_names()),
             tuple(precisions.split(",")),
             device,
             lambda step, share: typer.echo(f"{step} {share:.0%}", err=True),
         )
-    except LithoError as error:
-        typer.echo(f"gpu-check: error: {error}", err=True)
-        raise typer.Exit(error.exit_code) from None
-    write_bytes(output, json.dumps(check.model_dump(), indent=1) + "\n")
+    write_document(output, check)
     typer.echo("\n".join(rows_of(check)))
     failed = [row for row in check.rows if row.verdict.status == "failed"]
     for row in failed:

@@ -27,6 +27,7 @@ from ..runners.rectified_flow import Runner
 from ..serving.in_flight.batching import LOAD, STEPS, Batching, compare
 from ..serving.in_flight.step_costs import StepCosts
 from ..serving.server.embedded import EmbeddedServer
+from .command import errors_of
 from .in_flight_forms import FORMS, Form, Load, Site, same_pictures
 from .machine import Machine, describe_machine
 
@@ -351,7 +352,7 @@ def main(
     ] = None,
 ) -> None:
     """Compare in-flight batching of a sampler with whole requests."""
-    try:
+    with errors_of("in_flight"):
         result = compare_forms(
             Bundle.load(bundle),
             lambda step, share: typer.echo(f"{step} {share:.0%}", err=True),
@@ -359,9 +360,6 @@ def main(
             rounds=rounds,
             forms=tuple(form for form in FORMS if not only or form.name in only),
         )
-    except LithoError as error:
-        typer.echo(f"in_flight: error: {error}", err=True)
-        raise typer.Exit(1) from None
     write_bytes(
         output or RESULTS / f"in-flight-{result.bundle}.json",
         json.dumps(result.model_dump(), indent=1) + "\n",

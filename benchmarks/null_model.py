@@ -8,7 +8,6 @@ perf_analyzer 2.49 does not end here: its threads leave it no processor time to 
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 from statistics import median
@@ -19,14 +18,13 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from ..bundle.json_documents import Document
-from ..errors import LithoError
-from ..files import write_bytes
 from ..reporting.markdown import markdown_table
 from ..runners import open_runner
 from ..runners.triton import ServedModel
 from ..serving.server.embedded import EmbeddedServer
 from ..signature import Signature
 from ..signature.fields import image_output, seed_field
+from .command import errors_of, write_document
 from .machine import Machine, describe_machine
 from .perf_analyzer import Round, measure_model
 from .perf_analyzer_run import Protocol, find_perf_analyzer
@@ -198,12 +196,9 @@ def main(
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Compare what both clients cost; exit code 1 if litho's rate is too low."""
-    try:
+    with errors_of("null_model"):
         result = measure(find_perf_analyzer(program), rounds=rounds, seconds=seconds, clients=clients)
-    except LithoError as error:
-        typer.echo(f"null_model: error: {error}", err=True)
-        raise typer.Exit(1) from None
-    write_bytes(output, json.dumps(result.model_dump(), indent=1) + "\n")
+    write_document(output, result)
     typer.echo("\n".join(lines(result)))
     raise typer.Exit(0 if result.passed else 1)
 

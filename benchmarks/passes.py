@@ -32,6 +32,7 @@ from ..export.timing import BATCHES, in_turns
 from ..extras import require
 from ..files import write_bytes
 from . import pass_graphs
+from .command import errors_of
 from .machine import Machine, describe_machine
 
 __all__ = ["CASES", "Case", "Gain", "Gains", "main", "measure"]
@@ -301,11 +302,8 @@ def main(
     to: Annotated[Path, typer.Option(help="File of the result.")] = RESULT,
 ) -> None:
     """Measure what the graph passes gain."""
-    try:
+    with errors_of("passes"):
         gains = measure(seconds=seconds, progress=typer.echo)
-    except LithoError as error:
-        typer.echo(f"passes: error: {error}", err=True)
-        raise typer.Exit(error.exit_code) from None
     for what, why in gains.failures.items():
         typer.echo(f"not measured: {what}: {why}")
     write_bytes(to, gains.model_dump_json(indent=1) + "\n")

@@ -7,7 +7,6 @@ both tools load the same server over the same protocol with the same number of c
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable, Iterator
 from itertools import product
@@ -20,12 +19,12 @@ import typer
 from ..bundle import Bundle
 from ..bundle.json_documents import Document
 from ..errors import LithoError
-from ..files import write_bytes
 from ..reporting.markdown import markdown_table
 from ..reporting.progress import Progress, quiet
 from ..runners import Runner, open_runner
 from ..serving.repository.deploy import deploy
 from ..serving.server.embedded import EmbeddedServer
+from .command import write_document
 from .load.documents.latency import percentile
 from .load.documents.windows import Load
 from .load.measuring.meter import Meter
@@ -319,7 +318,7 @@ def main(
         compared=tuple(compared),
         machine=describe_machine(),
     )
-    write_bytes(output, json.dumps(result.model_dump(), indent=1) + "\n")
+    write_document(output, result)
     typer.echo("\n".join(lines(result)))
     raise typer.Exit(0 if result.passed else 1)
 

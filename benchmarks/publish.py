@@ -25,6 +25,7 @@ import typer
 from ..errors import LithoError, UnknownName
 from ..files import write_bytes
 from ..plugins import load_plugin, plugin_names
+from .command import errors_of
 from .figures.base import Results
 
 __all__ = ["PAGES", "ROOT", "Published", "fill", "main", "publish"]
@@ -151,11 +152,8 @@ def main(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a page differs.")] = False,
 ) -> None:
     """Write the measured figures of README, CHANGELOG and docs."""
-    try:
+    with errors_of("publish"):
         differing = publish(write=not check)
-    except LithoError as error:
-        typer.echo(f"publish: error: {error}", err=True)
-        raise typer.Exit(1) from None
     for line in differing:
         typer.echo(line)
     if check and differing:

@@ -19,11 +19,12 @@ import typer
 from PIL import Image
 
 from ..bundle.json_documents import Document, read_as
-from ..errors import BundleError, LithoError, UnknownName
+from ..errors import BundleError, UnknownName
 from ..files import write_bytes
 from ..training.evaluation.document import Evaluation, FeatureNetInfo, Figure, read_evaluation
 from ..training.presets import PRESETS
 from ..training.recipe import BUDGETS, Budget
+from .command import errors_of
 from .machine import Machine, describe_machine
 from .quality_targets import Outcome, outcomes
 
@@ -153,7 +154,7 @@ def main(
     device: Annotated[str, typer.Option(help="cpu or cuda, for the evaluation.")] = "cpu",
 ) -> None:
     """Train and evaluate presets and record their figures."""
-    try:
+    with errors_of("quality"):
         for preset in presets:
             _check(preset, budget)
         for preset in presets:
@@ -163,9 +164,6 @@ def main(
             samples = sorted((runs / preset / "samples").glob("*.png"))
             write_bytes(PICTURES / f"{preset}.png", _published(samples[-1].read_bytes()))
             typer.echo("\n".join(_lines(entry)))
-    except LithoError as error:
-        typer.echo(f"quality: error: {error}", err=True)
-        raise typer.Exit(1) from None
 
 
 def _check(preset: str, budget: str) -> None:

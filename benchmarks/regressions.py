@@ -9,7 +9,6 @@ each call it keeps the processor busy for 15 % of the time that the call took.
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -22,11 +21,11 @@ import typer
 from numpy.typing import NDArray
 
 from ..bundle.json_documents import Document
-from ..errors import LithoError
 from ..export.timing import in_turns
 from ..files import write_bytes
 from ..reporting.markdown import markdown_table
 from ..runners import Runner, open_runner
+from .command import errors_of, write_document
 from .environment import Environment, describe_environment
 from .load.comparison.change import Change, change_of, read_runs
 from .load.comparison.effect import TOLERANCE, Effect
@@ -212,12 +211,9 @@ def main(
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Count false and missed alarms; exit code 1 if there is one."""
-    try:
+    with errors_of("regressions"):
         result = measure(target, trials=rounds, batch=batch, seconds=seconds, most_runs=most_runs)
-    except LithoError as error:
-        typer.echo(f"regressions: error: {error}", err=True)
-        raise typer.Exit(1) from None
-    write_bytes(output, json.dumps(result.model_dump(), indent=1) + "\n")
+    write_document(output, result)
     typer.echo("\n".join(table(result)))
     raise typer.Exit(0 if result.passed else 1)
 

@@ -8,7 +8,6 @@ Every answer must be the picture of one of the two bundles, and no request may f
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -25,10 +24,10 @@ from ..bundle import Bundle, create_bundle, sign_bundle
 from ..bundle.json_documents import Document
 from ..errors import LithoError
 from ..extras import require
-from ..files import write_bytes
 from ..reporting.markdown import markdown_table
 from ..runners import open_runner
 from ..serving.repository.deploy import deploy
+from .command import errors_of, write_document
 from .faults.clients import rows_of
 from .faults.documents import Asked
 from .faults.load import Load, asked
@@ -272,12 +271,9 @@ def main(
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Deploy and roll back a model under load."""
-    try:
+    with errors_of("rollout"):
         result = measure(bundle, other, requests)
-    except LithoError as error:
-        typer.echo(f"rollout: error: {error}", err=True)
-        raise typer.Exit(1) from None
-    write_bytes(output, json.dumps(result.model_dump(), indent=1) + "\n")
+    write_document(output, result)
     typer.echo("\n".join([*table(result), *result.problems]))
     raise typer.Exit(1 if result.problems else 0)
 

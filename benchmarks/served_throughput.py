@@ -26,7 +26,6 @@ from ..bundle import Bundle
 from ..bundle.json_documents import Document
 from ..errors import LithoError, UsageError
 from ..extras import require
-from ..files import write_bytes
 from ..reporting.markdown import markdown_table
 from ..runners import Runner, open_runner
 from ..serving.clients.client import Client
@@ -34,6 +33,7 @@ from ..serving.repository.deploy import deploy
 from ..serving.repository.versions import served_config
 from ..serving.server.embedded import EmbeddedServer
 from ..signature import Signature
+from .command import errors_of, write_document
 from .machine import Machine, describe_machine
 from .perf_analyzer_run import perf_analyzer_rows
 
@@ -316,7 +316,7 @@ def main(  # noqa: PLR0913
     program = perf_analyzer or shutil.which("perf_analyzer")
     given = {"instance_count": instances, "threads": threads}
     settings = {name: value for name, value in given.items() if value is not None}
-    try:
+    with errors_of("served throughput"):
         if at_least and len(at_least) != len(bundles):
             raise UsageError(
                 f"--at-least was given {len(at_least)} times; give it once for each bundle, or never"
@@ -333,16 +333,13 @@ def main(  # noqa: PLR0913
             )
             for path, wanted in zip(bundles, at_least or [None] * len(bundles), strict=True)
         )
-    except LithoError as error:
-        typer.echo(f"served throughput: error: {error}", err=True)
-        raise typer.Exit(1) from None
     result = ServedThroughput(
         generator="perf_analyzer" if program else "litho bench",
         clients=clients,
         bundles=measured,
         machine=describe_machine(),
     )
-    write_bytes(output, json.dumps(result.model_dump(), indent=1) + "\n")
+    write_document(output, result)
     typer.echo("\n".join(table(result)))
     raise typer.Exit(0 if all(one.passed for one in measured) else 1)
 

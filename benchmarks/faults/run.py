@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -16,12 +15,12 @@ import typer
 from ...bundle import Bundle
 from ...bundle.json_documents import read_as
 from ...errors import LithoError, UnknownName
-from ...files import write_bytes
 from ...reporting.markdown import markdown_table
 from ...runners import open_runner
 from ...serving.configuration.model_config import parse_config
 from ...serving.configuration.settings import Batching, ServingSettings
 from ...serving.repository.deploy import deploy
+from ..command import write_document
 from ..machine import describe_machine
 from . import connections, processes, requests, storage
 from .base import Fault, Scene
@@ -216,7 +215,7 @@ def _write(results: Sequence[FaultResult], bundle: Path, batching: Batching, out
         faults=tuple(found[fault.name] for fault in FAULTS if fault.name in found),
         machine=describe_machine(),
     )
-    write_bytes(output, json.dumps(document.model_dump(), indent=1) + "\n")
+    write_document(output, document)
 
 
 def command() -> None:

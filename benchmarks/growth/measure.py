@@ -9,7 +9,6 @@ holds (1 to 8, with the same clients in all). Each is fitted by a power law (`po
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,12 +25,11 @@ import numpy as np
 import typer
 
 from ...bundle import MANIFEST_NAME, Bundle
-from ...errors import LithoError, UsageError
+from ...errors import UsageError
 from ...export.build import export
 from ...export.source import from_run
 from ...export.timing import in_turns
 from ...extras import require
-from ...files import write_bytes
 from ...reporting.markdown import markdown_table
 from ...reporting.progress import Progress, quiet
 from ...runners import Runner, open_runner
@@ -39,6 +37,7 @@ from ...runners.base import thread_count
 from ...serving.repository.deploy import deploy
 from ...serving.server.embedded import EmbeddedServer
 from ...signature.fields import Field, Role
+from ..command import errors_of, write_document
 from ..load.documents.result import BenchResult
 from ..load.sweep import bench
 from ..machine import describe_machine
@@ -339,7 +338,7 @@ def main(  # noqa: PLR0913
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Measure how time and throughput grow, and fit power laws."""
-    try:
+    with errors_of("growth"):
         plan = Plan(seconds, largest_batch, most_clients, most_models, threads, bundles)
         names = " ".join(target.name for target in targets)
         result = measure_growth(
@@ -348,8 +347,5 @@ def main(  # noqa: PLR0913
             f"python -m litho.benchmarks.growth {names} --seconds {seconds:g}",
             lambda step, share: typer.echo(f"{step} {share:.0%}", err=True),
         )
-    except LithoError as error:
-        typer.echo(f"growth: error: {error}", err=True)
-        raise typer.Exit(1) from None
-    write_bytes(output, json.dumps(result.model_dump(), indent=1) + "\n")
+    write_document(output, result)
     typer.echo("\n".join(rows(result)))

@@ -37,6 +37,7 @@ from ...parity.replay import replay
 from ...reporting.progress import Progress, quiet
 from ...runners.base import Runner, graph_runtimes, thread_count
 from ...signature.fields import Role
+from ..command import errors_of, write_document
 from ..machine import describe_machine
 from .ceilings import (
     KERNELS,
@@ -342,7 +343,7 @@ def main(  # noqa: PLR0913
     ] = None,
 ) -> None:
     """Measure how near generators come to what this machine allows."""
-    try:
+    with errors_of("limits"):
         plan = Plan([int(word) for word in batch.split(",") if word], threads, seconds, bundles)
         names = " ".join(target.name for target in targets)
         limits = measure_limits(
@@ -351,10 +352,7 @@ def main(  # noqa: PLR0913
             f"python -m litho.benchmarks.limits {names} --seconds {seconds:g}",
             lambda step, share: typer.echo(f"{step} {share:.0%}", err=True),
         )
-    except LithoError as error:
-        typer.echo(f"limits: error: {error}", err=True)
-        raise typer.Exit(1) from None
-    write_bytes(output, json.dumps(limits.model_dump(), indent=1) + "\n")
+    write_document(output, limits)
     if page_folder is not None:
         write_limits(limits, page_folder)
     typer.echo("\n".join(rows(limits)))

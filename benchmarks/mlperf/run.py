@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 import time
@@ -26,6 +25,7 @@ from ...runners import Endpoint, Runner, choose_variants, open_runner
 from ...runners.triton import Runner as TritonRunner
 from ...serving.repository.deploy import deploy
 from ...serving.server.embedded import EmbeddedServer
+from ..command import write_document
 from ..machine import describe_machine
 from .answering import Plan
 from .documents import OFFICIAL_SECONDS, LoadgenResult, ScenarioResult
@@ -309,7 +309,7 @@ def _write(result: LoadgenResult, output: Path, logs: Path) -> None:
     for one in result.scenarios:
         if one.summary_log:
             write_bytes(folder / one.summary_log, (logs / one.summary_log).read_bytes())
-    write_bytes(output, json.dumps(result.model_dump(), indent=1) + "\n")
+    write_document(output, result)
 
 
 def table(result: LoadgenResult) -> list[str]:

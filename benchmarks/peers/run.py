@@ -7,7 +7,6 @@ same graph, one is under load at a time. Compare speeds only within a batch or l
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
@@ -22,16 +21,16 @@ from typing import Annotated
 import typer
 
 from ...bundle import Bundle
-from ...errors import LithoError, UsageError
+from ...errors import UsageError
 from ...export.build import export
 from ...export.precisions import precision_names
 from ...export.source import Source as Exported, from_run
 from ...extras import require
-from ...files import write_bytes
 from ...reporting.progress import Progress, quiet
 from ...runners import open_runner
 from ...runners.base import graph_runtimes, runner_class
 from ..candidates import Candidate
+from ..command import errors_of, write_document
 from ..machine import describe_machine
 from .documents import Peer, Peers, Served, read_peers
 from .in_process.base import Form, Made, Source, make_peers
@@ -222,7 +221,7 @@ def main(  # noqa: PLR0913 - a parameter for each option
 ) -> None:
     """Measure a run's variants in turns with peers that work without litho."""
     progress = partial(_say)
-    try:
+    with errors_of("peers"):
         if install_peers:
             typer.echo(f"installed at {install()}", err=True)
         if run is None:
@@ -245,10 +244,7 @@ def main(  # noqa: PLR0913 - a parameter for each option
         )
         file = output or RESULTS / f"peers-{measured.preset}{'' if device == 'cpu' else '-gpu'}.json"
         document = combined(file, measured)
-    except LithoError as error:
-        typer.echo(f"peers: error: {error}", err=True)
-        raise typer.Exit(error.exit_code) from None
-    write_bytes(file, json.dumps(document.model_dump(), indent=1) + "\n")
+    write_document(file, document)
     typer.echo("\n".join(served_rows(measured.served) if measured.served else rows(measured)))
 
 

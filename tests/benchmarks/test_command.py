@@ -1,0 +1,26 @@
+"""What the commands of benchmarks share."""
+
+from pathlib import Path
+
+import pytest
+import typer
+
+from litho.benchmarks.command import errors_of, write_document
+from litho.benchmarks.machine import Machine, describe_machine
+from litho.errors import LithoError, UsageError
+
+
+@pytest.mark.parametrize(("error", "code"), [(LithoError, 1), (UsageError, 2)])
+def test_an_error_is_one_line_and_an_exit_code(
+    capsys: pytest.CaptureFixture[str], error: type[LithoError], code: int
+) -> None:
+    with pytest.raises(typer.Exit) as ended, errors_of("growth"):
+        raise error("there is no server; start one")
+    assert ended.value.exit_code == code
+    assert capsys.readouterr().err == "growth: error: there is no server; start one\n"
+
+
+def test_a_document_is_read_back(tmp_path: Path) -> None:
+    machine = describe_machine()
+    write_document(tmp_path / "machine.json", machine)
+    assert Machine.model_validate_json((tmp_path / "machine.json").read_text()) == machine
