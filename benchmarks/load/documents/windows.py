@@ -60,6 +60,11 @@ class Load(Document):
     batch: Annotated[int, Constraint(ge=1)] = 1
     rate: Annotated[float, Constraint(gt=0)] | None = None
 
+    @property
+    def intensity(self) -> float:
+        """Requests per second of an open loop, requests in flight of a closed one."""
+        return self.concurrency if self.rate is None else self.rate
+
     def __str__(self) -> str:
         arrivals = f"concurrency {self.concurrency}" if self.rate is None else f"{self.rate:.4g} requests/s"
         return f"{arrivals}, batch {self.batch}"

@@ -71,7 +71,7 @@ def trade_chart(result: BenchResult) -> Chart | None:
                 "speed": number(point.images_per_second),
                 "shown": _with_interval(value, low, high),
             }
-            for point in sorted(result.points, key=lambda point: (point.load.batch, point.load.concurrency))
+            for point in sorted(result.points, key=lambda point: (point.load.batch, point.load.intensity))
             for found, value, low, high in percentiles(point.latency)
             if found == name
         ]
@@ -157,7 +157,7 @@ def throughput_chart(result: BenchResult) -> Chart:
 
 def growth_chart(result: BenchResult) -> Chart | None:
     """Time of a request over its pictures, with the fitted line; None for fewer than three batches."""
-    points = _of_one_concurrency(result.points)
+    points = _of_one_intensity(result.points)
     fit = fitted_line(points)
     if fit is None:
         return None
@@ -284,10 +284,11 @@ def pairs_chart(comparison: Comparison) -> Chart:
 
 def axis_name(result: BenchResult) -> str:
     """What varies between the loads, in words."""
-    concurrencies, batches = _varied(result)
-    if concurrencies and batches:
-        return "concurrency × batch"
-    return "images per request" if batches else "requests in flight"
+    intensities, batches = _varied(result)
+    arrivals = "requests in flight" if result.points[0].load.rate is None else "requests/s offered"
+    if intensities and batches:
+        return f"{arrivals} × images per request"
+    return "images per request" if batches else arrivals
 
 
 def _highest(result: BenchResult) -> float:
@@ -304,12 +305,12 @@ def _milliseconds(title: str, heights: Sequence[float]) -> Axis:
     return Axis(title, "log" if max(heights) > LOGARITHMIC_ABOVE * min(heights) else "linear")
 
 
-def _of_one_concurrency(points: Sequence[Point]) -> list[Point]:
-    """The points of the concurrency that has the most batches, by batch."""
-    by_concurrency: dict[int, list[Point]] = {}
+def _of_one_intensity(points: Sequence[Point]) -> list[Point]:
+    """The points of the concurrency or rate that has the most batches, by batch."""
+    by_intensity: dict[float, list[Point]] = {}
     for point in points:
-        by_concurrency.setdefault(point.load.concurrency, []).append(point)
-    return sorted(max(by_concurrency.values(), key=len), key=lambda point: point.load.batch)
+        by_intensity.setdefault(point.load.intensity, []).append(point)
+    return sorted(max(by_intensity.values(), key=len), key=lambda point: point.load.batch)
 
 
 def _servers(result: BenchResult) -> list[ServerTimes] | None:
@@ -319,13 +320,13 @@ def _servers(result: BenchResult) -> list[ServerTimes] | None:
 
 def _varied(result: BenchResult) -> tuple[bool, bool]:
     loads = [point.load for point in result.points]
-    return len({load.concurrency for load in loads}) > 1, len({load.batch for load in loads}) > 1
+    return len({load.intensity for load in loads}) > 1, len({load.batch for load in loads}) > 1
 
 
 def load_names(result: BenchResult) -> list[str]:
     """A short name for each load, of what varies between them."""
-    concurrencies, batches = _varied(result)
+    intensities, batches = _varied(result)
     loads = [point.load for point in result.points]
-    if concurrencies and batches:
-        return [f"{load.concurrency}×{load.batch}" for load in loads]
-    return [str(load.batch if batches else load.concurrency) for load in loads]
+    if intensities and batches:
+        return [f"{load.intensity:g}×{load.batch}" for load in loads]
+    return [f"{load.batch if batches else load.intensity:g}" for load in loads]

@@ -29,14 +29,15 @@ def table(result: BenchResult, *, brief: bool = False) -> tuple[list[str], list[
         Headings, those of figures ending in "|right"; and the cells of each row.
     """
     rows = [_cells(point, result.kind) for point in result.points]
+    arrivals = next(iter(rows[0]))
     headings = [
         heading
         for heading in rows[0]
         if not (brief and heading in _LONG)
-        and not (heading in {"concurrency", "batch"} and len({row[heading] for row in rows}) == 1)
+        and not (heading in {arrivals, "batch"} and len({row[heading] for row in rows}) == 1)
     ]
-    if not {"concurrency", "batch"} & set(headings):
-        headings.insert(0, "concurrency" if result.kind == "endpoint" else "batch")
+    if not {arrivals, "batch"} & set(headings):
+        headings.insert(0, arrivals if result.kind == "endpoint" else "batch")
     named = [heading if heading == "stable" else f"{heading}|right" for heading in headings]
     return named, [[row[heading] for heading in headings] for row in rows]
 
@@ -47,7 +48,7 @@ _LONG = {"range of windows", "max ms", "CPU ms", "client CPU ms", "requests"}
 def _cells(point: Point, kind: str) -> dict[str, str]:
     slowest, fastest = point.images_per_second_range
     cells = {
-        "concurrency": str(point.load.concurrency),
+        "concurrency" if point.load.rate is None else "offered/s": f"{point.load.intensity:g}",
         "batch": str(point.load.batch),
         "images/s": number(point.images_per_second),
         "range of windows": f"{number(slowest)} to {number(fastest)}",

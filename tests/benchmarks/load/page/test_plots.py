@@ -7,12 +7,15 @@ from litho.benchmarks import read_result
 from litho.benchmarks.load.documents.latency import Percentile
 from litho.benchmarks.load.documents.windows import Load
 from litho.benchmarks.load.page.plots import (
+    axis_name,
     charts_of,
     fitted_line,
     growth_chart,
+    load_names,
     pairs_chart,
     percentiles,
 )
+from litho.benchmarks.load.page.report import table
 
 RESULTS = Path(litho.__file__).parent / "benchmarks/results"
 
@@ -76,3 +79,17 @@ def test_percentiles_of_too_few_requests_are_left_out(stored):
     )
     assert next(percentiles(latency)) == ("p50", 2, 1, None)
     assert "p99" not in [name for name, *_ in percentiles(latency)]
+
+
+def test_an_open_loop_is_shown_by_its_rates(stored):
+    rates = range(100, 100 * len(stored.points) + 1, 100)
+    points = [
+        point.model_copy(update={"load": Load(rate=float(rate))})
+        for rate, point in zip(rates, stored.points, strict=True)
+    ]
+    offered = stored.model_copy(update={"points": tuple(points)})
+    assert axis_name(offered) == "requests/s offered"
+    assert load_names(offered) == [str(rate) for rate in rates]
+    headings, rows = table(offered)
+    assert headings[0] == "offered/s|right"
+    assert [row[0] for row in rows] == load_names(offered)
