@@ -34,6 +34,8 @@ LEAST_AGREEMENT = 0.9
 """Smallest share of recognised images with which the demo passes."""
 
 CONCURRENCY = (1, 8, 32)
+PAIRS = 6
+"""Pairs of windows of the comparison; with these and 30 seconds a window takes more than the second that is judged."""
 
 
 @dataclass
@@ -97,6 +99,7 @@ def demo(to: Path, *, seconds: float, progress: Progress) -> DemoResult:
                 endpoint,
                 against=bundle,
                 concurrency=CONCURRENCY,
+                pairs=PAIRS,
                 seconds=seconds,
                 output=to,
                 progress=progress,

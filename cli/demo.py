@@ -13,10 +13,10 @@ from .output import print_json, progress_bar, show_lines, show_rows
 from .values import positive
 
 
-@verb("Start here", "litho demo --seconds 20", "litho demo --to /tmp/demo --json")
+@verb("Start here", "litho demo --seconds 30", "litho demo --to /tmp/demo --json")
 def demo(
     to: Annotated[Path, typer.Option(help="Folder for everything that the demo makes.")] = Path("demo"),
-    seconds: Annotated[float, typer.Option(help="Length of the measurement.")] = 20.0,
+    seconds: Annotated[float, typer.Option(help="Length of the measurement.")] = 30.0,
     as_json: AsJson = False,
 ) -> None:
     """See every stage at work in a few minutes, on this machine.

@@ -138,7 +138,7 @@ def picture_grid(
     font_pixels = max(11, min(20, height * scale // 5))
     font = ImageFont.load_default(size=font_pixels)
     left = max((math.ceil(font.getlength(name)) for name in row_names), default=0) + (
-        2 * space if row_names else 0
+        3 * space if row_names else 0  # one in front, because a glyph may reach beyond its width
     )
     top = math.ceil(font_pixels * 1.5) + space if column_names else 0
     page = Image.new("RGBA", (left + columns * step_x - space, top + rows * step_y - space))

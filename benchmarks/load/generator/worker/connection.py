@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from abc import ABC, abstractmethod
 from select import EPOLLIN, EPOLLOUT
 from typing import Any
 
@@ -57,7 +58,7 @@ def connect(host: str, port: int, tls: Tls | None, timeout: float = 10.0) -> soc
     return opened
 
 
-class Connection:
+class Connection(ABC):
     """What comes in stands in `buffer` between `start` and `end`; what the socket does not take yet waits.
 
     A subclass has `received`, which looks at the buffer and moves `start`, and `lost`.
@@ -78,13 +79,13 @@ class Connection:
         self._unsent = b""
         waiter.watch(self._descriptor, self._ready, EPOLLIN)
 
+    @abstractmethod
     def received(self) -> None:
         """Take what has come."""
-        raise NotImplementedError
 
+    @abstractmethod
     def lost(self, reason: str) -> None:
         """The connection is gone."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """Close the socket."""
