@@ -34,6 +34,7 @@ from ..files import write_bytes
 from . import pass_graphs
 from .command import errors_of
 from .machine import Machine, describe_machine
+from .paired import median_interval
 
 __all__ = ["CASES", "Case", "Gain", "Gains", "main", "measure"]
 
@@ -42,7 +43,6 @@ RESULT = Path(__file__).resolve().parent / "results" / "passes.json"
 Runtime = Literal["onnxruntime", "openvino", "openvino-bf16"]
 
 _LEAST_PAIRS, _MOST_PAIRS, _SHORTEST_S = 5, 40, 0.02
-_RESAMPLES = 2000
 
 
 class Gain(Document):
@@ -211,7 +211,7 @@ def _gains(
             ratios.append(pair["without"] / pair["with"])
             if len(ratios) >= _LEAST_PAIRS and time.perf_counter() - start >= seconds:
                 break
-        low, high = _interval(np.array(ratios))
+        low, high = median_interval(ratios)
         ratio = float(np.median(ratios))
         yield Gain(
             case=case, runtime=runtime, batch=batch, ratio=ratio, low=low, high=high, pairs=len(ratios)
@@ -225,14 +225,6 @@ def _turn(run: Callable[[int], None], batch: int) -> float:
         run(batch)
         calls += 1
     return spent / calls
-
-
-def _interval(ratios: NDArray[np.float64]) -> tuple[float, float]:
-    """The 95 % interval of the median, by a bootstrap over the pairs."""
-    random = np.random.default_rng(0)
-    medians = np.median(random.choice(ratios, (_RESAMPLES, len(ratios))), axis=1)
-    low, high = np.percentile(medians, (2.5, 97.5))
-    return float(low), float(high)
 
 
 def _open(graph: bytes, runtime: Runtime) -> Callable[[int], None]:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Literal
 
-import numpy as np
-
+from ..paired import median_interval
 from .documents import Confirmation, Figures, Goal, Round
 
 __all__ = [
@@ -16,7 +15,6 @@ __all__ = [
     "clearly_worse",
     "confirmed",
     "gain",
-    "interval",
     "score",
     "score_of_default",
     "within",
@@ -32,7 +30,7 @@ ENOUGH_REQUESTS = 1000
 """Requests that a 99th percentile needs."""
 
 FEWEST_PAIRS = 5
-_RESAMPLES = 4000
+
 FAILED = -2.0
 """Score of a candidate that cannot be served, below all others: they are above -1."""
 
@@ -97,19 +95,6 @@ def clearly_worse(gains: Sequence[float], best: float) -> bool:
     return max(gains) < _NEAR * best
 
 
-def interval(gains: Sequence[float], *, seed: int = 0) -> tuple[float, float]:
-    """95 % interval of the median, by bootstrap over the pairs (percentile method; Efron and Tibshirani 1993).
-
-    Args:
-        gains: of the pairs, at least one.
-        seed: of the resampling.
-    """
-    values = np.asarray(gains, np.float64)
-    drawn = np.random.default_rng(seed).integers(0, len(values), (_RESAMPLES, len(values)))
-    low, high = np.quantile(np.median(values[drawn], axis=1), [0.025, 0.975])
-    return float(low), float(high)
-
-
 def confirmed(goal: Goal, rounds: Sequence[Round]) -> Confirmation:
     """The verdict about the best candidate after fresh pairs.
 
@@ -118,7 +103,7 @@ def confirmed(goal: Goal, rounds: Sequence[Round]) -> Confirmation:
         rounds: pairs of windows of the candidate and the default, at least one.
     """
     gains = [gain(goal, one) for one in rounds]
-    low, high = interval(gains)
+    low, high = median_interval(gains)
     outcome, reason = _outcome(goal, rounds, low, high)
     return Confirmation(
         rounds=tuple(rounds), gain=median(gains), low=low, high=high, verdict=outcome, reason=reason

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from hypothesis import given, strategies as st
 
-from litho.benchmarks.paired import paired_ratio
+from litho.benchmarks.paired import median_interval, paired_ratio
 from litho.errors import UsageError
 
 
@@ -25,3 +26,9 @@ def test_one_pair_is_a_ratio_without_spread() -> None:
 def test_what_is_not_in_pairs_is_refused(first: list[float], second: list[float]) -> None:
     with pytest.raises(UsageError, match=r"are no pairs; give as many of each, at least 1"):
         paired_ratio(first, second)
+
+
+@given(st.lists(st.floats(0.1, 10), min_size=1, max_size=40))
+def test_the_interval_holds_the_median_and_stays_within_the_values(values: list[float]) -> None:
+    low, high = median_interval(values)
+    assert min(values) <= low <= float(np.median(values)) <= high <= max(values)

@@ -1,10 +1,8 @@
 """The benchmark of graph passes measures what it says."""
 
-import numpy as np
 import onnx
 import pytest
 import typer
-from hypothesis import given, strategies as st
 from typer.testing import CliRunner
 
 from litho.benchmarks import pass_graphs, passes as module
@@ -38,12 +36,6 @@ def test_less_work_is_a_gain_and_a_runtime_that_refuses_is_a_reason() -> None:
     assert all(one.pairs >= 5 and one.low <= one.ratio <= one.high for one in gains.gains)
     assert gains.of("layer", "onnxruntime")[0].ratio > 1.2
     assert list(gains.failures) == ["damaged, openvino"]
-
-
-@given(st.lists(st.floats(0.1, 10), min_size=5, max_size=40))
-def test_the_interval_holds_the_median(ratios: list[float]) -> None:
-    low, high = module._interval(np.array(ratios))
-    assert min(ratios) <= low <= high <= max(ratios)
 
 
 def test_no_time_is_refused() -> None:

@@ -1,24 +1,11 @@
 """docs/api.md is what `make docs` writes from the docstrings of today."""
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
-
-import pytest
 
 import litho
 
 ROOT = Path(litho.__file__).parent
-
-
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("api_reference", ROOT / "scripts" / "api_reference.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_the_page_is_up_to_date(script: ModuleType) -> None:

@@ -1,6 +1,5 @@
 """The suite for a GPU, on a CPU: its steps are ended in time, and what is missing is said."""
 
-import importlib.util
 import json
 import os
 import sys
@@ -12,17 +11,6 @@ import pytest
 import litho
 
 SCRIPT = Path(litho.__file__).with_name("scripts") / "gpu_bench.py"
-
-
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("gpu_bench", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["gpu_bench"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def step(script: ModuleType, code: str, seconds: float = 60) -> dict[str, object]:

@@ -1,26 +1,10 @@
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
-import pytest
-
-import litho
 from litho.bundle import Bundle
 from litho.serving.configuration.model_config import parse_config, print_config
 from litho.serving.configuration.rules import check_config
 from litho.serving.repository.deploy import deploy
-
-SCRIPT = Path(litho.__file__).with_name("scripts") / "reference_repository.py"
-
-
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("reference_repository", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_the_reference_repository_is_what_the_script_writes(script: ModuleType) -> None:

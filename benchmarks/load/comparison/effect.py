@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ....bundle.json_documents import Document
+from ...paired import resampled_medians
 
 __all__ = ["FEWEST_PAIRS", "TOLERANCE", "Effect", "Verdict"]
 
@@ -18,7 +18,6 @@ TOLERANCE = 0.05
 FEWEST_PAIRS = 6
 """With fewer pairs no interval of the median has 95 % confidence: that all six lie on one side of it has 3 %."""
 
-_RESAMPLES = 4000
 _OUTSIDE = 0.025
 
 Verdict = Literal["faster", "same", "slower", "not decided"]
@@ -54,7 +53,7 @@ class Effect(Document):
         """
         logs = [np.log(np.asarray(group, np.float64)) for group in groups]
         random = np.random.default_rng(0)
-        resampled = np.mean([_medians(each, random) for each in logs], axis=0)
+        resampled = np.mean([resampled_medians(each, random) for each in logs], axis=0)
         low, high = np.exp(np.quantile(resampled, [_OUTSIDE, 1 - _OUTSIDE]))
         return cls(
             ratio=float(np.exp(np.mean([np.median(each) for each in logs]))),
@@ -77,8 +76,3 @@ class Effect(Document):
 
     def __str__(self) -> str:
         return f"{self.ratio:.3f} ({self.low:.3f} to {self.high:.3f})"
-
-
-def _medians(values: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
-    """Medians of resamples of the values, FP64 of shape (resamples,)."""
-    return np.median(random.choice(values, (_RESAMPLES, len(values))), axis=1)

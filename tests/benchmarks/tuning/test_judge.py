@@ -92,12 +92,6 @@ def test_what_is_not_half_as_good_is_given_up(gains: list[float], factor: float)
     assert judge.clearly_worse(gains, factor * max(gains))
 
 
-@given(gains=GAINS)
-def test_the_interval_holds_the_median_and_stays_within_the_gains(gains: list[float]) -> None:
-    low, high = judge.interval(gains)
-    assert min(gains) <= low <= float(np.median(gains)) <= high <= max(gains)
-
-
 def test_on_a_drifting_machine_a_gain_is_confirmed_and_no_gain_is_not() -> None:
     for seed in range(20):
         gained = judge.confirmed(Goal(), drifting(1.3, 15, noise=0.08, seed=seed))
