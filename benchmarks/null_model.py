@@ -19,9 +19,7 @@ from tritonclient.grpc import model_config_pb2
 
 from ..bundle.json_documents import Document
 from ..reporting.markdown import markdown_table
-from ..runners import open_runner
 from ..runners.triton import ServedModel
-from ..serving.server.embedded import EmbeddedServer
 from ..signature import Signature
 from ..signature.fields import image_output, seed_field
 from .command import errors_of, write_document
@@ -135,20 +133,15 @@ def measure(program: str, *, rounds: int = 5, seconds: float = 5.0, clients: int
     with tempfile.TemporaryDirectory() as folder:
         repository = Path(folder) / "models"
         write_null_model(repository)
-        with (
-            EmbeddedServer(repository, log=Path(folder) / "log") as server,
-            open_runner(f"{server.grpc_url}/{MODEL}") as runner,
-        ):
-            found = measure_model(
-                server,
-                runner,
-                program,
-                Path(folder),
-                rounds=rounds,
-                seconds=seconds,
-                clients=(clients,),
-                protocols=("grpc",),
-            )
+        found = measure_model(
+            repository,
+            MODEL,
+            program,
+            rounds=rounds,
+            seconds=seconds,
+            clients=(clients,),
+            protocols=("grpc",),
+        )
     return NullModelResult(
         command=f"python -m litho.benchmarks.null_model --rounds {rounds} --seconds {seconds:g} --clients {clients}",
         clients=clients,

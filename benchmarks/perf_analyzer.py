@@ -21,7 +21,7 @@ from ..bundle.json_documents import Document
 from ..errors import LithoError
 from ..reporting.markdown import markdown_table
 from ..reporting.progress import Progress, quiet
-from ..runners import Runner, open_runner
+from ..runners import open_runner
 from ..serving.repository.deploy import deploy
 from ..serving.server.embedded import EmbeddedServer
 from .command import write_document
@@ -154,20 +154,15 @@ def compare(
     with tempfile.TemporaryDirectory() as folder:
         repository = Path(folder) / "models"
         deployed = deploy(bundle, to=repository, name=MODEL)
-        with (
-            EmbeddedServer(repository, log=Path(folder) / "log") as server,
-            open_runner(f"{server.grpc_url}/{MODEL}") as runner,
-        ):
-            found = measure_model(
-                server,
-                runner,
-                program,
-                Path(folder),
-                rounds=rounds,
-                seconds=seconds,
-                clients=clients,
-                progress=progress,
-            )
+        found = measure_model(
+            repository,
+            MODEL,
+            program,
+            rounds=rounds,
+            seconds=seconds,
+            clients=clients,
+            progress=progress,
+        )
     for (protocol, count), taken in found.items():
         yield Compared(
             bundle=bundle.manifest.name,
@@ -179,10 +174,9 @@ def compare(
 
 
 def measure_model(  # noqa: PLR0913
-    server: EmbeddedServer,
-    runner: Runner,
+    repository: Path,
+    model: str,
     program: str,
-    folder: Path,
     *,
     rounds: int,
     seconds: float,
@@ -190,25 +184,49 @@ def measure_model(  # noqa: PLR0913
     protocols: tuple[Protocol, ...] = PROTOCOLS,
     progress: Progress = quiet,
 ) -> dict[tuple[Protocol, int], list[Round]]:
-    """Rounds of both tools on the model of a runner, in turns over protocols and numbers of clients."""
-    addresses: dict[Protocol, str] = {
-        "grpc": server.grpc_url.removeprefix("grpc://"),
-        "http": server.http_url.removeprefix("http://"),
-    }
-    model = getattr(runner, "url").rpartition("/")[2]  # noqa: B009
-    theirs = PerfAnalyzer(program, model, addresses, runner.signature, folder)
-    requests = Requests(runner.signature, _FIRST_SEED)
-    meters = {
-        protocol: Meter(
-            runner,
-            requests,
-            open_scenario("closed-loop"),
-            http=addresses["http"] if protocol == "http" else None,
-        )
-        for protocol in protocols
-    }
+    """Rounds of both tools on a model of an embedded server, in turns over protocols and numbers of clients.
+
+    Args:
+        repository: holds the model; files of the measurement lie beside it.
+        model: its name.
+        program: perf_analyzer.
+        rounds, seconds, clients, progress: as for `compare`.
+        protocols: over which requests travel.
+    """
+    folder = repository.parent
+    with (
+        EmbeddedServer(repository, log=folder / "log") as server,
+        open_runner(f"{server.grpc_url}/{model}") as runner,
+    ):
+        addresses: dict[Protocol, str] = {
+            "grpc": server.grpc_url.removeprefix("grpc://"),
+            "http": server.http_url.removeprefix("http://"),
+        }
+        requests = Requests(runner.signature, _FIRST_SEED)
+        meters: dict[Protocol, Meter] = {
+            protocol: Meter(
+                runner,
+                requests,
+                open_scenario("closed-loop"),
+                http=addresses["http"] if protocol == "http" else None,
+            )
+            for protocol in protocols
+        }
+        theirs = PerfAnalyzer(program, model, addresses, runner.signature, folder)
+        return _rounds(meters, theirs, rounds=rounds, seconds=seconds, clients=clients, progress=progress)
+
+
+def _rounds(
+    meters: dict[Protocol, Meter],
+    theirs: PerfAnalyzer,
+    *,
+    rounds: int,
+    seconds: float,
+    clients: tuple[int, ...],
+    progress: Progress,
+) -> dict[tuple[Protocol, int], list[Round]]:
     found: dict[tuple[Protocol, int], list[Round]] = {}
-    positions = list(product(protocols, clients))
+    positions = list(product(meters, clients))
     for turn in range(rounds):
         for position, (protocol, count) in enumerate(positions):
             progress(

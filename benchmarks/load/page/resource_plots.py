@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ....reporting import human_bytes, number
+from collections.abc import Callable
+
+from ....reporting import number
 from ..documents.resources import ProcessUse
 from ..documents.result import BenchResult, SoakResult
 from ..documents.windows import Point
@@ -19,49 +21,48 @@ def resource_charts(result: BenchResult) -> list[Chart]:
 
 def processor_chart(result: BenchResult) -> Chart | None:
     """Processor time of client, server and stubs for each image; None where it was not measured."""
-    rows: list[Row] = [
-        {"x": load, "y": value, "series": name, "load": str(point.load), "shown": number(value)}
-        for load, point in zip(load_names(result), result.points, strict=True)
-        for name, use in _uses(point)
-        for value in [use.cpu_seconds * 1e3 / point.images]
-    ]
-    if not rows:
-        return None
-    drawn = bars(
-        rows,
-        Axis(axis_name(result), "category"),
-        Axis("processor time per image, ms"),
-        {"load": "load", "series": "process", "shown": "ms per image"},
-    )
-    return chart(
+    return _process_chart(
+        result,
         "Processor time",
-        drawn,
-        alt=f"Processor time per image of client, server and stubs over {axis_name(result)}.",
+        Axis("processor time per image, ms"),
+        lambda use, point: use.cpu_seconds * 1e3 / point.images,
         source="points[].resources cpu_seconds / images, user and system time of all threads (psutil)",
     )
 
 
 def memory_use_chart(result: BenchResult) -> Chart | None:
     """Resident memory of client, server and stubs under each load; None where it was not measured."""
+    return _process_chart(
+        result,
+        "Memory",
+        Axis("resident memory, MiB"),
+        lambda use, _point: use.memory_bytes / 2**20,
+        source="points[].resources memory_bytes (psutil) at the end of a window; shared memory counts in each",
+    )
+
+
+def _process_chart(
+    result: BenchResult,
+    title: str,
+    height: Axis,
+    value: Callable[[ProcessUse, Point], float],
+    *,
+    source: str,
+) -> Chart | None:
     rows: list[Row] = [
-        {"x": load, "y": value, "series": name, "load": str(point.load), "shown": human_bytes(value * 2**20)}
+        {"x": load, "y": used, "series": name, "load": str(point.load), "shown": number(used)}
         for load, point in zip(load_names(result), result.points, strict=True)
         for name, use in _uses(point)
-        for value in [use.memory_bytes / 2**20]
+        for used in [value(use, point)]
     ]
     if not rows:
         return None
-    drawn = bars(
-        rows,
-        Axis(axis_name(result), "category"),
-        Axis("resident memory, MiB"),
-        {"load": "load", "series": "process", "shown": "memory"},
-    )
+    tooltip = {"load": "load", "series": "process", "shown": height.title}
     return chart(
-        "Memory",
-        drawn,
-        alt=f"Resident memory of client, server and stubs over {axis_name(result)}.",
-        source="points[].resources memory_bytes (psutil) at the end of a window; shared memory counts in each",
+        title,
+        bars(rows, Axis(axis_name(result), "category"), height, tooltip),
+        alt=f"{title} of client, server and stubs over {axis_name(result)}.",
+        source=source,
     )
 
 
