@@ -10,10 +10,10 @@ from pathlib import Path
 import typer
 
 from ..bundle.json_documents import Document
-from ..errors import LithoError
+from ..errors import LithoError, UsageError
 from ..files import write_bytes
 
-__all__ = ["errors_of", "write_document"]
+__all__ = ["errors_of", "whole_numbers", "write_document"]
 
 
 @contextmanager
@@ -28,6 +28,18 @@ def errors_of(command: str) -> Iterator[None]:
     except LithoError as error:
         typer.echo(f"{command}: error: {error}", err=True)
         raise typer.Exit(error.exit_code) from None
+
+
+def whole_numbers(text: str, option: str) -> list[int]:
+    """The numbers of an option such as "1,8,32".
+
+    Raises:
+        UsageError: something is not a whole number of at least 1.
+    """
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isascii() and word.isdigit() and int(word[:18]) > 0 for word in words):
+        raise UsageError(f"{option} was given {text!r}; expected whole numbers from 1, such as 1,8,32")
+    return [int(word) for word in words]
 
 
 def write_document(path: Path, document: Document) -> None:

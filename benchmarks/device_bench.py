@@ -23,7 +23,7 @@ from ..files import write_bytes
 from ..runners.torch import Runner as TorchRunner
 from ..training.run.snapshot import load_snapshot
 from .candidates import Candidate
-from .command import errors_of
+from .command import errors_of, whole_numbers
 from .gpu_check import candidates, graph_runtimes_of
 from .load.documents.result import BenchResult
 from .load.sweep import bench
@@ -132,7 +132,7 @@ def main(
 ) -> None:
     """Measure a run in every runtime of a device."""
     with errors_of("device-bench"):
-        batches = tuple(map(int, batch.split(",")))
+        batches = tuple(whole_numbers(batch, "--batch"))
         measured = measure(run, device=device, batches=batches, seconds=seconds)
     write_bytes(output, measured.model_dump_json(indent=1) + "\n")
     for name, result in measured.results.items():

@@ -24,7 +24,7 @@ from ..reporting.progress import Progress, quiet
 from ..runners import open_runner
 from ..serving.repository.deploy import deploy
 from ..serving.server.embedded import EmbeddedServer
-from .command import write_document
+from .command import errors_of, whole_numbers, write_document
 from .load.documents.latency import percentile
 from .load.documents.windows import Load
 from .load.measuring.meter import Meter
@@ -311,9 +311,9 @@ def main(
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Compare both load generators; exit code 1 if a ratio is beyond its bound."""
-    try:
+    with errors_of("perf_analyzer"):
         found = find_perf_analyzer(program)
-        counts = tuple(int(word) for word in clients.split(","))
+        counts = tuple(whole_numbers(clients, "--clients"))
         compared = [
             one
             for path in bundles
@@ -326,9 +326,6 @@ def main(
                 progress=lambda step, share: typer.echo(f"{step} {share:.0%}", err=True),
             )
         ]
-    except (LithoError, ValueError) as error:
-        typer.echo(f"perf_analyzer: error: {error}", err=True)
-        raise typer.Exit(1) from None
     names = " ".join(dict.fromkeys(one.bundle for one in compared))
     result = PerfAnalyzerResult(
         command=f"python -m litho.benchmarks.perf_analyzer {names} --rounds {rounds} --seconds {seconds:g}",

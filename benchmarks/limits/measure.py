@@ -37,7 +37,7 @@ from ...parity.replay import replay
 from ...reporting.progress import Progress, quiet
 from ...runners.base import Runner, graph_runtimes, thread_count
 from ...signature.fields import Role
-from ..command import errors_of, write_document
+from ..command import errors_of, whole_numbers, write_document
 from ..machine import describe_machine
 from .ceilings import (
     KERNELS,
@@ -344,7 +344,7 @@ def main(  # noqa: PLR0913
 ) -> None:
     """Measure how near generators come to what this machine allows."""
     with errors_of("limits"):
-        plan = Plan([int(word) for word in batch.split(",") if word], threads, seconds, bundles)
+        plan = Plan(whole_numbers(batch, "--batch"), threads, seconds, bundles)
         names = " ".join(target.name for target in targets)
         limits = measure_limits(
             targets,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from litho.benchmarks.command import errors_of, write_document
+from litho.benchmarks.command import errors_of, whole_numbers, write_document
 from litho.benchmarks.machine import Machine, describe_machine
 from litho.errors import LithoError, UsageError
 
@@ -24,3 +24,13 @@ def test_a_document_is_read_back(tmp_path: Path) -> None:
     machine = describe_machine()
     write_document(tmp_path / "machine.json", machine)
     assert Machine.model_validate_json((tmp_path / "machine.json").read_text()) == machine
+
+
+def test_numbers_are_separated_by_commas() -> None:
+    assert whole_numbers("1, 8,32", "--batch") == [1, 8, 32]
+
+
+@pytest.mark.parametrize("text", ["", "a", "1,", "0", "-1", "1.5", "²"])
+def test_what_is_no_number_is_refused_by_its_option(text: str) -> None:
+    with pytest.raises(UsageError, match=r"--batch was given .* such as 1,8,32"):
+        whole_numbers(text, "--batch")
