@@ -41,7 +41,7 @@ def choose_loads(
         return _rated(scenario, concurrency, rate, tuple(batch or (1,)))
     if rate:
         raise UsageError(
-            f"--rate was given {list(rate)}, which --scenario {scenario.name} ignores; use --concurrency, or an open"
+            f"--rate was given {_listed(rate)}, which --scenario {scenario.name} ignores; use --concurrency, or an open"
             " loop such as --scenario poisson"
         )
     concurrencies = tuple(concurrency or ((1,) if in_process else SWEEP))
@@ -50,7 +50,7 @@ def choose_loads(
     _check("batch", batches)
     if in_process and concurrencies != (1,):
         raise UsageError(
-            f"concurrency was given {list(concurrencies)}, but {runner.description} runs one request after the other"
+            f"concurrency was given {_listed(concurrencies)}, but {runner.description} runs one request after the other"
             " in this process; sweep the batch instead, or deploy and serve the bundle"
         )
     return [Load(concurrency=count, batch=size) for size, count in product(batches, concurrencies)]
@@ -64,7 +64,7 @@ def _rated(
 ) -> list[Load]:
     if concurrency:
         raise UsageError(
-            f"--concurrency was given {list(concurrency)}, which --scenario {scenario.name} ignores; give --rate,"
+            f"--concurrency was given {_listed(concurrency)}, which --scenario {scenario.name} ignores; give --rate,"
             " requests per second"
         )
     own = scenario.own_rate
@@ -72,11 +72,16 @@ def _rated(
     if not rates:
         raise UsageError(f"--scenario {scenario.name} needs --rate: requests per second, such as 50,100")
     if not all(0 < value < float("inf") for value in rates) or len(set(rates)) != len(rates):
-        raise UsageError(f"rate was given {list(rates)}; it takes different numbers above 0")
+        raise UsageError(f"rate was given {_listed(rates)}; it takes different numbers above 0")
     _check("batch", batches)
     return [Load(rate=value, batch=size) for size, value in product(batches, rates)]
 
 
 def _check(name: str, values: tuple[int, ...]) -> None:
     if any(value < 1 for value in values) or len(set(values)) != len(values):
-        raise UsageError(f"{name} was given {list(values)}; it takes different numbers of at least 1")
+        raise UsageError(f"{name} was given {_listed(values)}; it takes different numbers of at least 1")
+
+
+def _listed(values: Sequence[float]) -> str:
+    """As the command line takes them: 1,8,32."""
+    return ",".join(f"{value:g}" for value in values)

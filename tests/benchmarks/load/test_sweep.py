@@ -134,10 +134,10 @@ def test_runner_handed_in_stays_open(planted_runner):
     [
         (
             {"concurrency": (2,)},
-            r"concurrency was given \[2\], .* one request after the other .* sweep the batch",
+            r"concurrency was given 2, .* one request after the other .* sweep the batch",
         ),
-        ({"batch": (0,)}, r"batch was given \[0\]; it takes different numbers of at least 1"),
-        ({"batch": (1, 1)}, r"batch was given \[1, 1\]"),
+        ({"batch": (0,)}, r"batch was given 0; it takes different numbers of at least 1"),
+        ({"batch": (1, 1)}, r"batch was given 1,1;"),
         ({"seconds": 0}, r"seconds was given 0"),
         ({"seconds": float("nan")}, r"seconds was given nan"),
         ({"rounds": 0}, r"rounds was given 0; it takes 1 or more"),
