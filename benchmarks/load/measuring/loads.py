@@ -41,8 +41,8 @@ def choose_loads(
         return _rated(scenario, concurrency, rate, tuple(batch or (1,)))
     if rate:
         raise UsageError(
-            f"--rate was given {_listed(rate)}, which --scenario {scenario.name} ignores; use --concurrency, or an open"
-            " loop such as --scenario poisson"
+            f"--rate was given {_listed(rate)}, which --scenario {scenario.name} ignores; use --concurrency, or an"
+            " open loop such as --scenario poisson"
         )
     concurrencies = tuple(concurrency or ((1,) if in_process else SWEEP))
     batches = tuple(batch or (SWEEP if in_process else (1,)))
@@ -50,8 +50,8 @@ def choose_loads(
     _check("batch", batches)
     if in_process and concurrencies != (1,):
         raise UsageError(
-            f"concurrency was given {_listed(concurrencies)}, but {runner.description} runs one request after the other"
-            " in this process; sweep the batch instead, or deploy and serve the bundle"
+            f"concurrency was given {_listed(concurrencies)}, but {runner.description} runs one request after the"
+            " other in this process; sweep the batch instead, or deploy and serve the bundle"
         )
     return [Load(concurrency=count, batch=size) for size, count in product(batches, concurrencies)]
 
