@@ -31,6 +31,7 @@ from ..export.passes.upsample import at_any_ratio
 from ..export.timing import BATCHES, in_turns
 from ..extras import require
 from ..files import write_bytes
+from ..runners.openvino import shared_core
 from . import pass_graphs
 from .command import errors_of
 from .machine import Machine, describe_machine
@@ -269,7 +270,7 @@ def _onnxruntime(graph: bytes) -> _Opened:
 
 
 def _openvino(graph: bytes, runtime: Runtime) -> _Opened:
-    core = require("openvino", "openvino").Core()
+    core = shared_core()
     bf16 = runtime == "openvino-bf16"
     if bf16 and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise LithoError("this processor has no BF16")

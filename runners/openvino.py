@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +19,9 @@ from ..signature.noise import NOISE, gaussian
 from . import base
 from ._graph_options import INFERENCE_PRECISION, graph_option
 
-__all__ = ["Runner"]
+__all__ = ["Runner", "in_own_thread", "shared_core"]
+
+_Made = TypeVar("_Made")
 
 
 class Runner(base.Runner):
@@ -68,7 +72,7 @@ class Runner(base.Runner):
             # By default it computes in BF16 on processors that have it, whatever the graph's precision is.
             hints["INFERENCE_PRECISION_HINT"] = inference_precision
         try:
-            core = _core()
+            core = shared_core()
             compiled = core.compile_model(core.read_model(content) if content else model, "CPU", hints)
         except Exception as error:
             raise LithoError(f"OpenVINO refuses the graph: {_last_line(error)}") from error
@@ -102,11 +106,30 @@ def _last_line(error: Exception) -> str:
     return next((line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
 
 
-@cache
-def _core() -> Any:
-    """The one `openvino.Core` of this process.
+def in_own_thread(make: Callable[[], _Made]) -> _Made:
+    """The result of `make`, called in a thread that ends with it; for what opens cores of OpenVINO by itself.
 
-    On processors with AMX, OpenVINO gives the thread an alternate signal stack and frees it with the last core. From
-    another thread it cannot take the stack back, and the next signal, such as Ctrl-C, ends the process by SIGSEGV.
+    The first use of the CPU by an `openvino.Core` gives the calling thread an alternate signal stack, and the end of
+    that core frees it. Where cores do not end in reverse order and in that thread, the thread keeps a stack that
+    was freed, and the next signal, such as Ctrl-C, ends the process by SIGSEGV without a word. The main thread, which
+    takes the signals, must therefore never open a core.
     """
-    return require("openvino", Runner.extra).Core()
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="openvino") as pool:
+        return pool.submit(make).result()
+
+
+@cache
+def shared_core() -> Any:
+    """The one `openvino.Core` of this process, opened by a thread that has ended; see `in_own_thread`.
+
+    Raises:
+        MissingExtra: OpenVINO is not installed.
+    """
+    openvino = require("openvino", Runner.extra)
+
+    def opened() -> Any:
+        core = openvino.Core()
+        core.get_property("CPU", "FULL_DEVICE_NAME")  # loads the CPU's plugin, which is what sets the stack
+        return core
+
+    return in_own_thread(opened)

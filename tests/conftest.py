@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import ctypes
 import hashlib
 import os
 import re
@@ -24,6 +25,25 @@ settings.register_profile("litho", deadline=None, max_examples=50)
 # Continuous integration tries the same examples every time: what fails there fails at a desk too.
 settings.register_profile("ci", settings.get_profile("litho"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "litho")
+
+
+class _SignalStack(ctypes.Structure):
+    _fields_ = (("address", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+
+def signal_stack() -> tuple[int, int]:
+    """Address and size in bytes of the alternate signal stack of this thread, see sigaltstack(2); zeros for none."""
+    stack = _SignalStack()
+    assert ctypes.CDLL(None).sigaltstack(None, ctypes.byref(stack)) == 0
+    return stack.address or 0, stack.size
+
+
+@pytest.fixture(autouse=True)
+def _leaves_the_signal_stack_alone() -> Iterator[None]:
+    """OpenVINO can leave a thread a stack that was freed: the next signal then ends the process without a word."""
+    before = signal_stack()
+    yield
+    assert signal_stack() == before
 
 
 class Element:

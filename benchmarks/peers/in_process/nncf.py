@@ -6,7 +6,7 @@ import logging
 from functools import partial
 
 from ....extras import require
-from ....runners.openvino import Runner
+from ....runners.openvino import Runner, in_own_thread, shared_core
 from ...candidates import Candidate
 from . import base
 
@@ -40,8 +40,8 @@ class Peer(base.Peer):
 
 
 def _quantized(source: base.Source, graph: bytes) -> object:
-    nncf, openvino = require("nncf", "nncf"), require("openvino", "openvino")
+    nncf = require("nncf", "nncf")
     nncf.set_log_level(logging.ERROR)
     content, batches = source.with_noise(graph)
-    model = openvino.Core().read_model(content)
-    return nncf.quantize(model, nncf.Dataset(batches), subset_size=len(batches))
+    model = shared_core().read_model(content)
+    return in_own_thread(partial(nncf.quantize, model, nncf.Dataset(batches), subset_size=len(batches)))

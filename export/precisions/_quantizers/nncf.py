@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Any
 
 from ....errors import ExportError
 from ....extras import require
+from ....runners.openvino import in_own_thread
 from ...node_names import top_module_of
 from ..base import FP32_MODULES, Lowering, finished
 
@@ -32,12 +34,15 @@ def quantize(lowering: Lowering, element: str) -> bytes:
         if node.name in lowering.fp32_layers or top_module_of(node.name) in FP32_MODULES
     ]
     try:
-        made: Any = nncf.quantize(
-            proto,
-            nncf.Dataset([dict(batch) for batch in lowering.calibration]),
-            subset_size=len(lowering.calibration),
-            target_device=nncf.TargetDevice.CPU,
-            ignored_scope=nncf.IgnoredScope(names=ignored, validate=False),
+        made: Any = in_own_thread(
+            partial(
+                nncf.quantize,
+                proto,
+                nncf.Dataset([dict(batch) for batch in lowering.calibration]),
+                subset_size=len(lowering.calibration),
+                target_device=nncf.TargetDevice.CPU,
+                ignored_scope=nncf.IgnoredScope(names=ignored, validate=False),
+            )
         )
     except Exception as error:
         raise ExportError(f"nncf cannot quantize the graph: {str(error).splitlines()[0]}") from error
