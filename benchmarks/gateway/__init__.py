@@ -1,0 +1,1 @@
+"""The gateway, measured beside direct gRPC."""

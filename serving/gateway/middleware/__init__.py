@@ -1,0 +1,1 @@
+"""What every request passes, one file each; being there registers it."""

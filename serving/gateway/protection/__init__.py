@@ -1,0 +1,1 @@
+"""Keys, limits and caps of the gateway."""

@@ -1,0 +1,1 @@
+"""What a picture hangs on: words, labels, source pixels, and directions of the latent space."""
