@@ -1,0 +1,73 @@
+"""An answer of the protocol: the pictures as raw bytes behind the JSON, or as numbers in it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....errors import InvalidInput
+from ....signature import Signature
+
+__all__ = ["LENGTH_HEADER", "MOST_JSON_VALUES", "check_answer", "infer_answer"]
+
+LENGTH_HEADER = "Inference-Header-Content-Length"
+
+MOST_JSON_VALUES = 2**22
+"""Most values that an answer has as numbers in JSON, four bytes each."""
+
+_NUMBERS = np.array([f"{value:3d}," for value in range(256)], dtype="S4")
+"""Byte -> its text in a list. JSON allows spaces, and with texts of one length no value needs a step of its own."""
+
+
+def check_answer(signature: Signature, inputs: dict[str, NDArray[Any]], *, binary: bool) -> None:
+    """Refuse a request whose answer would be too long, before any work is done for it.
+
+    Args:
+        signature: of the model.
+        inputs: checked, as from `Signature.check`.
+        binary: whether the pictures are to be raw bytes.
+
+    Raises:
+        InvalidInput: the pictures are too large for JSON.
+    """
+    values = int(np.prod(signature.output_shape(inputs), dtype=object))
+    if not binary and values > MOST_JSON_VALUES:
+        raise InvalidInput(
+            f"the answer would have {values} numbers; allowed are {MOST_JSON_VALUES} in JSON: ask for raw bytes, with"
+            " the parameter 'binary_data_output': true"
+        )
+
+
+def infer_answer(
+    images: NDArray[np.uint8],
+    *,
+    output: str,
+    model: str,
+    version: str,
+    identifier: str | None = None,
+    binary: bool = False,
+) -> tuple[bytes, dict[str, str]]:
+    """Body and headers of an answer.
+
+    Args:
+        images: UINT8 of shape (batch, height, width, channels).
+        output: name of the output.
+        model, version: that made them.
+        identifier: of the request.
+        binary: send raw bytes.
+    """
+    tensor: dict[str, Any] = {"name": output, "datatype": "UINT8", "shape": list(images.shape)}
+    if binary:
+        tensor["parameters"] = {"binary_data_size": images.nbytes}
+    head: dict[str, Any] = {"model_name": model, "model_version": version}
+    if identifier is not None:
+        head["id"] = identifier
+    text = json.dumps({**head, "outputs": [tensor]}, separators=(",", ":")).encode()
+    if not binary:
+        numbers = _NUMBERS[images.reshape(-1)].tobytes()[:-1]
+        return b'%b,"data":[%b]}]}' % (text[:-3], numbers), {"content-type": "application/json"}
+    headers = {"content-type": "application/octet-stream", LENGTH_HEADER.lower(): str(len(text))}
+    return text + images.tobytes(), headers

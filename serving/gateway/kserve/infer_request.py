@@ -1,0 +1,227 @@
+"""A request of the protocol, from its bytes to checked inputs: nothing that a model would refuse gets any further."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ....errors import InvalidInput
+from ....runners.triton import Options
+from ....signature import Signature
+from ....signature.fields import Field
+from .tensors import check_keys, read_json, read_raw, tensor_shape
+
+__all__ = [
+    "MOST_ID_LENGTH",
+    "MOST_JSON_BYTES",
+    "InferRequest",
+    "options_of",
+    "read_infer_request",
+    "read_length",
+]
+
+MOST_JSON_BYTES = 2**20
+"""Longest JSON of a request: reading it keeps all other requests waiting, about 10 ms at this length."""
+
+MOST_ID_LENGTH = 128
+
+_KEYS = ("id", "parameters", "inputs", "outputs")
+_PARAMETERS = ("binary_data_output", "priority", "timeout")
+_INPUT_KEYS = ("name", "shape", "datatype", "parameters", "data")
+_OUTPUT_KEYS = ("name", "parameters")
+_MOST_MICROSECONDS = 10**12
+
+
+@dataclass(frozen=True)
+class InferRequest:
+    """A request whose inputs were checked.
+
+    Args:
+        identifier: the client's own, which the answer repeats; None where there is none.
+        inputs: field name -> array, as `Signature.check` returns them.
+        priority: see `Options`.
+        queue_seconds: see `Options`.
+        binary: whether the answer's pictures are raw bytes behind the JSON, and not in it.
+    """
+
+    identifier: str | None
+    inputs: dict[str, NDArray[Any]]
+    priority: int = 0
+    queue_seconds: float | None = None
+    binary: bool = False
+
+
+def read_length(header: str | None, body_bytes: int) -> int | None:
+    """Bytes of the JSON in a body, from the header Inference-Header-Content-Length; None where all of it is JSON.
+
+    Raises:
+        InvalidInput: the header is not a number from 1 to the length of the body.
+    """
+    if header is None:
+        return None
+    # Longer digits cannot be a length, and reading them would take long.
+    length = int(header) if header.isascii() and header.isdigit() and len(header) <= 12 else 0
+    if not 1 <= length <= body_bytes:
+        raise InvalidInput(
+            f"header Inference-Header-Content-Length was given {header[:40]!r}; allowed is 1 to {body_bytes}, the"
+            " length of the JSON in front of the raw tensors"
+        )
+    return length
+
+
+def read_infer_request(
+    body: bytes, json_bytes: int | None, signature: Signature, most_rows: int
+) -> InferRequest:
+    """Read and check a request.
+
+    Args:
+        body: of the HTTP request.
+        json_bytes: as `read_length` returns it.
+        signature: of the model.
+        most_rows: largest batch that the model takes.
+
+    Raises:
+        InvalidInput: anything in it is not what the model and this gateway take; the message names it.
+    """
+    view = memoryview(body)
+    document = _document(view if json_bytes is None else view[:json_bytes])
+    raw = view[len(body) if json_bytes is None else json_bytes :]
+    check_keys(document, _KEYS, "the request")
+    parameters = _object(document, "parameters", "the request")
+    check_keys(parameters, _PARAMETERS, "'parameters' of the request")
+    inputs = _inputs(document, signature, most_rows, raw)
+    return InferRequest(
+        identifier=_identifier(document),
+        inputs=inputs,
+        priority=_number(parameters, "priority", 2**31 - 1),
+        queue_seconds=_number(parameters, "timeout", _MOST_MICROSECONDS) / 1e6 or None,
+        binary=_binary(document, signature, _flag(parameters, "binary_data_output")),
+    )
+
+
+def options_of(request: InferRequest, timeout_seconds: float | None) -> Options:
+    """How a request is to be treated by the server."""
+    return Options(
+        timeout_seconds=timeout_seconds, priority=request.priority, queue_seconds=request.queue_seconds
+    )
+
+
+def _document(content: memoryview) -> dict[str, Any]:
+    if len(content) > MOST_JSON_BYTES:
+        raise InvalidInput(
+            f"the request was given JSON of {len(content)} bytes; allowed are {MOST_JSON_BYTES}: send tensors as raw"
+            " bytes behind it"
+        )
+    try:
+        document = json.loads(str(content, "utf-8"), parse_constant=_no_constant)
+    except UnicodeDecodeError:
+        raise InvalidInput("the request is not UTF-8; expected a JSON object") from None
+    except (ValueError, RecursionError):  # also a whole number of thousands of digits
+        raise InvalidInput(
+            "the request is not JSON that can be read; expected an object with 'inputs'"
+        ) from None
+    if not isinstance(document, dict):
+        raise InvalidInput("the request is no JSON object; expected an object with 'inputs'")
+    return document
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+def _inputs(
+    document: Mapping[str, Any], signature: Signature, most_rows: int, raw: memoryview
+) -> dict[str, NDArray[Any]]:
+    fields = {field.name: field for field in signature.inputs}
+    tensors = document.get("inputs")
+    if not isinstance(tensors, list) or not tensors or not all(isinstance(one, dict) for one in tensors):
+        raise InvalidInput(
+            f"the request was given no list of objects as 'inputs'; expected {', '.join(fields)}"
+        )
+    if len(tensors) > len(fields):
+        raise InvalidInput(
+            f"the request was given {len(tensors)} inputs; allowed are {len(fields)}: {', '.join(fields)}"
+        )
+    read: dict[str, NDArray[Any]] = {}
+    for tensor in tensors:
+        field = fields.get(name) if isinstance(name := tensor.get("name"), str) else None
+        if field is None:
+            shown = repr(name)[:80]
+            raise InvalidInput(f"the request was given an input {shown}; the model takes {', '.join(fields)}")
+        if field.name in read:
+            raise InvalidInput(f"input {field.name!r} was given twice; give it once")
+        array, raw = _input(field, tensor, tensor_shape(field, tensor, most_rows), raw)
+        read[field.name] = array if field.shape else array.reshape(-1)
+    if len(raw):
+        raise InvalidInput(f"the request was given {len(raw)} bytes that belong to no input; leave them out")
+    return signature.check(read)
+
+
+def _input(
+    field: Field, tensor: Mapping[str, Any], shape: tuple[int, ...], raw: memoryview
+) -> tuple[NDArray[Any], memoryview]:
+    """The values of one input, and the raw bytes that are left for the others."""
+    check_keys(tensor, _INPUT_KEYS, f"input {field.name!r}")
+    parameters = _object(tensor, "parameters", f"input {field.name!r}")
+    check_keys(parameters, ("binary_data_size",), f"'parameters' of input {field.name!r}")
+    if "binary_data_size" not in parameters:
+        return read_json(field, tensor.get("data"), shape), raw
+    if "data" in tensor:
+        raise InvalidInput(f"input {field.name!r} was given 'data' and 'binary_data_size'; give one of them")
+    size = _number(parameters, "binary_data_size", 2**31 - 1)
+    if size > len(raw):
+        raise InvalidInput(
+            f"input {field.name!r} was given binary_data_size {size}; the body has {len(raw)} bytes left for it"
+        )
+    return read_raw(field, raw[:size], shape), raw[size:]
+
+
+def _binary(document: Mapping[str, Any], signature: Signature, by_default: bool) -> bool:
+    outputs = document.get("outputs")
+    if outputs is None or outputs == []:
+        return by_default
+    name = signature.output.name
+    if not isinstance(outputs, list) or len(outputs) != 1 or not isinstance(outputs[0], dict):
+        raise InvalidInput(
+            f"'outputs' was given another thing than a list of one object; the model has {name!r}"
+        )
+    (output,) = outputs
+    check_keys(output, _OUTPUT_KEYS, "the output")
+    if output.get("name") != name:
+        shown = repr(output.get("name"))[:80]
+        raise InvalidInput(f"'outputs' was given {shown}; the model has {name!r}")
+    parameters = _object(output, "parameters", f"output {name!r}")
+    check_keys(parameters, ("binary_data",), f"'parameters' of output {name!r}")
+    return _flag(parameters, "binary_data", by_default)
+
+
+def _identifier(document: Mapping[str, Any]) -> str | None:
+    given = document.get("id")
+    if given is not None and (not isinstance(given, str) or len(given) > MOST_ID_LENGTH):
+        raise InvalidInput(f"'id' is a text of at most {MOST_ID_LENGTH} characters; another thing was given")
+    return given
+
+
+def _object(holder: Mapping[str, Any], key: str, what: str) -> dict[str, Any]:
+    given = holder.get(key, {})
+    if not isinstance(given, dict):
+        raise InvalidInput(f"{key!r} of {what} is an object; another thing was given")
+    return given
+
+
+def _number(parameters: Mapping[str, Any], key: str, most: int) -> int:
+    given = parameters.get(key, 0)
+    if type(given) is not int or not 0 <= given <= most:
+        raise InvalidInput(f"parameter {key!r} was given another thing than a whole number from 0 to {most}")
+    return given
+
+
+def _flag(parameters: Mapping[str, Any], key: str, by_default: bool = False) -> bool:
+    given = parameters.get(key, by_default)
+    if not isinstance(given, bool):
+        raise InvalidInput(f"parameter {key!r} was given another thing than true or false")
+    return given
