@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from litho.serving.gateway.program import Program
     from litho.serving.server.embedded import EmbeddedServer
 
 # A first call imports torch or compiles a graph; how long it takes says nothing about the code under test.
@@ -160,7 +162,15 @@ def _check_contents(page: Element, ids: list[str]) -> None:
     ]
 
 
-SLOW_FIXTURES = {"bundle", "flow_bundle", "digits_net", "server", "streaming_server", "live_server"}
+SLOW_FIXTURES = {
+    "bundle",
+    "flow_bundle",
+    "digits_net",
+    "server",
+    "streaming_server",
+    "live_server",
+    "gateway",
+}
 """Exports, a trained network and a server: the first test that asks for one waits seconds for it."""
 
 
@@ -255,6 +265,32 @@ def server(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     install()
     with EmbeddedServer(repository, log=tmp_path_factory.mktemp("server") / "server.log") as running:
         yield running
+
+
+@contextlib.contextmanager
+def running_gateway(server: str, **settings: object) -> Iterator[Program]:
+    """A gateway in a thread of its own, on a free port, before a server (grpc://HOST:PORT); `url` says where."""
+    from litho.serving.gateway.program import Program
+    from litho.serving.gateway.settings import GatewaySettings
+
+    program = Program(GatewaySettings.model_validate({"server": server, "port": 0, **settings}))
+    thread = threading.Thread(target=program.run, name="gateway")
+    thread.start()
+    try:
+        assert program.wait(60)
+        assert thread.is_alive(), "the gateway ended at once"
+        yield program
+    finally:
+        program.stop()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def gateway(server: EmbeddedServer) -> Iterator[Program]:
+    """A running gateway before `server`, whose model is "tiny"."""
+    with running_gateway(server.grpc_url) as program:
+        yield program
 
 
 @pytest.fixture(scope="session")

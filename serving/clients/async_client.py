@@ -130,6 +130,16 @@ class AsyncClient:
         return self._client.served
 
     @property
+    def parameters(self) -> dict[str, str]:
+        """All parameters of the model's configuration, name -> text."""
+        return self._client.parameters
+
+    @property
+    def max_batch_size(self) -> int:
+        """Most pictures of one request; larger ones are split."""
+        return self._client.max_batch_size
+
+    @property
     def decoupled(self) -> bool:
         """Whether the model answers in streams, and so can send previews."""
         return self._client.decoupled

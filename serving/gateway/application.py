@@ -1,0 +1,79 @@
+"""The application of a gateway: its routes and middlewares are the files of two folders."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from ..._version import __version__
+from ...errors import LithoError
+from ...plugins import load_plugins
+from . import middleware, routes
+from .errors import ApiError, as_api_error, refused
+from .gateway import Gateway
+from .settings import GatewaySettings
+
+__all__ = ["error_answer", "make_application"]
+
+
+def make_application(settings: GatewaySettings) -> FastAPI:
+    """The ASGI application of a gateway; `state.gateway` holds the `Gateway`.
+
+    Every file of `routes` gives `make_router(gateway)`; every file of `middleware` gives `ORDER`, the smallest of
+    which is outermost, and `class Middleware` with the arguments `app` and `gateway`.
+    """
+    gateway = Gateway(settings)
+
+    @asynccontextmanager
+    async def lifespan(application: FastAPI) -> AsyncGenerator[None]:
+        await gateway.start()
+        yield
+        await gateway.close()
+
+    application = FastAPI(
+        title="litho gateway",
+        version=__version__,
+        summary="Pictures of the served models, by OpenAI's images API.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    application.state.gateway = gateway
+    for errors in (ApiError, LithoError, HTTPException, RequestValidationError, Exception):
+        application.add_exception_handler(errors, _answer_error)
+    for module in load_plugins(routes.__name__).values():
+        application.include_router(module.make_router(gateway))
+    modules = sorted(load_plugins(middleware.__name__).values(), key=lambda module: module.ORDER)
+    for module in reversed(modules):  # the one added last is the outermost
+        application.add_middleware(module.Middleware, gateway=gateway)
+    return application
+
+
+def error_answer(error: Exception, request_id: str | None = None) -> JSONResponse:
+    """The answer to a request that failed, in OpenAI's form."""
+    said = _of_framework(error) or as_api_error(error)
+    return JSONResponse(said.document(request_id), said.status, said.headers)
+
+
+async def _answer_error(request: Request, error: Exception) -> JSONResponse:
+    return error_answer(error, getattr(request.state, "request_id", None))
+
+
+def _of_framework(error: Exception) -> ApiError | None:
+    if isinstance(error, HTTPException):
+        codes = {404: "not_found", 405: "method_not_allowed"}
+        message = {404: "there is no such path", 405: "the path has no such method"}.get(
+            error.status_code, str(error.detail)
+        )
+        code = codes.get(error.status_code)
+        return ApiError(error.status_code, message, code=code, headers=error.headers)
+    if isinstance(error, RequestValidationError):
+        first: dict[str, Any] = dict(error.errors()[0])
+        return refused(str(first["msg"]), ".".join(map(str, first["loc"][1:])) or None)
+    return None

@@ -1,0 +1,61 @@
+"""What all routes and middlewares of one gateway share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from .served_models import ServedModels
+from .settings import GatewaySettings
+
+__all__ = ["Gateway"]
+
+Result = TypeVar("Result")
+
+
+class Gateway:
+    """Settings, models and helpers of one gateway; routes and middlewares get it when they are made.
+
+    A plug-in that needs something running for as long as the gateway runs names it with `at_start` and `at_end`.
+
+    Args:
+        settings: what it was started with.
+
+    Attributes:
+        settings: what it was started with.
+        models: of the server.
+        receipts: makes the receipt of a picture; None where there is none.
+    """
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self.settings = settings
+        self.models = ServedModels(settings)
+        self.receipts: Any = None
+        self._pool = ThreadPoolExecutor(settings.encoder_threads, thread_name_prefix="litho-pictures")
+        self._starts: list[Callable[[], Awaitable[None]]] = [self.models.start]
+        self._ends: list[Callable[[], Awaitable[None]]] = [self.models.close]
+
+    def at_start(self, action: Callable[[], Awaitable[None]]) -> None:
+        """Await this when the gateway starts, after the models were looked at."""
+        self._starts.append(action)
+
+    def at_end(self, action: Callable[[], Awaitable[None]]) -> None:
+        """Await this when the gateway ends, before the connections to the models are closed."""
+        self._ends.append(action)
+
+    async def start(self) -> None:
+        """Run what has to run before the first request."""
+        for action in self._starts:
+            await action()
+
+    async def close(self) -> None:
+        """Run what has to run after the last request."""
+        for action in reversed(self._ends):
+            await action()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def in_thread(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        """Run work that takes the processor for long, such as encoding a picture, beside the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)

@@ -1,0 +1,234 @@
+"""The models of the server behind the gateway: which there are, what they take, and a connection to each."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from ...errors import EndpointError, UsageError
+from ...runners.triton import ServedModel
+from ...signature import Signature
+from ..clients import AsyncClient, Retries
+from ..clients.canary import CANARY_SUFFIX
+from ..control.server_control import ServerControl
+from .errors import not_found, refused, unavailable
+from .settings import GatewaySettings
+
+__all__ = ["Served", "ServedModels"]
+
+RETRIES = Retries(tries=5)
+"""Of a request while a model is loaded anew or its server restarts: less than a second in all."""
+
+CLOSE_SECONDS = 60.0
+"""How long the connection to a replaced version lives on for the requests that it has."""
+
+_SOONEST_SECONDS = 0.5
+"""Between two looks for a model that nobody knows: such requests must not become requests to the server."""
+
+
+@dataclass(frozen=True, eq=False)
+class Served:
+    """One model of the server.
+
+    Args:
+        name: that requests ask for.
+        client: a connection to it.
+        version: the newest that answers.
+        created: when this gateway first saw this version, Unix time in seconds.
+        config: Triton's configuration as bytes, to see a change.
+    """
+
+    name: str
+    client: AsyncClient
+    version: int
+    created: int
+    config: bytes
+
+    @property
+    def signature(self) -> Signature:
+        """What it takes and makes."""
+        return self.client.signature
+
+    @property
+    def facts(self) -> ServedModel:
+        """What `litho deploy` stored with it."""
+        return self.client.served
+
+    @property
+    def bundle_sha256(self) -> str:
+        """Hash of the manifest that it was deployed from; empty where an older litho deployed it."""
+        return self.client.parameters.get("litho_bundle_sha256", "")
+
+
+class ServedModels:
+    """The models that the server answers for, looked at again every `refresh_seconds`.
+
+    Args:
+        settings: of the gateway.
+    """
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self._settings = settings
+        self._url = settings.server.rstrip("/")
+        self._models: dict[str, Served] = {}
+        self._looked = float("-inf")
+        self._problem: Exception | None = EndpointError("nobody has looked yet")
+        self._lock = asyncio.Lock()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.generation = 0
+
+    @property
+    def up(self) -> bool:
+        """Whether the server answered when it was last asked."""
+        return self._problem is None
+
+    def all(self) -> list[Served]:
+        """All models, by name.
+
+        Raises:
+            ApiError: 503, the server does not answer.
+        """
+        if self._problem is not None:
+            raise unavailable("the model server cannot be reached; try again later", "server_unavailable")
+        return [self._models[name] for name in sorted(self._models)]
+
+    async def find(self, name: str | None, variant: str | None = None) -> Served:
+        """The model of a request; without a name the only one there is.
+
+        Args:
+            name: of the model; None where the request names none.
+            variant: of the same checkpoint, short or in full, for example "int8".
+
+        Raises:
+            ApiError: 404, there is no such model; 400, it has no such variant, or none was named of several; 503,
+                the server does not answer.
+        """
+        if name not in self._models and time.monotonic() - self._looked > _SOONEST_SECONDS:
+            await self.refresh()
+        if name is None:
+            known = self.all()
+            if len(known) != 1:
+                raise refused(f"'model' is missing; it is one of: {_listed(known)}", "model")
+            found = known[0]
+        elif name not in self._models:
+            known = self.all()
+            raise not_found(
+                f"no model has this name; there are: {_listed(known)}", "model_not_found", "model"
+            )
+        else:
+            found = self._models[name]
+        return found if variant is None else self._variant(found, variant)
+
+    def variants_of(self, served: Served) -> list[Served]:
+        """The models made from the same checkpoint, this one among them, by name."""
+        same = served.facts.checkpoint_sha256
+        others = (self._models[name] for name in sorted(self._models))
+        return [one for one in others if one.facts.checkpoint_sha256 == same]
+
+    def _variant(self, served: Served, variant: str) -> Served:
+        candidates = self.variants_of(served)
+        for matches in (_is, _begins):
+            fitting = [one for one in candidates if matches(one, variant)]
+            if served in fitting:
+                return served
+            if len(fitting) == 1:
+                return fitting[0]
+        known = ", ".join(sorted({one.facts.variant for one in candidates}))
+        raise refused(f"model {served.name!r} has no such variant; there are: {known}", "variant")
+
+    async def start(self) -> None:
+        """Look for the first time, and from now on again and again."""
+        await self.refresh()
+        self._spawn(self._keep_looking())
+
+    async def close(self) -> None:
+        """Stop looking and close all connections."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for served in self._models.values():
+            await served.client.close()
+        self._models = {}
+
+    async def refresh(self) -> None:
+        """Look at what the server serves now; a server that does not answer is remembered as such."""
+        async with self._lock:
+            self._looked = time.monotonic()
+            try:
+                found = await asyncio.to_thread(self._look)
+            except (EndpointError, UsageError) as error:
+                self._problem = error
+                return
+            self._problem = None
+            before = self._models
+            models: dict[str, Served] = {}
+            for name, (version, config) in found.items():
+                known = before.get(name)
+                if known is not None and (known.version, known.config) == (version, config):
+                    models[name] = known
+                elif (opened := await self._open(name, version, config)) is not None:
+                    models[name] = opened
+            self._models = models
+            gone = [one for name, one in before.items() if models.get(name) is not one]
+            for one in gone:
+                self._spawn(self._close_later(one.client))
+            if gone or len(models) != len(before):
+                self.generation += 1
+
+    def _look(self) -> dict[str, tuple[int, bytes]]:
+        """Name -> newest version that answers, and its configuration."""
+        found: dict[str, tuple[int, bytes]] = {}
+        with ServerControl(self._url) as control:
+            versions: dict[str, int] = {}
+            for state in control.index():
+                if state.state == "READY" and state.version is not None:
+                    versions[state.model] = max(state.version, versions.get(state.model, 0))
+            for name, version in versions.items():
+                if name.endswith(CANARY_SUFFIX):
+                    continue  # its share of the requests for the model beside it goes there by itself
+                try:
+                    config = control.model_config(name)
+                except EndpointError:  # unloaded meanwhile
+                    continue
+                found[name] = version, config.SerializeToString(deterministic=True)
+        return found
+
+    async def _open(self, name: str, version: int, config: bytes) -> Served | None:
+        client = AsyncClient(
+            f"{self._url}/{name}", timeout_seconds=self._settings.timeout_seconds, retries=RETRIES
+        )
+        try:
+            await client.connect()
+        except EndpointError:  # no model of litho's, or gone
+            return None
+        return Served(name, client, version, int(time.time()), config)
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.refresh_seconds)
+            await self.refresh()
+
+    async def _close_later(self, client: AsyncClient) -> None:
+        try:
+            await asyncio.sleep(CLOSE_SECONDS)
+        finally:
+            await client.close()
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _listed(models: list[Served]) -> str:
+    return ", ".join(one.name for one in models) or "none"
+
+
+def _is(served: Served, variant: str) -> bool:
+    return variant in (served.facts.variant, served.facts.precision)
+
+
+def _begins(served: Served, variant: str) -> bool:
+    return variant in served.facts.variant.replace(",", ".").split(".")

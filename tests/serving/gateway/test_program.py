@@ -1,0 +1,44 @@
+"""A gateway that listens, asked over HTTP by real clients."""
+
+import json
+import threading
+import urllib.error
+import urllib.request
+
+import pytest
+
+from litho.errors import UsageError
+from litho.serving.gateway.program import Program
+from litho.serving.gateway.settings import GatewaySettings
+
+
+def test_it_answers_and_lists_its_models(gateway: Program) -> None:
+    with urllib.request.urlopen(f"{gateway.url}/v1/models") as answer:
+        models = json.load(answer)["data"]
+    assert [model["id"] for model in models] == ["tiny"]
+
+
+def test_an_address_in_use_is_one_line(gateway: Program) -> None:
+    port = int(gateway.url.rpartition(":")[2])
+    with pytest.raises(
+        UsageError, match=f"cannot listen at 127.0.0.1:{port}: .*; give another --host or --port"
+    ):
+        Program(GatewaySettings(server="grpc://127.0.0.1:1", port=port)).run()
+
+
+def test_it_starts_without_a_server_and_says_so(free_port: int) -> None:
+    program = Program(GatewaySettings(server=f"grpc://127.0.0.1:{free_port}", port=0))
+    thread = threading.Thread(target=program.run)
+    thread.start()
+    try:
+        assert program.wait(60)
+        with pytest.raises(urllib.error.HTTPError) as failed:
+            urllib.request.urlopen(f"{program.url}/v1/models")
+        with failed.value:
+            assert failed.value.code == 503
+            assert failed.value.headers["Retry-After"] == "1"
+            assert json.load(failed.value)["error"]["code"] == "server_unavailable"
+    finally:
+        program.stop()
+        thread.join(30)
+    assert not thread.is_alive()
