@@ -22,6 +22,7 @@ A message is one line: what was given, what is allowed, how to fix it. The comma
     ├── ProofError                a replay of the probes did not give the expected images
     ├── DeployError               a model repository could not be written; the old version still serves
     ├── StorageError              a model repository on object storage cannot be reached, read or written
+    ├── AuditError                an audit log was changed by something else, or cannot be written
     └── ServerError               a Triton server failed
         ├── ServerStartError      it did not become ready
         └── EndpointError         it cannot be reached, went away, or refused a request
@@ -36,6 +37,7 @@ from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
 __all__ = [
+    "AuditError",
     "BundleError",
     "CheckpointError",
     "DataError",
@@ -182,6 +184,10 @@ class DeployError(LithoError):
 
 class StorageError(LithoError):
     """A model repository on object storage cannot be reached, read or written; what was served is still served."""
+
+
+class AuditError(LithoError):
+    """An audit log was changed by something else, or cannot be written."""
 
 
 class ServerError(LithoError):
