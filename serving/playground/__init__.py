@@ -1,1 +1,62 @@
-"""The page on which a person tries a served model: files for a browser, without a build step."""
+"""The page on which a person tries a served model: files for a browser, without a build step.
+
+`index.html` loads `app.js`, which loads every file of `views/`. docs/playground.md shows the page and says how a view is
+added.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.resources import files
+from typing import NamedTuple
+
+__all__ = ["MEDIA_TYPES", "PageFile", "page_files"]
+
+MEDIA_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+}
+"""Ending of a file of the page -> its media type; files with another ending are not part of it."""
+
+_FOLDERS = ("", "views/")
+
+
+class PageFile(NamedTuple):
+    """One file of the page.
+
+    Attributes:
+        content: its bytes.
+        media_type: value of the header `content-type`.
+        etag: value of the header `etag`, from the content's SHA-256.
+    """
+
+    content: bytes
+    media_type: str
+    etag: str
+
+
+def page_files() -> dict[str, PageFile]:
+    """All files of the page, read once.
+
+    Returns:
+        Name, such as "app.js" or "views/generate.js", -> file. "views.json" lists the views' modules in alphabetical
+        order; it is made here from what lies in the folder `views`.
+    """
+    found: dict[str, PageFile] = {}
+    for folder in _FOLDERS:
+        for file in (files(__name__) / folder).iterdir():
+            ending = file.name[file.name.rfind(".") :]
+            if file.is_file() and ending in MEDIA_TYPES:
+                found[folder + file.name] = _page_file(file.read_bytes(), ending)
+    views = sorted(name.removeprefix("views/") for name in found if name.startswith("views/"))
+    listed = {"views": [name for name in views if name.endswith(".js")]}
+    found["views.json"] = _page_file(json.dumps(listed).encode(), ".json")
+    return found
+
+
+def _page_file(content: bytes, ending: str) -> PageFile:
+    return PageFile(content, MEDIA_TYPES[ending], f'"{hashlib.sha256(content).hexdigest()[:32]}"')

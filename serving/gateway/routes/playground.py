@@ -1,0 +1,62 @@
+"""The page at `/` and its files; they are read once, so that no request opens a file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter, HTTPException, Request, Response
+
+from ...playground import PageFile, page_files
+
+if TYPE_CHECKING:
+    from ..gateway import Gateway
+
+__all__ = ["POLICY", "make_router"]
+
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' blob: data:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    )
+)
+"""Content security policy: nothing from another host, no inline script or style, no HTML made from text."""
+
+
+def make_router(gateway: Gateway) -> APIRouter:
+    """Routes of the page: `/`, and `/playground/NAME` for each of its files."""
+    router = APIRouter(include_in_schema=False)
+    pages = page_files()
+
+    @router.api_route("/", methods=["GET", "HEAD"])
+    async def page(request: Request) -> Response:
+        return _answer(pages["index.html"], request)
+
+    @router.api_route("/playground/{name:path}", methods=["GET", "HEAD"])
+    async def page_file(name: str, request: Request) -> Response:
+        if name not in pages:
+            raise HTTPException(404, "the page has no such file")
+        return _answer(pages[name], request)
+
+    return router
+
+
+def _answer(file: PageFile, request: Request) -> Response:
+    headers = {
+        "content-security-policy": POLICY,
+        "cache-control": "no-cache",
+        "etag": file.etag,
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "no-referrer",
+    }
+    known = (tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(","))
+    if file.etag in known:
+        return Response(status_code=304, headers=headers)
+    return Response(file.content, media_type=file.media_type, headers=headers)
