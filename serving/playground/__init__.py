@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import NamedTuple
 
 __all__ = ["MEDIA_TYPES", "PageFile", "page_files"]
@@ -21,8 +23,6 @@ MEDIA_TYPES = {
     ".svg": "image/svg+xml",
 }
 """Ending of a file of the page -> its media type; files with another ending are not part of it."""
-
-_FOLDERS = ("", "views/")
 
 
 class PageFile(NamedTuple):
@@ -46,16 +46,20 @@ def page_files() -> dict[str, PageFile]:
         Name, such as "app.js" or "views/generate.js", -> file. "views.json" lists the views' modules in alphabetical
         order; it is made here from what lies in the folder `views`.
     """
-    found: dict[str, PageFile] = {}
-    for folder in _FOLDERS:
-        for file in (files(__name__) / folder).iterdir():
-            ending = file.name[file.name.rfind(".") :]
-            if file.is_file() and ending in MEDIA_TYPES:
-                found[folder + file.name] = _page_file(file.read_bytes(), ending)
+    found = dict(_files_in(files(__name__)))
     views = sorted(name.removeprefix("views/") for name in found if name.startswith("views/"))
     listed = {"views": [name for name in views if name.endswith(".js")]}
     found["views.json"] = _page_file(json.dumps(listed).encode(), ".json")
     return found
+
+
+def _files_in(folder: Traversable, above: str = "") -> Iterator[tuple[str, PageFile]]:
+    for file in folder.iterdir():
+        ending = file.name[file.name.rfind(".") :]
+        if file.is_dir():
+            yield from _files_in(file, f"{above}{file.name}/")
+        elif ending in MEDIA_TYPES:
+            yield above + file.name, _page_file(file.read_bytes(), ending)
 
 
 def _page_file(content: bytes, ending: str) -> PageFile:

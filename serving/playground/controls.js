@@ -11,6 +11,7 @@
  * Pictures that come in (roles image and mask) have no control here: a view that takes them draws its own.
  */
 
+import { gaussian } from "./calculations/noise.js";
 import { freshId, h, icon } from "./dom.js";
 
 const MOST_CHIPS = 12;
@@ -40,22 +41,6 @@ export function fieldOf(model, role) {
 /** A seed that a person can read out: nine digits at most. */
 export function newSeed() {
   return String(crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000_000);
-}
-
-/** `count` numbers of a standard normal law, the same for the same `draw`. */
-export function normalNumbers(count, draw) {
-  let state = Number(BigInt(draw) % 4294967296n);
-  const uniform = () => {
-    // Mulberry32, public domain; enough for a latent that is looked at.
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
-  return Array.from({ length: count }, () => {
-    const radius = Math.sqrt(-2 * Math.log(1 - uniform()));
-    return Math.fround(radius * Math.cos(2 * Math.PI * uniform()));
-  });
 }
 
 function labelled(field, input, ...others) {
@@ -182,16 +167,16 @@ function numberControl(field) {
 }
 
 function latentControl(field) {
-  const seed = seedControl({ ...field, maximum: "4294967295" });
+  const seed = seedControl({ ...field, maximum: null });
   const count = field.shape.reduce((product, extent) => product * extent, 1);
   seed.element.querySelector("label").textContent = "Latent";
-  seed.element.append(h("p.hint", {}, `${count} numbers of a normal law, drawn here from this number.`));
+  seed.element.append(h("p.hint", {}, `${count} normal numbers, drawn here as a model draws them from this seed.`));
   seed.element.querySelector(".check").lastChild.textContent = "A new latent each time";
   let given = null;
   seed.element.addEventListener("input", () => { given = null; });
   return {
     ...seed,
-    value: () => given ?? normalNumbers(count, seed.value() ?? 0),
+    value: () => given ?? shaped([...gaussian(seed.value() ?? "0", count)], field.shape),
     set: (value) => { if (Array.isArray(value)) given = value; else seed.set(value); },
   };
 }
