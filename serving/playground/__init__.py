@@ -1,7 +1,6 @@
 """The page on which a person tries a served model: files for a browser, without a build step.
 
-`index.html` loads `app.js`, which loads every file of `views/`. docs/playground.md shows the page and says how a view is
-added.
+`index.html` loads `app.js`, which loads every module of `views/`; `registry.js` says what a view is.
 """
 
 from __future__ import annotations

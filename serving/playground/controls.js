@@ -16,6 +16,8 @@ import { freshId, h, icon } from "./dom.js";
 
 const MOST_CHIPS = 12;
 const MOST_TEXT_BYTES = 4096;
+/** Numbers with a wider range have no handle: a pixel would be too many of them. */
+const MOST_SPAN = 1000;
 const NAMES = {
   seed: "Seed", label: "Class", prompt: "Prompt", negative_prompt: "Without", steps: "Steps", guidance: "Guidance",
   truncation: "Truncation", latent: "Latent",
@@ -43,13 +45,13 @@ export function newSeed() {
   return String(crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000_000);
 }
 
-function labelled(field, input, ...others) {
+function labelled(field, input, { beside = null, within = input } = {}) {
   const hint = HINTS[field.name] ? h("p.hint", { id: freshId("hint") }, HINTS[field.name]) : null;
   const wrong = h("p.wrong", { id: freshId("wrong"), hidden: true });
   input.id ||= freshId(field.name);
   input.setAttribute("aria-describedby", [hint?.id, wrong.id].filter(Boolean).join(" "));
   const label = h("label", { htmlFor: input.id }, nameOf(field));
-  return { element: h("div.field", {}, h("div.row", {}, label, ...others), input, hint, wrong), wrong };
+  return { element: h("div.field", {}, h("div.row", {}, label, beside), within, hint, wrong), wrong };
 }
 
 function marked({ wrong }, input, text) {
@@ -68,10 +70,7 @@ function seedControl(field) {
     on: { click: () => { input.value = newSeed(); changed(); } },
   }, icon("dice"));
   input.addEventListener("input", (event) => { if (event.isTrusted) fresh.checked = false; });
-  const parts = labelled(field, input);
-  input.replaceWith(h("div.joined", {}, input, dice));
-  parts.element.querySelector("label").htmlFor = input.id;
-  parts.element.querySelector(".joined").prepend(input);
+  const parts = labelled(field, input, { within: h("div.joined", {}, input, dice) });
   parts.element.append(h("label.check", {}, fresh, "A new seed each time"));
   const most = BigInt(field.maximum ?? "9223372036854775807");
   return {
@@ -112,7 +111,7 @@ function labelControl(field) {
 function textControl(field) {
   const input = h("textarea", { rows: field.role === "prompt" ? 3 : 2, value: field.default ?? "", spellcheck: false });
   const count = h("span.hint", {});
-  const parts = labelled(field, input, count);
+  const parts = labelled(field, input, { beside: count });
   const bytes = () => new TextEncoder().encode(input.value).length;
   const shown = () => {
     count.textContent = bytes() > MOST_TEXT_BYTES / 2 ? `${bytes()} of ${MOST_TEXT_BYTES} bytes` : "";
@@ -138,24 +137,19 @@ function numberControl(field) {
   const most = field.maximum === null ? null : Number(field.maximum);
   const span = least !== null && most !== null ? most - least : Infinity;
   const step = whole ? 1 : span <= 2 ? 0.01 : 0.1;
-  const start = field.default ?? least ?? 0;
-  const number = h("input.number", { type: "number", min: least ?? "", max: most ?? "", step: whole ? 1 : "any", value: String(start) });
-  const parts = labelled(field, number);
-  if (span <= 1000) {
-    const range = h("input", { type: "range", min: least, max: most, step, value: String(start), tabIndex: -1, "aria-hidden": "true" });
-    range.addEventListener("input", () => { number.value = range.value; });
-    number.addEventListener("input", () => { range.value = number.value; });
-    parts.element.querySelector(".row").append(number);
-    parts.element.querySelector(".row").after(range);
-    parts.range = range;
-  } else {
-    parts.element.querySelector(".row").append(number);
-  }
+  const start = String(field.default ?? least ?? 0);
+  const number = h("input.number", { type: "number", min: least ?? "", max: most ?? "", step: whole ? 1 : "any", value: start });
+  // The number is for the keyboard and for screen readers; the range is its handle for a pointer.
+  const range = span > MOST_SPAN ? null
+    : h("input", { type: "range", min: least, max: most, step, value: start, tabIndex: -1, "aria-hidden": "true" });
+  range?.addEventListener("input", () => { number.value = range.value; });
+  number.addEventListener("input", () => { if (range) range.value = number.value; });
+  const parts = labelled(field, number, { beside: number, within: range });
   const limits = least !== null && most !== null ? `from ${least} to ${most}` : least !== null ? `of at least ${least}` : "";
   return {
     element: parts.element,
     value: () => (number.value === "" ? undefined : Number(number.value)),
-    set: (value) => { number.value = String(value); if (parts.range) parts.range.value = String(value); },
+    set: (value) => { number.value = String(value); if (range) range.value = String(value); },
     check: () => {
       const value = Number(number.value);
       const empty = number.value === "" && field.default === null;

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from ...playground import PageFile, page_files
-
-if TYPE_CHECKING:
-    from ..gateway import Gateway
+from ..errors import not_found
+from ..gateway import Gateway
 
 __all__ = ["POLICY", "make_router"]
 
@@ -42,7 +39,7 @@ def make_router(gateway: Gateway) -> APIRouter:
     @router.api_route("/playground/{name:path}", methods=["GET", "HEAD"])
     async def page_file(name: str, request: Request) -> Response:
         if name not in pages:
-            raise HTTPException(404, "the page has no such file")
+            raise not_found("the page has no such file")
         return _answer(pages[name], request)
 
     return router
