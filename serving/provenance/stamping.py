@@ -1,0 +1,85 @@
+"""What happens to a picture before it leaves a gateway: its receipt is made and put into the file, and both signed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...bundle.keys import PrivateKey
+from .content_credentials import Credentials
+from .picture_metadata import embed, picture_format
+from .receipt import Origin, Receipt, ReceiptMaker
+
+__all__ = ["Stamped", "Stamper"]
+
+
+@dataclass(frozen=True)
+class Stamped:
+    """A file that says from what it was made.
+
+    Args:
+        content: of the file.
+        receipt: that it holds.
+    """
+
+    content: bytes
+    receipt: Receipt
+
+
+class Stamper(ReceiptMaker):
+    """Makes receipts and puts them into encoded pictures; safe to use from several threads.
+
+    Args:
+        key: private key that signs receipts, or its PEM file; None leaves them unsigned.
+        password: of an encrypted file.
+        credentials: signs C2PA content credentials into the file; None for none.
+
+    Raises:
+        UsageError: the key cannot be used.
+        MissingExtra: a key was given, and `cryptography` is not installed.
+    """
+
+    def __init__(
+        self,
+        key: PrivateKey | Path | str | None = None,
+        password: str | None = None,
+        credentials: Credentials | None = None,
+    ) -> None:
+        super().__init__(key, password)
+        self._credentials = credentials
+
+    def stamp(
+        self,
+        encoded: bytes,
+        origin: Origin,
+        fields: Mapping[str, NDArray[Any]],
+        pixels: NDArray[np.uint8],
+        *,
+        request_id: str = "",
+        quality: int | None = None,
+    ) -> Stamped:
+        """An encoded picture with its receipt, and its content credentials where there is a certificate.
+
+        Args:
+            encoded: the picture as PNG, JPEG or WebP.
+            origin: the model that made it.
+            fields: every input of this picture by name, checked, without the batch axis or with one of length 1.
+            pixels: UINT8 of shape (height, width, channels), as the model made them.
+            request_id: of the request.
+            quality: 0 to 100, of a lossy encoding; None of a lossless one.
+
+        Raises:
+            DataError: the file is of another format.
+            UsageError: the receipt is too long for JPEG.
+        """
+        form = picture_format(encoded)
+        receipt = self.make(origin, fields, pixels, request_id=request_id, file_format=form, quality=quality)
+        content = embed(encoded, receipt, form)
+        if self._credentials is not None:
+            content = self._credentials.sign(content, receipt, form)
+        return Stamped(content, receipt)
