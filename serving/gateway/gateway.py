@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from ..provenance.stamping import make_stamper
 from .served_models import ServedModels
 from .settings import GatewaySettings
 
@@ -26,13 +27,17 @@ class Gateway:
     Attributes:
         settings: what it was started with.
         models: of the server.
-        receipts: makes the receipt of a picture; None where there is none.
+        receipts: its `stamp` makes the receipt of an encoded picture and puts it into the file.
+
+    Raises:
+        UsageError: a key or certificate of the settings cannot be used.
+        MissingExtra: there is one, and a package for it is not installed.
     """
 
     def __init__(self, settings: GatewaySettings) -> None:
         self.settings = settings
         self.models = ServedModels(settings)
-        self.receipts: Any = None
+        self.receipts = make_stamper(settings.receipt_key, settings.c2pa_certificate, settings.c2pa_key)
         self._pool = ThreadPoolExecutor(settings.encoder_threads, thread_name_prefix="litho-pictures")
         self._starts: list[Callable[[], Awaitable[None]]] = [self.models.start]
         self._ends: list[Callable[[], Awaitable[None]]] = [self.models.close]

@@ -13,6 +13,7 @@ from ...signature import Signature
 from ..clients import AsyncClient, Retries
 from ..clients.canary import CANARY_SUFFIX
 from ..control.server_control import ServerControl
+from ..provenance.receipt import Origin
 from .errors import not_found, refused, unavailable
 from .settings import GatewaySettings
 
@@ -55,6 +56,11 @@ class Served:
     def facts(self) -> ServedModel:
         """What `litho deploy` stored with it."""
         return self.client.served
+
+    @property
+    def origin(self) -> Origin:
+        """What receipts of its pictures say of it."""
+        return Origin.of(self.name, self.facts, self.client.parameters, str(self.version))
 
     @property
     def bundle_sha256(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -32,6 +33,10 @@ class GatewaySettings(BaseModel):
         encoder_threads: threads that encode and decode pictures.
         stored_bytes: memory for pictures that are handed out by URL, in bytes; the oldest go first.
         stored_seconds: how long such a picture stays.
+        receipt_key: PEM file of the Ed25519 private key that signs receipts; None leaves them unsigned.
+        c2pa_certificate, c2pa_key: PEM files of the certificate and private key that sign C2PA content credentials;
+            None for none.
+        audit_log: file that every request is entered in; None for none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,3 +53,7 @@ class GatewaySettings(BaseModel):
     encoder_threads: Count = Field(default_factory=lambda: min(8, os.cpu_count() or 1))
     stored_bytes: Count = 256 * MEBIBYTE
     stored_seconds: Seconds = 3600.0
+    receipt_key: Path | None = None
+    c2pa_certificate: Path | None = None
+    c2pa_key: Path | None = None
+    audit_log: Path | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...bundle.keys import PrivateKey
+from ...bundle.keys import PASSWORD_VARIABLE, PrivateKey
+from ...errors import UsageError
 from .content_credentials import Credentials
 from .picture_metadata import embed, picture_format
 from .receipt import Origin, Receipt, ReceiptMaker
 
-__all__ = ["Stamped", "Stamper"]
+__all__ = ["Stamped", "Stamper", "make_stamper"]
 
 
 @dataclass(frozen=True)
@@ -83,3 +85,25 @@ class Stamper(ReceiptMaker):
         if self._credentials is not None:
             content = self._credentials.sign(content, receipt, form)
         return Stamped(content, receipt)
+
+
+def make_stamper(
+    receipt_key: Path | None = None, c2pa_certificate: Path | None = None, c2pa_key: Path | None = None
+) -> Stamper:
+    """What stamps pictures, from the files that a gateway is started with.
+
+    Args:
+        receipt_key: PEM file of an Ed25519 private key; the password of an encrypted one is in the environment.
+        c2pa_certificate, c2pa_key: PEM files of a C2PA signer, both or neither.
+
+    Raises:
+        UsageError: a file cannot be used, or one of the two is missing.
+        MissingExtra: a package that signs is not installed.
+    """
+    if (c2pa_certificate is None) != (c2pa_key is None):
+        missing = "--c2pa-key" if c2pa_key is None else "--c2pa-certificate"
+        raise UsageError(f"{missing} is missing: content credentials need a certificate and its private key")
+    credentials = None
+    if c2pa_certificate is not None and c2pa_key is not None:
+        credentials = Credentials(c2pa_certificate, c2pa_key)
+    return Stamper(receipt_key, os.environ.get(PASSWORD_VARIABLE), credentials)

@@ -7,10 +7,11 @@ import pytest
 from PIL import Image
 
 from litho.bundle.keys import PublicKey
+from litho.errors import UsageError
 from litho.serving.provenance.content_credentials import Credentials, read_credentials
 from litho.serving.provenance.picture_metadata import read_receipt
 from litho.serving.provenance.receipt import Origin, pixels_sha256
-from litho.serving.provenance.stamping import Stamper
+from litho.serving.provenance.stamping import Stamper, make_stamper
 
 from ...signers import make_keys
 from .certificates import make_signer
@@ -44,3 +45,18 @@ def test_with_a_key_and_a_certificate_both_sign(tmp_path):
     state = read_credentials(stamped.content)
     assert state is not None
     assert state.state == "Valid"
+
+
+def test_a_certificate_needs_its_key(tmp_path):
+    for given in ({"c2pa_key": tmp_path / "key.pem"}, {"c2pa_certificate": tmp_path / "chain.pem"}):
+        with pytest.raises(UsageError, match="is missing"):
+            make_stamper(**given)
+
+
+def test_the_password_of_a_key_is_in_the_environment(tmp_path, monkeypatch):
+    private, _ = make_keys(tmp_path, "-algorithm", "ed25519", "-aes256", "-pass", "pass:secret")
+    monkeypatch.delenv("LITHO_KEY_PASSWORD", raising=False)
+    with pytest.raises(UsageError, match="LITHO_KEY_PASSWORD"):
+        make_stamper(private)
+    monkeypatch.setenv("LITHO_KEY_PASSWORD", "secret")
+    assert make_stamper(private).stamp(encoded("png"), ORIGIN, FIELDS, PIXELS).receipt.signature
