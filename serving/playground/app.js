@@ -108,7 +108,7 @@ function drawModels() {
   $("model").replaceChildren(
     h("label.hidden", { htmlFor: "model-choice" }, "Model"), select,
     h("span.badge", { title: "Precision of its arithmetic" }, precision),
-    grade ? h("span.badge", { title: "What was proven against the checkpoint" }, grade.replaceAll("_", " ")) : "",
+    grade ? h("span.badge", { title: "What was proven against the checkpoint" }, h("span.wide-only", {}, "proven: "), grade) : "",
     h("span.badge.wide-only", { title: "Version that is served" }, `version ${version}`));
 }
 

@@ -76,6 +76,7 @@ function seedControl(field) {
   return {
     element: parts.element,
     renew: () => { if (fresh.checked) input.value = newSeed(); },
+    kept: () => (fresh.checked ? undefined : input.value.trim()),
     value: () => input.value.trim() || undefined,
     set: (value) => { input.value = String(value); fresh.checked = false; },
     check: () => {
@@ -105,7 +106,7 @@ function labelControl(field) {
   if (!field.class_names) return numberControl(field);
   const input = h("select", {}, field.class_names.map((name, index) => h("option", { value: String(index) }, name)));
   return { element: labelled(field, input).element, value: () => Number(input.value),
-    set: (value) => { input.value = String(value); }, check: () => "" };
+    set: (value) => { if (field.class_names[Number(value)] !== undefined) input.value = String(Number(value)); }, check: () => "" };
 }
 
 function textControl(field) {
@@ -170,6 +171,7 @@ function latentControl(field) {
   seed.element.addEventListener("input", () => { given = null; });
   return {
     ...seed,
+    kept: () => given ?? seed.kept(),
     value: () => given ?? shaped([...gaussian(seed.value() ?? "0", count)], field.shape),
     set: (value) => { if (Array.isArray(value)) given = value; else seed.set(value); },
   };
@@ -246,6 +248,12 @@ export class LithoControls extends HTMLElement {
   /** Members of a request's body; fields that are left to their default are not in it. */
   values() {
     const entries = [...this.#controls].map(([name, control]) => [name, control.value()]);
+    return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
+  }
+
+  /** What `set` brings back later: all values, but for seeds that are new each time. */
+  kept() {
+    const entries = [...this.#controls].map(([name, control]) => [name, (control.kept ?? control.value)()]);
     return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
   }
 

@@ -70,16 +70,16 @@ export function showPicture(picture, page) {
   const again = () => {
     dialog.close();
     if (model) page.choose(model.id);
-    page.openView("generate", { body: requestOf(picture) });
+    page.openView("generate", { body: requestOf(picture), pixels: picture.receipt?.pixels_sha256 });
   };
   const dialog = h("dialog.card.details", { "aria-labelledby": "details-title" },
-    h("div.row", {}, h("h2", { id: "details-title" }, picture.title ?? picture.body.model),
+    h("div.row", {}, h("h2", { id: "details-title" }, [picture.body.model, picture.title !== picture.body.model && picture.title].filter(Boolean).join(": ")),
       h("button.button.quiet.icon-only", { type: "button", "aria-label": "Close", on: { click: () => dialog.close() } }, icon("close"))),
     h("div.both", {},
       h("div.large", {}, image,
         h("div.actions", {},
           picture.blob ? h("button.button.primary", { type: "button", on: { click: () => save(picture.blob, fileName(picture, picture.body.model)) } }, icon("download"), "Download") : "",
-          h("button.button", { type: "button", disabled: !model, on: { click: again } }, icon("reload"), "Use these settings"))),
+          h("button.button", { type: "button", disabled: !model, on: { click: again } }, icon("reload"), "Make again"))),
       h("div.facts-part", {},
         h("section", {}, h("h3", {}, "Receipt"),
           picture.receipt

@@ -44,7 +44,7 @@ const DRAWN = {
   download: "M12 4v11 M7 10l5 5 5-5 M5 20h14",
   close: "M6 6l12 12 M18 6L6 18",
   copy: "M9 9h11v11H9z M5 15H4V4h11v1",
-  key: "M14.5 9.5a4 4 0 1 0-3.4 4L13 15.5h2v2h2v2h3v-3l-5.7-5.7 M9 8h.01",
+  key: "M8 8a4.5 4.5 0 1 0 0 8 4.5 4.5 0 0 0 0-8z M12.5 12H22 M18.5 12v3.5 M21.9 12v3",
   sun: "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8z M12 2v2 M12 20v2 M2 12h2 M20 12h2 M5 5l1.4 1.4 M17.6 17.6L19 19 M5 19l1.4-1.4 M17.6 6.4L19 5",
   moon: "M20 14.5A8.5 8.5 0 0 1 9.5 4a8.5 8.5 0 1 0 10.5 10.5z",
   half: "M12 3a9 9 0 1 0 0 18z M12 3a9 9 0 0 1 0 18",
@@ -52,6 +52,7 @@ const DRAWN = {
   trash: "M5 7h14 M10 7V4h4v3 M7 7l1 13h8l1-13",
   code: "M9 7l-5 5 5 5 M15 7l5 5-5 5",
   stop: "M7 7h10v10H7z",
+  seed: "M12 21v-8 M12 13c0-4 3-7 8-7 0 5-3 7-8 7z M12 16c0-3-2.5-5-7-5 0 4 2.5 5 7 5z",
 };
 
 /** A drawn symbol for a button whose text or `aria-label` says what it does. */

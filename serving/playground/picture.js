@@ -17,7 +17,13 @@ export class LithoPicture extends HTMLElement {
   #own = null; // the address of a preview, freed when the next one comes
 
   connectedCallback() {
-    if (!this.firstChild) this.wait();
+    if (!this.firstChild) this.empty();
+  }
+
+  /** A frame where a picture will be. @param {[number, number]} [size]  height and width in pixels, of its shape alone */
+  empty([height, width] = [1, 1]) {
+    this.style.setProperty("--ratio", `${width} / ${height}`);
+    this.#show("ghost", h("div.frame", {}), "");
   }
 
   /** Empty, with a moving edge: the picture is being made. */
@@ -41,15 +47,16 @@ export class LithoPicture extends HTMLElement {
    * The finished picture.
    *
    * @param {import("./api.js").Picture} picture
-   * @param {{caption?: string, alt?: string, open?: (picture: object) => void}} [options]
+   * @param {{caption?: string, alt?: string, open?: (picture: object) => void, actions?: HTMLElement[]}} [options]
+   *   `actions` are small buttons beside the caption
    */
-  finish(picture, { caption = "", alt = "a picture", open } = {}) {
+  finish(picture, { caption = "", alt = "a picture", open, actions = [] } = {}) {
     this.picture = picture;
     const image = this.#image(picture.url, alt);
     const frame = open
       ? h("button.frame", { type: "button", title: "Details", on: { click: () => open(picture) } }, image)
       : h("div.frame", {}, image);
-    this.#show("finished", frame, caption);
+    this.#show("finished", frame, caption, actions);
   }
 
   /** What went wrong. */
@@ -66,9 +73,9 @@ export class LithoPicture extends HTMLElement {
     return image;
   }
 
-  #show(state, frame, text) {
+  #show(state, frame, text, actions = []) {
     this.dataset.state = state;
-    this.replaceChildren(h("figure", {}, frame, h("figcaption", {}, text)));
+    this.replaceChildren(h("figure", {}, frame, h("figcaption.caption", {}, h("span", { title: text }, text), h("span", {}, actions))));
     if (this.#own) URL.revokeObjectURL(this.#own);
     this.#own = null;
   }

@@ -53,9 +53,24 @@ export function asPython(body) {
   ].join("\n");
 }
 
-/** With OpenAI's client; fields of litho's travel in `extra_body`. */
-export function asOpenAI(body) {
-  const given = withoutStream({ prompt: "", ...body });
+/** OpenAI's client asks for a prompt: for a model with labels it is the class, for one with neither it is empty. */
+function withPrompt(body, model) {
+  const inputs = model?.litho.signature.inputs ?? [];
+  if (inputs.some((field) => field.role === "prompt")) return body;
+  const label = inputs.find((field) => field.role === "label");
+  if (!label || body[label.name] === undefined) return { ...body, prompt: "" };
+  const { [label.name]: value, ...rest } = body;
+  return { ...rest, prompt: label.class_names?.[value] ?? String(value) };
+}
+
+/**
+ * With OpenAI's client; fields of litho's travel in `extra_body`.
+ *
+ * @param {object} body
+ * @param {import("./registry.js").Card} [model]
+ */
+export function asOpenAI(body, model) {
+  const given = withoutStream(withPrompt(body, model));
   const own = Object.entries(given).filter(([name]) => OPENAI_FIELDS.has(name));
   const extra = Object.entries(given).filter(([name]) => !OPENAI_FIELDS.has(name));
   return [

@@ -4,7 +4,7 @@ import { stream } from "../api.js";
 import { fieldOf } from "../controls.js";
 import { h, freshId, icon } from "../dom.js";
 import * as history from "../history.js";
-import { thumbnail } from "../picture.js";
+import { fileName, save, thumbnail } from "../picture.js";
 import { registerView } from "../registry.js";
 
 const MOST_PICTURES = 10;
@@ -25,7 +25,10 @@ function choice(title, options, chosen) {
 
 function stepper(title, value, most) {
   const input = h("input.number", { type: "number", id: freshId("count"), min: 1, max: most, step: 1, value: String(value) });
-  const step = (by) => () => { input.value = String(Math.min(most, Math.max(1, Number(input.value) + by))); };
+  const step = (by) => () => {
+    input.value = String(Math.min(most, Math.max(1, Number(input.value) + by)));
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+  };
   const button = (text, by, label) => h("button.button.icon-only", { type: "button", "aria-label": label, on: { click: step(by) } }, text);
   return {
     input,
@@ -38,15 +41,19 @@ class Generate {
   constructor(element, page) {
     this.page = page;
     this.stopped = null;
-    const { memory, model } = page;
+    const { model } = page;
+    const memory = page.memory[model.id] ?? {};
     this.controls = h("litho-controls");
     this.controls.show(model, { values: { ...memory.values, ...page.handover?.body } });
-    this.count = stepper("Pictures", page.handover ? 1 : memory.count ?? 4, MOST_PICTURES);
+    // Without a seed all pictures of a request are the same one.
+    this.most = fieldOf(model, "seed") ? MOST_PICTURES : 1;
+    this.count = stepper("Pictures", Math.min(this.most, page.handover ? 1 : memory.count ?? 4), this.most);
     this.format = choice("Format", FORMATS, memory.format ?? "png");
     this.previews = h("input", { type: "checkbox", checked: memory.previews ?? true });
     this.button = h("button.button.primary.go", { type: "submit" }, "Generate");
     this.grid = h("div.grid", { role: "group", "aria-label": "Pictures" });
-    this.status = h("p.hint.status", {}, "");
+    this.status = h("div.status", {}, "");
+    this.same = page.handover?.pixels ?? null;
     this.film = h("div", {});
     this.draw(element);
     this.unlisten = history.onChange(() => this.drawHistory());
@@ -60,13 +67,30 @@ class Generate {
     const [height, width] = size.shape[0] > 0 ? size.shape : size.usual_size;
     const form = h("form.panel", { noValidate: true, on: { submit: (event) => { event.preventDefault(); this.press(); } } },
       h("h2.hidden", {}, "Settings"), this.controls,
-      h("div.pair", {}, this.count.element, this.format.element),
+      h("div.pair", {}, this.most > 1 ? this.count.element : "", this.format.element),
       model.litho.decoupled ? h("label.check", {}, this.previews, "Show it while it is drawn") : "",
       h("div.bottom", {}, this.button));
-    this.empty = h("div.empty.start", {}, h("p", {}, `${model.id} draws pictures of ${width}×${height} pixels.`),
-      h("p.hint", {}, "The same seed always gives the same picture."));
     element.append(h("div.split", {}, form,
-      h("section.results", { "aria-label": "Results" }, this.empty, this.grid, this.status)), this.film);
+      h("section.results", { "aria-label": "Results" }, this.status, this.grid)), this.film);
+    this.status.textContent = `${model.id} draws pictures of ${width}×${height} pixels. The same seed always gives the same picture.`;
+    this.grid.style.setProperty("--most", `${8 * Math.max(width, 20)}px`);
+    const ghosts = () => {
+      if (this.grid.querySelector("litho-picture:not([data-state=ghost])")) return;
+      this.tiles(Number(this.count.input.value) || 1).forEach((tile) => tile.empty([height, width]));
+    };
+    ghosts();
+    form.addEventListener("input", ghosts);
+    form.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
+    });
+  }
+
+  /** A new grid. */
+  tiles(count) {
+    const tiles = Array.from({ length: Math.min(count, MOST_PICTURES) }, () => h("litho-picture"));
+    this.grid.replaceChildren(...tiles);
+    this.grid.dataset.count = String(tiles.length);
+    return tiles;
   }
 
   /** The button begins, and ends what it began. */
@@ -88,10 +112,7 @@ class Generate {
     page.clearError();
     if (this.controls.problem() || !this.count.input.reportValidity()) return;
     const body = this.body();
-    const tiles = Array.from({ length: body.n }, () => h("litho-picture"));
-    this.empty.remove();
-    this.grid.replaceChildren(...tiles);
-    this.grid.dataset.count = String(tiles.length);
+    const tiles = this.tiles(body.n);
     tiles.forEach((tile) => tile.wait(""));
     this.begin(tiles.length);
     const begun = performance.now();
@@ -107,9 +128,7 @@ class Generate {
         },
       });
       await this.keep(pictures, body);
-      const seconds = (performance.now() - begun) / 1000;
-      this.status.textContent = `${pictures.length === 1 ? "1 picture" : `${pictures.length} pictures`} in ${seconds.toFixed(2)} s`;
-      page.announce(this.status.textContent);
+      this.done(pictures, (performance.now() - begun) / 1000);
     } catch (error) {
       this.failed(error, tiles);
     } finally {
@@ -123,7 +142,7 @@ class Generate {
     this.status.textContent = "";
     this.page.announce(count === 1 ? "Drawing one picture" : `Drawing ${count} pictures`);
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    if (matchMedia("(max-width: 52rem)").matches) this.grid.scrollIntoView({ behavior: still ? "auto" : "smooth", block: "start" });
+    if (matchMedia("(max-width: 52rem)").matches) this.grid.closest(".results").scrollIntoView({ behavior: still ? "auto" : "smooth", block: "start" });
   }
 
   end() {
@@ -136,7 +155,29 @@ class Generate {
     const what = subject(page.model, body);
     picture.title = what;
     picture.alt = [what, picture.seed && `seed ${picture.seed}`].filter(Boolean).join(", ");
-    tile?.finish(picture, { caption: picture.seed ? `seed ${picture.seed}` : "", alt: picture.alt, open: page.showPicture });
+    const small = (drawing, label, click) => h("button.button.quiet.icon-only", {
+      type: "button", title: label, "aria-label": `${label}: ${picture.alt}`, on: { click },
+    }, icon(drawing));
+    const actions = [small("download", "Download", () => save(picture.blob, fileName(picture, body.model)))];
+    if (picture.seed) actions.unshift(small("seed", "Keep this seed", () => this.controls.set({ seed: picture.seed })));
+    tile?.finish(picture, { caption: picture.seed ? `seed ${picture.seed}` : "", alt: picture.alt, open: page.showPicture, actions });
+  }
+
+  done(pictures, seconds) {
+    const made = `${pictures.length === 1 ? "1 picture" : `${pictures.length} pictures`} in ${seconds.toFixed(2)} s`;
+    const text = this.same ? `${made}. ${this.sameAsBefore(pictures[0])}` : made;
+    this.same = null;
+    const all = () => pictures.forEach((picture) => save(picture.blob, fileName(picture, this.page.model.id)));
+    this.status.replaceChildren(h("span", {}, text), pictures.length > 1
+      ? h("button.button.quiet", { type: "button", on: { click: all } }, icon("download"), "Download all") : "");
+    this.page.announce(text);
+  }
+
+  /** A picture that was made again has the pixels of its receipt. */
+  sameAsBefore(picture) {
+    const now = picture.receipt?.pixels_sha256;
+    if (!now) return "";
+    return now === this.same ? "The same picture again, in every pixel." : "Not the same pixels as before.";
   }
 
   failed(error, tiles) {
@@ -174,10 +215,10 @@ class Generate {
   close() {
     this.stopped?.abort();
     this.unlisten();
-    Object.assign(this.page.memory, {
-      values: this.controls.values(), count: Number(this.count.input.value), format: this.format.select.value,
+    this.page.memory[this.page.model.id] = {
+      values: this.controls.kept(), count: Number(this.count.input.value), format: this.format.select.value,
       previews: this.previews.checked,
-    });
+    };
   }
 }
 
