@@ -1,0 +1,101 @@
+"""Which web pages may use the gateway: its own, and those of the origins that were allowed."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from starlette.middleware.cors import CORSMiddleware
+
+from ..errors import ApiError
+from ..gateway import Gateway
+from ..protection.answers import App, Receive, Scope, Send, answer, header_of
+
+__all__ = ["ORDER", "Middleware"]
+
+ORDER = 55
+
+_CHANGES_NOTHING = frozenset({"GET", "HEAD", "OPTIONS"})
+_EXPOSED = ("x-request-id", "retry-after")
+
+
+class Middleware:
+    """Refuses requests that a browser sends for a page of another origin, and answers CORS for allowed ones.
+
+    A browser sends forms to any address, also to this machine's loopback: what it sends for a strange page is refused
+    although the page could not read the answer. A gateway without keys that listens on loopback also refuses host names
+    of elsewhere: by such a name that leads to 127.0.0.1 (DNS rebinding) a strange page would be of the same origin.
+    """
+
+    def __init__(self, app: App, gateway: Gateway) -> None:
+        settings = gateway.settings
+        self._origins = frozenset(settings.allow_origins)
+        self._hosts = frozenset(urlsplit(origin).hostname or "" for origin in self._origins)
+        self._any = "*" in self._origins
+        self._local = settings.keys is None and is_loopback(settings.host)
+        self._app: App = app
+        if self._origins:
+            self._app = CORSMiddleware(
+                app,  # pyright: ignore[reportArgumentType]
+                allow_origins=sorted(self._origins),
+                allow_methods=("GET", "POST"),
+                allow_headers=("*",) if self._any else ("authorization", "content-type", "x-request-id"),
+                expose_headers=_EXPOSED,
+            )  # pyright: ignore[reportAttributeAccessIssue]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http" and (error := self._refusal(scope)) is not None:
+            await answer(scope, send, error)
+        else:
+            await self._app(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> ApiError | None:
+        host = (header_of(scope, b"host") or b"").decode("latin-1")
+        if self._local and host and not self._is_own(host):
+            return ApiError(
+                403,
+                "this gateway has no keys and answers only to names of this machine, such as 127.0.0.1; allow another"
+                " with --allow-origin, or use keys",
+                code="host_not_allowed",
+            )
+        origin = header_of(scope, b"origin")
+        if origin is None or scope["method"] in _CHANGES_NOTHING or self._any:
+            return None
+        given = origin.decode("latin-1")
+        if given in self._origins or urlsplit_or_none(given) == host.lower():
+            return None
+        return ApiError(
+            403,
+            "pages of this origin may not use the gateway; allow it with --allow-origin",
+            code="origin_not_allowed",
+        )
+
+    def _is_own(self, host: str) -> bool:
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        if name == "localhost" or name.endswith(".localhost") or name in self._hosts:
+            return True
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return True
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def urlsplit_or_none(origin: str) -> str | None:
+    """HOST:PORT of an origin, in small letters; None for "null" and what is no origin."""
+    try:
+        return urlsplit(origin).netloc.lower() or None
+    except ValueError:
+        return None

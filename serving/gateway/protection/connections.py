@@ -1,0 +1,162 @@
+"""Connections of the gateway: what uvicorn leaves open, such as a header without end, has a limit here."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from ..errors import ApiError
+from ..settings import GatewaySettings
+
+__all__ = ["MOST_HEADER_BYTES", "make_protocol", "raise_file_limit"]
+
+MOST_HEADER_BYTES = 64 << 10
+"""Request line and headers together; browsers send less than 16 KiB."""
+
+_MOST_IGNORED_BYTES = 256 << 20
+"""Of a body that was refused, so much is read and thrown away: most clients read the answer only after that."""
+
+_PHRASES = {
+    400: b"Bad Request",
+    408: b"Request Timeout",
+    431: b"Request Header Fields Too Large",
+    503: b"Service Unavailable",
+}
+
+
+def make_protocol(settings: GatewaySettings) -> type[HttpToolsProtocol]:
+    """The protocol of one gateway's connections, for `uvicorn.Config(http=...)`."""
+    return type(
+        "GatewayProtocol",
+        (_Protocol,),
+        {"header_seconds": settings.header_seconds, "most_connections": settings.most_connections},
+    )
+
+
+def raise_file_limit(connections: int) -> int:
+    """Let this process open as many files as it may, so that connections do not run out of them.
+
+    Args:
+        connections: that are wanted.
+
+    Returns:
+        Connections that there are files for, at most `connections`.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return connections if soft == resource.RLIM_INFINITY else max(1, min(connections, soft - _OTHER_FILES))
+
+
+_OTHER_FILES = 256
+"""Files of this process that are no connections of clients: libraries, log, connections to Triton."""
+
+
+class _Protocol(HttpToolsProtocol):
+    """Ends connections whose request does not come, is too long before its body, or is not HTTP.
+
+    Attributes:
+        header_seconds: from the connection, or the first byte of a later request, to the end of the headers.
+        most_connections: further ones are answered 503.
+    """
+
+    header_seconds: float
+    most_connections: int
+
+    _timer: asyncio.TimerHandle | None = None
+    _in_headers = True
+    _header_bytes = 0
+    _ignored_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        super().connection_made(transport)
+        if len(self.connections) > self.most_connections:
+            self._refuse(503, "the gateway has as many connections as it takes; try again later", "server_busy")
+        else:
+            self._timer = self.loop.call_later(self.header_seconds, self._too_late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        super().data_received(data)
+        if self._in_headers:
+            self._header_bytes += len(data)
+            if self._header_bytes > MOST_HEADER_BYTES and not self.transport.is_closing():
+                self._refuse(
+                    431, f"request line and headers have more than {MOST_HEADER_BYTES} bytes", "headers_too_large"
+                )
+
+    def on_message_begin(self) -> None:
+        self._in_headers, self._header_bytes, self._ignored_bytes = True, 0, 0
+        if self._timer is None:
+            self._timer = self.loop.call_later(self.header_seconds, self._too_late)
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_headers = False
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if self.cycle.response_complete:
+            self._ignored_bytes += len(body)
+            if self._ignored_bytes > _MOST_IGNORED_BYTES:
+                self.transport.close()
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        if self.cycle.response_complete and self.timeout_keep_alive_task is None:
+            # The answer came before the end of the body, whose bytes stopped uvicorn's timer.
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(400, "this is not an HTTP request", "invalid_http")
+
+    def _too_late(self) -> None:
+        self._timer = None
+        if not self.transport.is_closing():
+            self._refuse(408, f"no request came within {self.header_seconds:g} s", "request_too_slow")
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _refuse(self, status: int, message: str, code: str) -> None:
+        self._stop_timer()
+        # Behind an answer that is still being sent there is no room for another.
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.write(_written(status, message, code))
+        self.transport.close()
+
+
+def _written(status: int, message: str, code: str) -> bytes:
+    """An answer as it travels, for what never became a request."""
+    kind = "server_error" if status == 503 else "invalid_request_error"
+    id = f"req_{os.urandom(12).hex()}"
+    document: dict[str, Any] = ApiError(status, message, kind=kind, code=code).document(id)
+    body = json.dumps(document).encode()
+    head = [
+        b"HTTP/1.1 %d %s" % (status, _PHRASES[status]),
+        b"content-type: application/json",
+        b"content-length: %d" % len(body),
+        b"x-request-id: " + id.encode(),
+        b"x-content-type-options: nosniff",
+        *([b"retry-after: 1"] if status == 503 else []),
+        b"connection: close",
+    ]
+    return b"\r\n".join([*head, b"", body])

@@ -1,0 +1,37 @@
+from .conftest import Make
+
+
+async def failing(scope: object, receive: object, send: object) -> None:
+    raise ValueError("a secret prompt")
+
+
+def test_a_fault_is_answered_in_the_usual_form_and_logged_without_its_message(guarded: Make) -> None:
+    app = guarded("request_id", "logs", "security_headers", "failures", inner=failing)
+    answer = app.ask()
+    assert answer.status_code == 500
+    assert answer.json() == {
+        "error": {
+            "message": "the gateway failed",
+            "type": "server_error",
+            "param": None,
+            "code": "internal_error",
+            "request_id": answer.headers["x-request-id"],
+        }
+    }
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    failed, request = app.lines()
+    assert failed["cause"].startswith("ValueError at test_failures.py:")
+    assert failed["request_id"] == request["request_id"] == answer.headers["x-request-id"]
+    assert request["status"] == 500
+    assert "secret" not in str((failed, request))
+
+
+def test_a_fault_within_an_answer_ends_the_connection(guarded: Make) -> None:
+    async def half(scope: object, receive: object, send: object) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"half", "more_body": True})
+        raise ValueError
+
+    app = guarded("logs", "failures", inner=half)
+    app.ask()
+    assert [line["event"] for line in app.lines()] == ["failed", "request"]

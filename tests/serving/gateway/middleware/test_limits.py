@@ -1,0 +1,85 @@
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx
+import pytest
+
+from litho.serving.gateway.errors import ApiError
+from litho.serving.gateway.protection.keys import KeyFile, KeyLimits
+
+from .conftest import Make
+
+
+def refusal(answer: httpx.Response) -> tuple[int, str, str, str]:
+    error = answer.json()["error"]
+    return answer.status_code, error["type"], error["code"], answer.headers["retry-after"]
+
+
+def test_over_its_rate_a_client_is_asked_to_wait(guarded: Make) -> None:
+    app = guarded("limits", requests_per_minute=3)
+    assert [app.ask("POST").status_code for _ in range(3)] == [200] * 3
+    over = app.ask("POST")
+    assert refusal(over) == (429, "requests", "rate_limit_exceeded", "20")
+    assert over.json()["error"]["message"] == "at most 3 requests a minute are allowed; try again in 20 s"
+    assert app.ask("GET").status_code == 200
+
+
+def test_a_key_has_limits_of_its_own(guarded: Make, tmp_path: Path) -> None:
+    file = KeyFile(tmp_path / "keys.json")
+    few, _ = file.create("few", KeyLimits(requests_per_minute=1))
+    usual, _ = file.create("usual")
+    app = guarded("keys", "limits", keys=file.path, requests_per_minute=2)
+    asked = [
+        app.ask("POST", headers={"authorization": f"Bearer {key}"}).status_code for key in [few, usual] * 3
+    ]
+    assert asked == [200, 200, 429, 200, 429, 429]
+
+
+@pytest.mark.parametrize(
+    ("settings", "refused"),
+    [
+        ({"concurrent": 2}, (429, "requests", "rate_limit_exceeded", "1")),
+        ({"most_running": 2}, (503, "server_error", "server_busy", "1")),
+    ],
+)
+def test_so_many_at_a_time(guarded: Make, settings: dict[str, int], refused: tuple[int, str, str, str]) -> None:
+    async def inner(scope: object, receive: object, send: object) -> None:
+        reached.set()
+        await release.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def use() -> None:
+        nonlocal reached, release
+        reached, release = asyncio.Event(), asyncio.Event()
+        async with app.client() as client:
+            held = []
+            for _ in range(2):
+                held.append(asyncio.create_task(client.post("/")))
+                await reached.wait()
+                reached.clear()
+            assert refusal(await client.post("/")) == refused
+            held[0].cancel()  # a client that leaves frees its part
+            await asyncio.wait(held[:1])
+            held.append(asyncio.create_task(client.post("/")))
+            await reached.wait()
+            release.set()
+            assert [(await one).status_code for one in held[1:]] == [200, 200]
+            assert (await client.post("/")).status_code == 200
+
+    app = guarded("limits", inner=inner, **settings)
+    reached: asyncio.Event
+    release: asyncio.Event
+    asyncio.run(use())
+
+
+def test_pictures_are_counted_by_the_route(guarded: Make) -> None:
+    guard = guarded("limits", pictures_per_minute=10).gateway.guard
+    state = SimpleNamespace(key=None, client="192.0.2.1")
+    guard.take_pictures(state, 8)
+    with pytest.raises(ApiError) as refused:
+        guard.take_pictures(state, 4)
+    assert (refused.value.status, refused.value.kind) == (429, "images")
+    assert refused.value.headers == {"Retry-After": "12"}
+    guard.take_pictures(SimpleNamespace(key=None, client="192.0.2.2"), 10)
