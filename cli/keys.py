@@ -47,7 +47,7 @@ def create(
 ) -> None:
     """Make an API key and print it, for the only time.
 
-    The file holds its SHA-256 and not the key. A running gateway that was started with this file takes the key at once.
+    The file holds its SHA-256 and not the key. A gateway that runs with this file takes the key at once.
     """
     from ..serving.gateway.protection.keys import KeyFile, KeyLimits
 

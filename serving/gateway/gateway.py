@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from ..provenance.stamping import make_stamper
+from .protection.guard import Guard
 from .served_models import ServedModels
 from .settings import GatewaySettings
 
@@ -28,16 +29,19 @@ class Gateway:
         settings: what it was started with.
         models: of the server.
         receipts: its `stamp` makes the receipt of an encoded picture and puts it into the file.
+        guard: keys, limits and the log.
 
     Raises:
-        UsageError: a key or certificate of the settings cannot be used.
-        MissingExtra: there is one, and a package for it is not installed.
+        UsageError: a key, a certificate or the file of keys that the settings name cannot be used.
+        SchemaError: the file of keys was not written by litho.
+        MissingExtra: there is a key or certificate, and a package for it is not installed.
     """
 
     def __init__(self, settings: GatewaySettings) -> None:
         self.settings = settings
         self.models = ServedModels(settings)
         self.receipts = make_stamper(settings.receipt_key, settings.c2pa_certificate, settings.c2pa_key)
+        self.guard = Guard(settings)
         self._pool = ThreadPoolExecutor(settings.encoder_threads, thread_name_prefix="litho-pictures")
         self._starts: list[Callable[[], Awaitable[None]]] = [self.models.start]
         self._ends: list[Callable[[], Awaitable[None]]] = [self.models.close]

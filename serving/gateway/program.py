@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
 
+from ...errors import UsageError
+from ..server.events import Event
+from .protection.binding import check_binding, tls_context
 from .settings import GatewaySettings
 
+if TYPE_CHECKING:
+    import uvicorn
+
+    from .protection.guard import Guard
+    from .protection.request_log import RequestLog
+
 __all__ = ["Program"]
+
+_LOGGERS = ("uvicorn.error", "asyncio")
+"""Libraries whose words go into the gateway's log, and nowhere else."""
+
+_CANCEL_SECONDS = 5
+"""At the end, for connections to close and for requests that were not finished in time to be cancelled."""
 
 
 class Program:
     """A gateway that listens.
+
+    SIGINT or SIGTERM drains it: new requests are answered 503, accepted ones are finished within `drain_seconds`. A
+    second signal ends it at once.
 
     Args:
         settings: of the gateway.
@@ -25,61 +47,37 @@ class Program:
         self._listening = threading.Event()
         self._socket: socket.socket | None = None
         self._stopped = False
-        self._server = None
+        self._server: uvicorn.Server | None = None
 
     @property
     def url(self) -> str:
         """Where it listens; before it does, where it will."""
         port = self._settings.port if self._socket is None else self._socket.getsockname()[1]
         host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
-        return f"http://{host}:{port}"
+        return f"http{'s' if self._settings.tls_certificate else ''}://{host}:{port}"
 
     def run(self) -> None:
         """Listen until SIGINT, SIGTERM or `stop`.
 
         Raises:
-            UsageError: the address cannot be bound.
+            UsageError: the address cannot be bound, or may not be without keys and TLS; a file of keys or of TLS
+                cannot be used.
+            SchemaError: a file of keys was not written by litho.
         """
-        import uvicorn
-
-        from .application import make_application
-
-        config = uvicorn.Config(
-            make_application(self._settings),
-            loop="uvloop",
-            http="httptools",
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=5,
-        )
-        program = self
-
-        class Server(uvicorn.Server):
-            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-                await super().startup(sockets)
-                if self.started:
-                    program._listening.set()
-                    program._ready()
-
-            def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-                # uvicorn's own raises the signal anew when all is closed, which looks like a failure.
-                self.force_exit, self.should_exit = self.should_exit, True
-
-        self._server = Server(config)
+        check_binding(self._settings)
+        config, guard = self._config()
+        self._server = _server_of(self, config, guard)
         self._server.should_exit = self._stopped
-        with self._bound() as bound:
+        with self._bound() as bound, _logged(guard.log):
             self._socket = bound
             try:
                 self._server.run(sockets=[bound])
             finally:
                 self._listening.set()
+                guard.log.close()
 
     def stop(self) -> None:
-        """End it, from another thread."""
+        """End it, from another thread, without a drain."""
         self._stopped = True
         if self._server is not None:
             self._server.should_exit = True
@@ -88,9 +86,43 @@ class Program:
         """Wait until it listens or has ended; whether one of them came within this time."""
         return self._listening.wait(seconds)
 
-    def _bound(self) -> socket.socket:
-        from ...errors import UsageError
+    def listens(self) -> None:
+        """It listens now."""
+        self._listening.set()
+        self._ready()
 
+    @property
+    def drain_seconds(self) -> float:
+        """Longest time to finish accepted requests."""
+        return self._settings.drain_seconds
+
+    def _config(self) -> tuple[uvicorn.Config, Guard]:
+        import uvicorn
+
+        from .application import make_application
+        from .protection.connections import make_protocol
+
+        settings = self._settings
+        application = make_application(settings)
+        config = uvicorn.Config(
+            application,
+            loop="uvloop",
+            http=make_protocol(settings),
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=settings.idle_seconds,  # pyright: ignore[reportArgumentType] - seconds of call_later
+            timeout_graceful_shutdown=_CANCEL_SECONDS,
+        )
+        config.load()
+        if settings.tls_certificate is not None and settings.tls_key is not None:
+            config.ssl = tls_context(settings.tls_certificate, settings.tls_key)
+        return config, application.state.gateway.guard
+
+    def _bound(self) -> socket.socket:
         host, port = self._settings.host, self._settings.port
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         bound = socket.socket(family)
@@ -104,3 +136,57 @@ class Program:
                 f"cannot listen at {host}:{port}: {error.strerror}; give another --host or --port"
             ) from None
         return bound
+
+
+def _server_of(program: Program, config: uvicorn.Config, guard: Guard) -> uvicorn.Server:
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                self._loop = asyncio.get_running_loop()
+                program.listens()
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            # uvicorn's own raises the signal anew when all is closed, which looks like a failure.
+            if guard.drain.draining or not self.started:
+                self.force_exit = self.should_exit = True
+            else:
+                self._loop.call_soon_threadsafe(self._drain)
+
+        def _drain(self) -> None:
+            if not guard.drain.draining:
+                running = guard.drain.running
+                guard.log(Event("draining", "shutting down", values={"in_hand": running}))
+                self._loop.call_later(program.drain_seconds, self._give_up)
+                guard.drain.begin(self._end)
+
+        def _end(self) -> None:
+            self.should_exit = True
+
+        def _give_up(self) -> None:
+            if not self.should_exit:
+                left = guard.drain.running
+                said = f"{left} accepted requests were not finished within {program.drain_seconds:g} s"
+                guard.log(Event("drain-timeout", said, "warning", values={"in_hand": left}))
+                self.should_exit = True
+
+    return Server(config)
+
+
+@contextmanager
+def _logged(log: RequestLog) -> Iterator[None]:
+    """What the libraries report goes to the log while the block runs."""
+    handler = log.handler()
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    before = [logger.propagate for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.propagate = False
+    try:
+        yield
+    finally:
+        for logger, propagates in zip(loggers, before, strict=True):
+            logger.removeHandler(handler)
+            logger.propagate = propagates

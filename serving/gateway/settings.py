@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,6 +16,7 @@ LONGEST_NUMBER = 2**31 - 1
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 Count = Annotated[int, Field(ge=1, le=LONGEST_NUMBER)]
+Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s*]+)$")]
 
 
 class GatewaySettings(BaseModel):
@@ -37,6 +38,22 @@ class GatewaySettings(BaseModel):
         c2pa_certificate, c2pa_key: PEM files of the certificate and private key that sign C2PA content credentials;
             None for none.
         audit_log: file that every request is entered in; None for none.
+        keys: file of API keys, made by `litho key create`; None asks for none.
+        tls_certificate, tls_key: PEM files; None for plain HTTP.
+        insecure_remote: listen beyond loopback although keys or TLS are missing.
+        allow_origins: origins such as https://pictures.example.org whose pages may use the gateway; "*" for all.
+        requests_per_minute, pictures_per_minute: of one key, or without keys of one address; None for no limit.
+        concurrent: requests of one key or address at a time; None for no limit but `most_running`.
+        most_running: requests of all at a time.
+        most_connections: open connections.
+        most_body_bytes: largest body of a request, in bytes.
+        body_seconds: longest time for a body to arrive, and for an answer to be taken.
+        header_seconds: longest time from a connection to the end of the request's headers.
+        idle_seconds: how long a connection without a request stays open.
+        drain_seconds: longest time to finish accepted requests at the end.
+        log_format: "text", or "json" for one document a line.
+        log_level: "info" for every request, "warning" for refused and failed ones, "error" for failed ones.
+        log_prompts: also log what pictures are asked for.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,3 +74,21 @@ class GatewaySettings(BaseModel):
     c2pa_certificate: Path | None = None
     c2pa_key: Path | None = None
     audit_log: Path | None = None
+    keys: Path | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    insecure_remote: bool = False
+    allow_origins: tuple[Origin, ...] = ()
+    requests_per_minute: Count | None = None
+    pictures_per_minute: Count | None = None
+    concurrent: Count | None = None
+    most_running: Count = 512
+    most_connections: Count = 4096
+    most_body_bytes: Count = 80 * MEBIBYTE
+    body_seconds: Seconds = 60.0
+    header_seconds: Seconds = 60.0
+    idle_seconds: Seconds = 75.0
+    drain_seconds: Seconds = 30.0
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["info", "warning", "error"] = "info"
+    log_prompts: bool = False

@@ -19,7 +19,7 @@ _NUMBER = re.compile(rb"[0-9]{1,5}(\.[0-9]{1,6})?")
 class Middleware:
     """Sets `request.state.deadline_seconds`, which routes pass on to Triton with the request.
 
-    The header `x-deadline-seconds` has a positive number, such as 2.5; without it the gateway's `timeout_seconds` holds.
+    The header `x-deadline-seconds` has a positive number, such as 2.5; without it the setting `timeout_seconds` holds.
     """
 
     def __init__(self, app: App, gateway: Gateway) -> None:

@@ -10,7 +10,9 @@ __all__ = ["ORDER", "PUBLIC", "PUBLIC_FOLDERS", "Middleware"]
 
 ORDER = 80
 
-PUBLIC = frozenset({"/", "/healthz", "/readyz", "/openapi.json", "/favicon.ico", "/v2/health/live", "/v2/health/ready"})
+PUBLIC = frozenset(
+    {"/", "/healthz", "/readyz", "/openapi.json", "/favicon.ico", "/v2/health/live", "/v2/health/ready"}
+)
 """Paths that need no key: the page itself, and whether the gateway lives."""
 
 PUBLIC_FOLDERS = ("/playground/", "/v1/files/pictures/")

@@ -14,7 +14,8 @@ ORDER = 90
 class Middleware:
     """Answers 429 with Retry-After over a client's limits, 503 over the gateway's.
 
-    Only POST counts: it makes pictures. The client is the key, or without keys the address. Sets `request.state.client`.
+    Only POST counts: it makes pictures. The client is the key, or without keys the address; `request.state.client`
+    names it.
     """
 
     def __init__(self, app: App, gateway: Gateway) -> None:

@@ -20,9 +20,9 @@ _GONE = 499
 class Middleware:
     """Writes an event `request` when a request has ended.
 
-    Its values are `request_id`, `method`, `route` (the path's pattern, never the path itself, which may hold an id that
-    gives access), `status`, `seconds`, `sent_bytes`, `client`, `key` (its id), and what the route put into the
-    dictionary `request.state.facts`. Prompts are among these only with `--log-prompts`.
+    Its values are `request_id`, `method`, `route` (the path's pattern: the path itself may hold a picture's random
+    address), `status`, `seconds`, `sent_bytes`, `client`, `key` (its id), and what the route put into the dictionary
+    `request.state.facts`. Prompts are among these only with `--log-prompts`.
     """
 
     def __init__(self, app: App, gateway: Gateway) -> None:

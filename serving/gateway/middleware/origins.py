@@ -23,8 +23,8 @@ class Middleware:
     """Refuses requests that a browser sends for a page of another origin, and answers CORS for allowed ones.
 
     A browser sends forms to any address, also to this machine's loopback: what it sends for a strange page is refused
-    although the page could not read the answer. A gateway without keys that listens on loopback also refuses host names
-    of elsewhere: by such a name that leads to 127.0.0.1 (DNS rebinding) a strange page would be of the same origin.
+    although the page could not read the answer. A gateway without keys that listens on loopback also refuses names of
+    other hosts: by such a name that leads to 127.0.0.1 (DNS rebinding) a strange page would be of the same origin.
     """
 
     def __init__(self, app: App, gateway: Gateway) -> None:

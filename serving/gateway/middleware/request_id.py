@@ -27,7 +27,11 @@ class Middleware:
             await self._app(scope, receive, send)
             return
         given = header_of(scope, b"x-request-id")
-        id = given if given is not None and _ALLOWED.fullmatch(given) else b"req_" + os.urandom(12).hex().encode()
+        id = (
+            given
+            if given is not None and _ALLOWED.fullmatch(given)
+            else b"req_" + os.urandom(12).hex().encode()
+        )
         state_of(scope)["request_id"] = id.decode()
 
         async def send_with_id(message: Message) -> None:

@@ -17,7 +17,6 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-
 def state_of(scope: Scope) -> dict[str, Any]:
     """The request's state, which routes see as `request.state`."""
     return scope.setdefault("state", {})

@@ -72,5 +72,7 @@ def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
         why = "do not belong together" if "MISMATCH" in str(error) else "are not PEM files that can be used"
         raise UsageError(f"the certificate {certificate} and the key {key} {why}") from None
     except OSError as error:
-        raise UsageError(f"the certificate {certificate} or the key {key} cannot be read: {error.strerror}") from None
+        raise UsageError(
+            f"the certificate {certificate} or the key {key} cannot be read: {error.strerror}"
+        ) from None
     return context

@@ -34,7 +34,11 @@ def make_protocol(settings: GatewaySettings) -> type[HttpToolsProtocol]:
     return type(
         "GatewayProtocol",
         (_Protocol,),
-        {"header_seconds": settings.header_seconds, "most_connections": settings.most_connections},
+        {
+            "header_seconds": settings.header_seconds,
+            "write_seconds": settings.body_seconds,
+            "most_connections": raise_file_limit(settings.most_connections),
+        },
     )
 
 
@@ -64,13 +68,16 @@ class _Protocol(HttpToolsProtocol):
 
     Attributes:
         header_seconds: from the connection, or the first byte of a later request, to the end of the headers.
+        write_seconds: within which a client must take some of an answer.
         most_connections: further ones are answered 503.
     """
 
     header_seconds: float
+    write_seconds: float
     most_connections: int
 
     _timer: asyncio.TimerHandle | None = None
+    _write_timer: asyncio.TimerHandle | None = None
     _in_headers = True
     _header_bytes = 0
     _ignored_bytes = 0
@@ -78,12 +85,15 @@ class _Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         super().connection_made(transport)
         if len(self.connections) > self.most_connections:
-            self._refuse(503, "the gateway has as many connections as it takes; try again later", "server_busy")
+            self._refuse(
+                503, "the gateway has as many connections as it takes; try again later", "server_busy"
+            )
         else:
             self._timer = self.loop.call_later(self.header_seconds, self._too_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._stop_write_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -94,7 +104,9 @@ class _Protocol(HttpToolsProtocol):
             self._header_bytes += len(data)
             if self._header_bytes > MOST_HEADER_BYTES and not self.transport.is_closing():
                 self._refuse(
-                    431, f"request line and headers have more than {MOST_HEADER_BYTES} bytes", "headers_too_large"
+                    431,
+                    f"request line and headers have more than {MOST_HEADER_BYTES} bytes",
+                    "headers_too_large",
                 )
 
     def on_message_begin(self) -> None:
@@ -123,6 +135,16 @@ class _Protocol(HttpToolsProtocol):
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._write_timer is None:
+            # A client that does not read would keep pictures in memory, and its request running, for ever.
+            self._write_timer = self.loop.call_later(self.write_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._stop_write_timer()
+        super().resume_writing()
+
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, "this is not an HTTP request", "invalid_http")
 
@@ -135,6 +157,11 @@ class _Protocol(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
 
     def _refuse(self, status: int, message: str, code: str) -> None:
         self._stop_timer()

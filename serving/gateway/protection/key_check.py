@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import os
 
 from ....errors import LithoError
 from .keys import KeyFile, KeyRecord, digest_of
@@ -65,7 +64,7 @@ class KeyCheck:
     def _state(self) -> tuple[int, int, int]:
         # A new file is renamed over the old one: its number differs even within one tick of the clock.
         try:
-            status = os.stat(self._file.path)
+            status = self._file.path.stat()
         except OSError:
             return _NO_FILE
         return status.st_ino, status.st_mtime_ns, status.st_size

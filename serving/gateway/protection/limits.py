@@ -83,12 +83,12 @@ class Rate:
 class Concurrency:
     """So many at a time for each client.
 
-        >>> concurrency = Concurrency()
-        >>> concurrency.enter("key_3f9c2a7d10b4", 1) is None
-        True
-        >>> concurrency.enter("key_3f9c2a7d10b4", 1).reason
-        'concurrency'
-        >>> concurrency.leave("key_3f9c2a7d10b4")
+    >>> concurrency = Concurrency()
+    >>> concurrency.enter("key_3f9c2a7d10b4", 1) is None
+    True
+    >>> concurrency.enter("key_3f9c2a7d10b4", 1).reason
+    'concurrency'
+    >>> concurrency.leave("key_3f9c2a7d10b4")
     """
 
     def __init__(self) -> None:

@@ -33,7 +33,10 @@ def test_a_larger_one_is_refused(guarded: Make, announced: bool) -> None:
 
 @pytest.mark.parametrize("length", ["9" * 30, "1001", "00001001"])
 def test_a_length_is_refused_before_any_of_the_body(guarded: Make, length: str) -> None:
-    assert guarded("body_caps", most_body_bytes=1000).ask("POST", headers={"content-length": length}).status_code == 413
+    assert (
+        guarded("body_caps", most_body_bytes=1000).ask("POST", headers={"content-length": length}).status_code
+        == 413
+    )
 
 
 def test_the_framework_s_own_answer_to_a_body_cut_off_is_not_sent(guarded: Make) -> None:

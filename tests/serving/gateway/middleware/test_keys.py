@@ -45,7 +45,10 @@ def test_every_other_gets_the_same_answer(guarded: Make, file: KeyFile) -> None:
     for answer in answers:
         assert answer.status_code == 401
         assert answer.headers["www-authenticate"] == 'Bearer realm="litho"'
-        assert answer.json()["error"] == {**answers[0].json()["error"], "request_id": answer.headers["x-request-id"]}
+        assert answer.json()["error"] == {
+            **answers[0].json()["error"],
+            "request_id": answer.headers["x-request-id"],
+        }
         assert answer.json()["error"]["code"] == "invalid_api_key"
         assert key not in answer.text
         assert record.id not in answer.text
@@ -64,7 +67,9 @@ def test_a_key_counts_and_is_revoked_without_a_restart(guarded: Make, file: KeyF
     assert status(app, **bearer(key)) == 401
 
 
-def test_when_the_keys_cannot_be_read_nobody_is_let_in_and_the_log_says_why(guarded: Make, file: KeyFile) -> None:
+def test_when_the_keys_cannot_be_read_nobody_is_let_in_and_the_log_says_why(
+    guarded: Make, file: KeyFile
+) -> None:
     key, _ = file.create()
     app = guarded("keys", keys=file.path)
     content = file.path.read_bytes()

@@ -43,7 +43,9 @@ def test_a_key_has_limits_of_its_own(guarded: Make, tmp_path: Path) -> None:
         ({"most_running": 2}, (503, "server_error", "server_busy", "1")),
     ],
 )
-def test_so_many_at_a_time(guarded: Make, settings: dict[str, int], refused: tuple[int, str, str, str]) -> None:
+def test_so_many_at_a_time(
+    guarded: Make, settings: dict[str, int], refused: tuple[int, str, str, str]
+) -> None:
     async def inner(scope: object, receive: object, send: object) -> None:
         reached.set()
         await release.wait()

@@ -65,7 +65,9 @@ def test_a_name_of_elsewhere_that_leads_here_is_refused(guarded: Make, host: str
         assert asked.json()["error"]["code"] == "host_not_allowed"
 
 
-def test_names_are_free_with_keys_beyond_loopback_and_for_allowed_origins(guarded: Make, tmp_path: Path) -> None:
+def test_names_are_free_with_keys_beyond_loopback_and_for_allowed_origins(
+    guarded: Make, tmp_path: Path
+) -> None:
     from litho.serving.gateway.protection.keys import KeyFile
 
     KeyFile(tmp_path / "keys.json").create()

@@ -14,7 +14,10 @@ def test_every_request_has_an_id_of_its_own(guarded: Make) -> None:
 
 
 def test_a_harmless_id_of_the_client_is_kept(guarded: Make) -> None:
-    assert guarded("request_id").ask(headers={"X-Request-Id": "job-17.a_B"}).headers["x-request-id"] == "job-17.a_B"
+    assert (
+        guarded("request_id").ask(headers={"X-Request-Id": "job-17.a_B"}).headers["x-request-id"]
+        == "job-17.a_B"
+    )
 
 
 @pytest.mark.parametrize("given", ["", "a" * 65, "two words", "é", '{"a"}', "a,b"])

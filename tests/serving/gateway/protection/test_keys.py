@@ -79,7 +79,7 @@ def test_two_keys_with_one_id_are_refused(file: KeyFile) -> None:
 
 
 def test_what_cannot_be_done_is_said(file: KeyFile, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="there is no file of keys at .*litho key create"):
+    with pytest.raises(UsageError, match=r"there is no file of keys at .*litho key create"):
         file.read()
     with pytest.raises(UsageError, match="there is no file of keys at"):
         file.revoke("key_000000000000")

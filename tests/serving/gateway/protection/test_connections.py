@@ -1,0 +1,176 @@
+"""Connections that do not behave, against a real uvicorn around a small application."""
+
+import asyncio
+import json
+import resource
+from collections.abc import Awaitable, Callable
+
+import pytest
+import uvicorn
+
+from litho.serving.gateway.protection.connections import MOST_HEADER_BYTES, make_protocol, raise_file_limit
+from litho.serving.gateway.settings import GatewaySettings
+
+Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
+GET = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
+
+
+async def application(scope: dict, receive: Callable, send: Callable) -> None:
+    size = int(scope["path"].strip("/") or 2)
+    if scope["method"] == "POST":
+        size = 2  # answered without a look at the body
+    headers = [(b"content-length", str(size).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"k" * size})
+
+
+def use(work: Callable[[Connect, uvicorn.Server], Awaitable[None]], **settings: float) -> None:
+    """Run some work beside a server with these settings."""
+
+    async def both() -> None:
+        limits = GatewaySettings.model_validate({"server": "grpc://127.0.0.1:1", **settings})
+        config = uvicorn.Config(
+            application,
+            port=0,
+            http=make_protocol(limits),
+            lifespan="off",
+            log_config=None,
+            timeout_keep_alive=limits.idle_seconds,  # type: ignore[arg-type]
+            timeout_graceful_shutdown=1,
+        )
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server._serve())
+        while not server.started:
+            await asyncio.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        try:
+            await work(lambda: asyncio.open_connection("127.0.0.1", port), server)
+        finally:
+            server.should_exit = True
+            await serving
+
+    asyncio.run(asyncio.wait_for(both(), 60))
+
+
+async def read_answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in head[1:] if line)
+    return int(head[0].split()[1]), headers, await reader.readexactly(int(headers["content-length"]))
+
+
+async def refusal(reader: asyncio.StreamReader) -> tuple[int, str]:
+    status, headers, body = await read_answer(reader)
+    error = json.loads(body)["error"]
+    assert error["request_id"] == headers["x-request-id"]
+    assert headers["connection"] == "close"
+    assert await reader.read() == b""
+    return status, error["code"]
+
+
+def test_a_request_that_does_not_come_is_not_waited_for_and_others_are_answered() -> None:
+    async def work(connect: Connect, server: uvicorn.Server) -> None:
+        silent, half = await connect(), await connect()
+        half[1].write(GET[:-3])
+        third = await connect()
+        third[1].write(GET)
+        assert (await read_answer(third[0]))[0] == 200
+        assert await refusal(silent[0]) == (408, "request_too_slow")
+        assert await refusal(half[0]) == (408, "request_too_slow")
+        third[1].write(GET[:5])  # a later request on a connection has the same limit
+        assert await refusal(third[0]) == (408, "request_too_slow")
+        for _, writer in (silent, half, third):
+            writer.close()
+
+    use(work, header_seconds=0.3)
+
+
+def test_headers_without_end_are_refused() -> None:
+    async def work(connect: Connect, server: uvicorn.Server) -> None:
+        for start in (b"GET / HTTP/1.1\r\nhost: a\r\nx: ", b"GET /", b"GET / HTTP/1.1\r\nx: y\r\n"):
+            reader, writer = await connect()
+            writer.write(start)
+            part = b"a" * 1020 + (b":b\r\n" if start.endswith(b"y\r\n") else b"aaaa")
+            writer.write(part * (MOST_HEADER_BYTES // 1024))
+            assert await refusal(reader) == (431, "headers_too_large")
+            writer.close()
+        reader, writer = await connect()
+        writer.write(GET)
+        assert (await read_answer(reader))[0] == 200
+        writer.close()
+
+    use(work)
+
+
+@pytest.mark.parametrize(
+    "given", [b"\x16\x03\x01\x02\x00\x01", b"hello\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\0" * 50]
+)
+def test_what_is_not_http_gets_an_error_in_the_usual_form(given: bytes) -> None:
+    async def work(connect: Connect, server: uvicorn.Server) -> None:
+        reader, writer = await connect()
+        writer.write(given)
+        assert await refusal(reader) == (400, "invalid_http")
+        writer.close()
+
+    use(work)
+
+
+def test_more_connections_than_allowed_are_refused_and_those_before_stay() -> None:
+    async def work(connect: Connect, server: uvicorn.Server) -> None:
+        held = [await connect() for _ in range(3)]
+        for _, writer in held:
+            writer.write(GET)
+        for reader, _ in held:
+            assert (await read_answer(reader))[0] == 200
+        reader, writer = await connect()
+        status, headers, _ = await read_answer(reader)
+        assert (status, headers["retry-after"]) == (503, "1")
+        writer.close()
+        held[0][1].write(GET)
+        assert (await read_answer(held[0][0]))[0] == 200
+        held[1][1].close()
+        while len(server.server_state.connections) > 2:
+            await asyncio.sleep(0.01)
+        reader, writer = await connect()
+        writer.write(GET)
+        assert (await read_answer(reader))[0] == 200
+        for _, one in (*held, (reader, writer)):
+            one.close()
+
+    use(work, most_connections=3)
+
+
+def test_a_client_that_does_not_take_its_answer_is_cut_off() -> None:
+    async def work(connect: Connect, server: uvicorn.Server) -> None:
+        _, writer = await connect()
+        writer.write(b"GET /100000000 HTTP/1.1\r\nhost: a\r\n\r\n")
+        while not server.server_state.total_requests:
+            await asyncio.sleep(0.01)
+        while server.server_state.connections:
+            await asyncio.sleep(0.01)
+        writer.close()
+
+    use(work, body_seconds=0.3)
+
+
+def test_an_idle_connection_ends_also_when_its_body_came_after_the_answer() -> None:
+    async def work(connect: Connect, server: uvicorn.Server) -> None:
+        reader, writer = await connect()
+        writer.write(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\n")
+        assert (await read_answer(reader))[0] == 200
+        writer.write(b"x" * 1000)
+        assert await reader.read() == b""
+        writer.close()
+
+    use(work, idle_seconds=0.3)
+
+
+def test_there_are_files_for_connections() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (400, before[1]))
+        assert raise_file_limit(100) == 100
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 400
+        assert raise_file_limit(600) == 600
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 856
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
