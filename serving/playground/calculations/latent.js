@@ -75,6 +75,24 @@ export function moved(latent, directions, amounts) {
   return result;
 }
 
+/**
+ * Numbers in the nesting of a field's shape, as a request's body has them.
+ *
+ * @param {ArrayLike<number>} values as many as the shape holds.
+ * @param {number[]} shape of one picture's value.
+ */
+export function nested(values, shape) {
+  if (shape.length <= 1) return Array.from(values);
+  const size = values.length / shape[0];
+  const row = (number) => Array.from(values).slice(number * size, (number + 1) * size);
+  return Array.from({ length: shape[0] }, (_, number) => nested(row(number), shape.slice(1)));
+}
+
+/** How many values a field of a shape has. */
+export function sizeOf(shape) {
+  return shape.reduce((product, extent) => product * extent, 1);
+}
+
 /** The Euclidean length of a latent. */
 export function length(latent) {
   return Math.sqrt(dot(latent, latent));

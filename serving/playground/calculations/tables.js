@@ -1,5 +1,7 @@
 /** Tables of pictures: their values, and the requests that fill them, some at a time. */
 
+import { MAX_SEED } from "./noise.js";
+
 /**
  * Numbers that a person typed: "4, 8, 16" or "1 to 9 by 2".
  *
@@ -23,6 +25,29 @@ export function numbers(text, field, most) {
     }
   }
   return values;
+}
+
+/**
+ * Seeds that a person typed: "7, 42" or "1 to 6".
+ *
+ * @param {string} text whole numbers with commas, and ranges, both ends included.
+ * @param {number} most how many seeds are allowed.
+ * @returns {string[]} decimal digits, because seeds go beyond 2**53; in the order given, without repetitions.
+ * @throws {RangeError} with a sentence for the person.
+ */
+export function seeds(text, most) {
+  const parts = text.split(",").map((part) => part.trim()).filter(Boolean);
+  const found = new Set();
+  for (const part of parts) {
+    const match = /^(\d{1,19})(?:\s+to\s+(\d{1,19}))?$/.exec(part);
+    const [first, last] = match ? [BigInt(match[1]), BigInt(match[2] ?? match[1])] : [0n, -1n];
+    if (!match || last > MAX_SEED) throw new RangeError(`${part} is no seed: seeds are 0 to ${MAX_SEED}, or 1 to 6`);
+    if (last < first || last - first >= BigInt(most)) throw new RangeError(`${part} is not 1 to ${most} seeds`);
+    for (let seed = first; seed <= last; seed += 1n) found.add(String(seed));
+  }
+  if (!found.size) throw new RangeError("give seeds, such as 1 to 6");
+  if (found.size > most) throw new RangeError(`these are ${found.size} seeds; at most ${most} are drawn`);
+  return [...found];
 }
 
 /**

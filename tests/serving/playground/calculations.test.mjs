@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { length, moved, slerp, walk } from "../../../serving/playground/calculations/latent.js";
+import { length, moved, nested, sizeOf, slerp, walk } from "../../../serving/playground/calculations/latent.js";
 import { Mask, middle, nearestSide } from "../../../serving/playground/calculations/mask.js";
 import { MAX_SEED, gaussian, randomSeed } from "../../../serving/playground/calculations/noise.js";
 import { agreement, difference } from "../../../serving/playground/calculations/pixels.js";
-import { inTurn, numbers, spread } from "../../../serving/playground/calculations/tables.js";
+import { inTurn, numbers, seeds, spread } from "../../../serving/playground/calculations/tables.js";
 
 const near = (actual, expected, tolerance = 1e-5) => {
   assert.equal(actual.length, expected.length);
@@ -57,6 +57,11 @@ test("a walk passes all anchors, and a closed one returns", () => {
 test("a latent moves along directions by amounts", () => {
   near([...moved([1, 1], [[1, 0], [0, 2]], [2, -0.5])], [3, 0]);
   assert.throws(() => moved([1, 1], [[1]], [1]), /direction 0 has 1 values, the latent 2/);
+});
+
+test("numbers take the nesting of their shape", () => {
+  assert.deepEqual(nested(Float32Array.of(1, 2, 3, 4), [2, 2, 1]), [[[1], [2]], [[3], [4]]]);
+  assert.deepEqual([nested([5], []), sizeOf([2, 3]), sizeOf([])], [[5], 6, 1]);
 });
 
 test("a difference is absolute, amplified, cut off at white, and opaque", () => {
@@ -171,6 +176,20 @@ test("what no number of the field is, is refused in a sentence", () => {
     ["1,2,3,4,5,6,7,8,9", steps, /9 numbers; at most 8 are drawn/],
   ]) {
     assert.throws(() => numbers(text, field, 8), sentence);
+  }
+});
+
+test("typed seeds keep all of their digits", () => {
+  assert.deepEqual(seeds("7, 9 to 11, 7, 9223372036854775807", 8), ["7", "9", "10", "11", "9223372036854775807"]);
+  for (const [text, sentence] of [
+    ["", /give seeds/],
+    ["9223372036854775808", /is no seed/],
+    ["-1", /is no seed/],
+    ["1 to 9", /1 to 9 is not 1 to 8 seeds/],
+    ["3 to 2", /is not 1 to 8 seeds/],
+    ["1 to 8, 9", /these are 9 seeds; at most 8/],
+  ]) {
+    assert.throws(() => seeds(text, 8), sentence);
   }
 });
 
