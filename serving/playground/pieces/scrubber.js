@@ -2,6 +2,9 @@
 
 import { h } from "../dom.js";
 import { save } from "../picture.js";
+import { choice } from "./fields.js";
+
+const SPEEDS = [["6", "6 a second"], ["12", "12 a second"], ["24", "24 a second"]];
 
 export class Scrubber {
   #pictures;
@@ -11,17 +14,17 @@ export class Scrubber {
   /**
    * @param {import("../registry.js").Page} page
    * @param {string[]} titles what each frame is, in words
-   * @param {{every: number, speed: HTMLSelectElement}} options every how many frames one is shown small below; frames a
-   *   second
+   * @param {{every: number, speed: string}} options every how many frames one is shown small below; frames a second
    */
   constructor(page, titles, { every, speed }) {
     this.page = page;
     this.titles = titles;
-    this.speed = speed;
+    this.speed = choice(SPEEDS, speed);
+    this.speed.setAttribute("aria-label", "Frames");
     this.#pictures = new Array(titles.length).fill(null);
     this.image = h("img", { alt: "", hidden: true });
     this.image.addEventListener("load", () => this.image.classList.toggle("pixels", this.image.naturalWidth < 192));
-    this.caption = h("p.caption", {}, "");
+    this.caption = h("p.position", {}, "");
     this.range = h("input", {
       type: "range", min: 0, max: titles.length - 1, step: 1, value: "0", "aria-label": "Frame",
       on: { input: () => { this.pause(); this.show(); } },
@@ -31,7 +34,7 @@ export class Scrubber {
     this.sheet = h("button.button", { type: "button", disabled: true, on: { click: () => this.saveAll() } }, "Save all frames");
     this.stops = titles.map((title, index) => (index % every === 0 ? this.#stop(title, index) : null));
     this.element = h("div.scrubber", {}, h("div.stage", {}, this.image), this.caption, this.range,
-      h("div.actions", {}, this.play, this.details, this.sheet),
+      h("div.controls-of-it", {}, this.play, this.speed, this.details, this.sheet),
       h("ul.film", { "aria-label": "Frames at the seeds" }, this.stops.filter(Boolean)));
     this.show();
   }

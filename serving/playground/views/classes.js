@@ -22,8 +22,8 @@ function classPicker(field, chosen) {
   const element = h("fieldset.field", {}, h("legend", {}, "Classes"),
     h("div.chips.tall", {}, boxes.map((box, value) => h("label.chip", {}, box, h("span", {}, names[value])))),
     h("div.actions", {},
-      h("button.button.quiet", { type: "button", on: { click: set(true) } }, names.length > MOST_ROWS ? `First ${MOST_ROWS}` : "All"),
-      h("button.button.quiet", { type: "button", on: { click: set(false) } }, "None")));
+      h("button.button", { type: "button", on: { click: set(true) } }, names.length > MOST_ROWS ? `First ${MOST_ROWS}` : "All"),
+      h("button.button", { type: "button", on: { click: set(false) } }, "None")));
   const values = () => boxes.filter((box) => box.checked).map((box) => Number(box.value));
   return {
     element,

@@ -13,6 +13,8 @@ import { registerView } from "../registry.js";
 
 const MOST_TIMES = 20;
 const NAMES = ["A", "B"];
+const CONTRACT = `At FP32 one seed gives the same picture: at most ${SAME_PICTURE.levels} grey level apart, at least`
+  + ` ${SAME_PICTURE.share * 100} % of the pixels identical. Lower precisions promise what their grade says.`;
 
 function median(values) {
   const sorted = [...values].sort((one, other) => one - other);
@@ -137,7 +139,8 @@ class Compare {
     }
     this.pictures = pictures;
     await this.show(models, bodies, seconds.map(median));
-    return this.verdict.textContent;
+    page.announce(this.verdict.textContent);
+    return "";
   }
 
   async show(models, bodies, latencies) {
@@ -155,7 +158,7 @@ class Compare {
       tile.finish(picture, { caption: `${NAMES[side]}: ${models[side].id}`, alt: picture.alt, open: page.showPicture });
       return tile;
     });
-    this.results.replaceChildren(this.verdict,
+    this.results.replaceChildren(this.verdict, h("p.hint", {}, CONTRACT),
       h("div.three", {}, tiles, comparable ? this.differencePart(first) : ""), this.table(models, latencies));
     if (comparable) this.drawDifference();
   }
@@ -163,10 +166,10 @@ class Compare {
   words() {
     if (!this.found) return "The pictures have different sizes: there is no difference to show.";
     const { same, largest, identical, psnr } = this.found;
-    const figures = `${(identical * 100).toFixed(2)} % of the pixels are identical, the largest difference is ${largest}`
-      + ` of 255 grey levels, PSNR ${psnr.toFixed(1)} dB.`;
-    const contract = `at most ${SAME_PICTURE.levels} grey level apart, ${SAME_PICTURE.share * 100} % of the pixels identical`;
-    return same ? `The same picture (${contract}): ${figures}` : `Not the same picture by the contract of FP32 (${contract}): ${figures}`;
+    if (largest === 0) return "The same picture: all pixels are identical.";
+    const figures = `${(Math.floor(identical * 1e4) / 100).toFixed(2)} % of the pixels are identical, and the largest difference is`
+      + ` ${largest} of 255 grey levels (PSNR ${psnr.toFixed(1)} dB).`;
+    return same ? `The same picture: ${figures}` : `Different pictures: ${figures}`;
   }
 
   differencePart({ width, height }) {

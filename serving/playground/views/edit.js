@@ -24,7 +24,7 @@ class Edit {
     this.controls = h("litho-controls");
     this.controls.show(model, { values: memory.model === model.id ? memory.values : {} });
     this.upload = uploader((file) => this.take(file));
-    this.sample = h("button.button.quiet", { type: "button", on: { click: () => this.drawSample() } }, "Draw a sample");
+    this.sample = h("button.button.sample", { type: "button", on: { click: () => this.drawSample() } }, "Draw a sample");
     this.count = number(memory.count ?? 1, 1, MOST_PICTURES);
     this.given = h("div.given", {}, h("p.empty", {}, "Choose a picture."));
     this.made = h("div.grid", { role: "group", "aria-label": "Results" });
@@ -42,8 +42,8 @@ class Edit {
       h("form.panel", { noValidate: true, on: { submit: this.work.pressed } }, h("h2.hidden", {}, "Settings"),
         this.upload.element, this.sample, this.controls, countField, this.work.wrong, this.work.button, this.work.status),
       h("section.results.both", { "aria-label": "Pictures" },
-        h("div", {}, h("h3", {}, this.maskField ? "Picture and hole" : "Picture"), this.given, this.note),
-        h("div", {}, h("h3", {}, "Result"), this.made, this.code))));
+        h("div", {}, h("h3", {}, this.maskField ? "Picture and hole" : "Picture"), this.note, this.given),
+        h("div", {}, h("h3", {}, "Result"), h("p.hint", {}, "What the model makes of it."), this.made, this.code))));
   }
 
   /** Take a picture as the new source. */

@@ -5,7 +5,7 @@ import { gaussian } from "../calculations/noise.js";
 import { inTurn, seeds } from "../calculations/tables.js";
 import { fieldOf, newSeed } from "../controls.js";
 import { h, icon } from "../dom.js";
-import { choice, labelled, line, number, tick, wholeNumber } from "../pieces/fields.js";
+import { labelled, line, number, tick, wholeNumber } from "../pieces/fields.js";
 import { AT_ONCE, onePicture } from "../pieces/requests.js";
 import { Scrubber } from "../pieces/scrubber.js";
 import { Work } from "../pieces/work.js";
@@ -18,7 +18,7 @@ const MOST_FRAMES = 240;
 class Anchors {
   constructor(values) {
     this.list = h("ol.anchors", {});
-    this.add = h("button.button.quiet", { type: "button", on: { click: () => this.append(newSeed(), true) } }, "Add a seed");
+    this.add = h("button.button", { type: "button", on: { click: () => this.append(newSeed(), true) } }, "Add a seed");
     this.element = h("fieldset.field", {}, h("legend", {}, "Seeds to pass"), this.list, this.add);
     for (const value of values) this.append(value);
   }
@@ -102,7 +102,6 @@ registerView({
     const anchors = new Anchors(memory.anchors ?? ["1", "2", "3"]);
     const steps = number(memory.steps ?? 12, 1, 60);
     const closed = tick("Return to the first", memory.closed ?? true);
-    const speed = choice([["6", "slow"], ["12", "medium"], ["24", "fast"]], memory.speed ?? "12");
     const controls = h("litho-controls");
     controls.show(model, { except: [field.name], values: memory.model === model.id ? memory.values : {} });
     const results = h("section.results", { "aria-label": "Results" },
@@ -116,7 +115,7 @@ registerView({
       if (frames.length > MOST_FRAMES) throw new RangeError(`the walk has ${frames.length} frames; at most ${MOST_FRAMES} are drawn`);
       const fixed = { model: model.id, ...controls.values() };
       scrubber?.close();
-      scrubber = new Scrubber(page, frames.map((frame) => positionOf(frame, passed)), { every: between, speed });
+      scrubber = new Scrubber(page, frames.map((frame) => positionOf(frame, passed)), { every: between, speed: memory.speed ?? "12" });
       results.replaceChildren(scrubber.element);
       page.announce(`Drawing ${frames.length} frames`);
       let finished = 0;
@@ -131,13 +130,14 @@ registerView({
     element.append(h("div.split", {},
       h("form.panel", { noValidate: true, on: { submit: work.pressed } }, h("h2.hidden", {}, "Settings"), anchors.element,
         labelled("Frames from one seed to the next", steps), h("div.field", {}, closed.element), controls,
-        labelled("Speed", speed), work.wrong, work.button, work.status),
+        work.wrong, work.button, work.status),
       results));
     return () => {
       work.stop();
       scrubber?.close();
       Object.assign(memory, {
-        model: model.id, anchors: anchors.values, steps: steps.value, closed: closed.input.checked, speed: speed.value,
+        model: model.id, anchors: anchors.values, steps: steps.value, closed: closed.input.checked,
+        speed: scrubber?.speed.value ?? memory.speed,
         values: controls.values(),
       });
     };
