@@ -169,7 +169,7 @@ class Compare {
     if (largest === 0) return "The same picture: all pixels are identical.";
     const figures = `${(Math.floor(identical * 1e4) / 100).toFixed(2)} % of the pixels are identical, and the largest difference is`
       + ` ${largest} of 255 grey levels (PSNR ${psnr.toFixed(1)} dB).`;
-    return same ? `The same picture: ${figures}` : `Different pictures: ${figures}`;
+    return same ? `The same picture: ${figures}` : `Not the same to the pixel: ${figures}`;
   }
 
   differencePart({ width, height }) {
