@@ -305,13 +305,16 @@ def streaming_server(
 ) -> Iterator[EmbeddedServer]:
     """A running server of the model `tests/streaming.py`: "sketch" answers in streams, "whole" does not.
 
-    "both" has a candidate for half of the requests, which answers in streams; "changing" gets another version.
+    "both" has a candidate for half of the requests, which answers in streams; "changing" gets another version;
+    "restore", of `tests/editing.py`, edits pictures.
     """
     from litho.serving.server.embedded import EmbeddedServer
     from litho.serving.server.environment import install
 
+    from . import editing
     from .streaming import write_model
 
+    editing.write_model(streaming_folder)
     write_model(streaming_folder)
     write_model(streaming_folder, "whole", decoupled=False)
     write_model(streaming_folder, "both", decoupled=False)

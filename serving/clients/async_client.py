@@ -145,6 +145,11 @@ class AsyncClient:
         return self._client.decoupled
 
     @property
+    def has_candidate(self) -> bool:
+        """Whether a candidate version gets a share of the requests now."""
+        return self._client.has_candidate
+
+    @property
     def _client(self) -> Client:
         if self._connected is None:
             raise UsageError(f"{self!r} is not connected; use 'async with', or await connect() first")

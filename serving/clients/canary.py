@@ -60,6 +60,11 @@ class Canary:
         runner = self._runner
         return runner if runner is not None and position_of(inputs) < self._share else self._live
 
+    @property
+    def active(self) -> bool:
+        """Whether the candidate gets requests now."""
+        return self._runner is not None
+
     def drop(self, runner: Runner) -> bool:
         """Forget the candidate after a failure until the next look; whether `runner` was the candidate's."""
         if runner is self._live:

@@ -104,6 +104,11 @@ class Client(AnyRunner):
         """Whether the model answers in streams, and so can send previews."""
         return self._live.decoupled
 
+    @property
+    def has_candidate(self) -> bool:
+        """Whether a candidate version gets a share of the requests now."""
+        return self._canary is not None and self._canary.active
+
     def generate(self, options: Options = DEFAULT_OPTIONS, /, **fields: ArrayLike) -> NDArray[Any]:
         """Make one image for each row of the fields, in order; any number of them.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ...errors import EndpointError, UsageError
@@ -16,6 +17,7 @@ from ..control.server_control import ServerControl
 from ..provenance.receipt import Origin
 from .errors import not_found, refused, unavailable
 from .settings import GatewaySettings
+from .together import Together
 
 __all__ = ["Served", "ServedModels"]
 
@@ -61,6 +63,11 @@ class Served:
     def origin(self) -> Origin:
         """What receipts of its pictures say of it."""
         return Origin.of(self.name, self.facts, self.client.parameters, str(self.version))
+
+    @cached_property
+    def together(self) -> Together:
+        """Sends requests to it: those of the same moment as one."""
+        return Together(self.client)
 
     @property
     def bundle_sha256(self) -> str:

@@ -103,4 +103,4 @@ async def make_pictures(served: Served, rows: list[dict[str, NDArray[Any]]], opt
 
 
 async def _one(served: Served, row: dict[str, NDArray[Any]], options: Options) -> Any:
-    return await served.client.submit(row, options)
+    return await served.together.submit(row, options)

@@ -1,0 +1,154 @@
+"""Requests to one model that arrive at the same moment travel to the server as one.
+
+A request costs the gateway and Triton processor time beside that of its pictures: of small generators as much again as
+the pictures. No request waits for another: what one turn of the event loop has read is sent in the next. A picture
+does not depend on the batch that it is made in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import DeadlineExceeded, EndpointBusy, EndpointError, EndpointUnavailable
+from ...runners.triton import Options, safe_inputs
+from ...signature.fields import Role
+from ..clients import AsyncClient
+
+__all__ = ["Together"]
+
+Images = dict[str, NDArray[np.uint8]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """A request that waits for the end of the turn.
+
+    Args:
+        inputs: field name -> array with a batch axis in front.
+        rows: how many pictures.
+        options: of the request.
+        answer: what its caller awaits.
+    """
+
+    inputs: dict[str, NDArray[Any]]
+    rows: int
+    options: Options
+    answer: asyncio.Future[Images]
+
+
+class Together:
+    """Sends requests for a model, those of the same moment as one where that changes nothing for them.
+
+    Models that work in steps are asked request by request, because rows with few steps would wait for those with many;
+    so is a model beside a candidate version, which gets its share request by request.
+
+    Args:
+        client: of the model, connected.
+
+    Attributes:
+        requests: that were submitted.
+        sent: to the server for them.
+    """
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+        steps = client.signature.field(Role.STEPS) is not None
+        self._alone = client.decoupled or steps or client.max_batch_size <= 1
+        self._waiting: dict[Any, list[_Part]] = {}
+        self.requests = self.sent = 0
+
+    def submit(self, inputs: Mapping[str, Any], options: Options) -> asyncio.Future[Images]:
+        """Send a request; cancelling the answer cancels the work on the server, unless others wait for it too.
+
+        Args:
+            inputs: field name -> array with a batch axis in front, checked, as from `signature.check`.
+            options: of this request.
+
+        Raises:
+            InvalidInput: an empty batch, another shape or too large a request: that could end the server.
+        """
+        self.requests += 1
+        if self._alone or self._client.has_candidate:
+            self.sent += 1
+            return self._client.submit(inputs, options)
+        complete = safe_inputs(self._client.signature, inputs)
+        rows = len(next(iter(complete.values())))
+        loop = asyncio.get_running_loop()
+        part = _Part(complete, rows, options, loop.create_future())
+        shapes = tuple(array.shape[1:] for array in complete.values())
+        alike = tuple(value for name, value in vars(options).items() if name != "request_id")
+        key = shapes, alike
+        waiting = self._waiting.get(key)
+        if waiting is None:
+            self._waiting[key] = [part]
+            loop.call_soon(self._send, key)
+        else:
+            waiting.append(part)
+        return part.answer
+
+    def _send(self, key: Any) -> None:
+        left = [part for part in self._waiting.pop(key) if not part.answer.done()]
+        for parts in _groups(left, self._client.max_batch_size):
+            self._send_as_one(parts)
+
+    def _send_as_one(self, parts: Sequence[_Part]) -> None:
+        self.sent += 1
+        first = parts[0]
+        inputs = first.inputs
+        if len(parts) > 1:
+            inputs = {name: np.concatenate([part.inputs[name] for part in parts]) for name in inputs}
+        task = self._client.submit(inputs, first.options)
+        task.add_done_callback(lambda done: self._answered(parts, done))
+
+        def left(answer: asyncio.Future[Images]) -> None:
+            if answer.cancelled() and all(part.answer.cancelled() for part in parts):
+                task.cancel()
+
+        for part in parts:
+            part.answer.add_done_callback(left)
+
+    def _answered(self, parts: Sequence[_Part], done: asyncio.Task[Images]) -> None:
+        if done.cancelled():
+            for part in parts:
+                part.answer.cancel()
+            return
+        error = done.exception()
+        if error is not None:
+            self._failed([part for part in parts if not part.answer.done()], error)
+            return
+        images, start = done.result(), 0
+        for part in parts:
+            stop = start + part.rows
+            if not part.answer.done():
+                part.answer.set_result({name: array[start:stop] for name, array in images.items()})
+            start = stop
+
+    def _failed(self, parts: Sequence[_Part], error: BaseException) -> None:
+        passing = isinstance(error, EndpointBusy | EndpointUnavailable | DeadlineExceeded)
+        if len(parts) > 1 and isinstance(error, EndpointError) and not passing:
+            # One of them may be what the server refused: the others are not to fail with it.
+            for part in parts:
+                self._send_as_one([part])
+            return
+        for part in parts:
+            part.answer.set_exception(error)
+
+
+def _groups(parts: Sequence[_Part], most_rows: int) -> Iterator[list[_Part]]:
+    """The parts in order, in groups of so many rows at most."""
+    group: list[_Part] = []
+    rows = 0
+    for part in parts:
+        if group and rows + part.rows > most_rows:
+            yield group
+            group, rows = [], 0
+        group.append(part)
+        rows += part.rows
+    if group:
+        yield group
