@@ -12,7 +12,18 @@ from .base import app, main
 
 __all__ = ["app", "main"]
 
-for _stage in ("demo", "training", "export", "bundle", "serving", "gateway", "keys", "generate", "bench"):
+for _stage in (
+    "demo",
+    "training",
+    "export",
+    "bundle",
+    "serving",
+    "gateway",
+    "keys",
+    "generate",
+    "provenance",
+    "bench",
+):
     import_module(f".{_stage}", __name__)  # in this order `litho --help` lists their verbs
 for _module in iter_modules(__path__):
     if _module.name.startswith("bench_"):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .auditing import AuditLogFile, entered
 from .base import AsJson, app, verb
 from .output import note, print_json, show_rows
 from .serving import PANEL
@@ -43,6 +44,7 @@ def create(
             help="Requests of this key at a time; by default the gateway's limit.", min=1, max=100_000
         ),
     ] = None,
+    audit_log: AuditLogFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Make an API key and print it, for the only time.
@@ -56,7 +58,9 @@ def create(
         pictures_per_minute=pictures_per_minute,
         concurrent=concurrent,
     )
-    made, record = KeyFile(keys).create(name, limits)
+    with entered(audit_log, "key-create", keys=str(keys), name=name) as entry:
+        made, record = KeyFile(keys).create(name, limits)
+        entry["key"] = record.id
     if as_json:
         print_json({"key": made, **_document(record)})
     else:
@@ -92,6 +96,7 @@ def list_keys(keys: KeysFile = Path("keys.json"), as_json: AsJson = False) -> No
 def revoke(
     id: Annotated[str, typer.Argument(help="Id of the key, from 'litho key list'.", show_default=False)],
     keys: KeysFile = Path("keys.json"),
+    audit_log: AuditLogFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Revoke an API key.
@@ -100,7 +105,8 @@ def revoke(
     """
     from ..serving.gateway.protection.keys import KeyFile
 
-    record = KeyFile(keys).revoke(id)
+    with entered(audit_log, "key-revoke", keys=str(keys), key=id):
+        record = KeyFile(keys).revoke(id)
     if as_json:
         print_json(_document(record))
     else:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ..errors import DeployError, UsageError
+from .auditing import AuditLogFile, entered
 from .base import AsJson, BundlePath, Name, Repository, RepositoryOrUrl, Server, VariantName, app, verb
 from .bundle import note_older_probes
 from .names import models_of, name_option
@@ -94,6 +95,7 @@ def deploy(
             show_default=False,
         ),
     ] = None,
+    audit_log: AuditLogFile = None,
     as_json: AsJson = False,
     **settings: Any,
 ) -> None:
@@ -127,8 +129,13 @@ def deploy(
         _show_problems(bundle, wanted, as_json)
         return
     _refuse_server(to, server, canary)
-    with writing(to, wanted.name or "") as folder:
-        deployment = deploy_bundle(bundle, to=folder, **vars(wanted), server=server, canary=canary, keep=keep)
+    details = {"repository": to, "model": wanted.name, "bundle": str(bundle), "canary": canary}
+    with entered(audit_log, "deploy", **details) as entry:
+        with writing(to, wanted.name or "") as folder:
+            deployment = deploy_bundle(
+                bundle, to=folder, **vars(wanted), server=server, canary=canary, keep=keep
+            )
+        entry.update(_entered(deployment))
     if require_signature is None:
         note_older_probes(bundle)
     _show_version(deployment, as_json, to)
@@ -142,6 +149,7 @@ def rollback(
     skip_damaged: Annotated[
         bool, typer.Option("--skip-damaged", help="Go to the newest earlier version that is not damaged.")
     ] = False,
+    audit_log: AuditLogFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Return a deployed model to its previous version.
@@ -153,32 +161,56 @@ def rollback(
     from ..serving.repository.storage import writing
 
     _refuse_server(repository, server)
-    with writing(repository, name, whole=True) as folder:
-        served = roll_back(folder, name, server=server, skip_damaged=skip_damaged)
+    with entered(audit_log, "rollback", repository=repository, model=name) as entry:
+        with writing(repository, name, whole=True) as folder:
+            served = roll_back(folder, name, server=server, skip_damaged=skip_damaged)
+        entry.update(_entered(served))
     _show_version(served, as_json, repository)
 
 
 @verb(PANEL, "litho promote model_repository digits")
-def promote(repository: Repository, name: ModelName, server: Server = None, as_json: AsJson = False) -> None:
+def promote(
+    repository: Repository,
+    name: ModelName,
+    server: Server = None,
+    audit_log: AuditLogFile = None,
+    as_json: AsJson = False,
+) -> None:
     """Serve a model's canary as its newest version."""
     require("model repository", repository)
     from ..serving.repository.operations import promote as promote_canary
 
-    _show_version(promote_canary(repository, name, server=server), as_json, str(repository))
+    with entered(audit_log, "promote", repository=str(repository), model=name) as entry:
+        served = promote_canary(repository, name, server=server)
+        entry.update(_entered(served))
+    _show_version(served, as_json, str(repository))
 
 
 @verb(PANEL, "litho abort model_repository digits")
-def abort(repository: Repository, name: ModelName, server: Server = None, as_json: AsJson = False) -> None:
+def abort(
+    repository: Repository,
+    name: ModelName,
+    server: Server = None,
+    audit_log: AuditLogFile = None,
+    as_json: AsJson = False,
+) -> None:
     """Remove a canary; the version beside it serves all again."""
     require("model repository", repository)
     from ..serving.repository.operations import abort as abort_canary
 
-    _show_version(abort_canary(repository, name, server=server), as_json, str(repository))
+    with entered(audit_log, "abort", repository=str(repository), model=name) as entry:
+        served = abort_canary(repository, name, server=server)
+        entry.update(_entered(served))
+    _show_version(served, as_json, str(repository))
 
 
 @verb(PANEL, "litho undeploy model_repository digits")
 def undeploy(
-    repository: RepositoryOrUrl, name: ModelName, server: Server = None, as_json: AsJson = False
+    repository: RepositoryOrUrl,
+    name: ModelName,
+    server: Server = None,
+    audit_log: AuditLogFile = None,
+    as_json: AsJson = False,
 ) -> None:
     """Remove a model with its versions, from the server too."""
     _require_repository(repository)
@@ -186,7 +218,10 @@ def undeploy(
     from ..serving.repository.storage import writing
 
     _refuse_server(repository, server)
-    with writing(repository, name) as folder:
+    with (
+        entered(audit_log, "undeploy", repository=repository, model=name),
+        writing(repository, name) as folder,
+    ):
         asked = remove(folder, name, server=server)
     path = f"{repository.rstrip('/')}/{name}"
     if as_json:
@@ -388,6 +423,17 @@ def install(as_json: AsJson = False) -> None:
         print_json({"path": str(path)})
     else:
         typer.echo(path)
+
+
+def _entered(deployment: Deployment) -> dict[str, Any]:
+    """What the audit log says of a deployment besides what was asked for."""
+    return {
+        "model": deployment.path.name,
+        "version": deployment.version,
+        "variant": deployment.served.variant,
+        "checkpoint_sha256": deployment.served.checkpoint_sha256,
+        "server": deployment.server,
+    }
 
 
 def _settled(bundle: Path, variant: str | None, settings: dict[str, Any]) -> dict[str, Any]:

@@ -34,7 +34,8 @@ VERBS = dict(verbs())
 def test_the_verbs_are_grouped_by_stage(litho_here: Command) -> None:
     shown = litho_here("--help").stdout
     panels = re.findall(r"─ ([A-Z][a-z ]+) ─", shown)
-    assert panels == ["Options", "Start here", "Train", "Export and prove", "Serve", "Use", "Measure"]
+    stages = ["Train", "Export and prove", "Serve", "Use", "Provenance", "Measure"]
+    assert panels == ["Options", "Start here", *stages]
 
 
 @pytest.mark.parametrize("verb", VERBS)
