@@ -274,6 +274,12 @@ def serve(
     log_format: Annotated[
         Literal["text", "json"], typer.Option(help="Form of the events on standard error.")
     ] = "text",
+    traces: Annotated[
+        str | None,
+        typer.Option(
+            help="OpenTelemetry collector, such as http://127.0.0.1:4318/v1/traces.", show_default=False
+        ),
+    ] = None,
     container: Annotated[
         bool,
         typer.Option("--container", help="Print the commands that serve it in NVIDIA's Triton container."),
@@ -321,6 +327,7 @@ def serve(
     second one ends everything at once. It is the embedded Triton server, which is meant for development: see 'litho
     server install'. With --json the addresses are one line on standard output, and every event is a line after it.
     Of s3://... the served versions are fetched to the user's cache first, and every file is compared with its SHA-256.
+    With --traces Triton sends spans of those requests that a gateway, or another client, traces ('traceparent').
     With --container, --compose or --run a container of NVIDIA's serves instead, by default on port 8001;
     only the ports that are given are published.
     """
@@ -350,6 +357,7 @@ def serve(
             "memory_bytes": memory and memory << 20,
             "tls": tls,
             "require_signature": require_signature,
+            "traces": traces,
         }
         serve_in_container(folder, Wanted(compose, run, allow_remote), settings)
         return
@@ -361,6 +369,7 @@ def serve(
         metrics_port=metrics_port,
         allow_remote=allow_remote,
         require_signature=require_signature,
+        traces=traces,
     )
     logs = [Log(sys.stderr, log_format), *([Log(sys.stdout, "json")] if as_json else [])]
     supervisor = Supervisor(

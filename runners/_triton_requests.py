@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,9 @@ messages: Any = service_pb2  # protobuf creates its classes at import time
 MOST_REQUEST_BYTES = 2**31 - 1
 """What a message of gRPC can hold."""
 
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{0,64}")
+_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
 
 @dataclass(frozen=True)
 class Options:
@@ -49,9 +53,13 @@ class Options:
         queue_seconds: longest time in the server's queue, or in flight until the last picture; None takes the model's
             limit.
         preview_every: steps between two previews of a picture in a stream, 0 for none.
+        request_id: name of the request in the server's log and traces, at most 64 letters, digits, dots, underscores
+            or hyphens; empty for none.
+        traceparent: trace that the request belongs to, in the form of W3C's Trace Context; a server that traces
+            continues it.
 
     Raises:
-        UsageError: a time is not above 0, or a number is negative.
+        UsageError: a time is not above 0, a number is negative, or a text has another form.
     """
 
     timeout_seconds: float | None = None
@@ -59,6 +67,8 @@ class Options:
     priority: int = 0
     queue_seconds: float | None = None
     preview_every: int = 0
+    request_id: str = ""
+    traceparent: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("timeout_seconds", "answer_seconds", "queue_seconds"):
@@ -68,6 +78,13 @@ class Options:
         for name in ("priority", "preview_every"):
             if not 0 <= getattr(self, name) < 2**31:
                 raise UsageError(f"{name} was given {getattr(self, name)}; expected a whole number from 0")
+        # Both travel in the head of a request, where a line break would be another head.
+        if _REQUEST_ID.fullmatch(self.request_id) is None:
+            raise UsageError("request_id is at most 64 letters, digits, dots, underscores or hyphens")
+        if self.traceparent is not None and _TRACEPARENT.fullmatch(self.traceparent) is None:
+            raise UsageError(
+                "traceparent has another form than 00-TRACE-SPAN-FLAGS, in small hexadecimal digits"
+            )
 
 
 @dataclass(frozen=True)
@@ -135,7 +152,7 @@ def infer_request(
         inputs: as `safe_inputs` returns them.
         options: of the request.
     """
-    request = messages.ModelInferRequest(model_name=model, model_version=version)
+    request = messages.ModelInferRequest(model_name=model, model_version=version, id=options.request_id)
     for entry in signature.inputs:
         array = inputs[entry.name]
         # Triton has no scalars: a field without a shape is sent as (batch, 1).

@@ -300,7 +300,7 @@ class Runner(base.Runner):
                 return
             placed = region, point_to(region, request, self.signature.output.name, shape)
         try:
-            call = self._stub.ModelInfer.future(request, timeout=limit, metadata=self.metadata)
+            call = self._stub.ModelInfer.future(request, timeout=limit, metadata=self.headers(options))
         except ValueError:  # the channel is closed
             if placed is not None:
                 self._give_back(placed[0], answered=False)
@@ -395,7 +395,7 @@ class Runner(base.Runner):
         gathered = gathered or Gathered(self.signature, inputs, self.url)
         try:
             call = self._stream(
-                self.request(inputs, options), timeout=self.limit(options), metadata=self.metadata
+                self.request(inputs, options), timeout=self.limit(options), metadata=self.headers(options)
             )
         except ValueError:  # the channel is closed
             raise self.cancelled() from None
@@ -424,6 +424,12 @@ class Runner(base.Runner):
     def limit(self, options: Options) -> float:
         """Seconds that a request may take."""
         return options.timeout_seconds or self._timeout_seconds
+
+    def headers(self, options: Options) -> tuple[tuple[str, str], ...]:
+        """Headers of a request."""
+        if options.traceparent is None:
+            return self.metadata
+        return (*self.metadata, ("traceparent", options.traceparent))
 
     def request(self, inputs: Mapping[str, Any], options: Options) -> Any:
         """The message that asks for pictures; `inputs` as `safe_inputs` returns them."""

@@ -310,7 +310,9 @@ class AsyncClient:
     def _call(self, method: Any, runner: Runner, inputs: Mapping[str, NDArray[Any]], options: Options) -> Any:
         try:
             return method(
-                runner.request(inputs, options), timeout=runner.limit(options), metadata=runner.metadata
+                runner.request(inputs, options),
+                timeout=runner.limit(options),
+                metadata=runner.headers(options),
             )
         except grpc.aio.UsageError:  # the channel is closed
             raise runner.cancelled() from None

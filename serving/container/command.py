@@ -24,6 +24,7 @@ from tritonclient.grpc import model_config_pb2
 from ...bundle.keys import PublicKey
 from ...errors import UsageError
 from ..repository.trust import KEY_VARIABLE, check_repository
+from ..server.traces import trace_options
 from .images import IMAGE, ServedModelFiles, check_image, own_image
 
 __all__ = ["Container", "ContainerSettings"]
@@ -58,6 +59,7 @@ class ContainerSettings:
         memory_bytes: limit of the container; by default computed from the models.
         tls: folder with server.crt and server.key, and ca.crt if clients must show a certificate.
         require_signature: PEM file of a public key, which every bundle must be signed with.
+        traces: collector that spans are sent to, as the container reaches it; see `trace_options`.
     """
 
     image: str = IMAGE
@@ -71,6 +73,7 @@ class ContainerSettings:
     memory_bytes: int | None = None
     tls: Path | None = None
     require_signature: Path | None = None
+    traces: str | None = None
 
 
 class Container:
@@ -93,6 +96,7 @@ class Container:
         if not models:
             raise UsageError(f"{repository} holds no model; add one with 'litho deploy'")
         check_image(settings.image, models, settings.tensorrt)
+        self._traces = trace_options(settings.traces)
         self._repository, self._models, self._settings = repository.resolve(), models, settings
         self.is_loopback = _is_loopback(settings.host)
         self._user = _user()
@@ -159,6 +163,7 @@ class Container:
             f"--http-restricted-api={key}",
             f"--http-max-input-size={self.request_bytes}",
             "--log-format=ISO8601",
+            *self._traces,
         ]
         if self.is_loopback:
             options += ["--model-control-mode=explicit", "--load-model=*"]

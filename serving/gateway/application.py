@@ -15,6 +15,7 @@ from ..._version import __version__
 from ...errors import LithoError
 from ...plugins import load_plugins
 from . import middleware, routes
+from .connection import facts_of
 from .errors import ApiError, as_api_error, refused
 from .gateway import Gateway
 from .settings import GatewaySettings
@@ -55,14 +56,16 @@ def make_application(settings: GatewaySettings) -> FastAPI:
     return application
 
 
-def error_answer(error: Exception, request_id: str | None = None) -> JSONResponse:
-    """The answer to a request that failed, in OpenAI's form."""
+def error_answer(error: Exception, request_id: str | None = None, path: str = "") -> JSONResponse:
+    """The answer to a request that failed, in the form of the API that `path` belongs to."""
     said = _of_framework(error) or as_api_error(error)
-    return JSONResponse(said.document(request_id), said.status, said.headers)
+    return JSONResponse(said.document(request_id, path), said.status, said.headers)
 
 
 async def _answer_error(request: Request, error: Exception) -> JSONResponse:
-    return error_answer(error, getattr(request.state, "request_id", None))
+    said = _of_framework(error) or as_api_error(error)
+    facts_of(request)["error"] = said.code or said.kind
+    return error_answer(said, getattr(request.state, "request_id", None), request.url.path)
 
 
 def _of_framework(error: Exception) -> ApiError | None:

@@ -49,10 +49,20 @@ class ApiError(Exception):
         self.status, self.message, self.kind, self.param, self.code = status, message, kind, param, code
         self.headers = dict(headers or {})
 
-    def document(self, request_id: str | None = None) -> dict[str, object]:
-        """The JSON object of the answer."""
-        error = {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}
-        return {"error": error if request_id is None else {**error, "request_id": request_id}}
+    def document(self, request_id: str | None = None, path: str = "") -> dict[str, object]:
+        """The JSON object of the answer.
+
+        Args:
+            request_id: of the request.
+            path: that was asked for: below /v2 `error` is a text, as clients of KServe's protocol expect, and
+                everything else stands beside it.
+        """
+        facts: dict[str, object] = {"type": self.kind, "param": self.param, "code": self.code}
+        if request_id is not None:
+            facts["request_id"] = request_id
+        if path == "/v2" or path.startswith("/v2/"):
+            return {"error": self.message, **facts}
+        return {"error": {"message": self.message, **facts}}
 
 
 def refused(message: str, param: str | None = None, code: str | None = None) -> ApiError:

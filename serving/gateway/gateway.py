@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from ..provenance.stamping import make_stamper
+from .observation.metrics import Metrics
 from .protection.guard import Guard
 from .served_models import ServedModels
 from .settings import GatewaySettings
@@ -30,6 +31,7 @@ class Gateway:
         models: of the server.
         receipts: its `stamp` makes the receipt of an encoded picture and puts it into the file.
         guard: keys, limits and the log.
+        metrics: of all requests.
 
     Raises:
         UsageError: a key, a certificate or the file of keys that the settings name cannot be used.
@@ -42,6 +44,7 @@ class Gateway:
         self.models = ServedModels(settings)
         self.receipts = make_stamper(settings.receipt_key, settings.c2pa_certificate, settings.c2pa_key)
         self.guard = Guard(settings)
+        self.metrics = Metrics(lambda: self.models.up)
         self._pool = ThreadPoolExecutor(settings.encoder_threads, thread_name_prefix="litho-pictures")
         self._starts: list[Callable[[], Awaitable[None]]] = [self.models.start]
         self._ends: list[Callable[[], Awaitable[None]]] = [self.models.close]

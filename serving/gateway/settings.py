@@ -54,6 +54,9 @@ class GatewaySettings(BaseModel):
         log_format: "text", or "json" for one document a line.
         log_level: "info" for every request, "warning" for refused and failed ones, "error" for failed ones.
         log_prompts: also log what pictures are asked for.
+        traces: collector that spans are sent to by OTLP over HTTP, such as http://127.0.0.1:4318/v1/traces; None for
+            no traces.
+        traced_share: share of the requests that are traced, 0 to 1.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -92,3 +95,5 @@ class GatewaySettings(BaseModel):
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["info", "warning", "error"] = "info"
     log_prompts: bool = False
+    traces: Annotated[str, Field(pattern=r"^https?://[^/\s]+/\S*$")] | None = None
+    traced_share: Annotated[float, Field(ge=0, le=1)] = 1.0

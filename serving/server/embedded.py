@@ -39,6 +39,7 @@ from .leftovers import (
     remove_stale_shared_memory,
 )
 from .processes import describe, listener, stubs_of
+from .traces import trace_options
 
 __all__ = ["EmbeddedServer", "served_models"]
 
@@ -75,6 +76,8 @@ class EmbeddedServer:
         allow_remote: allow an address that other machines can reach.
         require_signature: PEM file of a public key; every bundle must be signed with it, before the server starts and
             whenever it loads a model. By default only deployments that ask for a key are checked.
+        traces: collector that the server sends spans to by OTLP over HTTP, such as http://127.0.0.1:4318/v1/traces, of
+            requests that bring the header `traceparent`; None for no traces.
         log: file for the server's output; by default a temporary file, which is kept only if the server failed.
 
     Attributes:
@@ -87,7 +90,7 @@ class EmbeddedServer:
         drain_file: while it exists, models refuse new requests.
 
     Raises:
-        UsageError: a port is in use, the address is not loopback, or the key cannot be used.
+        UsageError: a port is in use, the address is not loopback, or the key or the collector cannot be used.
         TrustError: on entering, a model of the repository is not signed with the required key.
         ServerStartError: on entering, the repository holds no model, the server did not become ready, or another
             process has one of its ports; the message quotes the decisive line of the log.
@@ -104,8 +107,10 @@ class EmbeddedServer:
         metrics_port: int | None = None,
         allow_remote: bool = False,
         require_signature: Path | str | None = None,
+        traces: str | None = None,
         log: Path | None = None,
     ) -> None:
+        self._traces = trace_options(traces)
         self._repository = Path(repository)
         self._host = host
         self._given_ports = {"http": http_port, "grpc": grpc_port, "metrics": metrics_port}
@@ -318,6 +323,7 @@ class EmbeddedServer:
             f"--backend-directory={backends}",
             "--disable-auto-complete-config",
             "--exit-timeout-secs=10",
+            *self._traces,
             f"--backend-config=python,shm-region-prefix-name={self._prefix}",
             *addresses,
         ]

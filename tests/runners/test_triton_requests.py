@@ -95,6 +95,18 @@ def test_impossible_options_are_refused(wrong: dict[str, Any]) -> None:
         Options(**wrong)
 
 
+def test_what_travels_in_the_head_of_a_request_is_of_one_line() -> None:
+    traceparent = f"00-{'1' * 32}-{'a' * 16}-01"
+    options = Options(request_id="req_1.a-B", traceparent=traceparent)
+    assert infer_request("m", "", SIGNATURE, INPUTS, options).id == "req_1.a-B"
+    for text in ("a\nb", "a b", "x" * 65, "\u00e9"):
+        with pytest.raises(UsageError, match="request_id is at most 64"):
+            Options(request_id=text)
+    for text in ("", traceparent.upper(), traceparent + "\n", traceparent[1:]):
+        with pytest.raises(UsageError, match="traceparent has another form"):
+            Options(traceparent=text)
+
+
 def streamed(image: np.ndarray, **facts: list[int]) -> Any:
     response = messages.ModelStreamInferResponse()
     answer = response.infer_response

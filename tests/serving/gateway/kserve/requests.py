@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -72,3 +74,19 @@ def _array(draw: st.DrawFn, field: Field, batch: int, size: tuple[int, int]) -> 
     array = np.empty(count, dtype=field.numpy_dtype)
     array[:] = drawn
     return array.reshape(shape)
+
+
+def request(**changed: Any) -> dict[str, Any]:
+    """A good request for PLAIN, with other values of some keys."""
+    tensors = [
+        {"name": "seed", "datatype": "INT64", "shape": [2, 1], "data": [7, 8]},
+        {"name": "label", "datatype": "INT64", "shape": [2, 1], "data": [[0], [2]]},
+    ]
+    return {"inputs": tensors} | changed
+
+
+def seed(**changed: Any) -> dict[str, Any]:
+    """A request for PLAIN whose seed has other values of some keys; ... leaves one out."""
+    tensors = request()["inputs"]
+    tensors[0] = {key: value for key, value in (tensors[0] | changed).items() if value is not ...}
+    return request(inputs=tensors)

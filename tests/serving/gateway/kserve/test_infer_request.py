@@ -19,7 +19,7 @@ from litho.serving.gateway.kserve.infer_request import (
 )
 from litho.signature import Signature
 
-from .requests import MOST_ROWS, PLAIN, RICH, SIGNATURES, values
+from .requests import MOST_ROWS, PLAIN, RICH, SIGNATURES, request, seed, values
 
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -40,22 +40,6 @@ def written(
         tensors.append(tritonclient.http.InferInput(field.name, list(shaped.shape), field.dtype))
         tensors[-1].set_data_from_numpy(shaped, binary_data=binary[field.name])
     return tritonclient.http.InferenceServerClient.generate_request_body(tensors, **options)
-
-
-def request(**changed: Any) -> dict[str, Any]:
-    """A good request for PLAIN, with other values of some keys."""
-    tensors = [
-        {"name": "seed", "datatype": "INT64", "shape": [2, 1], "data": [7, 8]},
-        {"name": "label", "datatype": "INT64", "shape": [2, 1], "data": [[0], [2]]},
-    ]
-    return {"inputs": tensors} | changed
-
-
-def seed(**changed: Any) -> dict[str, Any]:
-    """A request for PLAIN whose seed has other values of some keys; ... leaves one out."""
-    tensors = request()["inputs"]
-    tensors[0] = {key: value for key, value in (tensors[0] | changed).items() if value is not ...}
-    return request(inputs=tensors)
 
 
 def read(document: Any, raw: bytes = b"", signature: Signature = PLAIN) -> InferRequest:

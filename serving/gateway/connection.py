@@ -1,0 +1,63 @@
+"""One HTTP request: options for the server from what middlewares found out, and whether its client is still there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+from fastapi import Request
+
+from ...runners.triton import Options
+from .errors import ApiError
+
+__all__ = ["GONE_STATUS", "facts_of", "request_options", "while_connected"]
+
+GONE_STATUS = 499
+"""Status of a request whose client left before the answer; no client ever sees it."""
+
+Result = TypeVar("Result")
+
+
+def request_options(request: Request, **more: Any) -> Options:
+    """Options that pass the request's deadline, id and trace on to the server.
+
+    Args:
+        request: of the client.
+        more: further options.
+    """
+    state = request.scope.get("state", {})
+    return Options(
+        timeout_seconds=state.get("deadline_seconds"),
+        request_id=state.get("request_id", ""),
+        traceparent=state.get("traceparent"),
+        **more,
+    )
+
+
+def facts_of(request: Request) -> dict[str, Any]:
+    """What log, metrics and traces say of a request: routes put `model` and `pictures` there, and never a prompt."""
+    return request.scope.setdefault("state", {}).setdefault("facts", {})
+
+
+async def while_connected(request: Request, work: Awaitable[Result]) -> Result:
+    """Await the work of a request whose body was read, and cancel it, on the server too, if the client leaves first.
+
+    Raises:
+        ApiError: the client left.
+    """
+    task, watch = asyncio.ensure_future(work), asyncio.ensure_future(_left(request))
+    try:
+        await asyncio.wait((task, watch), return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise ApiError(GONE_STATUS, "the client left before the answer", code="client_gone")
+    finally:
+        watch.cancel()
+        if not task.done():
+            task.cancel()
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

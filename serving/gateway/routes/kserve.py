@@ -1,0 +1,127 @@
+"""`/v2`: KServe's inference protocol, for models of litho; what reaches Triton was checked against their signatures.
+
+A model that works in flight answers here like any other: in one answer, without previews. Nothing of Triton's
+repository, shared memory, logging or trace settings can be reached.
+"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from ..connection import facts_of, request_options, while_connected
+from ..errors import ApiError, not_found
+from ..gateway import Gateway
+from ..kserve.descriptions import model_configuration, model_metadata, server_metadata
+from ..kserve.infer_answer import check_answer, infer_answer
+from ..kserve.infer_request import read_infer_request, read_length
+from ..kserve.limits import check_limits, most_rows
+from ..kserve.schemas import CONFIGURATION, INFER, LIVE, METADATA, READY, SERVER, on_model
+from ..served_models import Served
+from .health import ready_models
+
+__all__ = ["make_router"]
+
+
+def make_router(gateway: Gateway) -> APIRouter:
+    """The paths of the protocol."""
+    router = APIRouter(tags=["kserve"])
+    _add_server(router, gateway)
+    for prefix in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
+        _add_model(router, gateway, prefix)
+    return router
+
+
+def _add_server(router: APIRouter, gateway: Gateway) -> None:
+    @router.get("/v2", openapi_extra=SERVER)
+    async def server() -> JSONResponse:
+        """What the protocol calls the server: this gateway."""
+        return JSONResponse(server_metadata())
+
+    @router.get("/v2/health/live", response_class=Response, openapi_extra=LIVE)
+    async def live() -> Response:
+        """Whether the gateway lives."""
+        return Response()
+
+    @router.get("/v2/health/ready", response_class=Response, openapi_extra=READY)
+    async def ready() -> Response:
+        """Whether Triton answers and serves a model of litho."""
+        ready_models(gateway)
+        return Response()
+
+
+def _add_model(router: APIRouter, gateway: Gateway, prefix: str) -> None:
+    async def found(request: Request) -> Served:
+        name, version = request.path_params["model"], request.path_params.get("version")
+        served = await gateway.models.find(name)
+        if version not in (None, str(served.version)):
+            raise not_found(
+                f"model {served.name!r} is served in version {served.version} only",
+                "model_not_found",
+                "version",
+            )
+        return served
+
+    @router.get(prefix, openapi_extra=on_model(prefix, METADATA))
+    async def metadata(request: Request) -> JSONResponse:
+        """Inputs and outputs of a model."""
+        served = await found(request)
+        return JSONResponse(model_metadata(served.name, str(served.version), served.signature))
+
+    @router.get(f"{prefix}/ready", response_class=Response, openapi_extra=on_model(prefix, READY))
+    async def ready(request: Request) -> Response:
+        """Whether a model answers."""
+        await found(request)
+        return Response()
+
+    @router.get(f"{prefix}/config", openapi_extra=on_model(prefix, CONFIGURATION))
+    async def config(request: Request) -> JSONResponse:
+        """Configuration of a model, as far as a client needs it, with the facts of its deployment."""
+        served = await found(request)
+        rows = most_rows(served, gateway.settings)
+        described = model_configuration(
+            served.name, str(served.version), served.signature, rows, served.facts.to_parameters()
+        )
+        return JSONResponse(described)
+
+    @router.post(f"{prefix}/infer", response_class=Response, openapi_extra=on_model(prefix, INFER))
+    async def infer(request: Request) -> Response:
+        """Make pictures from tensors."""
+        served = await found(request)
+        return await _infer(gateway, request, served)
+
+
+async def _infer(gateway: Gateway, request: Request, served: Served) -> Response:
+    _check_encoding(request)
+    body = await request.body()
+    length = read_length(request.headers.get("inference-header-content-length"), len(body))
+    signature = served.signature
+    asked = read_infer_request(body, length, signature, most_rows(served, gateway.settings))
+    check_limits(asked.inputs, signature, gateway.settings)
+    check_answer(signature, asked.inputs, binary=asked.binary)
+    gateway.guard.take_pictures(request.state, len(next(iter(asked.inputs.values()))))
+    options = request_options(request, priority=asked.priority, queue_seconds=asked.queue_seconds)
+    made = await while_connected(request, served.client.submit(asked.inputs, options))
+    images = made[signature.output.name]
+    facts = facts_of(request)
+    facts["model"], facts["pictures"] = served.name, len(images)
+    content, headers = infer_answer(
+        images,
+        output=signature.output.name,
+        model=served.name,
+        version=str(served.version),
+        identifier=asked.identifier,
+        binary=asked.binary,
+    )
+    return Response(content, headers=headers)
+
+
+def _check_encoding(request: Request) -> None:
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding != "identity":
+        raise ApiError(
+            415,
+            "the body is compressed; send it as it is",
+            param="content-encoding",
+            code="unsupported_encoding",
+        )

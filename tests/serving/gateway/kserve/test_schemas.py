@@ -1,0 +1,38 @@
+"""The description of the paths is a schema that real requests and answers keep to."""
+
+import json
+
+import jsonschema
+import numpy as np
+
+from litho.serving.gateway.errors import refused
+from litho.serving.gateway.kserve.infer_answer import infer_answer
+from litho.serving.gateway.kserve.schemas import INFER, SERVER, on_model
+
+from .requests import request, seed
+
+
+def test_requests_and_answers_keep_to_their_schemas() -> None:
+    asked = INFER["requestBody"]["content"]["application/json"]["schema"]
+    answer = INFER["responses"]["200"]["content"]["application/json"]["schema"]
+    error = INFER["responses"]["400"]["content"]["application/json"]["schema"]
+    for schema in (asked, answer, error):
+        jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(request(id="a", parameters={"timeout": 5}, outputs=[{"name": "image"}]), asked)
+    for bad in (seed(shape=[0, 1]), seed(datatype="FP64"), request(more=1)):
+        assert not jsonschema.Draft202012Validator(asked).is_valid(bad)
+    images = np.zeros((2, 3, 3, 1), np.uint8)
+    body, _ = infer_answer(images, output="image", model="m", version="1", identifier="a")
+    jsonschema.validate(json.loads(body), answer)
+    jsonschema.validate(refused("no", "seed").document("req_1", "/v2/models/m/infer"), error)
+    assert not jsonschema.Draft202012Validator(error).is_valid(refused("no").document())
+
+
+def test_an_operation_names_the_parts_of_its_path() -> None:
+    described = on_model("/v2/models/{model}/versions/{version}/infer", INFER)
+    assert [one["name"] for one in described["parameters"]] == [
+        "model",
+        "version",
+        "Inference-Header-Content-Length",
+    ]
+    assert on_model("/v2", SERVER)["parameters"] == []

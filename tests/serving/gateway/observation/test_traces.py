@@ -1,0 +1,105 @@
+"""Traces, as a real collector gets them: from a client through the gateway and Triton."""
+
+import asyncio
+import json
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from litho.serving.gateway.observation.traces import Tracer, traceparent_of
+from litho.serving.server.embedded import EmbeddedServer
+
+from ....conftest import running_gateway
+from .collector import Collector, collector
+
+TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
+
+def headers(flag: str) -> list[tuple[bytes, bytes]]:
+    return [(b"host", b"h"), (b"traceparent", f"00-{TRACE}-{PARENT}-{flag}".encode())]
+
+
+def test_a_span_continues_the_clients_trace_and_says_nothing_of_its_prompt() -> None:
+    facts = {
+        "model": "digits",
+        "pictures": 2,
+        "error": "server_busy",
+        "prompt": "a secret",
+        "request_id": "req_1",
+    }
+    with collector() as got:
+        tracer = Tracer(got.url)
+        span = tracer.begin("POST", headers("01"))
+        traceparent = traceparent_of(span)
+        tracer.end(span, "POST", "/v1/images/generations", 503, facts)
+        asyncio.run(tracer.close())
+        (sent,) = got.spans
+    assert traceparent == f"00-{TRACE}-{sent.id}-01"
+    assert (sent.name, sent.trace, sent.parent) == ("POST /v1/images/generations", TRACE, PARENT)
+    assert sent.service == "litho-gateway"
+    assert sent.attributes == {
+        "http.request.method": "POST",
+        "http.route": "/v1/images/generations",
+        "http.response.status_code": 503,
+        "error.type": "server_busy",
+        "litho.model": "digits",
+        "litho.pictures": 2,
+        "litho.request_id": "req_1",
+    }
+
+
+@pytest.mark.parametrize(("share", "flag"), [(0.0, "01"), (1.0, "00")])
+def test_what_is_not_traced_is_neither_sent_nor_passed_on(share: float, flag: str) -> None:
+    with collector() as got:
+        tracer = Tracer(got.url, share)
+        span = tracer.begin("GET", headers(flag))
+        assert traceparent_of(span) is None
+        tracer.end(span, "GET", "", 200, {})
+        asyncio.run(tracer.close())
+        assert got.spans == []
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"00-" + b"0" * 32 + b"-" + b"0" * 16 + b"-01", b"\xff" * 55, b"0" * 9000]
+)
+def test_a_broken_context_starts_a_new_trace(sent: bytes) -> None:
+    with collector() as got:
+        tracer = Tracer(got.url)
+        span = tracer.begin("GET", [(b"traceparent", sent)])
+        assert traceparent_of(span) is not None
+        tracer.end(span, "GET", "/v1/models", 200, {})
+        asyncio.run(tracer.close())
+        assert [one.parent for one in got.spans] == [""]
+
+
+def infer(url: str, head: dict[str, str]) -> Any:
+    tensors = [
+        {"name": name, "shape": [1, 1], "datatype": "INT64", "data": [1]} for name in ("seed", "label")
+    ]
+    body = json.dumps({"inputs": tensors}).encode()
+    with urllib.request.urlopen(urllib.request.Request(f"{url}/v2/models/tiny/infer", body, head)) as answer:
+        return json.load(answer)
+
+
+@pytest.mark.slow
+def test_one_trace_goes_from_the_client_through_gateway_and_triton(repository: Path, tmp_path: Path) -> None:
+    with collector() as got, EmbeddedServer(repository, traces=got.url, log=tmp_path / "log") as server:
+        with running_gateway(server.grpc_url, traces=got.url) as gateway:
+            infer(gateway.url, {"traceparent": f"00-{TRACE}-{PARENT}-01", "x-request-id": "mine"})
+            infer(gateway.url, {"traceparent": f"00-{'7' * 32}-{PARENT}-00"})
+        _check_chain(got)
+
+
+def _check_chain(got: Collector) -> None:
+    route = "POST /v2/models/{model}/infer"
+    spans = got.wait_for(route, "InferRequest", "tiny", "compute")
+    parents = [(PARENT, route), (spans[route].id, "InferRequest"), (spans["InferRequest"].id, "tiny")]
+    assert [(spans[name].parent, name) for _, name in parents] == parents
+    assert spans["compute"].parent == spans["tiny"].id
+    assert {span.trace for span in got.spans} == {TRACE}, (
+        "a request that its client does not trace is not traced"
+    )
+    assert spans[route].attributes["litho.model"] == "tiny"
+    assert spans["tiny"].attributes["triton.model_name"] == "tiny"

@@ -1,0 +1,64 @@
+"""Health and figures of a real gateway, with Triton and without."""
+
+import json
+import urllib.error
+import urllib.request
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from litho.serving.gateway.program import Program
+
+from ....conftest import running_gateway
+
+
+def get(url: str) -> tuple[int, dict[str, str], bytes]:
+    try:
+        with urllib.request.urlopen(url) as answer:
+            return answer.status, dict(answer.headers), answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, dict(error.headers), error.read()
+
+
+def figures(url: str) -> dict[tuple[str, ...], float]:
+    status, headers, content = get(f"{url}/metrics")
+    assert status == 200
+    assert headers["content-type"].startswith("text/plain; version=")
+    return {
+        (sample.name, *sorted(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(content.decode())
+        for sample in family.samples
+    }
+
+
+def test_a_gateway_with_models_is_ready(gateway: Program) -> None:
+    assert get(f"{gateway.url}/healthz")[0] == 200
+    status, _, content = get(f"{gateway.url}/readyz")
+    assert (status, json.loads(content)) == (200, {"status": "ok", "models": ["tiny"]})
+    before = figures(gateway.url)
+    assert get(f"{gateway.url}/v1/other")[0] == 404
+    after = figures(gateway.url)
+    assert after["litho_gateway_triton_up",] == 1
+    assert after["litho_gateway_requests_in_flight",] == 1  # this one
+    key = ("litho_gateway_requests_total", "/metrics", "200", "GET")
+    assert after[key] == before.get(key, 0) + 1
+    assert (
+        after["litho_gateway_rejected_total", "not_found"]
+        == before.get(("litho_gateway_rejected_total", "not_found"), 0) + 1
+    )
+    assert after["process_resident_memory_bytes",] > 10**6
+
+
+@pytest.mark.slow
+def test_without_triton_the_gateway_lives_and_is_not_ready() -> None:
+    with running_gateway("grpc://127.0.0.1:1") as gateway:
+        assert get(f"{gateway.url}/healthz")[0] == 200
+        assert get(f"{gateway.url}/v2/health/live")[0] == 200
+        status, headers, content = get(f"{gateway.url}/readyz")
+        assert (status, headers["retry-after"]) == (503, "1")
+        assert json.loads(content)["error"]["code"] == "server_unavailable"
+        status, _, content = get(f"{gateway.url}/v2/health/ready")
+        assert status == 503
+        assert json.loads(content)["error"] == "the model server cannot be reached; try again later"
+        assert figures(gateway.url)["litho_gateway_triton_up",] == 0

@@ -1,0 +1,72 @@
+"""What a request says of itself to the server, and the end of its work when its client leaves."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from fastapi import Request
+
+from litho.serving.gateway.connection import GONE_STATUS, facts_of, request_options, while_connected
+from litho.serving.gateway.errors import ApiError
+
+
+def request(state: dict[str, Any], messages: asyncio.Queue[dict[str, Any]] | None = None) -> Request:
+    waiting = messages or asyncio.Queue()
+    return Request({"type": "http", "headers": [], "state": state}, waiting.get)
+
+
+def test_options_pass_on_what_the_middlewares_found() -> None:
+    traceparent = f"00-{'1' * 32}-{'a' * 16}-01"
+    state = {"deadline_seconds": 2.5, "request_id": "mine", "traceparent": traceparent}
+    options = request_options(request(state), priority=1)
+    assert (options.timeout_seconds, options.request_id, options.priority) == (2.5, "mine", 1)
+    assert options.traceparent == traceparent
+    bare = request_options(request({}))
+    assert (bare.timeout_seconds, bare.request_id, bare.traceparent) == (None, "", None)
+
+
+def test_facts_are_those_of_the_request() -> None:
+    state: dict[str, Any] = {}
+    facts_of(request(state))["model"] = "digits"
+    assert state == {"facts": {"model": "digits"}}
+
+
+def test_work_ends_when_the_client_leaves() -> None:
+    async def ask() -> None:
+        messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        cancelled = asyncio.Event()
+
+        async def work() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cancelled.set()
+
+        waiting = asyncio.create_task(while_connected(request({}, messages), work()))
+        await messages.put({"type": "http.request"})
+        await messages.put({"type": "http.disconnect"})
+        with pytest.raises(ApiError) as gone:
+            await waiting
+        assert gone.value.status == GONE_STATUS
+        await cancelled.wait()
+        # Whoever cancels the request cancels its work.
+        cancelled.clear()
+        waiting = asyncio.create_task(while_connected(request({}, messages), work()))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await cancelled.wait()
+
+    asyncio.run(asyncio.wait_for(ask(), 10))
+
+
+def test_results_and_errors_of_the_work_are_those_of_the_request() -> None:
+    async def made() -> int:
+        return 3
+
+    async def failed() -> int:
+        raise ValueError("no")
+
+    assert asyncio.run(while_connected(request({}), made())) == 3
+    with pytest.raises(ValueError, match="no"):
+        asyncio.run(while_connected(request({}), failed()))
