@@ -40,7 +40,7 @@ async def answer(scope: Scope, send: Send, error: ApiError, *, close: bool = Fal
     """
     state = state_of(scope)
     state.setdefault("facts", {})["error"] = error.code or error.kind
-    body = json.dumps(error.document(state.get("request_id"), scope["path"])).encode()
+    body = json.dumps(error.document(state.get("request_id"), scope.get("path", ""))).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     headers += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
     if close:

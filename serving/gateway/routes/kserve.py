@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from ..connection import facts_of, request_options, while_connected
-from ..errors import ApiError, not_found
+from ..errors import not_found
 from ..gateway import Gateway
 from ..kserve.descriptions import model_configuration, model_metadata, server_metadata
 from ..kserve.infer_answer import check_answer, infer_answer
@@ -92,7 +92,6 @@ def _add_model(router: APIRouter, gateway: Gateway, prefix: str) -> None:
 
 
 async def _infer(gateway: Gateway, request: Request, served: Served) -> Response:
-    _check_encoding(request)
     body = await request.body()
     length = read_length(request.headers.get("inference-header-content-length"), len(body))
     signature = served.signature
@@ -114,14 +113,3 @@ async def _infer(gateway: Gateway, request: Request, served: Served) -> Response
         binary=asked.binary,
     )
     return Response(content, headers=headers)
-
-
-def _check_encoding(request: Request) -> None:
-    encoding = request.headers.get("content-encoding", "identity")
-    if encoding != "identity":
-        raise ApiError(
-            415,
-            "the body is compressed; send it as it is",
-            param="content-encoding",
-            code="unsupported_encoding",
-        )
