@@ -5,9 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 
+from ..provenance import audit_log
+from ..provenance.audit_log import AuditLog
+from ..provenance.audit_writer import AuditWriter
 from ..provenance.stamping import make_stamper
+from ..server.events import Event
 from .observation.metrics import Metrics
 from .protection.guard import Guard
 from .served_models import ServedModels
@@ -32,10 +37,12 @@ class Gateway:
         receipts: its `stamp` makes the receipt of an encoded picture and puts it into the file.
         guard: keys, limits and the log.
         metrics: of all requests.
+        audit: enters requests in the audit log; None where there is none.
 
     Raises:
         UsageError: a key, a certificate or the file of keys that the settings name cannot be used.
         SchemaError: the file of keys was not written by litho.
+        AuditError: the audit log cannot be written, or was changed.
         MissingExtra: there is a key or certificate, and a package for it is not installed.
     """
 
@@ -48,6 +55,7 @@ class Gateway:
         self._pool = ThreadPoolExecutor(settings.encoder_threads, thread_name_prefix="litho-pictures")
         self._starts: list[Callable[[], Awaitable[None]]] = [self.models.start]
         self._ends: list[Callable[[], Awaitable[None]]] = [self.models.close]
+        self.audit = None if settings.audit_log is None else self._audited(settings.audit_log)
 
     def at_start(self, action: Callable[[], Awaitable[None]]) -> None:
         """Await this when the gateway starts, after the models were looked at."""
@@ -67,6 +75,29 @@ class Gateway:
         for action in reversed(self._ends):
             await action()
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _audited(self, path: Path) -> AuditWriter:
+        """What enters requests in an audit log, from start to end of the gateway."""
+
+        def failed(reason: str) -> None:
+            if reason:
+                self.guard.log(Event("audit-failed", f"{reason}; requests are refused until it can", "error"))
+            else:
+                self.guard.log(Event("audit-restored", "the audit log is written again"))
+
+        writer = AuditWriter(AuditLog(path), failed)
+
+        async def start() -> None:
+            writer.start()
+            writer.add(audit_log.Event("gateway-start", {"server": self.settings.server}))
+
+        async def end() -> None:
+            writer.add(audit_log.Event("gateway-end", {}))
+            await asyncio.to_thread(writer.close)
+
+        self.at_start(start)
+        self.at_end(end)
+        return writer
 
     async def in_thread(self, work: Callable[..., Result], *arguments: Any) -> Result:
         """Run work that takes the processor for long, such as encoding a picture, beside the event loop."""
