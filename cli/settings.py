@@ -10,44 +10,45 @@ import typer
 
 from .values import numbers
 
-__all__ = ["OPTIONS", "given_settings", "takes_settings"]
+__all__ = ["OPTIONS", "given_settings", "option_of", "takes_options", "takes_settings"]
 
 PANEL = "Serving settings"
 
 
-def _option(kind: Any, help: str, *names: str) -> Any:
-    return Annotated[kind | None, typer.Option(*names, help=help, rich_help_panel=PANEL, show_default=False)]
+def option_of(kind: Any, help: str, *names: str, panel: str = PANEL) -> Any:
+    """An option that is a setting: its type, help, names if they are others than the setting's, and heading."""
+    return Annotated[kind | None, typer.Option(*names, help=help, rich_help_panel=panel, show_default=False)]
 
 
 OPTIONS: dict[str, Any] = {
-    "device": _option(str, "cpu or cuda; by default cpu, and cuda for flavour tensorrt."),
-    "gpus": _option(str, "Numbers of the GPUs, such as 0,1; by default all."),
-    "instance_count": _option(
+    "device": option_of(str, "cpu or cuda; by default cpu, and cuda for flavour tensorrt."),
+    "gpus": option_of(str, "Numbers of the GPUs, such as 0,1; by default all."),
+    "instance_count": option_of(
         int, "Instances at the same time, on each device; by default 2, 1 of a sampler."
     ),
-    "threads": _option(int, "Threads of each instance on a CPU; by default the runtime's choice."),
-    "batching": _option(
+    "threads": option_of(int, "Threads of each instance on a CPU; by default the runtime's choice."),
+    "batching": option_of(
         Literal["auto", "whole", "in-flight"],
         "Of a sampler: in-flight answers each picture when done; auto measures which form suits this machine.",
     ),
-    "live_rows": _option(int, "In flight: most pictures of a lane at the same time; by default measured."),
-    "lanes": _option(int, "In flight: lanes that compute at the same time; by default 2 on a CPU."),
-    "max_batch_size": _option(int, "Largest batch; by default the largest that the variant takes."),
-    "preferred_batch_sizes": _option(
+    "live_rows": option_of(int, "In flight: most pictures of a lane at the same time; by default measured."),
+    "lanes": option_of(int, "In flight: lanes that compute at the same time; by default 2 on a CPU."),
+    "max_batch_size": option_of(int, "Largest batch; by default the largest that the variant takes."),
+    "preferred_batch_sizes": option_of(
         str, "Batch sizes that are sent without waiting for more, such as 8,16."
     ),
-    "max_queue_delay_microseconds": _option(int, "Longest wait of a request for others to share its batch."),
-    "preserve_ordering": _option(bool, "Answer in the order of arrival."),
-    "max_queue_size": _option(int, "Most requests that may wait; more are refused at once."),
-    "queue_timeout_microseconds": _option(int, "Longest wait of a request before it is refused."),
-    "timeout_override": _option(bool, "Whether a request may ask for a shorter wait."),
-    "priority_levels": _option(int, "Priorities that a request may ask for, 1 first; 0 for none."),
-    "default_priority": _option(int, "Priority of a request that asks for none; by default the middle."),
-    "warm_up": _option(bool, "Run inputs of the probes before the model is ready."),
-    "response_cache": _option(bool, "Answer repeated requests from the server's cache; needs a seed."),
-    "cuda_graphs": _option(bool, "Capture CUDA graphs; flavour tensorrt, where it is the default."),
-    "tensorrt": _option(bool, "Let ONNX Runtime compile the graph with TensorRT; flavour onnxruntime."),
-    "engine_cache": _option(str, "Folder on the server for the engines that ONNX Runtime compiles."),
+    "max_queue_delay_microseconds": option_of(int, "Longest wait of a request for others to share its batch."),
+    "preserve_ordering": option_of(bool, "Answer in the order of arrival."),
+    "max_queue_size": option_of(int, "Most requests that may wait; more are refused at once."),
+    "queue_timeout_microseconds": option_of(int, "Longest wait of a request before it is refused."),
+    "timeout_override": option_of(bool, "Whether a request may ask for a shorter wait."),
+    "priority_levels": option_of(int, "Priorities that a request may ask for, 1 first; 0 for none."),
+    "default_priority": option_of(int, "Priority of a request that asks for none; by default the middle."),
+    "warm_up": option_of(bool, "Run inputs of the probes before the model is ready."),
+    "response_cache": option_of(bool, "Answer repeated requests from the server's cache; needs a seed."),
+    "cuda_graphs": option_of(bool, "Capture CUDA graphs; flavour tensorrt, where it is the default."),
+    "tensorrt": option_of(bool, "Let ONNX Runtime compile the graph with TensorRT; flavour onnxruntime."),
+    "engine_cache": option_of(str, "Folder on the server for the engines that ONNX Runtime compiles."),
 }
 """Setting -> type and option; what is not given is the flavour's default."""
 
@@ -56,12 +57,17 @@ _LISTS = ("gpus", "preferred_batch_sizes")
 
 def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command, which takes `**settings`, an option for each of `OPTIONS`."""
+    return takes_options(command, OPTIONS)
+
+
+def takes_options(command: Callable[..., None], options: Mapping[str, Any]) -> Callable[..., None]:
+    """Give a command, which takes them as `**settings`, an option for each of some settings."""
     # Evaluated: whoever reads a signature that was put in place takes its annotations as they are.
     signature = inspect.signature(command, eval_str=True)
     own = [one for one in signature.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
     added = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)
-        for name, option in OPTIONS.items()
+        for name, option in options.items()
     ]
     command.__signature__ = signature.replace(parameters=own + added)  # pyright: ignore[reportFunctionMemberAccess]
     return command
