@@ -76,9 +76,7 @@ OPTIONS: dict[str, Any] = {
         Literal["info", "warning", "error"],
         "info logs every request, warning refused and failed ones, error failed ones; by default info.",
     ),
-    "log_prompts": _log(
-        bool, "Also log what pictures are asked for, which may be private.", "--log-prompts"
-    ),
+    "log_prompts": _log(bool, "Also log what pictures are asked for, which may be private.", "--log-prompts"),
 }
 """Setting -> type and option; what is not given is the default of `GatewaySettings`."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -237,6 +237,7 @@ def undeploy(
     "litho serve model_repository --grpc-port 8001",
     "litho serve model_repository --require-signature public.pem",
     "litho serve s3://models/production --follow 30",
+    "litho serve model_repository --gateway",
     "litho serve model_repository --container --metrics-port 8002",
     "litho serve model_repository --json",
 )
@@ -279,6 +280,16 @@ def serve(
         typer.Option(
             help="OpenTelemetry collector, such as http://127.0.0.1:4318/v1/traces.", show_default=False
         ),
+    gateway: Annotated[
+        bool, typer.Option("--gateway", help="Also run 'litho gateway' before it: HTTP API and playground.")
+    ] = False,
+    gateway_port: Annotated[
+        int | None,
+        typer.Option(help="Of the gateway, 0 for a free one; by default 8080.", show_default=False),
+    ] = None,
+    gateway_settings: Annotated[
+        Path | None,
+        typer.Option(help="File of the gateway's settings, such as its keys.", show_default=False),
     ] = None,
     container: Annotated[
         bool,
@@ -328,6 +339,7 @@ def serve(
     server install'. With --json the addresses are one line on standard output, and every event is a line after it.
     Of s3://... the served versions are fetched to the user's cache first, and every file is compared with its SHA-256.
     With --traces Triton sends spans of those requests that a gateway, or another client, traces ('traceparent').
+    With --gateway a gateway runs beside it, is started again when it dies, and finishes its requests first at the end.
     With --container, --compose or --run a container of NVIDIA's serves instead, by default on port 8001;
     only the ports that are given are published.
     """
@@ -336,6 +348,11 @@ def serve(
         raise UsageError(
             "--follow is for a repository on object storage; a server of a folder learns of a deployment at once"
         )
+    from .gateway_beside import Beside
+
+    beside = Beside.wanted(
+        gateway, gateway_port, gateway_settings, allow_remote or container or compose or run
+    )
     from ..serving.server.embedded import EmbeddedServer
     from ..serving.server.events import Log
     from ..serving.server.supervisor import Policy, Supervisor
@@ -382,11 +399,16 @@ def serve(
     supervisor.status.lost_events = lambda: sum(one.lost for one in logs)
 
     def ready() -> None:
-        show(supervisor)
+        url = None
+        if beside is not None:
+            running = beside.process(embedded.grpc_url, drain_seconds, log_format, supervisor.tell)
+            url = stack.enter_context(running).url
+            supervisor.before_drain = running.drain
+        show(supervisor, url)
         if follower is not None:
             follower.start(supervisor.server.control())
 
-    with follower or nullcontext():
+    with follower or nullcontext(), ExitStack() as stack:
         supervisor.run(ready)
 
 
@@ -510,8 +532,10 @@ def _show_version(deployment: Deployment, as_json: bool, repository: str) -> Non
         typer.echo(f"{path} gives version {version} {share} as a canary at {deployment.server}: {what}")
 
 
-def _show_addresses(supervisor: Supervisor) -> None:
+def _show_addresses(supervisor: Supervisor, gateway: str | None) -> None:
     running = supervisor.server
+    if gateway is not None:
+        typer.echo(f"gateway {gateway}")
     for endpoint in running.endpoints:
         typer.echo(endpoint)
     typer.echo(
@@ -520,7 +544,7 @@ def _show_addresses(supervisor: Supervisor) -> None:
     )
 
 
-def _print_addresses(supervisor: Supervisor) -> None:
+def _print_addresses(supervisor: Supervisor, gateway: str | None) -> None:
     running = supervisor.server
     document = {
         "event": "ready",
@@ -533,5 +557,6 @@ def _print_addresses(supervisor: Supervisor) -> None:
         "log": str(running.log),
         "id": running.server_id,
         "pid": running.process_id,
+        **({} if gateway is None else {"gateway": gateway}),
     }
     typer.echo(json.dumps(document))

@@ -37,7 +37,9 @@ OPTIONS: dict[str, Any] = {
     "preferred_batch_sizes": option_of(
         str, "Batch sizes that are sent without waiting for more, such as 8,16."
     ),
-    "max_queue_delay_microseconds": option_of(int, "Longest wait of a request for others to share its batch."),
+    "max_queue_delay_microseconds": option_of(
+        int, "Longest wait of a request for others to share its batch."
+    ),
     "preserve_ordering": option_of(bool, "Answer in the order of arrival."),
     "max_queue_size": option_of(int, "Most requests that may wait; more are refused at once."),
     "queue_timeout_microseconds": option_of(int, "Longest wait of a request before it is refused."),

@@ -52,6 +52,4 @@ def read_settings(path: Path) -> dict[str, Any]:
         where = ".".join(map(str, first["loc"]))
         raise UsageError(f"{path}: {where} was given {first['input']!r}: {first['msg']}") from None
     values = {name: getattr(read, name) for name in given}
-    return {
-        name: path.parent / value if isinstance(value, Path) else value for name, value in values.items()
-    }
+    return {name: path.parent / value if isinstance(value, Path) else value for name, value in values.items()}

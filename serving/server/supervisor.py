@@ -68,6 +68,7 @@ class Supervisor:
         server: that is looked after.
         status: its state.
         url: address of the endpoint for health and metrics, while it runs.
+        before_drain: called at the end, before new requests are refused: a gateway finishes those that it has.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Supervisor:
         health_port: int | None = None,
     ) -> None:
         self.server, self.status = server, Status()
+        self.before_drain: Callable[[], object] = lambda: None
         self._repository = Path(repository)
         self._policy = policy or Policy()
         self._listeners = listeners
@@ -139,7 +141,7 @@ class Supervisor:
             self.server,
             self._repository,
             self.status,
-            self._tell,
+            self.tell,
             canary_seconds=self._policy.canary_seconds,
             hung_seconds=self._policy.hung_seconds,
             grace_seconds=self._policy.drain_seconds,
@@ -216,9 +218,10 @@ class Supervisor:
 
     def _drain(self) -> None:
         """Refuse new requests, finish the accepted ones, and end the server when nothing is in hand."""
-        started = time.monotonic()
         self._withdraw()
         self.status.draining = True
+        self.before_drain()
+        started = time.monotonic()
         if self._upkeep is not None:
             self._upkeep.close()
         if not self.server.is_alive():
@@ -265,8 +268,9 @@ class Supervisor:
         self.server.stop(at_once=True)
 
     def _say(self, event: str, level: Level, message: str, cause: str = "", **values: float | str) -> None:
-        self._tell(Event(event, message, level, "", cause, values))
+        self.tell(Event(event, message, level, "", cause, values))
 
-    def _tell(self, event: Event) -> None:
+    def tell(self, event: Event) -> None:
+        """Pass an event on to the listeners."""
         for listener in self._listeners:
             listener(event)

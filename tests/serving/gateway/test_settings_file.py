@@ -13,7 +13,9 @@ def write(folder: Path, content: str) -> Path:
 
 
 def test_only_what_is_given_is_read_and_files_are_beside_it(tmp_path: Path) -> None:
-    text = '{"schema_version": 1, "settings": {"keys": "keys.json", "tls_key": "/etc/k.pem", "concurrent": 2}}'
+    text = (
+        '{"schema_version": 1, "settings": {"keys": "keys.json", "tls_key": "/etc/k.pem", "concurrent": 2}}'
+    )
     assert read_settings(write(tmp_path, text)) == {
         "keys": tmp_path / "keys.json",
         "tls_key": Path("/etc/k.pem"),
