@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,23 +63,20 @@ class Beside:
         check_binding(settings_of("grpc://127.0.0.1:1", file, {"port": port}))
         return cls(port, file, frozenset(() if file is None else read_settings(file)))
 
-    def process(
-        self, server: str, drain_seconds: float, log_format: str, listener: Listener
-    ) -> GatewayProcess:
-        """The gateway, not yet started; what its file does not say is as for the server.
+    def process(self, server: str, same: Mapping[str, Any], listener: Listener) -> GatewayProcess:
+        """The gateway, not yet started.
 
         Args:
             server: grpc://HOST:PORT.
-            drain_seconds, log_format: of the server.
+            same: settings that the server has too, for those that the gateway's file does not give.
             listener: called with events.
         """
         from ..serving.gateway.process import GatewayProcess
 
-        same: dict[str, Any] = {"drain_seconds": max(drain_seconds, 0.001), "log_format": log_format}
         options = [
             word
             for name, value in same.items()
-            if name not in self.settings
+            if name not in self.settings and value is not None
             for word in (f"--{name.replace('_', '-')}", str(value))
         ]
         if self.port is not None:

@@ -280,6 +280,7 @@ def serve(
         typer.Option(
             help="OpenTelemetry collector, such as http://127.0.0.1:4318/v1/traces.", show_default=False
         ),
+    ] = None,
     gateway: Annotated[
         bool, typer.Option("--gateway", help="Also run 'litho gateway' before it: HTTP API and playground.")
     ] = False,
@@ -401,7 +402,8 @@ def serve(
     def ready() -> None:
         url = None
         if beside is not None:
-            running = beside.process(embedded.grpc_url, drain_seconds, log_format, supervisor.tell)
+            same = {"drain_seconds": max(drain_seconds, 0.001), "log_format": log_format, "traces": traces}
+            running = beside.process(embedded.grpc_url, same, supervisor.tell)
             url = stack.enter_context(running).url
             supervisor.before_drain = running.drain
         show(supervisor, url)
