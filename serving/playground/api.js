@@ -206,7 +206,7 @@ export async function stream(body, { signal, onPartial, onPicture } = {}) {
   let finished = 0;
   for await (const { event, data } of serverEvents(answer)) {
     const kind = data.type ?? event;
-    if (event === "error" || data.error) throw new ApiError(data.error?.status ?? 500, data.error, answer.headers);
+    if (event === "error" || data.error) throw new ApiError(0, data.error, answer.headers);
     if (kind.endsWith(".partial_image")) {
       const format = data.output_format ?? "png";
       const index = data.index ?? finished;

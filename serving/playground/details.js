@@ -1,5 +1,6 @@
 /** The dialog of one picture: large, with its receipt, and what can be done with it. */
 
+import { nameOf } from "./controls.js";
 import { h, icon } from "./dom.js";
 import { fileName, save } from "./picture.js";
 import { asCurl, asOpenAI, asPython } from "./snippets.js";
@@ -7,21 +8,36 @@ import { asCurl, asOpenAI, asPython } from "./snippets.js";
 const CODE = [["curl", asCurl], ["Python", asPython], ["OpenAI client", asOpenAI]];
 const ROWS = [
   ["model", "Model"], ["version", "Version"], ["variant", "Variant"], ["grade", "Grade"], ["created", "Made"],
-  ["pixels_sha256", "Pixels, SHA-256"], ["checkpoint_sha256", "Checkpoint, SHA-256"], ["bundle_sha256", "Bundle, SHA-256"],
+  ["pixels_sha256", "Pixels"], ["checkpoint_sha256", "Checkpoint"], ["bundle_sha256", "Bundle"],
   ["litho_version", "litho"], ["request_id", "Request"],
 ];
+const FIRST = ["prompt", "label", "seed", "steps", "guidance", "truncation"];
+const HASH = /^[0-9a-f]{64}$/;
 
 function worded(value) {
   if (Array.isArray(value)) return value.length > 8 ? `${value.length} numbers` : value.join(", ");
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  if (value !== null && typeof value === "object") return JSON.stringify(value);
+  // Several stages have one variant each.
+  return String(value).replaceAll(",", ", ");
+}
+
+/** A hash is read by its ends; the whole of it is in the title, and in the receipt that is copied. */
+function shown(value) {
+  if (HASH.test(value)) return h("code", { title: `SHA-256 ${value}` }, `${value.slice(0, 12)}…${value.slice(-8)}`);
+  if (/^\d{4}-\d\d-\d\dT/.test(value)) return h("time", { dateTime: value }, new Date(value).toLocaleString());
+  return value;
 }
 
 /** Name and value of everything that a receipt says, for a table. */
 export function receiptRows(receipt) {
-  const fields = Object.entries(receipt.fields ?? {}).map(([name, value]) => [name.replaceAll("_", " "), worded(value)]);
+  const place = (name) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
+  const fields = Object.entries(receipt.fields ?? {}).sort(([one], [other]) => place(one) - place(other));
   const known = ROWS.filter(([name]) => receipt[name] !== undefined && receipt[name] !== null && receipt[name] !== "");
-  return [...fields, ...known.map(([name, title]) => [title, worded(receipt[name])]),
-    ["Signed", receipt.signature ? "yes, Ed25519" : "no"]];
+  return [
+    ...fields.map(([name, value]) => [nameOf({ name }), worded(value)]),
+    ...known.map(([name, title]) => [title, worded(receipt[name])]),
+    ["Signed", receipt.signature ? "yes, by the server's key" : "no"],
+  ];
 }
 
 /** The request that makes exactly this picture: one picture, with its own seed. */
@@ -45,16 +61,24 @@ async function copied(text, button, announce) {
 
 function codePart(picture, model, announce) {
   const body = requestOf(picture);
-  const shown = h("code", {}, "");
-  const region = h("pre.code", { tabIndex: 0, role: "region", "aria-label": "Code" }, shown);
-  const draw = (make) => { shown.textContent = make(body, model); };
+  const lines = h("code", {}, "");
+  const region = h("pre.code", { tabIndex: 0, role: "region", "aria-label": "Code" }, lines);
+  const draw = (make) => { lines.textContent = make(body, model); };
   const name = "code-kind";
   const choices = CODE.map(([title, make], index) => h("label.chip", {},
     h("input", { type: "radio", name, checked: index === 0, on: { change: () => draw(make) } }), h("span", {}, title)));
   draw(CODE[0][1]);
-  const copy = h("button.button", { type: "button", on: { click: () => copied(shown.textContent, copy, announce) } }, "Copy");
+  const copy = h("button.button", { type: "button", on: { click: () => copied(lines.textContent, copy, announce) } }, "Copy");
   return h("section", {}, h("h3", {}, "Make it again from a program"),
     h("div.row", {}, h("fieldset.bare", {}, h("legend.hidden", {}, "Language"), h("div.chips", {}, choices)), copy), region);
+}
+
+function receiptPart(receipt, announce) {
+  if (!receipt) return h("section", {}, h("h3", {}, "Receipt"), h("p.hint", {}, "The server gave no receipt."));
+  const text = JSON.stringify(receipt, null, 2);
+  const copy = h("button.button", { type: "button", on: { click: () => copied(text, copy, announce) } }, "Copy receipt");
+  return h("section", {}, h("div.row", {}, h("h3", {}, "Receipt"), copy),
+    h("dl.facts", {}, receiptRows(receipt).map(([name, value]) => [h("dt", {}, name), h("dd", {}, shown(value))])));
 }
 
 /**
@@ -81,10 +105,7 @@ export function showPicture(picture, page) {
           picture.blob ? h("button.button.primary", { type: "button", on: { click: () => save(picture.blob, fileName(picture, picture.body.model)) } }, icon("download"), "Download") : "",
           h("button.button", { type: "button", disabled: !model, on: { click: again } }, icon("reload"), "Make again"))),
       h("div.facts-part", {},
-        h("section", {}, h("h3", {}, "Receipt"),
-          picture.receipt
-            ? h("dl.facts", {}, receiptRows(picture.receipt).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]))
-            : h("p.hint", {}, "The server gave no receipt.")),
+        receiptPart(picture.receipt, page.announce),
         codePart(picture, model, page.announce))));
   dialog.addEventListener("close", () => dialog.remove());
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });

@@ -68,7 +68,7 @@ class Generate {
     const form = h("form.panel", { noValidate: true, on: { submit: (event) => { event.preventDefault(); this.press(); } } },
       h("h2.hidden", {}, "Settings"), this.controls,
       h("div.pair", {}, this.most > 1 ? this.count.element : "", this.format.element),
-      model.litho.decoupled ? h("label.check", {}, this.previews, "Show it while it is drawn") : "",
+      model.litho.decoupled ? h("label.check", {}, this.previews, "Previews while it is drawn") : "",
       h("div.bottom", {}, this.button));
     element.append(h("div.split", {}, form,
       h("section.results", { "aria-label": "Results" }, this.status, this.grid)), this.film);
