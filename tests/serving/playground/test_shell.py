@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
+from ...conftest import running_gateway
 from .conftest import DESKTOP, PHONE, Opener, overflow, serious_findings
 
 
@@ -28,3 +29,59 @@ def test_the_chosen_colours_stay(open_page: Opener) -> None:
     expect(page.locator("body")).to_have_css("color-scheme", "dark")
     page.get_by_role("button", name="Colours").click()
     expect(page.locator("html")).not_to_have_attribute("data-theme", "dark")
+
+
+def test_a_server_that_is_down_is_said_and_looked_for_again(open_page: Opener) -> None:
+    with running_gateway("grpc://127.0.0.1:1") as program:
+        page = open_page(url=program.url, errors=("Failed to load resource",))
+        expect(page.get_by_role("alert")).to_contain_text("status 503")
+        assert serious_findings(page) == []
+        with page.expect_response("**/v1/models") as looked:
+            page.get_by_role("button", name="Try again").click()
+        assert looked.value.status == 503
+        expect(page.get_by_role("alert")).to_contain_text("status 503")
+
+
+def test_a_gateway_that_is_gone_is_said(open_page: Opener) -> None:
+    page = open_page(errors=("Failed to load resource",))
+    expect(page.get_by_role("button", name="Generate")).to_be_visible()
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Generate").click()
+    expect(page.get_by_role("alert")).to_contain_text("The server cannot be reached.")
+    page.context.set_offline(False)
+    page.get_by_role("button", name="Generate").click()
+    expect(page.locator("litho-picture[data-state=finished]")).to_have_count(4)
+    expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def test_requests_and_answers_keep_every_digit_and_events_every_byte(open_page: Opener) -> None:
+    page = open_page()
+    expect(page.get_by_role("button", name="Generate")).to_be_visible()
+    text = '{"a": 9223372036854775807, "t": "x \\"seed\\": 9223372036854775807,", "s": [{"seed" : 12}]}'
+    read = page.evaluate("text => import('/playground/api.js').then((api) => api.parseJson(text))", text)
+    assert read == {"a": str(2**63 - 1), "t": 'x "seed": 9223372036854775807,', "s": [{"seed": 12}]}
+    body = {"seed": str(2**63 - 1), "prompt": "123", "label": 3, "steps": None, "latent": [0.5, -1]}
+    written = page.evaluate("body => import('/playground/api.js').then((api) => api.bodyJson(body))", body)
+    assert written == '{"seed": 9223372036854775807, "prompt": "123", "label": 3, "latent": [0.5,-1]}'
+    events = page.evaluate(_READ_EVENTS, [list(part.encode()) for part in _PARTS])
+    assert events == [{"event": "one", "data": {"prompt": "ü"}}, {"event": "two", "data": {"n": 2}}]
+
+
+_PARTS = (
+    ': hello\n\nevent: one\r\ndata: {"prompt":',
+    ' "',
+    "ü",
+    '"}\r\n',
+    '\r\nevent: two\ndata: {"n":\ndata: 2}',
+)
+"""Events in pieces as a network may cut them; the last one has two lines of data and no end."""
+
+_READ_EVENTS = """async (parts) => {
+    const { serverEvents } = await import("/playground/api.js");
+    const cut = parts.flatMap((part) => part.map((byte) => new Uint8Array([byte])));
+    const start = (control) => { cut.forEach((one) => control.enqueue(one)); control.close(); };
+    const source = new ReadableStream({ start });
+    const found = [];
+    for await (const event of serverEvents(new Response(source))) found.push(event);
+    return found;
+}"""
