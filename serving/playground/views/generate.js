@@ -139,7 +139,7 @@ class Generate {
   begin(count) {
     this.stopped = new AbortController();
     this.button.replaceChildren(icon("stop"), "Stop");
-    this.status.textContent = "";
+    this.status.textContent = `0 of ${count}`;
     this.page.announce(count === 1 ? "Drawing one picture" : `Drawing ${count} pictures`);
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     if (matchMedia("(max-width: 52rem)").matches) this.grid.closest(".results").scrollIntoView({ behavior: still ? "auto" : "smooth", block: "start" });
@@ -190,7 +190,7 @@ class Generate {
 
   async keep(pictures, body) {
     const { n, partial_images, ...rest } = body;
-    for (const picture of pictures) {
+    for (const picture of [...pictures].reverse()) { // the first of them is the first in the list
       const small = await thumbnail(picture.blob);
       history.add({ model: body.model, title: picture.title, body: rest, seed: picture.seed, receipt: picture.receipt, thumbnail: small });
     }
