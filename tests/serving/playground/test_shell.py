@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import expect
+
+from litho.serving.gateway.protection.keys import KeyFile
+from litho.serving.server.embedded import EmbeddedServer
 
 from ...conftest import running_gateway
 from .conftest import DESKTOP, PHONE, Opener, overflow, serious_findings
@@ -40,6 +45,37 @@ def test_a_server_that_is_down_is_said_and_looked_for_again(open_page: Opener) -
             page.get_by_role("button", name="Try again").click()
         assert looked.value.status == 503
         expect(page.get_by_role("alert")).to_contain_text("status 503")
+
+
+def test_a_key_is_asked_for_kept_and_forgotten(
+    open_page: Opener, server: EmbeddedServer, tmp_path: Path
+) -> None:
+    store = KeyFile(tmp_path / "keys.json")
+    key, _ = store.create("page")
+    with running_gateway(server.grpc_url, keys=store.path) as program:
+        page = open_page(url=program.url, errors=("Failed to load resource",))
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_be_visible()
+        assert serious_findings(page) == []
+        page.get_by_label("Key", exact=True).fill("litho_wrong")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("status 401")
+        expect(dialog).to_be_visible()
+        page.get_by_label("Key", exact=True).fill(key)
+        page.get_by_role("button", name="Use this key").click()
+        page.get_by_role("button", name="Generate").click()
+        expect(page.locator("litho-picture[data-state=finished]")).to_have_count(4)
+        page.locator("litho-picture button.frame").first.click()
+        code = page.get_by_role("region", name="Code").inner_text()
+        assert "LITHO_API_KEY" in code
+        assert key not in page.content()
+        assert key not in page.evaluate("JSON.stringify(localStorage)")
+        page.keyboard.press("Escape")
+        page.reload()
+        expect(page.get_by_role("button", name="Generate")).to_be_visible()
+        page.get_by_role("button", name="API key").click()
+        page.get_by_role("button", name="Forget it").click()
+        expect(page.get_by_role("alert")).to_contain_text("status 401")
 
 
 def test_a_gateway_that_is_gone_is_said(open_page: Opener) -> None:
