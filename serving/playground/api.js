@@ -95,13 +95,13 @@ export async function request(path, options = {}) {
     throw new ApiError(0);
   }
   if (answer.ok) return answer;
-  let told = {};
+  let said = {};
   try {
-    told = parseJson(await answer.text()).error ?? {};
+    said = parseJson(await answer.text()).error ?? {};
   } catch {
     // A proxy may answer with a page of its own; the status says enough.
   }
-  throw new ApiError(answer.status, told, answer.headers);
+  throw new ApiError(answer.status, said, answer.headers);
 }
 
 /** Cards of all served models. @returns {Promise<import("./registry.js").Card[]>} */

@@ -70,13 +70,13 @@ function seedControl(field) {
     on: { click: () => { input.value = newSeed(); changed(); } },
   }, icon("dice"));
   input.addEventListener("input", (event) => { if (event.isTrusted) fresh.checked = false; });
-  const parts = labelled(field, input, { within: h("div.joined", {}, input, dice) });
+  const parts = labelled(field, input, { within: h("div.combined", {}, input, dice) });
   parts.element.append(h("label.check", {}, fresh, "A new seed each time"));
   const most = BigInt(field.maximum ?? "9223372036854775807");
   return {
     element: parts.element,
     renew: () => { if (fresh.checked) input.value = newSeed(); },
-    kept: () => (fresh.checked ? undefined : input.value.trim()),
+    remembered: () => (fresh.checked ? undefined : input.value.trim()),
     value: () => input.value.trim() || undefined,
     set: (value) => { input.value = String(value); fresh.checked = false; },
     check: () => {
@@ -172,7 +172,7 @@ function latentControl(field) {
   seed.element.addEventListener("input", () => { given = null; });
   return {
     ...seed,
-    kept: () => given ?? seed.kept(),
+    remembered: () => given ?? seed.remembered(),
     value: () => given ?? shaped([...gaussian(seed.value() ?? "0", count)], field.shape),
     set: (value) => { if (Array.isArray(value)) given = value; else seed.set(value); },
   };
@@ -253,8 +253,8 @@ export class LithoControls extends HTMLElement {
   }
 
   /** What `set` brings back later: all values, but for seeds that are new each time. */
-  kept() {
-    const entries = [...this.#controls].map(([name, control]) => [name, (control.kept ?? control.value)()]);
+  remembered() {
+    const entries = [...this.#controls].map(([name, control]) => [name, (control.remembered ?? control.value)()]);
     return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
   }
 

@@ -30,8 +30,8 @@ function shown(value) {
 
 /** Name and value of everything that a receipt says, for a table. */
 export function receiptRows(receipt) {
-  const place = (name) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
-  const fields = Object.entries(receipt.fields ?? {}).sort(([one], [other]) => place(one) - place(other));
+  const rank = (name) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
+  const fields = Object.entries(receipt.fields ?? {}).sort(([one], [other]) => rank(one) - rank(other));
   const known = ROWS.filter(([name]) => receipt[name] !== undefined && receipt[name] !== null && receipt[name] !== "");
   return [
     ...fields.map(([name, value]) => [nameOf({ name }), worded(value)]),

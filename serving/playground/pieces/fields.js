@@ -15,7 +15,7 @@ export function labelled(title, input, hint = "", ...others) {
   input.id ||= freshId("control");
   const note = hint ? h("p.hint", { id: freshId("hint") }, hint) : null;
   if (note) input.setAttribute("aria-describedby", note.id);
-  const control = others.length ? h("div.joined", {}, input, others) : input;
+  const control = others.length ? h("div.combined", {}, input, others) : input;
   return h("div.field", {}, h("label", { htmlFor: input.id }, title), control, note);
 }
 

@@ -33,7 +33,7 @@ function stepper(title, value, most) {
   return {
     input,
     element: h("div.field.small", {}, h("label", { htmlFor: input.id }, title),
-      h("div.joined", {}, button("−", -1, "One picture less"), input, button("+", 1, "One picture more"))),
+      h("div.combined", {}, button("−", -1, "One picture less"), input, button("+", 1, "One picture more"))),
   };
 }
 
@@ -216,7 +216,7 @@ class Generate {
     this.stopped?.abort();
     this.unlisten();
     this.page.memory[this.page.model.id] = {
-      values: this.controls.kept(), count: Number(this.count.input.value), format: this.format.select.value,
+      values: this.controls.remembered(), count: Number(this.count.input.value), format: this.format.select.value,
       previews: this.previews.checked,
     };
   }

@@ -33,7 +33,7 @@ class Anchors {
 
   append(value, focus = false) {
     const input = line(value, { inputMode: "numeric" });
-    const item = h("li", {}, h("div.joined", {}, input,
+    const item = h("li", {}, h("div.combined", {}, input,
       h("button.button.icon-only", { type: "button", title: "Another seed", "aria-label": "Another seed", on: { click: () => { input.value = newSeed(); } } }, icon("dice")),
       h("button.button.quiet.icon-only.remove", { type: "button", title: "Leave it out", "aria-label": "Leave this seed out", on: { click: () => this.remove(item) } }, icon("close"))));
     this.list.append(item);
