@@ -183,11 +183,11 @@ def test_previews_are_shown_while_a_picture_is_drawn(open_page: Opener, streamin
     page = open_page(url=streaming_gateway.url)
     page.get_by_label("Model").select_option("sketch")
     expect(page.get_by_label("Previews while it is drawn")).to_be_checked()
-    page.get_by_label("Steps").fill("2000")
+    page.get_by_label("Steps").fill("800")
     page.get_by_label("Pictures", exact=True).first.fill("2")
     page.get_by_role("button", name="Generate").click()
     preview = page.locator("litho-picture[data-state=preview]")
-    expect(preview.first).to_contain_text("preview 1")
+    expect(preview.first).to_contain_text(re.compile(r"preview \d"))
     assert serious_findings(page) == []
     expect(page.get_by_role("button", name="Stop")).to_be_visible()
     expect(finished(page)).to_have_count(2)
