@@ -18,8 +18,6 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 FOLDER = Path(__file__).parents[1] / "docs" / "playground"
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
-COLOURS = 256
-"""Of a stored picture: it is read at a desk, and its file stays small."""
 
 
 class Scene(NamedTuple):
@@ -132,8 +130,7 @@ def _take(browser: Browser, url: str, scene: Scene, model: str) -> Image.Image:
     scene.play(page)
     content = page.screenshot()
     context.close()
-    picture = Image.open(io.BytesIO(content)).convert("RGB")
-    return picture.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    return Image.open(io.BytesIO(content)).convert("RGB")
 
 
 if __name__ == "__main__":

@@ -29,12 +29,16 @@ function shown(value) {
 }
 
 /** Name and value of everything that a receipt says, for a table. */
-export function receiptRows(receipt) {
+export function receiptRows(receipt, model) {
+  const named = (name, value) => {
+    const title = model?.litho.signature.inputs.find((field) => field.name === name)?.class_names?.[value];
+    return title && title !== String(value) ? `${title} (${value})` : worded(value);
+  };
   const rank = (name) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
   const fields = Object.entries(receipt.fields ?? {}).sort(([one], [other]) => rank(one) - rank(other));
   const known = ROWS.filter(([name]) => receipt[name] !== undefined && receipt[name] !== null && receipt[name] !== "");
   return [
-    ...fields.map(([name, value]) => [nameOf({ name }), worded(value)]),
+    ...fields.map(([name, value]) => [nameOf({ name }), named(name, value)]),
     ...known.map(([name, title]) => [title, worded(receipt[name])]),
     ["Signed", receipt.signature ? "yes, by the server's key" : "no"],
   ];
@@ -73,12 +77,12 @@ function codePart(picture, model, announce) {
     h("div.row", {}, h("fieldset.bare", {}, h("legend.hidden", {}, "Language"), h("div.chips", {}, choices)), copy), region);
 }
 
-function receiptPart(receipt, announce) {
+function receiptPart(receipt, model, announce) {
   if (!receipt) return h("section", {}, h("h3", {}, "Receipt"), h("p.hint", {}, "The server gave no receipt."));
   const text = JSON.stringify(receipt, null, 2);
   const copy = h("button.button", { type: "button", on: { click: () => copied(text, copy, announce) } }, "Copy receipt");
   return h("section", {}, h("div.row", {}, h("h3", {}, "Receipt"), copy),
-    h("dl.facts", {}, receiptRows(receipt).map(([name, value]) => [h("dt", {}, name), h("dd", {}, shown(value))])));
+    h("dl.facts", {}, receiptRows(receipt, model).map(([name, value]) => [h("dt", {}, name), h("dd", {}, shown(value))])));
 }
 
 /**
@@ -105,7 +109,7 @@ export function showPicture(picture, page) {
           picture.blob ? h("button.button.primary", { type: "button", on: { click: () => save(picture.blob, fileName(picture, picture.body.model)) } }, icon("download"), "Download") : "",
           h("button.button", { type: "button", disabled: !model, on: { click: again } }, icon("reload"), "Make again"))),
       h("div.facts-part", {},
-        receiptPart(picture.receipt, page.announce),
+        receiptPart(picture.receipt, model, page.announce),
         codePart(picture, model, page.announce))));
   dialog.addEventListener("close", () => dialog.remove());
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
