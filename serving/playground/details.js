@@ -44,6 +44,12 @@ export function receiptRows(receipt, model) {
   ];
 }
 
+/** The model that a picture can be edited with: the one that made it, or the first that takes one. */
+function editorOf(model, models) {
+  const takes = (one) => one.litho.signature.inputs.some((field) => field.role === "image");
+  return model && takes(model) ? model : models.find(takes);
+}
+
 /** The request that makes exactly this picture: one picture, with its own seed. */
 export function requestOf(picture) {
   const { n, stream, partial_images, ...body } = picture.body;
@@ -100,6 +106,12 @@ export function showPicture(picture, page) {
     if (model) page.choose(model.id);
     page.openView("generate", { body: requestOf(picture), pixels: picture.receipt?.pixels_sha256 });
   };
+  const editor = editorOf(model, page.models);
+  const edit = () => {
+    dialog.close();
+    page.choose(editor.id);
+    page.openView("edit", { blob: picture.blob });
+  };
   const dialog = h("dialog.card.details", { "aria-labelledby": "details-title" },
     h("div.row", {}, h("h2", { id: "details-title" }, [picture.body.model, picture.title !== picture.body.model && picture.title].filter(Boolean).join(": ")),
       h("button.button.quiet.icon-only", { type: "button", "aria-label": "Close", on: { click: () => dialog.close() } }, icon("close"))),
@@ -107,7 +119,8 @@ export function showPicture(picture, page) {
       h("div.large", {}, image,
         h("div.actions", {},
           picture.blob ? h("button.button.primary", { type: "button", on: { click: () => save(picture.blob, fileName(picture, picture.body.model)) } }, icon("download"), "Download") : "",
-          h("button.button", { type: "button", disabled: !model, on: { click: again } }, icon("reload"), "Make again"))),
+          h("button.button", { type: "button", disabled: !model, on: { click: again } }, icon("reload"), "Make again"),
+          picture.blob && editor ? h("button.button", { type: "button", on: { click: edit } }, "Edit") : "")),
       h("div.facts-part", {},
         receiptPart(picture.receipt, model, page.announce),
         codePart(picture, model, page.announce))));

@@ -85,8 +85,9 @@ class Generate {
     });
   }
 
-  /** A new grid. */
+  /** A new grid; the pictures of the last one are let go. */
   tiles(count) {
+    this.free();
     const tiles = Array.from({ length: Math.min(count, MOST_PICTURES) }, () => h("litho-picture"));
     this.grid.replaceChildren(...tiles);
     this.grid.dataset.count = String(tiles.length);
@@ -211,9 +212,14 @@ class Generate {
     return undefined;
   }
 
+  free() {
+    for (const tile of this.grid.querySelectorAll("litho-picture")) if (tile.picture) URL.revokeObjectURL(tile.picture.url);
+  }
+
   /** Stop, and remember the settings for the next time that the view opens. */
   close() {
     this.stopped?.abort();
+    this.free();
     this.unlisten();
     this.page.memory[this.page.model.id] = {
       values: this.controls.remembered(), count: Number(this.count.input.value), format: this.format.select.value,
