@@ -305,15 +305,18 @@ def streaming_server(
 ) -> Iterator[EmbeddedServer]:
     """A running server of the model `tests/streaming.py`: "sketch" answers in streams, "whole" does not.
 
-    "both" has a candidate for half of the requests, which answers in streams; "changing" gets another version;
-    "restore", of `tests/editing.py`, edits pictures.
+    "both" has a candidate for half of the requests, which answers in streams; "changing" gets another version.
+    "filled" and "larger", of `tests/echo.py`, and "restore", of `tests/editing.py`, take pictures.
     """
     from litho.serving.server.embedded import EmbeddedServer
     from litho.serving.server.environment import install
 
     from . import editing
+    from .echo import FILLED, LARGER, write_echo
     from .streaming import write_model
 
+    write_echo(streaming_folder, "filled", FILLED)
+    write_echo(streaming_folder, "larger", LARGER)
     editing.write_model(streaming_folder)
     write_model(streaming_folder)
     write_model(streaming_folder, "whole", decoupled=False)
@@ -323,3 +326,10 @@ def streaming_server(
     install()
     with EmbeddedServer(streaming_folder, log=tmp_path_factory.mktemp("server") / "server.log") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def streaming_gateway(streaming_server: EmbeddedServer) -> Iterator[Program]:
+    """A running gateway before `streaming_server`."""
+    with running_gateway(streaming_server.grpc_url) as program:
+        yield program

@@ -50,6 +50,8 @@ class TritonPythonModel:
         return [pb_utils.get_input_tensor_by_name(request, name).as_numpy().ravel() for name in ("seed", "steps")]
 
     def answer(self, request, sender):
+        with open(self.home + "/started", "a") as file:
+            file.write("1")
         seeds, steps = self.inputs(request)
         every = json.loads(request.parameters()).get("preview_every", 0)
         final = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL

@@ -56,6 +56,7 @@ async def while_connected(request: Request, work: Awaitable[Result]) -> Result:
         watch.cancel()
         if not task.done():
             task.cancel()
+            await asyncio.wait((task,))
 
 
 async def _left(request: Request) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from ..provenance.audit_writer import AuditWriter
 from ..provenance.stamping import make_stamper
 from ..server.events import Event
 from .observation.metrics import Metrics
+from .picture_store import PictureStore
 from .protection.guard import Guard
 from .served_models import ServedModels
 from .settings import GatewaySettings
@@ -38,6 +39,7 @@ class Gateway:
         guard: keys, limits and the log.
         metrics: of all requests.
         audit: enters requests in the audit log; None where there is none.
+        store: pictures that are handed out by URL.
 
     Raises:
         UsageError: a key, a certificate or the file of keys that the settings name cannot be used.
@@ -52,6 +54,7 @@ class Gateway:
         self.receipts = make_stamper(settings.receipt_key, settings.c2pa_certificate, settings.c2pa_key)
         self.guard = Guard(settings)
         self.metrics = Metrics(lambda: self.models.up)
+        self.store = PictureStore(settings.stored_bytes, settings.stored_seconds)
         self._pool = ThreadPoolExecutor(settings.encoder_threads, thread_name_prefix="litho-pictures")
         self._starts: list[Callable[[], Awaitable[None]]] = [self.models.start]
         self._ends: list[Callable[[], Awaitable[None]]] = [self.models.close]
@@ -98,6 +101,10 @@ class Gateway:
         self.at_start(start)
         self.at_end(end)
         return writer
+
+    async def in_threads(self, work: Callable[..., Result], rows: Iterable[tuple[Any, ...]]) -> list[Result]:
+        """Run the same work as `in_thread` does, for several rows of arguments at once."""
+        return list(await asyncio.gather(*(self.in_thread(work, *row) for row in rows)))
 
     async def in_thread(self, work: Callable[..., Result], *arguments: Any) -> Result:
         """Run work that takes the processor for long, such as encoding a picture, beside the event loop."""

@@ -59,7 +59,7 @@ class Served:
         """What `litho deploy` stored with it."""
         return self.client.served
 
-    @property
+    @cached_property
     def origin(self) -> Origin:
         """What receipts of its pictures say of it."""
         return Origin.of(self.name, self.facts, self.client.parameters, str(self.version))
@@ -72,7 +72,7 @@ class Served:
     @property
     def bundle_sha256(self) -> str:
         """Hash of the manifest that it was deployed from; empty where an older litho deployed it."""
-        return self.client.parameters.get("litho_bundle_sha256", "")
+        return self.origin.bundle_sha256
 
 
 class ServedModels:

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import time
-from typing import Any
+from fastapi import APIRouter, Request, Response
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
-
-from ....runners.triton import Options
-from ..errors import refused
 from ..gateway import Gateway
-from ..pictures import encode
-from ..work import make_pictures, rows_of
+from ..image_request import from_json
+from ..reply import reply
 
 __all__ = ["make_router"]
 
@@ -24,29 +16,9 @@ def make_router(gateway: Gateway) -> APIRouter:
     router = APIRouter(tags=["images"])
 
     @router.post("/v1/images/generations")
-    async def generate(request: Request) -> JSONResponse:
-        """Make pictures."""
-        try:
-            asked = json.loads(await request.body())
-        except ValueError:
-            raise refused("the body is no JSON document") from None
-        if not isinstance(asked, dict):
-            raise refused("the body is no JSON object")
-        served = await gateway.models.find(asked.pop("model", None), asked.pop("variant", None))
-        count = asked.pop("n", 1)
-        fields = {name: value for name, value in asked.items() if name not in ("response_format", "prompt")}
-        made = await make_pictures(served, rows_of(served, fields, count), Options())
-        data: list[dict[str, Any]] = []
-        for one in made:
-            content = await gateway.in_thread(encode, one.image)
-            seed = one.fields.get("seed")
-            data.append(
-                {
-                    "b64_json": base64.b64encode(content).decode(),
-                    "seed": None if seed is None else int(seed),
-                    "receipt": None,
-                }
-            )
-        return JSONResponse({"created": int(time.time()), "data": data, "output_format": "png"})
+    async def generate(request: Request) -> Response:
+        """Make pictures from a prompt or a label."""
+        asked = from_json(await request.body(), request.headers.get("content-type"))
+        return await reply(gateway, request, asked)
 
     return router

@@ -1,6 +1,11 @@
 """What a request says of itself to the server, and the end of its work when its client leaves."""
 
 import asyncio
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -8,6 +13,8 @@ from fastapi import Request
 
 from litho.serving.gateway.connection import GONE_STATUS, facts_of, request_options, while_connected
 from litho.serving.gateway.errors import ApiError
+from litho.serving.gateway.program import Program
+from tests.streaming import SILENT, cancelled_requests
 
 
 def request(state: dict[str, Any], messages: asyncio.Queue[dict[str, Any]] | None = None) -> Request:
@@ -70,3 +77,28 @@ def test_results_and_errors_of_the_work_are_those_of_the_request() -> None:
     assert asyncio.run(while_connected(request({}), made())) == 3
     with pytest.raises(ValueError, match="no"):
         asyncio.run(while_connected(request({}), failed()))
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    end = monotonic() + 20
+    while not true():
+        assert monotonic() < end
+        sleep(0.01)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_server_is_no_longer_busy_for_a_client_that_vanished(
+    streaming_gateway: Program, streaming_folder: Path, stream: bool
+) -> None:
+    """The request would never be answered."""
+    started = streaming_folder / "sketch" / "started"
+    before = cancelled_requests(streaming_folder), started.stat().st_size if started.exists() else 0
+    body = json.dumps({"model": "sketch", "seed": SILENT, "steps": 1000, "stream": stream}).encode()
+    host, _, port = streaming_gateway.url.removeprefix("http://").rpartition(":")
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(
+            b"POST /v1/images/generations HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+        )
+        wait_until(lambda: started.exists() and started.stat().st_size > before[1])
+    wait_until(lambda: cancelled_requests(streaming_folder) > before[0])

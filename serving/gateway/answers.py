@@ -1,0 +1,161 @@
+"""Answers as OpenAI's API has them: documents of pictures, and server-sent events."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+
+from ...signature.fields import Role
+from .connection import facts_of, request_options
+from .errors import as_api_error
+from .gateway import Gateway
+from .pictures import encode, visible
+from .plan import Plan
+from .work import Made, Preview, make_pictures, streamed
+
+__all__ = ["document_of", "events_of"]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A picture as it is answered.
+
+    Args:
+        content: the file, with its receipt inside.
+        seed: that it was made from; None if the model takes none.
+        receipt: as a JSON object.
+    """
+
+    content: bytes
+    seed: int | None
+    receipt: dict[str, Any]
+
+    @property
+    def base64(self) -> str:
+        """The file as text."""
+        return base64.b64encode(self.content).decode()
+
+
+async def document_of(gateway: Gateway, plan: Plan, request: Request) -> dict[str, Any]:
+    """Make the pictures of a request; OpenAI's `ImagesResponse` of them.
+
+    Raises:
+        EndpointError: the server refused, or did not answer in time.
+    """
+    made = await make_pictures(plan.served, plan.rows, request_options(request))
+    finished = await gateway.in_threads(_finished, [(gateway, plan, one, _id(request)) for one in made])
+    _note(request, finished)
+    data = []
+    for one in finished:
+        if plan.by_url:
+            name = gateway.store.add(one.content, plan.encoding.form)
+            picture = {"url": f"{request.base_url}v1/files/pictures/{name}"}
+        else:
+            picture = {"b64_json": one.base64}
+        data.append({**picture, "seed": one.seed, "receipt": one.receipt})
+    facts = _facts(plan)
+    return {"created": int(time.time()), "data": data, **facts}
+
+
+async def events_of(gateway: Gateway, plan: Plan, request: Request) -> AsyncGenerator[bytes]:
+    """Make the pictures of a request; OpenAI's server-sent events of them, and of previews on their way.
+
+    An error after the first event is an event itself.
+
+    Raises:
+        EndpointError: the server refused, or did not answer in time, before the first event.
+    """
+    options = request_options(request)
+    facts = {**_facts(plan), "quality": "auto"}
+    begun = False
+    given: list[Finished] = []
+    try:
+        async with aclosing(streamed(plan.served, plan.rows, plan.partial_images, options)) as pictures:
+            async for one in pictures:
+                common = {"created_at": int(time.time()), **facts, "index": one.index}
+                if isinstance(one, Preview):
+                    content = await gateway.in_thread(_encoded, plan, one)
+                    text = base64.b64encode(content).decode()
+                    event = _event(plan, "partial_image", text, {**common, "partial_image_index": one.number})
+                else:
+                    finished = await gateway.in_thread(_finished, gateway, plan, one, _id(request))
+                    given.append(finished)
+                    _note(request, given)
+                    extra = {"usage": _USAGE, "seed": finished.seed, "receipt": finished.receipt}
+                    event = _event(plan, "completed", finished.base64, {**common, **extra})
+                yield event
+                begun = True
+    except Exception as error:
+        if not begun:
+            raise
+        api_error = as_api_error(error)
+        facts_of(request)["error"] = api_error.code or api_error.kind
+        said = api_error.document(_id(request))
+        yield _lines("error", {"type": "error", **said})
+
+
+_USAGE = {
+    "input_tokens": 0,
+    "input_tokens_details": {"image_tokens": 0, "text_tokens": 0},
+    "output_tokens": 0,
+    "total_tokens": 0,
+}
+"""OpenAI's clients expect it in the last event; litho bills nothing and counts no tokens."""
+
+
+def _event(plan: Plan, step: str, content: str, rest: dict[str, Any]) -> bytes:
+    kind = f"image_{plan.kind}.{step}"
+    return _lines(kind, {"type": kind, "b64_json": content, **rest})
+
+
+def _lines(kind: str, document: dict[str, Any]) -> bytes:
+    return f"event: {kind}\ndata: {json.dumps(document, separators=(',', ':'))}\n\n".encode()
+
+
+def _facts(plan: Plan) -> dict[str, Any]:
+    height, width = plan.size
+    encoding = plan.encoding
+    alpha = plan.served.signature.output.shape[2] % 2 == 0
+    opaque = not alpha or encoding.opaque or encoding.form == "jpeg"
+    return {
+        "background": "opaque" if opaque else "transparent",
+        "output_format": encoding.form,
+        "size": f"{width}x{height}",
+    }
+
+
+def _finished(gateway: Gateway, plan: Plan, made: Made, request_id: str) -> Finished:
+    """In a thread: a picture's receipt, and its file with the receipt inside."""
+    stamped = gateway.receipts.stamp(
+        _encoded(plan, made),
+        plan.served.origin,
+        made.row,
+        made.image,
+        request_id=request_id,
+        quality=plan.encoding.quality,
+    )
+    seed = plan.served.signature.field(Role.SEED)
+    number = None if seed is None else int(made.row[seed.name].item())
+    return Finished(stamped.content, number, stamped.receipt.to_document())
+
+
+def _encoded(plan: Plan, picture: Made | Preview) -> bytes:
+    return encode(visible(picture.image, plan.encoding), plan.encoding)
+
+
+def _note(request: Request, given: list[Finished]) -> None:
+    """What log, metrics and the audit log say of the pictures that a client is given."""
+    facts = facts_of(request)
+    facts["pictures"] = len(given)
+    facts["receipts"] = [one.receipt["checksum"] for one in given]
+
+
+def _id(request: Request) -> str:
+    return getattr(request.state, "request_id", "")

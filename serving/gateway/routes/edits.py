@@ -1,0 +1,69 @@
+"""`POST /v1/images/edits`: pictures from a picture: image-to-image, filling the hole of a mask, super-resolution."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+
+from ..errors import ApiError, refused
+from ..gateway import Gateway
+from ..image_request import from_form
+from ..plan import Uploads
+from ..reply import reply
+
+__all__ = ["make_router"]
+
+FILES = {"image": "image", "image[]": "image", "mask": "mask"}
+"""Name of a part -> what the file in it is; clients that send several pictures call them "image[]"."""
+
+_MOST_PARTS = 64
+
+
+def make_router(gateway: Gateway) -> APIRouter:
+    """The path of edits."""
+    router = APIRouter(tags=["images"])
+
+    @router.post("/v1/images/edits")
+    async def edit(request: Request) -> Response:
+        """Make pictures from a picture."""
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "multipart/form-data":
+            raise ApiError(
+                415, "the body has another type; send multipart/form-data", code="unsupported_media_type"
+            )
+        try:
+            async with request.form(max_files=len(FILES), max_fields=_MOST_PARTS) as form:
+                asked = from_form(_texts(form))
+                uploads = await _uploads(form, gateway.settings.most_upload_bytes)
+        except HTTPException as error:
+            if error.status_code != 400:
+                raise
+            raise refused("the body is no form that can be read", code="invalid_form") from None
+        return await reply(gateway, request, asked, uploads)
+
+    return router
+
+
+def _texts(form: FormData) -> list[tuple[str, str]]:
+    texts = [(name, text) for name, text in form.multi_items() if isinstance(text, str)]
+    for name, _ in texts:
+        if name in FILES:
+            raise refused(f"{FILES[name]!r} is no file; send PNG, JPEG or WebP", FILES[name])
+    return texts
+
+
+async def _uploads(form: FormData, most_bytes: int) -> Uploads:
+    found: dict[str, bytes] = {}
+    for part, file in form.multi_items():
+        if not isinstance(file, UploadFile):
+            continue
+        name = FILES.get(part)
+        if name is None:
+            raise refused("a file was sent that no model takes; allowed are image and mask", part[:64])
+        if name in found:
+            raise refused(f"{name!r} was given twice; the models here take one", name)
+        if (file.size or 0) > most_bytes:
+            raise refused(f"{name!r} has more than {most_bytes} bytes", name, "image_too_large")
+        found[name] = await file.read()
+    return Uploads(**found)
