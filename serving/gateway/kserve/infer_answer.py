@@ -21,6 +21,8 @@ MOST_JSON_VALUES = 2**22
 _NUMBERS = np.array([f"{value:3d}," for value in range(256)], dtype="S4")
 """Byte -> its text in a list. JSON allows spaces, and with texts of one length no value needs a step of its own."""
 
+_JSON = json.JSONEncoder(separators=(",", ":"))
+
 
 def check_answer(signature: Signature, inputs: dict[str, NDArray[Any]], *, binary: bool) -> None:
     """Refuse a request whose answer would be too long, before any work is done for it.
@@ -65,7 +67,7 @@ def infer_answer(
     head: dict[str, Any] = {"model_name": model, "model_version": version}
     if identifier is not None:
         head["id"] = identifier
-    text = json.dumps({**head, "outputs": [tensor]}, separators=(",", ":")).encode()
+    text = _JSON.encode({**head, "outputs": [tensor]}).encode()
     if not binary:
         numbers = _NUMBERS[images.reshape(-1)].tobytes()[:-1]
         return b'%b,"data":[%b]}]}' % (text[:-3], numbers), {"content-type": "application/json"}

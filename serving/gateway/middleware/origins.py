@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.middleware.cors import CORSMiddleware
@@ -33,6 +34,7 @@ class Middleware:
         self._hosts = frozenset(urlsplit(origin).hostname or "" for origin in self._origins)
         self._any = "*" in self._origins
         self._local = settings.keys is None and is_loopback(settings.host)
+        self._is_own = lru_cache(256)(self._names_this_machine)  # every request has one of few names
         self._app: App = app
         if self._origins:
             self._app = CORSMiddleware(
@@ -71,7 +73,7 @@ class Middleware:
             code="origin_not_allowed",
         )
 
-    def _is_own(self, host: str) -> bool:
+    def _names_this_machine(self, host: str) -> bool:
         try:
             name = urlsplit(f"//{host}").hostname or ""
         except ValueError:

@@ -76,6 +76,7 @@ class Metrics:
         # A look for labels takes a lock and builds texts; routes, methods and statuses are few.
         self._counted = lru_cache(1024)(self._requests.labels)
         self._timed = lru_cache(256)(self._seconds.labels)
+        self._of_model = lru_cache(256)(self._pictures.labels)
 
     def begin(self) -> None:
         """A request has come; `end` follows in any case."""
@@ -99,7 +100,7 @@ class Metrics:
 
     def made(self, model: str, pictures: int) -> None:
         """Pictures of a model went to a client."""
-        self._pictures.labels(model).inc(pictures)
+        self._of_model(model).inc(pictures)
 
     def text(self, accept: str = "") -> tuple[bytes, str]:
         """All figures, and their media type: Prometheus' text, or OpenMetrics where `accept` asks for it."""

@@ -6,8 +6,12 @@ repository, shared memory, logging or trace settings can be reached.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
+from typing import Any
+
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
+from fastapi.routing import APIRoute
 
 from ..connection import facts_of, request_options, while_connected
 from ..errors import not_found
@@ -23,9 +27,16 @@ from .health import ready_models
 __all__ = ["make_router"]
 
 
+class _Direct(APIRoute):
+    """A route whose function takes the request and returns the answer: FastAPI has nothing to work out for it."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        return self.endpoint
+
+
 def make_router(gateway: Gateway) -> APIRouter:
     """The paths of the protocol."""
-    router = APIRouter(tags=["kserve"])
+    router = APIRouter(tags=["kserve"], route_class=_Direct)
     _add_server(router, gateway)
     for prefix in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
         _add_model(router, gateway, prefix)
@@ -34,17 +45,17 @@ def make_router(gateway: Gateway) -> APIRouter:
 
 def _add_server(router: APIRouter, gateway: Gateway) -> None:
     @router.get("/v2", openapi_extra=SERVER)
-    async def server() -> JSONResponse:
+    async def server(request: Request) -> JSONResponse:
         """What the protocol calls the server: this gateway."""
         return JSONResponse(server_metadata())
 
     @router.get("/v2/health/live", response_class=Response, openapi_extra=LIVE)
-    async def live() -> Response:
+    async def live(request: Request) -> Response:
         """Whether the gateway lives."""
         return Response()
 
     @router.get("/v2/health/ready", response_class=Response, openapi_extra=READY)
-    async def ready() -> Response:
+    async def ready(request: Request) -> Response:
         """Whether Triton answers and serves a model of litho."""
         ready_models(gateway)
         return Response()
@@ -100,7 +111,7 @@ async def _infer(gateway: Gateway, request: Request, served: Served) -> Response
     check_answer(signature, asked.inputs, binary=asked.binary)
     gateway.guard.take_pictures(request.state, len(next(iter(asked.inputs.values()))))
     options = request_options(request, priority=asked.priority, queue_seconds=asked.queue_seconds)
-    made = await while_connected(request, served.client.submit(asked.inputs, options))
+    made = await while_connected(request, served.together.submit(asked.inputs, options))
     images = made[signature.output.name]
     facts = facts_of(request)
     facts["model"], facts["pictures"] = served.name, len(images)
