@@ -10,6 +10,7 @@ const ABOUT = {
   "integrated-gradients": "The inputs go from nothing to what they are; a share is how much of the way to the picture each"
     + " cause makes. A negative share works against it.",
 };
+const HEAT = [232, 60, 10]; // orange: seen on white and on black
 const MOST_REGIONS = 6;
 const MOST_ALTERNATIVES = 10;
 
@@ -46,21 +47,32 @@ function promptOf(prompt, causes) {
   return h("p.prompt", {}, parts, characters.slice(end).join(""));
 }
 
-/** A picture over which a map of grey values can be laid. */
+/** A picture over which a map of grey values can be laid: the brighter the map, the stronger its colour. */
 class Overlaid {
   constructor(address, alt, caption) {
     this.base = h("img.pixels", { src: address, alt });
-    this.map = h("img.map.pixels", { alt: "", hidden: true });
+    this.map = h("canvas.map.pixels", { hidden: true, "aria-hidden": "true" });
     this.caption = h("figcaption", {}, caption);
     this.first = caption;
     this.element = h("figure.overlaid", {}, h("div.frame", {}, this.base, this.map), this.caption);
   }
 
   /** Lay a map over it; "" takes it away. */
-  lay(address, caption = this.first) {
-    this.map.hidden = !address;
-    if (address) this.map.src = address;
+  async lay(address, caption = this.first) {
+    this.laid = address;
     this.caption.textContent = caption;
+    this.element.classList.toggle("covered", Boolean(address));
+    this.map.hidden = !address;
+    if (!address) return;
+    const image = h("img", { src: address });
+    await image.decode();
+    if (this.laid !== address) return; // another one was chosen meanwhile
+    [this.map.width, this.map.height] = [image.naturalWidth, image.naturalHeight];
+    const context = this.map.getContext("2d", { willReadFrequently: true });
+    context.drawImage(image, 0, 0);
+    const pixels = context.getImageData(0, 0, this.map.width, this.map.height);
+    for (let index = 0; index < pixels.data.length; index += 4) pixels.data.set([...HEAT, pixels.data[index]], index);
+    context.putImageData(pixels, 0, 0);
   }
 }
 
@@ -116,10 +128,10 @@ function sourceParts(example, attribution, addressOf) {
   const parts = [source.element];
   if (attribution.heat) {
     const shown = h("input", { type: "checkbox", checked: true });
-    const lay = () => source.lay(shown.checked ? addressOf(attribution.heat) : "", shown.checked ? "Source: the brighter, the more hangs on it" : undefined);
+    const lay = () => source.lay(shown.checked ? addressOf(attribution.heat) : "", shown.checked ? "Source: the stronger the colour, the more hangs on it" : undefined);
     shown.addEventListener("change", lay);
     lay();
-    parts.push(h("label.check", {}, shown, "Show the heat map"));
+    source.element.append(h("label.check", {}, shown, "Show the heat map"));
   }
   for (const [name, file] of Object.entries(example.images).slice(1)) {
     parts.push(new Overlaid(addressOf(file), `the ${name}`, name[0].toUpperCase() + name.slice(1)).element);
@@ -146,7 +158,7 @@ export function attributionPart(example, attribution, addressOf, title) {
     notes.push(`${percent(attribution.inside)} of the change lies in the same region of the picture.`);
   }
   if (attribution.method === "integrated-gradients") notes.push(`The numerical integral is off by ${percent(attribution.remainder)}.`);
-  return h("div.attribution", {},
+  return h("div.attribution", { data: { kind: example.kind } },
     h("div.pictures-of-it", {}, isSource ? sourceParts(example, attribution, addressOf) : "", made.element),
     h("div.figures", {}, words, h("p.hint", {}, notes.join(" ")), causesTable(shown, addressOf, made), labelParts(attribution)));
 }

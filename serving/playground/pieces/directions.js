@@ -28,10 +28,10 @@ export class Directions {
     this.addressOf = addressOf;
     this.model = this.#drawer();
     this.sliders = this.directions.map((direction) => this.#slider(direction));
+    const list = h("ul.list", {}, this.directions.map((direction, index) => this.#item(direction, index)));
     this.element = h("section.directions", {}, h("h2", {}, "Directions of latent space"),
-      this.model ? this.#livePart() : h("p.hint", {}, "No served model with these weights takes a latent, so there is nothing to move:"
-        + " the strips show what was drawn at the evaluation. A bundle made by 'litho export RUN --input latent' can be moved."),
-      h("ul.list", {}, this.directions.map((direction, index) => this.#item(direction, index))));
+      this.model ? h("div.beside", {}, this.#livePart(), list) : [h("p.hint", {}, "No served model with these weights takes a latent, so there is nothing to move:"
+        + " the strips show what was drawn at the evaluation. A bundle made by 'litho export RUN --input latent' can be moved."), list]);
     if (this.model) this.draw();
   }
 
@@ -67,7 +67,7 @@ export class Directions {
       for (const { input, output } of this.sliders) { input.value = "0"; output.textContent = "0"; }
       this.draw();
     };
-    return h("div.live", {}, this.tile, h("div", {}, labelled("Seed to start from", this.seed), this.wrong, this.controls,
+    return h("div.live.panel", {}, this.tile, h("div", {}, labelled("Seed to start from", this.seed), this.wrong, this.controls,
       h("button.button", { type: "button", on: { click: reset } }, "All sliders to 0"),
       this.model === this.page.model ? "" : h("p.hint", {}, `Drawn by ${this.model.id}, which has the same weights and takes a latent.`)));
   }

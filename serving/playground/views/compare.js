@@ -126,18 +126,24 @@ class Compare {
     const seconds = [[], []];
     const pictures = [];
     this.release();
+    this.results.replaceChildren(h("div.three", {}, h("litho-picture"), h("litho-picture")));
     page.announce(`Drawing with ${models[0].id} and ${models[1].id}`);
-    for (let turn = 0; turn < times; turn += 1) {
-      // Who begins changes: neither always finds the server as the other has left it.
-      for (const side of turn % 2 ? [1, 0] : [0, 1]) {
-        const picture = await onePicture(bodies[side], signal);
-        seconds[side].push(picture.seconds);
-        if (pictures[side]) URL.revokeObjectURL(picture.url);
-        else pictures[side] = picture;
-      }
-      this.work.say(`${turn + 1} of ${times}`);
-    }
     this.pictures = pictures;
+    try {
+      for (let turn = 0; turn < times; turn += 1) {
+        // Who begins changes: neither always finds the server as the other has left it.
+        for (const side of turn % 2 ? [1, 0] : [0, 1]) {
+          const picture = await onePicture(bodies[side], signal);
+          seconds[side].push(picture.seconds);
+          if (pictures[side]) URL.revokeObjectURL(picture.url);
+          else pictures[side] = picture;
+        }
+        this.work.say(`${turn + 1} of ${times}`);
+      }
+    } catch (error) {
+      for (const tile of this.results.querySelectorAll("litho-picture")) tile.fail("not made");
+      throw error;
+    }
     await this.show(models, bodies, seconds.map(median));
     page.announce(this.verdict.textContent);
     return "";
@@ -205,7 +211,7 @@ class Compare {
   }
 
   release() {
-    for (const picture of this.pictures) URL.revokeObjectURL(picture.url);
+    for (const picture of this.pictures) if (picture) URL.revokeObjectURL(picture.url);
     this.pictures = [];
   }
 

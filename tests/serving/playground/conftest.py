@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import json
 import os
 import shutil
+import urllib.request
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, sync_playwright
 
 from litho.serving.gateway.program import Program
+
+from ...conftest import running_gateway
 
 Opener = Callable[..., Page]
 
@@ -87,3 +96,91 @@ def overflow(page: Page) -> int:
     return page.evaluate(
         "Math.max(0, document.documentElement.scrollWidth - document.documentElement.clientWidth)"
     )
+
+
+def assert_usable(page: Page) -> None:
+    """Nothing serious for axe-core and nothing outside the window, on a desktop in light and on a phone in dark."""
+    for window, scheme in ((DESKTOP, "light"), (PHONE, "dark")):
+        page.set_viewport_size({**window})
+        page.emulate_media(color_scheme=scheme)
+        assert serious_findings(page) == [], (window, scheme)
+        assert overflow(page) == 0, (window, scheme)
+
+
+class Gallery(NamedTuple):
+    """A gateway before a model for each view.
+
+    Attributes:
+        url: of the gateway.
+        server: of the Triton server behind it, grpc://HOST:PORT.
+    """
+
+    url: str
+    server: str
+
+
+@pytest.fixture(scope="package")
+def gallery(
+    run: Path, bundle: Path, flow_bundle: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gallery]:
+    """The models "tiny", its "twin", "tiny-latent", "flow" and "inpaint"."""
+    from litho.bundle import Bundle
+    from litho.export.build import export
+    from litho.serving.repository.deploy import deploy
+    from litho.serving.server.embedded import EmbeddedServer
+    from litho.serving.server.environment import install
+    from litho.training.run.snapshot import save_snapshot
+
+    from ...smallest import smallest_generator
+
+    folder = tmp_path_factory.mktemp("gallery")
+    save_snapshot(folder / "inpaint", smallest_generator("inpaint"), family="inpaint", preset=None)
+    bundles = {
+        "tiny": bundle,
+        "twin": bundle,
+        "flow": flow_bundle,
+        "tiny-latent": export(run, to=folder / "latent", input="latent", timed=False).path,
+        "inpaint": export(folder / "inpaint", to=folder / "filling", timed=False).path,
+    }
+    for name, path in bundles.items():
+        settings = {"batching": "in-flight"} if name == "flow" else None
+        deploy(Bundle.load(path), to=folder / "repository", name=name, settings=settings)
+    install()
+    with (
+        EmbeddedServer(folder / "repository", log=folder / "server.log") as server,
+        running_gateway(server.grpc_url) as program,
+    ):
+        yield Gallery(program.url, server.grpc_url)
+
+
+def made_by(gallery: Gallery, **body: object) -> np.ndarray:
+    """The picture that the gateway makes for a request: UINT8 of shape (height, width, 3)."""
+    request = urllib.request.Request(
+        f"{gallery.url}/v1/images/generations",
+        json.dumps(body).encode(),
+        {"content-type": "application/json"},
+    )
+    with urllib.request.urlopen(request) as answer:
+        content = base64.b64decode(json.load(answer)["data"][0]["b64_json"])
+    return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+
+
+READ_PIXELS = """async (image) => {
+    await image.decode();
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+    const context = canvas.getContext("2d");
+    context.drawImage(image, 0, 0);
+    return [canvas.height, canvas.width, [...context.getImageData(0, 0, canvas.width, canvas.height).data]];
+}"""
+
+
+def shown(picture: Locator) -> np.ndarray:
+    """Pixels of an <img> as the browser has decoded it: UINT8 of shape (height, width, 3)."""
+    height, width, values = picture.evaluate(READ_PIXELS)
+    return np.array(values, np.uint8).reshape(height, width, 4)[..., :3]
+
+
+def choose(page: Page, model: str) -> None:
+    """Choose a model, as a person does."""
+    page.get_by_label("Model", exact=True).select_option(model)

@@ -1,0 +1,47 @@
+"""The grid of guidance and steps in a browser."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+from playwright.sync_api import expect
+
+from .conftest import Gallery, Opener, assert_usable, choose, made_by, shown
+
+
+def test_guidance_and_steps_make_a_grid_of_one_seed(open_page: Opener, gallery: Gallery) -> None:
+    page = open_page("guidance", url=gallery.url)
+    choose(page, "flow")
+    page.get_by_label("Prompt").fill("a red circle")
+    page.get_by_label("Values of rows").fill("0, 4.5")
+    page.get_by_label("Values of columns").fill("1 to 3 by 2")
+    page.get_by_label("Seed", exact=True).fill("9")
+    page.get_by_label("One after the other, with times").check()
+    page.get_by_role("button", name="Draw the grid").click()
+    expect(page.locator(".status")).to_contain_text("4 pictures in")
+    expect(page.get_by_role("rowheader")).to_have_text(["guidance 0", "guidance 4.5"])
+    cells = page.get_by_role("cell")
+    expect(cells).to_have_text([re.compile(r"^\d+ ms$")] * 4)
+    expected = made_by(gallery, model="flow", prompt="a red circle", guidance=4.5, steps=3, seed=9)
+    np.testing.assert_array_equal(shown(cells.last.get_by_role("img")), expected)
+    assert_usable(page)
+
+
+def test_one_number_is_drawn_against_seeds_and_wrong_ones_are_refused(
+    open_page: Opener, gallery: Gallery
+) -> None:
+    page = open_page("guidance", url=gallery.url)
+    choose(page, "tiny")
+    page.get_by_label("Values of rows").fill("0, 2")
+    page.get_by_role("button", name="Draw the grid").click()
+    expect(page.get_by_role("alert").filter(has_text="2 is not within 0 to 1")).to_be_visible()
+    page.get_by_label("Values of rows").fill("0 to 1 by 0.5")
+    page.get_by_role("button", name="Draw the grid").click()
+    expect(page.locator(".status")).to_contain_text("9 pictures in")
+    first = [shown(page.get_by_role("row").nth(1).get_by_role("img").nth(column)) for column in range(2)]
+    # Without noise all seeds give the same picture.
+    np.testing.assert_array_equal(*first)
+    page.get_by_label("Columns", exact=True).select_option("truncation")
+    page.get_by_role("button", name="Draw the grid").click()
+    expect(page.get_by_role("alert").filter(has_text="Rows and columns are the same")).to_be_visible()
