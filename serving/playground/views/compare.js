@@ -88,7 +88,7 @@ class Compare {
   drawControls() {
     const { models, page } = this;
     const [common, a, b] = this.controls;
-    const values = page.memory.values ?? {};
+    const values = { ...page.memory.values, ...this.values() };
     const shared = commonNames(...models);
     const bridge = bridgeOf(models);
     const alone = models.map((model) => model.litho.signature.inputs.map((field) => field.name)
@@ -100,6 +100,11 @@ class Compare {
       ? h("fieldset.bare", {}, h("legend", {}, bridge ? "" : `Only ${models[index].id}`), controls) : "");
     this.parts.replaceChildren(common, part(0, a), part(1, b),
       bridge ? h("p.hint", {}, "The latent of one is made from the seed of the other, as its graph does.") : "");
+  }
+
+  /** What all controls say, for those that are drawn next. */
+  values() {
+    return Object.assign({}, ...this.controls.map((controls) => controls.values()));
   }
 
   /** The requests of A and B. */
@@ -218,9 +223,8 @@ class Compare {
   close() {
     this.work.stop();
     this.release();
-    const values = Object.assign({}, ...this.controls.map((controls) => controls.values()));
     Object.assign(this.page.memory, {
-      second: this.selects[1].value, times: this.times.value, amplification: this.amplification.value, values,
+      second: this.selects[1].value, times: this.times.value, amplification: this.amplification.value, values: this.values(),
     });
   }
 }

@@ -140,7 +140,7 @@ def test_a_large_turned_picture_is_cut_and_a_file_that_is_none_refused(page: Pag
     turned[0x0112] = 6
     path = file_of(picture, tmp_path / "photo.jpg", exif=turned)
     page.get_by_label("Picture", exact=True).set_input_files(path)
-    note = page.get_by_text("60 × 200 pixels, cut from the middle and resized to 28 × 28")
+    note = page.get_by_text("60 × 200 pixels, cut from the middle and resized to 28 × 28", exact=True)
     expect(note).to_be_visible()
     above, below = page.get_by_role("application").evaluate(
         "(canvas) => [0.1, 0.9].map((share) => canvas.getContext('2d')"
