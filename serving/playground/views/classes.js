@@ -102,7 +102,7 @@ registerView({
     return () => {
       work.stop();
       table?.close();
-      Object.assign(memory, { model: model.id, rows: picker.before(), seeds: columns.value, values: controls.values() });
+      Object.assign(memory, { model: model.id, rows: picker.before(), seeds: columns.value, values: controls.remembered() });
     };
   },
 });

@@ -104,7 +104,7 @@ class Compare {
 
   /** What all controls say, for those that are drawn next. */
   values() {
-    return Object.assign({}, ...this.controls.map((controls) => controls.values()));
+    return Object.assign({}, ...this.controls.map((controls) => controls.remembered()));
   }
 
   /** The requests of A and B. */

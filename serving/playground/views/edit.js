@@ -158,7 +158,7 @@ class Edit {
     this.work.stop();
     this.upload.close();
     this.urls.forEach((url) => URL.revokeObjectURL(url));
-    Object.assign(this.page.memory, { model: this.page.model.id, values: this.controls.values(), count: this.count.value });
+    Object.assign(this.page.memory, { model: this.page.model.id, values: this.controls.remembered(), count: this.count.value });
   }
 }
 

@@ -84,7 +84,7 @@ registerView({
     const columns = new Side("Columns", fields, before.columns ?? fields[1]?.name ?? BY_SEED, seed, before.texts);
     const alone = tick("One after the other, with times", before.alone ?? false);
     const controls = h("litho-controls");
-    const drawControls = () => controls.show(model, { except: [rows.name, columns.name], values: controls.isConnected ? controls.values() : before.values });
+    const drawControls = () => controls.show(model, { except: [rows.name, columns.name], values: controls.isConnected ? controls.remembered() : before.values });
     drawControls();
     for (const side of [rows, columns]) side.select.addEventListener("change", drawControls);
     const results = h("section.results", { "aria-label": "Results" },
@@ -117,7 +117,7 @@ registerView({
       Object.assign(memory, {
         model: model.id, rows: rows.select.value, columns: columns.select.value, alone: alone.input.checked,
         texts: { ...rows.texts, [rows.select.value]: rows.values.value, [columns.select.value]: columns.values.value },
-        values: controls.values(),
+        values: controls.remembered(),
       });
     };
   },

@@ -138,7 +138,7 @@ registerView({
       Object.assign(memory, {
         model: model.id, anchors: anchors.values, steps: steps.value, closed: closed.input.checked,
         speed: scrubber?.speed.value ?? memory.speed,
-        values: controls.values(),
+        values: controls.remembered(),
       });
     };
   },
