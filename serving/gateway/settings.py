@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ..provenance.audit_log import log_of_environment
+
 __all__ = ["GatewaySettings"]
 
 MEBIBYTE = 1 << 20
@@ -37,7 +39,7 @@ class GatewaySettings(BaseModel):
         receipt_key: PEM file of the Ed25519 private key that signs receipts; None leaves them unsigned.
         c2pa_certificate, c2pa_key: PEM files of the certificate and private key that sign C2PA content credentials;
             None for none.
-        audit_log: file that every request is entered in; None for none.
+        audit_log: file that every request is entered in; by default what `LITHO_AUDIT_LOG` names, or none.
         keys: file of API keys, made by `litho key create`; None asks for none.
         tls_certificate, tls_key: PEM files; None for plain HTTP.
         insecure_remote: listen beyond loopback although keys or TLS are missing.
@@ -76,7 +78,7 @@ class GatewaySettings(BaseModel):
     receipt_key: Path | None = None
     c2pa_certificate: Path | None = None
     c2pa_key: Path | None = None
-    audit_log: Path | None = None
+    audit_log: Path | None = Field(default_factory=log_of_environment)
     keys: Path | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None

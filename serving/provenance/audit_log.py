@@ -31,7 +31,19 @@ from ...bundle.json_documents import Document
 from ...errors import AuditError
 from ...files import write_bytes
 
-__all__ = ["AuditLog", "Entry", "Event", "Verified", "audited", "verify_log"]
+__all__ = [
+    "LOG_VARIABLE",
+    "AuditLog",
+    "Entry",
+    "Event",
+    "Verified",
+    "audited",
+    "log_of_environment",
+    "verify_log",
+]
+
+LOG_VARIABLE = "LITHO_AUDIT_LOG"
+"""Environment variable with the file of the audit log."""
 
 MOST_LINE_BYTES = 1 << 20
 _FIRST = "0" * 64
@@ -184,6 +196,12 @@ def audited(path: Path | None, event: str, **details: Any) -> Iterator[dict[str,
         log.append(Event(event, {**details, "outcome": "failed", "error": type(error).__name__}))
         raise
     log.append(Event(event, {**details, "outcome": "done"}))
+
+
+def log_of_environment() -> Path | None:
+    """The file that the environment names for the audit log; None for none."""
+    named = os.environ.get(LOG_VARIABLE)
+    return Path(named) if named else None
 
 
 def verify_log(path: Path | str, head: str | None = None) -> Verified:
