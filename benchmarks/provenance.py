@@ -1,0 +1,321 @@
+"""Pictures of the gateway made again: `python -m litho.benchmarks.provenance BUNDLE`.
+
+A server and a gateway with a key and an audit log make pictures in all formats. Each is made again from its receipt:
+by the same server, in a batch, after a restart of the server, by the bundle in other batches, and by every other
+variant of the bundle that passed its gate. Then each digit of a receipt is altered, each line of the audit log is
+removed, and everything has to be found out. Written to `results/provenance.json`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import subprocess
+import tempfile
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import typer
+
+from ..bundle import Bundle
+from ..bundle.json_documents import Document
+from ..bundle.keys import PublicKey
+from ..errors import AuditError, LithoError
+from ..extras import require
+from ..reporting.markdown import markdown_table
+from ..serving.gateway.program import Program
+from ..serving.gateway.settings import GatewaySettings
+from ..serving.provenance.audit_log import verify_log
+from ..serving.provenance.receipt import parse_receipt
+from ..serving.provenance.reproduce import Again, Reproduction, read_picture_receipt, reproduce
+from ..serving.repository.deploy import deploy
+from ..serving.server.embedded import EmbeddedServer
+from ..signature.fields import Role
+from .command import errors_of, write_document
+from .machine import Machine, describe_machine
+
+__all__ = ["Found", "Provenance", "Way", "main", "measure", "table"]
+
+RESULT = Path(__file__).resolve().parent / "results" / "provenance.json"
+NAME = "model"
+BATCHES = (1, 7, 64)
+START_SECONDS = 120
+FORMATS: tuple[dict[str, Any], ...] = (
+    {"output_format": "png"},
+    {"output_format": "jpeg", "output_compression": 85},
+    {"output_format": "webp", "output_compression": 85},
+    {"output_format": "webp", "output_compression": 100},
+)
+
+
+class Way(Document):
+    """All pictures, made again in one way.
+
+    Args:
+        way: in words.
+        grade: what the variant promises that made them again.
+        pictures: that were made again.
+        same: of these, the ones that are the same picture.
+        identical: of these, those of which every value is equal.
+        most_levels: largest difference of a value of a lossless file, in grey levels.
+        least_psnr_db: smallest PSNR of a lossless file.
+    """
+
+    way: str
+    grade: str
+    pictures: int
+    same: int
+    identical: int
+    most_levels: int
+    least_psnr_db: float
+
+
+class Found(Document):
+    """Alterations of one kind, and how many were found out.
+
+    Args:
+        kind: in words.
+        altered: how many.
+        found: how many of them.
+    """
+
+    kind: str
+    altered: int
+    found: int
+
+
+class Provenance(Document):
+    """All of it; written as `provenance.json`.
+
+    Args:
+        schema_version: of this document.
+        bundle: its name.
+        ways: of making again.
+        alterations: that were tried.
+        machine: where it was measured.
+    """
+
+    schema_version: Literal[1] = 1
+    bundle: str
+    ways: tuple[Way, ...]
+    alterations: tuple[Found, ...]
+    machine: Machine
+
+    @property
+    def problems(self) -> list[str]:
+        """What is not as it should be."""
+        weak = [
+            f"{way.same} of {way.pictures} are the same {way.way}"
+            for way in self.ways
+            if way.same < way.pictures and way.grade == "same picture"
+        ]
+        missed = [
+            f"{one.altered - one.found} of {one.altered} were missed: {one.kind}"
+            for one in self.alterations
+            if one.found < one.altered
+        ]
+        return weak + missed
+
+
+def measure(bundle: Path, pictures: int = 12) -> Provenance:
+    """Make pictures, make them again, and alter what they say.
+
+    Args:
+        bundle: that is served.
+        pictures: how many, in four formats in turn.
+
+    Raises:
+        LithoError: a server or gateway did not start.
+    """
+    loaded = Bundle.load(bundle)
+    with tempfile.TemporaryDirectory(prefix="provenance-") as temporary:
+        folder = Path(temporary)
+        private, public = _keys(folder)
+        log, repository = folder / "audit.jsonl", folder / "repository"
+        deploy(bundle, to=repository, name=NAME)
+        with EmbeddedServer(repository) as server:
+            settings = {"server": server.grpc_url, "port": 0, "receipt_key": private, "audit_log": log}
+            with _gateway(settings) as url:
+                files = [_asked(folder, url, loaded, number) for number in range(pictures)]
+            endpoint = f"{server.grpc_url}/{NAME}"
+            most = min(7, _most_of(endpoint))
+            ways = [
+                _way("by the same server", files, endpoint, Again(), public),
+                _way(f"by the same server in a batch of {most}", files, endpoint, Again(batch=most), public),
+            ]
+        with EmbeddedServer(repository) as server:
+            ways.append(_way("after a restart", files, f"{server.grpc_url}/{NAME}", Again(), public))
+        for batch in BATCHES:
+            ways.append(_way(f"by the bundle in a batch of {batch}", files, bundle, Again(batch=batch), public))
+        ways += [
+            _way(f"by variant {name}", files, bundle, Again(variant=name), public) for name in _others(loaded)
+        ]
+        alterations = (_altered_receipts(files[0], public), _removed_lines(log))
+    return Provenance(
+        bundle=loaded.manifest.name, ways=tuple(ways), alterations=alterations, machine=describe_machine()
+    )
+
+
+def table(result: Provenance) -> list[str]:
+    """The result as a table in Markdown."""
+    rows = [
+        [
+            way.way,
+            way.grade,
+            f"{way.same} of {way.pictures}",
+            f"{way.identical}",
+            f"{way.most_levels}",
+            f"{way.least_psnr_db:.1f}",
+        ]
+        for way in result.ways
+    ]
+    heads = ["made again", "promises", "same", "identical", "max difference", "least PSNR, dB"]
+    altered = [f"{one.kind}: {one.found} of {one.altered} found out" for one in result.alterations]
+    return [*markdown_table(heads, rows), "", *altered]
+
+
+@contextmanager
+def _gateway(settings: Mapping[str, Any]) -> Iterator[str]:
+    """A gateway in a thread, and its address."""
+    program = Program(GatewaySettings.model_validate(settings))
+    thread = Thread(target=program.run, name="gateway")
+    thread.start()
+    try:
+        if not program.wait(START_SECONDS) or not thread.is_alive():
+            raise LithoError("the gateway did not start")
+        yield program.url
+    finally:
+        program.stop()
+        thread.join()
+
+
+def _most_of(endpoint: str) -> int:
+    """Largest batch of an endpoint."""
+    from ..runners import open_runner
+
+    with open_runner(endpoint) as runner:
+        return runner.max_batch_size
+
+
+def _asked(folder: Path, url: str, bundle: Bundle, number: int) -> Path:
+    """A picture of the gateway, in a file."""
+    signature = bundle.manifest.signature
+    example = signature.example(1, seed=number)
+    fields = {
+        field.name: np.asarray(example[field.name][0]).tolist()
+        for field in signature.inputs
+        if field.role not in (Role.IMAGE, Role.MASK)
+    }
+    asked = {"model": NAME, **fields, **FORMATS[number % len(FORMATS)]}
+    request = urllib.request.Request(  # noqa: S310 - the gateway of this process
+        f"{url}/v1/images/generations",
+        json.dumps(asked).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+        (picture,) = json.load(answer)["data"]
+    file = folder / f"{number}.{asked['output_format']}"
+    file.write_bytes(base64.b64decode(picture["b64_json"]))
+    if read_picture_receipt(file).to_document() != picture["receipt"]:
+        raise LithoError("the receipt in the file is not the one in the answer")
+    return file
+
+
+def _way(way: str, files: list[Path], target: Path | str, again: Again, key: PublicKey) -> Way:
+    made = [reproduce(file, target, again, key=key) for file in files]
+    lossless = [
+        one.judgement.difference
+        for one in made
+        if one.receipt.quality is None and one.judgement.difference is not None
+    ]
+    return Way(
+        way=way,
+        grade=_grade(made[0]),
+        pictures=len(made),
+        same=sum(one.judgement.same for one in made),
+        identical=sum(one.judgement.identical for one in made),
+        most_levels=max(one.levels for one in lossless),
+        least_psnr_db=round(min(one.psnr_db for one in lossless), 1),
+    )
+
+
+def _grade(made: Reproduction) -> str:
+    weak = any("same distribution" in one for one in made.notes)
+    return "same distribution" if weak else "same picture"
+
+
+def _others(bundle: Bundle) -> list[str]:
+    """Variants of a bundle of one stage that passed and run here, without the recommended ones."""
+    manifest = bundle.manifest
+    if manifest.sampler is not None:
+        return []
+    return [
+        variant.name
+        for variant in manifest.variants
+        if variant.verdict.status == "passed"
+        and variant.target is None
+        and variant.name not in manifest.recommended
+    ]
+
+
+def _altered_receipts(file: Path, key: PublicKey) -> Found:
+    """Every digit of a receipt, replaced by the next one."""
+    text = read_picture_receipt(file).to_json()
+    places = [one.start() for one in re.finditer(r"\d", text)]
+    found = 0
+    for at in places:
+        changed = text[:at] + str((int(text[at]) + 1) % 10) + text[at + 1 :]
+        try:
+            parse_receipt(changed.encode()).check(key)
+        except LithoError:
+            found += 1
+    return Found(kind="a digit of a receipt was altered", altered=len(places), found=found)
+
+
+def _removed_lines(log: Path) -> Found:
+    """Every line of an audit log, removed."""
+    verify_log(log)
+    lines = log.read_bytes().splitlines(keepends=True)
+    found = 0
+    for at in range(len(lines)):
+        log.write_bytes(b"".join(line for number, line in enumerate(lines) if number != at))
+        try:
+            verify_log(log)
+        except AuditError:
+            found += 1
+    return Found(kind="a line of the audit log was removed", altered=len(lines), found=found)
+
+
+def _keys(folder: Path) -> tuple[Path, PublicKey]:
+    """File of a private key, and the public one."""
+    require("cryptography", "sign")
+    private, public = folder / "private.pem", folder / "public.pem"
+    for command in (
+        ["openssl", "genpkey", "-algorithm", "ed25519", "-out", private],
+        ["openssl", "pkey", "-in", private, "-pubout", "-out", public],
+    ):
+        subprocess.run(command, check=True, capture_output=True)
+    return private, PublicKey.read(public)
+
+
+def main(
+    bundle: Annotated[Path, typer.Argument(help="Bundle that is served.", show_default=False)],
+    pictures: Annotated[int, typer.Option(help="How many are made and made again.", min=4)] = 12,
+    output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
+) -> None:
+    """Make pictures through the gateway, and make them again from their receipts."""
+    with errors_of("provenance"):
+        result = measure(bundle, pictures)
+    write_document(output, result)
+    typer.echo("\n".join([*table(result), *result.problems]))
+    raise typer.Exit(1 if result.problems else 0)
+
+
+if __name__ == "__main__":
+    typer.run(main)
