@@ -152,7 +152,9 @@ def measure(bundle: Path, pictures: int = 12) -> Provenance:
         with EmbeddedServer(repository) as server:
             ways.append(_way("after a restart", files, f"{server.grpc_url}/{NAME}", Again(), public))
         for batch in BATCHES:
-            ways.append(_way(f"by the bundle in a batch of {batch}", files, bundle, Again(batch=batch), public))
+            ways.append(
+                _way(f"by the bundle in a batch of {batch}", files, bundle, Again(batch=batch), public)
+            )
         ways += [
             _way(f"by variant {name}", files, bundle, Again(variant=name), public) for name in _others(loaded)
         ]

@@ -123,8 +123,9 @@ def fitted(
     pictures = [Image.fromarray(one[..., 0] if given == 1 else one) for one in pixels]
     if given in (2, 4) and wanted in (1, 3):
         pictures = [_on_white(picture) for picture in pictures]
+    size = size or (height, width)
     fit = [np.asarray(_fit(picture, size).convert(MODES[wanted])) for picture in pictures]
-    return np.stack(fit).reshape(count, *(size or (height, width)), wanted)
+    return np.stack(fit).reshape(count, *size, wanted)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from PIL import Image, JpegImagePlugin
 from ...errors import DataError, UnknownName
 from ...parity.gate import Gate, limits
 from ...parity.metrics import psnr_db
-from ...signature.image_files import MOST_PIXELS
+from ...signature.image_files import MOST_PIXELS, fitted
 from .picture_metadata import picture_format
 from .receipt import Receipt, pixels_sha256
 
@@ -71,7 +71,7 @@ class Judgement:
 
 
 def decode(content: bytes, receipt: Receipt, where: str) -> Shown:
-    """The pixels of an encoded picture, of the shape that its receipt says.
+    """The pixels of an encoded picture, of the shape that its receipt says; without alpha if the file has none.
 
     Args:
         content: of a file PNG, JPEG or WebP.
@@ -92,10 +92,12 @@ def decode(content: bytes, receipt: Receipt, where: str) -> Shown:
                 )
             image.load()
             lossless = form == "png" or (form == "webp" and b"VP8L" in content[:64])
+            if channels in (2, 4) and not image.has_transparency_data:
+                channels -= 1  # the picture was put on white
             pixels = np.asarray(image.convert(MODES[channels]))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         raise DataError(f"{where} is damaged; get the picture from its maker again") from None
-    return Shown(pixels.reshape(receipt.shape), lossless, image)
+    return Shown(pixels.reshape(height, width, channels), lossless, image)
 
 
 def limits_of_one(receipt: Receipt, precisions: Iterable[str]) -> Gate:
@@ -129,13 +131,16 @@ def judge_picture(receipt: Receipt, shown: Shown, pixels: NDArray[np.uint8], gat
         gate: limits of one picture.
     """
     identical = pixels_sha256(pixels) == receipt.pixels_sha256
+    on_white = shown.pixels.shape != pixels.shape
+    if on_white:
+        pixels = fitted(pixels[None], channels=shown.pixels.shape[2])[0]
     if shown.lossless:
         difference = _difference(pixels, shown.pixels)
-        if pixels_sha256(shown.pixels) != receipt.pixels_sha256:
+        if not on_white and pixels_sha256(shown.pixels) != receipt.pixels_sha256:
             reason = "the file's pixels are not those of its receipt: they were changed later"
             return Judgement(False, identical, difference, reason)
     else:
-        encoded = _encoded_alike(pixels, shown, receipt)
+        encoded = _encoded_alike(pixels, shown, receipt.quality)
         if encoded is None:
             return Judgement(identical, identical, None, _by_hash(identical))
         difference = _difference(encoded, shown.pixels)
@@ -170,9 +175,9 @@ def _difference(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> Difference:
     return Difference(int(apart.max()), float((apart == 0).mean()), float(psnr_db(one[None], other[None])[0]))
 
 
-def _encoded_alike(pixels: NDArray[np.uint8], shown: Shown, receipt: Receipt) -> NDArray[np.uint8] | None:
+def _encoded_alike(pixels: NDArray[np.uint8], shown: Shown, quality: int | None) -> NDArray[np.uint8] | None:
     """The picture as the file's encoder leaves it; None if it is not known how the file was encoded."""
-    channels = receipt.shape[2]
+    channels = pixels.shape[2]
     picture = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
     made = BytesIO()
     image = shown.image
@@ -181,9 +186,11 @@ def _encoded_alike(pixels: NDArray[np.uint8], shown: Shown, receipt: Receipt) ->
         picture.convert(image.mode).save(
             made, "JPEG", qtables=image.quantization, **({} if sampling < 0 else {"subsampling": sampling})
         )
-    elif receipt.quality is not None:
-        picture.save(made, "WEBP", quality=receipt.quality)
+    elif quality is not None:
+        picture.convert({"L": "RGB", "LA": "RGBA"}.get(picture.mode, picture.mode)).save(
+            made, "WEBP", quality=quality, exact=True
+        )
     else:
         return None
     with Image.open(made) as again:
-        return np.asarray(again.convert(picture.mode)).reshape(receipt.shape)
+        return np.asarray(again.convert(picture.mode)).reshape(pixels.shape)

@@ -8,13 +8,13 @@ import pytest
 
 from litho.bundle import MANIFEST_NAME, Bundle
 from litho.runners import open_runner
-from litho.serving.gateway.pictures import encode
 from litho.serving.provenance.audit_log import AuditLog, Event, verify_log
 from litho.serving.provenance.content_credentials import Credentials
 from litho.serving.provenance.receipt import Origin
 from litho.serving.provenance.stamping import Stamper
 
 from ..serving.provenance.certificates import make_signer
+from ..serving.provenance.encoded import encode
 from ..signers import make_keys
 from .conftest import Command, Complaint
 

@@ -233,3 +233,9 @@ def test_decoded_pictures_are_brought_to_channels_as_a_file_is(given: int, chann
         wanted = [read_picture(encoded(as_image(one)), "it", size=size, channels=channels) for one in pixels]
         # A file is laid on white before it is resized, and decoded pictures too.
         np.testing.assert_array_equal(fitted(pixels, size=size, channels=channels), np.stack(wanted))
+
+
+@pytest.mark.parametrize(("given", "wanted"), [(4, 3), (2, 1), (1, 3), (3, 4)])
+def test_pictures_that_are_not_square_keep_their_size_when_only_their_channels_change(given, wanted):
+    pixels = np.full((2, 6, 9, given), 255, np.uint8)
+    assert fitted(pixels, channels=wanted).shape == (2, 6, 9, wanted)

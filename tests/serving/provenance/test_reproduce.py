@@ -11,7 +11,6 @@ from litho.bundle import MANIFEST_NAME, Bundle
 from litho.bundle.keys import PublicKey
 from litho.errors import DataError, IntegrityError, ProofError, TrustError, UsageError
 from litho.runners import open_runner
-from litho.serving.gateway.pictures import encode
 from litho.serving.provenance.picture_metadata import embed
 from litho.serving.provenance.receipt import Origin, Receipt
 from litho.serving.provenance.reproduce import Again, find_bundle, read_picture_receipt, reproduce
@@ -19,6 +18,7 @@ from litho.serving.provenance.stamping import Stamper
 from litho.serving.server.embedded import EmbeddedServer
 
 from ...signers import make_keys
+from .encoded import encode
 
 
 @pytest.fixture(scope="module")
