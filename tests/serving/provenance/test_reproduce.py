@@ -1,7 +1,9 @@
 """A picture is made again from its receipt: by the bundle, in a batch, by another export, through a server."""
 
+import base64
 import hashlib
 import json
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from litho.bundle import MANIFEST_NAME, Bundle
 from litho.bundle.keys import PublicKey
 from litho.errors import DataError, IntegrityError, ProofError, TrustError, UsageError
 from litho.runners import open_runner
+from litho.serving.gateway.program import Program
 from litho.serving.provenance.picture_metadata import embed
 from litho.serving.provenance.receipt import Origin, Receipt
 from litho.serving.provenance.reproduce import Again, find_bundle, read_picture_receipt, reproduce
@@ -71,6 +74,30 @@ def test_a_server_makes_it_again(server: EmbeddedServer, pictures):
         assert found.notes == ()
     with pytest.raises(UsageError, match="leave --variant out"):
         reproduce(pictures / "picture.png", f"{server.grpc_url}/tiny", Again(variant="fp16"))
+
+
+@pytest.mark.parametrize(
+    "asked", [{"output_format": "png"}, {"output_format": "webp", "output_compression": 70}]
+)
+def test_a_picture_of_the_gateway(gateway: Program, server: EmbeddedServer, bundle, tmp_path, asked):
+    body = json.dumps({"model": "tiny", "label": 3, "n": 2, "truncation": 0.7, **asked}).encode()
+    request = urllib.request.Request(
+        f"{gateway.url}/v1/images/generations", body, {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        pictures = json.load(answer)["data"]
+    assert len({one["seed"] for one in pictures}) == 2
+    for one in pictures:
+        file = tmp_path / "picture"
+        file.write_bytes(base64.b64decode(one["b64_json"]))
+        receipt = read_picture_receipt(file)
+        assert receipt.to_document() == one["receipt"]
+        assert receipt.fields == {"seed": one["seed"], "label": 3, "truncation": 0.7}
+        assert receipt.request_id
+        for target, again in ((f"{server.grpc_url}/tiny", Again(batch=4)), (bundle, Again())):
+            found = reproduce(file, target, again)
+            assert found.judgement.same, found.judgement.reason
+            assert found.notes == ()
 
 
 def test_an_altered_digit_is_found_out(bundle, pictures, tmp_path):
