@@ -13,6 +13,9 @@ from litho.serving.server.embedded import EmbeddedServer
 from ...conftest import running_gateway
 from .conftest import DESKTOP, PHONE, Opener, overflow, serious_findings
 
+NARROW = {"width": 320, "height": 640}
+"""As WCAG 2.2 asks for: a page that is enlarged four times needs no scrolling to the side."""
+
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("window", [DESKTOP, PHONE], ids=["desktop", "phone"])
@@ -23,6 +26,23 @@ def test_the_page_has_no_serious_finding_and_fits_its_window(
     expect(page.get_by_role("button", name="Generate")).to_be_visible()
     assert serious_findings(page) == []
     assert overflow(page) == 0
+
+
+def test_every_tab_opens_its_view_and_is_marked_in_a_narrow_window(open_page: Opener) -> None:
+    page = open_page(viewport=NARROW, color_scheme="dark")
+    tabs = page.get_by_role("navigation", name="Views").get_by_role("link")
+    expect(tabs.first).to_have_attribute("aria-current", "page")
+    titles = tabs.all_inner_texts()
+    assert titles[0] == "Generate"
+    for title in titles:
+        page.get_by_role("link", name=title, exact=True).click()
+        expect(page).to_have_title(f"{title} · litho")
+        expect(page.locator("[aria-current=page]")).to_have_text(title)
+        expect(page.locator("[aria-current=page]")).to_be_in_viewport()
+        expect(page.locator(".view > *").first).to_be_attached()
+        assert overflow(page) == 0, title
+    page.go_back()
+    expect(page).to_have_title(f"{titles[-2]} · litho")
 
 
 def test_the_chosen_colours_stay(open_page: Opener) -> None:
