@@ -29,10 +29,11 @@ PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 800}
 WAIT_MILLISECONDS = 20_000
 
-# Playwright keeps an event loop in this thread, so the browser may live no longer than the tests of this folder.
+# Playwright keeps an event loop in this thread, and asyncio.run of other tests would refuse to work beside it: the
+# browser lives no longer than the tests of one file.
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium; tests that need it are skipped where there is none."""
     if CHROMIUM is None:

@@ -7,30 +7,19 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from litho.serving.gateway.program import Program
 from litho.serving.provenance.picture_metadata import read_receipt
-from litho.serving.server.embedded import EmbeddedServer
 
-from ...conftest import running_gateway
 from ...streaming import REFUSED
 from .conftest import PHONE, Opener, overflow, serious_findings
 
 LARGEST_SEED = str(2**63 - 1)
-
-
-@pytest.fixture(scope="package")
-def streaming_gateway(streaming_server: EmbeddedServer) -> Iterator[Program]:
-    """A gateway before models of which one has previews."""
-    with running_gateway(streaming_server.grpc_url) as program:
-        yield program
 
 
 def finished(page: Page) -> Locator:
