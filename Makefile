@@ -20,7 +20,8 @@ unit: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/litho server install
-	$(BIN)/python -m pytest --durations 15
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --durations 15 -m "not alone"
+	$(BIN)/python -m pytest -m alone
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -141,6 +141,7 @@ def test_a_repeated_request_is_answered_from_the_cache_where_a_deployment_asks_f
     np.testing.assert_array_equal(first, again)
 
 
+@pytest.mark.alone
 def test_a_stopped_server_leaves_nothing_behind(repository: Path, tmp_path: Path) -> None:
     with nothing_left() as watch:
         server = EmbeddedServer(repository, log=tmp_path / "log")
@@ -153,6 +154,7 @@ def test_a_stopped_server_leaves_nothing_behind(repository: Path, tmp_path: Path
     assert (tmp_path / "log").exists()
 
 
+@pytest.mark.alone
 def test_a_killed_server_leaves_nothing_behind(repository: Path, tmp_path: Path) -> None:
     with nothing_left() as watch, EmbeddedServer(repository, log=tmp_path / "log") as server:
         watch(server.process_id)
@@ -197,6 +199,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_server_that_dies_while_starting_names_the_reason_and_its_log(
     fault: str, repository: Path, tmp_path: Path
@@ -297,6 +300,7 @@ def test_what_cannot_be_served_is_refused_in_one_line(
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.alone
 def test_when_its_owner_is_killed_the_server_goes_too(repository: Path, tmp_path: Path) -> None:
     with nothing_left() as watch:
         owner = subprocess.Popen(
@@ -313,6 +317,7 @@ def test_when_its_owner_is_killed_the_server_goes_too(repository: Path, tmp_path
             owner.wait()
 
 
+@pytest.mark.alone
 def test_litho_serve_stops_at_ctrl_c_and_leaves_nothing(repository: Path, tmp_path: Path) -> None:
     with nothing_left() as watch, litho(tmp_path, "serve", str(repository)) as command:
         assert command.stdout is not None
@@ -327,6 +332,7 @@ def test_litho_serve_stops_at_ctrl_c_and_leaves_nothing(repository: Path, tmp_pa
         assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("processes", [1, 2], ids=["launching", "loading models"])
 def test_ctrl_c_while_litho_serve_starts_leaves_nothing(
     processes: int, repository: Path, tmp_path: Path
