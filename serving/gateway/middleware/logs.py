@@ -13,6 +13,9 @@ __all__ = ["ORDER", "Middleware"]
 
 ORDER = 20
 
+_FACTS = ("version", "pictures", "prompt")
+"""What a route may add to the line: a field that is new elsewhere must not get into the log by itself."""
+
 _GONE = 499
 """What the log calls a request whose client left before the answer began."""
 
@@ -21,8 +24,8 @@ class Middleware:
     """Writes an event `request` when a request has ended.
 
     Its values are `request_id`, `method`, `route` (the path's pattern: the path itself may hold a picture's random
-    address), `status`, `seconds`, `sent_bytes`, `client`, `key` (its id), and what the route put into the dictionary
-    `request.state.facts`. Prompts are among these only with `--log-prompts`.
+    address), `status`, `seconds`, `sent_bytes`, `client`, `key` (its id), and of the dictionary `request.state.facts`,
+    which routes fill, only those in `_FACTS`. A `prompt` is among these only with `--log-prompts`.
     """
 
     def __init__(self, app: App, gateway: Gateway) -> None:
@@ -57,8 +60,7 @@ class Middleware:
 def _event(
     scope: Scope, state: dict[str, Any], status: int, seconds: float, sent: int, level: Level
 ) -> Event:
-    facts = dict(state["facts"])
-    model = str(facts.pop("model", ""))
+    facts = state["facts"]
     key = state.get("key")
     client = scope.get("client")
     route = getattr(scope.get("route"), "path", "")
@@ -71,7 +73,7 @@ def _event(
         "sent_bytes": sent,
         "client": client[0] if client else "",
         "key": key.id if key is not None else "",
-        **facts,
+        **{name: facts[name] for name in _FACTS if name in facts},
     }
     what = f"{scope['method']} {route or '(no route)'} {status} in {seconds * 1000:.1f} ms, {values['request_id']}"
-    return Event("request", what, level, model, str(facts.get("error", "")), values)
+    return Event("request", what, level, str(facts.get("model", "")), str(facts.get("error", "")), values)

@@ -25,7 +25,7 @@ def test_a_line_says_who_and_how_and_nothing_of_the_request(guarded: Make) -> No
 
 def test_a_route_adds_facts(guarded: Make) -> None:
     async def inner(scope: dict, receive: object, send: object) -> None:
-        scope["state"]["facts"].update(model="digits", pictures=3)
+        scope["state"]["facts"].update(model="digits", pictures=3, user="a secret")
         await send({"type": "http.response.start", "status": 429, "headers": []})
         await send({"type": "http.response.body", "body": b"ab"})
 
@@ -33,6 +33,7 @@ def test_a_route_adds_facts(guarded: Make) -> None:
     app.ask("POST")
     (line,) = app.lines()
     assert (line["model"], line["pictures"], line["level"], line["sent_bytes"]) == ("digits", 3, "warning", 2)
+    assert "secret" not in str(line)
 
 
 def test_whoever_leaves_before_the_answer_is_logged_too(guarded: Make) -> None:

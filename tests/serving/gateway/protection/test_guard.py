@@ -1,5 +1,12 @@
+import http.client
+import ssl
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import httpx
+import openai
 import pytest
 
 from litho.errors import UsageError
@@ -7,6 +14,10 @@ from litho.serving.gateway.errors import ApiError
 from litho.serving.gateway.protection.guard import Guard
 from litho.serving.gateway.protection.keys import KeyFile, KeyLimits
 from litho.serving.gateway.settings import GatewaySettings
+from litho.serving.server.embedded import EmbeddedServer
+
+from ....conftest import running_gateway
+from .test_binding import write_certificate
 
 
 def guard(**settings: object) -> Guard:
@@ -39,3 +50,71 @@ def test_a_refused_rate_leaves_no_request_running(tmp_path: Path) -> None:
             some.enter(record.id, record)
     some.enter("192.0.2.1", None)
     some.leave("192.0.2.1")
+
+
+def test_the_openai_client_meets_every_refusal_over_tls(server: EmbeddedServer, tmp_path: Path) -> None:
+    certificate, private = write_certificate(tmp_path / "tls")
+    file = KeyFile(tmp_path / "keys.json")
+    few, _ = file.create("few", KeyLimits(requests_per_minute=1))
+    one, _ = file.create("one", KeyLimits(concurrent=1))
+    revoked, record = file.create("revoked")
+    tls = {"tls_certificate": certificate, "tls_key": private}
+    with (
+        running_gateway(server.grpc_url, keys=file.path, log_level="error", **tls) as gateway,
+        httpx.Client(verify=ssl.create_default_context(cafile=certificate)) as trusting,
+    ):
+        assert gateway.url.startswith("https://")
+
+        def client(key: str) -> openai.OpenAI:
+            return openai.OpenAI(
+                base_url=f"{gateway.url}/v1", api_key=key, http_client=trusting, max_retries=0
+            )
+
+        def generate(key: str) -> None:
+            made = client(key).images.generate(model="tiny", prompt="3", extra_body={"label": 3})
+            assert made.data is not None
+            assert made.data[0].b64_json
+
+        for key in (few, one, revoked):
+            assert [model.id for model in client(key).models.list()] == ["tiny"]
+        file.revoke(record.id)
+        for key in (revoked, few[:-1], "sk-none"):
+            with pytest.raises(openai.AuthenticationError) as unknown:
+                generate(key)
+            assert unknown.value.code == "invalid_api_key"
+            assert unknown.value.request_id
+        generate(few)
+        with pytest.raises(openai.RateLimitError, match="at most 1 requests a minute") as over:
+            generate(few)
+        assert 1 <= int(over.value.response.headers["retry-after"]) <= 60
+        with (
+            slow_request(gateway.url, one, certificate),
+            pytest.raises(openai.RateLimitError, match="at a time"),
+        ):
+            generate(one)
+        generate(one)
+        with pytest.raises(openai.PermissionDeniedError, match="--allow-origin"):
+            client(one).images.generate(
+                model="tiny", prompt="3", extra_headers={"origin": "https://a.example"}
+            )
+        with pytest.raises(openai.APIConnectionError):
+            openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=one, max_retries=0).models.list()
+
+
+@contextmanager
+def slow_request(url: str, key: str, certificate: Path) -> Iterator[None]:
+    """A request whose body comes when the block ends."""
+    address = urlsplit(url)
+    context = ssl.create_default_context(cafile=certificate)
+    with closing(http.client.HTTPSConnection(address.hostname or "", address.port, context=context)) as one:
+        body = b'{"model": "tiny", "label": 3}'
+        one.putrequest("POST", "/v1/images/generations")
+        for name, value in {"authorization": f"Bearer {key}", "content-type": "application/json"}.items():
+            one.putheader(name, value)
+        one.putheader("content-length", str(len(body)))
+        one.putheader("expect", "100-continue")
+        one.endheaders()
+        assert one.sock.recv(100).startswith(b"HTTP/1.1 100")  # it waits for the body
+        yield
+        one.send(body)
+        assert b" 200 OK" in one.sock.recv(1000)
