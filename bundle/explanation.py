@@ -1,6 +1,6 @@
 """An explanation: what pictures of a generator hang on, and directions of its latent space.
 
-An evaluation writes the folder `explanation/` beside the evaluation, `litho export` copies it into the
+`litho evaluate --explain` writes the folder `explanation/` beside the evaluation, `litho export` copies it into the
 bundle, and the gateway serves it. It holds `explanation.json` and the PNG files that it names.
 """
 
@@ -17,6 +17,7 @@ from ..files import ordinary_file
 from .json_documents import Document, parse_as, read_content
 
 __all__ = [
+    "DOCUMENT_NAME",
     "DOCUMENT_PATH",
     "FOLDER",
     "MAX_FILES_BYTES",
@@ -281,7 +282,7 @@ def read_explanation(folder: Path) -> tuple[Explanation, dict[str, bytes]]:
         left -= file.stat().st_size
         if left < 0:
             raise IntegrityError(
-                f"the files in {folder} have more than {MAX_FILES_BYTES} bytes; evaluate the run again"
+                f"the files in {folder} have more than {MAX_FILES_BYTES} bytes; run 'litho evaluate --explain' again"
             )
         files[name] = file.read_bytes()
     return explanation, files

@@ -83,6 +83,7 @@ def train(
     PANEL,
     "litho evaluate runs/digits --samples 2000",
     "litho evaluate runs/digits --output reports/digits.html",
+    "litho evaluate runs/digits --explain",
 )
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Folder of a run.", show_default=False)],
@@ -104,6 +105,14 @@ def evaluate(
             " beside it; by default the run, whose snapshot then records the figures.",
         ),
     ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help="Also explain some pictures, into the folder explanation/ beside the page: which words, label or"
+            " source pixels they hang on, and directions of the latent space. 'litho export' copies it.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure the quality of a run's pictures.
@@ -124,6 +133,7 @@ def evaluate(
             device=device,
             inception=inception,
             output=output,
+            explain=explain,
             progress=progress,
         )
     if as_json:

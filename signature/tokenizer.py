@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import LithoError, UsageError
+from ..errors import LithoError, MissingExtra, UsageError
 from ..extras import require
 
-__all__ = ["tokenize", "vocabulary_size"]
+__all__ = ["token_spans", "tokenize", "vocabulary_size"]
 
 
 def tokenize(tokenizer: str, texts: Iterable[str], count: int) -> NDArray[np.int64]:
@@ -43,6 +43,30 @@ def tokenize(tokenizer: str, texts: Iterable[str], count: int) -> NDArray[np.int
             raise LithoError(f"the tokenizer failed on {text!r}: {str(error).splitlines()[0]}") from error
         tokens[row, : len(ids)] = ids
     return tokens
+
+
+def token_spans(tokenizer: str, text: str, count: int) -> list[tuple[int, int]]:
+    """Which characters of a text its tokens stand for.
+
+    Args:
+        tokenizer: JSON text.
+        text: in any script.
+        count: most tokens that are read.
+
+    Returns:
+        First character of each token and the one after its last, at most `count` pairs; padding has none.
+
+    Raises:
+        MissingExtra: the library is not installed.
+        UsageError: the tokenizer is none.
+        LithoError: the tokenizer fails on the text.
+    """
+    try:
+        return _loaded(tokenizer).encode(text).offsets[:count]
+    except (UsageError, MissingExtra):
+        raise
+    except Exception as error:  # the library raises plain exceptions
+        raise LithoError(f"the tokenizer failed on {text!r}: {str(error).splitlines()[0]}") from error
 
 
 def vocabulary_size(tokenizer: str) -> int:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field as Constraint
 
+from ...bundle.explanation import FOLDER
 from ...bundle.json_documents import Document, read_as
 from ...errors import UsageError
 
@@ -17,6 +18,7 @@ __all__ = [
     "FeatureNetInfo",
     "Figure",
     "Section",
+    "explanation_folder",
     "locate_output",
     "read_evaluation",
 ]
@@ -71,7 +73,7 @@ class Section(Document):
     """Results of one part of an evaluation.
 
     Args:
-        part: name of the part, a module of `evaluation.parts`.
+        part: name of the part, a module of `evaluation.parts`; or "explanation".
         title: heading.
         figures: empty if the part failed.
         failure: the reason of a failure, else "".
@@ -182,6 +184,11 @@ def locate_output(output: Path) -> tuple[Path, Path]:
             f"output {str(output)!r} is not a folder; expected a folder or a .html or .json file"
         )
     return output.with_suffix(".html"), output.with_suffix(".json")
+
+
+def explanation_folder(page: Path) -> Path:
+    """The folder of the explanation that belongs to the page of an evaluation."""
+    return page.with_name(FOLDER if page.name == PAGE_NAME else f"{page.stem}-{FOLDER}")
 
 
 def read_evaluation(run: Path) -> Evaluation:

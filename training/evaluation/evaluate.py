@@ -7,15 +7,19 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from ...bundle.explanation import DOCUMENT_NAME as EXPLANATION_NAME
 from ...errors import EvaluationError, LithoError, UsageError
-from ...files import check_folder, write_bytes
+from ...extras import require
+from ...files import check_folder, remove_directory, write_bytes, write_directory
 from ...reporting.progress import Progress, quiet
 from ...runners.base import parse_device
 from ..data.dataset import Dataset
 from ..data.sources import load
 from ..run.snapshot import INFO_NAME, Snapshot, load_snapshot
 from .context import EvaluationContext, EvaluationSettings
-from .document import Evaluation, Section, locate_output
+from .document import Evaluation, Section, explanation_folder, locate_output
+from .explanation import explain as explain_generator
+from .explanation.panels import PART as EXPLANATION, TITLE, measured
 from .feature_net import feature_net
 from .inception import Inception
 from .page import render_page
@@ -28,6 +32,9 @@ SAMPLES = 10_000
 # Approximate share of the time for training the feature net.
 _NET_SHARE = 0.5
 
+# And for an explanation, if one is asked for.
+_EXPLANATION_SHARE = 0.2
+
 
 def evaluate(  # noqa: PLR0913
     run: Path | str,
@@ -38,6 +45,7 @@ def evaluate(  # noqa: PLR0913
     device: str = "cpu",
     inception: Path | None = None,
     output: Path | None = None,
+    explain: bool = False,
     progress: Progress = quiet,
 ) -> Evaluation:
     """Evaluate the snapshot in a run's directory; write `evaluation.json` and `evaluation.html`.
@@ -57,6 +65,8 @@ def evaluate(  # noqa: PLR0913
         device: "cpu" or "cuda".
         inception: TorchScript file of the Inception network, for FID and IS; None leaves them out.
         output: location of the two documents, as for `locate_output`; the run stays unchanged.
+        explain: write the folder `explanation/` beside them too: what some pictures hang on, and directions of the
+            latent space.
         progress: called with a description of the step and the share done, 0 to 1.
 
     Raises:
@@ -64,11 +74,14 @@ def evaluate(  # noqa: PLR0913
         CheckpointError: the snapshot is damaged.
         DataError: the data on disk cannot be used.
         EvaluationError: the data allows no feature net, no part applies, or the Inception network is missing.
+        MissingExtra: `explain` is asked for, and captum is not installed.
     """
     root = Path(run)
     page, document = locate_output(output or root)
     check_folder(page.parent, "--output")
     _check_device(device)
+    if explain:
+        require("captum", "explain")
     network = Inception(inception, device) if inception is not None else None
     settings = EvaluationSettings(samples, fields or {}, network)
     progress("reading the snapshot and its data", 0.0)
@@ -81,9 +94,12 @@ def evaluate(  # noqa: PLR0913
         progress=lambda share: progress("training the feature net", _NET_SHARE * share),
     )
     context = EvaluationContext(snapshot.generator(), snapshot.info.signature, train, test, net, settings)
-    sections, panels = measure(
-        context, lambda step, share: progress(step, _NET_SHARE + (1 - _NET_SHARE) * share)
-    )
+    left = 1 - _NET_SHARE - (_EXPLANATION_SHARE if explain else 0)
+    sections, panels = measure(context, lambda step, share: progress(step, _NET_SHARE + left * share))
+    if explain:
+        folder = explanation_folder(page)
+        section, panels[EXPLANATION] = _explained(context, snapshot, folder, progress)
+        sections = (*sections, section)
     evaluation = _document(snapshot, context, sections)
     write_bytes(page, render_page(root.name or str(root), evaluation, panels))
     write_bytes(document, evaluation.model_dump_json(indent=2) + "\n")
@@ -92,6 +108,28 @@ def evaluate(  # noqa: PLR0913
         info = snapshot.info.model_copy(update={"quality": quality})
         write_bytes(root / INFO_NAME, info.model_dump_json(indent=2) + "\n")
     return evaluation
+
+
+def _explained(
+    context: EvaluationContext, snapshot: Snapshot, folder: Path, progress: Progress
+) -> tuple[Section, tuple[Panel, ...]]:
+    """Explain pictures, write the folder, and give the section of the page; an old folder goes if it fails."""
+    share = 1 - _EXPLANATION_SHARE
+
+    def report(step: str, done: float) -> None:
+        progress(f"explaining: {step}", share + _EXPLANATION_SHARE * done)
+
+    try:
+        explanation, files = explain_generator(context, snapshot.info, report)
+    except LithoError as error:
+        remove_directory(folder)
+        return Section(part=EXPLANATION, title=TITLE, failure=str(error)), ()
+    with write_directory(folder) as temporary:
+        (temporary / EXPLANATION_NAME).write_text(explanation.model_dump_json(indent=2) + "\n")
+        for name, content in files.items():
+            (temporary / name).write_bytes(content)
+    found = measured(explanation, files)
+    return Section(part=EXPLANATION, title=TITLE, figures=found.figures), found.panels
 
 
 def _check_device(device: str) -> None:

@@ -58,8 +58,12 @@ class PixelModel(nn.Module):
 
     def images(self, *inputs: Any) -> Tensor:
         """The images before rounding: FP32 (batch, channels, height, width) in [-1, 1], which may be exceeded."""
+        return self.generator(*self.network_inputs(*inputs))
+
+    def network_inputs(self, *inputs: Any) -> tuple[Any, ...]:
+        """What the generator takes for the signature's inputs: noise for a seed, floats for pictures and masks."""
         fields = zip(self.signature.inputs, inputs, strict=True)
-        return self.generator(*(self._network_input(field.role, value) for field, value in fields))
+        return tuple(self._network_input(field.role, value) for field, value in fields)
 
     def _network_input(self, role: Role, value: Tensor) -> Tensor:
         match role:

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from litho.bundle.explanation import read_explanation
 from litho.errors import CheckpointError, UsageError
 from litho.training.evaluation import FeatureNet, evaluate, read_evaluation
 from litho.training.run.snapshot import load_snapshot
@@ -44,6 +45,20 @@ def test_two_evaluations_write_the_same_document(run: Path) -> None:
     first = (run / "evaluation.json").read_bytes()
     evaluate(run, samples=100)
     assert (run / "evaluation.json").read_bytes() == first
+
+
+@pytest.mark.slow
+def test_an_explanation_lies_beside_the_page_which_shows_it(run: Path, tmp_path: Path) -> None:
+    evaluation = evaluate(run, samples=20, explain=True)
+    assert evaluation.failures == ()
+    assert evaluation.sections[-1].part == "explanation"
+    explanation, files = read_explanation(run / "explanation")
+    assert explanation.weights_sha256 == evaluation.weights_sha256
+    assert {example.kind for example in explanation.examples} == {"label"}
+    assert {path.name for path in (run / "explanation").iterdir()} == files.keys()
+    assert "What the pictures hang on" in (run / "evaluation.html").read_text()
+    evaluate(run, samples=20, explain=True, output=tmp_path / "reports" / "digits.html")
+    assert read_explanation(tmp_path / "reports" / "digits-explanation") == (explanation, files)
 
 
 def test_a_figure_that_cannot_be_computed_is_listed_with_its_reason(
