@@ -306,18 +306,16 @@ def streaming_server(
     """A running server of the model `tests/streaming.py`: "sketch" answers in streams, "whole" does not.
 
     "both" has a candidate for half of the requests, which answers in streams; "changing" gets another version.
-    "filled" and "larger", of `tests/echo.py`, and "restore", of `tests/editing.py`, take pictures.
+    "filled" and "larger", of `tests/echo.py`, take pictures.
     """
     from litho.serving.server.embedded import EmbeddedServer
     from litho.serving.server.environment import install
 
-    from . import editing
     from .echo import FILLED, LARGER, write_echo
     from .streaming import write_model
 
     write_echo(streaming_folder, "filled", FILLED)
     write_echo(streaming_folder, "larger", LARGER)
-    editing.write_model(streaming_folder)
     write_model(streaming_folder)
     write_model(streaming_folder, "whole", decoupled=False)
     write_model(streaming_folder, "both", decoupled=False)

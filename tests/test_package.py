@@ -58,6 +58,7 @@ WITHOUT_A_TEST_FILE = {
     "_version.py": "tests/cli/test_base.py prints it",
     "benchmarks/__init__.py": "tests/benchmarks/load/test_sweep.py imports it and looks at what that loads",
     "benchmarks/faults/__main__.py": "nothing but the command of run.py",
+    "benchmarks/gateway/__main__.py": "nothing but the command of run.py",
     "benchmarks/growth/__main__.py": "nothing but the command of measure.py",
     "benchmarks/limits/__main__.py": "nothing but the command of measure.py",
     "benchmarks/mlperf/__main__.py": "tests/benchmarks/mlperf/test_run.py runs it",

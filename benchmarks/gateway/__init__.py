@@ -1,1 +1,1 @@
-"""The gateway, measured beside direct gRPC."""
+"""The gateway judged from outside: its cost beside direct gRPC, connections held, memory, keys, generated requests."""

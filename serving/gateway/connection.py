@@ -16,6 +16,8 @@ __all__ = ["GONE_STATUS", "facts_of", "request_options", "while_connected"]
 GONE_STATUS = 499
 """Status of a request whose client left before the answer; no client ever sees it."""
 
+_UNWATCHED_SECONDS = 0.05
+
 Result = TypeVar("Result")
 
 
@@ -46,19 +48,28 @@ async def while_connected(request: Request, work: Awaitable[Result]) -> Result:
     Raises:
         ApiError: the client left.
     """
-    task, watch = asyncio.ensure_future(work), asyncio.ensure_future(_left(request))
+    task = asyncio.ensure_future(work)
+    watches: list[asyncio.Future[None]] = []
+    # Most work is done before anybody has left: to watch all of it would cost more than what it saves.
+    start = asyncio.get_running_loop().call_later(
+        _UNWATCHED_SECONDS, lambda: watches.append(asyncio.ensure_future(_cancel_when_left(request, task)))
+    )
     try:
-        await asyncio.wait((task, watch), return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        raise ApiError(GONE_STATUS, "the client left before the answer", code="client_gone")
+        return await task
+    except asyncio.CancelledError:
+        if watches and watches[0].done() and not watches[0].cancelled():
+            raise ApiError(GONE_STATUS, "the client left before the answer", code="client_gone") from None
+        raise
     finally:
-        watch.cancel()
+        start.cancel()
+        for watch in watches:
+            watch.cancel()
         if not task.done():
             task.cancel()
             await asyncio.wait((task,))
 
 
-async def _left(request: Request) -> None:
+async def _cancel_when_left(request: Request, work: asyncio.Future[Any]) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+    work.cancel()

@@ -22,12 +22,14 @@ from ....signature.noise import MAX_SEED
 
 __all__ = ["Kind", "Picks", "Plan", "Site", "Transport", "kind_positions", "write_plan"]
 
-Transport = Literal["grpc", "http", "streamed"]
+Transport = Literal["grpc", "http", "images", "streamed"]
 
 MOST_CONNECTIONS = 512
 """Connections of one process; requests of an open loop wait for one beyond that."""
 
 MOST_PICKED_BYTES = 256 << 20
+_SEED_OF_MESSAGE = 10**18
+"""As many digits as the seeds that take its position have."""
 _CALLS = "/inference.GRPCInferenceService/"
 
 Inputs = Mapping[str, NDArray[Any]]
@@ -42,7 +44,7 @@ class Site:
         address: HOST:PORT.
         model: its name.
         version: of the model; empty for the server's choice.
-        transport: how requests travel.
+        transport: how requests travel; "images" is the images API of litho's gateway.
         secure: whether with TLS.
         access: certificates, API key and headers.
     """
@@ -202,6 +204,8 @@ def _first_seed(first: int, part: int) -> int:
 
 
 def _target(site: Site) -> str:
+    if site.transport == "images":
+        return "/v1/images/generations"
     if site.transport == "http":
         version = f"/versions/{site.version}" if site.version else ""
         return f"/v2/models/{site.model}{version}/infer"
@@ -210,6 +214,8 @@ def _target(site: Site) -> str:
 
 def _message(site: Site, kind: Kind) -> tuple[bytes, int, str]:
     """Bytes of a request, where its counted numbers are, and what they are."""
+    if site.transport == "images":
+        return _images_message(site, kind)
     options = Options(preview_every=kind.preview_every)
     request = infer_request(site.model, site.version, site.signature, kind.inputs, options)
     raw = list(request.raw_input_contents)
@@ -246,6 +252,38 @@ def _counted(signature: Signature, kind: Kind, positions: Sequence[int]) -> tupl
     return -1, ""
 
 
+def _images_message(site: Site, kind: Kind) -> tuple[bytes, int, str]:
+    """One request of the images API: fields of the first picture, and a number of pictures."""
+    body: dict[str, Any] = {"model": site.model, "n": kind.rows}
+    counted = ""
+    for entry in site.signature.inputs:
+        value = kind.inputs[entry.name].ravel()[0]
+        if entry.role is Role.SEED:
+            counted, value = f'"{entry.name}": ', np.int64(_SEED_OF_MESSAGE)
+        elif entry.shape or entry.role in (Role.IMAGE, Role.MASK):
+            raise UsageError(f"field {entry.name!r} does not go into a request of the images API for a load")
+        body[entry.name] = (
+            value.decode() if isinstance(value, bytes) else getattr(value, "item", lambda v=value: v)()
+        )
+    words = json.dumps(body).encode()
+    message = _head(site, "application/json", {}, len(words)) + words
+    if not counted:
+        return message, -1, ""
+    return message, message.rindex(counted.encode()) + len(counted), "digits"
+
+
+def _head(site: Site, kind: str, further: Mapping[str, str], size: int) -> bytes:
+    headers = {
+        "Host": site.address,
+        "Content-Type": kind,
+        **further,
+        "Content-Length": str(size),
+        **dict(site.access.metadata),
+    }
+    lines = [f"POST {_target(site)} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
 def _http_head(site: Site, request: Any, size: int) -> bytes:
     inputs = [
         {
@@ -257,12 +295,5 @@ def _http_head(site: Site, request: Any, size: int) -> bytes:
         for tensor, content in zip(request.inputs, request.raw_input_contents, strict=True)
     ]
     words = json.dumps({"inputs": inputs, "parameters": {"binary_data_output": True}}).encode()
-    headers = {
-        "Host": site.address,
-        "Content-Type": "application/octet-stream",
-        "Inference-Header-Content-Length": str(len(words)),
-        "Content-Length": str(len(words) + size),
-        **dict(site.access.metadata),
-    }
-    lines = [f"POST {_target(site)} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode() + words
+    further = {"Inference-Header-Content-Length": str(len(words))}
+    return _head(site, "application/octet-stream", further, len(words) + size) + words

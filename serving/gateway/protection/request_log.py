@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from typing import TextIO
 
 from ...server.events import Event, Level, Log, LogFormat
@@ -13,6 +14,8 @@ __all__ = ["RequestLog", "where_of"]
 
 MOST_WAITING = 10_000
 """Lines that wait for a reader who does not read; further ones are lost, and counted."""
+
+_PAUSE_SECONDS = 0.02
 
 
 class RequestLog:
@@ -34,7 +37,7 @@ class RequestLog:
             "warning": {"warning", "error"},
             "error": {"error"},
         }[level]
-        self._waiting: queue.Queue[Event | None] = queue.Queue(MOST_WAITING)
+        self._waiting: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._dropped = 0
         self._thread: threading.Thread | None = None
 
@@ -54,19 +57,16 @@ class RequestLog:
         if self._thread is None:
             self._thread = threading.Thread(target=self._write, name="litho-log", daemon=True)
             self._thread.start()
-        try:
-            self._waiting.put_nowait(event)
-        except queue.Full:
+        if self._waiting.qsize() < MOST_WAITING:
+            self._waiting.put(event)
+        else:
             self._dropped += 1
 
     def close(self, seconds: float = 2.0) -> None:
         """Write what waits, for at most so long; later events start the thread again."""
         thread, self._thread = self._thread, None
         if thread is not None:
-            try:
-                self._waiting.put(None, timeout=seconds)
-            except queue.Full:
-                return
+            self._waiting.put(None)
             thread.join(seconds)
 
     def handler(self) -> logging.Handler:
@@ -74,8 +74,13 @@ class RequestLog:
         return _Handler(self)
 
     def _write(self) -> None:
-        while (event := self._waiting.get()) is not None:
+        event = self._waiting.get()
+        while event is not None:
             self._log(event)
+            if self._waiting.empty():
+                # A thread that wakes for each line takes the interpreter from requests each time.
+                time.sleep(_PAUSE_SECONDS)
+            event = self._waiting.get()
 
 
 def where_of(error: BaseException) -> str:

@@ -12,6 +12,9 @@ from typing import Any
 __all__ = ["Message", "Plan"]
 
 _COUNTER = Struct("<Q").pack
+_DIGITS = 19
+_LEAST, _SEEDS = 10 ** (_DIGITS - 1), 8 * 10 ** (_DIGITS - 1)
+"""Smallest seed of as many digits, and how many seeds from it on are below 2**63."""
 
 
 class Message:
@@ -20,14 +23,15 @@ class Message:
     Args:
         content: the request's bytes.
         offset: where the counted numbers are; -1 for a request that is always the same.
-        counted: "seed": one INT64 for each picture; "bytes": any values will do; "mantissa": the low bits of a float.
+        counted: "seed": one INT64 for each picture; "digits": one number of 19 digits; "bytes": any values will do;
+            "mantissa": the low bits of a float.
         rows: pictures in the request.
         answer_bytes: size of the pictures in the answer.
     """
 
     def __init__(self, content: bytes, offset: int, counted: str, rows: int, answer_bytes: int) -> None:
         self.content, self.rows, self.answer_bytes = content, rows, answer_bytes
-        width = 0 if offset < 0 else {"seed": 8 * rows, "bytes": 8, "mantissa": 2}[counted]
+        width = 0 if offset < 0 else {"seed": 8 * rows, "digits": _DIGITS, "bytes": 8, "mantissa": 2}[counted]
         self._head, self._tail = content[:offset], content[offset + width :]
         self._counted = counted if width else ""
         self._seeds = Struct(f"<{rows}q").pack
@@ -36,6 +40,8 @@ class Message:
         """The bytes of a request whose seeds count up from `start`."""
         if self._counted == "seed":
             middle = self._seeds(start) if self.rows == 1 else self._seeds(*range(start, start + self.rows))
+        elif self._counted == "digits":
+            middle = b"%d" % (_LEAST + start % _SEEDS)
         elif self._counted == "bytes":
             middle = _COUNTER(start)
         elif self._counted == "mantissa":

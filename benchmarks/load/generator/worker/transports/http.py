@@ -52,13 +52,9 @@ class _Answers(Connection):
         moment = now()
         number, self.number = self.number, -1
         self.start = begin + length
-        error = None
         if status == 200:
-            tail = begin + words
-            if length - words != self.message.answer_bytes or bytes(buffer[begin:tail]) not in self._heads:
-                error = self._transport.check(bytes(buffer[begin:tail]), self.message, length - words)
-            if self.picked >= 0 and error is None:
-                self._transport.loop.keep(number, self.picked, bytes(buffer[tail : self.start]))
+            body = bytes(buffer[begin : self.start])
+            error = self._transport.judged(self, number, body, words)
         else:
             error = _reason(status, bytes(buffer[begin : begin + length]))
         self._transport.answered(self, number, moment, error)
@@ -136,6 +132,24 @@ class Transport(base.Transport):
             )
         if len(self.heads) < 1000:
             self.heads[words] = (200, 0, 0)
+        return None
+
+    def judged(self, connection: _Answers, number: int, body: bytes, words: int) -> str | None:
+        """What is wrong with the body of an answer with status 200; None if nothing is.
+
+        Args:
+            connection: that it came on.
+            number: of the request.
+            body: JSON of `words` bytes, then the pictures.
+            words: length of the JSON.
+        """
+        message, size = connection.message, len(body) - words
+        if size != message.answer_bytes or body[:words] not in self.heads:
+            error = self.check(body[:words], message, size)
+            if error is not None:
+                return error
+        if connection.picked >= 0:
+            self.loop.keep(number, connection.picked, body[words:])
         return None
 
     def answered(self, connection: _Answers, number: int, moment: float, error: str | None) -> None:

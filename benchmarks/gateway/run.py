@@ -1,0 +1,178 @@
+"""The command: serve bundles, put a gateway before the server, measure part by part."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ...bundle import Bundle
+from ...errors import UsageError
+from ...reporting.markdown import markdown_table
+from ...runners import Endpoint
+from ...runners.triton import Runner
+from ...serving.configuration.settings import ServingSettings
+from ...serving.repository.deploy import deploy
+from ..command import errors_of, write_document
+from ..faults.serving import Serving
+from ..machine import describe_machine
+from .connections import measure_connections
+from .documents import GatewayResult, Overhead
+from .keys import measure_keys
+from .memory import measure_memory
+from .overhead import measure_overhead
+from .process import GatewayProcess
+
+__all__ = ["PARTS", "command", "deploy_bundle", "main", "measure", "table"]
+
+RESULT = Path(__file__).resolve().parents[1] / "results" / "gateway.json"
+PARTS = ("overhead", "connections", "memory", "keys")
+
+
+def measure(  # noqa: PLR0913
+    bundles: list[Path],
+    *,
+    parts: tuple[str, ...] = PARTS,
+    clients: int = 32,
+    rounds: int = 7,
+    seconds: float = 8.0,
+    requests: int = 50_000,
+    idle: int = 500,
+    slow: int = 200,
+) -> GatewayResult:
+    """Measure the gateway before a server of some bundles.
+
+    Args:
+        bundles: that are served; connections and memory are measured with the first.
+        parts: of `PARTS`.
+        clients: requests kept in flight for the overhead.
+        rounds: windows of each way.
+        seconds: of a window; the connections stay three times as long.
+        requests: of the memory part.
+        idle, slow: connections of the connections part.
+
+    Raises:
+        LithoError: a bundle cannot be served, or the gateway does not answer.
+    """
+    if unknown := sorted(set(parts) - set(PARTS)):
+        raise UsageError(f"there is no part {', '.join(unknown)}; parts are {', '.join(PARTS)}")
+    measured: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(prefix="gateway-") as temporary:
+        folder = Path(temporary)
+        repository = folder / "repository"
+        for path in bundles:
+            deploy_bundle(path, repository)
+        with Serving(repository, folder) as serving:
+            server = serving.endpoint.rpartition("/")[0]
+            endpoints = dict.fromkeys(serving.addresses["endpoints"])
+            with GatewayProcess(server, folder / "gateway.log") as gateway:
+                runners = [_runner(endpoint) for endpoint in endpoints]
+                try:
+                    if "overhead" in parts:
+                        measured["overhead"] = tuple(
+                            measure_overhead(
+                                runner,
+                                gateway,
+                                clients=clients,
+                                rounds=rounds,
+                                seconds=seconds,
+                                progress=_progress,
+                            )
+                            for runner in runners
+                        )
+                    if "connections" in parts:
+                        body = {"model": Endpoint.parse(runners[0].url).model}
+                        measured["connections"] = measure_connections(
+                            gateway.address, body, idle=idle, slow=slow, seconds=3 * seconds
+                        )
+                    if "memory" in parts:
+                        measured["memory"] = measure_memory(runners[0], gateway, requests, _progress)
+                finally:
+                    for runner in runners:
+                        runner.close()
+            if "keys" in parts:
+                measured["keys"] = measure_keys(server, folder, rounds=200 * rounds)
+    return GatewayResult(**measured, machine=describe_machine())
+
+
+def deploy_bundle(path: Path, repository: Path) -> None:
+    """Deploy a bundle as it is served best: a sampler in flight, everything else in whole requests."""
+    bundle = Bundle.load(path)
+    batching = "in-flight" if bundle.manifest.sampler is not None else "whole"
+    deploy(bundle, to=repository, settings=ServingSettings(batching=batching))
+
+
+def _runner(url: str) -> Runner:
+    endpoint = Endpoint.parse(url)
+    return Runner(endpoint.address, endpoint.model, endpoint.version)
+
+
+def _progress(step: str, share: float) -> None:
+    typer.echo(f"{step} {share:.0%}", err=True)
+
+
+def table(result: GatewayResult) -> list[str]:
+    """Tables in Markdown: the ways to each model, then one line for each other part."""
+    lines: list[str] = []
+    for overhead in result.overhead:
+        lines += [f"{overhead.model}, {overhead.clients} clients", "", *_ways(overhead), ""]
+    if (held := result.connections) is not None:
+        lines.append(
+            f"{held.idle_held} of {held.idle} idle connections held, slow ones: {held.slow_outcomes};"
+            f" p50 {held.p50_before_ms:.1f} ms before and {held.p50_meanwhile_ms:.1f} ms meanwhile"
+        )
+    if (memory := result.memory) is not None:
+        lines.append(f"memory grew by {memory.growth:.1%} over {memory.requests:,} requests")
+    for times in result.keys:
+        medians = ", ".join(f"{kind} {time:.2f}" for kind, time in times.median_us.items())
+        lines.append(f"keys, {times.where}: median us {medians}")
+    return lines
+
+
+def _ways(overhead: Overhead) -> list[str]:
+    rows = []
+    for name, ways in overhead.rounds.items():
+        middle = sorted(ways, key=lambda one: one.throughput)[len(ways) // 2]
+        rows.append(
+            (
+                name,
+                f"{middle.throughput:.0f}",
+                str(overhead.throughput.get(name, "")),
+                f"{middle.p50_ms:.1f}",
+                f"{overhead.p50_more_ms[name]:+.1f}" if name in overhead.p50_more_ms else "",
+                f"{middle.gateway_cpu_ms:.2f}",
+            )
+        )
+    head = ("way", "images/s", "of direct", "p50 (ms)", "more (ms)", "gateway CPU (ms/picture)")
+    return [*markdown_table(head, rows), "", f"PNG: {overhead.png_ms:.2f} ms of processor time a picture"]
+
+
+def main(  # noqa: PLR0913
+    bundles: Annotated[list[Path], typer.Argument(help="Bundles that are served.", show_default=False)],
+    only: Annotated[str, typer.Option(help="Parts, separated by commas.")] = ",".join(PARTS),
+    clients: Annotated[int, typer.Option(help="Requests in flight for the overhead.")] = 32,
+    rounds: Annotated[int, typer.Option(help="Windows of each way.")] = 7,
+    seconds: Annotated[float, typer.Option(help="Length of a window.")] = 8.0,
+    requests: Annotated[int, typer.Option(help="Requests of the memory part.")] = 50_000,
+    output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
+) -> None:
+    """Measure the gateway beside direct gRPC."""
+    with errors_of("gateway"):
+        result = measure(
+            bundles,
+            parts=tuple(part.strip() for part in only.split(",")),
+            clients=clients,
+            rounds=rounds,
+            seconds=seconds,
+            requests=requests,
+        )
+    write_document(output, result)
+    typer.echo("\n".join([*table(result), *result.problems]))
+    raise typer.Exit(1 if result.problems else 0)
+
+
+def command() -> None:
+    """Run `main` with the arguments of the process."""
+    typer.run(main)
