@@ -15,7 +15,7 @@ PAGE = Path(litho.__file__).parent / "docs" / "playground.md"
 
 def test_every_picture_of_the_documentation_is_one_of_the_script(script: ModuleType) -> None:
     shown = {path.name for path in (PAGE.parent / "playground").glob("*.png")}
-    assert {f"{name}.png" for name in (*script.SCENES, "drawing")} <= shown
+    assert {f"{name}.png" for name in script.SCENES} == shown
     text = PAGE.read_text(encoding="utf-8")
     assert [name for name in shown if f"playground/{name}" not in text] == []
 

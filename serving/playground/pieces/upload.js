@@ -40,9 +40,20 @@ export async function canvasOf(file, field) {
   const cut = middle(bitmap.width, bitmap.height, width, height);
   context.imageSmoothingQuality = "high";
   context.drawImage(bitmap, cut.left, cut.top, cut.width, cut.height, 0, 0, width, height);
+  if (field.shape[2] < 3) toGrey(context);
   canvas.given = { width: bitmap.width, height: bitmap.height };
   bitmap.close();
   return canvas;
+}
+
+/** Take the colours away, by the weights of ITU-R BT.601 that Pillow has too: the person sees what the model gets. */
+function toGrey(context) {
+  const pixels = context.getImageData(0, 0, context.canvas.width, context.canvas.height);
+  for (let index = 0; index < pixels.data.length; index += 4) {
+    const [red, green, blue] = pixels.data.subarray(index, index + 3);
+    pixels.data.fill(Math.round(0.299 * red + 0.587 * green + 0.114 * blue), index, index + 3);
+  }
+  context.putImageData(pixels, 0, 0);
 }
 
 /** A canvas as a PNG file. @returns {Promise<Blob>} */
