@@ -118,20 +118,12 @@ def compare(page: Page) -> None:
     page.get_by_role("button", name="Compare").click()
     expect(page.locator(".three litho-picture[data-state=finished]")).to_have_count(2)
     page.get_by_role("slider", name="Amplified").fill("64")
-
-
-def explain(page: Page) -> None:
-    """Show where a word acts."""
-    page.locator(".where").nth(2).click()
+    page.evaluate("scrollTo(0, 0)")
 
 
 def _takes(role: str) -> Callable[[Card], bool]:
     """Whether a model takes a field of a role."""
     return lambda card: any(field["role"] == role for field in card["litho"]["signature"]["inputs"])
-
-
-def _is_explained_by_words(card: Card) -> bool:
-    return card["litho"]["explanations"] and _takes("prompt")(card)
 
 
 SCENES = {
@@ -141,8 +133,7 @@ SCENES = {
     "drawing": Scene(DESKTOP, "dark", preview, fits=lambda card: card["litho"]["decoupled"]),
     "edit": Scene(TALL, "light", edit, "edit", _takes("mask")),
     "walk": Scene(TALL, "light", walk, "walk", _takes("latent")),
-    "compare": Scene(DESKTOP, "dark", compare, "compare"),
-    "explain": Scene(DESKTOP, "light", explain, "explain", _is_explained_by_words),
+    "compare": Scene(TALL, "dark", compare, "compare"),
 }
 """File name without its ending -> what is on it."""
 
