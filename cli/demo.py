@@ -30,10 +30,11 @@ def demo(
 
     with progress_bar() as progress:
         result = run_demo(to, seconds=seconds, progress=progress)
+    playground = f"litho serve {to / 'model_repository'} --gateway"
     if as_json:
         bench = result.bench.model_dump(mode="json")
         files = {"samples": str(result.samples), "report": str(result.report)}
-        print_json({**asdict(result), **files, "bench": bench})
+        print_json({**asdict(result), **files, "bench": bench, "playground": playground})
         return
     show_rows(*table(result.bench, brief=True))
     show_lines(lines(result.bench))
@@ -47,3 +48,4 @@ def demo(
     )
     typer.echo(result.samples)
     typer.echo(result.report)
+    typer.echo(f"{playground}   # opens the playground at http://127.0.0.1:8080")

@@ -27,8 +27,8 @@ __all__ = ["Program"]
 _LOGGERS = ("uvicorn.error", "asyncio")
 """Libraries whose words go into the gateway's log, and nowhere else."""
 
-_CANCEL_SECONDS = 5
-"""At the end, for connections to close and for requests that were not finished in time to be cancelled."""
+_CLOSE_SECONDS = 5
+"""At the end, for connections to close."""
 
 
 class Program:
@@ -115,7 +115,7 @@ class Program:
             server_header=False,
             proxy_headers=False,
             timeout_keep_alive=settings.idle_seconds,  # pyright: ignore[reportArgumentType] - seconds of call_later
-            timeout_graceful_shutdown=_CANCEL_SECONDS,
+            timeout_graceful_shutdown=_CLOSE_SECONDS,
         )
         config.load()
         if settings.tls_certificate is not None and settings.tls_key is not None:
@@ -170,6 +170,7 @@ def _server_of(program: Program, config: uvicorn.Config, guard: Guard) -> uvicor
                 left = guard.drain.running
                 said = f"{left} accepted requests were not finished within {program.drain_seconds:g} s"
                 guard.log(Event("drain-timeout", said, "warning", values={"in_hand": left}))
+                config.timeout_graceful_shutdown = 0  # they had their time
                 self.should_exit = True
 
     return Server(config)

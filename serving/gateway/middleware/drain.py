@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..errors import ApiError
 from ..gateway import Gateway
 from ..protection.answers import App, Receive, Scope, Send, answer
+from ..protection.draining import shutting_down
 
 __all__ = ["ORDER", "Middleware"]
 
@@ -25,14 +25,7 @@ class Middleware:
         if scope["type"] != "http" or scope["path"] in _NOT_WORK:
             await self._app(scope, receive, send)
         elif self._drain.draining:
-            error = ApiError(
-                503,
-                "the gateway is shutting down; try again, elsewhere or later",
-                kind="server_error",
-                code="server_shutting_down",
-                headers={"Retry-After": "5"},
-            )
-            await answer(scope, send, error, close=True)
+            await answer(scope, send, shutting_down(), close=True)
         else:
             self._drain.enter()
             try:

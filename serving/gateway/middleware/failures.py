@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from ...server.events import Event
 from ..errors import ApiError
 from ..gateway import Gateway
 from ..protection.answers import App, Message, Receive, Scope, Send, answer, state_of
+from ..protection.draining import shutting_down
 from ..protection.request_log import where_of
 
 __all__ = ["ORDER", "Middleware"]
@@ -14,10 +17,13 @@ ORDER = 95
 
 
 class Middleware:
-    """Answers 500 where nothing else answered; inside the other middlewares, so that their headers are there too."""
+    """Answers 500 where nothing else answered; inside the other middlewares, so that their headers are there too.
+
+    A request that is not finished in time at the end of the gateway is answered 503, as those that came later.
+    """
 
     def __init__(self, app: App, gateway: Gateway) -> None:
-        self._app, self._log = app, gateway.guard.log
+        self._app, self._log, self._drain = app, gateway.guard.log, gateway.guard.drain
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -33,6 +39,10 @@ class Middleware:
 
         try:
             await self._app(scope, receive, noticed)
+        except asyncio.CancelledError:
+            if started or not self._drain.draining:
+                raise
+            await answer(scope, send, shutting_down(), close=True)
         except Exception as error:
             id = state_of(scope).get("request_id", "")
             cause = f"{type(error).__name__} at {where_of(error)}"

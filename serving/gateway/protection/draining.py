@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-__all__ = ["Drain"]
+from ..errors import ApiError
+
+__all__ = ["Drain", "shutting_down"]
+
+
+def shutting_down() -> ApiError:
+    """503: this gateway takes no request any more."""
+    return ApiError(
+        503,
+        "the gateway is shutting down; try again, elsewhere or later",
+        kind="server_error",
+        code="server_shutting_down",
+        headers={"Retry-After": "5"},
+    )
 
 
 class Drain:

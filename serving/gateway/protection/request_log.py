@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import queue
 import threading
@@ -93,6 +94,10 @@ def where_of(error: BaseException) -> str:
     return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}"
 
 
+_SAID_BY_US = "Cancel %s running task"
+"""What uvicorn says when a drain took too long."""
+
+
 class _Handler(logging.Handler):
     def __init__(self, log: RequestLog) -> None:
         super().__init__(logging.WARNING)
@@ -100,6 +105,8 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, asyncio.CancelledError) or str(record.msg).startswith(_SAID_BY_US):
+            return
         cause = "" if error is None else f"{type(error).__name__} at {where_of(error)}"
         message = str(record.msg).splitlines()[0] if record.msg else ""  # its arguments are data of clients
         level: Level = "error" if record.levelno >= logging.ERROR else "warning"

@@ -1,3 +1,6 @@
+import asyncio
+import json
+
 from .conftest import Make
 
 
@@ -35,3 +38,29 @@ def test_a_fault_within_an_answer_ends_the_connection(guarded: Make) -> None:
     app = guarded("logs", "failures", inner=half)
     app.ask()
     assert [line["event"] for line in app.lines()] == ["failed", "request"]
+
+
+def test_what_the_end_cuts_off_is_told_to_come_again(guarded: Make) -> None:
+    async def waiting(scope: object, receive: object, send: object) -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    async def use() -> tuple[int, str]:
+        nonlocal reached
+        reached = asyncio.Event()
+        app = guarded("request_id", "drain", "failures", inner=waiting)
+        sent: list[dict] = []
+
+        async def send(message: dict) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "POST", "path": "/v1/images/generations", "headers": []}
+        request = asyncio.create_task(app.app(scope, None, send))
+        await reached.wait()
+        app.gateway.guard.drain.begin(lambda: None)
+        request.cancel()
+        await request
+        return sent[0]["status"], json.loads(sent[1]["body"])["error"]["code"]
+
+    reached: asyncio.Event
+    assert asyncio.run(use()) == (503, "server_shutting_down")
