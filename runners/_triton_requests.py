@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 import numpy as np
@@ -21,6 +21,8 @@ from ._shared_memory import Region
 
 __all__ = [
     "Gathered",
+    "Images",
+    "MadeBy",
     "Options",
     "StreamedPicture",
     "images_of",
@@ -87,6 +89,34 @@ class Options:
             )
 
 
+class MadeBy(NamedTuple):
+    """Which version of which model made an answer, as the server says; both are empty if it is not known."""
+
+    model: str = ""
+    version: str = ""
+
+    @classmethod
+    def of(cls, answer: Any) -> MadeBy:
+        """Read Triton's message `ModelInferResponse`."""
+        return cls(answer.model_name, answer.model_version)
+
+
+UNKNOWN = MadeBy()
+
+
+class Images(dict[str, NDArray[np.uint8]]):
+    """The answer to a request: name of the output -> pictures.
+
+    Args:
+        images: name -> UINT8 of shape (batch, height, width, channels).
+        made_by: the version that answered.
+    """
+
+    def __init__(self, images: Mapping[str, NDArray[np.uint8]], made_by: MadeBy) -> None:
+        super().__init__(images)
+        self.made_by = made_by
+
+
 @dataclass(frozen=True)
 class StreamedPicture:
     """One answer of a stream: a finished picture, or a preview of it.
@@ -96,12 +126,14 @@ class StreamedPicture:
         step: after which it was made, from 1.
         steps: from noise to picture; 1 for a generator without steps.
         image: UINT8 of shape (height, width, channels), 0 to 255.
+        made_by: the version that answered.
     """
 
     row: int
     step: int
     steps: int
     image: NDArray[np.uint8]
+    made_by: MadeBy = UNKNOWN
 
     @property
     def finished(self) -> bool:
@@ -211,13 +243,16 @@ def images_of(answer: Any) -> NDArray[np.uint8]:
 
 
 def whole_pictures(
-    signature: Signature, inputs: Mapping[str, NDArray[Any]], images: NDArray[np.uint8]
+    signature: Signature,
+    inputs: Mapping[str, NDArray[Any]],
+    images: NDArray[np.uint8],
+    made_by: MadeBy = UNKNOWN,
 ) -> Iterator[StreamedPicture]:
     """The pictures of a whole answer, as a stream would have them."""
     steps = signature.field(Role.STEPS)
     for row, image in enumerate(images):
         whole = 1 if steps is None else int(inputs[steps.name][row])
-        yield StreamedPicture(row, whole, whole, image)
+        yield StreamedPicture(row, whole, whole, image, made_by)
 
 
 class Gathered:
@@ -235,6 +270,7 @@ class Gathered:
         steps = signature.field(Role.STEPS)
         self._steps = np.ones(self._shape[0], np.int64) if steps is None else inputs[steps.name]
         self.finished: dict[int, NDArray[np.uint8]] = {}
+        self.made_by = UNKNOWN
 
     def add(self, response: Any) -> Iterator[StreamedPicture]:
         """The pictures of one message of the stream, which has one row, or all of them.
@@ -265,11 +301,11 @@ class Gathered:
                 f"{self._url} streamed rows {rows.tolist()} of shape {shape} for a request of shape {self._shape}"
             )
         images = np.frombuffer(content[self._name], np.uint8).reshape(shape)
+        self.made_by = MadeBy.of(answer)
         for index, row in enumerate(rows.tolist()):
             whole = int(self._steps[row])
-            picture = StreamedPicture(
-                row, whole if steps is None else int(steps[index]), whole, images[index]
-            )
+            step = whole if steps is None else int(steps[index])
+            picture = StreamedPicture(row, step, whole, images[index], self.made_by)
             if picture.finished:
                 self.finished[row] = picture.image
             yield picture

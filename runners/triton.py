@@ -30,6 +30,8 @@ from ._shared_memory import Region, Regions
 from ._silence import Silent, heard
 from ._triton_requests import (
     Gathered,
+    Images,
+    MadeBy,
     Options,
     StreamedPicture,
     images_of,
@@ -46,6 +48,8 @@ __all__ = [
     "PUBLIC_KEY_PARAMETER",
     "Access",
     "Gathered",
+    "Images",
+    "MadeBy",
     "Options",
     "Runner",
     "ServedModel",

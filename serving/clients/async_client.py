@@ -25,6 +25,8 @@ from ...runners.triton import (
     DEFAULT_TIMEOUT_SECONDS,
     Access,
     Gathered,
+    Images,
+    MadeBy,
     Options,
     Runner,
     ServedModel,
@@ -166,7 +168,7 @@ class AsyncClient:
         inputs = client.signature.check(client.signature.broadcast(fields))
         name = client.signature.output.name
         parts: list[NDArray[Any]] = []
-        pending: deque[asyncio.Task[dict[str, NDArray[np.uint8]]]] = deque()
+        pending: deque[asyncio.Task[Images]] = deque()
         try:
             for part in in_batches(inputs, client.max_batch_size):
                 if len(pending) == IN_FLIGHT:
@@ -183,8 +185,10 @@ class AsyncClient:
 
     def submit(
         self, inputs: Mapping[str, ArrayLike], options: Options = DEFAULT_OPTIONS
-    ) -> asyncio.Task[dict[str, NDArray[np.uint8]]]:
+    ) -> asyncio.Task[Images]:
         """Send a request and return its task; cancelling the task cancels the request, on the server too.
+
+        `made_by` of the answer names the version that gave it.
 
         Args:
             inputs: field name -> array with a batch axis in front, checked, as from `signature.check`.
@@ -217,37 +221,36 @@ class AsyncClient:
         """
         return await asyncio.to_thread(self._client.statistics)
 
-    async def _answer(
-        self, inputs: dict[str, NDArray[Any]], options: Options
-    ) -> dict[str, NDArray[np.uint8]]:
+    async def _answer(self, inputs: dict[str, NDArray[Any]], options: Options) -> Images:
         client = self._client
         attempts = client.attempts(options)
         while True:
             runner = client.runner_for(inputs)
             limited = replace(options, timeout_seconds=attempts.left_seconds)
             try:
-                images = await self._whole(runner, inputs, limited)
+                images, made_by = await self._whole(runner, inputs, limited)
             except EndpointError as error:
                 if (wait := client.wait_after(error, runner, attempts)) is None:
                     raise attempts.last(error, runner.url) from None
                 await asyncio.sleep(wait)
             else:
                 client.check_output(images, client.signature.output_shape(inputs))
-                return {client.signature.output.name: images}
+                return Images({client.signature.output.name: images}, made_by)
 
     async def _whole(
         self, runner: Runner, inputs: dict[str, NDArray[Any]], options: Options
-    ) -> NDArray[np.uint8]:
+    ) -> tuple[NDArray[np.uint8], MadeBy]:
         if not runner.decoupled:
             try:
-                return images_of(await self._call(self._stub.ModelInfer, runner, inputs, options))
+                answer = await self._call(self._stub.ModelInfer, runner, inputs, options)
+                return images_of(answer), MadeBy.of(answer)
             except grpc.RpcError as error:
                 if not runner.became_decoupled(error):
                     raise await self._explained(runner, error, options) from None
         gathered = Gathered(runner.signature, inputs, runner.url)
         async for _ in self._streamed(runner, inputs, replace(options, preview_every=0), gathered):
             pass
-        return gathered.images()
+        return gathered.images(), gathered.made_by
 
     async def _stream(
         self, inputs: dict[str, NDArray[Any]], options: Options
@@ -280,9 +283,8 @@ class AsyncClient:
                 async for picture in pictures:
                     yield picture
         else:
-            for picture in whole_pictures(
-                runner.signature, inputs, await self._whole(runner, inputs, options)
-            ):
+            images, made_by = await self._whole(runner, inputs, options)
+            for picture in whole_pictures(runner.signature, inputs, images, made_by):
                 yield picture
 
     async def _streamed(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -131,4 +131,4 @@ class Unfinished:
         self._shown[row] = picture.step
         if picture.finished:
             self._left.remove(row)
-        return StreamedPicture(self._first + row, picture.step, picture.steps, picture.image)
+        return replace(picture, row=self._first + row)

@@ -13,6 +13,7 @@ from typing import Any
 from starlette.requests import Request
 
 from ...signature.fields import Role
+from ..provenance.receipt import Origin
 from .connection import facts_of, request_options
 from .errors import as_api_error
 from .gateway import Gateway
@@ -50,7 +51,9 @@ async def document_of(gateway: Gateway, plan: Plan, request: Request) -> dict[st
         EndpointError: the server refused, or did not answer in time.
     """
     made = await make_pictures(plan.served, plan.rows, request_options(request))
-    finished = await gateway.in_threads(_finished, [(gateway, plan, one, _id(request)) for one in made])
+    origins = [await gateway.models.origin_of(plan.served, one.made_by) for one in made]
+    rows = [(gateway, plan, one, origin, _id(request)) for one, origin in zip(made, origins, strict=True)]
+    finished = await gateway.in_threads(_finished, rows)
     _note(request, finished)
     data = []
     for one in finished:
@@ -85,7 +88,8 @@ async def events_of(gateway: Gateway, plan: Plan, request: Request) -> AsyncGene
                     text = base64.b64encode(content).decode()
                     event = _event(plan, "partial_image", text, {**common, "partial_image_index": one.number})
                 else:
-                    finished = await gateway.in_thread(_finished, gateway, plan, one, _id(request))
+                    origin = await gateway.models.origin_of(plan.served, one.made_by)
+                    finished = await gateway.in_thread(_finished, gateway, plan, one, origin, _id(request))
                     given.append(finished)
                     _note(request, given)
                     extra = {"usage": _USAGE, "seed": finished.seed, "receipt": finished.receipt}
@@ -131,11 +135,11 @@ def _facts(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _finished(gateway: Gateway, plan: Plan, made: Made, request_id: str) -> Finished:
+def _finished(gateway: Gateway, plan: Plan, made: Made, origin: Origin, request_id: str) -> Finished:
     """In a thread: a picture's receipt, and its file with the receipt inside."""
     stamped = gateway.receipts.stamp(
         _encoded(plan, made),
-        plan.served.origin,
+        origin,
         made.row,
         made.image,
         request_id=request_id,

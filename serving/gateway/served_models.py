@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from ...errors import EndpointError, UsageError
-from ...runners.triton import ServedModel
+from ...runners.triton import MadeBy, ServedModel
 from ...signature import Signature
 from ..clients import AsyncClient, Retries
 from ..clients.canary import CANARY_SUFFIX
@@ -86,6 +86,7 @@ class ServedModels:
         self._settings = settings
         self._url = settings.server.rstrip("/")
         self._models: dict[str, Served] = {}
+        self._origins: dict[MadeBy, Origin] = {}
         self._looked = float("-inf")
         self._problem: Exception | None = EndpointError("nobody has looked yet")
         self._lock = asyncio.Lock()
@@ -140,6 +141,32 @@ class ServedModels:
         others = (self._models[name] for name in sorted(self._models))
         return [one for one in others if one.facts.checkpoint_sha256 == same]
 
+    async def origin_of(self, served: Served, made_by: MadeBy) -> Origin:
+        """What a receipt says of the version that made a picture.
+
+        While a version replaces another, or a candidate has its share, this is not always the one that is known.
+
+        Args:
+            served: the model that was asked.
+            made_by: what the server says of the answer.
+        """
+        if made_by.version in ("", str(served.version)) and made_by.model in ("", served.name):
+            return served.origin
+        if (known := self._origins.get(made_by)) is None:
+            known = await asyncio.to_thread(self._origin, served, made_by)
+            self._origins[made_by] = known
+        return known
+
+    def _origin(self, served: Served, made_by: MadeBy) -> Origin:
+        try:
+            with ServerControl(self._url) as control:
+                config = control.model_config(made_by.model, int(made_by.version))
+            parameters = {name: value.string_value for name, value in config.parameters.items()}
+            facts = ServedModel.from_parameters(parameters)
+        except (EndpointError, ValueError):  # it is gone already
+            return replace(served.origin, model=made_by.model, version=made_by.version, bundle_sha256="")
+        return Origin.of(made_by.model, facts, parameters, made_by.version)
+
     def _variant(self, served: Served, variant: str) -> Served:
         candidates = self.variants_of(served)
         for matches in (_is, _begins):
@@ -189,6 +216,7 @@ class ServedModels:
                 self._spawn(self._close_later(one.client))
             if gone or len(models) != len(before):
                 self.generation += 1
+                self._origins.clear()
 
     def _look(self) -> dict[str, tuple[int, bytes]]:
         """Name -> newest version that answers, and its configuration."""

@@ -16,13 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DeadlineExceeded, EndpointBusy, EndpointError, EndpointUnavailable
-from ...runners.triton import Options, safe_inputs
+from ...runners.triton import Images, Options, safe_inputs
 from ...signature.fields import Role
 from ..clients import AsyncClient
 
 __all__ = ["Together"]
-
-Images = dict[str, NDArray[np.uint8]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +124,8 @@ class Together:
         for part in parts:
             stop = start + part.rows
             if not part.answer.done():
-                part.answer.set_result({name: array[start:stop] for name, array in images.items()})
+                own = {name: array[start:stop] for name, array in images.items()}
+                part.answer.set_result(Images(own, images.made_by))
             start = stop
 
     def _failed(self, parts: Sequence[_Part], error: BaseException) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...runners.triton import Options
+from ...runners.triton import MadeBy, Options
 from ...signature import Signature
 from ...signature.fields import Role
 from .served_models import Served
@@ -47,11 +47,13 @@ class Made:
         index: of the picture in the request, from 0.
         row: all inputs that it was made from.
         image: UINT8 of shape (height, width, channels).
+        made_by: the version of the model that made it.
     """
 
     index: int
     row: Row
     image: NDArray[np.uint8]
+    made_by: MadeBy
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ async def make_pictures(served: Served, rows: list[Row], options: Options) -> li
         for task in tasks:  # after a failure nobody waits for the others
             task.cancel()
     pairs = zip(rows, answers, strict=True)
-    return [Made(index, row, answer[output][0]) for index, (row, answer) in enumerate(pairs)]
+    return [Made(index, row, answer[output][0], answer.made_by) for index, (row, answer) in enumerate(pairs)]
 
 
 async def streamed(
@@ -195,7 +197,7 @@ async def _follow(
         async with aclosing(served.client.stream(limited, **row)) as pictures:
             async for picture in pictures:
                 if picture.finished:
-                    await arrived.put(Made(index, row, picture.image))
+                    await arrived.put(Made(index, row, picture.image, picture.made_by))
                 elif picture.step in shown:
                     await arrived.put(Preview(index, number, picture.image))
                     number += 1
