@@ -129,6 +129,12 @@ def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def _files_of_the_page() -> list[str]:
+    from litho.serving.playground import page_files
+
+    return [name for name in page_files() if name != "views.json"]  # that one is made from the others
+
+
 def mirror_of(module: Path) -> Path:
     """The test file that mirrors a module, both relative to the package's root."""
     name = module.stem if module.stem != "__init__" else module.parent.name or "litho"
@@ -252,6 +258,7 @@ def test_a_wheel_made_from_the_source_distribution_installs_and_runs(tmp_path: P
         "litho/py.typed",
         "litho/reporting/templates/base.html",
         "litho/reporting/templates/style.css",
+        *(f"litho/serving/playground/{file}" for file in _files_of_the_page()),
     } <= set(names)
     assert not [name for name in names if name.startswith("litho/tests")]
     environment = tmp_path / "environment"

@@ -194,6 +194,19 @@ _WATCH = """() => {
 """Notes what the grid shows after each change: a preview may be gone before a test looks."""
 
 
+def test_a_picture_can_be_taken_to_the_view_that_edits(open_page: Opener, streaming_gateway: Program) -> None:
+    page = open_page(url=streaming_gateway.url)
+    page.get_by_label("Model").select_option("larger")
+    expect(page.get_by_text("larger starts from a picture: give it one under Edit.")).to_be_visible()
+    page.get_by_label("Model").select_option("sketch")
+    generate(page, 1)
+    finished(page).get_by_title("Details").click()
+    page.get_by_role("button", name="Edit").click()
+    expect(page).to_have_title("Edit · litho")
+    expect(page.get_by_label("Model", exact=True)).to_have_value("filled")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
 def test_what_was_begun_can_be_stopped(open_page: Opener, streaming_gateway: Program) -> None:
     page = open_page(url=streaming_gateway.url)
     page.get_by_label("Model").select_option("sketch")
