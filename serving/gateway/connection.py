@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
-from fastapi import Request
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
 
 from ...runners.triton import Options
 from .errors import ApiError
 
-__all__ = ["GONE_STATUS", "facts_of", "request_options", "while_connected"]
+__all__ = ["GONE_STATUS", "DirectRoute", "facts_of", "request_options", "while_connected"]
 
 GONE_STATUS = 499
 """Status of a request whose client left before the answer; no client ever sees it."""
@@ -19,6 +20,17 @@ GONE_STATUS = 499
 _UNWATCHED_SECONDS = 0.05
 
 Result = TypeVar("Result")
+
+
+class DirectRoute(APIRoute):
+    """A route whose function takes the request and returns the answer: FastAPI has nothing to work out for it.
+
+    Its operation is described by `openapi_extra` alone.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The function itself."""
+        return self.endpoint
 
 
 def request_options(request: Request, **more: Any) -> Options:

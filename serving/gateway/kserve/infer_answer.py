@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 
 from ....errors import InvalidInput
 from ....signature import Signature
+from ...provenance.receipt import Receipt
+from .infer_request import InferRequest
 
 __all__ = ["LENGTH_HEADER", "MOST_JSON_VALUES", "check_answer", "infer_answer"]
 
@@ -24,19 +27,18 @@ _NUMBERS = np.array([f"{value:3d}," for value in range(256)], dtype="S4")
 _JSON = json.JSONEncoder(separators=(",", ":"))
 
 
-def check_answer(signature: Signature, inputs: dict[str, NDArray[Any]], *, binary: bool) -> None:
+def check_answer(signature: Signature, request: InferRequest) -> None:
     """Refuse a request whose answer would be too long, before any work is done for it.
 
     Args:
         signature: of the model.
-        inputs: checked, as from `Signature.check`.
-        binary: whether the pictures are to be raw bytes.
+        request: with its inputs.
 
     Raises:
         InvalidInput: the pictures are too large for JSON.
     """
-    values = int(np.prod(signature.output_shape(inputs), dtype=object))
-    if not binary and values > MOST_JSON_VALUES:
+    values = int(np.prod(signature.output_shape(request.inputs), dtype=object))
+    if not request.binary and values > MOST_JSON_VALUES:
         raise InvalidInput(
             f"the answer would have {values} numbers; allowed are {MOST_JSON_VALUES} in JSON: ask for raw bytes, with"
             " the parameter 'binary_data_output': true"
@@ -45,30 +47,33 @@ def check_answer(signature: Signature, inputs: dict[str, NDArray[Any]], *, binar
 
 def infer_answer(
     images: NDArray[np.uint8],
+    request: InferRequest,
     *,
     output: str,
     model: str,
     version: str,
-    identifier: str | None = None,
-    binary: bool = False,
+    receipts: Sequence[Receipt] = (),
 ) -> tuple[bytes, dict[str, str]]:
     """Body and headers of an answer.
 
     Args:
         images: UINT8 of shape (batch, height, width, channels).
+        request: that is answered.
         output: name of the output.
         model, version: that made them.
-        identifier: of the request.
-        binary: send raw bytes.
+        receipts: of the pictures, in their order; KServe's parameters are numbers and texts, so that they travel as
+            the text of a JSON list.
     """
     tensor: dict[str, Any] = {"name": output, "datatype": "UINT8", "shape": list(images.shape)}
-    if binary:
+    if request.binary:
         tensor["parameters"] = {"binary_data_size": images.nbytes}
     head: dict[str, Any] = {"model_name": model, "model_version": version}
-    if identifier is not None:
-        head["id"] = identifier
+    if request.identifier is not None:
+        head["id"] = request.identifier
+    if receipts:
+        head["parameters"] = {"receipts": f"[{','.join(one.to_json() for one in receipts)}]"}
     text = _JSON.encode({**head, "outputs": [tensor]}).encode()
-    if not binary:
+    if not request.binary:
         numbers = _NUMBERS[images.reshape(-1)].tobytes()[:-1]
         return b'%b,"data":[%b]}]}' % (text[:-3], numbers), {"content-type": "application/json"}
     headers = {"content-type": "application/octet-stream", LENGTH_HEADER.lower(): str(len(text))}

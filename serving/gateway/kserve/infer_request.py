@@ -10,7 +10,6 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ....errors import InvalidInput
-from ....runners.triton import Options
 from ....signature import Signature
 from ....signature.fields import Field
 from .tensors import check_keys, read_json, read_raw, tensor_shape
@@ -19,7 +18,6 @@ __all__ = [
     "MOST_ID_LENGTH",
     "MOST_JSON_BYTES",
     "InferRequest",
-    "options_of",
     "read_infer_request",
     "read_length",
 ]
@@ -30,7 +28,7 @@ MOST_JSON_BYTES = 2**20
 MOST_ID_LENGTH = 128
 
 _KEYS = ("id", "parameters", "inputs", "outputs")
-_PARAMETERS = ("binary_data_output", "priority", "timeout")
+_PARAMETERS = ("binary_data_output", "priority", "receipts", "timeout")
 _INPUT_KEYS = ("name", "shape", "datatype", "parameters", "data")
 _OUTPUT_KEYS = ("name", "parameters")
 _MOST_MICROSECONDS = 10**12
@@ -43,9 +41,9 @@ class InferRequest:
     Args:
         identifier: the client's own, which the answer repeats; None where there is none.
         inputs: field name -> array, as `Signature.check` returns them.
-        priority: see `Options`.
-        queue_seconds: see `Options`.
+        priority, queue_seconds: as `litho.serving.clients.Options` has them.
         binary: whether the answer's pictures are raw bytes behind the JSON, and not in it.
+        receipts: whether the answer has a receipt of each picture.
     """
 
     identifier: str | None
@@ -53,6 +51,7 @@ class InferRequest:
     priority: int = 0
     queue_seconds: float | None = None
     binary: bool = False
+    receipts: bool = False
 
 
 def _no_constant(name: str) -> Any:
@@ -108,13 +107,7 @@ def read_infer_request(
         priority=_number(parameters, "priority", 2**31 - 1),
         queue_seconds=_number(parameters, "timeout", _MOST_MICROSECONDS) / 1e6 or None,
         binary=_binary(document, signature, _flag(parameters, "binary_data_output")),
-    )
-
-
-def options_of(request: InferRequest, timeout_seconds: float | None) -> Options:
-    """How a request is to be treated by the server."""
-    return Options(
-        timeout_seconds=timeout_seconds, priority=request.priority, queue_seconds=request.queue_seconds
+        receipts=_flag(parameters, "receipts"),
     )
 
 

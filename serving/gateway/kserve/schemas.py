@@ -133,6 +133,7 @@ _REQUEST = _object(
             {
                 "binary_data_output": {"type": "boolean"},
                 "priority": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
+                "receipts": {"type": "boolean"},
                 "timeout": {"type": "integer", "minimum": 0, "maximum": 10**12},
             },
             required=(),
@@ -153,7 +154,13 @@ _MADE = _object(
     required=("name", "datatype", "shape"),
 )
 _ANSWER = _object(
-    {"model_name": _TEXT, "model_version": _TEXT, "id": _TEXT, "outputs": _list(_MADE)},
+    {
+        "model_name": _TEXT,
+        "model_version": _TEXT,
+        "id": _TEXT,
+        "parameters": _object({"receipts": _TEXT}),
+        "outputs": _list(_MADE),
+    },
     required=("model_name", "model_version", "outputs"),
 )
 _LENGTH = {"schema": {"type": "string"}, "description": "Bytes of the JSON in front of raw tensors."}

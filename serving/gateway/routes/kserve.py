@@ -6,19 +6,18 @@ repository, shared memory, logging or trace settings can be reached.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any
-
+import numpy as np
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
-from fastapi.routing import APIRoute
+from numpy.typing import NDArray
 
-from ..connection import facts_of, request_options, while_connected
+from ...provenance.receipt import Receipt
+from ..connection import DirectRoute, facts_of, request_options, while_connected
 from ..errors import not_found
 from ..gateway import Gateway
 from ..kserve.descriptions import model_configuration, model_metadata, server_metadata
 from ..kserve.infer_answer import check_answer, infer_answer
-from ..kserve.infer_request import read_infer_request, read_length
+from ..kserve.infer_request import InferRequest, read_infer_request, read_length
 from ..kserve.limits import check_limits, most_rows
 from ..kserve.schemas import CONFIGURATION, INFER, LIVE, METADATA, READY, SERVER, on_model
 from ..served_models import Served
@@ -27,16 +26,9 @@ from .health import ready_models
 __all__ = ["make_router"]
 
 
-class _Direct(APIRoute):
-    """A route whose function takes the request and returns the answer: FastAPI has nothing to work out for it."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        return self.endpoint
-
-
 def make_router(gateway: Gateway) -> APIRouter:
     """The paths of the protocol."""
-    router = APIRouter(tags=["kserve"], route_class=_Direct)
+    router = APIRouter(tags=["kserve"], route_class=DirectRoute)
     _add_server(router, gateway)
     for prefix in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
         _add_model(router, gateway, prefix)
@@ -108,19 +100,35 @@ async def _infer(gateway: Gateway, request: Request, served: Served) -> Response
     signature = served.signature
     asked = read_infer_request(body, length, signature, most_rows(served, gateway.settings))
     check_limits(asked.inputs, signature, gateway.settings)
-    check_answer(signature, asked.inputs, binary=asked.binary)
+    check_answer(signature, asked)
     gateway.guard.take_pictures(request.state, len(next(iter(asked.inputs.values()))))
     options = request_options(request, priority=asked.priority, queue_seconds=asked.queue_seconds)
     made = await while_connected(request, served.together.submit(asked.inputs, options))
     images = made[signature.output.name]
     facts = facts_of(request)
     facts["model"], facts["pictures"] = served.name, len(images)
+    receipts: list[Receipt] = []
+    if asked.receipts:
+        receipts = await gateway.in_thread(_receipts, gateway, served, asked, images, options.request_id)
+        facts["receipts"] = [one.checksum for one in receipts]
     content, headers = infer_answer(
         images,
+        asked,
         output=signature.output.name,
         model=served.name,
         version=str(served.version),
-        identifier=asked.identifier,
-        binary=asked.binary,
+        receipts=receipts,
     )
     return Response(content, headers=headers)
+
+
+def _receipts(
+    gateway: Gateway, served: Served, asked: InferRequest, images: NDArray[np.uint8], request_id: str
+) -> list[Receipt]:
+    origin = served.origin
+    return [
+        gateway.receipts.make(
+            origin, {name: array[row] for name, array in asked.inputs.items()}, image, request_id=request_id
+        )
+        for row, image in enumerate(images)
+    ]

@@ -15,6 +15,7 @@ from litho.serving.gateway.kserve.infer_answer import (
     check_answer,
     infer_answer,
 )
+from litho.serving.gateway.kserve.infer_request import InferRequest
 from litho.signature import Signature
 from litho.signature.fields import image_output, seed_field
 
@@ -25,9 +26,8 @@ IMAGES = arrays.arrays(np.uint8, arrays.array_shapes(min_dims=4, max_dims=4, max
 
 @given(IMAGES, st.booleans(), st.none() | st.text(max_size=9))
 def test_tritons_client_reads_the_pictures(images: np.ndarray, binary: bool, identifier: str | None) -> None:
-    body, headers = infer_answer(
-        images, output="image", model="digits", version="3", identifier=identifier, binary=binary
-    )
+    request = InferRequest(identifier, {}, binary=binary)
+    body, headers = infer_answer(images, request, output="image", model="digits", version="3")
     length = headers.get(LENGTH_HEADER.lower())
     assert (length is not None) is binary
     result = tritonclient.http.InferenceServerClient.parse_response_body(
@@ -47,8 +47,8 @@ def test_tritons_client_reads_the_pictures(images: np.ndarray, binary: bool, ide
 def test_pictures_too_large_for_json_are_refused_before_they_are_made() -> None:
     large = Signature(inputs=(seed_field(),), output=image_output(2048, 2048, 1))
     one, two = ({"seed": np.arange(count)} for count in (1, 2))
-    check_answer(large, one, binary=False)
-    check_answer(large, two, binary=True)
+    check_answer(large, InferRequest(None, one))
+    check_answer(large, InferRequest(None, two, binary=True))
     with pytest.raises(InvalidInput, match=rf"8388608 numbers; allowed are {MOST_JSON_VALUES}"):
-        check_answer(large, two, binary=False)
-    check_answer(PLAIN, PLAIN.example(4), binary=False)
+        check_answer(large, InferRequest(None, two))
+    check_answer(PLAIN, InferRequest(None, PLAIN.example(4)))

@@ -13,7 +13,6 @@ from litho.errors import InvalidInput
 from litho.serving.gateway.kserve.infer_request import (
     MOST_JSON_BYTES,
     InferRequest,
-    options_of,
     read_infer_request,
     read_length,
 )
@@ -65,8 +64,6 @@ def test_what_tritons_client_writes_is_read_as_it_was_meant(data: st.DataObject,
         np.testing.assert_array_equal(read.inputs[field.name], expected[field.name])
     assert (read.identifier, read.priority, read.queue_seconds) == ("mine", 2, 50e-6)
     assert read.binary is (outputs is not False)
-    assert options_of(read, 3).timeout_seconds == 3
-    assert options_of(read, None).queue_seconds == 50e-6
 
 
 @given(st.data(), st.sampled_from(sorted(SIGNATURES)))
@@ -132,7 +129,7 @@ def test_any_json_in_any_part_is_read_or_refused(data: st.DataObject) -> None:
         (request(parameters=[]), "'parameters' of the request is an object"),
         (
             request(parameters={"sequence_id": 1}),
-            "'sequence_id'; allowed are binary_data_output, priority, timeout",
+            "'sequence_id'; allowed are binary_data_output, priority, receipts, timeout",
         ),
         (request(parameters={"priority": True}), "whole number from 0"),
         (request(parameters={"timeout": -1}), "whole number from 0"),

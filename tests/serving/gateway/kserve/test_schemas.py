@@ -7,6 +7,7 @@ import numpy as np
 
 from litho.serving.gateway.errors import refused
 from litho.serving.gateway.kserve.infer_answer import infer_answer
+from litho.serving.gateway.kserve.infer_request import InferRequest
 from litho.serving.gateway.kserve.schemas import INFER, SERVER, on_model
 
 from .requests import request, seed
@@ -22,7 +23,7 @@ def test_requests_and_answers_keep_to_their_schemas() -> None:
     for bad in (seed(shape=[0, 1]), seed(datatype="FP64"), request(more=1)):
         assert not jsonschema.Draft202012Validator(asked).is_valid(bad)
     images = np.zeros((2, 3, 3, 1), np.uint8)
-    body, _ = infer_answer(images, output="image", model="m", version="1", identifier="a")
+    body, _ = infer_answer(images, InferRequest("a", {}), output="image", model="m", version="1")
     jsonschema.validate(json.loads(body), answer)
     jsonschema.validate(refused("no", "seed").document("req_1", "/v2/models/m/infer"), error)
     assert not jsonschema.Draft202012Validator(error).is_valid(refused("no").document())

@@ -16,6 +16,7 @@ from tritonclient.utils import InferenceServerException
 from litho.runners import open_runner
 from litho.serving.clients.client import Client
 from litho.serving.gateway.program import Program
+from litho.serving.provenance.receipt import parse_receipt, pixels_sha256
 from litho.serving.server.embedded import EmbeddedServer
 
 from ....conftest import running_gateway
@@ -66,9 +67,15 @@ def test_tritons_client_gets_the_pictures_made_in_process(
     assert (images == made).mean() >= 0.999
     said = result.get_response()
     assert (said["id"], said["model_name"], said["model_version"]) == ("mine", "tiny", "1")
-    again = client.infer("tiny", given, model_version="1").as_numpy("image")
-    assert again is not None
-    assert np.abs(again.astype(int) - made).max() <= 1
+    again = client.infer("tiny", given, model_version="1", parameters={"receipts": True})
+    images = again.as_numpy("image")
+    assert images is not None
+    assert np.abs(images.astype(int) - made).max() <= 1
+    receipts = json.loads(again.get_response()["parameters"]["receipts"])
+    assert [one["fields"]["seed"] for one in receipts] == SEEDS.tolist()
+    for receipt, image in zip(receipts, images, strict=True):
+        parse_receipt(json.dumps(receipt).encode()).check()
+        assert receipt["pixels_sha256"] == pixels_sha256(image)
 
 
 def test_tritons_client_finds_server_and_model(client: tritonclient.http.InferenceServerClient) -> None:
