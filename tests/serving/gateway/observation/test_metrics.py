@@ -1,8 +1,21 @@
 """Figures: counted once, and never in more series than there are routes."""
 
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from litho.serving.gateway.observation.metrics import Metrics
+from litho.serving.gateway.program import Program
 
 
 def samples(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:
@@ -52,3 +65,54 @@ def test_openmetrics_is_given_to_who_asks_for_it() -> None:
     content, media_type = Metrics(lambda: True).text("application/openmetrics-text; version=1.0.0")
     assert media_type.startswith("application/openmetrics-text")
     assert content.endswith(b"# EOF\n")
+
+
+PROMETHEUS = os.environ.get("PROMETHEUS") or shutil.which("prometheus")
+"""Prometheus itself, from the distribution's package of that name, with promtool beside it."""
+
+
+@pytest.mark.skipif(PROMETHEUS is None, reason="Prometheus is not installed, and PROMETHEUS does not name it")
+def test_prometheus_scrapes_a_running_gateway(gateway: Program, tmp_path: Path) -> None:
+    assert PROMETHEUS is not None
+    with urllib.request.urlopen(f"{gateway.url}/metrics") as answer:
+        content = answer.read()
+    tool = Path(PROMETHEUS).with_name("promtool")
+    checked = subprocess.run([tool, "check", "metrics"], input=content, capture_output=True)
+    assert checked.returncode == 0, checked.stderr
+    config = tmp_path / "prometheus.yml"
+    address = gateway.url.removeprefix("http://")
+    config.write_text(
+        "scrape_configs: [{job_name: litho, scrape_interval: 1s, scrape_timeout: 1s,"
+        f" static_configs: [{{targets: ['{address}']}}]}}]\n"
+    )
+    port = _free_port()
+    options = [f"--config.file={config}", f"--storage.tsdb.path={tmp_path / 'data'}"]
+    with (tmp_path / "log").open("wb") as log:
+        running = subprocess.Popen(
+            [PROMETHEUS, *options, f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=log
+        )
+    try:
+        for query in ('up{job="litho"}', "litho_gateway_triton_up", "litho_gateway_requests_in_flight"):
+            assert _asked(port, query, running) == "1"
+        quantile = 'histogram_quantile(0.5, litho_gateway_request_seconds_bucket{route="/metrics"})'
+        assert 0 < float(_asked(port, quantile, running)) < 60
+    finally:
+        running.terminate()
+        running.wait(30)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def _asked(port: int, query: str, running: subprocess.Popen[bytes]) -> str:
+    """Prometheus' value of a query, once it has one."""
+    url = f"http://127.0.0.1:{port}/api/v1/query?{urllib.parse.urlencode({'query': query})}"
+    deadline = time.monotonic() + 60
+    while running.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(OSError), urllib.request.urlopen(url) as answer:
+            if found := json.load(answer)["data"]["result"]:
+                return found[0]["value"][1]
+        time.sleep(0.2)
+    raise AssertionError(f"Prometheus has no value of {query}")
