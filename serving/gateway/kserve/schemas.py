@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
+from ....signature import Signature
 from .infer_request import MOST_ID_LENGTH
+from .tensors import wire_shape
 
-__all__ = ["CONFIGURATION", "INFER", "LIVE", "METADATA", "READY", "SERVER", "on_model"]
+__all__ = [
+    "CONFIGURATION",
+    "INFER",
+    "LIVE",
+    "METADATA",
+    "READY",
+    "SERVER",
+    "describe_models",
+    "example_request",
+    "on_model",
+]
+
+MOST_EXAMPLE_VALUES = 4096
+"""Of a request in the document: a picture of many pixels would make it long."""
 
 _TEXT = {"type": "string"}
 _INT64 = {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}
@@ -198,3 +215,44 @@ def on_model(path: str, operation: dict[str, Any]) -> dict[str, Any]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
     ]
     return {**operation, "parameters": parameters + operation.get("parameters", [])}
+
+
+def describe_models(paths: dict[str, Any], signatures: Mapping[str, Signature]) -> None:
+    """Name the models of the moment in the paths of an OpenAPI document, with a request for each of them.
+
+    Args:
+        paths: of the document; those of the protocol are changed.
+        signatures: of the models, by name.
+    """
+    examples = {
+        name: {"value": example_request(signature)}
+        for name, signature in signatures.items()
+        if _values(signature) <= MOST_EXAMPLE_VALUES
+    }
+    for path, operations in paths.items():
+        if not path.startswith("/v2/models/"):
+            continue
+        for operation in operations.values():
+            for parameter in operation["parameters"]:
+                if parameter["name"] == "model" and signatures:
+                    parameter["schema"] = {"type": "string", "enum": sorted(signatures)}
+            if examples and "requestBody" in operation:
+                operation["requestBody"]["content"]["application/json"]["examples"] = examples
+
+
+def example_request(signature: Signature) -> dict[str, Any]:
+    """A request for one picture, with all inputs as JSON."""
+    tensors = [
+        {
+            "name": field.name,
+            "shape": [1, *(array.shape[1:] or wire_shape(field))],
+            "datatype": field.dtype,
+            "data": array.ravel().tolist(),
+        }
+        for field, array in zip(signature.inputs, signature.example(1).values(), strict=True)
+    ]
+    return {"inputs": tensors}
+
+
+def _values(signature: Signature) -> int:
+    return sum(math.prod(field.usual_shape) for field in signature.inputs)

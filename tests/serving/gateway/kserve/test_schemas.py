@@ -1,16 +1,17 @@
 """The description of the paths is a schema that real requests and answers keep to."""
 
 import json
+from copy import deepcopy
 
 import jsonschema
 import numpy as np
 
 from litho.serving.gateway.errors import refused
 from litho.serving.gateway.kserve.infer_answer import infer_answer
-from litho.serving.gateway.kserve.infer_request import InferRequest
-from litho.serving.gateway.kserve.schemas import INFER, SERVER, on_model
+from litho.serving.gateway.kserve.infer_request import InferRequest, read_infer_request
+from litho.serving.gateway.kserve.schemas import INFER, SERVER, describe_models, on_model
 
-from .requests import request, seed
+from .requests import SIGNATURES, request, seed
 
 
 def test_requests_and_answers_keep_to_their_schemas() -> None:
@@ -37,3 +38,27 @@ def test_an_operation_names_the_parts_of_its_path() -> None:
         "Inference-Header-Content-Length",
     ]
     assert on_model("/v2", SERVER)["parameters"] == []
+
+
+def test_the_document_has_a_request_for_each_model_that_it_takes() -> None:
+    paths = {
+        path: {"post": deepcopy(on_model(path, INFER))}
+        for path in ("/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer")
+    } | {"/v1/models/{model}": {"get": {}}}
+    describe_models(paths, SIGNATURES)
+    for path in list(paths)[:2]:
+        operation = paths[path]["post"]
+        (named,) = [one for one in operation["parameters"] if one["name"] == "model"]
+        assert named["schema"]["enum"] == sorted(SIGNATURES)
+        content = operation["requestBody"]["content"]["application/json"]
+        for name, signature in SIGNATURES.items():
+            example = json.loads(json.dumps(content["examples"][name]["value"]))
+            jsonschema.validate(example, content["schema"])
+            read_infer_request(json.dumps(example).encode(), None, signature, 1)
+    assert paths["/v1/models/{model}"] == {"get": {}}
+
+
+def test_without_models_the_document_allows_any_name() -> None:
+    paths = {"/v2/models/{model}/infer": {"post": deepcopy(on_model("/v2/models/{model}/infer", INFER))}}
+    describe_models(paths, {})
+    assert paths["/v2/models/{model}/infer"]["post"] == on_model("/v2/models/{model}/infer", INFER)
