@@ -13,7 +13,7 @@ __all__ = ["ORDER", "Middleware"]
 
 ORDER = 20
 
-_FACTS = ("version", "pictures", "prompt")
+_FACTS = ("version", "pictures", "trace_id", "prompt")
 """What a route may add to the line: a field that is new elsewhere must not get into the log by itself."""
 
 _GONE = 499

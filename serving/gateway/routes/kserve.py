@@ -106,7 +106,7 @@ async def _infer(gateway: Gateway, request: Request, served: Served) -> Response
     made = await while_connected(request, served.together.submit(asked.inputs, options))
     images = made[signature.output.name]
     facts = facts_of(request)
-    facts["model"], facts["pictures"] = served.name, len(images)
+    facts["model"], facts["version"], facts["pictures"] = served.name, served.version, len(images)
     receipts: list[Receipt] = []
     if asked.receipts:
         receipts = await gateway.in_thread(_receipts, gateway, served, asked, images, options.request_id)
