@@ -18,6 +18,7 @@ from . import middleware, routes
 from .connection import facts_of
 from .errors import ApiError, as_api_error, refused
 from .gateway import Gateway
+from .openapi import describe
 from .settings import GatewaySettings
 
 __all__ = ["error_answer", "make_application"]
@@ -46,6 +47,7 @@ def make_application(settings: GatewaySettings) -> FastAPI:
         redoc_url=None,
     )
     application.state.gateway = gateway
+    describe(application, gateway)
     for errors in (ApiError, LithoError, HTTPException, RequestValidationError, Exception):
         application.add_exception_handler(errors, _answer_error)
     for module in load_plugins(routes.__name__).values():

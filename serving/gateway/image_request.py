@@ -10,10 +10,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .errors import ApiError, refused
 
-__all__ = ["SIZE_PATTERN", "ImageRequest", "from_form", "from_json"]
+__all__ = ["SIZE_PATTERN", "FormText", "ImageRequest", "from_form", "from_json"]
 
 MOST_PARTIAL_IMAGES = 3
 SIZE_PATTERN = r"^(auto|[1-9][0-9]{0,4}x[1-9][0-9]{0,4})$"
+
+
+class FormText(str):
+    """A value of a form, where a number is a text too."""
+
+    __slots__ = ()
+
 
 _JSON_TYPES = ("application/json", "text/json")
 _WHOLE = ("n", "output_compression", "partial_images")
@@ -102,7 +109,8 @@ def from_form(items: Iterable[tuple[str, str]]) -> ImageRequest:
     for name, text in items:
         if name in document:
             raise refused("the field is given twice", _shown(name))
-        document[name] = _FROM_TEXT.get(name, str)(text)
+        kind = str if name in ImageRequest.model_fields else FormText
+        document[name] = _FROM_TEXT.get(name, kind)(text)
     return _validated(document)
 
 

@@ -16,7 +16,7 @@ from ...errors import InvalidInput
 from ...signature import Signature
 from ...signature.fields import Field, Role
 from .errors import ApiError, refused
-from .image_request import ImageRequest
+from .image_request import FormText, ImageRequest
 
 __all__ = ["checked_fields", "field_of", "label_of"]
 
@@ -102,14 +102,10 @@ def _add_prompt(signature: Signature, prompt: str | None, row: Row, model: str) 
         return  # OpenAI's clients cannot leave it out
     elif label is None:
         raise refused(f"model {model!r} takes no prompt; send an empty one", "prompt")
+    elif label.name in row:
+        raise refused("the prompt would name a class too; send an empty one beside 'label'", "prompt")
     else:
-        wanted = _checked(label, _named(label, prompt), "prompt")
-        if (given := row.setdefault(label.name, wanted)) != wanted:
-            raise refused(
-                f"the prompt is class {wanted.item()}, but 'label' is {given.item()}; send an empty prompt beside"
-                " a label",
-                "prompt",
-            )
+        row[label.name] = _checked(label, _named(label, prompt), "prompt")
 
 
 def _named(label: Field, prompt: str) -> Any:
@@ -122,7 +118,7 @@ def _named(label: Field, prompt: str) -> Any:
 def _checked(field: Field, value: Any, name: str) -> NDArray[Any]:
     if field.role is Role.LABEL:
         value = label_of(field, value)
-    if isinstance(value, str) and field.dtype != "BYTES":
+    if isinstance(value, FormText) and field.dtype != "BYTES":
         value = _from_text(value, name)
     if field.dtype == "INT64" and isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         value = int(value)  # in JSON 1.0 is a whole number

@@ -13,8 +13,18 @@ from .connection import facts_of, while_connected
 from .gateway import Gateway
 from .image_request import ImageRequest
 from .plan import Uploads, planned
+from .schemas import EVENT, answered, errors, schema
 
-__all__ = ["reply"]
+__all__ = ["MADE", "reply"]
+
+MADE = {
+    "responses": answered(
+        "The pictures; with `stream`, server-sent events of them and of previews.",
+        {"application/json": schema("Images"), "text/event-stream": EVENT},
+    )
+    | errors(404, 504)
+}
+"""What the OpenAPI document says of the answer."""
 
 
 async def reply(

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from ..gateway import Gateway
 from ..image_request import from_json
-from ..reply import reply
+from ..reply import MADE, reply
 
 __all__ = ["make_router"]
 
@@ -15,7 +15,7 @@ def make_router(gateway: Gateway) -> APIRouter:
     """The path of generations."""
     router = APIRouter(tags=["images"])
 
-    @router.post("/v1/images/generations")
+    @router.post("/v1/images/generations", response_class=Response, openapi_extra=MADE)
     async def generate(request: Request) -> Response:
         """Make pictures from a prompt or a label."""
         asked = from_json(await request.body(), request.headers.get("content-type"))

@@ -4,27 +4,36 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
 
 from ..gateway import Gateway
+from ..schemas import answered, errors, on_path, schema
 from ..served_models import Served
 
 __all__ = ["card", "make_router"]
+
+JSON = "application/json"
 
 
 def make_router(gateway: Gateway) -> APIRouter:
     """The paths of models."""
     router = APIRouter(tags=["models"])
 
-    @router.get("/v1/models")
-    async def list_models() -> dict[str, Any]:
+    @router.get("/v1/models", openapi_extra={"responses": answered("All models.", {JSON: schema("Models")})})
+    async def list_models() -> JSONResponse:
         """All models."""
-        return {"object": "list", "data": [card(gateway, one) for one in gateway.models.all()]}
+        return JSONResponse({"object": "list", "data": [card(gateway, one) for one in gateway.models.all()]})
 
-    @router.get("/v1/models/{model}")
-    async def retrieve_model(model: str) -> dict[str, Any]:
+    one = {
+        "parameters": on_path("model"),
+        "responses": answered("It.", {JSON: schema("Model")}) | errors(404),
+    }
+
+    @router.get("/v1/models/{model}", openapi_extra=one)
+    async def retrieve_model(request: Request) -> JSONResponse:
         """One model."""
-        return card(gateway, await gateway.models.find(model))
+        return JSONResponse(card(gateway, await gateway.models.find(request.path_params["model"])))
 
     return router
 

@@ -55,7 +55,7 @@ def test_a_role_stands_for_the_field_that_has_it() -> None:
 @pytest.mark.parametrize("prompt", ["Bag", " bag ", "1"])
 def test_a_prompt_is_the_name_or_number_of_a_class(prompt: str) -> None:
     assert checked(CLASSES, prompt=prompt) == {"label": 1}
-    assert checked(CLASSES, prompt=prompt, label="BAG") == {"label": 1}
+    assert checked(CLASSES, prompt=" ", label=prompt) == {"label": 1}
 
 
 def test_further_fields_have_their_own_names() -> None:
@@ -78,6 +78,7 @@ def test_further_fields_have_their_own_names() -> None:
         (PROMPT, {"prompt": "a cat", "steps": "8x"}, "steps"),
         (CLASSES, {"label": "Shoe"}, "label"),
         (CLASSES, {"label": 2}, "label"),
+        (CLASSES, {"label": 1, "prompt": "Bag"}, "prompt"),
         (OTHER, {"latent": [1, 2, 3], "pose": [[0, 0], [0, 0]]}, "latent"),
         (OTHER, {"latent": [1, 2, 3, 1e39]}, "latent"),
         (OTHER, {"latent": [1, 2, 3, "a secret"]}, "latent"),

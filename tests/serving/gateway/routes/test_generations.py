@@ -62,7 +62,7 @@ def test_the_receipt_is_in_the_answer_and_in_the_file(client: openai.OpenAI) -> 
         ({"prompt": "3", "steps": 7}, "steps", "takes no 'steps'"),
         ({"prompt": "a cat"}, "prompt", "no class has this name; there are: 0, 1"),
         ({"prompt": ""}, "label", "'label' is missing"),
-        ({"prompt": "3", "label": 4}, "prompt", "the prompt is class 3, but 'label' is 4"),
+        ({"prompt": "3", "label": 4}, "prompt", "send an empty one beside 'label'"),
         ({"prompt": "", "label": 10}, "label", "was given value 10"),
         ({"prompt": "", "label": [1, 2]}, "label", "shape"),
         ({"prompt": "", "label": True}, "label", "another value than it takes"),

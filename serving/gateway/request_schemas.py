@@ -1,0 +1,193 @@
+"""What a request for pictures may hold, as JSON Schema: written from the signatures of what is served now.
+
+The schema allows what `plan.planned` takes, and nothing else, so that programs can make requests from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ...signature.fields import MAX_TEXT_BYTES, Field, Role
+from .image_request import SIZE_PATTERN
+from .schemas import object_of
+from .served_models import Served
+from .settings import GatewaySettings
+
+__all__ = ["edit_schema", "generation_schema"]
+
+Schema = dict[str, Any]
+
+_PICTURES = (Role.IMAGE, Role.MASK)
+_MOST_USER_CHARACTERS = 512
+_FILE: Schema = {"contentMediaType": "application/octet-stream"}
+_ANY: dict[str, Schema] = {
+    "output_format": {"enum": ["png", "jpeg", "webp"]},
+    "output_compression": {"type": "integer", "minimum": 0, "maximum": 100},
+    "background": {"enum": ["auto", "opaque", "transparent"]},
+    "stream": {"type": "boolean"},
+    "response_format": {"enum": ["b64_json", "url"]},
+    "partial_images": {"type": "integer", "minimum": 0, "maximum": 3},
+}
+_WAYS: tuple[dict[str, Schema], ...] = (
+    {
+        "stream": {"enum": [False, None]},
+        "response_format": {"enum": ["b64_json", "url", None]},
+        "partial_images": {"enum": [0, None]},
+    },
+    {
+        "stream": {"const": True, "x-required": True},
+        "response_format": {"enum": ["b64_json", None]},
+        "partial_images": {"type": ["integer", "null"], "minimum": 0, "maximum": 3},
+    },
+)
+"""How pictures are answered: in a document, or in a stream."""
+
+
+def generation_schema(models: Sequence[Served], settings: GatewaySettings) -> Schema:
+    """Bodies of `POST /v1/images/generations`."""
+    bodies = [
+        _body(served, models, _common(served, settings), _fields(served, settings), subject, encoding, way)
+        for served in models
+        if served.signature.field(Role.IMAGE) is None
+        for subject in _subjects(served)
+        for encoding in _encodings(served)
+        for way in _WAYS
+    ]
+    return _any_of(bodies)
+
+
+def edit_schema(models: Sequence[Served], settings: GatewaySettings) -> Schema:
+    """Forms of `POST /v1/images/edits`; that `partial_images` are of streams, and the like, is not in them."""
+    forms = []
+    for served in models:
+        if served.signature.field(Role.IMAGE) is None:
+            continue
+        files = ["image", *(["mask"] if served.signature.field(Role.MASK) else [])]
+        sent = {name: {**_FILE, "x-required": True} for name in files}
+        for subject in _subjects(served):
+            texts = {**_common(served, settings), **_fields(served, settings), **subject, **_ANY}
+            allowed = {name: _without_null(one) for name, one in texts.items() if one.get("type") != "null"}
+            forms.append(_body(served, models, allowed, sent))
+    # Programs that make forms look here for what is a file.
+    return {"type": "object", "properties": {"image": _FILE, "mask": _FILE}, **_any_of(forms)}
+
+
+def _any_of(bodies: list[Schema]) -> Schema:
+    return (
+        {"anyOf": bodies} if bodies else {"type": "object", "additionalProperties": False, "maxProperties": 0}
+    )
+
+
+def _body(served: Served, models: Sequence[Served], *parts: dict[str, Schema]) -> Schema:
+    """An object of all properties of the parts."""
+    properties = {name: dict(value) for part in parts for name, value in part.items()}
+    required = [name for name, value in properties.items() if value.pop("x-required", False)]
+    required += ["model"] if len(models) > 1 else []
+    required += [field.name for field in _required(served) if field.role is not Role.LABEL]
+    optional = tuple(name for name in properties if name not in required)
+    return {"title": f"For the model {served.name}", **object_of(properties, optional=optional)}
+
+
+def _common(served: Served, settings: GatewaySettings) -> dict[str, Schema]:
+    seeded = served.signature.field(Role.SEED) is not None
+    user: Schema = {"type": ["string", "null"], "maxLength": _MOST_USER_CHARACTERS}
+    return {
+        "model": {"const": served.name},
+        "variant": {"enum": [served.facts.variant, None]},
+        "n": {"type": ["integer", "null"], "minimum": 1, "maximum": settings.most_pictures if seeded else 1},
+        "size": _size(served),
+        "quality": {"enum": ["auto", "standard", None]},
+        "moderation": {"enum": ["auto", None]},
+        "style": {"type": "null"},
+        "user": user,
+        "safety_identifier": user,
+    }
+
+
+def _size(served: Served) -> Schema:
+    output = served.signature.output
+    if output.free:
+        return {"type": ["string", "null"], "pattern": SIZE_PATTERN}
+    height, width = output.shape[:2]
+    return {"enum": ["auto", f"{width}x{height}", None]}
+
+
+def _subjects(served: Served) -> Iterator[dict[str, Schema]]:
+    """What a picture shows: by prompt, by class, or by neither."""
+    prompt, label = served.signature.field(Role.PROMPT), served.signature.field(Role.LABEL)
+    if prompt is not None:
+        optional = prompt.default is not None
+        text: Schema = {"type": ["string", "null"] if optional else "string", "maxLength": MAX_TEXT_BYTES}
+        yield {"prompt": {**text, "x-required": not optional}}
+        return
+    nothing: Schema = {"enum": ["", None]}
+    if label is None:
+        yield {"prompt": nothing}
+        return
+    count = int(label.maximum or 0) + 1
+    numbers = [str(number) for number in range(count)]
+    names = list(dict.fromkeys([*(label.class_names or ()), *numbers]))
+    given = {"anyOf": [{"type": "integer", "minimum": 0, "maximum": count - 1}, {"enum": names}]}
+    yield {"prompt": nothing, label.name: {**given, "x-required": label.default is None}}
+    yield {"prompt": {"enum": names, "x-required": True}, label.name: {"type": "null"}}
+
+
+def _encodings(served: Served) -> Iterator[dict[str, Schema]]:
+    alpha = served.signature.output.shape[2] % 2 == 0
+    plain: list[str | None] = ["auto", "opaque", None]
+    clear = [*plain, *(["transparent"] if alpha else [])]
+    compression: Schema = {"type": ["integer", "null"], "minimum": 0, "maximum": 100}
+    yield {
+        "output_format": {"enum": ["png", None]},
+        "output_compression": {"enum": [100, None]},
+        "background": {"enum": clear},
+    }
+    for form, background in (("jpeg", plain), ("webp", clear)):
+        yield {
+            "output_format": {"const": form, "x-required": True},
+            "output_compression": dict(compression),
+            "background": {"enum": background},
+        }
+
+
+def _required(served: Served) -> list[Field]:
+    free = (Role.SEED, Role.PROMPT, *_PICTURES)
+    return [field for field in served.signature.inputs if field.default is None and field.role not in free]
+
+
+def _fields(served: Served, settings: GatewaySettings) -> dict[str, Schema]:
+    others = (Role.PROMPT, Role.LABEL, *_PICTURES)
+    fields = [field for field in served.signature.inputs if field.role not in others]
+    required = {field.name for field in _required(served)}
+    return {field.name: _value(field, settings, null=field.name not in required) for field in fields}
+
+
+def _value(field: Field, settings: GatewaySettings, *, null: bool) -> Schema:
+    most = field.maximum
+    if field.role is Role.STEPS and settings.most_steps is not None:
+        most = settings.most_steps if most is None else min(most, settings.most_steps)
+    value: Schema = {
+        "type": {"INT64": "integer", "UINT8": "integer", "FP32": "number"}.get(field.dtype, "string")
+    }
+    if field.dtype == "BYTES":
+        value["maxLength"] = MAX_TEXT_BYTES
+    else:
+        least_of, most_of = {"INT64": (-(2**63), 2**63 - 1), "UINT8": (0, 255)}.get(
+            field.dtype, (-3.4e38, 3.4e38)
+        )
+        value["minimum"] = least_of if field.minimum is None else field.minimum
+        value["maximum"] = most_of if most is None else most
+    for extent in reversed(field.shape):
+        value = {"type": "array", "items": value, "minItems": extent, "maxItems": extent}
+    return {**value, "type": [value["type"], "null"]} if null else value
+
+
+def _without_null(value: Schema) -> Schema:
+    """The same for a form: its fields are left out in place of null, and whatever they hold is a text."""
+    if "enum" in value:
+        return {**value, "enum": [one for one in value["enum"] if one is not None]}
+    kinds = value.get("type")
+    kind = next(one for one in kinds if one != "null") if isinstance(kinds, list) else kinds
+    rest = {name: one for name, one in value.items() if name != "type"}
+    return rest if kind is None or (kind == "string" and "pattern" not in rest) else {**rest, "type": kind}
