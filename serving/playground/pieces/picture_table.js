@@ -58,7 +58,7 @@ export class PictureTable {
     } finally {
       for (const cell of this.#cells.flat()) if (cell.dataset.state !== "finished") cell.fail("not made");
     }
-    return `${count} pictures in ${((performance.now() - begun) / 1000).toFixed(1)} s`;
+    return `${count === 1 ? "1 picture" : `${count} pictures`} in ${((performance.now() - begun) / 1000).toFixed(1)} s`;
   }
 
   #finish(row, column, picture, { page, alone }) {

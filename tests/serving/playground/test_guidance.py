@@ -45,3 +45,24 @@ def test_one_number_is_drawn_against_seeds_and_wrong_ones_are_refused(
     page.get_by_label("Columns", exact=True).select_option("truncation")
     page.get_by_role("button", name="Draw the grid").click()
     expect(page.get_by_role("alert").filter(has_text="Rows and columns are the same")).to_be_visible()
+
+
+def test_what_is_under_way_is_stopped_and_nothing_is_left_waiting(
+    open_page: Opener, gallery: Gallery
+) -> None:
+    page = open_page("guidance", url=gallery.url)
+    choose(page, "flow")
+    page.get_by_label("Prompt").fill("a red circle")
+    page.get_by_label("Values of rows").fill("0 to 9")
+    page.get_by_label("Values of columns").fill("55 to 64")
+    page.get_by_label("Values of columns").press("Enter")
+    expect(page.locator("litho-picture[data-state=finished]").first).to_be_visible()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator(".status")).to_have_text("Stopped")
+    expect(page.get_by_role("button", name="Draw the grid")).to_be_visible()
+    expect(page.locator("litho-picture[data-state=waiting]")).to_have_count(0)
+    expect(page.locator("litho-picture[data-state=failed]").first).to_contain_text("not made")
+    page.get_by_label("Values of rows").fill("1")
+    page.get_by_label("Values of columns").fill("2")
+    page.get_by_label("Values of columns").press("Enter")
+    expect(page.locator(".status")).to_contain_text("1 picture in")
