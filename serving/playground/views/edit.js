@@ -2,6 +2,7 @@
 
 import { edit, stream } from "../api.js";
 import { fieldOf } from "../controls.js";
+import { receiptRows } from "../details.js";
 import { h, icon } from "../dom.js";
 import { fileName, save } from "../picture.js";
 import { labelled, number, wholeNumber } from "../pieces/fields.js";
@@ -151,7 +152,13 @@ class Edit {
       h("button.button", { type: "button", on: { click: () => save(picture.blob, fileName(picture, this.page.model.id)) } },
         icon("download"), "Download"),
       h("button.button.quiet", { type: "button", "aria-label": `Edit result ${index + 1} further`, on: { click: () => this.take(picture.blob) } },
-        "Edit this one")));
+        "Edit this one")), this.receiptPart(picture));
+  }
+
+  receiptPart({ receipt }) {
+    if (!receipt) return "";
+    const rows = receiptRows(receipt).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]);
+    return h("details", {}, h("summary", {}, "Receipt"), h("dl.facts", {}, rows));
   }
 
   close() {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,8 @@ def test_a_rectangle_by_numbers_is_filled_as_a_client_fills_it(
     with page.expect_download() as downloading:
         page.get_by_role("button", name="Download").click()
     assert downloading.value.suggested_filename == "inpaint.png"
+    page.get_by_text("Receipt", exact=True).click()
+    expect(page.get_by_role("definition").filter(has_text=re.compile("^[0-9a-f]{64}$")).first).to_be_visible()
     page.get_by_text("Make it again from a program").click()
     assert "-F mask=@mask.png" in page.get_by_role("region", name="Code, curl").inner_text()
     assert_usable(page)
