@@ -29,7 +29,16 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import DataError
 
-__all__ = ["FORMATS", "MOST_PIXELS", "SUFFIXES", "bombs_are_errors", "fitted", "read_picture"]
+__all__ = [
+    "FORMATS",
+    "MOST_PIXELS",
+    "SUFFIXES",
+    "bombs_are_errors",
+    "fitted",
+    "has_alpha",
+    "read_hole",
+    "read_picture",
+]
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
 """What is read; formats that start another program (EPS) or fetch other files are not among them."""
@@ -47,6 +56,9 @@ Size = tuple[int, int]
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 """Channels -> Pillow's mode: the even ones have alpha, last."""
+
+LIGHT = 128
+"""From this grey on, a mask without transparency has its hole."""
 
 _GREY_MODES = ("1", "L", "LA", "La")
 _WIDE_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
@@ -103,6 +115,38 @@ def read_picture(
     return pixels[:, :, None] if pixels.ndim == 2 else pixels
 
 
+def read_hole(content: bytes, where: str, size: Size | None = None) -> NDArray[np.uint8]:
+    """The hole that a mask as OpenAI's clients send it marks.
+
+    It is where the mask is fully transparent or, if it has no transparency, where it is light (from grey 128 on).
+
+    Args:
+        content: an encoded picture.
+        where: what to call it in messages.
+        size: height and width in pixels to bring it to; None keeps its own.
+
+    Returns:
+        UINT8 of shape (height, width, 1): 255 in the hole, 0 outside.
+
+    Raises:
+        DataError: as `read_picture` does.
+    """
+    transparent = has_alpha(content)
+    pixels = read_picture(content, where, size=_own, channels=4 if transparent else 1)
+    hole = pixels[..., 3] == 0 if transparent else pixels[..., 0] >= LIGHT
+    grey = (hole * np.uint8(255))[None, :, :, None]
+    return np.where(fitted(grey, size=size)[0] >= LIGHT, np.uint8(255), np.uint8(0))
+
+
+def has_alpha(content: bytes) -> bool:
+    """Whether an encoded picture says that parts of it are transparent; false if it cannot be read."""
+    try:
+        with Image.open(BytesIO(content), formats=FORMATS) as image:
+            return image.has_transparency_data
+    except Exception:  # `read_picture` says what is wrong
+        return False
+
+
 def fitted(
     pixels: NDArray[np.uint8], *, size: Size | None = None, channels: int | None = None
 ) -> NDArray[np.uint8]:
@@ -126,6 +170,10 @@ def fitted(
     size = size or (height, width)
     fit = [np.asarray(_fit(picture, size).convert(MODES[wanted])) for picture in pictures]
     return np.stack(fit).reshape(count, *size, wanted)
+
+
+def _own(height: int, width: int) -> Size:
+    return height, width
 
 
 @contextmanager

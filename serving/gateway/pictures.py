@@ -12,7 +12,7 @@ from PIL import Image
 
 from ...errors import DataError
 from ...signature.fields import Field, Size
-from ...signature.image_files import fitted, read_picture
+from ...signature.image_files import fitted, has_alpha, read_hole, read_picture
 from .errors import refused
 
 __all__ = [
@@ -33,9 +33,6 @@ MEDIA_TYPES: dict[PictureFormat, str] = {"png": "image/png", "jpeg": "image/jpeg
 
 FORMATS_IN = ("PNG", "JPEG", "WEBP")
 """What is decoded of what strangers send: as few decoders as OpenAI's API has."""
-
-LIGHT = 128
-"""From this grey on, a mask without alpha has its hole."""
 
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
@@ -161,23 +158,14 @@ def hole_of(content: bytes, param: str, size: Size) -> NDArray[np.uint8]:
         ApiError: 400, it cannot be decoded, or has no hole.
     """
     try:
-        with Image.open(BytesIO(content), formats=FORMATS_IN) as image:
-            has_alpha = image.has_transparency_data
-        pixels = read_picture(content, repr(param), size=_own, channels=4 if has_alpha else 1)
+        mask = read_hole(content, repr(param), size)[None]
     except DataError as error:
         raise refused(str(error), param, "invalid_image") from None
-    hole = pixels[..., 3] == 0 if has_alpha else pixels[..., 0] >= LIGHT
-    rule = "transparent pixels are the hole" if has_alpha else "light pixels are the hole"
-    grey = (hole * np.uint8(255))[None, :, :, None]
-    mask = np.where(fitted(grey, size=size) >= LIGHT, 255, 0).astype(np.uint8)
     if not mask.any():
+        rule = "transparent pixels are the hole" if has_alpha(content) else "light pixels are the hole"
         raise refused(f"{param!r} has no hole: {rule}", param, "invalid_mask")
     return mask
 
 
 def _too_large(param: str, most_pixels: int) -> Exception:
     return refused(f"{param!r} has more than {most_pixels} pixels; make it smaller", param, "image_too_large")
-
-
-def _own(height: int, width: int) -> Size:
-    return height, width

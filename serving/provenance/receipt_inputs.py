@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,15 @@ from numpy.typing import NDArray
 
 from ...errors import UsageError
 from ...signature import Signature
-from ...signature.fields import Role
+from ...signature.array_files import names_arrays
+from ...signature.fields import Field, Role
+from ...signature.image_files import bombs_are_errors, read_hole, read_picture
 from ..generation.generate import parse_inputs
 from .receipt import ArrayRecord, Receipt, field_value
 
 __all__ = ["in_a_batch", "inputs_of"]
 
+MOST_FILE_BYTES = 256 << 20
 _PICTURES = (Role.IMAGE, Role.MASK)
 
 
@@ -65,12 +69,11 @@ def inputs_of(signature: Signature, receipt: Receipt, files: Mapping[str, str]) 
         raise UsageError(
             f"--input was given {unknown[0]!r}, which the receipt itself holds or does not name; leave it out"
         )
-    given = parse_inputs(signature, files) if files else {}
     arrays: dict[str, Any] = {}
     for field in signature.inputs:
         value = receipt.fields.get(field.name)
         if field.name in hashed:
-            arrays[field.name] = _as_hashed(field.name, given[field.name], hashed[field.name], files)
+            arrays[field.name] = _as_hashed(signature, field, files[field.name], hashed[field.name])
         elif isinstance(value, ArrayRecord):
             arrays[field.name] = np.asarray(value.values, field.numpy_dtype).reshape(1, *value.shape)
         elif value is not None:
@@ -78,13 +81,32 @@ def inputs_of(signature: Signature, receipt: Receipt, files: Mapping[str, str]) 
     return signature.check(arrays)
 
 
-def _as_hashed(name: str, given: Any, record: ArrayRecord, files: Mapping[str, str]) -> NDArray[Any]:
+def _as_hashed(signature: Signature, field: Field, file: str, record: ArrayRecord) -> NDArray[Any]:
     """A value from a file, if it is the one of the receipt."""
-    array = np.asarray(given).reshape(-1, *record.shape) if np.size(given) == np.prod(record.shape) else None
-    found = None if array is None else field_value(array[0])
-    if array is None or not isinstance(found, ArrayRecord) or found.sha256 != record.sha256:
-        raise UsageError(
-            f"{files[name]} is not what {name!r} was made from: its hash is not the receipt's; give the very file that"
-            " was sent"
-        )
-    return array
+    for array in _readings(signature, field, file, record):
+        found = field_value(array) if array.shape == record.shape else None
+        if isinstance(found, ArrayRecord) and found.sha256 == record.sha256:
+            return array[None]
+    raise UsageError(
+        f"{file} is not what {field.name!r} was made from: its hash is not the receipt's; give the very file that was"
+        " sent"
+    )
+
+
+def _readings(signature: Signature, field: Field, file: str, record: ArrayRecord) -> Iterator[NDArray[Any]]:
+    """What a file means to the gateway, and to `litho generate`, as a value of one picture."""
+    if field.role in _PICTURES and not names_arrays(file):
+        content, size = _content(file), (record.shape[0], record.shape[1])
+        with bombs_are_errors():
+            if field.role is Role.MASK:
+                yield read_hole(content, file, size)
+            else:
+                yield read_picture(content, file, size=size, channels=record.shape[2])
+    yield parse_inputs(signature, {field.name: file})[field.name][0]
+
+
+def _content(file: str) -> bytes:
+    path = Path(file)
+    if not path.is_file() or path.stat().st_size > MOST_FILE_BYTES:
+        raise UsageError(f"--input was given {file!r}; expected a file of at most {MOST_FILE_BYTES} bytes")
+    return path.read_bytes()

@@ -23,11 +23,9 @@ from ...runners.triton import Runner as TritonRunner
 from .difference import Judgement, decode, judge_picture, limits_of_one
 from .picture_metadata import read_receipt
 from .receipt import BUNDLE_PARAMETER, Receipt, parse_receipt
-from .receipt_inputs import in_a_batch, inputs_of
+from .receipt_inputs import MOST_FILE_BYTES, in_a_batch, inputs_of
 
 __all__ = ["Again", "Reproduction", "find_bundle", "read_picture_receipt", "reproduce"]
-
-MOST_FILE_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from litho.errors import DataError
-from litho.signature.image_files import fitted, read_picture
+from litho.signature.image_files import fitted, has_alpha, read_hole, read_picture
 
 RED, BLUE = (200, 30, 40), (10, 20, 220)
 
@@ -239,3 +239,25 @@ def test_decoded_pictures_are_brought_to_channels_as_a_file_is(given: int, chann
 def test_pictures_that_are_not_square_keep_their_size_when_only_their_channels_change(given, wanted):
     pixels = np.full((2, 6, 9, given), 255, np.uint8)
     assert fitted(pixels, channels=wanted).shape == (2, 6, 9, wanted)
+
+
+def test_the_hole_of_a_mask_is_transparent_or_else_light():
+    def file(pixels: np.ndarray) -> bytes:
+        made = io.BytesIO()
+        Image.fromarray(pixels).save(made, "PNG")
+        return made.getvalue()
+
+    marked = np.zeros((6, 9), np.uint8)
+    marked[1:3, 2:7] = 255
+    transparent = np.dstack([marked, marked, marked, 255 - marked])
+    for content in (file(marked), file(transparent)):
+        np.testing.assert_array_equal(read_hole(content, "mask")[..., 0], marked)
+    assert (has_alpha(file(marked)), has_alpha(file(transparent)), has_alpha(b"no picture")) == (
+        False,
+        True,
+        False,
+    )
+    halved = read_hole(file(np.kron(marked, np.ones((2, 2), np.uint8))), "mask", (6, 9))
+    assert set(np.unique(halved)) == {0, 255}
+    with pytest.raises(DataError, match="mask is damaged or no image"):
+        read_hole(b"no picture", "mask")

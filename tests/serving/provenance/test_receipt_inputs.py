@@ -7,6 +7,7 @@ import pytest
 
 from litho.errors import InvalidInput, UsageError
 from litho.reporting import png
+from litho.serving.gateway.pictures import hole_of, picture_of
 from litho.serving.provenance.receipt import Origin, ReceiptMaker, parse_receipt
 from litho.serving.provenance.receipt_inputs import in_a_batch, inputs_of
 from litho.signature import Signature
@@ -72,6 +73,25 @@ def test_pictures_are_given_as_files_and_compared_by_their_hash(tmp_path: Path):
         inputs_of(EDITED, receipt, files)
     with pytest.raises(UsageError, match="leave it out"):
         inputs_of(EDITED, receipt, {**files, "seed": "7"})
+
+
+def test_files_mean_what_they_mean_to_the_gateway(tmp_path: Path):
+    """A larger picture was cut and shrunk, and the hole of a mask is where it is transparent."""
+    generator = np.random.default_rng(0)
+    photo, mask = generator.integers(0, 256, (20, 30, 3), np.uint8), np.full((16, 16, 4), 255, np.uint8)
+    mask[4:9, 2:12, 3] = 0
+    files = {"source": str(tmp_path / "photo.png"), "mask": str(tmp_path / "mask.png")}
+    for name, pixels in (("source", photo), ("mask", mask)):
+        Path(files[name]).write_bytes(png(pixels))
+    sent = {
+        "source": picture_of(Path(files["source"]).read_bytes(), "image", EDITED.inputs[0], (8, 8))[0],
+        "mask": hole_of(Path(files["mask"]).read_bytes(), "mask", (8, 8))[0],
+        "seed": np.array([7]),
+    }
+    receipt = ReceiptMaker().make(ORIGIN, sent, np.zeros((8, 8, 3), np.uint8))
+    again = inputs_of(EDITED, receipt, files)
+    for name, value in sent.items():
+        np.testing.assert_array_equal(again[name].reshape(value.shape), value)
 
 
 def test_another_signature_is_refused():
