@@ -7,6 +7,7 @@ Layout of `bundles/<name>/`:
     engines/<stage>.<precision>.<target>.rtx | .plan, beside each its .log and .layers.json
     engines/build-engine.sh                builds on another machine the engines that could not be built here
     tokenizer.json                         of a generator that takes prompts
+    explanation/                           of a run that has one: `explanation`
     probes.safetensors                     inputs, and the pictures that PyTorch FP32 makes of them
     report.html
     manifest.json.sig, manifest.json.pub   of a signed bundle: `signing`

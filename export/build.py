@@ -18,6 +18,7 @@ from ..reporting.progress import Progress, quiet
 from ..runners import Worker
 from .calibration import calibrate, calibration_inputs, pictures_sha256
 from .engines.complete import prove_engines
+from .explanations import carries, carry
 from .fixed_inputs import fix_input
 from .graph import export_graph
 from .passes import apply_passes, default_passes
@@ -149,7 +150,8 @@ def export(  # noqa: PLR0913
 def _job(request: Request, source: Source, progress: Progress) -> _Job:
     whole = source.pipeline
     if request.fixed:
-        source = replace(source, pipeline=whole.fix(dict(request.fixed)))
+        # Its pictures were made with other values of the fixed inputs.
+        source = replace(source, pipeline=whole.fix(dict(request.fixed)), explanation={})
     pipeline, inputs = source.pipeline, {}
     if request.calibrated:
         progress("reading the calibration data", 0.0)
@@ -168,7 +170,10 @@ def _write(destination: Path, job: _Job) -> Bundle:
     busy = UsageError(f"another process is exporting to {destination}; wait for it, or give another --to")
     with locked(destination.parent / f".{destination.name}.lock", busy):
         if (existing := _existing(destination, job)) is not None:
-            return existing
+            if carries(existing, job.source.explanation):
+                return existing
+            carry(existing, job.source.explanation)
+            return Bundle.load(destination)
         check_destination(destination)
         with create_bundle(destination) as writer, Worker() as worker:
             worker.start()
@@ -194,6 +199,8 @@ def _fill(writer: BundleWriter, job: _Job) -> None:
     writer.add(PROBES_NAME, probes.to_bytes())
     if pipeline.tokenizer is not None:
         writer.add(TOKENIZER_NAME, pipeline.tokenizer.encode())
+    for path, content in job.source.explanation.items():
+        writer.add(path, content)
     graphs = _graphs(job)
     distance = Distance(reference, job.source.data, sample_count(pipeline.sampler))
     proof = Proof(pipeline, graphs, probes, distance, _other_stages(job, graphs))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..bundle import MANIFEST_NAME
 from ..bundle.names import valid_name
 from ..errors import UsageError
+from ..signature.fields import Role
+from .explanations import explanation_of
 from .pipeline import FreeOrSize, Pipeline
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ class Source:
         settled: whether equal weights mean an equal generator. True of litho's families, whose code is that of litho's
             version; a user's own code may have changed since the last export.
         signature_sha256: of a user's own module, hash of its signature file and of the constants in it.
+        explanation: of a run: path in the bundle -> content; empty without one.
     """
 
     pipeline: Pipeline
@@ -44,6 +47,7 @@ class Source:
     data: str | None = None
     settled: bool = True
     signature_sha256: str | None = None
+    explanation: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def open_source(
@@ -73,7 +77,8 @@ def open_source(
         from .user_module.dry_run import try_other_size
 
         try_other_size(opened.pipeline.resize("free").model)
-    return replace(opened, pipeline=opened.pipeline.resize(size))
+    # Its pictures have the generator's own size.
+    return replace(opened, pipeline=opened.pipeline.resize(size), explanation={})
 
 
 def _open(
@@ -132,7 +137,12 @@ def from_run(run: Path, input: str | None = None) -> Source:
     snapshot = load_snapshot(run)
     info, pipeline = snapshot.info, Pipeline.of(snapshot.picture(input))
     data = None if info.data is None else info.data.name
-    return Source(pipeline, info.family, info.preset, info.licence, info.weights_sha256, data)
+    # Another form, such as an autoencoder of pictures, is another network than the one that was explained.
+    explained = (None, "latent", "seed" if info.signature.field(Role.SEED) else "image")
+    explanation = explanation_of(run, info.weights_sha256) if input in explained else {}
+    return Source(
+        pipeline, info.family, info.preset, info.licence, info.weights_sha256, data, explanation=explanation
+    )
 
 
 def from_module(

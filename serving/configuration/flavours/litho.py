@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ....bundle import Bundle, BundleWriter
+from ....bundle.explanation import is_explanation_file
 from ....bundle.manifest import TOKENIZER_NAME, Manifest, Variant
 from ....bundle.probes import PROBES_NAME
 from ....bundle.signing import MANIFEST_NAME, SIGNED_FOLDER, signed_files
@@ -80,6 +81,11 @@ class Flavour(base.Flavour):
 
 
 def served_files(bundle: Bundle, variants: Sequence[Variant]) -> list[str]:
-    """Paths of the files that serving some variants takes, and of the probes: a version that comes back is proven."""
+    """Paths of the files that serving some variants takes, of the probes, and of the explanation.
+
+    A version that comes back is proven by its probes. The gateway shows the explanation.
+    """
+    listed = bundle.manifest.files
     files = [variant.file for variant in variants]
-    return [*files, *(name for name in (TOKENIZER_NAME, PROBES_NAME) if name in bundle.manifest.files)]
+    files += [name for name in (TOKENIZER_NAME, PROBES_NAME) if name in listed]
+    return [*files, *filter(is_explanation_file, listed)]
