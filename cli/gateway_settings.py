@@ -66,6 +66,10 @@ OPTIONS: dict[str, Any] = {
     "encoder_threads": _pictures(int, "Threads that encode pictures; by default one a core, at most 8."),
     "stored_bytes": _pictures(int, "Memory for pictures handed out by URL; by default 256 MiB."),
     "stored_seconds": _pictures(float, "How long such a picture stays; by default 3600."),
+    "repository": _pictures(
+        Path,
+        "The server's model repository on this machine, for explanations; 'litho serve --gateway' gives it.",
+    ),
     "refresh_seconds": _pictures(float, "Between two looks at what the server serves; by default 2."),
     "receipt_key": _pictures(Path, "PEM file of the Ed25519 private key that signs receipts."),
     "c2pa_certificate": _pictures(Path, "PEM file of the certificate for C2PA content credentials."),

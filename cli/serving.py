@@ -402,7 +402,12 @@ def serve(
     def ready() -> None:
         url = None
         if beside is not None:
-            same = {"drain_seconds": max(drain_seconds, 0.001), "log_format": log_format, "traces": traces}
+            same = {
+                "drain_seconds": max(drain_seconds, 0.001),
+                "log_format": log_format,
+                "traces": traces,
+                "repository": folder,
+            }
             running = beside.process(embedded.grpc_url, same, supervisor.tell)
             url = stack.enter_context(running).url
             supervisor.before_drain = running.drain

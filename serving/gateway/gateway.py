@@ -13,6 +13,7 @@ from ..provenance.audit_log import AuditLog
 from ..provenance.audit_writer import AuditWriter
 from ..provenance.stamping import make_stamper
 from ..server.events import Event
+from .explanations import Explanations
 from .observation.metrics import Metrics
 from .picture_store import PictureStore
 from .protection.guard import Guard
@@ -39,6 +40,7 @@ class Gateway:
         guard: keys, limits and the log.
         metrics: of all requests.
         audit: enters requests in the audit log; None where there is none.
+        explanations: that the bundles of the models carry.
         store: pictures that are handed out by URL.
 
     Raises:
@@ -54,6 +56,7 @@ class Gateway:
         self.receipts = make_stamper(settings.receipt_key, settings.c2pa_certificate, settings.c2pa_key)
         self.guard = Guard(settings)
         self.metrics = Metrics(lambda: self.models.up)
+        self.explanations = Explanations(settings.repository)
         self.store = PictureStore(settings.stored_bytes, settings.stored_seconds)
         self._pool = ThreadPoolExecutor(settings.encoder_threads, thread_name_prefix="litho-pictures")
         self._starts: list[Callable[[], Awaitable[None]]] = [self.models.start]

@@ -27,6 +27,7 @@ class GatewaySettings(BaseModel):
     Args:
         server: the Triton server, grpc://HOST:PORT, or grpcs:// for TLS.
         host, port: where the gateway listens; port 0 takes a free one.
+        repository: the server's model repository on this machine, for the explanations of its models; None gives none.
         timeout_seconds: longest time for one request, if it sets no shorter one.
         refresh_seconds: between two looks at what the server serves.
         most_pictures: most pictures of one request.
@@ -66,6 +67,7 @@ class GatewaySettings(BaseModel):
     server: Annotated[str, Field(pattern=r"^grpcs?://[^/\s]+:\d+/?$")]
     host: str = "127.0.0.1"
     port: Port = 8080
+    repository: Path | None = None
     timeout_seconds: Seconds = 60.0
     refresh_seconds: Seconds = 2.0
     most_pictures: Count = 10

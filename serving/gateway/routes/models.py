@@ -58,6 +58,6 @@ def card(gateway: Gateway, served: Served) -> dict[str, Any]:
             "variants": [one.name for one in gateway.models.variants_of(served)],
             "decoupled": served.client.decoupled,
             "max_batch_size": served.client.max_batch_size,
-            "explanations": False,
+            "explanations": gateway.explanations.has(served),
         },
     }

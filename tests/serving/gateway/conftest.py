@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,14 @@ import openai
 import pytest
 from PIL import Image
 
+from litho.bundle import Bundle
+from litho.bundle.explanation import Explanation, StartingPoint
+from litho.bundle.signing import read_manifest
+from litho.export.explanations import carry
 from litho.serving.gateway.program import Program
+
+STARTING_PICTURE = b"a picture"
+"""Content of the file in the explanation of `explain_model`."""
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +56,18 @@ def hole(mask: np.ndarray) -> bytes:
     """A mask as OpenAI's clients send it: transparent where `mask` of shape (height, width, 1) is not zero."""
     alpha = np.where(mask > 0, 0, 255).astype(np.uint8)
     return png(np.concatenate([np.zeros((*mask.shape[:2], 3), np.uint8), alpha], axis=2))
+
+
+def explain_model(bundle: Path, *, seed: int = 0) -> None:
+    """Write a small explanation into the served part of a bundle, and into its manifest."""
+    part = Bundle(bundle, read_manifest(bundle))
+    explanation = Explanation(
+        family="cgan",
+        weights_sha256=part.manifest.checkpoint_sha256,
+        data="digits",
+        picture=(32, 32, 1),
+        captum="0",
+        starting_points=(StartingPoint(seed=seed, latent=(0.0,), made="start-0.png"),),
+    )
+    files = {"explanation.json": explanation.model_dump_json().encode(), "start-0.png": STARTING_PICTURE}
+    carry(part, {f"explanation/{name}": content for name, content in files.items()})
