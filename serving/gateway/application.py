@@ -45,6 +45,9 @@ def make_application(settings: GatewaySettings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        # FastAPI's own would send errors with what a client sent in them to whom the environment names; litho's traces
+        # are in `observation`.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     application.state.gateway = gateway
     describe(application, gateway)

@@ -27,6 +27,7 @@ class Span:
 class Collector:
     def __init__(self, url: str) -> None:
         self.url, self.spans, self._came = url, list[Span](), threading.Condition()
+        self.requests = 0  # of any kind
 
     def add(self, spans: list[Span]) -> None:
         with self._came:
@@ -49,6 +50,7 @@ def collector() -> Iterator[Collector]:
             content = self.rfile.read(int(self.headers["content-length"]))
             if self.headers.get("content-encoding") == "gzip":
                 content = gzip.decompress(content)
+            got.requests += 1
             if self.path == "/v1/traces":
                 is_json = self.headers["content-type"] == "application/json"
                 got.add(_from_json(content) if is_json else _from_protobuf(content))

@@ -103,3 +103,17 @@ def _check_chain(got: Collector) -> None:
     )
     assert spans[route].attributes["litho.model"] == "tiny"
     assert spans["tiny"].attributes["triton.model_name"] == "tiny"
+
+
+@pytest.mark.slow
+def test_the_framework_sends_nothing_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FastAPI can send spans and errors, with what clients sent, to whom the environment names."""
+    with collector() as got:
+        monkeypatch.setenv("FASTAPI_OTEL_AUTO_CONFIGURE", "true")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", got.url.removesuffix("/v1/traces"))
+        with (
+            running_gateway("grpc://127.0.0.1:1") as gateway,
+            urllib.request.urlopen(f"{gateway.url}/healthz"),
+        ):
+            pass
+        assert got.requests == 0
