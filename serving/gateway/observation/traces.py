@@ -8,6 +8,7 @@ gateway in the metadata of gRPC to Triton. Triton 24.10 continues it if it was s
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from ....extras import require
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
-__all__ = ["SERVICE", "Tracer", "traceparent_of"]
+__all__ = ["EXPORT_SECONDS", "SERVICE", "Tracer", "traceparent_of"]
 
 SERVICE = "litho-gateway"
 EXPORT_SECONDS = 5.0
@@ -53,8 +54,8 @@ class Tracer:
             resource=resources.Resource.create({"service.name": SERVICE, "service.version": __version__}),
             shutdown_on_exit=False,
         )
-        exporter = otlp.OTLPSpanExporter(collector, timeout=EXPORT_SECONDS)
-        self._provider.add_span_processor(export.BatchSpanProcessor(exporter))
+        self._exporter = otlp.OTLPSpanExporter(collector, timeout=EXPORT_SECONDS)
+        self._provider.add_span_processor(export.BatchSpanProcessor(self._exporter))
         self._tracer = self._provider.get_tracer("litho", __version__)
         self._propagator = propagation.TraceContextTextMapPropagator()
 
@@ -97,8 +98,12 @@ class Tracer:
         span.end()
 
     async def close(self) -> None:
-        """Send what is left."""
-        await asyncio.to_thread(self._provider.shutdown)
+        """Send what is left, for at most `EXPORT_SECONDS`."""
+        # It tries again and again where nobody listens, for each batch of spans.
+        ending = threading.Thread(target=self._provider.shutdown, name="litho-traces", daemon=True)
+        ending.start()
+        await asyncio.to_thread(ending.join, EXPORT_SECONDS)
+        self._exporter.shutdown()
 
 
 def traceparent_of(span: Span) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from litho.serving.gateway.observation import traces
 from litho.serving.gateway.observation.traces import Tracer, traceparent_of
 from litho.serving.server.embedded import EmbeddedServer
 
@@ -72,6 +73,23 @@ def test_a_broken_context_starts_a_new_trace(sent: bytes) -> None:
         tracer.end(span, "GET", "/v1/models", 200, {})
         asyncio.run(tracer.close())
         assert [one.parent for one in got.spans] == [""]
+
+
+@pytest.mark.slow
+def test_a_collector_that_is_away_does_not_hold_the_end_up(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(traces, "EXPORT_SECONDS", 1)
+
+    async def ask() -> None:
+        tracer = Tracer("http://127.0.0.1:9/v1/traces")
+        for _ in range(3000):
+            tracer.end(tracer.begin("GET", []), "GET", "/v1/models", 200, {})
+        async with asyncio.timeout(4):
+            await tracer.close()
+
+    asyncio.run(ask())
+    assert "spans batch" in caplog.text
 
 
 def infer(url: str, head: dict[str, str]) -> Any:
