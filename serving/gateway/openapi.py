@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 
 from .errors import ApiError
 from .gateway import Gateway
+from .kserve.schemas import describe_models
 from .middleware.keys import PUBLIC, PUBLIC_FOLDERS
 from .request_schemas import edit_schema, generation_schema
 from .schemas import components, errors
@@ -44,6 +45,8 @@ def describe(application: FastAPI, gateway: Gateway) -> None:
             ):
                 body = {"required": True, "content": {kind: {"schema": schema}}}
                 made["paths"][path]["post"]["requestBody"] = body
+            signatures = {one.name: one.signature for one in models}
+            describe_models(made["paths"], signatures, {str(one.version) for one in models})
             known[generation] = made
         return known[generation]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ....signature import Signature
@@ -217,13 +217,17 @@ def on_model(path: str, operation: dict[str, Any]) -> dict[str, Any]:
     return {**operation, "parameters": parameters + operation.get("parameters", [])}
 
 
-def describe_models(paths: dict[str, Any], signatures: Mapping[str, Signature]) -> None:
+def describe_models(
+    paths: dict[str, Any], signatures: Mapping[str, Signature], versions: Collection[str] = ()
+) -> None:
     """Name the models of the moment in the paths of an OpenAPI document, with a request for each of them.
 
     Args:
         paths: of the document; those of the protocol are changed.
         signatures: of the models, by name.
+        versions: of any of them.
     """
+    named = {"model": sorted(signatures), "version": sorted(versions)}
     examples = {
         name: {"value": example_request(signature)}
         for name, signature in signatures.items()
@@ -234,8 +238,8 @@ def describe_models(paths: dict[str, Any], signatures: Mapping[str, Signature]) 
             continue
         for operation in operations.values():
             for parameter in operation["parameters"]:
-                if parameter["name"] == "model" and signatures:
-                    parameter["schema"] = {"type": "string", "enum": sorted(signatures)}
+                if known := named.get(parameter["name"]):
+                    parameter["schema"] = {"type": "string", "enum": known}
             if examples and "requestBody" in operation:
                 operation["requestBody"]["content"]["application/json"]["examples"] = examples
 

@@ -5,33 +5,38 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
+from ..connection import DirectRoute
 from ..errors import unavailable
 from ..gateway import Gateway
+from ..schemas import answered, object_of
 from ..served_models import Served
 
 __all__ = ["make_router", "ready_models"]
 
+JSON = "application/json"
+_TEXT = {"type": "string"}
+_LIVE = object_of({"status": _TEXT})
+_READY = object_of({"status": _TEXT, "models": {"type": "array", "items": _TEXT}})
+
 
 def make_router(gateway: Gateway) -> APIRouter:
     """The paths of health and figures."""
-    router = APIRouter(tags=["operation"])
+    router = APIRouter(tags=["operation"], route_class=DirectRoute)
 
-    @router.get("/healthz")
-    async def live() -> JSONResponse:
+    @router.get("/healthz", openapi_extra={"responses": answered("It lives.", {JSON: _LIVE})})
+    async def live(request: Request) -> JSONResponse:
         """Whether the gateway lives; Triton may be down."""
         return JSONResponse({"status": "ok"})
 
-    @router.get("/readyz")
-    async def ready() -> JSONResponse:
+    @router.get("/readyz", openapi_extra={"responses": answered("It is ready.", {JSON: _READY})})
+    async def ready(request: Request) -> JSONResponse:
         """Whether pictures can be made: Triton answers and serves a model, and the gateway does not end."""
         models = ready_models(gateway)
         return JSONResponse({"status": "ok", "models": [one.name for one in models]})
 
-    @router.get(
-        "/metrics",
-        response_class=Response,
-        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
-    )
+    text = {"text/plain": {"type": "string"}, "application/openmetrics-text": {"type": "string"}}
+
+    @router.get("/metrics", response_class=Response, openapi_extra={"responses": answered("Figures.", text)})
     async def metrics(request: Request) -> Response:
         """Figures for Prometheus."""
         content, media_type = gateway.metrics.text(request.headers.get("accept", ""))

@@ -45,11 +45,14 @@ def test_the_document_has_a_request_for_each_model_that_it_takes() -> None:
         path: {"post": deepcopy(on_model(path, INFER))}
         for path in ("/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer")
     } | {"/v1/models/{model}": {"get": {}}}
-    describe_models(paths, SIGNATURES)
+    describe_models(paths, SIGNATURES, {"3"})
     for path in list(paths)[:2]:
         operation = paths[path]["post"]
         (named,) = [one for one in operation["parameters"] if one["name"] == "model"]
         assert named["schema"]["enum"] == sorted(SIGNATURES)
+        assert ({"type": "string", "enum": ["3"]} in [one["schema"] for one in operation["parameters"]]) is (
+            "{version}" in path
+        )
         content = operation["requestBody"]["content"]["application/json"]
         for name, signature in SIGNATURES.items():
             example = json.loads(json.dumps(content["examples"][name]["value"]))
