@@ -36,6 +36,10 @@ def make_router(gateway: Gateway) -> APIRouter:
     async def page(request: Request) -> Response:
         return _answer(pages["index.html"], request)
 
+    @router.api_route("/favicon.ico", methods=["GET", "HEAD"])
+    async def icon(request: Request) -> Response:
+        return _answer(pages["icon.svg"], request)  # some browsers ask for it whatever the page says
+
     @router.api_route("/playground/{name:path}", methods=["GET", "HEAD"])
     async def page_file(name: str, request: Request) -> Response:
         if name not in pages:

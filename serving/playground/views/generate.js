@@ -73,6 +73,7 @@ class Generate {
     element.append(h("div.split", {}, form,
       h("section.results", { "aria-label": "Results" }, this.status, this.grid)), this.film);
     this.status.textContent = `${model.id} draws pictures of ${width}×${height} pixels. The same seed always gives the same picture.`;
+    this.grid.classList.toggle("alpha", size.shape[2] % 2 === 0);
     this.grid.style.setProperty("--most", `${8 * Math.max(width, 20)}px`);
     const ghosts = () => {
       if (this.grid.querySelector("litho-picture:not([data-state=ghost])")) return;
