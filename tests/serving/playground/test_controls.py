@@ -98,26 +98,28 @@ def test_a_latent_is_drawn_as_a_model_draws_it_from_that_seed(page: Page) -> Non
     assert np.allclose(latent, gaussian(np.array([1234567890123]), 6)[0], atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "said"),
-    [
-        ("Prompt", " ", "Prompt is empty"),
-        ("Prompt", "é" * 2049, "at most 4096 bytes; this one has 4098"),
-        ("Steps", "65", "whole number from 1 to 64"),
-        ("Steps", "1.5", "whole number from 1 to 64"),
-        ("Guidance", "-1", "number of at least 0"),
-        ("Pose", "1 2 3", "Pose takes 6 numbers; 3 are given"),
-        ("Latent", "-1", "whole number from 0 to"),
-    ],
-)
-def test_what_a_field_does_not_allow_is_said_beside_it(page: Page, name: str, text: str, said: str) -> None:
-    page.evaluate("given => controls.set(given)", {key: GIVEN[key] for key in GIVEN if key != "latent"})
-    field = page.get_by_label(name, exact=True)
-    field.fill(text)
-    assert said in problem(page)
-    expect(field).to_be_focused()
-    expect(field).to_have_accessible_description(re.compile(re.escape(problem(page)) + "$"))
-    assert page.locator("[aria-invalid=true]").count() == 1
+NOT_ALLOWED = {
+    ("Prompt", " "): "Prompt is empty",
+    ("Prompt", "é" * 2049): "at most 4096 bytes; this one has 4098",
+    ("Steps", "65"): "whole number from 1 to 64",
+    ("Steps", "1.5"): "whole number from 1 to 64",
+    ("Guidance", "-1"): "number of at least 0",
+    ("Pose", "1 2 3"): "Pose takes 6 numbers; 3 are given",
+    ("Latent", "-1"): "whole number from 0 to",
+}
+"""Control, what is written there -> what is said about it."""
+
+
+def test_what_a_field_does_not_allow_is_said_beside_it(page: Page) -> None:
+    given = {key: value for key, value in GIVEN.items() if key != "latent"}
+    for (name, text), said in NOT_ALLOWED.items():
+        page.evaluate("given => controls.set(given)", given)
+        field = page.get_by_label(name, exact=True)
+        field.fill(text)
+        assert said in problem(page)
+        expect(field).to_be_focused()
+        expect(field).to_have_accessible_description(re.compile(re.escape(problem(page)) + "$"))
+        assert page.locator("[aria-invalid=true]").count() == 1
 
 
 def test_the_handle_and_the_number_move_together(page: Page) -> None:

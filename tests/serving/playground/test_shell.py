@@ -17,8 +17,9 @@ NARROW = {"width": 320, "height": 640}
 """As WCAG 2.2 asks for: a page that is enlarged four times needs no scrolling to the side."""
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("window", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(
+    ("scheme", "window"), [("light", DESKTOP), ("dark", PHONE)], ids=["desktop", "phone"]
+)
 def test_the_page_has_no_serious_finding_and_fits_its_window(
     open_page: Opener, scheme: str, window: dict[str, int]
 ) -> None:
