@@ -1,29 +1,33 @@
-"""Pictures of the gateway made again: `python -m litho.benchmarks.provenance BUNDLE`.
+"""Pictures of the gateway made again: `python -m litho.benchmarks.provenance BUNDLE [OTHER]`.
 
 A server and a gateway with a key and an audit log make pictures in all formats. Each is made again from its receipt:
 by the same server, in a batch, after a restart of the server, by the bundle in other batches, and by every variant of
-the bundle that passed its gate. Then each digit of a receipt is altered, each line of the audit log is
-removed, and everything has to be found out. Written to `results/provenance.json`.
+the bundle that passed its gate. With OTHER, a bundle of the same signature, that one is deployed and rolled back while
+a client asks: the pictures around each change are made again by the bundle that their receipts name. Then each digit
+of a receipt is altered, each line of the audit log is removed, and everything has to be found out. Written to
+`results/provenance.json`.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 import subprocess
 import tempfile
 import urllib.request
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import typer
 
-from ..bundle import Bundle
+from ..bundle import MANIFEST_NAME, Bundle
 from ..bundle.json_documents import Document
 from ..bundle.keys import PublicKey
 from ..errors import AuditError, LithoError
@@ -35,6 +39,7 @@ from ..serving.provenance.audit_log import verify_log
 from ..serving.provenance.receipt import parse_receipt
 from ..serving.provenance.reproduce import Again, Reproduction, read_picture_receipt, reproduce
 from ..serving.repository.deploy import deploy
+from ..serving.repository.operations import rollback
 from ..serving.server.embedded import EmbeddedServer
 from ..signature.fields import Role
 from .command import errors_of, write_document
@@ -46,6 +51,9 @@ RESULT = Path(__file__).resolve().parent / "results" / "provenance.json"
 NAME = "model"
 BATCHES = (1, 7, 64)
 START_SECONDS = 120
+NEAR = 3
+"""Pictures before and after a change of the version that are made again."""
+
 FORMATS: tuple[dict[str, Any], ...] = (
     {"output_format": "png"},
     {"output_format": "jpeg", "output_compression": 85},
@@ -123,11 +131,12 @@ class Provenance(Document):
         return weak + missed
 
 
-def measure(bundle: Path, pictures: int = 12) -> Provenance:
+def measure(bundle: Path, other: Path | None = None, pictures: int = 12) -> Provenance:
     """Make pictures, make them again, and alter what they say.
 
     Args:
         bundle: that is served.
+        other: of the same signature, which replaces it under load; None leaves that out.
         pictures: how many, in four formats in turn.
 
     Raises:
@@ -151,6 +160,9 @@ def measure(bundle: Path, pictures: int = 12) -> Provenance:
             ]
         with EmbeddedServer(repository) as server:
             ways.append(_way("after a restart", files, f"{server.grpc_url}/{NAME}", Again(), public))
+            if other is not None:
+                settings = {"server": server.grpc_url, "port": 0, "receipt_key": private}
+                ways.append(_during_a_rollout(folder, settings, (bundle, other), public))
         for batch in BATCHES:
             ways.append(
                 _way(f"by the bundle in a batch of {batch}", files, bundle, Again(batch=batch), public)
@@ -231,7 +243,10 @@ def _asked(folder: Path, url: str, bundle: Bundle, number: int) -> Path:
 
 
 def _way(way: str, files: list[Path], target: Path | str, again: Again, key: PublicKey) -> Way:
-    made = [reproduce(file, target, again, key=key) for file in files]
+    return _summary(way, [reproduce(file, target, again, key=key) for file in files])
+
+
+def _summary(way: str, made: list[Reproduction]) -> Way:
     lossless = [
         one.judgement.difference
         for one in made
@@ -246,6 +261,43 @@ def _way(way: str, files: list[Path], target: Path | str, again: Again, key: Pub
         most_levels=max(one.levels for one in lossless),
         least_psnr_db=round(min(one.psnr_db for one in lossless), 1),
     )
+
+
+def _during_a_rollout(
+    folder: Path, settings: Mapping[str, Any], bundles: tuple[Path, Path], key: PublicKey
+) -> Way:
+    """Pictures around two changes of the version, made again by the bundles that their receipts name."""
+    loaded = Bundle.load(bundles[0])
+    by_hash = {hashlib.sha256((one / MANIFEST_NAME).read_bytes()).hexdigest(): one for one in bundles}
+    pictures = folder / "rollout"
+    pictures.mkdir()
+    files: list[Path] = []
+    ended = Event()
+    # The gateway is not to look by itself: receipts have to be right before it does.
+    with _gateway({**settings, "refresh_seconds": 600}) as url, ThreadPoolExecutor(1) as pool:
+
+        def ask() -> None:
+            while not ended.is_set():
+                files.append(_asked(pictures, url, loaded, 4 * len(files)))
+
+        asking = pool.submit(ask)
+        try:
+            deploy(bundles[1], to=folder / "repository", name=NAME, server=settings["server"])
+            rollback(folder / "repository", NAME, server=settings["server"])
+        finally:
+            ended.set()
+        asking.result()
+    hashes = [read_picture_receipt(file).bundle_sha256 for file in files]
+    changes = [at for at in range(1, len(files)) if hashes[at] != hashes[at - 1]]
+    near = sorted(
+        {at for change in changes for at in range(change - NEAR, change + NEAR) if 0 <= at < len(files)}
+    )
+    if len(changes) != len(bundles):
+        raise LithoError(
+            f"the receipts name {len(changes)} changes of the version; there were {len(bundles)}"
+        )
+    made = [reproduce(files[at], by_hash[hashes[at]], key=key) for at in near]
+    return _summary(f"around {len(changes)} changes of the version", made)
 
 
 def _grade(made: Reproduction) -> str:
@@ -304,12 +356,16 @@ def _keys(folder: Path) -> tuple[Path, PublicKey]:
 
 def main(
     bundle: Annotated[Path, typer.Argument(help="Bundle that is served.", show_default=False)],
+    other: Annotated[
+        Path | None,
+        typer.Argument(help="Bundle of the same signature that replaces it under load.", show_default=False),
+    ] = None,
     pictures: Annotated[int, typer.Option(help="How many are made and made again.", min=4)] = 12,
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Make pictures through the gateway, and make them again from their receipts."""
     with errors_of("provenance"):
-        result = measure(bundle, pictures)
+        result = measure(bundle, other, pictures)
     write_document(output, result)
     typer.echo("\n".join([*table(result), *result.problems]))
     raise typer.Exit(1 if result.problems else 0)
