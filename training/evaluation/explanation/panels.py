@@ -141,12 +141,12 @@ class _Shown:
         grid = picture_grid(
             np.stack([picture for row in rows for picture in row]),
             columns=len(rows[0]),
-            row_names=[example.name for example in examples],
-            column_names=["picture", "other labels", "other seeds"],
+            row_names=[example.name.replace("-", " ") for example in examples],
+            column_names=["picture", "label", "seed"],
         )
         return Panel(
             grid,
-            "Where a picture changes with another label and with another seed. The label's share is"
+            "Where a picture changes with another label, and with another seed. The label's share is"
             f" {shares[0]:.0%} by occlusion and {shares[1]:.0%} by integrated gradients, the mean over these.",
         )
 
@@ -178,7 +178,7 @@ class _Shown:
             np.stack([picture for row in rows for picture in row]),
             columns=len(chosen[0].amounts),
             row_names=[" ".join(filter(None, (one.name, one.describes))) for one in chosen],
-            column_names=[f"{amount:+g}" for amount in chosen[0].amounts],
+            column_names=[f"{amount:+g}" if amount else "0" for amount in chosen[0].amounts],
         )
         return Panel(grid, f"Directions of the latent space by {_TITLES[method]}, from seed 0.")
 
