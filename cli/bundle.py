@@ -21,6 +21,7 @@ def inspect(bundle: BundlePath, as_json: AsJson = False) -> None:
     """Check every file of a bundle and show its contents."""
     require("bundle", bundle)
     from ..bundle import Bundle
+    from ..bundle.explanation import DOCUMENT_PATH, FOLDER, parse_explanation
     from ..bundle.signing import describe_signing
 
     loaded = Bundle.load(bundle)
@@ -39,6 +40,10 @@ def inspect(bundle: BundlePath, as_json: AsJson = False) -> None:
     if manifest.sampler is not None:
         stages = ", ".join(stage.name for stage in manifest.stages)
         typer.echo(f"\nsampler {manifest.sampler} runs in turn: {stages}")
+    if DOCUMENT_PATH in manifest.files:
+        explanation = parse_explanation(loaded.path / FOLDER, loaded.read(DOCUMENT_PATH))
+        counts = f"{len(explanation.examples)} pictures and {len(explanation.directions)} latent directions"
+        typer.echo(f"\nexplanation of {counts} on {explanation.data}")
     typer.echo(f"\n{describe_signing(loaded.path)}\n")
     show_variants(loaded, as_json=False)
 

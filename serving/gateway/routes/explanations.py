@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from ....errors import BundleError
 from ...server.events import Event
 from ..errors import not_found
 from ..gateway import Gateway
+from ..schemas import answered, errors, on_path
 
 __all__ = ["make_router"]
 
+_JSON = "application/json"
 _CODE = "explanations_not_found"
 
 _SCHEMA: dict[str, Any] = {
@@ -37,16 +39,15 @@ def make_router(gateway: Gateway) -> APIRouter:
     """The path of explanations."""
     router = APIRouter(tags=["models"])
 
-    @router.get(
-        "/v1/models/{model}/explanations",
-        response_class=Response,
-        responses={
-            200: {"content": {"application/json": {"schema": _SCHEMA}}, "description": "The explanation."}
-        },
-    )
-    async def explanations(model: str) -> Response:
+    described = {
+        "parameters": on_path("model"),
+        "responses": answered("The explanation.", {_JSON: _SCHEMA}) | errors(404),
+    }
+
+    @router.get("/v1/models/{model}/explanations", response_class=Response, openapi_extra=described)
+    async def explanations(request: Request) -> Response:
         """What the pictures of a model hang on: words, label, source; and directions of its latent space."""
-        served = await gateway.models.find(model)
+        served = await gateway.models.find(request.path_params["model"])
         try:
             answer = await gateway.in_thread(gateway.explanations.answer, served)
         except BundleError as error:
@@ -64,6 +65,6 @@ def make_router(gateway: Gateway) -> APIRouter:
                 _CODE,
                 "model",
             )
-        return Response(answer, media_type="application/json", headers={"Cache-Control": "private, no-cache"})
+        return Response(answer, media_type=_JSON, headers={"Cache-Control": "private, no-cache"})
 
     return router
