@@ -118,6 +118,8 @@ def settings_of(server: str, file: Path | None, options: Mapping[str, Any]) -> G
         name = str(first["loc"][0])
         if name == "server":
             raise UsageError(f"server was given {server!r}; expected grpc://HOST:PORT") from None
+        if first["type"] == "value_error":
+            raise UsageError(first["msg"].removeprefix("Value error, ")) from None
         option = "allow-origin" if name == "allow_origins" else name.replace("_", "-")
         why = f"{first['msg'][0].lower()}{first['msg'][1:]}".replace("input should", "it should")
         raise UsageError(f"--{option} was given {first['input']!r}: {why}") from None

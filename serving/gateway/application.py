@@ -59,6 +59,8 @@ def make_application(settings: GatewaySettings) -> FastAPI:
     modules = sorted(load_plugins(middleware.__name__).values(), key=lambda module: module.ORDER)
     for module in reversed(modules):  # the one added last is the outermost
         application.add_middleware(module.Middleware, gateway=gateway)
+    # Made now, so that a setting that one of them cannot use is refused here and not by the first request.
+    application.middleware_stack = application.build_middleware_stack()
     return application
 
 

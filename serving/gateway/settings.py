@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ..provenance.audit_log import log_of_environment
+from ..server.traces import check_collector
 
 __all__ = ["GatewaySettings"]
 
@@ -19,6 +20,9 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 Count = Annotated[int, Field(ge=1, le=LONGEST_NUMBER)]
 Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s*]+)$")]
+
+
+Collector = Annotated[str, AfterValidator(check_collector)]
 
 
 class GatewaySettings(BaseModel):
@@ -99,5 +103,5 @@ class GatewaySettings(BaseModel):
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["info", "warning", "error"] = "info"
     log_prompts: bool = False
-    traces: Annotated[str, Field(pattern=r"^https?://[^/\s]+/\S*$")] | None = None
+    traces: Collector | None = None
     traced_share: Annotated[float, Field(ge=0, le=1)] = 1.0

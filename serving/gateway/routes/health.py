@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse, Response
 from ..connection import DirectRoute
 from ..errors import unavailable
 from ..gateway import Gateway
+from ..protection.draining import shutting_down
 from ..schemas import answered, object_of
 from ..served_models import Served
 
@@ -52,9 +53,7 @@ def ready_models(gateway: Gateway) -> list[Served]:
         ApiError: 503, there is none, or the gateway takes no more.
     """
     if gateway.guard.drain.draining:
-        raise unavailable(
-            "the gateway is shutting down; try again, elsewhere or later", "server_shutting_down"
-        )
+        raise shutting_down()
     if models := gateway.models.all():
         return models
     raise unavailable("the server has no model of litho; deploy one with 'litho deploy'", "no_model")

@@ -7,7 +7,11 @@ import urllib.request
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from litho.serving.gateway.errors import ApiError
+from litho.serving.gateway.gateway import Gateway
 from litho.serving.gateway.program import Program
+from litho.serving.gateway.routes.health import ready_models
+from litho.serving.gateway.settings import GatewaySettings
 
 from ....conftest import running_gateway
 
@@ -48,6 +52,14 @@ def test_a_gateway_with_models_is_ready(gateway: Program) -> None:
         == before.get(("litho_gateway_rejected_total", "not_found"), 0) + 1
     )
     assert after["process_resident_memory_bytes",] > 10**6
+
+
+def test_a_gateway_that_ends_is_not_ready() -> None:
+    ending = Gateway(GatewaySettings(server="grpc://127.0.0.1:1"))
+    ending.guard.drain.begin(lambda: None)
+    with pytest.raises(ApiError, match="shutting down") as refused:
+        ready_models(ending)
+    assert refused.value.status == 503
 
 
 @pytest.mark.slow
