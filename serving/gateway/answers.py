@@ -128,7 +128,9 @@ def _facts(plan: Plan) -> dict[str, Any]:
     encoding = plan.encoding
     alpha = plan.served.signature.output.shape[2] % 2 == 0
     opaque = not alpha or encoding.opaque or encoding.form == "jpeg"
+    whom = {} if plan.safety_identifier is None else {"safety_identifier": plan.safety_identifier}
     return {
+        **whom,
         "background": "opaque" if opaque else "transparent",
         "output_format": encoding.form,
         "size": f"{width}x{height}",

@@ -40,7 +40,7 @@ class ImageRequest(BaseModel):
         output_compression: 0 to 100, the quality of JPEG and WebP.
         background: "auto", "opaque" or "transparent".
         quality, moderation, style: of OpenAI's models; here only what changes nothing.
-        user, safety_identifier: of whom the request is for, for logs.
+        user, safety_identifier: of whom the request is for; the answer repeats the latter, or else the former.
         stream: answer with events.
         partial_images: previews in the stream.
     """

@@ -46,6 +46,7 @@ class Plan:
         by_url: answer with URLs.
         partial_images: previews of each picture in a stream.
         kind: "generation" or "edit", as the names of events begin.
+        safety_identifier: of whom the request is for, which the answer repeats.
     """
 
     served: Served
@@ -54,6 +55,7 @@ class Plan:
     by_url: bool
     partial_images: int
     kind: Literal["generation", "edit"]
+    safety_identifier: str | None = None
 
     @property
     def size(self) -> Size:
@@ -93,7 +95,9 @@ async def planned(gateway: Gateway, request: ImageRequest, uploads: Uploads | No
         )
     kind = "generation" if uploads is None else "edit"
     partial_images = request.partial_images or 0
-    return Plan(served, rows_of(signature, fields, count), encoding, by_url, partial_images, kind)
+    rows = rows_of(signature, fields, count)
+    identifier = request.safety_identifier or request.user or None
+    return Plan(served, rows, encoding, by_url, partial_images, kind, identifier)
 
 
 def _encoding(request: ImageRequest, signature: Signature) -> Encoding:

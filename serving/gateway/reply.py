@@ -47,8 +47,6 @@ async def reply(
     facts = facts_of(request)
     plan = await planned(gateway, asked, uploads)
     facts["model"], facts["version"] = plan.served.name, plan.served.version
-    if asked.user or asked.safety_identifier:
-        facts["user"] = asked.safety_identifier or asked.user
     if gateway.settings.log_prompts:
         facts["prompt"] = asked.prompt
     gateway.guard.take_pictures(request.state, len(plan.rows))

@@ -93,7 +93,9 @@ _IMAGES = object_of(
         "background": {"enum": ["opaque", "transparent"]},
         "output_format": {"enum": ["png", "jpeg", "webp"]},
         "size": _SIZE,
-    }
+        "safety_identifier": _TEXT,
+    },
+    optional=("safety_identifier",),
 )
 _FACTS = object_of(
     {

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from ...errors import EndpointError, UsageError
+from ...errors import EndpointError, EndpointUnavailable, UsageError
 from ...runners.triton import MadeBy, ServedModel
 from ...signature import Signature
 from ..clients import AsyncClient, Retries
@@ -26,6 +26,9 @@ RETRIES = Retries(tries=5)
 
 CLOSE_SECONDS = 60.0
 """How long the connection to a replaced version lives on for the requests that it has."""
+
+LOAD_SECONDS = 5
+"""When to try again while a model is being loaded."""
 
 _SOONEST_SECONDS = 0.5
 """Between two looks for a model that nobody knows: such requests must not become requests to the server."""
@@ -86,6 +89,7 @@ class ServedModels:
         self._settings = settings
         self._url = settings.server.rstrip("/")
         self._models: dict[str, Served] = {}
+        self._coming: frozenset[str] = frozenset()
         self._origins: dict[MadeBy, Origin] = {}
         self._looked = float("-inf")
         self._problem: Exception | None = EndpointError("nobody has looked yet")
@@ -117,9 +121,10 @@ class ServedModels:
 
         Raises:
             ApiError: 404, there is no such model; 400, it has no such variant, or none was named of several; 503,
-                the server does not answer.
+                the server does not answer, or loads the model.
         """
-        if name not in self._models and time.monotonic() - self._looked > _SOONEST_SECONDS:
+        unknown = name is not None and name not in self._models
+        if (unknown or self._problem is not None) and time.monotonic() - self._looked > _SOONEST_SECONDS:
             await self.refresh()
         if name is None:
             known = self.all()
@@ -128,6 +133,8 @@ class ServedModels:
             found = known[0]
         elif name not in self._models:
             known = self.all()
+            if name in self._coming:
+                raise unavailable("the model is being loaded; try again later", "model_loading", LOAD_SECONDS)
             raise not_found(
                 f"no model has this name; there are: {_listed(known)}", "model_not_found", "model"
             )
@@ -197,7 +204,7 @@ class ServedModels:
         async with self._lock:
             self._looked = time.monotonic()
             try:
-                found = await asyncio.to_thread(self._look)
+                found, coming = await asyncio.to_thread(self._look)
             except (EndpointError, UsageError) as error:
                 self._problem = error
                 return
@@ -208,9 +215,13 @@ class ServedModels:
                 known = before.get(name)
                 if known is not None and (known.version, known.config) == (version, config):
                     models[name] = known
-                elif (opened := await self._open(name, version, config)) is not None:
-                    models[name] = opened
-            self._models = models
+                    continue
+                try:
+                    if (opened := await self._open(name, version, config)) is not None:
+                        models[name] = opened
+                except EndpointUnavailable:
+                    coming.add(name)
+            self._models, self._coming = models, frozenset(coming - models.keys())
             gone = [one for name, one in before.items() if models.get(name) is not one]
             for one in gone:
                 self._spawn(self._close_later(one.client))
@@ -218,14 +229,17 @@ class ServedModels:
                 self.generation += 1
                 self._origins.clear()
 
-    def _look(self) -> dict[str, tuple[int, bytes]]:
-        """Name -> newest version that answers, and its configuration."""
+    def _look(self) -> tuple[dict[str, tuple[int, bytes]], set[str]]:
+        """Name -> newest version that answers, and its configuration; names of the models that are being loaded."""
         found: dict[str, tuple[int, bytes]] = {}
+        coming: set[str] = set()
         with ServerControl(self._url) as control:
             versions: dict[str, int] = {}
             for state in control.index():
                 if state.state == "READY" and state.version is not None:
                     versions[state.model] = max(state.version, versions.get(state.model, 0))
+                elif state.state == "LOADING":
+                    coming.add(state.model)
             for name, version in versions.items():
                 if name.endswith(CANARY_SUFFIX):
                     continue  # its share of the requests for the model beside it goes there by itself
@@ -234,7 +248,7 @@ class ServedModels:
                 except EndpointError:  # unloaded meanwhile
                     continue
                 found[name] = version, config.SerializeToString(deterministic=True)
-        return found
+        return found, coming
 
     async def _open(self, name: str, version: int, config: bytes) -> Served | None:
         client = AsyncClient(
@@ -242,6 +256,8 @@ class ServedModels:
         )
         try:
             await client.connect()
+        except EndpointUnavailable:
+            raise
         except EndpointError:  # no model of litho's, or gone
             return None
         return Served(name, client, version, int(time.time()), config)

@@ -1,7 +1,9 @@
 """Models of a real server as the gateway sees them."""
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +11,7 @@ from litho.serving.gateway.errors import ApiError
 from litho.serving.gateway.served_models import ServedModels
 from litho.serving.gateway.settings import GatewaySettings
 from litho.serving.server.embedded import EmbeddedServer
+from tests.echo import LARGER, MODEL, write_echo
 
 
 def looked_at(server: EmbeddedServer, act: Callable[[ServedModels], Awaitable[None]]) -> None:
@@ -44,3 +47,43 @@ def test_a_second_look_keeps_the_connection(server: EmbeddedServer) -> None:
         assert await models.find("tiny") is served
 
     looked_at(server, act)
+
+
+def test_a_model_that_is_being_loaded_is_one_to_wait_for(
+    streaming_server: EmbeddedServer, streaming_folder: Path
+) -> None:
+    folder = write_echo(streaming_folder, "waiting", LARGER)
+    go = folder / "go"
+    pause = f"""
+    def initialize(self, args):
+        import os, time
+        while not os.path.exists({str(go)!r}):
+            time.sleep(0.01)
+"""
+    (folder / "1" / "model.py").write_text(f"{MODEL}{pause}")
+    control = streaming_server.control()
+
+    async def act(models: ServedModels) -> None:
+        with pytest.raises(ApiError, match="no model has this name"):
+            await models.find("waiting")
+        loading = asyncio.create_task(asyncio.to_thread(control.load, "waiting"))
+        try:
+            async with asyncio.timeout(30):
+                while "waiting" not in models._coming:
+                    await models.refresh()
+            with pytest.raises(ApiError, match="the model is being loaded") as failed:
+                await models.find("waiting")
+            assert (failed.value.status, failed.value.code) == (503, "model_loading")
+            assert failed.value.headers == {"Retry-After": "5"}
+        finally:
+            go.touch()
+            await loading
+        await models.refresh()
+        assert (await models.find("waiting")).name == "waiting"
+
+    try:
+        looked_at(streaming_server, act)
+    finally:
+        control.unload("waiting")
+        control.close()
+        shutil.rmtree(folder)

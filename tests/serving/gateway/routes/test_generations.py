@@ -18,7 +18,9 @@ from ..conftest import pixels_of
 
 
 def test_pictures_are_those_of_the_server(client: openai.OpenAI, server: EmbeddedServer) -> None:
-    made = client.images.generate(model="tiny", prompt="", n=3, extra_body={"seed": 7, "label": 3})
+    made = client.images.generate(
+        model="tiny", prompt="", n=3, user="somebody", extra_body={"seed": 7, "label": 3}
+    )
     seeds = [derived_seed(7, k) for k in range(3)]
     with Client(f"{server.grpc_url}/tiny") as direct:
         images = direct.generate(seed=seeds, label=3)
@@ -26,6 +28,7 @@ def test_pictures_are_those_of_the_server(client: openai.OpenAI, server: Embedde
     assert [one.model_extra["seed"] for one in made.data] == seeds
     for one, image in zip(made.data, images, strict=True):
         assert np.abs(pixels_of(one.b64_json).astype(int) - image).max() <= 1
+    assert made.safety_identifier == "somebody"
     height, width, _ = images.shape[1:]
     assert (made.size, made.output_format, made.background) == (f"{width}x{height}", "png", "opaque")
 
