@@ -47,10 +47,10 @@ _WAYS: tuple[dict[str, Schema], ...] = (
 def generation_schema(models: Sequence[Served], settings: GatewaySettings) -> Schema:
     """Bodies of `POST /v1/images/generations`."""
     bodies = [
-        _body(served, models, _common(served, settings), _fields(served, settings), subject, encoding, way)
+        _body(served, models, _common(served, settings), _fields(served, settings), motif, encoding, way)
         for served in models
         if served.signature.field(Role.IMAGE) is None
-        for subject in _subjects(served)
+        for motif in _motifs(served)
         for encoding in _encodings(served)
         for way in _WAYS
     ]
@@ -65,8 +65,8 @@ def edit_schema(models: Sequence[Served], settings: GatewaySettings) -> Schema:
             continue
         files = ["image", *(["mask"] if served.signature.field(Role.MASK) else [])]
         sent = {name: {**_FILE, "x-required": True} for name in files}
-        for subject in _subjects(served):
-            texts = {**_common(served, settings), **_fields(served, settings), **subject, **_ANY}
+        for motif in _motifs(served):
+            texts = {**_common(served, settings), **_fields(served, settings), **motif, **_ANY}
             allowed = {name: _without_null(one) for name, one in texts.items() if one.get("type") != "null"}
             forms.append(_body(served, models, allowed, sent))
     # Programs that make forms look here for what is a file.
@@ -113,7 +113,7 @@ def _size(served: Served) -> Schema:
     return {"enum": ["auto", f"{width}x{height}", None]}
 
 
-def _subjects(served: Served) -> Iterator[dict[str, Schema]]:
+def _motifs(served: Served) -> Iterator[dict[str, Schema]]:
     """What a picture shows: by prompt, by class, or by neither."""
     prompt, label = served.signature.field(Role.PROMPT), served.signature.field(Role.LABEL)
     if prompt is not None:

@@ -1,4 +1,4 @@
-"""A receipt: from what one picture was made, so that it can be made again and told apart from a forgery.
+"""A receipt: from what one picture was made, so that it can be made again and distinguished from a forgery.
 
 It names the deployed model with the hashes of its weights and bundle, every input of the picture, and the SHA-256 of
 the pixels. The checksum finds accidents. A digital signature (Ed25519) finds forgeries: without the private key nobody

@@ -79,7 +79,7 @@ def _add_model(router: APIRouter, gateway: Gateway, prefix: str) -> None:
 
     @router.get(f"{prefix}/config", openapi_extra=on_model(prefix, CONFIGURATION))
     async def config(request: Request) -> JSONResponse:
-        """Configuration of a model, as far as a client needs it, with the facts of its deployment."""
+        """Configuration of a model, for clients, with the facts of its deployment."""
         served = await found(request)
         rows = most_rows(served, gateway.settings)
         described = model_configuration(
