@@ -117,7 +117,8 @@ class InHand:
             self._write()
 
     def _write(self) -> None:
-        _FORM.pack_into(self._record, 0, self._in_hand, self._answered, time.monotonic())
+        # In one copy: `pack_into` fills the record with zeros first, and whoever reads it then takes 0 for the time.
+        self._record[:] = _FORM.pack(self._in_hand, self._answered, time.monotonic())
 
 
 def read_records(drain_file: Path) -> dict[int, Record]:

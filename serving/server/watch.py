@@ -68,7 +68,8 @@ class Watch:
         self._known: dict[int, Stub] = {}
         self._dying: dict[int, float] = {}
         self._stopped: dict[int, float] = {}
-        self._standing: dict[int, tuple[float, float]] = {}  # when it last moved, and its processor time then
+        # When it last moved, and its processor time and the time when that was first seen.
+        self._standing: dict[int, tuple[float, float, float]] = {}
         self._reported: set[int] = set()
         self._searched = float("-inf")
 
@@ -129,15 +130,16 @@ class Watch:
         if record is None or not record.in_hand:
             self._standing.pop(stub.pid, None)
             return None
-        moved, before = self._standing.setdefault(stub.pid, (record.moved, cpu))
+        now = time.monotonic()  # the records are written with the machine's clock
+        moved, before, since = self._standing.setdefault(stub.pid, (record.moved, cpu, now))
         if moved != record.moved:
-            self._standing[stub.pid] = (record.moved, cpu)
+            self._standing[stub.pid] = (record.moved, cpu, now)
             return None
-        # The records are written with the machine's clock.
-        seconds = time.monotonic() - moved
+        # A record that is read while it is written may hold the time of something long before the work in hand.
+        seconds = now - max(moved, since)
         if seconds < self._hung_seconds or (cpu - before) / seconds > _IDLE_SHARE:
             return None
-        self._standing[stub.pid] = (float("inf"), cpu)  # reported once
+        self._standing[stub.pid] = (moved, cpu, float("inf"))  # reported once
         return Fault(
             stub, "hung", f"it had {record.in_hand} requests in hand and did nothing for {seconds:.0f} s"
         )

@@ -25,6 +25,21 @@ def test_what_is_in_hand_is_read_by_another_process_at_once(tmp_path: Path) -> N
     assert seen.stdout.split() == ["1", "2"]
 
 
+def test_a_record_that_is_read_while_it_is_written_has_a_time(tmp_path: Path) -> None:
+    drain = tmp_path / "drain"
+    writer = (
+        "import sys, pathlib; from litho.serving.backend.in_hand import InHand;"
+        "work = InHand(pathlib.Path(sys.argv[1])); print(flush=True)\n"
+        "while True: work.accept(); work.answered()"
+    )
+    with subprocess.Popen([sys.executable, "-c", writer, str(drain)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        moved = [read_records(drain)[process.pid].moved for _ in range(5000)]
+        process.kill()
+    assert min(moved) > 0
+
+
 def test_while_the_file_exists_new_work_is_refused_and_the_rest_is_finished(tmp_path: Path) -> None:
     drain = tmp_path / "drain"
     work = InHand(drain)
