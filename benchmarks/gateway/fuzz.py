@@ -1,0 +1,173 @@
+"""Generated requests: `python -m litho.benchmarks.gateway.fuzz BUNDLE [BUNDLE ...] [--cases 5000]`.
+
+schemathesis reads the gateway's OpenAPI document and makes requests from it, right ones and wrong ones, while a real
+server is behind the gateway. No answer may be a 5xx or differ from the document, and the server must still be the
+process that it was at first. Written to `results/gateway-fuzz.json`.
+
+The check `positive_data_acceptance` is left out: whether a request that the document allows is one that the model
+takes depends on the model's signature, and the gateway refuses it with 400 otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ...errors import LithoError
+from ...extras import require
+from ..command import errors_of, write_document
+from ..faults.serving import Serving
+from ..machine import describe_machine
+from .documents import Fuzz, Fuzzes
+from .process import GatewayProcess
+from .run import deploy_bundle
+
+__all__ = ["fuzz", "main", "run_schemathesis"]
+
+RESULT = Path(__file__).resolve().parents[1] / "results" / "gateway-fuzz.json"
+EXCLUDED = ("positive_data_acceptance",)
+EXAMPLES = 100
+PHASES = "examples,coverage,fuzzing"
+_STATUS = re.compile(r'"status_code":([1-5])\d\d\b')
+ROUND_SECONDS = 1800.0
+
+
+def run_schemathesis(
+    url: str, folder: Path, *, seed: int, examples: int = EXAMPLES, phases: str = PHASES
+) -> tuple[Fuzz, Counter[str]]:
+    """One run of schemathesis with all checks but `EXCLUDED`.
+
+    Args:
+        url: of the gateway, http://HOST:PORT.
+        folder: for its report, which is made.
+        seed: of its choice.
+        examples: cases of each operation at most, in the phase that draws them at random.
+        phases: of schemathesis, separated by commas.
+
+    Returns:
+        What it found, and class of status -> answers.
+
+    Raises:
+        LithoError: it ended without a report.
+    """
+    require("schemathesis", "dev")
+    folder.mkdir(parents=True, exist_ok=True)
+    folder = folder.resolve()
+    report, events = folder / "report.json", folder / "events.ndjson"
+    options = {
+        "--exclude-checks": ",".join(EXCLUDED),
+        "--phases": phases,
+        "--max-examples": str(examples),
+        "--seed": str(seed),
+        "--report": "json,ndjson",
+        "--report-json-path": str(report),
+        "--report-ndjson-path": str(events),
+        "--request-timeout": "60",
+        "--suppress-health-check": "all",
+        "--warnings": "off",
+    }
+    words = [word for pair in options.items() for word in pair]
+    command = [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json", *words]
+    done = subprocess.run(
+        [*command, "--continue-on-failure", "--no-shrink", "--no-color"],
+        capture_output=True,
+        text=True,
+        timeout=ROUND_SECONDS,
+        cwd=folder,
+    )
+    if not report.exists():
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        raise LithoError(f"schemathesis ended without a report: {' '.join(said[-3:])}")
+    (folder / "output.txt").write_text(done.stdout)
+    content = json.loads(report.read_text())
+    failures = [_failure(one) for one in content["failures"]]
+    failures += [f"error: {json.dumps(one)[:400]}" for one in content["errors"]]
+    if not content["complete"]:
+        failures.append(f"it stopped: {content['stop_reason']}")
+    found = Fuzz(
+        seed=seed,
+        cases=content["test_cases"]["generated"],
+        operations=content["operations"]["tested"],
+        failures=tuple(dict.fromkeys(failures)),
+    )
+    return found, _answers(events)
+
+
+def _failure(found: dict[str, Any]) -> str:
+    words = " ".join(str(found.get(key) or "") for key in ("operation", "title", "message"))
+    return " ".join(words.split())[:600] or json.dumps(found)[:600]
+
+
+def _answers(events: Path) -> Counter[str]:
+    counted: Counter[str] = Counter()
+    with events.open(encoding="utf-8") as file:
+        for line in file:
+            counted.update(f"{digit}xx" for digit in _STATUS.findall(line))
+    return counted
+
+
+def fuzz(bundles: list[Path], cases: int, *, seed: int = 1) -> Fuzzes:
+    """Run schemathesis, each time with another seed, until there are so many cases.
+
+    Args:
+        bundles: that are served.
+        cases: at least so many.
+        seed: of the first run.
+
+    Raises:
+        LithoError: a bundle cannot be served, or schemathesis cannot run.
+    """
+    runs: list[Fuzz] = []
+    answers: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory(prefix="gateway-fuzz-") as temporary:
+        folder = Path(temporary)
+        for path in bundles:
+            deploy_bundle(path, folder / "repository")
+        with Serving(folder / "repository", folder) as serving:
+            server, before = serving.endpoint.rpartition("/")[0], serving.note_processes()
+            with GatewayProcess(server, folder / "gateway.log") as gateway:
+                while sum(run.cases for run in runs) < cases:
+                    number = seed + len(runs)
+                    run, counted = run_schemathesis(gateway.url, folder / f"run-{number}", seed=number)
+                    runs.append(run)
+                    answers += counted
+                    typer.echo(f"seed {number}: {run.cases} cases, {len(run.failures)} failures", err=True)
+                problems = [] if gateway.alive else ["the gateway ended"]
+            if serving.note_processes() != before:
+                problems.append("the server was started again")
+            models = tuple(url.rpartition("/")[2] for url in serving.addresses["endpoints"])
+    return Fuzzes(
+        models=models,
+        runs=tuple(runs),
+        answers=dict(sorted(answers.items())),
+        problems=tuple(problems),
+        machine=describe_machine(),
+    )
+
+
+def main(
+    bundles: Annotated[list[Path], typer.Argument(help="Bundles that are served.", show_default=False)],
+    cases: Annotated[int, typer.Option(help="At least so many cases.")] = 5000,
+    seed: Annotated[int, typer.Option(help="Of the first run; later ones count on.")] = 1,
+    output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
+) -> None:
+    """Ask the gateway for what schemathesis generates from its OpenAPI document."""
+    with errors_of("gateway-fuzz"):
+        result = fuzz(bundles, cases, seed=seed)
+    write_document(output, result)
+    failures = dict.fromkeys(failure for run in result.runs for failure in run.failures)
+    typer.echo(f"{result.cases:,} cases, answers {result.answers}")
+    typer.echo("\n".join([*failures, *result.problems]))
+    raise typer.Exit(1 if failures or result.problems else 0)
+
+
+if __name__ == "__main__":
+    typer.run(main)
