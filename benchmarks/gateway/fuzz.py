@@ -102,7 +102,7 @@ def run_schemathesis(
 
 
 def _failure(found: dict[str, Any]) -> str:
-    words = " ".join(str(found.get(key) or "") for key in ("operation", "title", "message"))
+    words = " ".join(str(found.get(key) or "") for key in ("operations", "title"))
     return " ".join(words.split())[:600] or json.dumps(found)[:600]
 
 

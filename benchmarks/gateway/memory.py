@@ -24,9 +24,14 @@ _ODD_PAUSE_SECONDS = 0.05
 
 
 def measure_memory(
-    runner: Runner, gateway: GatewayProcess, requests: int, progress: Callable[[str, float], None]
+    runner: Runner,
+    gateway: GatewayProcess,
+    requests: int,
+    progress: Callable[[str, float], None],
+    *,
+    samples: int = SAMPLES,
 ) -> Memory:
-    """Send requests, and note the memory some forty times; images and tensors take turns.
+    """Send requests, and note the memory again and again; images and tensors take turns.
 
     All the time another client sends requests that are refused, and leaves others before they are answered.
 
@@ -35,17 +40,18 @@ def measure_memory(
         gateway: before that server.
         requests: how many.
         progress: called with the step and the share that is done.
+        samples: how often the memory is noted.
     """
     sites = {name: site for name, site in sites_of(runner, gateway.address).items() if name != "direct"}
     inputs = Requests(runner.signature, 0)
     kinds = [Kind(inputs.take(1)) for _ in range(KINDS)]
-    samples = [MemorySample(requests=0, resident_bytes=gateway.resident_bytes)]
+    noted = [MemorySample(requests=0, resident_bytes=gateway.resident_bytes)]
     errors: Counter[str] = Counter()
     done = 0
     with _Odd(gateway.address, {"model": sites["images"].model}):
-        for number in range(SAMPLES):
+        for number in range(samples):
             site = sites[[*sites][number % len(sites)]]
-            share = requests // SAMPLES
+            share = requests // samples
             plan = Plan(kinds, first_seed=number * 2**24, in_flight=IN_FLIGHT)
             with Running(plan, site) as running:
                 running.begin()
@@ -53,9 +59,9 @@ def measure_memory(
                 outcomes = running.end()
             errors.update(outcomes.errors)
             done += len(outcomes.began)
-            samples.append(MemorySample(requests=done, resident_bytes=gateway.resident_bytes))
-            progress("memory", (number + 1) / SAMPLES)
-    return Memory(requests=done, errors=dict(errors), samples=tuple(samples), settled_after=done // 5)
+            noted.append(MemorySample(requests=done, resident_bytes=gateway.resident_bytes))
+            progress("memory", (number + 1) / samples)
+    return Memory(requests=done, errors=dict(errors), samples=tuple(noted), settled_after=done // 5)
 
 
 class _Odd:
