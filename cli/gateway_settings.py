@@ -54,6 +54,7 @@ OPTIONS: dict[str, Any] = {
     "most_running": _much(int, "Requests of all at a time; by default 512."),
     "most_connections": _much(int, "Open connections; by default 4096."),
     "most_body_bytes": _much(int, "Largest body of a request; by default 80 MiB."),
+    "most_bodies_bytes": _much(int, "Bytes of all bodies at a time; by default 1 GiB."),
     "body_seconds": _much(float, "Longest time for a body to arrive; by default 60."),
     "header_seconds": _much(float, "Longest time for a request's headers to arrive; by default 60."),
     "idle_seconds": _much(float, "How long a connection without a request stays open; by default 75."),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
+from ...errors import DeadlineExceeded
 from ...runners.triton import Options
 from .errors import ApiError
 
@@ -39,14 +41,29 @@ def request_options(request: Request, **more: Any) -> Options:
     Args:
         request: of the client.
         more: further options.
+
+    Raises:
+        DeadlineExceeded: its time was over before all of it had arrived.
     """
     state = request.scope.get("state", {})
     return Options(
-        timeout_seconds=state.get("deadline_seconds"),
+        timeout_seconds=_left_seconds(state),
         request_id=state.get("request_id", ""),
         traceparent=state.get("traceparent"),
         **more,
     )
+
+
+def _left_seconds(state: dict[str, Any]) -> float | None:
+    """What is left of a request's time; what passed counts in tenths, so that quick requests have equal options."""
+    seconds, deadline = state.get("deadline_seconds"), state.get("deadline")
+    if seconds is None or deadline is None:
+        return seconds
+    passed = seconds - (deadline - time.monotonic())
+    left = seconds - int(10 * passed) / 10
+    if left <= 0:
+        raise DeadlineExceeded("the time of the request was over before it had arrived")
+    return left
 
 
 def facts_of(request: Request) -> dict[str, Any]:

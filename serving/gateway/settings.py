@@ -54,6 +54,7 @@ class GatewaySettings(BaseModel):
         most_running: requests of all at a time.
         most_connections: open connections.
         most_body_bytes: largest body of a request, in bytes.
+        most_bodies_bytes: of all bodies at a time, in bytes.
         body_seconds: longest time for a body to arrive, and for an answer to be taken.
         header_seconds: longest time from a connection to the end of the request's headers.
         idle_seconds: how long a connection without a request stays open.
@@ -96,6 +97,7 @@ class GatewaySettings(BaseModel):
     most_running: Count = 512
     most_connections: Count = 4096
     most_body_bytes: Count = 80 * MEBIBYTE
+    most_bodies_bytes: Count = 1024 * MEBIBYTE
     body_seconds: Seconds = 60.0
     header_seconds: Seconds = 60.0
     idle_seconds: Seconds = 75.0

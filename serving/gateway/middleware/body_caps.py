@@ -25,12 +25,15 @@ class _Stop(HTTPException):
 class Middleware:
     """Answers 413 to a body over the cap, announced or not, 408 to one that takes too long, 415 to a packed one.
 
-    A body that announces its length is refused before any of it is read.
+    A body that announces its length is refused before any of it is read. What has arrived of all bodies has a cap too:
+    over it a body is answered 503.
     """
 
     def __init__(self, app: App, gateway: Gateway) -> None:
         self._app = app
-        self._most, self._seconds = gateway.settings.most_body_bytes, gateway.settings.body_seconds
+        settings = gateway.settings
+        self._most, self._seconds = settings.most_body_bytes, settings.body_seconds
+        self._most_together, self._together = settings.most_bodies_bytes, 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -83,11 +86,16 @@ class Middleware:
                     code="body_too_slow",
                 )
                 raise _Stop from None
-            taken += len(message.get("body", b""))
-            complete = not message.get("more_body", False)
+            size = len(message.get("body", b""))
+            taken += size
+            self._together += size
             if taken > self._most:
-                refused, complete = self._too_large(), False
+                refused = self._too_large()
+            elif self._together > self._most_together:
+                refused = _too_many()
+            if refused is not None:
                 raise _Stop
+            complete = not message.get("more_body", False)
             return message
 
         async def unless_refused(message: Message) -> None:
@@ -101,5 +109,17 @@ class Middleware:
         except Exception:
             if refused is None:
                 raise
+        finally:
+            self._together -= taken
         if refused is not None and not started:
             await answer(scope, send, refused, close=True)
+
+
+def _too_many() -> ApiError:
+    return ApiError(
+        503,
+        "the gateway has as many bytes of requests as it takes; try again later",
+        kind="server_error",
+        code="server_busy",
+        headers={"Retry-After": "1"},
+    )

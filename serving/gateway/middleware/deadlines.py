@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 from ..errors import refused
 from ..gateway import Gateway
@@ -17,7 +18,9 @@ _NUMBER = re.compile(rb"[0-9]{1,5}(\.[0-9]{1,6})?")
 
 
 class Middleware:
-    """Sets `request.state.deadline_seconds`, which routes pass on to Triton with the request.
+    """Sets `request.state.deadline_seconds`, and `deadline` as `time.monotonic` gives it.
+
+    Routes pass on to Triton what is left when the request's body has arrived.
 
     The header `x-deadline-seconds` has a positive number, such as 2.5; without it the setting `timeout_seconds` holds.
     """
@@ -41,5 +44,7 @@ class Middleware:
                 await answer(scope, send, error)
                 return
             seconds = min(seconds, float(given))
-        state_of(scope)["deadline_seconds"] = seconds
+        state = state_of(scope)
+        state["deadline_seconds"] = seconds
+        state["deadline"] = time.monotonic() + seconds
         await self._app(scope, receive, send)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from starlette.requests import ClientDisconnect
+
 from ...server.events import Event
 from ..errors import ApiError
 from ..gateway import Gateway
@@ -43,6 +45,8 @@ class Middleware:
             if started or not self._drain.draining:
                 raise
             await answer(scope, send, shutting_down(), close=True)
+        except ClientDisconnect:
+            return  # within its body; the log calls it 499
         except Exception as error:
             id = state_of(scope).get("request_id", "")
             cause = f"{type(error).__name__} at {where_of(error)}"

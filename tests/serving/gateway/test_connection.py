@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from fastapi import Request
 
+from litho.errors import DeadlineExceeded
 from litho.serving.gateway.connection import GONE_STATUS, facts_of, request_options, while_connected
 from litho.serving.gateway.errors import ApiError
 from litho.serving.gateway.program import Program
@@ -102,3 +103,13 @@ def test_the_server_is_no_longer_busy_for_a_client_that_vanished(
         )
         wait_until(lambda: started.exists() and started.stat().st_size > before[1])
     wait_until(lambda: cancelled_requests(streaming_folder) > before[0])
+
+
+@pytest.mark.parametrize(("passed", "left"), [(0.0, 2.0), (0.09, 2.0), (0.55, 1.5), (2.05, None)])
+def test_the_time_in_which_a_request_arrived_is_taken_off(passed: float, left: float | None) -> None:
+    state = {"deadline_seconds": 2.0, "deadline": monotonic() + 2.0 - passed}
+    if left is None:
+        with pytest.raises(DeadlineExceeded):
+            request_options(request(state))
+    else:
+        assert request_options(request(state)).timeout_seconds == pytest.approx(left)

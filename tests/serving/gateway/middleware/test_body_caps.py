@@ -70,3 +70,30 @@ def test_a_packed_one_is_refused(guarded: Make) -> None:
     app = guarded("body_caps")
     assert app.ask("POST", content=b"x", headers={"content-encoding": "gzip"}).status_code == 415
     assert app.ask("POST", content=b"x", headers={"content-encoding": "identity"}).status_code == 200
+
+
+def test_bodies_of_all_clients_have_a_cap_together(guarded: Make) -> None:
+    async def held() -> AsyncIterator[bytes]:
+        yield b"x" * 600
+        arrived.set()
+        await release.wait()
+        yield b"x" * 300
+
+    async def use() -> None:
+        nonlocal arrived, release
+        arrived, release = asyncio.Event(), asyncio.Event()
+        async with app.client() as client:
+            first = asyncio.create_task(client.post("/", content=held()))
+            await arrived.wait()
+            second = await client.post("/", content=b"x" * 500)
+            assert second.status_code == 503
+            assert second.headers["retry-after"] == "1"
+            assert (await client.post("/", content=b"x" * 400)).status_code == 200
+            release.set()
+            assert (await first).json() == {"length": 900}
+            assert (await client.post("/", content=b"x" * 1000)).status_code == 200
+
+    arrived: asyncio.Event
+    release: asyncio.Event
+    app = guarded("body_caps", most_body_bytes=1000, most_bodies_bytes=1000)
+    asyncio.run(use())

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from .conftest import Make
@@ -8,6 +10,7 @@ def test_a_client_may_ask_for_less(guarded: Make, given: str | None, seconds: fl
     app = guarded("deadlines", timeout_seconds=30)
     app.ask(headers={} if given is None else {"X-Deadline-Seconds": given})
     assert app.seen[0]["deadline_seconds"] == seconds
+    assert 0 < app.seen[0]["deadline"] - time.monotonic() + 10 <= seconds + 10
 
 
 @pytest.mark.parametrize("given", ["0", "0.0", "-1", "nan", "inf", "1e9", "", "soon", "1" * 400])

@@ -64,3 +64,17 @@ def test_what_the_end_cuts_off_is_told_to_come_again(guarded: Make) -> None:
 
     reached: asyncio.Event
     assert asyncio.run(use()) == (503, "server_shutting_down")
+
+
+def test_a_client_that_leaves_within_its_body_is_no_fault(guarded: Make) -> None:
+    async def gone() -> dict:
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict) -> None:
+        raise AssertionError("nobody is there")
+
+    app = guarded("request_id", "logs", "body_caps", "failures")
+    headers = [(b"content-length", b"10")]
+    scope = {"type": "http", "method": "POST", "path": "/v1/images/generations", "headers": headers}
+    asyncio.run(app.app(scope, gone, send))
+    assert [(line["event"], line["status"]) for line in app.lines()] == [("request", 499)]

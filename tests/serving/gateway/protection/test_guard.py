@@ -1,6 +1,7 @@
 import http.client
 import ssl
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -71,7 +72,7 @@ def test_the_openai_client_meets_every_refusal_over_tls(server: EmbeddedServer, 
             )
 
         def generate(key: str) -> None:
-            made = client(key).images.generate(model="tiny", prompt="3", extra_body={"label": 3})
+            made = client(key).images.generate(model="tiny", prompt="3")
             assert made.data is not None
             assert made.data[0].b64_json
 
@@ -93,6 +94,8 @@ def test_the_openai_client_meets_every_refusal_over_tls(server: EmbeddedServer, 
         ):
             generate(one)
         generate(one)
+        with slow_request(gateway.url, one, certificate, "504 Gateway", {"x-deadline-seconds": "0.1"}):
+            time.sleep(0.2)  # its time passes before it has arrived
         with pytest.raises(openai.PermissionDeniedError, match="--allow-origin"):
             client(one).images.generate(
                 model="tiny", prompt="3", extra_headers={"origin": "https://a.example"}
@@ -102,14 +105,17 @@ def test_the_openai_client_meets_every_refusal_over_tls(server: EmbeddedServer, 
 
 
 @contextmanager
-def slow_request(url: str, key: str, certificate: Path) -> Iterator[None]:
+def slow_request(
+    url: str, key: str, certificate: Path, expected: str = "200 OK", headers: Mapping[str, str] | None = None
+) -> Iterator[None]:
     """A request whose body comes when the block ends."""
     address = urlsplit(url)
     context = ssl.create_default_context(cafile=certificate)
     with closing(http.client.HTTPSConnection(address.hostname or "", address.port, context=context)) as one:
         body = b'{"model": "tiny", "label": 3}'
         one.putrequest("POST", "/v1/images/generations")
-        for name, value in {"authorization": f"Bearer {key}", "content-type": "application/json"}.items():
+        one.putheader("authorization", f"Bearer {key}")
+        for name, value in {"content-type": "application/json", **(headers or {})}.items():
             one.putheader(name, value)
         one.putheader("content-length", str(len(body)))
         one.putheader("expect", "100-continue")
@@ -117,4 +123,4 @@ def slow_request(url: str, key: str, certificate: Path) -> Iterator[None]:
         assert one.sock.recv(100).startswith(b"HTTP/1.1 100")  # it waits for the body
         yield
         one.send(body)
-        assert b" 200 OK" in one.sock.recv(1000)
+        assert one.sock.recv(1000).decode().startswith(f"HTTP/1.1 {expected}")
