@@ -88,6 +88,7 @@ WITHOUT_A_MODULE = {
     "tests/benchmarks/load/test_bad_targets.py": "servers that stall, err or answer wrongly, through litho bench",
     "tests/docs": "pages, and commands that messages print",
     "tests/serving/playground": "the scripts of the page, which are not Python, and the page in a browser",
+    "tests/serving/gateway/test_javascript_client.py": "a client that litho did not write",
     "tests/serving/test_real_clients.py": "clients that litho did not write, against its server",
     "tests/test_families.py": "every family from training to a served picture",
     "tests/test_package.py": "the package as a whole",
