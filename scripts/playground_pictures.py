@@ -121,9 +121,18 @@ def compare(page: Page) -> None:
     page.evaluate("scrollTo(0, 0)")
 
 
+def explain(page: Page) -> None:
+    """Show where a word acts."""
+    page.locator(".where").nth(2).click()
+
+
 def _takes(role: str) -> Callable[[Card], bool]:
     """Whether a model takes a field of a role."""
     return lambda card: any(field["role"] == role for field in card["litho"]["signature"]["inputs"])
+
+
+def _is_explained_by_words(card: Card) -> bool:
+    return card["litho"]["explanations"] and _takes("prompt")(card)
 
 
 SCENES = {
@@ -134,6 +143,7 @@ SCENES = {
     "edit": Scene(TALL, "light", edit, "edit", _takes("mask")),
     "walk": Scene(TALL, "light", walk, "walk", _takes("latent")),
     "compare": Scene(TALL, "dark", compare, "compare"),
+    "explain": Scene(DESKTOP, "light", explain, "explain", _is_explained_by_words),
 }
 """File name without its ending -> what is on it."""
 

@@ -124,7 +124,7 @@ class Gallery(NamedTuple):
 def gallery(
     run: Path, bundle: Path, flow_bundle: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Gallery]:
-    """The models "tiny", its "twin", "tiny-latent", "flow" and "inpaint"."""
+    """The models "tiny", its "twin", "tiny-latent" with an explanation, "flow" and "inpaint"."""
     from litho.bundle import Bundle
     from litho.export.build import export
     from litho.serving.repository.deploy import deploy
@@ -133,14 +133,17 @@ def gallery(
     from litho.training.run.snapshot import save_snapshot
 
     from ...smallest import smallest_generator
+    from .explained import write_explanation
 
     folder = tmp_path_factory.mktemp("gallery")
+    shutil.copytree(run, folder / "explained")
+    write_explanation(folder / "explained", Bundle.load(bundle).manifest.checkpoint_sha256)
     save_snapshot(folder / "inpaint", smallest_generator("inpaint"), family="inpaint", preset=None)
     bundles = {
         "tiny": bundle,
         "twin": bundle,
         "flow": flow_bundle,
-        "tiny-latent": export(run, to=folder / "latent", input="latent", timed=False).path,
+        "tiny-latent": export(folder / "explained", to=folder / "latent", input="latent", timed=False).path,
         "inpaint": export(folder / "inpaint", to=folder / "filling", timed=False).path,
     }
     for name, path in bundles.items():
@@ -149,7 +152,7 @@ def gallery(
     install()
     with (
         EmbeddedServer(folder / "repository", log=folder / "server.log") as server,
-        running_gateway(server.grpc_url) as program,
+        running_gateway(server.grpc_url, repository=folder / "repository") as program,
     ):
         yield Gallery(program.url, server.grpc_url)
 
