@@ -122,6 +122,11 @@ def compare(page: Page) -> None:
 
 
 def explain(page: Page) -> None:
+    """Show causes and directions of latent space."""
+    page.locator(".live litho-picture[data-state=finished]").wait_for()
+
+
+def words(page: Page) -> None:
     """Show where a word acts."""
     page.locator(".where").nth(2).click()
 
@@ -131,8 +136,9 @@ def _takes(role: str) -> Callable[[Card], bool]:
     return lambda card: any(field["role"] == role for field in card["litho"]["signature"]["inputs"])
 
 
-def _is_explained_by_words(card: Card) -> bool:
-    return card["litho"]["explanations"] and _takes("prompt")(card)
+def _explained_by(role: str) -> Callable[[Card], bool]:
+    """Whether a model carries an explanation and takes a field of a role."""
+    return lambda card: card["litho"]["explanations"] and _takes(role)(card)
 
 
 SCENES = {
@@ -143,7 +149,8 @@ SCENES = {
     "edit": Scene(TALL, "light", edit, "edit", _takes("mask")),
     "walk": Scene(TALL, "light", walk, "walk", _takes("latent")),
     "compare": Scene(TALL, "dark", compare, "compare"),
-    "explain": Scene(DESKTOP, "light", explain, "explain", _is_explained_by_words),
+    "explain": Scene(TALL, "light", explain, "explain", _explained_by("latent")),
+    "words": Scene(DESKTOP, "light", words, "explain", _explained_by("prompt")),
 }
 """File name without its ending -> what is on it."""
 
