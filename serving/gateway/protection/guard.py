@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from ...server.events import Event
-from ..errors import ApiError
+from ..errors import ApiError, refused as bad_request
 from ..settings import GatewaySettings
 from .draining import Drain
 from .key_check import KeyCheck
@@ -125,12 +125,17 @@ class Guard:
             count: pictures, 1 or more.
 
         Raises:
-            ApiError: 429, the client is over its limit of pictures.
+            ApiError: 429, the client is over its limit of pictures; 400, it can never have so many at once.
         """
         key: KeyRecord | None = getattr(state, "key", None)
         own = _NO_LIMITS if key is None else key.limits
         per_minute = own.pictures_per_minute or self._settings.pictures_per_minute
         if per_minute is not None:
+            if count > per_minute:
+                raise bad_request(
+                    f"{count} pictures were asked for; at most {per_minute} a minute are allowed",
+                    code="too_many_pictures",
+                )
             _refuse(self._pictures.take(getattr(state, "client", ""), per_minute, count))
 
 

@@ -84,4 +84,10 @@ def test_pictures_are_counted_by_the_route(guarded: Make) -> None:
         guard.take_pictures(state, 4)
     assert (refused.value.status, refused.value.kind) == (429, "images")
     assert refused.value.headers == {"Retry-After": "12"}
-    guard.take_pictures(SimpleNamespace(key=None, client="192.0.2.2"), 10)
+    other = SimpleNamespace(key=None, client="192.0.2.2")
+    with pytest.raises(
+        ApiError, match="11 pictures were asked for; at most 10 a minute are allowed"
+    ) as never:
+        guard.take_pictures(other, 11)
+    assert never.value.status == 400
+    guard.take_pictures(other, 10)
