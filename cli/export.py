@@ -10,7 +10,7 @@ import typer
 from ..errors import LithoError
 from .base import AsJson, BundlePath, verb
 from .names import name_option
-from .output import progress_bar, show_variants
+from .output import note, progress_bar, show_variants
 from .paths import require, require_file
 from .values import fixed_inputs, parse_size, words
 
@@ -115,6 +115,7 @@ def export(
     require_file(signature, "--signature", "a YAML or JSON file, see docs/bring-your-own-model.md")
     require_file(weights, "--weights", "a .safetensors file, or .pt, .pth, .bin with nothing but weights")
     from ..export.build import export as export_run
+    from ..export.explanations import left_out
     from ..export.source import bundle_name
 
     fixed = fixed_inputs(fix or [])
@@ -141,6 +142,8 @@ def export(
         )
     show_variants(bundle, as_json)
     typer.echo(bundle.path, err=as_json)
+    if (why := left_out(source, bundle)) is not None:
+        note(why)
     failed = [variant.name for variant in bundle.manifest.variants if variant.verdict.status == "failed"]
     if failed:
         raise LithoError(

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..bundle import Bundle, create_bundle
-from ..bundle.explanation import DOCUMENT_NAME, FOLDER, is_explanation_file, read_explanation
+from ..bundle.explanation import DOCUMENT_NAME, DOCUMENT_PATH, FOLDER, is_explanation_file, read_explanation
 from ..bundle.manifest import FileRecord
 
-__all__ = ["carries", "carry", "explanation_of"]
+__all__ = ["carries", "carry", "explanation_of", "left_out"]
 
 
 def explanation_of(run: Path, weights_sha256: str) -> dict[str, bytes]:
@@ -33,6 +33,21 @@ def explanation_of(run: Path, weights_sha256: str) -> dict[str, bytes]:
     if explanation.weights_sha256 != weights_sha256:
         return {}
     return {f"{FOLDER}/{name}": content for name, content in files.items()}
+
+
+def left_out(source: str, bundle: Bundle) -> str | None:
+    """Why the bundle of a run that has an explanation carries none, in one line; None if nothing is left out.
+
+    Args:
+        source: a run's directory, or the name of a user's own module.
+        bundle: that was made from it.
+    """
+    if not (Path(source) / FOLDER / DOCUMENT_NAME).exists() or DOCUMENT_PATH in bundle.manifest.files:
+        return None
+    return (
+        f"the explanation in {Path(source) / FOLDER} is left out: it is of other weights, or of pictures with another"
+        " input, size or fixed value; for new weights run 'litho evaluate --explain' again"
+    )
 
 
 def carries(bundle: Bundle, files: Mapping[str, bytes]) -> bool:

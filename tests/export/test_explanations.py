@@ -7,7 +7,7 @@ from litho.bundle import Bundle
 from litho.bundle.explanation import Explanation, StartingPoint
 from litho.errors import IntegrityError
 from litho.export.build import export
-from litho.export.explanations import carries, carry, explanation_of
+from litho.export.explanations import carries, carry, explanation_of, left_out
 from litho.export.source import from_run
 from litho.training.run.snapshot import load_snapshot
 
@@ -75,6 +75,8 @@ def test_a_bundle_gets_keeps_and_loses_it_without_being_made_again(mine: Path, e
     (mine / "explanation" / "start-0.png").write_bytes(PICTURE[::-1])
     with pytest.raises(IntegrityError, match=r"start-0\.png has changed"):
         Bundle.load(mine)
+    assert left_out(str(explained_run), explained) is None
+    assert "is left out" in (left_out(str(explained_run), plain) or "")
     carry(plain, files)
     assert Bundle.load(mine).manifest == explained.manifest
     shutil.rmtree(explained_run / "explanation")
