@@ -56,6 +56,8 @@ def make_application(settings: GatewaySettings) -> FastAPI:
     for module in load_plugins(routes.__name__).values():
         # An included router is searched twice for every request, the routes themselves once.
         application.router.routes.extend(module.make_router(gateway).routes)
+    # They are searched in order: what makes pictures comes first.
+    application.router.routes.sort(key=lambda route: "POST" not in (getattr(route, "methods", None) or ()))
     modules = sorted(load_plugins(middleware.__name__).values(), key=lambda module: module.ORDER)
     for module in reversed(modules):  # the one added last is the outermost
         application.add_middleware(module.Middleware, gateway=gateway)

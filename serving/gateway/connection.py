@@ -34,6 +34,14 @@ class DirectRoute(APIRoute):
         """The function itself."""
         return self.endpoint
 
+    async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer a request that matches; errors are the application's to answer."""
+        if scope["method"] not in (self.methods or ()):
+            await super().handle(scope, receive, send)  # it answers 405
+            return
+        answer = await self.endpoint(Request(scope, receive, send))
+        await answer(scope, receive, send)
+
 
 def request_options(request: Request, **more: Any) -> Options:
     """Options that pass the request's deadline, id and trace on to the server.

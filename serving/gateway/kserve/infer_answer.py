@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,7 @@ _NUMBERS = np.array([f"{value:3d}," for value in range(256)], dtype="S4")
 """Byte -> its text in a list. JSON allows spaces, and with texts of one length no value needs a step of its own."""
 
 _JSON = json.JSONEncoder(separators=(",", ":"))
+_DATA = b'"data":null'
 
 
 def check_answer(signature: Signature, request: InferRequest) -> None:
@@ -37,7 +40,7 @@ def check_answer(signature: Signature, request: InferRequest) -> None:
     Raises:
         InvalidInput: the pictures are too large for JSON.
     """
-    values = int(np.prod(signature.output_shape(request.inputs), dtype=object))
+    values = math.prod(signature.output_shape(request.inputs))
     if not request.binary and values > MOST_JSON_VALUES:
         raise InvalidInput(
             f"the answer would have {values} numbers; allowed are {MOST_JSON_VALUES} in JSON: ask for raw bytes, with"
@@ -64,17 +67,22 @@ def infer_answer(
         receipts: of the pictures, in their order; KServe's parameters are numbers and texts, so that they travel as
             the text of a JSON list.
     """
-    tensor: dict[str, Any] = {"name": output, "datatype": "UINT8", "shape": list(images.shape)}
-    if request.binary:
-        tensor["parameters"] = {"binary_data_size": images.nbytes}
-    head: dict[str, Any] = {"model_name": model, "model_version": version}
-    if request.identifier is not None:
-        head["id"] = request.identifier
+    more: dict[str, Any] = {} if request.identifier is None else {"id": request.identifier}
     if receipts:
-        head["parameters"] = {"receipts": f"[{','.join(one.to_json() for one in receipts)}]"}
-    text = _JSON.encode({**head, "outputs": [tensor]}).encode()
+        more["parameters"] = {"receipts": f"[{','.join(one.to_json() for one in receipts)}]"}
+    text = _head(output, images.shape, model, version, images.nbytes if request.binary else None)
+    if more:
+        text = text[:-1] + b"," + _JSON.encode(more)[1:].encode()
     if not request.binary:
         numbers = _NUMBERS[images.reshape(-1)].tobytes()[:-1]
-        return b'%b,"data":[%b]}]}' % (text[:-3], numbers), {"content-type": "application/json"}
+        return text.replace(_DATA, b'"data":[%b]' % numbers, 1), {"content-type": "application/json"}
     headers = {"content-type": "application/octet-stream", LENGTH_HEADER.lower(): str(len(text))}
     return text + images.tobytes(), headers
+
+
+@lru_cache(256)
+def _head(output: str, shape: tuple[int, ...], model: str, version: str, size: int | None) -> bytes:
+    """The JSON of an answer, which most answers of a model share; where `size` is None, with `_DATA` for the values."""
+    values: dict[str, Any] = {"data": None} if size is None else {"parameters": {"binary_data_size": size}}
+    tensor = {"name": output, "datatype": "UINT8", "shape": list(shape), **values}
+    return _JSON.encode({"outputs": [tensor], "model_name": model, "model_version": version}).encode()
