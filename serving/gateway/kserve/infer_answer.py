@@ -82,7 +82,7 @@ def infer_answer(
 
 @lru_cache(256)
 def _head(output: str, shape: tuple[int, ...], model: str, version: str, size: int | None) -> bytes:
-    """The JSON of an answer, which most answers of a model share; where `size` is None, with `_DATA` for the values."""
+    """The JSON of an answer, which most answers of a model share; without a `size`, `_DATA` stands for the values."""
     values: dict[str, Any] = {"data": None} if size is None else {"parameters": {"binary_data_size": size}}
     tensor = {"name": output, "datatype": "UINT8", "shape": list(shape), **values}
     return _JSON.encode({"outputs": [tensor], "model_name": model, "model_version": version}).encode()
