@@ -62,7 +62,7 @@ def test_a_walk_is_played_and_saved(page: Page, tmp_path: Path) -> None:
     downloading.value.save_as(tmp_path / "walk.png")
     with Image.open(tmp_path / "walk.png") as sheet:
         assert sheet.size == (3 * 32, 2 * 32)
-    page.get_by_role("button", name="Show seed 2").click()
+    page.get_by_role("button", name="Show seed 2", exact=True).click()
     expect(page.locator(".position")).to_contain_text("seed 2")
 
 
