@@ -8,12 +8,13 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from ...runners.triton import Runner
 from ..load.generator import Kind, Plan, Running
 from ..load.measuring.requests import Requests
 from .documents import Memory, MemorySample
-from .overhead import KINDS, sites_of
+from .overhead import KINDS, body_of, sites_of
 from .process import GatewayProcess
 
 __all__ = ["measure_memory"]
@@ -48,7 +49,9 @@ def measure_memory(
     noted = [MemorySample(requests=0, resident_bytes=gateway.resident_bytes)]
     errors: Counter[str] = Counter()
     done = 0
-    with _Odd(gateway.address, {"model": sites["images"].model}):
+    first = runner.signature
+    body = body_of(sites["images"].model, first, first.example(1))
+    with _Odd(gateway.address, body):
         for number in range(samples):
             site = sites[[*sites][number % len(sites)]]
             share = requests // samples
@@ -67,7 +70,7 @@ def measure_memory(
 class _Odd:
     """A thread that sends requests which are refused, or leaves before they are answered, in the `with` block."""
 
-    def __init__(self, address: str, body: Mapping[str, str]) -> None:
+    def __init__(self, address: str, body: Mapping[str, Any]) -> None:
         host, _, port = address.rpartition(":")
         self._address = (host, int(port))
         self._over = threading.Event()

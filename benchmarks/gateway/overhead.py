@@ -18,14 +18,13 @@ from ...errors import LithoError
 from ...extras import require
 from ...runners.triton import Access, Runner
 from ...signature import Signature
-from ...signature.fields import Role
 from ..load.generator import Kind, Outcomes, Plan, Running, Site
 from ..load.measuring.requests import Requests
 from ..paired import paired_ratio
 from .documents import Overhead, Way
 from .process import GatewayProcess
 
-__all__ = ["measure_overhead", "sites_of"]
+__all__ = ["body_of", "measure_overhead", "sites_of"]
 
 KINDS = 64
 WARMUP_SHARE = 0.25
@@ -165,14 +164,24 @@ def _rows(inputs: dict[str, NDArray[Any]]) -> Sequence[dict[str, NDArray[Any]]]:
     return [{name: array[row : row + 1] for name, array in inputs.items()} for row in range(count)]
 
 
-def _asked(site: Site, signature: Signature, row: dict[str, NDArray[Any]]) -> NDArray[np.uint8]:
-    image = require("PIL.Image", "images")
-    body: dict[str, Any] = {"model": site.model}
+def body_of(model: str, signature: Signature, row: dict[str, NDArray[Any]]) -> dict[str, Any]:
+    """A request of the images API for one picture.
+
+    Args:
+        model: its name.
+        signature: of the model, without pictures among its inputs.
+        row: field name -> array of shape (1,).
+    """
+    body: dict[str, Any] = {"model": model}
     for entry in signature.inputs:
         value = row[entry.name].ravel()[0]
         body[entry.name] = value.decode() if isinstance(value, bytes) else np.asarray(value).item()
-        if entry.role is Role.SEED:
-            body[entry.name] = int(value)
+    return body
+
+
+def _asked(site: Site, signature: Signature, row: dict[str, NDArray[Any]]) -> NDArray[np.uint8]:
+    image = require("PIL.Image", "images")
+    body = body_of(site.model, signature, row)
     headers = {"Content-Type": "application/json", **dict(site.access.metadata)}
     url = f"http://{site.address}/v1/images/generations"
     request = urllib.request.Request(url, json.dumps(body).encode(), headers)

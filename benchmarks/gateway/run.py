@@ -22,7 +22,7 @@ from .connections import measure_connections
 from .documents import GatewayResult, Overhead
 from .keys import measure_keys
 from .memory import measure_memory
-from .overhead import measure_overhead
+from .overhead import body_of, measure_overhead
 from .process import GatewayProcess
 
 __all__ = ["PARTS", "command", "deploy_bundle", "main", "measure", "table"]
@@ -83,7 +83,8 @@ def measure(  # noqa: PLR0913
                             for runner in runners
                         )
                     if "connections" in parts:
-                        body = {"model": Endpoint.parse(runners[0].url).model}
+                        first = runners[0].signature
+                        body = body_of(Endpoint.parse(runners[0].url).model, first, first.example(1))
                         measured["connections"] = measure_connections(
                             gateway.address, body, idle=idle, slow=slow, seconds=3 * seconds
                         )

@@ -31,7 +31,8 @@ class KeyCheck:
     def __init__(self, file: KeyFile) -> None:
         self._file = file
         self._seen = _NO_FILE
-        self._keys: tuple[tuple[bytes, KeyRecord], ...] = ()
+        self._digests: tuple[bytes, ...] = ()
+        self._valid: tuple[KeyRecord | None, ...] = (None,)
         self.problem = ""
         self._read(self._state())
 
@@ -42,7 +43,8 @@ class KeyCheck:
             try:
                 self._read(state)
             except LithoError as error:
-                self._keys, self._seen, self.problem = (), state, str(error)
+                self._digests, self._valid = (), (None,)
+                self._seen, self.problem = state, str(error)
 
     def find(self, given: bytes) -> KeyRecord | None:
         """The key that was given, if it is valid.
@@ -51,14 +53,16 @@ class KeyCheck:
             given: what a client sent, of any length.
         """
         digest = digest_of(given)
-        found: KeyRecord | None = None
-        for known, record in self._keys:
-            found = record if hmac.compare_digest(known, digest) else found
-        return None if found is None or found.revoked is not None else found
+        hit = -1
+        for number, known in enumerate(self._digests):
+            hit = number if hmac.compare_digest(known, digest) else hit
+        return self._valid[hit]
 
     def _read(self, state: tuple[int, int, int]) -> None:
         records = self._file.read()
-        self._keys = tuple((bytes.fromhex(record.sha256), record) for record in records)
+        self._digests = tuple(bytes.fromhex(record.sha256) for record in records)
+        # The last one is that of no key. So a right key, a wrong one and a revoked one take the same steps.
+        self._valid = (*(None if record.revoked is not None else record for record in records), None)
         self._seen, self.problem = state, ""
 
     def _state(self) -> tuple[int, int, int]:
