@@ -13,6 +13,9 @@ __all__ = ["explain"]
 
 # Texts of gRPC and of Triton 24.10 for cases with the same status code.
 _UNREACHABLE = ("failed to connect", "errors resolving", "DNS resolution failed")
+_TOO_SLOW = "tcp handshaker shutdown"
+"""A busy machine did not finish the first steps of a connection in time, TLS or not."""
+
 _NO_TLS = ("handshake", "certificate", "wrong_version_number")
 _BUSY = ("maximum queue size", "timeout expired")
 _PASSING = (
@@ -71,6 +74,8 @@ def explain(
             return DeadlineExceeded(f"{url} did not answer within {timeout_seconds:g} s")
         case grpc.StatusCode.CANCELLED:
             return EndpointError(f"the request to {url} was cancelled: the connection was closed")
+        case grpc.StatusCode.UNAVAILABLE if _TOO_SLOW in lower:
+            return EndpointUnavailable(f"{url} did not take the connection in time; try again")
         case grpc.StatusCode.UNAVAILABLE if any(sign in lower for sign in _NO_TLS):
             return EndpointError(
                 f"{url} and this client do not agree on TLS ({_last(said)}); check the certificates of both"

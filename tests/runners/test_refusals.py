@@ -46,6 +46,12 @@ Code = grpc.StatusCode
             EndpointUnavailable,
             "cannot reach .*: connection refused; .*'litho serve'",
         ),
+        (
+            Code.UNAVAILABLE,
+            "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:1: tcp handshaker shutdown",
+            EndpointUnavailable,
+            "did not take the connection in time; try again",
+        ),
         (Code.UNAVAILABLE, "Socket closed", EndpointUnavailable, "closed the connection"),
         (Code.UNKNOWN, "Stream removed", EndpointUnavailable, "closed the connection"),
         (

@@ -52,6 +52,13 @@ def test_a_role_stands_for_the_field_that_has_it() -> None:
         checked(PROMPT, prompt="a cat", steps=8, step_count=8)
 
 
+@pytest.mark.parametrize(
+    "prompt", ["红色的圆", "دائرة حمراء", "🔴" * 1024, "\0\x1b[31m", "\u202e", "<script>", ""]
+)
+def test_a_prompt_may_be_in_any_script(prompt: str) -> None:
+    assert checked(PROMPT, prompt=prompt) == {"prompt": prompt}
+
+
 @pytest.mark.parametrize("prompt", ["Bag", " bag ", "1"])
 def test_a_prompt_is_the_name_or_number_of_a_class(prompt: str) -> None:
     assert checked(CLASSES, prompt=prompt) == {"label": 1}
