@@ -39,10 +39,12 @@ _PACKET = (
     f' xmlns:litho="{_NAMESPACE}"><litho:receipt>%s</litho:receipt></rdf:Description></rdf:RDF></x:xmpmeta>'
     '<?xpacket end="r"?>'
 )
+_NAME = "litho:receipt"
 _PROPERTY = re.compile(
-    r"<litho:receipt>(?P<element>[^<]*)</litho:receipt>|litho:receipt=(?P<quote>[\"'])(?P<attribute>.*?)(?P=quote)",
-    re.DOTALL,
+    r"litho:receipt(?:>(?P<element>[^<]*)</litho:receipt>|=\"(?P<double>[^\"]*)\"|='(?P<single>[^']*)')"
 )
+_MOST_NAMES = 16
+"""Places of a packet that are looked at: each may be searched to its end."""
 
 
 def picture_format(content: bytes) -> PictureFormat:
@@ -110,8 +112,13 @@ def _packet(receipt: Receipt) -> bytes:
 
 
 def _from_packet(packet: bytes) -> bytes | None:
-    found = _PROPERTY.search(packet[:MOST_RECEIPT_BYTES].decode(errors="replace"))
-    return None if found is None else unescape(found["element"] or found["attribute"] or "").encode()
+    text, at = packet[:MOST_RECEIPT_BYTES].decode(errors="replace"), -1
+    for _ in range(_MOST_NAMES):
+        if (at := text.find(_NAME, at + 1)) < 0:
+            break
+        if (found := _PROPERTY.match(text, at)) is not None:
+            return unescape(next(value for value in found.groups() if value is not None)).encode()
+    return None
 
 
 def _into_png(encoded: bytes, text: bytes) -> bytes:
