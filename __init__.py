@@ -1,16 +1,18 @@
 """litho: from an image generator's PyTorch checkpoint to a served endpoint; the same seed gives the same picture.
 
-    train_model      preset and data -> run
-    evaluate_model   run -> figures of its quality
-    export_model     run or your own module -> bundle of ONNX graphs and engines, each proven
-    sign_model       bundle and private key -> digital signature beside the manifest
-    verify_model     bundle, or a deployed form of it -> verdicts
-    verify_against   bundle and the run that it was made from -> verdicts on references made anew
-    deploy_model     bundle -> Triton model repository
-    open_model       run, bundle or endpoint -> runner with `run` and `generate`
-    generate_images  run, bundle or endpoint -> PNG files
-    generate_shards  run, bundle or endpoint -> any number of pictures as shards of a data set
-    bench_model      run, bundle or endpoint -> latency and throughput
+    train_model        preset and data -> run
+    evaluate_model     run -> figures of its quality
+    export_model       run or your own module -> bundle of ONNX graphs and engines, each proven
+    sign_model         bundle and private key -> digital signature beside the manifest
+    verify_model       bundle, or a deployed form of it -> verdicts
+    verify_against     bundle and the run that it was made from -> verdicts on references made anew
+    deploy_model       bundle -> Triton model repository
+    open_model         run, bundle or endpoint -> runner with `run` and `generate`
+    generate_images    run, bundle or endpoint -> PNG files
+    generate_shards    run, bundle or endpoint -> any number of pictures as shards of a data set
+    reproduce_picture  picture of the gateway and bundle or endpoint -> the same picture or not
+    verify_audit_log   audit log -> its head, if no line was changed or removed
+    bench_model        run, bundle or endpoint -> latency and throughput
 
 Each name is imported when it is first used: `import litho` loads neither torch nor any runtime.
 """
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from .serving.clients.client import Client
     from .serving.generation.generate import generate as generate_images
     from .serving.generation.shards import generate_shards
+    from .serving.provenance.audit_log import verify_log as verify_audit_log
+    from .serving.provenance.reproduce import reproduce as reproduce_picture
     from .serving.repository.deploy import deploy as deploy_model
     from .serving.server.embedded import EmbeddedServer
     from .signature import Signature
@@ -54,9 +58,11 @@ __all__ = [
     "generate_shards",
     "open_model",
     "open_runner",
+    "reproduce_picture",
     "sign_model",
     "train_model",
     "verify_against",
+    "verify_audit_log",
     "verify_model",
 ]
 
@@ -76,9 +82,11 @@ _LOCATIONS = {
     "generate_shards": ".serving.generation.shards",
     "open_model": ".runners:open_runner",
     "open_runner": ".runners",
+    "reproduce_picture": ".serving.provenance.reproduce:reproduce",
     "sign_model": ".bundle:sign_bundle",
     "train_model": ".training.loop:train",
     "verify_against": ".export.against",
+    "verify_audit_log": ".serving.provenance.audit_log:verify_log",
     "verify_model": ".parity.verify:verify",
 }
 

@@ -75,7 +75,6 @@ def reproduce(
     """
     if bundle is not None and endpoint is not None:
         raise UsageError("--bundle and --endpoint were both given; one of them makes the picture again")
-    from ..bundle.keys import PublicKey
     from ..serving.provenance.reproduce import Again, find_bundle, read_picture_receipt, reproduce
 
     target = endpoint or bundle or find_bundle(read_picture_receipt(picture, receipt), _BUNDLES)
@@ -83,7 +82,7 @@ def reproduce(
         picture,
         target,
         Again(variant, batch, device, pairs(given or [], "--input")),
-        key=None if key is None else PublicKey.read(key),
+        key=key,
         receipt_file=receipt,
     )
     if save is not None:

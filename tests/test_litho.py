@@ -11,12 +11,31 @@ from pathlib import Path
 import pytest
 
 import litho
+from litho.bundle import Bundle
+from litho.reporting import png
+from litho.runners import open_runner
+from litho.serving.provenance.audit_log import AuditLog, Event
+from litho.serving.provenance.receipt import Origin
+from litho.serving.provenance.stamping import Stamper
 
 from .signers import make_keys
 
 NAMES = [name for name in litho.__all__ if not name.startswith("_")]
 NEED_SERVER = ("AsyncClient", "Client", "EmbeddedServer")
 SLOW = (*NEED_SERVER, "train_model", "evaluate_model", "export_model", "bench_model")
+
+
+def make_picture(folder: Path) -> None:
+    """`picture.png`, as a gateway that serves the bundle makes it."""
+    bundle = Bundle.load(folder / "bundles" / "digits")
+    with open_runner(bundle) as runner:
+        inputs = runner.signature.check({"seed": [7], "label": [3]})
+        pixels = runner.run(inputs)["image"][0]
+        origin = Origin(
+            "digits", runner.variant, "same picture", bundle.manifest.checkpoint_sha256, precision="fp32"
+        )
+    stamped = Stamper().stamp(png(pixels), origin, inputs, pixels)
+    (folder / "picture.png").write_bytes(stamped.content)
 
 
 @pytest.fixture
@@ -79,6 +98,10 @@ def test_every_public_name_has_an_example_that_runs(
         litho.deploy_model("bundles/digits", to="models", name="digits")
     if "private.pem" in text:
         make_keys(workspace)
+    if "picture.png" in text:
+        make_picture(workspace)
+    if "audit.jsonl" in text:
+        AuditLog(workspace / "audit.jsonl").append(Event("deploy", {}), Event("request", {}))
     names = {"asyncio": asyncio} | {public: getattr(litho, public) for public in NAMES}
     example = doctest.DocTestParser().get_doctest(text, names, name, None, None)
     assert example.examples, f"litho.{name} has no example"

@@ -207,6 +207,10 @@ def log_of_environment() -> Path | None:
 def verify_log(path: Path | str, head: str | None = None) -> Verified:
     """Check that no line of a log was changed, removed, inserted or moved.
 
+        >>> verified = verify_audit_log("audit.jsonl")
+        >>> verify_audit_log("audit.jsonl", verified.head).entries
+        2
+
     Args:
         path: of the log.
         head: what an earlier call gave as `Verified.head` and was kept elsewhere; the log must still hold that entry.

@@ -69,16 +69,20 @@ def reproduce(
     target: Path | str,
     again: Again | None = None,
     *,
-    key: PublicKey | None = None,
+    key: PublicKey | Path | str | None = None,
     receipt_file: Path | None = None,
 ) -> Reproduction:
-    """Make the picture of a file again.
+    """Make the picture of a file again, and say whether it is the same.
+
+        >>> made = reproduce_picture("picture.png", "bundles/digits")
+        >>> made.judgement.same, made.judgement.difference.levels, made.receipt.fields["seed"]
+        (True, 0, 7)
 
     Args:
         picture: PNG, JPEG or WebP with a receipt.
         target: a bundle, or an endpoint grpc://HOST:PORT/MODEL.
         again: how; by default as it was made, alone.
-        key: public key that must have signed the receipt.
+        key: public key that must have signed the receipt, or its PEM file.
         receipt_file: JSON file of the receipt, for a picture that lost it.
 
     Raises:
@@ -89,7 +93,7 @@ def reproduce(
     """
     again = again or Again()
     receipt = read_picture_receipt(picture, receipt_file)
-    receipt.check(key)
+    receipt.check(PublicKey.read(key) if isinstance(key, Path | str) else key)
     shown = decode(_read_file(Path(picture)), receipt, str(picture))
     with _opened(target, receipt, again) as runner:
         notes = _compared_models(runner, target, receipt)
