@@ -103,7 +103,8 @@ class Tracer:
         ending = threading.Thread(target=self._provider.shutdown, name="litho-traces", daemon=True)
         ending.start()
         await asyncio.to_thread(ending.join, EXPORT_SECONDS)
-        self._exporter.shutdown()
+        if ending.is_alive():
+            self._exporter.shutdown()
 
 
 def traceparent_of(span: Span) -> str | None:
