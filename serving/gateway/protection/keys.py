@@ -222,8 +222,12 @@ class KeyFile:
             raise SchemaError(
                 f"{self.path} is not a file of keys; make one with 'litho key create --keys FILE'"
             ) from None
-        if len({record.id for record in records}) < len(records):
-            raise SchemaError(f"{self.path} is not a file of keys: two keys have the same id")
+        for what, values in (
+            ("id", {record.id for record in records}),
+            ("SHA-256", {record.sha256 for record in records}),
+        ):
+            if len(values) < len(records):
+                raise SchemaError(f"{self.path} is not a file of keys: two keys have the same {what}")
         return records
 
 

@@ -76,6 +76,10 @@ def test_two_keys_with_one_id_are_refused(file: KeyFile) -> None:
     file.path.write_text(json.dumps(document))
     with pytest.raises(SchemaError, match="two keys have the same id"):
         file.read()
+    document["keys"][1] = {**document["keys"][1], "id": "key_000000000000"}
+    file.path.write_text(json.dumps(document))
+    with pytest.raises(SchemaError, match="two keys have the same SHA-256"):
+        file.read()
 
 
 def test_what_cannot_be_done_is_said(file: KeyFile, tmp_path: Path) -> None:
