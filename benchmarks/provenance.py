@@ -317,15 +317,15 @@ def _variants(bundle: Bundle) -> list[str]:
 def _altered_receipts(file: Path, key: PublicKey) -> Found:
     """Every digit of a receipt, replaced by the next one."""
     text = read_picture_receipt(file).to_json()
-    places = [one.start() for one in re.finditer(r"\d", text)]
+    digits = [one.start() for one in re.finditer(r"\d", text)]
     found = 0
-    for at in places:
+    for at in digits:
         changed = text[:at] + str((int(text[at]) + 1) % 10) + text[at + 1 :]
         try:
             parse_receipt(changed.encode()).check(key)
         except LithoError:
             found += 1
-    return Found(kind="a digit of a receipt was altered", altered=len(places), found=found)
+    return Found(kind="a digit of a receipt was altered", altered=len(digits), found=found)
 
 
 def _removed_lines(log: Path) -> Found:

@@ -22,7 +22,7 @@ from .served_models import Served
 
 __all__ = ["Explanations"]
 
-_MOST_KEPT = 4
+_MOST_ANSWERS = 4
 """Answers that are kept: each has up to `MAX_FILES_BYTES` of pictures."""
 
 
@@ -35,7 +35,7 @@ class Explanations:
 
     def __init__(self, repository: Path | None) -> None:
         self._repository = repository
-        self._kept: dict[tuple[str, int, str], bytes] = {}
+        self._answers: dict[tuple[str, int, str], bytes] = {}
 
     def has(self, served: Served) -> bool:
         """Whether the bundle of a model carries an explanation; its files are not looked at."""
@@ -56,12 +56,12 @@ class Explanations:
         bundle = Bundle(folder, read_manifest(folder))
         record = bundle.manifest.files.get(DOCUMENT_PATH)
         key = served.name, served.version, "" if record is None else record.sha256
-        if key not in self._kept:
+        if key not in self._answers:
             made = _answer(served, *_read(bundle, served.facts.checkpoint_sha256))
-            while len(self._kept) >= _MOST_KEPT:
-                del self._kept[next(iter(self._kept))]
-            self._kept[key] = made
-        return self._kept[key]
+            while len(self._answers) >= _MOST_ANSWERS:
+                del self._answers[next(iter(self._answers))]
+            self._answers[key] = made
+        return self._answers[key]
 
     def _folder(self, served: Served) -> Path | None:
         """The served part of the bundle, in a version directory."""

@@ -120,7 +120,7 @@ class Gallery(NamedTuple):
     server: str
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def gallery(
     run: Path, bundle: Path, flow_bundle: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Gallery]:

@@ -59,5 +59,5 @@ def _reduced(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if factor == 1:
         return np.ascontiguousarray(picture)
     height, width = max(1, height // factor), max(1, width // factor)
-    kept = picture[: height * factor, : width * factor].reshape(height, factor, width, factor, channels)
-    return kept.mean((1, 3)).round().astype(np.uint8)
+    covered = picture[: height * factor, : width * factor].reshape(height, factor, width, factor, channels)
+    return covered.mean((1, 3)).round().astype(np.uint8)

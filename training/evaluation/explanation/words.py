@@ -164,11 +164,11 @@ def _occlusion(pictures: _Pictures, files: PictureFiles, name: str, made: NDArra
     words, owners = words_of(pictures.prompt), pictures.words()
 
     def changes_of(present: NDArray[np.bool_]) -> NDArray[np.float64]:
-        kept = np.ones((len(present), pictures.generator.token_count), bool)
+        remaining = np.ones((len(present), pictures.generator.token_count), bool)
         for token, word in enumerate(owners):
             if word is not None:
-                kept[:, token] = present[:, word]
-        mask = torch.from_numpy(kept)[:, :, None]
+                remaining[:, token] = present[:, word]
+        mask = torch.from_numpy(remaining)[:, :, None]
         full, padding = pictures.embeddings
         mixed = {key: torch.where(mask.to(value.device), value, padding[key]) for key, value in full.items()}
         return difference(to_pixels(pictures.sampled(mixed, len(present))).cpu().numpy(), made)
