@@ -221,3 +221,11 @@ def test_the_compose_file_keeps_to_the_schema(
         check=False,
     )
     assert lint.returncode == 0, lint.stdout
+
+
+def test_a_collector_gets_the_traces_of_the_container(repository: Path) -> None:
+    assert "--trace-config" not in options(container(repository).server_options())
+    given = options(container(repository, traces="http://collector:4318/v1/traces").server_options())
+    assert "opentelemetry,url=http://collector:4318/v1/traces" in given["--trace-config"]
+    with pytest.raises(UsageError, match="traces was given 'collector'"):
+        container(repository, traces="collector")
