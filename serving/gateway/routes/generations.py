@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
+from ..connection import DirectRoute
 from ..gateway import Gateway
 from ..image_request import from_json
 from ..reply import MADE, reply
@@ -13,7 +14,7 @@ __all__ = ["make_router"]
 
 def make_router(gateway: Gateway) -> APIRouter:
     """The path of generations."""
-    router = APIRouter(tags=["images"])
+    router = APIRouter(tags=["images"], route_class=DirectRoute)
 
     @router.post("/v1/images/generations", response_class=Response, openapi_extra=MADE)
     async def generate(request: Request) -> Response:
