@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import typer
 
@@ -20,14 +23,25 @@ __all__ = ["errors_of", "whole_numbers", "write_document"]
 def errors_of(command: str) -> Iterator[None]:
     """Print an error of litho as one line that begins with the command, and exit with the error's code.
 
+    SIGTERM ends the command as Ctrl-C does: the servers that it started end with it.
+
     Raises:
         Exit: of typer; 2 where the command cannot be asked for, else 1.
     """
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, _terminated) if main else None
     try:
         yield
     except LithoError as error:
         typer.echo(f"{command}: error: {error}", err=True)
         raise typer.Exit(error.exit_code) from None
+    finally:
+        if main:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _terminated(number: int, _frame: object) -> NoReturn:
+    raise SystemExit(128 + number)
 
 
 def whole_numbers(text: str, option: str) -> list[int]:

@@ -1,5 +1,8 @@
 """What the commands of benchmarks share."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,3 +37,25 @@ def test_numbers_are_separated_by_commas() -> None:
 def test_what_is_no_number_is_refused_by_its_option(text: str) -> None:
     with pytest.raises(UsageError, match=r"--batch was given .* such as 1,8,32"):
         whole_numbers(text, "--batch")
+
+
+TERMINATED = """
+import signal
+from litho.benchmarks.command import errors_of
+
+with errors_of("bench"):
+    try:
+        print("begun", flush=True)
+        signal.pause()
+    finally:
+        print("ended what it had started")
+"""
+
+
+def test_sigterm_ends_a_command_and_what_it_started() -> None:
+    with subprocess.Popen([sys.executable, "-c", TERMINATED], stdout=subprocess.PIPE, text=True) as command:
+        assert command.stdout is not None
+        assert command.stdout.readline() == "begun\n"
+        command.terminate()
+        assert command.stdout.read() == "ended what it had started\n"
+    assert command.returncode == 128 + signal.SIGTERM
