@@ -4,6 +4,7 @@
     401, 403                    no key, or one that is not valid here
     404 model_not_found         no such model, picture or path
     429 rate_limit_exceeded     more requests than the key may send
+    502 model_failed            the model did not make the pictures of a checked request; the server's log says why
     503 server_unavailable      Triton is down, loads the model, or is busy; Retry-After says when to try again
     504 deadline_exceeded       the picture was not made in time
     500 internal_error          a fault of the gateway
@@ -15,7 +16,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...errors import DeadlineExceeded, EndpointBusy, LithoError, ServerError, UsageError
+from ...errors import (
+    DeadlineExceeded,
+    EndpointBusy,
+    EndpointError,
+    EndpointUnavailable,
+    LithoError,
+    ServerError,
+    UsageError,
+)
 
 __all__ = ["ApiError", "as_api_error", "not_found", "refused"]
 
@@ -97,6 +106,13 @@ def as_api_error(error: Exception, param: str | None = None) -> ApiError:
         case EndpointBusy():
             return unavailable(
                 "the model has more requests than it can queue; try again later", "server_busy"
+            )
+        case EndpointError() if not isinstance(error, EndpointUnavailable):
+            return ApiError(
+                502,
+                "the model failed on this request; the log of its server says why",
+                kind="server_error",
+                code="model_failed",
             )
         case ServerError():
             return unavailable(

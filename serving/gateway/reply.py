@@ -22,7 +22,7 @@ MADE = {
         "The pictures; with `stream`, server-sent events of them and of previews.",
         {"application/json": schema("Images"), "text/event-stream": EVENT},
     )
-    | errors(404, 504)
+    | errors(404, 502, 504)
 }
 """What the OpenAPI document says of the answer."""
 

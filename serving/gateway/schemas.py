@@ -43,6 +43,7 @@ _SAID = {
     429: "Over a limit.",
     431: "The head is too large.",
     500: "A fault of the gateway.",
+    502: "The model failed on a request that was checked.",
     503: "Triton is down, loads the model, or is busy.",
     504: "The pictures were not made in time.",
 }

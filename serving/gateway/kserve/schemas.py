@@ -66,6 +66,7 @@ _SAID = {
     429: "Over a limit of the API key.",
     431: "The head is too large.",
     500: "A fault of the gateway.",
+    502: "The model failed on a request that was checked.",
     503: "Triton is down, loads the model, or is busy.",
     504: "The pictures were not made in time.",
 }
@@ -204,7 +205,7 @@ INFER: dict[str, Any] = {
             "content": {"application/json": {"schema": _ANSWER}, "application/octet-stream": _RAW},
         }
     }
-    | _errors(400, 401, 403, 404, 408, 413, 415, 429, 503, 504),
+    | _errors(400, 401, 403, 404, 408, 413, 415, 429, 502, 503, 504),
 }
 
 

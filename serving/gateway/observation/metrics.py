@@ -34,6 +34,7 @@ _REASONS = {
     429: "rate_limit_exceeded",
     499: "client_gone",
     500: "internal_error",
+    502: "model_failed",
     503: "unavailable",
     504: "deadline_exceeded",
 }

@@ -12,7 +12,7 @@ SECRET = "/home/somebody: a red circle"
         (DeadlineExceeded(SECRET), 504, "deadline_exceeded"),
         (EndpointBusy(SECRET), 503, "server_busy"),
         (EndpointUnavailable(SECRET), 503, "server_unavailable"),
-        (EndpointError(SECRET), 503, "server_unavailable"),
+        (EndpointError(SECRET), 502, "model_failed"),
         (ZeroDivisionError(SECRET), 500, "internal_error"),
     ],
 )
