@@ -36,7 +36,7 @@ def test_the_best_peer_is_best_at_each_batch_and_the_recommended_variant_is_mark
 
 def test_servers_that_were_not_measured_are_said_to_be_so_and_others_are_shown(tmp_path: Path) -> None:
     results = Results()
-    for name in ("dcgan64-emoji", "dcgan-fashion", "cgan-fashion"):
+    for name in ("dcgan64-emoji", "dcgan-fashion", "cgan-fashion", "cgan-digits"):
         document = read_peers(results.path(f"peers-{name}"))
         document = document.model_copy(update={"served": None})
         (tmp_path / f"peers-{name}.json").write_text(document.model_dump_json())
@@ -62,8 +62,8 @@ def test_servers_that_were_not_measured_are_said_to_be_so_and_others_are_shown(t
         not_measured=(NotMeasured(name="third", reason="it is missing"),),
         machine=describe_machine(),
     )
-    first = read_peers(tmp_path / "peers-dcgan64-emoji.json").model_copy(update={"served": served})
-    (tmp_path / "peers-dcgan64-emoji.json").write_text(first.model_dump_json())
+    digits = read_peers(tmp_path / "peers-cgan-digits.json").model_copy(update={"served": served})
+    (tmp_path / "peers-cgan-digits.json").write_text(digits.model_dump_json())
     text = peers.write(Results(tmp_path))["served"]
     assert "| other | 8 | 900 | 2.00 | – | 0.500 | 1.00 (1.00 to 1.00) |" in text
     assert "- third was not measured: it is missing." in text
