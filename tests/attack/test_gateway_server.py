@@ -86,8 +86,8 @@ def test_an_answer_without_its_picture_is_no_success(client: Any) -> None:
 
 def test_what_the_server_refuses_is_no_fault_of_the_gateway(client: Any) -> None:
     answer = client.post(GENERATIONS, json={"model": "sketch", "seed": REFUSED})
-    assert answer.status_code in (400, 503)
-    assert answer.json()["error"]["code"] != "internal_error"
+    assert answer.status_code == 502
+    assert answer.json()["error"]["code"] == "model_failed"
 
 
 def test_without_a_server_every_request_says_so_and_may_be_sent_again() -> None:

@@ -50,10 +50,10 @@ def test_at_the_end_accepted_requests_are_finished_and_new_ones_refused(server: 
         early.putheader("Content-Type", "application/json")
         early.putheader("Content-Length", str(len(body)))
         early.endheaders(body[:10])
-        while "/v1/models" not in process.stderr.readline():
-            pass
-        late.request("GET", "/v1/models")  # answered after the gateway has seen the other's headers
-        late.getresponse().read()
+        in_flight = b""
+        while b"requests_in_flight 2.0" not in in_flight:  # the one that asks, and the one with half a body
+            late.request("GET", "/metrics")
+            in_flight = late.getresponse().read()
         process.send_signal(signal.SIGTERM)
         draining = json.loads(next(line for line in process.stderr if "draining" in line))
         assert draining["in_hand"] == 1

@@ -114,5 +114,6 @@ def test_older_documents_are_still_read(tmp_path: Path) -> None:
     assert read_peers(tmp_path / "peers.json").peers == PEERS.peers
     for file in RESULTS.glob("peers-*.json"):
         document = read_peers(file)
-        assert document.peer(document.recommended).timings
-        assert document.ratio(8).value > 0
+        if document.served is None or document.peers:  # else servers alone were measured
+            assert document.peer(document.recommended).timings
+            assert document.ratio(8).value > 0

@@ -21,6 +21,6 @@ def test_what_fails_at_once_is_an_error_of_http(streaming_gateway: Program, stre
     with pytest.raises(urllib.error.HTTPError) as failed:
         urllib.request.urlopen(request)
     with failed.value:
-        assert failed.value.code == 503
+        assert failed.value.code == 502
         error = json.load(failed.value)["error"]
     assert "seed" not in error["message"]

@@ -62,7 +62,9 @@ def test_picked_requests_have_given_inputs_and_bring_their_pictures(planted_trit
     plan = Plan(kinds(2), in_flight=2, picks=Picks(4, given))
     outcomes = drive(plan, site(planted, transport), seconds=0.2)
     assert len(outcomes.picked) == np.sum(outcomes.kind == -1) == len(outcomes.began) // 4
-    assert [one.kind for one in outcomes.picked[:4]] == [0, 1, 2, 0]
+    # In turn as they were sent; of two in flight the later one may be answered first.
+    counts = np.bincount([one.kind for one in outcomes.picked], minlength=3)
+    assert counts.max() - counts.min() <= 1
     for one in outcomes.picked:
         seeds = given[one.kind].inputs["seed"]
         assert one.pictures == painted(seeds).tobytes()
