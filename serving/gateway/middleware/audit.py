@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...provenance.audit_log import Event
+from ..connection import GONE_STATUS
 from ..errors import unavailable
 from ..gateway import Gateway
 from ..protection.answers import App, Message, Receive, Scope, Send, answer, state_of
@@ -15,8 +16,6 @@ ORDER = 25
 
 _FOLDERS = ("/v1/", "/v2/")
 _HEALTH = "/v2/health/"
-_GONE = 499
-"""What the entry calls a request whose client left before the answer began."""
 
 
 class Middleware:
@@ -46,7 +45,7 @@ class Middleware:
             message = "no request is taken while the audit log cannot be written; try again later"
             await answer(scope, send, unavailable(message, "audit_unavailable"))
             return
-        status = _GONE
+        status = GONE_STATUS
 
         async def watched(message: Message) -> None:
             nonlocal status

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from ...server.events import Event, Level
+from ..connection import GONE_STATUS
 from ..gateway import Gateway
 from ..protection.answers import App, Message, Receive, Scope, Send, state_of
 
@@ -15,9 +16,6 @@ ORDER = 20
 
 _FACTS = ("version", "pictures", "trace_id", "prompt")
 """What a route may add to the line: a field that is new elsewhere must not get into the log by itself."""
-
-_GONE = 499
-"""What the log calls a request whose client left before the answer began."""
 
 
 class Middleware:
@@ -37,7 +35,7 @@ class Middleware:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        status, sent = _GONE, 0
+        status, sent = GONE_STATUS, 0
 
         async def counted(message: Message) -> None:
             nonlocal status, sent
