@@ -7,15 +7,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ...bundle.json_documents import MAX_DOCUMENT_BYTES, parse_json
-from ...errors import UnknownName, UsageError
-from ...files import read_text
+from ...errors import UsageError
+from ..configuration.settings_file import settings_in
 from .settings import GatewaySettings
 
 __all__ = ["read_settings"]
-
-SCHEMA_VERSION = 1
-_FORM = f'{{"schema_version": {SCHEMA_VERSION}, "settings": {{"port": 8080}}}}'
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -28,23 +24,8 @@ def read_settings(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: it is not such a file, or a setting has an unknown name or a value that is not allowed.
     """
-    try:
-        document = parse_json(read_text(path, MAX_DOCUMENT_BYTES))
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"{path} is not a file of settings: {why}; expected {_FORM}") from None
-    if not isinstance(document, dict) or set(document) != {"schema_version", "settings"}:
-        raise UsageError(f"{path} is not a file of settings; expected {_FORM}")
-    given = document["settings"]
-    if document["schema_version"] != SCHEMA_VERSION or not isinstance(given, dict):
-        raise UsageError(
-            f"{path} has schema version {document['schema_version']!r}; this litho reads {_FORM}:"
-            " upgrade with: pip install --upgrade litho"
-        )
     known = [name for name in GatewaySettings.model_fields if name != "server"]
-    for name in given:
-        if name not in known:
-            raise UnknownName(f"setting of {path}", name, known)
+    given = settings_in(path, {"port": 8080}, known)
     try:
         read = GatewaySettings.model_validate({"server": "grpc://127.0.0.1:1", **given})
     except ValidationError as error:
