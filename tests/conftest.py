@@ -6,10 +6,13 @@ import base64
 import contextlib
 import ctypes
 import hashlib
+import itertools
 import os
 import re
 import signal
+import socket
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -331,3 +334,65 @@ def streaming_gateway(streaming_server: EmbeddedServer) -> Iterator[Program]:
     """A running gateway before `streaming_server`."""
     with running_gateway(streaming_server.grpc_url) as program:
         yield program
+
+
+class S3:
+    """A real S3 server on this machine, moto's; every caller gets a bucket of its own."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._numbers = itertools.count()
+
+    def _send(self, method: str, path: str, content: bytes = b"") -> None:
+        request = urllib.request.Request(f"{self.url}/{path}", data=content, method=method)
+        request.add_header("Content-Type", "text/plain")
+        with urllib.request.urlopen(request) as answer:
+            answer.read()
+
+    def bucket(self) -> str:
+        """URL of a folder in a new, empty bucket."""
+        name = f"bucket-{next(self._numbers)}"
+        self._send("PUT", name)
+        return f"s3://{name}/models"
+
+    @contextlib.contextmanager
+    def authenticated(self) -> Iterator[None]:
+        """While the block runs, the server asks for credentials that it knows, and it knows none."""
+        self._send("POST", "moto-api/reset-auth", b"0")
+        try:
+            yield
+        finally:
+            self._send("POST", "moto-api/reset-auth", b"inf")
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3]:
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    try:
+        yield S3(f"http://{host}:{port}")
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def s3(s3_server: S3, monkeypatch: pytest.MonkeyPatch) -> S3:
+    """The S3 server, with its address and credentials in the environment, as a user has them."""
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    return s3_server
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of this machine where nobody listens."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return held.getsockname()[1]

@@ -25,9 +25,9 @@ from ...bundle.json_documents import Document, parse_as
 from ...bundle.manifest import FileRecord
 from ...errors import IntegrityError, LithoError, StorageError
 from ...files import confined, write_bytes, write_directory
+from ...object_store import Changed, Lock, ObjectStore
 from ..configuration.model_config import CONFIG_NAME, CONFIGS, ParseError, parse_config
 from ..configuration.warm_up import WARM_UP
-from .object_store import Changed, Lock, ObjectStore
 from .placing import expose, forget
 
 __all__ = ["INDEX_NAME", "Replica", "cache_folder", "is_remote", "writing"]

@@ -13,12 +13,12 @@ import pytest
 
 from litho.errors import DeployError, IntegrityError, StorageError
 from litho.files import write_bytes
+from litho.object_store import ObjectStore
 from litho.serving.configuration.model_config import parse_config, print_config
-from litho.serving.repository.object_store import ObjectStore
 from litho.serving.repository.storage import INDEX_NAME, Replica, is_remote, writing
 
 if TYPE_CHECKING:
-    from ..conftest import S3
+    from ...conftest import S3
 
 
 def write_version(root: Path, version: int, content: str = "weights") -> None:
@@ -190,9 +190,7 @@ def test_a_writer_that_was_killed_leaves_nothing_that_is_served(
 
     with pytest.raises(StorageError, match="is writing s3://"):
         put(url, 2)
-    monkeypatch.setattr(
-        "litho.serving.repository.object_store.time.time", lambda: 1e11
-    )  # its lock has run out
+    monkeypatch.setattr("litho.object_store.time.time", lambda: 1e11)  # its lock has run out
     put(url, 2)
     replica.refresh()
     assert served(replica.path) == "weights 2"

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from litho.errors import IntegrityError
+from litho.object_store import ObjectStore
 from litho.runners import open_runner
 from litho.serving.configuration.settings import ServingSettings
 from litho.serving.control.server_control import ServerControl
 from litho.serving.repository.deploy import deploy
-from litho.serving.repository.object_store import ObjectStore
 from litho.serving.repository.operations import rollback
 from litho.serving.repository.storage import Replica, writing
 from litho.serving.server.embedded import EmbeddedServer
@@ -22,7 +22,7 @@ from litho.serving.server.environment import install
 from litho.serving.server.following import Follower
 
 if TYPE_CHECKING:
-    from ..conftest import S3
+    from ...conftest import S3
 
 
 def put(url: str, bundle: Path, delay: int, name: str = "tiny") -> None:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from litho.errors import MissingExtra, StorageError, UsageError
-from litho.serving.repository.object_store import Changed, Lock, ObjectStore
+from litho.object_store import Changed, Lock, ObjectStore
 
 if TYPE_CHECKING:
-    from ..conftest import S3
+    from .conftest import S3
 
 
 @pytest.fixture(params=["s3", "memory"])
@@ -39,6 +39,32 @@ def test_written_objects_are_read_and_listed(store: ObjectStore) -> None:
     assert store.read("a/c/d") == b"2"
     store.delete("a/b", "absent")
     assert store.listed() == ["a/c/d", "e"]
+
+
+def test_parts_of_an_object_are_read_by_their_bytes(store: ObjectStore) -> None:
+    store.write("a/b", b"0123456789")
+    assert store.read("a/b", 2, 5) == b"234"
+    with store.opened("a/b") as file:
+        file.seek(7)
+        assert file.read() == b"789"
+    assert store.read("absent", 0, 1) is None
+    with pytest.raises(StorageError, match=r"^cannot read .*/absent: "), store.opened("absent"):
+        pass
+
+
+def test_an_object_that_is_written_again_has_another_tag(store: ObjectStore) -> None:
+    assert store.listed_facts() == {}
+    assert store.facts("b") is None
+    store.write("b", b"1234")
+    store.write("folder/c", b"1")
+    before = store.facts("b")
+    assert before is not None
+    assert before.size == 4
+    assert list(store.listed_facts()) == ["b", "folder/c"]
+    assert store.listed_facts()["b"] == before
+    store.write("b", b"1235")
+    assert store.facts("b") != before
+    assert store.facts("folder") is None, "a folder is no object"
 
 
 def test_an_object_is_created_once(store: ObjectStore) -> None:

@@ -1,7 +1,7 @@
-"""Objects under one URL of an `fsspec` file system: read, write under a condition, delete, and lock.
+"""Objects under one URL of an `fsspec` file system: list, read in whole or in part, write under a condition, lock.
 
 An object store has no rename and no folders. What it has is a write that succeeds only if the object is absent, or is
-still the one that was read: the lock and the commit of `storage` rest on that. S3 has both conditions
+still the one that was read: the lock and the commit of a model repository rest on that. S3 has both conditions
 (`If-None-Match` and `If-Match`). Other file systems have only the first; for them the second is a comparison just
 before the write.
 """
@@ -15,12 +15,14 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from ...errors import LithoError, MissingExtra, StorageError, UsageError
-from ...extras import require
+from .errors import LithoError, MissingExtra, StorageError, UsageError
+from .extras import require
 
-__all__ = ["LOCK_SECONDS", "Changed", "Lock", "ObjectStore"]
+__all__ = ["LOCK_SECONDS", "Changed", "Lock", "ObjectFacts", "ObjectStore"]
 
 LOCK_SECONDS = 600.0
 """How long a lock is good for; a writer renews it between two files."""
@@ -33,6 +35,19 @@ _CONNECT_SECONDS, _READ_SECONDS = 10, 60
 
 class Changed(Exception):
     """Another writer has changed an object since it was read."""
+
+
+@dataclass(frozen=True)
+class ObjectFacts:
+    """What a store knows of an object without reading it.
+
+    Args:
+        size: in bytes.
+        tag: another one when the object is written again: S3's ETag, the hub's hash, else the time of the last change.
+    """
+
+    size: int
+    tag: str
 
 
 class ObjectStore:
@@ -64,7 +79,7 @@ class ObjectStore:
             raise MissingExtra(error.name or protocol, "storage") from error
         except ValueError as error:
             raise UsageError(
-                f"{url!r} is not a URL of a model repository ({error}); give s3://BUCKET/PREFIX"
+                f"{url!r} is not a URL that litho can open ({error}); give s3://BUCKET/PREFIX"
             ) from None
         self._root = root.rstrip("/")
 
@@ -90,13 +105,42 @@ class ObjectStore:
                 return []
         return sorted(path.removeprefix(f"{self._root}/") for path in found)
 
-    def read(self, key: str) -> bytes | None:
-        """The content of an object; None if there is none."""
+    def facts(self, key: str = "") -> ObjectFacts | None:
+        """Size and tag of an object, by default of the one that the URL names; None if there is none."""
         with self._reporting("read", key):
             try:
-                return self._files.cat_file(self._path(key))
+                found = self._files.info(self._path(key))
             except FileNotFoundError:
                 return None
+        return _facts(found) if found["type"] == "file" else None
+
+    def listed_facts(self) -> dict[str, ObjectFacts]:
+        """All keys, each with size and tag, in the order of the keys."""
+        with self._reporting("list"):
+            try:
+                found = self._files.find(self._root, detail=True)
+            except FileNotFoundError:
+                return {}
+        keys = {path.removeprefix(f"{self._root}/"): facts for path, facts in found.items()}
+        return {key: _facts(keys[key]) for key in sorted(keys)}
+
+    def read(self, key: str, first: int | None = None, end: int | None = None) -> bytes | None:
+        """The content of an object, or its bytes from `first` to before `end`; None if there is no object."""
+        with self._reporting("read", key):
+            try:
+                return self._files.cat_file(self._path(key), start=first, end=end)
+            except FileNotFoundError:
+                return None
+
+    @contextmanager
+    def opened(self, key: str) -> Iterator[Any]:
+        """An object as a binary file that seeks, and reads over the network only what is asked for.
+
+        Raises:
+            StorageError: it is absent or cannot be read, also while the block runs.
+        """
+        with self._reporting("read", key), self._files.open(self._path(key), "rb") as file:
+            yield file
 
     def read_tagged(self, key: str) -> tuple[bytes, str] | None:
         """Content and tag of an object, the tag being good for `replace`; None if there is no object.
@@ -175,7 +219,7 @@ class ObjectStore:
             lock.release()
 
     def _path(self, key: str) -> str:
-        return f"{self._root}/{key}"
+        return f"{self._root}/{key}" if key else self._root
 
     def _pipe(self, key: str, content: bytes, **options: Any) -> None:
         path = self._path(key)
@@ -273,6 +317,17 @@ def _holder(content: bytes) -> dict[str, Any]:
         return {**unknown, **found, "until": float(found["until"])}
     except (ValueError, TypeError, KeyError):
         return unknown
+
+
+def _facts(found: dict[str, Any]) -> ObjectFacts:
+    """From what `fsspec` says of an object, in the words of each file system."""
+    lfs = found.get("lfs") or {}
+    for tag in (found.get("ETag"), lfs.get("sha256"), found.get("blob_id")):
+        if tag:
+            return ObjectFacts(int(found["size"]), str(tag).strip('"'))
+    changed = found.get("mtime", found.get("created", found.get("LastModified", "")))
+    moment = changed.timestamp() if isinstance(changed, datetime) else changed
+    return ObjectFacts(int(found["size"]), f"changed {moment}")
 
 
 def _code(error: BaseException) -> str:
