@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from ..errors import CheckpointError
 from ..files import check_folder
 from ..signature.fields import Role
 from .data import sources
+from .data.batches import Share
 from .metrics.pixels import draw_samples, quality
 from .models import Task, family
 from .networks.pixel_model import PixelModel
@@ -30,7 +31,7 @@ from .optim.ema import WeightEma
 from .optim.optimizer_step import OptimizerStep
 from .optim.schedule import learning_rate_factor
 from .presets import resolve
-from .randomness import Draw, batch_indices, first_weights_seed
+from .randomness import Draw, first_weights_seed
 from .recipe import Budget, Recipe
 from .run.alarms import Alarms
 from .run.best import BestSnapshot, can_draw_samples
@@ -127,6 +128,9 @@ class Training:
                 Console(stderr=True).print(f"{recipe.data}: {note}", markup=False, highlight=False)
         self._data, self._held_out = data.split()
         self._data_sha256 = self._data.sha256()
+        self._batches = self._data.batches(
+            Share(recipe.seed, recipe.batch, self._part, self._device, recipe.shuffle_nimg)
+        )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(first_weights_seed(recipe.seed))
             task = family(recipe.family).task.build(recipe, self._data)
@@ -157,9 +161,12 @@ class Training:
             TrainingError: an alarm stopped the training (`run.alarms`); the last checkpoint stays.
             KeyboardInterrupt: Ctrl-C, after a checkpoint was written.
         """
+        if self.is_main and self._data.stream is not None:
+            self._data.stream.check_unchanged(self._run)
         self._restore(read_checkpoint(self._run))
         self._timer = (time.monotonic(), self._step)
-        self._train()
+        with closing(self._batches):
+            self._train()
         if self.is_main:
             self._finish()
         self._process.wait_for_all()
@@ -187,8 +194,7 @@ class Training:
     def _train_step(self, interrupted: threading.Event) -> bool:
         """Take one step. Returns whether a process was interrupted."""
         recipe = self._recipe
-        indices = batch_indices(recipe.seed, self._step, recipe.batch, len(self._data))[self._part]
-        batch = self._data.batch(indices, self._device)
+        batch = self._batches.at(self._step)
         draw = Draw(recipe.seed, self._step, recipe.batch, self._part, self._device)
         factor = learning_rate_factor(self.nimg, recipe)
         losses, dtype = self._task.losses(batch, draw), AUTOCAST.get(recipe.precision)
@@ -317,7 +323,7 @@ class Training:
             preset=self._recipe.preset,
             data=DataInfo(
                 name=dataset.name,
-                count=len(dataset),
+                count=dataset.count,
                 licence=dataset.licence,
                 class_names=dataset.class_names,
             ),

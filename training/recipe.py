@@ -47,6 +47,7 @@ class Recipe(BaseModel):
         seed: of all random numbers: initial weights, data order, latents.
         nimg: images to train on; the unit of all progress.
         batch: images per step, over all processes together.
+        shuffle_nimg: images of a streamed data set that are shuffled together.
         precision: of the arithmetic under autocast; weights are always FP32.
         ema_half_life_nimg: half-life in images of a weight's share in the average.
         lr_rise_nimg: images at the start over which the learning rates rise linearly from zero.
@@ -77,6 +78,7 @@ class Recipe(BaseModel):
     seed: Annotated[int, Constraint(ge=0, le=2**31 - 1)] = 0
     nimg: Count
     batch: Annotated[int, Constraint(ge=2, le=1 << 20)] = 32
+    shuffle_nimg: Annotated[int, Constraint(ge=1, le=1 << 24)] = 8_192
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     ema_half_life_nimg: Positive = 2_000
     lr_rise_nimg: Annotated[int, Constraint(ge=0)] = 0

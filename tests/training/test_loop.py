@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from litho.errors import TrainingError, UnknownName, UsageError
 from litho.training import loop
+from litho.training.data import dataset
 from litho.training.run.checkpoint import write_checkpoint
 from litho.training.run.snapshot import load_snapshot
 
@@ -55,13 +56,14 @@ import os, signal, sys
 from pathlib import Path
 import torch
 from litho.training import loop
+from litho.training.data import dataset
 
 where, step, run, overrides = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), eval(sys.argv[4])
 
 def kill():
     os.kill(os.getpid(), signal.SIGKILL)
 
-def killed_in_a_step(seed, number, batch, count, original=loop.batch_indices):
+def killed_in_a_step(seed, number, batch, count, original=dataset.batch_indices):
     return kill() if number == step else original(seed, number, batch, count)
 
 def killed_while_saving(content, path, original=torch.save):
@@ -71,7 +73,7 @@ def killed_while_saving(content, path, original=torch.save):
         kill()
 
 if where == "step":
-    loop.batch_indices = killed_in_a_step
+    dataset.batch_indices = killed_in_a_step
 else:
     torch.save = killed_while_saving
 loop.train("cgan-digits", run=run, overrides=overrides, progress=False)
@@ -189,7 +191,7 @@ def test_ctrl_c_leaves_a_run_that_goes_on_where_it_was(
     tiny_train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str, step: int
 ) -> None:
     run = tmp_path / "run"
-    original = loop.batch_indices
+    original = dataset.batch_indices
     with monkeypatch.context() as patch:
 
         def interrupted(seed: int, number: int, batch: int, count: int) -> np.ndarray:
@@ -197,7 +199,7 @@ def test_ctrl_c_leaves_a_run_that_goes_on_where_it_was(
                 signal.raise_signal(signal.SIGINT)
             return original(seed, number, batch, count)
 
-        patch.setattr(loop, "batch_indices", interrupted)
+        patch.setattr(dataset, "batch_indices", interrupted)
         with pytest.raises(KeyboardInterrupt):
             tiny_train(run, precision=precision)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

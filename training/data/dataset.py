@@ -1,4 +1,4 @@
-"""Datasets in memory: images with labels, captions and source images."""
+"""Datasets in memory: images with labels, captions and source images; of a stream, a sample of it."""
 
 from __future__ import annotations
 
@@ -10,28 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..randomness import batch_indices
+from .batches import Batch, Batches, PictureStream, Share
 from .pixels import from_pixels
 
 __all__ = ["Batch", "Dataset"]
 
 TEST_SHARE = 0.2
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Images of one training step, on the training device.
-
-    Args:
-        images: FP32 of shape (batch, channels, height, width) in [-1, 1].
-        labels: INT64 of shape (batch,); None if the data has none.
-        sources: source images of paired data, like `images`; None if the data has none.
-        captions: text per image, "" for an image without one; None if the data has none.
-    """
-
-    images: Tensor
-    labels: Tensor | None = None
-    sources: Tensor | None = None
-    captions: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +33,7 @@ class Dataset:
         sources: source images of paired data, UINT8 of shape (count, height, width, channels).
         test: the source's own test part, not among `images`; None if `split` has to hold one out.
         notes: messages to show before training.
+        stream: what the training reads; `images` is then a sample of its pictures. None if `images` are all.
     """
 
     name: str
@@ -59,6 +45,7 @@ class Dataset:
     sources: NDArray[np.uint8] | None = None
     test: Dataset | None = None
     notes: tuple[str, ...] = ()
+    stream: PictureStream | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -69,8 +56,15 @@ class Dataset:
         height, width, channels = self.images.shape[1:]
         return height, width, channels
 
+    @property
+    def count(self) -> int:
+        """Number of training pictures, those of a stream included."""
+        return len(self) if self.stream is None else self.stream.count
+
     def sha256(self) -> str:
-        """Hash of all training and test data, 64 hexadecimal digits."""
+        """Hash of all training and test data, 64 hexadecimal digits; of a stream, of what it is known by."""
+        if self.stream is not None:
+            return self.stream.sha256()
         digest = hashlib.sha256(repr(self.images.shape).encode())
         digest.update(np.ascontiguousarray(self.images).data)
         if self.labels is not None:
@@ -94,10 +88,15 @@ class Dataset:
         held_out = max(1, round(len(self) * TEST_SHARE))
         return self.select(np.sort(order[held_out:])), self.select(np.sort(order[:held_out]))
 
+    def batches(self, share: Share) -> Batches:
+        """The batches of a training: every picture once per pass, each pass in its own order."""
+        return _InMemory(self, share) if self.stream is None else self.stream.batches(share)
+
     def select(self, indices: NDArray[np.int64]) -> Dataset:
         """The images at `indices`, INT64 of shape (count,), with their labels, captions and sources."""
         return replace(
             self,
+            stream=None,
             images=self.images[indices],
             labels=None if self.labels is None else self.labels[indices],
             captions=None if self.captions is None else tuple(self.captions[index] for index in indices),
@@ -112,6 +111,21 @@ class Dataset:
             sources=None if self.sources is None else _floats(self.sources[indices], device),
             captions=None if self.captions is None else tuple(self.captions[index] for index in indices),
         )
+
+
+class _InMemory(Batches):
+    """Batches of a dataset that is in memory."""
+
+    def __init__(self, dataset: Dataset, share: Share) -> None:
+        self._dataset, self._share = dataset, share
+
+    def at(self, step: int) -> Batch:
+        share = self._share
+        indices = batch_indices(share.seed, step, share.batch, len(self._dataset))
+        return self._dataset.batch(indices[share.part], share.device)
+
+    def close(self) -> None:
+        pass
 
 
 def _floats(images: NDArray[np.uint8], device: torch.device | str) -> Tensor:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from litho.errors import UsageError
 from litho.training import loop
+from litho.training.data import dataset
 from litho.training.data.dataset import Dataset
 from litho.training.models import flow
 from litho.training.presets import resolve
@@ -87,7 +88,7 @@ def test_a_training_that_was_cut_short_ends_with_the_same_weights(
         )
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "batch_indices", interrupted)
+        patch.setattr(dataset, "batch_indices", interrupted)
         with pytest.raises(RuntimeError, match="power cut"):
             train("cut")
     first, second = (load_snapshot(train(name)) for name in ("cut", "whole"))
