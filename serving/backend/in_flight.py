@@ -25,6 +25,7 @@ from ..in_flight.step_costs import StepCosts
 from .answers import refusal
 from .in_hand import DRAINING, InHand
 from .instance import Instance
+from .metrics import EngineMetrics
 
 __all__ = ["Model"]
 
@@ -66,6 +67,8 @@ class Model:
         queue_size = int((scheduling.get("default_queue_policy") or {}).get("max_queue_size") or 0)
         self._priority = int(scheduling.get("default_priority_level") or 1)
         self._engine = Engine(runners, cap, queue_size or QUEUE_SIZE, self._in_hand.progressed)
+        labels = {"model": str(instance.config["name"]), "version": instance.path.name}
+        self._metrics = EngineMetrics(self._engine.statistics, labels)
         self._input_names = [field.name for field in self._engine.signature.inputs]
         self._output_name = self._engine.signature.output.name
         pb_utils.Logger.log_info(f"in flight: {lanes} lanes of {threads or 'all'} threads, {cap} rows each")
@@ -85,6 +88,7 @@ class Model:
     def finalize(self) -> None:
         """Finish what is in flight, and release the runners."""
         self._engine.close()
+        self._metrics.close()
         self._in_hand.close()
         pb_utils.Logger.log_info(f"in flight: {self._engine.statistics()}")
 

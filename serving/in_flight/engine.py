@@ -62,9 +62,9 @@ class _Failure:
 
 @dataclass
 class _Counters:
-    values: dict[str, int] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
 
-    def add(self, name: str, count: int = 1) -> None:
+    def add(self, name: str, count: float = 1) -> None:
         self.values[name] = self.values.get(name, 0) + count
 
 
@@ -232,13 +232,16 @@ class Engine:
         share = -(-(mine + others + self._waiting_rows()) // len(self._lanes))
         room = min(lane.batch.capacity, share) - mine
         admitted: list[_Ticket] = []
+        now = time.monotonic()
         while self._queue and room > len(admitted):
             request = self._queue[0]
             end = min(request.rows, request.admitted + room - len(admitted))
             admitted += [(request, row) for row in range(request.admitted, end)]
+            self._counted.add("queue_seconds", (end - request.admitted) * (now - request.arrived))
             request.admitted = end
             if end == request.rows:
                 heapq.heappop(self._queue)
+        self._counted.add("admitted", len(admitted))
         return admitted
 
     def _share(self, lane: _Lane, admitted: list[_Ticket]) -> None:
@@ -349,6 +352,8 @@ class Engine:
                 with self._changed:
                     self._open.pop(request.number)
                     request.closed = True
+                    self._counted.add("answered")
+                    self._counted.add("answer_seconds", now - request.arrived)
             given += 1
             # What a reply raises concerns its client alone.
             with suppress(Exception):

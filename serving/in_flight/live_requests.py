@@ -68,6 +68,8 @@ class EngineStatistics:
             went away, and that failed otherwise.
         steps: runs of the denoiser.
         moved: rows moved in all of them.
+        admitted, queue_seconds: rows that left the queue, and how long all of them were in it.
+        answered, answer_seconds: requests whose last picture was given, and how long all of them took.
         live, waiting: rows in the lanes, and rows in the queue.
     """
 
@@ -80,6 +82,10 @@ class EngineStatistics:
     failed: int = 0
     steps: int = 0
     moved: int = 0
+    admitted: int = 0
+    queue_seconds: float = 0.0
+    answered: int = 0
+    answer_seconds: float = 0.0
     live: int = 0
     waiting: int = 0
 
