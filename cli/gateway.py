@@ -42,9 +42,10 @@ def gateway(
         require(module, "gateway")
     given = settings_of(server, settings_file, settings)
 
-    from ..serving.gateway.program import Program
+    from ..serving.gateway.program import Program, settle_memory
 
     def ready() -> None:
+        settle_memory()
         document = json.dumps({"event": "ready", "gateway": program.url})
         typer.echo(document if as_json else f"gateway {program.url}\nstop with Ctrl-C")
 

@@ -157,7 +157,7 @@ def _finished(gateway: Gateway, plan: Plan, made: Made, origin: Origin, request_
     )
     seed = plan.served.signature.field(Role.SEED)
     number = None if seed is None else int(made.row[seed.name].item())
-    return Finished(stamped.content, number, stamped.receipt.to_document())
+    return Finished(stamped.content, number, stamped.document)
 
 
 def _encoded(plan: Plan, picture: Made | Preview) -> bytes:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
 
 from ..._version import __version__
 from ...errors import LithoError
 from ...plugins import load_plugins
 from . import middleware, routes
-from .connection import facts_of
+from .connection import DirectRoute, facts_of
 from .errors import ApiError, as_api_error, refused
+from .exchange import chained
 from .gateway import Gateway
 from .openapi import describe
+from .protection.answers import App, Receive, Scope, Send
 from .settings import GatewaySettings
 
 __all__ = ["error_answer", "make_application"]
@@ -28,7 +32,7 @@ def make_application(settings: GatewaySettings) -> FastAPI:
     """The ASGI application of a gateway; `state.gateway` holds the `Gateway`.
 
     Every file of `routes` gives `make_router(gateway)`; every file of `middleware` gives `ORDER`, the smallest of
-    which is outermost, and `class Middleware` with the arguments `app` and `gateway`.
+    which is outermost, and `class Middleware`, a `Stage` with the argument `gateway`.
     """
     gateway = Gateway(settings)
 
@@ -59,10 +63,10 @@ def make_application(settings: GatewaySettings) -> FastAPI:
     # They are searched in order: what makes pictures comes first.
     application.router.routes.sort(key=lambda route: "POST" not in (getattr(route, "methods", None) or ()))
     modules = sorted(load_plugins(middleware.__name__).values(), key=lambda module: module.ORDER)
-    for module in reversed(modules):  # the one added last is the outermost
-        application.add_middleware(module.Middleware, gateway=gateway)
-    # Made now, so that a setting that one of them cannot use is refused here and not by the first request.
-    application.middleware_stack = application.build_middleware_stack()
+    # Made now, so that a setting that one of them cannot use is refused here and not by the first request. FastAPI's
+    # own middlewares stand behind them and concern only routes that need them.
+    direct = _Direct(application.router.routes, application.build_middleware_stack())
+    application.middleware_stack = chained(direct, [module.Middleware(gateway) for module in modules])
     return application
 
 
@@ -70,6 +74,43 @@ def error_answer(error: Exception, request_id: str | None = None, path: str = ""
     """The answer to a request that failed, in the form of the API that `path` belongs to."""
     said = _of_framework(error) or as_api_error(error)
     return JSONResponse(said.document(request_id, path), said.status, said.headers)
+
+
+class _Direct:
+    """Finds the routes that take a request as it is, and leaves every other path to the framework.
+
+    Args:
+        routes: of the application.
+        otherwise: the framework.
+    """
+
+    def __init__(self, routes: Sequence[BaseRoute], otherwise: App) -> None:
+        self._routes = [route for route in routes if isinstance(route, DirectRoute)]
+        self._otherwise = otherwise
+        self._found = lru_cache(256)(self._find)  # most requests have one of few paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        found = None
+        if scope["type"] == "http" and not scope.get("root_path"):
+            found = self._found(scope["method"], scope["path"])
+        if found is None:
+            await self._otherwise(scope, receive, send)
+            return
+        route, parameters = found
+        scope["route"], scope["endpoint"], scope["path_params"] = route, route.endpoint, dict(parameters)
+        request = Request(scope, receive, send)
+        try:
+            answer = await route.endpoint(request)
+        except (ApiError, LithoError, HTTPException) as error:
+            answer = await _answer_error(request, error)
+        await answer(scope, receive, send)
+
+    def _find(self, method: str, path: str) -> tuple[DirectRoute, dict[str, str]] | None:
+        for route in self._routes:
+            if method in route.methods and (matched := route.path_regex.match(path)) is not None:
+                return route, matched.groupdict()
+        return None
 
 
 async def _answer_error(request: Request, error: Exception) -> JSONResponse:

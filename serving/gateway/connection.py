@@ -9,12 +9,13 @@ from typing import Any, TypeVar
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
 
 from ...errors import DeadlineExceeded
 from ...runners.triton import Options
 from .errors import ApiError
 
-__all__ = ["GONE_STATUS", "DirectRoute", "facts_of", "request_options", "while_connected"]
+__all__ = ["GONE_STATUS", "DirectRoute", "body_of", "facts_of", "request_options", "while_connected"]
 
 GONE_STATUS = 499
 """Status of a request whose client left before the answer; no client ever sees it."""
@@ -34,13 +35,22 @@ class DirectRoute(APIRoute):
         """The function itself."""
         return self.endpoint
 
-    async def handle(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer a request that matches; errors are the application's to answer."""
-        if scope["method"] not in (self.methods or ()):
-            await super().handle(scope, receive, send)  # it answers 405
-            return
-        answer = await self.endpoint(Request(scope, receive, send))
-        await answer(scope, receive, send)
+
+async def body_of(request: Request) -> bytes:
+    """The whole body of a request.
+
+    Raises:
+        ClientDisconnect: the client left within it.
+    """
+    parts: list[bytes] = []
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def request_options(request: Request, **more: Any) -> Options:

@@ -14,6 +14,7 @@ from ...errors import DataError
 from ...signature.fields import Field, Size
 from ...signature.image_files import fitted, has_alpha, read_hole, read_picture
 from .errors import refused
+from .png_files import encode_png
 
 __all__ = [
     "MEDIA_TYPES",
@@ -78,13 +79,12 @@ def encode(image: NDArray[np.uint8], encoding: Encoding) -> bytes:
         image: UINT8 of shape (height, width, channels), as `visible` gives it.
         encoding: of the file.
     """
+    if encoding.form == "png":
+        return encode_png(image)
     channels = image.shape[2]
     picture = Image.fromarray(np.ascontiguousarray(image[..., 0] if channels == 1 else image))
     out = BytesIO()
     match encoding.form:
-        case "png":
-            # A higher level saves a few percent of noise and takes many times as long.
-            picture.save(out, "PNG", compress_level=1)
         case "jpeg":
             picture.save(out, "JPEG", quality=max(1, encoding.compression), subsampling=0)
         case "webp":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import socket
 import threading
@@ -22,13 +23,26 @@ if TYPE_CHECKING:
     from .protection.guard import Guard
     from .protection.request_log import RequestLog
 
-__all__ = ["Program"]
+__all__ = ["Program", "settle_memory"]
 
 _LOGGERS = ("uvicorn.error", "asyncio")
 """Libraries whose words go into the gateway's log, and nowhere else."""
 
 _CLOSE_SECONDS = 5
 """At the end, for connections to close."""
+
+
+_YOUNG_OBJECTS, _MIDDLE_ROUNDS, _OLD_ROUNDS = 50_000, 20, 20
+
+
+def settle_memory() -> None:
+    """Leave what a started gateway consists of to itself: the search for cycles took an eighth of its time.
+
+    It concerns the whole process. Requests make few cycles, so that seldom looking for them keeps memory flat.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS, _MIDDLE_ROUNDS, _OLD_ROUNDS)
 
 
 class Program:

@@ -62,25 +62,26 @@ def picture_format(content: bytes) -> PictureFormat:
     raise DataError("the file is no PNG, JPEG or WebP; receipts are in pictures of these formats")
 
 
-def embed(encoded: bytes, receipt: Receipt, format: PictureFormat | None = None) -> bytes:
+def embed(encoded: bytes, receipt: Receipt | str, format: PictureFormat | None = None) -> bytes:
     """An encoded picture with a receipt; its pixels stay as they are.
 
     Args:
         encoded: the file's content, as an encoder made it.
-        receipt: of the picture.
+        receipt: of the picture, or its text as `Receipt.to_json` gives it.
         format: of the file; None looks.
 
     Raises:
         DataError: it is no PNG, JPEG or WebP.
         UsageError: the receipt is too long for JPEG.
     """
+    text = receipt if isinstance(receipt, str) else receipt.to_json()
     match format or picture_format(encoded):
         case "png":
-            return _into_png(encoded, receipt.to_json().encode())
+            return _into_png(encoded, text.encode())
         case "jpeg":
-            return _into_jpeg(encoded, _packet(receipt))
+            return _into_jpeg(encoded, _packet(text))
         case "webp":
-            return _into_webp(encoded, _packet(receipt))
+            return _into_webp(encoded, _packet(text))
 
 
 def read_receipt(content: bytes) -> Receipt:
@@ -107,8 +108,8 @@ def read_receipt(content: bytes) -> Receipt:
     return parse_receipt(found, "the receipt in the picture")
 
 
-def _packet(receipt: Receipt) -> bytes:
-    return (_PACKET % escape(receipt.to_json())).encode()
+def _packet(text: str) -> bytes:
+    return (_PACKET % escape(text)).encode()
 
 
 def _from_packet(packet: bytes) -> bytes | None:

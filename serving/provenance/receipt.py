@@ -35,6 +35,7 @@ __all__ = [
     "Origin",
     "Receipt",
     "ReceiptMaker",
+    "Sealed",
     "field_value",
     "parse_receipt",
     "pixels_sha256",
@@ -206,6 +207,21 @@ class Origin:
         )
 
 
+@dataclass(frozen=True)
+class Sealed:
+    """A receipt that is finished.
+
+    Args:
+        receipt: with checksum, and digital signature where there is a key.
+        document: as `Receipt.to_document` gives it.
+        text: as `Receipt.to_json` gives it.
+    """
+
+    receipt: Receipt
+    document: dict[str, Any]
+    text: str
+
+
 class ReceiptMaker:
     """Makes receipts, signed where it has a key; safe to use from several threads.
 
@@ -222,7 +238,11 @@ class ReceiptMaker:
         self._key = PrivateKey.read(key, password) if isinstance(key, Path | str) else key
         self.public = None if self._key is None else self._key.public
 
-    def make(
+    def make(self, *arguments: Any, **more: Any) -> Receipt:
+        """The receipt of one picture; arguments as of `seal`."""
+        return self.seal(*arguments, **more).receipt
+
+    def seal(
         self,
         origin: Origin,
         fields: Mapping[str, NDArray[Any]],
@@ -231,8 +251,8 @@ class ReceiptMaker:
         request_id: str = "",
         file_format: Literal["png", "jpeg", "webp"] | None = None,
         quality: int | None = None,
-    ) -> Receipt:
-        """The receipt of one picture.
+    ) -> Sealed:
+        """The receipt of one picture, and its text.
 
         Args:
             origin: the model that made it.
@@ -255,11 +275,14 @@ class ReceiptMaker:
             litho_version=__version__,
             signer=None if self.public is None else self.public.text,
         )
-        canonical = receipt.canonical
-        signature = None if self._key is None else self._key.sign(canonical).hex()
-        return receipt.model_copy(
-            update={"checksum": hashlib.sha256(canonical).hexdigest(), "signature": signature}
-        )
+        # What the receipt says becomes text once, for the checksum and for whoever gets it.
+        document = receipt.model_dump(mode="json", exclude_none=True, exclude={"checksum", "signature"})
+        canonical = _compact(document)
+        sealed: dict[str, Any] = {"checksum": hashlib.sha256(canonical).hexdigest()}
+        if self._key is not None:
+            sealed["signature"] = self._key.sign(canonical).hex()
+        document |= sealed
+        return Sealed(receipt.model_copy(update=sealed), document, _compact(document).decode())
 
 
 def parse_receipt(content: bytes, where: str = "the receipt") -> Receipt:

@@ -27,10 +27,12 @@ class Stamped:
     Args:
         content: of the file.
         receipt: that it holds.
+        document: the receipt as a JSON object.
     """
 
     content: bytes
     receipt: Receipt
+    document: dict[str, Any]
 
 
 class Stamper(ReceiptMaker):
@@ -80,11 +82,11 @@ class Stamper(ReceiptMaker):
             UsageError: the receipt is too long for JPEG.
         """
         form = picture_format(encoded)
-        receipt = self.make(origin, fields, pixels, request_id=request_id, file_format=form, quality=quality)
-        content = embed(encoded, receipt, form)
+        sealed = self.seal(origin, fields, pixels, request_id=request_id, file_format=form, quality=quality)
+        content = embed(encoded, sealed.text, form)
         if self._credentials is not None:
-            content = self._credentials.sign(content, receipt, form)
-        return Stamped(content, receipt)
+            content = self._credentials.sign(content, sealed.receipt, form)
+        return Stamped(content, sealed.receipt, sealed.document)
 
 
 def make_stamper(

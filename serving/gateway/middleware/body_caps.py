@@ -7,12 +7,16 @@ import asyncio
 from starlette.exceptions import HTTPException
 
 from ..errors import ApiError
+from ..exchange import Exchange, Stage
 from ..gateway import Gateway
-from ..protection.answers import App, Message, Receive, Scope, Send, answer, header_of
+from ..protection.answers import Message, Receive
 
 __all__ = ["ORDER", "Middleware"]
 
 ORDER = 70
+
+_TAKEN = "taken_body_bytes"
+"""Name in the request's state of what has arrived of its body."""
 
 
 class _Stop(HTTPException):
@@ -22,32 +26,21 @@ class _Stop(HTTPException):
         super().__init__(400)
 
 
-class Middleware:
+class Middleware(Stage):
     """Answers 413 to a body over the cap, announced or not, 408 to one that takes too long, 415 to a packed one.
 
     A body that announces its length is refused before any of it is read. What has arrived of all bodies has a cap too:
     over it a body is answered 503.
     """
 
-    def __init__(self, app: App, gateway: Gateway) -> None:
-        self._app = app
+    def __init__(self, gateway: Gateway) -> None:
         settings = gateway.settings
         self._most, self._seconds = settings.most_body_bytes, settings.body_seconds
         self._most_together, self._together = settings.most_bodies_bytes, 0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-        elif (error := self._refusal(scope)) is not None:
-            await answer(scope, send, error)
-        elif header_of(scope, b"content-length") is None and header_of(scope, b"transfer-encoding") is None:
-            await self._app(scope, receive, send)  # it has no body
-        else:
-            await self._guarded(scope, receive, send)
-
-    def _refusal(self, scope: Scope) -> ApiError | None:
-        encoding = header_of(scope, b"content-encoding")
+    def begin(self, exchange: Exchange) -> ApiError | None:
+        """Refuse what its head says, and watch the body."""
+        encoding = exchange.header(b"content-encoding")
         if encoding is not None and encoding.strip().lower() not in (b"identity", b""):
             return ApiError(
                 415,
@@ -55,26 +48,32 @@ class Middleware:
                 code="unsupported_content_encoding",
                 headers={"Accept-Encoding": "identity"},
             )
-        length = header_of(scope, b"content-length")
+        length = exchange.header(b"content-length")
         if length is not None and length.isdigit() and int(length[:20]) > self._most:
             return self._too_large()
+        if length is not None or exchange.header(b"transfer-encoding") is not None:
+            exchange.receive = self._limited(exchange)
         return None
+
+    def end(self, exchange: Exchange) -> None:
+        """Its bytes are no longer here."""
+        self._together -= exchange.state.pop(_TAKEN, 0)
 
     def _too_large(self) -> ApiError:
         return ApiError(
             413, f"the body is too large; at most {self._most} bytes are allowed", code="body_too_large"
         )
 
-    async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _limited(self, exchange: Exchange) -> Receive:
         deadline = asyncio.get_running_loop().time() + self._seconds
-        taken, complete, started = 0, False, False
-        refused: ApiError | None = None
+        receive, complete = exchange.receive, False
+        exchange.state[_TAKEN] = 0
 
         async def limited() -> Message:
-            nonlocal taken, complete, refused
+            nonlocal complete
             if complete:
                 return await receive()  # what comes now is the news that the client is gone
-            if refused is not None:
+            if exchange.refused is not None:
                 raise _Stop
             try:
                 async with asyncio.timeout_at(deadline):
@@ -85,34 +84,24 @@ class Middleware:
                     f"the body did not arrive within {self._seconds:g} s; send it faster, or a smaller one",
                     code="body_too_slow",
                 )
-                raise _Stop from None
+                raise _stopped(exchange, refused) from None
             size = len(message.get("body", b""))
-            taken += size
+            exchange.state[_TAKEN] += size
             self._together += size
-            if taken > self._most:
-                refused = self._too_large()
-            elif self._together > self._most_together:
-                refused = _too_many()
-            if refused is not None:
-                raise _Stop
+            if exchange.state[_TAKEN] > self._most:
+                raise _stopped(exchange, self._too_large())
+            if self._together > self._most_together:
+                raise _stopped(exchange, _too_many())
             complete = not message.get("more_body", False)
             return message
 
-        async def unless_refused(message: Message) -> None:
-            nonlocal started
-            if refused is None or started:
-                started = True
-                await send(message)
+        return limited
 
-        try:
-            await self._app(scope, limited, unless_refused)
-        except Exception:
-            if refused is None:
-                raise
-        finally:
-            self._together -= taken
-        if refused is not None and not started:
-            await answer(scope, send, refused, close=True)
+
+def _stopped(exchange: Exchange, refused: ApiError) -> Exception:
+    """What ends the route; in place of whatever it answers stands the refusal."""
+    exchange.refused, exchange.closes = refused, True
+    return _Stop()
 
 
 def _too_many() -> ApiError:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import time
 
-from ..errors import refused
+from ..errors import ApiError, refused
+from ..exchange import Exchange, Stage
 from ..gateway import Gateway
-from ..protection.answers import App, Receive, Scope, Send, answer, header_of, state_of
 
 __all__ = ["HEADER", "ORDER", "Middleware"]
 
@@ -17,7 +17,7 @@ HEADER = b"x-deadline-seconds"
 _NUMBER = re.compile(rb"[0-9]{1,5}(\.[0-9]{1,6})?")
 
 
-class Middleware:
+class Middleware(Stage):
     """Sets `request.state.deadline_seconds`, and `deadline` as `time.monotonic` gives it.
 
     Routes pass on to Triton what is left when the request's body has arrived.
@@ -25,26 +25,20 @@ class Middleware:
     The header `x-deadline-seconds` has a positive number, such as 2.5; without it the setting `timeout_seconds` holds.
     """
 
-    def __init__(self, app: App, gateway: Gateway) -> None:
-        self._app, self._most = app, gateway.settings.timeout_seconds
+    def __init__(self, gateway: Gateway) -> None:
+        self._most = gateway.settings.timeout_seconds
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        seconds, given = self._most, header_of(scope, HEADER)
+    def begin(self, exchange: Exchange) -> ApiError | None:
+        """Read what the client asks for."""
+        seconds, given = self._most, exchange.header(HEADER)
         if given is not None:
             if _NUMBER.fullmatch(given) is None or float(given) == 0:
-                error = refused(
+                return refused(
                     "the header x-deadline-seconds is not a number of seconds above 0, such as 2.5",
                     HEADER.decode(),
                     "invalid_deadline",
                 )
-                await answer(scope, send, error)
-                return
             seconds = min(seconds, float(given))
-        state = state_of(scope)
-        state["deadline_seconds"] = seconds
-        state["deadline"] = time.monotonic() + seconds
-        await self._app(scope, receive, send)
+        exchange.state["deadline_seconds"] = seconds
+        exchange.state["deadline"] = time.monotonic() + seconds
+        return None

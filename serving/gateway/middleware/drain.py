@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ..errors import ApiError
+from ..exchange import Exchange, Stage
 from ..gateway import Gateway
-from ..protection.answers import App, Receive, Scope, Send, answer
 from ..protection.draining import shutting_down
 
 __all__ = ["ORDER", "Middleware"]
@@ -14,21 +15,23 @@ _NOT_WORK = frozenset({"/healthz", "/readyz", "/metrics"})
 """Who asks these wants to know how the end goes."""
 
 
-class Middleware:
+class Middleware(Stage):
     """Answers 503 with Retry-After, and ends the connection, once `Guard.drain` has begun."""
 
-    def __init__(self, app: App, gateway: Gateway) -> None:
-        self._app, self._drain = app, gateway.guard.drain
+    def __init__(self, gateway: Gateway) -> None:
+        self._drain = gateway.guard.drain
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http" or scope["path"] in _NOT_WORK:
-            await self._app(scope, receive, send)
-        elif self._drain.draining:
-            await answer(scope, send, shutting_down(), close=True)
-        else:
-            self._drain.enter()
-            try:
-                await self._app(scope, receive, send)
-            finally:
-                self._drain.leave()
+    def begin(self, exchange: Exchange) -> ApiError | None:
+        """Count it, or refuse it."""
+        if exchange.path in _NOT_WORK:
+            return None
+        if self._drain.draining:
+            exchange.closes = True
+            return shutting_down()
+        self._drain.enter()
+        return None
+
+    def end(self, exchange: Exchange) -> None:
+        """It is done."""
+        if exchange.path not in _NOT_WORK:
+            self._drain.leave()

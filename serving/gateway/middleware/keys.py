@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..errors import ApiError
+from ..exchange import Exchange, Stage
 from ..gateway import Gateway
-from ..protection.answers import App, Receive, Scope, Send, answer, header_of, state_of
 
 __all__ = ["ORDER", "PUBLIC", "PUBLIC_FOLDERS", "Middleware"]
 
@@ -19,24 +19,19 @@ PUBLIC_FOLDERS = ("/playground/", "/v1/files/pictures/")
 """Folders that need no key: the page's files, and pictures whose random address is the key to them."""
 
 
-class Middleware:
+class Middleware(Stage):
     """Sets `request.state.key`, or answers 401."""
 
-    def __init__(self, app: App, gateway: Gateway) -> None:
-        self._app, self._guard = app, gateway.guard
+    def __init__(self, gateway: Gateway) -> None:
+        self._guard = gateway.guard
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        state = state_of(scope)
-        state["key"] = None
-        path = scope["path"]
+    def begin(self, exchange: Exchange) -> ApiError | None:
+        """Look at its key."""
+        exchange.state["key"] = None
+        path = exchange.path
         if self._guard.keys is not None and path not in PUBLIC and not path.startswith(PUBLIC_FOLDERS):
             try:
-                state["key"] = self._guard.key_of(header_of(scope, b"authorization"))
+                exchange.state["key"] = self._guard.key_of(exchange.header(b"authorization"))
             except ApiError as error:
-                await answer(scope, send, error)
-                return
-        await self._app(scope, receive, send)
+                return error
+        return None

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 from starlette.middleware.cors import CORSMiddleware
 
 from ..errors import ApiError
+from ..exchange import Exchange, Stage
 from ..gateway import Gateway
-from ..protection.answers import App, Receive, Scope, Send, answer, header_of
+from ..protection.answers import App
 
 __all__ = ["ORDER", "Middleware"]
 
@@ -20,7 +21,7 @@ _CHANGES_NOTHING = frozenset({"GET", "HEAD", "OPTIONS"})
 _EXPOSED = ("x-request-id", "retry-after")
 
 
-class Middleware:
+class Middleware(Stage):
     """Refuses requests that a browser sends for a page of another origin, and answers CORS for allowed ones.
 
     A browser sends forms to any address, also to this machine's loopback: what it sends for a strange page is refused
@@ -28,32 +29,28 @@ class Middleware:
     other hosts: by such a name that leads to 127.0.0.1 (DNS rebinding) a strange page would be of the same origin.
     """
 
-    def __init__(self, app: App, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway) -> None:
         settings = gateway.settings
         self._origins = frozenset(settings.allow_origins)
         self._hosts = frozenset(urlsplit(origin).hostname or "" for origin in self._origins)
         self._any = "*" in self._origins
         self._local = settings.keys is None and is_loopback(settings.host)
         self._is_own = lru_cache(256)(self._names_this_machine)  # every request has one of few names
-        self._app: App = app
         if self._origins:
-            self._app = CORSMiddleware(
-                app,  # pyright: ignore[reportArgumentType]
-                allow_origins=sorted(self._origins),
-                allow_methods=("GET", "POST"),
-                allow_headers=("*",),  # OpenAI's client for browsers sends a dozen of its own
-                expose_headers=_EXPOSED,
-            )  # pyright: ignore[reportAttributeAccessIssue]
+            self.around = self._answering_browsers
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] == "http" and (error := self._refusal(scope)) is not None:
-            await answer(scope, send, error)
-        else:
-            await self._app(scope, receive, send)
+    def _answering_browsers(self, app: App) -> App:
+        return CORSMiddleware(
+            app,  # pyright: ignore[reportArgumentType]
+            allow_origins=sorted(self._origins),
+            allow_methods=("GET", "POST"),
+            allow_headers=("*",),  # OpenAI's client for browsers sends a dozen of its own
+            expose_headers=_EXPOSED,
+        )  # pyright: ignore[reportReturnType]
 
-    def _refusal(self, scope: Scope) -> ApiError | None:
-        host = (header_of(scope, b"host") or b"").decode("latin-1")
+    def begin(self, exchange: Exchange) -> ApiError | None:
+        """Refuse it for a strange page."""
+        host = (exchange.header(b"host") or b"").decode("latin-1")
         if self._local and host and not self._is_own(host):
             return ApiError(
                 403,
@@ -61,8 +58,8 @@ class Middleware:
                 " with --allow-origin, or use keys",
                 code="host_not_allowed",
             )
-        origin = header_of(scope, b"origin")
-        if origin is None or scope["method"] in _CHANGES_NOTHING or self._any:
+        origin = exchange.header(b"origin")
+        if origin is None or exchange.method in _CHANGES_NOTHING or self._any:
             return None
         given = origin.decode("latin-1")
         if given in self._origins or urlsplit_or_none(given) == host.lower():

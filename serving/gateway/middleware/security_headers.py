@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..exchange import Exchange, Stage
 from ..gateway import Gateway
-from ..protection.answers import App, Message, Receive, Scope, Send
 
 __all__ = ["ORDER", "Middleware"]
 
@@ -20,28 +20,17 @@ _HEADERS = (
 )
 
 
-class Middleware:
+class Middleware(Stage):
     """Adds each header that the route did not set itself (OWASP Secure Headers); HSTS where the gateway has TLS."""
 
-    def __init__(self, app: App, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway) -> None:
         settings = gateway.settings
         resource = b"cross-origin" if settings.allow_origins else b"same-origin"
-        self._headers = [*_HEADERS, (b"cross-origin-resource-policy", resource)]
+        self._headers = dict([*_HEADERS, (b"cross-origin-resource-policy", resource)])
         if settings.tls_certificate is not None:
-            self._headers.append((b"strict-transport-security", b"max-age=31536000"))
-        self._app = app
+            self._headers[b"strict-transport-security"] = b"max-age=31536000"
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                own = list(message.get("headers", ()))
-                present = {name.lower() for name, _ in own}
-                message["headers"] = own + [header for header in self._headers if header[0] not in present]
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers)
+    def head(self, exchange: Exchange, headers: list[tuple[bytes, bytes]]) -> None:
+        """Add what the answer does not have."""
+        own = {name.lower() for name, _ in headers}
+        headers += [header for header in self._headers.items() if header[0] not in own]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ..connection import GONE_STATUS
+from ..exchange import Exchange, Stage
 from ..gateway import Gateway
 from ..observation.traces import Tracer, traceparent_of
 
@@ -13,41 +11,28 @@ __all__ = ["ORDER", "Middleware"]
 ORDER = 40
 
 
-class Middleware:
+class Middleware(Stage):
     """Sets `request.state.traceparent`, which routes pass on to Triton, and `trace_id` among the facts for the log."""
 
-    def __init__(self, app: Any, gateway: Gateway) -> None:
-        self._app = app
+    def __init__(self, gateway: Gateway) -> None:
         settings = gateway.settings
         self._tracer = None if settings.traces is None else Tracer(settings.traces, settings.traced_share)
         if self._tracer is not None:
             gateway.at_end(self._tracer.close)
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one request."""
-        if self._tracer is None or scope["type"] != "http":
-            await self._app(scope, receive, send)
+    def begin(self, exchange: Exchange) -> None:
+        """Begin its span."""
+        if self._tracer is None:
             return
-        status = GONE_STATUS
-
-        async def noticed(message: Any) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        state: dict[str, Any] = scope.setdefault("state", {})
-        facts: dict[str, Any] = state.setdefault("facts", {})
-        span = self._tracer.begin(scope["method"], scope["headers"])
+        span = self._tracer.begin(exchange.method, exchange.scope["headers"])
+        exchange.state["span"] = span
         if (traceparent := traceparent_of(span)) is not None:
-            state["traceparent"] = traceparent
-            facts["trace_id"] = traceparent.split("-")[1]
-        try:
-            await self._app(scope, receive, noticed)
-        except Exception:
-            status = 500
-            raise
-        finally:
-            route = getattr(scope.get("route"), "path", "")
-            known = {**facts, "request_id": state.get("request_id")}
-            self._tracer.end(span, scope["method"], route, status, known)
+            exchange.state["traceparent"] = traceparent
+            exchange.facts["trace_id"] = traceparent.split("-")[1]
+
+    def end(self, exchange: Exchange) -> None:
+        """End its span."""
+        if self._tracer is None:
+            return
+        span, known = exchange.state["span"], {**exchange.facts, "request_id": exchange.state.get("request_id")}
+        self._tracer.end(span, exchange.method, exchange.route, exchange.status, known)

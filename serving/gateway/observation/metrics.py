@@ -68,9 +68,10 @@ class Metrics:
             ("reason",),
             registry=registry,
         )
-        self._in_flight = Gauge(
+        self._in_flight = 0
+        Gauge(
             "litho_gateway_requests_in_flight", "Requests that are not answered yet.", registry=registry
-        )
+        ).set_function(lambda: float(self._in_flight))
         up = Gauge("litho_gateway_triton_up", "1 if Triton answered when last asked.", registry=registry)
         up.set_function(lambda: float(triton_up()))
         ProcessCollector(registry=registry)
@@ -81,7 +82,7 @@ class Metrics:
 
     def begin(self) -> None:
         """A request has come; `end` follows in any case."""
-        self._in_flight.inc()
+        self._in_flight += 1
 
     def end(self, route: str, method: str, status: int, seconds: float, error: str = "") -> None:
         """A request has ended.
@@ -93,7 +94,7 @@ class Metrics:
             seconds: how long it took.
             error: `code` of the error that it was answered with, where there is one.
         """
-        self._in_flight.dec()
+        self._in_flight -= 1
         self._counted(route, method if method in _METHODS else "other", str(status)).inc()
         self._timed(route).observe(seconds)
         if status >= 400:

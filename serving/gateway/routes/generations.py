@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from ..connection import DirectRoute
+from ..connection import DirectRoute, body_of
 from ..gateway import Gateway
 from ..image_request import from_json
 from ..reply import MADE, reply
@@ -19,7 +19,7 @@ def make_router(gateway: Gateway) -> APIRouter:
     @router.post("/v1/images/generations", response_class=Response, openapi_extra=MADE)
     async def generate(request: Request) -> Response:
         """Make pictures from a prompt or a label."""
-        asked = from_json(await request.body(), request.headers.get("content-type"))
+        asked = from_json(await body_of(request), request.headers.get("content-type"))
         return await reply(gateway, request, asked)
 
     return router

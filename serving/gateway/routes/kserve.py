@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from numpy.typing import NDArray
 
 from ...provenance.receipt import Receipt
-from ..connection import DirectRoute, facts_of, request_options, while_connected
+from ..connection import DirectRoute, body_of, facts_of, request_options, while_connected
 from ..errors import not_found
 from ..gateway import Gateway
 from ..kserve.descriptions import model_configuration, model_metadata, server_metadata
@@ -95,7 +95,7 @@ def _add_model(router: APIRouter, gateway: Gateway, prefix: str) -> None:
 
 
 async def _infer(gateway: Gateway, request: Request, served: Served) -> Response:
-    body = await request.body()
+    body = await body_of(request)
     length = read_length(request.headers.get("inference-header-content-length"), len(body))
     signature = served.signature
     asked = read_infer_request(body, length, signature, most_rows(served, gateway.settings))

@@ -14,6 +14,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from litho.serving.gateway.exchange import chained
 from litho.serving.gateway.gateway import Gateway
 from litho.serving.gateway.protection.request_log import RequestLog
 from litho.serving.gateway.settings import GatewaySettings
@@ -34,11 +35,9 @@ class Guarded:
         self._stream = io.StringIO()
         self.gateway.guard.log = RequestLog(self._stream, "json")
         self.seen: list[dict[str, Any]] = []
-        self._inner = inner or self._echo
-        self.app: Any = self._inner
         modules = [import_module(f"{FOLDER}.{name}") for name in names]
-        for module in sorted(modules, key=lambda module: -module.ORDER):
-            self.app = module.Middleware(self.app, self.gateway)
+        stages = [module.Middleware(self.gateway) for module in sorted(modules, key=lambda module: module.ORDER)]
+        self.app: Any = chained(inner or self._echo, stages)
 
     async def _echo(self, scope: Any, receive: Any, send: Any) -> None:
         request = Request(scope, receive)

@@ -55,7 +55,7 @@ def test_a_request_that_fails_is_entered_too(guarded: Make, tmp_path: Path) -> N
 
     app = guarded("request_id", "logs", "audit", inner=inner, audit_log=tmp_path / "audit.jsonl")
     app.ask()
-    assert [entry["details"]["status"] for entry in written(app)] == [499]
+    assert [entry["details"]["status"] for entry in written(app)] == [500]
 
 
 def test_requests_without_a_key_are_counted(guarded: Make, tmp_path: Path) -> None:

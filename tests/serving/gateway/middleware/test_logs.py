@@ -36,11 +36,11 @@ def test_a_route_adds_facts(guarded: Make) -> None:
     assert "secret" not in str(line)
 
 
-def test_whoever_leaves_before_the_answer_is_logged_too(guarded: Make) -> None:
+def test_a_failure_that_nothing_answered_is_logged_too(guarded: Make) -> None:
     app = guarded("request_id", "logs", inner=failing)
     app.ask()
     (line,) = app.lines()
-    assert line["status"] == 499
+    assert (line["status"], line["level"]) == (500, "error")
     assert "secret" not in str(line)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from litho.serving.gateway.exchange import chained
 from litho.serving.gateway.gateway import Gateway
 from litho.serving.gateway.middleware.metrics import Middleware
 from litho.serving.gateway.settings import GatewaySettings
@@ -15,13 +16,13 @@ def counted(app: Any) -> str:
 
     async def ask() -> str:
         gateway = Gateway(GatewaySettings(server="grpc://127.0.0.1:1"))
-        middleware = Middleware(app, gateway)
+        guarded: Any = chained(app, [Middleware(gateway)])
 
         async def send(message: Any) -> None:
             pass
 
         try:
-            await middleware({"type": "http", "method": "POST"}, None, send)
+            await guarded({"type": "http", "method": "POST"}, None, send)
         except ValueError:
             pass
         finally:
@@ -60,7 +61,8 @@ def test_what_is_no_request_is_not_counted() -> None:
         async def app(scope: Any, receive: Any, send: Any) -> None:
             seen.append(scope)
 
-        await Middleware(app, gateway)({"type": "lifespan"}, None, None)
+        guarded: Any = chained(app, [Middleware(gateway)])
+        await guarded({"type": "lifespan"}, None, None)
         await gateway.close()
         assert seen == [{"type": "lifespan"}]
 

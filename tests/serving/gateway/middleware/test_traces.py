@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from litho.serving.gateway.exchange import chained
 from litho.serving.gateway.gateway import Gateway
 from litho.serving.gateway.middleware.traces import Middleware
 from litho.serving.gateway.settings import GatewaySettings
@@ -18,10 +19,13 @@ def state_of(traces: str | None) -> dict[str, Any]:
         async def app(scope: Any, receive: Any, send: Any) -> None:
             await send({"type": "http.response.start", "status": 200, "headers": []})
 
+        async def receive() -> Any:
+            raise AssertionError("it has no body")
+
         async def send(message: Any) -> None:
             pass
 
-        await Middleware(app, gateway)(scope, None, send)
+        await chained(app, [Middleware(gateway)])(scope, receive, send)
         await gateway.close()
         return scope.get("state", {})
 
@@ -29,7 +33,7 @@ def state_of(traces: str | None) -> dict[str, Any]:
 
 
 def test_routes_and_log_get_the_trace() -> None:
-    assert state_of(None) == {}
+    assert state_of(None) == {"facts": {}}
     with collector() as got:
         state = state_of(got.url)
         (span,) = got.spans
