@@ -108,7 +108,7 @@ class _Direct:
 
     def _find(self, method: str, path: str) -> tuple[DirectRoute, dict[str, str]] | None:
         for route in self._routes:
-            if method in route.methods and (matched := route.path_regex.match(path)) is not None:
+            if method in (route.methods or ()) and (matched := route.path_regex.match(path)) is not None:
                 return route, matched.groupdict()
         return None
 

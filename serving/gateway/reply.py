@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from .answers import document_of, events_of
 from .connection import facts_of, while_connected
@@ -51,7 +51,8 @@ async def reply(
         facts["prompt"] = asked.prompt
     gateway.guard.take_pictures(request.state, len(plan.rows))
     if not asked.stream:
-        return JSONResponse(await while_connected(request, document_of(gateway, plan, request)))
+        document = await while_connected(request, document_of(gateway, plan, request))
+        return Response(document, media_type="application/json")
     events = events_of(gateway, plan, request)
     try:
         first = await while_connected(request, anext(events))

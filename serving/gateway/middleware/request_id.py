@@ -26,7 +26,9 @@ class Middleware(Stage):
         """Give it its id."""
         given = exchange.header(b"x-request-id")
         known = given is not None and _ALLOWED.fullmatch(given)
-        exchange.state["request_id"] = given.decode() if given and known else f"req_{next(self._random).hex()}"
+        exchange.state["request_id"] = (
+            given.decode() if given and known else f"req_{next(self._random).hex()}"
+        )
 
     def head(self, exchange: Exchange, headers: list[tuple[bytes, bytes]]) -> None:
         """The answer carries it."""

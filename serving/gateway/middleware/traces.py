@@ -34,5 +34,8 @@ class Middleware(Stage):
         """End its span."""
         if self._tracer is None:
             return
-        span, known = exchange.state["span"], {**exchange.facts, "request_id": exchange.state.get("request_id")}
+        span, known = (
+            exchange.state["span"],
+            {**exchange.facts, "request_id": exchange.state.get("request_id")},
+        )
         self._tracer.end(span, exchange.method, exchange.route, exchange.status, known)

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from litho.errors import DeadlineExceeded
-from litho.serving.gateway.connection import GONE_STATUS, facts_of, request_options, while_connected
+from litho.serving.gateway.connection import GONE_STATUS, body_of, facts_of, request_options, while_connected
 from litho.serving.gateway.errors import ApiError
 from litho.serving.gateway.program import Program
 from tests.streaming import SILENT, cancelled_requests
@@ -113,3 +114,31 @@ def test_the_time_in_which_a_request_arrived_is_taken_off(passed: float, left: f
             request_options(request(state))
     else:
         assert request_options(request(state)).timeout_seconds == pytest.approx(left)
+
+
+@pytest.mark.parametrize(
+    ("messages", "body"),
+    [
+        ([{"type": "http.request"}], b""),
+        (
+            [
+                {"type": "http.request", "body": b"ab", "more_body": True},
+                {"type": "http.request", "body": b"c"},
+            ],
+            b"abc",
+        ),
+        ([{"type": "http.request", "body": b"ab", "more_body": True}, {"type": "http.disconnect"}], None),
+    ],
+)
+def test_a_body_is_read_to_its_end(messages: list[dict[str, Any]], body: bytes | None) -> None:
+    async def read() -> bytes:
+        waiting: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        for message in messages:
+            waiting.put_nowait(message)
+        return await body_of(request({}, waiting))
+
+    if body is None:
+        with pytest.raises(ClientDisconnect):
+            asyncio.run(read())
+    else:
+        assert asyncio.run(read()) == body

@@ -18,7 +18,12 @@ def read(content: bytes) -> np.ndarray:
 
 
 @settings(deadline=None, max_examples=40)
-@given(strategies.integers(1, 40), strategies.integers(1, 40), strategies.integers(1, 4), strategies.integers(0, 9))
+@given(
+    strategies.integers(1, 40),
+    strategies.integers(1, 40),
+    strategies.integers(1, 4),
+    strategies.integers(0, 9),
+)
 def test_pillow_reads_every_bit(height: int, width: int, channels: int, seed: int) -> None:
     image = np.random.default_rng(seed).integers(0, 256, (height, width, channels), np.uint8)
     assert np.array_equal(read(encode_png(image)), image)

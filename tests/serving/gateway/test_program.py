@@ -1,5 +1,6 @@
 """A gateway that listens, asked over HTTP by real clients."""
 
+import gc
 import json
 import threading
 import urllib.error
@@ -8,7 +9,7 @@ import urllib.request
 import pytest
 
 from litho.errors import UsageError
-from litho.serving.gateway.program import Program
+from litho.serving.gateway.program import Program, settle_memory
 from litho.serving.gateway.settings import GatewaySettings
 
 
@@ -42,3 +43,14 @@ def test_it_starts_without_a_server_and_says_so(free_port: int) -> None:
         program.stop()
         thread.join(30)
     assert not thread.is_alive()
+
+
+def test_what_a_gateway_consists_of_is_not_searched_again() -> None:
+    before, frozen = gc.get_threshold(), gc.get_freeze_count()
+    try:
+        settle_memory()
+        assert gc.get_freeze_count() > frozen
+        assert gc.get_threshold() > before
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)

@@ -36,7 +36,9 @@ class Guarded:
         self.gateway.guard.log = RequestLog(self._stream, "json")
         self.seen: list[dict[str, Any]] = []
         modules = [import_module(f"{FOLDER}.{name}") for name in names]
-        stages = [module.Middleware(self.gateway) for module in sorted(modules, key=lambda module: module.ORDER)]
+        stages = [
+            module.Middleware(self.gateway) for module in sorted(modules, key=lambda module: module.ORDER)
+        ]
         self.app: Any = chained(inner or self._echo, stages)
 
     async def _echo(self, scope: Any, receive: Any, send: Any) -> None:
