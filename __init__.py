@@ -10,6 +10,7 @@
     open_model         run, bundle or endpoint -> runner with `run` and `generate`
     generate_images    run, bundle or endpoint -> PNG files
     generate_shards    run, bundle or endpoint -> any number of pictures as shards of a data set
+    open_pool          workers of this machine or of a Ray cluster, for the verbs that take a pool
     reproduce_picture  picture of the gateway and bundle or endpoint -> the same picture or not
     verify_audit_log   audit log -> its head, if no line was changed or removed
     bench_model        run, bundle or endpoint -> latency and throughput
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .export.build import export as export_model
     from .parity.verify import verify as verify_model
     from .runners import open_runner, open_runner as open_model
+    from .runners._pools import open_pool
     from .serving.clients.async_client import AsyncClient
     from .serving.clients.client import Client
     from .serving.generation.generate import generate as generate_images
@@ -57,6 +59,7 @@ __all__ = [
     "generate_images",
     "generate_shards",
     "open_model",
+    "open_pool",
     "open_runner",
     "reproduce_picture",
     "sign_model",
@@ -81,6 +84,7 @@ _LOCATIONS = {
     "generate_images": ".serving.generation.generate:generate",
     "generate_shards": ".serving.generation.shards",
     "open_model": ".runners:open_runner",
+    "open_pool": ".runners._pools",
     "open_runner": ".runners",
     "reproduce_picture": ".serving.provenance.reproduce:reproduce",
     "sign_model": ".bundle:sign_bundle",

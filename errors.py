@@ -21,7 +21,8 @@ A message is one line: what was given, what is allowed, how to fix it. The comma
     ├── DeviceError               the GPU or driver is missing, or is not the one an engine was built for
     ├── ProofError                a replay of the probes did not give the expected images
     ├── DeployError               a model repository could not be written; the old version still serves
-    ├── StorageError              a model repository on object storage cannot be reached, read or written
+    ├── StorageError              object storage cannot be reached, read or written
+    ├── ClusterError              a Ray cluster cannot be reached or was lost, or a node lacks what work needs
     ├── AuditError                an audit log was changed by something else, or cannot be written
     └── ServerError               a Triton server failed
         ├── ServerStartError      it did not become ready
@@ -40,6 +41,7 @@ __all__ = [
     "AuditError",
     "BundleError",
     "CheckpointError",
+    "ClusterError",
     "DataError",
     "DeadlineExceeded",
     "DeployError",
@@ -183,7 +185,11 @@ class DeployError(LithoError):
 
 
 class StorageError(LithoError):
-    """A model repository on object storage cannot be reached, read or written; what was served is still served."""
+    """Object storage cannot be reached, read or written; what was complete there stays."""
+
+
+class ClusterError(LithoError):
+    """A Ray cluster cannot be reached or was lost, or one of its nodes lacks what the work needs."""
 
 
 class AuditError(LithoError):

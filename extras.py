@@ -26,6 +26,7 @@ _EXTRAS = {
     "optuna": "tune",
     "fsspec": "storage",
     "s3fs": "storage",
+    "ray": "ray",
 }
 """Top-level module -> extra that installs it, for modules that are imported with a plain `import`."""
 

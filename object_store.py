@@ -8,6 +8,7 @@ before the write.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import socket
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from .errors import LithoError, MissingExtra, StorageError, UsageError
@@ -172,15 +174,44 @@ class ObjectStore:
             except FileExistsError:
                 raise Changed(key) from None
 
-    def replace(self, key: str, content: bytes, tag: str | None) -> None:
+    def put(self, key: str, path: Path, sha256: str) -> None:
+        """Upload a file under a key that is new or has the same content; other content is replaced.
+
+        Args:
+            key: of the object.
+            path: of the file.
+            sha256: of its content, as 64 hexadecimal digits.
+        """
+        with self._reporting("write", key):
+            try:
+                if not self._conditional:
+                    self._files.makedirs(self._path(key).rpartition("/")[0], exist_ok=True)
+                self._files.put_file(str(path), self._path(key), mode="create")
+                return
+            except Exception as error:  # each library has an error of its own for this
+                if not isinstance(error, FileExistsError) and _code(error) not in _LOST:
+                    raise
+        found = self.read_tagged(key)
+        if found is None or hashlib.sha256(found[0]).hexdigest() != sha256:
+            self.replace(key, path.read_bytes(), None if found is None else found[1])
+
+    def replace(self, key: str, content: bytes, tag: str | None) -> str:
         """Write an object if it is still the one of `tag`, or still absent if `tag` is None.
+
+        Returns:
+            The tag of what was written.
 
         Raises:
             Changed: it is another one.
         """
         if tag is None:
             self.create(key, content)
-            return
+        else:
+            self._replace(key, content, tag)
+        with self._reporting("read", key):
+            return self._tag(key)
+
+    def _replace(self, key: str, content: bytes, tag: str) -> None:
         with self._reporting("write", key):
             if self._conditional:
                 try:
@@ -205,13 +236,13 @@ class ObjectStore:
                 self._files.rm_file(self._path(key))
 
     @contextmanager
-    def locked(self, key: str) -> Iterator[Lock]:
-        """Hold the lock object `key` while the block runs.
+    def locked(self, key: str, seconds: float = LOCK_SECONDS) -> Iterator[Lock]:
+        """Hold the lock object `key` while the block runs; without `Lock.keep` it is good for `seconds`.
 
         Raises:
             StorageError: another process holds it.
         """
-        lock = Lock(self, key)
+        lock = Lock(self, key, seconds)
         lock.acquire()
         try:
             yield lock
@@ -253,10 +284,11 @@ class Lock:
     Args:
         store: where it lies.
         key: of its object.
+        seconds: how long it is good for, from its last renewal.
     """
 
-    def __init__(self, store: ObjectStore, key: str) -> None:
-        self._store, self._key = store, key
+    def __init__(self, store: ObjectStore, key: str, seconds: float = LOCK_SECONDS) -> None:
+        self._store, self._key, self._seconds = store, key, seconds
         self._owner = uuid.uuid4().hex
         self._until = 0.0  # seconds since the epoch
 
@@ -280,7 +312,7 @@ class Lock:
         Raises:
             StorageError: it ran out, and another process has taken it.
         """
-        if time.time() < self._until - LOCK_SECONDS / 2:
+        if time.time() < self._until - self._seconds / 2:
             return
         found = self._store.read_tagged(self._key)
         if found is None or _holder(found[0])["owner"] != self._owner:
@@ -295,7 +327,7 @@ class Lock:
                 self._store.delete(self._key)
 
     def _write(self, tag: str | None) -> None:
-        until = time.time() + LOCK_SECONDS
+        until = time.time() + self._seconds
         holder = {"owner": self._owner, "host": socket.gethostname(), "pid": os.getpid(), "until": until}
         try:
             self._store.replace(self._key, json.dumps(holder).encode(), tag)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,6 +11,7 @@ import typer
 from ..errors import UsageError
 from .base import AsJson, Device, VariantName, verb
 from .output import note, print_json, progress_bar
+from .pools import RayAddress, Threads, Workers, refuse_pool
 from .values import pairs
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     "litho generate bundles/digits --seed 0-9 --label 3 -o threes.png",
     "litho generate grpc://127.0.0.1:8001/shapes --prompt 'a red circle' --seed 7 -o circle.png",
     "litho generate bundles/digits --count 100000 --seed 0 --label 0-9 --out shards",
+    "litho generate bundles/digits --count 10000000 --label 0-9 --out s3://pictures/digits --ray auto",
 )
 def generate(
     target: Annotated[
@@ -69,9 +72,10 @@ def generate(
         ),
     ] = None,
     out: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            help="With --count: folder for the shards and their manifest. Given again, an interrupted run goes on.",
+            help="With --count: folder for the shards and their manifest, or s3://BUCKET/PREFIX. Given again, an"
+            " interrupted run goes on.",
             show_default=False,
         ),
     ] = None,
@@ -82,6 +86,9 @@ def generate(
         ),
     ] = "webdataset",
     per_shard: Annotated[int, typer.Option(help="With --count: pictures of a shard.", min=1)] = 1000,
+    ray: RayAddress = None,
+    workers: Workers = None,
+    threads: Threads = None,
     variant: VariantName = None,
     device: Device = "cpu",
     as_json: AsJson = False,
@@ -91,6 +98,8 @@ def generate(
     With --output a few, as PNG files; with --count and --out any number, as shards of a data set.
     """
     _check_destination(output, count, out)
+    if count is None:
+        refuse_pool("--count", ray=ray, workers=workers, threads=threads)
     values = pairs(field or [], "--field")
     named = {
         "seed": seed,
@@ -103,26 +112,32 @@ def generate(
     }
     values |= {name: text for name, text in named.items() if text is not None}
     if count is not None and out is not None:
+        from ..runners._pools import open_pool
         from ..serving.generation.shards import generate_shards
 
         with progress_bar() as progress:
-            manifest = generate_shards(
-                target,
-                values,
-                out,
-                count=count,
-                format=format,
-                per_shard=per_shard,
-                variant=variant,
-                device=device,
-                progress=progress,
-            )
+            progress("starting the workers", 0.0)
+            with open_pool(ray, workers=workers, threads=threads, device=device) as pool:
+                manifest = generate_shards(
+                    target,
+                    values,
+                    out,
+                    count=count,
+                    format=format,
+                    per_shard=per_shard,
+                    variant=variant,
+                    device=device,
+                    pool=pool,
+                    progress=progress,
+                )
         if as_json:
-            print_json(manifest)
-        else:
-            typer.echo(
-                f"{count} pictures in {len(manifest.shards)} shards, listed in {out / 'manifest.json'}"
-            )
+            print_json({**manifest.model_dump(mode="json"), "work": asdict(pool.report)})
+            return
+        if pool.report.retries:
+            note(f"{pool.report.retries} shards were tried again, because a worker was lost or a call failed")
+        typer.echo(
+            f"{count} pictures in {len(manifest.shards)} shards, listed in {out.rstrip('/')}/manifest.json"
+        )
         return
     assert output is not None, "was just checked"
     from ..serving.generation.generate import generate as generate_pictures
@@ -143,9 +158,11 @@ def generate(
     typer.echo(files[0] if len(files) == 1 else f"{len(files)} pictures in {output}")
 
 
-def _check_destination(output: Path | None, count: int | None, out: Path | None) -> None:
+def _check_destination(output: Path | None, count: int | None, out: str | None) -> None:
     if (count is None) != (out is None):
-        raise UsageError("--count and --out belong together: so many pictures, as shards in that folder")
+        raise UsageError(
+            "--count and --out belong together: so many pictures, as shards in that folder or URL"
+        )
     if (output is None) == (out is None):
         given = "nothing" if out is None else "both --output and --out"
         raise UsageError(

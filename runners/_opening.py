@@ -12,7 +12,7 @@ from ..errors import BundleError, MissingExtra, UnknownName, UsageError
 from ._isolation import Worker
 from .base import Runner, combined_precisions, runner_class
 
-__all__ = ["choose_variants", "named_variants", "open_isolated", "open_runner"]
+__all__ = ["choose_variants", "chosen_variants", "named_variants", "open_isolated", "open_runner"]
 
 
 def open_runner(
@@ -116,6 +116,17 @@ def choose_variants(
         named[stage.name] if stage.name in named else _default_variant(bundle, stage.name, able, portable)
         for stage in bundle.manifest.stages
     )
+
+
+def chosen_variants(bundle: Bundle, names: str | None, device: str) -> tuple[Variant, ...]:
+    """The variants that `open_runner` opens, without opening them.
+
+    Args:
+        bundle: an open bundle.
+        names: as `choose_variants` takes them.
+        device: as `open_runner` takes it.
+    """
+    return _choose_for(bundle, names, None, device)
 
 
 def named_variants(bundle: Bundle, name: str) -> tuple[Variant, ...]:

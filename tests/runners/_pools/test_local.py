@@ -1,0 +1,81 @@
+"""Workers that are processes of this machine: lost ones, and none that outlives its parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from litho.errors import InvalidInput, LithoError, RuntimeCrash
+from litho.runners._pools.local import LocalPool
+
+HERE = Path(__file__).parent
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_replaced_and_its_piece_done_again(tmp_path: Path) -> None:
+    from litho_toys import Squares
+
+    with LocalPool(2) as pool:
+        found = dict(pool.run(Squares(tmp_path, dies=[4]), range(9)))
+    assert {number: answer for number, (answer, _) in found.items()} == {n: n * n for n in range(9)}
+    assert (tmp_path / "dies-4").exists()
+    assert pool.report.pieces == 9
+    assert pool.report.retries >= 1
+
+
+@pytest.mark.slow
+def test_a_piece_that_always_ends_its_worker_and_a_refused_one_end_the_work(tmp_path: Path) -> None:
+    from litho_toys import Squares
+
+    with LocalPool(2) as pool:
+        with pytest.raises(RuntimeCrash, match=r"5 workers ended .* in one of the pieces 0"):
+            list(pool.run(Squares(tmp_path, always_dies=[0]), [0]))
+        with pytest.raises(InvalidInput, match="number 1 is wrong"):
+            list(pool.run(Squares(tmp_path, wrong=[1]), range(2)))
+        with pytest.raises(LithoError, match="no such model"):
+            list(pool.run(Squares(tmp_path, closed=True), range(2)))
+
+
+PARENT = """
+import sys
+from pathlib import Path
+from litho.runners._pools.local import LocalPool
+from litho_toys import Squares
+
+if __name__ == "__main__":
+    for number, _ in LocalPool(2).run(Squares(Path(sys.argv[1]), seconds=0.1), range(10**6)):
+        print(number, flush=True)
+"""
+
+
+def children_of(process: int) -> list[int]:
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process)], capture_output=True, text=True)
+    return [int(word) for word in listed.stdout.split()]
+
+
+@pytest.mark.slow
+def test_workers_end_with_the_process_that_started_them_even_if_it_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "parent.py").write_text(PARENT)
+    path = os.pathsep.join((os.environ.get("PYTHONPATH", ""), str(HERE)))
+    parent = subprocess.Popen(
+        [sys.executable, tmp_path / "parent.py", tmp_path],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    assert parent.stdout is not None
+    with parent.stdout:
+        assert parent.stdout.readline()
+        children = children_of(parent.pid)
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+    until = time.monotonic() + 30
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() < until, children
+        time.sleep(0.05)
+    assert len(children) >= 2
