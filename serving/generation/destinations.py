@@ -212,6 +212,8 @@ class Url(Destination):
             write(path := folder / "shard")
             size, digest = path.stat().st_size, sha256(path)
             self._store.put(file, path, digest)
+        except Changed:
+            raise StorageError(f"another process has just written {self.name}/{file}") from None
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         return size, digest
