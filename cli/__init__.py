@@ -19,6 +19,7 @@ for _stage in (
     "bundle",
     "serving",
     "gateway",
+    "manifest",
     "keys",
     "generate",
     "provenance",

@@ -87,6 +87,7 @@ WITHOUT_A_MODULE = {
     "tests/attack": "generators and faults from outside the house",
     "tests/benchmarks/load/test_bad_targets.py": "servers that stall, err or answer wrongly, through litho bench",
     "tests/docs": "pages, and commands that messages print",
+    "tests/serving/manifests/test_pod.py": "a pod of the chart, run on this machine",
     "tests/serving/playground": "the scripts of the page, which are not Python, and the page in a browser",
     "tests/serving/gateway/test_javascript_client.py": "a client that litho did not write",
     "tests/serving/test_real_clients.py": "clients that litho did not write, against its server",

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import math
 import os
 import secrets
 import shlex
@@ -26,6 +25,7 @@ from ...errors import UsageError
 from ..repository.trust import KEY_VARIABLE, check_repository
 from ..server.traces import trace_options
 from .images import IMAGE, ServedModelFiles, check_image, own_image
+from .sizes import memory_bytes, request_bytes, shared_memory_bytes
 
 __all__ = ["Container", "ContainerSettings"]
 
@@ -34,14 +34,10 @@ triton: Any = model_config_pb2  # protobuf makes the classes of the schema while
 MODELS, TLS = "/models", "/tls"
 GRPC, HTTP, METRICS = 8001, 8000, 8002
 _USER = 1000
-_MIB = 1 << 20
 _PROCESSES = 4096
 _STOP_SECONDS = 30
 _RESTRICTED = "model-repository,shared-memory,trace,logging"
 """What operates a server, as Triton's options call it."""
-
-_JSON_BYTES = 8
-"""Most bytes of a pixel or a number in JSON, with separators."""
 
 
 @dataclass(frozen=True)
@@ -124,27 +120,19 @@ class Container:
     @property
     def shared_memory_bytes(self) -> int:
         """Size of /dev/shm: for each instance twice its largest batch, inputs and outputs, and what Triton needs."""
-        total = 64 * _MIB
-        for model in self._models:
-            total += _instances(model) * (2 * _batch_bytes(model) + 4 * _MIB)
-        return _whole_mib(total)
+        return shared_memory_bytes(self._models)
 
     @property
     def memory_bytes(self) -> int:
         """Limit of memory: each instance holds its weights three times while it loads, beside Triton and Python."""
         if self._settings.memory_bytes is not None:
             return self._settings.memory_bytes
-        total = 1024 * _MIB + self.shared_memory_bytes
-        for model in self._models:
-            total += _instances(model) * (3 * model.size_bytes + 512 * _MIB)
-        return _whole_mib(total)
+        return memory_bytes(self._models)
 
     @property
     def request_bytes(self) -> int:
         """Largest HTTP request: the largest batch of any model in JSON."""
-        return _whole_mib(
-            _MIB + max(_JSON_BYTES * _batch_bytes(model, outputs=False) for model in self._models)
-        )
+        return request_bytes(self._models)
 
     def server_options(self) -> list[str]:
         """The options of tritonserver.
@@ -302,43 +290,6 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         raise UsageError(f"host {host!r} is not an IP address; give one such as 127.0.0.1") from None
-
-
-def _instances(model: ServedModelFiles) -> int:
-    return max(1, sum(group.count for group in model.config.instance_group))
-
-
-def _batch_bytes(model: ServedModelFiles, *, outputs: bool = True) -> int:
-    """Bytes of the largest batch; a free dimension counts with the most that the signature allows."""
-    config = model.config
-    tensors = [*config.input, *(config.output if outputs else ())]
-    return max(1, config.max_batch_size) * sum(_row_bytes(tensor, model) for tensor in tensors)
-
-
-def _row_bytes(tensor: Any, model: ServedModelFiles) -> int:
-    kinds = {
-        "TYPE_UINT8": 1,
-        "TYPE_FP16": 2,
-        "TYPE_BF16": 2,
-        "TYPE_FP32": 4,
-        "TYPE_INT32": 4,
-        "TYPE_STRING": 4100,
-    }
-    size = kinds.get(triton.DataType.Name(tensor.data_type), 8)
-    most = _MOST_SIDE
-    if model.manifest is not None:
-        signature = model.manifest.signature
-        sides = [field.most_side for field in (*signature.inputs, signature.output) if field.most_side]
-        most = max(sides, default=most)
-    return size * math.prod(extent if extent > 0 else most for extent in tensor.dims)
-
-
-_MOST_SIDE = 2048
-"""For a free size where no bundle says more."""
-
-
-def _whole_mib(size: float) -> int:
-    return math.ceil(size / _MIB) * _MIB
 
 
 def _user() -> int:

@@ -40,7 +40,7 @@ from .versions import (
     writing,
 )
 
-__all__ = ["KEEP", "deploy"]
+__all__ = ["KEEP", "deploy", "fill_version"]
 
 KEEP = 5
 """Versions of a model that stay after a deployment, the served one among them."""
@@ -111,7 +111,7 @@ def deploy(  # noqa: PLR0913
         before = _before(model, connected, canary)
         plan = Plan.of(plan.bundle, wanted, version=max(versions(model), default=0) + 1)
         plan.check()
-        version, fill = plan.description.version, partial(_fill, plan)
+        version, fill = plan.description.version, partial(fill_version, plan)
         if before is not None and _is_same(before, plan):
             if connected is None or live_version(model, connected) == before.version:
                 return replace(before, server=connected and connected.url)
@@ -155,8 +155,8 @@ def _before(model: Path, server: ServerControl | None, canary: float | None) -> 
     return current(model)
 
 
-def _fill(plan: Plan, directory: Path) -> None:
-    """Make the directory of a version."""
+def fill_version(plan: Plan, directory: Path) -> None:
+    """Make the directory of a version, with a record of its files where its flavour has no bundle."""
     plan.write(directory)
     if plan.kind.file:  # without a bundle, whose manifest has the hashes
         write_record(directory, plan.kind.files(plan.description))

@@ -37,6 +37,7 @@ from .placing import expose, forget
 
 __all__ = [
     "CONFIG_NAME",
+    "RECORD_NAME",
     "Deployment",
     "Fill",
     "add_version",

@@ -1,0 +1,257 @@
+"""The values of the Helm chart, as they follow from the models that a repository serves."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from tritonclient.grpc import model_config_pb2
+
+from ..._version import __version__
+from ...bundle import Bundle
+from ...bundle.keys import PublicKey
+from ...errors import DeployError, UsageError
+from ..backend import BACKEND
+from ..container.images import IMAGE, ServedModelFiles, check_image, own_image, served
+from ..container.sizes import instance_count, memory_bytes, request_bytes, shared_memory_bytes
+from ..repository.deploy import fill_version
+from ..repository.pins import pin_of
+from ..repository.planning import Plan, Wanted
+from ..repository.storage import Replica, cache_folder, is_remote
+from ..repository.trust import check_repository
+from ..repository.versions import add_version
+from ..server.traces import check_collector
+from .source import Source
+
+__all__ = ["Cluster", "opened", "values_of"]
+
+triton: Any = model_config_pb2  # protobuf makes the classes of the schema while it is imported
+
+_MIB = 1 << 20
+_UNTIMED_SECONDS = 0.1
+_LEAST_QUEUE_SECONDS = 0.01
+_LOADING_BYTES_PER_SECOND = 50 * _MIB  # what a network volume gives at worst
+_START_SECONDS = 120
+_INSTANCE_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What the models do not tell: where they run, and who may use them.
+
+    Args:
+        source: where the pods find the repository; None if the target itself is a URL.
+        source_secret: Secret with the credentials of object storage; None for the service account's rights.
+        image: NVIDIA's Triton image, or one made from it.
+        tensorrt: version of TensorRT in it; by default that of its release.
+        registry: that holds the images which litho builds, such as "registry.example.org/models"; None for their bare
+            names.
+        gpu: resource that a pod asks for where models run on a GPU, "nvidia.com/gpu" or a part of one.
+        gpu_product: value of the node label nvidia.com/gpu.product; None for any.
+        replicas: pods.
+        require_signature: PEM file of the public key that every bundle must be signed with; None asks for none.
+        keys_secret, tls_secret: Secrets with the gateway's keys and its certificate; None for none.
+        insecure: without keys or TLS at the gateway, as something before it has both.
+        gateway: whether pods have a gateway; without one, gRPC answers.
+        autoscaling: by what the number of pods changes.
+        monitoring: whether there are objects of the Prometheus operator and the dashboard.
+        traces: collector of OpenTelemetry; None for no traces.
+    """
+
+    source: str | None = None
+    source_secret: str | None = None
+    image: str = IMAGE
+    tensorrt: str | None = None
+    registry: str | None = None
+    gpu: str = "nvidia.com/gpu"
+    gpu_product: str | None = None
+    replicas: int = 2
+    require_signature: Path | None = None
+    keys_secret: str | None = None
+    tls_secret: str | None = None
+    insecure: bool = False
+    gateway: bool = True
+    autoscaling: Literal["none", "hpa", "keda"] = "none"
+    monitoring: bool = False
+    traces: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.traces is not None:
+            check_collector(self.traces)
+        given = [
+            name
+            for name, value in (("--keys-secret", self.keys_secret), ("--tls-secret", self.tls_secret))
+            if value is not None
+        ]
+        if not self.gateway and (given or self.insecure):
+            raise UsageError(f"{(given or ['--insecure'])[0]} is for the gateway; leave --no-gateway out")
+        if self.gateway and len(given) < 2 and not self.insecure:
+            raise UsageError(
+                "other machines reach the gateway: give --keys-secret and --tls-secret, or insist with --insecure"
+                " where something before it has both"
+            )
+        if self.insecure and len(given) == 2:
+            raise UsageError("--insecure was given, but keys and TLS are on; leave it out")
+
+    def source_of(self, target: str) -> Source:
+        """Where the pods find the repository that was named."""
+        given = self.source or (target if is_remote(target) else None)
+        if given is None:
+            raise UsageError(
+                f"{target} lies on this machine, where no cluster finds it; give --source pvc://CLAIM[/FOLDER],"
+                " s3://BUCKET/PREFIX or oci://NAME@sha256:DIGEST"
+            )
+        return Source.parse(given, self.source_secret)
+
+
+@contextmanager
+def opened(target: str, key: PublicKey | None = None) -> Iterator[Path]:
+    """The repository of a target as a folder, while the block runs.
+
+    Args:
+        target: folder of a repository, s3://BUCKET/PREFIX, or folder of a bundle, which stands for a new repository with it
+            as version 1 of its model.
+        key: that a bundle must be signed with.
+
+    Raises:
+        UsageError: there is no such folder.
+        DeployError, BundleError, StorageError: it cannot be served.
+    """
+    if is_remote(target):
+        replica = Replica(target, cache_folder(target))
+        replica.refresh()
+        yield replica.path
+        return
+    path = Path(target)
+    if not path.is_dir():
+        raise UsageError(
+            f"{target} is not a folder; give that of a model repository or a bundle, or s3://BUCKET/PREFIX"
+        )
+    if not (path / "manifest.json").is_file():
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="litho-manifest-") as scratch:
+        wanted = Wanted()
+        plan = Plan.of(Bundle.load(path, key=key), wanted)
+        if key is not None:
+            plan = replace(plan, trusted=True)
+        plan.check()
+        add_version(Path(scratch) / plan.description.name, 1, partial(fill_version, plan))
+        yield Path(scratch)
+
+
+def values_of(repository: Path, target: str, cluster: Cluster) -> dict[str, Any]:
+    """The chart's values for a repository.
+
+    Args:
+        repository: its folder; see `opened`.
+        target: as it was named.
+        cluster: the rest.
+
+    Raises:
+        UsageError: the image cannot serve the models, or an option does not fit.
+        DeployError: there is no model, or litho did not deploy one.
+        TrustError: a model is not signed with the required key.
+    """
+    source = cluster.source_of(target)
+    models = served(repository)
+    if not models:
+        raise DeployError(f"{target} holds no model; add one with 'litho deploy'")
+    check_image(cluster.image, models, cluster.tensorrt)
+    key = None if cluster.require_signature is None else PublicKey.read(cluster.require_signature)
+    if key is not None:
+        check_repository(repository, key)
+    pins = [pin_of(repository, model.name, _queue_seconds(model)) for model in models]
+    monitored = cluster.monitoring
+    return {
+        "models": [pin.model_dump(by_alias=True) for pin in pins],
+        "source": {**source.to_values(), "size": _mebibytes(_copy_bytes(models))},
+        "trust": {"publicKey": "" if key is None else key.text, "pinned": True},
+        "images": {
+            "litho": _named(cluster, f"litho:{__version__}"),
+            "triton": _triton_image(cluster, models),
+        },
+        "replicas": cluster.replicas,
+        "triton": _triton(cluster, models),
+        "gateway": {
+            "enabled": cluster.gateway,
+            "keysSecret": cluster.keys_secret or "",
+            "tlsSecret": cluster.tls_secret or "",
+            "insecure": cluster.insecure,
+        },
+        "autoscaling": {
+            "kind": cluster.autoscaling,
+            "minReplicas": cluster.replicas,
+            "maxReplicas": 4 * cluster.replicas,
+        },
+        "monitoring": {"podMonitor": monitored, "rules": monitored, "dashboard": monitored},
+    }
+
+
+def _triton(cluster: Cluster, models: Sequence[ServedModelFiles]) -> dict[str, Any]:
+    needs_gpu = any(_on_gpu(model) for model in models)
+    if not needs_gpu and cluster.gpu_product is not None:
+        raise UsageError("--gpu-product was given, and no model runs on a GPU; leave it out")
+    instances = sum(instance_count(model) for model in models)
+    own = sum(instance_count(model) for model in models if model.config.backend in (BACKEND, "python"))
+    size = sum(model.size_bytes for model in models)
+    gpu = {"resource": cluster.gpu, "count": 1, "product": cluster.gpu_product or ""}
+    return {
+        "instances": own,
+        "sharedMemory": _mebibytes(shared_memory_bytes(models)),
+        "cpu": str(instances + 1 if needs_gpu else max(2, instances)),
+        "memory": _mebibytes(memory_bytes(models)),
+        "requestBytes": request_bytes(models),
+        "startupSeconds": math.ceil(
+            _START_SECONDS + _INSTANCE_SECONDS * instances + size / _LOADING_BYTES_PER_SECOND
+        ),
+        "grpc": not cluster.gateway,
+        "traces": cluster.traces or "",
+        **({"gpu": gpu} if needs_gpu else {}),
+    }
+
+
+def _queue_seconds(model: ServedModelFiles) -> float:
+    """How long a request may wait: as long as one largest batch takes; longer waits mean too few servers."""
+    if model.manifest is None:
+        return _UNTIMED_SECONDS
+    most = max(1, model.config.max_batch_size)
+    times = {
+        timing.batch: timing.p50_ms / 1e3
+        for variant in model.manifest.variants
+        for timing in variant.timings
+        if timing.batch <= most
+    }
+    if not times:
+        return _UNTIMED_SECONDS
+    delay = model.config.dynamic_batching.max_queue_delay_microseconds / 1e6
+    return round(max(_LEAST_QUEUE_SECONDS, times[max(times)] + delay), 4)
+
+
+def _on_gpu(model: ServedModelFiles) -> bool:
+    kind = triton.ModelInstanceGroup.Kind.Value("KIND_GPU")
+    return any(group.kind == kind for group in model.config.instance_group)
+
+
+def _copy_bytes(models: Sequence[ServedModelFiles]) -> int:
+    """Room for the copy while it is checked, twice the files, and some for the file system."""
+    return 2 * sum(model.size_bytes for model in models) + 256 * _MIB
+
+
+def _mebibytes(size: int) -> str:
+    return f"{math.ceil(size / _MIB)}Mi"
+
+
+def _triton_image(cluster: Cluster, models: Sequence[ServedModelFiles]) -> str:
+    own = own_image(cluster.image, models)
+    return cluster.image if own is None else _named(cluster, own)
+
+
+def _named(cluster: Cluster, image: str) -> str:
+    return image if cluster.registry is None else f"{cluster.registry.rstrip('/')}/{image}"
