@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo check unit test lint format docs figures reference quality peers peers-served gpu-check gpu-bench \
+.PHONY: demo check unit test lint format docs figures kubernetes reference quality peers peers-served gpu-check gpu-bench \
 	gpu-wheels clean
 
 demo: $(STAMP)
@@ -37,6 +37,9 @@ format: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python scripts/api_reference.py
 	$(BIN)/python scripts/bench_schema.py
+
+kubernetes: $(STAMP)
+	$(BIN)/python scripts/kubernetes_base.py
 
 # The measured figures of README, CHANGELOG and docs/, from benchmarks/results.
 figures: $(STAMP)

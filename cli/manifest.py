@@ -19,7 +19,7 @@ _WHERE, _WHO = "Where it runs", "Who may use it"
 SourceOption = Annotated[
     str | None,
     typer.Option(
-        help="Where the pods find the repository: pvc://CLAIM[/FOLDER], s3://BUCKET/PREFIX or oci://NAME@sha256:DIGEST;"
+        help="Where the pods find the repository: pvc://CLAIM, pvc://CLAIM/FOLDER, s3://BUCKET/PREFIX or oci://NAME@sha256:DIGEST;"
         " by default the repository itself, if it is s3://.",
         rich_help_panel=_WHERE,
         show_default=False,
@@ -60,7 +60,9 @@ def manifest(
             show_default=False,
         ),
     ] = None,
-    replicas: Annotated[int, typer.Option(min=1, max=1000, help="Pods.", rich_help_panel=_WHERE)] = 2,
+    replicas: Annotated[
+        int, typer.Option(min=1, max=1000, help="Number of pods.", rich_help_panel=_WHERE)
+    ] = 2,
     image: Annotated[
         str | None,
         typer.Option(
@@ -239,7 +241,7 @@ def fetch(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Copy what a repository serves into a folder, and check everything.
+    """Copy what a repository serves, and check everything.
 
     Every file is compared with its hash and, with a key, every signature is checked in the copy, so nobody can change
     it between the check and the start of a server. If a check fails, the folder stays as it was. The pods of 'litho

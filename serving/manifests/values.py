@@ -115,8 +115,8 @@ def opened(target: str, key: PublicKey | None = None) -> Iterator[Path]:
     """The repository of a target as a folder, while the block runs.
 
     Args:
-        target: folder of a repository, s3://BUCKET/PREFIX, or folder of a bundle, which stands for a new repository with it
-            as version 1 of its model.
+        target: folder of a repository, s3://BUCKET/PREFIX, or folder of a bundle, which stands for a new repository
+            with it as version 1 of its model.
         key: that a bundle must be signed with.
 
     Raises:

@@ -165,6 +165,12 @@ class Containers:
                 sys.exit(0)
 
     def start(self) -> None:
+        """Start the containers, whose mounts are read-only where all of them say so."""
+        mounts = [one for container in self.spec["containers"] for one in container["volumeMounts"]]
+        writable = {one["mountPath"] for one in mounts if not one.get("readOnly")}
+        for path in {one["mountPath"] for one in mounts} - writable:
+            if Path(path).is_mount():  # others lie in the root, which is read-only
+                mount("-o", "remount,bind,ro", path)
         for container in self.spec["containers"]:
             self.running[container["name"]] = subprocess.Popen(
                 self.command(container), env=self.environment(container), stdout=2, start_new_session=True
