@@ -33,6 +33,8 @@ _S3 = ("s3", "s3a")
 _LOST = {"PreconditionFailed", "ConditionalRequestConflict", "412"}
 _RETRIES = 3
 _CONNECT_SECONDS, _READ_SECONDS = 10, 60
+_BLOCK_BYTES = 4 << 20
+"""Bytes that an open object reads ahead; the library's own 50 MiB are more than most reads want."""
 
 
 class Changed(Exception):
@@ -141,7 +143,10 @@ class ObjectStore:
         Raises:
             StorageError: it is absent or cannot be read, also while the block runs.
         """
-        with self._reporting("read", key), self._files.open(self._path(key), "rb") as file:
+        with (
+            self._reporting("read", key),
+            self._files.open(self._path(key), "rb", block_size=_BLOCK_BYTES) as file,
+        ):
             yield file
 
     def read_tagged(self, key: str) -> tuple[bytes, str] | None:

@@ -18,6 +18,7 @@ __all__ = [
     "SPLITS",
     "KnownDataset",
     "find",
+    "licence_in",
     "licence_of",
     "local_names",
     "split_of",
@@ -101,14 +102,19 @@ def split_of(path: PurePath) -> str | None:
 def licence_of(folder: Path, name: str) -> str:
     """The licence from the folder's dataset card (`README.md` with a YAML head), else from `KNOWN_DATASETS`."""
     card = folder / "README.md"
-    if card.is_file():
-        head = re.match(r"---\n(.*?)\n---", card.read_text(encoding="utf-8", errors="replace"), re.DOTALL)
-        if head and (named := re.search(r"^license:\s*(?:-\s*)?['\"]?([\w.+-]+)", head[1], re.MULTILINE)):
-            return named[1]
+    if card.is_file() and (named := licence_in(card.read_text(encoding="utf-8", errors="replace"))):
+        return named
     known: Iterable[KnownDataset] = (
         known for short, known in KNOWN_DATASETS.items() if name in (short, *known.hub_ids)
     )
     return next((set_.licence for set_ in known), "unknown")
+
+
+def licence_in(card: str) -> str | None:
+    """The licence that a dataset card names in its YAML head; None if it names none."""
+    head = re.match(r"---\n(.*?)\n---", card, re.DOTALL)
+    named = re.search(r"^license:\s*(?:-\s*)?['\"]?([\w.+-]+)", head[1], re.MULTILINE) if head else None
+    return named[1] if named else None
 
 
 def _data_folder() -> Path | None:

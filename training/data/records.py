@@ -28,7 +28,7 @@ from ...signature.image_files import bombs_are_errors, read_picture
 from .dataset import Dataset
 from .options import Options
 
-__all__ = ["MOST_CLASSES", "Record", "Records", "assemble"]
+__all__ = ["MOST_CLASSES", "Record", "Records", "assemble", "names_of"]
 
 MOST_CLASSES = 65_536
 """Largest number of classes; limits the memory that a single wrong label can request."""
@@ -246,7 +246,7 @@ def _class_names(splits: list[_Split], given: tuple[str, ...]) -> tuple[tuple[st
         raise DataError(f"{missing[0]} has no label but others have; label all pictures or none")
     train = splits[0]
     different = set(train.labels)
-    names = given or _names_of(different, train.where)
+    names = given or names_of(different, train.where)
     for split in splits:
         _numbered(split, names)
     if len(different) == 1:
@@ -256,7 +256,12 @@ def _class_names(splits: list[_Split], given: tuple[str, ...]) -> tuple[tuple[st
     return names, ()
 
 
-def _names_of(labels: set[int | str | None], where: str) -> tuple[str, ...]:
+def names_of(labels: set[int | str | None], where: str) -> tuple[str, ...]:
+    """Class names by the labels of all pictures: the texts, sorted, or the numbers from 0.
+
+    Raises:
+        DataError: texts and numbers are mixed, or there are more than `MOST_CLASSES`; the message names `where`.
+    """
     texts = sorted(label for label in labels if isinstance(label, str))
     numbers = [label for label in labels if isinstance(label, int)]
     if texts and numbers:

@@ -3,7 +3,8 @@
 digits                      scikit-learn's handwritten digits
 shapes, shapes-pairs        generated scenes of two shapes with captions; the second with outlines as sources
 stacked-mnist               three digits of MNIST as red, green and blue: 1,000 classes
-PATH                        a parquet file, a folder of them, or a folder of images
+PATH                        a parquet or tar file, a folder of them, or a folder of images
+stream:PATH or stream:URL   parquet or tar files that are read while they are used
 NAME                        a file or folder in the folder of the environment variable LITHO_DATA
 OWNER/NAME[/CONFIGURATION]  a dataset of the Hugging Face hub; `mnist` and `fashion_mnist` without their owner
 """

@@ -52,7 +52,7 @@ def find_source(name: str) -> Source:
 
     Raises:
         UnknownName: there is no such data.
-        UsageError: the path does not exist, or is a file other than parquet.
+        UsageError: the path does not exist, or is a file other than parquet and tar.
     """
     named = (source for source in _sources() if name in source.names)
     claiming = (source for source in _sources() if source.claims(name))
@@ -60,9 +60,9 @@ def find_source(name: str) -> Source:
         return found
     if path := find(name):
         raise UsageError(
-            f"data {str(path)!r} is a file; expected a .parquet file, or a folder of them or of images"
+            f"data {str(path)!r} is a file; expected a .parquet or .tar file, or a folder of them or of images"
         )
-    if name.startswith((".", "~", "/")) or name.endswith(".parquet") or name.count("/") > 2:
+    if name.startswith((".", "~", "/")) or name.endswith((".parquet", ".tar")) or name.count("/") > 2:
         raise UsageError(f"data {name!r} is not a file or folder, here or in the folder of {DATA_VARIABLE}")
     downloadable = (short for short, known in KNOWN_DATASETS.items() if known.hub_ids)
     raise UnknownName("data", name, {*source_names(), *local_names(), *downloadable})

@@ -26,6 +26,7 @@ from ..options import Options
 from ..paths import SPLITS, find, licence_of
 from ..records import Record, Records, assemble
 from .base import Source as BaseSource
+from .webdataset import holds_tar_files
 
 __all__ = ["Source"]
 
@@ -37,9 +38,11 @@ class Source(BaseSource):
     """Reads folders of image files."""
 
     def claims(self, name: str) -> bool:
-        """Whether it is a folder without parquet files."""
+        """Whether it is a folder without parquet files, and not one of tar files."""
         path = find(name)
-        return path is not None and path.is_dir() and not any(path.rglob("*.parquet"))
+        if path is None or not path.is_dir() or any(path.rglob("*.parquet")):
+            return False
+        return not holds_tar_files(path)
 
     def load(self, name: str, options: Options) -> Dataset:
         """Load the images with their classes or captions."""

@@ -27,7 +27,9 @@ def test_a_path_that_leads_nowhere_is_no_name(name: str) -> None:
 
 def test_a_file_of_another_kind_is_refused() -> None:
     Path("pictures.zip").write_bytes(b"PK")
-    with pytest.raises(UsageError, match=r"'pictures.zip' is a file; expected a .parquet file, or a folder"):
+    with pytest.raises(
+        UsageError, match=r"'pictures.zip' is a file; expected a .parquet or .tar file, or a folder"
+    ):
         load("pictures.zip")
 
 
