@@ -59,6 +59,9 @@ OPTIONS: dict[str, Any] = {
     "header_seconds": _much(float, "Longest time for a request's headers to arrive; by default 60."),
     "idle_seconds": _much(float, "How long a connection without a request stays open; by default 75."),
     "timeout_seconds": _much(float, "Longest time for one request; by default 60."),
+    "answer_seconds": _much(
+        float, "Longest silence of a model in flight, which is then asked again; by default no limit."
+    ),
     "drain_seconds": _much(float, "Longest time to finish accepted requests at the end; by default 30."),
     "most_pictures": _pictures(int, "Most pictures of one request; by default 10."),
     "most_steps": _pictures(int, "Most steps of one picture; by default what the model allows."),

@@ -54,7 +54,9 @@ async def document_of(gateway: Gateway, plan: Plan, request: Request) -> bytes:
     Raises:
         EndpointError: the server refused, or did not answer in time.
     """
-    made = await make_pictures(plan.served, plan.rows, request_options(request))
+    made = await make_pictures(
+        plan.served, plan.rows, request_options(request, answer_seconds=gateway.settings.answer_seconds)
+    )
     origins = [await gateway.models.origin_of(plan.served, one.made_by) for one in made]
     rows = [(gateway, plan, one, origin, _id(request)) for one, origin in zip(made, origins, strict=True)]
     signed = gateway.settings.c2pa_certificate is not None
@@ -72,7 +74,7 @@ async def document_of(gateway: Gateway, plan: Plan, request: Request) -> bytes:
         else:
             # The text of a picture is long and has nothing to escape: JSON's writer would look at all of it.
             data.append(b'{"b64_json":"%b",%b' % (base64.b64encode(one.content), _json(rest)[1:]))
-    facts = {"created": int(time.time()), **_facts(plan)}
+    facts = {"created": int(time.time()), **_facts(plan), "usage": _USAGE}
     return b'{"data":[%b],%b' % (b",".join(data), _json(facts)[1:])
 
 
@@ -91,7 +93,7 @@ async def events_of(gateway: Gateway, plan: Plan, request: Request) -> AsyncGene
     Raises:
         EndpointError: the server refused, or did not answer in time, before the first event.
     """
-    options = request_options(request)
+    options = request_options(request, answer_seconds=gateway.settings.answer_seconds)
     facts = {**_facts(plan), "quality": "auto"}
     begun = False
     given: list[Finished] = []
@@ -127,7 +129,7 @@ _USAGE = {
     "output_tokens": 0,
     "total_tokens": 0,
 }
-"""OpenAI's clients expect it in the last event; litho bills nothing and counts no tokens."""
+"""OpenAI's clients expect it; litho bills nothing and counts no tokens."""
 
 
 def _event(plan: Plan, step: str, content: str, rest: dict[str, Any]) -> bytes:

@@ -18,7 +18,7 @@ from ...signature.fields import Field, Role
 from .errors import ApiError, refused
 from .image_request import FormText, ImageRequest
 
-__all__ = ["checked_fields", "field_of", "label_of"]
+__all__ = ["allowed_signature", "checked_fields", "field_of", "label_of"]
 
 Row = dict[str, NDArray[Any]]
 """Field name -> checked array with a batch axis of length 1."""
@@ -70,6 +70,23 @@ def checked_fields(
         if field.name not in row and not optional:
             raise refused(f"'{field.name}' is missing; it takes {field.allowed}", field.name)
     return row
+
+
+def allowed_signature(signature: Signature, most_steps: int | None) -> Signature:
+    """The signature of a model as a gateway takes it: with its limit of steps, which a larger default gives way to.
+
+    Args:
+        signature: of the model.
+        most_steps: most steps of a picture; None for what the model allows.
+    """
+    steps = signature.field(Role.STEPS)
+    if steps is None or most_steps is None or (steps.maximum is not None and steps.maximum <= most_steps):
+        return signature
+    lower: dict[str, Any] = {"maximum": max(most_steps, int(steps.minimum or 1))}
+    if steps.default is not None and steps.default > most_steps:
+        lower["default"] = most_steps
+    inputs = [field.model_copy(update=lower) if field == steps else field for field in signature.inputs]
+    return Signature(inputs=tuple(inputs), output=signature.output)
 
 
 def label_of(field: Field, value: Any) -> Any:

@@ -87,6 +87,14 @@ _PICTURE = object_of(
     },
     optional=("b64_json", "url"),
 )
+_USAGE = object_of(
+    {
+        "input_tokens": _COUNT,
+        "input_tokens_details": object_of({"image_tokens": _COUNT, "text_tokens": _COUNT}),
+        "output_tokens": _COUNT,
+        "total_tokens": _COUNT,
+    }
+)
 _IMAGES = object_of(
     {
         "created": _COUNT,
@@ -95,6 +103,7 @@ _IMAGES = object_of(
         "output_format": {"enum": ["png", "jpeg", "webp"]},
         "size": _SIZE,
         "safety_identifier": _TEXT,
+        "usage": _USAGE,
     },
     optional=("safety_identifier",),
 )
@@ -111,6 +120,7 @@ _FACTS = object_of(
         "variants": {"type": "array", "items": _TEXT},
         "decoupled": {"type": "boolean"},
         "max_batch_size": _COUNT,
+        "most_pictures": _COUNT,
         "explanations": {"type": "boolean"},
     }
 )

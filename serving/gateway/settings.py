@@ -33,6 +33,8 @@ class GatewaySettings(BaseModel):
         host, port: where the gateway listens; port 0 takes a free one.
         repository: the server's model repository on this machine, for the explanations of its models; None gives none.
         timeout_seconds: longest time for one request, if it sets no shorter one.
+        answer_seconds: longest silence of a model in flight, after which it is asked again: what a killed process of
+            the server worked on is never answered. None for no limit but `timeout_seconds`.
         refresh_seconds: between two looks at what the server serves.
         most_pictures: most pictures of one request.
         most_steps: most steps of one picture; None for what the model allows.
@@ -74,6 +76,7 @@ class GatewaySettings(BaseModel):
     port: Port = 8080
     repository: Path | None = None
     timeout_seconds: Seconds = 60.0
+    answer_seconds: Seconds | None = None
     refresh_seconds: Seconds = 2.0
     most_pictures: Count = 10
     most_steps: Count | None = None

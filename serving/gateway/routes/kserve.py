@@ -102,7 +102,12 @@ async def _infer(gateway: Gateway, request: Request, served: Served) -> Response
     check_limits(asked.inputs, signature, gateway.settings)
     check_answer(signature, asked)
     gateway.guard.take_pictures(request.state, len(next(iter(asked.inputs.values()))))
-    options = request_options(request, priority=asked.priority, queue_seconds=asked.queue_seconds)
+    options = request_options(
+        request,
+        priority=asked.priority,
+        queue_seconds=asked.queue_seconds,
+        answer_seconds=gateway.settings.answer_seconds,
+    )
     made = await while_connected(request, served.together.submit(asked.inputs, options))
     images = made[signature.output.name]
     facts = facts_of(request)

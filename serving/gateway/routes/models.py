@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from ..gateway import Gateway
+from ..inputs import allowed_signature
 from ..schemas import answered, errors, on_path, schema
 from ..served_models import Served
 
@@ -39,7 +40,11 @@ def make_router(gateway: Gateway) -> APIRouter:
 
 
 def card(gateway: Gateway, served: Served) -> dict[str, Any]:
-    """OpenAI's object of a model; the key `litho` has its signature and what is known of it."""
+    """OpenAI's object of a model; the key `litho` has its signature and what is known of it.
+
+    The signature is what this gateway takes: `most_steps` is in it as the largest number of steps, and as what a
+    request gets that names none, where the model itself would make more.
+    """
     facts = served.facts
     return {
         "id": served.name,
@@ -47,7 +52,9 @@ def card(gateway: Gateway, served: Served) -> dict[str, Any]:
         "created": served.created,
         "owned_by": "litho",
         "litho": {
-            "signature": facts.signature.model_dump(mode="json"),
+            "signature": allowed_signature(facts.signature, gateway.settings.most_steps).model_dump(
+                mode="json"
+            ),
             "variant": facts.variant,
             "precision": facts.precision,
             "grade": facts.grade,
@@ -58,6 +65,7 @@ def card(gateway: Gateway, served: Served) -> dict[str, Any]:
             "variants": [one.name for one in gateway.models.variants_of(served)],
             "decoupled": served.client.decoupled,
             "max_batch_size": served.client.max_batch_size,
+            "most_pictures": gateway.settings.most_pictures,
             "explanations": gateway.explanations.has(served),
         },
     }

@@ -8,6 +8,7 @@ import { fileName, save, thumbnail } from "../picture.js";
 import { registerView } from "../registry.js";
 
 const MOST_PICTURES = 10;
+const BEST_QUALITY = 100;
 const FORMATS = [["png", "PNG"], ["webp", "WebP"], ["jpeg", "JPEG"]];
 
 /** What a picture shows, in words: of its label, else of its prompt. */
@@ -37,6 +38,18 @@ function stepper(title, value, most) {
   };
 }
 
+/** Of the formats that lose something; a WebP of 100 loses nothing. */
+function quality(value, format) {
+  const shown = h("output.hint", {}, String(value));
+  const input = h("input", { type: "range", id: freshId("quality"), min: 0, max: BEST_QUALITY, step: 1, value: String(value) });
+  input.addEventListener("input", () => { shown.textContent = input.value; });
+  const element = h("div.field", {}, h("div.row", {}, h("label", { htmlFor: input.id }, "Quality"), shown), input);
+  const fits = () => { element.hidden = format.value === "png"; };
+  format.addEventListener("change", fits);
+  fits();
+  return { input, element };
+}
+
 class Generate {
   constructor(element, page) {
     this.page = page;
@@ -46,9 +59,10 @@ class Generate {
     this.controls = h("litho-controls");
     this.controls.show(model, { values: { ...memory.values, ...page.handover?.body } });
     // Without a seed all pictures of a request are the same one.
-    this.most = fieldOf(model, "seed") ? MOST_PICTURES : 1;
+    this.most = fieldOf(model, "seed") ? Math.min(MOST_PICTURES, model.litho.most_pictures) : 1;
     this.count = stepper("Pictures", Math.min(this.most, page.handover ? 1 : memory.count ?? 4), this.most);
     this.format = choice("Format", FORMATS, memory.format ?? "png");
+    this.quality = quality(memory.quality ?? BEST_QUALITY, this.format.select);
     this.previews = h("input", { type: "checkbox", checked: memory.previews ?? true });
     this.button = h("button.button.primary.go", { type: "submit" }, "Generate");
     this.grid = h("div.grid", { role: "group", "aria-label": "Pictures" });
@@ -68,6 +82,7 @@ class Generate {
     const form = h("form.panel", { noValidate: true, on: { submit: (event) => { event.preventDefault(); this.press(); } } },
       h("h2.hidden", {}, "Settings"), this.controls,
       h("div.pair", {}, this.most > 1 ? this.count.element : "", this.format.element),
+      this.quality.element,
       model.litho.decoupled ? h("label.check", {}, this.previews, "Previews while it is drawn") : "",
       h("div.bottom", {}, this.button));
     element.append(h("div.split", {}, form,
@@ -104,7 +119,11 @@ class Generate {
   body() {
     this.controls.renew();
     const body = { model: this.page.model.id, ...this.controls.values(), n: Number(this.count.input.value) };
-    if (this.format.select.value !== "png") body.output_format = this.format.select.value;
+    if (this.format.select.value !== "png") {
+      body.output_format = this.format.select.value;
+      const value = Number(this.quality.input.value);
+      if (value < BEST_QUALITY) body.output_compression = value;
+    }
     if (this.page.model.litho.decoupled && this.previews.checked) body.partial_images = 3;
     return body;
   }
@@ -224,6 +243,7 @@ class Generate {
     this.unlisten();
     this.page.memory[this.page.model.id] = {
       values: this.controls.remembered(), count: Number(this.count.input.value), format: this.format.select.value,
+      quality: Number(this.quality.input.value),
       previews: this.previews.checked,
     };
   }

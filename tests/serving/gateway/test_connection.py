@@ -3,6 +3,8 @@
 import asyncio
 import json
 import socket
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
@@ -16,6 +18,8 @@ from litho.errors import DeadlineExceeded
 from litho.serving.gateway.connection import GONE_STATUS, body_of, facts_of, request_options, while_connected
 from litho.serving.gateway.errors import ApiError
 from litho.serving.gateway.program import Program
+from litho.serving.server.embedded import EmbeddedServer
+from tests.conftest import running_gateway
 from tests.streaming import SILENT, cancelled_requests
 
 
@@ -104,6 +108,22 @@ def test_the_server_is_no_longer_busy_for_a_client_that_vanished(
         )
         wait_until(lambda: started.exists() and started.stat().st_size > before[1])
     wait_until(lambda: cancelled_requests(streaming_folder) > before[0])
+
+
+def test_a_model_that_says_nothing_is_asked_again(
+    streaming_server: EmbeddedServer, streaming_folder: Path
+) -> None:
+    """As one whose process was killed: nobody would ever answer."""
+    before = cancelled_requests(streaming_folder)
+    body = json.dumps({"model": "sketch", "seed": SILENT, "steps": 1000}).encode()
+    with running_gateway(streaming_server.grpc_url, answer_seconds=0.2) as gateway:
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{gateway.url}/v1/images/generations", body, headers)
+        with pytest.raises(urllib.error.HTTPError) as failed, urllib.request.urlopen(request):
+            pass
+    with failed.value:
+        assert failed.value.code == 503
+    wait_until(lambda: cancelled_requests(streaming_folder) > before + 1)
 
 
 @pytest.mark.parametrize(("passed", "left"), [(0.0, 2.0), (0.09, 2.0), (0.55, 1.5), (2.05, None)])

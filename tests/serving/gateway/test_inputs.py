@@ -10,7 +10,7 @@ from hypothesis import given, strategies
 
 from litho.serving.gateway.errors import ApiError
 from litho.serving.gateway.image_request import ImageRequest, from_json
-from litho.serving.gateway.inputs import checked_fields
+from litho.serving.gateway.inputs import allowed_signature, checked_fields
 from litho.signature import Signature
 from litho.signature.fields import (
     MAX_TEXT_BYTES,
@@ -134,3 +134,18 @@ def test_no_value_is_a_fault_of_the_gateway(value: Any, name: str) -> None:
         with contextlib.suppress(ApiError):
             row = checked_fields(signature, request, "model")
             assert all(isinstance(one, np.ndarray) for one in row.values())
+
+
+@pytest.mark.parametrize(
+    ("most", "maximum", "default"), [(None, 64, 16), (100, 64, 16), (20, 20, 16), (8, 8, 8)]
+)
+def test_the_signature_that_is_shown_has_the_limit_of_steps(
+    most: int | None, maximum: int, default: int
+) -> None:
+    shown = allowed_signature(PROMPT, most)
+    steps = shown.field(Role.STEPS)
+    assert steps is not None
+    assert (steps.maximum, steps.default) == (maximum, default)
+    asked = checked_fields(PROMPT, from_json(b'{"prompt": "a"}', None), "shapes", most_steps=most)
+    assert asked.get("step_count", [16])[0] == default
+    assert allowed_signature(CLASSES, most) is CLASSES

@@ -88,6 +88,18 @@ def test_a_downloaded_picture_is_the_one_that_is_shown_with_its_receipt(
         assert (picture.format, picture.size) == ("WEBP", (32, 32))
 
 
+def test_formats_that_lose_something_have_a_quality(open_page: Opener) -> None:
+    page = open_page()
+    expect(page.get_by_label("Quality")).to_be_hidden()
+    page.get_by_label("Format").select_option("jpeg")
+    page.get_by_label("Quality").fill("30")
+    with page.expect_request("**/v1/images/generations") as asked:
+        generate(page, 1)
+    assert asked.value.post_data_json["output_compression"] == 30
+    page.get_by_label("Format").select_option("png")
+    expect(page.get_by_label("Quality")).to_be_hidden()
+
+
 def test_the_largest_seed_keeps_all_its_digits(open_page: Opener) -> None:
     page = open_page()
     page.get_by_label("Seed", exact=True).fill(LARGEST_SEED)
