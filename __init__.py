@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .serving.clients.client import Client
     from .serving.generation.generate import generate as generate_images
     from .serving.generation.shards import generate_shards
-    from .serving.provenance.audit_log import verify_log as verify_audit_log
+    from .serving.provenance.audit_check import verify_log as verify_audit_log
     from .serving.provenance.reproduce import reproduce as reproduce_picture
     from .serving.repository.deploy import deploy as deploy_model
     from .serving.server.embedded import EmbeddedServer
@@ -90,7 +90,7 @@ _LOCATIONS = {
     "sign_model": ".bundle:sign_bundle",
     "train_model": ".training.loop:train",
     "verify_against": ".export.against",
-    "verify_audit_log": ".serving.provenance.audit_log:verify_log",
+    "verify_audit_log": ".serving.provenance.audit_check:verify_log",
     "verify_model": ".parity.verify:verify",
 }
 

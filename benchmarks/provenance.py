@@ -35,7 +35,7 @@ from ..extras import require
 from ..reporting.markdown import markdown_table
 from ..serving.gateway.program import Program
 from ..serving.gateway.settings import GatewaySettings
-from ..serving.provenance.audit_log import verify_log
+from ..serving.provenance.audit_check import verify_log
 from ..serving.provenance.receipt import parse_receipt
 from ..serving.provenance.reproduce import Again, Reproduction, read_picture_receipt, reproduce
 from ..serving.repository.deploy import deploy

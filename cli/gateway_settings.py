@@ -79,6 +79,7 @@ OPTIONS: dict[str, Any] = {
     "c2pa_certificate": _pictures(Path, "PEM file of the certificate for C2PA content credentials."),
     "c2pa_key": _pictures(Path, "PEM file of that certificate's private key."),
     "audit_log": _log(Path, "File that every request is entered in; see 'litho audit verify'."),
+    "audit_log_bytes": _log(int, "Size at which that file is set aside and continued; by default never."),
     "log_format": _log(Literal["text", "json"], "Form of the log on standard error; by default text."),
     "log_level": _log(
         Literal["info", "warning", "error"],

@@ -122,7 +122,7 @@ def verify(
     Whoever can write the log and its .head file can write another history: keep the head that is printed somewhere
     else, and give it with --head the next time.
     """
-    from ..serving.provenance.audit_log import verify_log
+    from ..serving.provenance.audit_check import verify_log
 
     verified = verify_log(log, head)
     if as_json:

@@ -91,7 +91,7 @@ class Gateway:
             else:
                 self.guard.log(Event("audit-restored", "the audit log is written again"))
 
-        writer = AuditWriter(AuditLog(path), failed)
+        writer = AuditWriter(AuditLog(path, self.settings.audit_log_bytes), failed)
 
         async def start() -> None:
             writer.start()

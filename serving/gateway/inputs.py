@@ -83,7 +83,7 @@ def allowed_signature(signature: Signature, most_steps: int | None) -> Signature
     if steps is None or most_steps is None or (steps.maximum is not None and steps.maximum <= most_steps):
         return signature
     lower: dict[str, Any] = {"maximum": max(most_steps, int(steps.minimum or 1))}
-    if steps.default is not None and steps.default > most_steps:
+    if steps.default is not None and int(steps.default) > most_steps:
         lower["default"] = most_steps
     inputs = [field.model_copy(update=lower) if field == steps else field for field in signature.inputs]
     return Signature(inputs=tuple(inputs), output=signature.output)

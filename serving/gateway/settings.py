@@ -47,6 +47,7 @@ class GatewaySettings(BaseModel):
         c2pa_certificate, c2pa_key: PEM files of the certificate and private key that sign C2PA content credentials;
             None for none.
         audit_log: file that every request is entered in; by default what `LITHO_AUDIT_LOG` names, or none.
+        audit_log_bytes: at this size the file is set aside and another continues it, in bytes; None for never.
         keys: file of API keys, made by `litho key create`; None asks for none.
         tls_certificate, tls_key: PEM files; None for plain HTTP.
         insecure_remote: listen beyond loopback although keys or TLS are missing.
@@ -89,6 +90,7 @@ class GatewaySettings(BaseModel):
     c2pa_certificate: Path | None = None
     c2pa_key: Path | None = None
     audit_log: Path | None = Field(default_factory=log_of_environment)
+    audit_log_bytes: Count | None = None
     keys: Path | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None

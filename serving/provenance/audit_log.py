@@ -6,6 +6,8 @@ Beside `FILE` lies `FILE.head` with the number of entries, their bytes and the h
 line is found out too. Who may write both files can write another history. Against that, keep the head that `litho
 audit verify` prints somewhere else, and give it back to `verify_log` later: the log must still hold it.
 
+A log may be set aside when it is large (`audit_files`); numbers and hashes go on in the next file.
+
 Several processes may write one log (`flock`). Entries are flushed to the disk before the head names them. What a
 killed writer left is taken up by the next one: whole lines count, a torn one is cut off, which is an entry itself.
 """
@@ -30,16 +32,21 @@ from pydantic import Field as Constraint, ValidationError
 from ...bundle.json_documents import Document
 from ...errors import AuditError
 from ...files import write_bytes
+from .audit_files import is_set_aside, older_files, set_aside
 
 __all__ = [
+    "AGAIN",
     "LOG_VARIABLE",
+    "MOST_LINE_BYTES",
     "AuditLog",
     "Entry",
     "Event",
-    "Verified",
+    "Head",
     "audited",
+    "check_line",
+    "locked",
     "log_of_environment",
-    "verify_log",
+    "read_head",
 ]
 
 LOG_VARIABLE = "LITHO_AUDIT_LOG"
@@ -47,7 +54,8 @@ LOG_VARIABLE = "LITHO_AUDIT_LOG"
 
 MOST_LINE_BYTES = 1 << 20
 _FIRST = "0" * 64
-_AGAIN = "restore the log from a copy, or start another file and keep this one"
+AGAIN = "restore the log from a copy, or start another file and keep this one"
+"""What to do about a log that was changed."""
 
 Hash = Annotated[str, Constraint(pattern=r"^[0-9a-f]{64}$")]
 
@@ -77,18 +85,25 @@ class Entry(Document):
     previous: Hash
 
 
-class _Head(Document):
-    """What `FILE.head` holds: number of entries, bytes of their lines, SHA-256 of the last line."""
+class Head(Document):
+    """What `FILE.head` holds.
+
+    Args:
+        schema_version: of the document.
+        entries: of all files of the log.
+        size_bytes: of the lines of the file that the last entry is in.
+        sha256: of the last line, without its end.
+    """
 
     schema_version: Literal[1] = 1
     entries: Annotated[int, Constraint(ge=0)] = 0
     size_bytes: Annotated[int, Constraint(ge=0)] = 0
     sha256: Hash = _FIRST
 
-    def after(self, line: bytes) -> _Head:
+    def after(self, line: bytes) -> Head:
         """The head when a line, without its end, was added."""
         digest = hashlib.sha256(line).hexdigest()
-        return _Head(entries=self.entries + 1, size_bytes=self.size_bytes + len(line) + 1, sha256=digest)
+        return Head(entries=self.entries + 1, size_bytes=self.size_bytes + len(line) + 1, sha256=digest)
 
 
 @dataclass(frozen=True)
@@ -106,30 +121,16 @@ class Event:
     time: str = field(default_factory=now)
 
 
-@dataclass(frozen=True)
-class Verified:
-    """A log in which nothing was changed, removed or inserted.
-
-    Args:
-        entries: how many it has.
-        head: number and hash of the last one, "NUMBER:HASH".
-        notes: what a killed writer left, in words.
-    """
-
-    entries: int
-    head: str
-    notes: tuple[str, ...] = ()
-
-
 class AuditLog:
     """A log that entries are added to; safe to use from several threads and processes.
 
     Args:
         path: of the file, which is made for its owner alone if it is absent.
+        most_bytes: at this size the file is set aside, and the next one continues its chain; None for never.
     """
 
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
+    def __init__(self, path: Path | str, most_bytes: int | None = None) -> None:
+        self.path, self._most_bytes = Path(path), most_bytes
 
     def check(self) -> None:
         """Refuse a log that cannot be written, or lost lines since the last entry.
@@ -146,7 +147,7 @@ class AuditLog:
             AuditError: the file cannot be written, or was changed by something else.
         """
         try:
-            with _locked(self.path, fcntl.LOCK_EX) as descriptor:
+            with locked(self.path, fcntl.LOCK_EX) as descriptor:
                 self._append(descriptor, events)
         except OSError as error:
             raise AuditError(
@@ -168,6 +169,10 @@ class AuditLog:
             _write(descriptor, bytes(content), start)
         if content or not _head_path(self.path).exists():
             write_bytes(_head_path(self.path), head.model_dump_json() + "\n")
+        if self._most_bytes is not None and head.size_bytes >= self._most_bytes:
+            set_aside(
+                self.path, head.entries
+            )  # the last thing of all: who waits for the lock sees a whole log
 
 
 @contextmanager
@@ -204,98 +209,57 @@ def log_of_environment() -> Path | None:
     return Path(named) if named else None
 
 
-def verify_log(path: Path | str, head: str | None = None) -> Verified:
-    """Check that no line of a log was changed, removed, inserted or moved.
-
-        >>> verified = verify_audit_log("audit.jsonl")
-        >>> verify_audit_log("audit.jsonl", verified.head).entries
-        2
+def check_line(path: Path, line: bytes, before: Head, first: int = 1) -> None:
+    """Refuse a line that does not follow the one before.
 
     Args:
-        path: of the log.
-        head: what an earlier call gave as `Verified.head` and was kept elsewhere; the log must still hold that entry.
+        path: of its file, for messages.
+        line: with its end.
+        before: the head that it follows.
+        first: number of the first entry in the file.
 
     Raises:
-        AuditError: something was; the message names the line.
+        AuditError: it was changed, inserted or moved, or something before it was.
     """
-    path = Path(path)
-    pinned = _parse_pin(head)
-    if not path.is_file():
-        raise AuditError(f"there is no audit log at {path}; give the file of --audit-log")
-    try:
-        with _locked(path, fcntl.LOCK_SH, create=False) as descriptor:
-            return _verified(path, descriptor, pinned)
-    except OSError as error:
-        raise AuditError(f"the audit log {path} cannot be read ({error.strerror})") from None
-
-
-def _verified(path: Path, descriptor: int, pinned: tuple[int, str] | None) -> Verified:
-    noted, found, torn = _read_head(path), _Head(), b""
-    known = {noted.entries: noted.sha256}
-    with os.fdopen(os.dup(descriptor), "rb") as file:
-        while line := file.readline(MOST_LINE_BYTES):
-            if not line.endswith(b"\n"):
-                torn = line
-                break
-            _check_line(path, line, found)
-            found = found.after(line.removesuffix(b"\n"))
-            if known.get(found.entries, found.sha256) != found.sha256:
-                raise AuditError(
-                    f"line {found.entries} of {path} has changed: the head names another; {_AGAIN}"
-                )
-            if pinned is not None and found.entries == pinned[0] and found.sha256 != pinned[1]:
-                raise AuditError(
-                    f"line {found.entries} of {path} is not the one of the given head: the log is another; {_AGAIN}"
-                )
-    least = max(noted.entries, pinned[0] if pinned else 0)
-    if found.entries < least:
-        raise AuditError(
-            f"{path} has {found.entries} entries, its head {least}: the last {least - found.entries} were removed;"
-            f" {_AGAIN}"
-        )
-    behind = found.entries - noted.entries
-    notes = [f"a killed writer did not note the last {behind} in the head"] if behind else []
-    notes += [f"{len(torn)} bytes at the end are a torn line, which the next writer cuts off"] if torn else []
-    return Verified(found.entries, f"{found.entries}:{found.sha256}", tuple(notes))
-
-
-def _check_line(path: Path, line: bytes, before: _Head) -> None:
     number = before.entries + 1
+    at = number - first + 1
     try:
         entry = Entry.model_validate_json(line)
     except ValidationError:
-        raise AuditError(
-            f"line {number} of {path} is no entry: it was changed or inserted; {_AGAIN}"
-        ) from None
+        raise AuditError(f"line {at} of {path} is no entry: it was changed or inserted; {AGAIN}") from None
     if entry.number > number:
         raise AuditError(
-            f"line {number} of {path} has entry {entry.number}: the {entry.number - number} before it were removed;"
-            f" {_AGAIN}"
+            f"line {at} of {path} has entry {entry.number}: the {entry.number - number} before it were removed;"
+            f" {AGAIN}"
         )
     if entry.number < number:
         raise AuditError(
-            f"line {number} of {path} has entry {entry.number}, which comes again or was moved; {_AGAIN}"
+            f"line {at} of {path} has entry {entry.number}, which comes again or was moved; {AGAIN}"
         )
     if entry.previous != before.sha256:
-        where = f"line {number - 1} of {path} has changed" if before.entries else f"{path} begins elsewhere"
-        raise AuditError(f"{where}: line {number} was written after another; {_AGAIN}")
+        where = f"line {at - 1} of {path} has changed" if at > 1 else f"{path} begins elsewhere"
+        raise AuditError(f"{where}: line {at} was written after another; {AGAIN}")
 
 
-def _caught_up(path: Path, descriptor: int) -> tuple[_Head, bytes]:
+def _caught_up(path: Path, descriptor: int) -> tuple[Head, bytes]:
     """The head with what a killed writer did not note in it, and the torn line at the end."""
-    head, size = _read_head(path, new=os.fstat(descriptor).st_size == 0), os.fstat(descriptor).st_size
+    size = os.fstat(descriptor).st_size
+    head = read_head(path, new=size == 0 and not older_files(path))
+    first = 1
+    if head.entries and is_set_aside(path, head.entries):
+        head, first = head.model_copy(update={"size_bytes": 0}), head.entries + 1
     if size < head.size_bytes:
         raise AuditError(
             f"{path} has {size} bytes, its head {head.size_bytes}: lines were removed; run 'litho audit verify {path}'"
         )
     *lines, torn = os.pread(descriptor, size - head.size_bytes, head.size_bytes).split(b"\n")
     for line in lines:
-        _check_line(path, line, head)
+        check_line(path, line, head, first)
         head = head.after(line)
     return head, torn
 
 
-def _line(event: Event, head: _Head) -> bytes:
+def _line(event: Event, head: Head) -> bytes:
     entry = {
         "schema_version": 1,
         "number": head.entries + 1,
@@ -325,49 +289,55 @@ def _write(descriptor: int, content: bytes, start: int) -> None:
 
 
 @contextmanager
-def _locked(path: Path, kind: int, *, create: bool = True) -> Iterator[int]:
+def locked(path: Path, kind: int, *, create: bool = True) -> Iterator[int]:
     """The open file, locked until the block ends: against writers, and if `kind` is LOCK_EX against readers too."""
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT if create else os.O_RDONLY
     if create:
         path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    while True:
+        descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise AuditError(f"{path} is no ordinary file; give another for the audit log")
+            fcntl.flock(descriptor, kind)
+            if _is_at(descriptor, path):  # and was not set aside while this waited for the lock
+                yield descriptor
+                return
+        finally:
+            os.close(descriptor)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise AuditError(f"{path} is no ordinary file; give another for the audit log")
-        fcntl.flock(descriptor, kind)
-        yield descriptor
-    finally:
-        os.close(descriptor)
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _head_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.head")
 
 
-def _read_head(path: Path, *, new: bool = False) -> _Head:
+def read_head(path: Path, *, new: bool = False) -> Head:
+    """The head of a log.
+
+    Args:
+        path: of the log.
+        new: that it is missing means that the log has no entries.
+
+    Raises:
+        AuditError: it is missing or no head.
+    """
     file = _head_path(path)
     try:
         with file.open("rb") as opened:
-            return _Head.model_validate_json(opened.read(MOST_LINE_BYTES))
+            return Head.model_validate_json(opened.read(MOST_LINE_BYTES))
     except FileNotFoundError:
         if new:
-            return _Head()
-        raise AuditError(f"{file} is missing, without which removed lines are not found; {_AGAIN}") from None
+            return Head()
+        raise AuditError(f"{file} is missing, without which removed lines are not found; {AGAIN}") from None
     except ValidationError:
-        raise AuditError(f"{file} is no head of an audit log; {_AGAIN}") from None
-
-
-def _parse_pin(head: str | None) -> tuple[int, str] | None:
-    if head is None:
-        return None
-    number, _, digest = head.partition(":")
-    try:
-        pinned = _Head(entries=int(number), sha256=digest)
-    except ValueError:
-        raise AuditError(
-            f"the head was given as {head[:80]!r}; expected is NUMBER:HASH, as 'litho audit verify' prints it"
-        ) from None
-    return pinned.entries, pinned.sha256
+        raise AuditError(f"{file} is no head of an audit log; {AGAIN}") from None
 
 
 def _user() -> str:

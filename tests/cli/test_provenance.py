@@ -8,7 +8,8 @@ import pytest
 
 from litho.bundle import MANIFEST_NAME, Bundle
 from litho.runners import open_runner
-from litho.serving.provenance.audit_log import AuditLog, Event, verify_log
+from litho.serving.provenance.audit_check import verify_log
+from litho.serving.provenance.audit_log import AuditLog, Event
 from litho.serving.provenance.content_credentials import Credentials
 from litho.serving.provenance.receipt import Origin
 from litho.serving.provenance.stamping import Stamper

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from litho.errors import AuditError
-from litho.serving.provenance.audit_log import AuditLog, Event, verify_log
+from litho.serving.provenance.audit_check import verify_log
+from litho.serving.provenance.audit_log import AuditLog, Event
 from litho.serving.provenance.audit_writer import AuditWriter
 
 
