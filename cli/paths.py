@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import UsageError
 
-__all__ = ["require", "require_file"]
+__all__ = ["require", "require_file", "require_repository"]
 
 _HOLDS = {
     "bundle": ("manifest.json", "export"),
@@ -27,6 +27,16 @@ def require(kind: str, path: Path) -> None:
         raise UsageError(
             f"no {kind} at {str(path)!r}; expected a folder with {content}, made by 'litho {verb}'"
         )
+
+
+def require_repository(repository: str) -> None:
+    """Refuse a path that is no model repository; what a URL leads to is seen when it is opened.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if "://" not in repository:
+        require("model repository", Path(repository))
 
 
 def require_file(path: Path | None, option: str, expected: str) -> None:
