@@ -37,7 +37,7 @@ IMAGE = f"{REPOSITORY}:{max(TENSORRT)}-py3"
 _RELEASE = re.compile(r":(\d\d\.\d\d)(?:-|$)")
 _LEFT_OUT = ("nvidia-pytriton", "numpy")  # the image has a Triton, and a NumPy that fits it
 _PACKAGES = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt-rtx"}
-_NOT_NEEDED = {"tests", "docs", "model_repository", "scripts"}
+_NOT_NEEDED = {"tests", "docs", "deploy", "model_repository", "scripts"}
 
 
 @dataclass(frozen=True)
