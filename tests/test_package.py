@@ -261,6 +261,7 @@ def test_a_wheel_made_from_the_source_distribution_installs_and_runs(tmp_path: P
         "litho/reporting/templates/base.html",
         "litho/reporting/templates/style.css",
         *(f"litho/serving/playground/{file}" for file in _files_of_the_page()),
+        *(f"litho/{file.relative_to(ROOT)}" for file in (ROOT / "deploy").rglob("*") if file.is_file()),
     } <= set(names)
     assert not [name for name in names if name.startswith("litho/tests")]
     environment = tmp_path / "environment"
