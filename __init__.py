@@ -8,6 +8,8 @@
     verify_against     bundle and the run that it was made from -> verdicts on references made anew
     deploy_model       bundle -> Triton model repository
     open_model         run, bundle or endpoint -> runner with `run` and `generate`
+    push_model         run or bundle -> registry: the Hugging Face hub, an OCI registry, or a folder
+    pull_model         registry -> run or bundle, every file compared
     generate_images    run, bundle or endpoint -> PNG files
     generate_shards    run, bundle or endpoint -> any number of pictures as shards of a data set
     open_pool          workers of this machine or of a Ray cluster, for the verbs that take a pool
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from .export.against import verify_against
     from .export.build import export as export_model
     from .parity.verify import verify as verify_model
+    from .registry.pull import pull as pull_model
+    from .registry.push import push as push_model
     from .runners import open_runner, open_runner as open_model
     from .runners._pools import open_pool
     from .serving.clients.async_client import AsyncClient
@@ -61,6 +65,8 @@ __all__ = [
     "open_model",
     "open_pool",
     "open_runner",
+    "pull_model",
+    "push_model",
     "reproduce_picture",
     "sign_model",
     "train_model",
@@ -86,6 +92,8 @@ _LOCATIONS = {
     "open_model": ".runners:open_runner",
     "open_pool": ".runners._pools",
     "open_runner": ".runners",
+    "pull_model": ".registry.pull:pull",
+    "push_model": ".registry.push:push",
     "reproduce_picture": ".serving.provenance.reproduce:reproduce",
     "sign_model": ".bundle:sign_bundle",
     "train_model": ".training.loop:train",

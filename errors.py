@@ -23,6 +23,7 @@ A message is one line: what was given, what is allowed, how to fix it. The comma
     ├── DeployError               a model repository could not be written; the old version still serves
     ├── StorageError              object storage cannot be reached, read or written
     ├── ClusterError              a Ray cluster cannot be reached or was lost, or a node lacks what work needs
+    ├── RegistryError             a registry cannot be reached, refuses, or holds no whole bundle or run
     ├── AuditError                an audit log was changed by something else, or cannot be written
     └── ServerError               a Triton server failed
         ├── ServerStartError      it did not become ready
@@ -56,6 +57,7 @@ __all__ = [
     "LithoError",
     "MissingExtra",
     "ProofError",
+    "RegistryError",
     "RuntimeCrash",
     "SchemaError",
     "ServerError",
@@ -190,6 +192,10 @@ class StorageError(LithoError):
 
 class ClusterError(LithoError):
     """A Ray cluster cannot be reached or was lost, or one of its nodes lacks what the work needs."""
+
+
+class RegistryError(LithoError):
+    """A registry cannot be reached, refuses, or holds no whole bundle or run; asking again continues the work."""
 
 
 class AuditError(LithoError):

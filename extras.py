@@ -27,6 +27,7 @@ _EXTRAS = {
     "fsspec": "storage",
     "s3fs": "storage",
     "ray": "ray",
+    "oras": "registry",
 }
 """Top-level module -> extra that installs it, for modules that are imported with a plain `import`."""
 

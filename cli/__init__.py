@@ -17,6 +17,7 @@ for _stage in (
     "training",
     "export",
     "bundle",
+    "registry",
     "deploying",
     "serving",
     "gateway",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +11,7 @@ from ..errors import LithoError, UsageError
 from .base import AsJson, BundlePath, verb
 from .export import PANEL
 from .output import format_verdict, note, print_json, progress_bar, show_rows, show_variants
+from .passwords import key_password
 from .paths import require
 
 
@@ -65,7 +64,7 @@ def sign(
     from ..bundle import sign_bundle
     from ..bundle.signing import read_signing
 
-    written = sign_bundle(bundle, key=key, password=_password(key))
+    written = sign_bundle(bundle, key=key, password=key_password(key))
     signing = read_signing(bundle)
     assert signing is not None, "it was signed a moment ago"
     assert signing.signer is not None, "it was signed a moment ago"
@@ -82,15 +81,6 @@ def note_older_probes(bundle: Path) -> None:
 
     if (older := older_recipe(read_manifest(bundle))) is not None:
         note(older)
-
-
-def _password(key: Path) -> str | None:
-    """The password of an encrypted key: from the environment, or asked for in a terminal."""
-    from ..bundle.keys import PASSWORD_VARIABLE, is_encrypted
-
-    if (given := os.environ.get(PASSWORD_VARIABLE)) is not None or not is_encrypted(key):
-        return given
-    return typer.prompt(f"Password of {key}", hide_input=True, err=True) if sys.stdin.isatty() else None
 
 
 @verb(

@@ -15,7 +15,7 @@ import pytest
 import litho
 
 ROOT = Path(litho.__file__).parent
-TORCH_FREE = ("signature", "bundle", "reporting", "runners", "parity", "serving")
+TORCH_FREE = ("signature", "bundle", "reporting", "runners", "parity", "registry", "serving")
 """Folders whose modules never import torch; an edge device installs these without it."""
 
 STAGES, NO_TORCH, CIRCLES = (
@@ -77,6 +77,8 @@ WITHOUT_A_TEST_FILE = {
     "benchmarks/peers/served/litho.py": _SERVERS,
     "benchmarks/peers/served/litserve.py": _SERVERS,
     "benchmarks/peers/served/pytriton.py": _SERVERS,
+    "cli/passwords.py": "tests/cli/test_registry.py signs a run with a key",
+    "registry/opening.py": "tests/registry/test_push.py and test_pull.py open all three kinds",
     "cli/demo.py": "tests/cli/test_messages.py has its refusals, tests/test_demo.py what it runs",
     "reporting/progress.py": "tests of long work, such as tests/parity/test_verify.py, read what is reported",
     "runners/tensorrt_rtx.py": "tests/runners/test_tensorrt.py opens its engines",

@@ -34,7 +34,7 @@ VERBS = dict(verbs())
 def test_the_verbs_are_grouped_by_stage(litho_here: Command) -> None:
     shown = litho_here("--help").stdout
     panels = re.findall(r"─ ([A-Z][a-z ]+) ─", shown)
-    stages = ["Train", "Export and prove", "Serve", "Use", "Provenance", "Measure"]
+    stages = ["Train", "Export and prove", "Share", "Serve", "Use", "Provenance", "Measure"]
     assert panels == ["Options", "Start here", *stages]
 
 
