@@ -173,6 +173,7 @@ SLOW_FIXTURES = {
     "streaming_server",
     "live_server",
     "gateway",
+    "ray_address",
 }
 """Exports, a trained network and a server: the first test that asks for one waits seconds for it."""
 
@@ -396,3 +397,18 @@ def free_port() -> int:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         return held.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def ray_address() -> Iterator[str]:
+    """Address of a cluster of two nodes with one CPU each, for `tests/runners/_pools/litho_toys.py`.
+
+    The second node, `lacking`, lacks what some of that work needs.
+    """
+    pytest.importorskip("ray")
+    from litho.benchmarks.ray_cluster.nodes import Nodes
+
+    lacking = {"node_name": "lacking", "env_vars": {"LITHO_TEST_LACKS": "1"}}
+    toys = Path(__file__).parent / "runners" / "_pools"
+    with Nodes([{"node_name": "complete"}, lacking], [toys]) as nodes:
+        yield nodes.address

@@ -51,12 +51,22 @@ class Cluster:
         if self.ray.is_initialized():  # by the program that uses litho
             return
         if address not in ("auto", "local"):
-            self._look(address)
+            self.look(address)
         self._connect()
         self._ours = True
 
-    def _look(self, address: str) -> None:
-        """Ask the head node itself: `ray.init` waits for a minute for one that is not there."""
+    @staticmethod
+    def look(address: str) -> None:
+        """Ask the head node itself: `ray.init` waits for a minute for one that is not there.
+
+        Args:
+            address: HOST:PORT.
+
+        Raises:
+            UsageError: the address has another form.
+            ClusterError: nothing answers there, or the cluster has another version of Ray.
+        """
+        ours = require("ray", "ray").__version__
         host, colon, port = address.rpartition(":")
         if "://" in address or not (colon and host and port.isdecimal() and 0 < int(port) < 65536):
             raise UsageError(f"--ray was given {address!r}; allowed are HOST:PORT, auto and local; {_HOW}")
@@ -75,8 +85,8 @@ class Cluster:
                     f"no Ray cluster answers at {address} ({_short(error)}); check the address with 'ray status', and"
                     " the network"
                 ) from None
-        if theirs and theirs != self.ray.__version__:
-            raise _other_versions(address, f"Ray {theirs}", f"Ray {self.ray.__version__}")
+        if theirs and theirs != ours:
+            raise _other_versions(address, f"Ray {theirs}", f"Ray {ours}")
 
     def _connect(self) -> None:
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}

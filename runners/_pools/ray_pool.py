@@ -47,7 +47,9 @@ class RayPool(Pool):
     def __init__(self, address: str, workers: int | None, threads: int, *, on_gpu: bool) -> None:
         super().__init__()
         self._cluster = Cluster(address)
-        self._workers = workers or self._cluster.room(threads, on_gpu)
+        room = self._cluster.room(threads, on_gpu)
+        self._workers = workers or room
+        self._at_first = min(self._workers, room)  # more, where the cluster grows
         self._threads, self._on_gpu = threads, on_gpu
 
     def run(
@@ -113,7 +115,10 @@ class RayPool(Pool):
             batch_size=1,
             batch_format="numpy",
             compute=data.ActorPoolStrategy(
-                min_size=1, max_size=most, initial_size=most, max_tasks_in_flight_per_actor=_AHEAD
+                min_size=1,
+                max_size=most,
+                initial_size=min(self._at_first, most),
+                max_tasks_in_flight_per_actor=_AHEAD,
             ),
             num_cpus=self._threads,
             num_gpus=1 if self._on_gpu else None,
