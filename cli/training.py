@@ -13,6 +13,7 @@ from .base import AsJson, Device, verb
 from .names import complete
 from .output import note, print_json, progress_bar, show_rows
 from .paths import require, require_file
+from .pools import RayAddress, Threads, Workers
 from .values import pairs
 
 PANEL = "Train"
@@ -84,6 +85,7 @@ def train(
     "litho evaluate runs/digits --samples 2000",
     "litho evaluate runs/digits --output reports/digits.html",
     "litho evaluate runs/digits --explain",
+    "litho evaluate runs/digits --samples 50000 --ray auto",
 )
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Folder of a run.", show_default=False)],
@@ -95,6 +97,9 @@ def evaluate(
         Path | None,
         typer.Option(help="TorchScript file inception-2015-12-05.pt, for FID and IS.", show_default=False),
     ] = None,
+    ray: RayAddress = None,
+    workers: Workers = None,
+    threads: Threads = None,
     device: Device = "cpu",
     output: Annotated[
         Path | None,
@@ -121,11 +126,15 @@ def evaluate(
     """
     require("finished run", run)
     require_file(inception, "--inception", "the TorchScript file inception-2015-12-05.pt")
+    from ..runners._pools import open_pool
     from ..training.evaluation import SAMPLES, evaluate as evaluate_run
     from ..training.evaluation.document import locate_output
 
     page, _ = locate_output(output or run)
-    with progress_bar() as progress:
+    with (
+        progress_bar() as progress,
+        open_pool(ray, workers=workers, threads=threads, device=device) as pool,
+    ):
         evaluation = evaluate_run(
             run,
             data=data,
@@ -134,6 +143,7 @@ def evaluate(
             inception=inception,
             output=output,
             explain=explain,
+            pool=pool,
             progress=progress,
         )
     if as_json:

@@ -6,7 +6,7 @@ pictures, so only then can a figure be compared with its reference and baseline.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -40,6 +40,8 @@ class EvaluationSettings:
         samples: pictures to draw.
         fields: inputs fixed for all pictures, name -> value; other inputs are drawn or keep their defaults.
         inception: the network that defines FID and IS; None leaves them out.
+        maker: makes the samples of checked inputs, UINT8 of shape (samples, height, width, channels); None for this
+            process.
 
     Raises:
         UsageError: there are fewer than `LEAST_SAMPLES` samples.
@@ -48,6 +50,7 @@ class EvaluationSettings:
     samples: int
     fields: Mapping[str, float] = field(default_factory=dict)
     inception: Inception | None = None
+    maker: Callable[[dict[str, NDArray[Any]]], NDArray[np.uint8]] | None = None
 
     def __post_init__(self) -> None:
         if self.samples < LEAST_SAMPLES:
@@ -86,6 +89,7 @@ class EvaluationContext:
         self.generator, self.signature, self.net = generator.to(self.device), signature, net
         self.train, self.test, self.samples = train, test, settings.samples
         self.fields, self.inception = dict(settings.fields), settings.inception
+        self._maker = settings.maker
         free = {
             field.name
             for field in signature.inputs
@@ -120,11 +124,14 @@ class EvaluationContext:
             InvalidInput: the signature does not allow an input.
         """
         signature = with_latent(self.signature, self.generator.latent_size) if latent else self.signature
-        count = len(next(iter(inputs.values())))
-        fixed = {name: np.full(count, value) for name, value in self.fields.items()}
-        arrays = signature.check({**fixed, **inputs})
+        arrays = self._checked(signature, inputs)
         model = PixelModel(self.generator, signature).eval()
         return model.make(arrays, PICTURES_AT_ONCE, self.device)
+
+    def _checked(self, signature: Signature, inputs: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+        count = len(next(iter(inputs.values())))
+        fixed = {name: np.full(count, value) for name, value in self.fields.items()}
+        return signature.check({**fixed, **inputs})
 
     def draw(self, count: int) -> dict[str, NDArray[Any]]:
         """Inputs of `count` pictures: distinct seeds; labels and captions distributed as in the training data.
@@ -158,7 +165,9 @@ class EvaluationContext:
     @cached_property
     def pictures(self) -> NDArray[np.uint8]:
         """The samples, UINT8 of shape (samples, height, width, channels)."""
-        return self.make(self.inputs)
+        if self._maker is None:
+            return self.make(self.inputs)
+        return self._maker(self._checked(self.signature, self.inputs))
 
     @cached_property
     def requested_labels(self) -> NDArray[np.int64] | None:

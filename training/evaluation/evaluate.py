@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from ...bundle.explanation import DOCUMENT_NAME as EXPLANATION_NAME
@@ -12,11 +15,12 @@ from ...errors import EvaluationError, LithoError, UsageError
 from ...extras import require
 from ...files import check_folder, remove_directory, write_bytes, write_directory
 from ...reporting.progress import Progress, quiet
+from ...runners._pools import Pool
 from ...runners.base import parse_device
 from ..data.dataset import Dataset
 from ..data.sources import load
 from ..run.snapshot import INFO_NAME, Snapshot, load_snapshot
-from .context import EvaluationContext, EvaluationSettings
+from .context import PICTURES_AT_ONCE, EvaluationContext, EvaluationSettings
 from .document import Evaluation, Section, explanation_folder, locate_output
 from .explanation import explain as explain_generator
 from .explanation.panels import PART as EXPLANATION, TITLE, measured
@@ -24,6 +28,7 @@ from .feature_net import feature_net
 from .inception import Inception
 from .page import render_page
 from .parts import Panel, all_parts
+from .pictures import PictureWork, make_in_pool
 
 __all__ = ["SAMPLES", "evaluate", "measure"]
 
@@ -46,6 +51,7 @@ def evaluate(  # noqa: PLR0913
     inception: Path | None = None,
     output: Path | None = None,
     explain: bool = False,
+    pool: Pool | None = None,
     progress: Progress = quiet,
 ) -> Evaluation:
     """Evaluate the snapshot in a run's directory; write `evaluation.json` and `evaluation.html`.
@@ -67,6 +73,7 @@ def evaluate(  # noqa: PLR0913
         output: location of the two documents, as for `locate_output`; the run stays unchanged.
         explain: write the folder `explanation/` beside them too: what some pictures hang on, and directions of the
             latent space.
+        pool: of `open_pool`, whose workers draw the samples; by default this process does. The figures are the same.
         progress: called with a description of the step and the share done, 0 to 1.
 
     Raises:
@@ -83,9 +90,9 @@ def evaluate(  # noqa: PLR0913
     if explain:
         require("captum", "explain")
     network = Inception(inception, device) if inception is not None else None
-    settings = EvaluationSettings(samples, fields or {}, network)
     progress("reading the snapshot and its data", 0.0)
     snapshot = load_snapshot(root)
+    settings = EvaluationSettings(samples, fields or {}, network, _maker(pool, snapshot, device))
     train, test = _data(snapshot, data).split()
     net = feature_net(
         train,
@@ -108,6 +115,22 @@ def evaluate(  # noqa: PLR0913
         info = snapshot.info.model_copy(update={"quality": quality})
         write_bytes(root / INFO_NAME, info.model_dump_json(indent=2) + "\n")
     return evaluation
+
+
+def _maker(
+    pool: Pool | None, snapshot: Snapshot, device: str
+) -> Callable[[dict[str, NDArray[Any]]], NDArray[np.uint8]] | None:
+    if pool is None or pool.inline:
+        return None
+
+    def make(inputs: dict[str, NDArray[Any]]) -> NDArray[np.uint8]:
+        found = snapshot.info
+        work = PictureWork(
+            snapshot.path, found.weights_sha256, found.signature, inputs, PICTURES_AT_ONCE, device
+        )
+        return make_in_pool(pool, work)
+
+    return make
 
 
 def _explained(
