@@ -7,8 +7,10 @@ both tools load the same server over the same protocol with the same number of c
 
 from __future__ import annotations
 
+import resource
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import product
 from pathlib import Path
 from statistics import median
@@ -22,6 +24,7 @@ from ..errors import LithoError
 from ..reporting.markdown import markdown_table
 from ..reporting.progress import Progress, quiet
 from ..runners import open_runner
+from ..runners.triton import Runner as TritonRunner
 from ..serving.repository.deploy import deploy
 from ..serving.server.embedded import EmbeddedServer
 from .command import errors_of, whole_numbers, write_document
@@ -32,6 +35,7 @@ from .load.measuring.requests import Requests
 from .load.scenarios import open_scenario
 from .machine import Machine, describe_machine
 from .perf_analyzer_run import PerfAnalyzer, Protocol, Side, find_perf_analyzer
+from .server_count import ServerCount
 
 __all__ = ["Compared", "PerfAnalyzerResult", "Round", "compare", "lines", "litho_side", "main"]
 
@@ -85,6 +89,20 @@ class Compared(Document):
     def ratio(self, figure: str) -> float:
         """Median over the rounds of litho / perf_analyzer."""
         return median(one.ratio(figure) for one in self.rounds)
+
+    def server_ratio(self) -> float | None:
+        """Median of litho / perf_analyzer as the server counts both; None in documents of older releases."""
+        pairs = [
+            (one.litho.server_requests_per_second, one.perf_analyzer.server_requests_per_second)
+            for one in self.rounds
+        ]
+        ratios = [ours / theirs for ours, theirs in pairs if ours is not None and theirs is not None]
+        return median(ratios) if ratios else None
+
+    def their_cpu_us(self) -> float | None:
+        """Median of perf_analyzer's processor time for a request, in microseconds; None in older documents."""
+        known = [one.perf_analyzer.client_cpu_us for one in self.rounds]
+        return median(filter(None, known)) if any(known) else None
 
     @property
     def in_flight(self) -> float:
@@ -213,12 +231,17 @@ def measure_model(  # noqa: PLR0913
             for protocol in protocols
         }
         theirs = PerfAnalyzer(program, model, addresses, runner.signature, folder)
-        return _rounds(meters, theirs, rounds=rounds, seconds=seconds, clients=clients, progress=progress)
+        assert isinstance(runner, TritonRunner), "it was opened by the server's address"
+        counter = partial(ServerCount, lambda: runner.statistics().requests)
+        return _rounds(
+            meters, theirs, counter, rounds=rounds, seconds=seconds, clients=clients, progress=progress
+        )
 
 
-def _rounds(
+def _rounds(  # noqa: PLR0913
     meters: dict[Protocol, Meter],
     theirs: PerfAnalyzer,
+    counter: Callable[[], ServerCount],
     *,
     rounds: int,
     seconds: float,
@@ -232,27 +255,49 @@ def _rounds(
             progress(
                 f"{count} clients, {protocol}", (turn * len(positions) + position) / (rounds * len(positions))
             )
-            sides: dict[str, Callable[[], tuple[Side, float, float]]] = {
-                "litho": lambda meter=meters[protocol], count=count: litho_side(meter, count, seconds),
-                "perf_analyzer": lambda protocol=protocol, count=count: (
-                    theirs.measure(protocol, count, seconds),
-                    0.0,
-                    0.0,
-                ),
-            }
+            litho = _litho(meters[protocol], count, seconds, counter)
+            perf_analyzer = _perf_analyzer(theirs, (protocol, count), seconds, counter)
             # Who goes first changes: what disturbs the machine for a while meets both.
-            order = list(sides) if turn % 2 == 0 else list(sides)[::-1]
-            taken = {name: sides[name]() for name in order}
-            ours, in_flight, cpu_us = taken["litho"]
-            found.setdefault((protocol, count), []).append(
-                Round(
-                    litho=ours,
-                    perf_analyzer=taken["perf_analyzer"][0],
-                    in_flight=in_flight,
-                    client_cpu_us=cpu_us,
-                )
-            )
+            if turn % 2 == 0:
+                ours, other = litho(), perf_analyzer()
+            else:
+                other, ours = perf_analyzer(), litho()
+            side, in_flight, cpu_us = ours
+            taken = Round(litho=side, perf_analyzer=other, in_flight=in_flight, client_cpu_us=cpu_us)
+            found.setdefault((protocol, count), []).append(taken)
     return found
+
+
+def _litho(
+    meter: Meter, clients: int, seconds: float, counter: Callable[[], ServerCount]
+) -> Callable[[], tuple[Side, float, float]]:
+    def measure() -> tuple[Side, float, float]:
+        with counter() as counted:
+            side, in_flight, cpu_us = litho_side(meter, clients, seconds)
+        own = {"server_requests_per_second": counted.per_second or None, "client_cpu_us": cpu_us}
+        return side.model_copy(update=own), in_flight, cpu_us
+
+    return measure
+
+
+def _perf_analyzer(
+    theirs: PerfAnalyzer, load: tuple[Protocol, int], seconds: float, counter: Callable[[], ServerCount]
+) -> Callable[[], Side]:
+    def measure() -> Side:
+        before = _children_seconds()
+        with counter() as counted:
+            side = theirs.measure(*load, seconds)
+        cpu_us = (_children_seconds() - before) / max(counted.requests, 1) * 1e6
+        own = {"server_requests_per_second": counted.per_second or None, "client_cpu_us": cpu_us}
+        return side.model_copy(update=own)
+
+    return measure
+
+
+def _children_seconds() -> float:
+    """Processor time of programs that this process started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def litho_side(meter: Meter, clients: int, seconds: float) -> tuple[Side, float, float]:
@@ -285,6 +330,8 @@ def lines(result: PerfAnalyzerResult) -> list[str]:
             *(f"{one.ratio(figure):.3f}" for figure in ("requests_per_second", "p50_ms", "p99_ms")),
             f"{one.in_flight:.3f}",
             f"{median(each.client_cpu_us for each in one.rounds):.0f}",
+            _known(one.their_cpu_us(), ".0f"),
+            _known(one.server_ratio(), ".3f"),
             "; ".join(one.misses) or "within",
         )
         for one in result.compared
@@ -299,7 +346,12 @@ def lines(result: PerfAnalyzerResult) -> list[str]:
         "p99",
         "in flight",
     )
-    return markdown_table((*heads, "client CPU, µs", "bounds"), rows)
+    more = ("client CPU, µs", "perf_analyzer's CPU, µs", "throughput by the server's count", "bounds")
+    return markdown_table((*heads, *more), rows)
+
+
+def _known(figure: float | None, form: str) -> str:
+    return "" if figure is None else format(figure, form)
 
 
 def main(

@@ -35,11 +35,16 @@ class Side(Document):
     Args:
         requests_per_second: throughput.
         p50_ms, p99_ms: of the latency of requests.
+        server_requests_per_second: what the server counted itself in the middle of the load; None in documents of
+            older releases, and where it was too short.
+        client_cpu_us: processor time of the tool for one request that the server counted, in microseconds.
     """
 
     requests_per_second: float
     p50_ms: float
     p99_ms: float
+    server_requests_per_second: float | None = None
+    client_cpu_us: float | None = None
 
 
 def find_perf_analyzer(program: str | None = None) -> str:

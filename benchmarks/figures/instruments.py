@@ -22,6 +22,8 @@ _HEAD = (
     "in flight",
     "client CPU, µs",
 )
+_MORE = ("perf_analyzer's CPU, µs", "of perf_analyzer, by the server's count")
+"""In documents that hold them."""
 
 
 def write(results: Results) -> dict[str, str]:
@@ -46,7 +48,10 @@ def write(results: Results) -> dict[str, str]:
         "A model that does nothing gets {} requests a second from litho and {} from perf_analyzer, {:.2f} times as"
         " many, from {} clients on the two cores that they share with the server."
     ).format(*rates, only.ratio, null.clients)
-    return {"": table(_HEAD, map(_row, result.compared)), "near": paragraph(said), "null": paragraph(fast)}
+    counted = any(one.server_ratio() is not None for one in result.compared)
+    head = (*_HEAD, *_MORE) if counted else _HEAD
+    rows = [(*_row(one), *(_counted(one) if counted else ())) for one in result.compared]
+    return {"": table(head, rows), "near": paragraph(said), "null": paragraph(fast)}
 
 
 def _row(one: Compared) -> tuple[str, ...]:
@@ -60,3 +65,8 @@ def _row(one: Compared) -> tuple[str, ...]:
         f"{one.in_flight:.3f}",
         f"{median(each.client_cpu_us for each in one.rounds):.0f}",
     )
+
+
+def _counted(one: Compared) -> tuple[str, str]:
+    cpu_us, ratio = one.their_cpu_us(), one.server_ratio()
+    return "" if cpu_us is None else f"{cpu_us:.0f}", "" if ratio is None else f"{ratio:.2f}"
