@@ -6,12 +6,10 @@ address. This module implements Triton's protocol; `serving` starts servers and 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
 from dataclasses import replace
-from functools import partial
 from typing import Any, Self
 
 import grpc
@@ -26,7 +24,8 @@ from ._channel import Access, is_loopback, open_channel
 from ._endpoint import Endpoint
 from ._refusals import explain
 from ._served import ACCEPTED_PARAMETER, PUBLIC_KEY_PARAMETER, ServedModel, ServerStatistics
-from ._shared_memory import Region, Regions
+from ._settled import finish
+from ._shared_memory import Regions
 from ._silence import Silent, heard
 from ._triton_requests import (
     Gathered,
@@ -37,11 +36,10 @@ from ._triton_requests import (
     images_of,
     infer_request,
     messages,
-    point_to,
     safe_inputs,
-    size_of,
     whole_pictures,
 )
+from ._whole_requests import WholeRequests
 
 __all__ = [
     "ACCEPTED_PARAMETER",
@@ -115,7 +113,7 @@ class Runner(base.Runner):
         self._model, self._version, self._timeout_seconds = model, version, timeout_seconds
         access = Access.from_environment() if access is None else access
         self.access, self.metadata = access, access.metadata
-        self._regions: Regions | None = None
+        self._whole = WholeRequests(self)
         self._channel = open_channel(endpoint, access)
         self._stub: Any = GRPCInferenceServiceStub(self._channel)
         # A call with one request needs no thread that reads requests; on the wire it is the same stream.
@@ -158,7 +156,7 @@ class Runner(base.Runner):
             raise UsageError(
                 f"{self.url} is not on this machine; shared memory needs an address such as 127.0.0.1"
             )
-        self._regions = Regions(self._share)
+        self._whole.regions = Regions(self._share)
 
     def _share(self, message: str, facts: Mapping[str, Any]) -> Any:
         name = f"SystemSharedMemory{message}"
@@ -189,6 +187,7 @@ class Runner(base.Runner):
 
         def answered(call: Any) -> None:
             other = copy(self)
+            other._whole = WholeRequests(other, self._whole.regions)
             other.url = str(replace(self._endpoint, model=model, version=""))
             other._model, other._version = model, ""
             try:
@@ -225,9 +224,9 @@ class Runner(base.Runner):
         complete = safe_inputs(self.signature, inputs)
         future: Future[dict[str, NDArray[np.uint8]]] = Future()
         if self.decoupled:
-            self._submit_stream(future, complete, options)
+            self.submit_stream(future, complete, options)
         else:
-            self._submit_whole(future, complete, options)
+            self._whole.submit(future, complete, options)
         return future
 
     def pictures(
@@ -268,14 +267,13 @@ class Runner(base.Runner):
 
     def close(self) -> None:
         """Close the connection; requests in flight fail, and closing twice is fine."""
-        if self._regions is not None:
-            self._regions.close()
+        self._whole.close()
         self._channel.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _execute(self, inputs: dict[str, NDArray[Any]]) -> NDArray[np.uint8]:
         inputs = safe_inputs(self.signature, inputs)
-        if self._regions is not None:
+        if self._whole.regions is not None:
             return self.submit(inputs).result()[self.signature.output.name]
         if not self.decoupled:
             try:
@@ -291,89 +289,24 @@ class Runner(base.Runner):
                     raise self.explained(error) from None
         return self._gathered(inputs, DEFAULT_OPTIONS)
 
-    def _submit_whole(self, future: Future[Any], inputs: dict[str, NDArray[Any]], options: Options) -> None:
-        # Unary calls are cheaper than a stream, and many requests on one stream crash Triton 24.10.
-        request, limit = self.request(inputs, options), self.limit(options)
-        placed = None
-        if self._regions is not None:
-            shape = self.signature.output_shape(inputs)
-            try:
-                region = self._regions.borrow(size_of(request, shape))
-            except EndpointError as error:
-                finish(future, error=error)
-                return
-            placed = region, point_to(region, request, self.signature.output.name, shape)
-        try:
-            call = self._stub.ModelInfer.future(request, timeout=limit, metadata=self.headers(options))
-        except ValueError:  # the channel is closed
-            if placed is not None:
-                self._give_back(placed[0], answered=False)
-            finish(future, error=self.cancelled())
-            return
-        future.add_done_callback(lambda done: call.cancel() if done.cancelled() else None)
-        call.add_done_callback(lambda answered: self._settle(future, answered, inputs, options, placed))
+    def submit_stream(self, future: Future[Any], inputs: dict[str, NDArray[Any]], options: Options) -> None:
+        """Send checked inputs in a stream of their own, and settle the future."""
 
-    def _settle(
-        self,
-        future: Future[Any],
-        call: Any,
-        inputs: dict[str, NDArray[Any]],
-        options: Options,
-        placed: tuple[Region, int] | None,
-    ) -> None:
-        answered = False
-        try:
-            images = self._images(call.result(), placed)
-            answered = True
-        except grpc.FutureCancelledError:
-            finish(future, error=self.cancelled())
-        except grpc.RpcError as error:
-            if self.became_decoupled(error):
-                self._submit_stream(future, inputs, options)
-            else:
-                finish(future, error=self.explained(error, options))
-        except Exception as error:  # future.result() raises it
-            finish(future, error=error)
-        else:
-            self._finish(future, images, inputs)
-        finally:
-            if placed is not None:
-                self._give_back(placed[0], answered)
-
-    def _give_back(self, region: Region, answered: bool) -> None:
-        assert self._regions is not None, "it lent the region"
-        if answered:
-            self._regions.give_back(region, answered=True)
-        else:
-            # This asks the server, which a callback of the connection must not wait for.
-            drop = partial(self._regions.give_back, region, answered=False)
-            threading.Thread(target=drop, name="litho-shared-memory", daemon=True).start()
-
-    def _images(self, answer: Any, placed: tuple[Region, int] | None) -> NDArray[np.uint8]:
-        if placed is None:
-            return images_of(answer)
-        region, offset = placed
-        shape = tuple(answer.outputs[0].shape)
-        # Of more than it was given room for, the server refuses to write anything.
-        return region.read(offset, shape)
-
-    def _submit_stream(self, future: Future[Any], inputs: dict[str, NDArray[Any]], options: Options) -> None:
         def work() -> None:
             try:
                 images = self._gathered(inputs, options, future)
             except Exception as error:  # future.result() raises it
                 finish(future, error=error)
             else:
-                self._finish(future, images, inputs)
+                self.finish(future, images, inputs)
 
         try:
             self._pool.submit(work)
         except RuntimeError:  # the pool is shut down
             finish(future, error=self.cancelled())
 
-    def _finish(
-        self, future: Future[Any], images: NDArray[np.uint8], inputs: dict[str, NDArray[Any]]
-    ) -> None:
+    def finish(self, future: Future[Any], images: NDArray[np.uint8], inputs: dict[str, NDArray[Any]]) -> None:
+        """Settle a future with the pictures of its inputs, or with what is wrong with them."""
         try:
             self._check_output(images, self.signature.output_shape(inputs))
         except LithoError as error:
@@ -435,6 +368,11 @@ class Runner(base.Runner):
             return self.metadata
         return (*self.metadata, ("traceparent", options.traceparent))
 
+    @property
+    def infer(self) -> Any:
+        """The call for a whole answer, of the connection."""
+        return self._stub.ModelInfer
+
     def request(self, inputs: Mapping[str, Any], options: Options) -> Any:
         """The message that asks for pictures; `inputs` as `safe_inputs` returns them."""
         return infer_request(self._model, self._version, self.signature, inputs, options)
@@ -469,16 +407,6 @@ class Runner(base.Runner):
             return "it does not list its models"
         known = ", ".join(sorted({f"{model.name} (version {model.version})" for model in index}))
         return f"it has {known or 'no model'}"
-
-
-def finish(future: Future[Any], result: Any = None, *, error: Exception | None = None) -> None:
-    """Settle a future, unless whoever waited for it has cancelled it; for the one who made it, once."""
-    if not future.set_running_or_notify_cancel():
-        return
-    if error is not None:
-        future.set_exception(error)
-    else:
-        future.set_result(result)
 
 
 def _served_model(parameters: Mapping[str, str], url: str) -> ServedModel:
