@@ -5,21 +5,36 @@ from __future__ import annotations
 import threading
 from concurrent.futures import Future
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import grpc
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EndpointError
+from ..signature import Signature
 from ._settled import finish
 from ._shared_memory import Region, Regions
 from ._triton_requests import Options, images_of, point_to, size_of
 
-if TYPE_CHECKING:
-    from .triton import Runner
+__all__ = ["Asking", "WholeRequests"]
 
-__all__ = ["WholeRequests"]
+
+class Asking(Protocol):
+    """What this needs of a runner; its methods say what they do."""
+
+    signature: Signature
+
+    @property
+    def infer(self) -> Any: ...
+    def request(self, inputs: Any, options: Options) -> Any: ...
+    def limit(self, options: Options) -> float: ...
+    def headers(self, options: Options) -> Any: ...
+    def cancelled(self) -> EndpointError: ...
+    def explained(self, error: Any, options: Options) -> EndpointError: ...
+    def became_decoupled(self, error: Any) -> bool: ...
+    def submit_stream(self, future: Any, inputs: Any, options: Options) -> None: ...
+    def finish(self, future: Any, images: Any, inputs: Any) -> None: ...
 
 
 class WholeRequests:
@@ -30,7 +45,7 @@ class WholeRequests:
         regions: of shared memory that tensors travel in; None for the connection.
     """
 
-    def __init__(self, runner: Runner, regions: Regions | None = None) -> None:
+    def __init__(self, runner: Asking, regions: Regions | None = None) -> None:
         self._runner, self.regions = runner, regions
 
     def close(self) -> None:
