@@ -13,6 +13,7 @@ from .export import PANEL
 from .output import format_verdict, note, print_json, progress_bar, show_rows, show_variants
 from .passwords import key_password
 from .paths import require
+from .pools import RayAddress, Threads, Workers, refuse_pool
 
 
 @verb(PANEL, "litho inspect bundles/digits")
@@ -89,6 +90,7 @@ def note_older_probes(bundle: Path) -> None:
     "litho verify bundles/digits --endpoint grpc://127.0.0.1:8001/digits",
     "litho verify bundles/digits --key public.pem",
     "litho verify bundles/digits --against runs/digits",
+    "litho verify bundles/digits --against runs/digits --samples 50000 --ray auto",
 )
 def verify(
     bundle: BundlePath,
@@ -114,6 +116,17 @@ def verify(
     weights: Annotated[
         Path | None, typer.Option(help="Weights of that module: .safetensors, .pt, .pth or .bin.")
     ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            help="With --against: pictures in each set of the Fréchet distance; by default as many as at export.",
+            min=64,
+            show_default=False,
+        ),
+    ] = None,
+    ray: RayAddress = None,
+    workers: Workers = None,
+    threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
     """Prove a bundle again, here or through a running server.
@@ -126,6 +139,8 @@ def verify(
         raise UsageError("--against and --endpoint are two proofs; give one of them")
     if against is None and (signature is not None or weights is not None):
         raise UsageError("--signature and --weights describe what --against names; add --against")
+    if against is None:
+        refuse_pool("--against", samples=samples, ray=ray, workers=workers, threads=threads)
     with progress_bar() as progress:
         if against is None:
             from ..parity.verify import verify as verify_bundle
@@ -133,10 +148,19 @@ def verify(
             outcomes = verify_bundle(bundle, endpoint=endpoint, key=key, progress=progress)
         else:
             from ..export.against import verify_against
+            from ..runners._pools import open_pool
 
-            outcomes = verify_against(
-                bundle, against, signature=signature, weights=weights, key=key, progress=progress
-            )
+            with open_pool(ray, workers=workers, threads=threads) as pool:
+                outcomes = verify_against(
+                    bundle,
+                    against,
+                    signature=signature,
+                    weights=weights,
+                    key=key,
+                    samples=samples,
+                    pool=pool,
+                    progress=progress,
+                )
     if key is not None:
         note(f"signed with the key in {key}")
     note_older_probes(bundle)

@@ -14,23 +14,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..bundle import Bundle
+from ..bundle import MANIFEST_NAME, Bundle
 from ..bundle.manifest import TOKENIZER_NAME, Figure, Manifest, Variant
 from ..bundle.probes import Probes
 from ..errors import ProofError, UsageError
+from ..files import sha256
 from ..parity.coverage import covered_probes
 from ..parity.gate import compare, grade_of, limits
 from ..parity.replay import make
 from ..parity.verify import Verification, believe, prove_variant
 from ..reporting.progress import Progress, quiet
-from ..runners import Runner, Worker
+from ..runners import Runner, Worker, open_runner
+from ..runners._pools import Pool
 from ..signature import Signature
 from .precisions import precision
 from .source import Source, open_source
-from .validation.distance import Distance, sample_count
+from .validation.distance import AT_ONCE, Distance, sample_count
 from .validation.make_probes import make_probes
 from .validation.reference import Reference
+from .validation.samples import SampleWork, draw
 
 if TYPE_CHECKING:
     from torch import nn
@@ -40,16 +44,18 @@ __all__ = ["verify_against"]
 _FORMS = (None, "seed", "latent", "image")
 """What a graph may take first, as `litho export --input` says; None for the generator's default."""
 
-_AT_ONCE = 64
+SNAPSHOT = "snapshot.json"
 
 
-def verify_against(
+def verify_against(  # noqa: PLR0913 - a verb of the public interface
     bundle: Path | str,
     source: Path | str | nn.Module | Callable[[], nn.Module],
     *,
     signature: Path | str | Mapping[str, Any] | None = None,
     weights: Path | str | None = None,
     key: Path | str | None = None,
+    samples: int | None = None,
+    pool: Pool | None = None,
     progress: Progress = quiet,
 ) -> list[Verification]:
     """Check a bundle against the generator that it was made from, whose pictures PyTorch makes anew.
@@ -62,6 +68,8 @@ def verify_against(
         source: a run's directory, or a module of the user's own, as `export_model` takes it.
         signature, weights: of a user's own module, as `export_model` takes them.
         key: PEM file of the signer's public key; the bundle must be signed with it.
+        samples: pictures in each set of the Fréchet distance, at least 64; by default as many as at export.
+        pool: of `open_pool`, whose workers make those pictures; by default this process does.
         progress: called with the current step and the share that is done, 0 to 1.
 
     Returns:
@@ -72,8 +80,10 @@ def verify_against(
             PyTorch makes.
         TrustError: the bundle is not signed, or not with this key.
         IntegrityError: a file of the bundle has changed.
-        UsageError: there is no such run.
+        UsageError: there is no such run, too few samples, or a pool for a module that cannot travel.
     """
+    if samples is not None and samples < AT_ONCE:
+        raise UsageError(f"{samples} samples are too few for a distance of sets; give {AT_ONCE} or more")
     loaded = Bundle.load(bundle, key=key)
     progress("opening the generator in PyTorch", 0.0)
     opened = _same_generator(loaded, source, signature, weights)
@@ -81,7 +91,9 @@ def verify_against(
     progress("making the references with PyTorch", 0.0)
     references = make_probes(reference)
     _refuse_other_probes(covered_probes(loaded), references, reference)
-    distance = Distance(reference, opened.data, sample_count(opened.pipeline.sampler))
+    made_of = (source, signature, weights)
+    drawn = None if pool is None or pool.inline else partial(_drawn, pool, loaded, made_of, reference)
+    distance = Distance(reference, opened.data, samples or sample_count(opened.pipeline.sampler), drawn)
     outcomes = []
     count = len(loaded.manifest.variants)
     with Worker() as worker:
@@ -93,6 +105,48 @@ def verify_against(
                 Verification(variant.name, believe(variant, found), grade_of(variant, loaded.manifest))
             )
     return outcomes
+
+
+def _drawn(
+    pool: Pool,
+    bundle: Bundle,
+    made_of: tuple[Any, Any, Any],
+    reference: Runner,
+    runner: Runner,
+    inputs: dict[str, NDArray[Any]],
+) -> NDArray[np.uint8]:
+    """Pictures of the reference or of a variant, by the workers of a pool."""
+    manifest = bundle.path / MANIFEST_NAME
+    files = {manifest: sha256(manifest)}
+    opens = partial(_open_variant, bundle.path.absolute(), runner.variant)
+    if runner is reference:
+        if not all(one is None or isinstance(one, Path | str) for one in made_of):
+            raise UsageError("a pool needs a generator that its workers can open: a run, or FILE.py:NAME")
+        source, signature, weights = (_absolute(one) for one in made_of)
+        opens = partial(_open_reference, bundle.path.absolute(), source, signature, weights)
+        if (snapshot := Path(source) / SNAPSHOT).is_file():
+            files[snapshot] = sha256(snapshot)
+    return draw(pool, SampleWork(opens, inputs, AT_ONCE, files))
+
+
+def _absolute(given: Path | str | None) -> Any:
+    """The same file, FILE.py:NAME or folder for a process in another folder; a name that is none stays."""
+    file, colon, name = str(given).rpartition(":")
+    if colon and Path(file).exists():
+        return f"{Path(file).absolute()}:{name}"
+    return str(Path(given).absolute()) if given is not None and Path(given).exists() else given
+
+
+def _open_variant(bundle: Path, names: str, threads: int | None) -> Runner:
+    return open_runner(bundle, names, threads=threads)
+
+
+def _open_reference(bundle: Path, source: Any, signature: Any, weights: Any, threads: int | None) -> Runner:
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+    return Reference(_same_generator(Bundle.load(bundle), source, signature, weights).pipeline.model)
 
 
 def _figures(distance: Distance, variant: Variant, manifest: Manifest, runner: Runner) -> list[Figure]:
@@ -171,7 +225,7 @@ def _refuse_other_probes(stored: Probes, references: Probes, reference: Runner) 
         pictures = (
             made.images
             if made is not None and _same_inputs(bank, made)
-            else make(reference, bank.inputs, _AT_ONCE, bank.strided)
+            else make(reference, bank.inputs, AT_ONCE, bank.strided)
         )
         failed = [figure for figure in compare(bank.images, pictures, limits("fp32")) if not figure.passed]
         if failed:

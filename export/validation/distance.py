@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,10 @@ from .paired_sets import PairedSets, frechet
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["SAMPLES", "Distance", "sample_count"]
+__all__ = ["AT_ONCE", "SAMPLES", "Distance", "Draw", "sample_count"]
+
+Draw = Callable[[Runner, dict[str, NDArray[Any]]], NDArray[np.uint8]]
+"""Makes the pictures of inputs with a runner, or with others that are like it."""
 
 SAMPLES = 512
 """Pictures in each set."""
@@ -42,7 +45,9 @@ SAMPLES = 512
 _FEW_SAMPLES = 128
 """Pictures in each set, for a generator that takes many steps per picture."""
 
-_AT_ONCE = 64
+AT_ONCE = 64
+"""Pictures of one run."""
+
 _SEEDS = (2, 3)
 """Seeds of the draws of A and B; probes and calibration use others."""
 
@@ -65,10 +70,14 @@ class Distance:
         data: name of the data that the model was trained on. The features come from its feature net if that is in the
             user's cache, else from an untrained network with fixed weights.
         samples: pictures in each set.
+        draw: makes pictures of inputs, UINT8 of shape (count, height, width, channels); by default the runner does.
     """
 
-    def __init__(self, reference: Runner, data: str | None, samples: int = SAMPLES) -> None:
+    def __init__(
+        self, reference: Runner, data: str | None, samples: int = SAMPLES, draw: Draw | None = None
+    ) -> None:
         self._reference, self._data, self._samples = reference, data, samples
+        self._draw = draw or (lambda runner, inputs: make(runner, inputs, AT_ONCE))
 
     def figures(self, variant: Runner, precision: Precision, gate: Gate) -> list[Figure]:
         """`figure` for a verdict; none in FP32, which promises the same pictures."""
@@ -83,7 +92,7 @@ class Distance:
         """
         name = f"{DISTANCE_RATIO} ({self._net[0]})"
         try:
-            found = self._sets.ratio(self._features(make(variant, self._inputs(0), _AT_ONCE)))
+            found = self._sets.ratio(self._features(self._draw(variant, self._inputs(0))))
         except EvaluationError as error:
             why = str(error)
         except ZeroDivisionError:
@@ -119,11 +128,11 @@ class Distance:
 
     @cached_property
     def _sets(self) -> PairedSets:
-        pictures = make(self._reference, self._inputs(0), _AT_ONCE)
+        pictures = self._draw(self._reference, self._inputs(0))
         noise = np.random.default_rng(_NOISE_SEED).integers(-1, 2, pictures.shape, dtype=np.int16)
         noisy = np.clip(pictures + noise, 0, 255).astype(np.uint8)
         first = self._features(pictures)
-        others = self._features(make(self._reference, self._inputs(1), _AT_ONCE))
+        others = self._features(self._draw(self._reference, self._inputs(1)))
         return PairedSets(first, others, least=frechet(first, self._features(noisy)))
 
     @cached_property

@@ -7,6 +7,8 @@ import pytest
 from litho.errors import ProofError, UsageError
 from litho.export.against import verify_against
 from litho.export.build import export
+from litho.export.validation.distance import AT_ONCE, SAMPLES
+from litho.runners._pools import open_pool
 from litho.training.run.snapshot import save_snapshot
 
 from ..smallest import smallest_generator
@@ -27,7 +29,17 @@ def test_a_lowered_variant_is_measured_as_a_set_again(run: Path, tmp_path: Path)
     bundle = export(run, to=tmp_path / "half", precisions=("int8",), timed=False)
     (outcome,) = verify_against(bundle.path, run)
     assert outcome.verdict.status == "passed", outcome.verdict.reason
-    assert any(figure.metric.startswith("FD ratio") for figure in outcome.verdict.figures)
+    figures = [figure for figure in outcome.verdict.figures if figure.metric.startswith("FD ratio")]
+    assert figures
+    with open_pool(workers=2) as pool:
+        (again,) = verify_against(bundle.path, run, pool=pool)
+        assert [one for one in again.verdict.figures if one.metric.startswith("FD ratio")] == figures
+        assert pool.report.pieces == 3 * SAMPLES / AT_ONCE  # two sets of PyTorch, and one of the variant
+
+
+def test_few_samples_are_refused_before_anything_is_opened(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="63 samples are too few"):
+        verify_against(tmp_path / "absent", run, samples=63)
 
 
 @pytest.mark.parametrize("asked", [{"input": "latent"}, {"fixed": {"label": 3}}])
