@@ -42,6 +42,7 @@ def write(results: Results) -> dict[str, str]:
             f"{whole(faults.pictures)} pictures in {faults.shards} shards on {faults.nodes} nodes of one machine;"
             f" killed were {lost}. After the same command again {same} the bytes of a run in one process;"
             f" {faults.missing} shards were missing and {faults.twice} pictures there twice."
-            f" {whole(faults.alone_seconds)} s in one process, {whole(faults.seconds)} s in the cluster, the losses included.{wrong}"
+            f" {whole(faults.alone_seconds)} s in one process, {whole(faults.seconds)} s in the cluster, the losses"
+            f" included.{wrong}"
         ),
     }
