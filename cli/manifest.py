@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -58,6 +59,20 @@ def manifest(
             help="Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; by default the service account's rights.",
             rich_help_panel=_WHERE,
             show_default=False,
+        ),
+    ] = None,
+    canary: Annotated[
+        str | None,
+        typer.Option(
+            help="Another repository, which one more pod serves beside the others.",
+            rich_help_panel=_WHERE,
+            show_default=False,
+        ),
+    ] = None,
+    canary_source: Annotated[
+        str | None,
+        typer.Option(
+            help="Where that pod finds it, as --source says it.", rich_help_panel=_WHERE, show_default=False
         ),
     ] = None,
     replicas: Annotated[
@@ -165,7 +180,7 @@ def manifest(
     """
     from ..extras import require
     from ..serving.manifests.rendering import CHART, check_release, objects_in, render, to_text
-    from ..serving.manifests.values import Cluster, opened, values_of
+    from ..serving.manifests.values import Cluster, canary_of, opened, values_of
 
     require("yaml", "kubernetes")
     check_release(name, namespace)
@@ -173,6 +188,10 @@ def manifest(
         raise UsageError(
             "--values was given with --format values; give it to Helm beside what is printed here"
         )
+    if canary is None and canary_source is not None:
+        raise UsageError("--canary-source was given without --canary; give both, or none")
+    if form == "kserve" and canary is not None:
+        raise UsageError("--canary was given with --format kserve, which has shares of its own; leave it out")
     if form == "kserve" and autoscale == "hpa":
         raise UsageError(
             "--autoscale hpa was given with --format kserve, which scales by keda alone; give that"
@@ -196,8 +215,11 @@ def manifest(
         **({} if image is None else {"image": image}),
     }
     cluster = Cluster(**given)
-    with opened(target, _key(require_signature)) as repository:
+    with opened(target, require_signature) as repository:
         found = values_of(repository, target, cluster)
+    if canary is not None:
+        with opened(canary, require_signature) as repository:
+            found["canary"] = canary_of(repository, canary, replace(cluster, source=canary_source))
     if form == "kserve":
         found["workload"] = "kserve"
     if form == "values":

@@ -6,7 +6,7 @@ import math
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,6 @@ from typing import Any, Literal
 from tritonclient.grpc import model_config_pb2
 
 from ..._version import __version__
-from ...bundle import Bundle
 from ...bundle.keys import PublicKey
 from ...errors import DeployError, UsageError
 from ..backend import BACKEND
@@ -29,7 +28,7 @@ from ..repository.versions import add_version
 from ..server.traces import check_collector
 from .source import Source
 
-__all__ = ["Cluster", "opened", "values_of"]
+__all__ = ["Cluster", "canary_of", "opened", "values_of"]
 
 triton: Any = model_config_pb2  # protobuf makes the classes of the schema while it is imported
 
@@ -111,13 +110,13 @@ class Cluster:
 
 
 @contextmanager
-def opened(target: str, key: PublicKey | None = None) -> Iterator[Path]:
+def opened(target: str, require_signature: Path | None = None) -> Iterator[Path]:
     """The repository of a target as a folder, while the block runs.
 
     Args:
         target: folder of a repository, s3://BUCKET/PREFIX, or folder of a bundle, which stands for a new repository
-            with it as version 1 of its model.
-        key: that a bundle must be signed with.
+            as `litho deploy` makes it of this bundle.
+        require_signature: PEM file of the public key that a bundle must be signed with.
 
     Raises:
         UsageError: there is no such folder.
@@ -137,10 +136,7 @@ def opened(target: str, key: PublicKey | None = None) -> Iterator[Path]:
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="litho-manifest-") as scratch:
-        wanted = Wanted()
-        plan = Plan.of(Bundle.load(path, key=key), wanted)
-        if key is not None:
-            plan = replace(plan, trusted=True)
+        plan = Plan.of(path, Wanted(require_signature=require_signature))
         plan.check()
         add_version(Path(scratch) / plan.description.name, 1, partial(fill_version, plan))
         yield Path(scratch)
@@ -159,26 +155,17 @@ def values_of(repository: Path, target: str, cluster: Cluster) -> dict[str, Any]
         DeployError: there is no model, or litho did not deploy one.
         TrustError: a model is not signed with the required key.
     """
-    source = cluster.source_of(target)
-    models = served(repository)
-    if not models:
-        raise DeployError(f"{target} holds no model; add one with 'litho deploy'")
-    check_image(cluster.image, models, cluster.tensorrt)
     key = None if cluster.require_signature is None else PublicKey.read(cluster.require_signature)
-    if key is not None:
-        check_repository(repository, key)
-    pins = [pin_of(repository, model.name, _queue_seconds(model)) for model in models]
+    models = _checked(repository, target, cluster, key)
     monitored = cluster.monitoring
     return {
-        "models": [pin.model_dump(by_alias=True) for pin in pins],
-        "source": {**source.to_values(), "size": _mebibytes(_copy_bytes(models))},
+        **_served_values(repository, models, cluster.source_of(target), cluster),
         "trust": {"publicKey": "" if key is None else key.text, "pinned": True},
         "images": {
             "litho": _named(cluster, f"litho:{__version__}"),
             "triton": _triton_image(cluster, models),
         },
         "replicas": cluster.replicas,
-        "triton": _triton(cluster, models),
         "gateway": {
             "enabled": cluster.gateway,
             "keysSecret": cluster.keys_secret or "",
@@ -191,6 +178,47 @@ def values_of(repository: Path, target: str, cluster: Cluster) -> dict[str, Any]
             "maxReplicas": 4 * cluster.replicas,
         },
         "monitoring": {"podMonitor": monitored, "rules": monitored, "dashboard": monitored},
+    }
+
+
+def canary_of(repository: Path, target: str, cluster: Cluster) -> dict[str, Any]:
+    """The chart's `canary`: one pod beside the others, with another repository.
+
+    Args:
+        repository, target, cluster: as `values_of` takes them, of the other repository.
+
+    Raises:
+        UsageError, DeployError, TrustError: as `values_of`.
+    """
+    key = None if cluster.require_signature is None else PublicKey.read(cluster.require_signature)
+    models = _checked(repository, target, cluster, key)
+    return {
+        "enabled": True,
+        "replicas": 1,
+        **_served_values(repository, models, cluster.source_of(target), cluster),
+    }
+
+
+def _checked(
+    repository: Path, target: str, cluster: Cluster, key: PublicKey | None
+) -> tuple[ServedModelFiles, ...]:
+    models = served(repository)
+    if not models:
+        raise DeployError(f"{target} holds no model; add one with 'litho deploy'")
+    check_image(cluster.image, models, cluster.tensorrt)
+    if key is not None:
+        check_repository(repository, key)
+    return models
+
+
+def _served_values(
+    repository: Path, models: Sequence[ServedModelFiles], source: Source, cluster: Cluster
+) -> dict[str, Any]:
+    pins = [pin_of(repository, model.name, _queue_seconds(model)) for model in models]
+    return {
+        "models": [pin.model_dump(by_alias=True) for pin in pins],
+        "source": {**source.to_values(), **_room(models)},
+        "triton": _triton(cluster, models),
     }
 
 
@@ -239,9 +267,10 @@ def _on_gpu(model: ServedModelFiles) -> bool:
     return any(group.kind == kind for group in model.config.instance_group)
 
 
-def _copy_bytes(models: Sequence[ServedModelFiles]) -> int:
-    """Room for the copy while it is checked, twice the files, and some for the file system."""
-    return 2 * sum(model.size_bytes for model in models) + 256 * _MIB
+def _room(models: Sequence[ServedModelFiles]) -> dict[str, str]:
+    """Storage and memory to copy and check the files: twice their size while the copy before is still there."""
+    size = sum(model.size_bytes for model in models)
+    return {"size": _mebibytes(2 * size + 256 * _MIB), "memory": _mebibytes(2 * size + 1024 * _MIB)}
 
 
 def _mebibytes(size: int) -> str:

@@ -40,6 +40,11 @@ def test_objects_and_values_are_printed(litho_here: Command, repository: Path, t
     assert found == values
     kserve = litho_here("manifest", repository, *WHERE, "--format", "kserve").stdout
     assert "kind: InferenceService" in kserve
+    both = litho_here(
+        "manifest", repository, *WHERE, "--canary", repository, "--canary-source", "pvc://next"
+    ).stdout
+    assert "name: pictures-canary" in both
+    assert "claimName: next" in both
     more = tmp_path / "more.yaml"
     more.write_text("replicas: 5\n")
     assert "replicas: 5" in litho_here("manifest", repository, *WHERE, "--values", more).stdout
@@ -53,6 +58,8 @@ def test_what_cannot_work_is_one_line(
         ((repository, "--source", "pvc://m"), "insist with --insecure"),
         ((repository, *WHERE, "--format", "values", "--values", "x.yaml"), "give it to Helm"),
         ((repository, *WHERE, "--format", "kserve", "--autoscale", "hpa"), "scales by keda alone"),
+        ((repository, *WHERE, "--canary-source", "pvc://next"), "without --canary"),
+        ((repository, *WHERE, "--canary", repository), "give --source pvc://CLAIM"),
         ((repository, *WHERE, "--name", "Big"), "--name was given 'Big'"),
         ((tmp_path / "gone", *WHERE), "is not a folder"),
     ):

@@ -6,7 +6,8 @@ installation, and Triton the embedded server behind the path that NVIDIA's image
 
     unshare --mount --pid --net --ipc --fork --kill-child python pod.py POD.json
 
-It answers lines of JSON on standard input, one line each: ["probe"], ["get", PORT, PATH], ["post", PATH, BODY],
+It answers lines of JSON on standard input, one line each: ["probe"], ["get", PORT, PATH, SCHEME, KEY],
+["post", PATH, BODY, KEY],
 ["exec", CONTAINER, WORD, ...], ["stop"].
 """
 
@@ -17,6 +18,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -195,7 +197,7 @@ class Containers:
             return self.run(container, probe["exec"]["command"]).returncode == 0
         get = probe["httpGet"]
         (port,) = [one["containerPort"] for one in container["ports"] if one["name"] == get["port"]]
-        return self.do_get(port, get["path"])["status"] == 200
+        return self.do_get(port, get["path"], get.get("scheme", "HTTP").lower())["status"] == 200
 
     def do_probe(self) -> dict[str, Any]:
         return {
@@ -204,18 +206,20 @@ class Containers:
             for kind in ("liveness", "readiness")
         }
 
-    def do_get(self, port: int, path: str) -> dict[str, Any]:
-        return self.ask(urllib.request.Request(f"http://127.0.0.1:{port}{path}"))
+    def do_get(self, port: int, path: str, scheme: str = "http", key: str = "") -> dict[str, Any]:
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        return self.ask(urllib.request.Request(f"{scheme}://127.0.0.1:{port}{path}", headers=headers))
 
-    def do_post(self, port: int, path: str, body: Any) -> dict[str, Any]:
-        headers = {"content-type": "application/json"}
-        address = f"http://127.0.0.1:{port}{path}"
+    def do_post(self, path: str, body: Any, key: str) -> dict[str, Any]:
+        headers = {"content-type": "application/json", "authorization": f"Bearer {key}"}
+        address = f"https://127.0.0.1:8080{path}"
         return self.ask(urllib.request.Request(address, json.dumps(body).encode(), headers))
 
     @staticmethod
     def ask(request: urllib.request.Request) -> dict[str, Any]:
+        context = ssl._create_unverified_context()  # as kubelet's probes do
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=30, context=context) as answer:
                 return {"status": answer.status, "body": answer.read().decode()}
         except urllib.error.HTTPError as error:
             return {"status": error.code, "body": error.read().decode()}

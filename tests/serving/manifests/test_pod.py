@@ -18,9 +18,11 @@ from typing import Any
 import pytest
 
 from litho.bundle.keys import PublicKey
+from litho.serving.gateway.protection.keys import KeyFile, KeyLimits
 from litho.serving.manifests.values import Cluster, values_of
 from litho.serving.server.environment import find, install
 
+from ...signers import openssl
 from .conftest import Objects, Render
 
 Ask = Callable[..., dict[str, Any]]
@@ -40,7 +42,9 @@ def _rights() -> None:
 
 
 @contextmanager
-def running(objects: Objects, source: Path, folder: Path) -> Iterator[tuple[dict[str, Any], Ask]]:
+def running(
+    objects: Objects, source: Path, folder: Path, secrets: dict[str, dict[str, str]] | None = None
+) -> Iterator[tuple[dict[str, Any], Ask]]:
     """The pod of a Deployment; what it says first, and a function that asks it."""
     (deployment,) = [one for one in objects if one["kind"] == "Deployment"]
     environment = find()
@@ -52,6 +56,7 @@ def running(objects: Objects, source: Path, folder: Path) -> Iterator[tuple[dict
         "root": str(folder / "root"),
         "spec": deployment["spec"]["template"]["spec"],
         "config": {one["metadata"]["name"]: one["data"] for one in objects if one["kind"] == "ConfigMap"},
+        "secrets": secrets or {},
         "source": str(source),
         "triton": f"#!/bin/sh\n{exports}{known}\n{start}\n",
         "litho": [sys.executable, "-m", "litho"],
@@ -92,7 +97,8 @@ def source(models: Path, tmp_path: Path) -> Path:
 
 
 def objects_of(rendered: Render, models: Path, key: Path) -> Objects:
-    cluster = Cluster(source="pvc://models/prod", insecure=True, require_signature=key)
+    where = {"source": "pvc://models/prod", "keys_secret": "web", "tls_secret": "tls"}
+    cluster = Cluster(**where, require_signature=key)
     return rendered(**values_of(models, str(models), cluster))
 
 
@@ -101,16 +107,27 @@ def test_a_pod_starts_serves_tells_of_a_dead_instance_and_drains(
     rendered: Render, models: Path, source: Path, keys: tuple[Path, Path], tmp_path: Path
 ) -> None:
     install()
-    with running(objects_of(rendered, models, keys[1]), source, tmp_path) as (first, ask):
+    certificate, private = tmp_path / "tls.crt", tmp_path / "tls.key"
+    request = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=pictures")
+    openssl(*request, "-out", certificate, "-keyout", private)
+    key, _ = KeyFile(tmp_path / "keys.json").create("web", KeyLimits())
+    secrets = {
+        "tls": {"tls.crt": certificate.read_text(), "tls.key": private.read_text()},
+        "web": {"keys.json": (tmp_path / "keys.json").read_text()},
+    }
+    objects = objects_of(rendered, models, keys[1])
+    with running(objects, source, tmp_path, secrets) as (first, ask):
         assert first["event"] == "ready", (tmp_path / "pod.log").read_text()[-2000:]
         probes = ask("probe")
         assert probes == dict.fromkeys(probes, True)
-        assert json.loads(ask("get", 8080, "/readyz")["body"])["models"] == ["tiny"]
-        picture = ask(
-            "post", 8080, "/v1/images/generations", {"model": "tiny", "prompt": "", "label": 3, "seed": 7}
-        )
+        assert json.loads(ask("get", 8080, "/readyz", "https")["body"])["models"] == ["tiny"]
+        wanted = {"model": "tiny", "prompt": "", "label": 3, "seed": 7}
+        assert ask("post", "/v1/images/generations", wanted, "nobody's")["status"] == 401
+        picture = ask("post", "/v1/images/generations", wanted, key)
         assert picture["status"] == 200, picture
         assert ask("get", 8000, "/v2/models/tiny/stats")["status"] == 403, "HTTP is for health alone"
+        assert ask("get", 8080, "/metrics", "https")["status"] == 401
+        assert "litho_gateway" in ask("get", 8080, "/metrics", "https", key)["body"]
         assert "nv_inference_request_success" in ask("get", 8002, "/metrics")["body"]
 
         who = ask(
@@ -144,7 +161,7 @@ def test_a_pod_does_not_start_with_what_is_not_signed_or_not_pinned(
     objects = objects_of(rendered, models, keys[1])
     config = source / "prod" / "tiny" / "config.pbtxt"
     config.write_text(config.read_text() + "\n")
-    with running(objects, source, tmp_path) as (first, _):
+    with running(objects, source, tmp_path, {"tls": {}, "web": {}}) as (first, _):
         assert first["event"] == "init-failed"
         assert "the config.pbtxt of version 1 of tiny in /source/prod has SHA-256" in first["said"]
     assert PublicKey.read(keys[1]).text in json.dumps(objects)

@@ -12,7 +12,8 @@ from litho.errors import DeployError, TrustError, UsageError
 from litho.files import write_bytes
 from litho.serving.container.images import served
 from litho.serving.container.sizes import memory_bytes, request_bytes, shared_memory_bytes
-from litho.serving.manifests.values import Cluster, opened, values_of
+from litho.serving.manifests.values import Cluster, canary_of, opened, values_of
+from litho.serving.repository.deploy import deploy
 from litho.serving.repository.pins import ModelPin, check_pins
 
 SOURCE = "pvc://models"
@@ -70,10 +71,25 @@ def test_models_on_a_gpu_ask_for_one(models: Path, tmp_path: Path) -> None:
         values(models, gpu_product="NVIDIA-L4")
 
 
-def test_a_bundle_stands_for_a_new_repository(signed_bundle: Path, keys: tuple[Path, Path]) -> None:
-    with opened(str(signed_bundle)) as repository:
-        (pin,) = values_of(repository, str(signed_bundle), Cluster(source=SOURCE, insecure=True))["models"]
-    assert (pin["name"], pin["version"]) == ("tiny", 1)
+def test_a_bundle_stands_for_a_new_repository(
+    signed_bundle: Path, keys: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "models"
+    deploy(signed_bundle, to=folder, require_signature=keys[1])
+    with opened(str(signed_bundle), keys[1]) as repository:
+        found = values_of(repository, str(signed_bundle), Cluster(source=SOURCE, insecure=True))
+    assert found["models"] == values(folder)["models"], "as if it had been deployed"
+
+
+def test_a_canary_is_what_the_other_repository_serves(models: Path, repository: Path) -> None:
+    cluster = Cluster(source="pvc://other", insecure=True)
+    found, other = canary_of(repository, str(repository), cluster), values(repository, source="pvc://other")
+    assert found == {
+        "enabled": True,
+        "replicas": 1,
+        **{key: other[key] for key in ("models", "source", "triton")},
+    }
+    assert found["models"] != values(models)["models"]
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,8 @@ envFrom:
       name: {{ .set.source.secret }}
 {{- end }}
 resources:
-  requests: {cpu: 500m, memory: 512Mi, ephemeral-storage: 64Mi}
-  limits: {cpu: "2", memory: 2Gi, ephemeral-storage: {{ .set.source.size }}}
+  requests: {cpu: 500m, memory: 512Mi, ephemeral-storage: {{ .set.source.size }}}
+  limits: {memory: {{ .set.source.memory }}, ephemeral-storage: {{ .set.source.size }}}
 securityContext:
   {{- include "litho.containerSecurity" . | nindent 2 }}
 volumeMounts:
