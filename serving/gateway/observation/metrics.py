@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.process_collector import ProcessCollector
 
-__all__ = ["NO_ROUTE", "Metrics"]
+__all__ = ["BUCKETS", "FAILURES", "NO_ROUTE", "REASONS", "Metrics"]
 
 NO_ROUTE = "none"
 """Label of a request that matched no path."""
@@ -22,7 +22,9 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 """Upper ends of the latencies that are counted, in seconds."""
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_REASONS = {
+FAILURES = ("500", "502", "503", "504")
+"""Statuses whose series begin at 0."""
+REASONS = {
     400: "invalid_request",
     401: "invalid_api_key",
     403: "forbidden",
@@ -38,6 +40,7 @@ _REASONS = {
     503: "unavailable",
     504: "deadline_exceeded",
 }
+"""Status -> reason of a refusal whose error has no code; their series begin at 0."""
 
 
 class Metrics:
@@ -77,6 +80,9 @@ class Metrics:
         ProcessCollector(registry=registry)
         # A look for labels takes a lock and builds texts; routes, methods and statuses are few.
         self._counted = lru_cache(1024)(self._requests.labels)
+        self._known = lru_cache(1024)(self._with_failures)
+        for reason in REASONS.values():
+            self._rejected.labels(reason)
         self._timed = lru_cache(256)(self._seconds.labels)
         self._of_model = lru_cache(256)(self._pictures.labels)
 
@@ -95,10 +101,17 @@ class Metrics:
             error: `code` of the error that it was answered with, where there is one.
         """
         self._in_flight -= 1
-        self._counted(route, method if method in _METHODS else "other", str(status)).inc()
+        method = method if method in _METHODS else "other"
+        self._known(route, method)
+        self._counted(route, method, str(status)).inc()
         self._timed(route).observe(seconds)
         if status >= 400:
-            self._rejected.labels(error or _REASONS.get(status, str(status))).inc()
+            self._rejected.labels(error or REASONS.get(status, str(status))).inc()
+
+    def _with_failures(self, route: str, method: str) -> None:
+        """Begin the series of failures at 0: in one that begins at 1 Prometheus sees no increase."""
+        for status in FAILURES:
+            self._requests.labels(route, method, status)
 
     def made(self, model: str, pictures: int) -> None:
         """Pictures of a model went to a client."""

@@ -28,6 +28,11 @@ def samples(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:
     }
 
 
+def counted(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:
+    """The samples that are not 0."""
+    return {labels: value for labels, value in samples(metrics, name).items() if value}
+
+
 def test_requests_are_counted_with_their_time_and_their_refusal() -> None:
     up = True
     metrics = Metrics(lambda: up)
@@ -40,12 +45,12 @@ def test_requests_are_counted_with_their_time_and_their_refusal() -> None:
         metrics.begin()
         assert samples(metrics, "litho_gateway_requests_in_flight") == {(): 1}
         metrics.end("/v1/models", method, status, 0.02, error)
-    assert samples(metrics, "litho_gateway_requests_total") == {
+    assert counted(metrics, "litho_gateway_requests_total") == {
         ("GET", "/v1/models", "200"): 2,
         ("other", "/v1/models", "429"): 1,
         ("GET", "/v1/models", "400"): 1,
     }
-    assert samples(metrics, "litho_gateway_rejected_total") == {("rate_limit_exceeded",): 1, ("no_model",): 1}
+    assert counted(metrics, "litho_gateway_rejected_total") == {("rate_limit_exceeded",): 1, ("no_model",): 1}
     assert samples(metrics, "litho_gateway_request_seconds_count") == {("/v1/models",): 4}
     assert samples(metrics, "litho_gateway_requests_in_flight") == {(): 0}
     metrics.made("digits", 3)
@@ -53,6 +58,19 @@ def test_requests_are_counted_with_their_time_and_their_refusal() -> None:
     assert samples(metrics, "litho_gateway_triton_up") == {(): 1}
     up = False
     assert samples(metrics, "litho_gateway_triton_up") == {(): 0}
+
+
+def test_failures_begin_at_zero_so_that_the_first_one_is_an_increase() -> None:
+    metrics = Metrics(lambda: True)
+    assert set(samples(metrics, "litho_gateway_rejected_total").values()) == {0}
+    metrics.begin()
+    metrics.end("/v1/images/generations", "POST", 200, 0.02)
+    before = samples(metrics, "litho_gateway_requests_total")
+    assert before["POST", "/v1/images/generations", "503"] == 0
+    metrics.begin()
+    metrics.end("/v1/images/generations", "POST", 503, 0.02)
+    after = samples(metrics, "litho_gateway_requests_total")
+    assert after == {**before, ("POST", "/v1/images/generations", "503"): 1}
 
 
 def test_two_gateways_in_one_process_count_apart() -> None:
