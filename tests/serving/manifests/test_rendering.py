@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+import litho
 from litho.errors import MissingExtra, UsageError
 from litho.serving.container.command import Container, ContainerSettings
 from litho.serving.container.images import served
@@ -87,6 +88,13 @@ def test_older_versions_of_kubernetes_take_it_too(rendered: Render, version: str
     for flavour in ("image", "placed"):
         for one in rendered(**values_of(flavour)):
             check_strictly(one, version)
+
+
+@pytest.mark.parametrize("version", ["1.31", NEWEST])
+def test_kubernetes_validate_agrees(rendered: Render, version: str) -> None:
+    validator = pytest.importorskip("kubernetes_validate")
+    for one in rendered(**values_of("placed")):
+        assert validator.validate(one, version, strict=True) == version
 
 
 def test_the_check_finds_a_wrong_field(rendered: Render) -> None:
@@ -234,6 +242,31 @@ def test_every_model_scales_by_its_wait(rendered: Render, flavour: str) -> None:
     assert 'release="pictures"' in query
     promql = pytest.importorskip("promql_parser")
     assert promql.parse(query)
+
+
+def test_rules_and_dashboard_are_the_files(rendered: Render) -> None:
+    yaml = pytest.importorskip("yaml")
+    found = rendered(**values_of("monitored"))
+    files = CHART / "files"
+    assert the(found, "PrometheusRule")["spec"] == yaml.safe_load((files / "rules.yaml").read_text())
+    dashboards = the(found, "ConfigMap", "pictures-dashboard")["data"] or {}
+    assert set(dashboards) == {file.name for file in files.glob("*.json")}
+    for name, text in dashboards.items():
+        assert json.loads(text) == json.loads((files / name).read_text())
+    jobs = {}
+    for one in the(found, "PodMonitor")["spec"]["podMetricsEndpoints"]:
+        labels = {rule["targetLabel"]: rule["replacement"] for rule in one["relabelings"]}
+        assert labels["release"] == "pictures", "by which the rules and the scaling query tell releases apart"
+        jobs[labels["job"]] = one["port"]
+    assert jobs == {"litho-triton": "metrics", "litho-gateway": "http"}
+    for job in jobs:
+        assert f'job="{job}"' in (files / "rules.yaml").read_text()
+
+
+def test_the_chart_has_the_version_of_the_package() -> None:
+    text = (CHART / "Chart.yaml").read_text()
+    assert f"\nversion: {litho.__version__}\n" in text
+    assert f'\nappVersion: "{litho.__version__}"\n' in text
 
 
 def test_helm_finds_nothing_to_complain_of(tmp_path: Path, rendered: Render) -> None:
