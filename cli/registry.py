@@ -56,8 +56,8 @@ def push(
 ) -> None:
     """Send a bundle or run to a registry, with a model card.
 
-    What the registry has already is not sent again. Credentials are those of the usual tools: 'hf auth login' or
-    HF_TOKEN for the hub, 'docker login' for an OCI registry.
+    What the registry has already is not sent again.
+    Credentials are those of 'hf auth login' or HF_TOKEN, and of 'docker login'.
     """
     from ..registry.push import push as push_files
 
@@ -126,8 +126,8 @@ def pull(
 ) -> None:
     """Get a bundle or run from a registry, every file compared.
 
-    A pull that was stopped continues when the same command is run again. Nothing is put in place before all of it
-    has been compared with its hashes, and its digital signature if that is required.
+    A pull that was stopped continues when the same command is run again.
+    Nothing is put in place before all of it has been compared with its hashes.
     """
     from ..registry.pull import pull as pull_files
 

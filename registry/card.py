@@ -198,8 +198,9 @@ def _of_run(packed: Packed, address: str, picture: CardPicture | None) -> Iterat
     run = packed.run
     assert run is not None, "chosen by the caller"
     name = packed.package.name
+    trained = f", trained on {run.nimg:,} images" if run.nimg else ""
     folder = f"runs/{name}"
-    yield from _heading(name, f"The weights of {_origin(run)}, trained on {run.nimg:,} images.", picture)
+    yield from _heading(name, f"The weights of {_origin(run)}{trained}.", picture)
     yield from _commands(packed, address, folder, f"litho export {folder}")
     yield from _inputs(run.signature)
     yield from _figures(run)

@@ -7,10 +7,11 @@ they get; its parts that ask for tokens and read credentials are used as they ar
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urljoin, urlsplit
@@ -151,8 +152,9 @@ class Client:
         if basic and getattr(self._auth, "_basic_auth", None) is None:
             return False
         try:
-            # "refresh" makes it forget a token that has run out.
-            headers, changed = self._auth.authenticate_request(answer, {}, refresh=True)
+            with _oras_is_silent():
+                # "refresh" makes it forget a token that has run out.
+                headers, changed = self._auth.authenticate_request(answer, {}, refresh=True)
         except (self._errors.RequestException, ValueError, AttributeError) as error:
             raise RegistryError(
                 f"{self._address.host} sends to a service of tokens that does not answer ({_reason(error)})"
@@ -202,6 +204,18 @@ class Client:
         return RegistryError(
             f"{host} answers {status}{said} to {method} of {address.repository}; run the same command again later"
         )
+
+
+@contextmanager
+def _oras_is_silent() -> Iterator[None]:
+    """Let `oras` print nothing: what it could not do is said in the error that follows."""
+    logger = logging.getLogger("oras.logger")
+    before = logger.disabled
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def lost(error: Exception) -> LostConnection:

@@ -24,6 +24,7 @@ from ..bundle.conftest import SIGNATURE, make
 from ..signers import make_keys
 from .hub_server import HubServer
 from .lossy_proxy import LossyProxy
+from .token_service import ISSUER, SERVICE, TokenService
 
 PROGRAM = shutil.which("docker-registry") or shutil.which("registry")
 USER, PASSWORD = "maker", "correct-horse"
@@ -48,7 +49,11 @@ class Running:
 
 
 def start_registry(
-    folder: Path, *, users: bool = False, most_file_bytes: int | None = None
+    folder: Path,
+    *,
+    users: bool = False,
+    most_file_bytes: int | None = None,
+    tokens: TokenService | None = None,
 ) -> tuple[subprocess.Popen[bytes], Running]:
     """Start the distribution's registry; a machine without it skips the test."""
     if PROGRAM is None:
@@ -62,6 +67,15 @@ def start_registry(
     if users:
         (folder / "htpasswd").write_text(f"{USER}:{_HASHED}\n")
         config["auth"] = {"htpasswd": {"realm": "tests", "path": str(folder / "htpasswd")}}
+    if tokens is not None:
+        config["auth"] = {
+            "token": {
+                "realm": tokens.url,
+                "service": SERVICE,
+                "issuer": ISSUER,
+                "rootcertbundle": str(tokens.certificate),
+            }
+        }
     (folder / "config.yml").write_text(json.dumps(config))  # JSON is YAML
     log = folder / "log"
 

@@ -13,7 +13,8 @@ from litho.registry.oci_client import Client, credentials_file
 from litho.registry.pull import pull
 from litho.registry.push import push
 
-from .conftest import PASSWORD, USER, Running, same_files
+from .conftest import PASSWORD, USER, Running, same_files, start_registry
+from .token_service import TokenService
 
 pytest.importorskip("oras")
 
@@ -58,6 +59,35 @@ def test_missing_and_wrong_credentials_are_said(
     )
     with pytest.raises(RegistryError, match=r"does not let you pull from me/tiny \(401, UNAUTHORIZED: "):
         pull(f"oci://{guarded_registry.host}/me/tiny:v2")
+
+
+@pytest.mark.parametrize("password", [PASSWORD, "wrong", None])
+def test_a_registry_with_a_service_of_tokens(
+    docker: Path,
+    small: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    password: str | None,
+) -> None:
+    """Other rights need another token: the first request of a push reads, the next one writes."""
+    with TokenService(tmp_path / "tokens", USER, PASSWORD) as tokens:
+        process, running = start_registry(tmp_path / "registry", tokens=tokens)
+        try:
+            if password is not None:
+                sign_in(docker, running.host, password)
+            address = f"oci://{running.host}/me/tiny:v1"
+            if password == PASSWORD:
+                push(small, address)
+                assert same_files(pull(address, to=tmp_path / "back").path, small)
+                assert tokens.scopes[0] == "repository:me/tiny:pull"
+                assert len(tokens.scopes) < 6, "a token is used until the registry wants another"
+            else:
+                with pytest.raises(RegistryError, match=r"does not let you push to me/tiny \(401"):
+                    push(small, address)
+        finally:
+            process.terminate()
+            process.wait()
+    assert capfd.readouterr().err == ""
 
 
 def test_a_helper_program_is_asked(
