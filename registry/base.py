@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..errors import RegistryError
+from ..errors import IntegrityError, RegistryError
 from ..reporting.progress import Progress
 from .packing import Upload
 
@@ -19,6 +19,7 @@ __all__ = [
     "Registry",
     "Remote",
     "after",
+    "cut_short",
     "unfinished",
 ]
 
@@ -119,6 +120,14 @@ def after(pieces: Iterable[bytes], skip: int) -> Iterator[bytes]:
         if rest := piece[skip:]:
             yield rest
         skip = max(0, skip - len(piece))
+
+
+def cut_short(address: object, path: str, size_bytes: int) -> IntegrityError:
+    """The error for a file that ends before the size that was said, which a range behind its end shows."""
+    return IntegrityError(
+        f"{address}: {path} ends after {size_bytes} bytes, its package says more; it has changed: its maker pushes it"
+        " again"
+    )
 
 
 def unfinished(address: object, path: str) -> RegistryError:

@@ -15,7 +15,7 @@ from ..errors import LithoError, RegistryError
 from ..extras import require
 from ..reporting.progress import Progress
 from .address import MAIN, HubAddress
-from .base import PIECE_BYTES, Held, LostConnection, Pushed, after, unfinished
+from .base import PIECE_BYTES, Held, LostConnection, Pushed, after, cut_short, unfinished
 from .package import (
     CARD_NAME,
     PACKAGE_NAME,
@@ -229,6 +229,8 @@ class _Commit:
             with self._hub.get(self._hub.url(path, self._revision), headers) as answer:
                 if answer.status_code == 404:
                     raise unfinished(self.address, path)
+                if answer.status_code == 416:
+                    raise cut_short(self.address, path, start)
                 if answer.status_code >= 400:
                     answer.read()
                 require("huggingface_hub.utils", _EXTRA).hf_raise_for_status(answer)

@@ -25,7 +25,7 @@ from ..errors import IntegrityError, RegistryError, UsageError
 from ..extras import require
 from ..reporting.progress import Progress
 from .address import OciAddress
-from .base import PIECE_BYTES, Held, Pushed, after, unfinished
+from .base import PIECE_BYTES, Held, Pushed, after, cut_short, unfinished
 from .oci_client import Client, lost
 from .package import MOST_FILES, PACKAGE_NAME, parse_package
 from .packing import Upload
@@ -177,10 +177,14 @@ class _Artifact:
     def stream(self, path: str, start: int) -> Iterator[bytes]:
         """The content of a listed file from byte `start` on."""
         headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={start}-"} if start else {})}
-        answer = self._client.request("GET", f"blobs/{self.files[path].key}", headers=headers, allowed=(404,))
+        answer = self._client.request(
+            "GET", f"blobs/{self.files[path].key}", headers=headers, allowed=(404, 416)
+        )
         try:
             if answer.status_code == 404:
                 raise unfinished(self.address, path)
+            if answer.status_code == 416:
+                raise cut_short(self.address, path, start)
             yield from after(answer.iter_content(PIECE_BYTES), start if answer.status_code == 200 else 0)
         except Exception as error:
             if type(error).__module__.startswith(("requests", "urllib3", "http")):

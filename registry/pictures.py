@@ -50,7 +50,10 @@ def make_picture(packed: Packed) -> CardPicture | None:
         caption = (
             f"{count} probes, as PyTorch made them in FP32; every variant was compared with these and others."
         )
-        described = (in_words(probes.inputs, row) for row in range(min(count, _PROMPTS)))
+        # A file of arrays has no order of its own, and the same files must have the same card.
+        fields = packed.bundle.manifest.signature.inputs
+        inputs = {field.name: probes.inputs[field.name] for field in fields if field.name in probes.inputs}
+        described = (in_words(inputs, row) for row in range(min(count, _PROMPTS)))
         first = "; ".join(words for words in described if words)
         shows = f"{count} pictures of the generator" + (f": {first}" if first else "")
         return CardPicture(f"{PICTURES_FOLDER}/probes.png", _png(grid), shows, (caption,))

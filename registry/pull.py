@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from ..bundle.json_documents import MAX_DOCUMENT_BYTES
 from ..bundle.keys import SIGNATURE_BYTES, PublicKey
 from ..bundle.manifest import FileRecord
 from ..bundle.signing import MANIFEST_NAME, SIGNATURE_NAME, SIGNER_NAME, read_manifest
-from ..errors import IntegrityError, RegistryError, TrustError, UsageError
+from ..errors import BundleError, IntegrityError, RegistryError, TrustError, UsageError
 from ..files import check_folder, confined, sha256
 from ..reporting import human_bytes
 from ..reporting.progress import Progress, quiet
@@ -135,7 +136,8 @@ def _pull(
         received = _fetch(staged, package, remote, key, progress)
         if package.kind == "run":
             _add_package(staged, remote, content)
-        _check_whole(staged.content, package, key)
+        with _named_by_address(remote, staged.content):
+            _check_whole(staged.content, package, key)
         install(staged, target)
     return Pulled(*outcome, received, package.size_bytes, key is not None)
 
@@ -229,8 +231,20 @@ def _fetch(
         received += staged.fetch(path, record, partial(_report, progress, step, done, total))
         done += record.size_bytes
         if first and path == first[-1]:
-            check_manifest(package, read_manifest(staged.content, key), remote.address)
+            with _named_by_address(remote, staged.content):
+                manifest = read_manifest(staged.content, key)
+            check_manifest(package, manifest, remote.address)
     return received
+
+
+@contextmanager
+def _named_by_address(remote: Remote, folder: Path) -> Iterator[None]:
+    """Name the upload in place of the folder that it was read into, which is removed."""
+    try:
+        yield
+    except BundleError as error:
+        text = str(error).replace(f"{folder}/", f"{remote.address}: ").replace(str(folder), remote.address)
+        raise type(error)(text) from error
 
 
 def _report(progress: Progress, step: str, done: int, total: int, have: int) -> None:

@@ -1,13 +1,7 @@
 """A real OCI registry, a hub that the real client talks to, a connection that breaks, and small things to push."""
 
 import json
-import re
-import resource
-import shutil
-import subprocess
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
+from litho.benchmarks.registries.server import PROGRAM, RunningRegistry, running_registry
 from litho.bundle import sign_bundle
 from litho.bundle.manifest import FileRecord
 from litho.files import sha256
@@ -24,9 +19,7 @@ from ..bundle.conftest import SIGNATURE, make
 from ..signers import make_keys
 from .hub_server import HubServer
 from .lossy_proxy import LossyProxy
-from .token_service import ISSUER, SERVICE, TokenService
 
-PROGRAM = shutil.which("docker-registry") or shutil.which("registry")
 USER, PASSWORD = "maker", "correct-horse"
 _HASHED = "$2b$04$khiJg1KitaWWnKVjuWA8qOsEQDTOh/I5ik4zamOusAPfImMON4lKu"
 """Of the password, as htpasswd writes it (bcrypt)."""
@@ -35,82 +28,27 @@ BIG = bytes(range(256)) * 12_000
 """Content of a file that takes a while: 3 MB."""
 
 
-@dataclass(frozen=True)
-class Running:
-    """A registry that runs: its host with port, and the folder of its files."""
-
-    host: str
-    data: Path
-
-    def blob(self, digest: str) -> Path:
-        """Where it has the content of a digest."""
-        plain = digest.removeprefix("sha256:")
-        return self.data / "docker/registry/v2/blobs/sha256" / plain[:2] / plain / "data"
-
-
-def start_registry(
-    folder: Path,
-    *,
-    users: bool = False,
-    most_file_bytes: int | None = None,
-    tokens: TokenService | None = None,
-) -> tuple[subprocess.Popen[bytes], Running]:
-    """Start the distribution's registry; a machine without it skips the test."""
+@pytest.fixture(scope="session")
+def _program() -> None:
     if PROGRAM is None:
         pytest.skip("docker-registry is not installed")
-    folder.mkdir(parents=True, exist_ok=True)
-    config: dict[str, Any] = {
-        "version": 0.1,
-        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
-        "http": {"addr": "127.0.0.1:0", "secret": "of a test"},
-    }
-    if users:
-        (folder / "htpasswd").write_text(f"{USER}:{_HASHED}\n")
-        config["auth"] = {"htpasswd": {"realm": "tests", "path": str(folder / "htpasswd")}}
-    if tokens is not None:
-        config["auth"] = {
-            "token": {
-                "realm": tokens.url,
-                "service": SERVICE,
-                "issuer": ISSUER,
-                "rootcertbundle": str(tokens.certificate),
-            }
-        }
-    (folder / "config.yml").write_text(json.dumps(config))  # JSON is YAML
-    log = folder / "log"
-
-    def limit() -> None:
-        if most_file_bytes is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (most_file_bytes, most_file_bytes))
-
-    with log.open("wb") as written:
-        process = subprocess.Popen(
-            [PROGRAM, "serve", str(folder / "config.yml")], stdout=written, stderr=written, preexec_fn=limit
-        )
-    until = time.monotonic() + 60
-    while (found := re.search(rb"listening on 127\.0\.0\.1:(\d+)", log.read_bytes())) is None:
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < until, log.read_text()
-        time.sleep(0.01)
-    return process, Running(f"127.0.0.1:{int(found[1])}", folder / "data")
 
 
 @pytest.fixture(scope="session")
-def oci_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def oci_registry(_program: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningRegistry]:
     """A registry that lets everybody push."""
-    process, running = start_registry(tmp_path_factory.mktemp("registry"))
-    yield running
-    process.terminate()
-    process.wait()
+    with running_registry(tmp_path_factory.mktemp("registry")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
-def guarded_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def guarded_registry(_program: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningRegistry]:
     """A registry that asks for a name and a password."""
-    process, running = start_registry(tmp_path_factory.mktemp("guarded"), users=True)
-    yield running
-    process.terminate()
-    process.wait()
+    folder = tmp_path_factory.mktemp("guarded")
+    (folder / "htpasswd").write_text(f"{USER}:{_HASHED}\n")
+    auth = {"htpasswd": {"realm": "tests", "path": str(folder / "htpasswd")}}
+    with running_registry(folder, auth) as running:
+        yield running
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from litho.benchmarks.registries.server import RunningRegistry, running_registry
 from litho.bundle import Bundle
 from litho.errors import IntegrityError, RegistryError, UsageError
 from litho.registry.address import OciAddress, parse_address
@@ -16,7 +17,7 @@ from litho.registry.oci_client import Client
 from litho.registry.pull import pull
 from litho.registry.push import push
 
-from .conftest import Running, grow, same_files, start_registry
+from .conftest import grow, same_files
 from .lossy_proxy import LossyProxy
 
 pytest.importorskip("oras")
@@ -25,7 +26,7 @@ TITLE = "org.opencontainers.image.title"
 
 
 @pytest.fixture
-def address(oci_registry: Running, request: pytest.FixtureRequest) -> str:
+def address(oci_registry: RunningRegistry, request: pytest.FixtureRequest) -> str:
     """An artefact that no other test pushes."""
     return f"oci://{oci_registry.host}/tests/{request.node.name.split('[')[0]}:v1"
 
@@ -88,7 +89,7 @@ def test_the_client_of_oras_reads_it(small: Path, address: str, tmp_path: Path) 
 
 
 def test_what_is_no_upload_of_litho_is_refused(
-    oci_registry: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    oci_registry: RunningRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("setup.py").write_text("print('hello')")
@@ -100,18 +101,18 @@ def test_what_is_no_upload_of_litho_is_refused(
 
 
 @pytest.mark.parametrize("where", ["tests/nothing:v1", "tests/nothing@sha256:" + "0" * 64])
-def test_an_unknown_artefact_is_refused(oci_registry: Running, where: str) -> None:
+def test_an_unknown_artefact_is_refused(oci_registry: RunningRegistry, where: str) -> None:
     with pytest.raises(RegistryError, match=r"does not exist \(404, .*\); check name and tag"):
         pull(f"oci://{oci_registry.host}/{where}")
 
 
-def test_a_digest_cannot_be_pushed_to(oci_registry: Running, small: Path) -> None:
+def test_a_digest_cannot_be_pushed_to(oci_registry: RunningRegistry, small: Path) -> None:
     with pytest.raises(UsageError, match="names a digest, which follows from what is pushed"):
         push(small, f"oci://{oci_registry.host}/tests/x@sha256:{'0' * 64}")
 
 
 def test_a_changed_byte_in_the_registry_is_refused_by_name(
-    oci_registry: Running, address: str, small: Path, tmp_path: Path
+    oci_registry: RunningRegistry, address: str, small: Path, tmp_path: Path
 ) -> None:
     """The registry does not compare what it reads from its disk."""
     grow(small, address.encode() * 100)
@@ -130,7 +131,7 @@ def test_a_changed_byte_in_the_registry_is_refused_by_name(
 
 
 def test_a_changed_manifest_is_not_what_the_digest_names(
-    oci_registry: Running, address: str, small: Path, tmp_path: Path
+    oci_registry: RunningRegistry, address: str, small: Path, tmp_path: Path
 ) -> None:
     grow(small, address.encode())
     pushed = push(small, address)
@@ -142,7 +143,7 @@ def test_a_changed_manifest_is_not_what_the_digest_names(
 
 
 def test_a_half_finished_upload_is_refused_by_name(
-    oci_registry: Running, address: str, small: Path, tmp_path: Path
+    oci_registry: RunningRegistry, address: str, small: Path, tmp_path: Path
 ) -> None:
     """A manifest that was pushed by other means without all of its files, or whose files were removed since."""
     grow(small, address.encode() * 200)
@@ -155,8 +156,23 @@ def test_a_half_finished_upload_is_refused_by_name(
     assert same_files(pull(address, to=tmp_path / "back").path, small)
 
 
+def test_a_file_that_was_cut_short_in_the_registry_is_refused_by_name(
+    oci_registry: RunningRegistry, address: str, small: Path, tmp_path: Path
+) -> None:
+    grow(small, address.encode() * 300)
+    push(small, address)
+    blob = oci_registry.blob(layers_of(address)["report.html"]["digest"])
+    blob.write_bytes(blob.read_bytes()[:-1])
+    with pytest.raises(IntegrityError, match=r"report\.html ends after \d+ bytes, its package says more"):
+        pull(address, to=tmp_path / "back")
+
+
 def test_a_lost_connection_continues(
-    oci_registry: Running, address: str, small: Path, tmp_path: Path, lossy: Callable[[str], LossyProxy]
+    oci_registry: RunningRegistry,
+    address: str,
+    small: Path,
+    tmp_path: Path,
+    lossy: Callable[[str], LossyProxy],
 ) -> None:
     grow(small)
     push(small, address)
@@ -169,7 +185,11 @@ def test_a_lost_connection_continues(
 
 
 def test_a_pull_that_was_stopped_continues_where_it_was(
-    oci_registry: Running, address: str, small: Path, tmp_path: Path, lossy: Callable[[str], LossyProxy]
+    oci_registry: RunningRegistry,
+    address: str,
+    small: Path,
+    tmp_path: Path,
+    lossy: Callable[[str], LossyProxy],
 ) -> None:
     grow(small)
     push(small, address)
@@ -191,7 +211,11 @@ def test_a_pull_that_was_stopped_continues_where_it_was(
 
 
 def test_a_dead_connection_is_one_line_and_can_be_continued(
-    oci_registry: Running, address: str, small: Path, tmp_path: Path, lossy: Callable[[str], LossyProxy]
+    oci_registry: RunningRegistry,
+    address: str,
+    small: Path,
+    tmp_path: Path,
+    lossy: Callable[[str], LossyProxy],
 ) -> None:
     grow(small)
     push(small, address)
@@ -204,26 +228,20 @@ def test_a_dead_connection_is_one_line_and_can_be_continued(
 
 
 def test_an_upload_that_breaks_continues(
-    oci_registry: Running, address: str, small: Path, tmp_path: Path
+    oci_registry: RunningRegistry, address: str, small: Path, tmp_path: Path
 ) -> None:
     """A registry that may not write large files any more refuses one; what has arrived is not sent twice."""
     grow(small)
-    process, running = start_registry(tmp_path / "full", most_file_bytes=1 << 20)
-    full = address.replace(oci_registry.host, running.host)
-    with pytest.raises(RegistryError) as refused:
-        push(small, full)
-    process.terminate()
-    process.wait()
-    assert "report.html" not in str(refused.value)
+    with running_registry(tmp_path / "full", most_file_bytes=1 << 20) as running:
+        full = address.replace(oci_registry.host, running.host)
+        with pytest.raises(RegistryError) as refused:
+            push(small, full)
     assert "\n" not in str(refused.value)
-    process, running = start_registry(tmp_path / "full")
-    try:
+    with running_registry(tmp_path / "full") as running:
+        again = address.replace(oci_registry.host, running.host)
         with pytest.raises(RegistryError, match="does not exist"):
-            pull(address.replace(oci_registry.host, running.host))
-        pushed = push(small, address.replace(oci_registry.host, running.host))
-    finally:
-        process.terminate()
-        process.wait()
+            pull(again)
+        pushed = push(small, again)
     assert pushed.present_bytes > 0
 
 

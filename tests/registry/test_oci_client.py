@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from litho.benchmarks.registries.server import RunningRegistry, running_registry
 from litho.errors import RegistryError, UsageError
 from litho.registry.address import OciAddress
 from litho.registry.oci_client import Client, credentials_file
 from litho.registry.pull import pull
 from litho.registry.push import push
 
-from .conftest import PASSWORD, USER, Running, same_files, start_registry
-from .token_service import TokenService
+from .conftest import PASSWORD, USER, same_files
+from .token_service import ISSUER, SERVICE, TokenService
 
 pytest.importorskip("oras")
 
@@ -35,7 +36,7 @@ def sign_in(docker: Path, host: str, password: str) -> None:
 
 
 def test_the_credentials_of_docker_are_used(
-    guarded_registry: Running, docker: Path, small: Path, tmp_path: Path
+    guarded_registry: RunningRegistry, docker: Path, small: Path, tmp_path: Path
 ) -> None:
     sign_in(docker, guarded_registry.host, PASSWORD)
     address = f"oci://{guarded_registry.host}/me/tiny:v1"
@@ -45,7 +46,7 @@ def test_the_credentials_of_docker_are_used(
 
 @pytest.mark.parametrize("password", [None, "wrong"])
 def test_missing_and_wrong_credentials_are_said(
-    guarded_registry: Running, docker: Path, small: Path, password: str | None
+    guarded_registry: RunningRegistry, docker: Path, small: Path, password: str | None
 ) -> None:
     if password is not None:
         sign_in(docker, guarded_registry.host, password)
@@ -62,6 +63,7 @@ def test_missing_and_wrong_credentials_are_said(
 
 
 @pytest.mark.parametrize("password", [PASSWORD, "wrong", None])
+@pytest.mark.usefixtures("_program")
 def test_a_registry_with_a_service_of_tokens(
     docker: Path,
     small: Path,
@@ -71,8 +73,13 @@ def test_a_registry_with_a_service_of_tokens(
 ) -> None:
     """Other rights need another token: the first request of a push reads, the next one writes."""
     with TokenService(tmp_path / "tokens", USER, PASSWORD) as tokens:
-        process, running = start_registry(tmp_path / "registry", tokens=tokens)
-        try:
+        auth = {
+            "realm": tokens.url,
+            "service": SERVICE,
+            "issuer": ISSUER,
+            "rootcertbundle": str(tokens.certificate),
+        }
+        with running_registry(tmp_path / "registry", {"token": auth}) as running:
             if password is not None:
                 sign_in(docker, running.host, password)
             address = f"oci://{running.host}/me/tiny:v1"
@@ -84,14 +91,15 @@ def test_a_registry_with_a_service_of_tokens(
             else:
                 with pytest.raises(RegistryError, match=r"does not let you push to me/tiny \(401"):
                     push(small, address)
-        finally:
-            process.terminate()
-            process.wait()
     assert capfd.readouterr().err == ""
 
 
 def test_a_helper_program_is_asked(
-    guarded_registry: Running, docker: Path, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    guarded_registry: RunningRegistry,
+    docker: Path,
+    small: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     helper = tmp_path / "docker-credential-test"
     secret = json.dumps({"Username": USER, "Secret": PASSWORD})
@@ -104,7 +112,7 @@ def test_a_helper_program_is_asked(
 
 @pytest.mark.parametrize("content", ["no JSON", "[]", '{"auths": []'])
 def test_a_damaged_file_of_credentials_is_said(
-    guarded_registry: Running, docker: Path, small: Path, content: str
+    guarded_registry: RunningRegistry, docker: Path, small: Path, content: str
 ) -> None:
     (docker / "config.json").write_text(content)
     with pytest.raises(UsageError, match="is not Docker's file of credentials"):
@@ -117,7 +125,9 @@ def test_the_file_of_credentials_is_dockers(monkeypatch: pytest.MonkeyPatch, tmp
     assert credentials_file() == tmp_path / ".docker" / "config.json"
 
 
-def test_a_registry_without_tls_is_said(oci_registry: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_registry_without_tls_is_said(
+    oci_registry: RunningRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Another machine is spoken to with TLS; --plain-http leaves it out."""
     port = oci_registry.host.rpartition(":")[2]
     monkeypatch.setattr(OciAddress, "local", False)

@@ -1,6 +1,8 @@
 """The picture of a card."""
 
 import io
+from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,10 @@ from litho.bundle.probes import Probes
 from litho.errors import BundleError
 from litho.registry.packing import pack
 from litho.registry.pictures import make_picture
+from litho.signature import Signature
+from litho.signature.fields import image_output, label_field, seed_field, truncation_field
 
-from ..bundle.conftest import GRAPH, SIGNATURE, variant
+from ..bundle.conftest import GRAPH, SIGNATURE, make as make_bundle, variant
 
 
 def size_of(content: bytes) -> tuple[int, int]:
@@ -46,6 +50,24 @@ def test_the_first_probes_of_a_bundle_are_shown(tmp_path: Path, channels: int) -
     assert picture.path == "pictures/probes.png"
     assert picture.shows.startswith("16 pictures of the generator: seed 0; seed 1")
     assert 300 < size_of(picture.content)[0] < 500
+
+
+def test_what_a_picture_shows_has_the_order_of_the_signature(tmp_path: Path) -> None:
+    """The arrays of a file come in any order."""
+    signature = Signature(
+        inputs=(seed_field(), label_field(("a", "b")), truncation_field()), output=image_output(4, 4, 1)
+    )
+    inputs = {"label": np.array([1]), "truncation": np.array([0.5], np.float32), "seed": np.array([7])}
+    probes = Probes(inputs, np.zeros((1, 4, 4, 1), np.uint8))
+    bundle = make_bundle(tmp_path / "b", signature=signature)
+    packed = pack(bundle)
+    assert packed.bundle is not None
+    for order in permutations(probes.inputs):
+        shuffled = replace(probes, inputs={name: inputs[name] for name in order})
+        packed.bundle.probes = lambda shuffled=shuffled: shuffled  # type: ignore[method-assign]
+        picture = make_picture(packed)
+        assert picture is not None
+        assert picture.shows.endswith(": seed 7, label 1, truncation 0.5")
 
 
 def test_large_pictures_are_made_smaller(tmp_path: Path) -> None:
