@@ -62,6 +62,7 @@ WITHOUT_A_TEST_FILE = {
     "benchmarks/growth/__main__.py": "nothing but the command of measure.py",
     "benchmarks/limits/__main__.py": "nothing but the command of measure.py",
     "benchmarks/monitoring/__main__.py": "nothing but the command of run.py",
+    "benchmarks/registries/__main__.py": "nothing but the command of measure.py",
     "benchmarks/mlperf/__main__.py": "tests/benchmarks/mlperf/test_run.py runs it",
     "benchmarks/ray_cluster/__main__.py": "nothing but the command of run.py",
     "benchmarks/load/generator/worker/transports/base.py": "tests of its transports, test_grpc.py and test_http.py",
