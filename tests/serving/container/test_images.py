@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import litho
 from litho.errors import DeployError, UsageError
 from litho.files import write_bytes
 from litho.serving.container.images import (
@@ -113,6 +114,15 @@ def test_the_dockerfile_passes_hadolint(tmp_path: Path) -> None:
     done = subprocess.run([program, tmp_path / "Dockerfile"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     assert dockerfile(IMAGE).count("\nUSER 1000:1000\n") == 1, "it does not run as root"
+
+
+def test_the_dockerfile_of_litho_alone_passes_hadolint() -> None:
+    program = shutil.which("hadolint", path=str(Path(sys.executable).parent))
+    assert program is not None
+    file = Path(litho.__file__).parent / "deploy" / "images" / "litho" / "Dockerfile"
+    done = subprocess.run([program, file], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "\nUSER 10001:10001\n" in file.read_text(), "the user of the chart's pods"
 
 
 @pytest.mark.slow

@@ -34,7 +34,7 @@ seccompProfile:
 {{- define "litho.fetch" -}}
 {{- $values := .root.Values -}}
 name: fetch
-image: {{ $values.images.litho | quote }}
+image: {{ $values.images.litho | default (printf "litho:%s" .root.Chart.AppVersion) | quote }}
 imagePullPolicy: {{ $values.images.pullPolicy }}
 args:
   - fetch
@@ -191,7 +191,7 @@ volumeMounts:
 {{- define "litho.gateway" -}}
 {{- $values := .root.Values -}}
 name: {{ if eq $values.workload "kserve" }}kserve-container{{ else }}gateway{{ end }}
-image: {{ $values.images.litho | quote }}
+image: {{ $values.images.litho | default (printf "litho:%s" .root.Chart.AppVersion) | quote }}
 imagePullPolicy: {{ $values.images.pullPolicy }}
 args:
   - gateway
