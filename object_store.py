@@ -286,6 +286,8 @@ class ObjectStore:
 class Lock:
     """A lock that other machines see: an object that names its holder and when it runs out.
 
+    That of a process of this machine runs out when the process ends.
+
     Args:
         store: where it lies.
         key: of its object.
@@ -304,7 +306,8 @@ class Lock:
             StorageError: another process holds it.
         """
         found = self._store.read_tagged(self._key)
-        if found is not None and (holder := _holder(found[0]))["until"] > time.time():
+        holder = None if found is None else _holder(found[0])
+        if holder is not None and holder["until"] > time.time() and not _ended(holder):
             raise StorageError(
                 f"{holder['host']} (process {holder['pid']}) is writing {self._store.url}; wait until it ends, at most"
                 f" {holder['until'] - time.time():.0f} s: then its lock {self._key} runs out"
@@ -333,7 +336,7 @@ class Lock:
 
     def _write(self, tag: str | None) -> None:
         until = time.time() + self._seconds
-        holder = {"owner": self._owner, "host": socket.gethostname(), "pid": os.getpid(), "until": until}
+        holder = {"owner": self._owner, **_here(), "until": until}
         try:
             self._store.replace(self._key, json.dumps(holder).encode(), tag)
         except Changed:
@@ -344,6 +347,21 @@ class Lock:
         return StorageError(
             f"another process has begun to write {self._store.url}; wait until it ends, then try again"
         )
+
+
+def _here() -> dict[str, Any]:
+    """This process; `pids` names the processes among which its number means something."""
+    pids = ""
+    with suppress(OSError):
+        pids = Path("/proc/self/ns/pid").readlink().name
+    return {"host": socket.gethostname(), "pid": os.getpid(), "pids": pids}
+
+
+def _ended(holder: dict[str, Any]) -> bool:
+    """Whether the holder was a process of this machine, and is none now."""
+    here = _here()
+    same = bool(here["pids"]) and all(holder.get(name) == here[name] for name in ("host", "pids"))
+    return same and not Path(f"/proc/{holder['pid']}").exists()
 
 
 def _holder(content: bytes) -> dict[str, Any]:

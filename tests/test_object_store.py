@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -111,6 +115,26 @@ def test_a_lock_that_ran_out_is_taken(store: ObjectStore, content: bytes) -> Non
         assert found is not None
         assert json.loads(found)["until"] > time.time()
     assert store.listed() == []
+
+
+def test_the_lock_of_a_killed_process_of_this_machine_is_taken_at_once(store: ObjectStore) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    lock = Lock(store, ".lock")
+    lock.acquire()
+    for changed, taken in (
+        ({"pid": ended.pid}, True),
+        ({"pid": ended.pid, "host": "another"}, False),
+        ({"pid": ended.pid, "pids": "pid:[1]"}, False),  # a container of this machine has numbers of its own
+        ({"pid": os.getpid()}, False),
+    ):
+        holder = json.loads(store.read(".lock") or b"")
+        store.write(".lock", json.dumps({**holder, "host": socket.gethostname(), **changed}).encode())
+        if taken:
+            Lock(store, ".lock").acquire()
+        else:
+            with pytest.raises(StorageError, match="is writing"):
+                Lock(store, ".lock").acquire()
 
 
 def test_a_holder_whose_lock_was_taken_is_told(store: ObjectStore) -> None:

@@ -7,6 +7,7 @@ import os
 import pickle
 import re
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +22,9 @@ __all__ = ["Cluster"]
 _ANSWER_SECONDS = 5.0
 _NODE_SECONDS = 120.0
 """For a node's first process, which imports Ray."""
+
+_LOOK_SECONDS, _LOST_SECONDS = 5.0, 30.0
+"""Between two looks at the head of a cluster, and without an answer of it."""
 
 _OBJECT_STORE = 256 * 2**20
 """Bytes of the object store of a cluster that litho starts: only numbers and hashes pass through it."""
@@ -48,6 +52,7 @@ class Cluster:
         require("ray.data", "ray")
         self.address = address
         self._ours = False
+        self._answered, self._next_look = time.monotonic(), 0.0
         if self.ray.is_initialized():  # by the program that uses litho
             return
         if address not in ("auto", "local"):
@@ -169,6 +174,23 @@ class Cluster:
                 complaint = _first_line(str(error))
             if complaint:
                 raise ClusterError(f"node {nodes[node]} of the Ray cluster: {complaint}")
+
+    def notice_loss(self) -> None:
+        """Look now and then whether the head still answers; after a minute without it Ray ends this process.
+
+        Raises:
+            ClusterError: it has not answered for half a minute.
+        """
+        if (now := time.monotonic()) < self._next_look:
+            return
+        try:
+            self.look(self.ray.get_runtime_context().gcs_address)
+            self._answered = time.monotonic()
+        except ClusterError as error:
+            if now - self._answered > _LOST_SECONDS:
+                self._ours = False  # a shutdown would wait for the head
+                raise ClusterError(f"the Ray cluster at {self.address} was lost: {error}") from None
+        self._next_look = time.monotonic() + _LOOK_SECONDS
 
     def close(self) -> None:
         """End the connection; a connection that another program made stays."""

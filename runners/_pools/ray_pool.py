@@ -11,8 +11,11 @@ from __future__ import annotations
 import logging
 import pickle
 import queue
+import sys
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from ..._version import __version__
@@ -32,6 +35,7 @@ _AHEAD = 2
 """Pieces handed to a worker: the one that it does, and the next."""
 
 _TICK_SECONDS = 0.5
+_END_SECONDS = 10.0
 
 
 class RayPool(Pool):
@@ -51,6 +55,7 @@ class RayPool(Pool):
         self._workers = workers or room
         self._at_first = min(self._workers, room)  # more, where the cluster grows
         self._threads, self._on_gpu = threads, on_gpu
+        self._collectors: list[threading.Thread] = []
 
     def run(
         self, work: Work, numbers: Sequence[int], progress: Advance = lambda pieces: None
@@ -59,13 +64,26 @@ class RayPool(Pool):
         if not numbers:
             return
         self._cluster.check(work)
-        ray = self._cluster.ray
         ledger = self._beside_the_driver(Ledger)
         outcomes: queue.Queue[Any] = queue.Queue()
-        threading.Thread(
-            target=_collect, args=(self._mapped(work, numbers, ledger), outcomes), daemon=True
-        ).start()
-        left, workers, tries = set(numbers), set[str](), 0
+        stop = threading.Event()
+        collector = threading.Thread(
+            target=_collect, args=(self._mapped(work, numbers, ledger), outcomes, stop), daemon=True
+        )
+        self._collectors.append(collector)
+        collector.start()
+        try:
+            yield from self._outcomes(set(numbers), ledger, outcomes, progress)
+        finally:
+            stop.set()
+
+    def _outcomes(
+        self, left: set[int], ledger: Any, outcomes: queue.Queue[Any], progress: Advance
+    ) -> Iterator[tuple[int, Any]]:
+        """Number and answer of each piece of `left`, as the collector hands over their outcomes."""
+        ray = self._cluster.ray
+        workers, tries = set[str](), 0
+        before = replace(self.report)
         while True:
             try:
                 found = outcomes.get(timeout=_TICK_SECONDS)
@@ -85,8 +103,10 @@ class RayPool(Pool):
                     self.report.pieces += 1
                     yield number, outcome.answer
             again, done = ray.get(ledger.look.remote())
-            self.report.workers, self.report.retries = len(workers), tries + again
+            self.report.workers = before.workers + len(workers)
+            self.report.retries = before.retries + tries + again
             progress(done)
+            self._cluster.notice_loss()
         if left:
             raise ClusterError(f"the Ray cluster gave no answer for {len(left)} pieces, such as {min(left)}")
 
@@ -133,10 +153,28 @@ class RayPool(Pool):
 
     def close(self) -> None:
         """End the workers and the connection."""
-        self._cluster.close()
+        with _no_new_connection():
+            self._cluster.close()
+            for collector in self._collectors:
+                collector.join(_END_SECONDS)
 
 
-def _collect(dataset: Any, outcomes: queue.Queue[Any]) -> None:
+@contextmanager
+def _no_new_connection() -> Iterator[None]:
+    """Ray joins a cluster anew by itself when anything asks it for something; what is being ended must not."""
+    hook = sys.modules.get("ray._private.auto_init_hook")
+    before = getattr(hook, "enable_auto_connect", None)
+    if hook is None or before is None:
+        yield
+        return
+    hook.__dict__["enable_auto_connect"] = False
+    try:
+        yield
+    finally:
+        hook.__dict__["enable_auto_connect"] = before
+
+
+def _collect(dataset: Any, outcomes: queue.Queue[Any], stop: threading.Event) -> None:
     """In a thread: lists of number and outcome as they come, then None, or the exception that ended it."""
     try:
         for batch in dataset.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=0):
@@ -145,6 +183,8 @@ def _collect(dataset: Any, outcomes: queue.Queue[Any]) -> None:
                 for number, packed in zip(batch["number"], batch["outcome"], strict=True)
             ]
             outcomes.put(pairs)
+            if stop.is_set():
+                return
     except BaseException as error:
         outcomes.put(error if isinstance(error, Exception) else RuntimeError(type(error).__name__))
     else:
