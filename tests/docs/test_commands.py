@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import shlex
+from functools import cache
 from typing import Any
 
 import typer
@@ -34,10 +35,16 @@ def lines(page: Page) -> list[str]:
     return [line for content in blocks for line in content.replace("\\\n", " ").splitlines()]
 
 
+@cache
+def command_line() -> Any:
+    """All verbs with their options, which take longer to make than a line to parse."""
+    return typer.main.get_command(app)
+
+
 def parse(arguments: list[str]) -> typer.Context:
     """Parse as the command line would, and run nothing."""
     assert not set(arguments) & _ACT_AT_ONCE
-    command: Any = typer.main.get_command(app)
+    command = command_line()
     context = command.make_context("litho", list(arguments))
     while hasattr(context.command, "resolve_command") and (context._protected_args or context.args):
         name, command, rest = context.command.resolve_command(
