@@ -46,7 +46,7 @@ class Report:
 class Work(ABC):
     """Numbered pieces of work; travels to the workers by `pickle`.
 
-    A piece may be done more than once, when a worker is lost after it; the second time must do no damage.
+    A piece may be done more than once, when a worker is lost after it; the second time must change nothing.
     """
 
     @abstractmethod
