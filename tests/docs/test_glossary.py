@@ -82,7 +82,8 @@ ALLOWED_NAMES = {
     "demo.py": ("subject", "key of the result"),
     "signature/synthetic_inputs.py": ("places", "positions in an image"),
     "": (
-        "progress_bar Progress_Bar enable_progress_bars disable_progress_bars Bar_Column bar bar_width sized_by in_place _in_place",
+        "progress_bar Progress_Bar enable_progress_bars disable_progress_bars Bar_Column bar bar_width"
+        " sized_by in_place _in_place",
         "progress bars, plain words",
     ),
 }
