@@ -60,6 +60,8 @@ def check(
 def _checked(query: Query, found: Found, series: Series | None) -> list[Checked]:
     if series is None:
         return [_one(query, (), None, Bounds(math.inf, math.inf, "nobody: the query is unknown"))]
+    if not series and not found:  # such as panels of a GPU where there is none
+        return [_one(query, (), None, None)]
     missing = [labels for labels in series if labels not in found and not _own(labels)]
     checked = [_one(query, labels, None, series[labels]) for labels in missing]
     return checked + [_one(query, labels, value, series.get(labels)) for labels, value in found.items()]

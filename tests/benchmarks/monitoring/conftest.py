@@ -14,4 +14,4 @@ def result(bundle: Path, flow_bundle: Path) -> MonitoringResult:
     """What Prometheus said of a server of the tiny models and its gateway."""
     if shutil.which("prometheus") is None:
         pytest.skip("Prometheus is not installed")
-    return measure([bundle, flow_bundle], clients=4, seconds=3, with_faults=False)
+    return measure([bundle, flow_bundle], clients=4, seconds=2, with_faults=False)
