@@ -1,8 +1,8 @@
 """The gateway measured by NVIDIA's load generators: `python -m litho.benchmarks.gateway_instruments BUNDLE [...]`.
 
-Over a gateway, perf_analyzer asks for tensors (KServe's protocol) and AIPerf for pictures (OpenAI's images API), each in
-turns with litho's generator and with as many clients. The gateway's own figures of the same time are a third witness.
-Written to `results/gateway-instruments.json`.
+Over a gateway, perf_analyzer asks for tensors (KServe's protocol) and AIPerf for pictures (OpenAI's images API), each
+in turns with litho's generator and with as many clients. The gateway's own figures of the same time are a third
+witness. Written to `results/gateway-instruments.json`.
 """
 
 from __future__ import annotations
@@ -43,8 +43,12 @@ RESULT = Path(__file__).resolve().parent / "results" / "gateway-instruments.json
 CLIENTS = "1,8"
 KINDS = 64
 WARMUP_SECONDS = 0.5
-ROUTES = {"tensors": "/v2/models/{model}/infer", "images": "/v1/images/generations"}
-TOOLS = {"tensors": "perf_analyzer", "images": "aiperf"}
+WayName = Literal["tensors", "images"]
+ROUTES: dict[WayName, str] = {
+    "tensors": "/v2/models/{model}/infer",
+    "images": "/v1/images/generations",
+}
+TOOLS: dict[WayName, str] = {"tensors": "perf_analyzer", "images": "aiperf"}
 _SECONDS = "litho_gateway_request_seconds"
 
 
@@ -78,7 +82,7 @@ class Compared(Document):
     """
 
     bundle: str
-    way: Literal["tensors", "images"]
+    way: WayName
     tool: str
     clients: int
     rounds: tuple[Round, ...]
@@ -172,7 +176,7 @@ class _Turns:
         )
         self._aiperf = AiPerf(programs[1], "model", gateway.url, _prompts(runner), folder / "aiperf")
 
-    def round(self, way: str, clients: int, seconds: float, turn: int) -> Round:
+    def round(self, way: WayName, clients: int, seconds: float, turn: int) -> Round:
         """One measurement of each; every second time in the other order."""
         theirs: Callable[[], Side] = (
             (lambda: self._perf_analyzer.measure("http", clients, seconds))
@@ -195,7 +199,7 @@ class _Turns:
             theirs_gateway_ms=taken["theirs"][1],
         )
 
-    def _ours(self, way: str, clients: int, seconds: float) -> Side:
+    def _ours(self, way: WayName, clients: int, seconds: float) -> Side:
         self._first_seed += 2**24
         plan = Plan(self._kinds, first_seed=self._first_seed, in_flight=clients)
         with Running(plan, self._sites[way]) as running:
@@ -213,7 +217,7 @@ class _Turns:
             p99_ms=float(np.percentile(latencies, 99)),
         )
 
-    def _counted(self, way: str) -> tuple[float, float]:
+    def _counted(self, way: WayName) -> tuple[float, float]:
         """Requests of a way that the gateway has answered, and their seconds."""
         parser = require("prometheus_client.parser", "gateway")
         with urllib.request.urlopen(f"{self._gateway.url}/metrics", timeout=60) as answer:  # noqa: S310

@@ -27,9 +27,7 @@ _HEAD = (
 def write(results: Results) -> dict[str, str]:
     """The table, and where it was measured."""
     file = results.path("gateway-instruments")
-    result = read_as(
-        GatewayInstrumentsResult, "a comparison of load generators", file.parent, file.name, 1
-    )
+    result = read_as(GatewayInstrumentsResult, "a comparison of load generators", file.parent, file.name, 1)
     rows = [
         (
             f"`{one.bundle}`",
