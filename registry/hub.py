@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from ..errors import LithoError, RegistryError
+from ..errors import LithoError, RegistryError, chain
 from ..extras import require
 from ..reporting.progress import Progress
 from .address import MAIN, HubAddress
@@ -21,7 +21,7 @@ from .package import (
     PACKAGE_NAME,
     PACKAGE_SIGNATURE,
     PACKAGE_SIGNER,
-    PICTURES_FOLDER,
+    PICTURES,
     parse_package,
 )
 from .packing import Upload
@@ -129,8 +129,7 @@ class Hub:
             listed = parse_package(self._address, content).files
         except (LithoError, LostConnection):
             return []  # what is there is no upload of litho's
-        own = {PACKAGE_NAME, PACKAGE_SIGNATURE, PACKAGE_SIGNER, CARD_NAME, *listed}
-        own |= {path for path in held if path.startswith(f"{PICTURES_FOLDER}/")}
+        own = {PACKAGE_NAME, PACKAGE_SIGNATURE, PACKAGE_SIGNER, CARD_NAME, *PICTURES, *listed}
         return sorted((own & held.keys()) - {upload.path for upload in uploads})
 
     def url(self, path: str, revision: str) -> str:
@@ -167,7 +166,7 @@ class Hub:
         address, kind = self._address, type(error).__name__
         endpoint = self._api.endpoint
         response = next(
-            (found for one in _chain(error) if (found := getattr(one, "response", None)) is not None), None
+            (found for one in chain(error) if (found := getattr(one, "response", None)) is not None), None
         )
         status = getattr(response, "status_code", None)
         said = _said(response)
@@ -251,12 +250,6 @@ class _Commit:
             raise self._hub.explained(error, "pull from") from error
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__
-
-
 def _said(response: Any) -> str:
     """What the hub says of a refusal, as a part of a sentence; empty if it says nothing."""
     if response is None:
@@ -272,5 +265,5 @@ def _said(response: Any) -> str:
 
 
 def _words(error: BaseException) -> str:
-    inner = list(_chain(error))[-1]
+    inner = list(chain(error))[-1]
     return " ".join((str(inner) or str(error) or type(error).__name__).split())[:160]

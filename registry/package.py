@@ -33,7 +33,7 @@ __all__ = [
     "PACKAGE_NAME",
     "PACKAGE_SIGNATURE",
     "PACKAGE_SIGNER",
-    "PICTURES_FOLDER",
+    "PICTURES",
     "RUN_DOCUMENTS",
     "Kind",
     "Package",
@@ -46,12 +46,13 @@ PACKAGE_NAME = "litho-package.json"
 PACKAGE_SIGNATURE = f"{PACKAGE_NAME}.sig"
 PACKAGE_SIGNER = f"{PACKAGE_NAME}.pub"
 CARD_NAME = "README.md"
-PICTURES_FOLDER = "pictures"
+PICTURES = ("pictures/probes.png", "pictures/samples.png")
+"""The picture of a card: of a bundle, of a run."""
 
 MOST_FILES = 10_000
 """A bundle has tens of files, a run with a long list of samples hundreds."""
 
-_RESERVED = (PACKAGE_NAME, PACKAGE_SIGNATURE, PACKAGE_SIGNER, CARD_NAME)
+_RESERVED = (PACKAGE_NAME, PACKAGE_SIGNATURE, PACKAGE_SIGNER, CARD_NAME, *PICTURES)
 _SIGNED = (MANIFEST_NAME, SIGNATURE_NAME, SIGNER_NAME)
 RUN_DOCUMENTS = ("recipe.json", "stats.jsonl", "evaluation.json", "evaluation.html")
 """What a run may hold beside its snapshot and is worth sending. Logs of TensorBoard name the machine: not them."""

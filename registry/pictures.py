@@ -11,7 +11,7 @@ from ..bundle.probes import in_words
 from ..errors import BundleError
 from ..files import ordinary_file
 from ..reporting import picture_grid, png
-from .package import PICTURES_FOLDER
+from .package import PICTURES
 from .packing import Packed
 
 __all__ = ["CardPicture", "make_picture"]
@@ -56,7 +56,7 @@ def make_picture(packed: Packed) -> CardPicture | None:
         described = (in_words(inputs, row) for row in range(min(count, _PROMPTS)))
         first = "; ".join(words for words in described if words)
         shows = f"{count} pictures of the generator" + (f": {first}" if first else "")
-        return CardPicture(f"{PICTURES_FOLDER}/probes.png", _png(grid), shows, (caption,))
+        return CardPicture(PICTURES[0], _png(grid), shows, (caption,))
     assert packed.run is not None, "a package is of a bundle or of a run"
     if packed.run.samples is None:
         return None
@@ -70,7 +70,7 @@ def make_picture(packed: Packed) -> CardPicture | None:
     except (OSError, ValueError, Image.DecompressionBombError):
         raise BundleError(f"{file} is not a PNG file; remove it, or train again") from None
     return CardPicture(
-        f"{PICTURES_FOLDER}/samples.png",
+        PICTURES[1],
         content,
         "samples of the generator",
         ("Samples of the end of the training.",),

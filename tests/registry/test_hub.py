@@ -63,12 +63,12 @@ def test_an_upload_replaces_the_one_before_and_leaves_what_is_not_its_own(
     hub: HubServer, small: Path
 ) -> None:
     push(make_run(Path("runs/tiny")), ADDRESS)
-    files_of(hub)["notes.txt"] = b"by hand"
+    files_of(hub).update({"notes.txt": b"by hand", "pictures/mine.png": b"by hand"})
     before = hub.repositories["me/tiny"].branches["main"]
     push(small, ADDRESS)
     now = set(files_of(hub))
     assert not now & {"snapshot.json", "snapshot.safetensors", "pictures/samples.png"}
-    assert {"notes.txt", ".gitattributes", "manifest.json"} <= now
+    assert {"notes.txt", "pictures/mine.png", ".gitattributes", "manifest.json"} <= now
     assert pull(f"{ADDRESS}@{before}").kind == "run"
 
 
