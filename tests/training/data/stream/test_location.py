@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +51,26 @@ def test_a_bucket_is_found_with_the_tags_of_its_objects(s3: S3) -> None:
     assert (before.size, before.key) == (after.size, after.key)
     assert before.tag != after.tag
     assert keys(f"{url}/a.tar") == ["a.tar"]
+
+
+@pytest.mark.slow
+def test_a_data_set_of_the_hub_is_found_with_the_hashes_of_its_files(folder: Path) -> None:
+    program = """
+from litho.training.data.sources import load
+from litho.training.data.batches import Share
+from litho.training.data.stream.location import locate
+dataset = load("stream:hf://datasets/owner/name")
+batches = dataset.batches(Share(0, 16, slice(None)))
+print(dataset.count, len(batches.at(0).images))
+print(*[shard.tag for shard in locate("hf://datasets/owner/name").train])
+batches.close()
+"""
+    command = [sys.executable, Path(__file__).with_name("dataset_hub.py"), folder, program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    counts, *rest = done.stdout.splitlines() or [done.stderr]
+    assert counts == "400 16"
+    hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())]
+    assert rest == [" ".join(hashes)]
 
 
 @pytest.mark.parametrize(

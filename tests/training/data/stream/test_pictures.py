@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from litho.errors import CheckpointError, DataError, UsageError
+from litho.errors import CheckpointError, DataError, StorageError, UsageError
 from litho.object_store import ObjectStore
 from litho.training.data.batches import Batch, PictureStream, Share
 from litho.training.data.dataset import Dataset
@@ -93,6 +93,16 @@ def test_parquet_and_object_storage_give_what_tar_files_on_disk_give(s3: S3, tmp
         store.write(f"{number}.tar", tar.read_bytes())
     tar, parquet, bucket = (numbers(load(f"stream:{name}"), 24) for name in ("tar", "parquet", url))
     assert tar == parquet == bucket
+
+
+def test_credentials_that_run_out_stop_the_training_in_one_line(s3: S3, folder: Path) -> None:
+    url = s3.bucket()
+    for path in folder.iterdir():
+        ObjectStore(url).write(path.name, path.read_bytes())
+    dataset = load(f"stream:{url}")
+    message = r"^cannot read s3://.*/0000\d\.tar: permission denied \(.*\); check the credentials"
+    with s3.authenticated(), pytest.raises(StorageError, match=message):
+        batches_of(dataset, 1)
 
 
 def test_a_test_split_is_used_as_it_is(tmp_path: Path) -> None:
