@@ -89,7 +89,8 @@ def _datasets(shards: Path, batch: int, shuffle: int) -> Resume:
 
     def opened() -> Any:
         found = library.load_dataset("webdataset", data_files={"train": files}, split="train", streaming=True)
-        return found.shuffle(seed=0, buffer_size=shuffle)
+        # Without the pictures, which would be decoded.
+        return found.select_columns(["__key__"]).shuffle(seed=0, buffer_size=shuffle)
 
     everything = [one["__key__"] for one in opened()]
     cut = opened()

@@ -79,7 +79,7 @@ def _listed(name: str) -> tuple[ObjectStore, Mapping[str, ObjectFacts]]:
         path = find(name)
         if path is None:
             raise UsageError(
-                f"{name!r} is not a file or folder, here or in the folder of {DATA_VARIABLE}; give one, or a URL"
+                f"data {name!r} is not a file or folder, here or in the folder of {DATA_VARIABLE}; give one, or a URL"
                 " such as s3://BUCKET/FOLDER"
             )
         url = f"file://{Path(path).absolute()}"

@@ -80,8 +80,11 @@ def open_stream(name: str, where: str, options: Options) -> Dataset:
     most = _sample_size(source, train, options)
     samples = [Records(f"a sample of {name}", *source.sample(parts, most)) for parts in (train, test)]
     count = sum(chunk.pictures for _, chunk in train)
-    note = f"{count:,} training pictures in {len({shard.key for shard, _ in train}):,} shards; figures are measured on"
-    note += f" a sample of {samples[0].count:,}"
+    among = len({shard.key for shard, _ in train})
+    note = (
+        f"{count:,} training pictures in {among:,} shard{'' if among == 1 else 's'}; figures are measured on a sample"
+        f" of {samples[0].count:,}"
+    )
     card = location.store.read(CARD)
     licence = None if card is None else licence_in(card.decode("utf-8", "replace"))
     made = assemble(

@@ -70,7 +70,7 @@ def test_the_prefix_makes_a_stream() -> None:
         UsageError, match=r"^data 'stream:' names no location; give stream:FOLDER or stream:s3://"
     ):
         load("stream:")
-    with pytest.raises(UsageError, match=r"^'absent' is not a file or folder"):
+    with pytest.raises(UsageError, match=r"^data 'absent' is not a file or folder"):
         load("stream:absent")
 
 

@@ -78,9 +78,9 @@ batches.close()
     [
         (
             "absent",
-            r"^'absent' is not a file or folder, here or in the folder of LITHO_DATA; give one, or a URL",
+            r"^data 'absent' is not a file or folder, here or in the folder of LITHO_DATA; give one, or a URL",
         ),
-        ("shards/9.tar", r"^'shards/9\.tar' is not a file or folder"),
+        ("shards/9.tar", r"^data 'shards/9\.tar' is not a file or folder"),
         ("file:///absent/9.tar", r"^'file:///absent/9\.tar' is not there"),
         (
             "empty",
