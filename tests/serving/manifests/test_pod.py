@@ -31,7 +31,7 @@ PROGRAM = Path(__file__).with_name("pod.py")
 UNSHARE = ["unshare", "--mount", "--pid", "--net", "--ipc", "--fork", "--kill-child"]
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def _rights() -> None:
     for program in ("unshare", "setpriv", "curl"):
         if shutil.which(program) is None:
@@ -39,6 +39,12 @@ def _rights() -> None:
     allowed = subprocess.run([*UNSHARE, "true"], capture_output=True, check=False)
     if os.getuid() != 0 or allowed.returncode != 0:
         pytest.skip("namespaces need the rights of root")
+    install()
+    user = ["setpriv", "--reuid=10001", "--regid=10001", "--clear-groups", "--"]
+    for words in ([sys.executable, "-c", "import litho.cli"], ["test", "-x", str(find().executable)]):
+        reads = subprocess.run([*user, *words], capture_output=True, check=False, cwd="/")
+        if reads.returncode != 0:
+            pytest.skip(f"the pods' user 10001 cannot read what this installation needs: {' '.join(words)}")
 
 
 @contextmanager
@@ -106,7 +112,6 @@ def objects_of(rendered: Render, models: Path, key: Path) -> Objects:
 def test_a_pod_starts_serves_tells_of_a_dead_instance_and_drains(
     rendered: Render, models: Path, source: Path, keys: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    install()
     certificate, private = tmp_path / "tls.crt", tmp_path / "tls.key"
     request = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=pictures")
     openssl(*request, "-out", certificate, "-keyout", private)
