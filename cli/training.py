@@ -47,6 +47,21 @@ def train(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="KEY=VALUE of the recipe; repeatable.")
     ] = None,
+    parallel: Annotated[
+        Literal["ddp", "fsdp"],
+        typer.Option(
+            help="What several processes share, under torchrun: ddp the batch; fsdp the weights too, for family flow."
+            " See docs/training-at-scale.md."
+        ),
+    ] = "ddp",
+    micro_batch: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Most images of one forward pass of a process, to save memory: gradients are accumulated over the"
+            " parts of a larger share. By default the whole share at once.",
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved recipe and stop.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -71,7 +86,15 @@ def train(
     first = os.environ.get("RANK", "0") == "0"  # of the processes that a launcher started
     if first:
         note(f"budget {budget}, {reason}; choose another with --budget")
-    train_run(preset, run=folder, budget=budget, data=data, overrides=overrides)
+    train_run(
+        preset,
+        run=folder,
+        budget=budget,
+        data=data,
+        overrides=overrides,
+        parallel=parallel,
+        micro_batch=micro_batch or 0,
+    )
     if not first:
         return
     if as_json:

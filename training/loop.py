@@ -7,18 +7,17 @@ To resume, run the same command again. A run that is killed at any point and sta
 from __future__ import annotations
 
 import logging
-import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import Any
 
 import torch
 from rich.console import Console
 from torch import Tensor
 
+from .._version import __version__
 from ..errors import CheckpointError
 from ..files import check_folder
 from ..signature.fields import Role
@@ -30,6 +29,7 @@ from .networks.pixel_model import PixelModel
 from .optim.ema import WeightEma
 from .optim.optimizer_step import OptimizerStep
 from .optim.schedule import learning_rate_factor
+from .optim.turns import check_parts, take_turns
 from .presets import resolve
 from .randomness import Draw, first_weights_seed
 from .recipe import Budget, Recipe
@@ -37,25 +37,32 @@ from .run.alarms import Alarms
 from .run.best import BestSnapshot, can_draw_samples
 from .run.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from .run.distributed import (
+    Layout,
+    Parallel,
+    check_agreement,
     gradient_averaging,
     join_process_group,
     leave_process_group,
-    local_batch_slice,
     mean_over_processes,
+    micro_batches,
     synchronise_batch_norm,
 )
+from .run.interruption import interruptible, one_line_for_a_lost_process
 from .run.logging import Statistics, StatisticsLog, comparison_grid, progress_bar, sample_grid
 from .run.resume import check_recipe, exclusive_run, is_finished, write_recipe
+from .run.sharding import check_shardable, shard, whole_generator
 from .run.snapshot import DataInfo, save_snapshot
 
 __all__ = ["Training", "train"]
 
 _logger = logging.getLogger(__name__)
 
+_USUAL = Layout()
+
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def train(
+def train(  # noqa: PLR0913 - a verb
     preset: str,
     *,
     run: Path | str,
@@ -63,6 +70,8 @@ def train(
     data: str | None = None,
     overrides: Mapping[str, str] | None = None,
     progress: bool = True,
+    parallel: Parallel = "ddp",
+    micro_batch: int = 0,
 ) -> Path:
     """Train a preset into a run's directory; resume an interrupted run, and leave a finished one alone.
 
@@ -77,27 +86,38 @@ def train(
         data: training data, instead of the preset's.
         overrides: recipe key -> value as text.
         progress: show a progress bar if standard error is a terminal.
+        parallel: what several processes share, under torchrun: "ddp" the batch, "fsdp" the weights too. Runs can be
+            resumed with either.
+        micro_batch: most images of one forward pass; a larger share of the batch is computed in parts, whose gradients
+            are added up. 0 computes it at once.
 
     Returns:
         `run`, which now holds a finished snapshot.
 
     Raises:
         UsageError: preset, data, a key or a value is not allowed, or the run was started with another recipe.
-        TrainingError: training diverged or collapsed, or another process trains this run.
+        TrainingError: training diverged or collapsed, another process trains this run, or one of several processes was
+            lost.
         CheckpointError: the run's checkpoint is damaged.
-        KeyboardInterrupt: Ctrl-C; the run can be resumed.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; the run can be resumed.
     """
     run = Path(run)
     recipe = resolve(preset, budget=budget, data=data, overrides=overrides)
     check_recipe(run, recipe)
-    if is_finished(run):
-        Console(stderr=True).print(f"{run} is finished: {recipe.preset}, {recipe.nimg} images; nothing to do")
-        return run
     check_folder(run, "--run")
     with leave_process_group():
+        process, finished = join_process_group(), is_finished(run)
+        state = {"litho": __version__, "recipe": recipe.model_dump_json(), "finished": finished}
+        check_agreement(process, state, run)
+        if finished:
+            if process.is_main:
+                Console(stderr=True).print(
+                    f"{run} is finished: {recipe.preset}, {recipe.nimg} images; nothing to do"
+                )
+            return run
         # Building the networks raises the errors of a recipe before anything is written.
-        training = Training(run, recipe, progress=progress)
-        with exclusive_run(run) if training.is_main else nullcontext():
+        training = Training(run, recipe, Layout(parallel, micro_batch), progress=progress)
+        with exclusive_run(run) if training.is_main else nullcontext(), one_line_for_a_lost_process(run):
             check_recipe(run, recipe)
             if training.is_main:
                 write_recipe(run, recipe)
@@ -111,34 +131,44 @@ class Training:
     Args:
         run: the run's directory.
         recipe: the resolved recipe.
+        layout: over processes and forward passes.
         progress: show a progress bar if standard error is a terminal.
 
     Raises:
-        UsageError: the recipe does not fit the data or the number of processes.
+        UsageError: the recipe does not fit the data, the layout or the number of processes.
     """
 
-    def __init__(self, run: Path, recipe: Recipe, *, progress: bool = True) -> None:
+    def __init__(self, run: Path, recipe: Recipe, layout: Layout = _USUAL, *, progress: bool = True) -> None:
         self._run, self._recipe, self._progress = run, recipe, progress
         self._process = join_process_group()
         self._device, self._processes = self._process.device, self._process.count
-        self._part = local_batch_slice(recipe.batch, self._process.rank, self._processes)
+        self._parts = micro_batches(recipe.batch, self._process.rank, self._processes, layout.micro_batch)
+        if layout.parallel == "fsdp":
+            check_shardable(recipe, self._process)
         data = sources.load(recipe.data, resolution=recipe.resolution)
         if self.is_main:
             for note in data.notes:
                 Console(stderr=True).print(f"{recipe.data}: {note}", markup=False, highlight=False)
         self._data, self._held_out = data.split()
         self._data_sha256 = self._data.sha256()
+        share = slice(self._parts[0].start, self._parts[-1].stop)
         self._batches = self._data.batches(
-            Share(recipe.seed, recipe.batch, self._part, self._device, recipe.shuffle_nimg)
+            Share(recipe.seed, recipe.batch, share, self._device, recipe.shuffle_nimg)
         )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(first_weights_seed(recipe.seed))
             task = family(recipe.family).task.build(recipe, self._data)
         self._task = _to_device(task, self._device)
+        check_parts(self._task, len(self._parts))
+        self._task.keeps_activations = len(self._parts) == 1
         self._average = WeightEma(self._task.generator, recipe.ema_half_life_nimg)
         if self._processes > 1:
             synchronise_batch_norm(self._task)
         average = gradient_averaging(self._processes)
+        self._mesh = None
+        if layout.parallel == "fsdp":
+            self._mesh = shard(self._process, self._task.generator, self._average.generator)
+            average = None  # shards are averaged in the backward pass
         self._optimizer_steps = {
             name: OptimizerStep(optimizer, recipe, self._device, average)
             for name, optimizer in self._task.optimizers().items()
@@ -159,23 +189,25 @@ class Training:
         Raises:
             CheckpointError: the checkpoint is damaged or of another dataset.
             TrainingError: an alarm stopped the training (`run.alarms`); the last checkpoint stays.
-            KeyboardInterrupt: Ctrl-C, after a checkpoint was written.
+            KeyboardInterrupt: Ctrl-C or SIGTERM, after a checkpoint was written.
         """
         if self.is_main and self._data.stream is not None:
             self._data.stream.check_unchanged(self._run)
-        self._restore(read_checkpoint(self._run))
+        checkpoint = read_checkpoint(self._run, self._mesh)
+        step = 0 if checkpoint is None else checkpoint.step
+        check_agreement(self._process, {"data": self._data_sha256, "step": step}, self._run)
+        self._restore(checkpoint)
         self._timer = (time.monotonic(), self._step)
         with closing(self._batches):
             self._train()
-        if self.is_main:
-            self._finish()
+        self._finish()
         self._process.wait_for_all()
 
     def _train(self) -> None:
         recipe, total = self._recipe, self._recipe.steps * self._recipe.batch
         log = StatisticsLog(self._run, self.nimg) if self.is_main else None
         bar = progress_bar(recipe.preset, self.nimg, total, shown=self._progress and self.is_main)
-        with _interruptible() as interrupted, bar as advance:
+        with interruptible(self._process) as interrupted, bar as advance:
             while self._step < recipe.steps and not self._selection.exhausted:
                 stop = self._train_step(interrupted)
                 advance(recipe.batch)
@@ -193,23 +225,18 @@ class Training:
 
     def _train_step(self, interrupted: threading.Event) -> bool:
         """Take one step. Returns whether a process was interrupted."""
-        recipe = self._recipe
-        batch = self._batches.at(self._step)
-        draw = Draw(recipe.seed, self._step, recipe.batch, self._part, self._device)
-        factor = learning_rate_factor(self.nimg, recipe)
-        losses, dtype = self._task.losses(batch, draw), AUTOCAST.get(recipe.precision)
-        scalars = {}
-        while True:
-            # Only the forward pass runs under autocast.
-            with torch.autocast(self._device.type, dtype, enabled=dtype is not None):
-                step = next(losses, None)
-            if step is None:
-                break
-            name, optimizer_step = step.optimizer, self._optimizer_steps[step.optimizer]
-            norm = optimizer_step.minimise(step.loss, factor)
-            self._alarms.check_scale(name, optimizer_step.scale, self.nimg)
-            scalars |= {f"{name}_loss": step.loss, **(step.statistics or {})}
-            scalars |= {} if norm is None else {f"{name}_gradient": norm}
+        recipe, step = self._recipe, self._step
+        batch, turns = self._batches.at(step), []
+        for part in self._parts:
+            draw = Draw(recipe.seed, step, recipe.batch, part, self._device)
+            own = slice(part.start - self._parts[0].start, part.stop - self._parts[0].start)
+            weight = (part.stop - part.start) * self._processes / recipe.batch
+            turns.append((self._task.losses(batch.part(own), draw), weight))
+        factor, scalars = learning_rate_factor(self.nimg, recipe), {}
+        dtype = AUTOCAST.get(recipe.precision)
+        for name, statistics in take_turns(self._task, turns, self._optimizer_steps, factor, dtype):
+            self._alarms.check_scale(name, self._optimizer_steps[name].scale, self.nimg)
+            scalars |= statistics
         self._step += 1
         self._average.update(self.nimg, recipe.batch)
         return self._record(scalars, interrupted)
@@ -270,13 +297,11 @@ class Training:
         self._timer = (now, self._step)
 
     def _pixel_model(self) -> PixelModel:
-        generator = self._average.generator
+        generator = whole_generator(self._average.generator, self._recipe, self._device)
         return PixelModel(generator, generator.signature(self._data.class_names)).eval()
 
     def _save(self) -> None:
         self._alarms.check_weights(self._task, self.nimg)
-        if not self.is_main:
-            return
         state = Checkpoint(
             step=self._step,
             data_sha256=self._data_sha256,
@@ -293,7 +318,7 @@ class Training:
             selection=self._selection.state_dict(),
             signs=self._alarms.since,
         )
-        write_checkpoint(self._run, state)
+        write_checkpoint(self._run, state, self._process)
 
     def _restore(self, checkpoint: Checkpoint | None) -> None:
         if checkpoint is None:
@@ -316,9 +341,12 @@ class Training:
             nimg, value, weights = best
             self._average.generator.load_state_dict(weights)
             figures = {self._recipe.metric: round(value, 4)}
+        model = self._pixel_model()
+        if not self.is_main:
+            return
         save_snapshot(
             self._run,
-            self._average.generator,
+            model.generator,
             family=self._recipe.family,
             preset=self._recipe.preset,
             data=DataInfo(
@@ -328,7 +356,7 @@ class Training:
                 class_names=dataset.class_names,
             ),
             nimg=nimg,
-            quality={**figures, **quality(self._pixel_model(), dataset, self._device, self._held_out)},
+            quality={**figures, **quality(model, dataset, self._device, self._held_out)},
         )
 
 
@@ -338,23 +366,3 @@ def _to_device(task: Task, device: torch.device) -> Task:
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     return task.to(device).train()
-
-
-@contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """An event that Ctrl-C sets, so that the step in progress is finished; a second Ctrl-C stops at once."""
-    requested = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield requested
-        return
-
-    def request(number: int, frame: Any) -> None:
-        requested.set()
-        signal.signal(signal.SIGINT, before)
-        Console(stderr=True).print("\nsaving; run the same command again to resume")
-
-    before = signal.signal(signal.SIGINT, request)
-    try:
-        yield requested
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -185,24 +185,37 @@ def test_killed_at_random_moments_it_ends_with_the_same_weights_whatever_has_a_s
 
 
 @pytest.mark.parametrize(
-    ("precision", "step"), [("fp32", 0), ("fp32", 7), ("fp32", 15), ("bf16", 7), ("fp16", 7)]
+    ("precision", "step", "number"),
+    [
+        ("fp32", 0, signal.SIGINT),
+        ("fp32", 7, signal.SIGTERM),
+        ("fp32", 15, signal.SIGINT),
+        ("bf16", 7, signal.SIGINT),
+        ("fp16", 7, signal.SIGINT),
+    ],
 )
-def test_ctrl_c_leaves_a_run_that_goes_on_where_it_was(
-    tiny_train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str, step: int
+def test_a_signal_leaves_a_run_that_goes_on_where_it_was(
+    tiny_train: Train,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    precision: str,
+    step: int,
+    number: signal.Signals,
 ) -> None:
     run = tmp_path / "run"
     original = dataset.batch_indices
     with monkeypatch.context() as patch:
 
-        def interrupted(seed: int, number: int, batch: int, count: int) -> np.ndarray:
-            if number == step:
-                signal.raise_signal(signal.SIGINT)
-            return original(seed, number, batch, count)
+        def interrupted(seed: int, now: int, batch: int, count: int) -> np.ndarray:
+            if now == step:
+                signal.raise_signal(number)
+            return original(seed, now, batch, count)
 
         patch.setattr(dataset, "batch_indices", interrupted)
         with pytest.raises(KeyboardInterrupt):
             tiny_train(run, precision=precision)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     assert loop.read_checkpoint(run).step == step + 1
     tiny_train(run, precision=precision)
     assert_same_run(tiny_train(tmp_path / "whole", precision=precision), run)

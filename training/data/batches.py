@@ -28,6 +28,15 @@ class Batch:
     sources: Tensor | None = None
     captions: tuple[str, ...] | None = None
 
+    def part(self, rows: slice) -> Batch:
+        """Some of the images, with their labels, captions and sources."""
+        return Batch(
+            images=self.images[rows],
+            labels=None if self.labels is None else self.labels[rows],
+            sources=None if self.sources is None else self.sources[rows],
+            captions=None if self.captions is None else self.captions[rows],
+        )
+
 
 @dataclass(frozen=True)
 class Share:

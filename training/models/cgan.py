@@ -14,6 +14,7 @@ from ..data.dataset import Dataset
 from ..networks.generator import Generator as BaseGenerator
 from ..networks.layers import (
     ConditionalBatchNorm2d,
+    Norm,
     downsampler,
     first_side,
     maybe_spectral_norm,
@@ -34,9 +35,11 @@ class Recipe(AdversarialRecipe):
 
     Args:
         spectral_norm: of the discriminator's weights, as in `dcgan`.
+        norm: of the generator, as in `dcgan`.
     """
 
     spectral_norm: bool = True
+    norm: Norm = "batch"
 
 
 class Generator(BaseGenerator):
@@ -48,6 +51,7 @@ class Generator(BaseGenerator):
         channels: 1 (grey) or 3 (RGB).
         latent_size: noise values per image.
         width: channels of the last hidden layer; each earlier layer has twice as many.
+        norm: one of `layers.NORMS`.
     """
 
     def __init__(
@@ -58,9 +62,17 @@ class Generator(BaseGenerator):
         channels: int = 1,
         latent_size: int = 64,
         width: int = 96,
+        norm: Norm = "batch",
     ) -> None:
+        # The usual norm is left out, so that earlier versions of litho read the snapshot.
+        chosen = {} if norm == "batch" else {"norm": norm}
         super().__init__(
-            classes=classes, resolution=resolution, channels=channels, latent_size=latent_size, width=width
+            classes=classes,
+            resolution=resolution,
+            channels=channels,
+            latent_size=latent_size,
+            width=width,
+            **chosen,
         )
         check_image_shape(resolution, channels)
         self.latent_size = latent_size
@@ -69,7 +81,7 @@ class Generator(BaseGenerator):
         self.project = nn.Linear(2 * latent_size, features[0] * side**2, bias=False)
         self.first = (features[0], side, side)
         nn.init.normal_(self.project.weight, 0.0, 0.02)
-        self.norms = nn.ModuleList(ConditionalBatchNorm2d(count, classes) for count in features)
+        self.norms = nn.ModuleList(ConditionalBatchNorm2d(count, classes, norm) for count in features)
         self.upsamplers = upsamplers((*features, channels))
 
     def forward(self, latent: Tensor, label: Tensor, truncation: Tensor | None = None) -> Tensor:

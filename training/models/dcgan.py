@@ -6,7 +6,15 @@ import torch
 from torch import Tensor, nn
 
 from ..networks.generator import Generator as BaseGenerator
-from ..networks.layers import downsampler, first_side, maybe_spectral_norm, upsamplers, widths
+from ..networks.layers import (
+    Norm,
+    downsampler,
+    first_side,
+    maybe_spectral_norm,
+    normalisation,
+    upsamplers,
+    widths,
+)
 from ..objectives.gan import AdversarialRecipe, AdversarialTask, Loss
 from .base import check_image_shape
 
@@ -22,9 +30,11 @@ class Recipe(AdversarialRecipe):
     Args:
         spectral_norm: of the discriminator's weights; combined with the pairwise loss and both penalties it makes the
             discriminator too weak to prevent mode collapse.
+        norm: of the generator: "batch", or "group", which does not depend on the other images of the batch.
     """
 
     spectral_norm: bool = True
+    norm: Norm = "batch"
     loss: Loss = "non-saturating"
     r1_gamma: float = 1.0
     penalty_every: int = 4
@@ -38,19 +48,30 @@ class Generator(BaseGenerator):
         channels: 1 (grey) or 3 (RGB).
         latent_size: noise values per image.
         width: channels of the last hidden layer; each earlier layer has twice as many.
+        norm: one of `layers.NORMS`.
     """
 
     def __init__(
-        self, *, resolution: int = 32, channels: int = 1, latent_size: int = 64, width: int = 96
+        self,
+        *,
+        resolution: int = 32,
+        channels: int = 1,
+        latent_size: int = 64,
+        width: int = 96,
+        norm: Norm = "batch",
     ) -> None:
-        super().__init__(resolution=resolution, channels=channels, latent_size=latent_size, width=width)
+        # The usual norm is left out, so that earlier versions of litho read the snapshot.
+        chosen = {} if norm == "batch" else {"norm": norm}
+        super().__init__(
+            resolution=resolution, channels=channels, latent_size=latent_size, width=width, **chosen
+        )
         check_image_shape(resolution, channels)
         self.latent_size = latent_size
         features, side = widths(resolution, width), first_side(resolution)
         self.project = nn.Linear(latent_size, features[0] * side**2, bias=False)
         self.first = (features[0], side, side)
         nn.init.normal_(self.project.weight, 0.0, 0.02)
-        self.norms = nn.ModuleList(nn.BatchNorm2d(count) for count in features)
+        self.norms = nn.ModuleList(normalisation(norm, count) for count in features)
         self.upsamplers = upsamplers((*features, channels))
 
     def forward(self, latent: Tensor) -> Tensor:

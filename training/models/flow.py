@@ -17,6 +17,7 @@ from ..networks.staged import MAX_GUIDANCE, StagedGenerator
 from ..networks.transformer import Block, FinalNorm, head_count, sinusoids
 from ..objectives.task import GeneratorTask, LossStep, build_network
 from ..optim.combined import CombinedOptimizer
+from ..optim.muon import Muon
 from ..randomness import Draw
 from ..recipe import Count, Positive, Rate, Recipe as BaseRecipe
 
@@ -192,6 +193,8 @@ class Generator(StagedGenerator):
         guidance: default of a request.
     """
 
+    sharded_methods = ("velocity",)
+
     def __init__(  # noqa: PLR0913
         self,
         *,
@@ -224,6 +227,26 @@ class Generator(StagedGenerator):
         self.denoiser = Denoiser(shape, patch, width, depth, token_count)
         self.decode = nn.Identity()
 
+    def velocity(self, sample: Tensor, time: Tensor, tokens: Tensor, unconditional: Tensor) -> Tensor:
+        """Velocity of samples for a text, or for none; the form in which it is trained.
+
+        Args:
+            sample: FP32 (batch, channels, height, width).
+            time: FP32 (batch,).
+            tokens: INT64 (batch, token_count).
+            unconditional: BOOL (batch,); rows that get the unconditional embedding.
+        """
+        assert isinstance(self.denoiser, Denoiser)
+        embedding = self.text_encoder(tokens)
+        embedding = torch.where(unconditional[:, None, None], self.denoiser.unconditional, embedding)
+        return self.denoiser.velocity(sample, time, embedding)
+
+    def shard_units(self) -> list[nn.Module]:
+        """The blocks of both transformers."""
+        assert isinstance(self.denoiser, Denoiser)
+        assert isinstance(self.text_encoder, TextEncoder)
+        return [*self.text_encoder.blocks, *self.denoiser.blocks]
+
 
 class Task(GeneratorTask):
     """Learns the velocity from noise to data (Liu et al. 2023, eq. 1; Lipman et al. 2023, eq. 14)."""
@@ -255,7 +278,7 @@ class Task(GeneratorTask):
         betas = (recipe.beta1, recipe.beta2)
         return {
             "flow": CombinedOptimizer(
-                torch.optim.Muon(matrices, recipe.matrix_lr, weight_decay=0.0),
+                Muon(matrices, recipe.matrix_lr, weight_decay=0.0),
                 torch.optim.Adam(rest, recipe.lr, betas, fused=True),
             )
         }
@@ -264,26 +287,18 @@ class Task(GeneratorTask):
         """The squared error of the velocity at one random time per image."""
         assert isinstance(self.generator, Generator)
         assert batch.captions is not None
-        denoiser = self.generator.denoiser
-        assert isinstance(denoiser, Denoiser)
-        recipe = self.recipe
+        recipe, share = self.recipe, self.recipe.caption_dropout
         time = torch.sigmoid(recipe.time_mean + recipe.time_deviation * draw.normal())
         noise, dropped = draw.normal(*batch.images.shape[1:]), draw.uniform()
         along = time[:, None, None, None]
         sample = along * batch.images + (1 - along) * noise
-        velocity = denoiser.velocity(sample, time, self._embedding(batch.captions, dropped, denoiser))
+        # Half of the dropped captions become empty prompts, half the unconditional embedding.
+        tokens = self.generator.tokens(batch.captions).to(dropped.device) * (dropped >= share / 2)[:, None]
+        away = (share / 2 <= dropped) & (dropped < share)
+        velocity = self.generator.velocity(sample, time, tokens, away)
         remaining = (1 - along).clamp(min=LEAST_REMAINING)
         loss = (velocity - (batch.images - sample) / remaining).square().mean()
         yield LossStep("flow", loss)
-
-    def _embedding(self, captions: tuple[str, ...], dropped: Tensor, denoiser: Denoiser) -> Tensor:
-        """Embed captions; half of the dropped ones become empty prompts, half the unconditional embedding."""
-        assert isinstance(self.generator, Generator)
-        share = self.recipe.caption_dropout
-        tokens = self.generator.tokens(captions).to(dropped.device)
-        embedding = self.generator.text_encoder(tokens * (dropped >= share / 2)[:, None])
-        away = (share / 2 <= dropped) & (dropped < share)
-        return torch.where(away[:, None, None], denoiser.unconditional, embedding)
 
 
 def _check(resolution: int, channels: int, patch: int, width: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,9 +32,12 @@ class Generator(nn.Module):
 
     Attributes:
         latent_size: noise values per image; 0 for a generator without a seed.
+        sharded_methods: methods by which its task uses it, beside `forward`; a generator that has some can be trained
+            with its weights cut over processes.
     """
 
     latent_size: int
+    sharded_methods: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, **architecture: Any) -> None:
         super().__init__()
@@ -75,6 +78,10 @@ class Generator(nn.Module):
             (the default) if the sources come with the data.
         """
         return None
+
+    def shard_units(self) -> list[nn.Module]:
+        """Parts that collect their weights when they run, if weights are cut over processes; by default none."""
+        return []
 
     def forms(self, signature: Signature) -> dict[str, tuple[Generator, Signature]]:
         """Forms that can be exported: kind of input -> network and signature; the default form is first.

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from itertools import pairwise
 from math import gcd, sqrt
+from typing import Literal, get_args
 
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from ...errors import UsageError
+
 __all__ = [
+    "NORMS",
     "ConditionalBatchNorm2d",
+    "Norm",
     "ResidualBlock",
     "downsampler",
     "first_side",
     "halvings",
     "maybe_spectral_norm",
+    "normalisation",
     "scaled_convolution",
     "upsamplers",
     "widths",
@@ -27,21 +33,28 @@ LEAKY_GAIN = sqrt(2 / (1 + LEAK**2))
 """Gain that preserves the variance through a leaky ReLU (He et al. 2015, eq. 15)."""
 
 
+Norm = Literal["batch", "group"]
+NORMS: tuple[Norm, ...] = get_args(Norm)
+
+GROUP = 16
+"""Channels of a group of a group normalisation (Wu and He 2018, table 3)."""
+
 EXPANSION = 2
 """Inner channels of a residual block per outer channel."""
 
 
 class ConditionalBatchNorm2d(nn.Module):
-    """Batch normalisation with a gain and bias per class (Dumoulin et al. 2017, eq. 5).
+    """Normalisation with a gain and bias per class (Dumoulin et al. 2017, eq. 5, with batch normalisation).
 
     Args:
         channels: of the features.
         classes: number of classes.
+        norm: one of `NORMS`.
     """
 
-    def __init__(self, channels: int, classes: int) -> None:
+    def __init__(self, channels: int, classes: int, norm: Norm = "batch") -> None:
         super().__init__()
-        self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.norm = normalisation(norm, channels, affine=False)
         self.gain = nn.Embedding(classes, channels)
         self.bias = nn.Embedding(classes, channels)
         nn.init.ones_(self.gain.weight)
@@ -83,6 +96,25 @@ class ResidualBlock(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """FP32 (batch, channels, height, width) -> the same shape."""
         return features + self.branch(features)
+
+
+def normalisation(norm: Norm, channels: int, *, affine: bool = True) -> nn.Module:
+    """A normalisation of features (batch, channels, height, width).
+
+    Args:
+        norm: "batch" over the images of the batch; "group" over channels of each image (Wu and He 2018), which
+            does not depend on the batch.
+        channels: of the features.
+        affine: learn a gain and a bias per channel.
+
+    Raises:
+        UsageError: there is no such normalisation.
+    """
+    if norm not in NORMS:
+        raise UsageError(f"norm {norm!r} is not allowed; expected {' or '.join(NORMS)}")
+    if norm == "batch":
+        return nn.BatchNorm2d(channels, affine=affine)
+    return nn.GroupNorm(gcd(channels, max(1, channels // GROUP)), channels, affine=affine)
 
 
 def scaled_convolution(

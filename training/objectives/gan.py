@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import torch
@@ -127,8 +128,12 @@ class AdversarialTask(Task):
     def losses(self, batch: Batch, draw: Draw) -> Iterator[LossStep]:
         """The discriminator's turn, then the generator's."""
         conditions = (batch.labels,) if self.conditional else ()
-        fake = self.generator(draw.normal(self.generator.latent_size), *conditions)
+        latent = draw.normal(self.generator.latent_size)
+        with nullcontext() if self.keeps_activations else torch.no_grad():
+            fake = self.generator(latent, *conditions)
         yield self._discriminator_loss(batch.images, fake.detach(), conditions, draw)
+        if not self.keeps_activations:
+            fake = self.generator(latent, *conditions)
         yield self._generator_loss(batch.images, fake, conditions, draw)
 
     def _discriminator_loss(self, real: Tensor, fake: Tensor, conditions: tuple, draw: Draw) -> LossStep:

@@ -28,8 +28,8 @@ class LossStep:
 
     Args:
         optimizer: its name in `Task.optimizers`.
-        loss: FP32 scalar.
-        statistics: further scalars to record.
+        loss: FP32 scalar, a mean over images.
+        statistics: further scalars to record, means over images as well.
     """
 
     optimizer: str
@@ -41,9 +41,14 @@ class Task(nn.Module, ABC):
     """A generator in training, with everything its training needs; the state dict holds all of its state.
 
     A subclass holds the generator as `generator`.
+
+    Attributes:
+        keeps_activations: whether a loss may use activations of the one before it; False if the batch is computed in
+            parts to save memory, and then a task that can make them again does so.
     """
 
     generator: Generator
+    keeps_activations: bool = True
 
     @classmethod
     @abstractmethod

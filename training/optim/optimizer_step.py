@@ -14,7 +14,7 @@ __all__ = ["OptimizerStep"]
 
 
 class OptimizerStep:
-    """An optimizer that minimises a loss.
+    """An optimizer that minimises a loss, the sum of one or more parts.
 
     Under FP16 autocast the loss is multiplied by a scale so that small gradients do not underflow. An overflow halves
     the scale and skips the step; many steps without one double it (Micikevicius et al. 2018, section 3.2). Every
@@ -37,6 +37,7 @@ class OptimizerStep:
         self._optimizer, self._average = optimizer, average
         self._clip_norm, self._weight_decay = recipe.clip_norm, recipe.weight_decay
         self._rates = [group["lr"] for group in optimizer.param_groups]
+        self._added = False
         self._scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "fp16")
 
     @property
@@ -44,11 +45,22 @@ class OptimizerStep:
         """Current scale of the loss; 1 except under FP16."""
         return self._scaler.get_scale()
 
-    def minimise(self, loss: Tensor, rate_factor: float) -> Tensor | None:
-        """Take one step.
+    def add(self, loss: Tensor, weight: float = 1.0) -> None:
+        """Add the gradients of a loss to those since the last step.
 
         Args:
-            loss: FP32 scalar.
+            loss: FP32 scalar, the mean over the images of a part of the batch.
+            weight: of the part, such that its share of the batch is the weight over the number of processes.
+        """
+        if not self._added:
+            self._optimizer.zero_grad(set_to_none=True)
+        self._added = True
+        self._scaler.scale(loss if weight == 1 else loss * weight).backward()
+
+    def step(self, rate_factor: float) -> Tensor | None:
+        """Step by the gradients that were added since the last step.
+
+        Args:
             rate_factor: factor of the learning rates, 0 to 1.
 
         Returns:
@@ -57,8 +69,6 @@ class OptimizerStep:
         groups = self._optimizer.param_groups
         for group, rate in zip(groups, self._rates, strict=True):
             group["lr"] = rate * rate_factor
-        self._optimizer.zero_grad(set_to_none=True)
-        self._scaler.scale(loss).backward()
         parameters = [parameter for group in groups for parameter in group["params"]]
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         # Averaged before unscaling, so that all processes see an overflow in one.
@@ -66,6 +76,8 @@ class OptimizerStep:
             self._average(gradients)
         self._scaler.unscale_(self._optimizer)
         norm = torch.nn.utils.get_total_norm(gradients)
+        if hasattr(norm, "full_tensor"):  # of weights that are cut over processes
+            norm = norm.full_tensor()  # pyright: ignore[reportAttributeAccessIssue]
         overflowed = self._scaler.is_enabled() and not torch.isfinite(norm)
         if not overflowed:
             if self._clip_norm:
@@ -73,6 +85,7 @@ class OptimizerStep:
             self._decay_weights()
         self._scaler.step(self._optimizer)
         self._scaler.update()
+        self._added = False
         return None if overflowed else norm
 
     @torch.no_grad()

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-import torch
 from torch import nn
 
 from ...errors import TrainingError
 from ..recipe import Recipe
+from .sharding import all_finite
 
 __all__ = ["Alarms"]
 
@@ -82,7 +82,7 @@ class Alarms:
             TrainingError: a weight is not finite.
         """
         for name, value in task.state_dict().items():
-            if value.is_floating_point() and not torch.isfinite(value).all():
+            if value.is_floating_point() and not all_finite(value):
                 raise TrainingError(
                     f"training diverged at nimg {nimg}: weight {name} is not finite; try a lower learning rate"
                     " (--set lr=...)"

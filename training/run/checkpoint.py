@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,13 @@ import torch
 
 from ...errors import CheckpointError
 from ...files import write_file
+from .distributed import ALONE, Process
+from .sharded_state import cut_state, forget_other_folders, read_shards, write_shards
 
 __all__ = ["Checkpoint", "read_checkpoint", "write_checkpoint"]
 
 FILE_NAME = "checkpoint/state.pt"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION, SCHEMA_VERSION_WITH_SHARDS = 1, 2
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Checkpoint:
         scalers: name of each optimizer -> state of its FP16 loss scaler.
         selection: the best weights so far.
         signs: sign of divergence or collapse -> images seen when it appeared.
+        shards: name of the folder that holds the sharded tensors; None if there are none.
     """
 
     step: int
@@ -42,16 +45,34 @@ class Checkpoint:
     scalers: dict[str, dict[str, Any]] = field(default_factory=dict)
     selection: dict[str, Any] = field(default_factory=dict)
     signs: dict[str, int] = field(default_factory=dict)
+    shards: str | None = None
     schema_version: int = SCHEMA_VERSION
 
 
-def write_checkpoint(run: Path, checkpoint: Checkpoint) -> None:
-    """Write a run's checkpoint, replacing the previous one."""
-    write_file(run / FILE_NAME, lambda path: torch.save(vars(checkpoint), path))
+WITH_TENSORS = ("task", "average", "optimisers", "selection")
 
 
-def read_checkpoint(run: Path) -> Checkpoint | None:
+def write_checkpoint(run: Path, checkpoint: Checkpoint, process: Process = ALONE) -> None:
+    """Write a run's checkpoint, replacing the previous one; every process must call it."""
+    folder = (run / FILE_NAME).parent
+    state = {name: getattr(checkpoint, name) for name in WITH_TENSORS}
+    state, shards = write_shards(folder, state, checkpoint.step, process)
+    version = SCHEMA_VERSION if shards is None else SCHEMA_VERSION_WITH_SHARDS
+    content = vars(replace(checkpoint, **state, shards=shards, schema_version=version))
+    if shards is None:
+        del content["shards"]  # which earlier versions of litho do not know
+    if process.is_main:
+        write_file(run / FILE_NAME, lambda path: torch.save(content, path))
+        forget_other_folders(folder, shards)
+
+
+def read_checkpoint(run: Path, mesh: Any = None) -> Checkpoint | None:
     """Read a run's checkpoint onto the CPU; None if it has none.
+
+    Args:
+        run: the run's directory.
+        mesh: of the processes over which sharded tensors are cut again, with any number of processes; None reads
+            them whole. Every process of the mesh must call it.
 
     Raises:
         CheckpointError: the file is damaged, or was written by a newer litho.
@@ -61,7 +82,7 @@ def read_checkpoint(run: Path) -> Checkpoint | None:
         return None
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        newer = content["schema_version"] > SCHEMA_VERSION
+        newer = content["schema_version"] > SCHEMA_VERSION_WITH_SHARDS
         checkpoint = None if newer else Checkpoint(**content)
     except Exception:  # torch, pickle and zip raise many kinds for a damaged file
         raise CheckpointError(f"{path} is damaged; to train from the start delete {run}") from None
@@ -69,4 +90,10 @@ def read_checkpoint(run: Path) -> Checkpoint | None:
         raise CheckpointError(
             f"{path} was written by a newer litho; upgrade with: pip install --upgrade litho"
         )
+    if checkpoint.shards is not None:
+        state = {name: getattr(checkpoint, name) for name in WITH_TENSORS}
+        checkpoint = replace(checkpoint, **read_shards(path.parent, checkpoint.shards, state, mesh))
+    if mesh is not None:
+        state = {name: getattr(checkpoint, name) for name in WITH_TENSORS}
+        checkpoint = replace(checkpoint, **cut_state(state, mesh))
     return checkpoint

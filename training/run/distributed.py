@@ -2,32 +2,57 @@
 
 Networks are not wrapped. Each process trains on its share of the global batch, gradients are averaged before every
 optimizer step, and batch normalisation computes its statistics over all shares: the same global batch gives the same
-training for any number of processes, up to the order in which floats are added.
+training for any number of processes, up to the order in which floats are added. A share may be cut further into parts,
+one forward pass each (`micro_batches`); shares and parts are weighted by their images.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ...errors import UsageError
+from ...errors import TrainingError, UsageError
+from .rendezvous import fresh_store
 
 __all__ = [
+    "ALONE",
+    "Layout",
+    "Parallel",
     "Process",
+    "check_agreement",
     "gradient_averaging",
     "join_process_group",
     "leave_process_group",
     "local_batch_slice",
+    "lost_process",
     "mean_over_processes",
+    "micro_batches",
     "synchronise_batch_norm",
 ]
+
+
+Parallel = Literal["ddp", "fsdp"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a training is spread over processes and forward passes; it does not decide the weights.
+
+    Args:
+        parallel: "ddp": every process has all weights; "fsdp": a share of each (`sharding`).
+        micro_batch: most images of one forward pass of a process; 0 for its whole share of the batch.
+    """
+
+    parallel: Parallel = "ddp"
+    micro_batch: int = 0
 
 
 @dataclass(frozen=True)
@@ -55,6 +80,10 @@ class Process:
             distributed.barrier()
 
 
+ALONE = Process(torch.device("cpu"))
+"""The only process of a training, on the CPU."""
+
+
 def join_process_group() -> Process:
     """Join the processes that `torchrun` started, as its environment variables describe them.
 
@@ -70,29 +99,90 @@ def join_process_group() -> Process:
     if count == 1:
         return Process(device)
     if not distributed.is_initialized():
-        distributed.init_process_group()
+        store, rank, count = fresh_store()
+        distributed.init_process_group(store=store, rank=rank, world_size=count)
     return Process(device, distributed.get_rank(), count)
 
 
 def local_batch_slice(batch: int, process: int, processes: int) -> slice:
-    """The images of a global batch that belong to one process.
+    """The images of a global batch that belong to one process; shares differ by at most one image.
 
     Raises:
-        UsageError: the batch is not a multiple of the number of processes.
+        UsageError: there are fewer images than processes.
     """
-    if batch % processes:
-        raise UsageError(f"batch {batch} is not a multiple of {processes} processes (--set batch=...)")
-    share = batch // processes
-    return slice(process * share, (process + 1) * share)
+    if batch < processes:
+        raise UsageError(
+            f"batch {batch} has fewer images than the {processes} processes; start fewer, or --set batch=..."
+        )
+    return slice(batch * process // processes, batch * (process + 1) // processes)
+
+
+def micro_batches(batch: int, process: int, processes: int, most: int = 0) -> list[slice]:
+    """The parts of a process's share, each for one forward pass; every process has the same number of them.
+
+    Args:
+        batch: images of the global batch.
+        process, processes: number of this process, from 0, and of all.
+        most: images of a part; 0 for the whole share.
+
+    Raises:
+        UsageError: a part would be empty, or there are fewer images than processes.
+    """
+    share = local_batch_slice(batch, process, processes)
+    largest = -(-batch // processes)
+    count = -(-largest // most) if most else 1
+    if count > batch // processes:
+        raise UsageError(
+            f"batch {batch} on {processes} processes cannot be cut into parts of {most} image: some would be empty;"
+            f" give a larger --micro-batch, or a batch that is a multiple of {processes} (--set batch=...)"
+        )
+    parts = [local_batch_slice(share.stop - share.start, number, count) for number in range(count)]
+    return [slice(share.start + part.start, share.start + part.stop) for part in parts]
+
+
+def check_agreement(process: Process, state: Mapping[str, object], run: Path) -> None:
+    """Check that all processes are about to continue the same training; every process must call it.
+
+    Args:
+        process: this one.
+        state: name -> what must be equal, such as litho's version or the step.
+        run: the run's directory, for the message.
+
+    Raises:
+        TrainingError: it differs: another version or other data on a node, or a folder that nodes do not share.
+    """
+    if process.count == 1:
+        return
+    states: list[Any] = [None] * process.count
+    distributed.all_gather_object(states, state)
+    for rank, other in enumerate(states):
+        for name, expected in states[0].items():
+            if other[name] != expected:
+                raise TrainingError(
+                    f"process {rank} does not continue the same training as process 0: {name} is {other[name]}, not"
+                    f" {expected}; every node needs the same litho and data, and {run} on a file system that all share"
+                )
+
+
+def lost_process(error: RuntimeError) -> bool:
+    """Whether an error of torch says that another process of the group ended or cannot be reached."""
+    if isinstance(error, distributed.DistError):
+        return True
+    words = str(error).lower()
+    return distributed.is_initialized() and any(sign in words for sign in ("gloo", "nccl", "connection"))
 
 
 @contextmanager
 def leave_process_group() -> Iterator[None]:
-    """Leave the process group after the block, also on an error: an open group may abort the exit of the process."""
+    """Leave the process group after the block, also on an error: an open group may abort the exit of the process.
+
+    A group that was there before is the caller's, and stays.
+    """
+    own = not (distributed.is_available() and distributed.is_initialized())
     try:
         yield
     finally:
-        if distributed.is_available() and distributed.is_initialized():
+        if own and distributed.is_available() and distributed.is_initialized():
             distributed.destroy_process_group()
 
 
@@ -190,7 +280,6 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        # By the same function, so that a gradient penalty can be differentiated once more.
         (gradient,) = gradients
-        gradient = gradient.clone()
-        distributed.all_reduce(gradient)
-        return gradient
+        return _sum(gradient)

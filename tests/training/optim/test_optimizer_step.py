@@ -17,6 +17,11 @@ def optimizer_step(network: nn.Module, lr: float = 0.1, **overrides: Any) -> Opt
     return OptimizerStep(torch.optim.SGD(network.parameters(), lr), recipe, CPU)
 
 
+def minimise(step: OptimizerStep, loss: Tensor, factor: float = 1.0) -> Tensor | None:
+    step.add(loss)
+    return step.step(factor)
+
+
 @pytest.fixture
 def network() -> nn.Linear:
     torch.manual_seed(0)
@@ -42,7 +47,7 @@ def test_a_gradient_is_clipped_by_the_norm_of_all_of_it(
 ) -> None:
     expected, norm = after_one_step(network, 0.1, clip_norm)
     given = {} if clip_norm is None else {"clip_norm": str(clip_norm)}
-    measured = optimizer_step(network, precision=precision, **given).minimise(loss(network), 1.0)
+    measured = minimise(optimizer_step(network, precision=precision, **given), loss(network))
     torch.testing.assert_close(network.weight.detach(), expected)
     assert measured is not None
     assert measured.item() == pytest.approx(norm, rel=1e-5)
@@ -52,13 +57,13 @@ def test_the_learning_rate_is_a_share_of_the_first_one_at_every_step(network: nn
     step = optimizer_step(network)
     for factor in (0.5, 1.0, 0.25):
         expected, _ = after_one_step(network, 0.1 * factor)
-        step.minimise(loss(network), factor)
+        minimise(step, loss(network), factor)
         torch.testing.assert_close(network.weight.detach(), expected)
 
 
 def test_weights_decay_apart_from_the_gradient_and_biases_do_not(network: nn.Linear) -> None:
     before, bias = network.weight.detach().clone(), network.bias.detach().clone()
-    optimizer_step(network, weight_decay="0.5").minimise(loss(network, 0.0), 0.5)
+    minimise(optimizer_step(network, weight_decay="0.5"), loss(network, 0.0), 0.5)
     torch.testing.assert_close(network.weight.detach(), before * (1 - 0.1 * 0.5 * 0.5))
     assert torch.equal(network.bias.detach(), bias)
 
@@ -70,7 +75,7 @@ def test_decay_with_adam_is_adamw() -> None:
     step = OptimizerStep(torch.optim.Adam(ours.parameters(), 0.01), recipe, CPU)
     adamw = torch.optim.AdamW(theirs.parameters(), 0.01, weight_decay=0.3)
     for _ in range(5):
-        step.minimise(loss(ours), 1.0)
+        minimise(step, loss(ours))
         adamw.zero_grad()
         loss(theirs).backward()
         adamw.step()
@@ -80,18 +85,33 @@ def test_decay_with_adam_is_adamw() -> None:
 def test_an_overflow_in_fp16_changes_nothing_but_the_scale(network: nn.Linear) -> None:
     step = optimizer_step(network, precision="fp16", weight_decay="0.5")
     before, scale = network.weight.detach().clone(), step.scale
-    assert step.minimise(loss(network, torch.inf), 1.0) is None
+    assert minimise(step, loss(network, torch.inf)) is None
     assert torch.equal(network.weight.detach(), before)
     assert step.scale == scale / 2
-    assert step.minimise(loss(network), 1.0) is not None
+    assert minimise(step, loss(network)) is not None
     assert not torch.equal(network.weight.detach(), before)
 
 
 def test_the_scale_goes_on_where_it_was(network: nn.Linear) -> None:
     step = optimizer_step(network, precision="fp16")
-    step.minimise(loss(network, torch.inf), 1.0)
+    minimise(step, loss(network, torch.inf))
     again = optimizer_step(network, precision="fp16")
     again.load_state_dict(step.state_dict(), step.scaler_state_dict())
     assert again.scale == step.scale < optimizer_step(network, precision="fp16").scale
     assert optimizer_step(network).scale == 1.0
     assert optimizer_step(network).scaler_state_dict() == {}
+
+
+def test_the_parts_of_a_loss_make_one_step(network: nn.Linear) -> None:
+    expected, norm = after_one_step(network, 0.1)
+    step = optimizer_step(network)
+    for _ in range(2):
+        before = network.weight.detach().clone()
+        expected, norm = after_one_step(network, 0.1)
+        for weight in (0.25, 0.75):
+            step.add(loss(network), weight)
+        assert torch.equal(network.weight.detach(), before)
+        measured = step.step(1.0)
+        assert measured is not None
+        assert measured.item() == pytest.approx(norm, rel=1e-5)
+        torch.testing.assert_close(network.weight.detach(), expected)

@@ -1,4 +1,4 @@
-"""Two processes on one global batch: the same training as one process, and a clean end."""
+"""Two and four processes on one global batch: the same training as one process, and a clean end."""
 
 import json
 import os
@@ -12,35 +12,12 @@ from safetensors.torch import load_file
 
 from litho.errors import UsageError
 from litho.training.loop import train
-from litho.training.presets import resolve
-from litho.training.run.distributed import local_batch_slice
+from litho.training.run.distributed import local_batch_slice, micro_batches
 
 from ...smallest import smallest_recipe
+from .conftest import TRAININGS, unfinished
 
-TEN_STEPS = {
-    "data": "digits",
-    "resolution": 16,
-    "nimg": 160,
-    "ema_half_life_nimg": None,
-    "stats_nimg": 16,
-    "checkpoint_nimg": 64,
-}
-
-FAMILIES = [
-    pytest.param("vae-mnist", {}, id="no normalisation"),
-    pytest.param("cgan-digits", {}, id="batch normalisation"),
-    pytest.param(
-        "gan-mnist",
-        {
-            # A pairwise loss leaves the mean of all logits open: Adam would divide its rounding by itself.
-            "loss": "non-saturating",
-            "augment": "colour,cutout",
-            "augment_target": "0.5",
-            "clip_norm": "1",
-        },
-        id="augmentation and clipping",
-    ),
-]
+REPLICATED = [name for name, training in TRAININGS.items() if not training.others]
 
 
 def two_processes(*words: str) -> subprocess.CompletedProcess[str]:
@@ -51,46 +28,54 @@ def two_processes(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def command(preset: str, run: Path, keys: dict[str, str]) -> list[str]:
-    pairs = [word for key, value in keys.items() for word in ("--set", f"{key}={value}")]
-    return ["train", preset, "--budget", "gpu", "--run", str(run), *pairs]
-
-
 def statistics(run: Path) -> list[dict[str, float]]:
     lines = [json.loads(line) for line in (run / "stats.jsonl").read_text().splitlines()]
     return [{name: value for name, value in line.items() if name != "images_per_second"} for line in lines]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("preset", "keys"), FAMILIES)
-def test_two_processes_train_as_one_does(tmp_path: Path, preset: str, keys: dict[str, str]) -> None:
-    keys = smallest_recipe(resolve(preset).family, **TEN_STEPS, **keys)
-    done = two_processes(*command(preset, tmp_path / "two", keys))
-    assert done.returncode == 0, done.stderr
-    train(preset, run=tmp_path / "one", overrides=keys, progress=False)
-    one, two = statistics(tmp_path / "one"), statistics(tmp_path / "two")
-    assert len(one) == len(two) == 10
+def assert_same_training(alone: Path, together: Path) -> None:
+    one, several = statistics(alone), statistics(together)
+    assert len(one) == len(several) == 10
     # The same sums in another order: equal to FP32 at first, and then as far apart as Adam takes rounded gradients.
-    for number, (alone, shared) in enumerate(zip(one, two, strict=True)):
-        assert shared == pytest.approx(alone, rel=1e-5 if number < 5 else 1e-2, abs=1e-5), number
+    for number, (expected, shared) in enumerate(zip(one, several, strict=True)):
+        assert shared == pytest.approx(expected, rel=1e-5 if number < 5 else 1e-2, abs=1e-5), number
 
 
 @pytest.mark.slow
-def test_what_two_processes_began_one_can_end(tmp_path: Path) -> None:
-    keys = smallest_recipe("cgan", **TEN_STEPS)
-    done = two_processes(*command("cgan-digits", tmp_path / "two", keys))
-    assert done.returncode == 0, done.stderr
-    weights = load_file(tmp_path / "two/snapshot.safetensors")
-    (tmp_path / "two/snapshot.json").unlink()
-    train("cgan-digits", run=tmp_path / "two", overrides=keys, progress=False)
-    again = load_file(tmp_path / "two/snapshot.safetensors")
-    assert all(torch.equal(again[name], weights[name]) for name in weights)
+@pytest.mark.parametrize("name", REPLICATED)
+def test_two_processes_train_as_one_does(by_two: tuple[Path, str], alone: Path, name: str) -> None:
+    assert_same_training(alone / name, by_two[0] / name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["no normalisation", "batch normalisation and R1", "uneven shares"])
+def test_four_processes_train_as_one_does(by_four: Path, alone: Path, name: str) -> None:
+    assert_same_training(alone / name, by_four / name)
+
+
+@pytest.mark.slow
+def test_what_two_processes_began_one_can_end(by_two: tuple[Path, str], tmp_path: Path) -> None:
+    name = "batch normalisation and R1"
+    run = unfinished(by_two[0] / name, tmp_path / "run")
+    train(progress=False, **TRAININGS[name].keywords(run))
+    weights, again = (load_file(path / "snapshot.safetensors") for path in (by_two[0] / name, run))
+    assert all(torch.equal(again[key], weights[key]) for key in weights)
+
+
+@pytest.mark.slow
+def test_processes_with_different_folders_are_refused(by_four: Path) -> None:
+    for rank in range(4):
+        message = (by_four / f"apart{rank}-error-{rank}").read_text()
+        assert "process 1 does not continue the same training as process 0: step is 0, not 10" in message
 
 
 @pytest.mark.slow
 def test_an_alarm_ends_every_process_with_its_line(tmp_path: Path) -> None:
-    keys = smallest_recipe("cgan", **{**TEN_STEPS, "nimg": 1024, "lr": 1e30, "discriminator_lr": 1e30})
-    done = two_processes(*command("cgan-digits", tmp_path / "run", keys))
+    keys = smallest_recipe(
+        "cgan", data="digits", resolution=16, nimg=1024, lr=1e30, discriminator_lr=1e30, stats_nimg=16
+    )
+    pairs = [word for key, value in keys.items() for word in ("--set", f"{key}={value}")]
+    done = two_processes("train", "cgan-digits", "--budget", "gpu", "--run", str(tmp_path / "run"), *pairs)
     assert done.returncode == 1
     said = [line for line in done.stderr.splitlines() if line.startswith("litho: error: ")]
     assert said
@@ -98,7 +83,22 @@ def test_an_alarm_ends_every_process_with_its_line(tmp_path: Path) -> None:
     assert "SIGABRT" not in done.stderr, done.stderr
 
 
-def test_a_batch_that_processes_cannot_share_is_refused() -> None:
+def test_shares_of_a_batch_differ_by_one_image_at_most() -> None:
     assert [local_batch_slice(8, number, 2) for number in (0, 1)] == [slice(0, 4), slice(4, 8)]
-    with pytest.raises(UsageError, match=r"batch 9 is not a multiple of 2 processes"):
-        local_batch_slice(9, 0, 2)
+    assert [local_batch_slice(7, number, 3) for number in range(3)] == [slice(0, 2), slice(2, 4), slice(4, 7)]
+    with pytest.raises(UsageError, match=r"batch 3 has fewer images than the 4 processes"):
+        local_batch_slice(3, 0, 4)
+
+
+@pytest.mark.parametrize(("batch", "processes", "most"), [(16, 1, 5), (17, 4, 2), (256, 3, 32), (5, 5, 1)])
+def test_parts_of_all_processes_are_the_batch_and_equally_many(batch: int, processes: int, most: int) -> None:
+    parts = [micro_batches(batch, number, processes, most) for number in range(processes)]
+    assert len({len(own) for own in parts}) == 1
+    images = [image for own in parts for part in own for image in range(part.start, part.stop)]
+    assert images == list(range(batch))
+    assert all(1 <= part.stop - part.start <= most for own in parts for part in own)
+
+
+def test_parts_without_an_image_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"batch 5 on 2 processes cannot be cut into parts of 1 image"):
+        micro_batches(5, 0, 2, 1)
