@@ -98,6 +98,7 @@ WITHOUT_A_MODULE = {
     "tests/serving/test_real_clients.py": "clients that litho did not write, against its server",
     "tests/test_families.py": "every family from training to a served picture",
     "tests/test_package.py": "the package as a whole",
+    "tests/training/test_launch_files.py": "the launch files of deploy/training",
     "tests/training/data/sources/test_real_sets.py": "data sets that few machines have, through several sources",
 }
 """Test file or folder that mirrors no module -> what it tests."""

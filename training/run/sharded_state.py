@@ -50,6 +50,7 @@ def write_shards(folder: Path, state: Any, step: int, process: Process) -> tuple
     state = _map(state, take)
     if not tensors:
         return state, None
+    from torch.distributed.checkpoint.api import CheckpointException
     from torch.distributed.checkpoint.state_dict_saver import save
 
     name = f"{PREFIX}{step:010}"
@@ -57,7 +58,10 @@ def write_shards(folder: Path, state: Any, step: int, process: Process) -> tuple
         # Of a process that was killed while it saved the same step.
         shutil.rmtree(folder / name, ignore_errors=True)
     process.wait_for_all()
-    save(tensors, checkpoint_id=folder / name)
+    try:
+        save(tensors, checkpoint_id=folder / name)
+    except CheckpointException as error:  # no Exception; it holds that of each process, such as a full disk
+        raise next(failure for failure, _ in error.failures.values()) from None
     return state, name
 
 
@@ -86,6 +90,7 @@ def read_shards(folder: Path, name: str, state: Any, mesh: Any = None) -> Any:
         return tensors[value[MARK]]
 
     state = _map(state, lambda value, name: value, make)
+    from torch.distributed.checkpoint.api import CheckpointException
     from torch.distributed.checkpoint.state_dict_loader import load
 
     try:
@@ -93,7 +98,10 @@ def read_shards(folder: Path, name: str, state: Any, mesh: Any = None) -> Any:
             # "assuming the intent is to load in a single process": it is.
             warnings.simplefilter("ignore", UserWarning)
             load(tensors, checkpoint_id=folder / name, no_dist=mesh is None)
-    except Exception as error:  # torch, pickle and the file system raise many kinds for a damaged folder
+    except (
+        Exception,
+        CheckpointException,
+    ) as error:  # torch, pickle and the file system raise many kinds for a damaged folder
         if mesh is not None and isinstance(error, torch.distributed.DistError):
             raise
         raise CheckpointError(
