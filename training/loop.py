@@ -29,7 +29,6 @@ from .networks.pixel_model import PixelModel
 from .optim.ema import WeightEma
 from .optim.optimizer_step import OptimizerStep
 from .optim.schedule import learning_rate_factor
-from .optim.turns import check_parts, take_turns
 from .presets import resolve
 from .randomness import Draw, first_weights_seed
 from .recipe import Budget, Recipe
@@ -52,6 +51,7 @@ from .run.logging import Statistics, StatisticsLog, comparison_grid, progress_ba
 from .run.resume import check_recipe, exclusive_run, is_finished, write_recipe
 from .run.sharding import check_shardable, shard, whole_generator
 from .run.snapshot import DataInfo, save_snapshot
+from .run.turns import check_parts, take_turns
 
 __all__ = ["Training", "train"]
 

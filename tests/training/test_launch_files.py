@@ -1,4 +1,4 @@
-"""The launch files of `deploy/training`: taken by Kubernetes, torchrun, Accelerate and litho; all can share the batch."""
+"""The launch files of `deploy/training`: Kubernetes, torchrun, Accelerate and litho take them as they are."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from itertools import count as count_up
 from secrets import token_hex
 from typing import Any
 
-from torch import distributed
+from torch.distributed import PrefixStore, rendezvous  # pyright: ignore[reportPrivateImportUsage]
 
 from ...errors import TrainingError
 
@@ -34,15 +34,15 @@ def fresh_store() -> tuple[Any, int, int]:
     """
     store, rank, processes = _store_of_round()
     # Keys of a group that this process has left would be taken for those of the new one.
-    return distributed.PrefixStore(f"group-{next(_GROUPS)}", store), rank, processes
+    return PrefixStore(f"group-{next(_GROUPS)}", store), rank, processes
 
 
 @cache
 def _store_of_round() -> tuple[Any, int, int]:
     # Once: a second store could not listen at the same port.
-    store, rank, processes = next(distributed.rendezvous("env://"))
+    store, rank, processes = next(rendezvous("env://"))
     name = agree_on_round(store, rank, processes)
-    return distributed.PrefixStore(f"litho-{name}", store), rank, processes
+    return PrefixStore(f"litho-{name}", store), rank, processes
 
 
 def agree_on_round(store: Any, rank: int, processes: int, longest_s: float = LONGEST_S) -> str:

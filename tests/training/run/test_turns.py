@@ -8,9 +8,9 @@ from litho.training.data import sources
 from litho.training.data.dataset import Dataset
 from litho.training.models import family
 from litho.training.optim.optimizer_step import OptimizerStep
-from litho.training.optim.turns import check_parts, take_turns
 from litho.training.presets import resolve
 from litho.training.randomness import Draw
+from litho.training.run.turns import check_parts, take_turns
 
 from ...smallest import smallest_recipe
 

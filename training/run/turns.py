@@ -12,7 +12,7 @@ from torch.nn.utils.parametrizations import _SpectralNorm
 
 from ...errors import UsageError
 from ..objectives.task import LossStep, Task
-from .optimizer_step import OptimizerStep
+from ..optim.optimizer_step import OptimizerStep
 
 __all__ = ["check_parts", "take_turns"]
 
