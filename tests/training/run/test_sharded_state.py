@@ -15,7 +15,7 @@ from .test_sharding import assert_equal_weights
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["flow", "sharded flow", "killed"])
+@pytest.mark.parametrize("name", ["flow", "killed"])
 def test_four_processes_continue_what_two_began(by_two: tuple[Path, str], by_four: Path, name: str) -> None:
     # The last checkpoint is that of the last step: all that is left to do is to write the same snapshot.
     assert_equal_weights(by_two[0] / name, by_four / f"{name} continued")
