@@ -86,6 +86,8 @@ class Cluster:
             try:
                 theirs = ask(messages.CheckAliveRequest(), timeout=_ANSWER_SECONDS).ray_version
             except grpc.RpcError as error:
+                if error.code() is grpc.StatusCode.UNAUTHENTICATED:
+                    return  # a cluster that asks for Ray's token, which `ray.init` sends
                 raise ClusterError(
                     f"no Ray cluster answers at {address} ({_short(error)}); check the address with 'ray status', and"
                     " the network"
