@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import triton_python_backend_utils as pb_utils
@@ -81,7 +82,9 @@ class EngineMetrics:
         """Publish the last values; the engine need not run any more."""
         self._end.set()
         self._thread.join()
-        self.publish()
+        # A server that ends may take no more figures: the model still has to release its runners.
+        with suppress(Exception):
+            self.publish()
         # The server takes back a family only after its metrics.
         self._metrics.clear()
         self._families.clear()
