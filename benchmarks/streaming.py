@@ -284,8 +284,8 @@ def measure(bundle: Path, folder: Path, pictures: int, seconds: float, nimg: int
 def main(
     bundle: Annotated[Path, typer.Argument(help="Bundle with labels 0 to 9 that makes the pictures.")],
     pictures: Annotated[int, typer.Option(help="Pictures in the shards.", min=2_000)] = 20_000,
-    seconds: Annotated[float, typer.Option(help="Length of each reading, in seconds.")] = 10.0,
-    nimg: Annotated[int, typer.Option(help="Images of each training.", min=2_048)] = 8_192,
+    seconds: Annotated[float, typer.Option(help="Length of each reading, in seconds.")] = 5.0,
+    nimg: Annotated[int, typer.Option(help="Images of each training.", min=2_048)] = 4_096,
     kills: Annotated[int, typer.Option(help="SIGKILLs of a training.", min=1)] = 3,
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
