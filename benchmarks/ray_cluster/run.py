@@ -8,6 +8,7 @@ and two workers of a cluster is measured in turns. Written to `results/ray-clust
 from __future__ import annotations
 
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,7 @@ from ...bundle import Bundle
 from ...reporting.markdown import markdown_table
 from ...signature.fields import Role
 from ..command import errors_of, write_document
-from ..machine import describe_machine
+from ..machine import Machine, describe_machine
 from .disturbed import Asked, disturbed
 from .documents import Faults, RayCluster
 from .rates import rates
@@ -81,7 +82,7 @@ def main(
             faults=faults,
             rates=found,
             problems=(),
-            machine=describe_machine(),
+            machine=_machine(),
         )
         result = result.model_copy(update={"problems": problems_of(faults, result.gain)})
     write_document(output, result)
@@ -90,6 +91,11 @@ def main(
     gain = f"2 workers: {result.gain:.2f} times 1; Ray: {result.overhead_ms:.3f} ms a picture"
     typer.echo("\n".join([*table(result), gain, *result.problems]))
     raise typer.Exit(1 if result.problems else 0)
+
+
+def _machine() -> Machine:
+    found = describe_machine()
+    return found.model_copy(update={"versions": {**found.versions, "ray": version("ray")}})
 
 
 def _note(line: str) -> None:
