@@ -1,0 +1,311 @@
+"""Predictions against a live server: the same loads simulated and measured, in turns with those that calibrate."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from ...bundle import Bundle
+from ...extras import require
+from ...reporting.markdown import markdown_table
+from ...reporting.progress import Progress, quiet
+from ...serving.in_flight.batching import STEPS
+from ..command import errors_of, write_document
+from ..load.documents.measurement import Measurement
+from ..machine import describe_machine
+from .calibration import calibrated, measure_runner, spent_in
+from .costs import Costs
+from .documents import ERROR, CapacityResult, Checked, Figures, Point
+from .serving import Measured, Model, serving
+from .shape import Kind, Served, Site, Traffic
+from .simulation import Simulated, simulate
+
+__all__ = ["Effort", "check_bundle", "check_capacity", "figures_of", "main", "predicted", "rows", "ways_of"]
+
+RESULT = Path(__file__).resolve().parents[1] / "results" / "capacity.json"
+
+LONE, MANY = 1, 32
+"""Clients of the two loads that calibrate."""
+
+_CLOSED, _OPEN = (2, 4, 8, 16), (0.3, 0.5, 0.7, 0.85)
+_FEW_CLOSED, _FEW_OPEN = (8,), (0.5, 0.8)
+_SAMPLER_WINDOWS = 3
+"""Windows of a sampler are so many times as long: it makes fewer pictures a second."""
+
+_RUNNER_SECONDS = 6.0
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much to measure.
+
+    Args:
+        seconds: of each window, of a generator of one graph.
+        rounds: windows of each load, in turns.
+    """
+
+    seconds: float = 2.0
+    rounds: int = 3
+
+
+def ways_of(sampler: bool, cores: int) -> list[Served]:
+    """Ways to serve a generator; the first of each form calibrates."""
+    share = max(1, cores // 2)
+    if sampler:
+        return [
+            Served(instances=1, threads=cores),
+            Served(batching="in-flight", instances=2, threads=share, largest=16),
+        ]
+    return [
+        Served(instances=2, threads=share),
+        Served(instances=1, threads=cores),
+        Served(instances=2, threads=share, largest=8),
+        Served(instances=2, threads=share, preferred=(32,), delay_ms=5.0),
+    ]
+
+
+def check_capacity(
+    bundles: Sequence[Path], effort: Effort, command: str, progress: Progress = quiet
+) -> CapacityResult:
+    """Check every bundle.
+
+    Args:
+        bundles: folders.
+        effort: how much to measure.
+        command: that the document names.
+        progress: called with the current step and the share that is done, 0 to 1.
+
+    Raises:
+        LithoError: a bundle cannot be opened or served.
+    """
+    begun, others = time.perf_counter(), _Others()
+    checked = list[Checked]()
+    for number, path in enumerate(bundles):
+        share = number / len(bundles)
+        bundle = Bundle.load(path)
+
+        def step(text: str, done: float, *, name: str = bundle.manifest.name, start: float = share) -> None:
+            progress(f"{name}: {text}", start + done / len(bundles))
+
+        checked += check_bundle(bundle, effort, step)
+    return CapacityResult(
+        command=command,
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=time.perf_counter() - begun,
+        machine=describe_machine(),
+        site=_site(),
+        others=others.share(),
+        checked=tuple(checked),
+    )
+
+
+def _site() -> Site:
+    return Site(cores=len(os.sched_getaffinity(0)), clients_here=True)
+
+
+class _Others:
+    """What other programs use: what the machine was busy with, less this process and its children."""
+
+    def __init__(self) -> None:
+        self._psutil = require("psutil", "bench")
+        self._machine, self._own = self._busy(), self._mine()
+        self._start = time.perf_counter()
+
+    def share(self) -> float:
+        """Of the machine since the start, 0 to 1."""
+        taken = (time.perf_counter() - self._start) * (os.cpu_count() or 1)
+        return max(0.0, (self._busy() - self._machine - (self._mine() - self._own)) / taken)
+
+    def _busy(self) -> float:
+        times = self._psutil.cpu_times()
+        return sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0)
+
+    @staticmethod
+    def _mine() -> float:
+        times = os.times()
+        return times.user + times.system + times.children_user + times.children_system
+
+
+def check_bundle(bundle: Bundle, effort: Effort, progress: Progress = quiet) -> list[Checked]:
+    """Check every way to serve a bundle.
+
+    Args:
+        bundle: to serve.
+        effort: how much to measure.
+        progress: called with the current step and the share that is done, 0 to 1.
+
+    Raises:
+        LithoError: it cannot be served.
+    """
+    sampler = bundle.manifest.sampler is not None
+    kinds = tuple(Kind(steps=steps) for steps in STEPS) if sampler else (Kind(),)
+    ways = ways_of(sampler, _site().cores)
+    costs = dict[int, Costs]()
+    for way in ways:
+        if way.threads not in costs:
+            progress(f"timing the runner with {way.threads} threads", 0.0)
+            costs[way.threads] = measure_runner(bundle, None, way, "cpu", _RUNNER_SECONDS)
+    with serving(bundle, None, ways, kinds) as models:
+        loads = _measure(ways, models, kinds, effort, progress)
+    checked, base = list[Checked](), None
+    for number, (way, model) in enumerate(zip(ways, models, strict=True)):
+        own = sampler or not number
+        found = _calibrated(costs[way.threads], way, model, kinds) if own else _with(costs[way.threads], base)
+        base = base or found
+        checked.append(
+            Checked(
+                generator=bundle.manifest.name,
+                variant=model.variant,
+                served=way,
+                kinds=kinds,
+                costs=found,
+                points=tuple(_point(found, way, one, model.measured(one), own) for one in loads[number]),
+            )
+        )
+    return checked
+
+
+def _measure(
+    ways: Sequence[Served], models: Sequence[Model], kinds: tuple[Kind, ...], effort: Effort, progress: Progress
+) -> list[list[Traffic]]:
+    """Measure all loads in turns; the loads of each model."""
+    sampler = len(kinds) > 1
+    seconds = effort.seconds * (_SAMPLER_WINDOWS if sampler else 1)
+    loads = []
+    for number, model in enumerate(models):
+        progress("finding the highest rate", 0.0)
+        loads.append(_loads(model, kinds, seconds, many=not (sampler or number)))
+    for turn in range(effort.rounds):
+        for number, (way, model) in enumerate(zip(ways, models, strict=True)):
+            progress(way.name, (turn + number / len(ways)) / effort.rounds)
+            # Back and forth: what slows down over time meets all loads alike.
+            for traffic in loads[number][:: -1 if turn % 2 else 1]:
+                model.take(traffic, seconds)
+    return loads
+
+
+def _loads(model: Model, kinds: tuple[Kind, ...], seconds: float, *, many: bool) -> list[Traffic]:
+    full = model.take(Traffic(clients=MANY, kinds=kinds), seconds)
+    highest = full.requests / full.seconds
+    clients = (LONE, MANY, *(_CLOSED if many else _FEW_CLOSED))
+    rates = [float(f"{highest * share:.3g}") for share in (_OPEN if many else _FEW_OPEN)]
+    return [
+        *(Traffic(clients=count, kinds=kinds) for count in clients),
+        *(Traffic(rate=rate, kinds=kinds) for rate in rates),
+    ]
+
+
+def _calibrated(costs: Costs, way: Served, model: Model, kinds: tuple[Kind, ...]) -> Costs:
+    windows = {count: model.measured(Traffic(clients=count, kinds=kinds)).pooled for count in (LONE, MANY)}
+    spent = {count: spent_in(window) for count, window in windows.items()}
+    return calibrated(costs, way, _site(), spent, kinds)
+
+
+def _with(costs: Costs, base: Costs | None) -> Costs:
+    """Costs of another number of threads with the overhead that was found for the first way to serve."""
+    assert base is not None, "the first way calibrates"
+    return costs.scaled(base.factor).model_copy(update={"overhead": base.overhead, "spread": base.spread})
+
+
+def _point(costs: Costs, way: Served, traffic: Traffic, measured: Measured, own: bool) -> Point:
+    pooled = measured.pooled
+    return Point(
+        traffic=traffic,
+        requests=pooled.requests,
+        calibrates=own and traffic.clients in (LONE, MANY),
+        measured=figures_of(pooled),
+        predicted=predicted(costs, way, _site(), traffic, measured),
+    )
+
+
+def figures_of(measured: Measurement) -> Figures:
+    """The figures of measured windows."""
+    used, seconds = measured.resources, measured.seconds
+    cpu_seconds = 0.0
+    if used is not None:
+        cpu_seconds = sum(one.cpu_seconds for one in (used.client, used.server, used.stubs) if one is not None)
+    counted = measured.server
+    batch = counted.mean_batch if counted is not None and counted.executions else None
+    busy = cpu_seconds / (seconds * _site().cores)
+    return Figures.of(measured.latencies_ms, measured.requests / seconds, batch, busy)
+
+
+def predicted(costs: Costs, way: Served, site: Site, traffic: Traffic, measured: Measured | None = None) -> Figures:
+    """What the simulation says of a load.
+
+    Args:
+        costs: of the machine.
+        way: how the model is served.
+        site: the machine.
+        traffic: the load.
+        measured: whose arrivals are followed, in an open loop; None to draw them.
+    """
+    windows = () if measured is None else measured.windows
+    runs: list[Simulated] = [
+        simulate(costs, way, site, traffic, window=window, seed=number) for number, window in enumerate(windows)
+    ] or [simulate(costs, way, site, traffic)]
+    latencies = np.concatenate([run.latencies_ms for run in runs])
+    rate = float(np.mean([run.requests_per_second for run in runs]))
+    if windows:
+        rate = len(latencies) / sum(window.end_ms - window.start_ms for window in windows) * 1e3
+    return Figures.of(
+        latencies,
+        rate,
+        float(np.mean([run.mean_batch for run in runs])),
+        float(np.mean([run.utilisation for run in runs])),
+    )
+
+
+def rows(result: CapacityResult) -> list[str]:
+    """A table in Markdown, one line for each load; a figure is predicted / measured."""
+    table = []
+    for one in result.checked:
+        for point in one.points:
+            wrong = max(map(abs, point.errors.values()))
+            table.append(
+                (
+                    one.generator,
+                    one.served.name,
+                    point.traffic.name,
+                    *(
+                        _pair(getattr(point.predicted, name), getattr(point.measured, name))
+                        for name in ("requests_per_second", "p50_ms", "p95_ms")
+                    ),
+                    "calibrates" if point.calibrates else f"{wrong:.0%}",
+                )
+            )
+    return markdown_table(("generator", "served", "load", "requests/s", "p50, ms", "p95, ms", "error"), table)
+
+
+def _pair(predicted: float | None, measured: float | None) -> str:
+    return "-" if predicted is None or measured is None else f"{predicted:,.4g} / {measured:,.4g}"
+
+
+def main(
+    bundles: Annotated[list[Path], typer.Argument(help="Bundles.", show_default=False)],
+    seconds: Annotated[
+        float, typer.Option(help="Of each window; three times as long for a sampler.", min=0.1)
+    ] = 2.0,
+    rounds: Annotated[int, typer.Option(help="Windows of each load, in turns.", min=1)] = 3,
+    output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
+) -> None:
+    """Predict loads from measured costs, and measure the same loads on a live server."""
+    with errors_of("capacity"):
+        names = " ".join(bundle.name for bundle in bundles)
+        result = check_capacity(
+            bundles,
+            Effort(seconds, rounds),
+            f"python -m litho.benchmarks.capacity {names} --seconds {seconds:g} --rounds {rounds}",
+            lambda step, share: typer.echo(f"{step} {share:.0%}", err=True),
+        )
+    write_document(output, result)
+    typer.echo("\n".join(rows(result)))
+    typer.echo(f"{result.sentence[0].upper()}{result.sentence[1:]} (within {ERROR:.0%} is right).")

@@ -1,0 +1,135 @@
+"""What a picture costs a machine: time of batches and steps, and what server and client need beside them."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Annotated, Literal, Self
+
+from pydantic import Field as Constraint
+from pydantic import model_validator
+
+from ...bundle.json_documents import Document
+
+__all__ = ["NO_OVERHEAD", "Costs", "Overhead", "Table", "at"]
+
+_Time = Annotated[float, Constraint(ge=0, allow_inf_nan=False)]
+
+Table = Annotated[dict[Annotated[int, Constraint(ge=1)], _Time], Constraint(min_length=1)]
+"""Rows -> milliseconds that they take together."""
+
+
+def at(table: Mapping[int, float], rows: int) -> float:
+    """Milliseconds of `rows` rows: between measured numbers a line, beyond the largest its cost of a row.
+
+        >>> at({1: 2.0, 4: 5.0}, 2), at({1: 2.0, 4: 5.0}, 8)
+        (3.0, 10.0)
+    """
+    if rows in table:
+        return table[rows]
+    sizes = sorted(table)
+    if rows > sizes[-1]:
+        return table[sizes[-1]] / sizes[-1] * rows
+    if rows < sizes[0]:
+        return table[sizes[0]]
+    upper = bisect.bisect(sizes, rows)
+    low, high = sizes[upper - 1], sizes[upper]
+    return table[low] + (table[high] - table[low]) * (rows - low) / (high - low)
+
+
+class Overhead(Document):
+    """Processor time beside the runner, and what no processor explains, in milliseconds.
+
+    Args:
+        batch_ms: of the server and the instance for each batch; in flight, of the lane for each step.
+        request_ms: of the server for each request.
+        wake_ms: of the load generator each time that it wakes, whatever it finds.
+        client_ms: of the load generator for each request that it finds.
+        idle_ms: wait of a lone request that no processor time explains, such as idle cores that wake up.
+    """
+
+    batch_ms: _Time = 0.0
+    request_ms: _Time = 0.0
+    wake_ms: _Time = 0.0
+    client_ms: _Time = 0.0
+    idle_ms: _Time = 0.0
+
+
+NO_OVERHEAD = Overhead()
+"""A server that costs nothing: what queueing theory has formulas for."""
+
+
+class Costs(Document):
+    """What pictures of one variant cost on one machine.
+
+    Args:
+        device: "cpu" or "cuda", where the runner computes.
+        threads: of an instance, for which the times hold.
+        batch_ms: rows -> milliseconds of a batch of a generator of one graph; of a sampler, of its text encoder.
+        step_ms: rows -> milliseconds of one step of a sampler; None for a generator of one graph.
+        decode_ms: rows -> milliseconds of a sampler's decoder; None likewise.
+        contention: time of a batch while all instances compute, over its time alone; 1 or more.
+        spread: times of equal requests over their mean, ascending, equally likely: how much a batch's time varies.
+        factor: by which the runner's own times were multiplied so that they explain the server's.
+        overhead: beside the runner.
+    """
+
+    device: Literal["cpu", "cuda"] = "cpu"
+    threads: Annotated[int, Constraint(ge=1)] = 1
+    batch_ms: Table
+    step_ms: Table | None = None
+    decode_ms: Table | None = None
+    contention: Annotated[float, Constraint(ge=1, allow_inf_nan=False)] = 1.0
+    spread: Annotated[tuple[_Time, ...], Constraint(min_length=1)] = (1.0,)
+    factor: Annotated[float, Constraint(gt=0, allow_inf_nan=False)] = 1.0
+    overhead: Overhead = NO_OVERHEAD
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.step_ms is None) != (self.decode_ms is None):
+            raise ValueError("step_ms and decode_ms are those of a sampler, which has both")
+        return self
+
+    @cached_property
+    def _known(self) -> dict[tuple[str, int], float]:
+        return {}
+
+    def _at(self, name: Literal["batch_ms", "step_ms", "decode_ms"], rows: int) -> float:
+        if (name, rows) not in self._known:
+            self._known[name, rows] = at(getattr(self, name) or {}, rows)
+        return self._known[name, rows]
+
+    def scaled(self, factor: float) -> Self:
+        """The same with all times of the runner multiplied."""
+        names = [name for name in ("batch_ms", "step_ms", "decode_ms") if getattr(self, name)]
+        tables = {name: {rows: ms * factor for rows, ms in getattr(self, name).items()} for name in names}
+        return type(self)(**{**self.model_dump(), **tables, "factor": self.factor * factor})
+
+    def begin(self, rows: int) -> float:
+        """Milliseconds before the first step of `rows` rows of a sampler; of one graph, all that they take."""
+        return self._at("batch_ms", rows)
+
+    def step(self, rows: int) -> float:
+        """Milliseconds of one step of `rows` rows of a sampler."""
+        return self._at("step_ms", rows)
+
+    def decode(self, rows: int) -> float:
+        """Milliseconds to decode `rows` rows of a sampler."""
+        return self._at("decode_ms", rows)
+
+    def whole(self, steps: Sequence[int]) -> float:
+        """Milliseconds of a batch of whole requests; a row leaves after its last step.
+
+        Args:
+            steps: of each row; of a generator of one graph only their number counts.
+        """
+        rows = len(steps)
+        if self.step_ms is None:
+            return self.begin(rows)
+        total, taken = self.begin(rows) + self.decode(rows), 0
+        for position, count in enumerate(sorted(steps)):
+            if count > taken:
+                total += (count - taken) * self.step(rows - position)
+                taken = count
+        return total

@@ -1,0 +1,159 @@
+"""What `python -m litho.benchmarks.capacity` writes: predicted and measured points, with their errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field as Constraint
+
+from ...bundle.json_documents import Document, read_as
+from ..machine import Machine
+from .costs import Costs
+from .shape import Kind, Served, Site, Traffic
+
+__all__ = ["ERROR", "CapacityResult", "Checked", "Figures", "Point", "read_capacity"]
+
+SCHEMA_VERSION = 1
+
+ERROR = 0.1
+"""Largest error of a figure that counts as right, as a share of the measured one."""
+
+_FEWEST_P95 = 200  # requests: ten are slower than the percentile
+
+
+class Figures(Document):
+    """What a point is, measured or predicted.
+
+    Args:
+        requests_per_second: answered.
+        mean_ms, p50_ms: latency, from the scheduled time.
+        p95_ms: likewise; None from fewer than 200 requests.
+        mean_batch: rows of a batch; None where nobody counted.
+        utilisation: share of the cores that client, server and instances used.
+    """
+
+    requests_per_second: float
+    mean_ms: float
+    p50_ms: float
+    p95_ms: float | None
+    mean_batch: float | None
+    utilisation: float
+
+    @classmethod
+    def of(
+        cls,
+        latencies_ms: NDArray[np.float64],
+        requests_per_second: float,
+        mean_batch: float | None,
+        utilisation: float,
+    ) -> Figures:
+        """Of latencies, FP64 of shape (requests,), not empty."""
+        p50, p95 = np.quantile(latencies_ms, (0.5, 0.95), method="inverted_cdf").tolist()
+        return cls(
+            requests_per_second=requests_per_second,
+            mean_ms=float(latencies_ms.mean()),
+            p50_ms=p50,
+            p95_ms=p95 if len(latencies_ms) >= _FEWEST_P95 else None,
+            mean_batch=mean_batch,
+            utilisation=utilisation,
+        )
+
+
+class Point(Document):
+    """One load, measured and predicted.
+
+    Args:
+        traffic: the load.
+        requests: that were measured.
+        calibrates: whether the costs come from this very load, which then proves nothing.
+        measured, predicted: the figures.
+    """
+
+    traffic: Traffic
+    requests: int
+    calibrates: bool = False
+    measured: Figures
+    predicted: Figures
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """Figure -> predicted over measured, less 1; throughput of a closed loop, latencies of both."""
+        names = ["requests_per_second"] if self.traffic.rate is None else []
+        found = {}
+        for name in (*names, "p50_ms", "p95_ms"):
+            measured, predicted = getattr(self.measured, name), getattr(self.predicted, name)
+            if measured is not None and predicted is not None:
+                found[name] = predicted / measured - 1
+        return found
+
+
+class Checked(Document):
+    """One way of serving one generator.
+
+    Args:
+        generator: name of its bundle.
+        variant: that was served.
+        served: how.
+        costs: by which its points were predicted.
+        points: the loads.
+    """
+
+    generator: str
+    variant: str
+    served: Served
+    kinds: tuple[Kind, ...]
+    costs: Costs
+    points: Annotated[tuple[Point, ...], Constraint(min_length=1)]
+
+
+class CapacityResult(Document):
+    """Predictions against a live server; `benchmarks/results/capacity.json`.
+
+    Args:
+        schema_version: of this document.
+        command: that made it.
+        measured_at: ISO 8601, UTC.
+        seconds: that it took.
+        machine: that measured.
+        site: its cores, as they were simulated.
+        others: share of the machine that other programs used meanwhile, 0 to 1.
+        checked: every way of serving.
+    """
+
+    schema_version: Literal[1] = 1
+    command: str
+    measured_at: str
+    seconds: float
+    machine: Machine
+    site: Site
+    others: float
+    checked: Annotated[tuple[Checked, ...], Constraint(min_length=1)]
+
+    @property
+    def errors(self) -> NDArray[np.float64]:
+        """All errors of points that calibrate nothing, FP64 of shape (figures,)."""
+        points = [point for one in self.checked for point in one.points if not point.calibrates]
+        return np.array([error for point in points for error in point.errors.values()])
+
+    @property
+    def sentence(self) -> str:
+        """How many figures are right, and how wrong the others are."""
+        errors = np.abs(self.errors)
+        quiet = "" if self.others < 0.05 else f"; other programs used {self.others:.0%} of the machine meanwhile"
+        return (
+            f"{int((errors <= ERROR).sum())} of {len(errors)} figures are predicted within {ERROR:.0%};"
+            f" median error {np.median(errors):.1%}, largest {errors.max():.0%}{quiet}"
+        )
+
+
+def read_capacity(path: Path) -> CapacityResult:
+    """Read a `capacity.json`.
+
+    Raises:
+        SchemaError: the file is not such a document, or has a newer schema.
+        IntegrityError: the file is missing or not an ordinary file.
+    """
+    return read_as(CapacityResult, "a check of capacity", path.parent, path.name, SCHEMA_VERSION)

@@ -1,0 +1,191 @@
+"""Models of one bundle side by side on an embedded server, and windows of load on them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...bundle import Bundle
+from ...errors import UsageError
+from ...runners.triton import Runner
+from ...serving.configuration.settings import ServingSettings
+from ...serving.repository.planning import Plan, Wanted
+from ...serving.repository.versions import add_version
+from ...serving.server.embedded import EmbeddedServer
+from ...signature import Signature
+from ...signature.fields import Role
+from ..load.documents.measurement import Measurement
+from ..load.documents.windows import Load
+from ..load.measuring.gauge import ProcessGauge
+from ..load.measuring.meter import Meter
+from ..load.measuring.mix import Mix
+from ..load.measuring.requests import Requests
+from ..load.scenarios import open_scenario
+from ..load.scenarios.poisson import Scenario as Poisson
+from .shape import Kind, Served, Traffic
+from .simulation import Window
+
+__all__ = ["Measured", "Model", "mix_of", "serving", "settings_of"]
+
+WARM_UP = 0.2
+"""Share of a window, before it."""
+
+_OPEN_SEED = 2**40
+
+
+class _Recorded(Poisson):
+    """A Poisson process that remembers when its requests left."""
+
+    last: NDArray[np.float64]
+
+    def times(self, rate: float, seconds: float, generator: np.random.Generator) -> NDArray[np.float64]:
+        """See `OpenLoop.times`."""
+        self.last = super().times(rate, seconds, generator)
+        return self.last
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Windows of one load together.
+
+    Args:
+        pooled: of all windows.
+        windows: their arrivals; empty of a closed loop.
+    """
+
+    pooled: Measurement
+    windows: tuple[Window, ...]
+
+
+class Model:
+    """One served model under load.
+
+    Args:
+        runner: its endpoint.
+        kinds: of the requests.
+        process_id: of the server.
+
+    Attributes:
+        variant: that is served.
+    """
+
+    def __init__(self, runner: Runner, kinds: tuple[Kind, ...], process_id: int) -> None:
+        self.variant = runner.variant
+        self._gauge = ProcessGauge(process_id)
+        self._recorded = _Recorded()
+        mix = mix_of(kinds, runner.signature)
+        closed, opened = open_scenario("closed-loop"), self._recorded
+        self._closed = Meter(runner, Requests(runner.signature, 1), closed, mix=mix)
+        self._open = Meter(runner, Requests(runner.signature, _OPEN_SEED), opened, mix=mix)
+        self._found: dict[Traffic, list[tuple[Measurement, Window | None]]] = {}
+
+    def take(self, traffic: Traffic, seconds: float) -> Measurement:
+        """Measure one window.
+
+        Args:
+            traffic: the load; its kinds are those of the model.
+            seconds: of the window, at least.
+
+        Raises:
+            LithoError: no request succeeded, or the server stopped answering.
+        """
+        rated = traffic.rate is not None
+        load = Load(rate=traffic.rate) if rated else Load(concurrency=traffic.clients or 1)
+        meter = self._open if rated else self._closed
+        measured = meter.take(load, warmup_seconds=WARM_UP * seconds, seconds=seconds, gauge=self._gauge)
+        window = None
+        if rated:
+            end = (WARM_UP * seconds + measured.seconds) * 1e3
+            window = Window(self._recorded.last * 1e3, end - measured.seconds * 1e3, end)
+        self._found.setdefault(traffic, []).append((measured, window))
+        return measured
+
+    def measured(self, traffic: Traffic) -> Measured:
+        """All windows of a load so far."""
+        windows = self._found[traffic]
+        return Measured(
+            Measurement.pooled([one for one, _ in windows]),
+            tuple(window for _, window in windows if window is not None),
+        )
+
+
+def mix_of(kinds: Sequence[Kind], signature: Signature) -> Mix | None:
+    """The kinds for the load generator, in an order without a pattern; None where all are one picture of one graph.
+
+    Raises:
+        UsageError: the generator takes no steps.
+    """
+    field = next((one.name for one in signature.inputs if one.role is Role.STEPS), None)
+    if field is None and all(kind.steps == 1 for kind in kinds) and len(kinds) == 1 and kinds[0].rows == 1:
+        return None
+    if field is None and any(kind.steps > 1 for kind in kinds):
+        raise UsageError("steps were given, but this generator takes none")
+    described: list[Mapping[str, str]] = []
+    whole = min(kind.weight for kind in kinds)
+    for kind in kinds:
+        steps = {} if field is None else {field: str(kind.steps)}
+        described += [{"n": str(kind.rows), **steps}] * max(1, round(16 * kind.weight / whole))
+    np.random.default_rng(0).shuffle(described)  # pyright: ignore[reportArgumentType]
+    return Mix(tuple(described), (1.0,) * len(described), in_order=True)
+
+
+def settings_of(served: Served, device: str = "cpu") -> ServingSettings:
+    """The settings of `litho deploy` for it."""
+    given: dict[str, Any] = {"device": device}
+    if device == "cpu":
+        given["threads"] = served.threads
+    if served.batching == "in-flight":
+        given |= {"batching": "in-flight", "lanes": served.instances, "live_rows": served.largest}
+    else:
+        given |= {
+            "instance_count": served.instances,
+            "max_batch_size": served.largest,
+            "preferred_batch_sizes": served.preferred,
+            "max_queue_delay_microseconds": round(served.delay_ms * 1e3),
+        }
+    return ServingSettings(**given)
+
+
+@contextmanager
+def serving(
+    bundle: Bundle, variant: str | None, served: Sequence[Served], kinds: tuple[Kind, ...], device: str = "cpu"
+) -> Iterator[list[Model]]:
+    """Serve a bundle in several ways at once while the block runs.
+
+    Args:
+        bundle: to serve.
+        variant: as `runners.choose_variants` takes it.
+        served: the ways; each is a model of its own.
+        kinds: of the requests.
+        device: "cpu" or "cuda".
+
+    Raises:
+        LithoError: it cannot be served.
+    """
+    with tempfile.TemporaryDirectory(prefix="litho-capacity-") as folder, ExitStack() as stack:
+        repository = Path(folder) / "models"
+        for number, one in enumerate(served):
+            # Without the proof of `deploy`: what is measured here is time.
+            wanted = Wanted(
+                name=f"model-{number}",
+                variant=variant,
+                grade="same distribution",
+                settings=settings_of(one, device),
+            )
+            plan = Plan.of(bundle, wanted)
+            plan.check()
+            add_version(repository / f"model-{number}", 1, plan.write)
+        server = stack.enter_context(EmbeddedServer(repository, log=Path(folder) / "server.log"))
+        models = []
+        for number in range(len(served)):
+            runner = Runner.from_location(f"{server.grpc_url}/model-{number}", device)
+            models.append(Model(stack.enter_context(runner), kinds, server.process_id))
+        yield models
+        server.stop(at_once=True)  # nothing is in flight: there is nobody to wait for

@@ -1,0 +1,270 @@
+"""One machine under a load, simulated with measured costs: latencies, throughput and what is busy.
+
+A request leaves the load generator, passes the server, waits for a batch or a lane, is computed and answered. All of it
+shares the machine's cores, by processor sharing; runners on a GPU share that instead. simpy keeps the events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...extras import require
+from .batcher import Batcher, Request
+from .cores import Cores, Thread
+from .costs import Costs
+from .lanes import Lanes
+from .shape import Served, Site, Traffic
+
+__all__ = ["REQUESTS", "Simulated", "Window", "simulate"]
+
+REQUESTS = 10_000
+"""Requests of a simulation, unless said otherwise."""
+
+_WARM_UP = 0.1
+"""Share of the requests that are not counted, because the machine was empty before."""
+
+_BACKLOG = 0.2
+"""Share of the requests that may wait at the last arrival; with more, the load was too much."""
+
+_AT_ONCE = 1 << 14  # random numbers that are drawn together
+
+
+@dataclass(frozen=True)
+class Window:
+    """Arrivals of one measured window.
+
+    Args:
+        times_ms: FP64 of shape (requests,), when the requests left, ascending.
+        start_ms, end_ms: only requests that end between these count.
+    """
+
+    times_ms: NDArray[np.float64]
+    start_ms: float
+    end_ms: float
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """What a simulation found.
+
+    Args:
+        latencies_ms: FP64 of shape (requests,), from the scheduled time to the answer.
+        requests_per_second: answered.
+        utilisation: share of the cores that was busy, 0 to 1.
+        device_utilisation: likewise of the GPUs; 0 without.
+        mean_batch: rows of a batch, or of a step in flight.
+        batches: for each request, or steps of a lane in flight.
+        work_ms: of the runner for each request, alone.
+        wakes: of the load generator for each request.
+        growing: whether the queue grew all the time: an open loop that the machine cannot follow.
+    """
+
+    latencies_ms: NDArray[np.float64]
+    requests_per_second: float
+    utilisation: float
+    device_utilisation: float
+    mean_batch: float
+    batches: float
+    work_ms: float
+    wakes: float
+    growing: bool
+
+    def quantile(self, share: float) -> float:
+        """Milliseconds that a share of the requests do not exceed, nearest rank; infinite where the queue grows."""
+        if self.growing:
+            return float("inf")
+        return float(np.quantile(self.latencies_ms, share, method="inverted_cdf"))
+
+
+def simulate(
+    costs: Costs,
+    served: Served,
+    site: Site,
+    traffic: Traffic,
+    *,
+    requests: int = REQUESTS,
+    seed: int = 0,
+    window: Window | None = None,
+) -> Simulated:
+    """Simulate one machine.
+
+    Args:
+        costs: of the machine.
+        served: how the model is served.
+        site: the machine.
+        traffic: its requests.
+        requests: that are answered in all.
+        seed: of arrivals, kinds and the spread of times; equal ones give equal results.
+        window: arrivals that were measured, in place of drawn ones; `requests` then counts for nothing.
+
+    Raises:
+        MissingExtra: simpy is not installed.
+    """
+    machine = _Machine(costs, served, site, traffic, np.random.default_rng(seed))
+    return machine.run(requests) if window is None else machine.replay(window)
+
+
+class _Machine:
+    def __init__(
+        self, costs: Costs, served: Served, site: Site, traffic: Traffic, generator: np.random.Generator
+    ) -> None:
+        self._environment: Any = require("simpy", "capacity").Environment()
+        self._costs, self._served, self._traffic, self._generator = costs, served, traffic, generator
+        make = partial(Cores, self._environment)
+        self._cores = make(site.cores, costs.contention)
+        # A GPU runs the kernels of several instances in turns: together they are no faster.
+        self._devices = [make(1) for _ in range(site.devices if costs.device == "cuda" else 0)]
+        overhead = costs.overhead
+        clients = self._cores if site.clients_here else None
+        self._client = Thread(self._environment, clients, overhead.wake_ms, overhead.client_ms)
+        self._server = Thread(self._environment, self._cores, 0.0, overhead.request_ms)
+        self._batcher = Batcher(self._environment, served, self._execute)
+        self._lanes = None
+        if served.batching == "in-flight":
+            self._lanes = Lanes(self._environment, served, costs, self._compute, self._answer)
+        self._spread = np.array(costs.spread)
+        self._drawn: list[float] = []
+        self._work = 0.0
+        self._made: list[Request] = []
+        self._answered = self._batches = self._rows = self._turn = 0
+        self._most = self._first = self._backlog = 0
+        self._mark: tuple[float, float, float, int] = (0.0, 0.0, 0.0, 0)
+
+    def run(self, requests: int) -> Simulated:
+        """Follow the traffic until so many requests are answered."""
+        first = int(requests * _WARM_UP)
+        gaps = None
+        if self._traffic.rate is not None:
+            gaps = self._generator.exponential(1e3 / self._traffic.rate, requests)
+        self._follow(requests, first, gaps)
+        latencies = [request.ended - request.scheduled for request in self._made[first:]]
+        return self._result(np.array(latencies))
+
+    def replay(self, window: Window) -> Simulated:
+        """Follow measured arrivals, and count what was counted then."""
+        times = window.times_ms
+        self._follow(len(times), 0, np.diff(times, prepend=0.0))
+        made = [one for one in self._made if window.start_ms <= one.ended <= window.end_ms]
+        return self._result(np.array([request.ended - request.scheduled for request in made]))
+
+    def _follow(self, requests: int, first: int, gaps: NDArray[np.float64] | None) -> None:
+        self._most, self._first = requests, first
+        self._kinds = self._chosen_kinds(requests)
+        self._finished = self._environment.event()
+        if gaps is None:
+            for _ in range(min(self._traffic.clients or 1, requests)):
+                self._send(self._environment.now)
+        else:
+            self._environment.process(self._arrivals(gaps.tolist()))
+        self._environment.run(self._finished)
+
+    def _chosen_kinds(self, requests: int) -> list[int]:
+        weights = np.array([kind.weight for kind in self._traffic.kinds])
+        return self._generator.choice(len(weights), requests, p=weights / weights.sum()).tolist()
+
+    def _arrivals(self, gaps: list[float]) -> Any:
+        for gap in gaps:
+            yield self._environment.timeout(gap)
+            self._send(self._environment.now)
+        self._backlog = len(self._made) - self._answered
+
+    def _send(self, scheduled: float, share: float = 0.5) -> None:
+        """A request leaves; in a closed loop the wake that brought an answer has sent it already."""
+        number = len(self._made)
+        kind = self._traffic.kinds[self._kinds[number]]
+        request = Request(number, kind.rows, kind.steps, scheduled, left=kind.rows)
+        self._made.append(request)
+        self._client.handle(partial(self._arrive, request), share)
+
+    def _arrive(self, request: Request) -> None:
+        idle = self._costs.overhead.idle_ms * self._cores.idle_share
+        if idle > 0:
+            timeout = self._environment.timeout(idle)
+            timeout.callbacks.append(lambda _: self._serve(request))
+        else:
+            self._serve(request)
+
+    def _serve(self, request: Request) -> None:
+        queue = self._batcher.put if self._lanes is None else self._lanes.put
+        self._server.handle(partial(queue, request), 0.5)
+
+    def _execute(self, requests: list[Request]) -> None:
+        self._environment.process(self._batch(requests))
+
+    def _batch(self, requests: list[Request]) -> Any:
+        overhead = self._costs.overhead
+        steps = [request.steps for request in requests for _ in range(request.rows)]
+        self._batches, self._rows = self._batches + 1, self._rows + len(steps)
+        yield self._compute(overhead.batch_ms, self._costs.whole(steps))
+        self._batcher.release()
+        for request in requests:
+            self._answer(request)
+
+    def _compute(self, overhead_ms: float, work_ms: float) -> Any:
+        """The event at which overhead on a core and work of the runner are done."""
+        scale = self._draw()
+        self._work += work_ms
+        threads = self._served.threads
+        if not self._devices and threads == 1:
+            return self._cores.run((overhead_ms + work_ms) * scale)
+        self._turn += 1
+
+        def both() -> Any:
+            yield self._cores.run(overhead_ms * scale)
+            if self._devices:
+                yield self._devices[self._turn % len(self._devices)].run(work_ms * scale)
+            else:
+                yield self._cores.run(work_ms * scale, threads)
+
+        return self._environment.process(both())
+
+    def _draw(self) -> float:
+        if len(self._spread) == 1:
+            return float(self._spread[0])
+        if not self._drawn:
+            self._drawn = self._generator.choice(self._spread, _AT_ONCE).tolist()
+        return self._drawn.pop()
+
+    def _answer(self, request: Request) -> None:
+        self._server.handle(lambda: self._client.handle(lambda: self._end(request), 0.5), 0.5)
+
+    def _end(self, request: Request) -> None:
+        now = self._environment.now
+        request.ended = now
+        self._answered += 1
+        if self._answered == self._first:
+            self._mark = (now, *self._used(), self._answered)
+        if self._answered == self._most:
+            self._finished.succeed()
+        elif self._traffic.rate is None and len(self._made) < self._most:
+            self._send(now)
+
+    def _used(self) -> tuple[float, float]:
+        # Whoever changes the load brings `busy` up to date; so does a job of no work.
+        for one in (self._cores, *self._devices):
+            one.run(0.0)
+        return self._cores.busy, sum(device.busy for device in self._devices)
+
+    def _result(self, latencies_ms: NDArray[np.float64]) -> Simulated:
+        start, cores, devices, answered = self._mark
+        taken = self._environment.now - start
+        busy, device_busy = self._used()
+        made, batches, rows = len(self._made), self._batches, self._rows
+        if self._lanes is not None:
+            batches, rows = self._lanes.steps, self._lanes.moved
+        return Simulated(
+            latencies_ms=latencies_ms,
+            requests_per_second=(self._answered - answered) / taken * 1e3,
+            utilisation=(busy - cores) / (taken * self._cores.count),
+            device_utilisation=(device_busy - devices) / (taken * max(1, len(self._devices))),
+            mean_batch=rows / batches,
+            batches=batches / made,
+            work_ms=self._work / made,
+            wakes=self._client.wakes / made,
+            growing=self._traffic.rate is not None and self._backlog > _BACKLOG * made,
+        )
