@@ -33,6 +33,9 @@ _SIZES_AT_LEAST = 2
 _QUANTILES = 41
 """Of the latencies of lone requests, by which a batch's time varies."""
 
+_PATIENCE = (0.0, 0.1, 0.2, 0.3, 0.45, 0.6)
+"""What is tried for `Costs.patience`."""
+
 _ROUNDS = 3
 """Simulations that find how many batches and wakes the costs lead to, which give better costs."""
 
@@ -224,7 +227,16 @@ def calibrated(
         ]
         counts = [_Counts.of(costs, one, run, found.factor / costs.factor) for one, run in zip(spent.values(), runs, strict=True)]
         found = _solved(costs, list(spent.values()), counts)
-    return found
+    many, full = max(spent.items())
+    traffic = Traffic(clients=many, kinds=kinds)
+    tried = [found.model_copy(update={"patience": patience}) for patience in _PATIENCE]
+    return min(tried, key=lambda one: _distance(simulate(one, served, site, traffic, requests=4000), full))
+
+
+def _distance(run: Simulated, spent: Spent) -> float:
+    """How far a simulated window is from the measured one, in logarithms of median and 95th percentile."""
+    shares = np.array([0.5, 0.95])
+    return float(np.abs(np.log(np.quantile(run.latencies_ms, shares) / np.quantile(spent.latencies_ms, shares))).sum())
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import heapq
-import itertools
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 __all__ = ["Cores", "Thread"]
@@ -13,80 +12,116 @@ __all__ = ["Cores", "Thread"]
 
 
 class Cores:
-    """Processor sharing: every job gets its threads' cores, and all slow down alike when they want more than there are.
+    """Threads take turns on cores, in slices, and none is idle while a thread waits.
+
+    A thread that wakes while all cores compute takes one of them at once, as short sleepers do, or waits for its turn:
+    an operating system does both, and that makes the answers of a busy server uneven.
 
     Args:
         environment: of simpy; its time is in milliseconds.
         count: cores, or 1 for a GPU.
         contention: time of a job while all cores are busy, over its time alone.
+        slice_ms: longest time on a core while others wait.
+        waits: says of a thread that wakes whether it waits for its turn.
 
     Attributes:
+        count: cores.
         busy: core milliseconds used so far.
-        load: threads that want a core now.
     """
 
-    def __init__(self, environment: Any, count: int, contention: float = 1.0) -> None:
+    def __init__(
+        self,
+        environment: Any,
+        count: int,
+        contention: float = 1.0,
+        slice_ms: float = 1.0,
+        waits: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._environment, self.count, self._contention = environment, count, contention
-        self._virtual = self._updated = self.busy = 0.0
-        self.load = 0
-        self._jobs: list[tuple[float, int, int, Any]] = []
-        self._numbers = itertools.count()
-        self._version = 0
+        self._slice_ms, self._waits = slice_ms, waits
+        self._ready: deque[_Turn] = deque()
+        self._running: deque[_Turn] = deque()
+        self.busy = 0.0
 
     @property
     def idle_share(self) -> float:
         """Share of the cores that nothing wants now."""
-        return max(0.0, 1 - self.load / self.count)
+        return 1 - len(self._running) / self.count
 
-    def run(self, work: float, threads: int = 1) -> Any:
+    def run(self, work: float, threads: int = 1, *, wakes: bool = False, goes_on: bool = False) -> Any:
         """The event at which a job is finished.
 
         Args:
             work: milliseconds that it takes alone.
             threads: that it uses all the time.
+            wakes: whether its threads have slept until now.
+            goes_on: whether the thread had a core until this moment, and keeps it.
         """
-        self._advance()
         done = self._environment.event()
         if work <= 0:
             return done.succeed()
-        self.load += threads
-        heapq.heappush(self._jobs, (self._virtual + work, next(self._numbers), threads, done))
-        self._plan()
+        job = _Job(threads, done)
+        for _ in range(threads):
+            turn = _Turn(job, work)
+            if len(self._running) < self.count:
+                self._start(turn)
+            elif goes_on or (wakes and not self._waits()):
+                self._interrupt(-1 if goes_on else 0)
+                self._start(turn)
+            else:
+                self._ready.append(turn)
         return done
 
-    def _speed(self) -> float:
-        used = min(self.load, self.count)
-        share = (used - 1) / (self.count - 1) if self.count > 1 else 1.0
-        slower = 1 + (self._contention - 1) * max(0.0, share)
-        return used / self.load / slower
+    def _start(self, turn: _Turn) -> None:
+        self._running.append(turn)
+        share = (len(self._running) - 1) / (self.count - 1) if self.count > 1 else 1.0
+        turn.slower = 1 + (self._contention - 1) * share
+        turn.started = self._environment.now
+        turn.number += 1
+        number, taken = turn.number, min(turn.left * turn.slower, self._slice_ms)
+        timeout = self._environment.timeout(taken)
+        timeout.callbacks.append(lambda _: self._stop(turn) if number == turn.number else None)
 
-    def _advance(self) -> None:
-        now = self._environment.now
-        if self.load:
-            self._virtual += (now - self._updated) * self._speed()
-            self.busy += (now - self._updated) * min(self.load, self.count)
-        self._updated = now
+    def _leave(self, turn: _Turn) -> None:
+        taken = self._environment.now - turn.started
+        self.busy += taken
+        turn.left -= taken / turn.slower
+        turn.number += 1  # the timeout of its slice means nothing any more
+        self._running.remove(turn)
 
-    def _plan(self) -> None:
-        self._version += 1
-        if self._jobs:
-            wait = max(0.0, self._jobs[0][0] - self._virtual) / self._speed()
-            version = self._version
-            timeout = self._environment.timeout(wait)
-            timeout.callbacks.append(lambda _: self._due(version))
+    def _interrupt(self, position: int) -> None:
+        """A thread makes room, the first the one that has run longest, and goes on as soon as a core is free."""
+        turn = self._running[position]
+        self._leave(turn)
+        self._ready.appendleft(turn)
 
-    def _due(self, version: int) -> None:
-        if version != self._version:
-            return  # jobs came or went since: another timeout stands for them
-        self._advance()
-        # The first job is due whatever rounding says; a job as good as finished goes with it.
-        limit = max(self._virtual, self._jobs[0][0]) + 1e-9
-        self._virtual = max(self._virtual, self._jobs[0][0])
-        while self._jobs and self._jobs[0][0] <= limit:
-            _, _, threads, done = heapq.heappop(self._jobs)
-            self.load -= threads
-            done.succeed()
-        self._plan()
+    def _stop(self, turn: _Turn) -> None:
+        self._leave(turn)
+        if turn.left > 1e-9:
+            self._ready.append(turn)
+        else:
+            turn.job.threads -= 1
+            if not turn.job.threads:
+                turn.job.done.succeed()
+        if self._ready and len(self._running) < self.count:
+            self._start(self._ready.popleft())
+
+
+@dataclass(eq=False, slots=True)
+class _Job:
+    threads: int
+    done: Any
+
+
+@dataclass(eq=False, slots=True)
+class _Turn:
+    """One thread of a job, and its slice on a core."""
+
+    job: _Job
+    left: float
+    slower: float = 1.0
+    started: float = 0.0
+    number: int = 0
 
 
 class Thread:
@@ -120,9 +155,9 @@ class Thread:
         if not self._running:
             self._running = True
             self.wakes += 1
-            self._next(self._wake_ms)
+            self._next(self._wake_ms, wakes=True)
 
-    def _next(self, before: float = 0.0) -> None:
+    def _next(self, before: float = 0.0, *, wakes: bool = False) -> None:
         assert self._cores is not None, "a thread without cores handles at once"
         share, then = self._waiting.popleft()
 
@@ -133,4 +168,4 @@ class Thread:
             else:
                 self._running = False
 
-        self._cores.run(before + share * self._item_ms).callbacks.append(handled)
+        self._cores.run(before + share * self._item_ms, wakes=wakes, goes_on=not wakes).callbacks.append(handled)

@@ -70,6 +70,8 @@ class Costs(Document):
         step_ms: rows -> milliseconds of one step of a sampler; None for a generator of one graph.
         decode_ms: rows -> milliseconds of a sampler's decoder; None likewise.
         contention: time of a batch while all instances compute, over its time alone; 1 or more.
+        slice_ms: longest time of a thread on a core while others wait.
+        patience: share of the threads that wait for their turn when they wake and all cores are busy.
         spread: times of equal requests over their mean, ascending, equally likely: how much a batch's time varies.
         factor: by which the runner's own times were multiplied so that they explain the server's.
         overhead: beside the runner.
@@ -81,6 +83,8 @@ class Costs(Document):
     step_ms: Table | None = None
     decode_ms: Table | None = None
     contention: Annotated[float, Constraint(ge=1, allow_inf_nan=False)] = 1.0
+    slice_ms: Annotated[float, Constraint(gt=0, allow_inf_nan=False)] = 4.0
+    patience: Annotated[float, Constraint(ge=0, le=1)] = 0.0
     spread: Annotated[tuple[_Time, ...], Constraint(min_length=1)] = (1.0,)
     factor: Annotated[float, Constraint(gt=0, allow_inf_nan=False)] = 1.0
     overhead: Overhead = NO_OVERHEAD

@@ -116,7 +116,7 @@ class _Machine:
         self._environment: Any = require("simpy", "capacity").Environment()
         self._costs, self._served, self._traffic, self._generator = costs, served, traffic, generator
         make = partial(Cores, self._environment)
-        self._cores = make(site.cores, costs.contention)
+        self._cores = make(site.cores, costs.contention, costs.slice_ms, self._waits)
         # A GPU runs the kernels of several instances in turns: together they are no faster.
         self._devices = [make(1) for _ in range(site.devices if costs.device == "cuda" else 0)]
         overhead = costs.overhead
@@ -211,17 +211,20 @@ class _Machine:
         self._work += work_ms
         threads = self._served.threads
         if not self._devices and threads == 1:
-            return self._cores.run((overhead_ms + work_ms) * scale)
+            return self._cores.run((overhead_ms + work_ms) * scale, wakes=True)
         self._turn += 1
 
         def both() -> Any:
-            yield self._cores.run(overhead_ms * scale)
+            yield self._cores.run(overhead_ms * scale, wakes=True)
             if self._devices:
                 yield self._devices[self._turn % len(self._devices)].run(work_ms * scale)
             else:
                 yield self._cores.run(work_ms * scale, threads)
 
         return self._environment.process(both())
+
+    def _waits(self) -> bool:
+        return bool(self._generator.random() < self._costs.patience)
 
     def _draw(self) -> float:
         if len(self._spread) == 1:
@@ -245,9 +248,6 @@ class _Machine:
             self._send(now)
 
     def _used(self) -> tuple[float, float]:
-        # Whoever changes the load brings `busy` up to date; so does a job of no work.
-        for one in (self._cores, *self._devices):
-            one.run(0.0)
         return self._cores.busy, sum(device.busy for device in self._devices)
 
     def _result(self, latencies_ms: NDArray[np.float64]) -> Simulated:
