@@ -103,11 +103,11 @@ def measure_runner(bundle: Bundle, variant: str | None, served: Served, device: 
         ]
         largest = min(served.largest, runners[0].max_batch_size)
         timed = _Timed(device, served.threads)
-        tables = {
-            name: timed.table(make, largest, seconds / 4) for name, make in _works(runners[0]).items()
-        }
+        tables = {name: timed.table(make, largest, seconds / 4) for name, make in _works(runners[0]).items()}
         name = "step_ms" if "step_ms" in tables else "batch_ms"
-        contention = timed.contention([_works(runner)[name] for runner in runners], min(8, largest), seconds / 4)
+        contention = timed.contention(
+            [_works(runner)[name] for runner in runners], min(8, largest), seconds / 4
+        )
     return Costs(
         device="cpu" if device == "cpu" else "cuda", threads=served.threads, contention=contention, **tables
     )
@@ -159,11 +159,15 @@ class _Timed:
         work()
         return (self._now() - begun) * 1e3
 
-    def table(self, make: Callable[[int], Callable[[], object]], largest: int, seconds: float) -> dict[int, float]:
+    def table(
+        self, make: Callable[[int], Callable[[], object]], largest: int, seconds: float
+    ) -> dict[int, float]:
         """Rows -> median milliseconds, taken in turns; what the time does not allow is left out."""
         end, works = time.perf_counter() + seconds, dict[int, Callable[[], object]]()
         found: dict[int, list[float]] = {}
-        sizes = sorted({1 << power for power in range(largest.bit_length()) if 1 << power <= largest} | {largest})
+        sizes = sorted(
+            {1 << power for power in range(largest.bit_length()) if 1 << power <= largest} | {largest}
+        )
         for rows in sizes:
             last = found[max(found)][0] / 1e3 if found else 0.0
             if len(found) >= _SIZES_AT_LEAST and time.perf_counter() + 2 * _LEAST_TURNS * last > end:
@@ -225,7 +229,10 @@ def calibrated(
             simulate(found, served, site, Traffic(clients=clients, kinds=kinds), requests=2000)
             for clients in spent
         ]
-        counts = [_Counts.of(costs, one, run, found.factor / costs.factor) for one, run in zip(spent.values(), runs, strict=True)]
+        counts = [
+            _Counts.of(costs, one, run, found.factor / costs.factor)
+            for one, run in zip(spent.values(), runs, strict=True)
+        ]
         found = _solved(costs, list(spent.values()), counts)
     many, full = max(spent.items())
     traffic = Traffic(clients=many, kinds=kinds)
@@ -236,7 +243,9 @@ def calibrated(
 def _distance(run: Simulated, spent: Spent) -> float:
     """How far a simulated window is from the measured one, in logarithms of median and 95th percentile."""
     shares = np.array([0.5, 0.95])
-    return float(np.abs(np.log(np.quantile(run.latencies_ms, shares) / np.quantile(spent.latencies_ms, shares))).sum())
+    return float(
+        np.abs(np.log(np.quantile(run.latencies_ms, shares) / np.quantile(spent.latencies_ms, shares))).sum()
+    )
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -174,7 +174,11 @@ def check_bundle(bundle: Bundle, effort: Effort, progress: Progress = quiet) -> 
 
 
 def _measure(
-    ways: Sequence[Served], models: Sequence[Model], kinds: tuple[Kind, ...], effort: Effort, progress: Progress
+    ways: Sequence[Served],
+    models: Sequence[Model],
+    kinds: tuple[Kind, ...],
+    effort: Effort,
+    progress: Progress,
 ) -> list[list[Traffic]]:
     """Measure all loads in turns; the loads of each model."""
     sampler = len(kinds) > 1
@@ -231,14 +235,18 @@ def figures_of(measured: Measurement) -> Figures:
     used, seconds = measured.resources, measured.seconds
     cpu_seconds = 0.0
     if used is not None:
-        cpu_seconds = sum(one.cpu_seconds for one in (used.client, used.server, used.stubs) if one is not None)
+        cpu_seconds = sum(
+            one.cpu_seconds for one in (used.client, used.server, used.stubs) if one is not None
+        )
     counted = measured.server
     batch = counted.mean_batch if counted is not None and counted.executions else None
     busy = cpu_seconds / (seconds * _site().cores)
     return Figures.of(measured.latencies_ms, measured.requests / seconds, batch, busy)
 
 
-def predicted(costs: Costs, way: Served, site: Site, traffic: Traffic, measured: Measured | None = None) -> Figures:
+def predicted(
+    costs: Costs, way: Served, site: Site, traffic: Traffic, measured: Measured | None = None
+) -> Figures:
     """What the simulation says of a load.
 
     Args:
@@ -250,7 +258,8 @@ def predicted(costs: Costs, way: Served, site: Site, traffic: Traffic, measured:
     """
     windows = () if measured is None else measured.windows
     runs: list[Simulated] = [
-        simulate(costs, way, site, traffic, window=window, seed=number) for number, window in enumerate(windows)
+        simulate(costs, way, site, traffic, window=window, seed=number)
+        for number, window in enumerate(windows)
     ] or [simulate(costs, way, site, traffic)]
     latencies = np.concatenate([run.latencies_ms for run in runs])
     rate = float(np.mean([run.requests_per_second for run in runs]))

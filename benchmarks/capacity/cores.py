@@ -10,7 +10,6 @@ from typing import Any
 __all__ = ["Cores", "Thread"]
 
 
-
 class Cores:
     """Threads take turns on cores, in slices, and none is idle while a thread waits.
 
@@ -168,4 +167,6 @@ class Thread:
             else:
                 self._running = False
 
-        self._cores.run(before + share * self._item_ms, wakes=wakes, goes_on=not wakes).callbacks.append(handled)
+        self._cores.run(before + share * self._item_ms, wakes=wakes, goes_on=not wakes).callbacks.append(
+            handled
+        )

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Literal, Self
 
-from pydantic import Field as Constraint
-from pydantic import model_validator
+from pydantic import Field as Constraint, model_validator
 
 from ...bundle.json_documents import Document
 
@@ -23,8 +22,8 @@ Table = Annotated[dict[Annotated[int, Constraint(ge=1)], _Time], Constraint(min_
 def at(table: Mapping[int, float], rows: int) -> float:
     """Milliseconds of `rows` rows: between measured numbers a line, beyond the largest its cost of a row.
 
-        >>> at({1: 2.0, 4: 5.0}, 2), at({1: 2.0, 4: 5.0}, 8)
-        (3.0, 10.0)
+    >>> at({1: 2.0, 4: 5.0}, 2), at({1: 2.0, 4: 5.0}, 8)
+    (3.0, 10.0)
     """
     if rows in table:
         return table[rows]

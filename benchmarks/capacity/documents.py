@@ -32,7 +32,7 @@ class Figures(Document):
         mean_ms, p50_ms: latency, from the scheduled time.
         p95_ms: likewise; None from fewer than 200 requests.
         mean_batch: rows of a batch; None where nobody counted.
-        utilisation: share of the cores that client, server and instances used.
+        utilisation: share of the cores that client, server and instances used; None where nobody counted.
     """
 
     requests_per_second: float
@@ -40,7 +40,7 @@ class Figures(Document):
     p50_ms: float
     p95_ms: float | None
     mean_batch: float | None
-    utilisation: float
+    utilisation: float | None
 
     @classmethod
     def of(
@@ -142,7 +142,9 @@ class CapacityResult(Document):
     def sentence(self) -> str:
         """How many figures are right, and how wrong the others are."""
         errors = np.abs(self.errors)
-        quiet = "" if self.others < 0.05 else f"; other programs used {self.others:.0%} of the machine meanwhile"
+        quiet = (
+            "" if self.others < 0.05 else f"; other programs used {self.others:.0%} of the machine meanwhile"
+        )
         return (
             f"{int((errors <= ERROR).sum())} of {len(errors)} figures are predicted within {ERROR:.0%};"
             f" median error {np.median(errors):.1%}, largest {errors.max():.0%}{quiet}"

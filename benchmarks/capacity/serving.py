@@ -155,7 +155,11 @@ def settings_of(served: Served, device: str = "cpu") -> ServingSettings:
 
 @contextmanager
 def serving(
-    bundle: Bundle, variant: str | None, served: Sequence[Served], kinds: tuple[Kind, ...], device: str = "cpu"
+    bundle: Bundle,
+    variant: str | None,
+    served: Sequence[Served],
+    kinds: tuple[Kind, ...],
+    device: str = "cpu",
 ) -> Iterator[list[Model]]:
     """Serve a bundle in several ways at once while the block runs.
 

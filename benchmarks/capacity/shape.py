@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field as Constraint
-from pydantic import model_validator
+from pydantic import Field as Constraint, model_validator
 
 from ...bundle.json_documents import Document
 

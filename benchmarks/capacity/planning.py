@@ -1,0 +1,149 @@
+"""`litho bench plan`: costs measured or read, the plan made of them, and its tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...bundle import Bundle
+from ...errors import UsageError
+from ...reporting.progress import Progress, quiet
+from ...runners import choose_variants
+from ..load.documents.result import read_result
+from ..machine import describe_machine
+from .documents import ERROR
+from .plan import Measuring, compared, find_plan, here, kinds_of, measured_costs
+from .plan_documents import Goal, PlanResult, read_plan
+
+__all__ = ["Planned", "against_table", "lines", "plan_for", "table"]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What a plan is made from.
+
+    Args:
+        variant: of the bundle, as `runners.choose_variants` takes it.
+        device: "cpu" or "cuda".
+        mix: kinds of requests, as `litho bench` takes them.
+        price: of an hour of a machine, or a table of prices.
+        cores: of a planned machine; None for those of the measured one.
+        costs: an earlier plan, whose costs are used.
+        against: a result of `litho bench` to predict.
+    """
+
+    variant: str | None = None
+    device: str = "cpu"
+    mix: str | None = None
+    price: str | None = None
+    cores: int | None = None
+    costs: Path | None = None
+    against: Path | None = None
+
+
+def plan_for(
+    path: Path, goal: Goal, planned: Planned, *, seconds: float = 20.0, progress: Progress = quiet
+) -> PlanResult:
+    """Plan the machines for a bundle.
+
+    Args:
+        path: of the bundle.
+        goal: what is wanted; its kinds are those of `planned.mix`.
+        planned: what the plan is made from.
+        seconds: of the measurement of costs.
+        progress: called with the current step and the share that is done, 0 to 1.
+
+    Raises:
+        UsageError: the costs or the result are of another generator, or a value is not allowed.
+        LithoError: the bundle cannot be opened or served here.
+    """
+    bundle = Bundle.load(path)
+    kinds = kinds_of(bundle, planned.mix)
+    names = ",".join(variant.name for variant in choose_variants(bundle, planned.variant))
+    result = None if planned.against is None else read_result(_bench_file(planned.against))
+    if planned.costs is None:
+        site, machine = here(planned.device), describe_machine()
+        costs = measured_costs(bundle, kinds, Measuring(planned.variant, planned.device, seconds), progress)
+    else:
+        earlier = read_plan(planned.costs)
+        if earlier.bundle != bundle.manifest.name or (planned.variant and earlier.variant != names):
+            raise UsageError(
+                f"--costs was given {planned.costs}, which has the costs of {earlier.bundle} ({earlier.variant});"
+                f" this is {bundle.manifest.name} ({names}): leave --costs out to measure it"
+            )
+        site, machine, costs, names = earlier.site, earlier.machine, earlier.costs, earlier.variant
+    site = site.model_copy(update={"cores": planned.cores or site.cores})
+    found = find_plan(
+        bundle.manifest.name,
+        names,
+        costs,
+        goal.model_copy(update={"kinds": kinds}),
+        site,
+        machine=machine,
+        sampler=bundle.manifest.sampler is not None,
+        price=planned.price,
+        progress=progress,
+    )
+    return found if result is None else compared(found, result, planned.against or Path())
+
+
+def _bench_file(path: Path) -> Path:
+    return path / "bench.json" if path.is_dir() else path
+
+
+def table(found: PlanResult) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows: a way to serve each, the chosen one first."""
+    priced = any(option.cost_per_1000 is not None for option in found.options)
+    headings = ["served", "machines", "requests/s of one", "p50|ms", "p95|ms", "busy", "batch", "limit"]
+    rows = []
+    best = found.best
+    for option in sorted(found.options, key=lambda one: (one is not best, -one.highest_rate)):
+        busy = option.utilisation if option.device_utilisation is None else option.device_utilisation
+        row = [
+            option.served.name,
+            "-" if option.machines is None else f"{option.machines:,}",
+            f"{option.highest_rate:,.4g}",
+            f"{option.p50_ms:.3g}",
+            f"{option.p95_ms:.3g}",
+            f"{busy:.0%}",
+            f"{option.mean_batch:.2f}",
+            option.limit,
+        ]
+        if priced:
+            row.append("-" if option.cost_per_1000 is None else f"{option.cost_per_1000:.3g}")
+        rows.append(row)
+    if priced:
+        headings.append(f"1,000 pictures|{found.currency}" if found.currency else "1,000 pictures")
+    return headings, rows
+
+
+def against_table(found: PlanResult) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows: a load of a measured result each, predicted and measured."""
+    rows = []
+    for point in found.against:
+        row = [point.traffic.name]
+        for name in ("requests_per_second", "p50_ms", "p95_ms"):
+            predicted, measured = getattr(point.predicted, name), getattr(point.measured, name)
+            both = predicted is not None and measured is not None
+            row.append(f"{predicted:,.4g} / {measured:,.4g}" if both else "-")
+        worst = max((abs(error) for error in point.errors.values()), default=0.0)
+        rows.append([*row, f"{worst:.0%}"])
+    return ["load", "requests/s", "p50|ms", "p95|ms", "largest error"], rows
+
+
+def lines(found: PlanResult) -> list[str]:
+    """What the figures hold for."""
+    measured = found.machine
+    said = [
+        f"Costs measured on {measured.processor}, {measured.cores} cores, {found.measured_at[:10]};"
+        " p95 is the server's, without the network."
+    ]
+    if found.site.cores != measured.cores:
+        said.append(
+            f"Extrapolated: a machine of {found.site.cores} cores was not measured, and memory is shared by more."
+        )
+    if found.against:
+        errors = [abs(error) for point in found.against for error in point.errors.values()]
+        right = sum(error <= ERROR for error in errors)
+        said.append(f"Predicted / measured: {right} of {len(errors)} figures within {ERROR:.0%}.")
+    return said
