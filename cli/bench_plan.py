@@ -47,6 +47,9 @@ def plan(
             help="Price of an hour of one machine, or a CSV file of prices: cost of 1,000 pictures."
         ),
     ] = None,
+    headroom: Annotated[
+        float, typer.Option(help="Share of a machine's highest rate that stays unused.")
+    ] = 0.2,
     spare: Annotated[int, typer.Option(min=0, help="Machines beside those that the load takes.")] = 0,
     cores: Annotated[
         int | None,
@@ -74,6 +77,10 @@ def plan(
     require("bundle", bundle)
     for value, option in ((rate, "--rate"), (p95_ms, "--p95-ms"), (seconds, "--seconds")):
         positive(value, option)
+    if not 0 <= headroom < 1:
+        raise UsageError(
+            f"--headroom was given {headroom:g}; it takes a share from 0 and below 1, such as 0.2"
+        )
     if costs is not None and device != "cpu":
         raise UsageError("--device was given with --costs, which says where they were measured; leave it out")
     from ..benchmarks.capacity.plan_documents import PLAN_NAME, Goal
@@ -82,13 +89,12 @@ def plan(
 
     if output is not None:
         check_folder(output, "--output")
+    goal = Goal(rate=rate, p95_ms=p95_ms, headroom=headroom, spare=spare)
     planned = Planned(
         variant=variant, device=device, mix=mix, price=price, cores=cores, costs=costs, against=against
     )
     with progress_bar() as progress:
-        found = plan_for(
-            bundle, Goal(rate=rate, p95_ms=p95_ms, spare=spare), planned, seconds=seconds, progress=progress
-        )
+        found = plan_for(bundle, goal, planned, seconds=seconds, progress=progress)
     if output is not None:
         write_bytes(output / PLAN_NAME, found.model_dump_json(indent=1) + "\n")
     if as_json:

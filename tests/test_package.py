@@ -59,6 +59,7 @@ WITHOUT_A_TEST_FILE = {
     "benchmarks/__init__.py": "tests/benchmarks/load/test_sweep.py imports it and looks at what that loads",
     "benchmarks/faults/__main__.py": "nothing but the command of run.py",
     "benchmarks/gateway/__main__.py": "nothing but the command of run.py",
+    "benchmarks/capacity/__main__.py": "nothing but the command of check.py",
     "benchmarks/growth/__main__.py": "nothing but the command of measure.py",
     "benchmarks/limits/__main__.py": "nothing but the command of measure.py",
     "benchmarks/monitoring/__main__.py": "nothing but the command of run.py",

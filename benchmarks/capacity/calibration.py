@@ -24,7 +24,7 @@ from ...runners.rectified_flow import Runner as Sampler
 from ..load.documents.measurement import Measurement
 from .costs import Costs, Overhead
 from .shape import Kind, Served, Site, Traffic
-from .simulation import Simulated, simulate
+from .simulation import Model, Simulated, simulate
 
 __all__ = ["Spent", "calibrated", "measure_runner", "spent_in"]
 
@@ -108,8 +108,9 @@ def measure_runner(bundle: Bundle, variant: str | None, served: Served, device: 
         contention = timed.contention(
             [_works(runner)[name] for runner in runners], min(8, largest), seconds / 4
         )
+    fields: dict[str, Any] = {**tables}
     return Costs(
-        device="cpu" if device == "cpu" else "cuda", threads=served.threads, contention=contention, **tables
+        device="cpu" if device == "cpu" else "cuda", threads=served.threads, contention=contention, **fields
     )
 
 
@@ -226,7 +227,7 @@ def calibrated(
     found = costs
     for _ in range(_ROUNDS):
         runs = [
-            simulate(found, served, site, Traffic(clients=clients, kinds=kinds), requests=2000)
+            simulate(Model(found, served, site), Traffic(clients=clients, kinds=kinds), requests=2000)
             for clients in spent
         ]
         counts = [
@@ -237,7 +238,9 @@ def calibrated(
     many, full = max(spent.items())
     traffic = Traffic(clients=many, kinds=kinds)
     tried = [found.model_copy(update={"patience": patience}) for patience in _PATIENCE]
-    return min(tried, key=lambda one: _distance(simulate(one, served, site, traffic, requests=4000), full))
+    return min(
+        tried, key=lambda one: _distance(simulate(Model(one, served, site), traffic, requests=4000), full)
+    )
 
 
 def _distance(run: Simulated, spent: Spent) -> float:

@@ -24,9 +24,9 @@ from ..machine import describe_machine
 from .calibration import calibrated, measure_runner, spent_in
 from .costs import Costs
 from .documents import ERROR, CapacityResult, Checked, Figures, Point
-from .serving import Measured, Model, serving
+from .serving import Endpoint, Measured, serving
 from .shape import Kind, Served, Site, Traffic
-from .simulation import Simulated, simulate
+from .simulation import Model, Simulated, simulate
 
 __all__ = ["Effort", "check_bundle", "check_capacity", "figures_of", "main", "predicted", "rows", "ways_of"]
 
@@ -40,8 +40,6 @@ _FEW_CLOSED, _FEW_OPEN = (8,), (0.5, 0.8)
 _SAMPLER_WINDOWS = 3
 """Windows of a sampler are so many times as long: it makes fewer pictures a second."""
 
-_RUNNER_SECONDS = 6.0
-
 
 @dataclass(frozen=True)
 class Effort:
@@ -50,10 +48,12 @@ class Effort:
     Args:
         seconds: of each window, of a generator of one graph.
         rounds: windows of each load, in turns.
+        runner_seconds: of the measurement of a runner with one number of threads.
     """
 
     seconds: float = 2.0
     rounds: int = 3
+    runner_seconds: float = 6.0
 
 
 def ways_of(sampler: bool, cores: int) -> list[Served]:
@@ -152,7 +152,7 @@ def check_bundle(bundle: Bundle, effort: Effort, progress: Progress = quiet) -> 
     for way in ways:
         if way.threads not in costs:
             progress(f"timing the runner with {way.threads} threads", 0.0)
-            costs[way.threads] = measure_runner(bundle, None, way, "cpu", _RUNNER_SECONDS)
+            costs[way.threads] = measure_runner(bundle, None, way, "cpu", effort.runner_seconds)
     with serving(bundle, None, ways, kinds) as models:
         loads = _measure(ways, models, kinds, effort, progress)
     checked, base = list[Checked](), None
@@ -175,7 +175,7 @@ def check_bundle(bundle: Bundle, effort: Effort, progress: Progress = quiet) -> 
 
 def _measure(
     ways: Sequence[Served],
-    models: Sequence[Model],
+    models: Sequence[Endpoint],
     kinds: tuple[Kind, ...],
     effort: Effort,
     progress: Progress,
@@ -196,7 +196,7 @@ def _measure(
     return loads
 
 
-def _loads(model: Model, kinds: tuple[Kind, ...], seconds: float, *, many: bool) -> list[Traffic]:
+def _loads(model: Endpoint, kinds: tuple[Kind, ...], seconds: float, *, many: bool) -> list[Traffic]:
     full = model.take(Traffic(clients=MANY, kinds=kinds), seconds)
     highest = full.requests / full.seconds
     clients = (LONE, MANY, *(_CLOSED if many else _FEW_CLOSED))
@@ -207,7 +207,7 @@ def _loads(model: Model, kinds: tuple[Kind, ...], seconds: float, *, many: bool)
     ]
 
 
-def _calibrated(costs: Costs, way: Served, model: Model, kinds: tuple[Kind, ...]) -> Costs:
+def _calibrated(costs: Costs, way: Served, model: Endpoint, kinds: tuple[Kind, ...]) -> Costs:
     windows = {count: model.measured(Traffic(clients=count, kinds=kinds)).pooled for count in (LONE, MANY)}
     spent = {count: spent_in(window) for count, window in windows.items()}
     return calibrated(costs, way, _site(), spent, kinds)
@@ -226,7 +226,7 @@ def _point(costs: Costs, way: Served, traffic: Traffic, measured: Measured, own:
         requests=pooled.requests,
         calibrates=own and traffic.clients in (LONE, MANY),
         measured=figures_of(pooled),
-        predicted=predicted(costs, way, _site(), traffic, measured),
+        predicted=predicted(Model(costs, way, _site()), traffic, measured),
     )
 
 
@@ -244,23 +244,18 @@ def figures_of(measured: Measurement) -> Figures:
     return Figures.of(measured.latencies_ms, measured.requests / seconds, batch, busy)
 
 
-def predicted(
-    costs: Costs, way: Served, site: Site, traffic: Traffic, measured: Measured | None = None
-) -> Figures:
+def predicted(model: Model, traffic: Traffic, measured: Measured | None = None) -> Figures:
     """What the simulation says of a load.
 
     Args:
-        costs: of the machine.
-        way: how the model is served.
-        site: the machine.
+        model: on the machine.
         traffic: the load.
         measured: whose arrivals are followed, in an open loop; None to draw them.
     """
     windows = () if measured is None else measured.windows
     runs: list[Simulated] = [
-        simulate(costs, way, site, traffic, window=window, seed=number)
-        for number, window in enumerate(windows)
-    ] or [simulate(costs, way, site, traffic)]
+        simulate(model, traffic, window=window, seed=number) for number, window in enumerate(windows)
+    ] or [simulate(model, traffic)]
     latencies = np.concatenate([run.latencies_ms for run in runs])
     rate = float(np.mean([run.requests_per_second for run in runs]))
     if windows:

@@ -25,7 +25,6 @@ class Cores:
 
     Attributes:
         count: cores.
-        busy: core milliseconds used so far.
     """
 
     def __init__(
@@ -40,7 +39,13 @@ class Cores:
         self._slice_ms, self._waits = slice_ms, waits
         self._ready: deque[_Turn] = deque()
         self._running: deque[_Turn] = deque()
-        self.busy = 0.0
+        self._busy = 0.0
+
+    @property
+    def busy(self) -> float:
+        """Core milliseconds used so far."""
+        now = self._environment.now
+        return self._busy + sum(now - turn.started for turn in self._running)
 
     @property
     def idle_share(self) -> float:
@@ -64,7 +69,9 @@ class Cores:
             turn = _Turn(job, work)
             if len(self._running) < self.count:
                 self._start(turn)
-            elif goes_on or (wakes and not self._waits()):
+            elif goes_on or (
+                wakes and not self._waits() and self._running[0].started < self._environment.now
+            ):
                 self._interrupt(-1 if goes_on else 0)
                 self._start(turn)
             else:
@@ -77,14 +84,15 @@ class Cores:
         turn.slower = 1 + (self._contention - 1) * share
         turn.started = self._environment.now
         turn.number += 1
-        number, taken = turn.number, min(turn.left * turn.slower, self._slice_ms)
+        number, wanted = turn.number, turn.left * turn.slower
+        taken, turn.ends = min(wanted, self._slice_ms), wanted <= self._slice_ms
         timeout = self._environment.timeout(taken)
         timeout.callbacks.append(lambda _: self._stop(turn) if number == turn.number else None)
 
     def _leave(self, turn: _Turn) -> None:
         taken = self._environment.now - turn.started
-        self.busy += taken
-        turn.left -= taken / turn.slower
+        self._busy += taken
+        turn.left = max(0.0, turn.left - taken / turn.slower)
         turn.number += 1  # the timeout of its slice means nothing any more
         self._running.remove(turn)
 
@@ -96,7 +104,7 @@ class Cores:
 
     def _stop(self, turn: _Turn) -> None:
         self._leave(turn)
-        if turn.left > 1e-9:
+        if not turn.ends:  # what is left would not say it: times are rounded
             self._ready.append(turn)
         else:
             turn.job.threads -= 1
@@ -121,6 +129,7 @@ class _Turn:
     slower: float = 1.0
     started: float = 0.0
     number: int = 0
+    ends: bool = False
 
 
 class Thread:

@@ -3,69 +3,57 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from ...bundle import Bundle
 from ...errors import LithoError, UsageError
 from ...reporting.progress import Progress, quiet
-from ...signature.fields import Role
 from ..load.documents.cost import price_of
 from ..load.documents.result import BenchResult
-from ..load.measuring.mix import COUNT, Mix
-from ..machine import Machine, describe_machine
-from .calibration import calibrated, measure_runner, spent_in
-from .check import MANY, predicted
+from ..machine import Machine
+from .check import predicted
 from .costs import Costs
 from .documents import Figures, Point
 from .plan_documents import Goal, Option, PlanResult
-from .serving import serving
-from .shape import Kind, Served, Site, Traffic
-from .simulation import Simulated, simulate
+from .shape import Served, Site, Traffic
+from .simulation import Model, Simulated, simulate
 
-__all__ = [
-    "Measuring",
-    "compared",
-    "find_plan",
-    "here",
-    "highest_rate",
-    "kinds_of",
-    "measured_costs",
-    "option_of",
-    "ways_on",
-]
+__all__ = ["Known", "compared", "find_plan", "highest_rate", "option_of", "ways_on"]
 
-LONE = 1
 _AHEAD = 2
 """Full batches of requests for each instance that keep a machine busy."""
 
 _SMALL_BATCH = 8
-_HALVINGS = 9
-"""Of the search for the highest rate: it ends within 0.2 % of the rate that saturates a machine."""
+_HALVINGS = 8
+"""Of the search for the highest rate: it ends within 0.4 % of the rate that saturates a machine."""
 
-_SEARCH_REQUESTS, _FINAL_REQUESTS = 5_000, 20_000
 _LEAST_SHARE = 1e-3  # of the rate that saturates: a request at such a rate is alone
+
+REQUESTS = 4_000
+"""Of each simulation, unless said otherwise; the figures of the plan come from twice as many."""
 
 
 @dataclass(frozen=True)
-class Measuring:
-    """What is measured for a plan, and how long.
+class Known:
+    """What a plan is made from.
 
     Args:
-        variant: of the bundle, as `runners.choose_variants` takes it.
-        device: "cpu" or "cuda".
-        seconds: in all, about, beside the start of the server.
+        bundle, variant: names, of the generator.
+        sampler: whether its rows can be made in flight.
+        costs: threads of an instance -> costs.
+        site: one of the planned machines.
+        machine: on which the costs were measured.
+        measured_at: ISO 8601, UTC.
     """
 
-    variant: str | None = None
-    device: str = "cpu"
-    seconds: float = 20.0
+    bundle: str
+    variant: str
+    sampler: bool
+    costs: Mapping[int, Costs]
+    site: Site
+    machine: Machine
+    measured_at: str
 
 
 def ways_on(site: Site, threads: Sequence[int], largest: int, *, sampler: bool) -> list[Served]:
@@ -98,97 +86,54 @@ def ways_on(site: Site, threads: Sequence[int], largest: int, *, sampler: bool) 
     return ways
 
 
-def measured_costs(
-    bundle: Bundle, kinds: tuple[Kind, ...], measuring: Measuring, progress: Progress = quiet
-) -> dict[int, Costs]:
-    """Threads of an instance -> costs on this machine, in about `measuring.seconds` and the start of a server.
+def highest_rate(model: Model, goal: Goal, requests: int = REQUESTS) -> tuple[float, str]:
+    """Requests a second at which the p95 of one machine is in time, 0 if it never is; and what it lacks first for more.
 
     Args:
-        bundle: to serve.
-        kinds: of the requests.
-        measuring: what and how long.
-        progress: called with the current step and the share that is done, 0 to 1.
-
-    Raises:
-        LithoError: the bundle cannot be opened or served here.
-    """
-    site = here(measuring.device, clients_here=True)
-    cores, sampler = site.cores, bundle.manifest.sampler is not None
-    threads = [1] if site.devices else sorted({1, max(1, cores // 2), cores})
-    share = measuring.seconds / (len(threads) + 1)
-    found = {}
-    for number, count in enumerate(threads):
-        progress(f"timing the runner with {count} threads", number / (len(threads) + 1))
-        way = Served(instances=max(1, cores // count) if not site.devices else 1, threads=count)
-        found[count] = measure_runner(bundle, measuring.variant, way, measuring.device, share)
-    default = ways_on(site, threads, max(found[1].batch_ms), sampler=sampler)[0]
-    progress("measuring the server", len(threads) / (len(threads) + 1))
-    with serving(bundle, measuring.variant, [default], kinds, measuring.device) as (model,):
-        windows = {}
-        for clients in (LONE, MANY):
-            measured = model.take(Traffic(clients=clients, kinds=kinds), share / 2)
-            windows[clients] = spent_in(measured)
-    base = calibrated(found[default.threads], default, site, windows, kinds)
-    kept = {"overhead": base.overhead, "spread": base.spread, "patience": base.patience}
-    return {count: costs.scaled(base.factor).model_copy(update=kept) for count, costs in found.items()}
-
-
-def here(device: str, *, clients_here: bool = False) -> Site:
-    """This machine.
-
-    Args:
-        device: "cpu" or "cuda".
-        clients_here: whether the load generator shares its cores.
-    """
-    cores = len(os.sched_getaffinity(0))
-    devices = 0 if device == "cpu" else max(1, len(describe_machine().gpus))
-    return Site(cores=cores, devices=devices, clients_here=clients_here)
-
-
-def highest_rate(costs: Costs, served: Served, site: Site, goal: Goal) -> float:
-    """Requests a second at which the p95 of one machine is in time; 0 if it never is.
-
-    Args:
-        costs: of the machine.
-        served: how.
-        site: the machine.
+        model: on one machine.
         goal: bound and kinds of requests.
+        requests: of each simulation.
     """
-    run = partial(simulate, costs, served, site, requests=_SEARCH_REQUESTS)
-    clients = _AHEAD * served.instances * served.largest
-    full = run(Traffic(clients=clients, kinds=goal.kinds)).requests_per_second
+    clients = _AHEAD * model.served.instances * model.served.largest
+    busy = Traffic(clients=clients, kinds=goal.kinds)
+    full = simulate(model, busy, requests=2 * clients + requests).requests_per_second
 
-    def late(share: float) -> bool:
-        found = run(Traffic(rate=full * share, kinds=goal.kinds))
-        return found.quantile(0.95) > goal.p95_ms
+    def at(share: float) -> Simulated:
+        return simulate(model, Traffic(rate=full * share, kinds=goal.kinds), requests=requests)
 
-    if late(_LEAST_SHARE):
-        return 0.0
+    best = at(_LEAST_SHARE)
+    if best.quantile(0.95) > goal.p95_ms:
+        return 0.0, "a lone request is late"
     low, high = _LEAST_SHARE, 1.0
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        low, high = (low, middle) if late(middle) else (middle, high)
-    return full * low
+        found = at(middle)
+        if found.quantile(0.95) > goal.p95_ms:
+            high = middle
+        else:
+            low, best = middle, found
+    busiest = max(("GPU", best.device_utilisation), ("cores", best.utilisation), key=lambda one: one[1])
+    return full * low, f"{busiest[0]} {busiest[1]:.0%} busy"
 
 
-def option_of(costs: Costs, served: Served, site: Site, goal: Goal, per_hour: float | None = None) -> Option:
+def option_of(model: Model, goal: Goal, per_hour: float | None = None, requests: int = REQUESTS) -> Option:
     """What one way of serving takes for a goal.
 
     Args:
-        costs: of the machine.
-        served: how.
-        site: the machine.
+        model: on one machine.
         goal: what is wanted.
         per_hour: price of a machine; None if it is not known.
+        requests: of each simulation.
     """
-    highest = highest_rate(costs, served, site, goal)
-    machines = math.ceil(goal.rate / highest - 1e-9) + goal.spare if highest else None
-    rate = goal.rate / machines if machines else _LEAST_SHARE
-    found = simulate(costs, served, site, Traffic(rate=rate, kinds=goal.kinds), requests=_FINAL_REQUESTS)
+    highest, limit = highest_rate(model, goal, requests)
+    usable = highest * (1 - goal.headroom)
+    machines = math.ceil(goal.rate / usable - 1e-9) + goal.spare if highest else None
+    rate = goal.rate / machines if machines else 1.0
+    found = simulate(model, Traffic(rate=rate, kinds=goal.kinds), requests=2 * requests)
     pictures = goal.rate * Traffic(rate=1.0, kinds=goal.kinds).rows
     return Option(
-        served=served,
-        costs=costs,
+        served=model.served,
+        costs=model.costs,
         highest_rate=highest,
         machines=machines,
         rate=rate,
@@ -196,65 +141,48 @@ def option_of(costs: Costs, served: Served, site: Site, goal: Goal, per_hour: fl
         p95_ms=found.quantile(0.95),
         p99_ms=found.quantile(0.99),
         utilisation=found.utilisation,
-        device_utilisation=found.device_utilisation if site.devices else None,
+        device_utilisation=found.device_utilisation if model.site.devices else None,
         mean_batch=found.mean_batch,
         cost_per_1000=None if per_hour is None or not machines else per_hour * machines / (pictures * 3.6),
-        limit=_limit(costs, served, site, goal, highest),
+        limit=limit,
     )
-
-
-def _limit(costs: Costs, served: Served, site: Site, goal: Goal, highest: float) -> str:
-    """What one machine lacks first for a higher rate."""
-    if not highest:
-        return "a lone request takes longer than the bound"
-    found: Simulated = simulate(
-        costs, served, site, Traffic(rate=highest, kinds=goal.kinds), requests=_SEARCH_REQUESTS
-    )
-    busiest = max(("GPU", found.device_utilisation), ("cores", found.utilisation), key=lambda one: one[1])
-    return f"{busiest[0]} at {busiest[1]:.0%}"
 
 
 def find_plan(
-    name: str,
-    variant: str,
-    costs: Mapping[int, Costs],
+    known: Known,
     goal: Goal,
-    site: Site,
     *,
-    machine: Machine,
-    sampler: bool,
     price: str | None = None,
     progress: Progress = quiet,
+    requests: int = REQUESTS,
 ) -> PlanResult:
-    """Simulate every way to serve, and choose the one with the fewest machines.
+    """Simulate every way to serve.
 
     Args:
-        name: of the bundle.
-        variant: that the costs are of.
-        costs: threads -> costs.
+        known: the generator, its costs, and one machine.
         goal: what is wanted.
-        site: one machine.
-        machine: on which the costs were measured.
-        sampler: whether rows can be made in flight.
         price: as `cost.price_of` takes it; None for none.
         progress: called with the current step and the share that is done, 0 to 1.
+        requests: of each simulation.
+
+    Raises:
+        UsageError: the price is none.
     """
-    priced = None if price is None else price_of(price, machine)
-    largest = max(next(iter(costs.values())).batch_ms)
-    ways = ways_on(site, sorted(costs), largest, sampler=sampler)
+    priced = None if price is None else price_of(price, known.machine)
+    largest = max(next(iter(known.costs.values())).batch_ms)
+    ways = ways_on(known.site, sorted(known.costs), largest, sampler=known.sampler)
     options = []
     for number, way in enumerate(ways):
         progress(f"simulating {way.name}", number / len(ways))
-        options.append(
-            option_of(costs[way.threads], way, site, goal, None if priced is None else priced.per_hour)
-        )
+        model = Model(known.costs[way.threads], way, known.site)
+        options.append(option_of(model, goal, None if priced is None else priced.per_hour, requests))
     return PlanResult(
-        bundle=name,
-        variant=variant,
-        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        machine=machine,
+        bundle=known.bundle,
+        variant=known.variant,
+        measured_at=known.measured_at,
+        machine=known.machine,
         goal=goal,
-        site=site,
+        site=known.site,
         currency="" if priced is None else priced.currency,
         options=tuple(options),
     )
@@ -282,8 +210,8 @@ def compared(plan: PlanResult, result: BenchResult, path: Path) -> PlanResult:
     points = []
     for point in result.counting:
         kinds = tuple(kind.model_copy(update={"rows": point.load.batch}) for kind in plan.goal.kinds)
-        load = {"rate": point.load.rate} if point.load.rate else {"clients": point.load.concurrency}
-        traffic = Traffic(**load, kinds=kinds)
+        rate = point.load.rate
+        traffic = Traffic(rate=rate, clients=None if rate else point.load.concurrency, kinds=kinds)
         server, latency = point.server, point.latency
         measured = Figures(
             requests_per_second=point.images_per_second / point.load.batch,
@@ -298,34 +226,9 @@ def compared(plan: PlanResult, result: BenchResult, path: Path) -> PlanResult:
                 traffic=traffic,
                 requests=sum(window.requests for window in point.windows),
                 measured=measured,
-                predicted=predicted(default.costs, default.served, site, traffic),
+                predicted=predicted(Model(default.costs, default.served, site), traffic),
             )
         )
     if not points:
         raise LithoError(f"{path} has no load that counts")
     return plan.model_copy(update={"against": tuple(points)})
-
-
-def kinds_of(bundle: Bundle, mix: str | None) -> tuple[Kind, ...]:
-    """The kinds of requests that a mix describes; without one, a picture with the usual steps.
-
-    Args:
-        bundle: that makes them.
-        mix: as `--mix` of `litho bench` takes it, of which only pictures and steps change what a request costs.
-
-    Raises:
-        UsageError: the mix is none, or the generator does not take it.
-    """
-    field = next((one for one in bundle.manifest.signature.inputs if one.role is Role.STEPS), None)
-    usual = 1 if field is None else int(field.default or field.maximum or 1)
-    if mix is None:
-        return (Kind(steps=usual),)
-    parsed = Mix.parse(mix)
-    parsed.draw(
-        bundle.manifest.signature, len(parsed.kinds), 1, np.random.default_rng(0)
-    )  # checks the values
-    found = []
-    for given, weight in zip(parsed.kinds, parsed.weights, strict=True):
-        steps = usual if field is None else int(given.get(field.name, usual))
-        found.append(Kind(rows=int(given.get(COUNT, 1)), steps=steps, weight=weight))
-    return tuple(found)

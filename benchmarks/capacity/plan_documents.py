@@ -28,12 +28,14 @@ class Goal(Document):
         rate: requests a second of all machines together.
         p95_ms: bound on the 95th percentile of latency at the server, in milliseconds.
         kinds: of the requests.
+        headroom: share of the highest rate of a machine that stays unused, for what no average knows.
         spare: machines beside those that the load takes.
     """
 
     rate: _Positive
     p95_ms: _Positive
     kinds: Annotated[tuple[Kind, ...], Constraint(min_length=1)] = (Kind(),)
+    headroom: Annotated[float, Constraint(ge=0, lt=1)] = 0.2
     spare: Annotated[int, Constraint(ge=0)] = 0
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ...bundle import Bundle
@@ -12,8 +13,10 @@ from ...runners import choose_variants
 from ..load.documents.result import read_result
 from ..machine import describe_machine
 from .documents import ERROR
-from .plan import Measuring, compared, find_plan, here, kinds_of, measured_costs
+from .measuring import Measuring, here, kinds_of, measured_costs
+from .plan import Known, compared, find_plan
 from .plan_documents import Goal, PlanResult, read_plan
+from .shape import Kind
 
 __all__ = ["Planned", "against_table", "lines", "plan_for", "table"]
 
@@ -61,30 +64,50 @@ def plan_for(
     kinds = kinds_of(bundle, planned.mix)
     names = ",".join(variant.name for variant in choose_variants(bundle, planned.variant))
     result = None if planned.against is None else read_result(_bench_file(planned.against))
-    if planned.costs is None:
-        site, machine = here(planned.device), describe_machine()
-        costs = measured_costs(bundle, kinds, Measuring(planned.variant, planned.device, seconds), progress)
-    else:
-        earlier = read_plan(planned.costs)
-        if earlier.bundle != bundle.manifest.name or (planned.variant and earlier.variant != names):
-            raise UsageError(
-                f"--costs was given {planned.costs}, which has the costs of {earlier.bundle} ({earlier.variant});"
-                f" this is {bundle.manifest.name} ({names}): leave --costs out to measure it"
-            )
-        site, machine, costs, names = earlier.site, earlier.machine, earlier.costs, earlier.variant
-    site = site.model_copy(update={"cores": planned.cores or site.cores})
-    found = find_plan(
-        bundle.manifest.name,
-        names,
-        costs,
-        goal.model_copy(update={"kinds": kinds}),
-        site,
-        machine=machine,
-        sampler=bundle.manifest.sampler is not None,
-        price=planned.price,
-        progress=progress,
+    known = (
+        _measured(bundle, names, kinds, planned, seconds, progress)
+        if planned.costs is None
+        else _read(bundle, names, planned)
     )
+    if planned.cores is not None:
+        known = replace(known, site=known.site.model_copy(update={"cores": planned.cores}))
+    goal = goal.model_copy(update={"kinds": kinds})
+    found = find_plan(known, goal, price=planned.price, progress=progress)
     return found if result is None else compared(found, result, planned.against or Path())
+
+
+def _measured(
+    bundle: Bundle, names: str, kinds: tuple[Kind, ...], planned: Planned, seconds: float, progress: Progress
+) -> Known:
+    measuring = Measuring(planned.variant, planned.device, seconds)
+    return Known(
+        bundle=bundle.manifest.name,
+        variant=names,
+        sampler=bundle.manifest.sampler is not None,
+        costs=measured_costs(bundle, kinds, measuring, progress),
+        site=here(planned.device),
+        machine=describe_machine(),
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _read(bundle: Bundle, names: str, planned: Planned) -> Known:
+    assert planned.costs is not None, "the caller looked"
+    earlier, name = read_plan(planned.costs), bundle.manifest.name
+    if earlier.bundle != name or (planned.variant and earlier.variant != names):
+        raise UsageError(
+            f"--costs was given {planned.costs}, which has the costs of {earlier.bundle} ({earlier.variant});"
+            f" this is {name} ({names}): leave --costs out to measure it"
+        )
+    return Known(
+        bundle=name,
+        variant=earlier.variant,
+        sampler=bundle.manifest.sampler is not None,
+        costs=earlier.costs,
+        site=earlier.site,
+        machine=earlier.machine,
+        measured_at=earlier.measured_at,
+    )
 
 
 def _bench_file(path: Path) -> Path:

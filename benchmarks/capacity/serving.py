@@ -32,7 +32,7 @@ from ..load.scenarios.poisson import Scenario as Poisson
 from .shape import Kind, Served, Traffic
 from .simulation import Window
 
-__all__ = ["Measured", "Model", "mix_of", "serving", "settings_of"]
+__all__ = ["Endpoint", "Measured", "mix_of", "serving", "settings_of"]
 
 WARM_UP = 0.2
 """Share of a window, before it."""
@@ -64,7 +64,7 @@ class Measured:
     windows: tuple[Window, ...]
 
 
-class Model:
+class Endpoint:
     """One served model under load.
 
     Args:
@@ -160,7 +160,7 @@ def serving(
     served: Sequence[Served],
     kinds: tuple[Kind, ...],
     device: str = "cpu",
-) -> Iterator[list[Model]]:
+) -> Iterator[list[Endpoint]]:
     """Serve a bundle in several ways at once while the block runs.
 
     Args:
@@ -190,6 +190,6 @@ def serving(
         models = []
         for number in range(len(served)):
             runner = Runner.from_location(f"{server.grpc_url}/model-{number}", device)
-            models.append(Model(stack.enter_context(runner), kinds, server.process_id))
+            models.append(Endpoint(stack.enter_context(runner), kinds, server.process_id))
         yield models
         server.stop(at_once=True)  # nothing is in flight: there is nobody to wait for

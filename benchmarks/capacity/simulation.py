@@ -1,7 +1,7 @@
 """One machine under a load, simulated with measured costs: latencies, throughput and what is busy.
 
-A request leaves the load generator, passes the server, waits for a batch or a lane, is computed and answered. All of it
-shares the machine's cores, by processor sharing; runners on a GPU share that instead. simpy keeps the events.
+A request leaves the load generator, passes the server, waits for a batch or a lane, is computed and answered. All of
+it shares the machine's cores in turns; runners on a GPU share that instead. simpy keeps the events.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .costs import Costs
 from .lanes import Lanes
 from .shape import Served, Site, Traffic
 
-__all__ = ["REQUESTS", "Simulated", "Window", "simulate"]
+__all__ = ["REQUESTS", "Model", "Simulated", "Window", "simulate"]
 
 REQUESTS = 10_000
 """Requests of a simulation, unless said otherwise."""
@@ -32,6 +32,21 @@ _BACKLOG = 0.2
 """Share of the requests that may wait at the last arrival; with more, the load was too much."""
 
 _AT_ONCE = 1 << 14  # random numbers that are drawn together
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model on a machine.
+
+    Args:
+        costs: of its pictures there.
+        served: how.
+        site: the machine.
+    """
+
+    costs: Costs
+    served: Served
+    site: Site
 
 
 @dataclass(frozen=True)
@@ -82,9 +97,7 @@ class Simulated:
 
 
 def simulate(
-    costs: Costs,
-    served: Served,
-    site: Site,
+    model: Model,
     traffic: Traffic,
     *,
     requests: int = REQUESTS,
@@ -94,9 +107,7 @@ def simulate(
     """Simulate one machine.
 
     Args:
-        costs: of the machine.
-        served: how the model is served.
-        site: the machine.
+        model: that is served.
         traffic: its requests.
         requests: that are answered in all.
         seed: of arrivals, kinds and the spread of times; equal ones give equal results.
@@ -105,14 +116,13 @@ def simulate(
     Raises:
         MissingExtra: simpy is not installed.
     """
-    machine = _Machine(costs, served, site, traffic, np.random.default_rng(seed))
+    machine = _Machine(model, traffic, np.random.default_rng(seed))
     return machine.run(requests) if window is None else machine.replay(window)
 
 
 class _Machine:
-    def __init__(
-        self, costs: Costs, served: Served, site: Site, traffic: Traffic, generator: np.random.Generator
-    ) -> None:
+    def __init__(self, model: Model, traffic: Traffic, generator: np.random.Generator) -> None:
+        costs, served, site = model.costs, model.served, model.site
         self._environment: Any = require("simpy", "capacity").Environment()
         self._costs, self._served, self._traffic, self._generator = costs, served, traffic, generator
         make = partial(Cores, self._environment)
@@ -122,7 +132,6 @@ class _Machine:
         overhead = costs.overhead
         clients = self._cores if site.clients_here else None
         self._client = Thread(self._environment, clients, overhead.wake_ms, overhead.client_ms)
-        self._server = Thread(self._environment, self._cores, 0.0, overhead.request_ms)
         self._batcher = Batcher(self._environment, served, self._execute)
         self._lanes = None
         if served.batching == "in-flight":
@@ -191,7 +200,11 @@ class _Machine:
 
     def _serve(self, request: Request) -> None:
         queue = self._batcher.put if self._lanes is None else self._lanes.put
-        self._server.handle(partial(queue, request), 0.5)
+        self._message().callbacks.append(lambda _: queue(request))
+
+    def _message(self) -> Any:
+        """The event at which the server has passed a request or an answer on; it has threads enough for all."""
+        return self._cores.run(self._costs.overhead.request_ms / 2, wakes=True)
 
     def _execute(self, requests: list[Request]) -> None:
         self._environment.process(self._batch(requests))
@@ -234,7 +247,7 @@ class _Machine:
         return self._drawn.pop()
 
     def _answer(self, request: Request) -> None:
-        self._server.handle(lambda: self._client.handle(lambda: self._end(request), 0.5), 0.5)
+        self._message().callbacks.append(lambda _: self._client.handle(lambda: self._end(request), 0.5))
 
     def _end(self, request: Request) -> None:
         now = self._environment.now

@@ -1,0 +1,44 @@
+import pytest
+from hypothesis import given, strategies as st
+from pydantic import ValidationError
+
+from litho.benchmarks.capacity.costs import Costs, at
+
+SAMPLER = Costs(batch_ms={1: 1.0}, step_ms={1: 2.0, 2: 3.0, 4: 5.0}, decode_ms={1: 0.5})
+
+
+def test_a_line_leads_from_size_to_size_and_beyond_them_a_row_costs_what_the_last_one_did() -> None:
+    table = {2: 4.0, 4: 6.0}
+    assert [at(table, rows) for rows in (1, 2, 3, 4, 8)] == [4.0, 4.0, 5.0, 6.0, 12.0]
+
+
+def test_a_row_leaves_a_batch_after_its_last_step() -> None:
+    # Begin of 3 rows, one step of 3, two of 2, one of 1, decoder of 3.
+    assert SAMPLER.whole([4, 1, 3]) == pytest.approx(3 * 1.0 + 4.0 + 2 * 3.0 + 2.0 + 3 * 0.5)
+    assert Costs(batch_ms={1: 1.0, 3: 2.0}).whole([7, 7, 7]) == 2.0
+
+
+@given(st.lists(st.integers(1, 32), min_size=1, max_size=20))
+def test_the_order_of_rows_does_not_matter_and_more_steps_take_longer(steps: list[int]) -> None:
+    assert SAMPLER.whole(steps) == pytest.approx(SAMPLER.whole(sorted(steps)))
+    assert SAMPLER.whole([steps[0] + 1, *steps[1:]]) >= SAMPLER.whole(steps)
+
+
+def test_a_factor_changes_the_runner_s_times_alone() -> None:
+    twice = SAMPLER.scaled(2.0)
+    assert (twice.step(2), twice.decode(1), twice.begin(1)) == (6.0, 1.0, 2.0)
+    assert (twice.factor, twice.overhead) == (2.0, SAMPLER.overhead)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"batch_ms": {}},
+        {"batch_ms": {0: 1.0}},
+        {"batch_ms": {1: -1.0}},
+        {"batch_ms": {1: 1.0}, "step_ms": {1: 1.0}},
+    ],
+)
+def test_costs_that_cannot_be_are_refused(given: dict) -> None:
+    with pytest.raises(ValidationError):
+        Costs(**given)

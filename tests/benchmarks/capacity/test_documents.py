@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+
+from litho.benchmarks.capacity.costs import Costs
+from litho.benchmarks.capacity.documents import CapacityResult, Checked, Figures, Point, read_capacity
+from litho.benchmarks.capacity.shape import Kind, Served, Site, Traffic
+
+from .planned import MACHINE
+
+
+def figures(rate: float, p50: float, p95: float | None = None) -> Figures:
+    return Figures(
+        requests_per_second=rate, mean_ms=p50, p50_ms=p50, p95_ms=p95, mean_batch=1, utilisation=0.5
+    )
+
+
+def result(others: float = 0.0) -> CapacityResult:
+    """One closed loop that calibrates, one that does not, and an open one."""
+    closed = [
+        Point(
+            traffic=Traffic(clients=clients),
+            requests=9,
+            calibrates=clients == 1,
+            measured=figures(100, 10, 20),
+            predicted=figures(rate, 10.5, 30),
+        )
+        for clients, rate in ((1, 900), (8, 104))
+    ]
+    opened = Point(
+        traffic=Traffic(rate=50), requests=9, measured=figures(50, 10), predicted=figures(70, 9.5, 12)
+    )
+    checked = Checked(
+        generator="shapes",
+        variant="v",
+        served=Served(),
+        kinds=(Kind(),),
+        costs=Costs(batch_ms={1: 1.0}),
+        points=(*closed, opened),
+    )
+    return CapacityResult(
+        command="a command",
+        measured_at="now",
+        seconds=1,
+        machine=MACHINE,
+        site=Site(cores=2),
+        others=others,
+        checked=(checked,),
+    )
+
+
+def test_only_points_that_calibrate_nothing_have_errors_that_count() -> None:
+    assert result().errors == pytest.approx([0.04, 0.05, 0.5, -0.05])
+    assert result().sentence == "3 of 4 figures are predicted within 10%; median error 5.0%, largest 50%"
+    assert result(0.3).sentence.endswith("; other programs used 30% of the machine meanwhile")
+
+
+def test_a_document_is_read_back(tmp_path) -> None:
+    file = tmp_path / "capacity.json"
+    file.write_text(result().model_dump_json())
+    assert read_capacity(file) == result()
+
+
+def test_few_requests_have_no_p95() -> None:
+    assert Figures.of(np.arange(1, 200.0), 1, None, 0).p95_ms is None
+    assert Figures.of(np.arange(1, 201.0), 1, None, 0).p95_ms == 190

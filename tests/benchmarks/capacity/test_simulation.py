@@ -1,0 +1,120 @@
+"""The simulation against queueing theory (Kleinrock, Queueing Systems, volumes 1 and 2)."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+from scipy import stats
+
+from litho.benchmarks.capacity.costs import Costs, Overhead
+from litho.benchmarks.capacity.shape import Kind, Served, Site, Traffic
+from litho.benchmarks.capacity.simulation import Model, Window, simulate
+
+REQUESTS = 20_000
+QUANTILES = (np.arange(1000) + 0.5) / 1000
+EXPONENTIAL = tuple((-np.log1p(-QUANTILES) / np.mean(-np.log1p(-QUANTILES))).tolist())
+
+
+def single(spread: tuple[float, ...] = (1.0,), instances: int = 1, slice_ms: float = 1e3) -> Model:
+    """Requests of 1 ms each, one at a time on each instance, with a core for each."""
+    costs = Costs(batch_ms={1: 1.0}, spread=spread, slice_ms=slice_ms)
+    return Model(costs, Served(instances=instances, largest=1), Site(cores=instances))
+
+
+@pytest.mark.parametrize("load", [0.3, 0.7])
+@pytest.mark.parametrize("spread", [(1.0,), EXPONENTIAL, (0.5, 1.5)])
+def test_one_server_has_the_mean_latency_of_pollaczek_and_khinchin(
+    load: float, spread: tuple[float, ...]
+) -> None:
+    found = simulate(single(spread), Traffic(rate=1e3 * load), requests=REQUESTS)
+    second = float(np.mean(np.square(spread)))
+    assert found.latencies_ms.mean() == pytest.approx(1 + load * second / (2 * (1 - load)), rel=0.08)
+    assert found.utilisation == pytest.approx(load, rel=0.03)
+
+
+def test_latencies_of_m_m_1_are_exponential() -> None:
+    found = simulate(single(EXPONENTIAL), Traffic(rate=600), requests=REQUESTS)
+    expected = stats.expon(scale=1 / (1 - 0.6))
+    for share in (0.5, 0.9, 0.95):
+        assert found.quantile(share) == pytest.approx(expected.ppf(share), rel=0.08)
+
+
+@pytest.mark.parametrize(("servers", "load"), [(2, 0.6), (4, 0.8)])
+def test_several_servers_have_the_wait_of_erlang(servers: int, load: float) -> None:
+    found = simulate(single(EXPONENTIAL, servers), Traffic(rate=1e3 * load * servers), requests=REQUESTS)
+    offered = load * servers
+    blocked = offered**servers / math.factorial(servers) / (1 - load)
+    waits = blocked / (sum(offered**count / math.factorial(count) for count in range(servers)) + blocked)
+    assert found.latencies_ms.mean() == pytest.approx(1 + waits / (servers * (1 - load)), rel=0.08)
+
+
+def test_a_shared_core_does_not_care_how_work_varies() -> None:
+    # Processor sharing: mean latency work / (1 - load), for every distribution of the work.
+    for spread in ((1.0,), EXPONENTIAL):
+        costs = Costs(batch_ms={1: 1.0}, spread=spread, slice_ms=0.05)
+        shared = Model(costs, Served(instances=64, largest=1), Site(cores=1))
+        found = simulate(shared, Traffic(rate=600), requests=10_000)
+        assert found.latencies_ms.mean() == pytest.approx(1 / (1 - 0.6), rel=0.08)
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    clients=st.integers(1, 40),
+    instances=st.integers(1, 3),
+    largest=st.sampled_from([1, 4, 16]),
+    delay=st.sampled_from([0.0, 2.0]),
+    overhead=st.sampled_from([0.0, 0.2]),
+    patience=st.sampled_from([0.0, 0.5, 1.0]),
+)
+def test_in_a_closed_loop_clients_are_throughput_times_latency(
+    clients: int, instances: int, largest: int, delay: float, overhead: float, patience: float
+) -> None:
+    times = Overhead(
+        batch_ms=overhead, request_ms=overhead, wake_ms=overhead, client_ms=overhead, idle_ms=overhead
+    )
+    costs = Costs(batch_ms={1: 1.0, 16: 6.0}, overhead=times, patience=patience, contention=1.2)
+    model = Model(
+        costs, Served(instances=instances, largest=largest, delay_ms=delay), Site(cores=2, clients_here=True)
+    )
+    found = simulate(model, Traffic(clients=clients), requests=600)
+    assert found.requests_per_second * found.latencies_ms.mean() / 1e3 == pytest.approx(clients, rel=0.12)
+    assert 0 < found.utilisation <= 1 + 1e-9
+    assert 1 <= found.mean_batch <= largest
+
+
+def test_full_batches_bound_the_throughput() -> None:
+    model = Model(
+        Costs(batch_ms={1: 1.0, 8: 4.0}, slice_ms=100), Served(instances=2, largest=8), Site(cores=2)
+    )
+    found = simulate(model, Traffic(clients=64), requests=4000)
+    assert found.requests_per_second == pytest.approx(2 * 8 / 4.0 * 1e3, rel=0.02)
+    assert simulate(model, Traffic(rate=6000), requests=4000).growing
+    assert simulate(model, Traffic(rate=6000), requests=4000).quantile(0.95) == math.inf
+
+
+def test_instances_on_one_gpu_share_it() -> None:
+    costs = Costs(device="cuda", batch_ms={1: 1.0, 8: 2.0})
+    found = [
+        simulate(
+            Model(costs, Served(instances=2, largest=8), Site(cores=8, devices=count)),
+            Traffic(clients=64),
+            requests=3000,
+        )
+        for count in (1, 2)
+    ]
+    assert [one.requests_per_second for one in found] == pytest.approx([4000, 8000], rel=0.05)
+    assert found[0].device_utilisation == pytest.approx(1, rel=0.05)
+
+
+def test_measured_arrivals_are_followed_and_only_their_window_counts() -> None:
+    window = Window(np.array([0.0, 10.0, 20.0, 30.0]), 10.5, 25.0)
+    found = simulate(single(), Traffic(rate=100), window=window)
+    assert found.latencies_ms == pytest.approx([1.0, 1.0])
+
+
+def test_a_seed_decides_everything() -> None:
+    traffic = Traffic(rate=700, kinds=(Kind(), Kind(rows=1, weight=2)))
+    one, same, other = (simulate(single(EXPONENTIAL), traffic, requests=500, seed=seed) for seed in (1, 1, 2))
+    assert (one.latencies_ms == same.latencies_ms).all()
+    assert (one.latencies_ms != other.latencies_ms).any()
