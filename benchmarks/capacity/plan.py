@@ -87,7 +87,7 @@ def ways_on(site: Site, threads: Sequence[int], largest: int, *, sampler: bool) 
 
 
 def highest_rate(model: Model, goal: Goal, requests: int = REQUESTS) -> tuple[float, str]:
-    """Requests a second at which the p95 of one machine is in time, 0 if it never is; and what it lacks first for more.
+    """Requests a second at which the p95 of one machine is in time, or 0, and what it lacks first for more.
 
     Args:
         model: on one machine.

@@ -15,12 +15,12 @@ from .planned import known, plan
 def test_the_highest_rate_is_where_the_p95_reaches_the_bound() -> None:
     # One server of 1 ms: a deterministic queue, whose p95 grows without bound towards 1,000 requests a second.
     model = Model(Costs(batch_ms={1: 1.0}, slice_ms=100), Served(instances=1, largest=1), Site(cores=1))
-    rates = [highest_rate(model, Goal(rate=1, p95_ms=bound))[0] for bound in (0.5, 2.0, 8.0, 1e6)]
+    rates = [highest_rate(model, Goal(rate=1, p95_ms=bound), 1500)[0] for bound in (0.5, 2.0, 8.0, 1e6)]
     assert rates[0] == 0
     assert rates == sorted(rates)
     assert rates[3] == pytest.approx(1000, rel=0.05)
     found = simulate(model, Traffic(rate=rates[1]), requests=20_000)
-    assert found.quantile(0.95) == pytest.approx(2.0, rel=0.1)
+    assert found.quantile(0.95) == pytest.approx(2.0, rel=0.15)
 
 
 def test_machines_grow_with_the_rate_and_spare_ones_come_on_top() -> None:
