@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
 from ...bundle import Bundle
@@ -23,12 +22,15 @@ from ..load.documents.measurement import Measurement
 from ..machine import describe_machine
 from .calibration import calibrated, measure_runner, spent_in
 from .costs import Costs
-from .documents import ERROR, CapacityResult, Checked, Figures, Point
+from .documents import ERROR, CapacityResult, Checked, Figures, Point, Reach
+from .plan import highest_rate
+from .plan_documents import Goal
+from .prediction import predicted
 from .serving import Endpoint, Measured, serving
 from .shape import Kind, Served, Site, Traffic
-from .simulation import Model, Simulated, simulate
+from .simulation import Model
 
-__all__ = ["Effort", "check_bundle", "check_capacity", "figures_of", "main", "predicted", "rows", "ways_of"]
+__all__ = ["Effort", "check_bundle", "check_capacity", "figures_of", "main", "rows", "ways_of"]
 
 RESULT = Path(__file__).resolve().parents[1] / "results" / "capacity.json"
 
@@ -37,6 +39,9 @@ LONE, MANY = 1, 32
 
 _CLOSED, _OPEN = (2, 4, 8, 16), (0.3, 0.5, 0.7, 0.85)
 _FEW_CLOSED, _FEW_OPEN = (8,), (0.5, 0.8)
+_BOUND_MS, _SAMPLER_BOUND_MS = 50.0, 2000.0
+"""On the p95, for what one machine serves."""
+
 _SAMPLER_WINDOWS = 3
 """Windows of a sampler are so many times as long: it makes fewer pictures a second."""
 
@@ -49,11 +54,13 @@ class Effort:
         seconds: of each window, of a generator of one graph.
         rounds: windows of each load, in turns.
         runner_seconds: of the measurement of a runner with one number of threads.
+        ways: most ways to serve a bundle that are checked.
     """
 
     seconds: float = 2.0
     rounds: int = 3
     runner_seconds: float = 6.0
+    ways: int = 4
 
 
 def ways_of(sampler: bool, cores: int) -> list[Served]:
@@ -96,14 +103,27 @@ def check_capacity(
             progress(f"{name}: {text}", start + done / len(bundles))
 
         checked += check_bundle(bundle, effort, step)
+    used = others.share()
+    progress("finding what one machine serves", 1.0)
     return CapacityResult(
         command=command,
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=time.perf_counter() - begun,
         machine=describe_machine(),
         site=_site(),
-        others=others.share(),
+        others=used,
         checked=tuple(checked),
+        reach=tuple(_reach(one) for one in checked),
+    )
+
+
+def _reach(checked: Checked) -> Reach:
+    bound = _SAMPLER_BOUND_MS if checked.costs.step_ms else _BOUND_MS
+    alone = _site().model_copy(update={"clients_here": False})
+    goal = Goal(rate=1.0, p95_ms=bound, kinds=checked.kinds)
+    rate, limit = highest_rate(Model(checked.costs, checked.served, alone), goal)
+    return Reach(
+        generator=checked.generator, served=checked.served, p95_ms=bound, highest_rate=rate, limit=limit
     )
 
 
@@ -147,7 +167,7 @@ def check_bundle(bundle: Bundle, effort: Effort, progress: Progress = quiet) -> 
     """
     sampler = bundle.manifest.sampler is not None
     kinds = tuple(Kind(steps=steps) for steps in STEPS) if sampler else (Kind(),)
-    ways = ways_of(sampler, _site().cores)
+    ways = ways_of(sampler, _site().cores)[: effort.ways]
     costs = dict[int, Costs]()
     for way in ways:
         if way.threads not in costs:
@@ -242,30 +262,6 @@ def figures_of(measured: Measurement) -> Figures:
     batch = counted.mean_batch if counted is not None and counted.executions else None
     busy = cpu_seconds / (seconds * _site().cores)
     return Figures.of(measured.latencies_ms, measured.requests / seconds, batch, busy)
-
-
-def predicted(model: Model, traffic: Traffic, measured: Measured | None = None) -> Figures:
-    """What the simulation says of a load.
-
-    Args:
-        model: on the machine.
-        traffic: the load.
-        measured: whose arrivals are followed, in an open loop; None to draw them.
-    """
-    windows = () if measured is None else measured.windows
-    runs: list[Simulated] = [
-        simulate(model, traffic, window=window, seed=number) for number, window in enumerate(windows)
-    ] or [simulate(model, traffic)]
-    latencies = np.concatenate([run.latencies_ms for run in runs])
-    rate = float(np.mean([run.requests_per_second for run in runs]))
-    if windows:
-        rate = len(latencies) / sum(window.end_ms - window.start_ms for window in windows) * 1e3
-    return Figures.of(
-        latencies,
-        rate,
-        float(np.mean([run.mean_batch for run in runs])),
-        float(np.mean([run.utilisation for run in runs])),
-    )
 
 
 def rows(result: CapacityResult) -> list[str]:

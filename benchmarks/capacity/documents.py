@@ -14,7 +14,7 @@ from ..machine import Machine
 from .costs import Costs
 from .shape import Kind, Served, Site, Traffic
 
-__all__ = ["ERROR", "CapacityResult", "Checked", "Figures", "Point", "read_capacity"]
+__all__ = ["ERROR", "CapacityResult", "Checked", "Figures", "Point", "Reach", "read_capacity"]
 
 SCHEMA_VERSION = 1
 
@@ -109,6 +109,24 @@ class Checked(Document):
     points: Annotated[tuple[Point, ...], Constraint(min_length=1)]
 
 
+class Reach(Document):
+    """What one machine serves by itself, without a load generator on it.
+
+    Args:
+        generator: name of its bundle.
+        served: how.
+        p95_ms: bound on the 95th percentile of latency.
+        highest_rate: requests a second at which it is met; 0 if it never is.
+        limit: what the machine lacks first for more.
+    """
+
+    generator: str
+    served: Served
+    p95_ms: float
+    highest_rate: float
+    limit: str
+
+
 class CapacityResult(Document):
     """Predictions against a live server; `benchmarks/results/capacity.json`.
 
@@ -121,6 +139,7 @@ class CapacityResult(Document):
         site: its cores, as they were simulated.
         others: share of the machine that other programs used meanwhile, 0 to 1.
         checked: every way of serving.
+        reach: what one machine serves.
     """
 
     schema_version: Literal[1] = 1
@@ -131,6 +150,7 @@ class CapacityResult(Document):
     site: Site
     others: float
     checked: Annotated[tuple[Checked, ...], Constraint(min_length=1)]
+    reach: tuple[Reach, ...] = ()
 
     @property
     def errors(self) -> NDArray[np.float64]:

@@ -12,10 +12,10 @@ from ...reporting.progress import Progress, quiet
 from ..load.documents.cost import price_of
 from ..load.documents.result import BenchResult
 from ..machine import Machine
-from .check import predicted
 from .costs import Costs
 from .documents import Figures, Point
 from .plan_documents import Goal, Option, PlanResult
+from .prediction import predicted
 from .shape import Served, Site, Traffic
 from .simulation import Model, Simulated, simulate
 

@@ -1,0 +1,46 @@
+"""docs/scale.md: predictions against a live server, and what machines serve by them."""
+
+from __future__ import annotations
+
+import math
+
+from ..capacity.check import rows
+from ..capacity.documents import CapacityResult, read_capacity
+from .base import Results, paragraph, table, whole
+
+__all__ = ["write"]
+
+_RATES = (100, 1_000, 10_000, 100_000)
+_HEADROOM = 0.2
+
+
+def write(results: Results) -> dict[str, str]:
+    """The table of points, what they say, where they were measured, and the table of machines."""
+    found = read_capacity(results.path("capacity"))
+    machine = f"{found.machine.processor}, {found.machine.cores} cores, {found.measured_at[:10]}"
+    said = f"{found.sentence[0].upper()}{found.sentence[1:]}."
+    return {
+        "": "\n".join(rows(found)),
+        "where": paragraph(f"`{found.command}` on {machine}. {said}"),
+        "machines": _machines(found),
+    }
+
+
+def _machines(found: CapacityResult) -> str:
+    head = ["generator", "served", "p95, ms", "requests/s of one", *(f"{rate:,}/s" for rate in _RATES), "limit"]
+    lines = [
+        [
+            one.generator,
+            one.served.name,
+            whole(one.p95_ms),
+            f"{one.highest_rate:,.4g}",
+            *(_count(rate, one.highest_rate) for rate in _RATES),
+            one.limit,
+        ]
+        for one in found.reach
+    ]
+    return table(head, lines)
+
+
+def _count(rate: float, highest: float) -> str:
+    return whole(math.ceil(rate / (highest * (1 - _HEADROOM)))) if highest else "-"

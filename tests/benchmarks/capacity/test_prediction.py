@@ -1,0 +1,21 @@
+import numpy as np
+import pytest
+
+from litho.benchmarks.capacity.costs import Costs
+from litho.benchmarks.capacity.prediction import predicted
+from litho.benchmarks.capacity.serving import Measured
+from litho.benchmarks.capacity.shape import Served, Site, Traffic
+from litho.benchmarks.capacity.simulation import Model, Window
+
+
+def test_a_prediction_follows_the_arrivals_that_were_measured() -> None:
+    model = Model(Costs(batch_ms={1: 2.0}, slice_ms=100), Served(instances=1, largest=1), Site(cores=1))
+    windows = (Window(np.array([0.0, 1.0, 50.0]), 0.0, 100.0), Window(np.array([0.0]), 0.0, 100.0))
+    found = predicted(model, Traffic(rate=20), Measured(pooled=None, windows=windows))  # pyright: ignore[reportArgumentType]
+    assert found.requests_per_second == pytest.approx(20)
+    assert found.mean_ms == pytest.approx((2 + 3 + 2 + 2) / 4)
+
+
+def test_without_a_measurement_arrivals_are_drawn() -> None:
+    model = Model(Costs(batch_ms={1: 2.0}), Served(instances=1, largest=1), Site(cores=1))
+    assert predicted(model, Traffic(clients=2)).requests_per_second == pytest.approx(500, rel=0.02)
