@@ -1,4 +1,4 @@
-"""Predictions against a live server: the same loads simulated and measured, in turns with those that calibrate."""
+"""Predictions against a live server: the same loads are simulated and measured."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from ...serving.in_flight.batching import STEPS
 from ..command import errors_of, write_document
 from ..load.documents.measurement import Measurement
 from ..machine import describe_machine
-from .calibration import calibrated, measure_runner, spent_in
 from .costs import Costs
 from .documents import ERROR, CapacityResult, Checked, Figures, Point, Reach
+from .fitting import fitted, measure_runner, spent_in
 from .plan import highest_rate
 from .plan_documents import Goal
 from .prediction import predicted
@@ -35,7 +35,7 @@ __all__ = ["Effort", "check_bundle", "check_capacity", "figures_of", "main", "ro
 RESULT = Path(__file__).resolve().parents[1] / "results" / "capacity.json"
 
 LONE, MANY = 1, 32
-"""Clients of the two loads that calibrate."""
+"""Clients of the two loads that the costs come from."""
 
 _CLOSED, _OPEN = (2, 4, 8, 16), (0.3, 0.5, 0.7, 0.85)
 _FEW_CLOSED, _FEW_OPEN = (8,), (0.5, 0.8)
@@ -64,7 +64,7 @@ class Effort:
 
 
 def ways_of(sampler: bool, cores: int) -> list[Served]:
-    """Ways to serve a generator; the first of each form calibrates."""
+    """Ways to serve a generator; the costs come from the first of each form."""
     share = max(1, cores // 2)
     if sampler:
         return [
@@ -178,7 +178,7 @@ def check_bundle(bundle: Bundle, effort: Effort, progress: Progress = quiet) -> 
     checked, base = list[Checked](), None
     for number, (way, model) in enumerate(zip(ways, models, strict=True)):
         own = sampler or not number
-        found = _calibrated(costs[way.threads], way, model, kinds) if own else _with(costs[way.threads], base)
+        found = _fitted(costs[way.threads], way, model, kinds) if own else _with(costs[way.threads], base)
         base = base or found
         checked.append(
             Checked(
@@ -227,15 +227,15 @@ def _loads(model: Endpoint, kinds: tuple[Kind, ...], seconds: float, *, many: bo
     ]
 
 
-def _calibrated(costs: Costs, way: Served, model: Endpoint, kinds: tuple[Kind, ...]) -> Costs:
+def _fitted(costs: Costs, way: Served, model: Endpoint, kinds: tuple[Kind, ...]) -> Costs:
     windows = {count: model.measured(Traffic(clients=count, kinds=kinds)).pooled for count in (LONE, MANY)}
     spent = {count: spent_in(window) for count, window in windows.items()}
-    return calibrated(costs, way, _site(), spent, kinds)
+    return fitted(costs, way, _site(), spent, kinds)
 
 
 def _with(costs: Costs, base: Costs | None) -> Costs:
     """Costs of another number of threads with the overhead that was found for the first way to serve."""
-    assert base is not None, "the first way calibrates"
+    assert base is not None, "the costs come from the first way"
     return costs.scaled(base.factor).model_copy(update={"overhead": base.overhead, "spread": base.spread})
 
 
@@ -244,7 +244,7 @@ def _point(costs: Costs, way: Served, traffic: Traffic, measured: Measured, own:
     return Point(
         traffic=traffic,
         requests=pooled.requests,
-        calibrates=own and traffic.clients in (LONE, MANY),
+        fits=own and traffic.clients in (LONE, MANY),
         measured=figures_of(pooled),
         predicted=predicted(Model(costs, way, _site()), traffic, measured),
     )
@@ -279,7 +279,7 @@ def rows(result: CapacityResult) -> list[str]:
                         _pair(getattr(point.predicted, name), getattr(point.measured, name))
                         for name in ("requests_per_second", "p50_ms", "p95_ms")
                     ),
-                    "calibrates" if point.calibrates else f"{wrong:.0%}",
+                    "(costs)" if point.fits else f"{wrong:.0%}",
                 )
             )
     return markdown_table(("generator", "served", "load", "requests/s", "p50, ms", "p95, ms", "error"), table)

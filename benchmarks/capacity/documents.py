@@ -68,13 +68,13 @@ class Point(Document):
     Args:
         traffic: the load.
         requests: that were measured.
-        calibrates: whether the costs come from this very load, which then proves nothing.
+        fits: whether the costs come from this very load, which then proves nothing.
         measured, predicted: the figures.
     """
 
     traffic: Traffic
     requests: int
-    calibrates: bool = False
+    fits: bool = False
     measured: Figures
     predicted: Figures
 
@@ -154,8 +154,8 @@ class CapacityResult(Document):
 
     @property
     def errors(self) -> NDArray[np.float64]:
-        """All errors of points that calibrate nothing, FP64 of shape (figures,)."""
-        points = [point for one in self.checked for point in one.points if not point.calibrates]
+        """All errors of points that the costs do not come from, FP64 of shape (figures,)."""
+        points = [point for one in self.checked for point in one.points if not point.fits]
         return np.array([error for point in points for error in point.errors.values()])
 
     @property

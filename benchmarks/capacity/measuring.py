@@ -12,9 +12,9 @@ from ...reporting.progress import Progress, quiet
 from ...signature.fields import Role
 from ..load.measuring.mix import COUNT, Mix
 from ..machine import describe_machine
-from .calibration import calibrated, measure_runner, spent_in
 from .check import LONE, MANY
 from .costs import Costs
+from .fitting import fitted, measure_runner, spent_in
 from .plan import ways_on
 from .serving import serving
 from .shape import Kind, Served, Site, Traffic
@@ -67,7 +67,7 @@ def measured_costs(
         for clients in (LONE, MANY):
             measured = model.take(Traffic(clients=clients, kinds=kinds), share / 2)
             windows[clients] = spent_in(measured)
-    base = calibrated(found[default.threads], default, site, windows, kinds)
+    base = fitted(found[default.threads], default, site, windows, kinds)
     update = {"overhead": base.overhead, "spread": base.spread, "patience": base.patience}
     return {count: costs.scaled(base.factor).model_copy(update=update) for count, costs in found.items()}
 

@@ -37,7 +37,9 @@ class Served(Document):
         """In a table: such as "whole, 2 x 1 thread, batch 64"."""
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         rows = "batch" if self.batching == "whole" else "live rows"
-        return f"{self.batching}, {self.instances} x {threads}, {rows} {self.largest}"
+        preferred = f", preferred {', '.join(map(str, self.preferred))}" if self.preferred else ""
+        delay = f", delay {self.delay_ms:g} ms" if self.delay_ms else ""
+        return f"{self.batching}, {self.instances} x {threads}, {rows} {self.largest}{preferred}{delay}"
 
 
 class Site(Document):

@@ -27,7 +27,14 @@ def write(results: Results) -> dict[str, str]:
 
 
 def _machines(found: CapacityResult) -> str:
-    head = ["generator", "served", "p95, ms", "requests/s of one", *(f"{rate:,}/s" for rate in _RATES), "limit"]
+    head = [
+        "generator",
+        "served",
+        "p95, ms",
+        "requests/s of one",
+        *(f"{rate:,}/s" for rate in _RATES),
+        "limit",
+    ]
     lines = [
         [
             one.generator,

@@ -25,7 +25,7 @@ def test_every_load_of_a_bundle_is_measured_and_predicted(bundle: Path) -> None:
         assert lone.measured.p50_ms > 0
         assert lone.predicted.p50_ms > 0
         assert {point.traffic.rate is None for point in one.points} == {True, False}
-    assert [point.calibrates for point in result.checked[0].points].count(True) == 2
-    assert not any(point.calibrates for point in result.checked[1].points)
+    assert [point.fits for point in result.checked[0].points].count(True) == 2
+    assert not any(point.fits for point in result.checked[1].points)
     assert [one.highest_rate > 0 for one in result.reach] == [True, True]
     assert len(rows(result)) == 2 + sum(len(one.points) for one in result.checked)

@@ -15,12 +15,12 @@ def figures(rate: float, p50: float, p95: float | None = None) -> Figures:
 
 
 def result(others: float = 0.0) -> CapacityResult:
-    """One closed loop that calibrates, one that does not, and an open one."""
+    """One closed loop that the costs come from, one that they do not, and an open one."""
     closed = [
         Point(
             traffic=Traffic(clients=clients),
             requests=9,
-            calibrates=clients == 1,
+            fits=clients == 1,
             measured=figures(100, 10, 20),
             predicted=figures(rate, 10.5, 30),
         )
@@ -48,7 +48,7 @@ def result(others: float = 0.0) -> CapacityResult:
     )
 
 
-def test_only_points_that_calibrate_nothing_have_errors_that_count() -> None:
+def test_only_points_that_the_costs_do_not_come_from_have_errors_that_count() -> None:
     assert result().errors == pytest.approx([0.04, 0.05, 0.5, -0.05])
     assert result().sentence == "3 of 4 figures are predicted within 10%; median error 5.0%, largest 50%"
     assert result(0.3).sentence.endswith("; other programs used 30% of the machine meanwhile")

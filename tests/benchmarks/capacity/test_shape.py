@@ -7,6 +7,7 @@ from litho.benchmarks.capacity.shape import Kind, Served, Traffic
 def test_names_say_how_a_model_is_served_and_loaded() -> None:
     assert Served(instances=1, threads=2, largest=8).name == "whole, 1 x 2 threads, batch 8"
     assert Served(batching="in-flight", largest=16).name == "in-flight, 2 x 1 thread, live rows 16"
+    assert Served(preferred=(32,), delay_ms=5).name.endswith("batch 64, preferred 32, delay 5 ms")
     assert (Traffic(rate=200).name, Traffic(clients=8).name) == ("open, 200/s", "closed, 8")
 
 

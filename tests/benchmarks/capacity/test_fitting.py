@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from litho.benchmarks.capacity.calibration import Spent, calibrated, measure_runner, spent_in
 from litho.benchmarks.capacity.costs import Costs, Overhead
+from litho.benchmarks.capacity.fitting import Spent, fitted, measure_runner, spent_in
 from litho.benchmarks.capacity.shape import Kind, Served, Site, Traffic
 from litho.benchmarks.capacity.simulation import Model, simulate
 from litho.benchmarks.load.documents.measurement import Measurement
@@ -37,7 +37,7 @@ def window_of(costs: Costs, served: Served, clients: int, kinds: tuple[Kind, ...
 def test_costs_of_batches_requests_and_wakes_are_found_again() -> None:
     true = RUNNER.scaled(1.3).model_copy(update={"overhead": OVERHEAD, "patience": 0.2})
     windows = {clients: window_of(true, Served(), clients, (Kind(),)) for clients in (1, 32)}
-    found = calibrated(RUNNER, Served(), SITE, windows)
+    found = fitted(RUNNER, Served(), SITE, windows)
     assert found.factor == pytest.approx(1.3, rel=0.05)
     for name in ("batch_ms", "request_ms", "idle_ms"):
         assert getattr(found.overhead, name) == pytest.approx(getattr(OVERHEAD, name), rel=0.2), name
@@ -54,7 +54,7 @@ def test_costs_of_steps_are_found_again() -> None:
     served, kinds = Served(batching="in-flight", instances=2, largest=16), (Kind(steps=4), Kind(steps=16))
     true = runner.scaled(0.8).model_copy(update={"overhead": OVERHEAD})
     windows = {clients: window_of(true, served, clients, kinds) for clients in (1, 32)}
-    found = calibrated(runner, served, SITE, windows, kinds)
+    found = fitted(runner, served, SITE, windows, kinds)
     assert found.factor == pytest.approx(0.8, rel=0.1)
 
 

@@ -26,7 +26,7 @@ from .costs import Costs, Overhead
 from .shape import Kind, Served, Site, Traffic
 from .simulation import Model, Simulated, simulate
 
-__all__ = ["Spent", "calibrated", "measure_runner", "spent_in"]
+__all__ = ["Spent", "fitted", "measure_runner", "spent_in"]
 
 _LEAST_TURNS = 5
 _SIZES_AT_LEAST = 2
@@ -207,7 +207,7 @@ class _Timed:
         return max(1.0, statistics.median(ratios))
 
 
-def calibrated(
+def fitted(
     costs: Costs,
     served: Served,
     site: Site,
