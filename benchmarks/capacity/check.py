@@ -37,12 +37,12 @@ RESULT = Path(__file__).resolve().parents[1] / "results" / "capacity.json"
 LONE, MANY = 1, 32
 """Clients of the two loads that the costs come from."""
 
-_CLOSED, _OPEN = (2, 4, 8, 16), (0.3, 0.5, 0.7, 0.85)
+_CLOSED, _OPEN = (2, 4, 8, 16), (0.3, 0.5, 0.7, 0.8)
 _FEW_CLOSED, _FEW_OPEN = (8,), (0.5, 0.8)
 _BOUND_MS, _SAMPLER_BOUND_MS = 50.0, 2000.0
 """On the p95, for what one machine serves."""
 
-_SAMPLER_WINDOWS = 3
+_SAMPLER_WINDOWS = 2.5
 """Windows of a sampler are so many times as long: it makes fewer pictures a second."""
 
 
@@ -292,7 +292,7 @@ def _pair(predicted: float | None, measured: float | None) -> str:
 def main(
     bundles: Annotated[list[Path], typer.Argument(help="Bundles.", show_default=False)],
     seconds: Annotated[
-        float, typer.Option(help="Of each window; three times as long for a sampler.", min=0.1)
+        float, typer.Option(help="Of each window; two and a half times as long for a sampler.", min=0.1)
     ] = 2.0,
     rounds: Annotated[int, typer.Option(help="Windows of each load, in turns.", min=1)] = 3,
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,

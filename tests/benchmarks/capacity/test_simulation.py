@@ -11,7 +11,7 @@ from litho.benchmarks.capacity.costs import Costs, Overhead
 from litho.benchmarks.capacity.shape import Kind, Served, Site, Traffic
 from litho.benchmarks.capacity.simulation import Model, Window, simulate
 
-REQUESTS = 20_000
+REQUESTS = 12_000
 QUANTILES = (np.arange(1000) + 0.5) / 1000
 EXPONENTIAL = tuple((-np.log1p(-QUANTILES) / np.mean(-np.log1p(-QUANTILES))).tolist())
 
@@ -29,7 +29,7 @@ def test_one_server_has_the_mean_latency_of_pollaczek_and_khinchin(
 ) -> None:
     found = simulate(single(spread), Traffic(rate=1e3 * load), requests=REQUESTS)
     second = float(np.mean(np.square(spread)))
-    assert found.latencies_ms.mean() == pytest.approx(1 + load * second / (2 * (1 - load)), rel=0.08)
+    assert found.latencies_ms.mean() == pytest.approx(1 + load * second / (2 * (1 - load)), rel=0.1)
     assert found.utilisation == pytest.approx(load, rel=0.03)
 
 
@@ -37,7 +37,7 @@ def test_latencies_of_m_m_1_are_exponential() -> None:
     found = simulate(single(EXPONENTIAL), Traffic(rate=600), requests=REQUESTS)
     expected = stats.expon(scale=1 / (1 - 0.6))
     for share in (0.5, 0.9, 0.95):
-        assert found.quantile(share) == pytest.approx(expected.ppf(share), rel=0.08)
+        assert found.quantile(share) == pytest.approx(expected.ppf(share), rel=0.1)
 
 
 @pytest.mark.parametrize(("servers", "load"), [(2, 0.6), (4, 0.8)])
@@ -46,7 +46,7 @@ def test_several_servers_have_the_wait_of_erlang(servers: int, load: float) -> N
     offered = load * servers
     blocked = offered**servers / math.factorial(servers) / (1 - load)
     waits = blocked / (sum(offered**count / math.factorial(count) for count in range(servers)) + blocked)
-    assert found.latencies_ms.mean() == pytest.approx(1 + waits / (servers * (1 - load)), rel=0.08)
+    assert found.latencies_ms.mean() == pytest.approx(1 + waits / (servers * (1 - load)), rel=0.1)
 
 
 def test_a_shared_core_does_not_care_how_work_varies() -> None:
@@ -54,8 +54,8 @@ def test_a_shared_core_does_not_care_how_work_varies() -> None:
     for spread in ((1.0,), EXPONENTIAL):
         costs = Costs(batch_ms={1: 1.0}, spread=spread, slice_ms=0.05)
         shared = Model(costs, Served(instances=64, largest=1), Site(cores=1))
-        found = simulate(shared, Traffic(rate=600), requests=10_000)
-        assert found.latencies_ms.mean() == pytest.approx(1 / (1 - 0.6), rel=0.08)
+        found = simulate(shared, Traffic(rate=600), requests=6_000)
+        assert found.latencies_ms.mean() == pytest.approx(1 / (1 - 0.6), rel=0.1)
 
 
 @settings(max_examples=12, deadline=None)
