@@ -3,10 +3,12 @@ from pathlib import Path
 import pytest
 
 from litho.benchmarks.capacity.costs import Costs
-from litho.benchmarks.capacity.plan import find_plan, highest_rate, ways_on
+from litho.benchmarks.capacity.plan import compared, find_plan, highest_rate, ways_on
 from litho.benchmarks.capacity.plan_documents import Goal
 from litho.benchmarks.capacity.shape import Kind, Served, Site, Traffic
 from litho.benchmarks.capacity.simulation import Model, simulate
+from litho.benchmarks.figures.base import RESULTS
+from litho.benchmarks.load.documents.result import read_result
 from litho.errors import UsageError
 
 from .planned import known, plan
@@ -62,3 +64,17 @@ def test_a_sampler_is_also_planned_in_flight_and_a_gpu_has_one_lane() -> None:
 def test_the_first_way_is_the_default_of_a_deployment() -> None:
     assert ways_on(Site(cores=2), [1, 2], 64, sampler=False)[0] == Served(instances=2, threads=1, largest=64)
     assert ways_on(Site(cores=2), [1, 2], 64, sampler=True)[0] == Served(instances=1, threads=2, largest=64)
+
+
+def test_loads_of_a_measured_result_are_predicted_and_another_variant_is_refused() -> None:
+    made, path = plan(Goal(rate=100, p95_ms=100)), RESULTS / "cgan-digits-endpoint.json"
+    stored = read_result(path)
+    with pytest.raises(
+        UsageError, match=r"--against was given .* it takes one of an endpoint of generator.fp32.onnx"
+    ):
+        compared(made, stored, path)
+    lone = stored.model_copy(update={"variant": made.variant, "points": stored.points[:1]})
+    (point,) = compared(made, lone, path).against
+    assert point.traffic.clients == stored.points[0].load.concurrency
+    assert point.measured.p50_ms == stored.points[0].latency.p50_ms
+    assert set(point.errors) >= {"requests_per_second", "p50_ms"}
