@@ -35,3 +35,12 @@ def test_a_picture_that_no_doubling_makes_is_refused(name: str, wrong: dict[str,
     conditions = {"classes": 3} if name == "cgan" else {}
     with pytest.raises(UsageError, match=r"(is|are) not allowed"):
         family(name).generator(**conditions, **wrong)
+
+
+@pytest.mark.parametrize("name", ["cgan", "dcgan"])
+def test_only_another_norm_is_part_of_the_architecture(name: str) -> None:
+    kind = family(name).generator
+    assert "norm" not in kind(resolution=16, width=2).architecture, "earlier versions read such a snapshot"
+    grouped = kind(resolution=16, width=2, norm="group")
+    assert grouped.architecture["norm"] == "group"
+    assert not any("running" in key for key in kind(**grouped.architecture).state_dict())

@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 
+from litho.errors import UsageError
 from litho.training.networks.layers import (
     LEAKY_GAIN,
     ConditionalBatchNorm2d,
@@ -11,6 +12,7 @@ from litho.training.networks.layers import (
     downsampler,
     first_side,
     halvings,
+    normalisation,
     scaled_convolution,
     upsamplers,
     widths,
@@ -70,3 +72,18 @@ def test_each_class_has_a_gain_and_a_bias_of_its_own() -> None:
     plain, changed = norm(features, torch.tensor([0, 1])), norm(features, torch.tensor([1, 1]))
     torch.testing.assert_close(changed[0], 2 * plain[0] + 5)
     assert torch.equal(changed[1], plain[1])
+
+
+@pytest.mark.parametrize("channels", [1, 8, 24, 96])
+def test_a_group_norm_gives_an_image_the_same_values_in_any_batch(channels: int) -> None:
+    features = torch.randn(4, channels, 5, 5, generator=torch.Generator().manual_seed(0))
+    for norm in (normalisation("group", channels), ConditionalBatchNorm2d(channels, 3, "group").norm):
+        alone = torch.cat([norm(image[None]) for image in features])
+        torch.testing.assert_close(norm(features), alone)
+    by_batch = normalisation("batch", channels).train()
+    assert not torch.allclose(by_batch(features)[:1], by_batch(features[:1]))
+
+
+def test_an_unknown_norm_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"norm 'layer' is not allowed; expected batch or group"):
+        normalisation("layer", 8)  # pyright: ignore[reportArgumentType]
