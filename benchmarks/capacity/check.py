@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
 from ...bundle import Bundle
@@ -93,7 +94,7 @@ def check_capacity(
     Raises:
         LithoError: a bundle cannot be opened or served.
     """
-    begun, others = time.perf_counter(), _Others()
+    begun, others = time.perf_counter(), list[float]()
     checked = list[Checked]()
     for number, path in enumerate(bundles):
         share = number / len(bundles)
@@ -102,8 +103,9 @@ def check_capacity(
         def step(text: str, done: float, *, name: str = bundle.manifest.name, start: float = share) -> None:
             progress(f"{name}: {text}", start + done / len(bundles))
 
-        checked += check_bundle(bundle, effort, step)
-    used = others.share()
+        found, used = check_bundle(bundle, effort, step)
+        checked += found
+        others.append(used)
     progress("finding what one machine serves", 1.0)
     return CapacityResult(
         command=command,
@@ -111,7 +113,7 @@ def check_capacity(
         seconds=time.perf_counter() - begun,
         machine=describe_machine(),
         site=_site(),
-        others=used,
+        others=float(np.mean(others)),
         checked=tuple(checked),
         reach=tuple(_reach(one) for one in checked),
     )
@@ -132,10 +134,15 @@ def _site() -> Site:
 
 
 class _Others:
-    """What other programs use: what the machine was busy with, less this process and its children."""
+    """What other programs use: what the machine is busy with, less this process, its load generators and the server.
 
-    def __init__(self) -> None:
+    Args:
+        server: id of its process, which runs on until `share` was asked for.
+    """
+
+    def __init__(self, server: int) -> None:
         self._psutil = require("psutil", "bench")
+        self._server = server
         self._machine, self._own = self._busy(), self._mine()
         self._start = time.perf_counter()
 
@@ -148,14 +155,22 @@ class _Others:
         times = self._psutil.cpu_times()
         return sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0)
 
-    @staticmethod
-    def _mine() -> float:
-        times = os.times()
-        return times.user + times.system + times.children_user + times.children_system
+    def _mine(self) -> float:
+        own = os.times()
+        server = self._psutil.Process(self._server)
+        # The instances are children of the server, which has not waited for them yet.
+        tree = [one.cpu_times() for one in (server, *server.children(recursive=True))]
+        return (
+            own.user
+            + own.system
+            + own.children_user
+            + own.children_system
+            + sum(used.user + used.system for used in tree)
+        )
 
 
-def check_bundle(bundle: Bundle, effort: Effort, progress: Progress = quiet) -> list[Checked]:
-    """Check every way to serve a bundle.
+def check_bundle(bundle: Bundle, effort: Effort, progress: Progress = quiet) -> tuple[list[Checked], float]:
+    """Check every way to serve a bundle; also the share of the machine that other programs used meanwhile.
 
     Args:
         bundle: to serve.
@@ -174,7 +189,9 @@ def check_bundle(bundle: Bundle, effort: Effort, progress: Progress = quiet) -> 
             progress(f"timing the runner with {way.threads} threads", 0.0)
             costs[way.threads] = measure_runner(bundle, None, way, "cpu", effort.runner_seconds)
     with serving(bundle, None, ways, kinds) as models:
+        others = _Others(models[0].process_id)
         loads = _measure(ways, models, kinds, effort, progress)
+        used = others.share()
     checked, base = list[Checked](), None
     for number, (way, model) in enumerate(zip(ways, models, strict=True)):
         own = sampler or not number
@@ -190,7 +207,7 @@ def check_bundle(bundle: Bundle, effort: Effort, progress: Progress = quiet) -> 
                 points=tuple(_point(found, way, one, model.measured(one), own) for one in loads[number]),
             )
         )
-    return checked
+    return checked, used
 
 
 def _measure(

@@ -74,10 +74,11 @@ class Endpoint:
 
     Attributes:
         variant: that is served.
+        process_id: of the server.
     """
 
     def __init__(self, runner: Runner, kinds: tuple[Kind, ...], process_id: int) -> None:
-        self.variant = runner.variant
+        self.variant, self.process_id = runner.variant, process_id
         self._gauge = ProcessGauge(process_id)
         self._recorded = _Recorded()
         mix = mix_of(kinds, runner.signature)
