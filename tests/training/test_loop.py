@@ -42,10 +42,10 @@ from litho.training import loop
 
 run, overrides, seconds = Path(sys.argv[1]), eval(sys.argv[2]), float(sys.argv[3])
 
-def read(path, original=loop.read_checkpoint):
+def read(path, mesh, original=loop.read_checkpoint):
     # Of this process's own time: the signal then ends it between any two instructions, without a word.
     signal.setitimer(signal.ITIMER_PROF, seconds)
-    return original(path)
+    return original(path, mesh)
 
 loop.read_checkpoint = read
 loop.train("cgan-digits", run=run, overrides=overrides, progress=False)
