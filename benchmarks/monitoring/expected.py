@@ -261,13 +261,13 @@ class Expected:
         """The bucket of the clients' percentile, or one below it: the gateway's time lies inside theirs."""
         # Of what was refused the clients took no time; the gateway took little.
         refused = np.zeros(sum(self._facts.refused.values()))
-        seconds = float(np.percentile(_joined(self._facts.images_ms, refused), share)) / 1e3
+        seconds = float(np.percentile(_combined(self._facts.images_ms, refused), share)) / 1e3
         low = max((bound for bound in (0.0, *BUCKETS) if bound <= seconds / 2), default=0.0)
         high = next((bound for bound in BUCKETS if bound >= seconds), BUCKETS[-1])
         return Bounds(low, high, "the clients' percentile")
 
 
-def _joined(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+def _combined(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate([one, other])
 
 

@@ -185,7 +185,7 @@ def main(
     kinds: Annotated[str, typer.Option(help="Kinds of registries, separated by commas.")] = "folder,oci",
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
-    """Push, pull, kill, continue and damage, in a folder and in an OCI registry."""
+    """Push, pull, kill, continue, change a byte, in a folder and in an OCI registry."""
     with errors_of("registries"):
         chosen = [word.strip() for word in kinds.split(",")]
         if unknown := [word for word in chosen if word not in _KINDS]:

@@ -130,14 +130,14 @@ class Order:
         """Chunks and rows of the pictures from `first` to before `end` of a pass."""
         chunks, ends = self._chunks_of_pass(number)
         parts: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
-        place = int(np.searchsorted(ends, first, side="right"))
+        position = int(np.searchsorted(ends, first, side="right"))
         while first < end:
-            chunk, size = int(chunks[place]), int(self._sizes[chunks[place]])
-            begin, stop = int(ends[place]) - size, min(int(ends[place]), end)
+            chunk, size = int(chunks[position]), int(self._sizes[chunks[position]])
+            begin, stop = int(ends[position]) - size, min(int(ends[position]), end)
             rows = np.random.default_rng([self._seed, _ROWS, number, chunk]).permutation(size)
             chosen = rows[first - begin : stop - begin]
             parts.append((np.full(len(chosen), chunk), chosen))
-            first, place = stop, place + 1
+            first, position = stop, position + 1
         return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
     def _shuffled_chunks(self, number: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
