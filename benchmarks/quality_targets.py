@@ -123,7 +123,8 @@ REASONS = {
     " features: real test drawings have an FD of 0.027 of noise's and a recall of 0.78. On a CPU three times that FD"
     " and two thirds of that recall are asked for, on a GPU one and a half times and nine tenths.",
     "flow-emoji": "No test caption is among the training captions. Their drawings are ranked among those of both"
-    " parts, and there is no target: what a caption means that was never seen is partly chance.",
+    " parts, and there is no target: what a caption means that was never seen is partly chance."
+    " The machine also did other work during this training, which took 26 minutes alone.",
 }
 """Preset -> why its targets are what they are, or why a figure has none."""
 

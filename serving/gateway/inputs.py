@@ -18,7 +18,7 @@ from ...signature.fields import Field, Role
 from .errors import ApiError, refused
 from .image_request import FormText, ImageRequest
 
-__all__ = ["allowed_signature", "checked_fields", "field_of", "label_of"]
+__all__ = ["BLANKS", "allowed_signature", "checked_fields", "field_of", "label_of"]
 
 Row = dict[str, NDArray[Any]]
 """Field name -> checked array with a batch axis of length 1."""
@@ -27,6 +27,9 @@ _BY_ROLE = tuple(
     role.value for role in (Role.SEED, Role.LATENT, Role.LABEL, Role.STEPS, Role.GUIDANCE, Role.TRUNCATION)
 )
 _PICTURES = (Role.IMAGE, Role.MASK)
+BLANKS = " \t\r\n"
+"""A prompt of nothing else says nothing."""
+
 _MOST_LISTED = 20
 _MOST_DIGITS = 18
 
@@ -115,7 +118,7 @@ def _add_prompt(signature: Signature, prompt: str | None, row: Row, model: str) 
     if field is not None:
         if prompt is not None:
             row[field.name] = _checked(field, prompt, "prompt")
-    elif not prompt or not prompt.strip():
+    elif not prompt or not prompt.strip(BLANKS):
         return  # OpenAI's clients cannot leave it out
     elif label is None:
         raise refused(f"model {model!r} takes no prompt; send an empty one", "prompt")

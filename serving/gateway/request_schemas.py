@@ -10,6 +10,7 @@ from typing import Any
 
 from ...signature.fields import MAX_TEXT_BYTES, Field, Role
 from .image_request import SIZE_PATTERN
+from .inputs import BLANKS
 from .schemas import object_of
 from .served_models import Served
 from .settings import GatewaySettings
@@ -121,7 +122,7 @@ def _motifs(served: Served) -> Iterator[dict[str, Schema]]:
         text: Schema = {"type": ["string", "null"] if optional else "string", "maxLength": MAX_TEXT_BYTES}
         yield {"prompt": {**text, "x-required": not optional}}
         return
-    nothing: Schema = {"enum": ["", None]}
+    nothing: Schema = {"type": ["string", "null"], "pattern": f"^[{BLANKS}]*$"}
     if label is None:
         yield {"prompt": nothing}
         return

@@ -71,6 +71,7 @@ class PictureWork(Work):
         from ..run.snapshot import load_snapshot
 
         self.check()
+        before = torch.get_num_threads()
         if seat.threads is not None:
             torch.set_num_threads(seat.threads)
         model = PixelModel(load_snapshot(self._run).generator().to(self._device), self._signature).eval()
@@ -80,7 +81,10 @@ class PictureWork(Work):
             inputs = {name: values[rows] for name, values in self._inputs.items()}
             return model.make(inputs, self._at_once, self._device)
 
-        yield make
+        try:
+            yield make
+        finally:
+            torch.set_num_threads(before)
 
 
 def make_in_pool(pool: Pool, work: PictureWork) -> NDArray[np.uint8]:

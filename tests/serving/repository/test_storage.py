@@ -158,7 +158,7 @@ def test_a_commit_whose_answer_was_lost_is_not_taken_back(
 
 
 KILLED = """
-import os, sys
+import os, socket, sys
 from litho.serving.repository import storage
 
 write = storage.ObjectStore.write
@@ -169,6 +169,7 @@ def dies(self, key, content):
     write(self, key, content)
 
 storage.ObjectStore.write = dies
+socket.gethostname = lambda: sys.argv[2]
 config = "version_policy { specific { versions: 2 } }"
 with storage.writing(sys.argv[1], "m") as folder:
     for file, content in (("2/bundle/graph.onnx", "torn"), ("2/config.pbtxt", config), ("config.pbtxt", config)):
@@ -181,15 +182,15 @@ def test_a_writer_that_was_killed_leaves_nothing_that_is_served(
 ) -> None:
     url = s3.bucket()
     put(url, 1)
-    done = subprocess.run([sys.executable, "-c", KILLED, url], env=dict(os.environ), check=False)
+    done = subprocess.run([sys.executable, "-c", KILLED, url, "elsewhere"], env=dict(os.environ), check=False)
     assert done.returncode == 9
     assert ObjectStore(url).read("m/2/bundle/graph.onnx") == b"torn"
     replica = Replica(url, tmp_path / "replica")
     replica.refresh()
     assert served(replica.path) == "weights 1"
 
-    with pytest.raises(StorageError, match="is writing s3://"):
-        put(url, 2)
+    with pytest.raises(StorageError, match=r"elsewhere \(process \d+\) is writing s3://"):
+        put(url, 2)  # a lock of this machine would be taken at once, one of another has to run out
     monkeypatch.setattr("litho.object_store.time.time", lambda: 1e11)  # its lock has run out
     put(url, 2)
     replica.refresh()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree
@@ -130,35 +132,55 @@ def unfinished(run: Path, copy: Path) -> Path:
     return copy
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that `make` fills once for all processes of a test run; the others wait for it."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            begun = folder.with_suffix(".begun")
+            begun.mkdir()
+            make(begun)
+            begun.rename(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def by_two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Folder of the runs that two processes trained, and what they wrote to standard error.
 
     One of them was killed in step 6 of the run "killed"; the processes were then started again.
     """
-    folder = tmp_path_factory.mktemp("two")
-    launch = Launch(folder, 2)
-    for name, training in TRAININGS.items():
-        launch.add(training, name)
-    launch.add(TRAININGS["sharded flow"], "killed", killed_at=6)
-    return folder, launch.run(restarts=1)
+
+    def make(folder: Path) -> None:
+        launch = Launch(folder, 2)
+        for name, training in TRAININGS.items():
+            launch.add(training, name)
+        launch.add(TRAININGS["sharded flow"], "killed", killed_at=6)
+        (folder / "errors.txt").write_text(launch.run(restarts=1))
+
+    folder = made_once(tmp_path_factory, "two", make)
+    return folder, (folder / "errors.txt").read_text()
 
 
 @pytest.fixture(scope="session")
 def by_four(tmp_path_factory: pytest.TempPathFactory, by_two: tuple[Path, str]) -> Path:
     """Folder of the runs that four processes trained, or continued from those of two."""
-    folder = tmp_path_factory.mktemp("four")
-    launch = Launch(folder, 4)
-    for name in ("batch normalisation and R1", "sharded flow"):
-        launch.add(TRAININGS[name], name)
-    for source in ("flow", "killed"):
-        unfinished(by_two[0] / source, folder / f"{source} continued")
-        launch.add(TRAININGS["sharded flow"], f"{source} continued")
-    # Only process 0 sees a checkpoint.
-    unfinished(by_two[0] / "no normalisation", folder / "apart0")
-    launch.add(TRAININGS["no normalisation"], "apart{rank}", fails=True)
-    launch.run()
-    return folder
+
+    def make(folder: Path) -> None:
+        launch = Launch(folder, 4)
+        for name in ("batch normalisation and R1", "sharded flow"):
+            launch.add(TRAININGS[name], name)
+        for source in ("flow", "killed"):
+            unfinished(by_two[0] / source, folder / f"{source} continued")
+            launch.add(TRAININGS["sharded flow"], f"{source} continued")
+        # Only process 0 sees a checkpoint.
+        unfinished(by_two[0] / "no normalisation", folder / "apart0")
+        launch.add(TRAININGS["no normalisation"], "apart{rank}", fails=True)
+        launch.run()
+
+    return made_once(tmp_path_factory, "four", make)
 
 
 @pytest.fixture(scope="session")
@@ -166,8 +188,9 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of the same runs, trained by this process."""
     from litho.training.loop import train
 
-    folder = tmp_path_factory.mktemp("one")
-    for name, training in TRAININGS.items():
-        if not training.others:
-            train(progress=False, **training.keywords(folder / name))
-    return folder
+    def make(folder: Path) -> None:
+        for name, training in TRAININGS.items():
+            if not training.others:
+                train(progress=False, **training.keywords(folder / name))
+
+    return made_once(tmp_path_factory, "one", make)
