@@ -235,12 +235,25 @@ def fitted(
             for one, run in zip(spent.values(), runs, strict=True)
         ]
         found = _solved(costs, list(spent.values()), counts)
+        found = found.model_copy(update={"spread": _spread(found, served, site, kinds, spent)})
     many, full = max(spent.items())
     traffic = Traffic(clients=many, kinds=kinds)
     tried = [found.model_copy(update={"patience": patience}) for patience in _PATIENCE]
     return min(
         tried, key=lambda one: _distance(simulate(Model(one, served, site), traffic, requests=4000), full)
     )
+
+
+def _spread(
+    costs: Costs, served: Served, site: Site, kinds: tuple[Kind, ...], windows: Mapping[int, Spent]
+) -> tuple[float, ...]:
+    """How times of equal requests differ: quantiles of the lone requests over those of their kinds alone."""
+    clients, lone = min(windows.items())
+    shares = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
+    equal = costs.model_copy(update={"spread": (1.0,)})
+    run = simulate(Model(equal, served, site), Traffic(clients=clients, kinds=kinds), requests=2000)
+    ratios = np.quantile(lone.latencies_ms, shares) / np.quantile(run.latencies_ms, shares)
+    return tuple(np.sort(ratios / ratios.mean()).tolist())
 
 
 def _distance(run: Simulated, spent: Spent) -> float:
@@ -289,7 +302,6 @@ def _solved(costs: Costs, spent: Sequence[Spent], counts: Sequence[_Counts]) -> 
     request, server_batch = _split(lone.server, full.server / slower, one.batches, many.batches)
     client, wake = _split(lone.client, full.client / slower, one.wakes, many.wakes)
     taken = lone.client + lone.server + lone.instances
-    latencies = np.quantile(lone.latencies_ms, (np.arange(_QUANTILES) + 0.5) / _QUANTILES)
     overhead = Overhead(
         batch_ms=per_batch + server_batch,
         request_ms=request,
@@ -297,8 +309,7 @@ def _solved(costs: Costs, spent: Sequence[Spent], counts: Sequence[_Counts]) -> 
         client_ms=client,
         idle_ms=max(0.0, lone.mean_ms - taken) if costs.device == "cpu" else 0.0,
     )
-    spread = tuple((latencies / latencies.mean()).tolist())
-    return costs.scaled(factor).model_copy(update={"overhead": overhead, "spread": spread})
+    return costs.scaled(factor).model_copy(update={"overhead": overhead})
 
 
 def _split(lone: float, full: float, first: float, second: float) -> tuple[float, float]:

@@ -76,3 +76,16 @@ def test_a_sampler_is_timed_by_its_stages(flow_bundle: Path) -> None:
 def test_a_server_elsewhere_cannot_be_measured() -> None:
     with pytest.raises(LithoError, match="it must run on this machine"):
         spent_in(Measurement(1.0, 1, np.array([1.0]), Counter(), 0.1, None))
+
+
+def test_requests_of_several_kinds_are_not_taken_for_a_spread() -> None:
+    runner = Costs(batch_ms={1: 0.2}, step_ms={1: 2.0, 16: 20.0}, decode_ms={1: 0.5})
+    served, kinds = Served(instances=1), (Kind(steps=4), Kind(steps=32))
+    true = runner.model_copy(update={"overhead": OVERHEAD})
+    windows = {clients: window_of(true, served, clients, kinds) for clients in (1, 32)}
+    found = fitted(runner, served, SITE, windows, kinds)
+    assert np.median(found.spread) == pytest.approx(1.0, abs=0.05)
+    lone = simulate(Model(found, served, SITE), Traffic(clients=1, kinds=kinds), requests=2000)
+    for share in (0.25, 0.75, 0.95):
+        expected, again = (np.quantile(one.latencies_ms, share) for one in (windows[1], lone))
+        assert again == pytest.approx(expected, rel=0.1), share
