@@ -270,7 +270,7 @@ class _Counts:
 
     Args:
         batches: for each request.
-        work_ms: of the runner, by its own times.
+        work_ms: of the runner, by its own times, on all of its threads.
         wakes: of the load generator.
     """
 
@@ -282,11 +282,11 @@ class _Counts:
     def of(cls, costs: Costs, spent: Spent, run: Simulated, factor: float) -> _Counts:
         """As the server counted, where it did, and else as simulated with times that were corrected by `factor`."""
         if spent.batches is None or costs.step_ms is not None:
-            return cls(run.batches, run.work_ms / factor, run.wakes)
+            return cls(run.batches, run.work_ms * costs.threads / factor, run.wakes)
         rows = 1 / spent.batches
         low = int(rows)
         work = (1 - rows + low) * costs.begin(low) + (rows - low) * costs.begin(low + 1)
-        return cls(spent.batches, work * spent.batches, run.wakes)
+        return cls(spent.batches, work * spent.batches * costs.threads, run.wakes)
 
 
 def _solved(costs: Costs, spent: Sequence[Spent], counts: Sequence[_Counts]) -> Costs:

@@ -27,7 +27,7 @@ def window_of(costs: Costs, served: Served, clients: int, kinds: tuple[Kind, ...
     return Spent(
         client=(over.client_ms + over.wake_ms * run.wakes) * slower,
         server=(over.request_ms + 0.2 * over.batch_ms * run.batches) * slower,
-        instances=(0.8 * over.batch_ms * run.batches + run.work_ms) * slower,
+        instances=(0.8 * over.batch_ms * run.batches + run.work_ms * costs.threads) * slower,
         batches=run.batches,
         mean_ms=float(run.latencies_ms.mean()),
         latencies_ms=run.latencies_ms,
@@ -80,11 +80,13 @@ def test_a_server_elsewhere_cannot_be_measured() -> None:
 
 def test_requests_of_several_kinds_are_not_taken_for_a_spread() -> None:
     runner = Costs(batch_ms={1: 0.2}, step_ms={1: 2.0, 16: 20.0}, decode_ms={1: 0.5})
-    served, kinds = Served(instances=1), (Kind(steps=4), Kind(steps=32))
+    runner = runner.model_copy(update={"threads": 2})
+    served, kinds = Served(instances=1, threads=2), (Kind(steps=4), Kind(steps=32))
     true = runner.model_copy(update={"overhead": OVERHEAD})
     windows = {clients: window_of(true, served, clients, kinds) for clients in (1, 32)}
     found = fitted(runner, served, SITE, windows, kinds)
     assert np.median(found.spread) == pytest.approx(1.0, abs=0.05)
+    assert found.factor == pytest.approx(1.0, rel=0.1)  # of processor time, which both threads use
     lone = simulate(Model(found, served, SITE), Traffic(clients=1, kinds=kinds), requests=2000)
     for share in (0.25, 0.75, 0.95):
         expected, again = (np.quantile(one.latencies_ms, share) for one in (windows[1], lone))
