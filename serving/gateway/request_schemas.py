@@ -48,7 +48,9 @@ _WAYS: tuple[dict[str, Schema], ...] = (
 def generation_schema(models: Sequence[Served], settings: GatewaySettings) -> Schema:
     """Bodies of `POST /v1/images/generations`."""
     bodies = [
-        _body(served, models, _common(served, settings), _fields(served, settings), motif, encoding, way)
+        _body(
+            served, models, _common(served, models, settings), _fields(served, settings), motif, encoding, way
+        )
         for served in models
         if served.signature.field(Role.IMAGE) is None
         for motif in _motifs(served)
@@ -67,7 +69,7 @@ def edit_schema(models: Sequence[Served], settings: GatewaySettings) -> Schema:
         files = ["image", *(["mask"] if served.signature.field(Role.MASK) else [])]
         sent = {name: {**_FILE, "x-required": True} for name in files}
         for motif in _motifs(served):
-            texts = {**_common(served, settings), **_fields(served, settings), **motif, **_ANY}
+            texts = {**_common(served, models, settings), **_fields(served, settings), **motif, **_ANY}
             allowed = {name: _without_null(one) for name, one in texts.items() if one.get("type") != "null"}
             forms.append(_body(served, models, allowed, sent))
     # Programs that make forms look here for what is a file.
@@ -90,11 +92,11 @@ def _body(served: Served, models: Sequence[Served], *parts: dict[str, Schema]) -
     return {"title": f"For the model {served.name}", **object_of(properties, optional=optional)}
 
 
-def _common(served: Served, settings: GatewaySettings) -> dict[str, Schema]:
+def _common(served: Served, models: Sequence[Served], settings: GatewaySettings) -> dict[str, Schema]:
     seeded = served.signature.field(Role.SEED) is not None
     user: Schema = {"type": ["string", "null"], "maxLength": _MOST_USER_CHARACTERS}
     return {
-        "model": {"const": served.name},
+        "model": {"const": served.name} if len(models) > 1 else {"enum": [served.name, None]},
         "variant": {"enum": [served.facts.variant, None]},
         "n": {"type": ["integer", "null"], "minimum": 1, "maximum": settings.most_pictures if seeded else 1},
         "size": _size(served),
