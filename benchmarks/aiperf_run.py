@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
-from ..errors import LithoError, UsageError
+from ..errors import LithoError
+from .command import find_program
 from .perf_analyzer_run import Side
 
 __all__ = ["AIPERF", "AiPerf", "find_aiperf"]
@@ -44,13 +44,8 @@ def find_aiperf(program: str | None = None) -> str:
     Raises:
         UsageError: there is none.
     """
-    found = program or os.environ.get(AIPERF) or shutil.which("aiperf")
-    if not found or not shutil.which(found):
-        raise UsageError(
-            f"aiperf was not found ({found or 'not on PATH'}); install aiperf into an environment of its own, and name"
-            f" the program in {AIPERF}"
-        )
-    return found
+    advice = f"install aiperf into an environment of its own, and name the program in {AIPERF}"
+    return find_program("aiperf", AIPERF, advice, program)
 
 
 class AiPerf:

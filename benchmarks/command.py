@@ -1,8 +1,10 @@
-"""What the commands of this folder share: how an error ends them, and how a document is written."""
+"""What the commands of this folder share: how an error ends them, how programs are found and documents written."""
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
 import threading
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ from ..bundle.json_documents import Document
 from ..errors import LithoError, UsageError
 from ..files import write_bytes
 
-__all__ = ["errors_of", "whole_numbers", "write_document"]
+__all__ = ["errors_of", "find_program", "whole_numbers", "write_document"]
 
 
 @contextmanager
@@ -42,6 +44,24 @@ def errors_of(command: str) -> Iterator[None]:
 
 def _terminated(number: int, _frame: object) -> NoReturn:
     raise SystemExit(128 + number)
+
+
+def find_program(name: str, variable: str, advice: str, given: str | None = None) -> str:
+    """A program of others: the given one, that of an environment variable, or the one on PATH.
+
+    Args:
+        name: of the program.
+        variable: of the environment.
+        advice: what to do where there is none, for the message.
+        given: its path, or its name on PATH.
+
+    Raises:
+        UsageError: there is none.
+    """
+    found = given or os.environ.get(variable) or shutil.which(name)
+    if not found or not shutil.which(found):
+        raise UsageError(f"{name} was not found ({found or 'not on PATH'}); {advice}")
+    return found
 
 
 def whole_numbers(text: str, option: str) -> list[int]:

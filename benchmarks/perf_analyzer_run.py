@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from ..bundle.json_documents import Document
-from ..errors import LithoError, UsageError
+from ..errors import LithoError
 from ..signature import Signature
+from .command import find_program
 
 __all__ = ["PERF_ANALYZER", "PerfAnalyzer", "Side", "find_perf_analyzer", "perf_analyzer_rows"]
 
@@ -53,12 +52,7 @@ def find_perf_analyzer(program: str | None = None) -> str:
     Raises:
         UsageError: there is none.
     """
-    found = program or os.environ.get(PERF_ANALYZER) or shutil.which("perf_analyzer")
-    if not found or not shutil.which(found):
-        raise UsageError(
-            f"perf_analyzer was not found ({found or 'not on PATH'}); name NVIDIA's program in {PERF_ANALYZER}"
-        )
-    return found
+    return find_program("perf_analyzer", PERF_ANALYZER, f"name NVIDIA's program in {PERF_ANALYZER}", program)
 
 
 def perf_analyzer_rows(signature: Signature, count: int) -> list[dict[str, Any]]:

@@ -172,13 +172,7 @@ def promote(
     as_json: AsJson = False,
 ) -> None:
     """Serve a model's canary as its newest version."""
-    require("model repository", repository)
-    from ..serving.repository.operations import promote as promote_canary
-
-    with entered(audit_log, "promote", repository=str(repository), model=name) as entry:
-        served = promote_canary(repository, name, server=server)
-        entry.update(_entered(served))
-    _show_version(served, as_json, str(repository))
+    _end_canary("promote", repository, name, server, audit_log, as_json)
 
 
 @verb(PANEL, "litho abort model_repository digits")
@@ -190,13 +184,7 @@ def abort(
     as_json: AsJson = False,
 ) -> None:
     """Remove a canary; the version beside it serves all again."""
-    require("model repository", repository)
-    from ..serving.repository.operations import abort as abort_canary
-
-    with entered(audit_log, "abort", repository=str(repository), model=name) as entry:
-        served = abort_canary(repository, name, server=server)
-        entry.update(_entered(served))
-    _show_version(served, as_json, str(repository))
+    _end_canary("abort", repository, name, server, audit_log, as_json)
 
 
 @verb(PANEL, "litho undeploy model_repository digits")
@@ -225,6 +213,24 @@ def undeploy(
         typer.echo(
             f"{path} is removed{f', {_NO_SERVER}' if asked is None else f' and no longer served at {asked}'}"
         )
+
+
+def _end_canary(
+    how: Literal["promote", "abort"],
+    repository: Path,
+    name: str,
+    server: str | None,
+    audit_log: Path | None,
+    as_json: bool,
+) -> None:
+    require("model repository", repository)
+    from ..serving.repository import operations
+
+    operation = operations.promote if how == "promote" else operations.abort
+    with entered(audit_log, how, repository=str(repository), model=name) as entry:
+        served = operation(repository, name, server=server)
+        entry.update(_entered(served))
+    _show_version(served, as_json, str(repository))
 
 
 def _name_of(bundle: Path) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import socket
 import subprocess
 import time
@@ -15,7 +13,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from ...errors import LithoError, UsageError
+from ...errors import LithoError
+from ..command import find_program
 
 __all__ = ["PROMETHEUS", "Labels", "Prometheus", "find_prometheus"]
 
@@ -36,13 +35,8 @@ def find_prometheus() -> str:
     Raises:
         UsageError: there is none.
     """
-    found = os.environ.get(PROMETHEUS) or shutil.which("prometheus")
-    if not found or not shutil.which(found):
-        raise UsageError(
-            f"prometheus was not found ({found or 'not on PATH'}); install your distribution's package prometheus, or"
-            f" name the program in {PROMETHEUS}"
-        )
-    return found
+    advice = f"install your distribution's package prometheus, or name the program in {PROMETHEUS}"
+    return find_program("prometheus", PROMETHEUS, advice)
 
 
 class Prometheus:

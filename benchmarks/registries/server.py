@@ -15,13 +15,15 @@ from typing import Any
 
 from ...errors import LithoError, ServerStartError
 
-__all__ = ["PROGRAM", "RunningRegistry", "running_registry"]
-
-PROGRAM = shutil.which("docker-registry") or shutil.which("registry")
-"""The program; None where it is not installed."""
+__all__ = ["RunningRegistry", "find_registry", "running_registry"]
 
 _START_SECONDS = 60.0
 _LISTENING = re.compile(rb"listening on 127\.0\.0\.1:(\d+)")
+
+
+def find_registry() -> str | None:
+    """The program; None where it is not installed."""
+    return shutil.which("docker-registry") or shutil.which("registry")
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ def running_registry(
         LithoError: the program is not installed.
         ServerStartError: it ended, or did not listen in time.
     """
-    if PROGRAM is None:
+    program = find_registry()
+    if program is None:
         raise LithoError(
             "docker-registry is not installed; install your distribution's package docker-registry"
         )
@@ -69,7 +72,7 @@ def running_registry(
         **({"auth": auth} if auth else {}),
     }
     (folder / "config.yml").write_text(json.dumps(settings))  # JSON is YAML
-    words = [PROGRAM, "serve", str(folder / "config.yml")]
+    words = [program, "serve", str(folder / "config.yml")]
     if most_file_bytes is not None:
         words = ["prlimit", f"--fsize={most_file_bytes}", *words]
     log = folder / "log"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from litho.benchmarks.command import errors_of, whole_numbers, write_document
+from litho.benchmarks.command import errors_of, find_program, whole_numbers, write_document
 from litho.benchmarks.machine import Machine, describe_machine
 from litho.errors import LithoError, UsageError
 
@@ -59,3 +59,20 @@ def test_sigterm_ends_a_command_and_what_it_started() -> None:
         command.terminate()
         assert command.stdout.read() == "ended what it had started\n"
     assert command.returncode == 128 + signal.SIGTERM
+
+
+def test_a_program_that_is_absent_is_named_with_advice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("INSTRUMENT", raising=False)
+    with pytest.raises(UsageError, match=r"^instrument was not found \(not on PATH\); install it$"):
+        find_program("instrument", "INSTRUMENT", "install it")
+    program = tmp_path / "instrument"
+    program.write_text("")
+    program.chmod(0o755)
+    assert find_program("instrument", "INSTRUMENT", "install it") == str(program)
+    monkeypatch.setenv("INSTRUMENT", "elsewhere")
+    with pytest.raises(UsageError, match=r"not found \(elsewhere\)"):
+        find_program("instrument", "INSTRUMENT", "install it")
+    assert find_program("instrument", "INSTRUMENT", "install it", str(program)) == str(program)

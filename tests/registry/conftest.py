@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from litho.benchmarks.registries.server import PROGRAM, RunningRegistry, running_registry
+from litho.benchmarks.registries.server import RunningRegistry, find_registry, running_registry
 from litho.bundle import sign_bundle
 from litho.bundle.manifest import FileRecord
 from litho.files import sha256
@@ -30,7 +30,7 @@ BIG = bytes(range(256)) * 12_000
 
 @pytest.fixture(scope="session")
 def _program() -> None:
-    if PROGRAM is None:
+    if find_registry() is None:
         pytest.skip("docker-registry is not installed")
 
 

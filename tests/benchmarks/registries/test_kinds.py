@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from litho.benchmarks.registries.kinds import folder_kind, oci_kind
-from litho.benchmarks.registries.server import PROGRAM
+from litho.benchmarks.registries.server import find_registry
 from litho.files import sha256
 from litho.registry.push import push
 
@@ -14,7 +14,7 @@ from ...bundle.conftest import make
 
 @pytest.mark.parametrize("opened", [folder_kind, oci_kind])
 def test_a_kind_shows_what_the_registry_holds(tmp_path: Path, opened: type) -> None:
-    if opened is oci_kind and PROGRAM is None:
+    if opened is oci_kind and find_registry() is None:
         pytest.skip("docker-registry is not installed")
     bundle = make(tmp_path / "bundle")
     with opened(tmp_path) as kind:

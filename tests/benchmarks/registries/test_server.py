@@ -9,7 +9,7 @@ from litho.benchmarks.registries import server
 from litho.benchmarks.registries.server import running_registry
 from litho.errors import LithoError, ServerStartError
 
-needs_program = pytest.mark.skipif(server.PROGRAM is None, reason="docker-registry is not installed")
+needs_program = pytest.mark.skipif(server.find_registry() is None, reason="docker-registry is not installed")
 
 
 @needs_program
@@ -32,7 +32,7 @@ def test_settings_that_it_refuses_are_said(tmp_path: Path) -> None:
 
 
 def test_a_machine_without_the_program_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "PROGRAM", None)
+    monkeypatch.setenv("PATH", str(tmp_path))
     with (
         pytest.raises(LithoError, match="docker-registry is not installed; install"),
         running_registry(tmp_path),
