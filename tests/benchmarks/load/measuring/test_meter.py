@@ -56,18 +56,20 @@ def test_a_closed_loop_is_held_and_nothing_is_asked_twice(opened, http):
 
 def test_an_open_loop_offers_its_rate(opened):
     planted, meter = opened("constant")
-    measured = take(meter, Load(rate=200.0), seconds=0.5)
+    measured = take(meter, Load(rate=200.0), seconds=1.5)
     assert measured.offered_rate == pytest.approx(200, rel=0.05)
-    assert measured.requests == pytest.approx(100, abs=25)
+    assert 0 < measured.requests <= planted.asked
     assert measured.in_flight_wanted is None
-    assert planted.asked == pytest.approx(120, abs=5)
+    # 0.1 s of warm-up as well, and the probe of the connection.
+    assert planted.asked == pytest.approx(320, abs=5)
 
 
 def test_a_rate_beyond_reach_ends_all_the_same(opened, monkeypatch):
     monkeypatch.setattr("litho.benchmarks.load.measuring.meter.DRAIN_SECONDS", 0.2)
     _planted, meter = opened("poisson", seconds=0.2)
-    measured = take(meter, Load(rate=1000.0), warmup_seconds=0.3)
-    assert measured.offered_rate == pytest.approx(1000, rel=0.35)
+    # Long enough for an answer within it on a machine that stalls.
+    measured = take(meter, Load(rate=1000.0), warmup_seconds=0.3, seconds=1.5)
+    assert measured.offered_rate == pytest.approx(1000, rel=0.2)
     # Forty at a time, 0.2 s each: 200 a second.
     assert measured.requests / measured.seconds < 0.6 * measured.offered_rate
 

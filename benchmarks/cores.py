@@ -1,0 +1,61 @@
+"""Which processor cores the server has, and which its clients.
+
+Where both share cores, a client takes time from the server it measures: the dearer the client, the slower the server.
+With cores of its own the server's figures are those of clients on other machines.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..bundle.json_documents import Document
+from ..errors import UsageError
+
+__all__ = ["Cores", "only_on", "split_cores"]
+
+
+class Cores(Document):
+    """Cores that the server and its clients do not share.
+
+    Args:
+        server: numbers of the cores of the server.
+        clients: numbers of the cores of everything that sends requests.
+    """
+
+    server: tuple[int, ...]
+    clients: tuple[int, ...]
+
+
+def split_cores() -> Cores:
+    """Half of the cores that this process may use for the server, and half for clients.
+
+    Raises:
+        UsageError: this process may use one core only.
+    """
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        raise UsageError(
+            "server and clients need a core each, and this process may use one: let them share it"
+        )
+    middle = len(cores) // 2
+    return Cores(server=tuple(cores[:middle]), clients=tuple(cores[middle:]))
+
+
+@contextmanager
+def only_on(cores: tuple[int, ...] | None) -> Iterator[None]:
+    """What this thread does inside, and every process and thread that it starts there, uses these cores only.
+
+    Args:
+        cores: their numbers; None to leave everything as it is.
+    """
+    if cores is None:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
