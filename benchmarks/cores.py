@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TypeVar
 
 from ..bundle.json_documents import Document
 from ..errors import UsageError
 
-__all__ = ["Cores", "only_on", "split_cores"]
+__all__ = ["Cores", "apart", "cores_of", "only_on", "split_cores"]
+
+T = TypeVar("T")
 
 
 class Cores(Document):
@@ -26,6 +29,15 @@ class Cores(Document):
 
     server: tuple[int, ...]
     clients: tuple[int, ...]
+
+    def said(self, server: str, clients: str) -> str:
+        """In words, such as "the server on 1 core, the tools on 1 other".
+
+        Args:
+            server, clients: what they are called.
+        """
+        ours, theirs = len(self.server), len(self.clients)
+        return f"{server} on {ours} core{'s' * (ours > 1)}, {clients} on {theirs} other{'s' * (theirs > 1)}"
 
 
 def split_cores() -> Cores:
@@ -41,6 +53,30 @@ def split_cores() -> Cores:
         )
     middle = len(cores) // 2
     return Cores(server=tuple(cores[:middle]), clients=tuple(cores[middle:]))
+
+
+def cores_of(*, share: bool) -> Cores | None:
+    """Cores of their own for server and clients, where there are enough; None where they share all.
+
+    Args:
+        share: whether they are to share them in any case.
+    """
+    return None if share or len(os.sched_getaffinity(0)) < 2 else split_cores()
+
+
+@contextmanager
+def apart(server: AbstractContextManager[T], cores: Cores | None) -> Iterator[T]:
+    """Enter a server on its cores; what the block does, and what it starts, uses those of the clients.
+
+    Args:
+        server: starts its processes when it is entered.
+        cores: of both; None to leave everything as it is.
+    """
+    with ExitStack() as stack:
+        with only_on(None if cores is None else cores.server):
+            entered = stack.enter_context(server)
+        with only_on(None if cores is None else cores.clients):
+            yield entered
 
 
 @contextmanager

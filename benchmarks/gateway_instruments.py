@@ -30,6 +30,7 @@ from ..serving.server.environment import install
 from ..signature.fields import Role
 from .aiperf_run import AiPerf, find_aiperf
 from .command import errors_of, whole_numbers, write_document
+from .cores import Cores, cores_of, only_on
 from .gateway.overhead import sites_of
 from .gateway.process import GatewayProcess
 from .load.generator import Kind, Plan, Running
@@ -101,6 +102,7 @@ class GatewayInstrumentsResult(Document):
         seconds: length of each measurement.
         compared: of all bundles, ways and numbers of clients.
         machine: where they were measured.
+        cores: of server and gateway, and of the tools; None where they shared all.
     """
 
     schema_version: Literal[1] = 1
@@ -108,10 +110,17 @@ class GatewayInstrumentsResult(Document):
     seconds: float
     compared: tuple[Compared, ...]
     machine: Machine
+    cores: Cores | None = None
 
 
 def measure(
-    bundles: Sequence[Path], programs: tuple[str, str], *, clients: Sequence[int], rounds: int, seconds: float
+    bundles: Sequence[Path],
+    programs: tuple[str, str],
+    *,
+    clients: Sequence[int],
+    rounds: int,
+    seconds: float,
+    cores: Cores | None = None,
 ) -> list[Compared]:
     """Measure the gateway before each bundle with both tools and litho's.
 
@@ -121,6 +130,7 @@ def measure(
         clients: numbers of requests in flight.
         rounds: measurements of each tool.
         seconds: length of one.
+        cores: of server and gateway, and of the tools; None if they share all.
 
     Raises:
         LithoError: a bundle cannot be served, or a tool failed.
@@ -132,8 +142,10 @@ def measure(
         with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
             folder = Path(name)
             deploy(bundle, to=folder / "models", name="model")
-            server = stack.enter_context(EmbeddedServer(folder / "models", log=folder / "log"))
-            gateway = stack.enter_context(GatewayProcess(server.grpc_url, folder / "gateway.log"))
+            with only_on(None if cores is None else cores.server):
+                server = stack.enter_context(EmbeddedServer(folder / "models", log=folder / "log"))
+                gateway = stack.enter_context(GatewayProcess(server.grpc_url, folder / "gateway.log"))
+            stack.enter_context(only_on(None if cores is None else cores.clients))
             runner = Runner(server.grpc_url.removeprefix("grpc://"), "model", "")
             stack.callback(runner.close)
             turns = _Turns(runner, gateway, programs, folder)
@@ -269,6 +281,9 @@ def main(  # noqa: PLR0913
     rounds: Annotated[int, typer.Option(help="Measurements of each tool.", min=1)] = 3,
     seconds: Annotated[float, typer.Option(help="Length of one measurement.", min=0.3)] = 5.0,
     clients: Annotated[str, typer.Option(help="Requests in flight.")] = CLIENTS,
+    share_cores: Annotated[
+        bool, typer.Option("--share-cores", help="Server, gateway and tools share all cores.")
+    ] = False,
     perf_analyzer: Annotated[str | None, typer.Option(help="The program.")] = None,
     aiperf: Annotated[str | None, typer.Option(help="The program.")] = None,
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
@@ -277,13 +292,15 @@ def main(  # noqa: PLR0913
     with errors_of("gateway_instruments"):
         programs = find_perf_analyzer(perf_analyzer), find_aiperf(aiperf)
         counts = whole_numbers(clients, "--clients")
-        compared = measure(bundles, programs, clients=counts, rounds=rounds, seconds=seconds)
+        cores = cores_of(share=share_cores)
+        compared = measure(bundles, programs, clients=counts, rounds=rounds, seconds=seconds, cores=cores)
     names = " ".join(dict.fromkeys(one.bundle for one in compared))
     result = GatewayInstrumentsResult(
         command=f"python -m litho.benchmarks.gateway_instruments {names} --rounds {rounds} --seconds {seconds:g}",
         seconds=seconds,
         compared=tuple(compared),
         machine=describe_machine(),
+        cores=cores,
     )
     write_document(output, result)
     typer.echo("\n".join(lines(result)))

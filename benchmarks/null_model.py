@@ -24,7 +24,8 @@ from ..signature import Signature
 from ..signature.fields import image_output, seed_field
 from .command import errors_of, write_document
 from .machine import Machine, describe_machine
-from .perf_analyzer import Round, measure_model
+from .perf_analyzer import measure_model
+from .perf_analyzer_result import Round
 from .perf_analyzer_run import Protocol, find_perf_analyzer
 
 __all__ = ["NullModel", "NullModelResult", "lines", "main", "measure", "write_null_model"]

@@ -1,8 +1,9 @@
 """litho's load generator against NVIDIA's: `python -m litho.benchmarks.perf_analyzer BUNDLE [BUNDLE ...]`.
 
 Each bundle is deployed as `litho deploy` does. In interleaved rounds, of which every second one is in the other order,
-both tools load the same server over the same protocol with the same number of clients. Written to
-`results/perf-analyzer.json`.
+both tools load the same server over the same protocol with the same number of clients. Where there are two or more
+cores, the server has its own: a client on the server's cores slows what it measures. A server of one core has one
+instance of the model, because two would take turns on it. Written to `results/perf-analyzer.json`.
 """
 
 from __future__ import annotations
@@ -13,146 +14,49 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import product
 from pathlib import Path
-from statistics import median
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from ..bundle import Bundle
-from ..bundle.json_documents import Document
 from ..errors import LithoError
-from ..reporting.markdown import markdown_table
 from ..reporting.progress import Progress, quiet
 from ..runners import open_runner
 from ..runners.triton import Runner as TritonRunner
+from ..serving.configuration.settings import ServingSettings
 from ..serving.repository.deploy import deploy
 from ..serving.server.embedded import EmbeddedServer
 from .command import errors_of, whole_numbers, write_document
+from .cores import Cores, apart, cores_of
 from .load.documents.latency import percentile
 from .load.documents.windows import Load
 from .load.measuring.meter import Meter
 from .load.measuring.requests import Requests
 from .load.scenarios import open_scenario
-from .machine import Machine, describe_machine
+from .machine import describe_machine
+from .perf_analyzer_result import Compared, PerfAnalyzerResult, Round, lines
 from .perf_analyzer_run import PerfAnalyzer, Protocol, Side, find_perf_analyzer
 from .server_count import ServerCount
 
-__all__ = ["Compared", "PerfAnalyzerResult", "Round", "compare", "lines", "litho_side", "main"]
+__all__ = ["compare", "litho_side", "main", "measure_model"]
 
 RESULT = Path(__file__).resolve().parent / "results" / "perf-analyzer.json"
 MODEL = "model"
 CLIENTS = (1, 8, 32)
 PROTOCOLS: tuple[Protocol, ...] = ("grpc", "http")
 
-NEAR, NEAR_P99, HELD = 0.05, 0.15, 0.98
-"""How far ratios of throughput and p50, and of p99, may be from 1; share of the clients that is kept in flight."""
 WARMUP_SECONDS = 0.5
 _FIRST_SEED = 2**40
 
 
-class Round(Document):
-    """Both tools, one after the other.
-
-    Args:
-        litho, perf_analyzer: what each measured.
-        in_flight: requests that litho kept in flight, on the average.
-        client_cpu_us: processor time of litho's load generator for one request, in microseconds.
-    """
-
-    litho: Side
-    perf_analyzer: Side
-    in_flight: float
-    client_cpu_us: float
-
-    def ratio(self, figure: str) -> float:
-        """litho / perf_analyzer."""
-        return getattr(self.litho, figure) / getattr(self.perf_analyzer, figure)
-
-
-class Compared(Document):
-    """One bundle over one protocol with one number of clients.
-
-    Args:
-        bundle: its name.
-        variant: that was served.
-        protocol: "grpc" or "http".
-        clients: requests to keep in flight.
-        rounds: in the order of measurement.
-    """
-
-    bundle: str
-    variant: str
-    protocol: Protocol
-    clients: int
-    rounds: tuple[Round, ...]
-
-    def ratio(self, figure: str) -> float:
-        """Median over the rounds of litho / perf_analyzer."""
-        return median(one.ratio(figure) for one in self.rounds)
-
-    def server_ratio(self) -> float | None:
-        """Median of litho / perf_analyzer as the server counts both; None in documents of older releases."""
-        pairs = [
-            (one.litho.server_requests_per_second, one.perf_analyzer.server_requests_per_second)
-            for one in self.rounds
-        ]
-        ratios = [ours / theirs for ours, theirs in pairs if ours is not None and theirs is not None]
-        return median(ratios) if ratios else None
-
-    def their_cpu_us(self) -> float | None:
-        """Median of perf_analyzer's processor time for a request, in microseconds; None in older documents."""
-        known = [one.perf_analyzer.client_cpu_us for one in self.rounds]
-        return median(filter(None, known)) if any(known) else None
-
-    @property
-    def in_flight(self) -> float:
-        """Median share of the clients that litho kept in flight."""
-        return median(one.in_flight for one in self.rounds) / self.clients
-
-    @property
-    def misses(self) -> tuple[str, ...]:
-        """What is beyond its bound; empty if everything is within."""
-        bounds = {"requests_per_second": NEAR, "p50_ms": NEAR, "p99_ms": NEAR_P99}
-        found = [
-            f"{figure} {self.ratio(figure):.3f}, not within {bound:.0%}"
-            for figure, bound in bounds.items()
-            if not abs(self.ratio(figure) - 1) <= bound
-        ]
-        if self.clients > 1 and self.in_flight < HELD:
-            found.append(f"{self.in_flight:.3f} of the clients in flight, below {HELD}")
-        return tuple(found)
-
-
-class PerfAnalyzerResult(Document):
-    """All comparisons; written as `perf-analyzer.json`.
-
-    Args:
-        schema_version: of this document.
-        command: that made it, without paths.
-        seconds: length of each measurement.
-        compared: of all bundles, protocols and numbers of clients.
-        machine: where they were measured.
-    """
-
-    schema_version: Literal[1] = 1
-    command: str
-    seconds: float
-    compared: tuple[Compared, ...]
-    machine: Machine
-
-    @property
-    def passed(self) -> bool:
-        """Whether everything is within its bounds."""
-        return not any(one.misses for one in self.compared)
-
-
-def compare(
+def compare(  # noqa: PLR0913
     path: Path,
     program: str,
     *,
     rounds: int = 5,
     seconds: float = 6.0,
     clients: tuple[int, ...] = CLIENTS,
+    cores: Cores | None = None,
     progress: Progress = quiet,
 ) -> Iterator[Compared]:
     """Measure one bundle with both tools.
@@ -163,6 +67,7 @@ def compare(
         rounds: measurements of each tool.
         seconds: length of one.
         clients: numbers of requests to keep in flight.
+        cores: of the server, and of both tools; None if they share all.
         progress: called with the current step and the share that is done, 0 to 1.
 
     Raises:
@@ -171,7 +76,10 @@ def compare(
     bundle = Bundle.load(path)
     with tempfile.TemporaryDirectory() as folder:
         repository = Path(folder) / "models"
-        deployed = deploy(bundle, to=repository, name=MODEL)
+        # Two instances on one core take turns: how many requests share a batch then depends on who asks.
+        instances = 1 if cores is not None and len(cores.server) == 1 else None
+        settings = ServingSettings(instance_count=instances)
+        deployed = deploy(bundle, to=repository, name=MODEL, settings=settings)
         found = measure_model(
             repository,
             MODEL,
@@ -179,6 +87,7 @@ def compare(
             rounds=rounds,
             seconds=seconds,
             clients=clients,
+            cores=cores,
             progress=progress,
         )
     for (protocol, count), taken in found.items():
@@ -200,6 +109,7 @@ def measure_model(  # noqa: PLR0913
     seconds: float,
     clients: tuple[int, ...],
     protocols: tuple[Protocol, ...] = PROTOCOLS,
+    cores: Cores | None = None,
     progress: Progress = quiet,
 ) -> dict[tuple[Protocol, int], list[Round]]:
     """Rounds of both tools on a model of an embedded server, in turns over protocols and numbers of clients.
@@ -208,12 +118,12 @@ def measure_model(  # noqa: PLR0913
         repository: holds the model; files of the measurement lie beside it.
         model: its name.
         program: perf_analyzer.
-        rounds, seconds, clients, progress: as for `compare`.
+        rounds, seconds, clients, cores, progress: as for `compare`.
         protocols: over which requests travel.
     """
     folder = repository.parent
     with (
-        EmbeddedServer(repository, log=folder / "log") as server,
+        apart(EmbeddedServer(repository, log=folder / "log"), cores) as server,
         open_runner(f"{server.grpc_url}/{model}") as runner,
     ):
         addresses: dict[Protocol, str] = {
@@ -232,7 +142,7 @@ def measure_model(  # noqa: PLR0913
         }
         theirs = PerfAnalyzer(program, model, addresses, runner.signature, folder)
         assert isinstance(runner, TritonRunner), "it was opened by the server's address"
-        counter = partial(ServerCount, lambda: runner.statistics().requests)
+        counter = partial(ServerCount, runner.statistics)
         return _rounds(
             meters, theirs, counter, rounds=rounds, seconds=seconds, clients=clients, progress=progress
         )
@@ -274,8 +184,7 @@ def _litho(
     def measure() -> tuple[Side, float, float]:
         with counter() as counted:
             side, in_flight, cpu_us = litho_side(meter, clients, seconds)
-        own = {"server_requests_per_second": counted.per_second or None, "client_cpu_us": cpu_us}
-        return side.model_copy(update=own), in_flight, cpu_us
+        return _with_counts(side, counted, cpu_us), in_flight, cpu_us
 
     return measure
 
@@ -288,10 +197,19 @@ def _perf_analyzer(
         with counter() as counted:
             side = theirs.measure(*load, seconds)
         cpu_us = (_children_seconds() - before) / max(counted.requests, 1) * 1e6
-        own = {"server_requests_per_second": counted.per_second or None, "client_cpu_us": cpu_us}
-        return side.model_copy(update=own)
+        return _with_counts(side, counted, cpu_us)
 
     return measure
+
+
+def _with_counts(side: Side, counted: ServerCount, client_cpu_us: float) -> Side:
+    counts = {
+        "server_requests_per_second": counted.per_second,
+        "server_mean_batch": counted.mean_batch,
+        "server_ms": counted.mean_ms,
+        "client_cpu_us": client_cpu_us,
+    }
+    return side.model_copy(update={name: figure or None for name, figure in counts.items()})
 
 
 def _children_seconds() -> float:
@@ -319,52 +237,21 @@ def litho_side(meter: Meter, clients: int, seconds: float) -> tuple[Side, float,
     return side, measured.in_flight or 0.0, measured.client_cpu_seconds / measured.requests * 1e6
 
 
-def lines(result: PerfAnalyzerResult) -> list[str]:
-    """A table in Markdown: medians over the rounds of litho / perf_analyzer."""
-    rows = [
-        (
-            one.bundle,
-            one.protocol,
-            str(one.clients),
-            f"{median(each.perf_analyzer.requests_per_second for each in one.rounds):,.0f}",
-            *(f"{one.ratio(figure):.3f}" for figure in ("requests_per_second", "p50_ms", "p99_ms")),
-            f"{one.in_flight:.3f}",
-            f"{median(each.client_cpu_us for each in one.rounds):.0f}",
-            _known(one.their_cpu_us(), ".0f"),
-            _known(one.server_ratio(), ".3f"),
-            "; ".join(one.misses) or "within",
-        )
-        for one in result.compared
-    ]
-    heads = (
-        "bundle",
-        "protocol",
-        "clients",
-        "perf_analyzer, requests/s",
-        "throughput",
-        "p50",
-        "p99",
-        "in flight",
-    )
-    more = ("client CPU, µs", "perf_analyzer's CPU, µs", "throughput by the server's count", "bounds")
-    return markdown_table((*heads, *more), rows)
-
-
-def _known(figure: float | None, form: str) -> str:
-    return "" if figure is None else format(figure, form)
-
-
-def main(
+def main(  # noqa: PLR0913
     bundles: Annotated[list[Path], typer.Argument(help="Bundles.", show_default=False)],
     rounds: Annotated[int, typer.Option(help="Measurements of each tool.", min=1)] = 5,
     seconds: Annotated[float, typer.Option(help="Length of one measurement.", min=0.3)] = 6.0,
     clients: Annotated[str, typer.Option(help="Requests in flight.")] = "1,8,32",
+    share_cores: Annotated[
+        bool, typer.Option("--share-cores", help="Server and tools share all cores.")
+    ] = False,
     program: Annotated[str | None, typer.Option("--perf-analyzer", help="The program.")] = None,
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Compare both load generators; exit code 1 if a ratio is beyond its bound."""
     with errors_of("perf_analyzer"):
         found = find_perf_analyzer(program)
+        cores = cores_of(share=share_cores)
         counts = tuple(whole_numbers(clients, "--clients"))
         compared = [
             one
@@ -375,6 +262,7 @@ def main(
                 rounds=rounds,
                 seconds=seconds,
                 clients=counts,
+                cores=cores,
                 progress=lambda step, share: typer.echo(f"{step} {share:.0%}", err=True),
             )
         ]
@@ -384,6 +272,7 @@ def main(
         seconds=seconds,
         compared=tuple(compared),
         machine=describe_machine(),
+        cores=cores,
     )
     write_document(output, result)
     typer.echo("\n".join(lines(result)))

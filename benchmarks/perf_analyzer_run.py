@@ -24,8 +24,12 @@ Protocol = Literal["grpc", "http"]
 WINDOWS = 3
 """perf_analyzer measures three windows and reports what they say together."""
 _ROWS = 64
+_MOST_WINDOWS = 10
+"""Windows that it takes where a machine stalls in some: one without an answer is no measurement."""
 _TRIES = 3
 """perf_analyzer 2.49 sometimes keeps sending for ever; it is then stopped and started again."""
+_UNSTABLE = "Failed to obtain stable measurement"
+"""What it says if the machine stalled in too many windows; it is then started again, too."""
 
 
 class Side(Document):
@@ -36,6 +40,8 @@ class Side(Document):
         p50_ms, p99_ms: of the latency of requests.
         server_requests_per_second: what the server counted itself in the middle of the load; None in documents of
             older releases, and where it was too short.
+        server_mean_batch: pictures of a batch that the server formed meanwhile.
+        server_ms: mean time of a request inside the server, from its queue to its output, in milliseconds.
         client_cpu_us: processor time of the tool for one request that the server counted, in microseconds.
     """
 
@@ -43,6 +49,8 @@ class Side(Document):
     p50_ms: float
     p99_ms: float
     server_requests_per_second: float | None = None
+    server_mean_batch: float | None = None
+    server_ms: float | None = None
     client_cpu_us: float | None = None
 
 
@@ -104,8 +112,8 @@ class PerfAnalyzer:
         Raises:
             LithoError: the program failed, did not end, or measured nothing.
         """
-        options = ["--concurrency-range", str(clients), "--max-trials", str(WINDOWS)]
-        # It stops when three windows differ by less than this: here it always takes three.
+        options = ["--concurrency-range", str(clients), "--max-trials", str(_MOST_WINDOWS)]
+        # It stops when three windows differ by less than this factor of ten: so after three, if nothing stalls.
         options += [
             "--stability-percentage",
             "999",
@@ -143,11 +151,16 @@ class PerfAnalyzer:
 
 
 def _run(command: list[str], limit_seconds: float) -> subprocess.CompletedProcess[str]:
+    done = None
     for _ in range(_TRIES):
         try:
-            return subprocess.run(
+            done = subprocess.run(
                 command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=limit_seconds
             )
         except subprocess.TimeoutExpired:
             continue
-    raise LithoError(f"perf_analyzer did not end within {limit_seconds:.0f} s, {_TRIES} times")
+        if not done.returncode or _UNSTABLE not in done.stdout + done.stderr:
+            break
+    if done is None:
+        raise LithoError(f"perf_analyzer did not end within {limit_seconds:.0f} s, {_TRIES} times")
+    return done

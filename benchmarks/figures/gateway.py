@@ -24,8 +24,9 @@ def write(results: Results) -> dict[str, str]:
     """The table of the ways; `held`: connections, memory and keys; `fuzz`: generated requests; `missed`: limits."""
     found = GatewayResult.model_validate_json(results.path("gateway").read_bytes())
     fuzz = Fuzzes.model_validate_json(results.path("gateway-fuzz").read_bytes())
-    png = ", ".join(f"{one.png_ms:.2f} ms of `{one.model}`" for one in found.overhead)
-    missed = "; ".join(f"`{one.model}`, {said}" for one in found.overhead for said in one.problems)
+    encoded = {one.model: one.png_ms for one in reversed(found.overhead)}
+    png = ", ".join(f"{png_ms:.2f} ms of `{model}`" for model, png_ms in reversed(encoded.items()))
+    missed = "; ".join(f"{_name(one)}, {said}" for one in found.overhead for said in one.problems)
     failures = sum(len(run.failures) for run in fuzz.runs) + len(fuzz.problems)
     answers = ", ".join(f"{count:,} of {status}" for status, count in fuzz.answers.items())
     return {
@@ -49,7 +50,7 @@ def _rows(overhead: Overhead) -> list[tuple[str, ...]]:
         processor = statistics.median(one.gateway_cpu_ms for one in windows)
         rows.append(
             (
-                f"`{overhead.model}`" if direct else "",
+                _name(overhead) if direct else "",
                 _WAYS[way],
                 whole(statistics.median(one.throughput for one in windows)),
                 "" if direct else str(overhead.throughput[way]),
@@ -58,6 +59,10 @@ def _rows(overhead: Overhead) -> list[tuple[str, ...]]:
             )
         )
     return rows
+
+
+def _name(overhead: Overhead) -> str:
+    return f"`{overhead.model}`" + overhead.name.removeprefix(overhead.model)
 
 
 def _held(found: GatewayResult) -> str:

@@ -41,8 +41,11 @@ def write(results: Results) -> dict[str, str]:
         )
         for one in result.compared
     ]
+    cores = f"{result.machine.cores} cores, which tool, gateway and server share"
+    if result.cores is not None:
+        cores = result.cores.said("server and gateway", "the tools")
     said = (
         f"Medians of {len(result.compared[0].rounds)} rounds of {result.seconds:g} s in turns, on"
-        f" {result.machine.processor} with {result.machine.cores} cores, which tool, gateway and server share."
+        f" {result.machine.processor}: {cores}."
     )
     return {"": table(_HEAD, rows), "where": paragraph(said)}

@@ -6,7 +6,7 @@ from statistics import median
 
 from ...bundle.json_documents import read_as
 from ..null_model import NullModelResult
-from ..perf_analyzer import NEAR, NEAR_P99, Compared, PerfAnalyzerResult
+from ..perf_analyzer_result import NEAR, NEAR_P99, Compared, PerfAnalyzerResult
 from .base import Results, paragraph, table, whole
 
 __all__ = ["write"]
@@ -22,7 +22,7 @@ _HEAD = (
     "in flight",
     "client CPU, µs",
 )
-_MORE = ("perf_analyzer's CPU, µs", "of perf_analyzer, by the server's count")
+_MORE = ("perf_analyzer's CPU, µs", "of perf_analyzer, by the server's count", "batch formed")
 """In documents that hold them."""
 
 
@@ -34,10 +34,12 @@ def write(results: Results) -> dict[str, str]:
     null = read_as(NullModelResult, "a comparison with perf_analyzer", file.parent, file.name, 1)
     near = sum(not one.misses for one in result.compared)
     rounds = len(result.compared[0].rounds)
+    cores = f"with {result.machine.cores} cores, which server and tools share"
+    if result.cores is not None:
+        cores = result.cores.said("the server", "the tools")
     said = (
         f"{near} of {len(result.compared)} rows are within the bounds: {NEAR:.0%} of throughput and p50,"
-        f" {NEAR_P99:.0%} of p99. Medians of {rounds} rounds in turns, on {result.machine.processor} with"
-        f" {result.machine.cores} cores."
+        f" {NEAR_P99:.0%} of p99. Medians of {rounds} rounds in turns, on {result.machine.processor}, {cores}."
     )
     (only,) = null.protocols
     rates = (
@@ -67,6 +69,8 @@ def _row(one: Compared) -> tuple[str, ...]:
     )
 
 
-def _counted(one: Compared) -> tuple[str, str]:
-    cpu_us, ratio = one.their_cpu_us(), one.server_ratio()
-    return "" if cpu_us is None else f"{cpu_us:.0f}", "" if ratio is None else f"{ratio:.2f}"
+def _counted(one: Compared) -> tuple[str, ...]:
+    figures = (one.server_ratio(), one.server_ratio("server_mean_batch"))
+    ratios = ("" if ratio is None else f"{ratio:.2f}" for ratio in figures)
+    cpu_us = one.their_cpu_us()
+    return "" if cpu_us is None else f"{cpu_us:.0f}", *ratios

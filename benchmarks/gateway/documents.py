@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from ...bundle.json_documents import Document
+from ..cores import Cores
 from ..machine import Machine
 from ..paired import Ratio
 
@@ -63,6 +64,7 @@ class Overhead(Document):
         p50_more_ms: name of a way through the gateway -> median over the rounds of its p50 less that of direct gRPC.
         png_ms: processor time to encode one picture of the model as PNG, in milliseconds.
         same_pictures: whether the pictures of both ways through the gateway were those of direct gRPC.
+        cores: of the server, and of gateway and clients; None where all shared all.
     """
 
     model: str
@@ -73,6 +75,12 @@ class Overhead(Document):
     p50_more_ms: dict[str, float]
     png_ms: float
     same_pictures: bool
+    cores: Cores | None = None
+
+    @property
+    def name(self) -> str:
+        """The model, and whether the server had cores of its own."""
+        return self.model if self.cores is None else f"{self.model}, server on cores of its own"
 
     @property
     def problems(self) -> list[str]:

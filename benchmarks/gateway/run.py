@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +18,7 @@ from ...runners.triton import Runner
 from ...serving.configuration.settings import ServingSettings
 from ...serving.repository.deploy import deploy
 from ..command import errors_of, write_document
+from ..cores import Cores, apart, cores_of
 from ..faults.serving import Serving
 from ..machine import describe_machine
 from .connections import measure_connections
@@ -44,6 +47,8 @@ def measure(  # noqa: PLR0913
 ) -> GatewayResult:
     """Measure the gateway before a server of some bundles.
 
+    The overhead is measured twice where this process may use two cores: all sharing all, and the server on its own.
+
     Args:
         bundles: that are served; connections and memory are measured with the first.
         parts: of `PARTS`.
@@ -64,38 +69,52 @@ def measure(  # noqa: PLR0913
         repository = folder / "repository"
         for path in bundles:
             deploy_bundle(path, repository)
-        with Serving(repository, folder) as serving:
-            server = serving.endpoint.rpartition("/")[0]
-            endpoints = dict.fromkeys(serving.addresses["endpoints"])
-            with GatewayProcess(server, folder / "gateway.log") as gateway:
-                runners = [_runner(endpoint) for endpoint in endpoints]
-                try:
-                    if "overhead" in parts:
-                        measured["overhead"] = tuple(
-                            measure_overhead(
-                                runner,
-                                gateway,
-                                clients=clients,
-                                rounds=rounds,
-                                seconds=seconds,
-                                progress=_progress,
-                            )
-                            for runner in runners
-                        )
-                    if "connections" in parts:
-                        first = runners[0].signature
-                        body = body_of(Endpoint.parse(runners[0].url).model, first, first.example(1))
-                        measured["connections"] = measure_connections(
-                            gateway.address, body, idle=idle, slow=slow, seconds=3 * seconds
-                        )
-                    if "memory" in parts:
-                        measured["memory"] = measure_memory(runners[0], gateway, requests, _progress)
-                finally:
-                    for runner in runners:
-                        runner.close()
+        with _serving(repository, folder) as (server, gateway, runners):
+            if "overhead" in parts:
+                measured["overhead"] = _overhead(gateway, runners, clients, rounds, seconds)
+            if "connections" in parts:
+                first = runners[0].signature
+                body = body_of(Endpoint.parse(runners[0].url).model, first, first.example(1))
+                measured["connections"] = measure_connections(
+                    gateway.address, body, idle=idle, slow=slow, seconds=3 * seconds
+                )
+            if "memory" in parts:
+                measured["memory"] = measure_memory(runners[0], gateway, requests, _progress)
             if "keys" in parts:
                 measured["keys"] = measure_keys(server, folder, rounds=200 * rounds)
+        cores = cores_of(share=False)
+        if "overhead" in parts and cores is not None:
+            with _serving(repository, folder, cores) as (_, gateway, runners):
+                measured["overhead"] += tuple(
+                    one.model_copy(update={"cores": cores})
+                    for one in _overhead(gateway, runners, clients, rounds, seconds)
+                )
     return GatewayResult(**measured, machine=describe_machine())
+
+
+@contextmanager
+def _serving(
+    repository: Path, folder: Path, cores: Cores | None = None
+) -> Iterator[tuple[str, GatewayProcess, list[Runner]]]:
+    """A server, a gateway before it, and runners of the server's models; with `cores`, the server has its own."""
+    with (
+        apart(Serving(repository, folder), cores) as serving,
+        GatewayProcess(serving.endpoint.rpartition("/")[0], folder / "gateway.log") as gateway,
+        ExitStack() as stack,
+    ):
+        runners = [_runner(endpoint) for endpoint in dict.fromkeys(serving.addresses["endpoints"])]
+        for runner in runners:
+            stack.callback(runner.close)
+        yield serving.endpoint.rpartition("/")[0], gateway, runners
+
+
+def _overhead(
+    gateway: GatewayProcess, runners: list[Runner], clients: int, rounds: int, seconds: float
+) -> tuple[Overhead, ...]:
+    return tuple(
+        measure_overhead(runner, gateway, clients=clients, rounds=rounds, seconds=seconds, progress=_progress)
+        for runner in runners
+    )
 
 
 def deploy_bundle(path: Path, repository: Path) -> None:
@@ -118,7 +137,7 @@ def table(result: GatewayResult) -> list[str]:
     """Tables in Markdown: the ways to each model, then one line for each other part."""
     lines: list[str] = []
     for overhead in result.overhead:
-        lines += [f"{overhead.model}, {overhead.clients} clients", "", *_ways(overhead), ""]
+        lines += [f"{overhead.name}, {overhead.clients} clients", "", *_ways(overhead), ""]
     if (held := result.connections) is not None:
         lines.append(
             f"{held.idle_held} of {held.idle} idle connections held, slow ones: {held.slow_outcomes};"

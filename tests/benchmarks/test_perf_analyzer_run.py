@@ -37,3 +37,13 @@ def test_its_report_is_read_and_its_failure_quoted(tmp_path: Path) -> None:
         program(tmp_path, "echo error: no such model; exit 1").measure("grpc", 4, 3.0)
     with pytest.raises(LithoError, match="no throughput and latency"):
         program(tmp_path, f"echo Inferences > {tmp_path}/report.csv").measure("grpc", 4, 3.0)
+
+
+def test_a_machine_that_stalled_in_every_window_is_measured_again(tmp_path: Path) -> None:
+    report = "Inferences/Second,p50 latency,p99 latency\\n12.5,1500,9000\\n"
+    tried = tmp_path / "tried"
+    first = f"[ -e {tried} ] || {{ touch {tried}; echo Failed to obtain stable measurement.; exit 1; }}"
+    again = program(tmp_path, f'{first}\nprintf "{report}" > {tmp_path}/report.csv')
+    assert again.measure("grpc", 4, 3.0).p50_ms == 1.5
+    with pytest.raises(LithoError, match="perf_analyzer failed: Failed to obtain stable measurement"):
+        program(tmp_path, "echo Failed to obtain stable measurement.; exit 1").measure("grpc", 4, 3.0)

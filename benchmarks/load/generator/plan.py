@@ -218,6 +218,9 @@ def _message(site: Site, kind: Kind) -> tuple[bytes, int, str]:
         return _images_message(site, kind)
     options = Options(preview_every=kind.preview_every)
     request = infer_request(site.model, site.version, site.signature, kind.inputs, options)
+    if site.transport != "streamed":
+        # NVIDIA's clients name the output that they want, too: a server has the same to read.
+        request.outputs.add(name=site.signature.output.name)
     raw = list(request.raw_input_contents)
     if site.transport == "http":
         tail = b"".join(raw)
@@ -275,6 +278,8 @@ def _images_message(site: Site, kind: Kind) -> tuple[bytes, int, str]:
 def _head(site: Site, kind: str, further: Mapping[str, str], size: int) -> bytes:
     headers = {
         "Host": site.address,
+        "User-Agent": "litho-load",
+        "Accept": "*/*",
         "Content-Type": kind,
         **further,
         "Content-Length": str(size),
@@ -294,6 +299,7 @@ def _http_head(site: Site, request: Any, size: int) -> bytes:
         }
         for tensor, content in zip(request.inputs, request.raw_input_contents, strict=True)
     ]
-    words = json.dumps({"inputs": inputs, "parameters": {"binary_data_output": True}}).encode()
+    outputs = [{"name": tensor.name, "parameters": {"binary_data": True}} for tensor in request.outputs]
+    words = json.dumps({"inputs": inputs, "outputs": outputs}).encode()
     further = {"Inference-Header-Content-Length": str(len(words))}
     return _head(site, "application/octet-stream", further, len(words) + size) + words

@@ -64,7 +64,7 @@ def test_a_message_over_http_is_what_its_head_says(tmp_path):
     assert int(headers["Content-Length"]) == len(body)
     size = int(headers["Inference-Header-Content-Length"])
     words = json.loads(body[:size])
-    assert words["parameters"] == {"binary_data_output": True}
+    assert words["outputs"] == [{"name": "image", "parameters": {"binary_data": True}}]
     assert [one["shape"] for one in words["inputs"]] == [[2, 1], [2, 1]]
     seeds = np.frombuffer(body[size:][:16], np.int64)
     assert seeds.tolist() == [9, 10]
