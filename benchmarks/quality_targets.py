@@ -96,6 +96,7 @@ TARGETS: dict[str, tuple[QualityTarget, ...]] = {
     "r3gan-stacked": (
         QualityTarget(metric="modes", better="higher", cpu=600, gpu=1000),
         QualityTarget(metric="KL to the real modes", better="lower", cpu=1.0, gpu=0.05),
+        QualityTarget(metric="precision", better="higher", cpu=0.3, gpu=0.6),
     ),
     "vae-mnist": (QualityTarget(metric="NLL", better="lower", cpu=95, gpu=88),),
     "pix2pix-restyle": (QualityTarget(metric="L1", better="lower", cpu=0.140, gpu=0.120),),

@@ -31,7 +31,8 @@ class ManifoldMetrics:
     """Overlap of the manifolds of generated and real pictures.
 
     Args:
-        precision: share of generated pictures inside the real manifold (Kynkaanniemi et al. 2019, eq. 1-2).
+        precision: share of generated pictures inside the real manifold (Kynkaanniemi et al. 2019, eq. 1-2); all of
+            them if they are alike and lie in the neighbourhood of one real picture, which coverage shows.
         recall: share of real pictures inside the generated manifold.
         density: real neighbourhoods per generated picture, over the expected number; 1 for equal distributions, more
             if generated pictures concentrate (Naeem et al. 2020, section 3).

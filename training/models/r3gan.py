@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Any, Self
 
 import torch
 from pydantic import Field as Constraint
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, pixel_shuffle, pixel_unshuffle
 
 from ...errors import UsageError
+from ..data.dataset import Dataset
 from ..networks.generator import Generator as BaseGenerator
 from ..networks.layers import ResidualBlock, first_side, halvings, scaled_convolution
 from ..objectives.gan import AdversarialRecipe, AdversarialTask, Loss
@@ -33,6 +34,8 @@ class Recipe(AdversarialRecipe):
         blocks: residual blocks of each stage.
         patch: side in pixels of the blocks that the generator's last and the discriminator's first layer handle; above
             1 the largest and most expensive stages are left out.
+        channels_last: keep the generator's features in the layout of its weights while it trains, which takes a third
+            of the time off a step on a CPU and rounds other last bits; False leaves older runs as they were.
     """
 
     width: Annotated[int, Constraint(ge=1, le=1024)] = 32
@@ -40,6 +43,7 @@ class Recipe(AdversarialRecipe):
     most_channels: Annotated[int, Constraint(ge=1, le=4096)] = 256
     blocks: Annotated[int, Constraint(ge=1, le=32)] = 2
     patch: Annotated[int, Constraint(ge=1, le=8)] = 1
+    channels_last: bool = False
     loss: Loss = "relativistic"
     r1_gamma: Annotated[float, Constraint(ge=0, allow_inf_nan=False)] = 1.0
     r2_gamma: Annotated[float, Constraint(ge=0, allow_inf_nan=False)] = 1.0
@@ -58,7 +62,12 @@ class Generator(BaseGenerator):
         most_channels: of any stage.
         blocks: residual blocks of each stage.
         patch: side in pixels of the blocks that the last layer outputs.
+
+    Attributes:
+        channels_last: whether features have this layout in training mode; pictures in eval mode never depend on it.
     """
+
+    channels_last = False
 
     def __init__(  # noqa: PLR0913
         self,
@@ -97,6 +106,8 @@ class Generator(BaseGenerator):
         [-1, 1] is black to white; the output is unbounded.
         """
         features = self.basis * self.weigh(latent)[:, :, None, None]
+        if self.channels_last and self.training:
+            features = features.contiguous(memory_format=torch.channels_last)
         for stage, double in zip(self.stages, self.doublings, strict=False):
             features = double(stage(features))
         return pixel_shuffle(self.pixels(self.stages[-1](features)), self.patch)
@@ -139,6 +150,14 @@ class Task(AdversarialTask):
     """An R3GAN's generator and discriminator."""
 
     networks = (Generator, Discriminator)
+
+    @classmethod
+    def build(cls, recipe: Any, dataset: Dataset) -> Self:
+        """The networks of a recipe, in the layout that it asks for."""
+        task = super().build(recipe, dataset)
+        assert isinstance(task.generator, Generator)
+        task.generator.channels_last = recipe.channels_last
+        return task
 
 
 class _Double(nn.Module):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
+from math import cos, pi
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import torch
@@ -38,6 +39,8 @@ class AdversarialRecipe(Recipe):
         discriminator_width: channels of the discriminator's first layer; each later layer has twice as many.
         loss: of both networks.
         r1_gamma, r2_gamma: weights of the gradient penalties on real and on generated images; 0 disables one.
+        gamma_end: share of both weights that is left at the end; they fall with the learning rates, as half a cosine
+            (Huang et al. 2024 let them fall to a tenth).
         penalty_every: steps between two penalties; each is multiplied by it (Karras et al. 2020, appendix B).
         lr, discriminator_lr: learning rates of Adam.
         beta1, beta2: decay rates of Adam's moments.
@@ -54,6 +57,7 @@ class AdversarialRecipe(Recipe):
     loss: Loss = "hinge"
     r1_gamma: Annotated[float, Constraint(ge=0, allow_inf_nan=False)] = 0.0
     r2_gamma: Annotated[float, Constraint(ge=0, allow_inf_nan=False)] = 0.0
+    gamma_end: Rate = 1.0
     penalty_every: Count = 1
     lr: Positive = 1e-3
     discriminator_lr: Positive = 1e-3
@@ -155,7 +159,8 @@ class AdversarialTask(Task):
             }
         if penalised:
             r1, r2 = (part.mean() for part in losses.squared_gradient(images, logits).chunk(2))
-            loss = loss + (recipe.r1_gamma * r1 + recipe.r2_gamma * r2) / 2 * recipe.penalty_every
+            weight = recipe.penalty_every * _gamma_factor(draw.step, recipe)
+            loss = loss + (recipe.r1_gamma * r1 + recipe.r2_gamma * r2) / 2 * weight
             statistics |= {"r1": r1, "r2": r2}
         return LossStep("discriminator", loss, statistics)
 
@@ -186,3 +191,11 @@ class AdversarialTask(Task):
         probability = self.augment_probability if self.recipe.augment_target else 1.0
         shifted = random_shift(images, draw, self.recipe.translate)
         return augment(shifted, draw, self.recipe.augment, probability)
+
+
+def _gamma_factor(step: int, recipe: AdversarialRecipe) -> float:
+    """Factor of the penalties' weights at a step, `gamma_end` to 1."""
+    if not recipe.decay_nimg:
+        return 1.0
+    left = min(1.0, (recipe.steps - step) * recipe.batch / recipe.decay_nimg)
+    return recipe.gamma_end + (1 - recipe.gamma_end) * (1 - cos(pi * left)) / 2

@@ -72,3 +72,18 @@ def test_a_discriminator_has_no_statistics_of_its_batch() -> None:
     discriminator, images = r3gan.Discriminator(16, 3, 4, 8, 1), torch.randn(6, 3, 16, 16)
     alone = torch.cat([discriminator(image[None]) for image in images])
     torch.testing.assert_close(discriminator(images), alone, rtol=1e-5, atol=1e-5)
+
+
+def test_the_layout_changes_the_time_of_a_training_and_not_the_pictures_of_a_snapshot() -> None:
+    torch.manual_seed(0)
+    generator, latent = r3gan.Generator(width=8, most_channels=16, latent_size=6), torch.randn(4, 6)
+    seen: list[bool] = []
+    first = next(generator.stages.children())
+    first.register_forward_pre_hook(
+        lambda _, inputs: seen.append(inputs[0].is_contiguous(memory_format=torch.channels_last))
+    )
+    before, before_evaluated = generator(latent), generator.eval()(latent)
+    generator.channels_last = True
+    assert torch.equal(generator(latent), before_evaluated)
+    torch.testing.assert_close(generator.train()(latent), before)
+    assert seen == [False, False, False, True]

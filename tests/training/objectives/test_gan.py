@@ -113,3 +113,13 @@ def test_both_penalties_are_multiplied_by_their_interval_and_left_out_between(ev
             assert discriminator_step.loss.item() == pytest.approx(plain + penalty, rel=1e-5)
             assert statistics["r1"].item() == pytest.approx(squared_gradient, rel=1e-5)
             assert statistics["r2"].item() == pytest.approx(squared_gradient, rel=1e-5)
+
+
+def test_the_penalties_fall_with_the_learning_rates() -> None:
+    keys = {"nimg": 16 * BATCH, "decay_nimg": 8 * BATCH, "r1_gamma": 2, "r2_gamma": 0.5, "penalty_every": 1}
+    trained, discriminator = task(loss="non-saturating", gamma_end=0.1, **keys)
+    pixels, weight = SIDE * SIDE, discriminator.weight.item()
+    plain = non_saturating_discriminator(*(torch.tensor(value * weight * pixels) for value in (REAL, FAKE)))
+    whole = (2 + 0.5) * weight**2 * pixels / 2
+    penalties = [step(trained, number)[0].loss.item() - plain.item() for number in (0, 8, 12, 16)]
+    assert penalties == pytest.approx([whole, whole, 0.55 * whole, 0.1 * whole], rel=1e-4)
