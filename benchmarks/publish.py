@@ -9,12 +9,14 @@ A figure or table stands between two marks, which readers of the page do not see
     <!-- end -->
 
 `endpoints` is the writer `benchmarks/figures/endpoints.py`, and `endpoints.best` another of its regions. A region
-whose marks lie in one line holds part of a sentence. With `--check` nothing is written: exit code 1 and one line for
-each region that differs.
+whose marks lie in one line holds part of a sentence. The pictures of studies in `docs/` are drawn again where their
+document has changed. With `--check` nothing is written: exit code 1 and one line for each region and picture that
+differs.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -27,6 +29,7 @@ from ..files import write_bytes
 from ..plugins import load_plugin, plugin_names
 from .command import errors_of
 from .figures.base import Results
+from .study_pages import STUDIES, draw, source_of
 
 __all__ = ["PAGES", "ROOT", "Published", "fill", "main", "publish"]
 
@@ -121,11 +124,12 @@ def publish(root: Path = ROOT, results: Results | None = None, *, write: bool = 
         write: False only compares.
 
     Returns:
-        One line for each region that differed: page and name.
+        One line for each region that differed: page and name; and for each picture.
 
     Raises:
         LithoError: a region or a document is missing or damaged, or figures stand on no page.
     """
+    results = results or Results()
     published, used, differing = Published(results), set[str](), list[str]()
     for page in _pages(root):
         before = page.read_text(encoding="utf-8")
@@ -141,7 +145,19 @@ def publish(root: Path = ROOT, results: Results | None = None, *, write: bool = 
                 write_bytes(page, after)
     if unused := sorted(published.names() - used):
         raise LithoError(f"no page shows the figures {', '.join(unused)}; add a region, or remove them")
-    return tuple(differing)
+    return (*differing, *_pictures(root, results, write))
+
+
+def _pictures(root: Path, results: Results, write: bool) -> Iterable[str]:
+    """The pictures of studies that show another document than the stored one."""
+    for name in STUDIES:
+        picture = root / "docs" / f"{name}.png"
+        if picture.is_file():
+            document = results.path(name)
+            if source_of(picture) != hashlib.sha256(document.read_bytes()).hexdigest():
+                if write:
+                    write_bytes(picture, draw(name, document)[1])
+                yield str(picture.relative_to(root))
 
 
 def _pages(root: Path) -> Iterable[Path]:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from ...reporting import number
 from ...reporting.markdown import markdown_table
 from ..load.page.charts import Axis, Chart, Layer, Row, chart, dots, lines, png
+from ..study_page import Part, Study, machine_facts, render_study
 from .roofline import EQUAL_DB, Form, Limits, ModelLimits, Reached, Stage
-from .study_page import Part, Study, machine_facts, render_study
 
 __all__ = [
     "FRONT_NOTE",

@@ -73,6 +73,17 @@ def test_a_changed_document_changes_its_page_alone(copy: Path) -> None:
     assert "figures: in-flight.load -->77<" in (copy / "docs" / "serving.md").read_text(encoding="utf-8")
 
 
+def test_a_picture_of_another_document_is_named_and_drawn_again(copy: Path) -> None:
+    results = Results(copy / "results")
+    shutil.copy(ROOT / "docs" / "growth.png", copy / "docs")
+    assert "docs/growth.png" not in publish(copy, results, write=False)
+    document = results.path("growth")
+    document.write_text(document.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert publish(copy, results, write=False) == ("docs/growth.png",)
+    assert publish(copy, results) == ("docs/growth.png",)
+    assert publish(copy, results) == ()
+
+
 def test_unknown_and_unused_figures_are_errors(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("x <!-- figures: faults.cuont -->1<!-- end -->", encoding="utf-8")
     with pytest.raises(UnknownName, match=r"faults\.count"):

@@ -62,6 +62,9 @@ Layer = dict[str, Any]
 _LETTERS = 40
 """Of all words of an axis: more of them stand slanted."""
 
+_LETTERS_OF_LEGEND, _LETTERS_OF_SYMBOL = 54, 3
+"""Widths of a legend on a phone, and of a symbol with the space around it, in letters of 6 pixels."""
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -91,7 +94,8 @@ class Axis:
         if self.scale == "near":
             scale["padding"] = 12
         if self.scale.startswith("log"):
-            scale |= {"type": "log", "base": 2 if self.scale == "log2" else 10, "zero": False}
+            # A logarithmic axis has no zero, and Vega warns of one that is asked for.
+            scale = {"nice": scale["nice"], "type": "log", "base": 2 if self.scale == "log2" else 10}
         axis: dict[str, Any] = {"labelFlush": True, "tickCount": 5}
         if self.scale == "log":
             # A line for each power of ten, and not for every digit.
@@ -330,8 +334,9 @@ def _series(rows: Sequence[Row], *, shapes: bool = True) -> dict[str, Any]:
 
     def channel(values: tuple[str, ...]) -> dict[str, Any]:
         scale = {"domain": names, "range": (values * repeats)[: len(names)]}
-        # More than three names in a row are wider than a phone.
-        legend = {"columns": 3 if len(names) > 3 else 0}
+        # A row of names must not be wider than a phone, and a name must not be cut.
+        fitting = max(1, _LETTERS_OF_LEGEND // (max(len(str(name)) for name in names) + _LETTERS_OF_SYMBOL))
+        legend = {"columns": min(3, fitting) if len(names) > min(3, fitting) else 0, "labelLimit": 0}
         return {
             "field": "series",
             "type": "nominal",
@@ -406,6 +411,7 @@ def _config(theme: str) -> dict[str, Any]:
             "titleColor": soft,
             "labelFontSize": 11,
             "symbolSize": 70,
+            "symbolOpacity": 1,
             "offset": 6,
         },
     }
