@@ -185,10 +185,7 @@ def candidates(run: Path, bundle: Bundle, device: str) -> dict[str, Candidate]:
         found[variant.name] = Candidate(
             variant.precision, partial(opens, device=device), bundle.manifest.sampler
         )
-    if (
-        device == "cuda"
-        and "TensorrtExecutionProvider" in require("onnxruntime", "gpu").get_available_providers()
-    ):
+    if device == "cuda" and _has_tensorrt_provider():
         for variant in bundle.manifest.variants:
             if variant.runtime == "onnxruntime":
                 opens = partial(open_runner, bundle, variant.name, device="tensorrt")
@@ -196,6 +193,14 @@ def candidates(run: Path, bundle: Bundle, device: str) -> dict[str, Candidate]:
                     variant.precision, opens, bundle.manifest.sampler
                 )
     return found
+
+
+def _has_tensorrt_provider() -> bool:
+    """Whether ONNX Runtime is installed, with TensorRT's provider."""
+    try:
+        return "TensorrtExecutionProvider" in require("onnxruntime", "gpu").get_available_providers()
+    except MissingExtra:
+        return False
 
 
 def rows_of(check: Check) -> list[str]:

@@ -90,6 +90,10 @@ def bench(
     soak: Annotated[
         int | None, typer.Option(min=1, help="Then watch memory during this many requests.")
     ] = None,
+    roofline: Annotated[
+        bool,
+        typer.Option("--roofline", help="Also give the share of what this machine allows, by its roofline."),
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for bench.json, bench.html and bench.png.")
     ] = None,
@@ -135,6 +139,7 @@ def bench(
                 price=price,
                 stall_seconds=stall_seconds,
                 soak_requests=soak,
+                roofline=roofline,
                 output=output,
                 progress=progress,
             )

@@ -12,10 +12,9 @@ from ...export.source import Source
 from ...extras import require
 from ...runners.base import Runner, graph_runtimes, runner_class
 from ...runners.torch import Runner as TorchRunner
-from ...signature.fields import Role
-from .work import Work, work_of
+from ..roofline.work import Work, work_of
 
-__all__ = ["USABLE", "OpenForm", "calls_of", "open_forms", "torch_operations", "usable"]
+__all__ = ["USABLE", "OpenForm", "open_forms", "torch_operations", "usable"]
 
 USABLE = ("passed", "not_offered")
 """Verdicts of variants that are measured: a variant that is slower than FP32 makes the right pictures."""
@@ -108,13 +107,6 @@ def _in_torch(bundle: Bundle, source: Source) -> Iterator[OpenForm]:
                 )
             stages[name] = (runner if bundle.manifest.sampler is None else None, "", work)
         yield OpenForm("torch", precision, runner, stages)
-
-
-def calls_of(bundle: Bundle) -> dict[str, int]:
-    """Stage -> its calls for one picture, with the sampler's default steps."""
-    steps = bundle.manifest.signature.field(Role.STEPS)
-    count = int(steps.default or 1) if steps is not None else 1
-    return {stage.name: count if stage.name == "denoiser" else 1 for stage in bundle.manifest.stages}
 
 
 def torch_operations(source: Source) -> float:

@@ -39,7 +39,7 @@ from ...runners.base import Runner, graph_runtimes, thread_count
 from ...signature.fields import Role
 from ..command import errors_of, whole_numbers, write_document
 from ..machine import describe_machine
-from .ceilings import (
+from ..roofline.ceilings import (
     KERNELS,
     WORKING_SETS,
     Ceilings,
@@ -49,7 +49,9 @@ from .ceilings import (
     measure_peak,
     torch_threads,
 )
-from .forms import USABLE, OpenForm, calls_of, open_forms, torch_operations, usable
+from ..roofline.reached import reached
+from ..roofline.work import calls_of
+from .forms import USABLE, OpenForm, open_forms, torch_operations, usable
 from .page import page, picture, rows
 from .roofline import (
     Form,
@@ -58,7 +60,6 @@ from .roofline import (
     ModelLimits,
     Stage,
     raised,
-    reached,
     stage_results,
     with_ceilings,
     with_front,

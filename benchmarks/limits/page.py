@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from ...reporting import number
 from ...reporting.markdown import markdown_table
-from ..load.page.charts import Axis, Chart, Layer, Row, chart, dots, lines, png
+from ..load.page.charts import Axis, Chart, Row, chart, dots, png
+from ..load.page.roofline_plot import ROOFLINE_AXES, roofs
+from ..roofline.reached import Reached
 from ..study_page import Part, Study, machine_facts, render_study
-from .roofline import EQUAL_DB, Form, Limits, ModelLimits, Reached, Stage
+from .roofline import EQUAL_DB, Form, Limits, ModelLimits, Stage
 
 __all__ = [
     "FRONT_NOTE",
@@ -25,9 +27,6 @@ __all__ = [
 
 FRONT_NOTE = "* on the front: no other form is both faster and as near to PyTorch's pictures."
 _USUAL_BATCH = 8
-_GREY = "#8b939e"
-_POINTS = 25
-"""Of a roof, evenly spread over the logarithm."""
 
 
 def ceiling_lines(limits: Limits) -> list[str]:
@@ -103,44 +102,23 @@ def roofline_charts(limits: Limits) -> list[Chart]:
 
 
 def _roofline(limits: Limits, runtime: str, points: list[Row]) -> Chart:
-    axes = Axis("operations for each byte", "log"), Axis("G operations/s", "log")
     intensities = [float(row["x"] or 1) for row in points]
     low, high = min(intensities) / 2, max(intensities) * 2
-    spread = [low * (high / low) ** (index / (_POINTS - 1)) for index in range(_POINTS)]
     names = [peak.precision for peak in limits.ceilings.peaks if peak.runtime == runtime]
     names = [name for name in names if any(row["series"] == name for row in points)]
     memory, cache = limits.ceilings.memory, limits.ceilings.bandwidth(0)
-    roofs: list[Row] = [
-        {"x": x, "y": min(x * memory.per_second, peak.per_second) / 1e9, "series": peak.precision}
-        for name in names
-        for peak in [limits.ceilings.peak(runtime, name)]
-        for x in spread
-    ]
     highest = max(limits.ceilings.peak(runtime, name).per_second for name in names)
-    cached: list[Row] = [{"x": x, "y": min(x * cache.per_second, highest) / 1e9} for x in spread]
     ordered = sorted(points, key=lambda row: names.index(str(row["series"])))
     tips = {"what": "stage", "series": "precision", "rate": "reached", "share": "share"}
     return chart(
         f"Roofline of {runtime}",
-        [*_dashed(cached, axes), *lines(roofs, *axes)[:-1], *dots(ordered, *axes, tips)],
+        [*roofs(limits.ceilings, runtime, names, (low, high)), *dots(ordered, *ROOFLINE_AXES, tips)],
         alt=f"Operations a second over operations for each byte of {len(points)} measured stages in {runtime}, below"
         f" the roofs of {', '.join(names)}; the highest is {number(highest / 1e9)} G operations/s.",
         source="models[].forms[].stages[].reached; full lines: peak of each precision and bandwidth of main memory"
         f" ({number(memory.per_second / 1e9)} GB/s); dashed: bandwidth of the caches"
         f" ({number(cache.per_second / 1e9)} GB/s)",
     )
-
-
-def _dashed(values: Sequence[Row], axes: tuple[Axis, Axis]) -> list[Layer]:
-    x, y = axes
-    mark = {"type": "line", "strokeDash": [5, 4], "color": _GREY, "aria": False}
-    return [
-        {
-            "data": {"values": list(values)},
-            "mark": mark,
-            "encoding": {"x": x.channel("x"), "y": y.channel("y")},
-        }
-    ]
 
 
 def share_chart(limits: Limits) -> Chart:

@@ -17,7 +17,8 @@ from ...reporting.progress import Progress, quiet
 from ...runners import Runner
 from ...signature.noise import MAX_SEED
 from ..environment import describe_environment
-from ..machine import describe_machine
+from ..machine import Machine, describe_machine
+from ..roofline.served import ServedRoofline, ServedStage, measure_ceilings, roofline_of, stages_of
 from ..targets import Target, address_of, opened, target_name
 from .documents.cost import price_of
 from .documents.measurement import Measurement
@@ -30,6 +31,7 @@ from .measuring.meter import Meter
 from .measuring.mix import Mix
 from .measuring.references import reference_of
 from .measuring.requests import Requests
+from .measuring.server_process import server_process
 from .measuring.soak import soak
 from .page.page import require_report, write_result
 from .scenarios import Scenario, open_scenario
@@ -62,6 +64,7 @@ def bench(  # noqa: PLR0913
     price: str | None = None,
     stall_seconds: float = 60.0,
     soak_requests: int | None = None,
+    roofline: bool = False,
     server_process_id: int | None = None,
     output: Path | None = None,
     progress: Progress = quiet,
@@ -103,6 +106,8 @@ def bench(  # noqa: PLR0913
         price: of an hour of this machine, or the path of a table of prices, see `cost.price_of`.
         stall_seconds: longest wait for any answer before the endpoint counts as dead.
         soak_requests: afterwards watch memory during this many requests, see `soak`.
+        roofline: afterwards measure for a few seconds what this machine allows the variant, and give the share that
+            each load reached; needs the variant's bundle, and a server on this machine.
         server_process_id: of the server on this machine; by default found by its port.
         output: directory for `bench.json`, `bench.html` and `bench.png`.
         progress: called with the step and the share that is done, in [0, 1].
@@ -138,6 +143,7 @@ def bench(  # noqa: PLR0913
                 second, _bundle_of(against), open_scenario("closed-loop"), another_seed(first_seed)
             )
         side = how.side(runner, bundle or _bundle_of(target), arrivals, first_seed, http)
+        stages = _stages(side, machine, mix) if roofline else ()
         turns = Turns(seconds, len(loads) * rounds + (2 * pairs if other else 0), progress)
         found = _measure(
             turns, side, other, _Wanted(tuple(loads), rounds, pairs, slo_ms, at_least, soak_requests)
@@ -169,11 +175,47 @@ def bench(  # noqa: PLR0913
         )
     if priced is not None and result.best is not None:
         result = result.model_copy(update={"cost": priced.at(result.best.images_per_second)})
+    if stages and found.stopped is None:
+        progress("measuring the machine", 1.0)
+        result = result.model_copy(update={"roofline": _roofline(stages, result.points)})
     if output is not None:
         write_result(result, output)
     if found.stopped is not None:
         raise Stopped(str(found.stopped), result, found.stopped.exit_code)
     return result
+
+
+def _stages(side: Side, machine: Machine, mix: str | None) -> tuple[ServedStage, ...]:
+    """The stages whose roofline is asked for, before anything is measured.
+
+    Raises:
+        UsageError: it cannot be given for this target.
+    """
+    endpoint = address_of(side.runner)
+    if mix is not None:
+        raise UsageError("--roofline counts the work of default requests, which --mix changes; leave one out")
+    if machine.gpus:
+        raise UsageError("--roofline measures the CPU, and this machine has a GPU; leave it out")
+    if endpoint and not (side.server_process_id or server_process(endpoint)):
+        raise UsageError(
+            f"--roofline measures this machine, and {endpoint} is not served on it; leave it out, or run it there"
+        )
+    bundle = None if side.reference is None else side.reference.bundle
+    if bundle is None:
+        raise UsageError("--roofline counts the work from a bundle's graphs; give the bundle with --bundle")
+    return stages_of(bundle, side.runner.variant)
+
+
+def _roofline(stages: Sequence[ServedStage], points: Sequence[Point]) -> ServedRoofline:
+    """What this machine allows, and the share that each point reached with the batches that were formed."""
+    formed = [
+        point.server.mean_batch if point.server and point.server.executions else point.load.batch
+        for point in points
+    ]
+    loads = [
+        (point.images_per_second, max(1, round(batch))) for point, batch in zip(points, formed, strict=True)
+    ]
+    return roofline_of(stages, measure_ceilings(stages), loads)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pydantic import Field as Constraint, model_validator
 from ....bundle.json_documents import Document, read_as
 from ...environment import Environment
 from ...machine import Machine
+from ...roofline.served import ServedRoofline
 from .windows import Load, Point, Window
 
 __all__ = ["BenchResult", "Comparison", "Cost", "MemorySample", "Method", "Pair", "SoakResult", "read_result"]
@@ -202,6 +203,7 @@ class BenchResult(Document):
         build_seconds: file of an engine -> time that building it took, as the bundle records it.
         sizes: file of the measured variant -> size in bytes.
         cost: at a price for the machine, if one was given.
+        roofline: what this machine allows the variant, and the share that each load reached, if requested.
     """
 
     schema_version: Literal[2] = SCHEMA_VERSION
@@ -224,6 +226,7 @@ class BenchResult(Document):
     build_seconds: dict[str, float] = Constraint(default_factory=dict)
     sizes: dict[str, int] = Constraint(default_factory=dict)
     cost: Cost | None = None
+    roofline: ServedRoofline | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -119,7 +119,7 @@ class GpuMeter:
     def __init__(self, nvml: Any, devices: Sequence[Any]) -> None:
         self._nvml, self._devices = nvml, devices
         self._counted = all(self._energy_joules(device) is not None for device in devices)
-        self._before = self._start = self._sampled = 0.0
+        self._before = self._start = self._ended = self._sampled = 0.0
         self._stop = threading.Event()
         self._sampler: threading.Thread | None = None
 
@@ -151,22 +151,24 @@ class GpuMeter:
 
     def end(self) -> GpuUse:
         """What was used since."""
+        self._ended = time.perf_counter()
         if self._sampler is not None:
             self._stop.set()
             self._sampler.join()
             self._sampler = None
-        seconds = time.perf_counter() - self._start
+        seconds = self._ended - self._start
         joules = self._all_joules() - self._before if self._counted else self._sampled
         memory = sum(self._nvml.nvmlDeviceGetMemoryInfo(device).used for device in self._devices)
         return GpuUse(memory_bytes=memory, joules=joules, watts=joules / seconds)
 
     def _sample(self) -> None:
-        last = time.perf_counter()
+        # The samples cover the window exactly, whenever this thread gets its turns.
+        last = self._start
         while not self._stop.wait(_SAMPLE_SECONDS):
             now = time.perf_counter()
             self._sampled += self._watts() * (now - last)
             last = now
-        self._sampled += self._watts() * (time.perf_counter() - last)
+        self._sampled += self._watts() * (self._ended - last)
 
     def _watts(self) -> float:
         return sum(self._nvml.nvmlDeviceGetPowerUsage(device) for device in self._devices) / 1e3

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ....reporting import format_count, human_bytes, number
 from ..documents.result import BenchResult
 from ..documents.windows import Point
 
-__all__ = ["facts"]
+__all__ = ["facts", "front"]
 
 
 def facts(result: BenchResult) -> list[tuple[str, str]]:
@@ -17,8 +17,10 @@ def facts(result: BenchResult) -> list[tuple[str, str]]:
 
 
 def _of_points(result: BenchResult) -> Iterator[tuple[str, str]]:
-    for point in result.points:
-        shown = "; ".join(_shown(point))
+    for index, point in enumerate(result.points):
+        roofline = result.roofline.points[index] if result.roofline else None
+        reached = [f"{roofline.share:.0%} of what {roofline.bound} allows"] if roofline else []
+        shown = "; ".join([*_shown(point), *reached])
         if shown:
             yield str(point.load), shown
 
@@ -52,7 +54,21 @@ def _shown(point: Point) -> Iterator[str]:
         )
 
 
+def front(points: Sequence[Point]) -> list[Point]:
+    """The points that no other one beats: none has as many images/s at as low a median latency, and more of either."""
+
+    def beats(one: Point, other: Point) -> bool:
+        speed, time = one.images_per_second, one.latency.p50_ms
+        same = (speed, time) == (other.images_per_second, other.latency.p50_ms)
+        return not same and speed >= other.images_per_second and time <= other.latency.p50_ms
+
+    return [point for point in points if not any(beats(other, point) for other in points)]
+
+
 def _of_result(result: BenchResult) -> Iterator[tuple[str, str]]:
+    if len(result.counting) > 1:
+        best = "; ".join(str(point.load) for point in front(result.counting))
+        yield "on the front", f"{best}: no other load has more images/s at a lower p50"
     checked = next((point.quality for point in result.points if point.quality is not None), None)
     if checked is not None:
         yield "pictures checked against", f"{checked.against}, by the limits of {checked.precision}"

@@ -21,6 +21,7 @@ from .facts import facts
 from .plots import charts_of, latency_chart, pairs_chart, throughput_chart, trade_chart
 from .report import comparison_facts, memory_rows, remarks, table
 from .resource_plots import memory_chart, resource_charts
+from .roofline_plot import roofline_chart
 
 __all__ = ["PageCharts", "page", "picture", "require_report", "view", "write_result"]
 
@@ -113,7 +114,7 @@ def view(result: BenchResult) -> dict[str, Any]:
         "identity": _identity(result),
         "headline": _headline(result),
         "remarks": list(remarks(result)),
-        "charts": charts.add_all([*charts_of(result), *resource_charts(result)]),
+        "charts": charts.add_all(_charts(result)),
         "columns": columns,
         "rows": rows,
         "comparison": _comparison(result.comparison, charts) if result.comparison else None,
@@ -122,6 +123,11 @@ def view(result: BenchResult) -> dict[str, Any]:
         "machine": _machine(result),
         "script": charts.script(),
     }
+
+
+def _charts(result: BenchResult) -> list[Chart]:
+    roofline = roofline_chart(result)
+    return [*charts_of(result), *([roofline] if roofline else []), *resource_charts(result)]
 
 
 def _status(result: BenchResult) -> str:
@@ -180,6 +186,9 @@ def _headline(result: BenchResult) -> list[tuple[str, str, str]]:
         low, high = result.comparison.ratio_range
         small = f"times as fast as {result.comparison.second}; pairs from {low:.2f} to {high:.2f}"
         entries.append(("speed compared", f"{result.comparison.ratio:.2f} ×", small))
+    if result.roofline is not None and best is not None:
+        reached = result.roofline.points[result.points.index(best)]
+        entries.append(("share of the roofline", f"{reached.share:.0%}", f"of what {reached.bound} allows"))
     if result.cost is not None:
         price = f"{number(result.cost.per_1000_images)} {result.cost.currency}".rstrip()
         entries.append(("cost of 1,000 images", price, f"at {result.cost.per_hour:g} an hour"))
@@ -255,8 +264,20 @@ def _method(result: BenchResult) -> list[tuple[str, str]]:
             f"throughput and median latency of the last three windows within {STABLE_DEVIATION:.0%} of their mean,"
             f" and at least {HELD_SHARE:.0%} of the wanted requests in flight",
         ),
+        *_roofline_method(result),
         ("Document", f"bench.json, schema version {result.schema_version}"),
     ]
+
+
+def _roofline_method(result: BenchResult) -> list[tuple[str, str]]:
+    if result.roofline is None:
+        return []
+    peaks = ", ".join(
+        f"{number(peak.per_second / 1e9)} G operations/s of {peak.precision} in {peak.runtime} ({peak.source})"
+        for peak in result.roofline.ceilings.peaks
+    )
+    said = f"work counted from the variant's graphs; ceilings measured here after the loads: {peaks}"
+    return [("Roofline", said)]
 
 
 def _machine(result: BenchResult) -> list[tuple[str, str]]:

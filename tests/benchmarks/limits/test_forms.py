@@ -1,7 +1,8 @@
 from contextlib import ExitStack
 from pathlib import Path
 
-from litho.benchmarks.limits.forms import calls_of, open_forms, torch_operations, usable
+from litho.benchmarks.limits.forms import open_forms, torch_operations, usable
+from litho.benchmarks.roofline.work import calls_of
 from litho.bundle import Bundle
 from litho.export.source import from_run
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from litho.benchmarks.limits.ceilings import Kernel
 from litho.benchmarks.limits.measure import Plan, measure_limits, write_limits
 from litho.benchmarks.limits.page import ceiling_lines, rows
 from litho.benchmarks.limits.roofline import Limits
+from litho.benchmarks.roofline.ceilings import Kernel
 from litho.errors import UsageError
 
 QUICK = Plan(

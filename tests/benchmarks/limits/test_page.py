@@ -5,7 +5,6 @@ import io
 import pytest
 from PIL import Image
 
-from litho.benchmarks.limits.ceilings import Bandwidth, Ceilings, Peak
 from litho.benchmarks.limits.page import ceiling_lines, charts_of, form_table, page, picture, rows
 from litho.benchmarks.limits.roofline import (
     Form,
@@ -13,12 +12,13 @@ from litho.benchmarks.limits.roofline import (
     Limits,
     ModelLimits,
     Stage,
-    reached,
     with_ceilings,
     with_front,
 )
-from litho.benchmarks.limits.work import Work
 from litho.benchmarks.machine import describe_machine
+from litho.benchmarks.roofline.ceilings import Bandwidth, Ceilings, Peak
+from litho.benchmarks.roofline.reached import reached
+from litho.benchmarks.roofline.work import Work
 
 CEILINGS = Ceilings(
     threads=1,

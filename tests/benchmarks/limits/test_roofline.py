@@ -1,8 +1,7 @@
-"""The roofline's arithmetic, on numbers that are easy to follow."""
+"""Ceilings that nothing exceeds, and fronts, on numbers that are easy to follow."""
 
 import pytest
 
-from litho.benchmarks.limits.ceilings import Bandwidth, Ceilings, Peak
 from litho.benchmarks.limits.roofline import (
     Form,
     FormAtBatch,
@@ -10,10 +9,11 @@ from litho.benchmarks.limits.roofline import (
     Stage,
     front,
     raised,
-    reached,
     with_ceilings,
 )
-from litho.benchmarks.limits.work import Work
+from litho.benchmarks.roofline.ceilings import Bandwidth, Ceilings, Peak
+from litho.benchmarks.roofline.reached import reached
+from litho.benchmarks.roofline.work import Work
 
 CEILINGS = Ceilings(
     threads=1,
@@ -28,29 +28,6 @@ CEILINGS = Ceilings(
 )
 COMPUTES = Work(operations={"fp32": 1e6}, weight_bytes=100, activation_bytes=10, largest_bytes=10)
 MOVES = Work(operations={"fp32": 1e3}, weight_bytes=10**6, activation_bytes=0, largest_bytes=0)
-
-
-def test_work_of_many_operations_is_bound_by_the_peak() -> None:
-    one = reached(COMPUTES, "onnxruntime", CEILINGS, 2, 4.0, 3)
-    assert (one.bound, one.bound_ms, one.share) == ("compute", pytest.approx(2), pytest.approx(0.5))
-    assert (one.per_second, one.attainable) == (pytest.approx(5e8), pytest.approx(1e9))
-
-
-def test_work_of_many_bytes_is_bound_by_the_bandwidth_of_its_working_set() -> None:
-    one = reached(MOVES, "onnxruntime", CEILINGS, 1, 200.0, 3)
-    assert (one.bound, one.bound_ms, one.share) == ("memory", pytest.approx(100), pytest.approx(0.5))
-    assert one.attainable == pytest.approx(one.intensity * 1e7)
-
-
-def test_layers_of_two_precisions_each_have_their_own_peak() -> None:
-    mixed = COMPUTES.model_copy(update={"operations": {"fp32": 1e6, "int8": 4e6}})
-    assert reached(mixed, "onnxruntime", CEILINGS, 1, 10.0, 3).bound_ms == pytest.approx(2)
-
-
-def test_work_without_operations_has_no_share() -> None:
-    nothing = Work(operations={}, weight_bytes=0, activation_bytes=0, largest_bytes=0)
-    one = reached(nothing, "onnxruntime", CEILINGS, 1, 10.0, 3)
-    assert (one.bound, one.share, one.attainable) == ("none", None, 0)
 
 
 @pytest.mark.parametrize(("work", "milliseconds"), [(COMPUTES, 0.5), (MOVES, 25.0)])

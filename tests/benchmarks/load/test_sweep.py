@@ -32,6 +32,24 @@ def test_bundle_is_measured_over_batches_and_the_result_reads_back(bundle, tmp_p
     assert (tmp_path / "out" / "bench.html").read_text().startswith("<!doctype html>")
 
 
+def test_a_roofline_that_cannot_be_given_is_refused_before_the_load(run, bundle, planted_runner):
+    asked = planted_runner()
+    for target, facts, message in (
+        (asked, {}, "give the bundle with --bundle"),
+        (run, {}, "give the bundle with --bundle"),
+        (bundle, {"mix": "n=1"}, "which --mix changes"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            bench(target, batch=(1,), seconds=0.1, roofline=True, **facts)
+    assert asked.asked == 0
+
+
+def test_the_roofline_of_a_bundle_is_in_its_result(bundle, tmp_path):
+    result = bench(bundle, batch=(1, 8), seconds=0.1, rounds=1, roofline=True)
+    assert [point.batch for point in result.roofline.points] == [1, 8]
+    assert all(0 < point.share <= 1 for point in result.roofline.points)
+
+
 def test_run_and_bundle_of_one_generator_compare(run, bundle):
     result = bench(run, against=bundle, batch=(2,), seconds=0.4, rounds=1, pairs=2)
     assert result.comparison.second_load.batch == 2

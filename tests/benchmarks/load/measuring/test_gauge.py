@@ -77,12 +77,12 @@ class Meters:
         pass
 
     def __init__(self, *, counts: bool) -> None:
-        self.counts, self.start = counts, time.perf_counter()
+        self.counts, self.millijoules = counts, 5e6
 
     def nvmlDeviceGetTotalEnergyConsumption(self, device: int) -> float:
         if not self.counts:
             raise self.NVMLError
-        return 1e3 * (time.perf_counter() - self.start) * 100 * device
+        return self.millijoules * device
 
     def nvmlDeviceGetPowerUsage(self, device: int) -> float:
         return 1e5 * device
@@ -93,14 +93,23 @@ class Meters:
 
 @pytest.mark.parametrize("counts", [True, False])
 def test_energy_is_counted_by_the_gpu_or_else_sampled(counts: bool) -> None:
-    meter = GpuMeter(Meters(counts=counts), [1, 2])
+    library = Meters(counts=counts)
+    meter = GpuMeter(library, [1, 2])
     for _ in range(2):
+        before = time.perf_counter()
         meter.begin()
-        time.sleep(0.05)
+        time.sleep(0.02)
+        library.millijoules += 1e4
         used = meter.end()
+        seconds = time.perf_counter() - before
         assert used.memory_bytes == 3000
-        assert used.watts == pytest.approx(300, rel=0.2)
-        assert used.joules == pytest.approx(used.watts * 0.05, rel=0.5)
+        if counts:
+            assert used.joules == pytest.approx(30)
+            assert 30 / seconds <= used.watts <= 30 / 0.02
+        else:
+            # Both GPUs take 300 W all the time, however late a sample comes.
+            assert used.watts == pytest.approx(300)
+            assert 300 * 0.02 <= used.joules <= 300 * seconds
 
 
 def test_without_a_driver_there_is_no_meter() -> None:

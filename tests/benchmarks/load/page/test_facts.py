@@ -1,11 +1,12 @@
 import numpy as np
 
 from litho.benchmarks import bench
+from litho.benchmarks.load.documents.latency import Percentile
 from litho.benchmarks.load.documents.quality import Quality
 from litho.benchmarks.load.documents.resources import GpuUse, ProcessUse, Resources
 from litho.benchmarks.load.documents.result import Cost
 from litho.benchmarks.load.documents.windows import Goodput, Latency
-from litho.benchmarks.load.page.facts import facts
+from litho.benchmarks.load.page.facts import facts, front
 
 
 def test_what_was_not_measured_is_not_mentioned(planted_runner):
@@ -64,3 +65,17 @@ def test_everything_that_was_measured_has_a_line(planted_runner):
     assert found["1,000 images cost"] == "0.01 EUR at 3.6 an hour, prices.csv, L4, always busy"
     assert found["engines/a.rtx"].endswith("built in 1.5 s")
     assert found["opened and first picture made in"] == "0.50 s"
+
+
+def test_the_front_has_the_loads_that_no_other_one_beats(planted_runner):
+    point = bench(planted_runner(), batch=(1,), seconds=0.03).points[0]
+    window = point.windows[0]
+
+    def made(images, milliseconds):
+        windows = (window.model_copy(update={"images": images, "seconds": 1.0}),)
+        latency = point.latency.model_copy(update={"p50": Percentile(value_ms=milliseconds)})
+        return point.model_copy(update={"windows": windows, "latency": latency})
+
+    quick, fast, beaten = made(100, 1.0), made(400, 8.0), made(300, 9.0)
+    assert front([quick, fast, beaten]) == [quick, fast]
+    assert front([fast, fast]) == [fast, fast]

@@ -4,8 +4,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from litho.benchmarks.limits.ceilings import Kernel, kernel_graph
-from litho.benchmarks.limits.work import Work, work_of
+from litho.benchmarks.roofline.ceilings import Kernel, kernel_graph
+from litho.benchmarks.roofline.work import Work, work_of
 
 CONVOLUTION = Kernel(channels=4, side=8, window=3, batch=2)
 PRODUCT = Kernel(channels=16, side=0, window=1, batch=2)

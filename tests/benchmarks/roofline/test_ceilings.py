@@ -2,7 +2,7 @@
 
 import pytest
 
-from litho.benchmarks.limits.ceilings import (
+from litho.benchmarks.roofline.ceilings import (
     Bandwidth,
     Ceilings,
     Kernel,

@@ -11,16 +11,18 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
+from ...bundle import Bundle
 from ...bundle.json_documents import Document
 from ...export.arithmetic import multiply_adds, value_types
 from ...export.naming import precisions_of
 from ...export.precisions.base import MOVES
 from ...extras import require
+from ...signature.fields import Role
 
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["OPERATIONS", "Work", "work_of"]
+__all__ = ["OPERATIONS", "Work", "calls_of", "work_of"]
 
 OPERATIONS = 2
 """Operations of a multiply-add."""
@@ -181,6 +183,13 @@ def work_of(graph: bytes | onnx.ModelProto, *, lowered_to: str = "") -> Work:
         activation_bytes=sum(activations),
         largest_bytes=max(activations, default=0.0),
     )
+
+
+def calls_of(bundle: Bundle) -> dict[str, int]:
+    """Stage -> its calls for one picture, with the sampler's default steps."""
+    steps = bundle.manifest.signature.field(Role.STEPS)
+    count = int(steps.default or 1) if steps is not None else 1
+    return {stage.name: count if stage.name == "denoiser" else 1 for stage in bundle.manifest.stages}
 
 
 def _element_bytes(element: int) -> float:
