@@ -16,6 +16,7 @@ import typer
 
 from ..bundle.json_documents import Document
 from ..errors import LithoError, UsageError
+from ..extras import missing
 from ..files import write_bytes
 
 __all__ = ["errors_of", "find_program", "whole_numbers", "write_document"]
@@ -23,7 +24,7 @@ __all__ = ["errors_of", "find_program", "whole_numbers", "write_document"]
 
 @contextmanager
 def errors_of(command: str) -> Iterator[None]:
-    """Print an error of litho as one line that begins with the command, and exit with the error's code.
+    """Print an error of litho, or a missing extra, as one line that begins with the command; exit with its code.
 
     SIGTERM ends the command as Ctrl-C does: the servers that it started end with it.
 
@@ -34,9 +35,12 @@ def errors_of(command: str) -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, _terminated) if main else None
     try:
         yield
-    except LithoError as error:
-        typer.echo(f"{command}: error: {error}", err=True)
-        raise typer.Exit(error.exit_code) from None
+    except (LithoError, ModuleNotFoundError) as error:
+        said = missing(error) if isinstance(error, ModuleNotFoundError) else error
+        if said is None:
+            raise
+        typer.echo(f"{command}: error: {said}", err=True)
+        raise typer.Exit(said.exit_code) from None
     finally:
         if main:
             signal.signal(signal.SIGTERM, before)

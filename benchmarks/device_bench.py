@@ -1,14 +1,15 @@
 """Latency and throughput of a run in every runtime of a device: `python -m litho.benchmarks.device_bench RUN`.
 
 The run is exported; PyTorch, its compiled and its BF16 form and each graph that the device has a runtime for are then
-measured one after the other by the load generator, with batches of 1 to 256 in one closed loop. `make gpu-bench` runs
-it.
+measured one after the other by the load generator, with batches of 1 to 256 in one closed loop. Without a runtime of
+graphs, PyTorch's forms are measured alone. The document is written after each form, so that one that takes too long
+costs no other. `make gpu-bench` runs it.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -16,9 +17,11 @@ from typing import Annotated, Literal
 
 import typer
 
+from ..bundle import Bundle
 from ..bundle.json_documents import Document
-from ..errors import LithoError
+from ..errors import LithoError, MissingExtra
 from ..export.build import export
+from ..extras import require
 from ..files import write_bytes
 from ..runners.torch import Runner as TorchRunner
 from ..training.run.snapshot import load_snapshot
@@ -29,7 +32,7 @@ from .load.documents.result import BenchResult
 from .load.sweep import bench
 from .machine import Machine, describe_machine
 
-__all__ = ["DeviceBench", "main", "measure"]
+__all__ = ["DeviceBench", "forms_of", "main", "measure"]
 
 BATCHES = (1, 8, 32, 128, 256)
 
@@ -61,7 +64,12 @@ class DeviceBench(Document):
 
 
 def measure(
-    run: Path, *, device: str = "cuda", batches: Sequence[int] = BATCHES, seconds: float = 30.0
+    run: Path,
+    *,
+    device: str = "cuda",
+    batches: Sequence[int] = BATCHES,
+    seconds: float = 30.0,
+    keep: Callable[[DeviceBench], object] = lambda measured: None,
 ) -> DeviceBench:
     """Measure a run.
 
@@ -70,6 +78,7 @@ def measure(
         device: "cuda" or "cpu".
         batches: pictures in a request.
         seconds: for all forms together, without export and compilation.
+        keep: called with what was measured after each form.
 
     Raises:
         LithoError: the run cannot be exported.
@@ -78,17 +87,23 @@ def measure(
     picture = snapshot.picture()
     results: dict[str, BenchResult] = {}
     missing: dict[str, str] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        runtimes = graph_runtimes_of(device)
-        bundle = export(
-            run,
-            to=Path(folder) / "bundle",
-            precisions=("fp32", "fp16"),
-            runtimes=tuple(runtimes) or ("onnxruntime",),
-            timed=False,
+    work, machine = _multiply_adds(picture), describe_machine()
+
+    def document() -> DeviceBench:
+        return DeviceBench(
+            preset=snapshot.info.preset or snapshot.info.family,
+            device=device,
+            multiply_adds=work,
+            results=results,
+            missing=missing,
+            machine=machine,
+            measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            command=f"python -m litho.benchmarks.device_bench RUN --device {device} --seconds {seconds:g}",
         )
-        bf16 = Candidate("bf16", partial(TorchRunner, picture, device, bf16=True))
-        forms = {**candidates(run, bundle, device), "torch BF16": bf16}
+
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = _bundle(run, Path(folder) / "bundle", device, missing)
+        forms = forms_of(run, bundle, device)
         for name, form in forms.items():
             try:
                 with form.opens() as runner:
@@ -97,17 +112,39 @@ def measure(
                     results[name] = bench(runner, batch=batches, seconds=seconds / len(forms))
             except LithoError as error:
                 missing[name] = str(error)
-        work = _multiply_adds(picture)
-    return DeviceBench(
-        preset=snapshot.info.preset or snapshot.info.family,
-        device=device,
-        multiply_adds=work,
-        results=results,
-        missing=missing,
-        machine=describe_machine(),
-        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=f"python -m litho.benchmarks.device_bench RUN --device {device} --seconds {seconds:g}",
+            keep(document())
+    return document()
+
+
+def _bundle(run: Path, folder: Path, device: str, missing: dict[str, str]) -> Bundle | None:
+    """The run's bundle; None, with the reason, where the package that proves graphs is not installed."""
+    try:
+        require("onnxruntime", "cpu")
+    except MissingExtra as error:
+        missing["graphs"] = str(error)
+        return None
+    return export(
+        run,
+        to=folder,
+        precisions=("fp32", "fp16"),
+        runtimes=tuple(graph_runtimes_of(device)) or ("onnxruntime",),
+        timed=False,
     )
+
+
+def forms_of(run: Path, bundle: Bundle | None, device: str) -> dict[str, Candidate]:
+    """What is measured: PyTorch's forms, quickest to start first, then the graphs of a bundle.
+
+    Args:
+        run: a run's directory.
+        bundle: of the run; None for PyTorch alone.
+        device: "cuda" or "cpu".
+    """
+    picture = load_snapshot(run).picture()
+    found = candidates(run, bundle, device)
+    found["torch BF16"] = Candidate("bf16", partial(TorchRunner, picture, device, bf16=True))
+    # Compiling takes longest, and may use up the time of a suite.
+    return dict(sorted(found.items(), key=lambda item: item[0] == "torch.compile"))
 
 
 def _multiply_adds(picture: object) -> int:
@@ -133,8 +170,13 @@ def main(
     """Measure a run in every runtime of a device."""
     with errors_of("device-bench"):
         batches = tuple(whole_numbers(batch, "--batch"))
-        measured = measure(run, device=device, batches=batches, seconds=seconds)
-    write_bytes(output, measured.model_dump_json(indent=1) + "\n")
+        measured = measure(
+            run,
+            device=device,
+            batches=batches,
+            seconds=seconds,
+            keep=lambda so_far: write_bytes(output, so_far.model_dump_json(indent=1) + "\n"),
+        )
     for name, result in measured.results.items():
         speeds = ", ".join(f"{point.images_per_second:,.0f}" for point in result.points)
         typer.echo(f"{name}: {speeds} images/s at batch {', '.join(map(str, batches))}")

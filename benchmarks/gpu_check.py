@@ -166,12 +166,12 @@ def _rows(family: str, run: Path, bundle: Bundle, device: str, progress: Progres
         yield Row(family=family, name=name, precision=precision, verdict=verdict, timings=timings)
 
 
-def candidates(run: Path, bundle: Bundle, device: str) -> dict[str, Candidate]:
+def candidates(run: Path, bundle: Bundle | None, device: str) -> dict[str, Candidate]:
     """All ways to make a run's pictures on a device.
 
     Args:
         run: a run's directory.
-        bundle: the export of the run.
+        bundle: the export of the run; None for PyTorch alone.
         device: "cuda" or "cpu".
     """
     picture = load_snapshot(run).picture()
@@ -180,6 +180,8 @@ def candidates(run: Path, bundle: Bundle, device: str) -> dict[str, Candidate]:
     if device == "cuda":
         opens = partial(TorchRunner, picture, device, compiled=True)
         found["torch.compile"] = Candidate("fp32", opens, batches=BATCHES)
+    if bundle is None:
+        return found
     for variant in bundle.manifest.variants:
         opens = partial(open_runner, bundle, variant.name)
         found[variant.name] = Candidate(

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import datetime
 import importlib.util
 import json
 import os
@@ -26,7 +27,6 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,7 @@ OPTIONAL = {
     "torch_tensorrt": "torch-tensorrt",
     "openvino": "OpenVINO",
     "pynvml": "NVML, for watts and GPU memory",
+    "cuda.bindings": "engines of TensorRT, which need cuda-python",
 }
 """Module -> what cannot be measured without it."""
 
@@ -160,7 +161,7 @@ def steps(device: str, families: Sequence[str], scale: float = 1.0) -> tuple[Ste
             60,
             "peaks.json",
         ),
-        Step("run", (*litho, "train", "cgan-digits", "--run", run, *trial), 60),
+        Step("run", (*litho, "train", "cgan-digits", "--run", run, *trial), 90),
         Step(
             "bench",
             ("-m", "litho.benchmarks.device_bench", run, "--device", device, "--seconds", seconds)
@@ -219,13 +220,22 @@ def prepare(folder: Path, run: Callable[[list[str]], str] | None = None) -> tupl
         install = run or _pip
         target = ["--target", str(site), "--quiet", "--no-compile"]
         wheels = sorted(map(str, WHEELS.glob("*.whl")))
-        if not wheels or install([*target, "--no-index", "--no-deps", *wheels]):
-            install([*target, *missing])
         sys.path.insert(0, str(site))
-        importlib.invalidate_caches()
-        missing = _not_found(NEEDED)
+        if wheels:
+            install([*target, "--no-index", "--no-deps", *wheels])
+            missing = _found_since()
+        if missing:
+            # Pinned, so that the index brings no other NumPy than PyTorch was built for.
+            install([*target, "--constraint", str(ROOT / "constraints.txt"), *missing])
+            missing = _found_since()
     path = os.pathsep.join(filter(None, paths))
     return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}, missing
+
+
+def _found_since() -> list[str]:
+    """Packages that are still missing after an installation."""
+    importlib.invalidate_caches()
+    return _not_found(NEEDED)
 
 
 def _not_found(modules: dict[str, str]) -> list[str]:
@@ -375,7 +385,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if problem := _problem(given.device):
         print(f"gpu-bench: error: {problem}", file=sys.stderr)
         return 2
-    started, start = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
+    started, start = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), time.monotonic()
     suite = measure(given.device, given.families.split(","), given.budget, given.scale)
     slug = re.sub(r"[^a-z0-9]+", "-", suite.name.lower()).strip("-")
     output = given.output or ROOT / "benchmarks" / "results" / f"gpu-{slug}.json"
@@ -389,6 +399,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _problem(device: str) -> str:
+    if sys.version_info < (3, 11):  # noqa: UP036 - whatever Python the machine has runs this script
+        return f"litho needs Python 3.11 or newer, and this is {platform.python_version()}; name another: GPU_PYTHON="
     if importlib.util.find_spec("torch") is None:
         return "this Python has no PyTorch; name one that has: make gpu-bench GPU_PYTHON=/path/to/python3"
     import torch

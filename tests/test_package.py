@@ -77,7 +77,6 @@ WITHOUT_A_TEST_FILE = {
     "benchmarks/peers/in_process/torch_bf16.py": _PEERS,
     "benchmarks/peers/in_process/torch_compile.py": _PEERS,
     "benchmarks/peers/in_process/torch_eager.py": _PEERS,
-    "benchmarks/peers/in_process/torch_tensorrt.py": _PEERS,
     "benchmarks/peers/served/litho.py": _SERVERS,
     "benchmarks/peers/served/litserve.py": _SERVERS,
     "benchmarks/peers/served/pytriton.py": _SERVERS,

@@ -23,6 +23,15 @@ def test_an_error_is_one_line_and_an_exit_code(
     assert capsys.readouterr().err == "growth: error: there is no server; start one\n"
 
 
+def test_a_package_that_is_not_installed_is_one_line_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit), errors_of("growth"):
+        raise ModuleNotFoundError("No module named 'onnxruntime'", name="onnxruntime")
+    said = capsys.readouterr().err
+    assert said.startswith("growth: error: 'onnxruntime' is not installed; get it with: pip install")
+    with pytest.raises(ModuleNotFoundError), errors_of("growth"):
+        raise ModuleNotFoundError("No module named 'nothing'", name="nothing")
+
+
 def test_a_document_is_read_back(tmp_path: Path) -> None:
     machine = describe_machine()
     write_document(tmp_path / "machine.json", machine)
