@@ -1,4 +1,4 @@
-"""The audit log of verbs that change what is served, or who may ask for it."""
+"""The audit log of verbs that change what is served, who may ask for it, or what leaves and enters this machine."""
 
 from __future__ import annotations
 

@@ -180,7 +180,7 @@ def manifest(
     """
     from ..extras import require
     from ..serving.manifests.rendering import CHART, check_release, objects_in, render, to_text
-    from ..serving.manifests.values import Cluster, canary_of, opened, values_of
+    from ..serving.manifests.values import Cluster, canary_of, check_target, opened, values_of
 
     require("yaml", "kubernetes")
     check_release(name, namespace)
@@ -214,6 +214,8 @@ def manifest(
         "traces": traces,
         **({} if image is None else {"image": image}),
     }
+    for one in (target,) if canary is None else (target, canary):
+        check_target(one)
     cluster = Cluster(**given)
     with opened(target, require_signature) as repository:
         found = values_of(repository, target, cluster)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from .auditing import AuditLogFile, entered
 from .base import AsJson, verb
 from .output import note, print_json, progress_bar
 from .passwords import key_password
@@ -52,6 +53,7 @@ def push(
         bool, typer.Option("--private", help="Make a repository of the hub that does not exist yet private.")
     ] = False,
     plain_http: PlainHttp = False,
+    audit_log: AuditLogFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Send a bundle or run to a registry, with a model card.
@@ -61,18 +63,22 @@ def push(
     """
     from ..registry.push import push as push_files
 
-    with progress_bar() as progress:
-        pushed = push_files(
-            source,
-            address,
-            revision=revision,
-            key=key,
-            password=key_password(key) if key is not None else None,
-            checkpoint=checkpoint,
-            private=private,
-            plain_http=plain_http,
-            progress=progress,
-        )
+    password = key_password(key) if key is not None else None
+    details = {"source": str(source), "to": address, "revision": revision}
+    with entered(audit_log, "push", **details) as entry:
+        with progress_bar() as progress:
+            pushed = push_files(
+                source,
+                address,
+                revision=revision,
+                key=key,
+                password=password,
+                checkpoint=checkpoint,
+                private=private,
+                plain_http=plain_http,
+                progress=progress,
+            )
+        entry.update(address=pushed.address, signed=pushed.signed)
     for line in pushed.notes:
         note(line)
     if as_json:
@@ -122,6 +128,7 @@ def pull(
     most_gib: Annotated[
         int, typer.Option(help="Largest upload that is read, in GiB.", min=1, max=1 << 20)
     ] = 64,
+    audit_log: AuditLogFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Get a bundle or run from a registry, every file compared.
@@ -131,17 +138,20 @@ def pull(
     """
     from ..registry.pull import pull as pull_files
 
-    with progress_bar() as progress:
-        pulled = pull_files(
-            address,
-            to=to,
-            revision=revision,
-            key=require_signature,
-            replace=replace,
-            plain_http=plain_http,
-            most_bytes=most_gib << 30,
-            progress=progress,
-        )
+    details = {"from": address, "revision": revision, "replace": replace}
+    with entered(audit_log, "pull", **details) as entry:
+        with progress_bar() as progress:
+            pulled = pull_files(
+                address,
+                to=to,
+                revision=revision,
+                key=require_signature,
+                replace=replace,
+                plain_http=plain_http,
+                most_bytes=most_gib << 30,
+                progress=progress,
+            )
+        entry.update(path=str(pulled.path), address=pulled.address, signature_checked=pulled.signed)
     if as_json:
         print_json(
             {

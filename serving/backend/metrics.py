@@ -9,7 +9,6 @@ happens then, as custom metrics of the Python backend, with the labels `model` a
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import triton_python_backend_utils as pb_utils
 
 from ..in_flight.live_requests import EngineStatistics
+from .periodic import Periodic
 
 __all__ = ["COUNTERS", "FAILURES", "GAUGES", "PREFIX", "EngineMetrics"]
 
@@ -53,6 +53,8 @@ _SECONDS = 0.5
 class EngineMetrics:
     """Keeps the metrics of an engine up to date, from a thread of its own, until it is closed.
 
+    Figures that the server does not take are given again the next time; its log says once that it does not.
+
     Args:
         statistics: of the engine.
         labels: of all metrics: model and version.
@@ -74,14 +76,11 @@ class EngineMetrics:
         for reason in FAILURES:
             self._metrics[reason] = family.Metric(labels={**labels, "reason": reason})
         self._given = dict.fromkeys(self._metrics, 0.0)
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="litho metrics", daemon=True)
-        self._thread.start()
+        self._periodic = Periodic(self.publish, _SECONDS, _report, "litho metrics")
 
     def close(self) -> None:
         """Publish the last values; the engine need not run any more."""
-        self._end.set()
-        self._thread.join()
+        self._periodic.close()
         # A server that ends may take no more figures: the model still has to release its runners.
         with suppress(Exception):
             self.publish()
@@ -104,6 +103,6 @@ class EngineMetrics:
         self._families.append(family)
         return family
 
-    def _run(self) -> None:
-        while not self._end.wait(_SECONDS):
-            self.publish()
+
+def _report(reason: str) -> None:
+    pb_utils.Logger.log_warn(f"figures of the engine are not published at the moment: {reason}")

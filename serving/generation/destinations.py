@@ -8,6 +8,8 @@ it is replaced, as no manifest names it.
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -15,18 +17,21 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...bundle.json_documents import parse_as, read_as
 from ...errors import StorageError, UsageError
 from ...files import check_folder, sha256, write_bytes, write_file
-from ...object_store import Changed, ObjectStore
+from ...object_store import Changed, ObjectFacts, ObjectStore
 from .shard_manifest import MANIFEST_NAME, SCHEMA_VERSION, Shard, ShardManifest
 
 __all__ = ["Destination", "Folder", "Url", "destination_of"]
 
 _LOCK_NAME = ".writing.lock"
+_TAGS_NAME = ".tags.json"
+_READ_BYTES = 1 << 20
 _SHARED_SECONDS = 10.0
 """For a file that another machine wrote to show here."""
 
@@ -156,12 +161,17 @@ class Folder(Destination):
 
 
 class Url(Destination):
-    """Object storage, such as s3://BUCKET/PREFIX."""
+    """Object storage, such as s3://BUCKET/PREFIX.
+
+    Beside the manifest, `.tags.json` holds the tag that the store gave each shard: another tag means that the object
+    was written again. So a resume finds that from one listing, and reads only such objects.
+    """
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self._opened: ObjectStore | None = None
         self._tag: str | None = None
+        self._tagged: dict[str, _Tagged] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_opened": None}
@@ -190,7 +200,7 @@ class Url(Destination):
             file = Path(MANIFEST_NAME)
             return parse_as(ShardManifest, "a manifest of shards", file, content, SCHEMA_VERSION)
         self._tag = None
-        if present := [key for key in self._store.listed() if key != _LOCK_NAME]:
+        if present := [key for key in self._store.listed() if key not in (_LOCK_NAME, _TAGS_NAME)]:
             raise UsageError(
                 f"--out was given {self.name!r}, which holds {present[0]!r} and no shards; give a new URL"
             )
@@ -198,6 +208,8 @@ class Url(Destination):
 
     def write(self, manifest: ShardManifest) -> None:
         """See `Destination.write`."""
+        tagged = {file: [one.sha256, one.tag] for file, one in sorted(self._tagged.items())}
+        self._store.write(_TAGS_NAME, json.dumps(tagged, indent=0).encode())
         try:
             self._tag = self._store.replace(MANIFEST_NAME, _content(manifest).encode(), self._tag)
         except Changed:
@@ -219,10 +231,60 @@ class Url(Destination):
         return size, digest
 
     def has(self, shards: list[Shard], report: Callable[[int], None]) -> list[bool]:
-        """See `Destination.has`; sizes are compared, from one listing."""
+        """See `Destination.has`; sizes and tags are compared, from one listing, and read is what has another tag.
+
+        Of shards whose tag nobody noted, as an older litho did not, the size is compared.
+        """
         report(0)
-        found = self._store.listed_facts()
-        return [shard.file in found and found[shard.file].size == shard.size for shard in shards]
+        found, noted = self._store.listed_facts(), self._noted()
+        same: list[bool] = []
+        for shard in shards:
+            report(len(same))
+            same.append(self._is(shard, found.get(shard.file), noted.get(shard.file)))
+        return same
+
+    def shows(self, shard: Shard) -> bool:
+        """See `Destination.shows`; notes the tag too."""
+        facts = self._store.facts(shard.file)
+        if facts is None or facts.size != shard.size:
+            return False
+        self._tagged[shard.file] = _Tagged(shard.sha256, facts.tag)
+        return True
+
+    def _is(self, shard: Shard, facts: ObjectFacts | None, noted: _Tagged | None) -> bool:
+        """Whether an object is a shard; if so, its tag is noted."""
+        if facts is None or facts.size != shard.size:
+            return False
+        if noted is None:
+            return True
+        now = _Tagged(shard.sha256, facts.tag)
+        if noted != now and self._sha256(shard.file) != shard.sha256:
+            return False
+        self._tagged[shard.file] = now
+        return True
+
+    def _noted(self) -> dict[str, _Tagged]:
+        """What `write` noted; nothing if that is absent or no longer what it wrote."""
+        try:
+            found = json.loads(self._store.read(_TAGS_NAME) or b"{}")
+            return {str(file): _Tagged(str(digest), str(tag)) for file, (digest, tag) in found.items()}
+        except (ValueError, TypeError, AttributeError):
+            return {}
+
+    def _sha256(self, file: str) -> str:
+        digest = hashlib.sha256()
+        with self._store.opened(file) as content:
+            while chunk := content.read(_READ_BYTES):
+                digest.update(chunk)
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class _Tagged:
+    """The content of an object and the tag that its store gave it."""
+
+    sha256: str
+    tag: str
 
 
 def destination_of(out: Path | str) -> Destination:

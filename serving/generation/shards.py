@@ -83,7 +83,7 @@ def generate_shards(  # noqa: PLR0913 - a verb of the public interface
         request = Request(fields, count, format, per_shard)
         work, manifest = plan(Source(_absolute(target), variant, device), request, to, opened, pool.inline)
         keep = opened.enter_context(to.locked())
-        record = _Record(to, _resume(to, manifest, progress))
+        record = _Record(to, _resume(to, manifest, keep, progress))
         with record:
             _run(pool, work, record, keep, progress)
     return record.manifest
@@ -112,7 +112,9 @@ def _run(pool: Pool, work: ShardWork, record: _Record, keep: Callable[[], None],
         ) from error
 
 
-def _resume(to: Destination, manifest: ShardManifest, progress: Progress) -> ShardManifest:
+def _resume(
+    to: Destination, manifest: ShardManifest, keep: Callable[[], None], progress: Progress
+) -> ShardManifest:
     """The manifest with the shards that are there; that of the destination, if it has one."""
     found = to.read()
     if found is None:
@@ -123,7 +125,12 @@ def _resume(to: Destination, manifest: ShardManifest, progress: Progress) -> Sha
             f"{to.name} holds shards of another run: {facts}; give the same again, or another folder"
         )
     listed = found.finished()
-    there = to.has([*listed.values()], lambda looked: progress("checking shards", looked / found.shard_count))
+
+    def report(looked: int) -> None:
+        keep()
+        progress("checking shards", looked / found.shard_count)
+
+    there = to.has([*listed.values()], report)
     return found.with_shards(
         {number: shard for (number, shard), good in zip(listed.items(), there, strict=True) if good}
     )

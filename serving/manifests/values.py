@@ -28,7 +28,7 @@ from ..repository.versions import add_version
 from ..server.traces import check_collector
 from .source import Source
 
-__all__ = ["Cluster", "canary_of", "opened", "values_of"]
+__all__ = ["Cluster", "canary_of", "check_target", "opened", "values_of"]
 
 triton: Any = model_config_pb2  # protobuf makes the classes of the schema while it is imported
 
@@ -109,6 +109,18 @@ class Cluster:
         return Source.parse(given, self.source_secret)
 
 
+def check_target(target: str) -> None:
+    """Refuse a target that is neither a URL nor a folder here; see `opened`.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if not is_remote(target) and not Path(target).is_dir():
+        raise UsageError(
+            f"{target} is not a folder; give that of a model repository or a bundle, or s3://BUCKET/PREFIX"
+        )
+
+
 @contextmanager
 def opened(target: str, require_signature: Path | None = None) -> Iterator[Path]:
     """The repository of a target as a folder, while the block runs.
@@ -127,11 +139,8 @@ def opened(target: str, require_signature: Path | None = None) -> Iterator[Path]
         replica.refresh()
         yield replica.path
         return
+    check_target(target)
     path = Path(target)
-    if not path.is_dir():
-        raise UsageError(
-            f"{target} is not a folder; give that of a model repository or a bundle, or s3://BUCKET/PREFIX"
-        )
     if not (path / "manifest.json").is_file():
         yield path
         return

@@ -72,3 +72,26 @@ def test_an_unsigned_upload_is_refused(litho_here: Command, error_of: Complaint,
     assert "is not signed: it has no manifest.json.sig; its maker signs it with 'litho sign'" in error_of(
         done
     )
+
+
+def test_push_and_pull_are_entered_in_the_audit_log(
+    litho_here: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "audit.jsonl"
+    small = make(tmp_path / "bundle")
+    pinned = litho_here("push", small, ADDRESS, "--audit-log", log).stdout.strip()
+    monkeypatch.setenv("LITHO_AUDIT_LOG", str(log))
+    assert litho_here("pull", ADDRESS).returncode == 0
+    assert litho_here("pull", "file://hub/me/nothing").returncode == 1
+    entries = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [(one["event"], one["details"]["outcome"]) for one in entries] == [
+        ("push", "started"),
+        ("push", "done"),
+        ("pull", "started"),
+        ("pull", "done"),
+        ("pull", "started"),
+        ("pull", "failed"),
+    ]
+    pushed, pulled = entries[1]["details"], entries[3]["details"]
+    assert (pushed["source"], pushed["address"], pushed["signed"]) == (str(small), pinned, False)
+    assert (pulled["address"], pulled["path"]) == (pinned, "bundles/tiny")

@@ -66,6 +66,35 @@ def test_a_file_is_added_whole_and_the_same_twice_is_no_fault(destination: Desti
         assert destination.shows(shards[0])
 
 
+def test_an_object_that_was_written_again_is_read_and_compared(s3: S3) -> None:
+    first = destination_of(s3.bucket())
+    shards = []
+    with first.locked():
+        for number in range(3):
+            content = str(number).encode()
+            size, digest = first.add(f"{number}.tar", lambda path, content=content: path.write_bytes(content))
+            shards.append(Shard(file=f"{number}.tar", first=number, pictures=1, size=size, sha256=digest))
+            assert first.shows(shards[-1])
+        first.write(EMPTY)
+    store = ObjectStore(first.name)
+    assert set(json.loads(store.read(".tags.json") or b"")) == {"0.tar", "1.tar", "2.tar"}
+    store.write("1.tar", b"!")  # of the same size
+    again = destination_of(first.name)
+    with again.locked():
+        assert again.read() == EMPTY
+        assert again.has(shards, lambda number: None) == [True, False, True]
+        again.write(EMPTY)  # of the shard that is missing, no tag stays
+    assert set(json.loads(store.read(".tags.json") or b"")) == {"0.tar", "2.tar"}
+    # A copy elsewhere may have other tags and the same content; notes that are damaged say nothing.
+    store.write(
+        ".tags.json", json.dumps({one.file: [one.sha256, "of another store"] for one in shards}).encode()
+    )
+    assert destination_of(first.name).has(shards, lambda number: None) == [True, False, True]
+    for damaged in (b"[1]", b"{", b'{"0.tar": 7}'):
+        store.write(".tags.json", damaged)
+        assert destination_of(first.name).has(shards, lambda number: None) == [True, True, True]
+
+
 def test_the_manifest_is_read_back_and_another_writer_is_noticed(destination: Destination) -> None:
     with destination.locked():
         assert destination.read() is None
