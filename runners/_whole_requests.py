@@ -24,6 +24,7 @@ class Asking(Protocol):
     """What this needs of a runner; its methods say what they do."""
 
     signature: Signature
+    url: str
 
     @property
     def infer(self) -> Any: ...

@@ -7,7 +7,7 @@ address. This module implements Triton's protocol; `serving` starts servers and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from copy import copy
 from dataclasses import replace
 from typing import Any, Self
@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import ValidationError
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
-from ..errors import EndpointError, EndpointUnavailable, LithoError, UsageError
+from ..errors import EndpointError, LithoError, UsageError
 from . import base
 from ._channel import Access, is_loopback, open_channel
 from ._endpoint import Endpoint
@@ -26,7 +26,7 @@ from ._refusals import explain
 from ._served import ACCEPTED_PARAMETER, PUBLIC_KEY_PARAMETER, ServedModel, ServerStatistics
 from ._settled import finish
 from ._shared_memory import Regions
-from ._silence import Silent, heard
+from ._streamed_requests import StreamCalls, StreamedRequests
 from ._triton_requests import (
     Gathered,
     Images,
@@ -64,9 +64,6 @@ __all__ = [
 DEFAULT_OPTIONS = Options()
 SHARE_SECONDS = 5.0
 """Longest time to wait until the server has opened or left shared memory."""
-
-MOST_STREAMS = 256
-"""Streams of one runner at a time: each has a thread that reads it."""
 
 DEFAULT_TIMEOUT_SECONDS = 60.0
 
@@ -116,13 +113,7 @@ class Runner(base.Runner):
         self._whole = WholeRequests(self)
         self._channel = open_channel(endpoint, access)
         self._stub: Any = GRPCInferenceServiceStub(self._channel)
-        # A call with one request needs no thread that reads requests; on the wire it is the same stream.
-        self._stream: Any = self._channel.unary_stream(
-            "/inference.GRPCInferenceService/ModelStreamInfer",
-            request_serializer=messages.ModelInferRequest.SerializeToString,
-            response_deserializer=messages.ModelStreamInferResponse.FromString,
-        )
-        self._pool = ThreadPoolExecutor(MOST_STREAMS, thread_name_prefix="litho-stream")
+        self._streams = StreamedRequests(self, StreamCalls(self._channel))
         try:
             self._configure(self._ask(self._stub.ModelConfig, messages.ModelConfigRequest).config)
         except BaseException:
@@ -188,6 +179,7 @@ class Runner(base.Runner):
         def answered(call: Any) -> None:
             other = copy(self)
             other._whole = WholeRequests(other, self._whole.regions)
+            other._streams = StreamedRequests(other, self._streams.calls)
             other.url = str(replace(self._endpoint, model=model, version=""))
             other._model, other._version = model, ""
             try:
@@ -224,7 +216,7 @@ class Runner(base.Runner):
         complete = safe_inputs(self.signature, inputs)
         future: Future[dict[str, NDArray[np.uint8]]] = Future()
         if self.decoupled:
-            self.submit_stream(future, complete, options)
+            self._streams.submit(future, complete, options)
         else:
             self._whole.submit(future, complete, options)
         return future
@@ -247,7 +239,7 @@ class Runner(base.Runner):
         """
         complete = safe_inputs(self.signature, inputs)
         if self.decoupled:
-            yield from self._streamed(complete, options)
+            yield from self._streams.pictures(complete, options)
             return
         future = self.submit(complete, options)
         try:
@@ -269,7 +261,7 @@ class Runner(base.Runner):
         """Close the connection; requests in flight fail, and closing twice is fine."""
         self._whole.close()
         self._channel.close()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._streams.calls.close()
 
     def _execute(self, inputs: dict[str, NDArray[Any]]) -> NDArray[np.uint8]:
         inputs = safe_inputs(self.signature, inputs)
@@ -287,23 +279,11 @@ class Runner(base.Runner):
             except grpc.RpcError as error:
                 if not self.became_decoupled(error):
                     raise self.explained(error) from None
-        return self._gathered(inputs, DEFAULT_OPTIONS)
+        return self._streams.gathered(inputs, DEFAULT_OPTIONS)
 
     def submit_stream(self, future: Future[Any], inputs: dict[str, NDArray[Any]], options: Options) -> None:
         """Send checked inputs in a stream of their own, and settle the future."""
-
-        def work() -> None:
-            try:
-                images = self._gathered(inputs, options, future)
-            except Exception as error:  # future.result() raises it
-                finish(future, error=error)
-            else:
-                self.finish(future, images, inputs)
-
-        try:
-            self._pool.submit(work)
-        except RuntimeError:  # the pool is shut down
-            finish(future, error=self.cancelled())
+        self._streams.submit(future, inputs, options)
 
     def finish(self, future: Future[Any], images: NDArray[np.uint8], inputs: dict[str, NDArray[Any]]) -> None:
         """Settle a future with the pictures of its inputs, or with what is wrong with them."""
@@ -313,43 +293,6 @@ class Runner(base.Runner):
             finish(future, error=error)
         else:
             finish(future, {self.signature.output.name: images})
-
-    def _gathered(
-        self, inputs: dict[str, NDArray[Any]], options: Options, future: Future[Any] | None = None
-    ) -> NDArray[np.uint8]:
-        gathered = Gathered(self.signature, inputs, self.url)
-        for _ in self._streamed(inputs, replace(options, preview_every=0), gathered, future):
-            pass
-        return gathered.images()
-
-    def _streamed(
-        self,
-        inputs: dict[str, NDArray[Any]],
-        options: Options,
-        gathered: Gathered | None = None,
-        future: Future[Any] | None = None,
-    ) -> Iterator[StreamedPicture]:
-        gathered = gathered or Gathered(self.signature, inputs, self.url)
-        try:
-            call = self._stream(
-                self.request(inputs, options), timeout=self.limit(options), metadata=self.headers(options)
-            )
-        except ValueError:  # the channel is closed
-            raise self.cancelled() from None
-        if future is not None:
-            future.add_done_callback(lambda done: call.cancel() if done.cancelled() else None)
-        try:
-            for response in heard(call, options.answer_seconds):
-                yield from gathered.add(response)
-        except Silent:
-            raise EndpointUnavailable(
-                f"{self.url} streamed nothing for {options.answer_seconds:g} s; try again, or see the server's log"
-            ) from None
-        except grpc.RpcError as error:
-            raise self.explained(error, options) from None
-        finally:
-            call.cancel()
-        gathered.images()
 
     def became_decoupled(self, error: Any) -> bool:
         """Whether a call failed because the model, in a newer version, answers in streams; it is remembered."""

@@ -22,6 +22,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from litho.object_store import ObjectStore
     from litho.serving.gateway.program import Program
     from litho.serving.server.embedded import EmbeddedServer
 
@@ -389,6 +390,19 @@ def s3(s3_server: S3, monkeypatch: pytest.MonkeyPatch) -> S3:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     return s3_server
+
+
+@pytest.fixture(params=["s3", "memory"])
+def store(request: pytest.FixtureRequest) -> Iterator[ObjectStore]:
+    """The same rules for S3 and for a file system without conditions of its own."""
+    from litho.object_store import ObjectStore
+
+    if request.param == "s3":
+        yield ObjectStore(request.getfixturevalue("s3").bucket())
+        return
+    opened = ObjectStore("memory://bucket/prefix")
+    yield opened
+    opened.delete(*opened.listed())
 
 
 @pytest.fixture

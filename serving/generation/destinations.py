@@ -24,6 +24,7 @@ from typing import Any
 from ...bundle.json_documents import parse_as, read_as
 from ...errors import StorageError, UsageError
 from ...files import check_folder, sha256, write_bytes, write_file
+from ...object_lock import locked
 from ...object_store import Changed, ObjectFacts, ObjectStore
 from .shard_manifest import MANIFEST_NAME, SCHEMA_VERSION, Shard, ShardManifest
 
@@ -189,7 +190,7 @@ class Url(Destination):
     @contextmanager
     def locked(self) -> Iterator[Callable[[], None]]:
         """See `Destination.locked`."""
-        with self._store.locked(_LOCK_NAME, _LOCK_SECONDS) as lock:
+        with locked(self._store, _LOCK_NAME, _LOCK_SECONDS) as lock:
             yield lock.keep
 
     def read(self) -> ShardManifest | None:

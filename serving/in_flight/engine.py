@@ -15,16 +15,16 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import EndpointBusy, EndpointUnavailable, LithoError
 from ...runners.rectified_flow import Batch, Rows, Runner
-from .live_requests import EngineStatistics, Options, Reply, Request
+from .live_requests import Counters, EngineStatistics, Options, Reply, Request, Ticket, rows_of
 
 __all__ = ["Engine"]
 
@@ -32,9 +32,6 @@ FIRST_LOOK_SECONDS, LOOK_SECONDS = 0.25, 0.5
 """Age of a request when the clerk first asks whether its client is gone, and the time between two such questions."""
 
 _LOOKS = 8  # most such questions between two answers: each may cost a message to another process
-
-
-_Ticket = tuple[Request, int]
 
 
 @dataclass(eq=False)
@@ -48,7 +45,7 @@ class _Lane:
 
 @dataclass(frozen=True, slots=True)
 class _Pictures:
-    tickets: Sequence[_Ticket]
+    tickets: Sequence[Ticket]
     images: NDArray[np.uint8]
     steps: Sequence[int]
     finished: bool
@@ -58,14 +55,6 @@ class _Pictures:
 class _Failure:
     requests: Iterable[Request]
     error: LithoError
-
-
-@dataclass
-class _Counters:
-    values: dict[str, Any] = field(default_factory=dict)
-
-    def add(self, name: str, count: float = 1) -> None:
-        self.values[name] = self.values.get(name, 0) + count
 
 
 class Engine:
@@ -100,10 +89,10 @@ class Engine:
         # Guarded by the condition's lock:
         self._queue: list[Request] = []
         self._open: dict[int, Request] = {}
-        self._offered: list[tuple[Rows, list[_Ticket]]] = []
+        self._offered: list[tuple[Rows, list[Ticket]]] = []
         self._closing = False
         self._closures = 0
-        self._counted = _Counters()
+        self._counted = Counters()
         # Between threads without it:
         self._numbers = itertools.count()
         self._events: SimpleQueue[_Pictures | _Failure | None] = SimpleQueue()
@@ -192,7 +181,7 @@ class Engine:
                 _, tickets = lane.batch.take(np.arange(len(lane.batch)))
                 self._fail([*tickets, *admitted], LithoError(f"the engine failed: {error!r}"))
 
-    def _next(self, lane: _Lane) -> list[_Ticket] | None:
+    def _next(self, lane: _Lane) -> list[Ticket] | None:
         """Rows to admit before the next step of a lane; waits for work; None when there will be no more."""
         with self._changed:
             while True:
@@ -223,7 +212,7 @@ class Engine:
             lane.closures = -1  # some of them may have been closed since
             self._drop_closed(lane)
 
-    def _admitted(self, lane: _Lane) -> list[_Ticket]:
+    def _admitted(self, lane: _Lane) -> list[Ticket]:
         """Take from the queue what the lane has room for, and no more than its share of all rows."""
         if not self._queue:
             return []
@@ -231,7 +220,7 @@ class Engine:
         mine = len(lane.batch)
         share = -(-(mine + others + self._waiting_rows()) // len(self._lanes))
         room = min(lane.batch.capacity, share) - mine
-        admitted: list[_Ticket] = []
+        admitted: list[Ticket] = []
         now = time.monotonic()
         while self._queue and room > len(admitted):
             request = self._queue[0]
@@ -244,7 +233,7 @@ class Engine:
         self._counted.add("admitted", len(admitted))
         return admitted
 
-    def _share(self, lane: _Lane, admitted: list[_Ticket]) -> None:
+    def _share(self, lane: _Lane, admitted: list[Ticket]) -> None:
         """Offer half of the rows to a lane that has none, if no others wait."""
         idle = sum(other.idle for other in self._lanes)
         half = len(lane.batch) // 2
@@ -257,16 +246,16 @@ class Engine:
     def _waiting_rows(self) -> int:
         return sum(request.rows - request.admitted for request in self._queue)
 
-    def _begin(self, lane: _Lane, admitted: list[_Ticket]) -> None:
+    def _begin(self, lane: _Lane, admitted: list[Ticket]) -> None:
         if not admitted:
             return
         try:
-            lane.batch.put(lane.runner.begin(_rows_of(admitted)), admitted)
+            lane.batch.put(lane.runner.begin(rows_of(admitted)), admitted)
         except LithoError:  # of one request, which must not affect the others
             for request, group in itertools.groupby(admitted, key=lambda ticket: ticket[0]):
                 tickets = list(group)
                 try:
-                    lane.batch.put(lane.runner.begin(_rows_of(tickets)), tickets)
+                    lane.batch.put(lane.runner.begin(rows_of(tickets)), tickets)
                 except LithoError as error:
                     self._fail([(request, 0)], error)
 
@@ -300,7 +289,7 @@ class Engine:
         if len(due) and self._events.qsize() < 2 * len(self._lanes):
             self._decode(lane, rows.chosen(due), [tickets[position] for position in due], finished=False)
 
-    def _decode(self, lane: _Lane, rows: Rows, tickets: list[_Ticket], *, finished: bool) -> None:
+    def _decode(self, lane: _Lane, rows: Rows, tickets: list[Ticket], *, finished: bool) -> None:
         try:
             images = lane.runner.decode(rows.sample)
         except LithoError as error:
@@ -309,7 +298,7 @@ class Engine:
         self._events.put(_Pictures(tickets, images, rows.taken.tolist(), finished))
 
     def _decode_apart(
-        self, lane: _Lane, rows: Rows, tickets: list[_Ticket], error: LithoError, *, finished: bool
+        self, lane: _Lane, rows: Rows, tickets: list[Ticket], error: LithoError, *, finished: bool
     ) -> None:
         if len(tickets) == 1:
             self._fail(tickets, error)
@@ -317,7 +306,7 @@ class Engine:
         for position, ticket in enumerate(tickets):
             self._decode(lane, rows.chosen(slice(position, position + 1)), [ticket], finished=finished)
 
-    def _fail(self, tickets: Iterable[_Ticket], error: LithoError) -> None:
+    def _fail(self, tickets: Iterable[Ticket], error: LithoError) -> None:
         self._events.put(_Failure([request for request, _ in tickets], error))
 
     # Clerk
@@ -400,12 +389,3 @@ class Engine:
             self._changed.notify_all()  # the queue may be empty now, for which a closing lane waits
         with suppress(Exception):
             request.reply.failed(error)
-
-
-def _rows_of(tickets: list[_Ticket]) -> dict[str, NDArray[Any]]:
-    """The inputs of some rows, as one batch."""
-    names = tickets[0][0].inputs
-    return {
-        name: np.concatenate([request.inputs[name][row : row + 1] for request, row in tickets])
-        for name in names
-    }

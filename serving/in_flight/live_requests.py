@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...errors import DeadlineExceeded, EndpointBusy, InvalidInput, LithoError
 
-__all__ = ["EngineStatistics", "Options", "Reply", "Request"]
+__all__ = ["Counters", "EngineStatistics", "Options", "Reply", "Request", "Ticket", "rows_of"]
 
 
 class Reply(Protocol):
@@ -142,3 +142,27 @@ class Request:
 
     def __lt__(self, other: Request) -> bool:
         return (self.options.priority, self.number) < (other.options.priority, other.number)
+
+
+Ticket = tuple[Request, int]
+"""A row of a request."""
+
+
+def rows_of(tickets: list[Ticket]) -> dict[str, NDArray[Any]]:
+    """The inputs of some rows, as one batch."""
+    names = tickets[0][0].inputs
+    return {
+        name: np.concatenate([request.inputs[name][row : row + 1] for request, row in tickets])
+        for name in names
+    }
+
+
+@dataclass
+class Counters:
+    """Sums by name, as `EngineStatistics` takes them; whoever adds holds the engine's lock."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def add(self, name: str, count: float = 1) -> None:
+        """Add to a sum, which is 0 at first."""
+        self.values[name] = self.values.get(name, 0) + count

@@ -26,8 +26,9 @@ from ..configuration.settings import ServingSettings
 from ..control.advertisement import find_server
 from ..control.server_control import ServerControl
 from .admission import prove_here, prove_there
+from .canary import CANARY_SUFFIX
 from .planning import Plan, Wanted
-from .rollout import CANARY_SUFFIX, go_live, live_version, needed_versions, refuse_canary
+from .rollout import go_live, live_version, needed_versions, refuse_canary
 from .versions import (
     Deployment,
     add_version,

@@ -17,6 +17,7 @@ from ..control.advertisement import find_server
 from ..control.server_control import ServerControl
 from . import rollout
 from .admission import prove_there
+from .canary import CANARY_SUFFIX
 from .versions import (
     Deployment,
     check_version,
@@ -134,9 +135,9 @@ def settle_all(repository: Path | str) -> None:
     root = Path(repository)
     with suppress(OSError):
         remove_leftovers(root)
-    for name in {name.removesuffix(rollout.CANARY_SUFFIX) for name in model_names(root)}:
+    for name in {name.removesuffix(CANARY_SUFFIX) for name in model_names(root)}:
         model = root / name
-        if not model.with_name(name + rollout.CANARY_SUFFIX).exists() and not any(model.glob(".*")):
+        if not model.with_name(name + CANARY_SUFFIX).exists() and not any(model.glob(".*")):
             continue
         # Another process may be at work on a model just now, and a model of that name may be somebody else's.
         with suppress(DeployError), writing(model):

@@ -1,26 +1,21 @@
 """A version of a model goes live on a running server: staged, loaded, warmed up, proven, and only then served.
 
-A candidate is a Triton model of its own, `<name>-canary`, beside the one that serves:
-
-    <name>-canary/config.pbtxt    its configuration under that name; `litho_canary_share` once it may have requests
-    <name>-canary/<version>       its files, or a link to a version that the model has already
-
-When it is proven, its files move into `<name>/`, the configuration there is replaced, and the server loads `<name>`
-anew: it drops the old version when the new one answers. Every step leaves the old version or the new one served, and
-`settle` finishes or takes back what a killed process left.
+A candidate is a Triton model of its own (`canary`). When it is proven, its files move into `<name>/`, the
+configuration there is replaced, and the server loads `<name>` anew: it drops the old version when the new one answers.
+Every step leaves the old version or the new one served, and `settle` finishes or takes back what a killed process left.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import DeployError, LithoError, ServerError
 from ...files import remove_directory, remove_leftovers, write_bytes, write_directory
-from ..configuration.model_config import CONFIG_NAME, CONFIGS, ParseError, parse_config, print_config
+from ..configuration.model_config import CONFIG_NAME, CONFIGS, parse_config, print_config
 from ..control.server_control import ServerControl
+from .canary import CANARY_SUFFIX, MODEL_PARAMETER, SHARE_PARAMETER, Canary, canary_of
 from .placing import expose, forget
 from .versions import (
     Deployment,
@@ -35,11 +30,7 @@ from .versions import (
 )
 
 __all__ = [
-    "CANARY_SUFFIX",
-    "SHARE_PARAMETER",
-    "Canary",
     "abort",
-    "canary_of",
     "go_live",
     "live_version",
     "needed_versions",
@@ -48,56 +39,8 @@ __all__ = [
     "settle",
 ]
 
-CANARY_SUFFIX = "-canary"
-SHARE_PARAMETER = "litho_canary_share"
-"""Parameter of a canary's configuration: share of the requests that clients send to it, above 0 and below 1."""
-
-_MODEL_PARAMETER = "litho_canary_of"
-"""Parameter of a canary's configuration: the model that it may become a version of."""
-
 _SETTLED = ("", "unloaded")
 """Reasons of versions whose loading did not fail."""
-
-
-@dataclass(frozen=True)
-class Canary:
-    """A candidate beside the model that it may become a version of.
-
-    Args:
-        path: its directory.
-        version: its number among the versions of the model.
-        share: of the requests, 0 to 1; None before it is proven.
-    """
-
-    path: Path
-    version: int
-    share: float | None
-
-    @property
-    def files(self) -> Path:
-        """Directory of its version, which may be a link."""
-        return self.path / str(self.version)
-
-
-def canary_of(model: Path) -> Canary | None:
-    """The candidate beside a model; None if there is none.
-
-    Raises:
-        DeployError: something else has its place.
-    """
-    path = model.with_name(model.name + CANARY_SUFFIX)
-    try:
-        config = served_config(path)
-        (version,) = config.version_policy.specific.versions
-        share = parameters(config).get(SHARE_PARAMETER)
-        if parameters(config)[_MODEL_PARAMETER] == model.name:
-            return Canary(path, version, None if share is None else float(share))
-    except (FileNotFoundError, NotADirectoryError):
-        if not path.exists():
-            return None
-    except (ParseError, ValueError, KeyError):
-        pass
-    raise DeployError(f"{path} is in the way: candidates of {model.name} are put there; move it away")
 
 
 def go_live(
@@ -270,7 +213,7 @@ def _configure(canary: Path, model: Path, version: int, share: float | None = No
     for name in (CONFIG_NAME, *(f"{CONFIGS}/{form.name}" for form in (canary / CONFIGS).glob("*.pbtxt"))):
         config = parse_config((canary / str(version) / name).read_text(encoding="utf-8"))
         config.name = model.name + CANARY_SUFFIX
-        config.parameters[_MODEL_PARAMETER].string_value = model.name
+        config.parameters[MODEL_PARAMETER].string_value = model.name
         if share is None:
             # A warm-up that fails ends Triton 24.10 with SIGSEGV: `proof` runs it, where it fails as a request does.
             del config.model_warmup[:]
@@ -372,7 +315,7 @@ def _forget_failure_of_candidate(model: Path, server: ServerControl, canary: Can
     config = config_of_version(good, version)
     del config.model_warmup[:]
     config.name = canary.path.name
-    config.parameters[_MODEL_PARAMETER].string_value = model.name
+    config.parameters[MODEL_PARAMETER].string_value = model.name
     config.version_policy.specific.versions[:] = [canary.version]
     if canary.files.is_symlink():
         canary.files.unlink()

@@ -25,7 +25,8 @@ from ...bundle.json_documents import Document, parse_as
 from ...bundle.manifest import FileRecord
 from ...errors import IntegrityError, LithoError, StorageError
 from ...files import confined, write_bytes, write_directory
-from ...object_store import Changed, Lock, ObjectStore
+from ...object_lock import Lock, locked
+from ...object_store import Changed, ObjectStore
 from ..configuration.model_config import CONFIG_NAME, CONFIGS, ParseError, parse_config
 from ..configuration.warm_up import WARM_UP
 from .placing import expose, forget
@@ -303,7 +304,7 @@ def _upload_changes(store: ObjectStore, model: Path, before: _Before) -> None:
         version = _served_version(store, name, config)
         if version in before.damaged:
             raise IntegrityError(f"version {version} cannot be served: {before.damaged[version]}")
-    with store.locked(f".{name}.lock") as lock:
+    with locked(store, f".{name}.lock") as lock:
         try:
             for version in new:
                 _upload_version(store, model / version, lock)

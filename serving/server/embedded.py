@@ -24,11 +24,9 @@ from typing import Self
 from ...bundle.keys import PublicKey
 from ...errors import ServerStartError
 from ..backend.in_hand import DRAIN_VARIABLE, read_records
-from ..configuration.model_config import ParseError, parse_config
 from ..control.server_control import CONTROL_HEADER, ServerControl
 from ..repository.operations import settle_all
 from ..repository.trust import KEY_VARIABLE, check_repository
-from ..repository.versions import model_names
 from .addresses import TAKEN, bracketed, check_host, choose_ports, identity, is_ready
 from .deaths import cause_of_death, decisive_line, ending
 from .environment import find
@@ -39,9 +37,10 @@ from .leftovers import (
     remove_stale_shared_memory,
 )
 from .processes import describe, listener, stubs_of
+from .served_models import is_cached, served_models
 from .traces import trace_options
 
-__all__ = ["EmbeddedServer", "served_models"]
+__all__ = ["EmbeddedServer"]
 
 START_SECONDS = 120.0
 STOP_SECONDS = 15.0
@@ -49,8 +48,6 @@ _ATTEMPTS = 3
 _LAUNCH = Path(__file__).with_name("launch.py")
 _CACHE_BYTES = 64 * 2**20
 _POLL_SECONDS = 0.05
-_CANARY_SUFFIX = "-canary"
-_CANARY_SHARE = "litho_canary_share"
 _RESTRICTED = "model-repository,trace,logging"
 """What operates a server, as `--http-restricted-api` and `--grpc-restricted-protocol` call it."""
 
@@ -330,7 +327,7 @@ class EmbeddedServer:
 
     def _cache(self, libraries: Path) -> list[str]:
         """A response cache, if a deployment asks for one; without it such a model answers every request itself."""
-        if not any(_is_cached(self._repository / name) for name in served_models(self._repository)):
+        if not any(is_cached(self._repository / name) for name in served_models(self._repository)):
             return []
         return [f"--cache-config=local,size={_CACHE_BYTES}", f"--cache-directory={libraries}"]
 
@@ -370,31 +367,6 @@ class EmbeddedServer:
             f"port {port} for {kind} is {TAKEN} by {describe(listener(port))}; give another --{kind}-port, or omit it"
             " for a free one"
         )
-
-
-def served_models(repository: Path) -> tuple[str, ...]:
-    """Names of the models that a server of a repository loads, sorted.
-
-    A canary that was never given a share of the requests is what an interrupted rollout left: it is not loaded.
-    """
-    names = model_names(repository)
-    return tuple(name for name in names if not _is_leftover(repository, name, names))
-
-
-def _is_cached(model: Path) -> bool:
-    with suppress(OSError, ValueError, ParseError):  # Triton says what is wrong with a configuration
-        return parse_config((model / "config.pbtxt").read_text(encoding="utf-8")).response_cache.enable
-    return False
-
-
-def _is_leftover(repository: Path, name: str, names: list[str]) -> bool:
-    if not name.endswith(_CANARY_SUFFIX) or name.removesuffix(_CANARY_SUFFIX) not in names:
-        return False
-    try:
-        config = parse_config((repository / name / "config.pbtxt").read_text(encoding="utf-8"))
-    except (OSError, ValueError, ParseError):
-        return True
-    return not config.parameters[_CANARY_SHARE].string_value
 
 
 @contextmanager

@@ -17,9 +17,10 @@ from ...signature import Signature
 from ...signature.fields import Role
 from ..clients.client import Client
 from .backoff import Backoff
-from .embedded import EmbeddedServer, served_models
+from .embedded import EmbeddedServer
 from .events import Event, Level, Listener
 from .processes import Stub
+from .served_models import served_models
 from .status import Status
 from .watch import Fault, Watch
 

@@ -9,6 +9,7 @@ from litho.bundle import Bundle
 from litho.errors import DeployError, EndpointError, LithoError, UnknownName, UsageError
 from litho.files import locked
 from litho.serving.repository import rollout
+from litho.serving.repository.canary import SHARE_PARAMETER
 from litho.serving.repository.deploy import deploy
 from litho.serving.repository.operations import abort, promote, rollback, settle_all, undeploy
 from litho.serving.repository.placing import forget
@@ -56,7 +57,7 @@ def put_on_trial(model: Path, version: int) -> None:
         forget(model, version)
         config.name = "tiny-canary"
         config.parameters["litho_canary_of"].string_value = "tiny"
-        config.parameters[rollout.SHARE_PARAMETER].string_value = "0.25"
+        config.parameters[SHARE_PARAMETER].string_value = "0.25"
         (canary / "config.pbtxt").write_text(rollout.print_config(config))
 
 

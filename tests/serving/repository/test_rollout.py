@@ -19,9 +19,10 @@ from litho.errors import DeployError, LithoError
 from litho.runners import open_runner
 from litho.serving.configuration.settings import ServingSettings
 from litho.serving.control.server_control import ServerControl
+from litho.serving.repository.canary import canary_of
 from litho.serving.repository.deploy import deploy
 from litho.serving.repository.operations import abort, promote, rollback, undeploy
-from litho.serving.repository.rollout import canary_of, live_version, needed_versions
+from litho.serving.repository.rollout import live_version, needed_versions
 from litho.serving.repository.versions import current, versions
 from litho.serving.server.embedded import EmbeddedServer
 

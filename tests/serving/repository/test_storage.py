@@ -191,7 +191,7 @@ def test_a_writer_that_was_killed_leaves_nothing_that_is_served(
 
     with pytest.raises(StorageError, match=r"elsewhere \(process \d+\) is writing s3://"):
         put(url, 2)  # a lock of this machine would be taken at once, one of another has to run out
-    monkeypatch.setattr("litho.object_store.time.time", lambda: 1e11)  # its lock has run out
+    monkeypatch.setattr("litho.object_lock.time.time", lambda: 1e11)  # its lock has run out
     put(url, 2)
     replica.refresh()
     assert served(replica.path) == "weights 2"

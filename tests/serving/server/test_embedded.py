@@ -20,7 +20,7 @@ from litho.errors import LithoError, ServerStartError, UsageError
 from litho.runners import open_runner
 from litho.serving.control.server_control import ServerControl
 from litho.serving.repository.deploy import deploy
-from litho.serving.server.embedded import EmbeddedServer, served_models
+from litho.serving.server.embedded import EmbeddedServer
 from litho.serving.server.processes import listener
 
 from ..conftest import as_deployed_before
@@ -263,22 +263,6 @@ def test_of_two_servers_on_the_same_ports_one_is_told_who_has_them(repository: P
     (refused,) = (one for one in outcomes if isinstance(one, LithoError))
     assert re.search(rf"port \d+ for \w+ is .*in use by process {pid} \(tritonserver\)", str(refused))
     assert "\n" not in str(refused)
-
-
-def test_what_an_interrupted_rollout_left_is_not_loaded(tmp_path: Path) -> None:
-    configs = {
-        "a": "",
-        "a-canary": "",
-        "b": "",
-        "b-canary": 'parameters { key: "litho_canary_share" value { string_value: "0.1" } }',
-        "lone-canary": "",
-        "c": "",
-        "c-canary": "nonsense {",
-    }
-    for name, text in configs.items():
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "config.pbtxt").write_text(text)
-    assert served_models(tmp_path) == ("a", "b", "b-canary", "c", "lone-canary")
 
 
 @pytest.mark.parametrize(
