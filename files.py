@@ -8,6 +8,7 @@ temporary paths that a killed process left behind.
 import atexit
 import fcntl
 import gc
+import glob
 import hashlib
 import os
 import shutil
@@ -165,7 +166,7 @@ def remove_directory(path: Path) -> None:
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary paths in a folder that killed processes left."""
     for leftover in folder.glob(f".*{_MARK}*"):
-        if not _alive(int(leftover.name.rpartition("-")[2])):
+        if _left_over(leftover):
             _remove(leftover)
 
 
@@ -187,8 +188,8 @@ def locked(path: Path, refusal: LithoError) -> Iterator[None]:
 @contextmanager
 def _temporary(path: Path, purpose: str = "new") -> Iterator[Path]:
     prefix = f".{path.name}{_MARK}"
-    for leftover in path.parent.glob(f"{prefix}*"):
-        if not _alive(int(leftover.name.rpartition("-")[2])):
+    for leftover in path.parent.glob(f"{glob.escape(prefix)}*"):
+        if _left_over(leftover):
             _remove(leftover)
     temporary = path.with_name(f"{prefix}{purpose}-{os.getpid()}")
     _remove(temporary)
@@ -208,8 +209,10 @@ def _remove_late(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def _alive(process_id: int) -> bool:
-    return Path(f"/proc/{process_id}").exists()
+def _left_over(path: Path) -> bool:
+    """Whether a path is a temporary one whose process has ended; somebody else's file with such a name is none."""
+    process_id = path.name.rpartition("-")[2]
+    return process_id.isdecimal() and not Path(f"/proc/{process_id}").exists()
 
 
 def _remove(path: Path) -> None:

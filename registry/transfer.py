@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import glob
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -136,7 +137,7 @@ def staging(target: Path, remote: Remote, package_sha256: str, size_bytes: int) 
             shutil.rmtree(folder, ignore_errors=True)
             raise
         shutil.rmtree(folder)
-    for other in target.parent.glob(f".{target.name}.pull-*"):
+    for other in target.parent.glob(f".{glob.escape(target.name)}.pull-*"):
         _remove_abandoned(other)
 
 

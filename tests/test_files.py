@@ -107,6 +107,17 @@ def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == [target]
 
 
+@pytest.mark.parametrize("name", ["folder", "[a] *?"])
+def test_files_of_others_with_such_names_stay(tmp_path: Path, name: str) -> None:
+    (tmp_path / f".{name}.partial-backup").write_text("mine")
+    (tmp_path / f".{name}.partial-new-999999999").write_text("of a process that is gone")
+    with write_directory(tmp_path / name):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, f".{name}.partial-backup"])
+    remove_leftovers(tmp_path)
+    assert (tmp_path / f".{name}.partial-backup").read_text() == "mine"
+
+
 def test_a_directory_is_removed_and_so_is_what_a_killed_remover_left(tmp_path: Path) -> None:
     target = tmp_path / "folder"
     program = (

@@ -24,6 +24,7 @@ _MOST_LOSSES = 5
 """Workers that may be lost one after the other without a piece done in between."""
 
 _TICK_SECONDS = 0.5
+_END_SECONDS = 10.0
 _AHEAD = 2
 """Pieces handed to a worker: the one that it does, and the next."""
 
@@ -136,6 +137,8 @@ def _end(executor: ProcessPoolExecutor) -> None:
     for process in processes:
         process.terminate()
     for process in processes:
+        process.join(_END_SECONDS)
+        process.kill()  # one that was stopped hears nothing else
         process.join()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -40,6 +41,22 @@ def test_a_piece_that_always_ends_its_worker_and_a_refused_one_end_the_work(tmp_
             list(pool.run(Squares(tmp_path, wrong=[1]), range(2)))
         with pytest.raises(LithoError, match="no such model"):
             list(pool.run(Squares(tmp_path, closed=True), range(2)))
+
+
+@pytest.mark.slow
+def test_workers_that_were_stopped_end_with_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from litho_toys import Squares
+
+    monkeypatch.setattr("litho.runners._pools.local._END_SECONDS", 0.2)
+    work = LocalPool(2).run(Squares(tmp_path, seconds=0.1), range(10**6))
+    next(work)
+    children = multiprocessing.active_children()
+    for child in children:
+        assert child.pid is not None
+        os.kill(child.pid, signal.SIGSTOP)
+    work.close()  # type: ignore[attr-defined] - a generator
+    assert len(children) == 2
+    assert not any(child.is_alive() for child in children)
 
 
 PARENT = """
