@@ -176,7 +176,7 @@ def _oci(text: str, rest: str) -> OciAddress:
     rest, at, digest = rest.partition("@")
     host, _, path = rest.partition("/")
     repository, colon, tag = path.partition(":")
-    if _HOST.fullmatch(host) is None or _REPOSITORY.fullmatch(repository) is None:
+    if _HOST.fullmatch(host) is None or not _port_fits(host) or _REPOSITORY.fullmatch(repository) is None:
         raise UsageError(
             f"{text!r} is not an address of an OCI registry; expected oci://HOST/NAME:TAG, NAME in small letters"
         )
@@ -191,3 +191,9 @@ def _oci(text: str, rest: str) -> OciAddress:
 
 def _at(revision: str) -> str:
     return "" if revision == MAIN else f"@{revision}"
+
+
+def _port_fits(host: str) -> bool:
+    """Whether the port behind a host, if there is one, is one of TCP."""
+    port = host.rpartition(":")[2] if not host.endswith("]") else ""
+    return not port.isdecimal() or 0 < int(port) < 65536

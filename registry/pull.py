@@ -206,6 +206,8 @@ def _is_there(target: Path, package: Package) -> bool:
 
 
 def _check_target(target: Path, replace: bool) -> None:
+    if target.is_symlink() and not target.exists():
+        raise UsageError(f"{str(target)!r} is a link that leads nowhere; give another folder with --to")
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     if not any((target / name).exists() for name in (MANIFEST_NAME, SNAPSHOT_NAME)):

@@ -40,7 +40,7 @@ Draw = Callable[[Runner, dict[str, NDArray[Any]]], NDArray[np.uint8]]
 """Makes the pictures of inputs with a runner, or with others that are like it."""
 
 SAMPLES = 512
-"""Pictures in each set. One process makes them, on all cores: other workers take longer to start than these to make."""
+"""Pictures in each set. One process makes them on all cores: others take longer to start than these to make."""
 
 _FEW_SAMPLES = 128
 """Pictures in each set, for a generator that takes many steps per picture."""

@@ -289,8 +289,14 @@ class _Tagged:
 
 
 def destination_of(out: Path | str) -> Destination:
-    """What --out names: a folder, or a URL of object storage."""
+    """What --out names: a folder, or a URL of object storage.
+
+    Raises:
+        UsageError: it names nothing.
+    """
     text = str(out)
+    if text in ("", "file://"):
+        raise UsageError(f"--out was given {text!r}, which names no folder; give one")
     if text.startswith("file://"):
         return Folder(text.removeprefix("file://"))
     return Url(text) if "://" in text else Folder(text)

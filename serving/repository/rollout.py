@@ -2,7 +2,8 @@
 
 A candidate is a Triton model of its own (`canary`). When it is proven, its files move into `<name>/`, the
 configuration there is replaced, and the server loads `<name>` anew: it drops the old version when the new one answers.
-Every step leaves the old version or the new one served, and `settle` finishes or takes back what a killed process left.
+Every step leaves the old version or the new one served, and `settle` finishes or takes back what a killed process
+left.
 """
 
 from __future__ import annotations

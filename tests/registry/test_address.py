@@ -51,6 +51,8 @@ def test_an_address_is_written_as_it_is_read(text: str) -> None:
         ("oci://h/n:a b", "tag 'a b'"),
         ("oci://h/n@sha256:12", "64 hexadecimal digits"),
         ("oci://user:pw@h/n", "is not an address of an OCI registry"),
+        ("oci://h:65536/n", "is not an address of an OCI registry"),
+        ("oci://[::1]:0/n", "is not an address of an OCI registry"),
     ],
 )
 def test_what_is_no_address_is_refused(text: str, said: str) -> None:

@@ -34,7 +34,8 @@ def worker() -> Iterator[Worker]:
 
 def gone(pid: int) -> bool:
     """Whether a process has ended and left no zombie; it may take the system a moment."""
-    for _ in range(500):
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
         try:
             os.kill(pid, 0)
         except ProcessLookupError:

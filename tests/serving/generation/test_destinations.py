@@ -38,6 +38,9 @@ def test_a_url_with_file_is_a_folder(tmp_path: Path) -> None:
     assert isinstance(destination_of(f"file://{tmp_path}"), Folder)
     assert isinstance(destination_of("s3://bucket/prefix"), Url)
     assert isinstance(destination_of(tmp_path), Folder)
+    for nothing in ("", "file://"):
+        with pytest.raises(UsageError, match="names no folder"):
+            destination_of(nothing)
 
 
 def test_a_file_is_added_whole_and_the_same_twice_is_no_fault(destination: Destination) -> None:

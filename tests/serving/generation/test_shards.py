@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import tarfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -78,34 +77,35 @@ def test_the_manifest_names_every_shard_with_its_hash_and_what_made_it(shards: P
     assert sorted(files_of(shards)) == [*(f"{number:05d}.tar" for number in range(5)), MANIFEST_NAME]
 
 
+KILLED = """
+import os, signal, sys
+from litho.serving.generation import shards
+
+def die_in_the_middle(step, share):
+    if step == "making pictures" and share > 0.5:  # of the third shard: two are complete
+        os.kill(os.getpid(), signal.SIGKILL)
+
+fields = {"seed": "5", "label": "0-9"}
+shards.generate_shards(sys.argv[1], fields, sys.argv[2], count=450, per_shard=100, progress=die_in_the_middle)
+"""
+
+
 def test_a_killed_run_goes_on_to_the_files_of_one_that_nobody_killed(
     shards: Path, bundle: Path, tmp_path: Path
 ) -> None:
-    words = (
-        "--seed",
-        "5",
-        "--label",
-        "0-9",
-        "--count",
-        "450",
-        "--per-shard",
-        "100",
-        "--out",
-        tmp_path / "out",
-    )
-    command = [sys.executable, "-m", "litho", "generate", bundle, *words]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not (tmp_path / "out" / "00001.tar").exists():  # in the middle of the third
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.001)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    left = json.loads((tmp_path / "out" / MANIFEST_NAME).read_text())
+    out = tmp_path / "out"
+    killed = subprocess.run([sys.executable, "-c", KILLED, bundle, out], capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    left = json.loads((out / MANIFEST_NAME).read_text())
     assert not left["complete"]
-    again = subprocess.run(command, capture_output=True, text=True)
+    assert {path.name for path in out.glob("*.tar")} == {"00000.tar", "00001.tar"}
+    words = ("--seed", "5", "--label", "0-9", "--count", "450", "--per-shard", "100", "--out", out)
+    again = subprocess.run(
+        [sys.executable, "-m", "litho", "generate", bundle, *words], capture_output=True, text=True
+    )
     assert again.returncode == 0, again.stderr
-    assert again.stdout.strip() == f"450 pictures in 5 shards, listed in {tmp_path / 'out' / MANIFEST_NAME}"
-    assert files_of(tmp_path / "out") == files_of(shards)
+    assert again.stdout.strip() == f"450 pictures in 5 shards, listed in {out / MANIFEST_NAME}"
+    assert files_of(out) == files_of(shards)
 
 
 def test_a_finished_run_is_checked_and_a_damaged_shard_made_again(

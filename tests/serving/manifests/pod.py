@@ -238,9 +238,10 @@ class Containers:
         def end(container: dict[str, Any]) -> None:
             process = self.running[container["name"]]
             self.run(container, container["lifecycle"]["preStop"]["exec"]["command"])
+            asked = time.monotonic() - began
             process.send_signal(signal.SIGTERM)
             code = process.wait(self.spec["terminationGracePeriodSeconds"])
-            ends[container["name"]] = {"code": code, "seconds": time.monotonic() - began}
+            ends[container["name"]] = {"code": code, "asked_after": asked}
 
         threads = [threading.Thread(target=end, args=(one,)) for one in self.spec["containers"]]
         for thread in threads:

@@ -156,7 +156,7 @@ def test_a_pod_starts_serves_tells_of_a_dead_instance_and_drains(
 
         ends = ask("stop")
         assert ends["gateway"]["code"] == 0
-        assert ends["gateway"]["seconds"] < ends["triton"]["seconds"], "the gateway ends first"
+        assert ends["gateway"]["asked_after"] < ends["triton"]["asked_after"], "the gateway is asked first"
 
 
 @pytest.mark.slow
