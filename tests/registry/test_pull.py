@@ -192,6 +192,9 @@ def test_a_folder_of_something_else_is_never_replaced(small: Path) -> None:
     with pytest.raises(UsageError, match="is not a folder"):
         pull(ADDRESS, to="thesis/chapter.tex/below")
     assert Path("thesis/chapter.tex").read_text() == "x"
+    Path("lost").symlink_to("nowhere")
+    with pytest.raises(UsageError, match="'lost' is a link that leads nowhere"):
+        pull(ADDRESS, to="lost", replace=True)
 
 
 def test_an_upload_that_is_too_large_is_not_read(small: Path) -> None:
