@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,11 +20,12 @@ from ...reporting.markdown import markdown_table
 from ...reporting.progress import Progress, quiet
 from ...serving.in_flight.batching import STEPS
 from ..command import errors_of, write_document
+from ..cores import Cores, only_on, split_cores
 from ..load.documents.measurement import Measurement
 from ..machine import describe_machine
 from .costs import Costs
 from .documents import ERROR, CapacityResult, Checked, Figures, Point, Reach
-from .fitting import fitted, measure_runner, spent_in
+from .fitting import Spent, fitted, measure_runner, spent_in
 from .plan import highest_rate
 from .plan_documents import Goal
 from .prediction import predicted
@@ -94,7 +96,7 @@ def check_capacity(
     Raises:
         LithoError: a bundle cannot be opened or served.
     """
-    begun, others = time.perf_counter(), list[float]()
+    begun, others, apart = time.perf_counter(), list[float](), _apart()
     checked = list[Checked]()
     for number, path in enumerate(bundles):
         share = number / len(bundles)
@@ -103,7 +105,7 @@ def check_capacity(
         def step(text: str, done: float, *, name: str = bundle.manifest.name, start: float = share) -> None:
             progress(f"{name}: {text}", start + done / len(bundles))
 
-        found, used = check_bundle(bundle, effort, step)
+        found, used = check_bundle(bundle, effort, apart, step)
         checked += found
         others.append(used)
     progress("finding what one machine serves", 1.0)
@@ -112,16 +114,17 @@ def check_capacity(
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=time.perf_counter() - begun,
         machine=describe_machine(),
-        site=_site(),
+        site=_site(apart),
+        apart=apart,
         others=float(np.mean(others)),
         checked=tuple(checked),
-        reach=tuple(_reach(one) for one in checked),
+        reach=tuple(_reach(one, _site(apart)) for one in checked),
     )
 
 
-def _reach(checked: Checked) -> Reach:
+def _reach(checked: Checked, site: Site) -> Reach:
     bound = _SAMPLER_BOUND_MS if checked.costs.step_ms else _BOUND_MS
-    alone = _site().model_copy(update={"clients_here": False})
+    alone = Site(cores=site.cores)
     goal = Goal(rate=1.0, p95_ms=bound, kinds=checked.kinds)
     rate, limit = highest_rate(Model(checked.costs, checked.served, alone), goal)
     return Reach(
@@ -129,8 +132,15 @@ def _reach(checked: Checked) -> Reach:
     )
 
 
-def _site() -> Site:
-    return Site(cores=len(os.sched_getaffinity(0)), clients_here=True)
+def _apart() -> Cores | None:
+    """Cores of the server and of the load generator; None on a machine with one core, which they share."""
+    return split_cores() if len(os.sched_getaffinity(0)) > 1 else None
+
+
+def _site(apart: Cores | None) -> Site:
+    if apart is None:
+        return Site(cores=len(os.sched_getaffinity(0)), clients_here=True)
+    return Site(cores=len(apart.server), client_cores=len(apart.clients))
 
 
 class _Others:
@@ -169,45 +179,107 @@ class _Others:
         )
 
 
-def check_bundle(bundle: Bundle, effort: Effort, progress: Progress = quiet) -> tuple[list[Checked], float]:
+def check_bundle(
+    bundle: Bundle, effort: Effort, apart: Cores | None, progress: Progress = quiet
+) -> tuple[list[Checked], float]:
     """Check every way to serve a bundle; also the share of the machine that other programs used meanwhile.
 
     Args:
         bundle: to serve.
         effort: how much to measure.
+        apart: cores of the server and of the load generator; None for one core, which they share.
         progress: called with the current step and the share that is done, 0 to 1.
 
     Raises:
         LithoError: it cannot be served.
     """
     sampler = bundle.manifest.sampler is not None
+    site = _site(apart)
     kinds = tuple(Kind(steps=steps) for steps in STEPS) if sampler else (Kind(),)
-    ways = ways_of(sampler, _site().cores)[: effort.ways]
-    costs = dict[int, Costs]()
-    for way in ways:
-        if way.threads not in costs:
-            progress(f"timing the runner with {way.threads} threads", 0.0)
-            costs[way.threads] = measure_runner(bundle, None, way, "cpu", effort.runner_seconds)
-    with serving(bundle, None, ways, kinds) as models:
+    ways = ways_of(sampler, site.cores)[: effort.ways]
+    with ExitStack() as stack:
+        with only_on(apart and apart.server):
+            models = stack.enter_context(serving(bundle, None, ways, kinds))
+        costs = _timed(bundle, models[0].variant, ways, effort, apart, progress)
         others = _Others(models[0].process_id)
-        loads = _measure(ways, models, kinds, effort, progress)
+        with only_on(apart and apart.clients):
+            loads = _measure(ways, models, kinds, effort, progress)
         used = others.share()
-    checked, base = list[Checked](), None
-    for number, (way, model) in enumerate(zip(ways, models, strict=True)):
-        own = sampler or not number
-        found = _fitted(costs[way.threads], way, model, kinds) if own else _with(costs[way.threads], base)
-        base = base or found
-        checked.append(
-            Checked(
-                generator=bundle.manifest.name,
-                variant=model.variant,
-                served=way,
-                kinds=kinds,
-                costs=found,
-                points=tuple(_point(found, way, one, model.measured(one), own) for one in loads[number]),
-            )
+    progress("finding the costs", 1.0)
+    fits, found = _fits(ways, models, costs, site, kinds)
+    checked = [
+        Checked(
+            generator=bundle.manifest.name,
+            variant=model.variant,
+            served=way,
+            kinds=kinds,
+            costs=found[number],
+            points=tuple(
+                _point(
+                    Model(found[number], way, site), one, model.measured(one), (number, one.clients) in fits
+                )
+                for one in loads[number]
+            ),
         )
+        for number, (way, model) in enumerate(zip(ways, models, strict=True))
+    ]
     return checked, used
+
+
+def _timed(
+    bundle: Bundle,
+    variant: str,
+    ways: Sequence[Served],
+    effort: Effort,
+    apart: Cores | None,
+    progress: Progress,
+) -> dict[int, Costs]:
+    """Threads -> costs of the served variant's runner on the cores of the server, which is idle meanwhile."""
+    costs = dict[int, Costs]()
+    with only_on(apart and apart.server):
+        for way in ways:
+            if way.threads not in costs:
+                progress(f"timing the runner with {way.threads} threads", 0.0)
+                costs[way.threads] = measure_runner(bundle, variant, way, "cpu", effort.runner_seconds)
+    return costs
+
+
+def _fits(
+    ways: Sequence[Served],
+    models: Sequence[Endpoint],
+    runner: Mapping[int, Costs],
+    site: Site,
+    kinds: tuple[Kind, ...],
+) -> tuple[set[tuple[int, int | None]], list[Costs]]:
+    """Loads that the costs come from, as number of the way and clients; and the costs of each way."""
+    fits, found = set[tuple[int, int | None]](), list[Costs]()
+    first = ways[0]
+    single = next(
+        (n for n, way in enumerate(ways) if n and way.instances == 1 and way.threads == first.threads), None
+    )
+    for number, (way, model) in enumerate(zip(ways, models, strict=True)):
+        if number and len(kinds) == 1:
+            base = found[0]
+            update = {"overhead": base.overhead, "spread": base.spread, "patience": base.patience}
+            found.append(
+                runner[way.threads]
+                .scaled(base.factor)
+                .model_copy(update={**update, "switch_ms": base.switch_ms})
+            )
+            continue
+        alone = None
+        if len(kinds) == 1 and single is not None:
+            alone = _spent(models[single], LONE, kinds)
+            fits.add((single, LONE))
+        fits |= {(number, LONE), (number, MANY)}
+        windows = {count: _spent(model, count, kinds) for count in (LONE, MANY)}
+        found.append(fitted(runner[way.threads], way, site, windows, kinds, alone))
+    return fits, found
+
+
+def _spent(model: Endpoint, clients: int, kinds: tuple[Kind, ...]) -> Spent:
+    measured = model.measured(Traffic(clients=clients, kinds=kinds))
+    return spent_in(measured.pooled, measured.windows)
 
 
 def _measure(
@@ -224,6 +296,7 @@ def _measure(
     for number, model in enumerate(models):
         progress("finding the highest rate", 0.0)
         loads.append(_loads(model, kinds, seconds, many=not (sampler or number)))
+        model.forget()
     for turn in range(effort.rounds):
         for number, (way, model) in enumerate(zip(ways, models, strict=True)):
             progress(way.name, (turn + number / len(ways)) / effort.rounds)
@@ -244,41 +317,36 @@ def _loads(model: Endpoint, kinds: tuple[Kind, ...], seconds: float, *, many: bo
     ]
 
 
-def _fitted(costs: Costs, way: Served, model: Endpoint, kinds: tuple[Kind, ...]) -> Costs:
-    windows = {count: model.measured(Traffic(clients=count, kinds=kinds)).pooled for count in (LONE, MANY)}
-    spent = {count: spent_in(window) for count, window in windows.items()}
-    return fitted(costs, way, _site(), spent, kinds)
-
-
-def _with(costs: Costs, base: Costs | None) -> Costs:
-    """Costs of another number of threads with the overhead that was found for the first way to serve."""
-    assert base is not None, "the costs come from the first way"
-    return costs.scaled(base.factor).model_copy(update={"overhead": base.overhead, "spread": base.spread})
-
-
-def _point(costs: Costs, way: Served, traffic: Traffic, measured: Measured, own: bool) -> Point:
-    pooled = measured.pooled
+def _point(model: Model, traffic: Traffic, measured: Measured, fits: bool) -> Point:
+    halves = (measured.parts[::2], measured.parts[1::2]) if len(measured.parts) > 1 else ()
     return Point(
         traffic=traffic,
-        requests=pooled.requests,
-        fits=own and traffic.clients in (LONE, MANY),
-        measured=figures_of(pooled),
-        predicted=predicted(Model(costs, way, _site()), traffic, measured),
+        requests=sum(part.requests for part in measured.parts),
+        fits=fits,
+        measured=figures_of(measured.parts, model.site),
+        predicted=predicted(model, traffic, measured),
+        halves=tuple(figures_of(half, model.site) for half in halves),
     )
 
 
-def figures_of(measured: Measurement) -> Figures:
-    """The figures of measured windows."""
-    used, seconds = measured.resources, measured.seconds
-    cpu_seconds = 0.0
-    if used is not None:
-        cpu_seconds = sum(
-            one.cpu_seconds for one in (used.client, used.server, used.stubs) if one is not None
+def figures_of(parts: Sequence[Measurement], site: Site) -> Figures:
+    """The figures of measured windows of one load.
+
+    Args:
+        parts: windows.
+        site: where they were measured.
+    """
+    figures = []
+    for part in parts:
+        used, counted = part.resources, part.server
+        processes = (
+            () if used is None else (used.server, used.stubs, used.client if site.clients_here else None)
         )
-    counted = measured.server
-    batch = counted.mean_batch if counted is not None and counted.executions else None
-    busy = cpu_seconds / (seconds * _site().cores)
-    return Figures.of(measured.latencies_ms, measured.requests / seconds, batch, busy)
+        cpu_seconds = sum(one.cpu_seconds for one in processes if one is not None)
+        batch = counted.mean_batch if counted is not None and counted.executions else None
+        busy = cpu_seconds / (part.seconds * site.cores)
+        figures.append(Figures.of(part.latencies_ms, part.requests / part.seconds, batch, busy))
+    return Figures.together(figures, np.concatenate([part.latencies_ms for part in parts]))
 
 
 def rows(result: CapacityResult) -> list[str]:

@@ -22,9 +22,11 @@ class Cores:
         contention: time of a job while all cores are busy, over its time alone.
         slice_ms: longest time on a core while others wait.
         waits: says of a thread that wakes whether it waits for its turn.
+        switch_ms: longer time of an owner's job on a core that another owner has used since.
 
     Attributes:
         count: cores.
+        switches: how often that was.
     """
 
     def __init__(
@@ -34,12 +36,14 @@ class Cores:
         contention: float = 1.0,
         slice_ms: float = 1.0,
         waits: Callable[[], bool] = lambda: True,
+        switch_ms: float = 0.0,
     ) -> None:
         self._environment, self.count, self._contention = environment, count, contention
         self._slice_ms, self._waits = slice_ms, waits
         self._ready: deque[_Turn] = deque()
         self._running: deque[_Turn] = deque()
-        self._busy = 0.0
+        self._busy, self._switch_ms, self.switches = 0.0, switch_ms, 0
+        self._free: list[Any] = [None] * count  # whose caches are on each core that is free
 
     @property
     def busy(self) -> float:
@@ -52,7 +56,9 @@ class Cores:
         """Share of the cores that nothing wants now."""
         return 1 - len(self._running) / self.count
 
-    def run(self, work: float, threads: int = 1, *, wakes: bool = False, goes_on: bool = False) -> Any:
+    def run(
+        self, work: float, threads: int = 1, *, wakes: bool = False, goes_on: bool = False, owner: Any = None
+    ) -> Any:
         """The event at which a job is finished.
 
         Args:
@@ -60,11 +66,12 @@ class Cores:
             threads: that it uses all the time.
             wakes: whether its threads have slept until now.
             goes_on: whether the thread had a core until this moment, and keeps it.
+            owner: whose caches the job needs; None for one that needs none and leaves them as they are.
         """
         done = self._environment.event()
         if work <= 0:
             return done.succeed()
-        job = _Job(threads, done)
+        job = _Job(threads, done, owner)
         for _ in range(threads):
             turn = _Turn(job, work)
             if len(self._running) < self.count:
@@ -80,6 +87,7 @@ class Cores:
 
     def _start(self, turn: _Turn) -> None:
         self._running.append(turn)
+        self._take_core(turn)
         share = (len(self._running) - 1) / (self.count - 1) if self.count > 1 else 1.0
         turn.slower = 1 + (self._contention - 1) * share
         turn.started = self._environment.now
@@ -89,12 +97,23 @@ class Cores:
         timeout = self._environment.timeout(taken)
         timeout.callbacks.append(lambda _: self._stop(turn) if number == turn.number else None)
 
+    def _take_core(self, turn: _Turn) -> None:
+        owner = turn.job.owner
+        if owner is None or owner in self._free:
+            turn.warm = self._free.pop(0 if owner is None else self._free.index(owner))
+            return
+        self._free.pop(0)
+        turn.warm = owner
+        turn.left += self._switch_ms
+        self.switches += 1
+
     def _leave(self, turn: _Turn) -> None:
         taken = self._environment.now - turn.started
         self._busy += taken
         turn.left = max(0.0, turn.left - taken / turn.slower)
         turn.number += 1  # the timeout of its slice means nothing any more
         self._running.remove(turn)
+        self._free.append(turn.warm)
 
     def _interrupt(self, position: int) -> None:
         """A thread makes room, the first the one that has run longest, and goes on as soon as a core is free."""
@@ -118,6 +137,7 @@ class Cores:
 class _Job:
     threads: int
     done: Any
+    owner: Any = None
 
 
 @dataclass(eq=False, slots=True)
@@ -130,6 +150,7 @@ class _Turn:
     started: float = 0.0
     number: int = 0
     ends: bool = False
+    warm: Any = None
 
 
 class Thread:

@@ -42,6 +42,7 @@ class Overhead(Document):
 
     Args:
         batch_ms: of the server and the instance for each batch; in flight, of the lane for each step.
+        share_ms: of the instance for each request of a batch: what it reads and answers.
         request_ms: of the server for each request.
         wake_ms: of the load generator each time that it wakes, whatever it finds.
         client_ms: of the load generator for each request that it finds.
@@ -49,6 +50,7 @@ class Overhead(Document):
     """
 
     batch_ms: _Time = 0.0
+    share_ms: _Time = 0.0
     request_ms: _Time = 0.0
     wake_ms: _Time = 0.0
     client_ms: _Time = 0.0
@@ -69,9 +71,11 @@ class Costs(Document):
         step_ms: rows -> milliseconds of one step of a sampler; None for a generator of one graph.
         decode_ms: rows -> milliseconds of a sampler's decoder; None likewise.
         contention: time of a batch while all instances compute, over its time alone; 1 or more.
+        switch_ms: of a batch on a core that another instance has used since: its caches are cold.
         slice_ms: longest time of a thread on a core while others wait.
         patience: share of the threads that wait for their turn when they wake and all cores are busy.
-        spread: times of equal requests over their mean, ascending, equally likely: how much a batch's time varies.
+        spread: times of equal lone requests over their mean, ascending, equally likely: how much the time of a batch's
+            overhead and first row varies.
         factor: by which the runner's own times were multiplied so that they explain the server's.
         overhead: beside the runner.
     """
@@ -82,6 +86,7 @@ class Costs(Document):
     step_ms: Table | None = None
     decode_ms: Table | None = None
     contention: Annotated[float, Constraint(ge=1, allow_inf_nan=False)] = 1.0
+    switch_ms: _Time = 0.0
     slice_ms: Annotated[float, Constraint(gt=0, allow_inf_nan=False)] = 4.0
     patience: Annotated[float, Constraint(ge=0, le=1)] = 0.0
     spread: Annotated[tuple[_Time, ...], Constraint(min_length=1)] = (1.0,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field as Constraint
 
 from ...bundle.json_documents import Document, read_as
+from ..cores import Cores
 from ..machine import Machine
 from .costs import Costs
 from .shape import Kind, Served, Site, Traffic
@@ -61,6 +63,36 @@ class Figures(Document):
             utilisation=utilisation,
         )
 
+    @classmethod
+    def together(cls, parts: Sequence[Figures], latencies_ms: NDArray[np.float64]) -> Figures:
+        """The median of each figure over several windows: one in which the machine stalled does not count.
+
+        Args:
+            parts: of each window, at least one.
+            latencies_ms: FP64 of shape (requests,), of all windows, for a p95 where one window has too few requests.
+        """
+        found = {}
+        for name in cls.model_fields:
+            values = [getattr(part, name) for part in parts]
+            found[name] = None if None in values else float(np.median(values))
+        if found["p95_ms"] is None and len(latencies_ms) >= _FEWEST_P95:
+            found["p95_ms"] = float(np.quantile(latencies_ms, 0.95, method="inverted_cdf"))
+        return cls(**found)
+
+    def errors(self, other: Figures, *, rated: bool) -> dict[str, float]:
+        """Figure -> this over the other's, less 1.
+
+        Args:
+            other: of the same load.
+            rated: whether that is an open loop, whose throughput is given.
+        """
+        found = {}
+        for name in (*(() if rated else ("requests_per_second",)), "p50_ms", "p95_ms"):
+            mine, others = getattr(self, name), getattr(other, name)
+            if mine is not None and others is not None:
+                found[name] = mine / others - 1
+        return found
+
 
 class Point(Document):
     """One load, measured and predicted.
@@ -70,6 +102,8 @@ class Point(Document):
         requests: that were measured.
         fits: whether the costs come from this very load, which then proves nothing.
         measured, predicted: the figures.
+        halves: figures of every other window, and of the windows between: how well a measurement repeats itself; empty
+            where there was one window.
     """
 
     traffic: Traffic
@@ -77,17 +111,20 @@ class Point(Document):
     fits: bool = False
     measured: Figures
     predicted: Figures
+    halves: tuple[Figures, ...] = ()
 
     @property
     def errors(self) -> dict[str, float]:
         """Figure -> predicted over measured, less 1; throughput of a closed loop, latencies of both."""
-        names = ["requests_per_second"] if self.traffic.rate is None else []
-        found = {}
-        for name in (*names, "p50_ms", "p95_ms"):
-            measured, predicted = getattr(self.measured, name), getattr(self.predicted, name)
-            if measured is not None and predicted is not None:
-                found[name] = predicted / measured - 1
-        return found
+        return self.predicted.errors(self.measured, rated=self.traffic.rate is not None)
+
+    @property
+    def repeats(self) -> dict[str, float]:
+        """Figure -> half of the windows over the other half, less 1; empty where there are no halves."""
+        if len(self.halves) < 2:
+            return {}
+        first, second = self.halves
+        return first.errors(second, rated=self.traffic.rate is not None)
 
 
 class Checked(Document):
@@ -137,6 +174,7 @@ class CapacityResult(Document):
         seconds: that it took.
         machine: that measured.
         site: its cores, as they were simulated.
+        apart: which cores the server had, and which the load generator; None where they shared them.
         others: share of the machine that other programs used meanwhile, 0 to 1.
         checked: every way of serving.
         reach: what one machine serves.
@@ -148,6 +186,7 @@ class CapacityResult(Document):
     seconds: float
     machine: Machine
     site: Site
+    apart: Cores | None = None
     others: float
     checked: Annotated[tuple[Checked, ...], Constraint(min_length=1)]
     reach: tuple[Reach, ...] = ()
@@ -155,8 +194,16 @@ class CapacityResult(Document):
     @property
     def errors(self) -> NDArray[np.float64]:
         """All errors of points that the costs do not come from, FP64 of shape (figures,)."""
-        points = [point for one in self.checked for point in one.points if not point.fits]
-        return np.array([error for point in points for error in point.errors.values()])
+        return np.array([error for point in self._predicted for error in point.errors.values()])
+
+    @property
+    def repeats(self) -> NDArray[np.float64]:
+        """How far halves of the measurement are apart, FP64 of shape (figures,); empty if not known."""
+        return np.array([error for point in self._predicted for error in point.repeats.values()])
+
+    @property
+    def _predicted(self) -> list[Point]:
+        return [point for one in self.checked for point in one.points if not point.fits]
 
     @property
     def sentence(self) -> str:
@@ -165,9 +212,13 @@ class CapacityResult(Document):
         quiet = (
             "" if self.others < 0.05 else f"; other programs used {self.others:.0%} of the machine meanwhile"
         )
+        again, repeated = np.abs(self.repeats), ""
+        if len(again):
+            same = int((again <= ERROR).sum())
+            repeated = f"; measured twice, {same} of {len(again)} are within {ERROR:.0%} of themselves"
         return (
             f"{int((errors <= ERROR).sum())} of {len(errors)} figures are predicted within {ERROR:.0%};"
-            f" median error {np.median(errors):.1%}, largest {errors.max():.0%}{quiet}"
+            f" median error {np.median(errors):.1%}, largest {errors.max():.0%}{repeated}{quiet}"
         )
 
 

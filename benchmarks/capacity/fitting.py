@@ -1,21 +1,23 @@
 """Measures `Costs`: the runner's batches in this process, and what a served request costs beside them.
 
-Two windows of a closed loop tell the second: one request at a time, and enough of them to keep all cores busy. The
-processor time of server, instances and load generator in both gives the costs of a batch and of a request; that of the
-instances also corrects the runner's times by one factor.
+Windows of a closed loop tell the second: one request at a time, and enough of them to keep all cores busy. The
+processor time of server, instances and load generator in both gives the costs of a batch and of a request. Of a
+sampler, that of the instances also corrects the runner's times by one factor. Where a model with one instance and one
+with several were measured, their lone requests tell what it costs a core to change between instances.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...bundle import Bundle
 from ...errors import LithoError
@@ -24,11 +26,14 @@ from ...runners.rectified_flow import Runner as Sampler
 from ..load.documents.measurement import Measurement
 from .costs import Costs, Overhead
 from .shape import Kind, Served, Site, Traffic
-from .simulation import Model, Simulated, simulate
+from .simulation import Model, Simulated, Window, simulate
 
 __all__ = ["Spent", "fitted", "measure_runner", "spent_in"]
 
 _LEAST_TURNS = 5
+_CALLS_MS = 5.0
+"""Short batches are timed several at once, for about so long."""
+
 _SIZES_AT_LEAST = 2
 _QUANTILES = 41
 """Of the latencies of lone requests, by which a batch's time varies."""
@@ -36,7 +41,13 @@ _QUANTILES = 41
 _PATIENCE = (0.0, 0.1, 0.2, 0.3, 0.45, 0.6)
 """What is tried for `Costs.patience`."""
 
-_ROUNDS = 3
+_WINDOWS = 3
+"""Most windows of a load that are simulated for a fit."""
+
+_REQUESTS = 2000
+"""Of a simulation for a fit that does not follow measured windows."""
+
+_ROUNDS = 4
 """Simulations that find how many batches and wakes the costs lead to, which give better costs."""
 
 
@@ -49,8 +60,10 @@ class Spent:
         server: of the server without its instances.
         instances: of these.
         batches: for each request; None where the server does not count them.
-        mean_ms: latency.
+        mean_ms: latency, without the slowest and the fastest hundredth: a machine that stalls is not a cost.
         latencies_ms: FP64 of shape (requests,).
+        sizes: rows of a batch -> batches; None likewise.
+        windows: that were measured, to be simulated likewise; without, long ones are.
     """
 
     client: float
@@ -59,10 +72,16 @@ class Spent:
     batches: float | None
     mean_ms: float
     latencies_ms: Any
+    sizes: Mapping[int, int] | None = None
+    windows: tuple[Window, ...] = ()
 
 
-def spent_in(measured: Measurement) -> Spent:
-    """What the requests of a window cost.
+def spent_in(measured: Measurement, windows: tuple[Window, ...] = ()) -> Spent:
+    """What the requests of one or several windows cost.
+
+    Args:
+        measured: of all windows together.
+        windows: when each was.
 
     Raises:
         LithoError: the processes of the server were not seen, or one of them ended.
@@ -77,8 +96,10 @@ def spent_in(measured: Measurement) -> Spent:
         server=used.server.cpu_seconds * scale,
         instances=used.stubs.cpu_seconds * scale,
         batches=counted.executions / counted.requests if counted and counted.requests else None,
-        mean_ms=float(measured.latencies_ms.mean()),
+        mean_ms=float(_quantiles(measured.latencies_ms).mean()),
         latencies_ms=measured.latencies_ms,
+        sizes=counted.batch_sizes if counted else None,
+        windows=windows[:_WINDOWS],
     )
 
 
@@ -154,11 +175,12 @@ class _Timed:
     def _now(self) -> float:
         return time.perf_counter() if self.device != "cpu" else time.process_time() / self.threads
 
-    def milliseconds(self, work: Callable[[], object]) -> float:
-        """Of one call."""
+    def milliseconds(self, work: Callable[[], object], calls: int = 1) -> float:
+        """Of one call, the mean of so many."""
         begun = self._now()
-        work()
-        return (self._now() - begun) * 1e3
+        for _ in range(calls):
+            work()
+        return (self._now() - begun) * 1e3 / calls
 
     def table(
         self, make: Callable[[int], Callable[[], object]], largest: int, seconds: float
@@ -176,10 +198,12 @@ class _Timed:
             works[rows] = make(rows)
             works[rows]()  # the first run of a shape allocates
             found[rows] = [self.milliseconds(works[rows])]
+        calls = {rows: max(1, round(_CALLS_MS / max(1e-3, times[0]))) for rows, times in found.items()}
         turns = 1
         while turns < _LEAST_TURNS or time.perf_counter() < end:
             for rows, work in works.items():
-                found[rows].append(self.milliseconds(work))
+                work()  # the last size has left its own data in the caches
+                found[rows].append(self.milliseconds(work, calls[rows]))
             turns += 1
         return {rows: statistics.median(times) for rows, times in found.items()}
 
@@ -213,47 +237,125 @@ def fitted(
     site: Site,
     windows: Mapping[int, Spent],
     kinds: tuple[Kind, ...] = (Kind(),),
+    single: Spent | None = None,
 ) -> Costs:
-    """The costs with overhead, from two windows of a closed loop on a server of this machine.
+    """The costs with overhead, from two or three windows of closed loops on a server of this machine.
 
     Args:
         costs: of the runner.
         served: how the model was served.
-        site: this machine, whose load generator shares it.
+        site: the cores of the server, and where the load generator was.
         windows: clients -> what their requests cost; of 1, and of a number that keeps the cores busy.
         kinds: of the requests.
+        single: lone requests of the same model with one instance and as many threads; None if there were none.
     """
-    spent = dict(sorted(windows.items()))
+    fit = _Fit(costs, served, site, kinds)
+    clients, full = max(windows.items())
+    lone = min(windows.items())[1]
     found = costs
     for _ in range(_ROUNDS):
-        runs = [
-            simulate(Model(found, served, site), Traffic(clients=clients, kinds=kinds), requests=2000)
-            for clients in spent
-        ]
-        counts = [
-            _Counts.of(costs, one, run, found.factor / costs.factor)
-            for one, run in zip(spent.values(), runs, strict=True)
-        ]
-        found = _solved(costs, list(spent.values()), counts)
-        found = found.model_copy(update={"spread": _spread(found, served, site, kinds, spent)})
-    many, full = max(spent.items())
-    traffic = Traffic(clients=many, kinds=kinds)
+        found = fit.better(found, lone, (clients, full), single)
     tried = [found.model_copy(update={"patience": patience}) for patience in _PATIENCE]
-    return min(
-        tried, key=lambda one: _distance(simulate(Model(one, served, site), traffic, requests=4000), full)
-    )
+    return min(tried, key=lambda one: _distance(fit.run(one, clients, full), full))
 
 
-def _spread(
-    costs: Costs, served: Served, site: Site, kinds: tuple[Kind, ...], windows: Mapping[int, Spent]
-) -> tuple[float, ...]:
-    """How times of equal requests differ: quantiles of the lone requests over those of their kinds alone."""
-    clients, lone = min(windows.items())
-    shares = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
-    equal = costs.model_copy(update={"spread": (1.0,)})
-    run = simulate(Model(equal, served, site), Traffic(clients=clients, kinds=kinds), requests=2000)
-    ratios = np.quantile(lone.latencies_ms, shares) / np.quantile(run.latencies_ms, shares)
-    return tuple(np.sort(ratios / ratios.mean()).tolist())
+@dataclass(frozen=True)
+class _Fit:
+    """A search for costs that explain windows.
+
+    Args:
+        costs: of the runner alone.
+        served, site, kinds: that were measured.
+    """
+
+    costs: Costs
+    served: Served
+    site: Site
+    kinds: tuple[Kind, ...]
+
+    def run(self, costs: Costs, clients: int, spent: Spent, served: Served | None = None) -> Simulated:
+        """A closed loop, as it was measured."""
+        model, traffic = (
+            Model(costs, served or self.served, self.site),
+            Traffic(clients=clients, kinds=self.kinds),
+        )
+        if not spent.windows:
+            return simulate(model, traffic, requests=_REQUESTS)
+        runs = [
+            simulate(model, traffic, window=window, seed=number)
+            for number, window in enumerate(spent.windows)
+        ]
+        names = ("batches", "work_ms", "wakes", "switches")
+        return replace(
+            runs[0],
+            latencies_ms=np.concatenate([run.latencies_ms for run in runs]),
+            **{name: float(np.mean([getattr(run, name) for run in runs])) for name in names},
+        )
+
+    def better(self, found: Costs, lone: Spent, full: tuple[int, Spent], single: Spent | None) -> Costs:
+        """Costs that explain the windows, with the batches, wakes and switches that the last ones led to."""
+        alone = self.run(found, 1, lone)
+        many = self.run(found, *full)
+        first, one = lone, alone
+        switch = 0.0
+        if single is not None and self.costs.device == "cpu":
+            first, one = single, self.run(found, 1, single, self.served.model_copy(update={"instances": 1}))
+            # With a core for each instance nothing changes on it, and nothing is to be explained.
+            if alone.switches > 0.5:
+                switch = max(0.0, lone.instances - single.instances) / alone.switches
+        factor = found.factor / self.costs.factor
+        counts = (self._counts(first, one, factor), self._counts(full[1], many, factor))
+        spent = (first, replace(full[1], instances=full[1].instances - many.switches * switch))
+        slower = self.costs.contention if self.site.cores > 1 else 1.0
+        solved = _solved(self.costs, spent, counts, slower).model_copy(update={"switch_ms": switch})
+        solved = self._settled(solved, found.overhead, lone)
+        return solved.model_copy(update={"spread": self._spread(solved, lone)})
+
+    def _counts(self, spent: Spent, run: Simulated, factor: float) -> _Counts:
+        """As the server counted, where it did, and else as simulated with times that were corrected by `factor`."""
+        costs = self.costs
+        if spent.batches is None or costs.step_ms is not None:
+            return _Counts(run.batches, run.work_ms * costs.threads / factor, run.wakes)
+        sizes = spent.sizes
+        if not sizes:
+            rows = 1 / spent.batches
+            low = int(rows)
+            sizes = {low: 1 - rows + low, low + 1: rows - low}
+        work = sum(costs.begin(max(1, rows)) * count for rows, count in sizes.items()) / sum(sizes.values())
+        return _Counts(spent.batches, work * spent.batches * costs.threads, run.wakes)
+
+    def _settled(self, costs: Costs, before: Overhead, lone: Spent) -> Costs:
+        """Lone requests take as long as they did: by a wait, or by work of the client that no request waits for."""
+        if costs.device != "cpu":
+            return costs
+        overhead = costs.overhead.model_copy(update={"idle_ms": before.idle_ms})
+        equal = costs.model_copy(update={"overhead": overhead, "spread": (1.0,)})
+        missing = (
+            lone.mean_ms - float(_quantiles(self.run(equal, 1, lone).latencies_ms).mean()) + before.idle_ms
+        )
+        client = overhead.wake_ms + overhead.client_ms
+        share = 1.0 if missing >= 0 or not client else max(0.0, 1 + missing / client)
+        update = {
+            "idle_ms": max(0.0, missing),
+            "wake_ms": overhead.wake_ms * share,
+            "client_ms": overhead.client_ms * share,
+        }
+        return costs.model_copy(update={"overhead": overhead.model_copy(update=update)})
+
+    def _spread(self, costs: Costs, lone: Spent) -> tuple[float, ...]:
+        """How times of equal requests differ: quantiles of the lone requests beside those without any difference."""
+        equal = costs.model_copy(update={"spread": (1.0,)})
+        measured, simulated = _quantiles(lone.latencies_ms), _quantiles(self.run(equal, 1, lone).latencies_ms)
+        if costs.step_ms is not None:
+            ratios = measured / simulated
+            return tuple(np.sort(ratios / ratios.mean()).tolist())
+        further = measured - simulated
+        base = costs.overhead.batch_ms + costs.overhead.share_ms + costs.begin(1)
+        return tuple(np.maximum(0.0, 1 + np.sort(further - further.mean()) / base).tolist())
+
+
+def _quantiles(latencies_ms: Any) -> NDArray[np.float64]:
+    return np.quantile(latencies_ms, (np.arange(_QUANTILES) + 0.5) / _QUANTILES)
 
 
 def _distance(run: Simulated, spent: Spent) -> float:
@@ -278,36 +380,35 @@ class _Counts:
     work_ms: float
     wakes: float
 
-    @classmethod
-    def of(cls, costs: Costs, spent: Spent, run: Simulated, factor: float) -> _Counts:
-        """As the server counted, where it did, and else as simulated with times that were corrected by `factor`."""
-        if spent.batches is None or costs.step_ms is not None:
-            return cls(run.batches, run.work_ms * costs.threads / factor, run.wakes)
-        rows = 1 / spent.batches
-        low = int(rows)
-        work = (1 - rows + low) * costs.begin(low) + (rows - low) * costs.begin(low + 1)
-        return cls(spent.batches, work * spent.batches * costs.threads, run.wakes)
 
-
-def _solved(costs: Costs, spent: Sequence[Spent], counts: Sequence[_Counts]) -> Costs:
-    """Costs that explain both windows."""
+def _solved(
+    costs: Costs, spent: tuple[Spent, Spent], counts: tuple[_Counts, _Counts], slower: float
+) -> Costs:
+    """Costs that explain both windows; `slower` is the time of a batch in the second, over its time alone."""
     (lone, full), (one, many) = spent, counts
-    slower = costs.contention
-    factor, per_batch = 1.0, lone.instances / one.batches
+    factor, per_batch, per_request = 1.0, lone.instances / one.batches, 0.0
+    busy = full.instances / slower
     if costs.device == "cpu":
-        system = np.array([[one.batches, one.work_ms], [many.batches, many.work_ms]])
-        per_batch, factor = np.linalg.solve(system, [lone.instances, full.instances / slower]).tolist()
+        # A runner in this process takes the time that it takes in an instance.
+        system = np.array([[one.batches, 1.0], [many.batches, 1.0]])
+        left = [lone.instances - one.work_ms, busy - many.work_ms]
+        distinct = costs.step_ms is None and one.batches - many.batches > 0.1
+        if distinct:
+            per_batch, per_request = np.linalg.solve(system, left).tolist()
+        if not distinct or per_batch < 0 or per_request < 0:
+            system = np.array([[one.batches, one.work_ms], [many.batches, many.work_ms]])
+            per_batch, factor = np.linalg.solve(system, [lone.instances, busy]).tolist()
+            per_request = 0.0
         if per_batch < 0 or factor <= 0:
-            per_batch, factor = 0.0, full.instances / slower / many.work_ms
+            per_batch, factor = 0.0, busy / many.work_ms
     request, server_batch = _split(lone.server, full.server / slower, one.batches, many.batches)
     client, wake = _split(lone.client, full.client / slower, one.wakes, many.wakes)
-    taken = lone.client + lone.server + lone.instances
     overhead = Overhead(
         batch_ms=per_batch + server_batch,
+        share_ms=per_request,
         request_ms=request,
         wake_ms=wake,
         client_ms=client,
-        idle_ms=max(0.0, lone.mean_ms - taken) if costs.device == "cpu" else 0.0,
     )
     return costs.scaled(factor).model_copy(update={"overhead": overhead})
 

@@ -23,7 +23,8 @@ class Lanes:
         environment: of simpy; its time is in milliseconds.
         served: lanes and live rows.
         costs: of a step.
-        compute: makes the event at which some milliseconds of compute are done; gets the overhead and the work.
+        compute: makes the event at which some milliseconds of compute are done; gets the overhead, the work, and the
+            number of the lane.
         answered: is called with each request whose last row is finished.
 
     Attributes:
@@ -36,7 +37,7 @@ class Lanes:
         environment: Any,
         served: Served,
         costs: Costs,
-        compute: Callable[[float, float], Any],
+        compute: Callable[[float, float, int], Any],
         answered: Callable[[Request], None],
     ) -> None:
         self._environment, self._served, self._costs = environment, served, costs
@@ -65,15 +66,15 @@ class Lanes:
                 yield wake
                 continue
             if admitted:
-                yield self._compute(0.0, costs.begin(admitted))
+                yield self._compute(0.0, costs.begin(admitted), number)
             self.steps, self.moved = self.steps + 1, self.moved + len(live)
-            yield self._compute(overhead.batch_ms, costs.step(len(live)))
+            yield self._compute(overhead.batch_ms, costs.step(len(live)), number)
             for row in live:
                 row[0] -= 1
             finished = [row for row in live if row[0] <= 0]
             if finished:
                 live[:] = [row for row in live if row[0] > 0]
-                yield self._compute(0.0, costs.decode(len(finished)))
+                yield self._compute(0.0, costs.decode(len(finished)), number)
                 self._answer(finished)
 
     def _admit(self, live: list[Row]) -> int:

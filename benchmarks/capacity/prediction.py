@@ -7,7 +7,7 @@ import numpy as np
 from .documents import Figures
 from .serving import Measured
 from .shape import Traffic
-from .simulation import Model, Simulated, simulate
+from .simulation import Model, simulate
 
 __all__ = ["predicted"]
 
@@ -18,19 +18,21 @@ def predicted(model: Model, traffic: Traffic, measured: Measured | None = None) 
     Args:
         model: on the machine.
         traffic: the load.
-        measured: whose arrivals are followed, in an open loop; None to draw them.
+        measured: whose windows are followed one by one; None for one long window with drawn arrivals.
     """
     windows = () if measured is None else measured.windows
-    runs: list[Simulated] = [
-        simulate(model, traffic, window=window, seed=number) for number, window in enumerate(windows)
-    ] or [simulate(model, traffic)]
-    latencies = np.concatenate([run.latencies_ms for run in runs])
-    rate = float(np.mean([run.requests_per_second for run in runs]))
-    if windows:
-        rate = len(latencies) / sum(window.end_ms - window.start_ms for window in windows) * 1e3
-    return Figures.of(
-        latencies,
-        rate,
-        float(np.mean([run.mean_batch for run in runs])),
-        float(np.mean([run.utilisation for run in runs])),
-    )
+    runs = [simulate(model, traffic, window=window, seed=number) for number, window in enumerate(windows)]
+    if not runs:
+        run = simulate(model, traffic)
+        return Figures.of(run.latencies_ms, run.requests_per_second, run.mean_batch, run.utilisation)
+    parts = [
+        Figures.of(
+            run.latencies_ms,
+            len(run.latencies_ms) / (window.end_ms - window.start_ms) * 1e3,
+            run.mean_batch,
+            run.utilisation,
+        )
+        for run, window in zip(runs, windows, strict=True)
+        if len(run.latencies_ms)
+    ]
+    return Figures.together(parts, np.concatenate([run.latencies_ms for run in runs]))

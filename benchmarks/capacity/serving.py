@@ -29,7 +29,7 @@ from ..load.measuring.mix import Mix
 from ..load.measuring.requests import Requests
 from ..load.scenarios import open_scenario
 from ..load.scenarios.poisson import Scenario as Poisson
-from .shape import Kind, Served, Traffic
+from .shape import Kind, Served, Traffic, deck
 from .simulation import Window
 
 __all__ = ["Endpoint", "Measured", "mix_of", "serving", "settings_of"]
@@ -56,12 +56,17 @@ class Measured:
     """Windows of one load together.
 
     Args:
-        pooled: of all windows.
-        windows: their arrivals; empty of a closed loop.
+        parts: what was measured in each.
+        windows: when that was, and the arrivals.
     """
 
-    pooled: Measurement
+    parts: tuple[Measurement, ...]
     windows: tuple[Window, ...]
+
+    @property
+    def pooled(self) -> Measurement:
+        """All windows as one."""
+        return Measurement.pooled(self.parts)
 
 
 class Endpoint:
@@ -85,7 +90,7 @@ class Endpoint:
         closed, opened = open_scenario("closed-loop"), self._recorded
         self._closed = Meter(runner, Requests(runner.signature, 1), closed, mix=mix)
         self._open = Meter(runner, Requests(runner.signature, _OPEN_SEED), opened, mix=mix)
-        self._found: dict[Traffic, list[tuple[Measurement, Window | None]]] = {}
+        self._found: dict[Traffic, list[tuple[Measurement, Window]]] = {}
 
     def take(self, traffic: Traffic, seconds: float) -> Measurement:
         """Measure one window.
@@ -101,20 +106,20 @@ class Endpoint:
         load = Load(rate=traffic.rate) if rated else Load(concurrency=traffic.clients or 1)
         meter = self._open if rated else self._closed
         measured = meter.take(load, warmup_seconds=WARM_UP * seconds, seconds=seconds, gauge=self._gauge)
-        window = None
-        if rated:
-            end = (WARM_UP * seconds + measured.seconds) * 1e3
-            window = Window(self._recorded.last * 1e3, end - measured.seconds * 1e3, end)
+        start = WARM_UP * seconds * 1e3
+        times = self._recorded.last * 1e3 if rated else None
+        window = Window(times, start, start + measured.seconds * 1e3)
         self._found.setdefault(traffic, []).append((measured, window))
         return measured
 
     def measured(self, traffic: Traffic) -> Measured:
         """All windows of a load so far."""
-        windows = self._found[traffic]
-        return Measured(
-            Measurement.pooled([one for one, _ in windows]),
-            tuple(window for _, window in windows if window is not None),
-        )
+        parts, windows = zip(*self._found[traffic], strict=True)
+        return Measured(parts, windows)
+
+    def forget(self) -> None:
+        """Forget what was measured: it was to warm up."""
+        self._found.clear()
 
 
 def mix_of(kinds: Sequence[Kind], signature: Signature) -> Mix | None:
@@ -129,11 +134,10 @@ def mix_of(kinds: Sequence[Kind], signature: Signature) -> Mix | None:
     if field is None and any(kind.steps > 1 for kind in kinds):
         raise UsageError("steps were given, but this generator takes none")
     described: list[Mapping[str, str]] = []
-    whole = min(kind.weight for kind in kinds)
-    for kind in kinds:
+    for number in deck(kinds):
+        kind = kinds[number]
         steps = {} if field is None else {field: str(kind.steps)}
-        described += [{"n": str(kind.rows), **steps}] * max(1, round(16 * kind.weight / whole))
-    np.random.default_rng(0).shuffle(described)  # pyright: ignore[reportArgumentType]
+        described.append({"n": str(kind.rows), **steps})
     return Mix(tuple(described), (1.0,) * len(described), in_order=True)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
+import numpy as np
 from pydantic import Field as Constraint, model_validator
 
 from ...bundle.json_documents import Document
 
-__all__ = ["Kind", "Served", "Site", "Traffic"]
+__all__ = ["Kind", "Served", "Site", "Traffic", "deck"]
 
 _Count = Annotated[int, Constraint(ge=1)]
 
@@ -48,12 +50,14 @@ class Site(Document):
     Args:
         cores: that it has.
         devices: GPUs on which the runners compute; 0 for its cores.
-        clients_here: whether the load generator shares the cores, as it does in a measurement on one machine.
+        clients_here: whether the load generator shares the cores, as it does in a measurement on one core.
+        client_cores: of a load generator beside the server; 0 for clients on other machines, whose time is not known.
     """
 
     cores: _Count
     devices: Annotated[int, Constraint(ge=0)] = 0
     clients_here: bool = False
+    client_cores: Annotated[int, Constraint(ge=0)] = 0
 
 
 class Kind(Document):
@@ -98,3 +102,22 @@ class Traffic(Document):
     def name(self) -> str:
         """In a table: such as "open, 200/s" or "closed, 8"."""
         return f"closed, {self.clients}" if self.rate is None else f"open, {self.rate:.4g}/s"
+
+
+_TURNS = 16
+"""How often the rarest kind is in a deck."""
+
+
+def deck(kinds: Sequence[Kind]) -> list[int]:
+    """Positions of kinds in the order in which a measured window sends them, again and again: without a pattern.
+
+    >>> sorted(deck((Kind(), Kind(rows=2, weight=0.5)))) == [0] * 32 + [1] * 16
+    True
+    """
+    least = min(kind.weight for kind in kinds)
+    cards = [
+        number
+        for number, kind in enumerate(kinds)
+        for _ in range(max(1, round(_TURNS * kind.weight / least)))
+    ]
+    return np.random.default_rng(0).permutation(cards).tolist()

@@ -6,6 +6,7 @@ it shares the machine's cores in turns; runners on a GPU share that instead. sim
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,7 +19,7 @@ from .batcher import Batcher, Request
 from .cores import Cores, Thread
 from .costs import Costs
 from .lanes import Lanes
-from .shape import Served, Site, Traffic
+from .shape import Served, Site, Traffic, deck
 
 __all__ = ["REQUESTS", "Model", "Simulated", "Window", "simulate"]
 
@@ -51,14 +52,14 @@ class Model:
 
 @dataclass(frozen=True)
 class Window:
-    """Arrivals of one measured window.
+    """One measured window, whose kinds of requests followed each other as in `shape.deck`.
 
     Args:
-        times_ms: FP64 of shape (requests,), when the requests left, ascending.
+        times_ms: FP64 of shape (requests,), when the requests left, ascending; None of a closed loop.
         start_ms, end_ms: only requests that end between these count.
     """
 
-    times_ms: NDArray[np.float64]
+    times_ms: NDArray[np.float64] | None
     start_ms: float
     end_ms: float
 
@@ -76,6 +77,7 @@ class Simulated:
         batches: for each request, or steps of a lane in flight.
         work_ms: of the runner for each request, alone.
         wakes: of the load generator for each request.
+        switches: of a core from one instance to another, for each request.
         growing: whether the queue grew all the time: an open loop that the machine cannot follow.
     """
 
@@ -87,6 +89,7 @@ class Simulated:
     batches: float
     work_ms: float
     wakes: float
+    switches: float
     growing: bool
 
     def quantile(self, share: float) -> float:
@@ -111,7 +114,7 @@ def simulate(
         traffic: its requests.
         requests: that are answered in all.
         seed: of arrivals, kinds and the spread of times; equal ones give equal results.
-        window: arrivals that were measured, in place of drawn ones; `requests` then counts for nothing.
+        window: that was measured, in place of drawn arrivals and kinds; `requests` then counts for nothing.
 
     Raises:
         MissingExtra: simpy is not installed.
@@ -126,17 +129,23 @@ class _Machine:
         self._environment: Any = require("simpy", "capacity").Environment()
         self._costs, self._served, self._traffic, self._generator = costs, served, traffic, generator
         make = partial(Cores, self._environment)
-        self._cores = make(site.cores, costs.contention, costs.slice_ms, self._waits)
+        # On one core no instance computes beside another: what they cost each other is the switch.
+        contention = costs.contention if site.cores > 1 else 1.0
+        self._cores = make(site.cores, contention, costs.slice_ms, self._waits, costs.switch_ms)
         # A GPU runs the kernels of several instances in turns: together they are no faster.
         self._devices = [make(1) for _ in range(site.devices if costs.device == "cuda" else 0)]
         overhead = costs.overhead
         clients = self._cores if site.clients_here else None
+        if site.client_cores and not site.clients_here:
+            clients = make(site.client_cores)
         self._client = Thread(self._environment, clients, overhead.wake_ms, overhead.client_ms)
         self._batcher = Batcher(self._environment, served, self._execute)
+        self._idle = deque(range(served.instances))
         self._lanes = None
         if served.batching == "in-flight":
             self._lanes = Lanes(self._environment, served, costs, self._compute, self._answer)
         self._spread = np.array(costs.spread)
+        self._first_row = 0.0 if costs.step_ms else costs.begin(1)
         self._drawn: list[float] = []
         self._work = 0.0
         self._made: list[Request] = []
@@ -147,6 +156,7 @@ class _Machine:
     def run(self, requests: int) -> Simulated:
         """Follow the traffic until so many requests are answered."""
         first = int(requests * _WARM_UP)
+        self._kinds = self._chosen_kinds(requests)
         gaps = None
         if self._traffic.rate is not None:
             gaps = self._generator.exponential(1e3 / self._traffic.rate, requests)
@@ -155,15 +165,28 @@ class _Machine:
         return self._result(np.array(latencies))
 
     def replay(self, window: Window) -> Simulated:
-        """Follow measured arrivals, and count what was counted then."""
+        """Follow a measured window, and count what was counted then."""
         times = window.times_ms
-        self._follow(len(times), 0, np.diff(times, prepend=0.0))
+        self._kinds = deck(self._traffic.kinds)
+        if times is not None:
+            self._follow(len(times), 0, np.diff(times, prepend=0.0))
+        else:
+            self._follow_until(window.end_ms)
         made = [one for one in self._made if window.start_ms <= one.ended <= window.end_ms]
         return self._result(np.array([request.ended - request.scheduled for request in made]))
 
+    def _follow_until(self, end_ms: float) -> None:
+        """Follow a closed loop until then, and until one request was answered."""
+        self._most = 1 << 62
+        self._finished = self._environment.event()
+        for _ in range(self._traffic.clients or 1):
+            self._send(self._environment.now)
+        self._environment.run(end_ms)
+        while not self._answered:
+            self._environment.step()
+
     def _follow(self, requests: int, first: int, gaps: NDArray[np.float64] | None) -> None:
         self._most, self._first = requests, first
-        self._kinds = self._chosen_kinds(requests)
         self._finished = self._environment.event()
         if gaps is None:
             for _ in range(min(self._traffic.clients or 1, requests)):
@@ -185,7 +208,7 @@ class _Machine:
     def _send(self, scheduled: float, share: float = 0.5) -> None:
         """A request leaves; in a closed loop the wake that brought an answer has sent it already."""
         number = len(self._made)
-        kind = self._traffic.kinds[self._kinds[number]]
+        kind = self._traffic.kinds[self._kinds[number % len(self._kinds)]]
         request = Request(number, kind.rows, kind.steps, scheduled, left=kind.rows)
         self._made.append(request)
         self._client.handle(partial(self._arrive, request), share)
@@ -210,31 +233,43 @@ class _Machine:
         self._environment.process(self._batch(requests))
 
     def _batch(self, requests: list[Request]) -> Any:
-        overhead = self._costs.overhead
+        overhead, instance = self._costs.overhead, self._idle.popleft()
         steps = [request.steps for request in requests for _ in range(request.rows)]
         self._batches, self._rows = self._batches + 1, self._rows + len(steps)
-        yield self._compute(overhead.batch_ms, self._costs.whole(steps))
+        before = overhead.batch_ms + overhead.share_ms * len(requests)
+        yield self._compute(before, self._costs.whole(steps), instance)
+        # One thread of the server answers the requests of a batch in turn; its instance is not free before.
+        for number, request in enumerate(requests):
+            yield self._cores.run(overhead.request_ms / 2, wakes=not number, goes_on=number > 0)
+            self._reply(request)
+        self._idle.append(instance)
         self._batcher.release()
-        for request in requests:
-            self._answer(request)
 
-    def _compute(self, overhead_ms: float, work_ms: float) -> Any:
+    def _compute(self, overhead_ms: float, work_ms: float, owner: int) -> Any:
         """The event at which overhead on a core and work of the runner are done."""
-        scale = self._draw()
+        overhead, work = self._varied(overhead_ms, work_ms)
         self._work += work_ms
         threads = self._served.threads
         if not self._devices and threads == 1:
-            return self._cores.run((overhead_ms + work_ms) * scale, wakes=True)
+            return self._cores.run(overhead + work, wakes=True, owner=owner)
         self._turn += 1
 
         def both() -> Any:
-            yield self._cores.run(overhead_ms * scale, wakes=True)
+            yield self._cores.run(overhead, wakes=True, owner=owner)
             if self._devices:
-                yield self._devices[self._turn % len(self._devices)].run(work_ms * scale)
+                yield self._devices[self._turn % len(self._devices)].run(work)
             else:
-                yield self._cores.run(work_ms * scale, threads)
+                yield self._cores.run(work, threads, owner=owner)
 
         return self._environment.process(both())
+
+    def _varied(self, overhead_ms: float, work_ms: float) -> tuple[float, float]:
+        """Of equal batches no two take the same time; long ones vary by as many milliseconds as short ones."""
+        further = self._draw() - 1
+        costs = self._costs.overhead
+        before = min(overhead_ms, costs.batch_ms + costs.share_ms)
+        first = min(work_ms, self._first_row) if self._first_row else work_ms
+        return overhead_ms + before * further, work_ms + first * further
 
     def _waits(self) -> bool:
         return bool(self._generator.random() < self._costs.patience)
@@ -247,7 +282,10 @@ class _Machine:
         return self._drawn.pop()
 
     def _answer(self, request: Request) -> None:
-        self._message().callbacks.append(lambda _: self._client.handle(lambda: self._end(request), 0.5))
+        self._message().callbacks.append(lambda _: self._reply(request))
+
+    def _reply(self, request: Request) -> None:
+        self._client.handle(lambda: self._end(request), 0.5)
 
     def _end(self, request: Request) -> None:
         now = self._environment.now
@@ -279,5 +317,6 @@ class _Machine:
             batches=batches / made,
             work_ms=self._work / made,
             wakes=self._client.wakes / made,
+            switches=self._cores.switches / made,
             growing=self._traffic.rate is not None and self._backlog > _BACKLOG * made,
         )
