@@ -41,6 +41,7 @@ class Cores:
         self._environment, self.count, self._contention = environment, count, contention
         self._slice_ms, self._waits = slice_ms, waits
         self._ready: deque[_Turn] = deque()
+        self._next: deque[_Turn] = deque()  # short ones, which go first
         self._running: deque[_Turn] = deque()
         self._busy, self._switch_ms, self.switches = 0.0, switch_ms, 0
         self._free: list[Any] = [None] * count  # whose caches are on each core that is free
@@ -57,7 +58,14 @@ class Cores:
         return 1 - len(self._running) / self.count
 
     def run(
-        self, work: float, threads: int = 1, *, wakes: bool = False, goes_on: bool = False, owner: Any = None
+        self,
+        work: float,
+        threads: int = 1,
+        *,
+        wakes: bool = False,
+        goes_on: bool = False,
+        short: bool = False,
+        owner: Any = None,
     ) -> Any:
         """The event at which a job is finished.
 
@@ -66,24 +74,35 @@ class Cores:
             threads: that it uses all the time.
             wakes: whether its threads have slept until now.
             goes_on: whether the thread had a core until this moment, and keeps it.
+            short: whether it is over soon: short jobs take turns among themselves, before the longer ones.
             owner: whose caches the job needs; None for one that needs none and leaves them as they are.
         """
         done = self._environment.event()
         if work <= 0:
             return done.succeed()
-        job = _Job(threads, done, owner)
+        job = _Job(threads, done, owner, short)
         for _ in range(threads):
             turn = _Turn(job, work)
             if len(self._running) < self.count:
                 self._start(turn)
-            elif goes_on or (
-                wakes and not self._waits() and self._running[0].started < self._environment.now
-            ):
-                self._interrupt(-1 if goes_on else 0)
+            elif goes_on:
+                self._interrupt(self._running[-1])
                 self._start(turn)
+            elif wakes and not self._waits():
+                self._wake(turn)
             else:
                 self._ready.append(turn)
         return done
+
+    def _wake(self, turn: _Turn) -> None:
+        """A thread takes the core of a long job that has begun, or is the next one after the short ones."""
+        now = self._environment.now
+        for other in self._running:
+            if not other.job.short and other.started < now:
+                self._interrupt(other)
+                self._start(turn)
+                return
+        (self._next if turn.job.short else self._ready).append(turn)
 
     def _start(self, turn: _Turn) -> None:
         self._running.append(turn)
@@ -115,9 +134,8 @@ class Cores:
         self._running.remove(turn)
         self._free.append(turn.warm)
 
-    def _interrupt(self, position: int) -> None:
-        """A thread makes room, the first the one that has run longest, and goes on as soon as a core is free."""
-        turn = self._running[position]
+    def _interrupt(self, turn: _Turn) -> None:
+        """A thread makes room, and goes on as soon as a core is free."""
         self._leave(turn)
         self._ready.appendleft(turn)
 
@@ -129,8 +147,9 @@ class Cores:
             turn.job.threads -= 1
             if not turn.job.threads:
                 turn.job.done.succeed()
-        if self._ready and len(self._running) < self.count:
-            self._start(self._ready.popleft())
+        waiting = self._next or self._ready
+        if waiting and len(self._running) < self.count:
+            self._start(waiting.popleft())
 
 
 @dataclass(eq=False, slots=True)
@@ -138,6 +157,7 @@ class _Job:
     threads: int
     done: Any
     owner: Any = None
+    short: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -197,6 +217,5 @@ class Thread:
             else:
                 self._running = False
 
-        self._cores.run(before + share * self._item_ms, wakes=wakes, goes_on=not wakes).callbacks.append(
-            handled
-        )
+        work = before + share * self._item_ms
+        self._cores.run(work, wakes=wakes, goes_on=not wakes, short=True).callbacks.append(handled)

@@ -68,6 +68,7 @@ class Costs(Document):
         device: "cpu" or "cuda", where the runner computes.
         threads: of an instance, for which the times hold.
         batch_ms: rows -> milliseconds of a batch of a generator of one graph; of a sampler, of its text encoder.
+        changed_ms: rows -> milliseconds more if the last batch had another size; None if that was not measured.
         step_ms: rows -> milliseconds of one step of a sampler; None for a generator of one graph.
         decode_ms: rows -> milliseconds of a sampler's decoder; None likewise.
         contention: time of a batch while all instances compute, over its time alone; 1 or more.
@@ -83,6 +84,7 @@ class Costs(Document):
     device: Literal["cpu", "cuda"] = "cpu"
     threads: Annotated[int, Constraint(ge=1)] = 1
     batch_ms: Table
+    changed_ms: Table | None = None
     step_ms: Table | None = None
     decode_ms: Table | None = None
     contention: Annotated[float, Constraint(ge=1, allow_inf_nan=False)] = 1.0
@@ -103,20 +105,24 @@ class Costs(Document):
     def _known(self) -> dict[tuple[str, int], float]:
         return {}
 
-    def _at(self, name: Literal["batch_ms", "step_ms", "decode_ms"], rows: int) -> float:
+    def _at(self, name: Literal["batch_ms", "changed_ms", "step_ms", "decode_ms"], rows: int) -> float:
         if (name, rows) not in self._known:
             self._known[name, rows] = at(getattr(self, name) or {}, rows)
         return self._known[name, rows]
 
     def scaled(self, factor: float) -> Self:
         """The same with all times of the runner multiplied."""
-        names = [name for name in ("batch_ms", "step_ms", "decode_ms") if getattr(self, name)]
+        names = [name for name in ("batch_ms", "changed_ms", "step_ms", "decode_ms") if getattr(self, name)]
         tables = {name: {rows: ms * factor for rows, ms in getattr(self, name).items()} for name in names}
         return type(self)(**{**self.model_dump(), **tables, "factor": self.factor * factor})
 
     def begin(self, rows: int) -> float:
         """Milliseconds before the first step of `rows` rows of a sampler; of one graph, all that they take."""
         return self._at("batch_ms", rows)
+
+    def change(self, rows: int) -> float:
+        """Milliseconds that a batch of `rows` rows takes longer after one of another size."""
+        return self._at("changed_ms", rows) if self.changed_ms else 0.0
 
     def step(self, rows: int) -> float:
         """Milliseconds of one step of `rows` rows of a sampler."""

@@ -34,6 +34,7 @@ _LEAST_TURNS = 5
 _CALLS_MS = 5.0
 """Short batches are timed several at once, for about so long."""
 
+_WARM_CALLS = 3
 _SIZES_AT_LEAST = 2
 _QUANTILES = 41
 """Of the latencies of lone requests, by which a batch's time varies."""
@@ -124,7 +125,10 @@ def measure_runner(bundle: Bundle, variant: str | None, served: Served, device: 
         ]
         largest = min(served.largest, runners[0].max_batch_size)
         timed = _Timed(device, served.threads)
-        tables = {name: timed.table(make, largest, seconds / 4) for name, make in _works(runners[0]).items()}
+        works = _works(runners[0])
+        tables = {name: timed.table(make, largest, seconds / 4) for name, make in works.items()}
+        if "step_ms" not in works:
+            tables["changed_ms"] = timed.changes(works["batch_ms"], tables["batch_ms"], seconds / 4)
         name = "step_ms" if "step_ms" in tables else "batch_ms"
         contention = timed.contention(
             [_works(runner)[name] for runner in runners], min(8, largest), seconds / 4
@@ -202,10 +206,28 @@ class _Timed:
         turns = 1
         while turns < _LEAST_TURNS or time.perf_counter() < end:
             for rows, work in works.items():
-                work()  # the last size has left its own data in the caches
+                for _ in range(_WARM_CALLS):  # the last size has left its own data in the caches
+                    work()
                 found[rows].append(self.milliseconds(work, calls[rows]))
             turns += 1
         return {rows: statistics.median(times) for rows, times in found.items()}
+
+    def changes(
+        self, make: Callable[[int], Callable[[], object]], alone: Mapping[int, float], seconds: float
+    ) -> dict[int, float]:
+        """Rows -> further milliseconds of a batch after one of the next larger or smaller size.
+
+        A runtime prepares a graph for the shape that it gets, and finds other data in the caches.
+        """
+        works = {rows: make(rows) for rows in alone}
+        order = [*works, *list(works)[-2:0:-1]]
+        found: dict[int, list[float]] = {rows: [] for rows in works}
+        end, turns = time.perf_counter() + seconds, 0
+        while turns < _LEAST_TURNS or time.perf_counter() < end:
+            for rows in order:
+                found[rows].append(self.milliseconds(works[rows]))
+            turns += 1
+        return {rows: max(0.0, statistics.median(times) - alone[rows]) for rows, times in found.items()}
 
     def contention(
         self, makes: list[Callable[[int], Callable[[], object]]], rows: int, seconds: float
@@ -285,7 +307,7 @@ class _Fit:
             simulate(model, traffic, window=window, seed=number)
             for number, window in enumerate(spent.windows)
         ]
-        names = ("batches", "work_ms", "wakes", "switches")
+        names = ("batches", "work_ms", "changed_ms", "wakes", "switches")
         return replace(
             runs[0],
             latencies_ms=np.concatenate([run.latencies_ms for run in runs]),
@@ -322,7 +344,8 @@ class _Fit:
             low = int(rows)
             sizes = {low: 1 - rows + low, low + 1: rows - low}
         work = sum(costs.begin(max(1, rows)) * count for rows, count in sizes.items()) / sum(sizes.values())
-        return _Counts(spent.batches, work * spent.batches * costs.threads, run.wakes)
+        work = work * spent.batches + run.changed_ms / factor
+        return _Counts(spent.batches, work * costs.threads, run.wakes)
 
     def _settled(self, costs: Costs, before: Overhead, lone: Spent) -> Costs:
         """Lone requests take as long as they did: by a wait, or by work of the client that no request waits for."""

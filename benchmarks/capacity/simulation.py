@@ -76,6 +76,7 @@ class Simulated:
         mean_batch: rows of a batch, or of a step in flight.
         batches: for each request, or steps of a lane in flight.
         work_ms: of the runner for each request, alone.
+        changed_ms: of these, for batches of another size than the last.
         wakes: of the load generator for each request.
         switches: of a core from one instance to another, for each request.
         growing: whether the queue grew all the time: an open loop that the machine cannot follow.
@@ -88,6 +89,7 @@ class Simulated:
     mean_batch: float
     batches: float
     work_ms: float
+    changed_ms: float
     wakes: float
     switches: float
     growing: bool
@@ -147,7 +149,8 @@ class _Machine:
         self._spread = np.array(costs.spread)
         self._first_row = 0.0 if costs.step_ms else costs.begin(1)
         self._drawn: list[float] = []
-        self._work = 0.0
+        self._last: dict[int, int] = {}
+        self._work = self._changed_ms = 0.0
         self._made: list[Request] = []
         self._answered = self._batches = self._rows = self._turn = 0
         self._most = self._first = self._backlog = 0
@@ -227,7 +230,7 @@ class _Machine:
 
     def _message(self) -> Any:
         """The event at which the server has passed a request or an answer on; it has threads enough for all."""
-        return self._cores.run(self._costs.overhead.request_ms / 2, wakes=True)
+        return self._cores.run(self._costs.overhead.request_ms / 2, wakes=True, short=True)
 
     def _execute(self, requests: list[Request]) -> None:
         self._environment.process(self._batch(requests))
@@ -237,10 +240,11 @@ class _Machine:
         steps = [request.steps for request in requests for _ in range(request.rows)]
         self._batches, self._rows = self._batches + 1, self._rows + len(steps)
         before = overhead.batch_ms + overhead.share_ms * len(requests)
-        yield self._compute(before, self._costs.whole(steps), instance)
+        work = self._costs.whole(steps) + self._changed(instance, len(steps))
+        yield self._compute(before, work, instance)
         # One thread of the server answers the requests of a batch in turn; its instance is not free before.
-        for number, request in enumerate(requests):
-            yield self._cores.run(overhead.request_ms / 2, wakes=not number, goes_on=number > 0)
+        for request in requests:
+            yield self._message()
             self._reply(request)
         self._idle.append(instance)
         self._batcher.release()
@@ -262,6 +266,13 @@ class _Machine:
                 yield self._cores.run(work, threads, owner=owner)
 
         return self._environment.process(both())
+
+    def _changed(self, instance: int, rows: int) -> float:
+        """Further milliseconds because an instance computes another number of rows than it did last."""
+        before, self._last[instance] = self._last.get(instance, rows), rows
+        further = self._costs.change(rows) if rows != before else 0.0
+        self._changed_ms += further
+        return further
 
     def _varied(self, overhead_ms: float, work_ms: float) -> tuple[float, float]:
         """Of equal batches no two take the same time; long ones vary by as many milliseconds as short ones."""
@@ -316,6 +327,7 @@ class _Machine:
             mean_batch=rows / batches,
             batches=batches / made,
             work_ms=self._work / made,
+            changed_ms=self._changed_ms / made,
             wakes=self._client.wakes / made,
             switches=self._cores.switches / made,
             growing=self._traffic.rate is not None and self._backlog > _BACKLOG * made,
