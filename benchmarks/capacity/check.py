@@ -25,11 +25,11 @@ from ..load.documents.measurement import Measurement
 from ..machine import describe_machine
 from .costs import Costs
 from .documents import ERROR, CapacityResult, Checked, Figures, Point, Reach
-from .fitting import Spent, fitted, measure_runner, spent_in
+from .fitting import NOTHING, Further, Spent, fitted, measure_runner, spent_in, usual_mean
 from .plan import highest_rate
 from .plan_documents import Goal
 from .prediction import predicted
-from .serving import Endpoint, Measured, serving
+from .serving import Endpoint, Gapped, InTurn, Measured, serving
 from .shape import Kind, Served, Site, Traffic
 from .simulation import Model
 
@@ -42,6 +42,13 @@ LONE, MANY = 1, 32
 
 _CLOSED, _OPEN = (2, 4, 8, 16), (0.3, 0.5, 0.7, 0.8)
 _FEW_CLOSED, _FEW_OPEN = (8,), (0.5, 0.8)
+_ROWS = 32
+_LARGE = Traffic(clients=LONE, kinds=(Kind(rows=_ROWS),))
+_GAPS = (Gapped(4.0), Gapped(8.0), Gapped(25.0))
+_IN_TURN = InTurn((1, 2))
+EXTRA = (_LARGE, _IN_TURN, *_GAPS)
+"""Further loads that the costs come from, of a generator of one graph."""
+
 _BOUND_MS, _SAMPLER_BOUND_MS = 50.0, 2000.0
 """On the p95, for what one machine serves."""
 
@@ -253,10 +260,7 @@ def _fits(
 ) -> tuple[set[tuple[int, int | None]], list[Costs]]:
     """Loads that the costs come from, as number of the way and clients; and the costs of each way."""
     fits, found = set[tuple[int, int | None]](), list[Costs]()
-    first = ways[0]
-    single = next(
-        (n for n, way in enumerate(ways) if n and way.instances == 1 and way.threads == first.threads), None
-    )
+    single = _single(ways)
     for number, (way, model) in enumerate(zip(ways, models, strict=True)):
         if number and len(kinds) == 1:
             base = found[0]
@@ -267,18 +271,40 @@ def _fits(
                 .model_copy(update={**update, "switch_ms": base.switch_ms})
             )
             continue
-        alone = None
-        if len(kinds) == 1 and single is not None:
-            alone = _spent(models[single], LONE, kinds)
-            fits.add((single, LONE))
+        further = NOTHING
+        if len(kinds) == 1:
+            further = _further(models, single)
+            fits |= set() if single is None else {(single, LONE)}
         fits |= {(number, LONE), (number, MANY)}
         windows = {count: _spent(model, count, kinds) for count in (LONE, MANY)}
-        found.append(fitted(runner[way.threads], way, site, windows, kinds, alone))
+        found.append(fitted(runner[way.threads], way, site, windows, kinds, further))
     return fits, found
 
 
+def _further(models: Sequence[Endpoint], single: int | None) -> Further:
+    """What the costs come from beside the checked loads."""
+    model = models[single or 0]
+    return Further(
+        single=None if single is None else _spent(model, LONE, (Kind(),)),
+        rows=(_ROWS, _spent(model, LONE, (Kind(rows=_ROWS),))),
+        turns=_spent_in(model.measured(_IN_TURN)),
+        gaps={gap.gap_ms: usual_mean(model.measured(gap).pooled.latencies_ms) for gap in _GAPS},
+    )
+
+
+def _single(ways: Sequence[Served]) -> int | None:
+    """Number of the way that differs from the first in that it has one instance; None if there is none."""
+    first = ways[0]
+    return next(
+        (n for n, way in enumerate(ways) if n and way.instances == 1 and way.threads == first.threads), None
+    )
+
+
 def _spent(model: Endpoint, clients: int, kinds: tuple[Kind, ...]) -> Spent:
-    measured = model.measured(Traffic(clients=clients, kinds=kinds))
+    return _spent_in(model.measured(Traffic(clients=clients, kinds=kinds)))
+
+
+def _spent_in(measured: Measured) -> Spent:
     return spent_in(measured.pooled, measured.windows)
 
 
@@ -301,7 +327,8 @@ def _measure(
         for number, (way, model) in enumerate(zip(ways, models, strict=True)):
             progress(way.name, (turn + number / len(ways)) / effort.rounds)
             # Back and forth: what slows down over time meets all loads alike.
-            for traffic in loads[number][:: -1 if turn % 2 else 1]:
+            extra = EXTRA if not sampler and number == (_single(ways) or 0) else ()
+            for traffic in (*extra, *loads[number][:: -1 if turn % 2 else 1]):
                 model.take(traffic, seconds)
     return loads
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Literal, Self
 
+import numpy as np
 from pydantic import Field as Constraint, model_validator
 
 from ...bundle.json_documents import Document
@@ -68,13 +69,16 @@ class Costs(Document):
         device: "cpu" or "cuda", where the runner computes.
         threads: of an instance, for which the times hold.
         batch_ms: rows -> milliseconds of a batch of a generator of one graph; of a sampler, of its text encoder.
-        changed_ms: rows -> milliseconds more if the last batch had another size; None if that was not measured.
         step_ms: rows -> milliseconds of one step of a sampler; None for a generator of one graph.
         decode_ms: rows -> milliseconds of a sampler's decoder; None likewise.
         contention: time of a batch while all instances compute, over its time alone; 1 or more.
         switch_ms: of a batch on a core that another instance has used since: its caches are cold.
+        change_ms: of a batch that has another size than the last one of its instance.
         slice_ms: longest time of a thread on a core while others wait.
         patience: share of the threads that wait for their turn when they wake and all cores are busy.
+        cold_ms: milliseconds since an instance finished its last batch -> milliseconds that the next one takes longer;
+            None if that was not measured.
+        jitter: standard deviation of the logarithm of a batch's time beyond its first row.
         spread: times of equal lone requests over their mean, ascending, equally likely: how much the time of a batch's
             overhead and first row varies.
         factor: by which the runner's own times were multiplied so that they explain the server's.
@@ -84,13 +88,17 @@ class Costs(Document):
     device: Literal["cpu", "cuda"] = "cpu"
     threads: Annotated[int, Constraint(ge=1)] = 1
     batch_ms: Table
-    changed_ms: Table | None = None
     step_ms: Table | None = None
     decode_ms: Table | None = None
     contention: Annotated[float, Constraint(ge=1, allow_inf_nan=False)] = 1.0
     switch_ms: _Time = 0.0
+    change_ms: _Time = 0.0
     slice_ms: Annotated[float, Constraint(gt=0, allow_inf_nan=False)] = 4.0
     patience: Annotated[float, Constraint(ge=0, le=1)] = 0.0
+    cold_ms: Annotated[dict[Annotated[float, Constraint(gt=0)], _Time], Constraint(min_length=1)] | None = (
+        None
+    )
+    jitter: Annotated[float, Constraint(ge=0, allow_inf_nan=False)] = 0.0
     spread: Annotated[tuple[_Time, ...], Constraint(min_length=1)] = (1.0,)
     factor: Annotated[float, Constraint(gt=0, allow_inf_nan=False)] = 1.0
     overhead: Overhead = NO_OVERHEAD
@@ -105,14 +113,14 @@ class Costs(Document):
     def _known(self) -> dict[tuple[str, int], float]:
         return {}
 
-    def _at(self, name: Literal["batch_ms", "changed_ms", "step_ms", "decode_ms"], rows: int) -> float:
+    def _at(self, name: Literal["batch_ms", "step_ms", "decode_ms"], rows: int) -> float:
         if (name, rows) not in self._known:
             self._known[name, rows] = at(getattr(self, name) or {}, rows)
         return self._known[name, rows]
 
     def scaled(self, factor: float) -> Self:
         """The same with all times of the runner multiplied."""
-        names = [name for name in ("batch_ms", "changed_ms", "step_ms", "decode_ms") if getattr(self, name)]
+        names = [name for name in ("batch_ms", "step_ms", "decode_ms") if getattr(self, name)]
         tables = {name: {rows: ms * factor for rows, ms in getattr(self, name).items()} for name in names}
         return type(self)(**{**self.model_dump(), **tables, "factor": self.factor * factor})
 
@@ -120,9 +128,12 @@ class Costs(Document):
         """Milliseconds before the first step of `rows` rows of a sampler; of one graph, all that they take."""
         return self._at("batch_ms", rows)
 
-    def change(self, rows: int) -> float:
-        """Milliseconds that a batch of `rows` rows takes longer after one of another size."""
-        return self._at("changed_ms", rows) if self.changed_ms else 0.0
+    def cold(self, gap_ms: float) -> float:
+        """Milliseconds that a batch takes longer so long after the last one of its instance."""
+        if not self.cold_ms:
+            return 0.0
+        gaps = sorted(self.cold_ms)
+        return float(np.interp(gap_ms, [0.0, *gaps], [0.0, *(self.cold_ms[gap] for gap in gaps)]))
 
     def step(self, rows: int) -> float:
         """Milliseconds of one step of `rows` rows of a sampler."""

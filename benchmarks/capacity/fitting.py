@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from .costs import Costs, Overhead
 from .shape import Kind, Served, Site, Traffic
 from .simulation import Model, Simulated, Window, simulate
 
-__all__ = ["Spent", "fitted", "measure_runner", "spent_in"]
+__all__ = ["NOTHING", "Further", "Spent", "fitted", "measure_runner", "spent_in", "usual_mean"]
 
 _LEAST_TURNS = 5
 _CALLS_MS = 5.0
@@ -41,6 +41,9 @@ _QUANTILES = 41
 
 _PATIENCE = (0.0, 0.1, 0.2, 0.3, 0.45, 0.6)
 """What is tried for `Costs.patience`."""
+
+_JITTER = (0.0, 0.1, 0.2, 0.3)
+"""What is tried for `Costs.jitter`."""
 
 _WINDOWS = 3
 """Most windows of a load that are simulated for a fit."""
@@ -97,7 +100,7 @@ def spent_in(measured: Measurement, windows: tuple[Window, ...] = ()) -> Spent:
         server=used.server.cpu_seconds * scale,
         instances=used.stubs.cpu_seconds * scale,
         batches=counted.executions / counted.requests if counted and counted.requests else None,
-        mean_ms=float(_quantiles(measured.latencies_ms).mean()),
+        mean_ms=usual_mean(measured.latencies_ms),
         latencies_ms=measured.latencies_ms,
         sizes=counted.batch_sizes if counted else None,
         windows=windows[:_WINDOWS],
@@ -127,8 +130,6 @@ def measure_runner(bundle: Bundle, variant: str | None, served: Served, device: 
         timed = _Timed(device, served.threads)
         works = _works(runners[0])
         tables = {name: timed.table(make, largest, seconds / 4) for name, make in works.items()}
-        if "step_ms" not in works:
-            tables["changed_ms"] = timed.changes(works["batch_ms"], tables["batch_ms"], seconds / 4)
         name = "step_ms" if "step_ms" in tables else "batch_ms"
         contention = timed.contention(
             [_works(runner)[name] for runner in runners], min(8, largest), seconds / 4
@@ -212,23 +213,6 @@ class _Timed:
             turns += 1
         return {rows: statistics.median(times) for rows, times in found.items()}
 
-    def changes(
-        self, make: Callable[[int], Callable[[], object]], alone: Mapping[int, float], seconds: float
-    ) -> dict[int, float]:
-        """Rows -> further milliseconds of a batch after one of the next larger or smaller size.
-
-        A runtime prepares a graph for the shape that it gets, and finds other data in the caches.
-        """
-        works = {rows: make(rows) for rows in alone}
-        order = [*works, *list(works)[-2:0:-1]]
-        found: dict[int, list[float]] = {rows: [] for rows in works}
-        end, turns = time.perf_counter() + seconds, 0
-        while turns < _LEAST_TURNS or time.perf_counter() < end:
-            for rows in order:
-                found[rows].append(self.milliseconds(works[rows]))
-            turns += 1
-        return {rows: max(0.0, statistics.median(times) - alone[rows]) for rows, times in found.items()}
-
     def contention(
         self, makes: list[Callable[[int], Callable[[], object]]], rows: int, seconds: float
     ) -> float:
@@ -253,13 +237,33 @@ class _Timed:
         return max(1.0, statistics.median(ratios))
 
 
+@dataclass(frozen=True)
+class Further:
+    """Windows of a generator of one graph that tell what else its batches cost.
+
+    Args:
+        single: lone requests of a model with one instance and as many threads; None if there were none.
+        rows: pictures of a larger lone request to the same, and what it cost; None likewise.
+        turns: lone requests to the same that have one and two pictures in turn, and what they cost.
+        gaps: milliseconds between lone requests to the same -> how long they take.
+    """
+
+    single: Spent | None = None
+    rows: tuple[int, Spent] | None = None
+    turns: Spent | None = None
+    gaps: Mapping[float, float] = field(default_factory=dict)
+
+
+NOTHING = Further()
+
+
 def fitted(
     costs: Costs,
     served: Served,
     site: Site,
     windows: Mapping[int, Spent],
     kinds: tuple[Kind, ...] = (Kind(),),
-    single: Spent | None = None,
+    further: Further = NOTHING,
 ) -> Costs:
     """The costs with overhead, from two or three windows of closed loops on a server of this machine.
 
@@ -269,15 +273,19 @@ def fitted(
         site: the cores of the server, and where the load generator was.
         windows: clients -> what their requests cost; of 1, and of a number that keeps the cores busy.
         kinds: of the requests.
-        single: lone requests of the same model with one instance and as many threads; None if there were none.
+        further: windows that tell more about a generator of one graph.
     """
     fit = _Fit(costs, served, site, kinds)
     clients, full = max(windows.items())
     lone = min(windows.items())[1]
     found = costs
     for _ in range(_ROUNDS):
-        found = fit.better(found, lone, (clients, full), single)
-    tried = [found.model_copy(update={"patience": patience}) for patience in _PATIENCE]
+        found = fit.better(found, lone, (clients, full), further)
+    tried = [
+        found.model_copy(update={"patience": patience, "jitter": jitter})
+        for patience in _PATIENCE
+        for jitter in _JITTER
+    ]
     return min(tried, key=lambda one: _distance(fit.run(one, clients, full), full))
 
 
@@ -307,31 +315,51 @@ class _Fit:
             simulate(model, traffic, window=window, seed=number)
             for number, window in enumerate(spent.windows)
         ]
-        names = ("batches", "work_ms", "changed_ms", "wakes", "switches")
+        names = ("batches", "work_ms", "changes", "wakes", "switches")
         return replace(
             runs[0],
             latencies_ms=np.concatenate([run.latencies_ms for run in runs]),
             **{name: float(np.mean([getattr(run, name) for run in runs])) for name in names},
         )
 
-    def better(self, found: Costs, lone: Spent, full: tuple[int, Spent], single: Spent | None) -> Costs:
+    def better(self, found: Costs, lone: Spent, full: tuple[int, Spent], further: Further) -> Costs:
         """Costs that explain the windows, with the batches, wakes and switches that the last ones led to."""
         alone = self.run(found, 1, lone)
         many = self.run(found, *full)
         first, one = lone, alone
-        switch = 0.0
+        switch, single = 0.0, further.single
         if single is not None and self.costs.device == "cpu":
             first, one = single, self.run(found, 1, single, self.served.model_copy(update={"instances": 1}))
             # With a core for each instance nothing changes on it, and nothing is to be explained.
             if alone.switches > 0.5:
                 switch = max(0.0, lone.instances - single.instances) / alone.switches
-        factor = found.factor / self.costs.factor
-        counts = (self._counts(first, one, factor), self._counts(full[1], many, factor))
-        spent = (first, replace(full[1], instances=full[1].instances - many.switches * switch))
+        corrected = self._corrected(first, further.rows)
+        fit = replace(self, costs=corrected)
+        factor = found.factor / corrected.factor
+        counts = (fit._counts(first, one, factor), fit._counts(full[1], many, factor))
+        change = 0.0
+        if further.turns is not None:
+            rows = (corrected.begin(2) - corrected.begin(1)) * corrected.threads / 2
+            change = max(0.0, further.turns.instances - first.instances - rows)
+        taken = many.switches * switch + many.changes * change
+        spent = (first, replace(full[1], instances=full[1].instances - taken))
         slower = self.costs.contention if self.site.cores > 1 else 1.0
-        solved = _solved(self.costs, spent, counts, slower).model_copy(update={"switch_ms": switch})
+        solved = _solved(corrected, spent, counts, slower)
+        solved = solved.model_copy(
+            update={"switch_ms": switch, "change_ms": change, "cold_ms": _cold(first, further.gaps)}
+        )
         solved = self._settled(solved, found.overhead, lone)
         return solved.model_copy(update={"spread": self._spread(solved, lone)})
+
+    def _corrected(self, lone: Spent, rows: tuple[int, Spent] | None) -> Costs:
+        """The runner's times with the factor by which a larger lone request differs from a small one."""
+        if rows is None or self.costs.device != "cpu" or self.costs.step_ms is not None:
+            return self.costs
+        count, spent = rows
+        own = (self.costs.begin(count) - self.costs.begin(1)) * self.costs.threads
+        return (
+            self.costs.scaled(max(0.1, (spent.instances - lone.instances) / own)) if own > 0 else self.costs
+        )
 
     def _counts(self, spent: Spent, run: Simulated, factor: float) -> _Counts:
         """As the server counted, where it did, and else as simulated with times that were corrected by `factor`."""
@@ -344,8 +372,7 @@ class _Fit:
             low = int(rows)
             sizes = {low: 1 - rows + low, low + 1: rows - low}
         work = sum(costs.begin(max(1, rows)) * count for rows, count in sizes.items()) / sum(sizes.values())
-        work = work * spent.batches + run.changed_ms / factor
-        return _Counts(spent.batches, work * costs.threads, run.wakes)
+        return _Counts(spent.batches, work * spent.batches * costs.threads, run.wakes)
 
     def _settled(self, costs: Costs, before: Overhead, lone: Spent) -> Costs:
         """Lone requests take as long as they did: by a wait, or by work of the client that no request waits for."""
@@ -353,9 +380,7 @@ class _Fit:
             return costs
         overhead = costs.overhead.model_copy(update={"idle_ms": before.idle_ms})
         equal = costs.model_copy(update={"overhead": overhead, "spread": (1.0,)})
-        missing = (
-            lone.mean_ms - float(_quantiles(self.run(equal, 1, lone).latencies_ms).mean()) + before.idle_ms
-        )
+        missing = lone.mean_ms - usual_mean(self.run(equal, 1, lone).latencies_ms) + before.idle_ms
         client = overhead.wake_ms + overhead.client_ms
         share = 1.0 if missing >= 0 or not client else max(0.0, 1 + missing / client)
         update = {
@@ -377,7 +402,21 @@ class _Fit:
         return tuple(np.maximum(0.0, 1 + np.sort(further - further.mean()) / base).tolist())
 
 
-def _quantiles(latencies_ms: Any) -> NDArray[np.float64]:
+def _cold(lone: Spent, gaps: Mapping[float, float]) -> dict[float, float] | None:
+    """Gap between two requests, without the time that one takes -> further milliseconds."""
+    found, least = dict[float, float](), 0.0
+    for gap, mean_ms in sorted(gaps.items()):
+        if gap > mean_ms:
+            found[gap - mean_ms] = least = max(least, mean_ms - lone.mean_ms)
+    return found or None
+
+
+def usual_mean(latencies_ms: NDArray[np.float64]) -> float:
+    """Mean without the slowest and the fastest hundredth."""
+    return float(_quantiles(latencies_ms).mean())
+
+
+def _quantiles(latencies_ms: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.quantile(latencies_ms, (np.arange(_QUANTILES) + 0.5) / _QUANTILES)
 
 

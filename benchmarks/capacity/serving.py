@@ -32,12 +32,12 @@ from ..load.scenarios.poisson import Scenario as Poisson
 from .shape import Kind, Served, Traffic, deck
 from .simulation import Window
 
-__all__ = ["Endpoint", "Measured", "mix_of", "serving", "settings_of"]
+__all__ = ["Endpoint", "Gapped", "InTurn", "Measured", "mix_of", "serving", "settings_of"]
 
 WARM_UP = 0.2
 """Share of a window, before it."""
 
-_OPEN_SEED = 2**40
+_OPEN_SEED, _EVEN_SEED = 2**40, 2**41
 
 
 class _Recorded(Poisson):
@@ -69,6 +69,28 @@ class Measured:
         return Measurement.pooled(self.parts)
 
 
+@dataclass(frozen=True)
+class Gapped:
+    """Lone requests that follow each other at equal distances.
+
+    Args:
+        gap_ms: from one to the next.
+    """
+
+    gap_ms: float
+
+
+@dataclass(frozen=True)
+class InTurn:
+    """Lone requests whose numbers of pictures take turns.
+
+    Args:
+        rows: pictures of one request after the other.
+    """
+
+    rows: tuple[int, ...]
+
+
 class Endpoint:
     """One served model under load.
 
@@ -87,24 +109,41 @@ class Endpoint:
         self._gauge = ProcessGauge(process_id)
         self._recorded = _Recorded()
         mix = mix_of(kinds, runner.signature)
-        closed, opened = open_scenario("closed-loop"), self._recorded
-        self._closed = Meter(runner, Requests(runner.signature, 1), closed, mix=mix)
+        opened = self._recorded
+        self._runner = runner
+        self._closed = self._closed_meter(mix)
         self._open = Meter(runner, Requests(runner.signature, _OPEN_SEED), opened, mix=mix)
-        self._found: dict[Traffic, list[tuple[Measurement, Window]]] = {}
+        constant = open_scenario("constant")
+        self._even = Meter(runner, Requests(runner.signature, _EVEN_SEED), constant, mix=mix)
+        self._found: dict[Traffic | Gapped | InTurn, list[tuple[Measurement, Window]]] = {}
 
-    def take(self, traffic: Traffic, seconds: float) -> Measurement:
+    def _closed_meter(self, mix: Mix | None) -> Meter:
+        signature = self._runner.signature
+        return Meter(self._runner, Requests(signature, 1), open_scenario("closed-loop"), mix=mix)
+
+    def take(self, traffic: Traffic | Gapped | InTurn, seconds: float) -> Measurement:
         """Measure one window.
 
         Args:
-            traffic: the load; its kinds are those of the model.
+            traffic: the load; its kinds are those of the model, or one kind that differs in its pictures alone.
             seconds: of the window, at least.
 
         Raises:
             LithoError: no request succeeded, or the server stopped answering.
         """
-        rated = traffic.rate is not None
-        load = Load(rate=traffic.rate) if rated else Load(concurrency=traffic.clients or 1)
-        meter = self._open if rated else self._closed
+        rated = False
+        if isinstance(traffic, InTurn):
+            mix = Mix(
+                tuple({"n": str(rows)} for rows in traffic.rows), (1.0,) * len(traffic.rows), in_order=True
+            )
+            meter, load = self._closed_meter(mix), Load(concurrency=1)
+        elif isinstance(traffic, Gapped):
+            meter, load = self._even, Load(rate=1e3 / traffic.gap_ms)
+        elif rated := traffic.rate is not None:
+            meter, load = self._open, Load(rate=traffic.rate)
+        else:
+            rows = traffic.kinds[0].rows if len(traffic.kinds) == 1 else 1
+            meter, load = self._closed, Load(concurrency=traffic.clients or 1, batch=rows)
         measured = meter.take(load, warmup_seconds=WARM_UP * seconds, seconds=seconds, gauge=self._gauge)
         start = WARM_UP * seconds * 1e3
         times = self._recorded.last * 1e3 if rated else None
@@ -112,7 +151,7 @@ class Endpoint:
         self._found.setdefault(traffic, []).append((measured, window))
         return measured
 
-    def measured(self, traffic: Traffic) -> Measured:
+    def measured(self, traffic: Traffic | Gapped | InTurn) -> Measured:
         """All windows of a load so far."""
         parts, windows = zip(*self._found[traffic], strict=True)
         return Measured(parts, windows)

@@ -76,7 +76,7 @@ class Simulated:
         mean_batch: rows of a batch, or of a step in flight.
         batches: for each request, or steps of a lane in flight.
         work_ms: of the runner for each request, alone.
-        changed_ms: of these, for batches of another size than the last.
+        changes: batches that had another size than the last of their instance, for each request.
         wakes: of the load generator for each request.
         switches: of a core from one instance to another, for each request.
         growing: whether the queue grew all the time: an open loop that the machine cannot follow.
@@ -89,7 +89,7 @@ class Simulated:
     mean_batch: float
     batches: float
     work_ms: float
-    changed_ms: float
+    changes: float
     wakes: float
     switches: float
     growing: bool
@@ -150,7 +150,8 @@ class _Machine:
         self._first_row = 0.0 if costs.step_ms else costs.begin(1)
         self._drawn: list[float] = []
         self._last: dict[int, int] = {}
-        self._work = self._changed_ms = 0.0
+        self._ended: dict[int, float] = {}
+        self._work, self._changes = 0.0, 0
         self._made: list[Request] = []
         self._answered = self._batches = self._rows = self._turn = 0
         self._most = self._first = self._backlog = 0
@@ -240,13 +241,15 @@ class _Machine:
         steps = [request.steps for request in requests for _ in range(request.rows)]
         self._batches, self._rows = self._batches + 1, self._rows + len(steps)
         before = overhead.batch_ms + overhead.share_ms * len(requests)
-        work = self._costs.whole(steps) + self._changed(instance, len(steps))
-        yield self._compute(before, work, instance)
+        before += self._changed(instance, len(steps))
+        before += self._costs.cold(self._environment.now - self._ended.get(instance, 0.0))
+        yield self._compute(before, self._costs.whole(steps), instance)
         # One thread of the server answers the requests of a batch in turn; its instance is not free before.
         for request in requests:
             yield self._message()
             self._reply(request)
         self._idle.append(instance)
+        self._ended[instance] = self._environment.now
         self._batcher.release()
 
     def _compute(self, overhead_ms: float, work_ms: float, owner: int) -> Any:
@@ -270,9 +273,10 @@ class _Machine:
     def _changed(self, instance: int, rows: int) -> float:
         """Further milliseconds because an instance computes another number of rows than it did last."""
         before, self._last[instance] = self._last.get(instance, rows), rows
-        further = self._costs.change(rows) if rows != before else 0.0
-        self._changed_ms += further
-        return further
+        if rows == before:
+            return 0.0
+        self._changes += 1
+        return self._costs.change_ms
 
     def _varied(self, overhead_ms: float, work_ms: float) -> tuple[float, float]:
         """Of equal batches no two take the same time; long ones vary by as many milliseconds as short ones."""
@@ -280,7 +284,11 @@ class _Machine:
         costs = self._costs.overhead
         before = min(overhead_ms, costs.batch_ms + costs.share_ms)
         first = min(work_ms, self._first_row) if self._first_row else work_ms
-        return overhead_ms + before * further, work_ms + first * further
+        rest = work_ms - first
+        if self._costs.jitter and rest > 0:
+            sigma = self._costs.jitter
+            rest *= float(self._generator.lognormal(-sigma * sigma / 2, sigma))
+        return overhead_ms + before * further, rest + first * (1 + further)
 
     def _waits(self) -> bool:
         return bool(self._generator.random() < self._costs.patience)
@@ -327,7 +335,7 @@ class _Machine:
             mean_batch=rows / batches,
             batches=batches / made,
             work_ms=self._work / made,
-            changed_ms=self._changed_ms / made,
+            changes=self._changes / made,
             wakes=self._client.wakes / made,
             switches=self._cores.switches / made,
             growing=self._traffic.rate is not None and self._backlog > _BACKLOG * made,
