@@ -60,9 +60,16 @@ class Batcher:
         environment: of simpy; its time is in milliseconds.
         served: sizes and delay.
         execute: starts a batch on an instance.
+        begin: calls what it gets when the thread of an idle instance has a core; until then the batch takes requests.
     """
 
-    def __init__(self, environment: Any, served: Served, execute: Callable[[list[Request]], None]) -> None:
+    def __init__(
+        self,
+        environment: Any,
+        served: Served,
+        execute: Callable[[list[Request]], None],
+        begin: Callable[[Callable[[], None]], None] = lambda then: then(),
+    ) -> None:
         self._environment, self._served, self._execute = environment, served, execute
         # Triton itself prefers the largest batch where a configuration prefers none.
         self._preferred = frozenset(served.preferred or (served.largest,))
@@ -70,7 +77,7 @@ class Batcher:
         self._queue: deque[Request] = deque()
         self._formed: deque[_Batch] = deque()
         self._current = _Batch()
-        self._idle = served.instances
+        self._idle, self._begin, self._beginning = served.instances, begin, 0
         self._version = 0
 
     def put(self, request: Request) -> None:
@@ -137,18 +144,26 @@ class Batcher:
         timeout.callbacks.append(lambda _: self._form() if version == self._version else None)
 
     def _dispatch(self) -> None:
-        while self._idle and self._formed:
-            batch = self._formed.popleft()
-            batch.executing = True
-            self._merge(batch)
+        while self._idle and len(self._formed) > self._beginning:
             self._idle -= 1
-            self._execute(batch.requests)
+            self._beginning += 1
+            self._begin(self._start)
+
+    def _start(self) -> None:
+        self._beginning -= 1
+        batch = self._formed.popleft()
+        batch.executing = True
+        self._merge(batch)
+        self._execute(batch.requests)
+        self._form()  # there is room for another batch that is formed ahead
 
     def _merge(self, batch: _Batch) -> None:
         """A batch that waited takes the next ones with it, where there is a delay; `InstanceQueue::Dequeue`."""
         delay = self._served.delay_ms
-        while delay and not batch.saturated and self._formed and not self._formed[0].saturated:
+        while delay and not batch.saturated and len(self._formed) > self._beginning:
             following = self._formed[0]
+            if following.saturated:
+                return
             if self._environment.now - following.begun <= delay:
                 return
             if batch.rows + following.rows > self._served.largest:

@@ -46,7 +46,8 @@ _ROWS = 32
 _LARGE = Traffic(clients=LONE, kinds=(Kind(rows=_ROWS),))
 _GAPS = (Gapped(4.0), Gapped(8.0), Gapped(25.0))
 _IN_TURN = InTurn((1, 2))
-EXTRA = (_LARGE, _IN_TURN, *_GAPS)
+_BUSY = Traffic(clients=24)
+EXTRA = (_LARGE, _IN_TURN, _BUSY, *_GAPS)
 """Further loads that the costs come from, of a generator of one graph."""
 
 _BOUND_MS, _SAMPLER_BOUND_MS = 50.0, 2000.0
@@ -263,12 +264,8 @@ def _fits(
     single = _single(ways)
     for number, (way, model) in enumerate(zip(ways, models, strict=True)):
         if number and len(kinds) == 1:
-            base = found[0]
-            update = {"overhead": base.overhead, "spread": base.spread, "patience": base.patience}
             found.append(
-                runner[way.threads]
-                .scaled(base.factor)
-                .model_copy(update={**update, "switch_ms": base.switch_ms})
+                found[0] if way.threads == ways[0].threads else found[0].of_runner(runner[way.threads])
             )
             continue
         further = NOTHING
@@ -287,6 +284,7 @@ def _further(models: Sequence[Endpoint], single: int | None) -> Further:
     return Further(
         single=None if single is None else _spent(model, LONE, (Kind(),)),
         rows=(_ROWS, _spent(model, LONE, (Kind(rows=_ROWS),))),
+        busy=(_BUSY.clients or 1, _spent_in(model.measured(_BUSY))),
         turns=_spent_in(model.measured(_IN_TURN)),
         gaps={gap.gap_ms: usual_mean(model.measured(gap).pooled.latencies_ms) for gap in _GAPS},
     )

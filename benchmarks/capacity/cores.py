@@ -9,6 +9,9 @@ from typing import Any
 
 __all__ = ["Cores", "Thread"]
 
+_LEAST_MS = 1.4
+"""A thread that has run for so long makes room for others of its kind when it is interrupted: Linux's base slice."""
+
 
 class Cores:
     """Threads take turns on cores, in slices, and none is idle while a thread waits.
@@ -22,7 +25,7 @@ class Cores:
         contention: time of a job while all cores are busy, over its time alone.
         slice_ms: longest time on a core while others wait.
         waits: says of a thread that wakes whether it waits for its turn.
-        switch_ms: longer time of an owner's job that begins on a core which another owner has used since.
+        switch_ms: longer time of an owner's job, each time that it gets a core which another owner has used since.
 
     Attributes:
         count: cores.
@@ -43,7 +46,8 @@ class Cores:
         self._ready: deque[_Turn] = deque()
         self._next: deque[_Turn] = deque()  # short ones, which go first
         self._running: deque[_Turn] = deque()
-        self._busy, self._switch_ms, self.switches = 0.0, switch_ms, 0
+        self._busy = 0.0
+        self._switch_ms, self.switches = switch_ms, 0
         self._free: list[Any] = [None] * count  # whose caches are on each core that is free
 
     @property
@@ -123,13 +127,13 @@ class Cores:
             return
         self._free.pop(0)
         turn.warm = owner
-        if not turn.number:  # a job that was interrupted finds most of its data again
-            turn.left += self._switch_ms
-            self.switches += 1
+        turn.left += self._switch_ms
+        self.switches += 1
 
     def _leave(self, turn: _Turn) -> None:
         taken = self._environment.now - turn.started
         self._busy += taken
+        turn.run += taken
         turn.left = max(0.0, turn.left - taken / turn.slower)
         turn.number += 1  # the timeout of its slice means nothing any more
         self._running.remove(turn)
@@ -138,11 +142,18 @@ class Cores:
     def _interrupt(self, turn: _Turn) -> None:
         """A thread makes room, and goes on as soon as a core is free."""
         self._leave(turn)
-        self._ready.appendleft(turn)
+        if turn.job.short:
+            self._next.appendleft(turn)
+        elif turn.run < min(_LEAST_MS, self._slice_ms):
+            self._ready.appendleft(turn)
+        else:  # it has had its share
+            turn.run = 0.0
+            self._ready.append(turn)
 
     def _stop(self, turn: _Turn) -> None:
         self._leave(turn)
         if not turn.ends:  # what is left would not say it: times are rounded
+            turn.run = 0.0
             self._ready.append(turn)
         else:
             turn.job.threads -= 1
@@ -169,6 +180,7 @@ class _Turn:
     left: float
     slower: float = 1.0
     started: float = 0.0
+    run: float = 0.0
     number: int = 0
     ends: bool = False
     warm: Any = None

@@ -42,7 +42,8 @@ class Overhead(Document):
     """Processor time beside the runner, and what no processor explains, in milliseconds.
 
     Args:
-        batch_ms: of the server and the instance for each batch; in flight, of the lane for each step.
+        batch_ms: of the instance for each batch; in flight, of the lane for each step.
+        pass_ms: of the server to pass a batch to an instance and back.
         share_ms: of the instance for each request of a batch: what it reads and answers.
         request_ms: of the server for each request.
         wake_ms: of the load generator each time that it wakes, whatever it finds.
@@ -51,6 +52,7 @@ class Overhead(Document):
     """
 
     batch_ms: _Time = 0.0
+    pass_ms: _Time = 0.0
     share_ms: _Time = 0.0
     request_ms: _Time = 0.0
     wake_ms: _Time = 0.0
@@ -72,13 +74,14 @@ class Costs(Document):
         step_ms: rows -> milliseconds of one step of a sampler; None for a generator of one graph.
         decode_ms: rows -> milliseconds of a sampler's decoder; None likewise.
         contention: time of a batch while all instances compute, over its time alone; 1 or more.
-        switch_ms: of a batch on a core that another instance has used since: its caches are cold.
+        switch_ms: of a batch each time that it gets a core which another instance has used since: its caches are cold.
         change_ms: of a batch that has another size than the last one of its instance.
         slice_ms: longest time of a thread on a core while others wait.
         patience: share of the threads that wait for their turn when they wake and all cores are busy.
-        cold_ms: milliseconds since an instance finished its last batch -> milliseconds that the next one takes longer;
+        cold_ms: milliseconds since the model finished its last batch -> milliseconds that the next one takes longer;
             None if that was not measured.
         jitter: standard deviation of the logarithm of a batch's time beyond its first row.
+        eager: share of the batches that begin before requests which have already reached the machine join them.
         spread: times of equal lone requests over their mean, ascending, equally likely: how much the time of a batch's
             overhead and first row varies.
         factor: by which the runner's own times were multiplied so that they explain the server's.
@@ -99,6 +102,7 @@ class Costs(Document):
         None
     )
     jitter: Annotated[float, Constraint(ge=0, allow_inf_nan=False)] = 0.0
+    eager: Annotated[float, Constraint(ge=0, le=1)] = 0.0
     spread: Annotated[tuple[_Time, ...], Constraint(min_length=1)] = (1.0,)
     factor: Annotated[float, Constraint(gt=0, allow_inf_nan=False)] = 1.0
     overhead: Overhead = NO_OVERHEAD
@@ -124,12 +128,18 @@ class Costs(Document):
         tables = {name: {rows: ms * factor for rows, ms in getattr(self, name).items()} for name in names}
         return type(self)(**{**self.model_dump(), **tables, "factor": self.factor * factor})
 
+    def of_runner(self, runner: Self) -> Self:
+        """The same server with the times of another runner, such as one with another number of threads."""
+        names = ("threads", "batch_ms", "step_ms", "decode_ms", "contention", "factor")
+        scaled = runner.scaled(self.factor)
+        return type(self)(**{**self.model_dump(), **{name: getattr(scaled, name) for name in names}})
+
     def begin(self, rows: int) -> float:
         """Milliseconds before the first step of `rows` rows of a sampler; of one graph, all that they take."""
         return self._at("batch_ms", rows)
 
     def cold(self, gap_ms: float) -> float:
-        """Milliseconds that a batch takes longer so long after the last one of its instance."""
+        """Milliseconds that a batch takes longer so long after the last one."""
         if not self.cold_ms:
             return 0.0
         gaps = sorted(self.cold_ms)

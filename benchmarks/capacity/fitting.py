@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -39,11 +39,8 @@ _SIZES_AT_LEAST = 2
 _QUANTILES = 41
 """Of the latencies of lone requests, by which a batch's time varies."""
 
-_PATIENCE = (0.0, 0.1, 0.2, 0.3, 0.45, 0.6)
-"""What is tried for `Costs.patience`."""
-
-_JITTER = (0.0, 0.1, 0.2, 0.3)
-"""What is tried for `Costs.jitter`."""
+_PATIENCE, _JITTER, _EAGER = (0.0, 0.2, 0.5), (0.0, 0.15, 0.3), (0.0, 0.3, 0.6, 0.9)
+"""What is tried for `Costs.patience`, `jitter` and `eager`."""
 
 _WINDOWS = 3
 """Most windows of a load that are simulated for a fit."""
@@ -51,7 +48,7 @@ _WINDOWS = 3
 _REQUESTS = 2000
 """Of a simulation for a fit that does not follow measured windows."""
 
-_ROUNDS = 4
+_ROUNDS = 2
 """Simulations that find how many batches and wakes the costs lead to, which give better costs."""
 
 
@@ -245,12 +242,14 @@ class Further:
         single: lone requests of a model with one instance and as many threads; None if there were none.
         rows: pictures of a larger lone request to the same, and what it cost; None likewise.
         turns: lone requests to the same that have one and two pictures in turn, and what they cost.
+        busy: clients that keep the same busy, and what their requests cost.
         gaps: milliseconds between lone requests to the same -> how long they take.
     """
 
     single: Spent | None = None
     rows: tuple[int, Spent] | None = None
     turns: Spent | None = None
+    busy: tuple[int, Spent] | None = None
     gaps: Mapping[float, float] = field(default_factory=dict)
 
 
@@ -281,12 +280,14 @@ def fitted(
     found = costs
     for _ in range(_ROUNDS):
         found = fit.better(found, lone, (clients, full), further)
-    tried = [
-        found.model_copy(update={"patience": patience, "jitter": jitter})
-        for patience in _PATIENCE
-        for jitter in _JITTER
-    ]
-    return min(tried, key=lambda one: _distance(fit.run(one, clients, full), full))
+        tried = [
+            found.model_copy(update={"patience": patience, "jitter": jitter, "eager": eager})
+            for patience in _PATIENCE
+            for jitter in _JITTER
+            for eager in _EAGER
+        ]
+        found = min(tried, key=lambda one: _distance(fit.run(one, clients, full), full))
+    return found
 
 
 @dataclass(frozen=True)
@@ -336,17 +337,28 @@ class _Fit:
         corrected = self._corrected(first, further.rows)
         fit = replace(self, costs=corrected)
         factor = found.factor / corrected.factor
-        counts = (fit._counts(first, one, factor), fit._counts(full[1], many, factor))
         change = 0.0
         if further.turns is not None:
             rows = (corrected.begin(2) - corrected.begin(1)) * corrected.threads / 2
             change = max(0.0, further.turns.instances - first.instances - rows)
         taken = many.switches * switch + many.changes * change
-        spent = (first, replace(full[1], instances=full[1].instances - taken))
+        full_spent = replace(full[1], instances=full[1].instances - taken)
+        spent, loads = (first, full_spent), (one, many)
+        if further.busy is not None and single is not None:
+            # With one instance nothing is switched: what the costs do not explain of several is that.
+            clients, busy = further.busy
+            run = self.run(found, clients, busy, self.served.model_copy(update={"instances": 1}))
+            spent = (first, replace(busy, instances=busy.instances - run.changes * change))
+            loads = (one, run)
         slower = self.costs.contention if self.site.cores > 1 else 1.0
-        solved = _solved(corrected, spent, counts, slower)
+        counts = tuple(fit._counts(*pair, factor) for pair in zip(spent, loads, strict=True))
+        solved = _solved(corrected, spent, counts, 1.0 if loads[1] is not many else slower)
         solved = solved.model_copy(
-            update={"switch_ms": switch, "change_ms": change, "cold_ms": _cold(first, further.gaps)}
+            update={
+                "switch_ms": switch,
+                "change_ms": change,
+                "cold_ms": _cold(first, further.gaps),
+            }
         )
         solved = self._settled(solved, found.overhead, lone)
         return solved.model_copy(update={"spread": self._spread(solved, lone)})
@@ -404,10 +416,12 @@ class _Fit:
 
 def _cold(lone: Spent, gaps: Mapping[float, float]) -> dict[float, float] | None:
     """Gap between two requests, without the time that one takes -> further milliseconds."""
-    found, least = dict[float, float](), 0.0
-    for gap, mean_ms in sorted(gaps.items()):
+    found, most = dict[float, float](), float("inf")
+    for gap, mean_ms in sorted(gaps.items(), reverse=True):
+        # A longer gap costs no less, and a machine that stalls makes requests slower, not faster.
+        most = max(0.0, min(most, mean_ms - lone.mean_ms))
         if gap > mean_ms:
-            found[gap - mean_ms] = least = max(least, mean_ms - lone.mean_ms)
+            found[gap - mean_ms] = most
     return found or None
 
 
@@ -422,10 +436,10 @@ def _quantiles(latencies_ms: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _distance(run: Simulated, spent: Spent) -> float:
     """How far a simulated window is from the measured one, in logarithms of median and 95th percentile."""
-    shares = np.array([0.5, 0.95])
-    return float(
-        np.abs(np.log(np.quantile(run.latencies_ms, shares) / np.quantile(spent.latencies_ms, shares))).sum()
-    )
+    shares = np.array([0.25, 0.5, 0.75, 0.95])
+    ratios = np.quantile(run.latencies_ms, shares) / np.quantile(spent.latencies_ms, shares)
+    batches = 1.0 if spent.batches is None else run.batches / spent.batches
+    return float(np.abs(np.log(ratios)).sum() + abs(np.log(batches)))
 
 
 @dataclass(frozen=True)
@@ -443,9 +457,7 @@ class _Counts:
     wakes: float
 
 
-def _solved(
-    costs: Costs, spent: tuple[Spent, Spent], counts: tuple[_Counts, _Counts], slower: float
-) -> Costs:
+def _solved(costs: Costs, spent: Sequence[Spent], counts: Sequence[_Counts], slower: float) -> Costs:
     """Costs that explain both windows; `slower` is the time of a batch in the second, over its time alone."""
     (lone, full), (one, many) = spent, counts
     factor, per_batch, per_request = 1.0, lone.instances / one.batches, 0.0
@@ -466,7 +478,8 @@ def _solved(
     request, server_batch = _split(lone.server, full.server / slower, one.batches, many.batches)
     client, wake = _split(lone.client, full.client / slower, one.wakes, many.wakes)
     overhead = Overhead(
-        batch_ms=per_batch + server_batch,
+        batch_ms=per_batch,
+        pass_ms=server_batch,
         share_ms=per_request,
         request_ms=request,
         wake_ms=wake,

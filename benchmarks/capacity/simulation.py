@@ -7,6 +7,7 @@ it shares the machine's cores in turns; runners on a GPU share that instead. sim
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -32,6 +33,7 @@ _WARM_UP = 0.1
 _BACKLOG = 0.2
 """Share of the requests that may wait at the last arrival; with more, the load was too much."""
 
+_MOMENT_MS = 1e-3
 _AT_ONCE = 1 << 14  # random numbers that are drawn together
 
 
@@ -141,7 +143,7 @@ class _Machine:
         if site.client_cores and not site.clients_here:
             clients = make(site.client_cores)
         self._client = Thread(self._environment, clients, overhead.wake_ms, overhead.client_ms)
-        self._batcher = Batcher(self._environment, served, self._execute)
+        self._batcher = Batcher(self._environment, served, self._execute, self._begin)
         self._idle = deque(range(served.instances))
         self._lanes = None
         if served.batching == "in-flight":
@@ -150,7 +152,7 @@ class _Machine:
         self._first_row = 0.0 if costs.step_ms else costs.begin(1)
         self._drawn: list[float] = []
         self._last: dict[int, int] = {}
-        self._ended: dict[int, float] = {}
+        self._ended = 0.0
         self._work, self._changes = 0.0, 0
         self._made: list[Request] = []
         self._answered = self._batches = self._rows = self._turn = 0
@@ -236,20 +238,30 @@ class _Machine:
     def _execute(self, requests: list[Request]) -> None:
         self._environment.process(self._batch(requests))
 
+    def _begin(self, then: Callable[[], None]) -> None:
+        """The thread of an idle instance gets a core, before or after those that pass waiting requests on."""
+        if self._costs.eager > 0 and self._generator.random() < self._costs.eager:
+            then()
+        else:
+            self._cores.run(_MOMENT_MS, wakes=True, short=True).callbacks.append(lambda _: then())
+
     def _batch(self, requests: list[Request]) -> Any:
         overhead, instance = self._costs.overhead, self._idle.popleft()
         steps = [request.steps for request in requests for _ in range(request.rows)]
         self._batches, self._rows = self._batches + 1, self._rows + len(steps)
-        before = overhead.batch_ms + overhead.share_ms * len(requests)
+        before = overhead.pass_ms / 2 + overhead.batch_ms + overhead.share_ms * len(requests)
         before += self._changed(instance, len(steps))
-        before += self._costs.cold(self._environment.now - self._ended.get(instance, 0.0))
+        before += self._costs.cold(self._environment.now - self._ended)
         yield self._compute(before, self._costs.whole(steps), instance)
         # One thread of the server answers the requests of a batch in turn; its instance is not free before.
-        for request in requests:
-            yield self._message()
+        left = overhead.pass_ms / 2
+        for number, request in enumerate(requests):
+            left += overhead.request_ms / 2
+            yield self._cores.run(left, wakes=not number, goes_on=number > 0, short=True)
             self._reply(request)
+            left = 0.0
         self._idle.append(instance)
-        self._ended[instance] = self._environment.now
+        self._ended = self._environment.now
         self._batcher.release()
 
     def _compute(self, overhead_ms: float, work_ms: float, owner: int) -> Any:
