@@ -25,7 +25,7 @@ class Cores:
         contention: time of a job while all cores are busy, over its time alone.
         slice_ms: longest time on a core while others wait.
         waits: says of a thread that wakes whether it waits for its turn.
-        switch_ms: longer time of an owner's job, each time that it gets a core which another owner has used since.
+        switch_ms: longer time of an owner's job that begins on a core which another owner has used since.
 
     Attributes:
         count: cores.
@@ -127,8 +127,9 @@ class Cores:
             return
         self._free.pop(0)
         turn.warm = owner
-        turn.left += self._switch_ms
-        self.switches += 1
+        if not turn.number:
+            turn.left += self._switch_ms
+            self.switches += 1
 
     def _leave(self, turn: _Turn) -> None:
         taken = self._environment.now - turn.started

@@ -73,8 +73,9 @@ class Costs(Document):
         batch_ms: rows -> milliseconds of a batch of a generator of one graph; of a sampler, of its text encoder.
         step_ms: rows -> milliseconds of one step of a sampler; None for a generator of one graph.
         decode_ms: rows -> milliseconds of a sampler's decoder; None likewise.
-        contention: time of a batch while all instances compute, over its time alone; 1 or more.
-        switch_ms: of a batch each time that it gets a core which another instance has used since: its caches are cold.
+        contention: time of a batch while all instances compute, over its time alone; 1 or more. On cores of their own
+            they share memory, on one core its caches.
+        switch_ms: of a batch that begins on a core which another instance has used since: its caches are cold.
         change_ms: of a batch that has another size than the last one of its instance.
         slice_ms: longest time of a thread on a core while others wait.
         patience: share of the threads that wait for their turn when they wake and all cores are busy.

@@ -353,6 +353,12 @@ class _Fit:
         slower = self.costs.contention if self.site.cores > 1 else 1.0
         counts = tuple(fit._counts(*pair, factor) for pair in zip(spent, loads, strict=True))
         solved = _solved(corrected, spent, counts, 1.0 if loads[1] is not many else slower)
+        if loads[1] is not many and self.site.cores == 1:
+            own, over = fit._counts(full_spent, many, factor), solved.overhead
+            work = own.work_ms * solved.factor / corrected.factor
+            explained = over.batch_ms * own.batches + over.share_ms + work
+            update = {"contention": max(1.0, 1 + (full_spent.instances - explained) / work)}
+            solved = solved.model_copy(update=update)
         solved = solved.model_copy(
             update={
                 "switch_ms": switch,

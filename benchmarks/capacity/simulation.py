@@ -133,8 +133,9 @@ class _Machine:
         self._environment: Any = require("simpy", "capacity").Environment()
         self._costs, self._served, self._traffic, self._generator = costs, served, traffic, generator
         make = partial(Cores, self._environment)
-        # On one core no instance computes beside another: what they cost each other is the switch.
-        contention = costs.contention if site.cores > 1 else 1.0
+        # On one core no instance computes beside another, but in turns with it.
+        self._one_core = site.cores == 1 and not site.devices
+        contention = 1.0 if self._one_core else costs.contention
         self._cores = make(site.cores, contention, costs.slice_ms, self._waits, costs.switch_ms)
         # A GPU runs the kernels of several instances in turns: together they are no faster.
         self._devices = [make(1) for _ in range(site.devices if costs.device == "cuda" else 0)]
@@ -147,7 +148,7 @@ class _Machine:
         self._idle = deque(range(served.instances))
         self._lanes = None
         if served.batching == "in-flight":
-            self._lanes = Lanes(self._environment, served, costs, self._compute, self._answer)
+            self._lanes = Lanes(self._environment, served, costs, self._step, self._answer)
         self._spread = np.array(costs.spread)
         self._first_row = 0.0 if costs.step_ms else costs.begin(1)
         self._drawn: list[float] = []
@@ -252,7 +253,11 @@ class _Machine:
         before = overhead.pass_ms / 2 + overhead.batch_ms + overhead.share_ms * len(requests)
         before += self._changed(instance, len(steps))
         before += self._costs.cold(self._environment.now - self._ended)
-        yield self._compute(before, self._costs.whole(steps), instance)
+        work = self._costs.whole(steps)
+        self._work += work
+        if self._one_core and len(self._idle) < self._served.instances - 1:
+            work *= self._costs.contention
+        yield self._compute(before, work, instance)
         # One thread of the server answers the requests of a batch in turn; its instance is not free before.
         left = overhead.pass_ms / 2
         for number, request in enumerate(requests):
@@ -267,7 +272,6 @@ class _Machine:
     def _compute(self, overhead_ms: float, work_ms: float, owner: int) -> Any:
         """The event at which overhead on a core and work of the runner are done."""
         overhead, work = self._varied(overhead_ms, work_ms)
-        self._work += work_ms
         threads = self._served.threads
         if not self._devices and threads == 1:
             return self._cores.run(overhead + work, wakes=True, owner=owner)
@@ -289,6 +293,10 @@ class _Machine:
             return 0.0
         self._changes += 1
         return self._costs.change_ms
+
+    def _step(self, overhead_ms: float, work_ms: float, lane: int) -> Any:
+        self._work += work_ms
+        return self._compute(overhead_ms, work_ms, lane)
 
     def _varied(self, overhead_ms: float, work_ms: float) -> tuple[float, float]:
         """Of equal batches no two take the same time; long ones vary by as many milliseconds as short ones."""
