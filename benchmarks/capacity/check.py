@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,36 +20,26 @@ from ...reporting.markdown import markdown_table
 from ...reporting.progress import Progress, quiet
 from ...serving.in_flight.batching import STEPS
 from ..command import errors_of, write_document
-from ..cores import Cores, only_on, split_cores
+from ..cores import Cores, only_on
 from ..load.documents.measurement import Measurement
 from ..machine import describe_machine
+from .calibration import EXTRA, LONE, MANY, cores_apart, fits_of, measured_site, single_of, take
 from .costs import Costs
 from .documents import ERROR, CapacityResult, Checked, Figures, Point, Reach
-from .fitting import NOTHING, Further, Spent, fitted, measure_runner, spent_in, usual_mean
 from .plan import highest_rate
 from .plan_documents import Goal
 from .prediction import predicted
-from .serving import Endpoint, Gapped, InTurn, Measured, serving
+from .serving import Endpoint, Measured, serving
 from .shape import Kind, Served, Site, Traffic
 from .simulation import Model
+from .timing import measure_runner
 
 __all__ = ["Effort", "check_bundle", "check_capacity", "figures_of", "main", "rows", "ways_of"]
 
 RESULT = Path(__file__).resolve().parents[1] / "results" / "capacity.json"
 
-LONE, MANY = 1, 32
-"""Clients of the two loads that the costs come from."""
-
 _CLOSED, _OPEN = (2, 4, 8, 16), (0.3, 0.5, 0.7, 0.8)
 _FEW_CLOSED, _FEW_OPEN = (8,), (0.5, 0.8)
-_ROWS = 32
-_LARGE = Traffic(clients=LONE, kinds=(Kind(rows=_ROWS),))
-_GAPS = (Gapped(4.0), Gapped(8.0), Gapped(25.0))
-_IN_TURN = InTurn((1, 2))
-_BUSY = Traffic(clients=24)
-EXTRA = (_LARGE, _IN_TURN, _BUSY, *_GAPS)
-"""Further loads that the costs come from, of a generator of one graph."""
-
 _BOUND_MS, _SAMPLER_BOUND_MS = 50.0, 2000.0
 """On the p95, for what one machine serves."""
 
@@ -104,7 +94,7 @@ def check_capacity(
     Raises:
         LithoError: a bundle cannot be opened or served.
     """
-    begun, others, apart = time.perf_counter(), list[float](), _apart()
+    begun, others, apart = time.perf_counter(), list[float](), cores_apart()
     checked = list[Checked]()
     for number, path in enumerate(bundles):
         share = number / len(bundles)
@@ -122,11 +112,11 @@ def check_capacity(
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=time.perf_counter() - begun,
         machine=describe_machine(),
-        site=_site(apart),
+        site=measured_site(apart),
         apart=apart,
         others=float(np.mean(others)),
         checked=tuple(checked),
-        reach=tuple(_reach(one, _site(apart)) for one in checked),
+        reach=tuple(_reach(one, measured_site(apart)) for one in checked),
     )
 
 
@@ -138,17 +128,6 @@ def _reach(checked: Checked, site: Site) -> Reach:
     return Reach(
         generator=checked.generator, served=checked.served, p95_ms=bound, highest_rate=rate, limit=limit
     )
-
-
-def _apart() -> Cores | None:
-    """Cores of the server and of the load generator; None on a machine with one core, which they share."""
-    return split_cores() if len(os.sched_getaffinity(0)) > 1 else None
-
-
-def _site(apart: Cores | None) -> Site:
-    if apart is None:
-        return Site(cores=len(os.sched_getaffinity(0)), clients_here=True)
-    return Site(cores=len(apart.server), client_cores=len(apart.clients))
 
 
 class _Others:
@@ -202,7 +181,7 @@ def check_bundle(
         LithoError: it cannot be served.
     """
     sampler = bundle.manifest.sampler is not None
-    site = _site(apart)
+    site = measured_site(apart)
     kinds = tuple(Kind(steps=steps) for steps in STEPS) if sampler else (Kind(),)
     ways = ways_of(sampler, site.cores)[: effort.ways]
     with ExitStack() as stack:
@@ -214,7 +193,7 @@ def check_bundle(
             loads = _measure(ways, models, kinds, effort, progress)
         used = others.share()
     progress("finding the costs", 1.0)
-    fits, found = _fits(ways, models, costs, site, kinds)
+    fits, found = fits_of(ways, models, costs, site, kinds)
     checked = [
         Checked(
             generator=bundle.manifest.name,
@@ -252,60 +231,6 @@ def _timed(
     return costs
 
 
-def _fits(
-    ways: Sequence[Served],
-    models: Sequence[Endpoint],
-    runner: Mapping[int, Costs],
-    site: Site,
-    kinds: tuple[Kind, ...],
-) -> tuple[set[tuple[int, int | None]], list[Costs]]:
-    """Loads that the costs come from, as number of the way and clients; and the costs of each way."""
-    fits, found = set[tuple[int, int | None]](), list[Costs]()
-    single = _single(ways)
-    for number, (way, model) in enumerate(zip(ways, models, strict=True)):
-        if number and len(kinds) == 1:
-            found.append(
-                found[0] if way.threads == ways[0].threads else found[0].of_runner(runner[way.threads])
-            )
-            continue
-        further = NOTHING
-        if len(kinds) == 1:
-            further = _further(models, single)
-            fits |= set() if single is None else {(single, LONE)}
-        fits |= {(number, LONE), (number, MANY)}
-        windows = {count: _spent(model, count, kinds) for count in (LONE, MANY)}
-        found.append(fitted(runner[way.threads], way, site, windows, kinds, further))
-    return fits, found
-
-
-def _further(models: Sequence[Endpoint], single: int | None) -> Further:
-    """What the costs come from beside the checked loads."""
-    model = models[single or 0]
-    return Further(
-        single=None if single is None else _spent(model, LONE, (Kind(),)),
-        rows=(_ROWS, _spent(model, LONE, (Kind(rows=_ROWS),))),
-        busy=(_BUSY.clients or 1, _spent_in(model.measured(_BUSY))),
-        turns=_spent_in(model.measured(_IN_TURN)),
-        gaps={gap.gap_ms: usual_mean(model.measured(gap).pooled.latencies_ms) for gap in _GAPS},
-    )
-
-
-def _single(ways: Sequence[Served]) -> int | None:
-    """Number of the way that differs from the first in that it has one instance; None if there is none."""
-    first = ways[0]
-    return next(
-        (n for n, way in enumerate(ways) if n and way.instances == 1 and way.threads == first.threads), None
-    )
-
-
-def _spent(model: Endpoint, clients: int, kinds: tuple[Kind, ...]) -> Spent:
-    return _spent_in(model.measured(Traffic(clients=clients, kinds=kinds)))
-
-
-def _spent_in(measured: Measured) -> Spent:
-    return spent_in(measured.pooled, measured.windows)
-
-
 def _measure(
     ways: Sequence[Served],
     models: Sequence[Endpoint],
@@ -325,14 +250,14 @@ def _measure(
         for number, (way, model) in enumerate(zip(ways, models, strict=True)):
             progress(way.name, (turn + number / len(ways)) / effort.rounds)
             # Back and forth: what slows down over time meets all loads alike.
-            extra = EXTRA if not sampler and number == (_single(ways) or 0) else ()
+            extra = EXTRA if model.plain and number == (single_of(ways) or 0) else ()
             for traffic in (*extra, *loads[number][:: -1 if turn % 2 else 1]):
-                model.take(traffic, seconds)
+                take(model, traffic, seconds)
     return loads
 
 
 def _loads(model: Endpoint, kinds: tuple[Kind, ...], seconds: float, *, many: bool) -> list[Traffic]:
-    full = model.take(Traffic(clients=MANY, kinds=kinds), seconds)
+    full = take(model, Traffic(clients=MANY, kinds=kinds), seconds)
     highest = full.requests / full.seconds
     clients = (LONE, MANY, *(_CLOSED if many else _FEW_CLOSED))
     rates = [float(f"{highest * share:.3g}") for share in (_OPEN if many else _FEW_OPEN)]

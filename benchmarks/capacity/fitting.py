@@ -1,6 +1,6 @@
-"""Measures `Costs`: the runner's batches in this process, and what a served request costs beside them.
+"""Finds the costs of a served request beside those of the runner.
 
-Windows of a closed loop tell the second: one request at a time, and enough of them to keep all cores busy. The
+Windows of a closed loop tell them: one request at a time, and enough of them to keep all cores busy. The
 processor time of server, instances and load generator in both gives the costs of a batch and of a request. Of a
 sampler, that of the instances also corrects the runner's times by one factor. Where a model with one instance and one
 with several were measured, their lone requests tell what it costs a core to change between instances.
@@ -8,44 +8,34 @@ with several were measured, their lone requests tell what it costs a core to cha
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...bundle import Bundle
 from ...errors import LithoError
-from ...runners import Runner, open_runner
-from ...runners.rectified_flow import Runner as Sampler
 from ..load.documents.measurement import Measurement
 from .costs import Costs, Overhead
 from .shape import Kind, Served, Site, Traffic
 from .simulation import Model, Simulated, Window, simulate
 
-__all__ = ["NOTHING", "Further", "Spent", "fitted", "measure_runner", "spent_in", "usual_mean"]
+__all__ = ["NOTHING", "Further", "Spent", "fitted", "spent_in", "usual_mean"]
 
-_LEAST_TURNS = 5
-_CALLS_MS = 5.0
-"""Short batches are timed several at once, for about so long."""
+_DISTINCT = 0.1
+"""Batches for each request by which two windows must differ to tell a batch from a request."""
 
-_WARM_CALLS = 3
-_SIZES_AT_LEAST = 2
 _QUANTILES = 41
 """Of the latencies of lone requests, by which a batch's time varies."""
 
-_PATIENCE, _JITTER, _EAGER = (0.0, 0.2, 0.5), (0.0, 0.15, 0.3), (0.0, 0.3, 0.6, 0.9)
+_PATIENCE, _JITTER, _EAGER = (0.0, 0.2, 0.5), (0.0, 0.1, 0.2, 0.3), (0.0, 0.3, 0.6, 0.9)
 """What is tried for `Costs.patience`, `jitter` and `eager`."""
 
 _WINDOWS = 3
 """Most windows of a load that are simulated for a fit."""
 
-_REQUESTS = 2000
+_REQUESTS = 1500
 """Of a simulation for a fit that does not follow measured windows."""
 
 _ROUNDS = 2
@@ -64,6 +54,7 @@ class Spent:
         mean_ms: latency, without the slowest and the fastest hundredth: a machine that stalls is not a cost.
         latencies_ms: FP64 of shape (requests,).
         sizes: rows of a batch -> batches; None likewise.
+        steps: of a sampler for each request; None of a generator of one graph.
         windows: that were measured, to be simulated likewise; without, long ones are.
     """
 
@@ -74,6 +65,7 @@ class Spent:
     mean_ms: float
     latencies_ms: Any
     sizes: Mapping[int, int] | None = None
+    steps: float | None = None
     windows: tuple[Window, ...] = ()
 
 
@@ -100,138 +92,9 @@ def spent_in(measured: Measurement, windows: tuple[Window, ...] = ()) -> Spent:
         mean_ms=usual_mean(measured.latencies_ms),
         latencies_ms=measured.latencies_ms,
         sizes=counted.batch_sizes if counted else None,
+        steps=None if measured.steps is None else measured.steps / requests,
         windows=windows[:_WINDOWS],
     )
-
-
-def measure_runner(bundle: Bundle, variant: str | None, served: Served, device: str, seconds: float) -> Costs:
-    """Costs of batches of 1, 2, 4, ... rows in this process, without any overhead.
-
-    Args:
-        bundle: whose variant is timed.
-        variant: as `runners.choose_variants` takes it.
-        served: instances, threads and largest batch.
-        device: "cpu" or "cuda".
-        seconds: of the measurement, about.
-
-    Raises:
-        LithoError: the variant cannot be opened here.
-    """
-    threads = served.threads if device == "cpu" else None
-    with ExitStack() as stack:
-        runners = [
-            stack.enter_context(open_runner(bundle, variant, device=device, threads=threads))
-            for _ in range(served.instances if device == "cpu" else 1)
-        ]
-        largest = min(served.largest, runners[0].max_batch_size)
-        timed = _Timed(device, served.threads)
-        works = _works(runners[0])
-        tables = {name: timed.table(make, largest, seconds / 4) for name, make in works.items()}
-        name = "step_ms" if "step_ms" in tables else "batch_ms"
-        contention = timed.contention(
-            [_works(runner)[name] for runner in runners], min(8, largest), seconds / 4
-        )
-    fields: dict[str, Any] = {**tables}
-    return Costs(
-        device="cpu" if device == "cpu" else "cuda", threads=served.threads, contention=contention, **fields
-    )
-
-
-def _works(runner: Runner) -> dict[str, Callable[[int], Callable[[], object]]]:
-    """Field of `Costs` -> makes what is timed of so many rows."""
-    if not isinstance(runner, Sampler):
-
-        def batch(rows: int) -> Callable[[], object]:
-            inputs = runner.signature.example(rows)
-            return lambda: runner.run(inputs)
-
-        return {"batch_ms": batch}
-
-    def begin(rows: int) -> Callable[[], object]:
-        inputs = runner.signature.check(runner.signature.example(rows))
-        return lambda: runner.begin(inputs)
-
-    def step(rows: int) -> Callable[[], object]:
-        state = runner.begin(runner.signature.check(runner.signature.example(rows)))
-        return lambda: runner.advance(state)
-
-    def decode(rows: int) -> Callable[[], object]:
-        state = runner.begin(runner.signature.check(runner.signature.example(rows)))
-        return lambda: runner.decode(state.sample)
-
-    return {"batch_ms": begin, "step_ms": step, "decode_ms": decode}
-
-
-@dataclass(frozen=True)
-class _Timed:
-    """Times work; on a processor by processor time, which does not count other programs.
-
-    Args:
-        device: where the runner computes.
-        threads: of the runner.
-    """
-
-    device: str
-    threads: int
-
-    def _now(self) -> float:
-        return time.perf_counter() if self.device != "cpu" else time.process_time() / self.threads
-
-    def milliseconds(self, work: Callable[[], object], calls: int = 1) -> float:
-        """Of one call, the mean of so many."""
-        begun = self._now()
-        for _ in range(calls):
-            work()
-        return (self._now() - begun) * 1e3 / calls
-
-    def table(
-        self, make: Callable[[int], Callable[[], object]], largest: int, seconds: float
-    ) -> dict[int, float]:
-        """Rows -> median milliseconds, taken in turns; what the time does not allow is left out."""
-        end, works = time.perf_counter() + seconds, dict[int, Callable[[], object]]()
-        found: dict[int, list[float]] = {}
-        sizes = sorted(
-            {1 << power for power in range(largest.bit_length()) if 1 << power <= largest} | {largest}
-        )
-        for rows in sizes:
-            last = found[max(found)][0] / 1e3 if found else 0.0
-            if len(found) >= _SIZES_AT_LEAST and time.perf_counter() + 2 * _LEAST_TURNS * last > end:
-                break
-            works[rows] = make(rows)
-            works[rows]()  # the first run of a shape allocates
-            found[rows] = [self.milliseconds(works[rows])]
-        calls = {rows: max(1, round(_CALLS_MS / max(1e-3, times[0]))) for rows, times in found.items()}
-        turns = 1
-        while turns < _LEAST_TURNS or time.perf_counter() < end:
-            for rows, work in works.items():
-                for _ in range(_WARM_CALLS):  # the last size has left its own data in the caches
-                    work()
-                found[rows].append(self.milliseconds(work, calls[rows]))
-            turns += 1
-        return {rows: statistics.median(times) for rows, times in found.items()}
-
-    def contention(
-        self, makes: list[Callable[[int], Callable[[], object]]], rows: int, seconds: float
-    ) -> float:
-        """Processor time of a batch while all instances compute, over its time alone."""
-        if len(makes) < 2:
-            return 1.0
-        works = [make(rows) for make in makes]
-        for work in works:
-            work()
-        count = max(2, int(seconds / 8 / max(1e-4, self.milliseconds(works[0]) / 1e3)))
-
-        def repeat(work: Callable[[], object]) -> None:
-            for _ in range(count):
-                work()
-
-        ratios = list[float]()
-        with ThreadPoolExecutor(len(works)) as pool:
-            for _ in range(4):
-                alone = self.milliseconds(lambda: repeat(works[0]))
-                together = self.milliseconds(lambda: list(pool.map(repeat, works))) / len(works)
-                ratios.append(together / alone)
-        return max(1.0, statistics.median(ratios))
 
 
 @dataclass(frozen=True)
@@ -280,13 +143,17 @@ def fitted(
     found = costs
     for _ in range(_ROUNDS):
         found = fit.better(found, lone, (clients, full), further)
-        tried = [
-            found.model_copy(update={"patience": patience, "jitter": jitter, "eager": eager})
-            for patience in _PATIENCE
-            for jitter in _JITTER
-            for eager in _EAGER
-        ]
-        found = min(tried, key=lambda one: _distance(fit.run(one, clients, full), full))
+        sampler = costs.step_ms is not None
+        # First when threads get a core, then how much batches vary, which a sampler's long ones hardly do.
+        for names, values in (
+            (
+                ("patience", "eager"),
+                [(one, other) for one in _PATIENCE for other in (_EAGER[:1] if sampler else _EAGER)],
+            ),
+            (("jitter",), [(one,) for one in (_JITTER[:1] if sampler else _JITTER)]),
+        ):
+            tried = [found.model_copy(update=dict(zip(names, value, strict=True))) for value in values]
+            found = min(tried, key=lambda one: _distance(fit.run(one, clients, full), full))
     return found
 
 
@@ -316,6 +183,10 @@ class _Fit:
             simulate(model, traffic, window=window, seed=number)
             for number, window in enumerate(spent.windows)
         ]
+        if not any(
+            len(run.latencies_ms) for run in runs
+        ):  # costs so far from the truth that no window has an answer
+            return simulate(model, traffic, requests=_REQUESTS)
         names = ("batches", "work_ms", "changes", "wakes", "switches")
         return replace(
             runs[0],
@@ -327,6 +198,10 @@ class _Fit:
         """Costs that explain the windows, with the batches, wakes and switches that the last ones led to."""
         alone = self.run(found, 1, lone)
         many = self.run(found, *full)
+        if self.costs.step_ms is not None:
+            # A window of a sampler has few requests, and those in flight at its end have cost something, too.
+            without = (replace(lone, windows=()), replace(full[1], windows=()))
+            alone, many = self.run(found, 1, without[0]), self.run(found, full[0], without[1])
         first, one = lone, alone
         switch, single = 0.0, further.single
         if single is not None and self.costs.device == "cpu":
@@ -383,7 +258,12 @@ class _Fit:
         """As the server counted, where it did, and else as simulated with times that were corrected by `factor`."""
         costs = self.costs
         if spent.batches is None or costs.step_ms is not None:
-            return _Counts(run.batches, run.work_ms * costs.threads / factor, run.wakes)
+            usual = sum(kind.steps * kind.weight for kind in self.kinds) / sum(
+                kind.weight for kind in self.kinds
+            )
+            # The requests of a short window may have had more or fewer steps than others.
+            share = 1.0 if spent.steps is None else spent.steps / usual
+            return _Counts(run.batches, run.work_ms * share * costs.threads / factor, run.wakes)
         sizes = spent.sizes
         if not sizes:
             rows = 1 / spent.batches
@@ -467,20 +347,14 @@ def _solved(costs: Costs, spent: Sequence[Spent], counts: Sequence[_Counts], slo
     """Costs that explain both windows; `slower` is the time of a batch in the second, over its time alone."""
     (lone, full), (one, many) = spent, counts
     factor, per_batch, per_request = 1.0, lone.instances / one.batches, 0.0
-    busy = full.instances / slower
-    if costs.device == "cpu":
-        # A runner in this process takes the time that it takes in an instance.
-        system = np.array([[one.batches, 1.0], [many.batches, 1.0]])
-        left = [lone.instances - one.work_ms, busy - many.work_ms]
-        distinct = costs.step_ms is None and one.batches - many.batches > 0.1
-        if distinct:
-            per_batch, per_request = np.linalg.solve(system, left).tolist()
-        if not distinct or per_batch < 0 or per_request < 0:
-            system = np.array([[one.batches, one.work_ms], [many.batches, many.work_ms]])
-            per_batch, factor = np.linalg.solve(system, [lone.instances, busy]).tolist()
-            per_request = 0.0
-        if per_batch < 0 or factor <= 0:
-            per_batch, factor = 0.0, busy / many.work_ms
+    if costs.device == "cpu" and costs.step_ms is None:
+        taken = (lone.instances, full.instances / slower)
+        per_batch, per_request, factor = _of_instances(taken, (one, many))
+    elif costs.device == "cpu":
+        # A busy window of a sampler ends amid long batches: the lone requests say it all.
+        per_batch = (lone.instances - one.work_ms) / one.batches
+        if per_batch < 0:
+            per_batch, factor = 0.0, lone.instances / one.work_ms
     request, server_batch = _split(lone.server, full.server / slower, one.batches, many.batches)
     client, wake = _split(lone.client, full.client / slower, one.wakes, many.wakes)
     overhead = Overhead(
@@ -492,6 +366,23 @@ def _solved(costs: Costs, spent: Sequence[Spent], counts: Sequence[_Counts], slo
         client_ms=client,
     )
     return costs.scaled(factor).model_copy(update={"overhead": overhead})
+
+
+def _of_instances(taken: tuple[float, float], counts: tuple[_Counts, _Counts]) -> tuple[float, float, float]:
+    """Milliseconds of instances for a batch and a request, and the runner's factor, from those of two windows."""
+    one, many = counts
+    # A runner in this process takes the time that it takes in an instance, unless that explains too much.
+    left = [taken[0] - one.work_ms, taken[1] - many.work_ms]
+    if one.batches - many.batches > _DISTINCT:
+        system = np.array([[one.batches, 1.0], [many.batches, 1.0]])
+        per_batch, per_request = np.linalg.solve(system, left).tolist()
+        if per_batch >= 0 and per_request >= 0:
+            return per_batch, per_request, 1.0
+    system = np.array([[one.batches, one.work_ms], [many.batches, many.work_ms]])
+    per_batch, factor = np.linalg.lstsq(system, np.array(taken))[0].tolist()
+    if per_batch < 0 or factor <= 0:
+        return 0.0, 0.0, taken[1] / many.work_ms
+    return per_batch, 0.0, factor
 
 
 def _split(lone: float, full: float, first: float, second: float) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,16 +11,20 @@ import numpy as np
 from ...bundle import Bundle
 from ...reporting.progress import Progress, quiet
 from ...signature.fields import Role
+from ..cores import only_on
 from ..load.measuring.mix import COUNT, Mix
 from ..machine import describe_machine
-from .check import LONE, MANY
+from .calibration import cores_apart, fits_of, measured_site, take_costs
 from .costs import Costs
-from .fitting import fitted, measure_runner, spent_in
-from .plan import ways_on
 from .serving import serving
-from .shape import Kind, Served, Site, Traffic
+from .shape import Kind, Served, Site
+from .timing import measure_runner
 
 __all__ = ["Measuring", "here", "kinds_of", "measured_costs"]
+
+
+_WINDOWS = 9
+"""Windows on the server that costs come from, about."""
 
 
 @dataclass(frozen=True)
@@ -51,37 +56,50 @@ def measured_costs(
     Raises:
         LithoError: the bundle cannot be opened or served here.
     """
-    site = here(measuring.device, clients_here=True)
-    cores, sampler = site.cores, bundle.manifest.sampler is not None
-    threads = [1] if site.devices else sorted({1, max(1, cores // 2), cores})
-    share = measuring.seconds / (len(threads) + 1)
+    planned, sampler = here(measuring.device), bundle.manifest.sampler is not None
+    threads = [1] if planned.devices else sorted({1, max(1, planned.cores // 2), planned.cores})
+    apart = cores_apart()
+    site = measured_site(apart).model_copy(update={"devices": planned.devices})
     found = {}
     for number, count in enumerate(threads):
         progress(f"timing the runner with {count} threads", number / (len(threads) + 1))
-        way = Served(instances=max(1, cores // count) if not site.devices else 1, threads=count)
-        found[count] = measure_runner(bundle, measuring.variant, way, measuring.device, share)
-    default = ways_on(site, threads, max(found[1].batch_ms), sampler=sampler)[0]
+        way = Served(instances=max(1, planned.cores // count) if not planned.devices else 1, threads=count)
+        # The threads of one instance may take all cores; where they need not, they are timed on those of the server.
+        with only_on(apart.server if apart is not None and count <= site.cores else None):
+            found[count] = measure_runner(
+                bundle, measuring.variant, way, measuring.device, measuring.seconds / 2 / len(threads)
+            )
+    ways = _served(site, max(found[1].batch_ms), sampler=sampler)
+    for way in ways:
+        if way.threads not in found:
+            found[way.threads] = found[min(found, key=lambda count: abs(count - way.threads))]
     progress("measuring the server", len(threads) / (len(threads) + 1))
-    with serving(bundle, measuring.variant, [default], kinds, measuring.device) as (model,):
-        windows = {}
-        for clients in (LONE, MANY):
-            measured = model.take(Traffic(clients=clients, kinds=kinds), share / 2)
-            windows[clients] = spent_in(measured)
-    base = fitted(found[default.threads], default, site, windows, kinds)
-    update = {"overhead": base.overhead, "spread": base.spread, "patience": base.patience}
-    return {count: costs.scaled(base.factor).model_copy(update=update) for count, costs in found.items()}
+    with ExitStack() as stack:
+        with only_on(apart and apart.server):
+            models = stack.enter_context(serving(bundle, measuring.variant, ways, kinds, measuring.device))
+        with only_on(apart and apart.clients):
+            take_costs(models, ways, kinds, measuring.seconds / 2 / _WINDOWS)
+        _, costs = fits_of(ways, models, found, site, kinds)
+    return {count: costs[0].of_runner(found[count]) for count in threads}
 
 
-def here(device: str, *, clients_here: bool = False) -> Site:
+def _served(site: Site, largest: int, *, sampler: bool) -> list[Served]:
+    """What is served to measure costs: two instances, and one with as many threads."""
+    if sampler:
+        return [Served(instances=1, threads=1 if site.devices else site.cores, largest=largest)]
+    share = 1 if site.devices else max(1, site.cores // 2)
+    return [Served(instances=count, threads=share, largest=largest) for count in (2, 1)]
+
+
+def here(device: str) -> Site:
     """This machine.
 
     Args:
         device: "cpu" or "cuda".
-        clients_here: whether the load generator shares its cores.
     """
     cores = len(os.sched_getaffinity(0))
     devices = 0 if device == "cpu" else max(1, len(describe_machine().gpus))
-    return Site(cores=cores, devices=devices, clients_here=clients_here)
+    return Site(cores=cores, devices=devices)
 
 
 def kinds_of(bundle: Bundle, mix: str | None) -> tuple[Kind, ...]:

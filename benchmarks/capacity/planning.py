@@ -79,7 +79,8 @@ def plan_for(
 def _measured(
     bundle: Bundle, names: str, kinds: tuple[Kind, ...], planned: Planned, seconds: float, progress: Progress
 ) -> Known:
-    measuring = Measuring(planned.variant, planned.device, seconds)
+    # By name: what is deployed without one may be another variant than a runner opens.
+    measuring = Measuring(names, planned.device, seconds)
     return Known(
         bundle=bundle.manifest.name,
         variant=names,

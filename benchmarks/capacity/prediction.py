@@ -22,7 +22,7 @@ def predicted(model: Model, traffic: Traffic, measured: Measured | None = None) 
     """
     windows = () if measured is None else measured.windows
     runs = [simulate(model, traffic, window=window, seed=number) for number, window in enumerate(windows)]
-    if not runs:
+    if not any(len(run.latencies_ms) for run in runs):
         run = simulate(model, traffic)
         return Figures.of(run.latencies_ms, run.requests_per_second, run.mean_batch, run.utilisation)
     parts = [

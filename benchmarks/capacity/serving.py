@@ -102,10 +102,12 @@ class Endpoint:
     Attributes:
         variant: that is served.
         process_id: of the server.
+        plain: whether all requests are one picture of a generator of one graph.
     """
 
     def __init__(self, runner: Runner, kinds: tuple[Kind, ...], process_id: int) -> None:
         self.variant, self.process_id = runner.variant, process_id
+        self.plain = mix_of(kinds, runner.signature) is None
         self._gauge = ProcessGauge(process_id)
         self._recorded = _Recorded()
         mix = mix_of(kinds, runner.signature)

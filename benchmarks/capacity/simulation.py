@@ -33,7 +33,7 @@ _WARM_UP = 0.1
 _BACKLOG = 0.2
 """Share of the requests that may wait at the last arrival; with more, the load was too much."""
 
-_MOMENT_MS = 1e-3
+_MOMENT_MS = 1e-7
 _AT_ONCE = 1 << 14  # random numbers that are drawn together
 
 

@@ -87,3 +87,50 @@ def test_a_thread_on_another_machine_costs_no_time() -> None:
     ended = []
     Thread(simpy.Environment(), None, 1.0, 1.0).handle(lambda: ended.append(True))
     assert ended == [True]
+
+
+def test_short_jobs_take_turns_before_a_long_one_goes_on() -> None:
+    environment = simpy.Environment()
+    cores, ended = Cores(environment, 1, waits=lambda: False), list[str]()
+
+    def note(name: str):
+        return lambda _: ended.append(name)
+
+    def jobs():
+        cores.run(9.0).callbacks.append(note("long"))
+        yield environment.timeout(1)
+        for name in "abc":
+            cores.run(0.5, wakes=True, short=True).callbacks.append(note(name))
+
+    environment.process(jobs())
+    environment.run()
+    assert ended == ["a", "b", "c", "long"]
+    assert environment.now == pytest.approx(10.5)
+
+
+def test_a_job_takes_longer_on_a_core_that_another_owner_has_used() -> None:
+    environment = simpy.Environment()
+    cores = Cores(environment, 1, switch_ms=0.25)
+
+    def jobs():
+        for owner in ("a", "a", None, "a", "b", "a"):
+            yield cores.run(1.0, owner=owner)
+
+    environment.process(jobs())
+    environment.run()
+    assert cores.switches == 3  # the first, and two changes
+    assert environment.now == pytest.approx(6.75)
+
+
+def test_owners_with_a_core_each_do_not_switch() -> None:
+    environment = simpy.Environment()
+    cores = Cores(environment, 2, switch_ms=0.25)
+
+    def jobs():
+        for _ in range(4):
+            both = [cores.run(1.0, owner=owner) for owner in ("a", "b")]
+            yield both[0] & both[1]
+
+    environment.process(jobs())
+    environment.run()
+    assert cores.switches == 2

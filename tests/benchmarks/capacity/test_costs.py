@@ -42,3 +42,16 @@ def test_a_factor_changes_the_runner_s_times_alone() -> None:
 def test_costs_that_cannot_be_are_refused(given: dict) -> None:
     with pytest.raises(ValidationError):
         Costs(**given)
+
+
+def test_a_pause_costs_what_was_measured_and_between_a_line() -> None:
+    costs = Costs(batch_ms={1: 1.0}, cold_ms={4.0: 0.2, 8.0: 0.6})
+    assert [costs.cold(gap) for gap in (0.0, 2.0, 6.0, 100.0)] == pytest.approx([0.0, 0.1, 0.4, 0.6])
+    assert Costs(batch_ms={1: 1.0}).cold(100.0) == 0
+
+
+def test_a_server_keeps_its_costs_with_another_runner() -> None:
+    server = Costs(batch_ms={1: 1.0}).scaled(2.0).model_copy(update={"patience": 0.3, "switch_ms": 0.1})
+    found = server.of_runner(Costs(threads=2, batch_ms={1: 0.6}, contention=1.2))
+    assert (found.threads, found.begin(1), found.contention) == (2, pytest.approx(1.2), 1.2)
+    assert (found.patience, found.switch_ms, found.factor) == (0.3, 0.1, 2.0)

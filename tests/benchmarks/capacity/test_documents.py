@@ -63,3 +63,19 @@ def test_a_document_is_read_back(tmp_path) -> None:
 def test_few_requests_have_no_p95() -> None:
     assert Figures.of(np.arange(1, 200.0), 1, None, 0).p95_ms is None
     assert Figures.of(np.arange(1, 201.0), 1, None, 0).p95_ms == 190
+
+
+def test_halves_tell_how_well_a_measurement_repeats_itself() -> None:
+    whole = result()
+    (checked,) = whole.checked
+    halves = (figures(100, 10, 30), figures(100, 10.5, 20))
+    points = tuple(point.model_copy(update={"halves": halves}) for point in checked.points)
+    found = whole.model_copy(update={"checked": (checked.model_copy(update={"points": points}),)})
+    assert found.repeats == pytest.approx([0.0, -0.05, 0.5, -0.05, 0.5], abs=0.01)
+    assert found.sentence.endswith("measured twice, 3 of 5 are within 10% of themselves")
+
+
+def test_a_window_in_which_the_machine_stalled_does_not_count() -> None:
+    parts = [figures(100, 10), figures(104, 11), figures(5, 900)]
+    found = Figures.together(parts, np.arange(1, 201.0))
+    assert (found.requests_per_second, found.p50_ms, found.p95_ms) == (100, 11, 190)

@@ -11,9 +11,21 @@ from litho.benchmarks.capacity.simulation import Model, Window
 def test_a_prediction_follows_the_arrivals_that_were_measured() -> None:
     model = Model(Costs(batch_ms={1: 2.0}, slice_ms=100), Served(instances=1, largest=1), Site(cores=1))
     windows = (Window(np.array([0.0, 1.0, 50.0]), 0.0, 100.0), Window(np.array([0.0]), 0.0, 100.0))
-    found = predicted(model, Traffic(rate=20), Measured(pooled=None, windows=windows))  # pyright: ignore[reportArgumentType]
-    assert found.requests_per_second == pytest.approx(20)
-    assert found.mean_ms == pytest.approx((2 + 3 + 2 + 2) / 4)
+    found = predicted(model, Traffic(rate=20), Measured(parts=(), windows=windows))
+    assert found.requests_per_second == pytest.approx((30 + 10) / 2)
+    assert found.mean_ms == pytest.approx(((2 + 3 + 2) / 3 + 2) / 2)
+
+
+def test_a_closed_loop_is_followed_as_long_as_it_was_measured() -> None:
+    model = Model(Costs(batch_ms={1: 2.0}, slice_ms=100), Served(instances=1, largest=1), Site(cores=1))
+    found = predicted(model, Traffic(clients=1), Measured(parts=(), windows=(Window(None, 1.0, 101.0),)))
+    assert found.requests_per_second == pytest.approx(500)
+
+
+def test_windows_without_an_answer_are_replaced_by_a_long_one() -> None:
+    model = Model(Costs(batch_ms={1: 200.0}), Served(instances=1, largest=1), Site(cores=1))
+    found = predicted(model, Traffic(clients=1), Measured(parts=(), windows=(Window(None, 1.0, 101.0),)))
+    assert found.requests_per_second == pytest.approx(5)
 
 
 def test_without_a_measurement_arrivals_are_drawn() -> None:

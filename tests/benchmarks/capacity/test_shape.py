@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from litho.benchmarks.capacity.shape import Kind, Served, Traffic
+from litho.benchmarks.capacity.shape import Kind, Served, Traffic, deck
 
 
 def test_names_say_how_a_model_is_served_and_loaded() -> None:
@@ -19,3 +19,10 @@ def test_rows_of_kinds_count_by_their_weights() -> None:
 def test_traffic_has_a_rate_or_clients(given: dict) -> None:
     with pytest.raises(ValidationError):
         Traffic(**given)
+
+
+def test_a_deck_has_each_kind_in_its_share_and_no_pattern() -> None:
+    cards = deck((Kind(weight=3), Kind(rows=2)))
+    assert (cards.count(0), cards.count(1)) == (48, 16)
+    assert cards != sorted(cards)
+    assert cards == deck((Kind(weight=3), Kind(rows=2)))

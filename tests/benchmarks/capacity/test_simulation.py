@@ -118,3 +118,49 @@ def test_a_seed_decides_everything() -> None:
     one, same, other = (simulate(single(EXPONENTIAL), traffic, requests=500, seed=seed) for seed in (1, 1, 2))
     assert (one.latencies_ms == same.latencies_ms).all()
     assert (one.latencies_ms != other.latencies_ms).any()
+
+
+def test_a_batch_of_another_size_and_one_after_a_pause_take_longer() -> None:
+    costs = Costs(batch_ms={1: 1.0, 2: 1.5}, change_ms=0.5, cold_ms={10.0: 2.0}, slice_ms=100)
+    model = Model(costs, Served(instances=1, largest=2), Site(cores=1))
+    window = Window(np.array([20.0, 20.0, 60.0]), 0.0, 100.0)
+    first, second, third = simulate(model, Traffic(rate=100), window=window).latencies_ms
+    assert (first, third) == pytest.approx((2 + 1.5, 0.5 + 2 + 1.0), abs=1e-3)
+    assert second == first
+    mixed = (Kind(rows=1), Kind(rows=2))
+    found = simulate(model, Traffic(clients=1, kinds=mixed), requests=2000)
+    assert found.changes == pytest.approx(0.5, abs=0.05)
+
+
+def test_instances_that_share_one_core_slow_each_other_down() -> None:
+    costs = Costs(batch_ms={1: 1.0}, contention=1.5, slice_ms=0.05)
+    alone, both = (
+        simulate(
+            Model(costs, Served(instances=2, largest=1), Site(cores=1)),
+            Traffic(clients=clients),
+            requests=2000,
+        )
+        for clients in (1, 4)
+    )
+    assert alone.requests_per_second == pytest.approx(1000, rel=0.02)
+    assert both.requests_per_second == pytest.approx(1000 / 1.5, rel=0.02)
+
+
+def test_a_batch_takes_what_waits_unless_it_is_eager() -> None:
+    overhead = Overhead(request_ms=0.2)
+    batches = []
+    for eager in (0.0, 1.0):
+        costs = Costs(batch_ms={1: 1.0, 64: 20.0}, overhead=overhead, eager=eager)
+        model = Model(costs, Served(instances=1), Site(cores=1))
+        batches.append(simulate(model, Traffic(clients=16), requests=4000).mean_batch)
+    assert batches[0] > batches[1]
+
+
+def test_a_load_generator_beside_the_server_takes_no_core_of_it() -> None:
+    costs = Costs(batch_ms={1: 1.0}, overhead=Overhead(wake_ms=0.5))
+    beside, here = (
+        simulate(Model(costs, Served(instances=1, largest=1), site), Traffic(clients=4), requests=2000)
+        for site in (Site(cores=1, client_cores=1), Site(cores=1, clients_here=True))
+    )
+    assert beside.requests_per_second == pytest.approx(1000, rel=0.02)
+    assert here.requests_per_second < 0.9 * beside.requests_per_second

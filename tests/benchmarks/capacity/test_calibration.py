@@ -1,0 +1,51 @@
+"""Which loads costs come from; that they are found is checked with a live server in test_check.py."""
+
+import os
+from typing import Any
+
+import pytest
+
+from litho.benchmarks.capacity.calibration import cores_apart, measured_site, single_of, take
+from litho.benchmarks.capacity.serving import Gapped
+from litho.benchmarks.capacity.shape import Served, Site
+from litho.benchmarks.cores import Cores
+from litho.errors import EndpointError
+
+
+def test_a_server_has_cores_of_its_own_where_there_are_two() -> None:
+    apart = cores_apart()
+    assert (apart is None) == (len(os.sched_getaffinity(0)) == 1)
+    assert measured_site(Cores(server=(0, 2), clients=(1,))) == Site(cores=2, client_cores=1)
+    assert measured_site(None).clients_here
+
+
+def test_lone_requests_come_from_a_model_with_one_instance_and_the_same_threads() -> None:
+    assert single_of([Served(instances=2), Served(instances=1, threads=2), Served(instances=1)]) == 2
+    assert single_of([Served(instances=1), Served(instances=1)]) == 1
+    assert single_of([Served(instances=2), Served(instances=1, threads=2)]) is None
+
+
+class Stalled:
+    """A model whose first windows have no answer."""
+
+    def __init__(self, windows: int) -> None:
+        self.windows, self.seconds = windows, list[float]()
+
+    def take(self, traffic: object, seconds: float) -> str:
+        self.seconds.append(seconds)
+        if len(self.seconds) <= self.windows:
+            raise EndpointError("none of 3 requests succeeded")
+        return "measured"
+
+
+def test_a_window_without_an_answer_is_measured_again_and_longer() -> None:
+    model: Any = Stalled(2)
+    assert take(model, Gapped(4.0), 0.1) == "measured"
+    assert model.seconds == pytest.approx([0.1, 0.3, 0.9])
+
+
+def test_a_server_that_never_answers_is_no_stall() -> None:
+    model: Any = Stalled(9)
+    with pytest.raises(EndpointError, match="none of 3 requests"):
+        take(model, Gapped(4.0), 0.1)
+    assert len(model.seconds) == 4
