@@ -25,7 +25,7 @@ from ..load.documents.measurement import Measurement
 from ..machine import describe_machine
 from .calibration import EXTRA, LONE, MANY, cores_apart, fits_of, measured_site, single_of, take
 from .costs import Costs
-from .documents import ERROR, CapacityResult, Checked, Figures, Point, Reach
+from .documents import ERROR, RESULT, CapacityResult, Checked, Figures, Point, Reach
 from .plan import highest_rate
 from .plan_documents import Goal
 from .prediction import predicted
@@ -35,8 +35,6 @@ from .simulation import Model
 from .timing import measure_runner
 
 __all__ = ["Effort", "check_bundle", "check_capacity", "figures_of", "main", "rows", "ways_of"]
-
-RESULT = Path(__file__).resolve().parents[1] / "results" / "capacity.json"
 
 _CLOSED, _OPEN = (2, 4, 8, 16), (0.3, 0.5, 0.7, 0.8)
 _FEW_CLOSED, _FEW_OPEN = (8,), (0.5, 0.8)

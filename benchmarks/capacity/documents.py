@@ -16,9 +16,12 @@ from ..machine import Machine
 from .costs import Costs
 from .shape import Kind, Served, Site, Traffic
 
-__all__ = ["ERROR", "CapacityResult", "Checked", "Figures", "Point", "Reach", "read_capacity"]
+__all__ = ["ERROR", "RESULT", "CapacityResult", "Checked", "Figures", "Point", "Reach", "read_capacity"]
 
 SCHEMA_VERSION = 1
+
+RESULT = Path(__file__).resolve().parents[1] / "results" / "capacity.json"
+"""The check that was measured last, which comes with the package."""
 
 ERROR = 0.1
 """Largest error of a figure that counts as right, as a share of the measured one."""

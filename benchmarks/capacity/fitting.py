@@ -354,7 +354,7 @@ def _solved(costs: Costs, spent: Sequence[Spent], counts: Sequence[_Counts], slo
         # A busy window of a sampler ends amid long batches: the lone requests say it all.
         per_batch = (lone.instances - one.work_ms) / one.batches
         if per_batch < 0:
-            per_batch, factor = 0.0, lone.instances / one.work_ms
+            per_batch, factor = 0.0, lone.instances / one.work_ms or 1.0
     request, server_batch = _split(lone.server, full.server / slower, one.batches, many.batches)
     client, wake = _split(lone.client, full.client / slower, one.wakes, many.wakes)
     overhead = Overhead(
@@ -381,7 +381,8 @@ def _of_instances(taken: tuple[float, float], counts: tuple[_Counts, _Counts]) -
     system = np.array([[one.batches, one.work_ms], [many.batches, many.work_ms]])
     per_batch, factor = np.linalg.lstsq(system, np.array(taken))[0].tolist()
     if per_batch < 0 or factor <= 0:
-        return 0.0, 0.0, taken[1] / many.work_ms
+        # A window that is too short for the clock of a process shows no time at all.
+        return 0.0, 0.0, taken[1] / many.work_ms or 1.0
     return per_batch, 0.0, factor
 
 

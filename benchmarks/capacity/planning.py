@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ...bundle import Bundle
-from ...errors import UsageError
+from ...errors import LithoError, UsageError
 from ...reporting.progress import Progress, quiet
 from ...runners import choose_variants
 from ..load.documents.result import read_result
 from ..machine import describe_machine
-from .documents import ERROR
+from .documents import ERROR, RESULT, read_capacity
 from .measuring import Measuring, here, kinds_of, measured_costs
 from .plan import Known, compared, find_plan
 from .plan_documents import Goal, PlanResult, read_plan
@@ -162,6 +163,9 @@ def lines(found: PlanResult) -> list[str]:
         f"Costs measured on {measured.processor}, {measured.cores} cores, {found.measured_at[:10]};"
         " p95 is the server's, without the network."
     ]
+    with suppress(LithoError):
+        checked = read_capacity(RESULT)
+        said.append(f"How right such predictions were on {checked.machine.processor}: {checked.sentence}.")
     if found.site.cores != measured.cores:
         said.append(
             f"Extrapolated: a machine of {found.site.cores} cores was not measured, and memory is shared by more."

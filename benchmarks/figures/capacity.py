@@ -18,7 +18,7 @@ def write(results: Results) -> dict[str, str]:
     """The table of points, what they say, where they were measured, and the table of machines."""
     found = read_capacity(results.path("capacity"))
     machine = f"{found.machine.processor}, {found.machine.cores} cores, {found.measured_at[:10]}"
-    said = f"{found.sentence[0].upper()}{found.sentence[1:]}."
+    said = f"{found.sentence[0].upper()}{found.sentence[1:]}. {_cores(found)}"
     return {
         "": "\n".join(rows(found)),
         "where": paragraph(f"`{found.command}` on {machine}. {said}"),
@@ -26,12 +26,23 @@ def write(results: Results) -> dict[str, str]:
     }
 
 
+def _cores(found: CapacityResult) -> str:
+    if found.apart is None:
+        return "Server and load generator shared the cores."
+    server, clients = (_count_of(len(part)) for part in (found.apart.server, found.apart.clients))
+    return f"The server had {server} of its own, and the load generator {clients}."
+
+
+def _count_of(cores: int) -> str:
+    return "1 core" if cores == 1 else f"{cores} cores"
+
+
 def _machines(found: CapacityResult) -> str:
     head = [
         "generator",
         "served",
         "p95, ms",
-        "requests/s of one",
+        f"requests/s of {_count_of(found.site.cores)}",
         *(f"{rate:,}/s" for rate in _RATES),
         "limit",
     ]

@@ -29,6 +29,7 @@ def test_costs_of_an_earlier_plan_serve_another_goal(bundle: Path, earlier: Path
     assert len(rows) == len(found.options)
     assert rows[0][0] == found.best.served.name
     assert not any("xtrapolated" in line for line in lines(found))
+    assert any(" figures are predicted within 10%" in line for line in lines(found))
 
 
 def test_other_cores_are_called_an_extrapolation(bundle: Path, earlier: Path) -> None:
