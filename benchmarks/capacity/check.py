@@ -41,8 +41,8 @@ _FEW_CLOSED, _FEW_OPEN = (8,), (0.5, 0.8)
 _BOUND_MS, _SAMPLER_BOUND_MS = 50.0, 2000.0
 """On the p95, for what one machine serves."""
 
-_SAMPLER_WINDOWS = 2.5
-"""Windows of a sampler are so many times as long: it makes fewer pictures a second."""
+_SAMPLER_WINDOWS, _SAMPLER_ROUNDS = 5.0, 0.5
+"""Windows of a sampler are so many times as long, and there are fewer: it makes few pictures a second."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ class Effort:
         ways: most ways to serve a bundle that are checked.
     """
 
-    seconds: float = 2.0
-    rounds: int = 3
+    seconds: float = 1.0
+    rounds: int = 5
     runner_seconds: float = 6.0
     ways: int = 4
 
@@ -244,9 +244,10 @@ def _measure(
         progress("finding the highest rate", 0.0)
         loads.append(_loads(model, kinds, seconds, many=not (sampler or number)))
         model.forget()
-    for turn in range(effort.rounds):
+    rounds = min(effort.rounds, max(2, int(effort.rounds * _SAMPLER_ROUNDS))) if sampler else effort.rounds
+    for turn in range(rounds):
         for number, (way, model) in enumerate(zip(ways, models, strict=True)):
-            progress(way.name, (turn + number / len(ways)) / effort.rounds)
+            progress(way.name, (turn + number / len(ways)) / rounds)
             # Back and forth: what slows down over time meets all loads alike.
             extra = EXTRA if model.plain and number == (single_of(ways) or 0) else ()
             for traffic in (*extra, *loads[number][:: -1 if turn % 2 else 1]):
@@ -325,9 +326,11 @@ def _pair(predicted: float | None, measured: float | None) -> str:
 def main(
     bundles: Annotated[list[Path], typer.Argument(help="Bundles.", show_default=False)],
     seconds: Annotated[
-        float, typer.Option(help="Of each window; two and a half times as long for a sampler.", min=0.1)
-    ] = 2.0,
-    rounds: Annotated[int, typer.Option(help="Windows of each load, in turns.", min=1)] = 3,
+        float, typer.Option(help="Of each window; five times as long for a sampler.", min=0.1)
+    ] = 1.0,
+    rounds: Annotated[
+        int, typer.Option(help="Windows of each load, in turns; half for a sampler.", min=1)
+    ] = 5,
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Predict loads from measured costs, and measure the same loads on a live server."""

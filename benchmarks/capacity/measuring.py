@@ -26,6 +26,9 @@ __all__ = ["Measuring", "here", "kinds_of", "measured_costs"]
 _WINDOWS = 9
 """Windows on the server that costs come from, about."""
 
+_LEAST_SECONDS = 0.2
+"""Of a window: the processor time of another process is known in hundredths of a second."""
+
 
 @dataclass(frozen=True)
 class Measuring:
@@ -78,7 +81,7 @@ def measured_costs(
         with only_on(apart and apart.server):
             models = stack.enter_context(serving(bundle, measuring.variant, ways, kinds, measuring.device))
         with only_on(apart and apart.clients):
-            take_costs(models, ways, kinds, measuring.seconds / 2 / _WINDOWS)
+            take_costs(models, ways, kinds, max(_LEAST_SECONDS, measuring.seconds / 2 / _WINDOWS))
         _, costs = fits_of(ways, models, found, site, kinds)
     return {count: costs[0].of_runner(found[count]) for count in threads}
 
