@@ -13,7 +13,7 @@ from typing import Any
 from starlette.requests import Request
 
 from ...signature.fields import Role
-from ..provenance.receipt import Origin
+from ..provenance.receipt import Origin, Sealed
 from .connection import facts_of, request_options
 from .errors import as_api_error
 from .gateway import Gateway
@@ -35,12 +35,12 @@ class Finished:
     Args:
         content: the file, with its receipt inside.
         seed: that it was made from; None if the model takes none.
-        receipt: as a JSON object.
+        sealed: the receipt.
     """
 
     content: bytes
     seed: int | None
-    receipt: dict[str, Any]
+    sealed: Sealed
 
     @property
     def base64(self) -> str:
@@ -67,18 +67,19 @@ async def document_of(gateway: Gateway, plan: Plan, request: Request) -> bytes:
     _note(request, finished)
     data = []
     for one in finished:
-        rest = {"seed": one.seed, "receipt": one.receipt}
         if plan.by_url:
             name = gateway.store.add(one.content, plan.encoding.form)
-            data.append(_json({"url": f"{request.base_url}v1/files/pictures/{name}", **rest}))
+            where = b'"url":%b' % _json(f"{request.base_url}v1/files/pictures/{name}")
         else:
             # The text of a picture is long and has nothing to escape: JSON's writer would look at all of it.
-            data.append(b'{"b64_json":"%b",%b' % (base64.b64encode(one.content), _json(rest)[1:]))
+            where = b'"b64_json":"%b"' % base64.b64encode(one.content)
+        seed = b"null" if one.seed is None else b"%d" % one.seed
+        data.append(b'{%b,"seed":%b,"receipt":%b}' % (where, seed, one.sealed.text.encode()))
     facts = {"created": int(time.time()), **_facts(plan), "usage": _USAGE}
     return b'{"data":[%b],%b' % (b",".join(data), _json(facts)[1:])
 
 
-def _json(document: dict[str, Any]) -> bytes:
+def _json(document: Any) -> bytes:
     return _WRITER.encode(document).encode()
 
 
@@ -110,7 +111,7 @@ async def events_of(gateway: Gateway, plan: Plan, request: Request) -> AsyncGene
                     finished = await gateway.in_thread(_finished, gateway, plan, one, origin, _id(request))
                     given.append(finished)
                     _note(request, given)
-                    extra = {"usage": _USAGE, "seed": finished.seed, "receipt": finished.receipt}
+                    extra = {"usage": _USAGE, "seed": finished.seed, "receipt": finished.sealed.document}
                     event = _event(plan, "completed", finished.base64, {**common, **extra})
                 yield event
                 begun = True
@@ -167,7 +168,7 @@ def _finished(gateway: Gateway, plan: Plan, made: Made, origin: Origin, request_
     )
     seed = plan.served.signature.field(Role.SEED)
     number = None if seed is None else int(made.row[seed.name].item())
-    return Finished(stamped.content, number, stamped.document)
+    return Finished(stamped.content, number, stamped.sealed)
 
 
 def _encoded(plan: Plan, picture: Made | Preview) -> bytes:
@@ -178,7 +179,7 @@ def _note(request: Request, given: list[Finished]) -> None:
     """What log, metrics and the audit log say of the pictures that a client is given."""
     facts = facts_of(request)
     facts["pictures"] = len(given)
-    facts["receipts"] = [one.receipt["checksum"] for one in given]
+    facts["receipts"] = [one.sealed.checksum for one in given]
 
 
 def _id(request: Request) -> str:

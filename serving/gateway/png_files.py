@@ -20,7 +20,7 @@ _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 """Channels -> grey, grey with alpha, RGB, RGBA."""
 _BIT_DEPTH = 8
 _UP = 2
-_LEVEL, _WINDOW_BITS, _MEMORY_LEVEL = 1, 15, 9
+_LEVEL, _WINDOW_BITS, _MEMORY_LEVEL = 1, 15, 8
 
 
 def encode_png(image: NDArray[np.uint8]) -> bytes:

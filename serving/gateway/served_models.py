@@ -13,6 +13,7 @@ from ...runners.triton import MadeBy, ServedModel
 from ...signature import Signature
 from ..clients import AsyncClient, Retries
 from ..clients.canary import CANARY_SUFFIX
+from ..configuration.description import triton
 from ..control.server_control import ServerControl
 from ..provenance.receipt import Origin
 from .errors import not_found, refused, unavailable
@@ -70,7 +71,8 @@ class Served:
     @cached_property
     def together(self) -> Together:
         """Sends requests to it: those of the same moment as one."""
-        return Together(self.client)
+        # One more than work at a time, so that none of them ever waits for the gateway.
+        return Together(self.client, _instances(self.config) + 1)
 
     @property
     def bundle_sha256(self) -> str:
@@ -277,6 +279,12 @@ class ServedModels:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _instances(config: bytes) -> int:
+    """How many instances of a model work at the same time, by Triton's configuration of it."""
+    groups = triton.ModelConfig.FromString(config).instance_group
+    return max(1, sum(group.count * max(1, len(group.gpus)) for group in groups))
 
 
 def _listed(models: list[Served]) -> str:

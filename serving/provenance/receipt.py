@@ -15,6 +15,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -212,14 +213,22 @@ class Sealed:
     """A receipt that is finished.
 
     Args:
-        receipt: with checksum, and digital signature where there is a key.
-        document: as `Receipt.to_document` gives it.
         text: as `Receipt.to_json` gives it.
+        checksum: that it has.
     """
 
-    receipt: Receipt
-    document: dict[str, Any]
     text: str
+    checksum: str
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """As `Receipt.to_document` gives it, in another order."""
+        return json.loads(self.text)
+
+    @cached_property
+    def receipt(self) -> Receipt:
+        """With checksum, and digital signature where there is a key."""
+        return Receipt.model_validate(self.document)
 
 
 class ReceiptMaker:
@@ -262,27 +271,49 @@ class ReceiptMaker:
             file_format: that the picture is encoded in.
             quality: 0 to 100, of a lossy encoding.
         """
-        height, width, channels = pixels.shape
-        receipt = Receipt(
-            **vars(origin),
-            fields={name: field_value(value) for name, value in fields.items()},
-            pixels_sha256=pixels_sha256(pixels),
-            shape=(height, width, channels),
-            file_format=file_format,
-            quality=quality,
-            request_id=request_id,
-            created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z",
-            litho_version=__version__,
-            signer=None if self.public is None else self.public.text,
-        )
-        # What the receipt says becomes text once, for the checksum and for whoever gets it.
-        document = receipt.model_dump(mode="json", exclude_none=True, exclude={"checksum", "signature"})
-        canonical = _compact(document)
-        sealed: dict[str, Any] = {"checksum": hashlib.sha256(canonical).hexdigest()}
-        if self._key is not None:
-            sealed["signature"] = self._key.sign(canonical).hex()
-        document |= sealed
-        return Sealed(receipt.model_copy(update=sealed), document, _compact(document).decode())
+        varying: dict[str, Any] = {
+            "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z",
+            "fields": {name: _dumped(field_value(value)) for name, value in fields.items()},
+            "file_format": file_format,
+            "pixels_sha256": pixels_sha256(pixels),
+            "quality": quality,
+            "request_id": request_id,
+            "shape": pixels.shape,
+            "signer": None if self.public is None else self.public.text,
+        }
+        said = {name: value for name, value in varying.items() if value is not None}
+        canonical = _compact(_checked(origin) | said)
+        checksum = hashlib.sha256(canonical).hexdigest()
+        if self._key is None:
+            # To write all of it anew takes longer than the checksum. Keys are sorted, `created` is the first that
+            # varies, and in a text before it a quotation mark would stand behind a backslash.
+            text = canonical.decode().replace(_CREATED, f',"checksum":"{checksum}"{_CREATED}', 1)
+        else:
+            sealed = {"checksum": checksum, "signature": self._key.sign(canonical).hex()}
+            text = _compact(_checked(origin) | said | sealed).decode()
+        return Sealed(text, checksum)
+
+
+_CREATED = ',"created":'
+
+
+@lru_cache(256)
+def _checked(origin: Origin) -> dict[str, Any]:
+    """What receipts of a model have in common, checked once."""
+    receipt = Receipt(
+        **vars(origin),
+        fields={},
+        pixels_sha256="0" * 64,
+        shape=(1, 1, 1),
+        created="2026-01-31T12:00:00.000Z",
+        litho_version=__version__,
+    )
+    common = {*vars(origin), "schema_version", "litho_version"}
+    return receipt.model_dump(mode="json", exclude_none=True, include=common)
+
+
+def _dumped(value: Value) -> Any:
+    return value.model_dump(mode="json", exclude_none=True) if isinstance(value, ArrayRecord) else value
 
 
 def parse_receipt(content: bytes, where: str = "the receipt") -> Receipt:
@@ -335,5 +366,9 @@ def _text(item: Any) -> str:
     return item.decode() if isinstance(item, bytes) else str(item)
 
 
-def _compact(document: dict[str, Any]) -> bytes:
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+"""Made once: to make it takes as long as to write a receipt."""
+
+
+def _compact(document: Mapping[str, Any]) -> bytes:
+    return _CANONICAL.encode(document).encode()

@@ -15,7 +15,7 @@ from ...bundle.keys import PASSWORD_VARIABLE, PrivateKey
 from ...errors import UsageError
 from .content_credentials import Credentials
 from .picture_metadata import embed, picture_format
-from .receipt import Origin, Receipt, ReceiptMaker
+from .receipt import Origin, Receipt, ReceiptMaker, Sealed
 
 __all__ = ["Stamped", "Stamper", "make_stamper"]
 
@@ -26,13 +26,21 @@ class Stamped:
 
     Args:
         content: of the file.
-        receipt: that it holds.
-        document: the receipt as a JSON object.
+        sealed: the receipt that it holds.
     """
 
     content: bytes
-    receipt: Receipt
-    document: dict[str, Any]
+    sealed: Sealed
+
+    @property
+    def receipt(self) -> Receipt:
+        """That it holds."""
+        return self.sealed.receipt
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The receipt as a JSON object."""
+        return self.sealed.document
 
 
 class Stamper(ReceiptMaker):
@@ -86,7 +94,7 @@ class Stamper(ReceiptMaker):
         content = embed(encoded, sealed.text, form)
         if self._credentials is not None:
             content = self._credentials.sign(content, sealed.receipt, form)
-        return Stamped(content, sealed.receipt, sealed.document)
+        return Stamped(content, sealed)
 
 
 def make_stamper(

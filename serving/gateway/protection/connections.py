@@ -8,7 +8,7 @@ import os
 import resource
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from ..errors import ApiError
 from ..settings import GatewaySettings
@@ -61,6 +61,54 @@ def raise_file_limit(connections: int) -> int:
 
 _OTHER_FILES = 256
 """Files of this process that are no connections of clients: libraries, log, connections to Triton."""
+
+
+class _Cycle(RequestResponseCycle):
+    """A request and its answer; the answer travels in one piece where all of it is there at once.
+
+    uvicorn writes the head by itself, for which the client wakes up twice, and looks for forbidden letters in each name
+    and value: together that takes longer than all stages of the gateway.
+    """
+
+    _head: bytes | None = None
+    """Of the answer, until its first part comes."""
+
+    async def send(self, message: Any) -> None:
+        """Send a message of the answer."""
+        if not self.response_started and (head := self._quick_head(message)) is not None:
+            self._head, self.response_started, self.waiting_for_100_continue = head, True, False
+            return
+        head, self._head = self._head, None
+        if head is None or self.disconnected:
+            await super().send(message)
+            return
+        body = message.get("body", b"")
+        whole = not message.get("more_body", False) and len(body) == self.expected_content_length
+        if not whole or self.flow.write_paused or self.scope["method"] == "HEAD":
+            self.transport.write(head)
+            await super().send(message)
+            return
+        self.transport.writelines((head, body))
+        self.expected_content_length, self.response_complete = 0, True
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+
+    def _quick_head(self, message: Any) -> bytes | None:
+        """The head of an answer of known length on a connection that stays open; None leaves it to uvicorn."""
+        if message["type"] != "http.response.start" or not self.keep_alive:
+            return None
+        headers = [*self.default_headers, *message.get("headers", ())]
+        known = dict(headers)
+        length = known.get(b"content-length")
+        if length is None or b"connection" in known or b"transfer-encoding" in known:
+            return None
+        head = b"".join([b"%b: %b\r\n" % header for header in headers])
+        if head.count(b"\n") != len(headers) or head.count(b"\r") != len(headers) or b"\0" in head:
+            raise RuntimeError("a header of the answer has a line break")
+        self.expected_content_length, self.chunked_encoding = int(length), False
+        return b"%b%b\r\n" % (STATUS_LINE[message["status"]], head)
 
 
 class _Protocol(HttpToolsProtocol):
@@ -119,6 +167,10 @@ class _Protocol(HttpToolsProtocol):
         self._in_headers = False
         self._stop_timer()
         super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        cycle.__class__ = _Cycle  # the protocol makes it without asking of which class
+        super()._start_asgi_task(cycle, app)
 
     def on_body(self, body: bytes) -> None:
         if self.cycle.response_complete:
