@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from starlette.requests import Request
@@ -75,12 +76,18 @@ async def document_of(gateway: Gateway, plan: Plan, request: Request) -> bytes:
             where = b'"b64_json":"%b"' % base64.b64encode(one.content)
         seed = b"null" if one.seed is None else b"%d" % one.seed
         data.append(b'{%b,"seed":%b,"receipt":%b}' % (where, seed, one.sealed.text.encode()))
-    facts = {"created": int(time.time()), **_facts(plan), "usage": _USAGE}
-    return b'{"data":[%b],%b' % (b",".join(data), _json(facts)[1:])
+    facts = _common(**_facts(plan))
+    return b'{"data":[%b],"created":%d,%b' % (b",".join(data), time.time(), facts[1:])
 
 
 def _json(document: Any) -> bytes:
     return _WRITER.encode(document).encode()
+
+
+@lru_cache(256)
+def _common(**facts: str) -> bytes:
+    """What the documents of many requests have in common."""
+    return _json({**facts, "usage": _USAGE})
 
 
 _WRITER = json.JSONEncoder(separators=(",", ":"))
@@ -142,7 +149,7 @@ def _lines(kind: str, document: dict[str, Any]) -> bytes:
     return f"event: {kind}\ndata: {json.dumps(document, separators=(',', ':'))}\n\n".encode()
 
 
-def _facts(plan: Plan) -> dict[str, Any]:
+def _facts(plan: Plan) -> dict[str, str]:
     height, width = plan.size
     encoding = plan.encoding
     alpha = plan.served.signature.output.shape[2] % 2 == 0

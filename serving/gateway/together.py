@@ -1,10 +1,10 @@
 """Requests to one model that arrive at the same moment travel to the server as one.
 
-A request costs the gateway and Triton processor time beside that of its pictures: of small generators as much again as
-the pictures. While the server has nothing to do for the model, no request waits for another: what one turn of the event
-loop has read is sent in the next. While each of its instances works and one more request is there for the first that is
-ready, a further one would wait in the server's queue; it waits here instead, where it can be joined by others. A picture
-does not depend on the batch that it is made in.
+A request costs the gateway and Triton processor time beside that of its pictures: of small generators as much again
+as the pictures. While an instance of the model has nothing to do, no request waits for another: what one turn of the
+event loop has read is sent in the next. While each of them works and one more request is there for the first that is
+ready, a further one could only wait in the server's queue. It waits here instead, where others can join it, for a
+short time at most. A picture does not depend on the batch that it is made in.
 """
 
 from __future__ import annotations

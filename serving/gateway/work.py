@@ -118,9 +118,9 @@ async def make_pictures(served: Served, rows: list[Row], options: Options) -> li
         EndpointError: the server refused, or did not answer in time.
     """
     output = served.signature.output.name
-    tasks = [asyncio.ensure_future(served.together.submit(row, options)) for row in rows]
+    tasks = [served.together.submit(row, options) for row in rows]
     try:
-        answers = await asyncio.gather(*tasks)
+        answers = [await tasks[0]] if len(tasks) == 1 else await asyncio.gather(*tasks)
     finally:
         for task in tasks:  # after a failure nobody waits for the others
             task.cancel()

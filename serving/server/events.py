@@ -78,12 +78,12 @@ class Log:
         self._lock = threading.Lock()
         self.lost = 0
 
-    def __call__(self, event: Event) -> None:
-        """Write one event."""
-        line = event.to_json() if self._json else event.to_text()
+    def __call__(self, *events: Event) -> None:
+        """Write events, at once where there are several."""
+        lines = [event.to_json() if self._json else event.to_text() for event in events]
         with self._lock:
             try:
-                self._stream.write(f"{line}\n")
+                self._stream.write("".join(f"{line}\n" for line in lines))
                 self._stream.flush()
             except (OSError, ValueError):  # also a stream that was closed
-                self.lost += 1
+                self.lost += len(lines)

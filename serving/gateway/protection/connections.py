@@ -66,8 +66,8 @@ _OTHER_FILES = 256
 class _Cycle(RequestResponseCycle):
     """A request and its answer; the answer travels in one piece where all of it is there at once.
 
-    uvicorn writes the head by itself, for which the client wakes up twice, and looks for forbidden letters in each name
-    and value: together that takes longer than all stages of the gateway.
+    uvicorn writes the head by itself, for which the client wakes up twice, and looks for forbidden letters in each
+    name and value: together that takes longer than all stages of the gateway.
     """
 
     _head: bytes | None = None

@@ -17,6 +17,7 @@ MOST_WAITING = 10_000
 """Lines that wait for a reader who does not read; further ones are lost, and counted."""
 
 _PAUSE_SECONDS = 0.02
+_MOST_TOGETHER = 256
 
 
 class RequestLog:
@@ -75,13 +76,18 @@ class RequestLog:
         return _Handler(self)
 
     def _write(self) -> None:
-        event = self._waiting.get()
-        while event is not None:
-            self._log(event)
-            if self._waiting.empty():
+        events: list[Event] = []
+        while (event := self._waiting.get()) is not None:
+            events.append(event)
+            last = self._waiting.empty()
+            if last or len(events) == _MOST_TOGETHER:
+                self._log(*events)
+                events.clear()
+            if last:
                 # A thread that wakes for each line takes the interpreter from requests each time.
                 time.sleep(_PAUSE_SECONDS)
-            event = self._waiting.get()
+        if events:
+            self._log(*events)
 
 
 def where_of(error: BaseException) -> str:

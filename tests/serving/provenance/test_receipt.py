@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -85,6 +86,20 @@ def test_any_prompt_and_seed(prompt, seed):
     again = parse_receipt(receipt.to_json().encode())
     again.check()
     assert again.fields == {"prompt": prompt, "seed": seed}
+
+
+def test_its_text_is_the_canonical_one_with_the_checksum(keys):
+    tricky = ',"created":"2026","checksum":"0"'
+    origin = replace(ORIGIN, model=tricky, bundle_sha256=tricky)
+    for maker in (ReceiptMaker(), ReceiptMaker(keys[0])):
+        sealed = maker.seal(
+            origin, {"prompt": np.array([tricky], object)}, PIXELS, request_id="r-1", quality=80
+        )
+        receipt = parse_receipt(sealed.text.encode())
+        receipt.check()
+        assert (sealed.text, sealed.checksum) == (receipt.to_json(), receipt.checksum)
+        assert (sealed.receipt, sealed.document) == (receipt, receipt.to_document())
+        assert (receipt.model, receipt.fields["prompt"]) == (tricky, tricky)
 
 
 def test_pixels_have_one_hash_however_they_lie_in_memory():

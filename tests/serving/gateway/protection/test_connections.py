@@ -20,7 +20,15 @@ async def application(scope: dict, receive: Callable, send: Callable) -> None:
     if scope["method"] == "POST":
         size = 2  # answered without a look at the body
     headers = [(b"content-length", str(size).encode())]
+    match scope["query_string"]:
+        case b"chunks":
+            headers = []
+        case b"two-lines":
+            headers.append((b"x-text", b"one\r\nx-two: two"))
     await send({"type": "http.response.start", "status": 200, "headers": headers})
+    if scope["query_string"] == b"parts":
+        await send({"type": "http.response.body", "body": b"k", "more_body": True})
+        size -= 1
     await send({"type": "http.response.body", "body": b"k" * size})
 
 
@@ -65,6 +73,47 @@ async def refusal(reader: asyncio.StreamReader) -> tuple[int, str]:
     assert headers["connection"] == "close"
     assert await reader.read() == b""
     return status, error["code"]
+
+
+def test_answers_of_every_kind_follow_each_other_on_a_connection() -> None:
+    async def work(connect: Connect, server: uvicorn.Server) -> None:
+        reader, writer = await connect()
+        for path, method in (
+            ("/5", "GET"),
+            ("/5?parts", "GET"),
+            ("/0", "GET"),
+            ("/5", "HEAD"),
+            ("/100000", "GET"),
+        ):
+            writer.write(f"{method} {path} HTTP/1.1\r\nhost: a\r\n\r\n".encode())
+            head = await reader.readuntil(b"\r\n\r\n")
+            size = int(path.split("?")[0][1:])
+            assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert b"content-length: %d\r\n" % size in head
+            assert b"\r\ndate: " in head
+            assert await reader.readexactly(size if method == "GET" else 0) == b"k" * (
+                size if method == "GET" else 0
+            )
+        writer.write(b"GET /3?chunks HTTP/1.1\r\nhost: a\r\n\r\n")
+        assert b"transfer-encoding: chunked" in await reader.readuntil(b"\r\n\r\n")
+        assert await reader.readuntil(b"0\r\n\r\n") == b"3\r\nkkk\r\n0\r\n\r\n"
+        writer.write(b"GET /3 HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        status, headers, _ = await read_answer(reader)
+        assert (status, headers["connection"]) == (200, "close")
+        assert await reader.read() == b""
+        writer.close()
+
+    use(work)
+
+
+def test_a_header_of_two_lines_is_never_sent() -> None:
+    async def work(connect: Connect, server: uvicorn.Server) -> None:
+        reader, writer = await connect()
+        writer.write(b"GET /?two-lines HTTP/1.1\r\nhost: a\r\n\r\n")
+        assert (await read_answer(reader))[0] == 500
+        writer.close()
+
+    use(work)
 
 
 def test_a_request_that_does_not_come_is_not_waited_for_and_others_are_answered() -> None:
