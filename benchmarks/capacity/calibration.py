@@ -15,10 +15,10 @@ from .serving import Endpoint, Gapped, InTurn, Measured
 from .shape import Kind, Served, Site, Traffic
 
 __all__ = [
-    "EXTRA",
     "LONE",
     "MANY",
     "cores_apart",
+    "extra_of",
     "fits_of",
     "measured_site",
     "single_of",
@@ -30,12 +30,10 @@ LONE, MANY = 1, 32
 """Clients of the two loads that the costs come from."""
 
 _ROWS = 32
-_LARGE = Traffic(clients=LONE, kinds=(Kind(rows=_ROWS),))
 _GAPS = (Gapped(4.0), Gapped(8.0), Gapped(25.0))
 _IN_TURN = InTurn((1, 2))
 _BUSY = Traffic(clients=24)
-EXTRA = (_LARGE, _IN_TURN, _BUSY, *_GAPS)
-"""Further loads that the costs come from, of a generator of one graph."""
+"""Further loads that the costs of a generator of one graph come from; `extra_of` says which of them."""
 
 _LONGER = (1, 3, 9)
 """How many times as long a window is that is measured again."""
@@ -74,6 +72,24 @@ def take(model: Endpoint, traffic: Traffic | Gapped | InTurn, seconds: float) ->
     return model.take(traffic, seconds * _LONGER[-1] * 3)
 
 
+def extra_of(model: Endpoint, way: Served, seconds: float) -> tuple[Traffic | Gapped | InTurn, ...]:
+    """Further loads that costs come from: those that the model takes, with gaps that are longer than its requests.
+
+    Args:
+        model: of a generator of one graph, whose lone requests are measured for that.
+        way: in which it is served.
+        seconds: of that window.
+    """
+    lone = take(model, Traffic(clients=LONE), seconds)
+    several = (_large(way), _IN_TURN) if way.largest > 1 else ()
+    longest = 2 * usual_mean(lone.latencies_ms)
+    return (*several, _BUSY, *(gap for gap in _GAPS if gap.gap_ms > longest))
+
+
+def _large(way: Served) -> Traffic:
+    return Traffic(clients=LONE, kinds=(Kind(rows=min(_ROWS, way.largest)),))
+
+
 def take_costs(
     models: Sequence[Endpoint], ways: Sequence[Served], kinds: tuple[Kind, ...], seconds: float
 ) -> None:
@@ -88,11 +104,9 @@ def take_costs(
     for clients in (LONE, MANY):
         take(models[0], Traffic(clients=clients, kinds=kinds), seconds)
     if models[0].plain:
-        single = single_of(ways)
-        if single is not None:
-            take(models[single], Traffic(clients=LONE, kinds=kinds), seconds)
-        for extra in EXTRA:
-            take(models[single or 0], extra, seconds)
+        number = single_of(ways) or 0
+        for extra in extra_of(models[number], ways[number], seconds):
+            take(models[number], extra, seconds)
 
 
 def fits_of(
@@ -120,7 +134,7 @@ def fits_of(
             continue
         further = NOTHING
         if model.plain:
-            further = _further(models, single, kinds)
+            further = _further(models[single or 0], ways[single or 0], alone=single is not None)
             fits |= set() if single is None else {(single, LONE)}
         fits |= {(number, LONE), (number, MANY)}
         windows = {count: _spent(model, count, kinds) for count in (LONE, MANY)}
@@ -128,15 +142,17 @@ def fits_of(
     return fits, found
 
 
-def _further(models: Sequence[Endpoint], single: int | None, kinds: tuple[Kind, ...]) -> Further:
-    """What the costs come from beside the checked loads."""
-    model = models[single or 0]
+def _further(model: Endpoint, way: Served, *, alone: bool) -> Further:
+    """What the costs come from beside the checked loads, of a model that has one instance if `alone`."""
+    large = _large(way)
     return Further(
-        single=None if single is None else _spent(model, LONE, kinds),
-        rows=(_ROWS, _spent(model, LONE, (Kind(rows=_ROWS),))),
+        single=_spent(model, LONE, (Kind(),)) if alone else None,
+        rows=(large.kinds[0].rows, _spent_in(model.measured(large))) if model.has(large) else None,
         busy=(_BUSY.clients or 1, _spent_in(model.measured(_BUSY))),
-        turns=_spent_in(model.measured(_IN_TURN)),
-        gaps={gap.gap_ms: usual_mean(model.measured(gap).pooled.latencies_ms) for gap in _GAPS},
+        turns=_spent_in(model.measured(_IN_TURN)) if model.has(_IN_TURN) else None,
+        gaps={
+            gap.gap_ms: usual_mean(model.measured(gap).pooled.latencies_ms) for gap in _GAPS if model.has(gap)
+        },
     )
 
 

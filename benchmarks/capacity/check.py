@@ -23,13 +23,13 @@ from ..command import errors_of, write_document
 from ..cores import Cores, only_on
 from ..load.documents.measurement import Measurement
 from ..machine import describe_machine
-from .calibration import EXTRA, LONE, MANY, cores_apart, fits_of, measured_site, single_of, take
+from .calibration import LONE, MANY, cores_apart, extra_of, fits_of, measured_site, single_of, take
 from .costs import Costs
 from .documents import ERROR, RESULT, CapacityResult, Checked, Figures, Point, Reach
 from .plan import highest_rate
 from .plan_documents import Goal
 from .prediction import predicted
-from .serving import Endpoint, Measured, serving
+from .serving import Endpoint, Gapped, InTurn, Measured, serving
 from .shape import Kind, Served, Site, Traffic
 from .simulation import Model
 from .timing import measure_runner
@@ -239,18 +239,20 @@ def _measure(
     """Measure all loads in turns; the loads of each model."""
     sampler = len(kinds) > 1
     seconds = effort.seconds * (_SAMPLER_WINDOWS if sampler else 1)
-    loads = []
+    loads, extra = [], list[tuple[Traffic | Gapped | InTurn, ...]]()
     for number, model in enumerate(models):
         progress("finding the highest rate", 0.0)
         loads.append(_loads(model, kinds, seconds, many=not (sampler or number)))
+        extra.append(())
+        if model.plain and number == (single_of(ways) or 0):
+            extra[number] = extra_of(model, ways[number], seconds)
         model.forget()
     rounds = min(effort.rounds, max(2, int(effort.rounds * _SAMPLER_ROUNDS))) if sampler else effort.rounds
     for turn in range(rounds):
         for number, (way, model) in enumerate(zip(ways, models, strict=True)):
             progress(way.name, (turn + number / len(ways)) / rounds)
             # Back and forth: what slows down over time meets all loads alike.
-            extra = EXTRA if model.plain and number == (single_of(ways) or 0) else ()
-            for traffic in (*extra, *loads[number][:: -1 if turn % 2 else 1]):
+            for traffic in (*extra[number], *loads[number][:: -1 if turn % 2 else 1]):
                 take(model, traffic, seconds)
     return loads
 

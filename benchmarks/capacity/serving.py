@@ -158,6 +158,10 @@ class Endpoint:
         parts, windows = zip(*self._found[traffic], strict=True)
         return Measured(parts, windows)
 
+    def has(self, traffic: Traffic | Gapped | InTurn) -> bool:
+        """Whether a load was measured."""
+        return traffic in self._found
+
     def forget(self) -> None:
         """Forget what was measured: it was to warm up."""
         self._found.clear()

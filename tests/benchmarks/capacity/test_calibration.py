@@ -3,11 +3,12 @@
 import os
 from typing import Any
 
+import numpy as np
 import pytest
 
-from litho.benchmarks.capacity.calibration import cores_apart, measured_site, single_of, take
-from litho.benchmarks.capacity.serving import Gapped
-from litho.benchmarks.capacity.shape import Served, Site
+from litho.benchmarks.capacity.calibration import cores_apart, extra_of, measured_site, single_of, take
+from litho.benchmarks.capacity.serving import Gapped, InTurn
+from litho.benchmarks.capacity.shape import Served, Site, Traffic
 from litho.benchmarks.cores import Cores
 from litho.errors import EndpointError
 
@@ -49,3 +50,23 @@ def test_a_server_that_never_answers_is_no_stall() -> None:
     with pytest.raises(EndpointError, match="none of 3 requests"):
         take(model, Gapped(4.0), 0.1)
     assert len(model.seconds) == 4
+
+
+class Lone:
+    """A model whose lone requests take so many milliseconds."""
+
+    def __init__(self, taken_ms: float) -> None:
+        self.latencies_ms = np.full(9, taken_ms)
+
+    def take(self, traffic: object, seconds: float) -> "Lone":
+        return self
+
+
+def test_further_loads_are_those_that_a_model_can_take() -> None:
+    quick: Any = Lone(1.0)
+    loads = extra_of(quick, Served(largest=8), 1.0)
+    assert [load.gap_ms for load in loads if isinstance(load, Gapped)] == [4.0, 8.0, 25.0]
+    assert InTurn((1, 2)) in loads
+    assert [load.kinds[0].rows for load in loads if isinstance(load, Traffic)] == [8, 1]
+    slow: Any = Lone(300.0)
+    assert [type(load) for load in extra_of(slow, Served(largest=1), 1.0)] == [Traffic]
