@@ -101,8 +101,9 @@ class Cores:
     def _wake(self, turn: _Turn) -> None:
         """A thread takes the core of a long job that has begun, or is the next one after the short ones."""
         now = self._environment.now
+        least = 0.0 if turn.job.short else min(_LEAST_MS, self._slice_ms)
         for other in self._running:
-            if not other.job.short and other.started < now:
+            if not other.job.short and other.run + now - other.started > least:
                 self._interrupt(other)
                 self._start(turn)
                 return

@@ -47,11 +47,11 @@ def test_contention_slows_jobs_only_while_all_cores_are_busy() -> None:
     assert ends_of(cores, [(0, 2, 1), (0, 2, 1)])[0] == pytest.approx([3, 3], abs=0.03)
 
 
-@pytest.mark.parametrize(("waits", "end"), [(False, 1.5), (True, 5.0)])
+@pytest.mark.parametrize(("waits", "end"), [(False, 2.5), (True, 5.0)])
 def test_a_thread_that_wakes_takes_a_core_at_once_or_waits_for_the_end_of_a_slice(
     waits: bool, end: float
 ) -> None:
-    ends, _ = ends_of(lambda one: Cores(one, 1, slice_ms=4.5, waits=lambda: waits), [(0, 9, 1), (1, 0.5, 1)])
+    ends, _ = ends_of(lambda one: Cores(one, 1, slice_ms=4.5, waits=lambda: waits), [(0, 9, 1), (2, 0.5, 1)])
     assert ends == pytest.approx([9.5, end])
 
 
@@ -134,3 +134,8 @@ def test_owners_with_a_core_each_do_not_switch() -> None:
     environment.process(jobs())
     environment.run()
     assert cores.switches == 2
+
+
+def test_a_long_job_that_wakes_leaves_another_one_its_least_share() -> None:
+    ends, _ = ends_of(lambda one: Cores(one, 1, slice_ms=4, waits=lambda: False), [(0, 2, 1), (1, 0.5, 1)])
+    assert ends == pytest.approx([2.0, 2.5])
