@@ -29,7 +29,7 @@ _DISTINCT = 0.1
 _QUANTILES = 41
 """Of the latencies of lone requests, by which a batch's time varies."""
 
-_PATIENCE, _JITTER, _EAGER = (0.0, 0.2, 0.5), (0.0, 0.1, 0.2, 0.3), (0.0, 0.3, 0.6, 0.9)
+_PATIENCE, _JITTER, _EAGER = (0.0, 0.2, 0.5), (0.0, 0.1, 0.15), (0.0, 0.3, 0.6, 0.9)
 """What is tried for `Costs.patience`, `jitter` and `eager`."""
 
 _WINDOWS = 3
