@@ -150,6 +150,8 @@ def main() -> None:
     """Run the command line; an error becomes one line and an exit code."""
     words = _global_options_first(sys.argv[1:])
     debug = "--debug" in words
+    # gRPC's own log repeats what the error says, in lines of its own; who wants it sets the variable.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     signal.signal(signal.SIGTERM, _interrupt)
     command = typer.main.get_command(app)
     try:

@@ -16,7 +16,10 @@ _UNREACHABLE = ("failed to connect", "errors resolving", "DNS resolution failed"
 _TOO_SLOW = "tcp handshaker shutdown"
 """A busy machine did not finish the first steps of a connection in time, TLS or not."""
 
-_NO_TLS = ("handshake", "certificate", "wrong_version_number")
+_NO_TLS = ("handshake", "certificate", "wrong_version_number", "hostname verification")
+_PLAIN = "wrong_version_number"
+"""The other side answers, and not with TLS."""
+
 _BUSY = ("maximum queue size", "timeout expired")
 _PASSING = (
     (
@@ -77,8 +80,9 @@ def explain(
         case grpc.StatusCode.UNAVAILABLE if _TOO_SLOW in lower:
             return EndpointUnavailable(f"{url} did not take the connection in time; try again")
         case grpc.StatusCode.UNAVAILABLE if any(sign in lower for sign in _NO_TLS):
+            why = "it answers without TLS" if _PLAIN in lower else _last(said)
             return EndpointError(
-                f"{url} and this client do not agree on TLS ({_last(said)}); check the certificates of both"
+                f"{url} and this client do not agree on TLS ({why}); check the certificates of both"
             )
         case grpc.StatusCode.UNAVAILABLE if said.startswith(_UNREACHABLE):
             return EndpointUnavailable(
@@ -102,4 +106,5 @@ def explain(
 
 
 def _last(said: str) -> str:
-    return said.rpartition(": ")[2].strip("]").lower()
+    # The reason stands last, but for the "OK" of another layer.
+    return said.removesuffix(": OK").rpartition(": ")[2].strip("].").lower()

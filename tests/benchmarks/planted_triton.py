@@ -3,6 +3,7 @@
 import json
 import socket
 import socketserver
+import ssl
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -23,24 +24,30 @@ from litho.signature.fields import image_output, label_field, seed_field
 SIGNATURE = Signature(inputs=(seed_field(), label_field(("a", "b", "c"))), output=image_output(4, 4, 1))
 
 
-def painted(seeds: np.ndarray) -> np.ndarray:
+def painted(seeds: np.ndarray, signature: Signature = SIGNATURE) -> np.ndarray:
     """The right pictures: the grey of the seed."""
     greys = (seeds % 256).astype(np.uint8)
-    return np.broadcast_to(greys[:, None, None, None], (len(seeds), *SIGNATURE.output.shape))
+    return np.broadcast_to(greys[:, None, None, None], (len(seeds), *signature.output.shape))
 
 
 class PlantedTriton(GRPCInferenceServiceServicer):
-    """Serves the model "planted" over gRPC and HTTP.
+    """Serves the model "planted" over gRPC and HTTP, until it is closed or the `with` block ends.
 
     Args:
         seconds: how long one request takes; may be changed while it runs.
         fail_every: every so many requests fail; 0 for none.
         wrong_every: every so many requests get wrong pictures; 0 for none.
+        wrong_from: number of the request from which on `wrong_every` counts; may be changed while it runs, as
+            `fail_every`, `wrong_every` and `silent_after` may.
         silent_after: number of requests after which none is answered; None for never.
         short: whether pictures come without their last byte.
         decoupled: whether the model answers in streams.
         close_every: every so many answers over HTTP the connection is closed; 0 for never.
         pieces: size of the pieces in which answers over HTTP come; 0 for whole ones.
+        papers: certificates for TLS, of gRPC and of HTTP; None for plain connections.
+        http_papers: others for HTTP.
+        signature: of the model.
+        served: more facts of the model.
     """
 
     def __init__(
@@ -49,12 +56,18 @@ class PlantedTriton(GRPCInferenceServiceServicer):
         seconds=0.0,
         fail_every=0,
         wrong_every=0,
+        wrong_from=0,
         silent_after=None,
         short=False,
         decoupled=False,
         close_every=0,
         pieces=0,
+        papers=None,
+        http_papers=None,
+        signature=SIGNATURE,
+        **served,
     ):
+        self.wrong_from, self.signature, self.served = wrong_from, signature, served
         self.seconds, self.fail_every, self.wrong_every = seconds, fail_every, wrong_every
         self.silent_after, self.short, self.decoupled = silent_after, short, decoupled
         self.close_every, self.pieces = close_every, pieces
@@ -64,12 +77,24 @@ class PlantedTriton(GRPCInferenceServiceServicer):
         self._gone = threading.Event()
         self._server = grpc.server(ThreadPoolExecutor(40), options=[("grpc.max_receive_message_length", -1)])
         add_GRPCInferenceServiceServicer_to_server(self, self._server)
-        self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
-        self.url = f"grpc://{self.address}/planted"
+        self.address = f"127.0.0.1:{self._port(papers)}"
+        self.url = f"{'grpcs' if papers else 'grpc'}://{self.address}/planted"
         self._server.start()
-        self._http = _Http(self)
+        self._http = _Http(self, http_papers or papers)
         self.http = f"127.0.0.1:{self._http.server_address[1]}"
         threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def _port(self, papers):
+        if papers is None:
+            return self._server.add_insecure_port("127.0.0.1:0")
+        pair = (papers.key.read_bytes(), papers.certificate.read_bytes())
+        return self._server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
 
     def close(self):
         self._gone.set()
@@ -80,16 +105,15 @@ class PlantedTriton(GRPCInferenceServiceServicer):
     def ModelConfig(self, request, context):
         config = model_config_pb2.ModelConfig(name="planted", max_batch_size=64)
         config.model_transaction_policy.decoupled = self.decoupled
-        served = ServedModel(
-            signature=SIGNATURE,
-            bundle="planted",
-            variant="generator.fp32.onnx",
-            checkpoint_sha256="0" * 64,
-            precision="fp32",
-        )
+        facts = {"bundle": "planted", "variant": "generator.fp32.onnx", "checkpoint_sha256": "0" * 64}
+        facts |= {"precision": "fp32", "signature": self.signature, **self.served}
+        served = ServedModel(**facts)
         for key, text in served.to_parameters().items():
             config.parameters[key].string_value = text
         return service_pb2.ModelConfigResponse(config=config)
+
+    def ServerMetadata(self, request, context):
+        return service_pb2.ServerMetadataResponse(name="triton", version="0.0")
 
     def ModelStatistics(self, request, context):
         counted = service_pb2.ModelStatistics(
@@ -142,12 +166,17 @@ class PlantedTriton(GRPCInferenceServiceServicer):
             self.answered += not fails
         if fails:
             fail("a planted failure, at 100 %")
-        wrong = self.wrong_every and number % self.wrong_every == 0
-        return painted(seeds + 100 * bool(wrong))
+        wrong = self.wrong_every and number >= self.wrong_from and number % self.wrong_every == 0
+        return painted(seeds + 100 * bool(wrong), self.signature)
 
 
 def _inputs(request):
-    return [np.frombuffer(content, np.int64) for content in request.raw_input_contents[:2]]
+    """Seeds and labels; no labels of a model that takes none."""
+    given = {
+        tensor.name: content
+        for tensor, content in zip(request.inputs, request.raw_input_contents, strict=True)
+    }
+    return [np.frombuffer(given.get(name, b""), np.int64) for name in ("seed", "label")]
 
 
 def _response(pictures, short):
@@ -160,9 +189,22 @@ def _response(pictures, short):
 class _Http(socketserver.ThreadingTCPServer):
     daemon_threads, allow_reuse_address, request_queue_size = True, True, 128
 
-    def __init__(self, planted):
+    def __init__(self, planted, papers):
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.planted = planted
+        self.planted, self._tls = planted, None
+        if papers is not None:
+            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._tls.load_cert_chain(papers.certificate, papers.key)
+
+    def get_request(self):
+        opened, address = super().get_request()
+        if self._tls is not None:
+            # The handshake is left to the thread of the connection.
+            opened = self._tls.wrap_socket(opened, server_side=True, do_handshake_on_connect=False)
+        return opened, address
+
+    def handle_error(self, request, client_address):
+        """A client that does not like the certificate hangs up."""
 
 
 class _Handler(socketserver.StreamRequestHandler):

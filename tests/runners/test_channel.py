@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
-import ipaddress
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from litho.errors import EndpointError, UsageError
 from litho.runners import Endpoint, open_runner
@@ -26,48 +19,9 @@ from litho.serving.clients.async_client import AsyncClient
 from litho.serving.clients.client import Client
 from litho.serving.server.embedded import EmbeddedServer
 
+from ..papers import Papers, make_papers
+
 KEY = "a-key-of-this-test"
-
-
-@dataclass
-class Papers:
-    """PEM files: an authority, and certificate and key that it signed for 127.0.0.1."""
-
-    ca: Path
-    certificate: Path
-    key: Path
-
-
-def make_papers(folder: Path) -> Papers:
-    now = datetime.datetime.now(datetime.UTC)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "litho tests")])
-
-    def certify(public: Any, signer: Any, authority: bool) -> x509.Certificate:
-        subject = name if authority else x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-        address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(name)
-            .public_key(public)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
-            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-            .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-            .sign(signer, hashes.SHA256())
-        )
-
-    folder.mkdir(exist_ok=True)
-    papers = Papers(*(folder / file for file in ("ca.pem", "certificate.pem", "key.pem")))
-    root, leaf = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    pem = serialization.Encoding.PEM
-    papers.ca.write_bytes(certify(root.public_key(), root, authority=True).public_bytes(pem))
-    papers.certificate.write_bytes(certify(leaf.public_key(), root, authority=False).public_bytes(pem))
-    papers.key.write_bytes(
-        leaf.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return papers
 
 
 class Gateway(grpc.GenericRpcHandler):

@@ -52,6 +52,29 @@ Code = grpc.StatusCode
             EndpointUnavailable,
             "did not take the connection in time; try again",
         ),
+        (
+            Code.UNAVAILABLE,
+            "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:1: Tls handshake failed"
+            " (TSI_PROTOCOL_FAILURE): SSL_ERROR_SSL: error:1000007d:SSL routines:OPENSSL_internal:"
+            "CERTIFICATE_VERIFY_FAILED: certificate has expired: OK",
+            EndpointError,
+            r"do not agree on TLS \(certificate has expired\); check the certificates",
+        ),
+        (
+            Code.UNAVAILABLE,
+            "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:1: Custom verification check"
+            " failed with error: UNAUTHENTICATED: Hostname Verification Check failed.",
+            EndpointError,
+            r"do not agree on TLS \(hostname verification check failed\); check the certificates",
+        ),
+        (
+            Code.UNAVAILABLE,
+            "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:1: Tls handshake failed"
+            " (TSI_PROTOCOL_FAILURE): SSL_ERROR_SSL: error:100000f7:SSL routines:OPENSSL_internal:"
+            "WRONG_VERSION_NUMBER: Invalid certificate verification context: OK",
+            EndpointError,
+            r"do not agree on TLS \(it answers without TLS\); check the certificates",
+        ),
         (Code.UNAVAILABLE, "Socket closed", EndpointUnavailable, "closed the connection"),
         (Code.UNKNOWN, "Stream removed", EndpointUnavailable, "closed the connection"),
         (

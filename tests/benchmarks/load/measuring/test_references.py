@@ -13,7 +13,7 @@ from litho.errors import EndpointError, UsageError
 from litho.parity.gate import Gate, limits
 from litho.runners import open_runner
 
-from ..bad_server import SIGNATURE, BadServer, pictures
+from ...planted_triton import SIGNATURE, PlantedTriton, painted
 
 RIGHT = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 1), dtype=np.uint8)
 PROBES = Probes({"seed": np.arange(64)}, RIGHT)
@@ -80,21 +80,21 @@ def test_nothing_picked_is_no_quality():
 
 
 def test_without_a_bundle_the_server_is_asked_alone_and_that_is_said():
-    with BadServer() as server, open_runner(server.url) as runner:
+    with PlantedTriton() as server, open_runner(server.url) as runner:
         found = reference_of(runner)
         assert server.asked == 64
     assert found.alone
     assert "asked one by one before the load" in found.against
     assert found.gate == Gate(max_abs_levels=1, identical_share=0.999)
-    np.testing.assert_array_equal(found.probes.images, pictures(found.inputs["seed"]))
+    np.testing.assert_array_equal(found.probes.images, painted(found.inputs["seed"]))
     wrong = found.judged(measured([0], found.probes.images[1:2]))
     assert "PyTorch" not in wrong.reason
 
 
 def test_what_fails_alone_is_left_out_unless_all_does():
-    with BadServer(fail_every=4) as server, open_runner(server.url) as runner:
+    with PlantedTriton(fail_every=4) as server, open_runner(server.url) as runner:
         found = reference_of(runner)
-        np.testing.assert_array_equal(found.probes.images, pictures(found.inputs["seed"]))
+        np.testing.assert_array_equal(found.probes.images, painted(found.inputs["seed"]))
         assert len(found.probes.images) == 48
         server.fail_every = 1
         with pytest.raises(EndpointError, match=r"asked alone, before any load: .*planted"):
@@ -102,7 +102,7 @@ def test_what_fails_alone_is_left_out_unless_all_does():
 
 
 def test_a_slow_server_is_asked_alone_for_so_long_only():
-    with BadServer(seconds=0.02) as server, open_runner(server.url) as runner:
+    with PlantedTriton(seconds=0.02) as server, open_runner(server.url) as runner:
         assert 1 <= len(reference_of(runner, alone_seconds=0.05).probes.images) < 10
 
 
@@ -128,7 +128,7 @@ def test_a_bundle_of_other_weights_or_inputs_is_refused(bundle: Path):
         ),
     ):
         with (
-            BadServer(signature=signature) as server,
+            PlantedTriton(signature=signature) as server,
             open_runner(server.url) as runner,
             pytest.raises(UsageError, match=message),
         ):
