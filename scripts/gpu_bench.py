@@ -134,16 +134,8 @@ def steps(device: str, families: Sequence[str], scale: float = 1.0) -> tuple[Ste
     """
     litho, run = ("-m", "litho"), "{out}/run"
     seconds = f"{40 * scale:g}"
-    trial = (
-        "--set",
-        "nimg=64",
-        "--set",
-        "batch=32",
-        "--set",
-        "precision=fp32",
-        "--set",
-        "ema_half_life_nimg=1",
-    )
+    small = ("nimg=64", "batch=32", "precision=fp32", "ema_half_life_nimg=1")
+    trial = tuple(word for setting in small for word in ("--set", setting))
     gate = [
         Step(
             f"gate {name}",

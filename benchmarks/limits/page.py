@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from ...reporting import number
 from ...reporting.markdown import markdown_table
-from ..load.page.charts import Axis, Chart, Row, chart, dots, png
+from ..load.page.charts import Axis, Chart, Row, chart, dots
+from ..load.page.drawing import png
 from ..load.page.roofline_plot import ROOFLINE_AXES, roofs
 from ..roofline.reached import Reached
 from ..study_page import Part, Study, machine_facts, render_study

@@ -16,7 +16,8 @@ from ....reporting import format_count, human_bytes, number, render
 from ....runners.base import promise
 from ..documents.result import BenchResult, Comparison, SoakResult
 from ..documents.windows import HELD_SHARE, STABLE_DEVIATION
-from .charts import Chart, javascript, page_charts, png, script_policy, still
+from .charts import Chart
+from .drawing import javascript, page_charts, png, script_policy, still
 from .facts import facts
 from .plots import charts_of, latency_chart, pairs_chart, throughput_chart, trade_chart
 from .report import comparison_facts, memory_rows, remarks, table

@@ -9,7 +9,8 @@ import numpy as np
 
 from ....reporting import number
 from ..documents.result import BenchResult, Comparison
-from ..documents.windows import Latency, Point, ServerTimes
+from ..documents.server_times import ServerTimes
+from ..documents.windows import Latency, Point
 from .charts import Axis, Chart, Row, bars, chart, dots, lines, rule
 
 __all__ = [
