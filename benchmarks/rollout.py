@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ..bundle import Bundle, create_bundle, sign_bundle
 from ..bundle.json_documents import Document
-from ..errors import LithoError
+from ..errors import LithoError, UsageError
 from ..extras import require
 from ..reporting.markdown import markdown_table
 from ..runners import open_runner
@@ -97,14 +97,18 @@ def measure(bundle: Path, other: Path, requests: int = 10_000) -> Rollouts:
         requests: at least so many.
 
     Raises:
+        UsageError: both make the same pictures, so that nothing tells them apart.
         LithoError: a bundle could not be served in the first place.
     """
+    made = [_pictures(one) for one in (bundle, other)]
+    if np.array_equal(*made):
+        raise UsageError(f"{other.name} makes the pictures of {bundle.name}; give a bundle of other weights")
     with tempfile.TemporaryDirectory(prefix="rollout-") as temporary:
         folder = Path(temporary)
         repository = folder / "repository"
         deploy(bundle, to=repository, name=NAME)
         pictures = folder / "pictures.npy"
-        np.save(pictures, np.stack([_pictures(one) for one in (bundle, other)]))
+        np.save(pictures, np.stack(made))
         commands = _Commands(folder, repository, bundle, other)
         serving = Serving(repository, folder)
         steps: list[Step] = []

@@ -16,12 +16,16 @@ _HEAD = ("generator", "clients", "images/s", "p50 ms", "p99 ms", "batch formed",
 
 
 def write(results: Results) -> dict[str, str]:
-    """The table, and `unstable`: a sentence about rows whose windows differ too much, or none."""
+    """The table; `unstable`: rows whose windows differ too much; `where`: machine and cores."""
     rows: list[tuple[str, ...]] = []
     unstable: list[str] = []
+    where: dict[str, None] = {}
     for name, title in _ENDPOINTS:
         result = read_result(results.path(f"{name}-endpoint"))
         rows += _rows(title, result.points, result.comparison)
+        shared = f"with {result.machine.cores} cores, which server and client share"
+        cores = shared if result.cores is None else result.cores.said("the server", "what asks it")
+        where[f"{result.machine.processor}, {cores}"] = None
         unstable += [
             f"{title.split(',')[0]}, clients {point.load.concurrency} (up to {100 * (point.deviation or 0):.0f} %)"
             for point in result.points
@@ -30,7 +34,11 @@ def write(results: Results) -> dict[str, str]:
     note = (
         f"Not stable, because their windows differ by more than 10 % from their mean: {', '.join(unstable)}."
     )
-    return {"": table(_HEAD, rows), "unstable": note if unstable else "All rows are stable."}
+    return {
+        "": table(_HEAD, rows),
+        "unstable": note if unstable else "All rows are stable.",
+        "where": f"Measured on {'; '.join(where)}.",
+    }
 
 
 def _rows(title: str, points: tuple[Point, ...], comparison: Comparison | None) -> Iterator[tuple[str, ...]]:

@@ -4,8 +4,9 @@ import pytest
 
 from litho.benchmarks.faults.documents import Asked
 from litho.benchmarks.machine import describe_machine
-from litho.benchmarks.rollout import Rollouts, Step, _Commands, table
+from litho.benchmarks.rollout import Rollouts, Step, _Commands, measure, table
 from litho.bundle import Bundle
+from litho.errors import UsageError
 
 
 def test_a_result_is_read_back_and_shown() -> None:
@@ -27,3 +28,9 @@ def test_candidates_that_must_be_refused_are_whole_bundles(bundle: Path, tmp_pat
     broken = Bundle.load(tmp_path / "broken")
     assert broken.read(broken.manifest.variants[0].file).startswith(b"no graph")
     assert Bundle.load(tmp_path / "strange", key=commands._key).manifest.name
+
+
+@pytest.mark.slow
+def test_two_bundles_of_the_same_pictures_are_refused(bundle: Path) -> None:
+    with pytest.raises(UsageError, match="give a bundle of other weights"):
+        measure(bundle, bundle)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field as Constraint, model_validator
 
 from ....bundle.json_documents import Document, read_as
+from ...cores import Cores
 from ...environment import Environment
 from ...machine import Machine
 from ...roofline.served import ServedRoofline
@@ -204,6 +205,7 @@ class BenchResult(Document):
         sizes: file of the measured variant -> size in bytes.
         cost: at a price for the machine, if one was given.
         roofline: what this machine allows the variant, and the share that each load reached, if requested.
+        cores: of the server and of what asks it, where they were kept apart; None if not, or if it is not known.
     """
 
     schema_version: Literal[2] = SCHEMA_VERSION
@@ -227,6 +229,7 @@ class BenchResult(Document):
     sizes: dict[str, int] = Constraint(default_factory=dict)
     cost: Cost | None = None
     roofline: ServedRoofline | None = None
+    cores: Cores | None = None
 
     @model_validator(mode="before")
     @classmethod

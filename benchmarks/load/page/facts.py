@@ -72,6 +72,8 @@ def _of_result(result: BenchResult) -> Iterator[tuple[str, str]]:
     checked = next((point.quality for point in result.points if point.quality is not None), None)
     if checked is not None:
         yield "pictures checked against", f"{checked.against}, by the limits of {checked.precision}"
+    if result.cores is not None:
+        yield "cores", result.cores.said("the server", "what asks it")
     if result.cost is not None:
         cost = result.cost
         source = f", {cost.source}" if cost.source not in ("", "--price") else ""

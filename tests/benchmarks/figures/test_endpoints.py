@@ -24,3 +24,12 @@ def test_a_row_that_is_not_stable_is_named() -> None:
     ]
     note = endpoints.write(results)["unstable"]
     assert note.count(", clients ") == sum(point.stable is False for point in points)
+
+
+def test_machine_and_cores_are_said_once_for_results_of_one_machine() -> None:
+    results = Results()
+    said = endpoints.write(results)["where"]
+    found = [read_result(results.path(f"{name}-endpoint")) for name in ("cgan-digits", "dcgan64")]
+    assert said.count(found[0].machine.processor) == len(
+        {(one.machine.processor, one.machine.cores, one.cores) for one in found}
+    )

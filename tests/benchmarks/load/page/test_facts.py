@@ -1,6 +1,7 @@
 import numpy as np
 
 from litho.benchmarks import bench
+from litho.benchmarks.cores import Cores
 from litho.benchmarks.load.documents.latency import Percentile
 from litho.benchmarks.load.documents.quality import Quality
 from litho.benchmarks.load.documents.resources import GpuUse, ProcessUse, Resources
@@ -11,6 +12,12 @@ from litho.benchmarks.load.page.facts import facts, front
 
 def test_what_was_not_measured_is_not_mentioned(planted_runner):
     assert facts(bench(planted_runner(), batch=(1,), seconds=0.03)) == []
+
+
+def test_cores_that_were_kept_apart_are_said(planted_runner):
+    result = bench(planted_runner(), batch=(1,), seconds=0.03)
+    result = result.model_copy(update={"cores": Cores(server=(0, 1), clients=(2,))})
+    assert ("cores", "the server on 2 cores, what asks it on 1 other") in facts(result)
 
 
 def test_everything_that_was_measured_has_a_line(planted_runner):

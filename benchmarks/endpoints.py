@@ -1,0 +1,88 @@
+"""README's endpoints, measured again: `python -m litho.benchmarks.endpoints cgan-digits=BUNDLE dcgan64=BUNDLE`.
+
+Each bundle is deployed, served and measured as `litho bench` does, in turns with the same bundle in this process.
+Written to `results/NAME-endpoint.json`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..bundle import Bundle
+from ..errors import UsageError
+from ..reporting.markdown import markdown_table
+from ..serving.repository.deploy import deploy
+from ..serving.server.embedded import EmbeddedServer
+from .command import errors_of, whole_numbers, write_document
+from .cores import Cores, apart, split_cores
+from .load.documents.result import BenchResult
+from .load.page.report import lines, table
+from .load.sweep import bench
+
+__all__ = ["main", "measure"]
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+def measure(
+    path: Path, name: str, *, clients: tuple[int, ...], seconds: float, cores: Cores | None = None
+) -> BenchResult:
+    """Serve a bundle and measure it in turns with the bundle in this process.
+
+    Args:
+        path: the bundle's folder.
+        name: of the model.
+        clients: numbers of requests to keep in flight.
+        seconds: length of the whole measurement.
+        cores: of the server, and of clients and the bundle in this process; None if they share all.
+
+    Raises:
+        LithoError: it cannot be served, or does not answer.
+    """
+    with tempfile.TemporaryDirectory(prefix="endpoint-") as folder:
+        repository = Path(folder) / "models"
+        deploy(Bundle.load(path), to=repository, name=name)
+        with apart(EmbeddedServer(repository, log=Path(folder) / "log"), cores) as server:
+            result = bench(
+                f"{server.grpc_url}/{name}",
+                against=path,
+                bundle=path,
+                concurrency=clients,
+                seconds=seconds,
+                progress=lambda step, share: typer.echo(f"{step} {share:.0%}", err=True),
+            )
+    return result.model_copy(update={"cores": cores})
+
+
+def main(
+    bundles: Annotated[list[str], typer.Argument(help="NAME=BUNDLE.", show_default=False)],
+    clients: Annotated[str, typer.Option(help="Requests in flight.")] = "1,8,32",
+    seconds: Annotated[float, typer.Option(help="For each bundle.", min=1)] = 120.0,
+    own_cores: Annotated[bool, typer.Option("--apart", help="The server has cores of its own.")] = False,
+    output: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
+) -> None:
+    """Measure endpoints; exit code 1 if one does not count."""
+    problems: list[str] = []
+    with errors_of("endpoints"):
+        cores = split_cores() if own_cores else None
+        counts = tuple(whole_numbers(clients, "--clients"))
+        for given in bundles:
+            name, _, path = given.partition("=")
+            if not name or not path:
+                raise UsageError(f"{given!r} is no NAME=BUNDLE, such as cgan-digits=bundles/digits")
+            result = measure(Path(path), name, clients=counts, seconds=seconds, cores=cores)
+            write_document(output / f"{name}-endpoint.json", result)
+            heads, rows = table(result, brief=True)
+            plain = [head.removesuffix("|right") for head in heads]
+            typer.echo("\n".join([name, "", *markdown_table(plain, rows), "", *lines(result)]))
+            problems += [f"{name}: {one}" for one in result.problems]
+    typer.echo("\n".join(problems))
+    raise typer.Exit(1 if problems else 0)
+
+
+if __name__ == "__main__":
+    typer.run(main)
