@@ -343,18 +343,10 @@ def fetch_wheels(python: str) -> int:
     """Download what a PyTorch machine lacks into `.whl`, for a Python such as "3.12"; pip's exit code."""
     wanted = ["pydantic", "platformdirs", "tritonclient", "python-rapidjson", "grpcio", "protobuf"]
     shutil.rmtree(WHEELS, ignore_errors=True)
-    tags = [f"--platform=manylinux_2_{minor}_x86_64" for minor in (17, 24, 27, 28, 34)]
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--only-binary=:all:",
-        "--implementation",
-        "cp",
-        *tags,
-    ]
-    command += ["--platform=manylinux2014_x86_64", "--python-version", python, "--dest", str(WHEELS), *wanted]
+    known = ("manylinux2014", *(f"manylinux_2_{minor}" for minor in (17, 24, 27, 28, 34)))
+    command = [sys.executable, "-m", "pip", "download", "--only-binary=:all:", "--implementation", "cp"]
+    command += [f"--platform={one}_x86_64" for one in known]
+    command += ["--python-version", python, "--dest", str(WHEELS), *wanted]
     return subprocess.run([*command, "--constraint", str(ROOT / "constraints.txt")], check=False).returncode
 
 
