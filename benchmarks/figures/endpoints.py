@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ..load.documents.result import Comparison, read_result
 from ..load.documents.windows import Point
-from .base import Results, table, three_digits, whole
+from .base import Results, paragraph, table, three_digits, whole
 
 __all__ = ["write"]
 
@@ -37,7 +37,7 @@ def write(results: Results) -> dict[str, str]:
     return {
         "": table(_HEAD, rows),
         "unstable": note if unstable else "All rows are stable.",
-        "where": f"Measured on {'; '.join(where)}.",
+        "where": paragraph(f"README's endpoints were measured on {'; '.join(where)}."),
     }
 
 
