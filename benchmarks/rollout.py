@@ -100,8 +100,8 @@ def measure(bundle: Path, other: Path, requests: int = 10_000) -> Rollouts:
         UsageError: both make the same pictures, so that nothing tells them apart.
         LithoError: a bundle could not be served in the first place.
     """
-    made = [_pictures(one) for one in (bundle, other)]
-    if np.array_equal(*made):
+    made = _pictures(bundle), _pictures(other)
+    if np.array_equal(made[0], made[1]):
         raise UsageError(f"{other.name} makes the pictures of {bundle.name}; give a bundle of other weights")
     with tempfile.TemporaryDirectory(prefix="rollout-") as temporary:
         folder = Path(temporary)
