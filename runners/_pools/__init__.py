@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...errors import UsageError
 from .base import Pool, Report, Seat, Work
-from .local import LocalPool
+from .local import MOST_WORKERS, LocalPool
 
 __all__ = ["Pool", "Report", "Seat", "Work", "open_pool"]
 
@@ -37,6 +37,10 @@ def open_pool(
             raise UsageError(f"{name} was given {value}; allowed is 1 or more")
     on_gpu = device.partition(":")[0] == "cuda"
     if ray is None:
+        if workers is not None and workers > MOST_WORKERS:
+            raise UsageError(
+                f"workers was given {workers}; one machine takes at most {MOST_WORKERS}, a Ray cluster more"
+            )
         return LocalPool(workers or 1, threads, on_gpu=on_gpu)
     from .ray_pool import RayPool
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Self
@@ -77,7 +77,7 @@ class Pool(ABC):
     @abstractmethod
     def run(
         self, work: Work, numbers: Sequence[int], progress: Advance = lambda pieces: None
-    ) -> Iterator[tuple[int, Any]]:
+    ) -> Generator[tuple[int, Any], None, None]:
         """Do pieces of work.
 
         Args:

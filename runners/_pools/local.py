@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
@@ -18,7 +18,10 @@ from ...errors import RuntimeCrash
 from .base import Advance, Make, Pool, Seat, Work
 from .outcomes import Outcome, attempt, failed
 
-__all__ = ["LocalPool"]
+__all__ = ["MOST_WORKERS", "LocalPool"]
+
+MOST_WORKERS = 256
+"""Processes of one pool: far more than cores would only fill the memory."""
 
 _MOST_LOSSES = 5
 """Workers that may be lost one after the other without a piece done in between."""
@@ -47,11 +50,13 @@ class LocalPool(Pool):
 
     def run(
         self, work: Work, numbers: Sequence[int], progress: Advance = lambda pieces: None
-    ) -> Iterator[tuple[int, Any]]:
+    ) -> Generator[tuple[int, Any], None, None]:
         """See `Pool.run`."""
         return (self._here if self.inline else self._in_processes)(work, numbers, progress)
 
-    def _here(self, work: Work, numbers: Sequence[int], progress: Advance) -> Iterator[tuple[int, Any]]:
+    def _here(
+        self, work: Work, numbers: Sequence[int], progress: Advance
+    ) -> Generator[tuple[int, Any], None, None]:
         with work.open(self._seat) as make:
             self.report.workers += 1
             for done, number in enumerate(numbers):
@@ -63,7 +68,7 @@ class LocalPool(Pool):
 
     def _in_processes(
         self, work: Work, numbers: Sequence[int], progress: Advance
-    ) -> Iterator[tuple[int, Any]]:
+    ) -> Generator[tuple[int, Any], None, None]:
         left = dict.fromkeys(numbers)
         losses, seen = 0, set[str]()
         while left:

@@ -13,7 +13,7 @@ import pickle
 import queue
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -59,7 +59,7 @@ class RayPool(Pool):
 
     def run(
         self, work: Work, numbers: Sequence[int], progress: Advance = lambda pieces: None
-    ) -> Iterator[tuple[int, Any]]:
+    ) -> Generator[tuple[int, Any], None, None]:
         """See `Pool.run`."""
         if not numbers:
             return
@@ -79,10 +79,10 @@ class RayPool(Pool):
 
     def _outcomes(
         self, left: set[int], ledger: Any, outcomes: queue.Queue[Any], progress: Advance
-    ) -> Iterator[tuple[int, Any]]:
+    ) -> Generator[tuple[int, Any], None, None]:
         """Number and answer of each piece of `left`, as the collector hands over their outcomes."""
         ray = self._cluster.ray
-        workers, tries = set[str](), 0
+        workers, tries, count = set[str](), 0, len(left)
         before = replace(self.report)
         while True:
             try:
@@ -105,7 +105,8 @@ class RayPool(Pool):
             again, done = ray.get(ledger.look.remote())
             self.report.workers = before.workers + len(workers)
             self.report.retries = before.retries + tries + again
-            progress(done)
+            # What the ledger hears of a piece may come after the piece's answer.
+            progress(max(done, count - len(left)))
             self._cluster.notice_loss()
         if left:
             raise ClusterError(f"the Ray cluster gave no answer for {len(left)} pieces, such as {min(left)}")

@@ -23,7 +23,7 @@ from typing import Any
 
 from ...bundle.json_documents import parse_as, read_as
 from ...errors import StorageError, UsageError
-from ...files import check_folder, sha256, write_bytes, write_file
+from ...files import check_folder, remove_leftovers, sha256, write_bytes, write_file
 from ...object_lock import locked
 from ...object_store import Changed, ObjectFacts, ObjectStore
 from .shard_manifest import MANIFEST_NAME, SCHEMA_VERSION, Shard, ShardManifest
@@ -32,6 +32,7 @@ __all__ = ["Destination", "Folder", "Url", "destination_of"]
 
 _LOCK_NAME = ".writing.lock"
 _TAGS_NAME = ".tags.json"
+_SCRATCH = "litho-shard-"
 _READ_BYTES = 1 << 20
 _SHARED_SECONDS = 10.0
 """For a file that another machine wrote to show here."""
@@ -61,6 +62,10 @@ class Destination(ABC):
     @abstractmethod
     def locked(self) -> Any:
         """A context manager that keeps other runs away; gives a function to call from time to time meanwhile."""
+
+    @abstractmethod
+    def sweep(self) -> None:
+        """Remove the unfinished files of workers that were ended; call it while none works on another machine."""
 
     @abstractmethod
     def read(self) -> ShardManifest | None:
@@ -115,6 +120,10 @@ class Folder(Destination):
             yield lambda: None
         finally:
             os.close(descriptor)
+
+    def sweep(self) -> None:
+        """See `Destination.sweep`."""
+        remove_leftovers(self._path)
 
     def read(self) -> ShardManifest | None:
         """See `Destination.read`."""
@@ -193,6 +202,13 @@ class Url(Destination):
         with locked(self._store, _LOCK_NAME, _LOCK_SECONDS) as lock:
             yield lock.keep
 
+    def sweep(self) -> None:
+        """See `Destination.sweep`; they lie on this machine's own disk."""
+        for folder in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*-*"):
+            process = folder.name.removeprefix(_SCRATCH).partition("-")[0]
+            if process.isdecimal() and not Path(f"/proc/{process}").exists():
+                shutil.rmtree(folder, ignore_errors=True)
+
     def read(self) -> ShardManifest | None:
         """See `Destination.read`."""
         found = self._store.read_tagged(MANIFEST_NAME)
@@ -220,7 +236,7 @@ class Url(Destination):
 
     def add(self, file: str, write: Callable[[Path], object]) -> tuple[int, str]:
         """See `Destination.add`; the file is filled on this machine's own disk first."""
-        folder = Path(tempfile.mkdtemp(prefix="litho-shard-"))
+        folder = Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{os.getpid()}-"))
         try:
             write(path := folder / "shard")
             size, digest = path.stat().st_size, sha256(path)

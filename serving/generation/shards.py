@@ -7,6 +7,7 @@ them.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
@@ -17,6 +18,7 @@ from numpy.typing import ArrayLike
 from ...errors import ClusterError, EndpointError, LithoError, RuntimeCrash, StorageError, UsageError
 from ...reporting.progress import Progress, quiet
 from ...runners._pools import Pool, open_pool
+from ...runners._pools.local import LocalPool
 from .destinations import Destination, destination_of
 from .shard_manifest import MANIFEST_NAME, Shard, ShardManifest, difference
 from .shard_plan import Request, check_numbers, plan
@@ -83,9 +85,14 @@ def generate_shards(  # noqa: PLR0913 - a verb of the public interface
         request = Request(fields, count, format, per_shard)
         work, manifest = plan(Source(_absolute(target), variant, device), request, to, opened, pool.inline)
         keep = opened.enter_context(to.locked())
+        to.sweep()
         record = _Record(to, _resume(to, manifest, keep, progress))
-        with record:
-            _run(pool, work, record, keep, progress)
+        try:
+            with record:
+                _run(pool, work, record, keep, progress)
+        finally:
+            if isinstance(pool, LocalPool):  # those of a cluster may not have ended yet
+                to.sweep()
     return record.manifest
 
 
@@ -103,8 +110,9 @@ def _run(pool: Pool, work: ShardWork, record: _Record, keep: Callable[[], None],
         progress("making pictures", min(1.0, (done + shards) * manifest.per_shard / manifest.count))
 
     try:
-        for number, shard in pool.run(work, missing, report):
-            record.add(number, shard)
+        with contextlib.closing(pool.run(work, missing, report)) as shards:
+            for number, shard in shards:
+                record.add(number, shard)
     except _RESUMABLE as error:
         raise type(error)(
             f"{error}; {len(record.finished)} of {manifest.shard_count} shards are complete, and the same command"

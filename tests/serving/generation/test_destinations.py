@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pickle
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +36,33 @@ def content_of(destination: Destination, file: str) -> bytes | None:
         return ObjectStore(destination.name).read(file)
     path = Path(destination.name) / file
     return path.read_bytes() if path.exists() else None
+
+
+def test_what_ended_workers_left_is_swept_and_nothing_else(
+    destination: Destination, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    killed = (
+        "import os, sys; from litho.serving.generation.destinations import destination_of\n"
+        "destination_of(sys.argv[1]).add('0.tar', lambda path: path.write_bytes(b'half') and os._exit(9))"
+    )
+    with destination.locked():
+        environment = {**os.environ, "TMPDIR": str(scratch)}
+        done = subprocess.run([sys.executable, "-c", killed, destination.name], env=environment)
+        assert done.returncode == 9
+        folder = scratch if isinstance(destination, Url) else Path(destination.name)
+        (folder / ".notes").write_text("mine")
+        (folder / "litho-shard-of-mine").mkdir()
+
+        def sweep(path: Path) -> None:
+            destination.sweep()  # while another file is being written
+            path.write_bytes(b"1")
+
+        destination.add("1.tar", sweep)
+        left = {path.name for path in folder.iterdir()}
+        assert left - {"1.tar"} == {".notes", "litho-shard-of-mine"}
 
 
 def test_a_url_with_file_is_a_folder(tmp_path: Path) -> None:

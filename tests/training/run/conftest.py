@@ -119,7 +119,7 @@ class Launch:
             text=True,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             check=False,
-            timeout=400,
+            timeout=1200,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stderr
