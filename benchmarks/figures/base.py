@@ -53,9 +53,14 @@ class Results:
             name: of the document, without its ending.
 
         Raises:
-            LithoError: there is no such document.
+            LithoError: there is no such document, or it is damaged.
         """
-        return json.loads(self.path(name).read_text(encoding="utf-8"))
+        try:
+            return json.loads(self.path(name).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise LithoError(
+                f"{name}.json in benchmarks/results is not JSON ({error}); run the benchmark that writes it"
+            ) from error
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

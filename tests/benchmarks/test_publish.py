@@ -96,6 +96,10 @@ def test_unknown_and_unused_figures_are_errors(tmp_path: Path) -> None:
 def test_a_missing_document_is_named(tmp_path: Path) -> None:
     with pytest.raises(LithoError, match=r"^rollout\.json is missing in benchmarks/results"):
         Results(tmp_path).read("rollout")
+    for content in (b'{"a": ', b"\xff\xfe"):
+        (tmp_path / "rollout.json").write_bytes(content)
+        with pytest.raises(LithoError, match=r"^rollout\.json in benchmarks/results is not JSON \("):
+            Results(tmp_path).read("rollout")
 
 
 def test_check_writes_nothing_and_fails_if_a_page_differs(monkeypatch: pytest.MonkeyPatch) -> None:
