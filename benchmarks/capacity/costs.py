@@ -129,6 +129,12 @@ class Costs(Document):
         tables = {name: {rows: ms * factor for rows, ms in getattr(self, name).items()} for name in names}
         return type(self)(**{**self.model_dump(), **tables, "factor": self.factor * factor})
 
+    def of_one_row(self, factor: float) -> Self:
+        """The same with the times of a single row multiplied."""
+        names = [name for name in ("batch_ms", "step_ms", "decode_ms") if getattr(self, name)]
+        tables = {name: {**getattr(self, name), 1: getattr(self, name)[1] * factor} for name in names}
+        return type(self)(**{**self.model_dump(), **tables})
+
     def of_runner(self, runner: Self) -> Self:
         """The same server with the times of another runner, such as one with another number of threads."""
         names = ("threads", "batch_ms", "step_ms", "decode_ms", "contention", "factor")

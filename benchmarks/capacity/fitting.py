@@ -226,7 +226,10 @@ class _Fit:
             spent = (first, replace(busy, instances=busy.instances - run.changes * change))
             loads = (one, run)
         slower = self.costs.contention if self.site.cores > 1 else 1.0
-        counts = tuple(fit._counts(*pair, factor) for pair in zip(spent, loads, strict=True))
+        counts = [
+            fit._counts(*pair, factor, alone=not number)
+            for number, pair in enumerate(zip(spent, loads, strict=True))
+        ]
         solved = _solved(corrected, spent, counts, 1.0 if loads[1] is not many else slower)
         if loads[1] is not many and self.site.cores == 1:
             own, over = fit._counts(full_spent, many, factor), solved.overhead
@@ -254,7 +257,7 @@ class _Fit:
             self.costs.scaled(max(0.1, (spent.instances - lone.instances) / own)) if own > 0 else self.costs
         )
 
-    def _counts(self, spent: Spent, run: Simulated, factor: float) -> _Counts:
+    def _counts(self, spent: Spent, run: Simulated, factor: float, *, alone: bool = False) -> _Counts:
         """As the server counted, where it did, and else as simulated with times that were corrected by `factor`."""
         costs = self.costs
         if spent.batches is None or costs.step_ms is not None:
@@ -263,6 +266,9 @@ class _Fit:
             )
             # The requests of a short window may have had more or fewer steps than others.
             share = 1.0 if spent.steps is None else spent.steps / usual
+            if alone and costs.step_ms is not None:
+                work = costs.begin(1) + usual * share * costs.step(1) + costs.decode(1)
+                return _Counts(run.batches, work * costs.threads, run.wakes)
             return _Counts(run.batches, run.work_ms * share * costs.threads / factor, run.wakes)
         sizes = spent.sizes
         if not sizes:
@@ -354,7 +360,8 @@ def _solved(costs: Costs, spent: Sequence[Spent], counts: Sequence[_Counts], slo
         # A busy window of a sampler ends amid long batches: the lone requests say it all.
         per_batch = (lone.instances - one.work_ms) / one.batches
         if per_batch < 0:
-            per_batch, factor = 0.0, lone.instances / one.work_ms or 1.0
+            # A single row is cheaper in a server that makes nothing else; of many rows that says nothing.
+            per_batch, costs = 0.0, costs.of_one_row(lone.instances / one.work_ms or 1.0)
     request, server_batch = _split(lone.server, full.server / slower, one.batches, many.batches)
     client, wake = _split(lone.client, full.client / slower, one.wakes, many.wakes)
     overhead = Overhead(

@@ -55,3 +55,8 @@ def test_a_server_keeps_its_costs_with_another_runner() -> None:
     found = server.of_runner(Costs(threads=2, batch_ms={1: 0.6}, contention=1.2))
     assert (found.threads, found.begin(1), found.contention) == (2, pytest.approx(1.2), 1.2)
     assert (found.patience, found.switch_ms, found.factor) == (0.3, 0.1, 2.0)
+
+
+def test_times_of_one_row_are_changed_alone() -> None:
+    found = Costs(batch_ms={1: 1.0}, step_ms={1: 2.0, 4: 5.0}, decode_ms={1: 0.5}).of_one_row(0.5)
+    assert (found.begin(1), found.step(1), found.step(4), found.decode(1)) == (0.5, 1.0, 5.0, 0.25)
