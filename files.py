@@ -6,6 +6,7 @@ temporary paths that a killed process left behind.
 """
 
 import atexit
+import ctypes
 import fcntl
 import gc
 import glob
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
+from . import interrupts
 from .errors import IntegrityError, LithoError, UsageError
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
 ]
 
 _MARK = ".partial-"
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of renameat2(2)
 
 
 def sha256(path: Path) -> str:
@@ -124,6 +127,7 @@ def write_file(path: Path, write: Callable[[Path], object]) -> None:
     with _temporary(path) as temporary:
         write(temporary)
         _flush(temporary)
+        interrupts.check()
         temporary.replace(path)
         _flush(path.parent)
 
@@ -146,13 +150,14 @@ def write_directory(path: Path) -> Iterator[Path]:
         yield temporary
         for entry in [*temporary.rglob("*"), temporary]:
             _flush(entry)
-        if path.exists():
+        interrupts.check()
+        if not path.exists():
+            temporary.rename(path)
+        elif not _exchange(temporary, path):
             # rename(2) does not replace a directory with content: the old one is moved aside first.
-            with _temporary(path, "old") as aside:
+            with _temporary(path, "old") as aside, interrupts.held():
                 path.rename(aside)
                 temporary.rename(path)
-        else:
-            temporary.rename(path)
         _flush(path.parent)
 
 
@@ -198,8 +203,9 @@ def _temporary(path: Path, purpose: str = "new") -> Iterator[Path]:
     finally:
         try:
             _remove(temporary)
-        except (OSError, MemoryError):
-            # Without memory not even a directory can be listed: try again when everything else is freed.
+        except (OSError, MemoryError, KeyboardInterrupt):
+            # Without memory not even a directory can be listed: try again when everything else is freed. So it is
+            # after a second Ctrl-C.
             atexit.register(_remove_late, temporary)
             raise
 
@@ -213,6 +219,16 @@ def _left_over(path: Path) -> bool:
     """Whether a path is a temporary one whose process has ended; somebody else's file with such a name is none."""
     process_id = path.name.rpartition("-")[2]
     return process_id.isdecimal() and not Path(f"/proc/{process_id}").exists()
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two paths change places in one step; False where the file system cannot do that."""
+    try:
+        exchange = ctypes.CDLL(None).renameat2
+    except AttributeError:
+        return False
+    names = (os.fsencode(path.absolute()) for path in (one, other))
+    return exchange(_HERE, next(names), _HERE, next(names), _EXCHANGE) == 0
 
 
 def _remove(path: Path) -> None:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import sys
 from collections.abc import Callable
 from copy import copy
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from .. import interrupts
 from .messages import INTERRUPTED, explain
 from .names import fill_in, variants_of
 from .output import log, log_to
@@ -152,16 +151,22 @@ def main() -> None:
     debug = "--debug" in words
     # gRPC's own log repeats what the error says, in lines of its own; who wants it sets the variable.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    signal.signal(signal.SIGTERM, _interrupt)
-    command = typer.main.get_command(app)
+    command: Any = None
     try:
-        code = command.main(args=words, prog_name="litho", standalone_mode=False)
-        if code == _TYPER_INTERRUPTED:
+        interrupts.listen()
+        try:
+            command = typer.main.get_command(app)
+            code = command.main(args=words, prog_name="litho", standalone_mode=False)
+        finally:
+            interrupts.end()
+        # A library may have swallowed the interrupt shortly before the end.
+        if code == _TYPER_INTERRUPTED or interrupts.noted():
             code = _fail(INTERRUPTED, 1, debug)
     except KeyboardInterrupt:
         code = _fail(INTERRUPTED, 1, debug)
     except Exception as error:
-        code = _fail(*explain(error, command, words), debug)
+        said = (INTERRUPTED, 1) if interrupts.noted() else explain(error, command, words)
+        code = _fail(*said, debug)
     _end(code if isinstance(code, int) else 0)
 
 
@@ -198,6 +203,9 @@ def _global_options_first(words: list[str]) -> list[str]:
 
 
 def _end(code: int) -> NoReturn:
+    # An interrupt that left an exec of text, such as that of dataclasses, makes Python end itself by a signal at its
+    # exit, even where the exception was caught. The next exec makes it forget that.
+    exec("")  # noqa: S102 - nothing
     if os.environ.get("WORLD_SIZE", "1") not in ("", "1"):
         # In one of several processes of a launcher, threads of the process group may outlive the group and abort an
         # interpreter that is shutting down.
@@ -205,10 +213,6 @@ def _end(code: int) -> NoReturn:
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _fail(message: str, code: int, debug: bool) -> int:

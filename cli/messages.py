@@ -12,11 +12,11 @@ import typer
 
 from ..errors import LithoError, UnknownName, chain, did_you_mean, out_of_memory
 from ..extras import missing
+from ..interrupts import INTERRUPTED
 
 __all__ = ["INTERRUPTED", "explain"]
 
 _AGAIN = "no partial file is left; run the same command again"
-INTERRUPTED = f"interrupted; {_AGAIN}"
 
 _DISK_REMEDIES = {
     errno.ENOSPC: "free disk space",

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from .. import interrupts
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -89,6 +91,7 @@ def progress_bar() -> Iterator[Progress]:
 
     def report(step: str, share: float) -> None:
         nonlocal logged
+        interrupts.check()
         bar.update(task, description=step, completed=share)
         if logged != (reached := (step, int(10 * share))):
             logged = reached

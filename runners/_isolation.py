@@ -21,6 +21,7 @@ from typing import IO, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import interrupts
 from ..bundle import Bundle
 from ..bundle.manifest import Variant
 from ..errors import RuntimeCrash
@@ -197,7 +198,7 @@ class Worker:
         own, other = socket.socketpair()
         # A file and no pipe: nobody reads while a request runs, and a full pipe would stop it.
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 - `close` closes it
-        with other:
+        with other, interrupts.deaf_to_ctrl_c():
             self._process = subprocess.Popen(
                 [
                     sys.executable,

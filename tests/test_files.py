@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from litho import files
 from litho.errors import IntegrityError, LithoError, UsageError
 from litho.files import (
     check_folder,
@@ -169,10 +170,22 @@ def test_a_rename_is_followed_by_a_flush_of_the_parent_directory(
     monkeypatch.setattr(os, "replace", rename)
     write_bytes(tmp_path / "file", "content")
     assert events == [("flushed", "file"), ("renamed to", "file"), ("flushed", tmp_path.name)]
-    for before in ([], [("renamed to", "folder")]):  # the second time the old directory is moved aside
+    exchange = files._exchange
+
+    def exchanged(one: Path, other: Path) -> bool:
+        record("exchanged with", other)
+        return exchange(one, other)
+
+    renamed = ("renamed to", "folder")
+    for how, steps in (
+        (exchanged, [renamed]),
+        (exchanged, [("exchanged with", "folder")]),
+        (lambda one, other: False, [renamed, renamed]),  # the old directory is moved aside
+    ):
         events.clear()
+        monkeypatch.setattr(files, "_exchange", how)
         with write_directory(tmp_path / "folder") as new:
             (new / "below").mkdir()
             (new / "below" / "file").write_text("content")
         flushed = [("flushed", "below"), ("flushed", "file"), ("flushed", "folder")]
-        assert events == [*flushed, *before, ("renamed to", "folder"), ("flushed", tmp_path.name)]
+        assert events == [*flushed, *steps, ("flushed", tmp_path.name)]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ... import interrupts
 from ...bundle import MANIFEST_NAME, Bundle
 from ...errors import LithoError, UsageError
 from ...files import check_folder
@@ -266,6 +267,7 @@ def _measure(turns: Turns, side: Side, other: Side | None, wanted: _Wanted) -> _
                 progress=turns.progress,
             )
     except (KeyboardInterrupt, LithoError) as error:
+        interrupts.taken()
         found.stopped = Stopped.by(error)
         found.points = found.points or points_of(side, measured, wanted.slo_ms)
         if not found.points and isinstance(error, LithoError):

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
+from ... import interrupts
 from ...bundle import MANIFEST_NAME, Bundle
 from ...bundle.manifest import GRADES
 from ...bundle.probes import PROBES_NAME
@@ -101,6 +102,7 @@ class _Run:
                 if winner is not None:
                     self._confirm(winner, default)
         except KeyboardInterrupt:
+            interrupts.taken()
             raise LithoError(f"interrupted; {self._where()}") from None
         except CandidateFailed as error:  # those of candidates are caught where they are tried
             raise LithoError(f"the default cannot be served: {error}") from error

@@ -18,6 +18,7 @@ from hashlib import sha256
 from importlib.util import find_spec
 from typing import IO, cast
 
+from ... import interrupts
 from ...bundle.engine_record import EngineRecord, this_system
 from ...errors import DeviceError, ExportError, MissingExtra, UnknownName
 from ...extras import require
@@ -169,7 +170,7 @@ def _run(job: Job, progress: Progress) -> Outcome:
 @contextmanager
 def _worker() -> Iterator[subprocess.Popen[bytes]]:
     """A new process that builds engines; it ends with the block."""
-    with _fixed_addresses():
+    with _fixed_addresses(), interrupts.deaf_to_ctrl_c():
         process = subprocess.Popen(
             [sys.executable, "-c", f"from {__package__}.worker import main; main()"],
             stdin=subprocess.PIPE,

@@ -10,10 +10,11 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
-from multiprocessing import connection
+from multiprocessing import connection, resource_tracker
 from pathlib import Path
 from typing import Any
 
+from ... import interrupts
 from ...errors import RuntimeCrash
 from .base import Advance, Make, Pool, Seat, Work
 from .outcomes import Outcome, attempt, failed
@@ -109,10 +110,14 @@ class LocalPool(Pool):
         futures: dict[Future[Outcome], int] = {}
         waiting = iter(numbers)
         left = len(numbers)
+        resource_tracker.ensure_running()  # starting it would unblock signals
         try:
             while True:
                 while len(futures) < _AHEAD * self._workers and (number := next(waiting, None)) is not None:
-                    futures[executor.submit(_do, number)] = number
+                    with (
+                        interrupts.deaf_to_ctrl_c()
+                    ):  # new workers set their handler only after their imports
+                        futures[executor.submit(_do, number)] = number
                 if not futures:
                     return
                 done, _ = wait(futures, _TICK_SECONDS, FIRST_COMPLETED)

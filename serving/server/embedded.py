@@ -13,14 +13,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+from ... import interrupts
 from ...bundle.keys import PublicKey
 from ...errors import ServerStartError
 from ..backend.in_hand import DRAIN_VARIABLE, read_records
@@ -51,7 +50,6 @@ _POLL_SECONDS = 0.05
 _RESTRICTED = "model-repository,trace,logging"
 """What operates a server, as `--http-restricted-api` and `--grpc-restricted-protocol` call it."""
 
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _numbers = itertools.count()
 
 
@@ -274,7 +272,7 @@ class EmbeddedServer:
         self._started = time.time()
         self.drain_file.parent.mkdir(exist_ok=True)
         self.drain_file.unlink(missing_ok=True)
-        with self.log.open("ab" if again else "wb") as log, _undisturbed():
+        with self.log.open("ab" if again else "wb") as log, interrupts.held():
             self._log_start = log.tell()
             self._process = subprocess.Popen(
                 launch + self._options(environment.backends, again) + self._cache(environment.caches),
@@ -367,22 +365,3 @@ class EmbeddedServer:
             f"port {port} for {kind} is {TAKEN} by {describe(listener(port))}; give another --{kind}-port, or omit it"
             " for a free one"
         )
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Delay Ctrl-C and SIGTERM until the new process has a handle by which it can be stopped."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread gets signals
-        return
-    held: list[int] = []
-    before = {
-        number: signal.signal(number, lambda number, frame: held.append(number)) for number in _STOP_SIGNALS
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        for number in held:
-            signal.raise_signal(number)

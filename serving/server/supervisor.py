@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ... import interrupts
 from ...errors import LithoError, ServerError
 from ..backend.in_hand import read_records
 from ..control.advertisement import Advertisement
@@ -109,7 +110,7 @@ class Supervisor:
             ServerError: the server died too often; the message has the last cause.
             UsageError: the port for health and metrics is in use.
         """
-        with suppress(KeyboardInterrupt), ExitStack() as stack:
+        with _ends_with_an_interrupt(), ExitStack() as stack:
             stack.enter_context(self._endpoint)
             stack.enter_context(self.server)
             stack.callback(self._end)
@@ -119,6 +120,7 @@ class Supervisor:
             try:
                 self._watch()
             except KeyboardInterrupt:
+                interrupts.taken()
                 self._drain()
 
     def _watch(self) -> None:
@@ -274,3 +276,11 @@ class Supervisor:
         """Pass an event on to the listeners."""
         for listener in self._listeners:
             listener(event)
+
+
+@contextmanager
+def _ends_with_an_interrupt() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        interrupts.taken()

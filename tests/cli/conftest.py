@@ -51,9 +51,10 @@ def litho_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
         assert isinstance(ended.value.code, int)
         return subprocess.CompletedProcess(given, ended.value.code, printed.out, printed.err)
 
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield call
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
     logger = logging.getLogger("litho")
     for handler in list(logger.handlers):
         logger.removeHandler(handler)

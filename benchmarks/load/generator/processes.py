@@ -14,6 +14,7 @@ from typing import Self
 
 import numpy as np
 
+from .... import interrupts
 from ....errors import EndpointError, EndpointUnavailable, LithoError
 from .outcomes import Outcomes, combined, read_outcomes
 from .plan import Plan, Site, kind_positions, write_plan
@@ -234,7 +235,8 @@ class Running:
         # Isolated and without site packages, Python starts in 20 ms. What stands at the pipe's other end never
         # writes: its end tells the process that this one has ended.
         command = [sys.executable, "-I", "-S", "-c", _PROGRAM, str(Path(__file__).parent), str(position)]
-        self._processes.append(subprocess.Popen(command, stdin=subprocess.PIPE))
+        with interrupts.deaf_to_ctrl_c():  # until they know what to do with it
+            self._processes.append(subprocess.Popen(command, stdin=subprocess.PIPE))
 
     def _sum(self, word: int) -> int:
         return sum(control.words[word] for control in self._controls)

@@ -30,10 +30,11 @@ def litho_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
     def call(*words: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["litho", "bench", *map(str, words)])
         monkeypatch.setenv("COLUMNS", "200")
-        before = signal.getsignal(signal.SIGTERM)
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         with pytest.raises(SystemExit) as ended:
             main()
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         printed = capsys.readouterr()
         assert isinstance(ended.value.code, int)
         assert "Traceback" not in printed.err

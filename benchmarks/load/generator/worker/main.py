@@ -29,6 +29,7 @@ def main(folder: str) -> None:
     position = Path(folder)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     threading.Thread(target=_watch_parent, daemon=True).start()
     plan, control = Plan.read(position), Control(position / "control")
     book, waiter = Book(control.words, plan.most_picked_bytes), Waiter()
