@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import sys
@@ -167,7 +168,7 @@ def main() -> None:
     except Exception as error:
         said = (INTERRUPTED, 1) if interrupts.noted() else explain(error, command, words)
         code = _fail(*said, debug)
-    _end(code if isinstance(code, int) else 0)
+    _end(code if isinstance(code, int) else 0, interrupted=interrupts.noted())
 
 
 @app.callback(invoke_without_command=True)
@@ -202,11 +203,14 @@ def _global_options_first(words: list[str]) -> list[str]:
     return front + rest
 
 
-def _end(code: int) -> NoReturn:
+def _end(code: int, *, interrupted: bool) -> NoReturn:
     # An interrupt that left an exec of text, such as that of dataclasses, makes Python end itself by a signal at its
     # exit, even where the exception was caught. The next exec makes it forget that.
     exec("")  # noqa: S102 - nothing
-    if os.environ.get("WORLD_SIZE", "1") not in ("", "1"):
+    if interrupted:
+        # Libraries that were cut short may crash an interpreter that is shutting down, Ray's for example.
+        atexit._run_exitfuncs()
+    if interrupted or os.environ.get("WORLD_SIZE", "1") not in ("", "1"):
         # In one of several processes of a launcher, threads of the process group may outlive the group and abort an
         # interpreter that is shutting down.
         sys.stdout.flush()

@@ -273,6 +273,8 @@ class _Run:
 
     def _where(self) -> str:
         count = len(self._result.trials)
+        if not count:
+            return "no trial had ended; run the same command again"
         return f"{count} trials are in {self._output / RESULT_NAME}, and the same command goes on with them"
 
     def _used(self) -> float:

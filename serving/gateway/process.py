@@ -59,7 +59,12 @@ class GatewayProcess:
     def __enter__(self) -> Self:
         # The kernel ends the gateway with the thread that started it, which therefore also looks after it.
         self._thread.start()
-        if not self._started.wait(_START_SECONDS) or not self.url:
+        try:
+            self._started.wait(_START_SECONDS)
+        except BaseException:
+            self.kill()
+            raise
+        if not self.url:
             self.kill()
             raise ServerStartError(
                 "the gateway did not start; its reason is above, or see 'litho gateway --help'"
