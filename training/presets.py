@@ -67,7 +67,7 @@ CPU: dict[str, dict[str, Any]] = {
     "cgan-fashion":  dict(batch=64, nimg=600_000, width=48, discriminator_width=32, lr=1e-3, discriminator_lr=1e-3, decay_nimg=150_000, **ON_CPU),
     "vae-mnist":     dict(batch=128, nimg=1_200_000, width=32, blocks=1, decay_nimg=300_000, **ON_CPU),
     "vae-emoji":     dict(batch=64, nimg=150_000, width=32, blocks=1, decay_nimg=50_000, **ON_CPU),
-    "r3gan-stacked": dict(batch=32, nimg=320_000, width=32, discriminator_width=32, most_channels=128, blocks=1, patch=2, lr=2e-3, discriminator_lr=1e-3, r1_gamma=3.0, r2_gamma=3.0, decay_nimg=200_000, **ON_CPU),
+    "r3gan-stacked": dict(batch=16, nimg=480_000, width=64, discriminator_width=32, most_channels=256, blocks=1, patch=2, channels_last=True, lr=2e-3, discriminator_lr=1e-3, r1_gamma=3.0, r2_gamma=3.0, gamma_end=0.2, penalty_every=4, decay_nimg=300_000, **ON_CPU),
     "superres-emoji": dict(batch=16, nimg=40_000, width=64, blocks=8, lr=1e-3, decay_nimg=20_000, **ON_CPU),
     "inpaint-fashion": dict(batch=32, nimg=100_000, width=32, lr=1e-3, decay_nimg=50_000, **ON_CPU),
     "pix2pix-restyle": dict(batch=16, nimg=60_000, width=16, lr=1e-3, decay_nimg=30_000, **ON_CPU),
