@@ -155,11 +155,16 @@ class Program:
 def _server_of(program: Program, config: uvicorn.Config, guard: Guard) -> uvicorn.Server:
     import uvicorn
 
+    from .protection.tls_listener import listen
+
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
+            await super().startup(sockets if config.ssl is None else [])
             if self.started:
                 self._loop = asyncio.get_running_loop()
+                if config.ssl is not None:
+                    # It stands among uvicorn's servers to be closed with them.
+                    self.servers.extend(listen(self, bound) for bound in sockets or [])  # pyright: ignore[reportArgumentType]
                 program.listens()
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:

@@ -21,6 +21,9 @@ MOST_HEADER_BYTES = 64 << 10
 _MOST_IGNORED_BYTES = 256 << 20
 """Of a body that was refused, so much is read and thrown away: most clients read the answer only after that."""
 
+_END_SECONDS = 1.0
+"""At the end of the gateway, for a connection without a request to be closed by its client too."""
+
 _PHRASES = {
     400: b"Bad Request",
     408: b"Request Timeout",
@@ -186,6 +189,12 @@ class _Protocol(HttpToolsProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        if self.transport.is_closing():
+            # In TLS an end has two sides, and a client that says nothing would hold up the end of the gateway.
+            self.loop.call_later(_END_SECONDS, self.transport.abort)
 
     def pause_writing(self) -> None:
         super().pause_writing()
