@@ -12,7 +12,7 @@ from .errors import ApiError
 from .gateway import Gateway
 from .kserve.schemas import describe_models
 from .middleware.keys import PUBLIC, PUBLIC_FOLDERS
-from .request_schemas import edit_schema, generation_schema
+from .request_schemas import edit_body, generation_schema
 from .schemas import components, errors
 
 __all__ = ["describe"]
@@ -39,11 +39,11 @@ def describe(application: FastAPI, gateway: Gateway) -> None:
             if "base" not in bases:
                 bases["base"] = _base(application, secured=gateway.guard.keys is not None)
             made = deepcopy(bases["base"])
-            for path, kind, schema in (
-                (GENERATIONS, "application/json", generation_schema(models, gateway.settings)),
-                (EDITS, "multipart/form-data", edit_schema(models, gateway.settings)),
+            for path, kind, content in (
+                (GENERATIONS, "application/json", {"schema": generation_schema(models, gateway.settings)}),
+                (EDITS, "multipart/form-data", edit_body(models, gateway.settings)),
             ):
-                body = {"required": True, "content": {kind: {"schema": schema}}}
+                body = {"required": True, "content": {kind: content}}
                 made["paths"][path]["post"]["requestBody"] = body
             signatures = {one.name: one.signature for one in models}
             describe_models(made["paths"], signatures, {str(one.version) for one in models})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -13,18 +14,20 @@ from .connection import facts_of, while_connected
 from .gateway import Gateway
 from .image_request import ImageRequest
 from .plan import Uploads, planned
-from .schemas import EVENT, answered, errors, schema
+from .schemas import answered, errors, events, schema
 
-__all__ = ["MADE", "reply"]
+__all__ = ["reply", "said_of"]
 
-MADE = {
-    "responses": answered(
-        "The pictures; with `stream`, server-sent events of them and of previews.",
-        {"application/json": schema("Images"), "text/event-stream": EVENT},
-    )
-    | errors(404, 502, 504)
-}
-"""What the OpenAPI document says of the answer."""
+
+def said_of(kind: str) -> dict[str, Any]:
+    """What the OpenAPI document says of the answer.
+
+    Args:
+        kind: what the names of events begin with, such as "image_edit".
+    """
+    content = {"application/json": schema("Images"), "text/event-stream": events(kind)}
+    said = answered("The pictures; with `stream`, server-sent events of them and of previews.", content)
+    return {"responses": said | errors(404, 502, 504)}
 
 
 async def reply(

@@ -5,31 +5,29 @@ The schema allows what `plan.planned` takes, and nothing else, so that programs 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import product
 from typing import Any
 
 from ...signature.fields import MAX_TEXT_BYTES, Field, Role
-from .image_request import SIZE_PATTERN
 from .inputs import BLANKS
+from .pictures import MEDIA_TYPES
 from .schemas import object_of
 from .served_models import Served
 from .settings import GatewaySettings
 
-__all__ = ["edit_schema", "generation_schema"]
+__all__ = ["any_word", "edit_body", "generation_schema"]
 
 Schema = dict[str, Any]
 
 _PICTURES = (Role.IMAGE, Role.MASK)
 _MOST_USER_CHARACTERS = 512
 _FILE: Schema = {"contentMediaType": "application/octet-stream"}
-_ANY: dict[str, Schema] = {
-    "output_format": {"enum": ["png", "jpeg", "webp"]},
-    "output_compression": {"type": "integer", "minimum": 0, "maximum": 100},
-    "background": {"enum": ["auto", "opaque", "transparent"]},
-    "stream": {"type": "boolean"},
-    "response_format": {"enum": ["b64_json", "url"]},
-    "partial_images": {"type": "integer", "minimum": 0, "maximum": 3},
-}
+_FILE_TYPES = ", ".join(MEDIA_TYPES.values())
+_FILES = ("image", "image[]", "mask")
+_LONG_NAMES = ("image", "image[]")
+"""One of both is sent: clients that send a list of pictures call it by the second."""
+
 _WAYS: tuple[dict[str, Schema], ...] = (
     {
         "stream": {"enum": [False, None]},
@@ -60,20 +58,61 @@ def generation_schema(models: Sequence[Served], settings: GatewaySettings) -> Sc
     return _any_of(bodies)
 
 
-def edit_schema(models: Sequence[Served], settings: GatewaySettings) -> Schema:
-    """Forms of `POST /v1/images/edits`; that `partial_images` are of streams, and the like, is not in them."""
+def edit_body(models: Sequence[Served], settings: GatewaySettings) -> Schema:
+    """Forms of `POST /v1/images/edits`, with the media types of their parts.
+
+    That a mask has the size of its picture, and a hole, is said in words only.
+    """
     forms = []
     for served in models:
         if served.signature.field(Role.IMAGE) is None:
             continue
-        files = ["image", *(["mask"] if served.signature.field(Role.MASK) else [])]
-        sent = {name: {**_FILE, "x-required": True} for name in files}
-        for motif in _motifs(served):
-            texts = {**_common(served, models, settings), **_fields(served, settings), **motif, **_ANY}
-            allowed = {name: _without_null(one) for name, one in texts.items() if one.get("type") != "null"}
-            forms.append(_body(served, models, allowed, sent))
-    # Programs that make forms look here for what is a file.
-    return {"type": "object", "properties": {"image": _FILE, "mask": _FILE}, **_any_of(forms)}
+        files = {name: {**_FILE, "description": _described(name, settings)} for name in _LONG_NAMES}
+        if served.signature.field(Role.MASK) is not None:
+            files["mask"] = {**_FILE, "description": _described("mask", settings), "x-required": True}
+        common, fields = _common(served, models, settings), _fields(served, settings)
+        forms += [
+            {
+                **_form(_body(served, models, files, common, fields, *ways)),
+                "oneOf": _one_required(_LONG_NAMES),
+            }
+            for ways in product(_motifs(served), _encodings(served), _WAYS)
+        ]
+    # Programs that make forms look among the properties for what is a file.
+    schema = {"type": "object", "properties": dict.fromkeys(_FILES, _FILE), **_any_of(forms)}
+    lists = {
+        field.name: {"contentType": "application/json"}
+        for served in models
+        for field in served.signature.inputs
+        if field.shape and field.role not in _PICTURES
+    }
+    return {
+        "schema": schema,
+        "encoding": {**{name: {"contentType": _FILE_TYPES} for name in _FILES}, **lists},
+    }
+
+
+def _described(name: str, settings: GatewaySettings) -> str:
+    said = f"PNG, JPEG or WebP of at most {settings.most_upload_bytes} bytes and {settings.most_upload_pixels} pixels"
+    if name != "mask":
+        return f"{said}."
+    return (
+        f"{said}, as many as the picture has; its transparent pixels, or else its light ones, are the hole."
+    )
+
+
+def _one_required(names: Iterable[str]) -> list[Schema]:
+    return [{"required": [name]} for name in names]
+
+
+def _form(body: Schema) -> Schema:
+    """The same for a form: what is null there is left out."""
+    properties = {
+        name: one if name in _FILES else _without_null(one)
+        for name, one in body["properties"].items()
+        if one.get("type") != "null"
+    }
+    return {**body, "properties": properties}
 
 
 def _any_of(bodies: list[Schema]) -> Schema:
@@ -111,9 +150,38 @@ def _common(served: Served, models: Sequence[Served], settings: GatewaySettings)
 def _size(served: Served) -> Schema:
     output = served.signature.output
     if output.free:
-        return {"type": ["string", "null"], "pattern": SIZE_PATTERN}
+        side = any_word({str(side) for side in _sides(served)})
+        return {"type": ["string", "null"], "pattern": f"^(auto|{side}x{side})$"}
     height, width = output.shape[:2]
     return {"enum": ["auto", f"{width}x{height}", None]}
+
+
+def _sides(served: Served) -> Iterator[int]:
+    """Heights and widths of a model whose pictures have any size."""
+    source, made = served.signature.sized_by, served.signature.output.usual_size
+    assert source is not None, "its size is free"
+    assert source.usual_size is not None, "its size is free"
+    assert made is not None, "both are free together"
+    least, most = source.least_side or 1, source.most_side or 1
+    for side in range(least, most + 1, source.divisible_by):
+        yield round(side * made[0] / source.usual_size[0])
+
+
+def any_word(words: Collection[str]) -> str:
+    """A regular expression of these words and no others; beginnings that go on alike share what follows."""
+    ends: dict[frozenset[str], str] = {}
+    rests: dict[str, set[str]] = {}
+    for word in words:
+        if word:
+            rests.setdefault(word[0], set()).add(word[1:])
+    for first, rest in sorted(rests.items()):
+        ends[frozenset(rest)] = ends.get(frozenset(rest), "") + first
+    found = "|".join(
+        (first if len(first) == 1 else f"[{first}]") + any_word(rest) for rest, first in ends.items()
+    )
+    if not found:
+        return ""
+    return f"({found}){'?' if '' in words else ''}"
 
 
 def _motifs(served: Served) -> Iterator[dict[str, Schema]]:

@@ -12,11 +12,11 @@ from ..provenance.receipt import Receipt
 
 __all__ = [
     "ERROR",
-    "EVENT",
     "REQUEST_ID",
     "answered",
     "components",
     "errors",
+    "events",
     "object_of",
     "on_path",
     "schema",
@@ -27,6 +27,7 @@ Schema = dict[str, Any]
 _TEXT: Schema = {"type": "string"}
 _TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
+_SEED: Schema = {"type": ["integer", "null"]}
 _SIZE: Schema = {"type": "string", "pattern": "^[0-9]+x[0-9]+$"}
 
 REQUEST_ID = {"x-request-id": {"schema": _TEXT, "description": "Id of the request."}}
@@ -75,14 +76,11 @@ ERROR = object_of(
 )
 """OpenAI's error object."""
 
-EVENT = object_of({"event": _TEXT, "data": {"type": "string", "contentMediaType": "application/json"}})
-"""A server-sent event; its data is a JSON object, as OpenAI's clients read it."""
-
 _PICTURE = object_of(
     {
         "b64_json": _TEXT,
         "url": {"type": "string", "format": "uri"},
-        "seed": {"type": ["integer", "null"]},
+        "seed": _SEED,
         "receipt": {"$ref": "#/components/schemas/Receipt"},
     },
     optional=("b64_json", "url"),
@@ -107,6 +105,16 @@ _IMAGES = object_of(
     },
     optional=("safety_identifier",),
 )
+_EVENT: dict[str, Schema] = {
+    "b64_json": _TEXT,
+    "created_at": _COUNT,
+    "index": _COUNT,
+    "background": {"enum": ["opaque", "transparent"]},
+    "output_format": {"enum": ["png", "jpeg", "webp"]},
+    "quality": {"const": "auto"},
+    "size": _SIZE,
+    "safety_identifier": _TEXT,
+}
 _FACTS = object_of(
     {
         "signature": {"$ref": "#/components/schemas/Signature"},
@@ -134,6 +142,29 @@ _MODELS = object_of(
     }
 )
 _OWN = {"Error": ERROR, "Picture": _PICTURE, "Images": _IMAGES, "Model": _MODEL, "Models": _MODELS}
+
+
+def events(kind: str) -> Schema:
+    """A server-sent event of a stream; its data is a JSON object, as OpenAI's clients read it.
+
+    Args:
+        kind: what the names of events begin with, such as "image_edit".
+    """
+    preview = {**_EVENT, "partial_image_index": {"type": "integer", "minimum": 0, "maximum": 2}}
+    finished = {**_EVENT, "usage": _USAGE, "seed": _SEED, "receipt": schema("Receipt")}
+    data = {
+        f"{kind}.partial_image": object_of(preview, optional=("safety_identifier",)),
+        f"{kind}.completed": object_of(finished, optional=("safety_identifier",)),
+        "error": ERROR,
+    }
+    return {"anyOf": [_event(name, one) for name, one in data.items()]}
+
+
+def _event(name: str, data: Schema) -> Schema:
+    properties = {"type": {"const": name}, **data["properties"]}
+    content = {**data, "properties": properties, "required": ["type", *data["required"]]}
+    text: Schema = {"type": "string", "contentMediaType": "application/json", "contentSchema": content}
+    return object_of({"event": {"const": name}, "data": text})
 
 
 @cache

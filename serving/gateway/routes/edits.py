@@ -10,7 +10,7 @@ from ..errors import ApiError, refused
 from ..gateway import Gateway
 from ..image_request import from_form
 from ..plan import Uploads
-from ..reply import MADE, reply
+from ..reply import reply, said_of
 
 __all__ = ["make_router"]
 
@@ -24,7 +24,7 @@ def make_router(gateway: Gateway) -> APIRouter:
     """The path of edits."""
     router = APIRouter(tags=["images"])
 
-    @router.post("/v1/images/edits", response_class=Response, openapi_extra=MADE)
+    @router.post("/v1/images/edits", response_class=Response, openapi_extra=said_of("image_edit"))
     async def edit(request: Request) -> Response:
         """Make pictures from a picture."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()

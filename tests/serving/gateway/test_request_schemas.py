@@ -1,16 +1,21 @@
 """Requests that the document allows are those that the gateway takes, and no others."""
 
 import json
+import re
 import urllib.error
 import urllib.request
 from typing import Any
 
+import httpx
+import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
 from litho.serving.gateway.program import Program
-from litho.serving.gateway.request_schemas import edit_schema, generation_schema
+from litho.serving.gateway.request_schemas import any_word, edit_body, generation_schema
 from litho.serving.gateway.settings import GatewaySettings
+
+from .conftest import hole, png
 
 BODIES = [
     {"prompt": "3"},
@@ -65,20 +70,82 @@ def test_the_document_and_the_gateway_agree(
     assert allowed.is_valid(body) == (status == 200)
 
 
-def test_a_form_names_the_files_that_its_model_takes(streaming_gateway: Program) -> None:
+FORMS: list[dict[str, Any]] = [
+    {"model": "filled"},
+    {"model": "filled", "n": 2, "seed": 2**63 - 1, "size": "8x6", "prompt": " ", "quality": "standard"},
+    {"model": "filled", "output_format": "webp", "output_compression": 0, "background": "opaque"},
+    {"model": "filled", "stream": True, "partial_images": 3, "user": "me"},
+    {"model": "filled", "mask": None},
+    {"model": "filled", "image": None},
+    {"model": "filled", "image": None, "image[]": "PICTURE"},
+    {"model": "filled", "image[]": "PICTURE"},
+    {"model": "filled", "label": 3},
+    {"model": "filled", "prompt": "a cat"},
+    {"model": "filled", "n": 11},
+    {"model": "filled", "seed": -1},
+    {"model": "filled", "size": "6x8"},
+    {"model": "filled", "output_compression": 50},
+    {"model": "filled", "partial_images": 1},
+    {"model": "filled", "stream": True, "response_format": "url"},
+    {"model": "filled", "output_format": "jpeg", "background": "transparent"},
+    {"model": "larger", "mask": None, "size": "auto"},
+    {"model": "larger", "mask": None, "size": "24x16"},
+    {"model": "larger", "mask": None, "size": "26x16"},
+    {"model": "larger", "mask": None, "size": "24x99996"},
+    {"model": "larger", "mask": None, "n": 2},
+    {"model": "larger", "mask": None, "seed": 1},
+    {"model": "larger"},
+    {"model": "whole", "mask": None},
+    {"model": None},
+]
+"""What differs from a picture with a mask; None is left out."""
+
+
+@pytest.fixture(scope="module")
+def forms(streaming_gateway: Program) -> dict[str, Any]:
     with urllib.request.urlopen(f"{streaming_gateway.url}/openapi.json") as answer:
         body = json.load(answer)["paths"]["/v1/images/edits"]["post"]["requestBody"]
-    forms = {
-        form["properties"]["model"]["const"]: form
-        for form in body["content"]["multipart/form-data"]["schema"]["anyOf"]
-    }
-    assert {"image", "mask", "model"} <= set(forms["filled"]["required"])
-    assert "image" in forms["larger"]["required"]
-    assert "mask" not in forms["larger"]["properties"]
-    assert forms["larger"]["properties"]["n"]["maximum"] == 1
+    return body["content"]["multipart/form-data"]
+
+
+@pytest.mark.parametrize("change", FORMS, ids=json.dumps)
+def test_the_document_and_the_gateway_agree_about_forms(
+    forms: dict[str, Any], streaming_gateway: Program, change: dict[str, Any]
+) -> None:
+    picture = np.zeros((6, 8, 3), np.uint8)
+    sent = {"image": png(picture), "mask": hole(picture[..., :1] + 1), "image[]": png(picture)}
+    form = {"image": "PICTURE", "mask": "PICTURE", **change}
+    form = {name: value for name, value in form.items() if value is not None}
+    texts = {name: value for name, value in form.items() if name not in sent}
+    answer = httpx.post(
+        f"{streaming_gateway.url}/v1/images/edits",
+        data={name: json.dumps(value).strip('"') for name, value in texts.items()},
+        files={name: (f"{name}.png", sent[name], "image/png") for name in form if name in sent},
+        timeout=60,
+    )
+    assert answer.status_code in (200, 400, 404)
+    assert Draft202012Validator(forms["schema"]).is_valid(form) == (answer.status_code == 200)
+
+
+def test_a_form_says_what_its_files_are(forms: dict[str, Any]) -> None:
+    assert forms["encoding"]["image"] == {"contentType": "image/png, image/jpeg, image/webp"}
+    assert forms["encoding"]["mask"] == forms["encoding"]["image[]"] == forms["encoding"]["image"]
+    (said, *_) = (
+        one["properties"]["mask"]["description"]
+        for one in forms["schema"]["anyOf"]
+        if "mask" in one["properties"]
+    )
+    assert "33554432 bytes and 16777216 pixels" in said
+
+
+def test_sizes_are_all_that_a_model_makes_and_no_others() -> None:
+    for least, most, step in ((1, 130, 1), (8, 1024, 8), (12, 12, 4), (64, 2048, 16)):
+        words = {str(side) for side in range(least, most + 1, step)}
+        found = re.compile(any_word(words))
+        assert {str(side) for side in range(most * 11) if found.fullmatch(str(side))} == words
 
 
 def test_without_models_nothing_is_allowed() -> None:
     settings = GatewaySettings(server="grpc://127.0.0.1:1")
-    for schema in (generation_schema([], settings), edit_schema([], settings)):
+    for schema in (generation_schema([], settings), edit_body([], settings)["schema"]):
         assert not Draft202012Validator(schema).is_valid({"prompt": "3"})
