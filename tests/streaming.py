@@ -116,3 +116,9 @@ def cancelled_requests(repository: Path, name: str = "sketch") -> int:
     """How many requests of a model the server has learned are cancelled."""
     file = repository / name / "cancelled"
     return file.stat().st_size if file.exists() else 0
+
+
+def begun_requests(repository: Path, name: str = "sketch") -> int:
+    """How many requests a model that answers in streams has begun with."""
+    file = repository / name / "started"
+    return file.stat().st_size if file.exists() else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
@@ -73,7 +74,14 @@ def make_application(settings: GatewaySettings) -> FastAPI:
 def error_answer(error: Exception, request_id: str | None = None, path: str = "") -> JSONResponse:
     """The answer to a request that failed, in the form of the API that `path` belongs to."""
     said = _of_framework(error) or as_api_error(error)
-    return JSONResponse(said.document(request_id, path), said.status, said.headers)
+    return _Answer(said.document(request_id, path), said.status, said.headers)
+
+
+class _Answer(JSONResponse):
+    """In ASCII: the name of a field, which an error repeats, may hold what UTF-8 cannot."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content).encode()
 
 
 class _Direct:

@@ -132,12 +132,23 @@ def _not_a_number(text: str) -> NoReturn:
     raise ValueError(f"{text} is no JSON")
 
 
-_JSON = json.JSONDecoder(parse_constant=_not_a_number)
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise refused(
+            "the field is given twice", _shown(next(name for name in names if names.count(name) > 1))
+        )
+    return found
+
+
+_JSON = json.JSONDecoder(parse_constant=_not_a_number, object_pairs_hook=_object)
 """Made once: to make it takes as long as to read a request."""
 
 
 def _whole(text: str) -> int | str:
-    return int(text) if text.removeprefix("-").isdecimal() and len(text) <= 18 else text
+    digits = text.isascii() and text.removeprefix("-").isdecimal() and len(text) <= 18
+    return int(text) if digits else text
 
 
 def _yes_or_no(text: str) -> bool | str:

@@ -5,7 +5,7 @@ The schema allows what `plan.planned` takes, and nothing else, so that programs 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import product
 from typing import Any
 
@@ -24,10 +24,7 @@ _PICTURES = (Role.IMAGE, Role.MASK)
 _MOST_USER_CHARACTERS = 512
 _FILE: Schema = {"contentMediaType": "application/octet-stream"}
 _FILE_TYPES = ", ".join(MEDIA_TYPES.values())
-_FILES = ("image", "image[]", "mask")
-_LONG_NAMES = ("image", "image[]")
-"""One of both is sent: clients that send a list of pictures call it by the second."""
-
+_FILES = ("image", "mask")
 _WAYS: tuple[dict[str, Schema], ...] = (
     {
         "stream": {"enum": [False, None]},
@@ -67,15 +64,14 @@ def edit_body(models: Sequence[Served], settings: GatewaySettings) -> Schema:
     for served in models:
         if served.signature.field(Role.IMAGE) is None:
             continue
-        files = {name: {**_FILE, "description": _described(name, settings)} for name in _LONG_NAMES}
-        if served.signature.field(Role.MASK) is not None:
-            files["mask"] = {**_FILE, "description": _described("mask", settings), "x-required": True}
+        masked = served.signature.field(Role.MASK) is not None
+        files = {
+            name: {**_FILE, "description": _described(name, settings), "x-required": True}
+            for name in (_FILES if masked else _FILES[:1])
+        }
         common, fields = _common(served, models, settings), _fields(served, settings)
         forms += [
-            {
-                **_form(_body(served, models, files, common, fields, *ways)),
-                "oneOf": _one_required(_LONG_NAMES),
-            }
+            _form(_body(served, models, files, common, fields, *ways))
             for ways in product(_motifs(served), _encodings(served), _WAYS)
         ]
     # Programs that make forms look among the properties for what is a file.
@@ -95,14 +91,10 @@ def edit_body(models: Sequence[Served], settings: GatewaySettings) -> Schema:
 def _described(name: str, settings: GatewaySettings) -> str:
     said = f"PNG, JPEG or WebP of at most {settings.most_upload_bytes} bytes and {settings.most_upload_pixels} pixels"
     if name != "mask":
-        return f"{said}."
+        return f"{said}. Clients that send a list of pictures call it image[]; here it has one."
     return (
         f"{said}, as many as the picture has; its transparent pixels, or else its light ones, are the hole."
     )
-
-
-def _one_required(names: Iterable[str]) -> list[Schema]:
-    return [{"required": [name]} for name in names]
 
 
 def _form(body: Schema) -> Schema:

@@ -8,6 +8,7 @@ import os
 import resource
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from ..errors import ApiError
@@ -17,6 +18,8 @@ __all__ = ["MOST_HEADER_BYTES", "make_protocol", "raise_file_limit"]
 
 MOST_HEADER_BYTES = 64 << 10
 """Request line and headers together; browsers send less than 16 KiB."""
+
+_OF_BODY = (b"content-length", b"transfer-encoding")
 
 _MOST_IGNORED_BYTES = 256 << 20
 """Of a body that was refused, so much is read and thrown away: most clients read the answer only after that."""
@@ -150,7 +153,7 @@ class _Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
-        super().data_received(data)
+        self._read(data)
         if self._in_headers:
             self._header_bytes += len(data)
             if self._header_bytes > MOST_HEADER_BYTES and not self.transport.is_closing():
@@ -159,6 +162,27 @@ class _Protocol(HttpToolsProtocol):
                     f"request line and headers have more than {MOST_HEADER_BYTES} bytes",
                     "headers_too_large",
                 )
+
+    def _read(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._read_without_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.send_400_response("")
+
+    def _read_without_upgrade(self, rest: bytes) -> None:
+        """Go on with a request that also asks for another protocol, such as Java's client does for HTTP/2.
+
+        The parser expects the other protocol after the headers, which would lose the body: another one reads on.
+
+        Args:
+            rest: what came after the headers.
+        """
+        lines = [b"%b: %b\r\n" % (name, value) for name, value in self.headers if name in _OF_BODY]
+        self.parser = httptools.HttpRequestParser(_AfterHeaders(self))
+        self._read(b"POST / HTTP/1.1\r\n%b\r\n%b" % (b"".join(lines), rest))
 
     def on_message_begin(self) -> None:
         self._in_headers, self._header_bytes, self._ignored_bytes = True, 0, 0
@@ -183,6 +207,8 @@ class _Protocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return  # its body is still to come
         super().on_message_complete()
         if self.cycle.response_complete and self.timeout_keep_alive_task is None:
             # The answer came before the end of the body, whose bytes stopped uvicorn's timer.
@@ -227,9 +253,47 @@ class _Protocol(HttpToolsProtocol):
     def _refuse(self, status: int, message: str, code: str) -> None:
         self._stop_timer()
         # Behind an answer that is still being sent there is no room for another.
-        if self.cycle is None or self.cycle.response_complete:
+        if self.cycle is None or self.cycle.response_complete or self._in_body():
             self.transport.write(_written(status, message, code))
+        if self.cycle is not None:
+            self.cycle.disconnected = True  # what its route may still say would come behind this
+            self.cycle.message_event.set()
         self.transport.close()
+
+    def _in_body(self) -> bool:
+        """Whether the request whose body comes is the one to be answered next, and nothing of its answer was sent."""
+        return self.cycle.more_body and not self.cycle.response_started and not self.pipeline
+
+
+class _AfterHeaders:
+    """What a parser calls for a connection that knows the first headers already, and hears of all that follows.
+
+    Args:
+        protocol: of the connection.
+    """
+
+    def __init__(self, protocol: _Protocol) -> None:
+        self._protocol = protocol
+        self._known = True
+        for name in ("on_body", "on_message_complete"):
+            setattr(self, name, getattr(protocol, name))
+
+    def on_message_begin(self) -> None:
+        if not self._known:
+            self._protocol.on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        if not self._known:
+            self._protocol.on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._known:
+            self._protocol.on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if not self._known:
+            self._protocol.on_headers_complete()
+        self._known = False
 
 
 def _written(status: int, message: str, code: str) -> bytes:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
+
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import FormData, UploadFile
-from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
 
 from ..errors import ApiError, refused
 from ..gateway import Gateway
@@ -32,17 +34,37 @@ def make_router(gateway: Gateway) -> APIRouter:
             raise ApiError(
                 415, "the body has another type; send multipart/form-data", code="unsupported_media_type"
             )
+        form = await _form(request)
         try:
-            async with request.form(max_files=len(FILES), max_fields=_MOST_PARTS) as form:
-                asked = from_form(_texts(form))
-                uploads = await _uploads(form, gateway.settings.most_upload_bytes)
-        except HTTPException as error:
-            if error.status_code != 400:
-                raise
-            raise refused("the body is no form that can be read", code="invalid_form") from None
+            asked = from_form(_texts(form))
+            uploads = await _uploads(form, gateway.settings.most_upload_bytes)
+        finally:
+            await form.close()
         return await reply(gateway, request, asked, uploads)
 
     return router
+
+
+class _Parser(MultiPartParser):
+    """Knows whether the form came to its end: a part that is cut off would be missing without a word."""
+
+    ended = False
+
+    def on_end(self) -> None:
+        self.ended = True
+
+
+async def _form(request: Request) -> FormData:
+    async with aclosing(request.stream()) as stream:
+        parser = _Parser(request.headers, stream, max_files=len(FILES), max_fields=_MOST_PARTS)
+        try:
+            form = await parser.parse()
+        except (MultiPartException, UnicodeError):  # the latter of a charset that decodes nothing
+            raise refused("the body is no form that can be read", code="invalid_form") from None
+    if not parser.ended:
+        await form.close()
+        raise refused("the body ends within its form", code="invalid_form")
+    return form
 
 
 def _texts(form: FormData) -> list[tuple[str, str]]:

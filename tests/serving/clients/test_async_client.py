@@ -14,7 +14,7 @@ from litho.serving.clients.client import Options
 from litho.serving.clients.retries import NO_RETRIES
 from litho.serving.server.embedded import EmbeddedServer
 
-from ...streaming import REFUSED, SHORT, SILENT, cancelled_requests, expected
+from ...streaming import REFUSED, SHORT, SILENT, begun_requests, cancelled_requests, expected
 
 pytestmark = pytest.mark.slow
 
@@ -79,8 +79,10 @@ def test_leaving_a_stream_and_cancelling_a_task_reach_the_server(
                         break
             while cancelled_requests(streaming_folder) < before + 1:
                 await asyncio.sleep(0.01)
+            begun = begun_requests(streaming_folder)
             task = client.submit({"seed": np.array([SILENT])})
-            await asyncio.sleep(0.05)  # under way
+            while begun_requests(streaming_folder) == begun:
+                await asyncio.sleep(0.01)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task

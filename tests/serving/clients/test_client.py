@@ -17,7 +17,7 @@ from litho.serving.clients.client import Client, Options
 from litho.serving.clients.retries import NO_RETRIES, Retries
 from litho.serving.server.embedded import EmbeddedServer
 
-from ...streaming import REFUSED, SILENT, cancelled_requests, expected, write_model
+from ...streaming import REFUSED, SILENT, begun_requests, cancelled_requests, expected, write_model
 
 pytestmark = pytest.mark.slow
 
@@ -232,8 +232,10 @@ def test_leaving_a_stream_and_cancelling_a_request_reach_the_server(
             break
     while cancelled_requests(streaming_folder) < before + 1:
         time.sleep(0.01)
+    begun = begun_requests(streaming_folder)
     future = streaming.submit({"seed": np.array([SILENT])})
-    time.sleep(0.05)  # under way
+    while begun_requests(streaming_folder) == begun:
+        time.sleep(0.01)
     assert future.cancel()
     while cancelled_requests(streaming_folder) < before + 2:
         time.sleep(0.01)
@@ -259,7 +261,8 @@ def test_requests_outlive_a_killed_process_and_a_restarted_server(tmp_path: Path
             for process in psutil.Process(server.process_id).children(recursive=True)
             if "triton_python_backend_stub" in process.name() or "stub" in " ".join(process.cmdline()[:1])
         )
-        pictures = hasty.stream(Options(preview_every=1, answer_seconds=0.5), seed=7, steps=1_000_000)
+        # Longer than a machine stands still: the stream has to begin.
+        pictures = hasty.stream(Options(preview_every=1, answer_seconds=3), seed=7, steps=1_000_000)
         assert next(pictures).step == 1
         stub.kill()
         with pytest.raises(EndpointUnavailable):  # the server never ends this stream

@@ -246,7 +246,7 @@ def test_a_request_that_runs_out_of_time_leaves_at_once(watched: Watched) -> Non
 def test_a_request_that_waits_too_long_in_the_queue_is_refused(watched: Watched) -> None:
     with Engine([watched.runner], live_rows=1) as engine:
         watched.may_step.clear()
-        live = ask(engine, request(1), Options(queue_seconds=0.05))
+        live = ask(engine, request(1))
         assert watched.stepping.wait(SECONDS)
         waiting = ask(engine, request(2), Options(queue_seconds=0.05))
         assert waiting.ended.wait(SECONDS)

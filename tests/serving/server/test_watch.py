@@ -88,9 +88,10 @@ def test_an_instance_that_does_nothing_with_work_in_hand_hangs(stopped: bool, tm
 
 
 def test_an_instance_that_computes_does_not_hang(tmp_path: Path) -> None:
-    watch = Watch(os.getpid(), tmp_path / "drain", hung_seconds=0.3)
+    # Longer than a machine stands still, which this process cannot tell from a worker that does.
+    watch = Watch(os.getpid(), tmp_path / "drain", hung_seconds=1.5)
     with instance(tmp_path / "drain", "busy"):
-        deadline = time.monotonic() + 1
+        deadline = time.monotonic() + 2
         while time.monotonic() < deadline:
             assert watch.look() == []
             time.sleep(0.02)

@@ -4,11 +4,13 @@ import zlib
 from io import BytesIO
 from typing import Any
 
+import httpx
 import numpy as np
 import openai
 import pytest
 from PIL import Image
 
+from litho.serving.gateway.program import Program
 from litho.serving.gateway.work import derived_seed
 from tests.echo import filled
 
@@ -155,3 +157,29 @@ def test_another_type_of_body_is_refused(streaming_client: openai.OpenAI) -> Non
     with pytest.raises(openai.APIStatusError) as failed:
         streaming_client.post("/images/edits", body={"model": "filled"}, cast_to=object)
     assert failed.value.status_code == 415
+
+
+PART = b'--b\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n'
+WHOLE = PART % (b"model", b"filled") + PART % (b"seed", b"7") + b"--b--\r\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "code"),
+    [
+        ("boundary=b", WHOLE, None),  # its picture is missing
+        ("boundary=b", WHOLE[:-9], "invalid_form"),  # the seed would be missing without a word
+        ("boundary=b", WHOLE[:-6], "invalid_form"),
+        ("boundary=b; charset=undefined", WHOLE, "invalid_form"),
+        ("boundary=c", WHOLE, "invalid_form"),
+        ("charset=utf-8", WHOLE, "invalid_form"),
+        ("boundary=b", PART % (b"model", b"x" * (2 << 20)) + b"--b--\r\n", "invalid_form"),
+        ("boundary=b", b"".join(PART % (b"n%d" % k, b"1") for k in range(65)) + b"--b--\r\n", "invalid_form"),
+    ],
+)
+def test_a_form_that_cannot_be_read_to_its_end_is_refused(
+    streaming_gateway: Program, kind: str, body: bytes, code: str | None
+) -> None:
+    headers = {"Content-Type": f"multipart/form-data; {kind}"}
+    answer = httpx.post(f"{streaming_gateway.url}/v1/images/edits", content=body, headers=headers, timeout=60)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["param"]) == (400, code, None if code else "image")
