@@ -135,10 +135,9 @@ def _not_a_number(text: str) -> NoReturn:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise refused(
-            "the field is given twice", _shown(next(name for name in names if names.count(name) > 1))
-        )
+        for name, _ in pairs:
+            if found.pop(name, pairs) is pairs:  # it was there before
+                raise refused("the field is given twice", _shown(name))
     return found
 
 

@@ -37,6 +37,15 @@ def test_a_whole_number_may_be_written_with_a_point() -> None:
     assert from_json(b'{"n": 2.0}', "application/json; charset=utf-8").n == 2
 
 
+@pytest.mark.parametrize(
+    ("body", "name"), [(b'{"seed": 1, "n": 2, "seed": 1}', "seed"), (b'{"a": [{"b": 1, "b": null}]}', "b")]
+)
+def test_a_field_that_is_given_twice_is_refused(body: bytes, name: str) -> None:
+    with pytest.raises(ApiError, match="given twice") as failed:
+        from_json(body, None)
+    assert failed.value.param == name
+
+
 def test_a_form_gives_the_same_as_json() -> None:
     texts = [("n", "2"), ("stream", "true"), ("prompt", "a cat"), ("output_compression", "50"), ("seed", "7")]
     asked = from_form(texts)
@@ -49,6 +58,7 @@ def test_a_form_gives_the_same_as_json() -> None:
     ("items", "param"),
     [
         ([("n", "two")], "n"),
+        ([("n", "\u0663")], "n"),
         ([("n", "9" * 400)], "n"),
         ([("n", "1"), ("n", "1")], "n"),
         ([("stream", "yes")], "stream"),
