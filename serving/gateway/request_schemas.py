@@ -75,7 +75,9 @@ def edit_body(models: Sequence[Served], settings: GatewaySettings) -> Schema:
             for ways in product(_motifs(served), _encodings(served), _WAYS)
         ]
     # Programs that make forms look among the properties for what is a file.
-    schema = {"type": "object", "properties": dict.fromkeys(_FILES, _FILE), **_any_of(forms)}
+    files = dict.fromkeys(_FILES, _FILE)
+    required = ["image", *(["model"] if len(models) > 1 else [])]
+    schema = {"type": "object", "properties": files, "required": required, **_any_of(forms)}
     lists = {
         field.name: {"contentType": "application/json"}
         for served in models
