@@ -119,6 +119,8 @@ def _validated(document: Mapping[str, Any]) -> ImageRequest:
         return ImageRequest.model_validate(document)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
+        if not first["loc"]:
+            raise refused("the name of a field holds half of a character", code="invalid_json") from None
         name = str(first["loc"][0])
         if name == "style":
             raise refused("'style' is of OpenAI's models only; leave it out", name) from None

@@ -201,11 +201,10 @@ def test_a_body_that_is_no_request_is_refused(client: httpx.Client, body: bytes)
     check_fine(client)
 
 
-def test_the_name_of_a_field_that_utf_8_cannot_hold_is_repeated(client: httpx.Client) -> None:
+def test_the_name_of_a_field_that_utf_8_cannot_hold_is_refused(client: httpx.Client) -> None:
     body = b'{"model": "tiny", "label": 3, "\\ud800": 1}'
     answer = client.post(GENERATIONS, content=body, headers={"Content-Type": "application/json"})
     check_refusal(answer, {400})
-    assert b'"\\ud800"' in answer.content
 
 
 @pytest.mark.parametrize("headers", KINDS.values(), ids=KINDS)
