@@ -20,7 +20,7 @@ def test_a_document_that_multiplies_itself_is_refused_at_once(tmp_path: Path) ->
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
     (tmp_path / "bomb.yaml").write_text("\n".join(lines))
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(UsageError, match="'a0' is an anchor or alias; write the values out"):
         read_yaml_or_json(tmp_path / "bomb.yaml")
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
