@@ -126,6 +126,8 @@ def bench(  # noqa: PLR0913
         raise UsageError(
             f"at_least={at_least:g} has nothing to compare with; give a runner to measure against"
         )
+    if roofline and mix is not None:
+        raise UsageError("--roofline counts the work of default requests, which --mix changes; leave one out")
     _check(seconds=seconds, rounds=rounds, pairs=pairs, slo_ms=slo_ms)
     measured_at, environment = datetime.now(UTC).isoformat(timespec="seconds"), describe_environment()
     first_seed = secrets.randbelow(MAX_SEED)
@@ -144,7 +146,7 @@ def bench(  # noqa: PLR0913
                 second, _bundle_of(against), open_scenario("closed-loop"), another_seed(first_seed)
             )
         side = how.side(runner, bundle or _bundle_of(target), arrivals, first_seed, http)
-        stages = _stages(side, machine, mix) if roofline else ()
+        stages = _stages(side, machine) if roofline else ()
         turns = Turns(seconds, len(loads) * rounds + (2 * pairs if other else 0), progress)
         found = _measure(
             turns, side, other, _Wanted(tuple(loads), rounds, pairs, slo_ms, at_least, soak_requests)
@@ -186,15 +188,13 @@ def bench(  # noqa: PLR0913
     return result
 
 
-def _stages(side: Side, machine: Machine, mix: str | None) -> tuple[ServedStage, ...]:
+def _stages(side: Side, machine: Machine) -> tuple[ServedStage, ...]:
     """The stages whose roofline is asked for, before anything is measured.
 
     Raises:
         UsageError: it cannot be given for this target.
     """
     endpoint = address_of(side.runner)
-    if mix is not None:
-        raise UsageError("--roofline counts the work of default requests, which --mix changes; leave one out")
     if machine.gpus:
         raise UsageError("--roofline measures the CPU, and this machine has a GPU; leave it out")
     if endpoint and not (side.server_process_id or server_process(endpoint)):

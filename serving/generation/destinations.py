@@ -28,10 +28,12 @@ from ...object_lock import locked
 from ...object_store import Changed, ObjectFacts, ObjectStore
 from .shard_manifest import MANIFEST_NAME, SCHEMA_VERSION, Shard, ShardManifest
 
-__all__ = ["Destination", "Folder", "Url", "destination_of"]
+__all__ = ["TAGS_NAME", "Destination", "Folder", "Url", "destination_of"]
 
 _LOCK_NAME = ".writing.lock"
-_TAGS_NAME = ".tags.json"
+TAGS_NAME = ".tags.json"
+"""Beside the manifest at a URL: the tag that the store gave each shard."""
+
 _SCRATCH = "litho-shard-"
 _READ_BYTES = 1 << 20
 _SHARED_SECONDS = 10.0
@@ -217,7 +219,7 @@ class Url(Destination):
             file = Path(MANIFEST_NAME)
             return parse_as(ShardManifest, "a manifest of shards", file, content, SCHEMA_VERSION)
         self._tag = None
-        if present := [key for key in self._store.listed() if key not in (_LOCK_NAME, _TAGS_NAME)]:
+        if present := [key for key in self._store.listed() if key not in (_LOCK_NAME, TAGS_NAME)]:
             raise UsageError(
                 f"--out was given {self.name!r}, which holds {present[0]!r} and no shards; give a new URL"
             )
@@ -226,7 +228,7 @@ class Url(Destination):
     def write(self, manifest: ShardManifest) -> None:
         """See `Destination.write`."""
         tagged = {file: [one.sha256, one.tag] for file, one in sorted(self._tagged.items())}
-        self._store.write(_TAGS_NAME, json.dumps(tagged, indent=0).encode())
+        self._store.write(TAGS_NAME, json.dumps(tagged, indent=0).encode())
         try:
             self._tag = self._store.replace(MANIFEST_NAME, _content(manifest).encode(), self._tag)
         except Changed:
@@ -283,7 +285,7 @@ class Url(Destination):
     def _noted(self) -> dict[str, _Tagged]:
         """What `write` noted; nothing if that is absent or no longer what it wrote."""
         try:
-            found = json.loads(self._store.read(_TAGS_NAME) or b"{}")
+            found = json.loads(self._store.read(TAGS_NAME) or b"{}")
             return {str(file): _Tagged(str(digest), str(tag)) for file, (digest, tag) in found.items()}
         except (ValueError, TypeError, AttributeError):
             return {}

@@ -49,7 +49,15 @@ RETIRED_NAMES = {
 # What replaced it -> beginnings of files in which the word is a term of its own, and why.
 TERMS = {
     "baseline": (
-        ("benchmarks/limits/", "benchmarks/figures/limits.py", "cli/bench_limits.py", "docs/benchmarks.md"),
+        (
+            "benchmarks/limits/",
+            "benchmarks/roofline/",
+            "benchmarks/load/page/",
+            "benchmarks/load/sweep.py",
+            "benchmarks/figures/limits.py",
+            "cli/bench_limits.py",
+            "docs/benchmarks.md",
+        ),
         "of a roofline",
     ),
 }

@@ -32,16 +32,16 @@ def test_bundle_is_measured_over_batches_and_the_result_reads_back(bundle, tmp_p
     assert (tmp_path / "out" / "bench.html").read_text().startswith("<!doctype html>")
 
 
-def test_a_roofline_that_cannot_be_given_is_refused_before_the_load(run, bundle, planted_runner):
-    asked = planted_runner()
+def test_a_roofline_that_cannot_be_given_is_refused_before_the_load(run, planted_runner, planted_triton):
+    asked, served = planted_runner(), planted_triton()
     for target, facts, message in (
         (asked, {}, "give the bundle with --bundle"),
         (run, {}, "give the bundle with --bundle"),
-        (bundle, {"mix": "n=1"}, "which --mix changes"),
+        (served.url, {"mix": "n=1"}, "which --mix changes"),
     ):
         with pytest.raises(UsageError, match=message):
             bench(target, batch=(1,), seconds=0.1, roofline=True, **facts)
-    assert asked.asked == 0
+    assert asked.asked == served.asked == 0
 
 
 def test_the_roofline_of_a_bundle_is_in_its_result(bundle, tmp_path):

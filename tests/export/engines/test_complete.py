@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -175,7 +176,11 @@ def test_ctrl_c_leaves_the_bundle_as_it_was(
     while not children.read_text() and running.poll() is None:
         os.sched_yield()
     os.killpg(running.pid, signal.SIGINT)
-    _, errors = running.communicate(timeout=60)
+    try:
+        _, errors = running.communicate(timeout=60)
+    finally:
+        with suppress(ProcessLookupError):  # what waits for nothing does not see that its parent has ended
+            os.killpg(running.pid, signal.SIGKILL)
     assert running.returncode == 1, errors
     assert "litho: error: interrupted; no partial file is left" in errors
     assert "Traceback" not in errors

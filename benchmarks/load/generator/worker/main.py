@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -26,11 +27,15 @@ class _Ended(BaseException):
 
 def main(folder: str) -> None:
     """Follow the plan in a folder."""
-    position = Path(folder)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _end)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
-    threading.Thread(target=_watch_parent, daemon=True).start()
+    with suppress(_Ended):  # it came before there was anything to write
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _end)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        threading.Thread(target=_watch_parent, daemon=True).start()
+        _follow(Path(folder))
+
+
+def _follow(position: Path) -> None:
     plan, control = Plan.read(position), Control(position / "control")
     book, waiter = Book(control.words, plan.most_picked_bytes), Waiter()
     loop = Loop(plan, book, waiter, control.words)
@@ -51,15 +56,20 @@ def main(folder: str) -> None:
     except _Ended:
         pass
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_IGN)
+        _ignore_further()
         if not (position / "refused").exists():
             book.write(position)
 
 
 def _end(number: int, frame: object) -> None:
     del number, frame
+    _ignore_further()  # a second one would cut short what is written because of the first
     raise _Ended
+
+
+def _ignore_further() -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _watch_parent() -> None:
