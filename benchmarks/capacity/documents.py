@@ -209,6 +209,12 @@ class CapacityResult(Document):
         return [point for one in self.checked for point in one.points if not point.fits]
 
     @property
+    def share(self) -> str:
+        """How many figures are right, of how many."""
+        errors = np.abs(self.errors)
+        return f"{int((errors <= ERROR).sum())} of {len(errors)}"
+
+    @property
     def sentence(self) -> str:
         """How many figures are right, and how wrong the others are."""
         errors = np.abs(self.errors)
@@ -220,7 +226,7 @@ class CapacityResult(Document):
             same = int((again <= ERROR).sum())
             repeated = f"; measured twice, {same} of {len(again)} are within {ERROR:.0%} of themselves"
         return (
-            f"{int((errors <= ERROR).sum())} of {len(errors)} figures are predicted within {ERROR:.0%};"
+            f"{self.share} figures are predicted within {ERROR:.0%};"
             f" median error {np.median(errors):.1%}, largest {errors.max():.0%}{repeated}{quiet}"
         )
 

@@ -23,6 +23,7 @@ def write(results: Results) -> dict[str, str]:
         "": "\n".join(rows(found)),
         "where": paragraph(f"`{found.command}` on {machine}. {said}"),
         "machines": _machines(found),
+        "share": found.share,
     }
 
 
