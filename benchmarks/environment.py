@@ -59,9 +59,12 @@ def _command() -> str:
     program, *words = sys.argv
     module = getattr(sys.modules.get("__main__"), "__spec__", None)
     start = f"python -m {module.name.removesuffix('.__main__')}" if module else Path(program).name
-    return " ".join(
-        [start, *(Path(word).name if word.startswith(("/", ".", "~")) else word for word in words)]
-    )
+    return " ".join([start, *map(_without_folders, words)])
+
+
+def _without_folders(word: str) -> str:
+    name, equals, value = word.rpartition("=")  # NAME=PATH is cut, too
+    return f"{name}{equals}{Path(value).name}" if value.startswith(("/", ".", "~")) else word
 
 
 # What a process has imported stays as it was: neither is asked for twice.

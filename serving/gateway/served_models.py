@@ -13,7 +13,6 @@ from ...runners.triton import MadeBy, ServedModel
 from ...signature import Signature
 from ..clients import AsyncClient, Retries
 from ..clients.canary import CANARY_SUFFIX
-from ..configuration.description import triton
 from ..control.server_control import ServerControl
 from ..provenance.receipt import Origin
 from .errors import not_found, refused, unavailable
@@ -71,8 +70,7 @@ class Served:
     @cached_property
     def together(self) -> Together:
         """Sends requests to it: those of the same moment as one."""
-        # One more than work at a time, so that none of them ever waits for the gateway.
-        return Together(self.client, _instances(self.config) + 1)
+        return Together(self.client)
 
     @property
     def bundle_sha256(self) -> str:
@@ -279,12 +277,6 @@ class ServedModels:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _instances(config: bytes) -> int:
-    """How many instances of a model work at the same time, by Triton's configuration of it."""
-    groups = triton.ModelConfig.FromString(config).instance_group
-    return max(1, sum(group.count * max(1, len(group.gpus)) for group in groups))
 
 
 def _listed(models: list[Served]) -> str:

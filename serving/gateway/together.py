@@ -1,17 +1,15 @@
 """Requests to one model that arrive at the same moment travel to the server as one.
 
-A request costs the gateway and Triton processor time beside that of its pictures: of small generators as much again
-as the pictures. While an instance of the model has nothing to do, no request waits for another: what one turn of the
-event loop has read is sent in the next. While each of them works and one more request is there for the first that is
-ready, a further one could only wait in the server's queue. It waits here instead, where others can join it, for a
-short time at most. A picture does not depend on the batch that it is made in.
+A request costs the gateway and Triton processor time beside that of its pictures: of small generators as much again as
+the pictures. No request waits for another: what one turn of the event loop has read is sent in the next. A picture
+does not depend on the batch that it is made in.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,13 +20,7 @@ from ...runners.triton import Images, Options, safe_inputs
 from ...signature.fields import Role
 from ..clients import AsyncClient
 
-__all__ = ["LONGEST_WAIT_SECONDS", "Together"]
-
-LONGEST_WAIT_SECONDS = 0.05
-"""After this time a request is sent whatever the server does: what happens to it then is for the server to say."""
-
-_SHORTEST_DEADLINE_SECONDS = 20 * LONGEST_WAIT_SECONDS
-"""Requests with less time do not wait here."""
+__all__ = ["Together"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,21 +40,6 @@ class _Part:
     answer: asyncio.Future[Images]
 
 
-@dataclass(eq=False)
-class _Group:
-    """Requests that may travel as one, while they are not sent.
-
-    Args:
-        parts: in the order in which they came.
-        rows: pictures of all of them.
-        timer: ends the wait for the server; None while only the turn of the event loop is waited for.
-    """
-
-    parts: list[_Part] = field(default_factory=list)
-    rows: int = 0
-    timer: asyncio.TimerHandle | None = None
-
-
 class Together:
     """Sends requests for a model, those of the same moment as one where that changes nothing for them.
 
@@ -71,19 +48,17 @@ class Together:
 
     Args:
         client: of the model, connected.
-        at_once: requests that are sent without regard to what the server has to do.
 
     Attributes:
         requests: that were submitted.
         sent: to the server for them.
     """
 
-    def __init__(self, client: AsyncClient, at_once: int = 2) -> None:
-        self._client, self._at_once = client, at_once
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
         steps = client.signature.field(Role.STEPS) is not None
         self._alone = client.decoupled or steps or client.max_batch_size <= 1
-        self._waiting: dict[Any, _Group] = {}
-        self._running = 0
+        self._waiting: dict[Any, list[_Part]] = {}
         self.requests = self.sent = 0
 
     def submit(self, inputs: Mapping[str, Any], options: Options) -> asyncio.Future[Images]:
@@ -107,39 +82,21 @@ class Together:
         shapes = tuple(array.shape[1:] for array in complete.values())
         alike = tuple(value for name, value in vars(options).items() if name != "request_id")
         key = shapes, alike
-        group = self._waiting.get(key)
-        if group is None:
-            group = self._waiting[key] = _Group()
-            loop.call_soon(self._turn_ended, key)
-        group.parts.append(part)
-        group.rows += rows
-        if group.timer is not None and group.rows >= self._client.max_batch_size:
-            self._send(key)
+        waiting = self._waiting.get(key)
+        if waiting is None:
+            self._waiting[key] = [part]
+            loop.call_soon(self._send, key)
+        else:
+            waiting.append(part)
         return part.answer
 
-    def _turn_ended(self, key: Any) -> None:
-        group = self._waiting[key]
-        full = group.rows >= self._client.max_batch_size
-        if full or self._running < self._at_once or not _may_wait(group.parts[0].options):
-            self._send(key)
-        else:
-            group.timer = asyncio.get_running_loop().call_later(LONGEST_WAIT_SECONDS, self._send, key)
-
     def _send(self, key: Any) -> None:
-        group = self._waiting.pop(key)
-        if group.timer is not None:
-            group.timer.cancel()
-        left = [part for part in group.parts if not part.answer.done()]
+        left = [part for part in self._waiting.pop(key) if not part.answer.done()]
         for parts in _groups(left, self._client.max_batch_size):
             self._send_as_one(parts)
 
-    def _send_what_waited(self) -> None:
-        for key in [key for key, group in self._waiting.items() if group.timer is not None]:
-            self._send(key)
-
     def _send_as_one(self, parts: Sequence[_Part]) -> None:
         self.sent += 1
-        self._running += 1
         first = parts[0]
         inputs = first.inputs
         if len(parts) > 1:
@@ -155,9 +112,6 @@ class Together:
             part.answer.add_done_callback(left)
 
     def _answered(self, parts: Sequence[_Part], done: asyncio.Task[Images]) -> None:
-        self._running -= 1
-        if self._running < self._at_once:
-            self._send_what_waited()  # first, because the server has nothing to do meanwhile
         if done.cancelled():
             for part in parts:
                 part.answer.cancel()
@@ -183,13 +137,6 @@ class Together:
             return
         for part in parts:
             part.answer.set_exception(error)
-
-
-def _may_wait(options: Options) -> bool:
-    """Whether a wait here changes nothing for a request: its place in the server's queue is no matter."""
-    hurried = options.timeout_seconds is not None and options.timeout_seconds < _SHORTEST_DEADLINE_SECONDS
-    # A request that is traced has no equals that it could wait for.
-    return not (hurried or options.priority or options.queue_seconds or options.traceparent)
 
 
 def _groups(parts: Sequence[_Part], most_rows: int) -> Iterator[list[_Part]]:

@@ -4,13 +4,11 @@ import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from litho.serving.configuration.description import triton
 from litho.serving.gateway.errors import ApiError
-from litho.serving.gateway.served_models import ServedModels, _instances
+from litho.serving.gateway.served_models import ServedModels
 from litho.serving.gateway.settings import GatewaySettings
 from litho.serving.server.embedded import EmbeddedServer
 from tests.echo import LARGER, MODEL, write_echo
@@ -89,11 +87,3 @@ def test_a_model_that_is_being_loaded_is_one_to_wait_for(
         control.unload("waiting")
         control.close()
         shutil.rmtree(folder)
-
-
-@pytest.mark.parametrize(
-    ("groups", "count"), [([], 1), ([{"count": 2}], 2), ([{"count": 2, "gpus": [0, 1]}, {"count": 1}], 5)]
-)
-def test_the_instances_of_a_model_are_counted(groups: list[dict[str, Any]], count: int) -> None:
-    config = triton.ModelConfig(instance_group=groups)
-    assert _instances(config.SerializeToString()) == count

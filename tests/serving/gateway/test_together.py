@@ -10,7 +10,6 @@ import pytest
 from litho.errors import EndpointError, InvalidInput
 from litho.runners.triton import Options
 from litho.serving.clients import AsyncClient
-from litho.serving.gateway import together as together_module
 from litho.serving.gateway.together import Together, _groups, _Part
 
 if TYPE_CHECKING:
@@ -93,117 +92,6 @@ def test_a_request_that_the_server_refuses_fails_alone(with_tiny: Any) -> None:
         assert isinstance(refused, EndpointError)
         assert first["image"].shape == last["image"].shape == (1, 32, 32, 1)
         assert together.sent == 4
-
-    with_tiny(work)
-
-
-class Gated:
-    """A connected client whose first answer is kept back until the gate opens."""
-
-    def __init__(self, client: AsyncClient) -> None:
-        self._client, self._sent, self.gate = client, 0, asyncio.Event()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    def submit(self, inputs: Any, options: Options) -> asyncio.Task[Any]:
-        self._sent += 1
-        return asyncio.create_task(self._kept_back(inputs, options, self._sent == 1))
-
-    async def _kept_back(self, inputs: Any, options: Options, first: bool) -> Any:
-        answer = await self._client.submit(inputs, options)
-        if first:
-            await self.gate.wait()
-        return answer
-
-
-async def turns(count: int = 4) -> None:
-    for _ in range(count):
-        await asyncio.sleep(0)
-
-
-def busy(client: AsyncClient) -> tuple[Together, Gated, asyncio.Future[Any]]:
-    """A server that has as much to do as is sent without regard to that, and the request that it works on."""
-    gated = Gated(client)
-    together = Together(gated, at_once=1)  # type: ignore[arg-type]
-    return together, gated, together.submit(row(0), Options())
-
-
-def test_while_the_server_is_busy_requests_wait_for_each_other(
-    with_tiny: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(together_module, "LONGEST_WAIT_SECONDS", 600.0)
-
-    async def work(_: Together, client: AsyncClient) -> None:
-        together, gated, first = busy(client)
-        await turns()
-        answers = []
-        for seed in range(1, 5):
-            answers.append(together.submit(row(seed), Options()))
-            await turns()
-        answers.pop().cancel()
-        assert together.sent == 1
-        gated.gate.set()
-        for seed, answer in enumerate([first, *answers]):
-            alone = await client.submit(row(seed))
-            assert np.abs((await answer)["image"].astype(int) - alone["image"]).max() <= 1
-        assert together.sent == 2
-        await together.submit(row(9), Options())  # nobody waits for a server that has nothing to do
-        assert together.sent == 3
-
-    with_tiny(work)
-
-
-def test_a_full_batch_waits_for_nobody(with_tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(together_module, "LONGEST_WAIT_SECONDS", 600.0)
-
-    async def work(_: Together, client: AsyncClient) -> None:
-        together, gated, first = busy(client)
-        await turns()
-        answers = []
-        for seed in range(client.max_batch_size):
-            assert together.sent == 1
-            answers.append(together.submit(row(seed), Options()))
-            await turns()
-        assert together.sent == 2
-        await asyncio.gather(*answers)
-        assert not first.done()
-        gated.gate.set()
-        await first
-
-    with_tiny(work)
-
-
-def test_no_request_waits_for_long(with_tiny: Any) -> None:
-    async def work(_: Together, client: AsyncClient) -> None:
-        together, gated, first = busy(client)
-        await turns()
-        await together.submit(row(1), Options())
-        assert not first.done()
-        gated.gate.set()
-        await first
-
-    with_tiny(work)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        Options(priority=1),
-        Options(queue_seconds=30),
-        Options(timeout_seconds=0.9),
-        Options(traceparent=f"00-{'1' * 32}-{'2' * 16}-01"),
-    ],
-)
-def test_a_request_that_is_urgent_or_has_no_equals_does_not_wait(with_tiny: Any, options: Options) -> None:
-    async def work(_: Together, client: AsyncClient) -> None:
-        together, gated, first = busy(client)
-        await turns()
-        answer = together.submit(row(1), options)
-        await asyncio.sleep(0)
-        assert together.sent == 2
-        gated.gate.set()
-        await asyncio.gather(first, answer, return_exceptions=True)
 
     with_tiny(work)
 
