@@ -34,13 +34,18 @@ class Collector:
             self.spans += spans
             self._came.notify_all()
 
-    def wait_for(self, *names: str, seconds: float = 30) -> dict[str, Span]:
-        """The spans of these names, once all are there."""
+    def chain(self, parent: str, *names: str, seconds: float = 20) -> list[Span]:
+        """The spans of these names, each the parent of the next, once all are there; empty if they do not come."""
+
+        def found() -> list[Span]:
+            spans: list[Span] = []
+            for name in names:
+                above = spans[-1].id if spans else parent
+                spans += [span for span in self.spans if (span.name, span.parent) == (name, above)][:1]
+            return spans if len(spans) == len(names) else []
+
         with self._came:
-            assert self._came.wait_for(lambda: {span.name for span in self.spans} >= set(names), seconds), (
-                self.spans
-            )
-            return {span.name: span for span in self.spans}
+            return self._came.wait_for(found, seconds)
 
 
 @contextmanager

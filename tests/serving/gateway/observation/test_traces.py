@@ -13,8 +13,9 @@ from litho.serving.gateway.observation.traces import Tracer, traceparent_of
 from litho.serving.server.embedded import EmbeddedServer
 
 from ....conftest import running_gateway
-from .collector import Collector, collector
+from .collector import Span, collector
 
+ROUTE = "POST /v2/models/{model}/infer"
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 
@@ -85,7 +86,7 @@ def test_a_collector_that_is_away_does_not_hold_the_end_up(
         tracer = Tracer("http://127.0.0.1:9/v1/traces")
         for _ in range(3000):
             tracer.end(tracer.begin("GET", []), "GET", "/v1/models", 200, {})
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(15):
             await tracer.close()
 
     asyncio.run(ask())
@@ -103,24 +104,24 @@ def infer(url: str, head: dict[str, str]) -> Any:
 
 @pytest.mark.slow
 def test_one_trace_goes_from_the_client_through_gateway_and_triton(repository: Path, tmp_path: Path) -> None:
-    with collector() as got, EmbeddedServer(repository, traces=got.url, log=tmp_path / "log") as server:
-        with running_gateway(server.grpc_url, traces=got.url) as gateway:
-            infer(gateway.url, {"traceparent": f"00-{TRACE}-{PARENT}-01", "x-request-id": "mine"})
-            infer(gateway.url, {"traceparent": f"00-{'7' * 32}-{PARENT}-00"})
-        _check_chain(got)
-
-
-def _check_chain(got: Collector) -> None:
-    route = "POST /v2/models/{model}/infer"
-    spans = got.wait_for(route, "InferRequest", "tiny", "compute")
-    parents = [(PARENT, route), (spans[route].id, "InferRequest"), (spans["InferRequest"].id, "tiny")]
-    assert [(spans[name].parent, name) for _, name in parents] == parents
-    assert spans["compute"].parent == spans["tiny"].id
+    spans: list[Span] = []
+    with (
+        collector() as got,
+        EmbeddedServer(repository, traces=got.url, log=tmp_path / "log") as server,
+        running_gateway(server.grpc_url, traces=got.url) as gateway,
+    ):
+        infer(gateway.url, {"traceparent": f"00-{'7' * 32}-{PARENT}-00"})
+        # Triton sends its spans once and drops those that a busy machine does not take in time.
+        for parent in (PARENT, PARENT[::-1], PARENT[8:] + PARENT[:8]):
+            infer(gateway.url, {"traceparent": f"00-{TRACE}-{parent}-01", "x-request-id": "mine"})
+            if spans := got.chain(parent, ROUTE, "InferRequest", "tiny", "compute"):
+                break
+    assert spans, got.spans
     assert {span.trace for span in got.spans} == {TRACE}, (
         "a request that its client does not trace is not traced"
     )
-    assert spans[route].attributes["litho.model"] == "tiny"
-    assert spans["tiny"].attributes["triton.model_name"] == "tiny"
+    assert spans[0].attributes["litho.model"] == "tiny"
+    assert spans[2].attributes["triton.model_name"] == "tiny"
 
 
 @pytest.mark.slow
