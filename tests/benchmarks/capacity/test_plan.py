@@ -72,7 +72,7 @@ def test_loads_of_a_measured_result_are_predicted_and_another_variant_is_refused
     with pytest.raises(
         UsageError, match=r"--against was given .* it takes one of an endpoint of generator.fp32.onnx"
     ):
-        compared(made, stored, path)
+        compared(made, stored.model_copy(update={"variant": "another"}), path)
     lone = stored.model_copy(update={"variant": made.variant, "points": stored.points[:1]})
     (point,) = compared(made, lone, path).against
     assert point.traffic.clients == stored.points[0].load.concurrency
