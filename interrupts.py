@@ -18,9 +18,21 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-__all__ = ["INTERRUPTED", "check", "deaf_to_ctrl_c", "end", "held", "listen", "noted", "taken"]
+__all__ = [
+    "AGAIN",
+    "INTERRUPTED",
+    "check",
+    "deaf_to_ctrl_c",
+    "end",
+    "handle",
+    "held",
+    "listen",
+    "noted",
+    "taken",
+]
 
-INTERRUPTED = "interrupted; no partial file is left; run the same command again"
+AGAIN = "no partial file is left; run the same command again"
+INTERRUPTED = f"interrupted; {AGAIN}"
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
@@ -40,20 +52,29 @@ _first: float | None = None
 """When the last interrupt came that was not a repetition."""
 
 
+def handle(handler: Any) -> None:
+    """Set the handler of Ctrl-C and SIGTERM, of those that are not ignored: a shell's background is deaf to Ctrl-C.
+
+    Args:
+        handler: as `signal.signal` takes it.
+    """
+    for number in NUMBERS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
 def listen() -> None:
     """From now on an interrupt is noted and raises KeyboardInterrupt in the main thread, until it is dealt with."""
     global _since, _first
     _since = _first = None
     sys.unraisablehook = _unraisable
-    for number in NUMBERS:
-        _handle(number, _note)
+    handle(_note)
 
 
 def end() -> None:
     """The command is over: an interrupt ends the process at once and without words."""
     _watch(0.0)
-    for number in NUMBERS:
-        _handle(number, signal.SIG_DFL)
+    handle(signal.SIG_DFL)
     sys.unraisablehook = sys.__unraisablehook__
 
 
@@ -106,12 +127,6 @@ def deaf_to_ctrl_c() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _handle(number: int, handler: Any) -> None:
-    # A shell starts what it puts in the background deaf to Ctrl-C.
-    if signal.getsignal(number) is not signal.SIG_IGN:
-        signal.signal(number, handler)
 
 
 def _note(number: int, frame: FrameType | None) -> None:

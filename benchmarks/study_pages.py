@@ -7,7 +7,6 @@ Nothing is measured: `growth.html` and `limits.html`, with their pictures `growt
 
 from __future__ import annotations
 
-import hashlib
 import io
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 from ..bundle.json_documents import read_as
 from ..errors import UsageError
 from ..extras import require
-from ..files import write_bytes
+from ..files import sha256, write_bytes
 from .command import errors_of
 from .growth import page as growth_page
 from .growth.series import GrowthResult
@@ -61,7 +60,7 @@ def draw(name: str, file: Path) -> tuple[str, bytes]:
 def _signed(picture: bytes, file: Path) -> bytes:
     """The picture in 256 colours, a quarter of the bytes, with the hash of the document that it shows."""
     facts = PngInfo()
-    facts.add_text(_SOURCE, hashlib.sha256(file.read_bytes()).hexdigest())
+    facts.add_text(_SOURCE, sha256(file))
     content = io.BytesIO()
     with Image.open(io.BytesIO(picture)) as opened:
         opened.convert("RGB").quantize(256).save(content, "PNG", optimize=True, pnginfo=facts)

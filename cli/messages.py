@@ -12,11 +12,10 @@ import typer
 
 from ..errors import LithoError, UnknownName, chain, did_you_mean, out_of_memory
 from ..extras import missing
-from ..interrupts import INTERRUPTED
+from ..interrupts import AGAIN, INTERRUPTED
 
 __all__ = ["INTERRUPTED", "explain"]
 
-_AGAIN = "no partial file is left; run the same command again"
 
 _DISK_REMEDIES = {
     errno.ENOSPC: "free disk space",
@@ -45,10 +44,10 @@ def explain(error: Exception, command: Any, words: Sequence[str]) -> tuple[str, 
     )
     if full is not None:
         remedy = _DISK_REMEDIES[full.errno or 0]
-        return f"{_of_system(full)}: {remedy}, or write to another disk; {_AGAIN}", 1
+        return f"{_of_system(full)}: {remedy}, or write to another disk; {AGAIN}", 1
     if out_of_memory(error):
         said = f" ({error})" if str(error) else ""
-        return f"out of memory{said}: free some, or use a machine with more; {_AGAIN}", 1
+        return f"out of memory{said}: free some, or use a machine with more; {AGAIN}", 1
     if isinstance(error, LithoError):
         return str(error), error.exit_code
     if isinstance(error, OSError):

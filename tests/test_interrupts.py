@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from litho import interrupts
-from litho.__main__ import _SAID
 
 BEGIN = """
 import os, signal, sys, time
@@ -191,7 +190,3 @@ def test_a_process_that_was_started_deaf_does_not_get_ctrl_c() -> None:
     os.kill(process.pid, signal.SIGINT)
     said, _ = process.communicate("")
     assert (said, process.returncode) == ("read all\n", 0)
-
-
-def test_the_line_at_start_up_is_the_same() -> None:
-    assert _SAID.decode() == f"litho: error: {interrupts.INTERRUPTED}\n"

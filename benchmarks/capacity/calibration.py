@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from ...errors import EndpointError
-from ..cores import Cores, split_cores
+from ..cores import Cores
 from ..load.documents.measurement import Measurement
 from .costs import Costs
 from .fitting import NOTHING, Further, Spent, fitted, spent_in, usual_mean
@@ -17,7 +17,6 @@ from .shape import Kind, Served, Site, Traffic
 __all__ = [
     "LONE",
     "MANY",
-    "cores_apart",
     "extra_of",
     "fits_of",
     "measured_site",
@@ -37,11 +36,6 @@ _BUSY = Traffic(clients=24)
 
 _LONGER = (1, 3, 9)
 """How many times as long a window is that is measured again."""
-
-
-def cores_apart() -> Cores | None:
-    """Cores of the server and of the load generator; None on a machine with one core, which they share."""
-    return split_cores() if len(os.sched_getaffinity(0)) > 1 else None
 
 
 def measured_site(apart: Cores | None) -> Site:

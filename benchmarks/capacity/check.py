@@ -20,10 +20,10 @@ from ...reporting.markdown import markdown_table
 from ...reporting.progress import Progress, quiet
 from ...serving.in_flight.batching import STEPS
 from ..command import errors_of, write_document
-from ..cores import Cores, only_on
+from ..cores import Cores, cores_of, only_on
 from ..load.documents.measurement import Measurement
 from ..machine import describe_machine
-from .calibration import LONE, MANY, cores_apart, extra_of, fits_of, measured_site, single_of, take
+from .calibration import LONE, MANY, extra_of, fits_of, measured_site, single_of, take
 from .costs import Costs
 from .documents import ERROR, RESULT, CapacityResult, Checked, Figures, Point, Reach
 from .plan import highest_rate
@@ -92,7 +92,7 @@ def check_capacity(
     Raises:
         LithoError: a bundle cannot be opened or served.
     """
-    begun, others, apart = time.perf_counter(), list[float](), cores_apart()
+    begun, others, apart = time.perf_counter(), list[float](), cores_of(share=False)
     checked = list[Checked]()
     for number, path in enumerate(bundles):
         share = number / len(bundles)

@@ -11,10 +11,10 @@ import numpy as np
 from ...bundle import Bundle
 from ...reporting.progress import Progress, quiet
 from ...signature.fields import Role
-from ..cores import only_on
+from ..cores import cores_of, only_on
 from ..load.measuring.mix import COUNT, Mix
 from ..machine import describe_machine
-from .calibration import cores_apart, fits_of, measured_site, take_costs
+from .calibration import fits_of, measured_site, take_costs
 from .costs import Costs
 from .serving import serving
 from .shape import Kind, Served, Site
@@ -61,7 +61,7 @@ def measured_costs(
     """
     planned, sampler = here(measuring.device), bundle.manifest.sampler is not None
     threads = [1] if planned.devices else sorted({1, max(1, planned.cores // 2), planned.cores})
-    apart = cores_apart()
+    apart = cores_of(share=False)
     site = measured_site(apart).model_copy(update={"devices": planned.devices})
     found = {}
     for number, count in enumerate(threads):

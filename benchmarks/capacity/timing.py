@@ -126,9 +126,8 @@ class _Timed:
         turns = 1
         while turns < _LEAST_TURNS or time.perf_counter() < end:
             for rows, work in works.items():
-                for _ in range(
-                    min(_WARM_CALLS, calls[rows])
-                ):  # the last size has left its data in the caches
+                # The last size has left its data in the caches.
+                for _ in range(min(_WARM_CALLS, calls[rows])):
                     work()
                 found[rows].append(self.milliseconds(work, calls[rows]))
             turns += 1

@@ -114,9 +114,8 @@ class LocalPool(Pool):
         try:
             while True:
                 while len(futures) < _AHEAD * self._workers and (number := next(waiting, None)) is not None:
-                    with (
-                        interrupts.deaf_to_ctrl_c()
-                    ):  # new workers set their handler only after their imports
+                    # New workers set their handler only after their imports.
+                    with interrupts.deaf_to_ctrl_c():
                         futures[executor.submit(_do, number)] = number
                 if not futures:
                     return

@@ -283,18 +283,10 @@ class ReceiptMaker:
         }
         said = {name: value for name, value in varying.items() if value is not None}
         canonical = _compact(_checked(origin) | said)
-        checksum = hashlib.sha256(canonical).hexdigest()
-        if self._key is None:
-            # To write all of it anew takes longer than the checksum. Keys are sorted, `created` is the first that
-            # varies, and in a text before it a quotation mark would stand behind a backslash.
-            text = canonical.decode().replace(_CREATED, f',"checksum":"{checksum}"{_CREATED}', 1)
-        else:
-            sealed = {"checksum": checksum, "signature": self._key.sign(canonical).hex()}
-            text = _compact(_checked(origin) | said | sealed).decode()
-        return Sealed(text, checksum)
-
-
-_CREATED = ',"created":'
+        sealed = {"checksum": hashlib.sha256(canonical).hexdigest()}
+        if self._key is not None:
+            sealed["signature"] = self._key.sign(canonical).hex()
+        return Sealed(_compact(_checked(origin) | said | sealed).decode(), sealed["checksum"])
 
 
 @lru_cache(256)

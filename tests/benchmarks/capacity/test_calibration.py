@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from litho.benchmarks.capacity.calibration import cores_apart, extra_of, measured_site, single_of, take
+from litho.benchmarks.capacity.calibration import extra_of, measured_site, single_of, take
 from litho.benchmarks.capacity.serving import Gapped, InTurn
 from litho.benchmarks.capacity.shape import Served, Site, Traffic
-from litho.benchmarks.cores import Cores
+from litho.benchmarks.cores import Cores, cores_of
 from litho.errors import EndpointError
 
 
 def test_a_server_has_cores_of_its_own_where_there_are_two() -> None:
-    apart = cores_apart()
+    apart = cores_of(share=False)
     assert (apart is None) == (len(os.sched_getaffinity(0)) == 1)
     assert measured_site(Cores(server=(0, 2), clients=(1,))) == Site(cores=2, client_cores=1)
     assert measured_site(None).clients_here
