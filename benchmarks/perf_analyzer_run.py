@@ -113,7 +113,7 @@ class PerfAnalyzer:
             LithoError: the program failed, did not end, or measured nothing.
         """
         options = ["--concurrency-range", str(clients), "--max-trials", str(_MOST_WINDOWS)]
-        # It stops when three windows differ by less than this factor of ten: so after three, if nothing stalls.
+        # It stops once three windows differ by less than ten times, so after three unless the machine stalled.
         options += [
             "--stability-percentage",
             "999",

@@ -16,7 +16,6 @@ differs.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -25,7 +24,7 @@ from typing import Annotated
 import typer
 
 from ..errors import LithoError, UnknownName
-from ..files import write_bytes
+from ..files import sha256, write_bytes
 from ..plugins import load_plugin, plugin_names
 from .command import errors_of
 from .figures.base import Results
@@ -154,7 +153,7 @@ def _pictures(root: Path, results: Results, write: bool) -> Iterable[str]:
         picture = root / "docs" / f"{name}.png"
         if picture.is_file():
             document = results.path(name)
-            if source_of(picture) != hashlib.sha256(document.read_bytes()).hexdigest():
+            if source_of(picture) != sha256(document):
                 if write:
                     write_bytes(picture, draw(name, document)[1])
                 yield str(picture.relative_to(root))
