@@ -15,7 +15,7 @@ from ..bundle.json_documents import Document
 from ..export.timing import processor_name
 from ..runners.base import runtime_packages
 
-__all__ = ["LOOPBACK", "Machine", "describe_machine"]
+__all__ = ["LOOPBACK", "Machine", "count_of_cores", "describe_machine"]
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 """Names of this machine in an address."""
@@ -39,6 +39,16 @@ class Machine(Document):
     gpus: tuple[str, ...]
     system: str
     versions: dict[str, str]
+
+    @property
+    def said(self) -> str:
+        """Processor and cores in words, such as "AMD EPYC, 2 cores"."""
+        return f"{self.processor}, {count_of_cores(self.cores)}"
+
+
+def count_of_cores(cores: int) -> str:
+    """In words: "1 core", "2 cores"."""
+    return "1 core" if cores == 1 else f"{cores} cores"
 
 
 def describe_machine(endpoint: str = "") -> Machine:

@@ -160,7 +160,7 @@ def lines(found: PlanResult) -> list[str]:
     """What the figures hold for."""
     measured = found.machine
     said = [
-        f"Costs measured on {measured.processor}, {measured.cores} cores, {found.measured_at[:10]};"
+        f"Costs measured on {measured.said}, {found.measured_at[:10]};"
         " p95 is the server's, without the network."
     ]
     with suppress(LithoError):

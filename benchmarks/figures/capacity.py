@@ -6,6 +6,7 @@ import math
 
 from ..capacity.check import rows
 from ..capacity.documents import CapacityResult, read_capacity
+from ..machine import count_of_cores
 from .base import Results, paragraph, table, whole
 
 __all__ = ["write"]
@@ -17,7 +18,7 @@ _HEADROOM = 0.2
 def write(results: Results) -> dict[str, str]:
     """The table of points, what they say, where they were measured, and the table of machines."""
     found = read_capacity(results.path("capacity"))
-    machine = f"{found.machine.processor}, {found.machine.cores} cores, {found.measured_at[:10]}"
+    machine = f"{found.machine.said}, {found.measured_at[:10]}"
     said = f"{found.sentence[0].upper()}{found.sentence[1:]}. {_cores(found)}"
     return {
         "": "\n".join(rows(found)),
@@ -30,12 +31,8 @@ def write(results: Results) -> dict[str, str]:
 def _cores(found: CapacityResult) -> str:
     if found.apart is None:
         return "Server and load generator shared the cores."
-    server, clients = (_count_of(len(part)) for part in (found.apart.server, found.apart.clients))
+    server, clients = (count_of_cores(len(part)) for part in (found.apart.server, found.apart.clients))
     return f"The server had {server} of its own, and the load generator {clients}."
-
-
-def _count_of(cores: int) -> str:
-    return "1 core" if cores == 1 else f"{cores} cores"
 
 
 def _machines(found: CapacityResult) -> str:
@@ -43,7 +40,7 @@ def _machines(found: CapacityResult) -> str:
         "generator",
         "served",
         "p95, ms",
-        f"requests/s of {_count_of(found.site.cores)}",
+        f"requests/s of {count_of_cores(found.site.cores)}",
         *(f"{rate:,}/s" for rate in _RATES),
         "limit",
     ]

@@ -17,7 +17,7 @@ def write(results: Results) -> dict[str, str]:
     heads, rows = form_table(found)
     on_front = [row for row in rows if any(cell.endswith("*") for cell in row)]
     count = sum(len(model.forms) for model in found.models)
-    machine = f"{found.machine.processor}, {found.machine.cores} cores, {found.measured_at[:10]}"
+    machine = f"{found.machine.said}, {found.measured_at[:10]}"
     ceilings = " ".join(ceiling_lines(found))
     said = f"{len(found.models)} generators in {count} forms on {machine}. {ceilings} {FRONT_NOTE}"
     return {"": table(heads, on_front), "ceilings": paragraph(said.replace(" * on", " `*`: on"))}

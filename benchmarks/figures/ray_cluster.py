@@ -19,7 +19,7 @@ def write(results: Results) -> dict[str, str]:
     lost = ", ".join(f"the {one.what} at shard {one.at}" for one in faults.faults)
     same = "every file had" if not faults.different else f"all files but {faults.different} had"
     wrong = "" if not found.problems else f" **Not as promised: {'; '.join(found.problems)}.**"
-    machine = f"{found.machine.processor}, {found.machine.cores} cores"
+    machine = found.machine.said
     return {
         "": table(
             _HEAD,

@@ -195,7 +195,7 @@ def page(result: GrowthResult) -> str:
 
 def _machine(result: GrowthResult) -> str:
     machine = result.machine
-    return "; ".join((f"{machine.processor}, {machine.cores} cores", *machine.gpus))
+    return "; ".join((machine.said, *machine.gpus))
 
 
 _SAID: dict[Against, str] = {

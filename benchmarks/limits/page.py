@@ -227,7 +227,7 @@ def page(limits: Limits) -> str:
             sentence=_sentence(limits),
             headline=_headline(limits),
             identity=[
-                ("machine", f"{limits.machine.processor}, {limits.machine.cores} cores"),
+                ("machine", limits.machine.said),
                 ("threads", str(limits.ceilings.threads)),
                 ("date", limits.measured_at.replace("T", " ").partition("+")[0] + " UTC"),
             ],
@@ -298,5 +298,5 @@ def _method(limits: Limits) -> list[tuple[str, str]]:
 
 def picture(limits: Limits) -> bytes:
     """The content of a PNG file for a README."""
-    machine = f"{limits.machine.processor}, {limits.machine.cores} cores; {limits.measured_at[:10]}"
+    machine = f"{limits.machine.said}; {limits.measured_at[:10]}"
     return png(charts_of(limits), _sentence(limits), machine)

@@ -1,3 +1,5 @@
+import pytest
+
 from litho import __version__
 from litho.benchmarks.machine import describe_machine
 
@@ -13,3 +15,9 @@ def test_machine_says_what_decides_about_speed():
 
 def test_endpoint_that_does_not_answer_has_no_version():
     assert describe_machine("grpc://127.0.0.1:1/digits").versions == describe_machine().versions
+
+
+@pytest.mark.parametrize(("cores", "said"), [(1, "a processor, 1 core"), (16, "a processor, 16 cores")])
+def test_a_machine_is_said_in_words(cores: int, said: str) -> None:
+    machine = describe_machine().model_copy(update={"processor": "a processor", "cores": cores})
+    assert machine.said == said

@@ -61,7 +61,7 @@ def picture(result: BenchResult) -> bytes:
     """The content of a PNG file for a README: latency and throughput, with model, machine and date."""
     charts = [trade_chart(result) or latency_chart(result), throughput_chart(result)]
     promised = promise(result.variant, result.precision, result.grade)
-    machine = "; ".join((f"{result.machine.processor}, {result.machine.cores} cores", *result.machine.gpus))
+    machine = "; ".join((result.machine.said, *result.machine.gpus))
     note = "; ".join(part for part in (promised, machine, result.measured_at[:10]) if part)
     name = result.target.rstrip("/").rpartition("/")[2]
     best = result.best
@@ -162,7 +162,7 @@ def _identity(result: BenchResult) -> list[tuple[str, str]]:
         ("variant", result.variant),
         ("precision", result.precision),
         ("grade", result.grade),
-        ("machine", "; ".join((f"{machine.processor}, {machine.cores} cores", *machine.gpus))),
+        ("machine", "; ".join((machine.said, *machine.gpus))),
         ("date", result.measured_at.replace("T", " ").partition("+")[0] + " UTC"),
     )
     return [(name, value) for name, value in known if value]
