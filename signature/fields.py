@@ -228,6 +228,14 @@ class Field(BaseModel):
             words += f", divisible by {self.divisible_by}" if self.divisible_by > 1 else ""
         return words
 
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether one picture's value may have this shape, without the batch axis."""
+        if len(shape) != len(self.shape):
+            return False
+        if self.free and any(side != self.nearest_side(side) for side in shape[:2]):
+            return False
+        return all(want in (-1, have) for want, have in zip(self.shape, shape, strict=True))
+
     def check(self, value: ArrayLike, batch: int | None = None) -> NDArray[Any]:
         """`value` as an array of this field's dtype and shape, contiguous.
 
@@ -238,16 +246,12 @@ class Field(BaseModel):
             InvalidInput: the dtype, shape or range is not allowed, a value is not finite, or the batch differs.
         """
         array = self._convert(value)
-        if array.ndim != 1 + len(self.shape) or any(
-            want not in (-1, have) for want, have in zip(self.shape, array.shape[1:], strict=True)
-        ):
+        if not self.fits(array.shape[1:]):
             raise self._refused(f"shape {array.shape}")
         if array.shape[0] == 0:
             raise self._refused("an empty batch")
         if batch is not None and array.shape[0] != batch:
             raise self._refused(f"a batch of {array.shape[0]} beside fields with a batch of {batch}")
-        if self.free and any(side != self.nearest_side(side) for side in array.shape[1:3]):
-            raise self._refused(f"shape {array.shape}")
         if self.dtype == "FP32" and not np.isfinite(array).all():
             raise self._refused("a value that is NaN or infinite")
         self._check_range(array)

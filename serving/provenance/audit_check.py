@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -51,21 +51,28 @@ def verify_log(path: Path | str, head: str | None = None) -> Verified:
     """
     path = Path(path)
     pinned = _parse_pin(head)
-    older = older_files(path)
-    if not path.is_file() and not older:
-        raise AuditError(f"there is no audit log at {path}; give the file of --audit-log")
     try:
-        with _newest(path) as newest:
-            files = [(last, file, file.open("rb")) for last, file in older]
-            try:
-                return _verified(
-                    path, [*files, *([(None, path, newest)] if newest is not None else [])], pinned
-                )
-            finally:
-                for _, _, file in files:
-                    file.close()
+        while (verified := _verify(path, pinned)) is None:
+            pass
     except OSError as error:
         raise AuditError(f"the audit log {path} cannot be read ({error.strerror})") from None
+    return verified
+
+
+def _verify(path: Path, pinned: tuple[int, str] | None) -> Verified | None:
+    """The log as it is now; None if a writer began its next file meanwhile."""
+    with _newest(path) as newest, ExitStack() as opened:
+        # No file is set aside while this holds the lock of the newest one.
+        older = older_files(path)
+        if newest is None and not older:
+            raise AuditError(f"there is no audit log at {path}; give the file of --audit-log")
+        parts: list[_Part] = [(last, file, opened.enter_context(file.open("rb"))) for last, file in older]
+        try:
+            return _verified(path, [*parts, *([(None, path, newest)] if newest is not None else [])], pinned)
+        except AuditError:
+            if newest is not None or (not path.exists() and older_files(path) == older):
+                raise
+    return None
 
 
 _Part = tuple[int | None, Path, BinaryIO]
@@ -75,16 +82,17 @@ _Part = tuple[int | None, Path, BinaryIO]
 @contextmanager
 def _newest(path: Path) -> Iterator[BinaryIO | None]:
     """The file that is written at the moment, locked; None where it was just set aside."""
-    if not path.is_file():
-        yield None
-        return
-    with locked(path, fcntl.LOCK_SH, create=False) as descriptor, os.fdopen(os.dup(descriptor), "rb") as file:
+    with ExitStack() as opened:
+        file: BinaryIO | None = None
+        with suppress(FileNotFoundError):
+            descriptor = opened.enter_context(locked(path, fcntl.LOCK_SH, create=False))
+            file = opened.enter_context(os.fdopen(os.dup(descriptor), "rb"))
         yield file
 
 
 def _verified(path: Path, parts: list[_Part], pinned: tuple[int, str] | None) -> Verified:
     noted = read_head(path)
-    known = {noted.entries: noted.sha256}
+    known = {noted.entries: noted}
     found, torn = _start(parts[0][2], pinned), b""
     for last, file, opened in parts:
         found, torn = _read_part(file, opened, found, known, pinned)
@@ -115,18 +123,20 @@ def _start(opened: BinaryIO, pinned: tuple[int, str] | None) -> Head:
 
 
 def _read_part(
-    path: Path, opened: BinaryIO, found: Head, known: dict[int, str], pinned: tuple[int, str] | None
+    path: Path, opened: BinaryIO, found: Head, known: dict[int, Head], pinned: tuple[int, str] | None
 ) -> tuple[Head, bytes]:
     """The head after a file, and the torn line at its end."""
-    first = found.entries + 1
+    first, found = found.entries + 1, found.model_copy(update={"size_bytes": 0})
     while line := opened.readline(MOST_LINE_BYTES):
         if not line.endswith(b"\n"):
             return found, line
         check_line(path, line, found, first)
         found = found.after(line.removesuffix(b"\n"))
         at = found.entries - first + 1
-        if known.get(found.entries, found.sha256) != found.sha256:
+        if known.get(found.entries, found).sha256 != found.sha256:
             raise AuditError(f"line {at} of {path} has changed: the head names another; {AGAIN}")
+        if known.get(found.entries, found) != found:
+            raise AuditError(f"the head of {path} has changed: it has another size up to line {at}; {AGAIN}")
         if pinned is not None and found.entries == pinned[0] and found.sha256 != pinned[1]:
             raise AuditError(
                 f"line {at} of {path} is not the one of the given head: the log is another; {AGAIN}"

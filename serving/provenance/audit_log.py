@@ -167,12 +167,28 @@ class AuditLog:
             content += line + b"\n"
         if content:
             _write(descriptor, bytes(content), start)
-        if content or not _head_path(self.path).exists():
-            write_bytes(_head_path(self.path), head.model_dump_json() + "\n")
+        noted = _head_path(self.path)
+        if content or not noted.exists():
+            self._note(descriptor, head, start)
+        else:  # a log whose head cannot be written cannot be written
+            write_bytes(noted, noted.read_bytes())
         if self._most_bytes is not None and head.size_bytes >= self._most_bytes:
-            set_aside(
-                self.path, head.entries
-            )  # the last thing of all: who waits for the lock sees a whole log
+            # The last thing of all: who waits for the lock sees a whole log. All is entered, so that whoever is told
+            # of an error here would enter it again; the next writer tries again to set the file aside.
+            with suppress(OSError):
+                set_aside(self.path, head.entries)
+
+    def _note(self, descriptor: int, head: Head, start: int) -> None:
+        """Write the head; if that fails, the log is cut off where it began to grow."""
+        try:
+            write_bytes(_head_path(self.path), head.model_dump_json() + "\n")
+        except OSError:
+            noted: Head | None = None
+            with suppress(AuditError, OSError):
+                noted = read_head(self.path, new=True)
+            if noted != head:  # else it was put in place, and only the flush of its folder failed
+                os.ftruncate(descriptor, start)
+                raise
 
 
 @contextmanager

@@ -46,10 +46,18 @@ class Difference:
 
 @dataclass(frozen=True)
 class Shown:
-    """The pixels of a file, and whether it can show each value as it was."""
+    """What a file shows.
+
+    Args:
+        pixels: UINT8 of shape (height, width, channels).
+        lossless: whether it can show each value as it was.
+        clear: whether something shines through although the receipt is of a picture without alpha.
+        image: the file.
+    """
 
     pixels: NDArray[np.uint8]
     lossless: bool
+    clear: bool
     image: Image.Image
 
 
@@ -60,7 +68,7 @@ class Judgement:
     Args:
         same: whether it is.
         identical: whether every value is equal, by the receipt's hash.
-        difference: between both; None if they cannot be compared.
+        difference: between both; None if they are not compared.
         reason: one sentence that says why.
     """
 
@@ -90,14 +98,24 @@ def decode(content: bytes, receipt: Receipt, where: str) -> Shown:
                     f"{where} has {image.width}x{image.height} pixels, its receipt says {width}x{height}: it was"
                     " cropped or resized; get the picture from its maker again"
                 )
+            if (count := getattr(image, "n_frames", 1)) > 1:
+                raise DataError(
+                    f"{where} has {count} pictures, its receipt is of one: others were added; get the picture from"
+                    " its maker again"
+                )
             image.load()
             lossless = form == "png" or (form == "webp" and b"VP8L" in content[:64])
+            clear = channels in (1, 3) and _is_clear(image)
             if channels in (2, 4) and not image.has_transparency_data:
                 channels -= 1  # the picture was put on white
             pixels = np.asarray(image.convert(MODES[channels]))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         raise DataError(f"{where} is damaged; get the picture from its maker again") from None
-    return Shown(pixels.reshape(height, width, channels), lossless, image)
+    return Shown(pixels.reshape(height, width, channels), lossless, clear, image)
+
+
+def _is_clear(image: Image.Image) -> bool:
+    return image.has_transparency_data and bool((np.asarray(image.convert("RGBA"))[..., 3] < 255).any())
 
 
 def limits_of_one(receipt: Receipt, precisions: Iterable[str]) -> Gate:
@@ -134,6 +152,8 @@ def judge_picture(receipt: Receipt, shown: Shown, pixels: NDArray[np.uint8], gat
     on_white = shown.pixels.shape != pixels.shape
     if on_white:
         pixels = fitted(pixels[None], channels=shown.pixels.shape[2])[0]
+    if shown.clear:
+        return Judgement(False, identical, None, "something shines through the file: it was changed later")
     if shown.lossless:
         difference = _difference(pixels, shown.pixels)
         if not on_white and pixels_sha256(shown.pixels) != receipt.pixels_sha256:

@@ -29,6 +29,7 @@ from ...bundle.keys import PrivateKey, PublicKey
 from ...bundle.manifest import Grade
 from ...errors import IntegrityError, TrustError
 from ...runners.triton import ServedModel
+from ...signature.fields import MOST_CHANNELS
 
 __all__ = [
     "MOST_RECEIPT_BYTES",
@@ -37,6 +38,7 @@ __all__ = [
     "Receipt",
     "ReceiptMaker",
     "Sealed",
+    "elements_sha256",
     "field_value",
     "parse_receipt",
     "pixels_sha256",
@@ -54,6 +56,7 @@ BUNDLE_PARAMETER = "litho_bundle_sha256"
 """Parameter of a deployed model with the SHA-256 of its bundle's manifest."""
 
 Hash = Annotated[str, Constraint(pattern=r"^[0-9a-f]{64}$")]
+Extent = Annotated[int, Constraint(ge=1)]
 
 
 class ArrayRecord(Document):
@@ -67,7 +70,7 @@ class ArrayRecord(Document):
     """
 
     dtype: Literal["INT64", "FP32", "UINT8"]
-    shape: tuple[Annotated[int, Constraint(ge=1)], ...]
+    shape: tuple[Extent, ...]
     sha256: Hash
     values: tuple[StrictInt | StrictFloat, ...] | None = None
 
@@ -110,7 +113,7 @@ class Receipt(Document):
     bundle_sha256: Annotated[str, Constraint(max_length=128)] = ""
     fields: dict[str, Value]
     pixels_sha256: Hash
-    shape: tuple[int, int, int]
+    shape: tuple[Extent, Extent, Annotated[int, Constraint(ge=1, le=MOST_CHANNELS)]]
     file_format: Literal["png", "jpeg", "webp"] | None = None
     quality: Annotated[int, Constraint(ge=0, le=100)] | None = None
     request_id: Annotated[str, Constraint(max_length=256)] = ""
@@ -339,15 +342,27 @@ def field_value(value: Any) -> Value:
     if array.size == 1 and array.ndim <= 1:
         item = array.reshape(-1)[0]
         return _text(item) if array.dtype.kind in "OSU" else _number(item)
-    dtype: Any = {"i": "INT64", "f": "FP32", "u": "UINT8"}[array.dtype.kind]
-    little = np.ascontiguousarray(array, {"INT64": "<i8", "FP32": "<f4", "UINT8": "u1"}[dtype])
+    dtype: Any = _DTYPES[array.dtype.kind]
     inline = dtype != "UINT8" and array.size <= MOST_INLINE_ELEMENTS
     return ArrayRecord(
         dtype=dtype,
         shape=array.shape,
-        sha256=hashlib.sha256(little.data).hexdigest(),
-        values=tuple(_number(one) for one in little.reshape(-1)) if inline else None,
+        sha256=elements_sha256(array),
+        values=tuple(_number(one) for one in _little(array).reshape(-1)) if inline else None,
     )
+
+
+def elements_sha256(array: NDArray[Any]) -> str:
+    """SHA-256 of the elements of an array of INT64, FP32 or UINT8, as `ArrayRecord` has it."""
+    return hashlib.sha256(_little(array).data).hexdigest()
+
+
+def _little(array: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(array, _LITTLE[_DTYPES[array.dtype.kind]])
+
+
+_DTYPES = {"i": "INT64", "f": "FP32", "u": "UINT8"}
+_LITTLE = {"INT64": "<i8", "FP32": "<f4", "UINT8": "u1"}
 
 
 def _number(item: Any) -> int | float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import UsageError
+from ...errors import IntegrityError, InvalidInput, UsageError
 from ...signature import Signature
 from ...signature.array_files import names_arrays
 from ...signature.fields import Field, Role
 from ...signature.image_files import bombs_are_errors, read_hole, read_picture
 from ..generation.generate import parse_inputs
-from .receipt import ArrayRecord, Receipt, field_value
+from .receipt import ArrayRecord, Receipt, elements_sha256
 
 __all__ = ["in_a_batch", "inputs_of"]
 
@@ -54,7 +55,8 @@ def inputs_of(signature: Signature, receipt: Receipt, files: Mapping[str, str]) 
 
     Raises:
         UsageError: a file is missing, or is not the one that the picture was made from.
-        InvalidInput: the runner takes other fields than the receipt has.
+        InvalidInput: the runner takes other fields than the receipt has, or not these values.
+        IntegrityError: the values of an array are not those of its hash.
     """
     hashed = {
         name: value
@@ -69,23 +71,41 @@ def inputs_of(signature: Signature, receipt: Receipt, files: Mapping[str, str]) 
         raise UsageError(
             f"--input was given {unknown[0]!r}, which the receipt itself holds or does not name; leave it out"
         )
-    arrays: dict[str, Any] = {}
+    # Anybody can write a receipt: names and values are checked as those of a request are.
+    arrays: dict[str, Any] = dict.fromkeys(receipt.fields)
     for field in signature.inputs:
         value = receipt.fields.get(field.name)
         if field.name in hashed:
             arrays[field.name] = _as_hashed(signature, field, files[field.name], hashed[field.name])
         elif isinstance(value, ArrayRecord):
-            arrays[field.name] = np.asarray(value.values, field.numpy_dtype).reshape(1, *value.shape)
+            arrays[field.name] = _recorded(field, value)
         elif value is not None:
-            arrays[field.name] = np.asarray([value], field.numpy_dtype)
+            alone = all(extent == 1 for extent in field.shape)
+            arrays[field.name] = np.asarray(value).reshape(1, *field.shape) if alone else [value]
     return signature.check(arrays)
+
+
+def _recorded(field: Field, record: ArrayRecord) -> NDArray[Any]:
+    """An array whose values stand in the receipt, if they are those of its hash."""
+    values = record.values or ()
+    if len(values) == math.prod(record.shape):
+        array = field.check(np.asarray(values).reshape(1, *record.shape))
+        if elements_sha256(array) == record.sha256:
+            return array
+    raise IntegrityError(
+        f"the values of {field.name!r} in the receipt are not those of its hash and shape; get the picture from its"
+        " maker again"
+    )
 
 
 def _as_hashed(signature: Signature, field: Field, file: str, record: ArrayRecord) -> NDArray[Any]:
     """A value from a file, if it is the one of the receipt."""
+    if field.dtype != record.dtype or not field.fits(record.shape):
+        raise InvalidInput(
+            f"the receipt has {field.name!r} as {record.dtype} of shape {record.shape}; allowed is {field.allowed}"
+        )
     for array in _readings(signature, field, file, record):
-        found = field_value(array) if array.shape == record.shape else None
-        if isinstance(found, ArrayRecord) and found.sha256 == record.sha256:
+        if array.shape == record.shape and elements_sha256(array) == record.sha256:
             return array[None]
     raise UsageError(
         f"{file} is not what {field.name!r} was made from: its hash is not the receipt's; give the very file that was"

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from litho.errors import InvalidInput, UsageError
+from litho.errors import IntegrityError, InvalidInput, UsageError
 from litho.reporting import png
 from litho.serving.gateway.pictures import hole_of, picture_of
-from litho.serving.provenance.receipt import Origin, ReceiptMaker, parse_receipt
+from litho.serving.provenance.receipt import ArrayRecord, Origin, ReceiptMaker, parse_receipt
 from litho.serving.provenance.receipt_inputs import in_a_batch, inputs_of
 from litho.signature import Signature
 from litho.signature.fields import (
@@ -96,8 +96,43 @@ def test_files_mean_what_they_mean_to_the_gateway(tmp_path: Path):
 
 def test_another_signature_is_refused():
     _, receipt = receipt_of(LATENT)
-    with pytest.raises(InvalidInput, match="'seed' is missing"):
+    with pytest.raises(InvalidInput, match="unknown field 'latent'"):
         inputs_of(DRAWN, receipt, {})
+    with pytest.raises(InvalidInput, match="'seed' is missing"):
+        inputs_of(DRAWN, receipt.model_copy(update={"fields": {"label": 1}}), {})
+
+
+def test_a_latent_of_one_value_comes_back():
+    signature = Signature(inputs=(latent_field(1),), output=OUTPUT)
+    fields, receipt = receipt_of(signature)
+    np.testing.assert_array_equal(inputs_of(signature, receipt, {})["latent"], fields["latent"])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"sha256": "0" * 64}, {"shape": (3, 3)}, {"shape": (10**30,)}, {"values": (1.5,)}, {"values": ()}],
+)
+def test_values_that_are_not_those_of_their_hash_are_refused(changes):
+    _, receipt = receipt_of(LATENT)
+    record = receipt.fields["latent"]
+    assert isinstance(record, ArrayRecord)
+    altered = receipt.model_copy(update={"fields": {"latent": record.model_copy(update=changes)}})
+    with pytest.raises((IntegrityError, InvalidInput)):
+        inputs_of(LATENT, altered, {})
+
+
+@pytest.mark.parametrize(
+    "changes", [{"shape": (10**6, 10**6, 3)}, {"shape": (8, 8)}, {"dtype": "FP32"}], ids=str
+)
+def test_a_picture_of_a_shape_that_is_not_taken_is_refused_before_the_file_is_read(tmp_path, changes):
+    _, receipt = receipt_of(EDITED)
+    record = receipt.fields["source"]
+    assert isinstance(record, ArrayRecord)
+    fields = {**receipt.fields, "source": record.model_copy(update=changes)}
+    (tmp_path / "source.png").write_bytes(png(np.zeros((8, 8, 3), np.uint8)))
+    files = {"source": str(tmp_path / "source.png"), "mask": str(tmp_path / "source.png")}
+    with pytest.raises(InvalidInput, match="'source' as"):
+        inputs_of(EDITED, receipt.model_copy(update={"fields": fields}), files)
 
 
 @pytest.mark.parametrize("signature", [DRAWN, LATENT, EDITED], ids=["drawn", "latent", "edited"])
