@@ -173,8 +173,8 @@ class AuditLog:
         else:  # a log whose head cannot be written cannot be written
             write_bytes(noted, noted.read_bytes())
         if self._most_bytes is not None and head.size_bytes >= self._most_bytes:
-            # The last thing of all: who waits for the lock sees a whole log. All is entered, so that whoever is told
-            # of an error here would enter it again; the next writer tries again to set the file aside.
+            # The last thing of all: who waits for the lock sees a whole log. All is entered by now, and an error would
+            # let the caller enter it again; the next writer tries again to set the file aside.
             with suppress(OSError):
                 set_aside(self.path, head.entries)
 
