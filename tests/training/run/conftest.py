@@ -56,7 +56,8 @@ KEYS = {
 }
 """Ten steps of sixteen images."""
 
-FLOW = {**KEYS, "data": "shapes", "width": 16, "text_depth": 1, "clip_norm": 1}
+FLOW = {**KEYS, "data": None, "width": 16, "text_depth": 1, "clip_norm": 1}
+"""Its data is the folder that the training is given."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,10 @@ class Training:
     keys: dict[str, Any]
     others: dict[str, Any]
 
-    def keywords(self, run: Path | str) -> dict[str, Any]:
-        overrides = smallest_recipe(resolve(self.preset).family, **self.keys)
+    def keywords(self, run: Path | str, captioned: Path | None = None) -> dict[str, Any]:
+        """Arguments of `train`; `captioned` is the folder of pictures with captions that a flow learns from."""
+        keys = self.keys if self.keys["data"] else {**self.keys, "data": captioned}
+        overrides = smallest_recipe(resolve(self.preset).family, **keys)
         return {"preset": self.preset, "run": str(run), "overrides": overrides, **self.others}
 
 
@@ -97,12 +100,12 @@ TRAININGS = {
 class Launch:
     """Trainings of one launch of torchrun; each has a run of its name."""
 
-    def __init__(self, folder: Path, processes: int) -> None:
-        self.folder, self._processes = folder, processes
+    def __init__(self, folder: Path, processes: int, captioned: Path) -> None:
+        self.folder, self._processes, self._captioned = folder, processes, captioned
         self._trainings: list[dict[str, Any]] = []
 
     def add(self, training: Training, run: str, *, killed_at: int | None = None, fails: bool = False) -> None:
-        keywords = training.keywords(self.folder / run)
+        keywords = training.keywords(self.folder / run, self._captioned)
         self._trainings.append({"keywords": keywords, "killed_at": killed_at, "fails": fails})
 
     def run(self, *, restarts: int = 0) -> str:
@@ -147,14 +150,34 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
 
 
 @pytest.fixture(scope="session")
-def by_two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def captioned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of 64 pictures with captions: `shapes` draws 44,000 in every process and every training."""
+    import numpy as np
+    from PIL import Image
+
+    from litho.training.data.scenes import OBJECTS, arrange, draw
+    from litho.training.data.sources.shapes import scenes
+
+    def make(folder: Path) -> None:
+        chances, lines = np.random.default_rng(0).random((64, 4)), []
+        for number, scene in enumerate(scenes(OBJECTS, OBJECTS, 64, seed=0)):
+            picture = Image.fromarray(draw(scene, arrange(scene, chances[number].tolist())))
+            picture.save(folder / f"{number}.png")
+            lines.append(json.dumps({"file_name": f"{number}.png", "text": scene.caption}))
+        (folder / "metadata.jsonl").write_text("\n".join(lines))
+
+    return made_once(tmp_path_factory, "captioned", make)
+
+
+@pytest.fixture(scope="session")
+def by_two(tmp_path_factory: pytest.TempPathFactory, captioned: Path) -> tuple[Path, str]:
     """Folder of the runs that two processes trained, and what they wrote to standard error.
 
     One of them was killed in step 6 of the run "killed"; the processes were then started again.
     """
 
     def make(folder: Path) -> None:
-        launch = Launch(folder, 2)
+        launch = Launch(folder, 2, captioned)
         for name, training in TRAININGS.items():
             launch.add(training, name)
         launch.add(TRAININGS["sharded flow"], "killed", killed_at=6)
@@ -165,11 +188,11 @@ def by_two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 
 @pytest.fixture(scope="session")
-def by_four(tmp_path_factory: pytest.TempPathFactory, by_two: tuple[Path, str]) -> Path:
+def by_four(tmp_path_factory: pytest.TempPathFactory, by_two: tuple[Path, str], captioned: Path) -> Path:
     """Folder of the runs that four processes trained, or continued from those of two."""
 
     def make(folder: Path) -> None:
-        launch = Launch(folder, 4)
+        launch = Launch(folder, 4, captioned)
         for name in ("batch normalisation and R1", "sharded flow"):
             launch.add(TRAININGS[name], name)
         for source in ("flow", "killed"):
@@ -184,13 +207,13 @@ def by_four(tmp_path_factory: pytest.TempPathFactory, by_two: tuple[Path, str]) 
 
 
 @pytest.fixture(scope="session")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def alone(tmp_path_factory: pytest.TempPathFactory, captioned: Path) -> Path:
     """Folder of the same runs, trained by this process."""
     from litho.training.loop import train
 
     def make(folder: Path) -> None:
         for name, training in TRAININGS.items():
             if not training.others:
-                train(progress=False, **training.keywords(folder / name))
+                train(progress=False, **training.keywords(folder / name, captioned))
 
     return made_once(tmp_path_factory, "one", make)
