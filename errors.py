@@ -118,10 +118,12 @@ class MissingExtra(UsageError):
     Args:
         package: import name of the missing package.
         extra: extra of litho that installs it.
+        found: what is there instead, as a clause; by default that it is not installed.
     """
 
-    def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"{package!r} is not installed; get it with: pip install 'litho[{extra}]'")
+    def __init__(self, package: str, extra: str, found: str = "") -> None:
+        found = found or f"{package!r} is not installed"
+        super().__init__(f"{found}; get it with: pip install 'litho[{extra}]'")
         self.package, self.extra = package, extra
 
 

@@ -36,7 +36,7 @@ _PROGRAM = """
 import sys
 from litho.runners import open_runner
 
-with open_runner(sys.argv[1]) as runner:
+with open_runner(sys.argv[1], device=sys.argv[2]) as runner:
     runner.run(runner.signature.example(1))
     print("made", flush=True)
     sys.stdin.read()
@@ -71,8 +71,13 @@ class ColdStarts(Document):
     bundles: tuple[ColdStart, ...]
 
 
-def measure(path: Path, starts: int = 5) -> ColdStart:
+def measure(path: Path, starts: int = 5, device: Literal["cpu", "cuda"] = "cpu") -> ColdStart:
     """Start a bundle `starts` times in each way; files that the first start reads are in the system's cache later.
+
+    Args:
+        path: the bundle's folder.
+        starts: in each way.
+        device: on which it computes.
 
     Raises:
         LithoError: it does not make a picture.
@@ -80,9 +85,9 @@ def measure(path: Path, starts: int = 5) -> ColdStart:
     bundle = Bundle.load(path)
     process, server = list[float](), list[float]()
     with tempfile.TemporaryDirectory(prefix="cold-start-") as folder:
-        deployment = deploy(bundle, to=Path(folder) / "repository", name="model")
+        deployment = deploy(bundle, to=Path(folder) / "repository", name="model", settings={"device": device})
         for number in range(starts):
-            process.append(_process(path))
+            process.append(_process(path, device))
             server.append(_server(Path(folder) / "repository", Path(folder) / f"{number}.log"))
     variant = deployment.served.variant
     files = [one.file for one in bundle.manifest.variants if one.name in variant.split(",")]
@@ -107,12 +112,13 @@ def table(result: ColdStarts) -> list[str]:
 def main(
     bundles: Annotated[list[Path], typer.Argument(help="Bundles.", show_default=False)],
     starts: Annotated[int, typer.Option(help="Starts of each bundle in each way.", min=1)] = 5,
+    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where it computes.")] = "cpu",
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Measure the time from a start to the first picture."""
     measured_at, environment = datetime.now(UTC).isoformat(timespec="seconds"), describe_environment()
     with errors_of("cold start"):
-        measured = tuple(measure(path, starts) for path in bundles)
+        measured = tuple(measure(path, starts, device) for path in bundles)
     result = ColdStarts(
         measured_at=measured_at,
         machine=describe_machine(),
@@ -123,8 +129,8 @@ def main(
     typer.echo("\n".join(table(result)))
 
 
-def _process(path: Path) -> float:
-    command = [sys.executable, "-c", _PROGRAM, str(path)]
+def _process(path: Path, device: str) -> float:
+    command = [sys.executable, "-c", _PROGRAM, str(path), device]
     start = time.perf_counter()
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -29,7 +29,13 @@ RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def measure(
-    path: Path, name: str, *, clients: tuple[int, ...], seconds: float, cores: Cores | None = None
+    path: Path,
+    name: str,
+    *,
+    clients: tuple[int, ...],
+    seconds: float,
+    cores: Cores | None = None,
+    device: Literal["cpu", "cuda"] = "cpu",
 ) -> BenchResult:
     """Serve a bundle and measure it in turns with the bundle in this process.
 
@@ -39,16 +45,18 @@ def measure(
         clients: numbers of requests to keep in flight.
         seconds: length of the whole measurement.
         cores: of the server, and of clients and the bundle in this process; None if they share all.
+        device: on which the server and this process compute.
 
     Raises:
         LithoError: it cannot be served, or does not answer.
     """
     with tempfile.TemporaryDirectory(prefix="endpoint-") as folder:
         repository = Path(folder) / "models"
-        deploy(Bundle.load(path), to=repository, name=name)
+        deploy(Bundle.load(path), to=repository, name=name, settings={"device": device})
         with apart(EmbeddedServer(repository, log=Path(folder) / "log"), cores) as server:
             result = bench(
                 f"{server.grpc_url}/{name}",
+                device=device,
                 against=path,
                 bundle=path,
                 concurrency=clients,
@@ -63,6 +71,9 @@ def main(
     clients: Annotated[str, typer.Option(help="Requests in flight.")] = "1,8,32",
     seconds: Annotated[float, typer.Option(help="For each bundle.", min=1)] = 120.0,
     own_cores: Annotated[bool, typer.Option("--apart", help="The server has cores of its own.")] = False,
+    device: Annotated[
+        Literal["cpu", "cuda"], typer.Option(help="Where the server and this process compute.")
+    ] = "cpu",
     output: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
 ) -> None:
     """Measure endpoints; exit code 1 if one does not count."""
@@ -74,7 +85,7 @@ def main(
             name, _, path = given.partition("=")
             if not name or not path:
                 raise UsageError(f"{given!r} is no NAME=BUNDLE, such as cgan-digits=bundles/digits")
-            result = measure(Path(path), name, clients=counts, seconds=seconds, cores=cores)
+            result = measure(Path(path), name, clients=counts, seconds=seconds, cores=cores, device=device)
             write_document(output / f"{name}-endpoint.json", result)
             heads, rows = table(result, brief=True)
             plain = [head.removesuffix("|right") for head in heads]

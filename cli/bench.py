@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import LithoError, UsageError
-from .base import AsJson, DefaultVerb, VariantName, app, verb
+from .base import AsJson, DefaultVerb, Device, VariantName, app, verb
 from .names import name_option
 from .output import print_json, progress_bar, show_lines, show_rows
 from .paths import require
@@ -34,6 +34,7 @@ def bench(
         str, typer.Argument(help="grpc://HOST:PORT/MODEL, a bundle, or a run.", show_default=False)
     ],
     variant: VariantName = None,
+    device: Device = "cpu",
     against: Annotated[
         str | None, typer.Option(help="Compare in turns with this bundle, run or endpoint.")
     ] = None,
@@ -122,6 +123,7 @@ def bench(
             result = measure(
                 target,
                 variant=variant,
+                device=device,
                 against=against,
                 against_variant=against_variant,
                 at_least=at_least,

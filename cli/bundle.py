@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import LithoError, UsageError
-from .base import AsJson, BundlePath, verb
+from .base import AsJson, BundlePath, Device, verb
 from .export import PANEL
 from .output import format_verdict, note, print_json, progress_bar, show_rows, show_variants
 from .passwords import key_password
@@ -88,6 +88,7 @@ def note_older_probes(bundle: Path) -> None:
     PANEL,
     "litho verify bundles/digits",
     "litho verify bundles/digits --endpoint grpc://127.0.0.1:8001/digits",
+    "litho verify bundles/digits --device cuda",
     "litho verify bundles/digits --key public.pem",
     "litho verify bundles/digits --against runs/digits",
     "litho verify bundles/digits --against runs/digits --samples 50000 --ray auto",
@@ -97,6 +98,7 @@ def verify(
     endpoint: Annotated[
         str | None, typer.Option(help="Replay through this server instead: grpc://HOST:PORT/MODEL.")
     ] = None,
+    device: Device = "cpu",
     key: Annotated[
         Path | None,
         typer.Option(
@@ -139,13 +141,15 @@ def verify(
         raise UsageError("--against and --endpoint are two proofs; give one of them")
     if against is None and (signature is not None or weights is not None):
         raise UsageError("--signature and --weights describe what --against names; add --against")
+    if against is not None and device != "cpu":
+        raise UsageError("--device is for the bundle's own probes, without --against; leave one of them out")
     if against is None:
         refuse_pool("--against", samples=samples, ray=ray, workers=workers, threads=threads)
     with progress_bar() as progress:
         if against is None:
             from ..parity.verify import verify as verify_bundle
 
-            outcomes = verify_bundle(bundle, endpoint=endpoint, key=key, progress=progress)
+            outcomes = verify_bundle(bundle, endpoint=endpoint, device=device, key=key, progress=progress)
         else:
             from ..export.against import verify_against
             from ..runners._pools import open_pool

@@ -168,6 +168,7 @@ def show_rows(
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in headings:
@@ -177,7 +178,7 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
             overflow="fold",  # a name that is cut short cannot be given to a command
         )
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # as it is: rich would take "[gpu]" for a style
     return table
 
 

@@ -224,8 +224,14 @@ server = typer.Typer(help="Install the embedded Triton server.", no_args_is_help
 app.add_typer(server, name="server", rich_help_panel=PANEL)
 
 
-@verb(None, "litho server install", name="install", group=server)
-def install(as_json: AsJson = False) -> None:
+@verb(None, "litho server install", "litho server install --device cuda", name="install", group=server)
+def install(
+    device: Annotated[
+        Literal["cpu", "cuda"],
+        typer.Option(help="cuda: models may be deployed to NVIDIA GPUs too; 2 GB more, CUDA's libraries."),
+    ] = "cpu",
+    as_json: AsJson = False,
+) -> None:
     """Install the embedded Triton server.
 
     It gets a virtual environment of its own. If it is already installed, nothing happens.
@@ -233,7 +239,7 @@ def install(as_json: AsJson = False) -> None:
     from ..serving.server.environment import install as install_server
 
     with progress_bar() as progress:
-        path = install_server(progress)
+        path = install_server(progress, device)
     if as_json:
         print_json({"path": str(path)})
     else:

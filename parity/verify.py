@@ -11,9 +11,10 @@ from pathlib import Path
 from ..bundle import Bundle
 from ..bundle.manifest import Figure, Grade, Variant, Verdict
 from ..bundle.probes import Probes
-from ..errors import ProofError
+from ..errors import ProofError, UsageError
 from ..reporting.progress import Progress, quiet
 from ..runners import Endpoint, Runner, Worker, choose_variants, open_isolated
+from ..runners.base import runner_class
 from .coverage import covered_probes
 from .gate import grade_of, limits
 from .replay import Outcome, prove, replay_batches
@@ -56,6 +57,7 @@ def verify(
     bundle: Path | str,
     *,
     endpoint: str | None = None,
+    device: str = "cpu",
     key: Path | str | None = None,
     progress: Progress = quiet,
 ) -> list[Verification]:
@@ -70,16 +72,22 @@ def verify(
         bundle: the bundle's directory.
         endpoint: address of a deployed form of the bundle, grpc://HOST:PORT/MODEL; without it, every variant
             that runs on this machine is replayed.
+        device: of this machine that graphs run on, as `open_runner` takes it; engines run on their GPU.
         key: PEM file of the signer's public key; the bundle must be signed with it (`sign_model`). By default a
             digital signature is not looked at.
         progress: called with the current step and the share that is done, 0 to 1.
 
     Raises:
+        UsageError: a device for an endpoint, which has its own.
         TrustError: the bundle is not signed, or not with this key.
         IntegrityError: a file of the bundle has changed; the message names it.
         EndpointError: the server cannot be reached or refuses.
         ProofError: the endpoint serves other weights than the bundle's, or the bundle lacks probes.
     """
+    if endpoint is not None and device != "cpu":
+        raise UsageError(
+            f"device was given {device!r}, but {endpoint} computes where its server does; leave it out"
+        )
     loaded = Bundle.load(bundle, key=key)
     probes = covered_probes(loaded)
     if endpoint is not None:
@@ -92,9 +100,9 @@ def verify(
     with Worker() as worker:
         for number, variant in enumerate(loaded.manifest.variants):
             progress(f"variant {number + 1} of {count}: replaying {variant.name}", number / count)
-            names = with_other_stages(loaded, variant)
+            names = with_other_stages(loaded, variant, device)
             if names not in verdicts:
-                verdicts[names] = prove_variant(loaded, variant, worker, probes).verdict
+                verdicts[names] = prove_variant(loaded, variant, worker, probes, device=device).verdict
             found = believe(variant, verdicts[names])
             outcomes.append(Verification(variant.name, found, grade_of(variant, loaded.manifest)))
     return outcomes
@@ -106,6 +114,7 @@ def prove_variant(
     worker: Worker,
     probes: Probes | None = None,
     measure: Callable[[Runner], Iterable[Figure]] = lambda runner: (),
+    device: str = "cpu",
 ) -> Outcome:
     """Replay probes through one variant, with the first portable variant of every other stage.
 
@@ -115,11 +124,21 @@ def prove_variant(
         worker: the process that opens and runs it, so that the crash of a runtime is a verdict.
         probes: by default the bundle's own.
         measure: measures further figures; called only for a runner whose pictures passed.
+        device: that graphs run on, as `open_runner` takes it.
 
     Returns:
-        The verdict, "not_run" if this machine lacks what the variant needs, and the pictures.
+        The verdict, "not_run" if this machine lacks what the variant needs, or its runtime does not know the device;
+        and the pictures.
     """
-    opens = partial(open_isolated, bundle, with_other_stages(bundle, variant), worker)
+    if not _runs_on(variant, device):
+        runtime = runner_class(variant.runtime)
+        return Outcome(
+            Verdict(
+                status="not_run",
+                reason=f"{runtime.title} runs on {', '.join(runtime.devices)}, not on {device}",
+            )
+        )
+    opens = partial(open_isolated, bundle, with_other_stages(bundle, variant, device), worker, device)
     profiles = [] if variant.engine is None else [(least, most) for least, _, most in variant.engine.profiles]
     timed = [timing.batch for timing in variant.timings]
     batches = replay_batches(*variant.batches, *timed, profiles=profiles)
@@ -195,13 +214,20 @@ def replay_through(bundle: Bundle, endpoint: str) -> Verification:
     return _verify_endpoint(bundle, covered_probes(bundle), endpoint, once=True)
 
 
-def with_other_stages(bundle: Bundle, variant: Variant) -> str:
-    """Names of a variant and of the first portable variant of each other stage, whatever its verdict."""
+def with_other_stages(bundle: Bundle, variant: Variant, device: str = "cpu") -> str:
+    """Names of a variant and of the first portable variant of each other stage on a device, whatever its verdict."""
     portable = {
-        other.stage: other.name for other in reversed(bundle.manifest.variants) if other.target is None
+        other.stage: other.name
+        for other in reversed(bundle.manifest.variants)
+        if other.target is None and _runs_on(other, device)
     }
     portable[variant.stage] = variant.name
     return ",".join(portable[stage.name] for stage in bundle.manifest.stages if stage.name in portable)
+
+
+def _runs_on(variant: Variant, device: str) -> bool:
+    """Whether a variant's runtime knows a kind of device; an engine has its own."""
+    return variant.engine is not None or device.partition(":")[0] in runner_class(variant.runtime).devices
 
 
 def _verify_endpoint(bundle: Bundle, probes: Probes, endpoint: str, *, once: bool = False) -> Verification:

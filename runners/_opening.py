@@ -61,13 +61,14 @@ def open_runner(
     )
 
 
-def open_isolated(bundle: Bundle, variant: str | None, worker: Worker) -> Runner:
+def open_isolated(bundle: Bundle, variant: str | None, worker: Worker, device: str = "cpu") -> Runner:
     """Open variants of a bundle in a process of their own; see `open_runner`.
 
     Args:
         bundle: an open bundle.
         variant: names of variants, see `choose_variants`.
         worker: the process.
+        device: a kind of device of the variants' runtimes; engines run on their GPU.
 
     Raises:
         RuntimeCrash: a runtime crashed or hung.
@@ -75,7 +76,7 @@ def open_isolated(bundle: Bundle, variant: str | None, worker: Worker) -> Runner
     return _open_bundle(
         bundle,
         choose_variants(bundle, variant),
-        lambda one: worker.open_variant(bundle, one),
+        lambda one: worker.open_variant(bundle, one, device),
         lambda sampler, stages: worker.open_sampler(
             sampler, bundle.manifest.signature, stages, bundle.read(TOKENIZER_NAME).decode(errors="replace")
         ),

@@ -9,13 +9,16 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import cache
+from io import StringIO
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DeviceError, LithoError, UsageError
+from ..errors import DeviceError, LithoError, MissingExtra
 from ..extras import require
 from ..signature import Signature
 from . import base
@@ -37,6 +40,9 @@ _PROVIDERS = {
 """Device -> providers in order of preference; the CPU computes what none of them supports."""
 
 _NO_CAPTURE = "-1"
+
+_NO_KERNEL = ("NOT_IMPLEMENTED", "Provider type for")
+"""What a refusal says of a graph with an operator that no provider has a kernel for; the second of more than one."""
 
 _Shapes = tuple[tuple[int, ...], ...]
 """Shapes of all inputs, in the signature's order, with the batch axis in front."""
@@ -79,6 +85,8 @@ class Runner(base.Runner):
         self._runtime = require("onnxruntime", self.extra)
         kind, number = base.parse_device(device, self.title, self.devices)
         _check_providers(kind, self._runtime.get_available_providers())
+        if kind != "cpu":
+            _load_cuda(self._runtime)
         super().__init__(signature, f"ONNX Runtime {self._runtime.__version__} on {device}")
         self._session = self._open(model, kind, number, captures=kind != "cpu")
         self._buffers: _Buffers | None = None
@@ -105,7 +113,7 @@ class Runner(base.Runner):
             levels = self._runtime.GraphOptimizationLevel
             options.graph_optimization_level = getattr(levels, _LEVELS[level])
         try:
-            return self._runtime.InferenceSession(
+            session = self._runtime.InferenceSession(
                 model, options, providers=_providers(kind, number, captures=captures)
             )
         except Exception as error:
@@ -115,8 +123,10 @@ class Runner(base.Runner):
             said = str(error).splitlines()[0]
             reason = f"ONNX Runtime refuses the graph: {said.split(' : ', 3)[-1]}"
             # The graph is valid, but the device has no kernel for its precision.
-            lacking = "NOT_IMPLEMENTED" in said
+            lacking = any(mark in said for mark in _NO_KERNEL)
             raise (DeviceError if lacking else LithoError)(reason) from error
+        _check_loaded(_PROVIDERS[kind], session.get_providers(), self._runtime)
+        return session
 
     def _execute(self, inputs: dict[str, NDArray[Any]]) -> NDArray[Any]:
         try:
@@ -252,10 +262,25 @@ def _providers(kind: str, number: int, *, captures: bool) -> list[Any]:
     return [(name, {"device_id": str(number), **given[name]}) for name in _PROVIDERS[kind]]
 
 
+@cache
+def _load_cuda(runtime: Any) -> None:
+    """Load the CUDA libraries that pip installed, which are on no path that the loader searches."""
+    with redirect_stdout(StringIO()):  # it prints what it does not find; `_check_loaded` says it in one line
+        runtime.preload_dlls()
+
+
+def _check_loaded(wanted: Sequence[str], loaded: Sequence[str], runtime: Any) -> None:
+    """Refuse a session that lacks a provider: ONNX Runtime would run on the CPU and only log a warning."""
+    for provider in wanted:
+        if provider not in loaded:
+            raise DeviceError(
+                f"ONNX Runtime could not load its {provider} and would run on the CPU; it needs an NVIDIA driver,"
+                f" CUDA {runtime.cuda_version} and cuDNN 9: pip install 'litho[gpu]'"
+            )
+
+
 def _check_providers(kind: str, available: list[str]) -> None:
     for provider in _PROVIDERS[kind]:
         if provider not in available:
-            raise UsageError(
-                f"this ONNX Runtime has no {provider} (it has: {', '.join(available)});"
-                " for a GPU: pip install 'litho[gpu]'"
-            )
+            found = f"this ONNX Runtime has no {provider} (it has: {', '.join(available)})"
+            raise MissingExtra("onnxruntime-gpu", "gpu", found)

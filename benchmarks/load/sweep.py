@@ -20,7 +20,7 @@ from ...signature.noise import MAX_SEED
 from ..environment import describe_environment
 from ..machine import Machine, describe_machine
 from ..roofline.served import ServedRoofline, ServedStage, measure_ceilings, roofline_of, stages_of
-from ..targets import Target, address_of, opened, target_name
+from ..targets import Target, address_of, opened, runs_elsewhere, target_name
 from .documents.cost import price_of
 from .documents.measurement import Measurement
 from .documents.result import BenchResult, Comparison, Method, SoakResult
@@ -45,6 +45,7 @@ def bench(  # noqa: PLR0913
     target: Target,
     *,
     variant: str | None = None,
+    device: str = "cpu",
     against: Target | None = None,
     against_variant: str | None = None,
     at_least: float | None = None,
@@ -84,6 +85,7 @@ def bench(  # noqa: PLR0913
     Args:
         target: an open runner, or any target of `open_runner`.
         variant: of a target that is a bundle, as `runners.choose_variants` takes it.
+        device: on which a bundle or a run computes, as `open_runner` takes it; of `against` too.
         against: another runner, measured in turns with the target at the target's last load; a runner without a
             transport gets the mean batch that the target's server formed under that load.
         against_variant: of `against`, if that is a bundle.
@@ -122,6 +124,10 @@ def bench(  # noqa: PLR0913
     if output is not None:
         require_report()
         check_folder(output, "--output")
+    if device != "cpu" and runs_elsewhere(target) and (against is None or runs_elsewhere(against)):
+        raise UsageError(
+            f"device was given {device!r}, but {target_name(target)} computes where it was started; leave it out"
+        )
     if at_least is not None and against is None:
         raise UsageError(
             f"at_least={at_least:g} has nothing to compare with; give a runner to measure against"
@@ -132,7 +138,7 @@ def bench(  # noqa: PLR0913
     measured_at, environment = datetime.now(UTC).isoformat(timespec="seconds"), describe_environment()
     first_seed = secrets.randbelow(MAX_SEED)
     with ExitStack() as stack:
-        runner, cold_start = _opened(stack, target, variant, "variant")
+        runner, cold_start = _opened(stack, target, variant, "variant", device)
         arrivals = open_scenario(scenario, trace)
         loads = choose_loads(runner, arrivals, concurrency=concurrency, rate=rate, batch=batch)
         machine = describe_machine(address_of(runner))
@@ -140,7 +146,7 @@ def bench(  # noqa: PLR0913
         how = _How(mix, preview_every, stall_seconds, quality, seconds / 10, server_process_id)
         other = None
         if against is not None:
-            second, _ = _opened(stack, against, against_variant, "against_variant")
+            second, _ = _opened(stack, against, against_variant, "against_variant", device)
             _check_comparable(runner, second, arrivals)
             other = how.side(
                 second, _bundle_of(against), open_scenario("closed-loop"), another_seed(first_seed)
@@ -321,7 +327,7 @@ class _How:
 
 
 def _opened(
-    stack: ExitStack, target: Target, variant: str | None, option: str
+    stack: ExitStack, target: Target, variant: str | None, option: str, device: str
 ) -> tuple[Runner, float | None]:
     """The runner of a target, and the time to its first picture, where it was opened here and computes here."""
     if variant is not None and (isinstance(target, Runner) or _bundle_of(target) is None):
@@ -329,7 +335,8 @@ def _opened(
             f"{option} was given {variant!r}, but {target_name(target)} is no bundle and has only one; leave it out"
         )
     start = time.perf_counter()
-    runner = stack.enter_context(opened(target, variant))
+    where = "cpu" if runs_elsewhere(target) else device
+    runner = stack.enter_context(opened(target, variant, where))
     if isinstance(target, Runner) or overlaps(runner):
         return runner, None
     runner.run(runner.signature.example(1))

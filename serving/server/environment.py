@@ -19,6 +19,7 @@ import sysconfig
 import venv
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ...errors import ServerError, UsageError
 from ...files import locked, write_bytes
@@ -29,6 +30,7 @@ __all__ = ["BACKEND_MODEL", "ServerEnvironment", "find", "home", "install"]
 
 BACKEND_MODEL = Path(__file__).parents[1] / "backend" / "model.py"
 REQUIREMENTS = Path(__file__).with_name("requirements-server.txt")
+GPU_REQUIREMENTS = Path(__file__).with_name("requirements-server-gpu.txt")
 PYTHONS = ((3, 11), (3, 12))
 """Python versions that both NumPy 1.26 and the server's Python backend are built for."""
 
@@ -72,6 +74,8 @@ class ServerEnvironment:
         libraries = [str(self.site_packages / "nvidia_pytriton.libs")]
         if (folder := _python_library()) is not None and folder != Path():
             libraries.append(str(folder))
+        if given := os.environ.get("LD_LIBRARY_PATH"):
+            libraries.append(given)  # on some machines the only way to the GPU's driver
         inherited = {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
         return {
             **inherited,
@@ -108,10 +112,11 @@ def find() -> ServerEnvironment:
     return environment
 
 
-def install(progress: Progress = quiet) -> Path:
+def install(progress: Progress = quiet, device: Literal["cpu", "cuda"] = "cpu") -> Path:
     """Create the environment, unless it is up to date.
 
     Args:
+        device: "cuda" for a server that also runs ONNX graphs on NVIDIA GPUs; CUDA's libraries come with it.
         progress: called with the step and the share of it that is done, in [0, 1].
 
     Returns:
@@ -122,35 +127,46 @@ def install(progress: Progress = quiet) -> Path:
         ServerError: the installation failed; the message names the log.
     """
     environment = ServerEnvironment(home())
-    if not _is_installed(environment):
+    if not _is_installed(environment, device):
         _check_machine()
         _check_path(environment.root)
         busy = ServerError(f"another process is installing {environment.root}; wait until it ends")
         with locked(environment.root.with_name(f".{environment.root.name}.lock"), busy):
-            _make(environment, progress)
+            _make(environment, device, progress)
     _refresh(environment)
     return environment.root
 
 
-def _make(environment: ServerEnvironment, progress: Progress) -> None:
+def _make(environment: ServerEnvironment, device: str, progress: Progress) -> None:
     # An interrupted installation has no mark: start from nothing.
     shutil.rmtree(environment.root, ignore_errors=True)
     progress("creating the server's environment", 0.0)
     venv.create(environment.root, with_pip=True)
-    _pip(environment, progress)
+    _pip(environment, _requirements(device), progress)
     bundled = environment.executable.parent.parent
     shutil.copytree(bundled / "backends", environment.backends)
     stub = bundled / "python_backend_stubs" / _python() / "triton_python_backend_stub"
     shutil.copy2(stub, environment.backends / "python")
     for program in (environment.backends / "python" / stub.name, environment.executable):
         program.chmod(0o755)
-    write_bytes(environment.root / _MARK, _state())
+    write_bytes(environment.root / _MARK, _state(device))
 
 
-def _pip(environment: ServerEnvironment, progress: Progress) -> None:
-    requirements = [
-        line for line in REQUIREMENTS.read_text().splitlines() if line and not line.startswith("#")
-    ]
+def _requirements(device: str) -> list[str]:
+    """Such as "numpy==1.26.4"; a package for GPUs takes the place of the one that runs on CPUs alone."""
+    found = _lines(REQUIREMENTS)
+    if device == "cpu":
+        return found
+    on_gpu = _lines(GPU_REQUIREMENTS)
+    replaced = {line.partition("==")[0].removesuffix("-gpu") for line in on_gpu}
+    return [line for line in found if line.partition("==")[0] not in replaced] + on_gpu
+
+
+def _lines(path: Path) -> list[str]:
+    return [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+
+
+def _pip(environment: ServerEnvironment, requirements: list[str], progress: Progress) -> None:
     log = environment.root / "install.log"
     command = [environment.root / "bin" / "python", "-m", "pip", "install", "--no-deps", "--no-input"]
     command += ["--disable-pip-version-check", "--progress-bar", "off", *requirements]
@@ -177,13 +193,15 @@ def _pip(environment: ServerEnvironment, progress: Progress) -> None:
         raise ServerError(f"installing the server failed: {last}; see {copy}")
 
 
-def _is_installed(environment: ServerEnvironment) -> bool:
+def _is_installed(environment: ServerEnvironment, device: str = "cpu") -> bool:
+    """Whether it is up to date; one for GPUs serves on a CPU too."""
     mark = environment.root / _MARK
-    return mark.exists() and mark.read_text() == _state()
+    return mark.exists() and mark.read_text() in {_state(device), _state("cuda")}
 
 
-def _state() -> str:
-    requirements = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
+def _state(device: str) -> str:
+    files = [REQUIREMENTS] if device == "cpu" else [REQUIREMENTS, GPU_REQUIREMENTS]
+    requirements = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     return f"{requirements}\n{platform.python_version()}\n{sys.base_prefix}\n"
 
 

@@ -88,6 +88,11 @@ def test_a_narrow_terminal_breaks_cells_but_cuts_nothing(
     assert name in capsys.readouterr().out
 
 
+def test_a_cell_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    show_rows(["figures"], [["pip install 'litho[gpu]'"]])
+    assert "'litho[gpu]'" in capsys.readouterr().out
+
+
 def test_a_narrow_terminal_shows_the_columns_that_fit_and_names_the_others(bundle: Path) -> None:
     variant = Bundle.load(bundle).manifest.variants[0].name
     wide, narrow = (on_a_terminal(["inspect", str(bundle)], columns) for columns in (120, 52))

@@ -1,7 +1,9 @@
 import shutil
 from pathlib import Path
 
+import onnxruntime
 import pytest
+import torch
 
 from litho.bundle.manifest import Figure, Variant, Verdict
 from litho.errors import EndpointError, IntegrityError, UsageError
@@ -29,6 +31,28 @@ def test_an_endpoint_must_be_an_address_that_answers(bundle: Path) -> None:
         verify(bundle, endpoint="localhost:8001")
     with pytest.raises(EndpointError):
         verify(bundle, endpoint="grpc://127.0.0.1:9/absent")
+
+
+def test_a_device_that_is_not_here_is_said_and_no_failure(bundle: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    (outcome,) = verify(bundle, device="cuda")
+    assert outcome.verdict.status == "not_run"
+    assert "litho[gpu]" in (outcome.verdict.reason or "")
+
+
+def test_an_endpoint_takes_no_device(bundle: Path) -> None:
+    with pytest.raises(
+        UsageError, match="device was given 'cuda', but grpc://127.0.0.1:9/absent computes where"
+    ):
+        verify(bundle, endpoint="grpc://127.0.0.1:9/absent", device="cuda")
+
+
+def test_every_variant_passes_on_a_gpu(bundle: Path) -> None:
+    if not torch.cuda.is_available() or "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        pytest.skip("no GPU, or no ONNX Runtime for one")
+    (outcome,) = verify(bundle, device="cuda")
+    assert outcome.verdict.status == "passed", outcome.verdict.reason
 
 
 PASSED = Verdict(status="passed", figures=(Figure(metric="PSNR min (dB)", value=60.0, at_least=40.0),))

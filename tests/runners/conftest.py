@@ -19,6 +19,15 @@ def paper(monkeypatch: pytest.MonkeyPatch) -> Any:
     return paper
 
 
+@pytest.fixture
+def real_gpu() -> None:
+    """Skips a test on a machine without a GPU that PyTorch can use."""
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU here")
+
+
 TOY = """
 import ctypes, os, signal, sys, time
 import numpy as np

@@ -32,6 +32,29 @@ def test_an_array_comes_back_from_the_gpu_and_no_memory_stays_there(paper: Any, 
     assert not paper.driver.held
 
 
+@pytest.mark.usefixtures("real_gpu")
+def test_a_real_gpu_copies_captures_and_launches() -> None:
+    gpu = Gpu(find_device("gpu"), "gpu")
+    given, back = gpu.pinned((3, 5), np.float32), gpu.pinned((3, 5), np.float32)
+    pointer = gpu.allocate(given.nbytes)
+
+    def copy() -> None:
+        gpu.upload(given, pointer)
+        gpu.download(pointer, back)
+
+    given[:], back[:] = np.arange(15).reshape(3, 5), -1
+    graph = gpu.capture(copy)
+    gpu.wait()
+    assert (back == -1).all()
+    for value in (3, 4):
+        given[:] = value
+        gpu.launch(graph)
+        gpu.wait()
+        np.testing.assert_array_equal(back, given)
+    gpu.forget(graph)
+    gpu.close()
+
+
 def test_an_empty_array_has_memory_of_its_own(paper: Any, gpu: Gpu) -> None:
     assert gpu.pinned((0, 4), np.int64).shape == (0, 4)
     assert gpu.allocate(0) in paper.driver.held

@@ -76,5 +76,7 @@ def test_a_device_that_there_is_not_is_refused(bundle: Path, device: str, compla
 def test_a_provider_that_is_not_installed_is_named(bundle: Path, device: str, provider: str) -> None:
     if provider in onnxruntime.get_available_providers():
         pytest.skip(f"this ONNX Runtime has the {provider}")
-    with pytest.raises(UsageError, match=f"has no {provider} .* pip install 'litho\\[gpu\\]'"):
+    with pytest.raises(
+        UsageError, match=rf"has no {provider} \(it has: .*\); get it with: pip install 'litho\[gpu\]'"
+    ):
         open_runner(bundle, device=device)

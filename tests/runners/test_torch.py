@@ -53,6 +53,16 @@ def test_unknown_and_absent_devices(run: Path) -> None:
             open_runner(run, device="cuda")
 
 
+@pytest.mark.usefixtures("real_gpu")
+@pytest.mark.parametrize("device", ["cuda", "cuda:0"])
+def test_a_gpu_gives_the_same_pictures(run: Path, device: str) -> None:
+    with open_runner(run) as here, open_runner(run, device=device) as there:
+        inputs = here.signature.example(8)
+        (name,) = here.run(inputs)
+        differences = here.run(inputs)[name].astype(int) - there.run(inputs)[name]
+    assert np.abs(differences).max() <= 1
+
+
 def test_a_directory_without_a_snapshot(tmp_path: Path) -> None:
     (tmp_path / "snapshot.json").write_text("{}")
     with pytest.raises(CheckpointError):

@@ -158,6 +158,7 @@ def test_runner_handed_in_stays_open(planted_runner):
         ({"batch": (1, 1)}, r"batch was given 1,1;"),
         ({"seconds": 0}, r"seconds was given 0"),
         ({"seconds": float("nan")}, r"seconds was given nan"),
+        ({"device": "cuda"}, r"device was given 'cuda', but .* computes where it was started; leave it out"),
         ({"rounds": 0}, r"rounds was given 0; it takes 1 or more"),
         ({"pairs": 0}, r"pairs was given 0"),
         ({"at_least": 1.5}, r"at_least=1.5 has nothing to compare with; give a runner to measure against"),

@@ -77,6 +77,24 @@ def test_an_installation_that_fails_names_its_log(
         find()
 
 
+def test_one_for_gpus_takes_onnx_runtime_for_gpus(
+    empty_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+
+    def pip(environment: object, requirements: list[str], progress: object) -> None:
+        asked.append(requirements)
+        raise ServerError("stopped here")
+
+    monkeypatch.setattr(environment, "_pip", pip)
+    for device in ("cpu", "cuda"):
+        with pytest.raises(ServerError, match="stopped here"):
+            install(device=device)
+    on_cpu, on_gpu = ({line.partition("==")[0] for line in lines} for lines in asked)
+    assert on_cpu - on_gpu == {"onnxruntime"}
+    assert {"onnxruntime-gpu", "nvidia-cudnn-cu13"} < on_gpu - on_cpu
+
+
 def test_an_interrupted_installation_leaves_nothing_that_counts_and_no_process(empty_home: Path) -> None:
     command = subprocess.Popen(
         [sys.executable, "-c", "from litho.cli import main; main()", "server", "install"],
