@@ -183,4 +183,5 @@ def _cap_steps(steps: Field, row: Row, most: int) -> None:
 def _unknown(signature: Signature, name: str, model: str) -> Exception:
     taken = [field.name for field in signature.inputs if field.role not in _PICTURES]
     shown = name if name.isascii() and name.isprintable() and len(name) <= 64 else "this field"
-    return refused(f"model {model!r} takes no {shown!r}; it takes: {', '.join(taken)}", name[:64])
+    known = f"it takes: {', '.join(taken)}" if taken else "it has no fields of its own"
+    return refused(f"model {model!r} takes no {shown!r}; {known}", name[:64])

@@ -22,20 +22,32 @@ Schema = dict[str, Any]
 
 _PICTURES = (Role.IMAGE, Role.MASK)
 _MOST_USER_CHARACTERS = 512
-_FILE: Schema = {"contentMediaType": "application/octet-stream"}
+_FILE: Schema = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
 _FILE_TYPES = ", ".join(MEDIA_TYPES.values())
-_FILES = ("image", "mask")
-_WAYS: tuple[dict[str, Schema], ...] = (
-    {
-        "stream": {"enum": [False, None]},
-        "response_format": {"enum": ["b64_json", "url", None]},
-        "partial_images": {"enum": [0, None]},
-    },
-    {
-        "stream": {"const": True, "x-required": True},
-        "response_format": {"enum": ["b64_json", None]},
-        "partial_images": {"type": ["integer", "null"], "minimum": 0, "maximum": 3},
-    },
+_IMAGE, _IMAGES, _MASK = "image", "image[]", "mask"
+_FILES = (_IMAGE, _IMAGES, _MASK)
+
+_Part = tuple[str, dict[str, Schema]]
+"""Words for the title, and properties."""
+
+_WAYS: tuple[_Part, ...] = (
+    (
+        "",
+        {
+            # Programs that make clients know truth values by their type alone.
+            "stream": {"anyOf": [{"type": "boolean", "const": False}, {"type": "null"}]},
+            "response_format": {"enum": ["b64_json", "url", None]},
+            "partial_images": {"enum": [0, None]},
+        },
+    ),
+    (
+        "in a stream",
+        {
+            "stream": {"type": "boolean", "const": True, "x-required": True},
+            "response_format": {"enum": ["b64_json", None]},
+            "partial_images": {"type": ["integer", "null"], "minimum": 0, "maximum": 3},
+        },
+    ),
 )
 """How pictures are answered: in a document, or in a stream."""
 
@@ -43,9 +55,7 @@ _WAYS: tuple[dict[str, Schema], ...] = (
 def generation_schema(models: Sequence[Served], settings: GatewaySettings) -> Schema:
     """Bodies of `POST /v1/images/generations`."""
     bodies = [
-        _body(
-            served, models, _common(served, models, settings), _fields(served, settings), motif, encoding, way
-        )
+        _body(served, models, _plain(served, models, settings), motif, encoding, way)
         for served in models
         if served.signature.field(Role.IMAGE) is None
         for motif in _motifs(served)
@@ -58,26 +68,16 @@ def generation_schema(models: Sequence[Served], settings: GatewaySettings) -> Sc
 def edit_body(models: Sequence[Served], settings: GatewaySettings) -> Schema:
     """Forms of `POST /v1/images/edits`, with the media types of their parts.
 
-    That a mask has the size of its picture, and a hole, is said in words only.
+    The picture is `image`, or `image[]`, as clients call it that send lists. That a mask has the
+    size of its picture, and a hole, is said in words: JSON Schema compares no files.
     """
-    forms = []
-    for served in models:
-        if served.signature.field(Role.IMAGE) is None:
-            continue
-        masked = served.signature.field(Role.MASK) is not None
-        files = {
-            name: {**_FILE, "description": _described(name, settings), "x-required": True}
-            for name in (_FILES if masked else _FILES[:1])
-        }
-        common, fields = _common(served, models, settings), _fields(served, settings)
-        forms += [
-            _form(_body(served, models, files, common, fields, *ways))
-            for ways in product(_motifs(served), _encodings(served), _WAYS)
-        ]
-    # Programs that make forms look among the properties for what is a file.
-    files = dict.fromkeys(_FILES, _FILE)
-    required = ["image", *(["model"] if len(models) > 1 else [])]
-    schema = {"type": "object", "properties": files, "required": required, **_any_of(forms)}
+    forms = [
+        _form(_body(served, models, sent, _plain(served, models, settings), *ways))
+        for served in models
+        if served.signature.field(Role.IMAGE) is not None
+        for sent in _sent(served, settings)
+        for ways in product(_motifs(served), _encodings(served), _WAYS)
+    ]
     lists = {
         field.name: {"contentType": "application/json"}
         for served in models
@@ -85,18 +85,20 @@ def edit_body(models: Sequence[Served], settings: GatewaySettings) -> Schema:
         if field.shape and field.role not in _PICTURES
     }
     return {
-        "schema": schema,
+        "schema": _any_of(forms),
         "encoding": {**{name: {"contentType": _FILE_TYPES} for name in _FILES}, **lists},
     }
 
 
-def _described(name: str, settings: GatewaySettings) -> str:
+def _sent(served: Served, settings: GatewaySettings) -> Iterator[_Part]:
+    """The files of a form, by both names of the picture."""
     said = f"PNG, JPEG or WebP of at most {settings.most_upload_bytes} bytes and {settings.most_upload_pixels} pixels"
-    if name != "mask":
-        return f"{said}. Clients that send a list of pictures call it image[]; here it has one."
-    return (
-        f"{said}, as many as the picture has; its transparent pixels, or else its light ones, are the hole."
-    )
+    image = {**_FILE, "description": f"{said}. Clients that send a list, here of one, call it image[]."}
+    of_mask = f"{said}, as wide and high as the picture; its transparent pixels, or else its light ones, are the hole."
+    mask = {_MASK: {**_FILE, "description": of_mask, "x-required": True}}
+    masks = mask if served.signature.field(Role.MASK) is not None else {}
+    yield "", {_IMAGE: {**image, "x-required": True}, **masks}
+    yield "of a list", {_IMAGES: {**image, "x-required": True}, **masks}
 
 
 def _form(body: Schema) -> Schema:
@@ -110,19 +112,61 @@ def _form(body: Schema) -> Schema:
 
 
 def _any_of(bodies: list[Schema]) -> Schema:
-    return (
-        {"anyOf": bodies} if bodies else {"type": "object", "additionalProperties": False, "maxProperties": 0}
-    )
+    """One object, for programs that make a class of it, which is any of these."""
+    if not bodies:
+        # Which nothing is: no model takes any request.
+        nothing: Schema = {"type": "object", "additionalProperties": False, "maxProperties": 0}
+        return {**nothing, "properties": {_IMAGE: _FILE}, "required": [_IMAGE]}
+    # A class has one name for both names of the picture.
+    names = dict.fromkeys(name for body in bodies for name in body["properties"] if name != _IMAGES)
+    properties = {
+        name: _together([body["properties"][name] for body in bodies if name in body["properties"]])
+        for name in names
+    }
+    required = [name for name in names if all(name in body["required"] for body in bodies)]
+    return {"type": "object", "properties": properties, "required": required, "allOf": [{"anyOf": bodies}]}
 
 
-def _body(served: Served, models: Sequence[Served], *parts: dict[str, Schema]) -> Schema:
-    """An object of all properties of the parts."""
-    properties = {name: dict(value) for part in parts for name, value in part.items()}
+def _together(values: list[Schema]) -> Schema:
+    """What is one of the values, or more."""
+    if all(value == values[0] for value in values):
+        return values[0]
+    words = [
+        value["enum"] if "enum" in value else [value["const"]] for value in values if _WORDS & value.keys()
+    ]
+    found = list(dict.fromkeys(word for some in words for word in some))
+    if len(words) == len(values) and not any(isinstance(word, bool) for word in found):
+        return {"enum": found}
+    kinds = dict.fromkeys(kind for value in values for kind in _kinds(value))
+    return {} if "" in kinds else {"type": list(kinds) if len(kinds) > 1 else next(iter(kinds))}
+
+
+_WORDS = frozenset({"enum", "const"})
+_KINDS = {"str": "string", "int": "integer", "bool": "boolean", "NoneType": "null", "float": "number"}
+
+
+def _kinds(value: Schema) -> list[str]:
+    """Types of a value; "" for those that are not said."""
+    if "type" in value:
+        return value["type"] if isinstance(value["type"], list) else [value["type"]]
+    if "anyOf" in value:
+        return [kind for one in value["anyOf"] for kind in _kinds(one)]
+    return [_KINDS[type(word).__name__] for word in value.get("enum", [])] or [""]
+
+
+def _body(served: Served, models: Sequence[Served], *parts: _Part) -> Schema:
+    """An object of all properties of the parts; no other has its title, which clients make the name of a class of."""
+    properties = {name: dict(value) for _, part in parts for name, value in part.items()}
     required = [name for name, value in properties.items() if value.pop("x-required", False)]
     required += ["model"] if len(models) > 1 else []
     required += [field.name for field in _required(served) if field.role is not Role.LABEL]
     optional = tuple(name for name in properties if name not in required)
-    return {"title": f"For the model {served.name}", **object_of(properties, optional=optional)}
+    title = ", ".join([f"For the model {served.name}", *(words for words, _ in parts if words)])
+    return {"title": title, **object_of(properties, optional=optional)}
+
+
+def _plain(served: Served, models: Sequence[Served], settings: GatewaySettings) -> _Part:
+    return "", {**_common(served, models, settings), **_fields(served, settings)}
 
 
 def _common(served: Served, models: Sequence[Served], settings: GatewaySettings) -> dict[str, Schema]:
@@ -178,42 +222,44 @@ def any_word(words: Collection[str]) -> str:
     return f"({found}){'?' if '' in words else ''}"
 
 
-def _motifs(served: Served) -> Iterator[dict[str, Schema]]:
+def _motifs(served: Served) -> Iterator[_Part]:
     """What a picture shows: by prompt, by class, or by neither."""
     prompt, label = served.signature.field(Role.PROMPT), served.signature.field(Role.LABEL)
     if prompt is not None:
         optional = prompt.default is not None
         text: Schema = {"type": ["string", "null"] if optional else "string", "maxLength": MAX_TEXT_BYTES}
-        yield {"prompt": {**text, "x-required": not optional}}
+        yield "", {"prompt": {**text, "x-required": not optional}}
         return
     nothing: Schema = {"type": ["string", "null"], "pattern": f"^[{BLANKS}]*$"}
     if label is None:
-        yield {"prompt": nothing}
+        yield "", {"prompt": nothing}
         return
     count = int(label.maximum or 0) + 1
     numbers = [str(number) for number in range(count)]
     names = list(dict.fromkeys([*(label.class_names or ()), *numbers]))
     given = {"anyOf": [{"type": "integer", "minimum": 0, "maximum": count - 1}, {"enum": names}]}
-    yield {"prompt": nothing, label.name: {**given, "x-required": label.default is None}}
-    yield {"prompt": {"enum": names, "x-required": True}, label.name: {"type": "null"}}
+    yield f"by {label.name}", {"prompt": nothing, label.name: {**given, "x-required": label.default is None}}
+    yield "by prompt", {"prompt": {"enum": names, "x-required": True}, label.name: {"type": "null"}}
 
 
-def _encodings(served: Served) -> Iterator[dict[str, Schema]]:
+def _encodings(served: Served) -> Iterator[_Part]:
     alpha = served.signature.output.shape[2] % 2 == 0
     plain: list[str | None] = ["auto", "opaque", None]
     clear = [*plain, *(["transparent"] if alpha else [])]
     compression: Schema = {"type": ["integer", "null"], "minimum": 0, "maximum": 100}
-    yield {
+    encoding: dict[str, Schema] = {
         "output_format": {"enum": ["png", None]},
         "output_compression": {"enum": [100, None]},
         "background": {"enum": clear},
     }
+    yield "as png", encoding
     for form, background in (("jpeg", plain), ("webp", clear)):
-        yield {
+        encoding = {
             "output_format": {"const": form, "x-required": True},
             "output_compression": dict(compression),
             "background": {"enum": background},
         }
+        yield f"as {form}", encoding
 
 
 def _required(served: Served) -> list[Field]:
@@ -252,6 +298,10 @@ def _without_null(value: Schema) -> Schema:
     """The same for a form: its fields are left out in place of null, and whatever they hold is a text."""
     if "enum" in value:
         return {**value, "enum": [one for one in value["enum"] if one is not None]}
+    if "anyOf" in value:
+        ways = [one for one in value["anyOf"] if one.get("type") != "null"]
+        rest = {name: one for name, one in value.items() if name != "anyOf"}
+        return {**rest, **ways[0]} if len(ways) == 1 else {**rest, "anyOf": ways}
     kinds = value.get("type")
     kind = next(one for one in kinds if one != "null") if isinstance(kinds, list) else kinds
     rest = {name: one for name, one in value.items() if name != "type"}

@@ -71,7 +71,9 @@ def _texts(form: FormData) -> list[tuple[str, str]]:
     texts = [(name, text) for name, text in form.multi_items() if isinstance(text, str)]
     for name, _ in texts:
         if name in FILES:
-            raise refused(f"{FILES[name]!r} is no file; send PNG, JPEG or WebP", FILES[name])
+            raise refused(
+                f"{FILES[name]!r} is no file; send PNG, JPEG or WebP, with a file name", FILES[name]
+            )
     return texts
 
 

@@ -75,6 +75,8 @@ FORMS: list[dict[str, Any]] = [
     {"model": "filled", "n": 2, "seed": 2**63 - 1, "size": "8x6", "prompt": " ", "quality": "standard"},
     {"model": "filled", "output_format": "webp", "output_compression": 0, "background": "opaque"},
     {"model": "filled", "stream": True, "partial_images": 3, "user": "me"},
+    {"model": "filled", "image": None, "image[]": "PICTURE"},
+    {"model": "filled", "image[]": "PICTURE"},
     {"model": "filled", "mask": None},
     {"model": "filled", "image": None},
     {"model": "filled", "label": 3},
@@ -111,7 +113,7 @@ def test_the_document_and_the_gateway_agree_about_forms(
     forms: dict[str, Any], streaming_gateway: Program, change: dict[str, Any]
 ) -> None:
     picture = np.zeros((6, 8, 3), np.uint8)
-    sent = {"image": png(picture), "mask": hole(picture[..., :1] + 1)}
+    sent = {"image": png(picture), "image[]": png(picture), "mask": hole(picture[..., :1] + 1)}
     form = {"image": "PICTURE", "mask": "PICTURE", **change}
     form = {name: value for name, value in form.items() if value is not None}
     texts = {name: value for name, value in form.items() if name not in sent}
@@ -130,7 +132,7 @@ def test_a_form_says_what_its_files_are(forms: dict[str, Any]) -> None:
     assert forms["encoding"]["mask"] == forms["encoding"]["image"]
     (said, *_) = (
         one["properties"]["mask"]["description"]
-        for one in forms["schema"]["anyOf"]
+        for one in forms["schema"]["allOf"][0]["anyOf"]
         if "mask" in one["properties"]
     )
     assert "33554432 bytes and 16777216 pixels" in said
@@ -147,3 +149,20 @@ def test_without_models_nothing_is_allowed() -> None:
     settings = GatewaySettings(server="grpc://127.0.0.1:1")
     for schema in (generation_schema([], settings), edit_body([], settings)["schema"]):
         assert not Draft202012Validator(schema).is_valid({"prompt": "3"})
+
+
+@pytest.mark.parametrize("kind", ["generation", "edit"])
+def test_programs_that_make_clients_get_one_class_whose_kinds_have_names_of_their_own(
+    allowed: Draft202012Validator, forms: dict[str, Any], kind: str
+) -> None:
+    """What they know: one object with the properties of all its kinds, and no truth value that a list of words has."""
+    schema: Any = allowed.schema if kind == "generation" else forms["schema"]
+    kinds = schema["allOf"][0]["anyOf"]
+    assert len({one["title"] for one in kinds}) == len(kinds)
+    assert schema["properties"].keys() == {name for one in kinds for name in one["properties"]} - {"image[]"}
+    assert "boolean" in str(schema["properties"]["stream"]["type"])
+    for one in kinds:
+        assert schema["properties"].keys() - {"image"} >= one["properties"].keys() - {"image", "image[]"}
+        assert set(schema["required"]) <= set(one["required"])
+    values = [value for one in kinds for value in one["properties"].values()]
+    assert not any(isinstance(word, bool) for value in values for word in value.get("enum", []))
