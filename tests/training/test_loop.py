@@ -35,49 +35,80 @@ WITH_STATE = {
 }
 """Recipe keys with which everything that can have a state has one."""
 
-KILLED_BY_THE_CLOCK = """
-import signal, sys
-from pathlib import Path
-from litho.training import loop
-
-run, overrides, seconds = Path(sys.argv[1]), eval(sys.argv[2]), float(sys.argv[3])
-
-def read(path, mesh, original=loop.read_checkpoint):
-    # Of this process's own time: the signal then ends it between any two instructions, without a word.
-    signal.setitimer(signal.ITIMER_PROF, seconds)
-    return original(path, mesh)
-
-loop.read_checkpoint = read
-loop.train("cgan-digits", run=run, overrides=overrides, progress=False)
-"""
-
 KILLED = """
-import os, signal, sys
+import json, os, signal, sys
 from pathlib import Path
-import torch
+import sklearn.datasets, torch, torch._dynamo, torch.utils.tensorboard, torchmetrics  # not in every child
 from litho.training import loop
 from litho.training.data import dataset
 
-where, step, run, overrides = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), eval(sys.argv[4])
+overrides, trainings = eval(sys.argv[1]), json.loads(sys.argv[2])
+read_checkpoint = loop.read_checkpoint
 
 def kill():
     os.kill(os.getpid(), signal.SIGKILL)
 
-def killed_in_a_step(seed, number, batch, count, original=dataset.batch_indices):
-    return kill() if number == step else original(seed, number, batch, count)
+def at_step(moment):
+    def indices(seed, number, batch, count, original=dataset.batch_indices):
+        return kill() if number == moment else original(seed, number, batch, count)
 
-def killed_while_saving(content, path, original=torch.save):
-    original(content, path)
-    if content["step"] == step:
-        os.truncate(path, 1000)
-        kill()
+    dataset.batch_indices = indices
 
-if where == "step":
-    dataset.batch_indices = killed_in_a_step
-else:
-    torch.save = killed_while_saving
-loop.train("cgan-digits", run=run, overrides=overrides, progress=False)
+def at_save(moment):
+    def save(content, path, original=torch.save):
+        original(content, path)
+        if content["step"] == moment:
+            os.truncate(path, 1000)
+            kill()
+
+    torch.save = save
+
+def at_call(moment):
+    # Calls, which a slow machine makes as many of; soon after, this process's own clock ends it anywhere.
+    def count(*event):
+        global calls
+        calls += 1
+        if calls == moment:
+            sys.setprofile(None)
+            signal.setitimer(signal.ITIMER_PROF, 1e-4)
+
+    def read(path, mesh):
+        sys.setprofile(count)
+        return read_checkpoint(path, mesh)
+
+    loop.read_checkpoint = read
+
+calls = 0
+for run, where, moment in trainings:
+    child = os.fork()
+    if not child:
+        {"step": at_step, "save": at_save, "call": at_call}[where](moment)
+        loop.train("cgan-digits", run=Path(run), overrides=overrides, progress=False)
+        sys.setprofile(None)
+        print(json.dumps({"end": 0, "calls": calls}), flush=True)
+        os._exit(0)
+    end = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if end:
+        found = read_checkpoint(Path(run))
+        finished = Path(run, "snapshot.json").exists()
+        print(json.dumps({"end": end, "step": found.step if found else 0, "finished": finished}), flush=True)
 """
+
+
+def killed(keys: dict[str, str], trainings: list[tuple[Path, str, int]]) -> list[dict[str, int]]:
+    """Train in processes that are killed; how each of them ended.
+
+    Args:
+        keys: of the recipe.
+        trainings: folder of the run, "step", "save" or "call", and the number of it that the process is killed at.
+    """
+    words = json.dumps([(str(run), where, moment) for run, where, moment in trainings])
+    command = [sys.executable, "-c", KILLED, repr(keys), words]
+    done = subprocess.run(command, capture_output=True, timeout=500, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    ends = [json.loads(line) for line in done.stdout.splitlines() if line.startswith(b"{")]
+    assert len(ends) == len(trainings), done.stderr.decode()
+    return ends
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
@@ -148,11 +179,9 @@ def test_killed_at_any_point_it_ends_with_the_same_weights(
     tiny_train: Train, trained: Path, tmp_path: Path, kills: list[tuple[str, int]]
 ) -> None:
     run = tmp_path / "run"
-    for where, step in kills:
-        command = [sys.executable, "-c", KILLED, where, str(step), str(run), repr(TINY)]
-        done = subprocess.run(command, capture_output=True, timeout=300, check=False)
-        assert done.returncode == -signal.SIGKILL, done.stderr.decode()
-        assert not (run / "snapshot.json").exists()
+    for end in killed(TINY, [(run, where, step) for where, step in kills]):
+        assert end["end"] == -signal.SIGKILL
+        assert not end["finished"]
     tiny_train(run)
     assert_same_run(trained, run)
     assert not [path for path in run.rglob("*") if ".partial-" in path.name]
@@ -161,20 +190,15 @@ def test_killed_at_any_point_it_ends_with_the_same_weights(
 def test_killed_at_random_moments_it_ends_with_the_same_weights_whatever_has_a_state(
     tiny_train: Train, tmp_path: Path
 ) -> None:
-    keys, run = {**TINY, **WITH_STATE}, tmp_path / "run"
-    moments = np.random.default_rng(0)
-    kills, steps = 0, set()
-    for attempt in range(5):
-        seconds = moments.uniform(0.1, 0.5 + 0.3 * attempt)
-        words = [sys.executable, "-c", KILLED_BY_THE_CLOCK, str(run), repr(keys), str(seconds)]
-        done = subprocess.run(words, capture_output=True, timeout=300, check=False)
-        assert done.returncode in (0, -signal.SIGPROF), done.stderr.decode()
-        kills += done.returncode != 0
-        steps.add(checkpoint.step if (checkpoint := loop.read_checkpoint(run)) else 0)
-    assert kills >= 3
-    assert len(steps) >= 2, steps
+    keys, whole, run = {**TINY, **WITH_STATE}, tmp_path / "whole", tmp_path / "run"
+    (end,) = killed(keys, [(whole, "call", -1)])
+    moments = np.random.default_rng(0).uniform(0.05, 0.4, 5) * end["calls"]
+    ends = killed(keys, [(run, "call", int(moment)) for moment in moments])
+    assert {end["end"] for end in ends} <= {0, -signal.SIGPROF}
+    kills = [end for end in ends if end["end"]]
+    assert len(kills) >= 3
+    assert len({end["step"] for end in kills}) >= 2
     tiny_train(run, **WITH_STATE)
-    whole = tiny_train(tmp_path / "whole", **WITH_STATE)
     assert_same_run(whole, run)
     assert load_snapshot(run).info == load_snapshot(whole).info
     first, second = (loop.read_checkpoint(path) for path in (whole, run))
