@@ -25,8 +25,8 @@ from ..serving.clients.client import Client
 from ..serving.repository.deploy import deploy
 from ..serving.server.embedded import EmbeddedServer
 from .command import errors_of, write_document
-from .environment import Environment, describe_environment
 from .machine import Machine, describe_machine
+from .shared.environment import Environment, describe_environment
 
 __all__ = ["ColdStart", "ColdStarts", "main", "measure", "table"]
 

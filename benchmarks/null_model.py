@@ -24,9 +24,9 @@ from ..signature import Signature
 from ..signature.fields import image_output, seed_field
 from .command import errors_of, write_document
 from .machine import Machine, describe_machine
-from .perf_analyzer import measure_model
-from .perf_analyzer_result import Round
-from .perf_analyzer_run import Protocol, find_perf_analyzer
+from .perf_analyzer.documents import Round
+from .perf_analyzer.program import Protocol, find_perf_analyzer
+from .perf_analyzer.run import measure_model
 
 __all__ = ["NullModel", "NullModelResult", "lines", "main", "measure", "write_null_model"]
 

@@ -26,12 +26,12 @@ from ..files import write_bytes
 from ..reporting.markdown import markdown_table
 from ..runners import Runner, open_runner
 from .command import errors_of, write_document
-from .environment import Environment, describe_environment
 from .load.comparison.change import Change, change_of, read_runs
 from .load.comparison.effect import TOLERANCE, Effect
 from .load.page.page import JSON_NAME
 from .load.sweep import bench
 from .machine import Machine, describe_machine
+from .shared.environment import Environment, describe_environment
 
 __all__ = ["Regressions", "SlowRunner", "Trial", "measure", "table"]
 

@@ -35,7 +35,7 @@ from ..serving.server.embedded import EmbeddedServer
 from ..signature import Signature
 from .command import errors_of, write_document
 from .machine import Machine, describe_machine
-from .perf_analyzer_run import perf_analyzer_rows
+from .perf_analyzer.program import perf_analyzer_rows
 
 __all__ = ["Round", "Served", "ServedThroughput", "main", "measure", "table"]
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from ...errors import EndpointError
-from ..cores import Cores
 from ..load.documents.measurement import Measurement
+from ..shared.cores import Cores
 from .costs import Costs
 from .fitting import NOTHING, Further, Spent, fitted, spent_in, usual_mean
 from .serving import Endpoint, Gapped, InTurn, Measured

@@ -11,9 +11,9 @@ import numpy as np
 from ...bundle import Bundle
 from ...reporting.progress import Progress, quiet
 from ...signature.fields import Role
-from ..cores import cores_of, only_on
 from ..load.measuring.mix import COUNT, Mix
 from ..machine import describe_machine
+from ..shared.cores import cores_of, only_on
 from .calibration import fits_of, measured_site, take_costs
 from .costs import Costs
 from .serving import serving

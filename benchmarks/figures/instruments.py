@@ -6,7 +6,7 @@ from statistics import median
 
 from ...bundle.json_documents import read_as
 from ..null_model import NullModelResult
-from ..perf_analyzer_result import NEAR, NEAR_P99, Compared, PerfAnalyzerResult
+from ..perf_analyzer.documents import NEAR, NEAR_P99, Compared, PerfAnalyzerResult
 from .base import Results, paragraph, table, whole
 
 __all__ = ["write"]

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from ...training.evaluation.document import FeatureNetInfo
 from ...training.presets import CPU, PRESETS
-from ..quality import Entry, Quality, read_quality
-from ..quality_targets import EXPECTED, FEATURE_NETS, REASONS, TARGETS, Outcome, QualityTarget
+from ..quality.run import Entry, Quality, read_quality
+from ..quality.targets import EXPECTED, FEATURE_NETS, REASONS, TARGETS, Outcome, QualityTarget
 from .base import Results, paragraph, table
 
 __all__ = ["write"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from ...bundle.json_documents import Document
-from ..cores import Cores
 from ..machine import Machine
-from ..paired import Ratio
+from ..shared.cores import Cores
+from ..shared.paired import Ratio
 
 __all__ = [
     "LEAST_THROUGHPUT",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ...serving.gateway.protection.key_check import KeyCheck
 from ...serving.gateway.protection.keys import PREFIX, KeyFile
-from ..paired import median_interval
+from ..shared.paired import median_interval
 from .documents import KeyTimes
 from .process import GatewayProcess
 

@@ -20,7 +20,7 @@ from ...runners.triton import Access, Runner
 from ...signature import Signature
 from ..load.generator import Kind, Outcomes, Plan, Running, Site
 from ..load.measuring.requests import Requests
-from ..paired import paired_ratio
+from ..shared.paired import paired_ratio
 from .documents import Overhead, Way
 from .process import GatewayProcess
 

@@ -18,9 +18,9 @@ from ...runners.triton import Runner
 from ...serving.configuration.settings import ServingSettings
 from ...serving.repository.deploy import deploy
 from ..command import errors_of, write_document
-from ..cores import Cores, apart, cores_of
 from ..faults.serving import Serving
 from ..machine import describe_machine
+from ..shared.cores import Cores, apart, cores_of
 from .connections import measure_connections
 from .documents import GatewayResult, Overhead
 from .keys import measure_keys

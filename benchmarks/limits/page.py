@@ -10,7 +10,7 @@ from ..load.page.charts import Axis, Chart, Row, chart, dots
 from ..load.page.drawing import png
 from ..load.page.roofline_plot import ROOFLINE_AXES, roofs
 from ..roofline.reached import Reached
-from ..study_page import Part, Study, machine_facts, render_study
+from ..study import Part, Study, machine_facts, render_study
 from .roofline import EQUAL_DB, Form, Limits, ModelLimits, Stage
 
 __all__ = [

@@ -13,7 +13,7 @@ from ...bundle.manifest import Timing, Verdict
 from ...errors import UsageError
 from ...runners.base import graph_runtimes, runner_class
 from ..machine import Machine
-from ..paired import Ratio, paired_ratio
+from ..shared.paired import Ratio, paired_ratio
 
 __all__ = [
     "NotMeasured",

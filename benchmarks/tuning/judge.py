@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Literal
 
-from ..paired import median_interval
+from ..shared.paired import median_interval
 from .documents import Confirmation, Figures, Goal, Round
 
 __all__ = [

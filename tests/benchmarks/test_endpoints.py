@@ -6,9 +6,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from litho.benchmarks.cores import cores_of
 from litho.benchmarks.endpoints import main
 from litho.benchmarks.load.documents.result import read_result
+from litho.benchmarks.shared.cores import cores_of
 from litho.serving.server.environment import install
 
 

@@ -2,8 +2,8 @@ import pytest
 
 from litho.benchmarks.machine import describe_machine
 from litho.benchmarks.null_model import NullModel, NullModelResult, lines, measure
-from litho.benchmarks.perf_analyzer_result import Round
-from litho.benchmarks.perf_analyzer_run import Side, find_perf_analyzer
+from litho.benchmarks.perf_analyzer.documents import Round
+from litho.benchmarks.perf_analyzer.program import Side, find_perf_analyzer
 from litho.errors import UsageError
 from litho.serving.server.environment import install
 

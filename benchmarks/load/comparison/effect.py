@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from ....bundle.json_documents import Document
-from ...paired import resampled_medians
+from ...shared.paired import resampled_medians
 
 __all__ = ["FEWEST_PAIRS", "TOLERANCE", "Effect", "Verdict"]
 

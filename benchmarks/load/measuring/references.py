@@ -19,7 +19,7 @@ from ....parity.metrics import psnr_db
 from ....runners import Runner
 from ....runners.triton import ServedModel
 from ....serving.repository.versions import current
-from ...targets import address_of
+from ...shared.targets import address_of
 from ..documents.measurement import Measurement
 from ..documents.quality import Quality
 from .server_process import server_process

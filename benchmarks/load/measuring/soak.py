@@ -14,7 +14,7 @@ from typing import Any
 from ....errors import LithoError, UsageError
 from ....extras import require
 from ....reporting.progress import Progress, quiet
-from ...targets import Target, address_of, opened, target_name
+from ...shared.targets import Target, address_of, opened, target_name
 from ..documents.result import MemorySample, SoakResult
 from .in_flight import RequestsInFlight, overlaps
 from .requests import Requests

@@ -9,7 +9,7 @@ import pytest
 from litho.benchmarks.capacity.calibration import extra_of, measured_site, single_of, take
 from litho.benchmarks.capacity.serving import Gapped, InTurn
 from litho.benchmarks.capacity.shape import Served, Site, Traffic
-from litho.benchmarks.cores import Cores, cores_of
+from litho.benchmarks.shared.cores import Cores, cores_of
 from litho.errors import EndpointError
 
 

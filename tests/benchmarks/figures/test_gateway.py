@@ -6,7 +6,7 @@ from litho.benchmarks.figures import gateway
 from litho.benchmarks.figures.base import Results
 from litho.benchmarks.gateway.documents import Fuzz, Fuzzes, GatewayResult, KeyTimes, Overhead, Way
 from litho.benchmarks.machine import describe_machine
-from litho.benchmarks.paired import Ratio
+from litho.benchmarks.shared.paired import Ratio
 
 
 def way(throughput: float, gateway_cpu_ms: float) -> Way:

@@ -10,7 +10,7 @@ from litho.benchmarks.gateway.documents import (
     Way,
 )
 from litho.benchmarks.machine import describe_machine
-from litho.benchmarks.paired import Ratio
+from litho.benchmarks.shared.paired import Ratio
 
 WAY = Way(
     throughput=100.0,

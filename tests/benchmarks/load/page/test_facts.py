@@ -1,13 +1,13 @@
 import numpy as np
 
 from litho.benchmarks import bench
-from litho.benchmarks.cores import Cores
 from litho.benchmarks.load.documents.latency import Percentile
 from litho.benchmarks.load.documents.quality import Quality
 from litho.benchmarks.load.documents.resources import GpuUse, ProcessUse, Resources
 from litho.benchmarks.load.documents.result import Cost
 from litho.benchmarks.load.documents.windows import Goodput, Latency
 from litho.benchmarks.load.page.facts import facts, front
+from litho.benchmarks.shared.cores import Cores
 
 
 def test_what_was_not_measured_is_not_mentioned(planted_runner):

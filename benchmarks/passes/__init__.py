@@ -1,0 +1,1 @@
+"""What the graph passes gain, on graphs that others export."""

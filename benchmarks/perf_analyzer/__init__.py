@@ -1,0 +1,1 @@
+"""litho's load generator beside NVIDIA's perf_analyzer, on the same server."""

@@ -1,0 +1,1 @@
+"""Quality of trained presets, beside their targets."""
