@@ -34,7 +34,7 @@ from .source import Source, open_source
 from .validation.distance import AT_ONCE, Distance, sample_count
 from .validation.make_probes import make_probes
 from .validation.reference import Reference
-from .validation.samples import SampleWork, draw
+from .validation.samples import SampleWork
 
 if TYPE_CHECKING:
     from torch import nn
@@ -126,7 +126,8 @@ def _drawn(
         opens = partial(_open_reference, bundle.path.absolute(), source, signature, weights)
         if (snapshot := Path(source) / SNAPSHOT).is_file():
             files[snapshot] = sha256(snapshot)
-    return draw(pool, SampleWork(opens, inputs, AT_ONCE, files))
+    work = SampleWork(opens, inputs, AT_ONCE, files)
+    return np.concatenate(pool.in_order(work, work.pieces))
 
 
 def _absolute(given: Path | str | None) -> Any:

@@ -14,14 +14,14 @@ from ...errors import BundleError
 from ...files import sha256
 from ...parity.replay import make
 from ...runners import Runner
-from ...runners._pools import Pool, Seat, Work
+from ...runners._pools import Seat, Work
 from ...runners._pools.base import Advance, Make
 
-__all__ = ["SampleWork", "draw"]
+__all__ = ["SampleWork"]
 
 
 class SampleWork(Work):
-    """Makes pictures of given inputs.
+    """Makes pictures of given inputs; a piece is UINT8 of shape (count, height, width, channels).
 
     Args:
         opens: opens the runner on so many cores, None for all; a function of a module, or a `partial` of one.
@@ -65,9 +65,3 @@ class SampleWork(Work):
                 return make(runner, part, self._batch)
 
             yield piece
-
-
-def draw(pool: Pool, work: SampleWork) -> NDArray[np.uint8]:
-    """All pictures of the work in order, UINT8 of shape (count, height, width, channels)."""
-    parts = dict(pool.run(work, range(work.pieces)))
-    return np.concatenate([parts[number] for number in range(work.pieces)])

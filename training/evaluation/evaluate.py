@@ -28,7 +28,7 @@ from .feature_net import feature_net
 from .inception import Inception
 from .page import render_page
 from .parts import Panel, all_parts
-from .pictures import PictureWork, make_in_pool
+from .pictures import PictureWork
 
 __all__ = ["SAMPLES", "evaluate", "measure"]
 
@@ -128,7 +128,7 @@ def _maker(
         work = PictureWork(
             snapshot.path, found.weights_sha256, found.signature, inputs, PICTURES_AT_ONCE, device
         )
-        return make_in_pool(pool, work)
+        return np.concatenate(pool.in_order(work, work.pieces))
 
     return make
 

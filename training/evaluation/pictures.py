@@ -11,17 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import CheckpointError
-from ...runners._pools import Pool, Seat, Work
+from ...runners._pools import Seat, Work
 from ...signature import Signature
 
 if TYPE_CHECKING:
     from ...runners._pools.base import Advance, Make
 
-__all__ = ["PictureWork", "make_in_pool"]
+__all__ = ["PictureWork"]
 
 
 class PictureWork(Work):
     """Makes pictures of a run's snapshot with PyTorch, as an evaluation on one machine does.
+
+    A piece is UINT8 of shape (count, height, width, channels).
 
     Args:
         run: the run's directory, the same path on every machine.
@@ -85,9 +87,3 @@ class PictureWork(Work):
             yield make
         finally:
             torch.set_num_threads(before)
-
-
-def make_in_pool(pool: Pool, work: PictureWork) -> NDArray[np.uint8]:
-    """All pictures of the work in order, UINT8 of shape (count, height, width, channels)."""
-    parts = dict(pool.run(work, range(work.pieces)))
-    return np.concatenate([parts[number] for number in range(work.pieces)])

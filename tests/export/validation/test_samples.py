@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from litho.errors import BundleError
-from litho.export.validation.samples import SampleWork, draw
+from litho.export.validation.samples import SampleWork
 from litho.files import sha256
 from litho.runners import Runner, open_runner
 from litho.runners._pools import open_pool
@@ -24,7 +24,7 @@ def test_the_pictures_of_all_batches_come_in_order(bundle: Path) -> None:
     files = {bundle / "manifest.json": sha256(bundle / "manifest.json")}
     work = SampleWork(partial(opened, bundle), inputs, 8, files)
     with open_pool() as pool:
-        found = draw(pool, work)
+        found = np.concatenate(pool.in_order(work, work.pieces))
     assert work.pieces == pool.report.pieces == 3
     assert found.shape == expected.shape
     assert np.abs(found.astype(int) - expected).max() <= 1

@@ -35,3 +35,12 @@ def test_work_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
 
     with open_pool() as pool, pytest.raises(LithoError, match="no such model"):
         list(pool.run(Squares(tmp_path, closed=True), range(5)))
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_answers_in_order_are_those_of_their_numbers(tmp_path: Path, workers: int) -> None:
+    from litho_toys import Squares
+
+    with open_pool(workers=workers, threads=1) as pool:
+        assert pool.in_order(Squares(tmp_path, busy=[0]), 3) == [(0, 1), (1, 1), (4, 1)]
+        assert pool.in_order(Squares(tmp_path), 0) == []

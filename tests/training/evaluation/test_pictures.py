@@ -8,7 +8,7 @@ import torch
 
 from litho.errors import CheckpointError
 from litho.runners._pools import open_pool
-from litho.training.evaluation.pictures import PictureWork, make_in_pool
+from litho.training.evaluation.pictures import PictureWork
 from litho.training.networks.pixel_model import PixelModel
 from litho.training.run.snapshot import load_snapshot
 
@@ -29,7 +29,7 @@ def test_two_workers_draw_the_samples_of_one_process(run: Path) -> None:
     before = torch.get_num_threads()
     with open_pool() as alone, open_pool(workers=2) as two:
         for pool in (alone, two):
-            np.testing.assert_array_equal(make_in_pool(pool, work), expected)
+            np.testing.assert_array_equal(np.concatenate(pool.in_order(work, work.pieces)), expected)
     assert torch.get_num_threads() == before
 
 
