@@ -27,6 +27,11 @@ export class ApiError extends Error {
     /** Seconds to wait before the next try, or null. */
     this.retryAfter = seconds > 0 ? seconds : null;
   }
+
+  /** Whether the same request may succeed later: nothing is wrong with it. */
+  get passing() {
+    return this.status === 0 || this.status === 408 || this.status === 429 || this.status >= 500;
+  }
 }
 
 function storages() {

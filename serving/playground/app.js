@@ -10,6 +10,8 @@ import "./picture.js";
 const $ = (id) => document.getElementById(id);
 const THEMES = [["auto", "half", "as the system"], ["light", "sun", "light"], ["dark", "moon", "dark"]];
 
+const MOST_OFFERED = 6;
+
 const state = { models: [], chosen: null, close: null, memories: new Map(), handover: null, wait: null };
 
 function stored(name, value) {
@@ -45,7 +47,7 @@ function showError(error, again) {
     error.retryAfter ? `try again in ${error.retryAfter} s` : "", error.requestId ? `request ${error.requestId}` : ""];
   const text = error instanceof ApiError ? sentence(error.message) : "The page failed at this; reload it and try again.";
   $("banner").append(
-    h("div", {}, h("strong", {}, text), h("span.facts", {}, facts.filter(Boolean).join(" · "))),
+    h("div", {}, h("strong", {}, text), facts.some(Boolean) ? h("span.facts", {}, facts.filter(Boolean).join(" · ")) : ""),
     again ? h("button.button", { type: "button", on: { click: again } }, "Try again") : "",
     h("button.button.quiet.icon-only", { type: "button", "aria-label": "Close this message", on: { click: clearError } }, icon("close")),
   );
@@ -121,8 +123,12 @@ function choose(id) {
 
 function drawTabs(current) {
   $("tabs").replaceChildren(h("ul", {}, allViews().map((view) =>
-    h("li", {}, h("a", { href: `#${view.id}`, "aria-current": view === current ? "page" : null }, view.title)))));
-  // On a phone the tabs scroll: the open one is in sight.
+    h("li", {}, h("a", { href: `#${view.id}`, "aria-current": view === current ? "page" : null, data: { title: view.title } }, view.title)))));
+  showTab();
+}
+
+/** On a phone the tabs scroll: the open one is in sight. */
+function showTab() {
   $("tabs").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 }
 
@@ -172,7 +178,7 @@ async function open() {
   document.title = `${view.title} · litho`;
   const missing = state.chosen ? (view.missing?.(state.chosen, state.models) ?? "") : "";
   if (!state.chosen) drawNoModels(element);
-  else if (missing) element.append(h("h2.hidden", {}, view.title), h("p.empty", {}, missing));
+  else if (missing) drawMissing(element, view, missing);
   else {
     try {
       state.close = view.open(element, pageFor(view)) ?? null;
@@ -180,6 +186,18 @@ async function open() {
       showError(error);
     }
   }
+}
+
+/** What is missing, and the models that have it. */
+function drawMissing(element, view, missing) {
+  const fitting = state.models.filter((model) => !view.missing(model, state.models)).slice(0, MOST_OFFERED);
+  const take = (model) => {
+    choose(model.id);
+    $("view").focus({ preventScroll: true });
+  };
+  element.append(h("h2.hidden", {}, view.title), h("div.empty", {}, h("p", {}, missing),
+    fitting.length ? h("div.actions", {}, fitting.map((model) =>
+      h("button.button", { type: "button", on: { click: () => take(model) } }, `Choose ${model.id}`))) : ""));
 }
 
 function drawNoModels(element) {
@@ -218,6 +236,7 @@ async function begin() {
   const loaded = await Promise.allSettled(views.map((name) => import(`./views/${name}`)));
   for (const { reason } of loaded) if (reason) console.error(reason);
   window.addEventListener("hashchange", () => { open(); $("view").focus({ preventScroll: true }); });
+  window.addEventListener("resize", showTab);
   $("foot").append("Pictures and receipts of the history stay in this browser. ",
     h("a", { href: new URL("../openapi.json", import.meta.url).href }, "API description"));
   await load();

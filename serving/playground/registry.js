@@ -38,7 +38,8 @@
  * @property {object} memory  the view's own; it lives as long as the page is open
  * @property {object | null} handover  what another view gave to `openView`
  * @property {(text: string) => void} announce     says a short text to screen readers: what has begun, what is done
- * @property {(error: Error) => void} showError    shows an error above the view; a missing or wrong key opens its dialog.
+ * @property {(error: Error, again?: () => void) => void} showError    shows an error above the view, with a button for another
+ *   try where one may help; a missing or wrong key opens its dialog.
  *   An AbortError is ignored.
  * @property {() => void} clearError
  * @property {(id: string, handover?: object) => void} openView  goes to another view

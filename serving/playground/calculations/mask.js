@@ -142,3 +142,16 @@ export function nearestSide(side, field) {
   const most = Math.min(side, field.most_side);
   return Math.max(field.least_side, Math.floor(most / field.divisible_by) * field.divisible_by);
 }
+
+/**
+ * Height and width of a whole picture where both are free: a side that is too large or too small takes the other along.
+ *
+ * @param {{width: number, height: number}} given
+ * @param {object} field of the signature, whose height and width are free
+ */
+export function fittingSize(given, field) {
+  const largest = field.most_side / Math.max(given.width, given.height);
+  const smallest = field.least_side / Math.min(given.width, given.height);
+  const scale = Math.max(Math.min(1, largest), smallest);
+  return { height: nearestSide(Math.round(given.height * scale), field), width: nearestSide(Math.round(given.width * scale), field) };
+}

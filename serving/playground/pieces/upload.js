@@ -1,6 +1,6 @@
 /** A picture of the person's own: chosen, dropped or pasted, cut from the middle to the size that a model takes. */
 
-import { middle, nearestSide } from "../calculations/mask.js";
+import { fittingSize, middle } from "../calculations/mask.js";
 import { h } from "../dom.js";
 import { labelled } from "./fields.js";
 
@@ -15,7 +15,7 @@ const KINDS = ["image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp"
  */
 export function sizeFor(field, given) {
   if (field.shape[0] > 0) return { height: field.shape[0], width: field.shape[1] };
-  return { height: nearestSide(given.height, field), width: nearestSide(given.width, field) };
+  return fittingSize(given, field);
 }
 
 /**
@@ -39,9 +39,15 @@ export async function canvasOf(file, field) {
   const context = canvas.getContext("2d", { willReadFrequently: true });
   const cut = middle(bitmap.width, bitmap.height, width, height);
   context.imageSmoothingQuality = "high";
+  if (field.shape[2] % 2) { // without alpha the model gets it on white
+    context.fillStyle = "#fff";
+    context.fillRect(0, 0, width, height);
+  }
   context.drawImage(bitmap, cut.left, cut.top, cut.width, cut.height, 0, 0, width, height);
   if (field.shape[2] < 3) toGrey(context);
-  canvas.given = { width: bitmap.width, height: bitmap.height };
+  // What is less than a pixel of the result is no cut that anybody sees.
+  const lost = Math.max((bitmap.width - cut.width) * (width / cut.width), (bitmap.height - cut.height) * (height / cut.height));
+  canvas.given = { width: bitmap.width, height: bitmap.height, cut: lost >= 1 };
   bitmap.close();
   return canvas;
 }

@@ -63,7 +63,7 @@ export class Work {
     } catch (error) {
       this.say(stopped.signal.aborted ? "Stopped" : "");
       if (error instanceof RangeError) this.refuse(error.message);
-      else if (!stopped.signal.aborted) page.showError(error);
+      else if (!stopped.signal.aborted) page.showError(error, error.passing ? () => this.run() : undefined);
     } finally {
       this.#stopped = null;
       this.button.replaceChildren(this.title);

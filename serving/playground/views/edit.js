@@ -61,7 +61,7 @@ class Edit {
     const { given, width, height } = this.canvas;
     const same = given.width === width && given.height === height;
     this.note.textContent = same ? `${width} × ${height} pixels`
-      : `${given.width} × ${given.height} pixels, cut from the middle and resized to ${width} × ${height}`;
+      : `${given.width} × ${given.height} pixels, ${given.cut ? "cut from the middle and " : ""}resized to ${width} × ${height}`;
     if (this.maskField) {
       this.editor = h("litho-mask");
       this.given.replaceChildren(this.editor);
@@ -113,6 +113,8 @@ class Edit {
     this.made.dataset.count = String(Math.min(2, count));
     this.code.replaceChildren();
     tiles.forEach((tile) => tile.wait(""));
+    // On a phone the result is far below the button.
+    if (matchMedia("(max-width: 52rem)").matches) this.made.scrollIntoView({ block: "center" });
     page.announce(count === 1 ? "Drawing one picture" : `Drawing ${count} pictures`);
     try {
       const pictures = await patiently(() => this.send(form, tiles, signal), signal);

@@ -206,7 +206,7 @@ class Generate {
     for (const tile of tiles) if (tile.dataset.state !== "finished") tile.fail(stopped ? "stopped" : "not made");
     this.status.textContent = stopped ? "Stopped" : "";
     if (stopped) this.page.announce("Stopped");
-    this.page.showError(error);
+    this.page.showError(error, error.passing ? () => this.make() : undefined);
   }
 
   async keep(pictures, body) {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { length, moved, nested, sizeOf, slerp, walk } from "../../../serving/playground/calculations/latent.js";
-import { Mask, middle, nearestSide } from "../../../serving/playground/calculations/mask.js";
+import { fittingSize, Mask, middle, nearestSide } from "../../../serving/playground/calculations/mask.js";
 import { MAX_SEED, gaussian, randomSeed } from "../../../serving/playground/calculations/noise.js";
 import { agreement, difference } from "../../../serving/playground/calculations/pixels.js";
 import { inTurn, numbers, seeds, spread } from "../../../serving/playground/calculations/tables.js";
@@ -234,4 +234,13 @@ test("a person who stops gets no error", async () => {
   });
   await inTurn(tasks, 1, stop.signal);
   assert.deepEqual(started, [0, 1, 2]);
+});
+
+test("a picture of free size stays whole where it can", () => {
+  const field = { least_side: 4, most_side: 64, divisible_by: 1 };
+  assert.deepEqual(fittingSize({ width: 53, height: 37 }, field), { height: 37, width: 53 });
+  assert.deepEqual(fittingSize({ width: 900, height: 700 }, field), { height: 50, width: 64 });
+  assert.deepEqual(fittingSize({ width: 3, height: 6 }, field), { height: 8, width: 4 });
+  assert.deepEqual(fittingSize({ width: 3000, height: 30 }, field), { height: 4, width: 64 });
+  assert.deepEqual(fittingSize({ width: 53, height: 37 }, { ...field, divisible_by: 4 }), { height: 36, width: 52 });
 });

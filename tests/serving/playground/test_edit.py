@@ -173,3 +173,19 @@ def test_the_result_becomes_the_next_source_and_stays_when_the_view_is_left(page
     assert abs(middle - int(made[SIDE // 2, SIDE // 2, 0])) <= 1
     choose(page, "tiny")
     expect(page.get_by_role("main")).to_contain_text("tiny takes no picture: choose inpaint.")
+    page.get_by_role("button", name="Choose inpaint").press("Enter")
+    expect(page.get_by_label("Model", exact=True)).to_have_value("inpaint")
+    expect(page.get_by_role("main")).to_be_focused()
+    expect(page.get_by_role("application")).to_be_visible()
+
+
+def test_a_picture_that_something_shines_through_is_shown_on_white_as_it_is_sent(
+    page: Page, tmp_path: Path
+) -> None:
+    page.get_by_label("Picture", exact=True).set_input_files(
+        file_of(np.zeros((SIDE, SIDE, 4), np.uint8), tmp_path / "clear.png")
+    )
+    canvas = page.get_by_role("application")
+    expect(canvas).to_be_visible()
+    pixel = canvas.evaluate("(canvas) => [...canvas.getContext('2d').getImageData(1, 1, 1, 1).data]")
+    assert pixel == [255, 255, 255, 255]

@@ -142,3 +142,31 @@ _READ_EVENTS = """async (parts) => {
     for await (const event of serverEvents(new Response(source))) found.push(event);
     return found;
 }"""
+
+
+def test_no_tab_moves_when_another_is_chosen(open_page: Opener) -> None:
+    page = open_page()
+    tabs = page.get_by_role("navigation", name="Views").get_by_role("link")
+    expect(tabs.first).to_have_attribute("aria-current", "page")
+
+    def places() -> list[float]:
+        return tabs.evaluate_all("(tabs) => tabs.map((tab) => tab.getBoundingClientRect().x)")
+
+    before = places()
+    for title in tabs.all_inner_texts():
+        page.get_by_role("link", name=title, exact=True).click()
+        expect(page.locator("[aria-current=page]")).to_have_text(title)
+        assert places() == before
+
+
+def test_what_failed_for_a_time_is_tried_again_with_all_that_was_typed(open_page: Opener) -> None:
+    page = open_page("classes", errors=("Failed to load resource",))
+    page.get_by_label("Seeds").fill("7")
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Draw the table").click()
+    expect(page.get_by_role("alert")).to_contain_text("The server cannot be reached.")
+    page.context.set_offline(False)
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("litho-picture[data-state=finished]")).to_have_count(10)
+    expect(page.get_by_role("alert")).to_be_hidden()
+    expect(page.get_by_role("textbox", name="Seeds")).to_have_value("7")
