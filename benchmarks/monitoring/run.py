@@ -18,7 +18,6 @@ import typer
 
 from ...errors import LithoError, UsageError
 from ...reporting.markdown import markdown_table
-from ...runners._endpoint import Endpoint
 from ...runners.triton import Runner
 from ...serving.server.embedded import EmbeddedServer
 from ...serving.server.environment import install
@@ -72,9 +71,7 @@ def measure(
             deploy_bundle(path, folder / "models")
         server = stack.enter_context(EmbeddedServer(folder / "models", log=folder / "server.log"))
         gateway = stack.enter_context(GatewayProcess(server.grpc_url, folder / "gateway.log"))
-        runners = [_runner(url) for url in server.endpoints]
-        for runner in runners:
-            stack.callback(runner.close)
+        runners = [stack.enter_context(Runner.from_location(url, "cpu")) for url in server.endpoints]
         # Whole requests first: they also go through the gateway.
         runners.sort(key=lambda runner: runner.decoupled)
         if runners[0].decoupled:
@@ -122,11 +119,6 @@ def measure(
         problems=(*wrong, *(f"{alert} did not fire" for alert in missed)),
         machine=describe_machine(),
     )
-
-
-def _runner(url: str) -> Runner:
-    endpoint = Endpoint.parse(url)
-    return Runner(endpoint.address, endpoint.model, endpoint.version)
 
 
 def table(result: MonitoringResult) -> list[str]:
