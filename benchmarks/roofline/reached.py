@@ -45,11 +45,6 @@ class Reached(Document):
         """Operations a second."""
         return self.operations / self.milliseconds * 1e3
 
-    @property
-    def attainable(self) -> float:
-        """Operations a second at the bound; 0 without operations."""
-        return self.operations / self.bound_ms * 1e3 if self.bound_ms else 0.0
-
 
 def reached(
     work: Work, runtime: str, ceilings: Ceilings, batch: int, milliseconds: float, runs: int

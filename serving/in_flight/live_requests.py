@@ -89,11 +89,6 @@ class EngineStatistics:
     live: int = 0
     waiting: int = 0
 
-    @property
-    def mean_rows(self) -> float:
-        """Rows moved in a step, on average; NaN before the first step."""
-        return self.moved / self.steps if self.steps else float("nan")
-
 
 @dataclass(eq=False, slots=True)
 class Request:

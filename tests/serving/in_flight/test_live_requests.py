@@ -3,7 +3,7 @@ import math
 import pytest
 
 from litho.errors import DeadlineExceeded, EndpointBusy, InvalidInput
-from litho.serving.in_flight.live_requests import EngineStatistics, Options, Request
+from litho.serving.in_flight.live_requests import Options, Request
 
 from .test_engine import Answers
 
@@ -27,11 +27,6 @@ def test_time_counts_from_the_arrival_and_that_in_the_queue_until_all_rows_have_
     request.admitted = 2
     assert math.isinf(request.due)
     assert request.lateness(1e9) is None
-
-
-def test_the_mean_number_of_rows_counts_steps() -> None:
-    assert EngineStatistics(steps=4, moved=10).mean_rows == 2.5
-    assert math.isnan(EngineStatistics().mean_rows)
 
 
 def test_previews_every_few_steps_are_a_number_of_steps() -> None:
