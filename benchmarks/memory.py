@@ -6,7 +6,6 @@ Clients, server and stubs must stay flat after they have settled, and shared mem
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,11 +15,11 @@ import typer
 from ..bundle import Bundle
 from ..bundle.json_documents import Document, read_as
 from ..errors import LithoError
-from ..files import write_bytes
 from ..reporting import human_bytes
 from ..reporting.markdown import markdown_table
 from ..serving.configuration.settings import Batching, ServingSettings
 from ..serving.repository.deploy import deploy
+from .command import write_document
 from .faults.serving import Serving
 from .load.documents.result import SoakResult
 from .load.measuring.soak import soak
@@ -136,7 +135,7 @@ def main(  # noqa: PLR0913
 def _write(run: MemoryRun, output: Path) -> None:
     runs = read_as(MemoryRuns, "a result", output.parent, output.name, 1).runs if output.exists() else ()
     others = tuple(one for one in runs if one.name != run.name)
-    write_bytes(output, json.dumps(MemoryRuns(runs=(*others, run)).model_dump(), indent=1) + "\n")
+    write_document(output, MemoryRuns(runs=(*others, run)))
 
 
 if __name__ == "__main__":
