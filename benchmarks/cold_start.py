@@ -28,7 +28,7 @@ from .command import errors_of, write_document
 from .machine import Machine, describe_machine
 from .shared.environment import Environment, describe_environment
 
-__all__ = ["ColdStart", "ColdStarts", "main", "measure", "table"]
+__all__ = ["ColdStart", "ColdStarts", "main", "measure", "server_start_seconds", "table"]
 
 RESULT = Path(__file__).resolve().parent / "results" / "cold-start.json"
 
@@ -88,7 +88,7 @@ def measure(path: Path, starts: int = 5, device: Literal["cpu", "cuda"] = "cpu")
         deployment = deploy(bundle, to=Path(folder) / "repository", name="model", settings={"device": device})
         for number in range(starts):
             process.append(_process(path, device))
-            server.append(_server(Path(folder) / "repository", Path(folder) / f"{number}.log"))
+            server.append(server_start_seconds(Path(folder) / "repository", Path(folder) / f"{number}.log"))
     variant = deployment.served.variant
     files = [one.file for one in bundle.manifest.variants if one.name in variant.split(",")]
     return ColdStart(
@@ -98,6 +98,18 @@ def measure(path: Path, starts: int = 5, device: Literal["cpu", "cuda"] = "cpu")
         process_seconds=tuple(process),
         server_seconds=tuple(server),
     )
+
+
+def server_start_seconds(repository: Path, log: Path) -> float:
+    """From the start of a server to the first picture of the model "model", in seconds.
+
+    Raises:
+        LithoError: it does not start, or does not answer.
+    """
+    start = time.perf_counter()
+    with EmbeddedServer(repository, log=log) as server, Client(f"{server.grpc_url}/model") as client:
+        client.generate(**client.signature.example(1))
+        return time.perf_counter() - start
 
 
 def table(result: ColdStarts) -> list[str]:
@@ -143,13 +155,6 @@ def _process(path: Path, device: str) -> float:
         lines = errors.decode(errors="replace").strip().splitlines() or ["it said nothing"]
         raise LithoError(f"a process that opens {path} made no picture: {lines[-1]}")
     return seconds
-
-
-def _server(repository: Path, log: Path) -> float:
-    start = time.perf_counter()
-    with EmbeddedServer(repository, log=log) as server, Client(f"{server.grpc_url}/model") as client:
-        client.generate(**client.signature.example(1))
-        return time.perf_counter() - start
 
 
 def _range(seconds: tuple[float, ...]) -> str:

@@ -33,6 +33,7 @@ from ..serving.repository.deploy import deploy
 from ..serving.repository.versions import served_config
 from ..serving.server.embedded import EmbeddedServer
 from ..signature import Signature
+from .cold_start import server_start_seconds
 from .command import errors_of, write_document
 from .machine import Machine, describe_machine
 from .perf_analyzer.program import perf_analyzer_rows
@@ -148,7 +149,7 @@ def measure(  # noqa: PLR0913
         deployment = deploy(bundle, to=repository, name="model", settings=settings or {})
         variant = deployment.served.variant
         config = served_config(deployment.path)
-        cold = [_cold_start(repository, Path(folder) / "log") for _ in range(COLD_STARTS)]
+        cold = [server_start_seconds(repository, Path(folder) / "log") for _ in range(COLD_STARTS)]
         with (
             open_runner(bundle, variant) as local,
             EmbeddedServer(repository, log=Path(folder) / "log") as server,
@@ -167,13 +168,6 @@ def measure(  # noqa: PLR0913
         rounds=tuple(taken),
         cold_start_seconds=tuple(cold),
     )
-
-
-def _cold_start(repository: Path, log: Path) -> float:
-    start = time.perf_counter()
-    with EmbeddedServer(repository, log=log) as server, Client(f"{server.grpc_url}/model") as client:
-        client.generate(**client.signature.example(1))
-        return time.perf_counter() - start
 
 
 class _Load:
