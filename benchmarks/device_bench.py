@@ -23,11 +23,12 @@ from ..errors import LithoError, MissingExtra
 from ..export.build import export
 from ..extras import require
 from ..files import write_bytes
+from ..runners.base import installed_graph_runtimes
 from ..runners.torch import Runner as TorchRunner
 from ..training.run.snapshot import load_snapshot
 from .candidates import Candidate
 from .command import errors_of, whole_numbers
-from .gpu_check import candidates, graph_runtimes_of
+from .gpu_check import candidates
 from .load.documents.result import BenchResult
 from .load.sweep import bench
 from .machine import Machine, describe_machine
@@ -127,7 +128,7 @@ def _bundle(run: Path, folder: Path, device: str, missing: dict[str, str]) -> Bu
         run,
         to=folder,
         precisions=("fp32", "fp16"),
-        runtimes=tuple(graph_runtimes_of(device)) or ("onnxruntime",),
+        runtimes=tuple(installed_graph_runtimes(device)) or ("onnxruntime",),
         timed=False,
     )
 

@@ -9,9 +9,10 @@ without torch.compile.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -28,7 +29,7 @@ from ..extras import require
 from ..reporting.markdown import markdown_table
 from ..reporting.progress import Progress, quiet
 from ..runners import open_runner
-from ..runners.base import engine_libraries, graph_runtimes, library_of, runner_class
+from ..runners.base import engine_libraries, installed_graph_runtimes, library_of
 from ..runners.torch import Runner as TorchRunner
 from ..training.loop import train
 from ..training.models import family, family_names
@@ -38,7 +39,7 @@ from .candidates import Candidate, prove_and_time
 from .command import errors_of, write_document
 from .machine import Machine, describe_machine
 
-__all__ = ["Check", "Row", "candidates", "check_families", "graph_runtimes_of", "main"]
+__all__ = ["Check", "Row", "candidates", "check_families", "main"]
 
 RESULT = Path(__file__).resolve().parent / "results" / "gpu-check.json"
 
@@ -85,6 +86,7 @@ def check_families(
     families: tuple[str, ...],
     precisions: tuple[str, ...],
     device: str,
+    jobs: int = 1,
     progress: Progress = quiet,
 ) -> Check:
     """Train, export, replay and time families.
@@ -93,6 +95,7 @@ def check_families(
         families: names of families.
         precisions: names of precisions.
         device: "cuda" or "cpu".
+        jobs: families at the same time, each in a process of its own; if more than 1, nothing is timed or compiled.
         progress: called with the step and the share that is done, 0 to 1.
 
     Raises:
@@ -100,28 +103,56 @@ def check_families(
         UsageError: there is no GPU.
         LithoError: a family could not be trained or exported.
     """
-    trials = {name: _trial(name) for name in families}
+    for name in families:
+        family(name)
+    if device == "cuda":
+        _engine_runtimes()
+    if jobs == 1:
+        rows = [_check(name, precisions, device, True, progress) for name in families]
+    else:
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+            waiting = [pool.submit(_check, name, precisions, device, False) for name in families]
+            rows = []
+            for number, (name, one) in enumerate(zip(families, waiting, strict=True)):
+                progress(f"waiting for {name}", number / len(families))
+                rows.append(one.result())
+    return Check(
+        device=device, rows=tuple(row for found in rows for row in found), machine=describe_machine()
+    )
+
+
+def _check(
+    name: str, precisions: tuple[str, ...], device: str, timed: bool, progress: Progress = quiet
+) -> list[Row]:
+    """The rows of one family."""
+
+    def report(step: str, share: float) -> None:
+        progress(f"{name}: {step}", share)
+
+    preset, overrides = _trial(name)
     engines = _engine_runtimes() if device == "cuda" else {}
-    rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
-        for name, (preset, overrides) in trials.items():
-
-            def report(step: str, share: float, name: str = name) -> None:
-                progress(f"{name}: {step}", share)
-
-            report("training", 0.0)
-            run = train(preset, run=Path(folder) / name, budget="cpu", overrides=overrides, progress=False)
-            bundle = export(
-                run,
-                to=Path(folder) / f"{name}-bundle",
-                precisions=precisions,
-                runtimes=(*graph_runtimes_of(device), *engines),
-                targets=[target for one, target in engines.items() if library_of(one).ahead_of_time],
-                timed=False,
-                progress=report,
-            )
-            rows += _rows(name, run, bundle, device, report)
-    return Check(device=device, rows=tuple(rows), machine=describe_machine())
+        report("training", 0.0)
+        run = train(preset, run=Path(folder) / name, budget="cpu", overrides=overrides, progress=False)
+        bundle = export(
+            run,
+            to=Path(folder) / f"{name}-bundle",
+            precisions=precisions,
+            runtimes=(*installed_graph_runtimes(device), *engines),
+            targets=[target for one, target in engines.items() if library_of(one).ahead_of_time],
+            timed=False,
+            progress=report,
+        )
+        forms = candidates(run, bundle, device)
+        if timed:
+            found = prove_and_time(forms, bundle.probes(), report)
+        else:
+            probes = bundle.probes()
+            found = {key: (one.prove(probes), ()) for key, one in forms.items() if key != "torch.compile"}
+    return [
+        Row(family=name, name=key, precision=forms[key].precision, verdict=verdict, timings=timings)
+        for key, (verdict, timings) in found.items()
+    ]
 
 
 def _trial(name: str) -> tuple[str, dict[str, str]]:
@@ -136,16 +167,6 @@ def _trial(name: str) -> tuple[str, dict[str, str]]:
     return (*presets, name)[0], {key: str(value) for key, value in {**_TRIAL, **smallest}.items()}
 
 
-def graph_runtimes_of(device: str) -> list[str]:
-    """Installed runners of ONNX graphs that run on a kind of device."""
-    found: list[str] = []
-    for name in graph_runtimes():
-        with suppress(MissingExtra):
-            if device in runner_class(name).devices and runner_class(name).version():
-                found.append(name)
-    return found
-
-
 def _engine_runtimes() -> dict[str, str]:
     """Installed runners of engines -> target of this GPU."""
     found: dict[str, str] = {}
@@ -157,13 +178,6 @@ def _engine_runtimes() -> dict[str, str]:
         except DeviceError as error:
             raise UsageError(f"{error}; to try the check itself without a GPU: --device cpu") from None
     return found
-
-
-def _rows(family: str, run: Path, bundle: Bundle, device: str, progress: Progress) -> Iterator[Row]:
-    forms = candidates(run, bundle, device)
-    for name, (verdict, timings) in prove_and_time(forms, bundle.probes(), progress).items():
-        precision = forms[name].precision
-        yield Row(family=family, name=name, precision=precision, verdict=verdict, timings=timings)
 
 
 def candidates(run: Path, bundle: Bundle | None, device: str) -> dict[str, Candidate]:
@@ -230,6 +244,9 @@ def main(
     ] = None,
     precisions: Annotated[str, typer.Option("--precision", help="Separated by commas.")] = "fp32,fp16,int8",
     device: Annotated[str, typer.Option(help="cuda, or cpu to try the check itself.")] = "cuda",
+    jobs: Annotated[
+        int, typer.Option(help="Families at the same time; more than one are not timed.", min=1)
+    ] = 1,
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Check every family on this machine's GPU; exit code 1 if a variant failed."""
@@ -238,6 +255,7 @@ def main(
             tuple(families or family_names()),
             tuple(precisions.split(",")),
             device,
+            jobs,
             lambda step, share: typer.echo(f"{step} {share:.0%}", err=True),
         )
     write_document(output, check)

@@ -30,6 +30,7 @@ __all__ = [
     "combined_precisions",
     "engine_libraries",
     "graph_runtimes",
+    "installed_graph_runtimes",
     "library_of",
     "parse_device",
     "promise",
@@ -321,6 +322,16 @@ def runtime_names() -> tuple[str, ...]:
 def graph_runtimes() -> dict[str, tuple[str, ...]]:
     """Name of each runner of ONNX graphs -> graph passes that its graphs need."""
     return {runner.name: runner.passes for runner in _runners() if runner.runs_graphs}
+
+
+def installed_graph_runtimes(device: str) -> tuple[str, ...]:
+    """Names of the installed runners of ONNX graphs that run on a kind of device, such as "cpu"."""
+    found: list[str] = []
+    for runner in _runners():
+        with suppress(MissingExtra):
+            if runner.runs_graphs and device in runner.devices and runner.version():
+                found.append(runner.name)
+    return tuple(found)
 
 
 def engine_libraries() -> dict[str, Library]:

@@ -7,6 +7,7 @@ run the same code with buffers on the host.
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
@@ -85,8 +86,6 @@ class Runner(base.Runner):
         self._runtime = require("onnxruntime", self.extra)
         kind, number = base.parse_device(device, self.title, self.devices)
         _check_providers(kind, self._runtime.get_available_providers())
-        if kind != "cpu":
-            _load_cuda(self._runtime)
         super().__init__(signature, f"ONNX Runtime {self._runtime.__version__} on {device}")
         self._session = self._open(model, kind, number, captures=kind != "cpu")
         self._buffers: _Buffers | None = None
@@ -99,6 +98,8 @@ class Runner(base.Runner):
             self._buffers = _Buffers(self._runtime, self._session, signature, memory, number)
 
     def _open(self, model: bytes, kind: str, number: int, *, captures: bool) -> Any:
+        if kind != "cpu":
+            _load_cuda(self._runtime)
         options = self._runtime.SessionOptions()
         options.intra_op_num_threads = self._threads
         # A spinning worker would take a core from the server's transport.
@@ -263,19 +264,24 @@ def _providers(kind: str, number: int, *, captures: bool) -> list[Any]:
 
 
 @cache
-def _load_cuda(runtime: Any) -> None:
-    """Load the CUDA libraries that pip installed, which are on no path that the loader searches."""
-    with redirect_stdout(StringIO()):  # it prints what it does not find; `_check_loaded` says it in one line
+def _load_cuda(runtime: Any) -> str:
+    """Load the CUDA libraries that pip installed, which the loader would not find; returns the first missing one."""
+    runtime.set_default_logger_severity(4)  # of what fails, `_check_loaded` says one line
+    with redirect_stdout(StringIO()) as printed:
         runtime.preload_dlls()
+    # "Failed to load libcublas.so.13: why"
+    missing = re.search(r"Failed to load ([^:\n]+)", printed.getvalue())
+    return missing[1] if missing else ""
 
 
 def _check_loaded(wanted: Sequence[str], loaded: Sequence[str], runtime: Any) -> None:
     """Refuse a session that lacks a provider: ONNX Runtime would run on the CPU and only log a warning."""
     for provider in wanted:
         if provider not in loaded:
+            missing = _load_cuda(runtime) or "its GPU, its driver or one of its libraries"
             raise DeviceError(
-                f"ONNX Runtime could not load its {provider} and would run on the CPU; it needs an NVIDIA driver,"
-                f" CUDA {runtime.cuda_version} and cuDNN 9: pip install 'litho[gpu]'"
+                f"ONNX Runtime did not find {missing}, so it has no {provider} and would run on the CPU; it needs an"
+                f" NVIDIA driver, CUDA {runtime.cuda_version} and cuDNN 9: pip install 'litho[gpu]'"
             )
 
 

@@ -7,6 +7,8 @@ folder `.whl` (`make gpu-wheels` fills it on a machine with a network), else fro
 folder. Where neither has them, the card itself and a plain network are measured with PyTorch alone. Every step runs
 in a process of its own with a time limit; what is missing is one line. The result goes to
 `benchmarks/results/gpu-DEVICE.json`.
+
+Wheels of the embedded server may lie in `.whl/server`; then it is installed without an index too.
 """
 
 from __future__ import annotations
@@ -30,12 +32,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["NEEDED", "Step", "Suite", "main", "prepare", "run_step", "steps"]
+__all__ = ["NEEDED", "Step", "Suite", "main", "prepare", "run_step", "shares_of_peak", "steps"]
 
 ROOT = Path(__file__).resolve().parents[1]
 WHEELS = ROOT / ".whl"
+SERVER_WHEELS = WHEELS / "server"
 PEAKS = ROOT / "scripts" / "gpu_peaks.py"
-SCHEMA_VERSION = 1
+SERVER = ROOT / "serving" / "server" / "requirements-server.txt"
+SERVER_GPU = SERVER.with_name("requirements-server-gpu.txt")
+SCHEMA_VERSION = 2
 BUDGET_SECONDS = 450.0
 """For all steps: half a minute less than eight minutes, for the start and the result."""
 
@@ -70,7 +75,7 @@ OPTIONAL = {
 """Module -> what cannot be measured without it."""
 
 FAMILIES = ("dcgan", "flow", "superres", "vae", "cgan", "r3gan", "gan", "inpaint", "pix2pix", "cyclegan")
-"""In the order in which the gate takes them until the time is used up."""
+"""That the gate takes; the first one is timed, too."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +126,7 @@ class Suite:
             "missing": self.missing,
             "steps": self.ran,
             "results": self.results,
+            "shares_of_peak": shares_of_peak(self.results),
         }
 
 
@@ -133,19 +139,11 @@ def steps(device: str, families: Sequence[str], scale: float = 1.0) -> tuple[Ste
         scale: of the times that are measured; below 1 to try the suite.
     """
     litho, run = ("-m", "litho"), "{out}/run"
+    on_gpu = ("--device", "cuda") if device == "cuda" else ()
     seconds = f"{40 * scale:g}"
     small = ("nimg=64", "batch=32", "precision=fp32", "ema_half_life_nimg=1")
     trial = tuple(word for setting in small for word in ("--set", setting))
-    gate = [
-        Step(
-            f"gate {name}",
-            ("-m", "litho.benchmarks.gpu_check", name, "--device", device, "--precision", "fp32,fp16")
-            + ("--output", f"{{out}}/gate-{name}.json"),
-            90,
-            f"gate-{name}.json",
-        )
-        for name in families
-    ]
+    check = ("-m", "litho.benchmarks.gpu_check", "--device", device)
     return (
         Step(
             "peaks",
@@ -161,7 +159,12 @@ def steps(device: str, families: Sequence[str], scale: float = 1.0) -> tuple[Ste
             150,
             "bench.json",
         ),
-        *gate[:1],
+        Step(
+            "gate",
+            (*check, families[0], "--precision", "fp32,fp16", "--output", "{out}/gate.json"),
+            90,
+            "gate.json",
+        ),
         Step(
             "peers",
             ("-m", "litho.benchmarks.peers", run, *(("--on", "gpu") if device == "cuda" else ()))
@@ -171,26 +174,35 @@ def steps(device: str, families: Sequence[str], scale: float = 1.0) -> tuple[Ste
             "peers.json",
         ),
         Step(
-            "roofline",
-            ("-m", "litho.benchmarks.limits", run, "--batch", "1,8", "--seconds", f"{0.2 * scale:g}")
-            + ("--output", "{out}/limits.json"),
-            60,
-            "limits.json",
-        ),
-        Step(
             "bundle",
             (*litho, "export", run, "--to", "{out}/bundle", "--precision", "fp32", "--no-timing")
             + ("--runtime", "onnxruntime"),
             60,
         ),
+        Step("verify", (*litho, "verify", "{out}/bundle", *on_gpu), 60),
+        Step("server", (*litho, "server", "install", *on_gpu), 120),
+        Step(
+            "cold start",
+            ("-m", "litho.benchmarks.cold_start", "{out}/bundle", "--starts", "3", *on_gpu)
+            + ("--output", "{out}/cold-start.json"),
+            90,
+            "cold-start.json",
+        ),
         Step(
             "served",
-            ("-m", "litho.benchmarks.cold_start", "{out}/bundle", "--starts", "1")
-            + ("--output", "{out}/served.json"),
-            60,
-            "served.json",
+            ("-m", "litho.benchmarks.endpoints", "served={out}/bundle", "--clients", "1,8,32,128", *on_gpu)
+            + ("--seconds", seconds, "--output", "{out}"),
+            120,
+            "served-endpoint.json",
         ),
-        *gate[1:],
+        # All at once: their pictures count here, not their times.
+        Step(
+            "gate of all",
+            (*check, *families, "--precision", "fp32", "--jobs", str(min(8, os.cpu_count() or 1)))
+            + ("--output", "{out}/gate-all.json"),
+            150,
+            "gate-all.json",
+        ),
     )
 
 
@@ -220,8 +232,14 @@ def prepare(folder: Path, run: Callable[[list[str]], str] | None = None) -> tupl
             # Pinned, so that the index brings no other NumPy than PyTorch was built for.
             install([*target, "--constraint", str(ROOT / "constraints.txt"), *missing])
             missing = _found_since()
-    path = os.pathsep.join(filter(None, paths))
-    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}, missing
+    given = {
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "PYTHONUNBUFFERED": "1",
+        "LITHO_SERVER_HOME": str(folder / "server"),
+    }
+    if any(SERVER_WHEELS.glob("*.whl")):
+        given |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(SERVER_WHEELS)}
+    return {**os.environ, **given}, missing
 
 
 def _found_since() -> list[str]:
@@ -315,6 +333,8 @@ def measure(device: str, families: Sequence[str], budget: float, scale: float) -
         suite.missing += [
             f"{what}: module {module}" for module, what in OPTIONAL.items() if _not_found({module: ""})
         ]
+        if device == "cuda" and not missing and not _has_provider(environment):
+            suite.missing.append("ONNX Runtime on the GPU: package onnxruntime-gpu in place of onnxruntime")
         for step in chosen:
             left = budget - (time.monotonic() - start)
             if left < 5:
@@ -331,6 +351,45 @@ def measure(device: str, families: Sequence[str], budget: float, scale: float) -
     return suite
 
 
+def _has_provider(environment: dict[str, str]) -> bool:
+    """Whether the ONNX Runtime of an environment has CUDA's provider."""
+    asks = "import onnxruntime as o; print('CUDAExecutionProvider' in o.get_available_providers())"
+    command = [sys.executable, "-c", asks]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return done.stdout.strip() == "True"
+
+
+def shares_of_peak(results: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Form -> batch -> share, 0 to 1, of the arithmetic that matrix products of its precision reach on the device.
+
+    A multiply-add counts as two operations. Weights and pictures that do not fit the caches are not counted, so a
+    small share may also be the memory's limit, or that of launching kernels.
+
+    Args:
+        results: of the suite; empty shares without "peaks" and "bench".
+    """
+    if "peaks" not in results or "bench" not in results:
+        return {}
+    dtypes = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16", "": "float32"}
+    operations = 2 * results["bench"]["multiply_adds"]
+    shares: dict[str, dict[str, float]] = {}
+    for name, result in results["bench"]["results"].items():
+        precision = "bf16" if "BF16" in name else result["precision"]
+        peak = results["peaks"]["teraflops"].get(dtypes.get(precision, ""), 0) * 1e12
+        if peak:
+            shares[name] = {
+                str(point["load"]["batch"]): _images_per_second(point) * operations / peak
+                for point in result["points"]
+            }
+    return shares
+
+
+def _images_per_second(point: dict[str, Any]) -> float:
+    """Throughput of all windows of a load together."""
+    windows = point["windows"]
+    return sum(one["images"] for one in windows) / sum(one["seconds"] for one in windows)
+
+
 def _device_name(device: str) -> str:
     if device == "cpu":
         return f"cpu {platform.machine()}"
@@ -342,12 +401,21 @@ def _device_name(device: str) -> str:
 def fetch_wheels(python: str) -> int:
     """Download what a PyTorch machine lacks into `.whl`, for a Python such as "3.12"; pip's exit code."""
     wanted = ["pydantic", "platformdirs", "tritonclient", "python-rapidjson", "grpcio", "protobuf"]
+    wanted += [line for line in SERVER_GPU.read_text().splitlines() if line.startswith("onnxruntime-gpu==")]
     shutil.rmtree(WHEELS, ignore_errors=True)
     known = ("manylinux2014", *(f"manylinux_2_{minor}" for minor in (17, 24, 27, 28, 34)))
     command = [sys.executable, "-m", "pip", "download", "--only-binary=:all:", "--implementation", "cp"]
     command += [f"--platform={one}_x86_64" for one in known]
-    command += ["--python-version", python, "--dest", str(WHEELS), *wanted]
-    return subprocess.run([*command, "--constraint", str(ROOT / "constraints.txt")], check=False).returncode
+    command += ["--python-version", python]
+    constraint = ["--constraint", str(ROOT / "constraints.txt")]
+    if code := subprocess.run(
+        [*command, "--dest", str(WHEELS), *wanted, *constraint], check=False
+    ).returncode:
+        return code
+    lists = [word for file in (SERVER, SERVER_GPU) for word in ("--requirement", str(file))]
+    return subprocess.run(
+        [*command, "--no-deps", "--dest", str(SERVER_WHEELS), *lists], check=False
+    ).returncode
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -378,7 +446,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     print("\n".join(f"missing: {line}" for line in suite.missing))
     print(f"{suite.name}: {len(suite.results)} results in {document['seconds']:.0f} s: {output}")
-    failed = any(ran["status"] == "failed" and ran["name"].startswith("gate ") for ran in suite.ran)
+    failed = any(ran["status"] == "failed" and ran["name"].startswith("gate") for ran in suite.ran)
     return 1 if failed or not suite.results else 0
 
 

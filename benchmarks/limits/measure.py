@@ -35,7 +35,7 @@ from ...files import write_bytes
 from ...parity.metrics import psnr_db
 from ...parity.replay import replay
 from ...reporting.progress import Progress, quiet
-from ...runners.base import Runner, graph_runtimes, thread_count
+from ...runners.base import Runner, installed_graph_runtimes, thread_count
 from ...signature.fields import Role
 from ..command import errors_of, whole_numbers, write_document
 from ..machine import describe_machine
@@ -173,7 +173,7 @@ def _bundle_of(target: Path, folder: Path, progress: Callable[[float], None]) ->
             target,
             to=folder / target.name,
             precisions=PRECISIONS,
-            runtimes=tuple(graph_runtimes()),
+            runtimes=installed_graph_runtimes("cpu"),
             calibration=None if calibration is None else str(calibration),
             timed=False,
         )

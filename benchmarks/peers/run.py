@@ -28,7 +28,7 @@ from ...export.source import Source as Exported, from_run
 from ...extras import require
 from ...reporting.progress import Progress, quiet
 from ...runners import open_runner
-from ...runners.base import graph_runtimes, runner_class
+from ...runners.base import installed_graph_runtimes, runner_class
 from ..candidates import Candidate
 from ..command import errors_of, write_document
 from ..machine import describe_machine
@@ -120,12 +120,11 @@ def compare_with_peers(run: Path, wanted: Wanted | None = None, progress: Progre
 
 
 def _export(run: Path, folder: Path, wanted: Wanted, progress: Progress) -> Bundle:
-    runtimes = [name for name in graph_runtimes() if wanted.device in runner_class(name).devices]
     return export(
         run,
         to=folder / "bundle",
         precisions=precision_names() if wanted.precisions is None else wanted.precisions,
-        runtimes=tuple(runtimes),
+        runtimes=installed_graph_runtimes(wanted.device),
         progress=progress,
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes.util
 import hashlib
+import importlib.util
 import os
 import platform
 import shlex
@@ -76,9 +77,8 @@ class ServerEnvironment:
             libraries.append(str(folder))
         if given := os.environ.get("LD_LIBRARY_PATH"):
             libraries.append(given)  # on some machines the only way to the GPU's driver
-        inherited = {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
         return {
-            **inherited,
+            **_without_python(),
             "PATH": f"{self.root / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "LD_LIBRARY_PATH": os.pathsep.join(libraries),
             # Otherwise ONNX Runtime reports its use to its vendor and leaves a file in the temporary folder.
@@ -141,8 +141,10 @@ def _make(environment: ServerEnvironment, device: str, progress: Progress) -> No
     # An interrupted installation has no mark: start from nothing.
     shutil.rmtree(environment.root, ignore_errors=True)
     progress("creating the server's environment", 0.0)
-    venv.create(environment.root, with_pip=True)
-    _pip(environment, _requirements(device), progress)
+    # Debian's Python cannot put pip into a new environment unless python3-venv is installed.
+    own_pip = importlib.util.find_spec("pip") is None
+    venv.create(environment.root, with_pip=own_pip)
+    _pip(environment, _requirements(device), own_pip, progress)
     bundled = environment.executable.parent.parent
     shutil.copytree(bundled / "backends", environment.backends)
     stub = bundled / "python_backend_stubs" / _python() / "triton_python_backend_stub"
@@ -166,14 +168,23 @@ def _lines(path: Path) -> list[str]:
     return [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
 
 
-def _pip(environment: ServerEnvironment, requirements: list[str], progress: Progress) -> None:
+def _pip(environment: ServerEnvironment, requirements: list[str], own_pip: bool, progress: Progress) -> None:
     log = environment.root / "install.log"
-    command = [environment.root / "bin" / "python", "-m", "pip", "install", "--no-deps", "--no-input"]
+    python = str(environment.root / "bin" / "python")
+    pip_of = [python, "-m", "pip"] if own_pip else [sys.executable, "-m", "pip", "--python", python]
+    command = [*pip_of, "install", "--no-deps", "--no-input"]
     command += ["--disable-pip-version-check", "--progress-bar", "off", *requirements]
     collected = 0
     with (
         log.open("w") as file,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip,
+        subprocess.Popen(
+            command,
+            # Packages on a PYTHONPATH would count as installed.
+            env=_without_python(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as pip,
     ):
         assert pip.stdout is not None
         try:
@@ -256,6 +267,11 @@ def _check_path(root: Path) -> None:
             f"the server cannot be installed at {str(root)!r}: its path has a space or another special character of"
             " a shell; set LITHO_SERVER_HOME to another folder"
         )
+
+
+def _without_python() -> dict[str, str]:
+    """This process's environment variables, without those that tell Python where its packages are."""
+    return {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
 
 
 def _python() -> str:

@@ -42,9 +42,7 @@ def test_a_device_that_is_not_here_is_said_and_no_failure(bundle: Path) -> None:
 
 
 def test_an_endpoint_takes_no_device(bundle: Path) -> None:
-    with pytest.raises(
-        UsageError, match="device was given 'cuda', but grpc://127.0.0.1:9/absent computes where"
-    ):
+    with pytest.raises(UsageError, match=r"device was given 'cuda', but grpc:.* computes where"):
         verify(bundle, endpoint="grpc://127.0.0.1:9/absent", device="cuda")
 
 

@@ -82,7 +82,7 @@ def test_one_for_gpus_takes_onnx_runtime_for_gpus(
 ) -> None:
     asked: list[list[str]] = []
 
-    def pip(environment: object, requirements: list[str], progress: object) -> None:
+    def pip(environment: object, requirements: list[str], *others: object) -> None:
         asked.append(requirements)
         raise ServerError("stopped here")
 
