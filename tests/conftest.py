@@ -178,10 +178,26 @@ SLOW_FIXTURES = {
 }
 """Exports, a trained network and a server: the first test that asks for one waits seconds for it."""
 
+LONGEST = (
+    "attack/test_zoo.py",
+    "test_families.py",
+    "training/run/test_distributed.py",
+    "docs/test_tutorial.py",
+    "training/test_loop.py",
+    "test_demo.py",
+)
+"""Files that take longest, longest first."""
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that use a slow fixture; the others that are slow carry the marker themselves."""
+    """Mark the tests that use a slow fixture; the others that are slow carry the marker themselves.
+
+    The longest files come first: one of them at the end would leave the other processes nothing to do.
+    """
+    tests = Path(__file__).parent
+    rank = {tests / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
     for item in items:
         if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("slow")

@@ -14,6 +14,8 @@ import pytest
 
 import litho
 
+from .conftest import LONGEST
+
 ROOT = Path(litho.__file__).parent
 TORCH_FREE = ("signature", "bundle", "reporting", "runners", "parity", "registry", "serving")
 """Folders whose modules never import torch; an edge device installs these without it."""
@@ -239,6 +241,10 @@ def test_every_module_has_a_docstring_and_what_it_lists_as_public(file: Path) ->
     module = importlib.import_module(dotted(file))
     assert module.__doc__, "a module says in a sentence what it is for"
     assert all(hasattr(module, public) for public in getattr(module, "__all__", []))
+
+
+def test_test_files_that_run_first_exist() -> None:
+    assert [name for name in LONGEST if not (ROOT / "tests" / name).is_file()] == []
 
 
 def test_every_package_is_listed_for_installation() -> None:
