@@ -25,6 +25,7 @@ class Exchange:
     Args:
         scope, receive, send: of the request, as ASGI gives them.
         heads: what adds headers to the answer.
+        lasts: what wants to know when its last part was sent.
 
     Attributes:
         scope: of the request.
@@ -42,6 +43,7 @@ class Exchange:
     __slots__ = (
         "_given",
         "_heads",
+        "_lasts",
         "_send",
         "began",
         "closes",
@@ -55,8 +57,16 @@ class Exchange:
         "status",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, heads: Sequence[Stage] = ()) -> None:
-        self.scope, self.receive, self._send, self._heads = scope, receive, send, heads
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        heads: Sequence[Stage] = (),
+        lasts: Sequence[Stage] = (),
+    ) -> None:
+        self.scope, self.receive, self._send = scope, receive, send
+        self._heads, self._lasts = heads, lasts
         self.state = state_of(scope)
         self.facts: dict[str, Any] = self.state.setdefault("facts", {})
         self.began = perf_counter()
@@ -102,6 +112,11 @@ class Exchange:
             return
         else:
             self.sent_bytes += len(message.get("body", b""))
+            if not message.get("more_body", False):
+                await self._send(message)
+                for stage in self._lasts:
+                    stage.sent(self)
+                return
         await self._send(message)
 
     async def answer(self, error: ApiError) -> None:
@@ -125,6 +140,9 @@ class Stage:
     def head(self, exchange: Exchange, headers: Headers) -> None:
         """The answer begins: its headers, names in small letters, may be added to."""
 
+    def sent(self, exchange: Exchange) -> None:
+        """The last part of the answer was sent, and the client may ask again before this request has ended."""
+
     def end(self, exchange: Exchange) -> None:
         """A request that this stage let pass has ended, whatever became of it."""
 
@@ -146,6 +164,7 @@ class Chain:
         self._begins = [stage.begin if _has(stage, "begin") else None for stage in stages]
         self._ends = [stage.end if _has(stage, "end") else None for stage in stages]
         self._heads = [stage for stage in stages if _has(stage, "head")]
+        self._lasts = [stage for stage in stages if _has(stage, "sent")]
         self._failed = [stage.failed for stage in reversed(stages) if _has(stage, "failed")]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -153,7 +172,7 @@ class Chain:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = Exchange(scope, receive, send, self._heads)
+        exchange = Exchange(scope, receive, send, self._heads, self._lasts)
         passed = 0
         try:
             for begin in self._begins:

@@ -30,9 +30,14 @@ class Middleware(Stage):
                 self._guard.enter(client, key)
             except ApiError as error:
                 return error
+            exchange.state["counted"] = True
         return None
+
+    def sent(self, exchange: Exchange) -> None:
+        """It no longer counts: the work of a library that ends it may take longer than the client's next request."""
+        if exchange.state.pop("counted", False):
+            self._guard.leave(exchange.state["client"])
 
     def end(self, exchange: Exchange) -> None:
         """It no longer counts."""
-        if exchange.method == "POST":
-            self._guard.leave(exchange.state["client"])
+        self.sent(exchange)

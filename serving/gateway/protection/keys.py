@@ -196,10 +196,17 @@ class KeyFile:
             "keys": [record.model_dump(exclude_defaults=True) for record in records],
         }
 
+        text = json.dumps(document, indent=1) + "\n"
+        if len(text) > _MOST_BYTES:
+            raise UsageError(
+                f"{self.path} would have {len(text)} bytes, at most {_MOST_BYTES} are read; give another"
+                " gateway a file of its own, or take revoked keys out"
+            )
+
         def write(path: Path) -> None:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(json.dumps(document, indent=1) + "\n")
+                file.write(text)
 
         write_file(self.path, write)
 

@@ -104,3 +104,17 @@ def test_one_command_changes_the_file_at_a_time(file: KeyFile) -> None:
     ):
         file.create()
     assert len(file.read()) == 1
+
+
+def test_a_key_more_than_the_file_can_hold_is_refused_and_the_others_stay(file: KeyFile) -> None:
+    file.create()
+    document = json.loads(file.path.read_text())
+    document["keys"] += [
+        {"id": f"key_{number:012x}", "name": "n" * 100, "sha256": f"{number:064x}", "created": "now"}
+        for number in range(67_000)
+    ]
+    file.path.write_text(json.dumps(document, indent=None))
+    count = len(file.read())
+    with pytest.raises(UsageError, match="at most 16777216 are read"):
+        file.create()
+    assert len(file.read()) == count
