@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,12 @@ def _algorithm(chain: bytes, private: bytes, certificate: str, key: str) -> str:
         raise UsageError(f"{key} holds no private key in PEM form without a password") from None
     if loaded.public_key() != leaf.public_key():
         raise UsageError(f"{key} is not the private key of {certificate}; give the two that belong together")
+    begin, end, now = leaf.not_valid_before_utc, leaf.not_valid_after_utc, datetime.now(UTC)
+    if not begin <= now <= end:
+        raise UsageError(
+            f"{certificate} is valid from {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC, and this machine's clock"
+            f" says {now:%Y-%m-%d %H:%M}; renew the certificate, or set the clock"
+        )
     kind = type(loaded).__name__
     if "Ed25519" in kind:
         return "ed25519"

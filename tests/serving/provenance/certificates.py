@@ -21,7 +21,9 @@ def _name(common: str) -> x509.Name:
     )
 
 
-def _builder(subject: str, issuer: str, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: str, issuer: str, key: ec.EllipticCurvePublicKey, days: tuple[int, int] = (-1, 30)
+) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
@@ -29,8 +31,8 @@ def _builder(subject: str, issuer: str, key: ec.EllipticCurvePublicKey) -> x509.
         .issuer_name(_name(issuer))
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=30))
+        .not_valid_before(now + datetime.timedelta(days=days[0]))
+        .not_valid_after(now + datetime.timedelta(days=days[1]))
     )
 
 
@@ -58,8 +60,10 @@ def _save(folder: Path, chain: bytes, key: ec.EllipticCurvePrivateKey) -> tuple[
     return certificate, private
 
 
-def make_signer(folder: Path, curve: ec.EllipticCurve | None = None) -> tuple[Path, Path]:
-    """Certificate chain and private key of a C2PA signer."""
+def make_signer(
+    folder: Path, curve: ec.EllipticCurve | None = None, *, days: tuple[int, int] = (-1, 30)
+) -> tuple[Path, Path]:
+    """Certificate chain and private key of a C2PA signer, valid between these days from now."""
     root, leaf = (ec.generate_private_key(one) for one in (ec.SECP256R1(), curve or ec.SECP256R1()))
     known = x509.SubjectKeyIdentifier.from_public_key(root.public_key())
     above = (
@@ -70,7 +74,7 @@ def make_signer(folder: Path, curve: ec.EllipticCurve | None = None) -> tuple[Pa
         .sign(root, hashes.SHA256())
     )
     below = (
-        _builder("Example Signer", "Example Root", leaf.public_key())
+        _builder("Example Signer", "Example Root", leaf.public_key(), days)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs=True), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False)

@@ -92,6 +92,12 @@ def test_a_certificate_that_c2pa_does_not_accept_is_refused_at_the_start(tmp_pat
         Credentials(*make_self_signed(tmp_path))
 
 
+@pytest.mark.parametrize("days", [(-30, -1), (1, 30)], ids=["expired", "not yet"])
+def test_a_certificate_of_another_time_is_said_to_be_so(tmp_path: Path, days: tuple[int, int]) -> None:
+    with pytest.raises(UsageError, match=r"is valid from .* clock says .* renew the certificate"):
+        Credentials(*make_signer(tmp_path, days=days))
+
+
 def test_files_that_cannot_be_used_are_refused(tmp_path):
     chain, key = make_signer(tmp_path / "one")
     _, other = make_signer(tmp_path / "two", ec.SECP384R1())
