@@ -31,6 +31,7 @@ __all__ = [
     "VariantName",
     "app",
     "main",
+    "variant_option",
     "verb",
 ]
 
@@ -48,14 +49,21 @@ Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda, or cuda:
 Name = Annotated[
     str | None, typer.Option(help="Name of the model in the repository; by default the bundle's name.")
 ]
-VariantName = Annotated[
-    str | None,
-    typer.Option(
+
+
+def variant_option(default: str) -> Any:
+    """The option that names a variant; `default` says which one is taken without it."""
+    return typer.Option(
         "--variant",
         help="Variant of the bundle by its name, or short: int8, int8.openvino; with several stages one of each,"
-        " separated by commas. By default the recommended one.",
+        f" separated by commas. By default {default}.",
         autocompletion=variants_of,
-    ),
+    )
+
+
+VariantName = Annotated[
+    str | None,
+    variant_option("the recommended one if it gives the same picture and runs here, else the first such"),
 ]
 Repository = Annotated[Path, typer.Argument(help="Folder of a Triton model repository.", show_default=False)]
 RepositoryOrUrl = Annotated[

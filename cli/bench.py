@@ -39,7 +39,8 @@ def bench(
         str | None, typer.Option(help="Compare in turns with this bundle, run or endpoint.")
     ] = None,
     against_variant: Annotated[
-        str | None, typer.Option(help="Variant of the bundle of --against; by default the recommended one.")
+        str | None,
+        typer.Option(help="Variant of the bundle of --against; by default chosen as for --variant."),
     ] = None,
     at_least: Annotated[
         float | None,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from .base import AsJson, BundlePath, VariantName, verb
+from .base import AsJson, BundlePath, variant_option, verb
 from .bench import group
 from .output import print_json, progress_bar, show_lines, show_rows
 from .paths import require
@@ -38,7 +38,7 @@ def tune(
         Literal["same-picture", "same-distribution"],
         typer.Option(help="Weakest promise that may be served; INT8 and FP8 promise the same distribution."),
     ] = "same-picture",
-    variant: VariantName = None,
+    variant: Annotated[str | None, variant_option("all that passed are tried")] = None,
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where the server computes.")] = "cpu",
     concurrency: Annotated[
         int | None, typer.Option(min=1, help="Requests in flight; by default 32, and 1 with --aim latency.")

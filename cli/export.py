@@ -113,7 +113,7 @@ def export(
     Every variant that this machine can run is compared with PyTorch, judged and timed. The report shows the result.
     """
     require_file(signature, "--signature", "a YAML or JSON file, see docs/bring-your-own-model.md")
-    require_file(weights, "--weights", "a .safetensors file, or .pt, .pth, .bin with nothing but weights")
+    require_file(weights, "--weights", "one .safetensors file, or .pt, .pth, .bin with nothing but weights")
     from ..export.build import export as export_run
     from ..export.explanations import left_out
     from ..export.source import bundle_name
@@ -144,6 +144,11 @@ def export(
     typer.echo(bundle.path, err=as_json)
     if (why := left_out(source, bundle)) is not None:
         note(why)
+    if signature is not None:
+        from ..export.user_module.cautions import cautions
+
+        for line in cautions(bundle, own_weights=weights is not None):
+            note(line)
     failed = [variant.name for variant in bundle.manifest.variants if variant.verdict.status == "failed"]
     if failed:
         raise LithoError(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import ProofError, UsageError
-from .base import AsJson, Device, VariantName, app, verb
+from .base import AsJson, Device, app, variant_option, verb
 from .output import note, print_json, show_lines
 from .values import pairs
 
@@ -44,7 +44,9 @@ def reproduce(
     endpoint: Annotated[
         str | None, typer.Option(help="Server that makes it again, grpc://HOST:PORT/MODEL.")
     ] = None,
-    variant: VariantName = None,
+    variant: Annotated[
+        str | None, variant_option("the receipt's, or the recommended one where it has none")
+    ] = None,
     batch: Annotated[
         int, typer.Option(min=1, help="Pictures made at once; the others are of other inputs.")
     ] = 1,

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Source", "bundle_name", "format_size", "from_module", "from_run", "open_source"]
 
 _GUIDE = "docs/bring-your-own-model.md"
+_OF_OTHER_LIBRARIES = ("model_index.json", "config.json")
+"""What `save_pretrained` of diffusers and transformers writes beside weights."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,11 @@ def _not_a_run(source: str, wanted: str) -> str:
         )
     if (Path(source) / MANIFEST_NAME).exists():
         return f"{source!r} is a bundle already; export the run that it was made from"
+    if any((Path(source) / name).exists() for name in _OF_OTHER_LIBRARIES):
+        return (
+            f"{source!r} holds a model of another library; name a function of yours that loads it, such as by"
+            f" from_pretrained: litho export my_net.py:build {own}"
+        )
     return f"no finished run at {source!r}; expected a folder with {wanted}, made by 'litho train'"
 
 

@@ -17,6 +17,8 @@ __all__ = ["try_other_size", "try_out"]
 
 _TRIAL_BATCH = 3
 """Neither one nor a power of two, which hard-coded batch sizes usually are."""
+_LAYOUT = "view size is not compatible"
+"""What torch says of `.view` on a tensor whose values do not lie one behind the other."""
 
 
 @torch.no_grad()  # inference mode would hide the parts of composite operators from the watch
@@ -78,9 +80,10 @@ def _run(picture: PixelModel, inputs: Mapping[str, Tensor], watch: Watch) -> Ten
         raise
     except Exception as error:
         count = len(next(iter(inputs.values())))
-        cause = (
-            _other_batches(picture, inputs) if watch.read is None else f"; {depends_on_values(watch.read)}"
-        )
+        layout = _LAYOUT in str(error)  # of one tensor: whether it fits may depend on the batch
+        cause = "" if layout else _other_batches(picture, inputs)
+        if watch.read is not None:
+            cause = f"; {depends_on_values(watch.read)}"
         raise ExportError(
             f"the module fails on a batch of {count}: {explain(error, picture)}{cause}"
         ) from error

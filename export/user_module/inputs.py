@@ -307,10 +307,20 @@ Input = Annotated[
 ]
 
 
+_IN_WORDS = {
+    "missing": "this key is missing",
+    "tuple_type": "expected a list in square brackets",
+    "list_type": "expected a list",
+}
+"""Type of pydantic's errors -> what it means to somebody who writes YAML."""
+
+
 def plain_message(error: Exception) -> str:
-    """The first thing that an error says, without the words of the library."""
-    text = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-    return text.removeprefix("Value error, ")
+    """The first thing that an error says, in the words of a signature file rather than of the library."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors()[0]
+    return _IN_WORDS.get(first["type"]) or first["msg"].removeprefix("Value error, ")
 
 
 KEYS_OF: dict[str, set[str]] = {

@@ -19,6 +19,7 @@ from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
 from ...errors import EndpointError, ServerError, UsageError
 from ...runners.triton import ServerStatistics
+from .lacking_backend import plain_refusal
 
 __all__ = ["CONTROL_HEADER", "ModelState", "ServerControl"]
 
@@ -294,8 +295,8 @@ def _transport_failed(error: Any) -> bool:
 def _cause(details: str) -> str:
     for pattern in _CAUSES:
         if match := pattern.search(details):
-            return _TRACEBACK.sub("", match[1])
-    return details
+            return plain_refusal(_TRACEBACK.sub("", match[1]))
+    return plain_refusal(details)
 
 
 def _details(error: Any) -> str:

@@ -219,6 +219,11 @@ def _accepted(bundle: Bundle, wanted: Wanted, accept_failed: Collection[str]) ->
     try:
         chosen = choose_variants(bundle, wanted.variant, able, portable=kind.portable)
     except BundleError:
+        if not kind.portable and wanted.variant is None:
+            raise DeployError(
+                f"{bundle.path} has no engine that flavour {kind.name!r} serves, promises the {grade} and passed its"
+                f" gate; make one on the machine with the GPU: litho build-engine {bundle.path}"
+            ) from None
         if not kind.portable:
             raise
         chosen = choose_variants(bundle, wanted.variant)  # it passed but promises less, which is said below

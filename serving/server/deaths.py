@@ -7,6 +7,8 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
+from ..control.lacking_backend import plain_refusal
+
 __all__ = ["cause_of_death", "decisive_line", "ending", "oom_kills"]
 
 _MOST_BYTES = 262_144
@@ -69,7 +71,7 @@ def decisive_line(log: Path, start: int = 0) -> str:
     for pattern in _DECISIVE:
         for line in lines:
             if match := re.search(pattern, line):
-                return match[1].strip('" ')
+                return plain_refusal(match[1].strip('" '))
     return lines[-1] if lines else "its log is empty"
 
 

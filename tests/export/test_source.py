@@ -292,6 +292,14 @@ def test_what_is_no_run_is_answered_with_what_to_give(folder: Path, source: str,
     assert advice in str(refused.value)
 
 
+def test_a_folder_of_another_library_is_answered_with_what_loads_it(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"_class_name": "AutoencoderKL"}')
+    with pytest.raises(
+        UsageError, match=r"holds a model of another library; .* from_pretrained: litho export"
+    ):
+        open_source(tmp_path)
+
+
 def test_a_bundle_is_not_exported_again(bundle: Path) -> None:
     with pytest.raises(UsageError, match="is a bundle already; export the run that it was made from"):
         open_source(bundle)

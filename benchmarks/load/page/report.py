@@ -166,7 +166,7 @@ def comparison_facts(comparison: Comparison) -> list[tuple[str, str]]:
         ("B", _side(comparison.second, comparison.second_variant, str(comparison.second_load))),
         (
             "A / B",
-            f"{comparison.ratio:.3f} (median of {len(comparison.pairs)} pairs, {low:.3f} to {high:.3f})",
+            f"{comparison.ratio:.3f} (median of {len(comparison.pairs)} pairs, from {low:.3f} to {high:.3f})",
         ),
     ]
     return facts if comparison.at_least is None else [*facts, ("limit", f"at least {comparison.at_least:g}")]

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from litho.bundle import Bundle
-from litho.errors import BundleError, DeployError, UnknownName
+from litho.errors import DeployError, UnknownName
 from litho.serving.configuration.rules import Violation
 from litho.serving.configuration.settings import ServingSettings
 from litho.serving.repository import planning
@@ -54,7 +54,7 @@ def test_a_plan_that_breaks_a_rule_is_refused_with_the_first_one(
 
 
 def test_a_flavour_without_a_variant_and_unknown_names_are_refused(bundle: Path) -> None:
-    with pytest.raises(BundleError, match="no variant of 'generator' that fits"):
+    with pytest.raises(DeployError, match=r"no engine that flavour 'tensorrt' serves, .* litho build-engine"):
         Plan.of(bundle, Wanted(flavour="tensorrt"))
     with pytest.raises(UnknownName, match="unknown flavour"):
         Wanted(flavour="python")
