@@ -24,9 +24,9 @@ from ..extras import require
 from ..reporting.markdown import markdown_table
 from ..runners import open_runner
 from ..runners.base import thread_count
-from .command import errors_of, write_document
 from .load.comparison.effect import Effect
-from .machine import Machine, describe_machine
+from .shared.command import errors_of, write_document
+from .shared.machine import Machine, describe_machine
 
 __all__ = ["Baseline", "beyond", "main", "measure", "table"]
 

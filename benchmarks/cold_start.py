@@ -24,9 +24,9 @@ from ..reporting.markdown import markdown_table
 from ..serving.clients.client import Client
 from ..serving.repository.deploy import deploy
 from ..serving.server.embedded import EmbeddedServer
-from .command import errors_of, write_document
-from .machine import Machine, describe_machine
+from .shared.command import errors_of, write_document
 from .shared.environment import Environment, describe_environment
+from .shared.machine import Machine, describe_machine
 
 __all__ = ["ColdStart", "ColdStarts", "main", "measure", "server_start_seconds", "table"]
 

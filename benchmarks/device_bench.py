@@ -27,11 +27,11 @@ from ..runners.base import installed_graph_runtimes
 from ..runners.torch import Runner as TorchRunner
 from ..training.run.snapshot import load_snapshot
 from .candidates import Candidate
-from .command import errors_of, whole_numbers
 from .gpu_check import candidates
 from .load.documents.result import BenchResult
 from .load.sweep import bench
-from .machine import Machine, describe_machine
+from .shared.command import errors_of, whole_numbers
+from .shared.machine import Machine, describe_machine
 
 __all__ = ["DeviceBench", "forms_of", "main", "measure"]
 

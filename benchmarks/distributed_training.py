@@ -26,8 +26,8 @@ from ..bundle.json_documents import Document
 from ..errors import LithoError, TrainingError
 from ..files import sha256
 from ..reporting.markdown import markdown_table
-from .command import errors_of, whole_numbers, write_document
-from .machine import Machine, describe_machine
+from .shared.command import errors_of, whole_numbers, write_document
+from .shared.machine import Machine, describe_machine
 
 __all__ = ["DistributedTraining", "Kill", "Training", "main", "measure", "table"]
 

@@ -17,10 +17,10 @@ from ..errors import UsageError
 from ..reporting.markdown import markdown_table
 from ..serving.repository.deploy import deploy
 from ..serving.server.embedded import EmbeddedServer
-from .command import errors_of, whole_numbers, write_document
 from .load.documents.result import BenchResult
 from .load.page.report import lines, table
 from .load.sweep import bench
+from .shared.command import errors_of, whole_numbers, write_document
 from .shared.cores import Cores, apart, split_cores
 
 __all__ = ["main", "measure"]

@@ -36,8 +36,8 @@ from ..training.models import family, family_names
 from ..training.presets import CPU, PRESETS
 from ..training.run.snapshot import load_snapshot
 from .candidates import Candidate, prove_and_time
-from .command import errors_of, write_document
-from .machine import Machine, describe_machine
+from .shared.command import errors_of, write_document
+from .shared.machine import Machine, describe_machine
 
 __all__ = ["Check", "Row", "candidates", "check_families", "main"]
 

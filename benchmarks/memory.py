@@ -19,11 +19,11 @@ from ..reporting import human_bytes
 from ..reporting.markdown import markdown_table
 from ..serving.configuration.settings import Batching, ServingSettings
 from ..serving.repository.deploy import deploy
-from .command import write_document
 from .faults.serving import Serving
 from .load.documents.result import SoakResult
 from .load.measuring.soak import soak
-from .machine import Machine, describe_machine
+from .shared.command import write_document
+from .shared.machine import Machine, describe_machine
 
 __all__ = ["MemoryRun", "MemoryRuns", "main", "problems", "table"]
 

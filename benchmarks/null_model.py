@@ -22,11 +22,11 @@ from ..reporting.markdown import markdown_table
 from ..runners.triton import ServedModel
 from ..signature import Signature
 from ..signature.fields import image_output, seed_field
-from .command import errors_of, write_document
-from .machine import Machine, describe_machine
 from .perf_analyzer.documents import Round
 from .perf_analyzer.program import Protocol, find_perf_analyzer
 from .perf_analyzer.run import measure_model
+from .shared.command import errors_of, write_document
+from .shared.machine import Machine, describe_machine
 
 __all__ = ["NullModel", "NullModelResult", "lines", "main", "measure", "write_null_model"]
 

@@ -42,8 +42,8 @@ from ..serving.repository.deploy import deploy
 from ..serving.repository.operations import rollback
 from ..serving.server.embedded import EmbeddedServer
 from ..signature.fields import Role
-from .command import errors_of, write_document
-from .machine import Machine, describe_machine
+from .shared.command import errors_of, write_document
+from .shared.machine import Machine, describe_machine
 
 __all__ = ["Found", "Provenance", "Way", "main", "measure", "table"]
 

@@ -26,8 +26,8 @@ import typer
 from ..errors import LithoError, UnknownName
 from ..files import sha256, write_bytes
 from ..plugins import load_plugin, plugin_names
-from .command import errors_of
 from .figures.base import Results
+from .shared.command import errors_of
 from .study_pages import STUDIES, draw, source_of
 
 __all__ = ["PAGES", "ROOT", "Published", "fill", "main", "publish"]

@@ -25,13 +25,13 @@ from ..export.timing import in_turns
 from ..files import write_bytes
 from ..reporting.markdown import markdown_table
 from ..runners import Runner, open_runner
-from .command import errors_of, write_document
 from .load.comparison.change import Change, change_of, read_runs
 from .load.comparison.effect import TOLERANCE, Effect
 from .load.page.page import JSON_NAME
 from .load.sweep import bench
-from .machine import Machine, describe_machine
+from .shared.command import errors_of, write_document
 from .shared.environment import Environment, describe_environment
+from .shared.machine import Machine, describe_machine
 
 __all__ = ["Regressions", "SlowRunner", "Trial", "measure", "table"]
 

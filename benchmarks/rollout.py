@@ -27,12 +27,12 @@ from ..extras import require
 from ..reporting.markdown import markdown_table
 from ..runners import open_runner
 from ..serving.repository.deploy import deploy
-from .command import errors_of, write_document
 from .faults.clients import rows_of
 from .faults.documents import Asked
 from .faults.load import Load, asked
 from .faults.serving import Serving
-from .machine import Machine, describe_machine
+from .shared.command import errors_of, write_document
+from .shared.machine import Machine, describe_machine
 
 __all__ = ["Rollouts", "Step", "main", "measure", "table"]
 

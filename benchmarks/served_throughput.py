@@ -34,9 +34,9 @@ from ..serving.repository.versions import served_config
 from ..serving.server.embedded import EmbeddedServer
 from ..signature import Signature
 from .cold_start import server_start_seconds
-from .command import errors_of, write_document
-from .machine import Machine, describe_machine
 from .perf_analyzer.program import perf_analyzer_rows
+from .shared.command import errors_of, write_document
+from .shared.machine import Machine, describe_machine
 
 __all__ = ["Round", "Served", "ServedThroughput", "main", "measure", "table"]
 

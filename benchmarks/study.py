@@ -10,7 +10,7 @@ from ..extras import require
 from ..reporting import human_bytes, render
 from .load.page.charts import Chart
 from .load.page.page import PageCharts
-from .machine import Machine
+from .shared.machine import Machine
 
 __all__ = ["Part", "Study", "machine_facts", "render_study"]
 

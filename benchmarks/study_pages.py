@@ -19,11 +19,11 @@ from ..bundle.json_documents import read_as
 from ..errors import UsageError
 from ..extras import require
 from ..files import sha256, write_bytes
-from .command import errors_of
 from .growth import page as growth_page
 from .growth.series import GrowthResult
 from .limits import page as limits_page
 from .limits.roofline import Limits
+from .shared.command import errors_of
 
 __all__ = ["STUDIES", "draw", "main", "source_of"]
 

@@ -19,10 +19,10 @@ from ...extras import require
 from ...reporting.markdown import markdown_table
 from ...reporting.progress import Progress, quiet
 from ...serving.in_flight.batching import STEPS
-from ..command import errors_of, write_document
 from ..load.documents.measurement import Measurement
-from ..machine import describe_machine
+from ..shared.command import errors_of, write_document
 from ..shared.cores import Cores, cores_of, only_on
+from ..shared.machine import describe_machine
 from .calibration import LONE, MANY, extra_of, fits_of, measured_site, single_of, take
 from .costs import Costs
 from .documents import ERROR, RESULT, CapacityResult, Checked, Figures, Point, Reach

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pydantic import Field as Constraint
 
 from ...bundle.json_documents import Document, read_as
-from ..machine import Machine
 from ..shared.cores import Cores
+from ..shared.machine import Machine
 from .costs import Costs
 from .shape import Kind, Served, Site, Traffic
 

@@ -12,8 +12,8 @@ from ...bundle import Bundle
 from ...reporting.progress import Progress, quiet
 from ...signature.fields import Role
 from ..load.measuring.mix import COUNT, Mix
-from ..machine import describe_machine
 from ..shared.cores import cores_of, only_on
+from ..shared.machine import describe_machine
 from .calibration import fits_of, measured_site, take_costs
 from .costs import Costs
 from .serving import serving

@@ -11,7 +11,7 @@ from ...errors import LithoError, UsageError
 from ...reporting.progress import Progress, quiet
 from ..load.documents.cost import price_of
 from ..load.documents.result import BenchResult
-from ..machine import Machine
+from ..shared.machine import Machine
 from .costs import Costs
 from .documents import Figures, Point
 from .plan_documents import Goal, Option, PlanResult

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field as Constraint
 
 from ...bundle.json_documents import Document, read_as
-from ..machine import Machine
+from ..shared.machine import Machine
 from .costs import Costs
 from .documents import Point
 from .shape import Kind, Served, Site

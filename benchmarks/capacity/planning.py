@@ -12,7 +12,7 @@ from ...errors import LithoError, UsageError
 from ...reporting.progress import Progress, quiet
 from ...runners import choose_variants
 from ..load.documents.result import read_result
-from ..machine import describe_machine
+from ..shared.machine import describe_machine
 from .documents import ERROR, RESULT, read_capacity
 from .measuring import Measuring, here, kinds_of, measured_costs
 from .plan import Known, compared, find_plan

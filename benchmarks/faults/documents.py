@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from ...bundle.json_documents import Document
-from ..machine import Machine
+from ..shared.machine import Machine
 
 __all__ = ["Asked", "FaultResult", "Faults"]
 

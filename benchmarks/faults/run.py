@@ -20,8 +20,8 @@ from ...runners import open_runner
 from ...serving.configuration.model_config import parse_config
 from ...serving.configuration.settings import Batching, ServingSettings
 from ...serving.repository.deploy import deploy
-from ..command import write_document
-from ..machine import describe_machine
+from ..shared.command import write_document
+from ..shared.machine import describe_machine
 from . import connections, processes, requests, storage
 from .base import Fault, Scene
 from .clients import rows_of

@@ -6,7 +6,7 @@ import math
 
 from ..capacity.check import rows
 from ..capacity.documents import CapacityResult, read_capacity
-from ..machine import count_of_cores
+from ..shared.machine import count_of_cores
 from .base import Results, paragraph, table, whole
 
 __all__ = ["write"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from ...bundle.json_documents import Document
-from ..machine import Machine
 from ..shared.cores import Cores
+from ..shared.machine import Machine
 from ..shared.paired import Ratio
 
 __all__ = [

@@ -27,9 +27,9 @@ from PIL import Image
 
 from ...errors import LithoError
 from ...extras import require
-from ..command import errors_of, write_document
 from ..faults.serving import Serving
-from ..machine import describe_machine
+from ..shared.command import errors_of, write_document
+from ..shared.machine import describe_machine
 from .documents import Fuzz, Fuzzes
 from .process import GatewayProcess
 from .run import deploy_bundle

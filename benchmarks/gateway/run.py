@@ -17,10 +17,10 @@ from ...runners import Endpoint
 from ...runners.triton import Runner
 from ...serving.configuration.settings import ServingSettings
 from ...serving.repository.deploy import deploy
-from ..command import errors_of, write_document
 from ..faults.serving import Serving
-from ..machine import describe_machine
+from ..shared.command import errors_of, write_document
 from ..shared.cores import Cores, apart, cores_of
+from ..shared.machine import describe_machine
 from .connections import measure_connections
 from .documents import GatewayResult, Overhead
 from .keys import measure_keys

@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 from ...errors import LithoError
-from ..command import find_program
 from ..perf_analyzer.program import Side
+from ..shared.command import find_program
 
 __all__ = ["AIPERF", "AiPerf", "find_aiperf"]
 

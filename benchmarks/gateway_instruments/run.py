@@ -28,14 +28,14 @@ from ...serving.repository.deploy import deploy
 from ...serving.server.embedded import EmbeddedServer
 from ...serving.server.environment import install
 from ...signature.fields import Role
-from ..command import errors_of, whole_numbers, write_document
 from ..gateway.overhead import sites_of
 from ..gateway.process import GatewayProcess
 from ..load.generator import Kind, Plan, Running
 from ..load.measuring.requests import Requests
-from ..machine import Machine, describe_machine
 from ..perf_analyzer.program import PerfAnalyzer, Side, find_perf_analyzer
+from ..shared.command import errors_of, whole_numbers, write_document
 from ..shared.cores import Cores, cores_of, only_on
+from ..shared.machine import Machine, describe_machine
 from .aiperf import AiPerf, find_aiperf
 
 __all__ = ["Compared", "GatewayInstrumentsResult", "Round", "lines", "main", "measure"]

@@ -37,10 +37,10 @@ from ...runners.base import thread_count
 from ...serving.repository.deploy import deploy
 from ...serving.server.embedded import EmbeddedServer
 from ...signature.fields import Field, Role
-from ..command import errors_of, write_document
 from ..load.documents.result import BenchResult
 from ..load.sweep import bench
-from ..machine import describe_machine
+from ..shared.command import errors_of, write_document
+from ..shared.machine import describe_machine
 from .series import Against, GrowthResult, Series
 
 __all__ = ["Plan", "against_clients", "doubling", "in_process", "main", "measure_growth", "rows"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from ...bundle.json_documents import Document
-from ..machine import Machine
+from ..shared.machine import Machine
 from .power_law import Growth, fit_growth
 
 __all__ = ["Against", "Grown", "GrowthResult", "Series"]

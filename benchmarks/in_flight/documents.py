@@ -7,7 +7,7 @@ from typing import Literal
 from ...bundle.json_documents import Document
 from ...reporting.markdown import markdown_table
 from ...serving.in_flight.batching import STEPS
-from ..machine import Machine
+from ..shared.machine import Machine
 
 __all__ = ["Candidate", "Figures", "InFlightResult", "Ratios", "lines"]
 

@@ -23,8 +23,8 @@ from ...runners.rectified_flow import Runner
 from ...serving.in_flight.batching import LOAD, STEPS, Batching, compare
 from ...serving.in_flight.step_costs import StepCosts
 from ...serving.server.embedded import EmbeddedServer
-from ..command import errors_of, write_document
-from ..machine import describe_machine
+from ..shared.command import errors_of, write_document
+from ..shared.machine import describe_machine
 from .documents import Candidate, Figures, InFlightResult, Ratios, lines
 from .forms import FORMS, Form, Load, Site, same_pictures
 

@@ -37,8 +37,6 @@ from ...parity.replay import replay
 from ...reporting.progress import Progress, quiet
 from ...runners.base import Runner, installed_graph_runtimes, thread_count
 from ...signature.fields import Role
-from ..command import errors_of, whole_numbers, write_document
-from ..machine import describe_machine
 from ..roofline.ceilings import (
     KERNELS,
     WORKING_SETS,
@@ -51,6 +49,8 @@ from ..roofline.ceilings import (
 )
 from ..roofline.reached import reached
 from ..roofline.work import calls_of
+from ..shared.command import errors_of, whole_numbers, write_document
+from ..shared.machine import describe_machine
 from .forms import USABLE, OpenForm, open_forms, torch_operations, usable
 from .page import page, picture, rows
 from .roofline import (

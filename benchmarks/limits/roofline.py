@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from ...bundle.json_documents import Document
-from ..machine import Machine
 from ..roofline.ceilings import Bandwidth, Ceilings, Peak
 from ..roofline.reached import Reached, reached
 from ..roofline.work import Work
+from ..shared.machine import Machine
 
 __all__ = [
     "EQUAL_DB",

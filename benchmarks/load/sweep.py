@@ -17,9 +17,9 @@ from ...files import check_folder
 from ...reporting.progress import Progress, quiet
 from ...runners import Runner
 from ...signature.noise import MAX_SEED
-from ..machine import Machine, describe_machine
 from ..roofline.served import ServedRoofline, ServedStage, measure_ceilings, roofline_of, stages_of
 from ..shared.environment import describe_environment
+from ..shared.machine import Machine, describe_machine
 from ..shared.targets import Target, address_of, opened, runs_elsewhere, target_name
 from .documents.cost import price_of
 from .documents.measurement import Measurement

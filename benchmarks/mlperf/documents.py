@@ -7,7 +7,7 @@ from typing import Literal
 
 from ...bundle.json_documents import Document, read_as
 from ...bundle.manifest import Verdict
-from ..machine import Machine
+from ..shared.machine import Machine
 
 __all__ = ["OFFICIAL_SECONDS", "Accuracy", "LoadgenResult", "ScenarioResult", "Trial", "read_result"]
 

@@ -25,8 +25,8 @@ from ...runners import Endpoint, Runner, choose_variants, open_runner
 from ...runners.triton import Runner as TritonRunner
 from ...serving.repository.deploy import deploy
 from ...serving.server.embedded import EmbeddedServer
-from ..command import write_document
-from ..machine import describe_machine
+from ..shared.command import write_document
+from ..shared.machine import describe_machine
 from .answering import Plan
 from .documents import OFFICIAL_SECONDS, LoadgenResult, ScenarioResult
 from .judgement import judge_all, judge_some

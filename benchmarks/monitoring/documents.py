@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from ...bundle.json_documents import Document
-from ..machine import Machine
+from ..shared.machine import Machine
 
 __all__ = ["Checked", "MonitoringResult", "Waited"]
 

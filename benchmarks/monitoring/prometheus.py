@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ...errors import LithoError
-from ..command import find_program
+from ..shared.command import find_program
 
 __all__ = ["PROMETHEUS", "Labels", "Prometheus", "find_prometheus"]
 

@@ -21,10 +21,10 @@ from ...reporting.markdown import markdown_table
 from ...runners.triton import Runner
 from ...serving.server.embedded import EmbeddedServer
 from ...serving.server.environment import install
-from ..command import errors_of, write_document
 from ..gateway.process import GatewayProcess
 from ..gateway.run import deploy_bundle
-from ..machine import describe_machine
+from ..shared.command import errors_of, write_document
+from ..shared.machine import describe_machine
 from .check import check, little, waited
 from .documents import MonitoringResult
 from .expected import Expected, Timing

@@ -32,8 +32,8 @@ from ...export.timing import BATCHES, in_turns
 from ...extras import require
 from ...files import write_bytes
 from ...runners.openvino import shared_core
-from ..command import errors_of
-from ..machine import Machine, describe_machine
+from ..shared.command import errors_of
+from ..shared.machine import Machine, describe_machine
 from ..shared.paired import median_interval
 from .graphs import conditional_gan, dcgan, equalised, spectral, upsampled
 

@@ -12,7 +12,7 @@ from ...bundle.json_documents import Document, read_as
 from ...bundle.manifest import Timing, Verdict
 from ...errors import UsageError
 from ...runners.base import graph_runtimes, runner_class
-from ..machine import Machine
+from ..shared.machine import Machine
 from ..shared.paired import Ratio, paired_ratio
 
 __all__ = [

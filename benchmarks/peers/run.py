@@ -30,8 +30,8 @@ from ...reporting.progress import Progress, quiet
 from ...runners import open_runner
 from ...runners.base import installed_graph_runtimes, runner_class
 from ..candidates import Candidate
-from ..command import errors_of, write_document
-from ..machine import describe_machine
+from ..shared.command import errors_of, write_document
+from ..shared.machine import describe_machine
 from .documents import Peer, Peers, Served, read_peers
 from .in_process.base import Form, Made, Source, make_peers
 from .served.base import install

@@ -31,7 +31,7 @@ from ...reporting.progress import Progress
 from ...signature import Signature
 from ..load.generator import Kind, Outcomes, Picks, Plan, Site
 from ..load.generator.processes import Running as LoadProcesses
-from ..machine import describe_machine
+from ..shared.machine import describe_machine
 from .documents import NotMeasured, Served, ServedLoad, ServedPeer, Trial, Window
 from .served.base import Peer, Running, Setting, Work, check_signature, served_peers
 

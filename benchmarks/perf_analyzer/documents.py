@@ -7,8 +7,8 @@ from typing import Literal
 
 from ...bundle.json_documents import Document
 from ...reporting.markdown import markdown_table
-from ..machine import Machine
 from ..shared.cores import Cores
+from ..shared.machine import Machine
 from .program import Protocol, Side
 
 __all__ = ["NEAR", "NEAR_P99", "Compared", "PerfAnalyzerResult", "Round", "lines"]

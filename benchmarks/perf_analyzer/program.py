@@ -12,7 +12,7 @@ from typing import Any, Literal
 from ...bundle.json_documents import Document
 from ...errors import LithoError
 from ...signature import Signature
-from ..command import find_program
+from ..shared.command import find_program
 
 __all__ = ["PERF_ANALYZER", "PerfAnalyzer", "Side", "find_perf_analyzer", "perf_analyzer_rows"]
 

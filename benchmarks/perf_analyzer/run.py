@@ -26,14 +26,14 @@ from ...runners.triton import Runner as TritonRunner
 from ...serving.configuration.settings import ServingSettings
 from ...serving.repository.deploy import deploy
 from ...serving.server.embedded import EmbeddedServer
-from ..command import errors_of, whole_numbers, write_document
 from ..load.documents.latency import percentile
 from ..load.documents.windows import Load
 from ..load.measuring.meter import Meter
 from ..load.measuring.requests import Requests
 from ..load.scenarios import open_scenario
-from ..machine import describe_machine
+from ..shared.command import errors_of, whole_numbers, write_document
 from ..shared.cores import Cores, apart, cores_of
+from ..shared.machine import describe_machine
 from .documents import Compared, PerfAnalyzerResult, Round, lines
 from .program import PerfAnalyzer, Protocol, Side, find_perf_analyzer
 from .server_count import ServerCount

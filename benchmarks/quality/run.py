@@ -24,8 +24,8 @@ from ...files import write_bytes
 from ...training.evaluation.document import Evaluation, FeatureNetInfo, Figure, read_evaluation
 from ...training.presets import PRESETS
 from ...training.recipe import BUDGETS, Budget
-from ..command import errors_of
-from ..machine import Machine, describe_machine
+from ..shared.command import errors_of
+from ..shared.machine import Machine, describe_machine
 from .targets import Outcome, outcomes
 
 __all__ = ["Entry", "Quality", "main", "measure", "read_quality"]

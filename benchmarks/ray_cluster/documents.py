@@ -6,7 +6,7 @@ from statistics import median
 from typing import Literal
 
 from ...bundle.json_documents import Document
-from ..machine import Machine
+from ..shared.machine import Machine
 
 __all__ = ["Fault", "Faults", "Rate", "RayCluster"]
 

@@ -17,8 +17,8 @@ import typer
 from ...bundle import Bundle
 from ...reporting.markdown import markdown_table
 from ...signature.fields import Role
-from ..command import errors_of, write_document
-from ..machine import Machine, describe_machine
+from ..shared.command import errors_of, write_document
+from ..shared.machine import Machine, describe_machine
 from .disturbed import Asked, disturbed
 from .documents import Faults, RayCluster
 from .rates import rates

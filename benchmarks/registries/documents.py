@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field as Constraint
 
 from ...bundle.json_documents import Document
-from ..machine import Machine
+from ..shared.machine import Machine
 
 __all__ = ["Refusal", "RegistriesResult", "RegistryRun"]
 

@@ -30,8 +30,8 @@ from ...files import sha256
 from ...registry.packing import pack_bundle
 from ...registry.pull import pull
 from ...registry.push import push
-from ..command import errors_of, write_document
-from ..machine import describe_machine
+from ..shared.command import errors_of, write_document
+from ..shared.machine import describe_machine
 from .documents import RegistriesResult, RegistryRun
 from .kinds import Kind, folder_kind, oci_kind
 from .refusals import refusals

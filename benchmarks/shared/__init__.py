@@ -1,1 +1,1 @@
-"""What measurements share: the environment, the cores of server and clients, ratios of turns, and what is measured."""
+"""What measurements share: machine, environment, cores, ratios of turns, and how a command ends."""

@@ -32,8 +32,8 @@ from ...serving.generation.shards import generate_shards
 from ...training.data.batches import Share
 from ...training.data.sources import load
 from ...training.run.snapshot import load_snapshot
-from ..command import errors_of, write_document
-from ..machine import Machine, describe_machine
+from ..shared.command import errors_of, write_document
+from ..shared.machine import Machine, describe_machine
 from .resumes import Resume, resumes
 
 __all__ = ["Killed", "Speed", "Streaming", "Trained", "main", "table"]

@@ -9,7 +9,7 @@ from pydantic import Field as Constraint
 
 from ...bundle.json_documents import Document, read_as
 from ...bundle.manifest import Grade
-from ..machine import Machine
+from ..shared.machine import Machine
 
 __all__ = [
     "RESULT_NAME",

@@ -17,7 +17,7 @@ from ...extras import require
 from ...files import check_folder, write_bytes
 from ...reporting.progress import Progress, quiet
 from ...serving.configuration.settings_file import write_settings
-from ..machine import describe_machine
+from ..shared.machine import describe_machine
 from . import judge
 from .documents import RESULT_NAME, SETTINGS_NAME, Figures, Goal, Round, Trial, TuneResult, read_tuning
 from .search import Asked, Search

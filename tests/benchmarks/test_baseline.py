@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from litho.benchmarks import baseline
 from litho.benchmarks.baseline import BATCHES, Baseline, beyond, measure, table
 from litho.benchmarks.load.comparison.effect import Effect
-from litho.benchmarks.machine import describe_machine
+from litho.benchmarks.shared.machine import describe_machine
 from litho.errors import LithoError
 
 

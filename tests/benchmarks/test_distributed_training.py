@@ -13,7 +13,7 @@ from litho.benchmarks.distributed_training import (
     _training,
     table,
 )
-from litho.benchmarks.machine import describe_machine
+from litho.benchmarks.shared.machine import describe_machine
 from litho.errors import TrainingError
 from litho.training.presets import resolve
 

@@ -5,7 +5,7 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from litho.benchmarks.gpu_check import Check, Row, check_families, main, rows_of
-from litho.benchmarks.machine import describe_machine
+from litho.benchmarks.shared.machine import describe_machine
 from litho.bundle.manifest import Timing, Verdict
 from litho.errors import UnknownName
 

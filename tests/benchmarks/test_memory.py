@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from litho.benchmarks.load.documents.result import MemorySample, SoakResult
-from litho.benchmarks.machine import describe_machine
 from litho.benchmarks.memory import MemoryRun, MemoryRuns, _write, problems, table
+from litho.benchmarks.shared.machine import describe_machine
 
 MIB = 1 << 20
 

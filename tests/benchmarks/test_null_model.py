@@ -1,9 +1,9 @@
 import pytest
 
-from litho.benchmarks.machine import describe_machine
 from litho.benchmarks.null_model import NullModel, NullModelResult, lines, measure
 from litho.benchmarks.perf_analyzer.documents import Round
 from litho.benchmarks.perf_analyzer.program import Side, find_perf_analyzer
+from litho.benchmarks.shared.machine import describe_machine
 from litho.errors import UsageError
 from litho.serving.server.environment import install
 

@@ -1,6 +1,5 @@
 import numpy as np
 
-from litho.benchmarks.machine import describe_machine
 from litho.benchmarks.provenance import (
     Found,
     Provenance,
@@ -10,6 +9,7 @@ from litho.benchmarks.provenance import (
     _removed_lines,
     table,
 )
+from litho.benchmarks.shared.machine import describe_machine
 from litho.serving.provenance.audit_log import AuditLog, Event
 from litho.serving.provenance.receipt import Origin
 from litho.serving.provenance.stamping import Stamper

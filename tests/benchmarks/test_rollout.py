@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from litho.benchmarks.faults.documents import Asked
-from litho.benchmarks.machine import describe_machine
 from litho.benchmarks.rollout import Rollouts, Step, _Commands, measure, table
+from litho.benchmarks.shared.machine import describe_machine
 from litho.bundle import Bundle
 from litho.errors import UsageError
 

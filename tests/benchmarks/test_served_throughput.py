@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from litho.benchmarks.machine import describe_machine
 from litho.benchmarks.served_throughput import Round, Served, ServedThroughput, _check_ended, main, table
+from litho.benchmarks.shared.machine import describe_machine
 from litho.errors import LithoError
 from litho.serving.server.environment import install
 

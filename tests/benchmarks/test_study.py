@@ -1,5 +1,5 @@
 from litho.benchmarks.load.page.charts import Axis, chart, lines
-from litho.benchmarks.machine import describe_machine
+from litho.benchmarks.shared.machine import describe_machine
 from litho.benchmarks.study import Part, Study, machine_facts, render_study
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ....errors import UsageError
 from ....files import read_text
-from ...machine import Machine
+from ...shared.machine import Machine
 from .result import Cost
 
 __all__ = ["Price", "price_of"]

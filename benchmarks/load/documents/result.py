@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field as Constraint, model_validator
 
 from ....bundle.json_documents import Document, read_as
-from ...machine import Machine
 from ...roofline.served import ServedRoofline
 from ...shared.cores import Cores
 from ...shared.environment import Environment
+from ...shared.machine import Machine
 from .windows import Load, Point, Window
 
 __all__ = ["BenchResult", "Comparison", "Cost", "MemorySample", "Method", "Pair", "SoakResult", "read_result"]

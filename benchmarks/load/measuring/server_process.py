@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from ....extras import require
-from ...machine import LOOPBACK
+from ...shared.machine import LOOPBACK
 
 __all__ = ["server_process"]
 

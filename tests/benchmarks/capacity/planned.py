@@ -6,7 +6,7 @@ from litho.benchmarks.capacity.costs import Costs, Overhead
 from litho.benchmarks.capacity.plan import Known, find_plan
 from litho.benchmarks.capacity.plan_documents import Goal, PlanResult
 from litho.benchmarks.capacity.shape import Site
-from litho.benchmarks.machine import Machine
+from litho.benchmarks.shared.machine import Machine
 
 MACHINE = Machine(processor="a processor", cores=2, memory_bytes=1, gpus=(), system="a system", versions={})
 

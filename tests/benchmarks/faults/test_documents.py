@@ -1,5 +1,5 @@
 from litho.benchmarks.faults.documents import Asked, FaultResult, Faults
-from litho.benchmarks.machine import describe_machine
+from litho.benchmarks.shared.machine import describe_machine
 
 
 def test_a_result_is_read_back_as_it_was_written() -> None:

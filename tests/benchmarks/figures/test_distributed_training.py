@@ -5,7 +5,7 @@ from pathlib import Path
 from litho.benchmarks.distributed_training import DistributedTraining, Kill
 from litho.benchmarks.figures import distributed_training
 from litho.benchmarks.figures.base import Results
-from litho.benchmarks.machine import describe_machine
+from litho.benchmarks.shared.machine import describe_machine
 
 from ..test_distributed_training import training
 

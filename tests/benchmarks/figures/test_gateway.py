@@ -5,7 +5,7 @@ from pathlib import Path
 from litho.benchmarks.figures import gateway
 from litho.benchmarks.figures.base import Results
 from litho.benchmarks.gateway.documents import Fuzz, Fuzzes, GatewayResult, KeyTimes, Overhead, Way
-from litho.benchmarks.machine import describe_machine
+from litho.benchmarks.shared.machine import describe_machine
 from litho.benchmarks.shared.paired import Ratio
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from litho.benchmarks.figures import peers
 from litho.benchmarks.figures.base import Results
-from litho.benchmarks.machine import describe_machine
 from litho.benchmarks.peers.documents import (
     NotMeasured,
     Served,
@@ -14,6 +13,7 @@ from litho.benchmarks.peers.documents import (
     Window,
     read_peers,
 )
+from litho.benchmarks.shared.machine import describe_machine
 from litho.bundle.manifest import Verdict
 
 

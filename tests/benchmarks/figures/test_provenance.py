@@ -4,8 +4,8 @@ from pathlib import Path
 
 from litho.benchmarks.figures import provenance
 from litho.benchmarks.figures.base import Results
-from litho.benchmarks.machine import describe_machine
 from litho.benchmarks.provenance import Found, Provenance, Way
+from litho.benchmarks.shared.machine import describe_machine
 
 
 def test_the_table_and_the_sentence_are_those_of_the_document(tmp_path: Path) -> None:

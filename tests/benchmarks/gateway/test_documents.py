@@ -9,7 +9,7 @@ from litho.benchmarks.gateway.documents import (
     Overhead,
     Way,
 )
-from litho.benchmarks.machine import describe_machine
+from litho.benchmarks.shared.machine import describe_machine
 from litho.benchmarks.shared.paired import Ratio
 
 WAY = Way(

@@ -2,7 +2,7 @@ import pytest
 
 from litho.benchmarks.gateway.documents import Connections, GatewayResult, Memory, MemorySample
 from litho.benchmarks.gateway.run import measure, table
-from litho.benchmarks.machine import describe_machine
+from litho.benchmarks.shared.machine import describe_machine
 from litho.errors import UsageError
 
 from .test_documents import overhead

@@ -14,9 +14,9 @@ from litho.benchmarks.gateway_instruments.run import (
     lines,
     main,
 )
-from litho.benchmarks.machine import describe_machine
 from litho.benchmarks.perf_analyzer.program import Side, find_perf_analyzer
 from litho.benchmarks.shared.cores import cores_of
+from litho.benchmarks.shared.machine import describe_machine
 from litho.errors import UsageError
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from litho.benchmarks.growth.page import charts_of, page, picture, powers
 from litho.benchmarks.growth.series import Against, GrowthResult, Series
-from litho.benchmarks.machine import describe_machine
+from litho.benchmarks.shared.machine import describe_machine
 
 
 def series(against: Against, value: Callable[[int], float], **facts: Any) -> Series:

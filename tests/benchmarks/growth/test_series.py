@@ -1,5 +1,5 @@
 from litho.benchmarks.growth.series import GrowthResult, Series
-from litho.benchmarks.machine import describe_machine
+from litho.benchmarks.shared.machine import describe_machine
 
 
 def test_series_are_fitted_found_and_read_again() -> None:

@@ -15,10 +15,10 @@ from litho.benchmarks.limits.roofline import (
     with_ceilings,
     with_front,
 )
-from litho.benchmarks.machine import describe_machine
 from litho.benchmarks.roofline.ceilings import Bandwidth, Ceilings, Peak
 from litho.benchmarks.roofline.reached import reached
 from litho.benchmarks.roofline.work import Work
+from litho.benchmarks.shared.machine import describe_machine
 
 CEILINGS = Ceilings(
     threads=1,

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from litho.benchmarks.machine import describe_machine
 from litho.benchmarks.mlperf.documents import Accuracy, LoadgenResult, ScenarioResult, Trial, read_result
+from litho.benchmarks.shared.machine import describe_machine
 from litho.bundle.manifest import Verdict
 
 PASSED = Accuracy(pictures=136, verdict=Verdict(status="passed"))

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from litho.benchmarks.figures.base import RESULTS
-from litho.benchmarks.machine import describe_machine
 from litho.benchmarks.peers.documents import (
     Peer,
     Peers,
@@ -17,6 +16,7 @@ from litho.benchmarks.peers.documents import (
     plain_graph_name,
     read_peers,
 )
+from litho.benchmarks.shared.machine import describe_machine
 from litho.bundle.manifest import Timing, Verdict
 from litho.errors import UsageError
 from litho.runners.base import graph_runtimes

@@ -7,10 +7,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from litho.benchmarks.machine import describe_machine
 from litho.benchmarks.peers.documents import Peers, Served
 from litho.benchmarks.peers.in_process.base import peer_names
 from litho.benchmarks.peers.run import combined, main
+from litho.benchmarks.shared.machine import describe_machine
 
 from .test_documents import PEERS
 

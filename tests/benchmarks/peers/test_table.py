@@ -1,6 +1,6 @@
-from litho.benchmarks.machine import describe_machine
 from litho.benchmarks.peers.documents import NotMeasured, Served, ServedLoad, ServedPeer, Window
 from litho.benchmarks.peers.table import rows, served_rows
+from litho.benchmarks.shared.machine import describe_machine
 from litho.bundle.manifest import Verdict
 
 from .test_documents import PEERS

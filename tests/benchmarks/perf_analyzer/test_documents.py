@@ -1,9 +1,9 @@
 """Both tools' figures, and what is beyond a bound."""
 
-from litho.benchmarks.machine import describe_machine
 from litho.benchmarks.perf_analyzer.documents import Compared, PerfAnalyzerResult, Round, lines
 from litho.benchmarks.perf_analyzer.program import Side
 from litho.benchmarks.shared.cores import Cores
+from litho.benchmarks.shared.machine import describe_machine
 
 
 def a_round(speed: float = 1.0, p50: float = 1.0, p99: float = 1.0, in_flight: float = 8.0) -> Round:

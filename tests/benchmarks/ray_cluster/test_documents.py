@@ -2,8 +2,8 @@
 
 import pytest
 
-from litho.benchmarks.machine import describe_machine
 from litho.benchmarks.ray_cluster.documents import Fault, Faults, Rate, RayCluster
+from litho.benchmarks.shared.machine import describe_machine
 
 FAULTS = Faults(
     pictures=1000,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from litho.benchmarks.machine import describe_machine
+from litho.benchmarks.shared.machine import describe_machine
 from litho.benchmarks.streaming.resumes import Resume
 from litho.benchmarks.streaming.run import Killed, Speed, Streaming, Trained, read_speed, table
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from litho.benchmarks.machine import Machine
+from litho.benchmarks.shared.machine import Machine
 from litho.benchmarks.tuning import judge
 from litho.benchmarks.tuning.documents import (
     Confirmation,

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from litho.benchmarks.load.documents.cost import price_of
-from litho.benchmarks.machine import Machine
+from litho.benchmarks.shared.machine import Machine
 from litho.errors import UsageError
 
 

@@ -10,10 +10,10 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 from urllib.parse import urlsplit
 
-from .._version import __version__
-from ..bundle.json_documents import Document
-from ..export.timing import processor_name
-from ..runners.base import runtime_packages
+from ..._version import __version__
+from ...bundle.json_documents import Document
+from ...export.timing import processor_name
+from ...runners.base import runtime_packages
 
 __all__ = ["LOOPBACK", "Machine", "count_of_cores", "describe_machine"]
 

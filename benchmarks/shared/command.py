@@ -14,10 +14,10 @@ from typing import NoReturn
 
 import typer
 
-from ..bundle.json_documents import Document
-from ..errors import LithoError, UsageError
-from ..extras import missing
-from ..files import write_bytes
+from ...bundle.json_documents import Document
+from ...errors import LithoError, UsageError
+from ...extras import missing
+from ...files import write_bytes
 
 __all__ = ["errors_of", "find_program", "whole_numbers", "write_document"]
 

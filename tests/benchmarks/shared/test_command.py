@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from litho.benchmarks.command import errors_of, find_program, whole_numbers, write_document
-from litho.benchmarks.machine import Machine, describe_machine
+from litho.benchmarks.shared.command import errors_of, find_program, whole_numbers, write_document
+from litho.benchmarks.shared.machine import Machine, describe_machine
 from litho.errors import LithoError, UsageError
 
 
@@ -50,7 +50,7 @@ def test_what_is_no_number_is_refused_by_its_option(text: str) -> None:
 
 TERMINATED = """
 import signal
-from litho.benchmarks.command import errors_of
+from litho.benchmarks.shared.command import errors_of
 
 with errors_of("bench"):
     try:

@@ -1,7 +1,7 @@
 import pytest
 
 from litho import __version__
-from litho.benchmarks.machine import describe_machine
+from litho.benchmarks.shared.machine import describe_machine
 
 
 def test_machine_says_what_decides_about_speed():
