@@ -16,7 +16,7 @@ from litho.training.evaluation.document import FeatureNetInfo
 from litho.training.evaluation.parts.captions import Part, attributes_shown, rank_shares
 from litho.training.models import Generator
 
-from ..conftest import Split, context_of
+from ..conftest import context_of
 from .conftest import figures_of
 
 
@@ -44,7 +44,7 @@ class Painter(Generator):
 
 
 @pytest.mark.slow
-def test_attributes_of_captions(pairs: tuple[Split, FeatureNet]) -> None:
+def test_attributes_of_captions() -> None:
     train, test = load("shapes").split()
     data = train.select(np.arange(150)), test.select(np.arange(100))
     net = feature_net(*data)
