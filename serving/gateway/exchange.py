@@ -188,6 +188,8 @@ class Chain:
             for end in reversed(self._ends[:passed]):
                 if end is not None:
                     end(exchange)
+            # That of a stage knows the exchange: both, and the body, would wait for the search for cycles.
+            exchange.receive = receive
 
     async def _asked(self, exchange: Exchange) -> None:
         try:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
@@ -18,7 +19,7 @@ __all__ = [
     "MOST_ID_LENGTH",
     "MOST_JSON_BYTES",
     "InferRequest",
-    "read_infer_request",
+    "RequestReader",
     "read_length",
 ]
 
@@ -32,6 +33,7 @@ _PARAMETERS = ("binary_data_output", "priority", "receipts", "timeout")
 _INPUT_KEYS = ("name", "shape", "datatype", "parameters", "data")
 _OUTPUT_KEYS = ("name", "parameters")
 _MOST_MICROSECONDS = 10**12
+_MOST_KNOWN, _MOST_KNOWN_BYTES = 256, 1024
 
 
 @dataclass(frozen=True)
@@ -80,38 +82,86 @@ def read_length(header: str | None, body_bytes: int) -> int | None:
     return length
 
 
-def read_infer_request(
-    body: bytes, json_bytes: int | None, signature: Signature, most_rows: int
-) -> InferRequest:
-    """Read and check a request.
+class RequestReader:
+    """Reads and checks the requests for one model.
+
+    Clients send the same JSON before raw tensors again and again: what a short one says is remembered.
 
     Args:
-        body: of the HTTP request.
-        json_bytes: as `read_length` returns it.
         signature: of the model.
         most_rows: largest batch that the model takes.
-
-    Raises:
-        InvalidInput: anything in it is not what the model and this gateway take; the message names it.
     """
-    view = memoryview(body)
-    document = _document(view if json_bytes is None else view[:json_bytes])
-    raw = view[len(body) if json_bytes is None else json_bytes :]
-    check_keys(document, _KEYS, "the request")
-    parameters = _object(document, "parameters", "the request")
-    check_keys(parameters, _PARAMETERS, "'parameters' of the request")
-    inputs = _inputs(document, signature, most_rows, raw)
-    return InferRequest(
-        identifier=_identifier(document),
-        inputs=inputs,
-        priority=_number(parameters, "priority", 2**31 - 1),
-        queue_seconds=_number(parameters, "timeout", _MOST_MICROSECONDS) / 1e6 or None,
-        binary=_binary(document, signature, _flag(parameters, "binary_data_output")),
-        receipts=_flag(parameters, "receipts"),
-    )
+
+    def __init__(self, signature: Signature, most_rows: int) -> None:
+        self._signature, self._most_rows = signature, most_rows
+        self._known = lru_cache(_MOST_KNOWN)(self._head)
+
+    def read(self, body: bytes, json_bytes: int | None) -> InferRequest:
+        """Read and check a request.
+
+        Args:
+            body: of the HTTP request.
+            json_bytes: as `read_length` returns it.
+
+        Raises:
+            InvalidInput: anything in it is not what the model and this gateway take; the message names it.
+        """
+        if json_bytes is None:
+            head, raw = self._head(body), memoryview(b"")
+        else:
+            text, raw = body[:json_bytes], memoryview(body)[json_bytes:]
+            head = self._known(text) if json_bytes <= _MOST_KNOWN_BYTES else self._head(text)
+        inputs: dict[str, NDArray[Any]] = {}
+        for field, shape, size, data in head.tensors:
+            if size is None:
+                array = read_json(field, data, shape)
+            else:
+                array, raw = read_raw(field, _first(raw, size, field), shape), raw[size:]
+            inputs[field.name] = array if field.shape else array.reshape(-1)
+        if len(raw):
+            raise InvalidInput(
+                f"the request was given {len(raw)} bytes that belong to no input; leave them out"
+            )
+        return InferRequest(head.identifier, self._signature.check(inputs), *head.options)
+
+    def _head(self, text: bytes) -> _Head:
+        document = _document(text)
+        check_keys(document, _KEYS, "the request")
+        parameters = _object(document, "parameters", "the request")
+        check_keys(parameters, _PARAMETERS, "'parameters' of the request")
+        tensors = tuple(_tensors(document, self._signature, self._most_rows))
+        options = (
+            _number(parameters, "priority", 2**31 - 1),
+            _number(parameters, "timeout", _MOST_MICROSECONDS) / 1e6 or None,
+            _binary(document, self._signature, _flag(parameters, "binary_data_output")),
+            _flag(parameters, "receipts"),
+        )
+        return _Head(_identifier(document), tensors, options)
 
 
-def _document(content: memoryview) -> dict[str, Any]:
+class _Head(NamedTuple):
+    """What the JSON of a request says.
+
+    Args:
+        identifier: see `InferRequest`.
+        tensors: field, shape with the batch in front, bytes behind the JSON or None, and otherwise the values.
+        options: the others of `InferRequest`, in its order.
+    """
+
+    identifier: str | None
+    tensors: tuple[tuple[Field, tuple[int, ...], int | None, Any], ...]
+    options: tuple[int, float | None, bool, bool]
+
+
+def _first(raw: memoryview, size: int, field: Field) -> memoryview:
+    if size > len(raw):
+        raise InvalidInput(
+            f"input {field.name!r} was given binary_data_size {size}; the body has {len(raw)} bytes left for it"
+        )
+    return raw[:size]
+
+
+def _document(content: bytes) -> dict[str, Any]:
     if len(content) > MOST_JSON_BYTES:
         raise InvalidInput(
             f"the request was given JSON of {len(content)} bytes; allowed are {MOST_JSON_BYTES}: send tensors as raw"
@@ -130,9 +180,10 @@ def _document(content: memoryview) -> dict[str, Any]:
     return document
 
 
-def _inputs(
-    document: Mapping[str, Any], signature: Signature, most_rows: int, raw: memoryview
-) -> dict[str, NDArray[Any]]:
+def _tensors(
+    document: Mapping[str, Any], signature: Signature, most_rows: int
+) -> Iterator[tuple[Field, tuple[int, ...], int | None, Any]]:
+    """What the JSON says of each input, see `_Head`."""
     fields = {field.name: field for field in signature.inputs}
     tensors = document.get("inputs")
     if not isinstance(tensors, list) or not tensors or not all(isinstance(one, dict) for one in tensors):
@@ -143,7 +194,7 @@ def _inputs(
         raise InvalidInput(
             f"the request was given {len(tensors)} inputs; allowed are {len(fields)}: {', '.join(fields)}"
         )
-    read: dict[str, NDArray[Any]] = {}
+    read: set[str] = set()
     for tensor in tensors:
         field = fields.get(name) if isinstance(name := tensor.get("name"), str) else None
         if field is None:
@@ -151,30 +202,21 @@ def _inputs(
             raise InvalidInput(f"the request was given an input {shown}; the model takes {', '.join(fields)}")
         if field.name in read:
             raise InvalidInput(f"input {field.name!r} was given twice; give it once")
-        array, raw = _input(field, tensor, tensor_shape(field, tensor, most_rows), raw)
-        read[field.name] = array if field.shape else array.reshape(-1)
-    if len(raw):
-        raise InvalidInput(f"the request was given {len(raw)} bytes that belong to no input; leave them out")
-    return signature.check(read)
+        read.add(field.name)
+        shape = tensor_shape(field, tensor, most_rows)
+        yield field, shape, _raw_bytes(field, tensor), tensor.get("data")
 
 
-def _input(
-    field: Field, tensor: Mapping[str, Any], shape: tuple[int, ...], raw: memoryview
-) -> tuple[NDArray[Any], memoryview]:
-    """The values of one input, and the raw bytes that are left for the others."""
+def _raw_bytes(field: Field, tensor: Mapping[str, Any]) -> int | None:
+    """How many bytes of an input stand behind the JSON; None where its values are in it."""
     check_keys(tensor, _INPUT_KEYS, f"input {field.name!r}")
     parameters = _object(tensor, "parameters", f"input {field.name!r}")
     check_keys(parameters, ("binary_data_size",), f"'parameters' of input {field.name!r}")
     if "binary_data_size" not in parameters:
-        return read_json(field, tensor.get("data"), shape), raw
+        return None
     if "data" in tensor:
         raise InvalidInput(f"input {field.name!r} was given 'data' and 'binary_data_size'; give one of them")
-    size = _number(parameters, "binary_data_size", 2**31 - 1)
-    if size > len(raw):
-        raise InvalidInput(
-            f"input {field.name!r} was given binary_data_size {size}; the body has {len(raw)} bytes left for it"
-        )
-    return read_raw(field, raw[:size], shape), raw[size:]
+    return _number(parameters, "binary_data_size", 2**31 - 1)
 
 
 def _binary(document: Mapping[str, Any], signature: Signature, by_default: bool) -> bool:

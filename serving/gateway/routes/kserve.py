@@ -6,6 +6,8 @@ repository, shared memory, logging or trace settings can be reached.
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 import numpy as np
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
@@ -17,7 +19,7 @@ from ..errors import not_found
 from ..gateway import Gateway
 from ..kserve.descriptions import model_configuration, model_metadata, server_metadata
 from ..kserve.infer_answer import check_answer, infer_answer
-from ..kserve.infer_request import InferRequest, read_infer_request, read_length
+from ..kserve.infer_request import InferRequest, RequestReader, read_length
 from ..kserve.limits import check_limits, most_rows
 from ..kserve.schemas import CONFIGURATION, INFER, LIVE, METADATA, READY, SERVER, on_model
 from ..served_models import Served
@@ -54,6 +56,8 @@ def _add_server(router: APIRouter, gateway: Gateway) -> None:
 
 
 def _add_model(router: APIRouter, gateway: Gateway, prefix: str) -> None:
+    readers: WeakKeyDictionary[Served, RequestReader] = WeakKeyDictionary()
+
     async def found(request: Request) -> Served:
         name, version = request.path_params["model"], request.path_params.get("version")
         served = await gateway.models.find(name)
@@ -91,14 +95,17 @@ def _add_model(router: APIRouter, gateway: Gateway, prefix: str) -> None:
     async def infer(request: Request) -> Response:
         """Make pictures from tensors."""
         served = await found(request)
-        return await _infer(gateway, request, served)
+        reader = readers.get(served)
+        if reader is None:
+            reader = readers[served] = RequestReader(served.signature, most_rows(served, gateway.settings))
+        return await _infer(gateway, request, served, reader)
 
 
-async def _infer(gateway: Gateway, request: Request, served: Served) -> Response:
+async def _infer(gateway: Gateway, request: Request, served: Served, reader: RequestReader) -> Response:
     body = await body_of(request)
     length = read_length(request.headers.get("inference-header-content-length"), len(body))
     signature = served.signature
-    asked = read_infer_request(body, length, signature, most_rows(served, gateway.settings))
+    asked = reader.read(body, length)
     check_limits(asked.inputs, signature, gateway.settings)
     check_answer(signature, asked)
     gateway.guard.take_pictures(request.state, len(next(iter(asked.inputs.values()))))

@@ -1,6 +1,8 @@
 """The chain of stages: who sees what, in which order, and what becomes of errors."""
 
 import asyncio
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -131,3 +133,25 @@ def test_what_is_no_request_passes() -> None:
 def test_the_first_of_several_headers_counts() -> None:
     exchange = Exchange({"headers": [(b"x", b"1"), (b"x", b"2")]}, None, None)  # pyright: ignore[reportArgumentType]
     assert (exchange.header(b"x"), exchange.header(b"y")) == (b"1", None)
+
+
+def test_a_request_that_has_ended_leaves_nothing_to_the_search_for_cycles() -> None:
+    left: list[weakref.ref[Any]] = []
+
+    class Watching(Stage):
+        def begin(self, exchange: Exchange) -> None:
+            given = exchange.receive
+
+            async def watched() -> Any:
+                return exchange, await given()
+
+            exchange.receive = watched
+            left.append(weakref.ref(watched))
+
+    gc.collect()
+    gc.disable()
+    try:
+        asked(Chain(answers, [Watching()]))
+        assert [one() for one in left] == [None]
+    finally:
+        gc.enable()

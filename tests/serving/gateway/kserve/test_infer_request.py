@@ -13,7 +13,7 @@ from litho.errors import InvalidInput
 from litho.serving.gateway.kserve.infer_request import (
     MOST_JSON_BYTES,
     InferRequest,
-    read_infer_request,
+    RequestReader,
     read_length,
 )
 from litho.signature import Signature
@@ -43,7 +43,7 @@ def written(
 
 def read(document: Any, raw: bytes = b"", signature: Signature = PLAIN) -> InferRequest:
     text = document if isinstance(document, bytes) else json.dumps(document).encode()
-    return read_infer_request(text + raw, len(text) if raw else None, signature, MOST_ROWS)
+    return RequestReader(signature, MOST_ROWS).read(text + raw, len(text) if raw else None)
 
 
 @given(st.data(), st.sampled_from(sorted(SIGNATURES)))
@@ -56,7 +56,7 @@ def test_what_tritons_client_writes_is_read_as_it_was_meant(data: st.DataObject,
     body, length = written(
         signature, inputs, binary, outputs=wanted, request_id="mine", priority=2, timeout=50
     )
-    read = read_infer_request(body, length, signature, MOST_ROWS)
+    read = RequestReader(signature, MOST_ROWS).read(body, length)
     expected = signature.check(inputs)
     assert list(read.inputs) == list(expected)
     for field in signature.inputs:
@@ -77,8 +77,8 @@ def test_a_changed_request_is_read_or_refused_and_nothing_else(data: st.DataObje
         end = data.draw(st.integers(start, min(len(changed), start + 8)))
         changed[start:end] = data.draw(st.binary(max_size=8))
     try:
-        read = read_infer_request(
-            bytes(changed), None if length is None else min(length, len(changed)), signature, MOST_ROWS
+        read = RequestReader(signature, MOST_ROWS).read(
+            bytes(changed), None if length is None else min(length, len(changed))
         )
     except InvalidInput:
         pass
@@ -232,6 +232,25 @@ def test_a_number_beyond_fp32_is_no_number() -> None:
         tensor = {"name": "pose", "datatype": "FP32", "shape": [1, 2, 3], "data": [value] * 6}
         with pytest.raises(InvalidInput, match=said):
             read({"inputs": [tensor]}, signature=signature)
+
+
+def test_a_json_that_is_sent_again_keeps_nothing_but_its_own_meaning() -> None:
+    reader = RequestReader(PLAIN, MOST_ROWS)
+    tensors = [
+        {"name": name, "datatype": "INT64", "shape": [1, 1], "parameters": {"binary_data_size": 8}}
+        for name in ("seed", "label")
+    ]
+    text = json.dumps({"inputs": tensors}).encode()
+    for values_of in ([1, 0], [2, 2], [1, 1]):
+        read = reader.read(text + np.array(values_of).tobytes(), len(text))
+        assert [*read.inputs["seed"], *read.inputs["label"]] == values_of
+    for raw, said in (
+        ([3, 9], "value 9"),
+        ([3], "0 bytes left"),
+        ([3, 0, 0], "8 bytes that belong to no input"),
+    ):
+        with pytest.raises(InvalidInput, match=said):
+            reader.read(text + np.array(raw).tobytes(), len(text))
 
 
 def test_the_length_of_the_json_is_a_number_within_the_body() -> None:

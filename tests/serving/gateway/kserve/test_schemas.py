@@ -8,7 +8,7 @@ import numpy as np
 
 from litho.serving.gateway.errors import refused
 from litho.serving.gateway.kserve.infer_answer import infer_answer
-from litho.serving.gateway.kserve.infer_request import InferRequest, read_infer_request
+from litho.serving.gateway.kserve.infer_request import InferRequest, RequestReader
 from litho.serving.gateway.kserve.schemas import INFER, SERVER, describe_models, on_model
 
 from .requests import SIGNATURES, request, seed
@@ -57,7 +57,7 @@ def test_the_document_has_a_request_for_each_model_that_it_takes() -> None:
         for name, signature in SIGNATURES.items():
             example = json.loads(json.dumps(content["examples"][name]["value"]))
             jsonschema.validate(example, content["schema"])
-            read_infer_request(json.dumps(example).encode(), None, signature, 1)
+            RequestReader(signature, 1).read(json.dumps(example).encode(), None)
     assert paths["/v1/models/{model}"] == {"get": {}}
 
 
