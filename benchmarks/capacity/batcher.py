@@ -125,6 +125,8 @@ class Batcher:
         if send or current.rows + pending >= self._most_preferred:
             current.saturated = True
             return 0.0, count
+        if current.rows and current.rows not in self._preferred and not current.saturated:
+            return 0.0, count  # a batch that is formed and has no preferred size takes what comes
         return (left, 0) if left > 1e-9 else (0.0, count)
 
     def _take(self, count: int) -> None:

@@ -10,9 +10,10 @@ from ...errors import EndpointError
 from ..load.documents.measurement import Measurement
 from ..shared.cores import Cores
 from .costs import Costs
-from .fitting import NOTHING, Further, Spent, fitted, spent_in, usual_mean
+from .fitting import fitted
 from .serving import Endpoint, Gapped, InTurn, Measured
 from .shape import Kind, Served, Site, Traffic
+from .spent import NOTHING, Further, Spent, spent_in, usual_mean
 
 __all__ = [
     "LONE",

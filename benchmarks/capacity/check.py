@@ -41,8 +41,8 @@ _FEW_CLOSED, _FEW_OPEN = (8,), (0.5, 0.8)
 _BOUND_MS, _SAMPLER_BOUND_MS = 50.0, 2000.0
 """On the p95, for what one machine serves."""
 
-_SAMPLER_WINDOWS, _SAMPLER_ROUNDS = 5.0, 0.5
-"""Windows of a sampler are so many times as long, and there are fewer: it makes few pictures a second."""
+_SAMPLER_WINDOWS = 5.0
+"""Windows of a sampler are so many times as long: it makes few pictures a second."""
 
 
 @dataclass(frozen=True)
@@ -247,10 +247,9 @@ def _measure(
         if model.plain and number == (single_of(ways) or 0):
             extra[number] = extra_of(model, ways[number], seconds)
         model.forget()
-    rounds = min(effort.rounds, max(2, int(effort.rounds * _SAMPLER_ROUNDS))) if sampler else effort.rounds
-    for turn in range(rounds):
+    for turn in range(effort.rounds):
         for number, (way, model) in enumerate(zip(ways, models, strict=True)):
-            progress(way.name, (turn + number / len(ways)) / rounds)
+            progress(way.name, (turn + number / len(ways)) / effort.rounds)
             # Back and forth: what slows down over time meets all loads alike.
             for traffic in (*extra[number], *loads[number][:: -1 if turn % 2 else 1]):
                 take(model, traffic, seconds)
@@ -301,11 +300,12 @@ def figures_of(parts: Sequence[Measurement], site: Site) -> Figures:
 
 
 def rows(result: CapacityResult) -> list[str]:
-    """A table in Markdown, one line for each load; a figure is predicted / measured."""
+    """A table in Markdown, one line for each load: predicted / measured, largest error, distance of halves."""
     table = []
     for one in result.checked:
         for point in one.points:
             wrong = max(map(abs, point.errors.values()))
+            apart = max(map(abs, point.repeats.values()), default=None)
             table.append(
                 (
                     one.generator,
@@ -316,9 +316,11 @@ def rows(result: CapacityResult) -> list[str]:
                         for name in ("requests_per_second", "p50_ms", "p95_ms")
                     ),
                     "(costs)" if point.fits else f"{wrong:.0%}",
+                    "-" if apart is None else f"{apart:.0%}",
                 )
             )
-    return markdown_table(("generator", "served", "load", "requests/s", "p50, ms", "p95, ms", "error"), table)
+    figures = ("requests/s", "p50, ms", "p95, ms", "error", "repeats")
+    return markdown_table(("generator", "served", "load", *figures), table)
 
 
 def _pair(predicted: float | None, measured: float | None) -> str:
@@ -330,9 +332,7 @@ def main(
     seconds: Annotated[
         float, typer.Option(help="Of each window; five times as long for a sampler.", min=0.1)
     ] = 1.0,
-    rounds: Annotated[
-        int, typer.Option(help="Windows of each load, in turns; half for a sampler.", min=1)
-    ] = 5,
+    rounds: Annotated[int, typer.Option(help="Windows of each load, in turns.", min=1)] = 5,
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Predict loads from measured costs, and measure the same loads on a live server."""

@@ -7,10 +7,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Cores", "Thread"]
+__all__ = ["Caches", "Cores", "Thread"]
 
 _LEAST_MS = 1.4
 """A thread that has run for so long makes room for others of its kind when it is interrupted: Linux's base slice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caches:
+    """What a core should still hold when a job begins there.
+
+    Args:
+        owner: whose data.
+        switch_ms: that the job takes longer where another owner's job was the last one.
+    """
+
+    owner: Any
+    switch_ms: float = 0.0
 
 
 class Cores:
@@ -25,11 +38,11 @@ class Cores:
         contention: time of a job while all cores are busy, over its time alone.
         slice_ms: longest time on a core while others wait.
         waits: says of a thread that wakes whether it waits for its turn.
-        switch_ms: longer time of an owner's job that begins on a core which another owner has used since.
 
     Attributes:
         count: cores.
-        switches: how often that was.
+        switches: jobs that began on a core which another owner had used since.
+        switched_ms: that all jobs have taken longer because of that.
     """
 
     def __init__(
@@ -39,7 +52,6 @@ class Cores:
         contention: float = 1.0,
         slice_ms: float = 1.0,
         waits: Callable[[], bool] = lambda: True,
-        switch_ms: float = 0.0,
     ) -> None:
         self._environment, self.count, self._contention = environment, count, contention
         self._slice_ms, self._waits = slice_ms, waits
@@ -47,7 +59,7 @@ class Cores:
         self._next: deque[_Turn] = deque()  # short ones, which go first
         self._running: deque[_Turn] = deque()
         self._busy = 0.0
-        self._switch_ms, self.switches = switch_ms, 0
+        self.switches, self.switched_ms = 0, 0.0
         self._free: list[Any] = [None] * count  # whose caches are on each core that is free
 
     @property
@@ -69,7 +81,7 @@ class Cores:
         wakes: bool = False,
         goes_on: bool = False,
         short: bool = False,
-        owner: Any = None,
+        caches: Caches | None = None,
     ) -> Any:
         """The event at which a job is finished.
 
@@ -79,12 +91,12 @@ class Cores:
             wakes: whether its threads have slept until now.
             goes_on: whether the thread had a core until this moment, and keeps it.
             short: whether it is over soon: short jobs take turns among themselves, before the longer ones.
-            owner: whose caches the job needs; None for one that needs none and leaves them as they are.
+            caches: that the job needs; None for one that needs none and leaves them as they are.
         """
         done = self._environment.event()
         if work <= 0:
             return done.succeed()
-        job = _Job(threads, done, owner, short)
+        job = _Job(threads, done, caches, short)
         for _ in range(threads):
             turn = _Turn(job, work)
             if len(self._running) < self.count:
@@ -107,7 +119,10 @@ class Cores:
                 self._interrupt(other)
                 self._start(turn)
                 return
-        (self._next if turn.job.short else self._ready).append(turn)
+        if turn.job.short:
+            self._next.append(turn)
+        else:
+            self._ready.appendleft(turn)
 
     def _start(self, turn: _Turn) -> None:
         self._running.append(turn)
@@ -122,14 +137,16 @@ class Cores:
         timeout.callbacks.append(lambda _: self._stop(turn) if number == turn.number else None)
 
     def _take_core(self, turn: _Turn) -> None:
-        owner = turn.job.owner
-        if owner is None or owner in self._free:
+        caches = turn.job.caches
+        owner = None if caches is None else caches.owner
+        if caches is None or owner in self._free:
             turn.warm = self._free.pop(0 if owner is None else self._free.index(owner))
             return
         self._free.pop(0)
         turn.warm = owner
         if not turn.number:
-            turn.left += self._switch_ms
+            turn.left += caches.switch_ms
+            self.switched_ms += caches.switch_ms
             self.switches += 1
 
     def _leave(self, turn: _Turn) -> None:
@@ -170,7 +187,7 @@ class Cores:
 class _Job:
     threads: int
     done: Any
-    owner: Any = None
+    caches: Caches | None = None
     short: bool = False
 
 
@@ -213,6 +230,7 @@ class Thread:
             share: of `item_ms` that it costs.
         """
         if self._cores is None or self._wake_ms + self._item_ms == 0:
+            self.wakes += 1
             then()
             return
         self._waiting.append((share, then))

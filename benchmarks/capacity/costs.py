@@ -43,7 +43,8 @@ class Overhead(Document):
 
     Args:
         batch_ms: of the instance for each batch; in flight, of the lane for each step.
-        pass_ms: of the server to pass a batch to an instance and back.
+        after_ms: of `batch_ms`, what comes after the answers: no request waits for it, but the instance's next batch.
+        pass_ms: of the server each time that requests wake it: those that come together wake it once.
         share_ms: of the instance for each request of a batch: what it reads and answers.
         request_ms: of the server for each request.
         wake_ms: of the load generator each time that it wakes, whatever it finds.
@@ -52,6 +53,7 @@ class Overhead(Document):
     """
 
     batch_ms: _Time = 0.0
+    after_ms: _Time = 0.0
     pass_ms: _Time = 0.0
     share_ms: _Time = 0.0
     request_ms: _Time = 0.0
@@ -75,14 +77,17 @@ class Costs(Document):
         decode_ms: rows -> milliseconds of a sampler's decoder; None likewise.
         contention: time of a batch while all instances compute, over its time alone; 1 or more. On cores of their own
             they share memory, on one core its caches.
-        switch_ms: of a batch that begins on a core which another instance has used since: its caches are cold.
+        switch_ms: of one row that computes on a core which another instance has used since: its caches are cold.
+        switch_rows_ms: rows -> milliseconds that it takes longer than for one; None for as long.
         change_ms: of a batch that has another size than the last one of its instance.
         slice_ms: longest time of a thread on a core while others wait.
         patience: share of the threads that wait for their turn when they wake and all cores are busy.
         cold_ms: milliseconds since the model finished its last batch -> milliseconds that the next one takes longer;
             None if that was not measured.
         jitter: standard deviation of the logarithm of a batch's time beyond its first row.
-        eager: share of the batches that begin before requests which have already reached the machine join them.
+        eager: share of the batches that begin before requests which have already reached the machine join them, where
+            there are several instances: an idle one takes the first request while the others are on their way.
+        eager_alone: likewise of the only instance, which is seldom idle before all have come.
         spread: times of equal lone requests over their mean, ascending, equally likely: how much the time of a batch's
             overhead and first row varies.
         factor: by which the runner's own times were multiplied so that they explain the server's.
@@ -96,6 +101,7 @@ class Costs(Document):
     decode_ms: Table | None = None
     contention: Annotated[float, Constraint(ge=1, allow_inf_nan=False)] = 1.0
     switch_ms: _Time = 0.0
+    switch_rows_ms: Table | None = None
     change_ms: _Time = 0.0
     slice_ms: Annotated[float, Constraint(gt=0, allow_inf_nan=False)] = 4.0
     patience: Annotated[float, Constraint(ge=0, le=1)] = 0.0
@@ -104,6 +110,7 @@ class Costs(Document):
     )
     jitter: Annotated[float, Constraint(ge=0, allow_inf_nan=False)] = 0.0
     eager: Annotated[float, Constraint(ge=0, le=1)] = 0.0
+    eager_alone: Annotated[float, Constraint(ge=0, le=1)] = 0.0
     spread: Annotated[tuple[_Time, ...], Constraint(min_length=1)] = (1.0,)
     factor: Annotated[float, Constraint(gt=0, allow_inf_nan=False)] = 1.0
     overhead: Overhead = NO_OVERHEAD
@@ -125,7 +132,8 @@ class Costs(Document):
 
     def scaled(self, factor: float) -> Self:
         """The same with all times of the runner multiplied."""
-        names = [name for name in ("batch_ms", "step_ms", "decode_ms") if getattr(self, name)]
+        fields = ("batch_ms", "step_ms", "decode_ms", "switch_rows_ms")
+        names = [name for name in fields if getattr(self, name)]
         tables = {name: {rows: ms * factor for rows, ms in getattr(self, name).items()} for name in names}
         return type(self)(**{**self.model_dump(), **tables, "factor": self.factor * factor})
 
@@ -137,9 +145,14 @@ class Costs(Document):
 
     def of_runner(self, runner: Self) -> Self:
         """The same server with the times of another runner, such as one with another number of threads."""
-        names = ("threads", "batch_ms", "step_ms", "decode_ms", "contention", "factor")
+        names = ("threads", "batch_ms", "step_ms", "decode_ms", "switch_rows_ms", "contention", "factor")
         scaled = runner.scaled(self.factor)
         return type(self)(**{**self.model_dump(), **{name: getattr(scaled, name) for name in names}})
+
+    def switch(self, rows: int) -> float:
+        """Milliseconds that `rows` rows take longer on a core which another instance has used since."""
+        further = 0.0 if self.switch_rows_ms is None else at(self.switch_rows_ms, rows)
+        return self.switch_ms + further
 
     def begin(self, rows: int) -> float:
         """Milliseconds before the first step of `rows` rows of a sampler; of one graph, all that they take."""

@@ -9,114 +9,29 @@ with several were measured, their lone requests tell what it costs a core to cha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ...errors import LithoError
-from ..load.documents.measurement import Measurement
 from .costs import Costs, Overhead
 from .shape import Kind, Served, Site, Traffic
-from .simulation import Model, Simulated, Window, simulate
+from .simulation import Model, Simulated, simulate
+from .spent import NOTHING, Further, Spent, quantiles, usual_mean
 
-__all__ = ["NOTHING", "Further", "Spent", "fitted", "spent_in", "usual_mean"]
+__all__ = ["fitted"]
 
 _DISTINCT = 0.1
 """Batches for each request by which two windows must differ to tell a batch from a request."""
 
-_QUANTILES = 41
-"""Of the latencies of lone requests, by which a batch's time varies."""
-
-_PATIENCE, _JITTER, _EAGER = (0.0, 0.2, 0.5), (0.0, 0.1, 0.15), (0.0, 0.3, 0.6, 0.9)
-"""What is tried for `Costs.patience`, `jitter` and `eager`."""
-
-_WINDOWS = 3
-"""Most windows of a load that are simulated for a fit."""
+_PATIENCE, _JITTER, _EAGER = (0.0, 0.2, 0.5), (0.05, 0.1, 0.2, 0.4), (0.0, 0.3, 0.6, 1.0)
+"""What is tried for `Costs.patience`, `jitter`, `eager` and `eager_alone`; without jitter, loops fall into cycles."""
 
 _REQUESTS = 1500
 """Of a simulation for a fit that does not follow measured windows."""
 
-_ROUNDS = 2
+_ROUNDS = 3
 """Simulations that find how many batches and wakes the costs lead to, which give better costs."""
-
-
-@dataclass(frozen=True)
-class Spent:
-    """Processor time for each request of a window, in milliseconds.
-
-    Args:
-        client: of the load generator.
-        server: of the server without its instances.
-        instances: of these.
-        batches: for each request; None where the server does not count them.
-        mean_ms: latency, without the slowest and the fastest hundredth: a machine that stalls is not a cost.
-        latencies_ms: FP64 of shape (requests,).
-        sizes: rows of a batch -> batches; None likewise.
-        steps: of a sampler for each request; None of a generator of one graph.
-        windows: that were measured, to be simulated likewise; without, long ones are.
-    """
-
-    client: float
-    server: float
-    instances: float
-    batches: float | None
-    mean_ms: float
-    latencies_ms: Any
-    sizes: Mapping[int, int] | None = None
-    steps: float | None = None
-    windows: tuple[Window, ...] = ()
-
-
-def spent_in(measured: Measurement, windows: tuple[Window, ...] = ()) -> Spent:
-    """What the requests of one or several windows cost.
-
-    Args:
-        measured: of all windows together.
-        windows: when each was.
-
-    Raises:
-        LithoError: the processes of the server were not seen, or one of them ended.
-    """
-    used, requests = measured.resources, measured.requests
-    if used is None or used.server is None or used.stubs is None:
-        raise LithoError("the processes of the server cannot be measured; it must run on this machine")
-    scale = 1e3 / requests * measured.seconds / used.seconds
-    counted = measured.server
-    return Spent(
-        client=used.client.cpu_seconds * scale,
-        server=used.server.cpu_seconds * scale,
-        instances=used.stubs.cpu_seconds * scale,
-        batches=counted.executions / counted.requests if counted and counted.requests else None,
-        mean_ms=usual_mean(measured.latencies_ms),
-        latencies_ms=measured.latencies_ms,
-        sizes=counted.batch_sizes if counted else None,
-        steps=None if measured.steps is None else measured.steps / requests,
-        windows=windows[:_WINDOWS],
-    )
-
-
-@dataclass(frozen=True)
-class Further:
-    """Windows of a generator of one graph that tell what else its batches cost.
-
-    Args:
-        single: lone requests of a model with one instance and as many threads; None if there were none.
-        rows: pictures of a larger lone request to the same, and what it cost; None likewise.
-        turns: lone requests to the same that have one and two pictures in turn, and what they cost.
-        busy: clients that keep the same busy, and what their requests cost.
-        gaps: milliseconds between lone requests to the same -> how long they take.
-    """
-
-    single: Spent | None = None
-    rows: tuple[int, Spent] | None = None
-    turns: Spent | None = None
-    busy: tuple[int, Spent] | None = None
-    gaps: Mapping[float, float] = field(default_factory=dict)
-
-
-NOTHING = Further()
 
 
 def fitted(
@@ -141,19 +56,18 @@ def fitted(
     clients, full = max(windows.items())
     lone = min(windows.items())[1]
     found = costs
+    eager = "eager_alone" if served.instances == 1 else "eager"
+    # First when threads get a core and batches begin, then how much batches vary: a sampler's long ones hardly do.
+    choices: list[dict[str, Sequence[float]]] = [
+        {"patience": _PATIENCE, eager: _EAGER if served.batching == "whole" else (0.0,)},
+        {"jitter": _JITTER if costs.step_ms is None else (0.0,)},
+    ]
     for _ in range(_ROUNDS):
         found = fit.better(found, lone, (clients, full), further)
-        sampler = costs.step_ms is not None
-        # First when threads get a core, then how much batches vary, which a sampler's long ones hardly do.
-        for names, values in (
-            (
-                ("patience", "eager"),
-                [(one, other) for one in _PATIENCE for other in (_EAGER[:1] if sampler else _EAGER)],
-            ),
-            (("jitter",), [(one,) for one in (_JITTER[:1] if sampler else _JITTER)]),
-        ):
-            tried = [found.model_copy(update=dict(zip(names, value, strict=True))) for value in values]
-            found = min(tried, key=lambda one: _distance(fit.run(one, clients, full), full))
+        for choice in choices:
+            found = fit.best(found, choice, clients, full)
+        if further.busy is not None and further.single is not None:
+            found = fit.best(found, {"eager_alone": _EAGER}, *further.busy, alone=True)
     return found
 
 
@@ -171,12 +85,27 @@ class _Fit:
     site: Site
     kinds: tuple[Kind, ...]
 
-    def run(self, costs: Costs, clients: int, spent: Spent, served: Served | None = None) -> Simulated:
-        """A closed loop, as it was measured."""
-        model, traffic = (
-            Model(costs, served or self.served, self.site),
-            Traffic(clients=clients, kinds=self.kinds),
-        )
+    def best(
+        self,
+        found: Costs,
+        choice: Mapping[str, Sequence[float]],
+        clients: int,
+        spent: Spent,
+        *,
+        alone: bool = False,
+    ) -> Costs:
+        """The costs with those values of some fields by which a closed loop is most like the measured one."""
+        tried = [
+            found.model_copy(update=dict(zip(choice, values, strict=True)))
+            for values in product(*choice.values())
+        ]
+        return min(tried, key=lambda one: _distance(self.run(one, clients, spent, alone=alone), spent))
+
+    def run(self, costs: Costs, clients: int, spent: Spent, *, alone: bool = False) -> Simulated:
+        """A closed loop, as it was measured; of the same with one instance if `alone`."""
+        served = self.served.model_copy(update={"instances": 1}) if alone else self.served
+        model = Model(costs, served, self.site)
+        traffic = Traffic(clients=clients, kinds=self.kinds)
         if not spent.windows:
             return simulate(model, traffic, requests=_REQUESTS)
         runs = [
@@ -187,7 +116,7 @@ class _Fit:
             len(run.latencies_ms) for run in runs
         ):  # costs so far from the truth that no window has an answer
             return simulate(model, traffic, requests=_REQUESTS)
-        names = ("batches", "work_ms", "changes", "wakes", "switches")
+        names = ("batches", "work_ms", "changes", "wakes", "arrivals", "switches", "switched_ms")
         return replace(
             runs[0],
             latencies_ms=np.concatenate([run.latencies_ms for run in runs]),
@@ -205,7 +134,7 @@ class _Fit:
         first, one = lone, alone
         switch, single = 0.0, further.single
         if single is not None and self.costs.device == "cpu":
-            first, one = single, self.run(found, 1, single, self.served.model_copy(update={"instances": 1}))
+            first, one = single, self.run(found, 1, single, alone=True)
             # With a core for each instance nothing changes on it, and nothing is to be explained.
             if alone.switches > 0.5:
                 switch = max(0.0, lone.instances - single.instances) / alone.switches
@@ -216,13 +145,13 @@ class _Fit:
         if further.turns is not None:
             rows = (corrected.begin(2) - corrected.begin(1)) * corrected.threads / 2
             change = max(0.0, further.turns.instances - first.instances - rows)
-        taken = many.switches * switch + many.changes * change
+        taken = many.switched_ms + many.changes * change
         full_spent = replace(full[1], instances=full[1].instances - taken)
         spent, loads = (first, full_spent), (one, many)
         if further.busy is not None and single is not None:
             # With one instance nothing is switched: what the costs do not explain of several is that.
             clients, busy = further.busy
-            run = self.run(found, clients, busy, self.served.model_copy(update={"instances": 1}))
+            run = self.run(found, clients, busy, alone=True)
             spent = (first, replace(busy, instances=busy.instances - run.changes * change))
             loads = (one, run)
         slower = self.costs.contention if self.site.cores > 1 else 1.0
@@ -268,27 +197,32 @@ class _Fit:
             share = 1.0 if spent.steps is None else spent.steps / usual
             if alone and costs.step_ms is not None:
                 work = costs.begin(1) + usual * share * costs.step(1) + costs.decode(1)
-                return _Counts(run.batches, work * costs.threads, run.wakes)
-            return _Counts(run.batches, run.work_ms * share * costs.threads / factor, run.wakes)
+                return _Counts(run.batches, work * costs.threads, run.wakes, run.arrivals)
+            return _Counts(run.batches, run.work_ms * share * costs.threads / factor, run.wakes, run.arrivals)
         sizes = spent.sizes
         if not sizes:
             rows = 1 / spent.batches
             low = int(rows)
             sizes = {low: 1 - rows + low, low + 1: rows - low}
         work = sum(costs.begin(max(1, rows)) * count for rows, count in sizes.items()) / sum(sizes.values())
-        return _Counts(spent.batches, work * spent.batches * costs.threads, run.wakes)
+        return _Counts(spent.batches, work * spent.batches * costs.threads, run.wakes, run.arrivals)
 
     def _settled(self, costs: Costs, before: Overhead, lone: Spent) -> Costs:
-        """Lone requests take as long as they did: by a wait, or by work of the client that no request waits for."""
+        """Lone requests take as long as they did: by a wait, or by work after their answers, beside the client's."""
         if costs.device != "cpu":
             return costs
-        overhead = costs.overhead.model_copy(update={"idle_ms": before.idle_ms})
+        update = {"idle_ms": before.idle_ms, "after_ms": before.after_ms}
+        overhead = costs.overhead.model_copy(update=update)
         equal = costs.model_copy(update={"overhead": overhead, "spread": (1.0,)})
-        missing = lone.mean_ms - usual_mean(self.run(equal, 1, lone).latencies_ms) + before.idle_ms
+        missing = lone.mean_ms - usual_mean(self.run(equal, 1, lone).latencies_ms)
+        missing += before.idle_ms - before.after_ms
+        after = min(overhead.batch_ms, max(0.0, -missing))
+        # What the instance cannot do later, the client does without a request that waits.
         client = overhead.wake_ms + overhead.client_ms
-        share = 1.0 if missing >= 0 or not client else max(0.0, 1 + missing / client)
+        share = max(0.0, 1 + min(0.0, missing + after) / client) if client else 1.0
         update = {
             "idle_ms": max(0.0, missing),
+            "after_ms": after,
             "wake_ms": overhead.wake_ms * share,
             "client_ms": overhead.client_ms * share,
         }
@@ -297,7 +231,7 @@ class _Fit:
     def _spread(self, costs: Costs, lone: Spent) -> tuple[float, ...]:
         """How times of equal requests differ: quantiles of the lone requests beside those without any difference."""
         equal = costs.model_copy(update={"spread": (1.0,)})
-        measured, simulated = _quantiles(lone.latencies_ms), _quantiles(self.run(equal, 1, lone).latencies_ms)
+        measured, simulated = quantiles(lone.latencies_ms), quantiles(self.run(equal, 1, lone).latencies_ms)
         if costs.step_ms is not None:
             ratios = measured / simulated
             return tuple(np.sort(ratios / ratios.mean()).tolist())
@@ -317,15 +251,6 @@ def _cold(lone: Spent, gaps: Mapping[float, float]) -> dict[float, float] | None
     return found or None
 
 
-def usual_mean(latencies_ms: NDArray[np.float64]) -> float:
-    """Mean without the slowest and the fastest hundredth."""
-    return float(_quantiles(latencies_ms).mean())
-
-
-def _quantiles(latencies_ms: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.quantile(latencies_ms, (np.arange(_QUANTILES) + 0.5) / _QUANTILES)
-
-
 def _distance(run: Simulated, spent: Spent) -> float:
     """How far a simulated window is from the measured one, in logarithms of median and 95th percentile."""
     shares = np.array([0.25, 0.5, 0.75, 0.95])
@@ -342,11 +267,13 @@ class _Counts:
         batches: for each request.
         work_ms: of the runner, by its own times, on all of its threads.
         wakes: of the load generator.
+        arrivals: wakes of the server.
     """
 
     batches: float
     work_ms: float
     wakes: float
+    arrivals: float
 
 
 def _solved(costs: Costs, spent: Sequence[Spent], counts: Sequence[_Counts], slower: float) -> Costs:
@@ -362,11 +289,11 @@ def _solved(costs: Costs, spent: Sequence[Spent], counts: Sequence[_Counts], slo
         if per_batch < 0:
             # A single row is cheaper in a server that makes nothing else; of many rows that says nothing.
             per_batch, costs = 0.0, costs.of_one_row(lone.instances / one.work_ms or 1.0)
-    request, server_batch = _split(lone.server, full.server / slower, one.batches, many.batches)
+    request, passed = _split(lone.server, full.server / slower, one.arrivals, many.arrivals)
     client, wake = _split(lone.client, full.client / slower, one.wakes, many.wakes)
     overhead = Overhead(
         batch_ms=per_batch,
-        pass_ms=server_batch,
+        pass_ms=passed,
         share_ms=per_request,
         request_ms=request,
         wake_ms=wake,

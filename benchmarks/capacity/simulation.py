@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ...extras import require
 from .batcher import Batcher, Request
-from .cores import Cores, Thread
+from .cores import Caches, Cores, Thread
 from .costs import Costs
 from .lanes import Lanes
 from .shape import Served, Site, Traffic, deck
@@ -80,7 +80,9 @@ class Simulated:
         work_ms: of the runner for each request, alone.
         changes: batches that had another size than the last of their instance, for each request.
         wakes: of the load generator for each request.
+        arrivals: wakes of the server by requests, for each request.
         switches: of a core from one instance to another, for each request.
+        switched_ms: that these cost, for each request.
         growing: whether the queue grew all the time: an open loop that the machine cannot follow.
     """
 
@@ -93,7 +95,9 @@ class Simulated:
     work_ms: float
     changes: float
     wakes: float
+    arrivals: float
     switches: float
+    switched_ms: float
     growing: bool
 
     def quantile(self, share: float) -> float:
@@ -136,7 +140,7 @@ class _Machine:
         # On one core no instance computes beside another, but in turns with it.
         self._one_core = site.cores == 1 and not site.devices
         contention = 1.0 if self._one_core else costs.contention
-        self._cores = make(site.cores, contention, costs.slice_ms, self._waits, costs.switch_ms)
+        self._cores = make(site.cores, contention, costs.slice_ms, self._waits)
         # A GPU runs the kernels of several instances in turns: together they are no faster.
         self._devices = [make(1) for _ in range(site.devices if costs.device == "cuda" else 0)]
         overhead = costs.overhead
@@ -144,6 +148,7 @@ class _Machine:
         if site.client_cores and not site.clients_here:
             clients = make(site.client_cores)
         self._client = Thread(self._environment, clients, overhead.wake_ms, overhead.client_ms)
+        self._server = Thread(self._environment, self._cores, overhead.pass_ms, overhead.request_ms / 2)
         self._batcher = Batcher(self._environment, served, self._execute, self._begin)
         self._idle = deque(range(served.instances))
         self._lanes = None
@@ -230,18 +235,15 @@ class _Machine:
 
     def _serve(self, request: Request) -> None:
         queue = self._batcher.put if self._lanes is None else self._lanes.put
-        self._message().callbacks.append(lambda _: queue(request))
-
-    def _message(self) -> Any:
-        """The event at which the server has passed a request or an answer on; it has threads enough for all."""
-        return self._cores.run(self._costs.overhead.request_ms / 2, wakes=True, short=True)
+        self._server.handle(lambda: queue(request))
 
     def _execute(self, requests: list[Request]) -> None:
         self._environment.process(self._batch(requests))
 
     def _begin(self, then: Callable[[], None]) -> None:
         """The thread of an idle instance gets a core, before or after those that pass waiting requests on."""
-        if self._costs.eager > 0 and self._generator.random() < self._costs.eager:
+        eager = self._costs.eager_alone if self._served.instances == 1 else self._costs.eager
+        if eager > 0 and self._generator.random() < eager:
             then()
         else:
             self._cores.run(_MOMENT_MS, wakes=True, short=True).callbacks.append(lambda _: then())
@@ -250,39 +252,38 @@ class _Machine:
         overhead, instance = self._costs.overhead, self._idle.popleft()
         steps = [request.steps for request in requests for _ in range(request.rows)]
         self._batches, self._rows = self._batches + 1, self._rows + len(steps)
-        before = overhead.pass_ms / 2 + overhead.batch_ms + overhead.share_ms * len(requests)
+        after = min(overhead.after_ms, overhead.batch_ms)
+        before = overhead.batch_ms - after + overhead.share_ms * len(requests)
         before += self._changed(instance, len(steps))
         before += self._costs.cold(self._environment.now - self._ended)
         work = self._costs.whole(steps)
         self._work += work
         if self._one_core and len(self._idle) < self._served.instances - 1:
             work *= self._costs.contention
-        yield self._compute(before, work, instance)
+        yield self._compute(before, work, instance, len(steps))
         # One thread of the server answers the requests of a batch in turn; its instance is not free before.
-        left = overhead.pass_ms / 2
         for number, request in enumerate(requests):
-            left += overhead.request_ms / 2
-            yield self._cores.run(left, wakes=not number, goes_on=number > 0, short=True)
+            yield self._cores.run(overhead.request_ms / 2, wakes=not number, goes_on=number > 0, short=True)
             self._reply(request)
-            left = 0.0
+        yield self._cores.run(after, goes_on=True, caches=Caches(instance))
         self._idle.append(instance)
         self._ended = self._environment.now
         self._batcher.release()
 
-    def _compute(self, overhead_ms: float, work_ms: float, owner: int) -> Any:
+    def _compute(self, overhead_ms: float, work_ms: float, owner: int, rows: int = 1) -> Any:
         """The event at which overhead on a core and work of the runner are done."""
         overhead, work = self._varied(overhead_ms, work_ms)
-        threads = self._served.threads
+        threads, caches = self._served.threads, Caches(owner, self._costs.switch(rows))
         if not self._devices and threads == 1:
-            return self._cores.run(overhead + work, wakes=True, owner=owner)
+            return self._cores.run(overhead + work, wakes=True, caches=caches)
         self._turn += 1
 
         def both() -> Any:
-            yield self._cores.run(overhead, wakes=True, owner=owner)
+            yield self._cores.run(overhead, wakes=True, caches=caches)
             if self._devices:
                 yield self._devices[self._turn % len(self._devices)].run(work)
             else:
-                yield self._cores.run(work, threads, owner=owner)
+                yield self._cores.run(work, threads, caches=Caches(owner))
 
         return self._environment.process(both())
 
@@ -321,7 +322,8 @@ class _Machine:
         return self._drawn.pop()
 
     def _answer(self, request: Request) -> None:
-        self._message().callbacks.append(lambda _: self._reply(request))
+        work = self._costs.overhead.request_ms / 2
+        self._cores.run(work, wakes=True, short=True).callbacks.append(lambda _: self._reply(request))
 
     def _reply(self, request: Request) -> None:
         self._client.handle(lambda: self._end(request), 0.5)
@@ -357,6 +359,8 @@ class _Machine:
             work_ms=self._work / made,
             changes=self._changes / made,
             wakes=self._client.wakes / made,
+            arrivals=self._server.wakes / made,
             switches=self._cores.switches / made,
+            switched_ms=self._cores.switched_ms / made,
             growing=self._traffic.rate is not None and self._backlog > _BACKLOG * made,
         )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ __all__ = ["measure_runner"]
 _LEAST_TURNS = 5
 _CALLS_MS = 5.0
 """Short batches are timed several at once, for about so long."""
+
+_SWITCHED = (1, 8, 32)
+"""Rows of the batches by which two runners take turns on one core."""
 
 _WARM_CALLS = 3
 _SIZES_AT_LEAST = 2
@@ -50,13 +54,14 @@ def measure_runner(bundle: Bundle, variant: str | None, served: Served, device: 
         works = _works(runners[0])
         tables = {name: timed.table(make, largest, seconds / 4) for name, make in works.items()}
         name = "step_ms" if "step_ms" in tables else "batch_ms"
-        contention = timed.contention(
-            [_works(runner)[name] for runner in runners], min(8, largest), seconds / 4
-        )
-    fields: dict[str, Any] = {**tables}
-    return Costs(
-        device="cpu" if device == "cpu" else "cuda", threads=served.threads, contention=contention, **fields
-    )
+        makes, contention, switched = [_works(runner)[name] for runner in runners], 1.0, None
+        if len(makes) > 1 and len(os.sched_getaffinity(0)) > 1:
+            contention = timed.contention(makes, min(8, largest), seconds / 4)
+        elif len(makes) > 1 and name == "batch_ms":
+            sizes = sorted({min(rows, largest) for rows in _SWITCHED})
+            switched = timed.switched(makes[0], makes[1], sizes, seconds / 4)
+    fields: dict[str, Any] = {**tables, "contention": contention, "switch_rows_ms": switched}
+    return Costs(device="cpu" if device == "cpu" else "cuda", threads=served.threads, **fields)
 
 
 def _works(runner: Runner) -> dict[str, Callable[[int], Callable[[], object]]]:
@@ -133,12 +138,34 @@ class _Timed:
             turns += 1
         return {rows: statistics.median(times) for rows, times in found.items()}
 
+    def switched(
+        self,
+        first: Callable[[int], Callable[[], object]],
+        second: Callable[[int], Callable[[], object]],
+        sizes: Sequence[int],
+        seconds: float,
+    ) -> dict[int, float]:
+        """Rows -> milliseconds that a batch takes longer after another runner's than after its own, less those of one.
+
+        Caches hold what a small batch needs, and lose it to the other runner. A large one finds nothing there anyway.
+        """
+        end = time.perf_counter() + seconds
+        works = {rows: (first(rows), second(rows)) for rows in sizes}
+        found: dict[int, list[float]] = {rows: [] for rows in sizes}
+        turns = 0
+        while turns < _LEAST_TURNS or time.perf_counter() < end:
+            for rows, (one, other) in works.items():
+                other()
+                after_other = self.milliseconds(one)
+                found[rows].append(after_other - self.milliseconds(one))
+            turns += 1
+        table = {rows: statistics.median(taken) for rows, taken in found.items()}
+        return {rows: max(0.0, taken - table[sizes[0]]) for rows, taken in table.items()}
+
     def contention(
         self, makes: list[Callable[[int], Callable[[], object]]], rows: int, seconds: float
     ) -> float:
         """Processor time of a batch while all instances compute, over its time alone."""
-        if len(makes) < 2:
-            return 1.0
         works = [make(rows) for make in makes]
         for work in works:
             work()

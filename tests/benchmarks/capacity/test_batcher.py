@@ -47,6 +47,12 @@ def test_a_delay_waits_for_company_and_a_preferred_size_does_not() -> None:
     assert batches_of(Served(instances=1, delay_ms=4.0), [(0, 1), (1, 1)]) == [(4, [0, 1])]
 
 
+def test_a_batch_that_waits_for_an_instance_takes_what_comes_without_a_further_delay() -> None:
+    served = Served(instances=1, largest=8, preferred=(4,), delay_ms=4.0)
+    # The second waits for its delay, and then for the instance; the third joins it, young as it is.
+    assert batches_of(served, [(0, 1), (5, 1), (7, 1)]) == [(4, [0]), (14, [1, 2])]
+
+
 def test_a_request_that_does_not_fit_ends_a_batch() -> None:
     begun = batches_of(Served(instances=1, largest=4), [(0, 1), (1, 3), (1, 2), (1, 2)])
     assert begun == [(0, [0]), (10, [1]), (20, [2, 3])]

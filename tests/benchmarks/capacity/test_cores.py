@@ -4,7 +4,7 @@ import pytest
 import simpy
 from hypothesis import given, strategies as st
 
-from litho.benchmarks.capacity.cores import Cores, Thread
+from litho.benchmarks.capacity.cores import Caches, Cores, Thread
 
 
 def ends_of(
@@ -110,25 +110,26 @@ def test_short_jobs_take_turns_before_a_long_one_goes_on() -> None:
 
 def test_a_job_takes_longer_on_a_core_that_another_owner_has_used() -> None:
     environment = simpy.Environment()
-    cores = Cores(environment, 1, switch_ms=0.25)
+    cores = Cores(environment, 1)
 
     def jobs():
         for owner in ("a", "a", None, "a", "b", "a"):
-            yield cores.run(1.0, owner=owner)
+            yield cores.run(1.0, caches=None if owner is None else Caches(owner, 0.25))
 
     environment.process(jobs())
     environment.run()
     assert cores.switches == 3  # the first, and two changes
+    assert cores.switched_ms == pytest.approx(0.75)
     assert environment.now == pytest.approx(6.75)
 
 
 def test_owners_with_a_core_each_do_not_switch() -> None:
     environment = simpy.Environment()
-    cores = Cores(environment, 2, switch_ms=0.25)
+    cores = Cores(environment, 2)
 
     def jobs():
         for _ in range(4):
-            both = [cores.run(1.0, owner=owner) for owner in ("a", "b")]
+            both = [cores.run(1.0, caches=Caches(owner, 0.25)) for owner in ("a", "b")]
             yield both[0] & both[1]
 
     environment.process(jobs())
@@ -139,3 +140,9 @@ def test_owners_with_a_core_each_do_not_switch() -> None:
 def test_a_long_job_that_wakes_leaves_another_one_its_least_share() -> None:
     ends, _ = ends_of(lambda one: Cores(one, 1, slice_ms=4, waits=lambda: False), [(0, 2, 1), (1, 0.5, 1)])
     assert ends == pytest.approx([2.0, 2.5])
+
+
+def test_a_long_job_that_wakes_and_may_not_wait_is_the_next_one() -> None:
+    jobs = [(0.0, 1.0, 1), (0.1, 1.0, 1), (0.2, 1.0, 1)]
+    assert ends_of(lambda one: Cores(one, 1, waits=lambda: True), jobs)[0] == pytest.approx([1.0, 2.0, 3.0])
+    assert ends_of(lambda one: Cores(one, 1, waits=lambda: False), jobs)[0] == pytest.approx([1.0, 3.0, 2.0])

@@ -60,3 +60,10 @@ def test_a_server_keeps_its_costs_with_another_runner() -> None:
 def test_times_of_one_row_are_changed_alone() -> None:
     found = Costs(batch_ms={1: 1.0}, step_ms={1: 2.0, 4: 5.0}, decode_ms={1: 0.5}).of_one_row(0.5)
     assert (found.begin(1), found.step(1), found.step(4), found.decode(1)) == (0.5, 1.0, 5.0, 0.25)
+
+
+def test_a_switch_costs_a_batch_as_much_as_its_caches_hold() -> None:
+    costs = Costs(batch_ms={1: 1.0}, switch_ms=0.2, switch_rows_ms={1: 0.0, 8: 0.7, 32: 0.1})
+    assert [costs.switch(rows) for rows in (1, 8, 32)] == pytest.approx([0.2, 0.9, 0.3])
+    assert costs.scaled(2.0).switch(8) == pytest.approx(0.2 + 1.4)
+    assert Costs(batch_ms={1: 1.0}, switch_ms=0.2).switch(8) == 0.2

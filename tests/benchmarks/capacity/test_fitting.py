@@ -1,16 +1,13 @@
 """Costs that are known are found again from the windows that they lead to."""
 
-from collections import Counter
-
 import numpy as np
 import pytest
 
 from litho.benchmarks.capacity.costs import Costs, Overhead
-from litho.benchmarks.capacity.fitting import Further, Spent, fitted, spent_in
+from litho.benchmarks.capacity.fitting import fitted
 from litho.benchmarks.capacity.shape import Kind, Served, Site, Traffic
 from litho.benchmarks.capacity.simulation import Model, simulate
-from litho.benchmarks.load.documents.measurement import Measurement
-from litho.errors import LithoError
+from litho.benchmarks.capacity.spent import Further, Spent
 
 SITE = Site(cores=2, clients_here=True)
 ONE = Site(cores=1)
@@ -27,7 +24,7 @@ def window_of(costs: Costs, served: Served, clients: int, kinds: tuple[Kind, ...
     over = costs.overhead
     return Spent(
         client=(over.client_ms + over.wake_ms * run.wakes) * slower,
-        server=(over.request_ms + over.pass_ms * run.batches) * slower,
+        server=(over.request_ms + over.pass_ms * run.arrivals) * slower,
         instances=(over.batch_ms * run.batches + over.share_ms + run.work_ms * costs.threads) * slower,
         batches=run.batches,
         mean_ms=float(run.latencies_ms.mean()),
@@ -36,7 +33,8 @@ def window_of(costs: Costs, served: Served, clients: int, kinds: tuple[Kind, ...
 
 
 def test_costs_of_batches_requests_and_wakes_are_found_again() -> None:
-    true = RUNNER.model_copy(update={"overhead": OVERHEAD, "patience": 0.2})
+    # Where all batches take the same time, a closed loop falls into a cycle that the least difference changes.
+    true = RUNNER.model_copy(update={"overhead": OVERHEAD, "patience": 0.2, "jitter": 0.1})
     windows = {clients: window_of(true, Served(), clients, (Kind(),)) for clients in (1, 32)}
     found = fitted(RUNNER, Served(), SITE, windows)
     assert found.factor == 1
@@ -63,7 +61,7 @@ def test_costs_of_steps_are_found_again() -> None:
 def on_one_core(costs: Costs, served: Served, traffic: Traffic) -> Spent:
     """What a window shows of a server with one core, whose time is all that requests cost."""
     run = simulate(Model(costs, served, ONE), traffic, requests=3000)
-    server = costs.overhead.request_ms + costs.overhead.pass_ms * run.batches
+    server = costs.overhead.request_ms + costs.overhead.pass_ms * run.arrivals
     return Spent(
         client=0.0,
         server=server,
@@ -101,11 +99,6 @@ def test_a_runner_that_takes_longer_here_than_in_the_server_gets_a_factor() -> N
     }
     found = fitted(Costs(batch_ms={1: 1.0, 64: 32.0}), Served(instances=1), ONE, windows)
     assert found.factor == pytest.approx(0.5, rel=0.1)
-
-
-def test_a_server_elsewhere_cannot_be_measured() -> None:
-    with pytest.raises(LithoError, match="it must run on this machine"):
-        spent_in(Measurement(1.0, 1, np.array([1.0]), Counter(), 0.1, None))
 
 
 def test_requests_of_several_kinds_are_not_taken_for_a_spread() -> None:

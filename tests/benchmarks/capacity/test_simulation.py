@@ -150,7 +150,7 @@ def test_a_batch_takes_what_waits_unless_it_is_eager() -> None:
     overhead = Overhead(request_ms=0.2)
     batches = []
     for eager in (0.0, 1.0):
-        costs = Costs(batch_ms={1: 1.0, 64: 20.0}, overhead=overhead, eager=eager)
+        costs = Costs(batch_ms={1: 1.0, 64: 20.0}, overhead=overhead, eager_alone=eager)
         model = Model(costs, Served(instances=1), Site(cores=1))
         batches.append(simulate(model, Traffic(clients=16), requests=4000).mean_batch)
     assert batches[0] > batches[1]
@@ -164,3 +164,26 @@ def test_a_load_generator_beside_the_server_takes_no_core_of_it() -> None:
     )
     assert beside.requests_per_second == pytest.approx(1000, rel=0.02)
     assert here.requests_per_second < 0.9 * beside.requests_per_second
+
+
+def test_requests_that_come_one_by_one_wake_the_server_more_often_than_those_that_come_together() -> None:
+    overhead = Overhead(pass_ms=0.1, request_ms=0.1)
+    model = Model(
+        Costs(batch_ms={1: 1.0, 64: 4.0}, overhead=overhead),
+        Served(instances=1),
+        Site(cores=1, client_cores=1),
+    )
+    together, apart = (
+        simulate(model, traffic, requests=3000) for traffic in (Traffic(clients=16), Traffic(rate=800))
+    )
+    assert together.arrivals < 0.5
+    assert apart.arrivals > 0.8
+
+
+def test_work_after_the_answers_keeps_the_core_busy_and_no_lone_request_waiting() -> None:
+    for after, latency in ((0.0, 1.5), (0.3, 1.2)):
+        overhead = Overhead(batch_ms=0.5, after_ms=after)
+        model = Model(Costs(batch_ms={1: 1.0}, overhead=overhead), Served(instances=1), Site(cores=1))
+        found = simulate(model, Traffic(rate=20), requests=400)
+        assert found.quantile(0.5) == pytest.approx(latency, abs=0.01)
+        assert found.utilisation == pytest.approx(20 * 1.5e-3, rel=0.15)
