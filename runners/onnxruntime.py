@@ -1,7 +1,9 @@
 """ONNX graphs in ONNX Runtime, on a CPU, or on an NVIDIA GPU with its providers for CUDA and TensorRT.
 
-On a GPU, each shape of a batch keeps its buffers, and its launches are captured as a CUDA graph. Tests without a GPU
-run the same code with buffers on the host.
+On a GPU, each shape of a batch keeps its buffers, and its launches are captured as a CUDA graph. A batch is filled up
+to one of a few sizes, so that the batches that a server forms are soon all captured: a new shape costs cuDNN's search
+for algorithms, and one that is not captured costs several times the time of a captured one. Tests without a GPU run
+the same code with buffers on the host.
 """
 
 from __future__ import annotations
@@ -27,8 +29,11 @@ from ._graph_options import ELEMENT, OPTIMIZATION, graph_option
 
 __all__ = ["BOUND_SHAPES", "Runner", "run_unoptimised"]
 
-BOUND_SHAPES = 4
+BOUND_SHAPES = 12
 """Number of batch shapes that keep buffers and, on a GPU, a captured graph; further shapes have neither."""
+
+_FILLED = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
+"""Sizes that batches are filled up to; beyond the last, its multiples."""
 
 _LEVELS = {"extended": "ORT_ENABLE_EXTENDED", "basic": "ORT_ENABLE_BASIC", "disabled": "ORT_DISABLE_ALL"}
 """`litho.optimization` in the metadata of a graph -> optimisation level of the session; the highest without it."""
@@ -42,8 +47,8 @@ _PROVIDERS = {
 
 _NO_CAPTURE = "-1"
 
-_NO_KERNEL = ("NOT_IMPLEMENTED", "Provider type for")
-"""What a refusal says of a graph with an operator that no provider has a kernel for; the second of more than one."""
+_LACKS = ("NOT_IMPLEMENTED", "Provider type for", "Please install")
+"""Words of a refusal for which the device, and not the graph, is the cause: no kernel of an operator, no library."""
 
 _Shapes = tuple[tuple[int, ...], ...]
 """Shapes of all inputs, in the signature's order, with the batch axis in front."""
@@ -115,7 +120,10 @@ class Runner(base.Runner):
             options.graph_optimization_level = getattr(levels, _LEVELS[level])
         try:
             session = self._runtime.InferenceSession(
-                model, options, providers=_providers(kind, number, captures=captures)
+                model,
+                options,
+                providers=_providers(kind, number, captures=captures),
+                enable_fallback=0,  # to another provider: it would print that on standard output
             )
         except Exception as error:
             if captures:  # a graph with nodes on the CPU cannot be captured
@@ -124,7 +132,7 @@ class Runner(base.Runner):
             said = str(error).splitlines()[0]
             reason = f"ONNX Runtime refuses the graph: {said.split(' : ', 3)[-1]}"
             # The graph is valid, but the device has no kernel for its precision.
-            lacking = any(mark in said for mark in _NO_KERNEL)
+            lacking = any(mark in said for mark in _LACKS)
             raise (DeviceError if lacking else LithoError)(reason) from error
         _check_loaded(_PROVIDERS[kind], session.get_providers(), self._runtime)
         return session
@@ -215,13 +223,15 @@ class _Buffers:
 
     def run(self, inputs: dict[str, NDArray[Any]]) -> NDArray[Any]:
         """Checked inputs -> the output."""
+        batch = len(next(iter(inputs.values())))
+        inputs = {name: _filled(values) for name, values in inputs.items()}
         with self._lock:
             binding = self._binding(inputs)
             for name, value in binding.inputs.items():
                 value.update_inplace(np.ascontiguousarray(inputs[name]))
             self._session.run_with_iobinding(binding.bound, binding.options)
             # A copy: the next batch of this shape overwrites the buffer.
-            return np.array(binding.output.numpy())
+            return np.array(binding.output.numpy()[:batch])
 
     def _binding(self, inputs: dict[str, NDArray[Any]]) -> _Binding:
         shapes = tuple(inputs[field.name].shape for field in self._signature.inputs)
@@ -247,6 +257,13 @@ class _Buffers:
         bound.bind_ortvalue_output(field.name, output)
         options.add_run_config_entry("gpu_graph_id", number)
         return _Binding(bound, values, output, options)
+
+
+def _filled(values: NDArray[Any]) -> NDArray[Any]:
+    """Values of a batch, the last of them repeated up to the next size of `_FILLED`."""
+    batch, largest = len(values), _FILLED[-1]
+    size = next((size for size in _FILLED if size >= batch), -(-batch // largest) * largest)
+    return values if size == batch else np.concatenate([values, np.repeat(values[-1:], size - batch, axis=0)])
 
 
 def _providers(kind: str, number: int, *, captures: bool) -> list[Any]:

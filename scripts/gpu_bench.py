@@ -168,7 +168,7 @@ def steps(device: str, families: Sequence[str], scale: float = 1.0) -> tuple[Ste
         Step(
             "peers",
             ("-m", "litho.benchmarks.peers", run, *(("--on", "gpu") if device == "cuda" else ()))
-            + ("--precision", "fp32", "--without", "torch.compile", "--rounds", "5")
+            + ("--precision", "fp32", "--without", "torch-compile", "--rounds", "5")
             + ("--output", "{out}/peers.json"),
             120,
             "peers.json",

@@ -23,8 +23,9 @@ def test_buffers_that_are_kept_give_the_same_pictures(graph: tuple[bytes, Bundle
     content, bundle = graph
     signature = bundle.manifest.signature
     with Runner(content, signature) as plain, Runner(content, signature, bound=True) as bound:
-        # More shapes than are kept, each met again with other inputs.
-        for seed, batch in enumerate([*range(1, BOUND_SHAPES + 3)] * 2):
+        # More shapes than are kept, sizes that are filled up, and each met again with other inputs.
+        batches = [*range(1, 18), 31, 33, 63, 64, 65, *(64 * number for number in range(2, BOUND_SHAPES))]
+        for seed, batch in enumerate([*batches] * 2):
             inputs = signature.example(batch, seed)
             made = bound.run(inputs)["image"]
             np.testing.assert_array_equal(made, plain.run(inputs)["image"])
