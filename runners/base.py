@@ -106,6 +106,7 @@ class Runner(ABC):
         library       builds its engines; None for a runner without engines
         levels        how far a graph's metadata can tell it to optimise, from the most to nothing
         threaded      whether its constructor takes `threads`, the number of threads that share one operator
+        filled        sizes that it fills batches up to on a GPU, where the first batch of each size is slow
 
     Attributes:
         signature: inputs and output.
@@ -131,6 +132,7 @@ class Runner(ABC):
     library: ClassVar[Library | None] = None
     levels: ClassVar[tuple[str, ...]] = ()
     threaded: ClassVar[bool] = False
+    filled: ClassVar[tuple[int, ...]] = ()
 
     def __init__(self, signature: Signature, description: str) -> None:
         self.signature = signature

@@ -32,9 +32,6 @@ __all__ = ["BOUND_SHAPES", "Runner", "run_unoptimised"]
 BOUND_SHAPES = 12
 """Number of batch shapes that keep buffers and, on a GPU, a captured graph; further shapes have neither."""
 
-_FILLED = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
-"""Sizes that batches are filled up to; beyond the last, its multiples."""
-
 _LEVELS = {"extended": "ORT_ENABLE_EXTENDED", "basic": "ORT_ENABLE_BASIC", "disabled": "ORT_DISABLE_ALL"}
 """`litho.optimization` in the metadata of a graph -> optimisation level of the session; the highest without it."""
 
@@ -75,6 +72,7 @@ class Runner(base.Runner):
     levels = tuple(_LEVELS)
     integers = base.Integers(unsigned=True, between=True)
     threaded = True
+    filled = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64)  # beyond the last, its multiples
 
     def __init__(
         self,
@@ -260,9 +258,9 @@ class _Buffers:
 
 
 def _filled(values: NDArray[Any]) -> NDArray[Any]:
-    """Values of a batch, the last of them repeated up to the next size of `_FILLED`."""
-    batch, largest = len(values), _FILLED[-1]
-    size = next((size for size in _FILLED if size >= batch), -(-batch // largest) * largest)
+    """Values of a batch, the last of them repeated up to the next size of `Runner.filled`."""
+    batch, largest = len(values), Runner.filled[-1]
+    size = next((size for size in Runner.filled if size >= batch), -(-batch // largest) * largest)
     return values if size == batch else np.concatenate([values, np.repeat(values[-1:], size - batch, axis=0)])
 
 

@@ -64,7 +64,9 @@ def model_config(description: Description, flavour: type[Flavour]) -> ModelConfi
         instance_group=[_instances(description)],
         dynamic_batching=_batching(settings),
         response_cache=triton.ModelResponseCache(enable=settings.response_cache),
-        model_warmup=warm_up_requests(description, optional_inputs=flavour.optional_inputs),
+        model_warmup=warm_up_requests(
+            description, optional_inputs=flavour.optional_inputs, filled=flavour.filled(description)
+        ),
     )
     config.version_policy.specific.versions.append(description.version)
     for key, text in _parameters(description).items():

@@ -8,7 +8,7 @@ the server's statistics.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -34,16 +34,20 @@ def served_shapes(signature: Signature) -> tuple[dict[str, tuple[int, ...]], ...
     )
 
 
-def warm_up_requests(description: Description, *, optional_inputs: bool) -> list[Any]:
+def warm_up_requests(
+    description: Description, *, optional_inputs: bool, filled: Collection[int] = ()
+) -> list[Any]:
     """Messages `ModelWarmup`: each batch size that matters at the usual size, and the smallest at every other one.
 
     Args:
         description: of the deployment.
         optional_inputs: whether inputs with a default are left out.
+        filled: further batch sizes that matter, as the runner fills batches up to them.
     """
     if not description.settings.warm_up:
         return []
-    sizes = description.batch_sizes
+    further = {size for size in filled if size <= description.batch_limit}
+    sizes = tuple(sorted(further.union(description.batch_sizes)))
     if description.manifest.sampler is not None:
         # The largest would take as long as hundreds of pictures.
         largest = min(max(variant.batches[1] for variant in description.variants), description.batch_limit)

@@ -62,6 +62,12 @@ class Flavour(ABC):
         del manifest, variants, settings  # a flavour may take everything
 
     @classmethod
+    def filled(cls, description: Description) -> tuple[int, ...]:
+        """Batch sizes that its runner fills batches up to, so that each is worth a warm-up."""
+        del description
+        return ()
+
+    @classmethod
     @abstractmethod
     def complete(cls, config: ModelConfig, description: Description) -> None:
         """Write into a configuration what only this backend understands."""

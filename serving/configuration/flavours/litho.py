@@ -12,6 +12,7 @@ from ....bundle.probes import PROBES_NAME
 from ....bundle.signing import MANIFEST_NAME, SIGNED_FOLDER, signed_files
 from ....errors import UsageError
 from ....files import write_bytes
+from ....runners.base import runner_class
 from ..description import Description, ModelConfig, triton
 from ..settings import ServingSettings
 from . import base
@@ -42,6 +43,15 @@ class Flavour(base.Flavour):
             settings,
             cuda_graphs="it is for flavour 'tensorrt'",
             tensorrt="export a variant for runtime 'tensorrt' instead",
+        )
+
+    @classmethod
+    def filled(cls, description: Description) -> tuple[int, ...]:
+        """On a GPU, those of the variants' runners."""
+        if description.settings.device == "cpu":
+            return ()
+        return tuple(
+            {size for variant in description.variants for size in runner_class(variant.runtime).filled}
         )
 
     @classmethod

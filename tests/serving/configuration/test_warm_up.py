@@ -24,6 +24,11 @@ def test_every_batch_size_that_matters_is_warmed_up() -> None:
     assert not warm_up_files(described(manifest, warm_up=False), optional_inputs=True)
 
 
+def test_on_a_gpu_every_size_that_batches_are_filled_up_to_is_warmed_up() -> None:
+    config = config_of(a_manifest((seed_field(), latent_field(16))), max_batch_size=20, device="cuda")
+    assert [entry.batch_size for entry in config.model_warmup] == [1, 2, 4, 8, 12, 16, 20]
+
+
 def test_the_files_hold_values_of_the_probes_as_triton_reads_them() -> None:
     manifest = a_manifest((PROMPT, seed_field(), latent_field(16), STEPS))
     files = warm_up_files(described(manifest, version=3), optional_inputs=False)
