@@ -8,7 +8,7 @@ from typing import Any
 from ...bundle.json_documents import read_as
 from ..cold_start import ColdStarts
 from ..device_bench import DeviceBench
-from ..gpu_check import Check
+from ..gpu_check import Check, Row
 from ..load.documents.result import BenchResult
 from .base import Results, paragraph, table, three_digits, whole
 
@@ -19,7 +19,11 @@ _CHECK = "gpu-check"
 
 
 def write(results: Results) -> dict[str, str]:
-    """In process; `served`; `proof`: families and verdicts; `where`: device, date and versions; `missing`."""
+    """In process; `served`; `proof`: families and verdicts; `where`: device, date and versions; `starts`; `missing`.
+
+    Parts of sentences: `in-process` and `endpoint`: the most images/s and under which load; `families`: how many gave
+    PyTorch's pictures in FP32.
+    """
     suite = results.read(_SUITE)
     measured: dict[str, Any] = suite["results"]
     bench = DeviceBench.model_validate(measured["bench"])
@@ -43,8 +47,22 @@ def write(results: Results) -> dict[str, str]:
             f" the start of a Python process, and {min(starts.server_seconds):.1f} to"
             f" {max(starts.server_seconds):.1f} s after that of the server."
         ),
+        "in-process": _best(bench, "generator.fp32.onnx"),
+        "endpoint": _best(served),
+        "families": str(len({row.family for row in (*gate.rows, *check.rows) if _same(row)})),
         "missing": "\n".join(f"- {line}" for line in _missing(suite["missing"])),
     }
+
+
+def _best(measured: DeviceBench | BenchResult, form: str = "") -> str:
+    result = measured.results[form] if isinstance(measured, DeviceBench) else measured
+    point = max(result.points, key=lambda one: one.images_per_second)
+    load = f"{point.load.concurrency} clients" if point.server else f"batches of {point.load.batch}"
+    return f"{whole(point.images_per_second)} images/s with {load}"
+
+
+def _same(row: Row) -> bool:
+    return (row.name, row.verdict.status) == ("generator.fp32.onnx", "passed")
 
 
 def _batches(bench: DeviceBench) -> list[str]:
