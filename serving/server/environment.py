@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes.util
 import hashlib
-import importlib.util
 import os
 import platform
 import shlex
@@ -19,6 +18,7 @@ import sys
 import sysconfig
 import venv
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
@@ -142,7 +142,7 @@ def _make(environment: ServerEnvironment, device: str, progress: Progress) -> No
     shutil.rmtree(environment.root, ignore_errors=True)
     progress("creating the server's environment", 0.0)
     # Debian's Python cannot put pip into a new environment unless python3-venv is installed.
-    own_pip = importlib.util.find_spec("pip") is None
+    own_pip = not any(metadata.distributions(name="pip"))
     venv.create(environment.root, with_pip=own_pip)
     _pip(environment, _requirements(device), own_pip, progress)
     bundled = environment.executable.parent.parent
