@@ -21,47 +21,25 @@ import json
 import os
 import platform
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["NEEDED", "Step", "Suite", "main", "prepare", "run_step", "shares_of_peak", "steps"]
+from gpu_environment import absent, fetch_wheels, has_cuda_provider, last_line, prepare
+
+__all__ = ["Step", "Suite", "main", "run_step", "shares_of_peak", "steps"]
 
 ROOT = Path(__file__).resolve().parents[1]
-WHEELS = ROOT / ".whl"
-SERVER_WHEELS = WHEELS / "server"
 PEAKS = ROOT / "scripts" / "gpu_peaks.py"
-SERVER = ROOT / "serving" / "server" / "requirements-server.txt"
-SERVER_GPU = SERVER.with_name("requirements-server-gpu.txt")
 SCHEMA_VERSION = 2
 BUDGET_SECONDS = 450.0
 """For all steps: half a minute less than eight minutes, for the start and the result."""
-
-NEEDED = {
-    "numpy": "numpy",
-    "pydantic": "pydantic",
-    "typer": "typer",
-    "rich": "rich",
-    "PIL": "pillow",
-    "safetensors": "safetensors",
-    "platformdirs": "platformdirs",
-    "tritonclient": "tritonclient",
-    "grpc": "grpcio",
-    "google.protobuf": "protobuf",
-    "onnx": "onnx",
-    "onnxscript": "onnxscript",
-    "jinja2": "jinja2",
-    "sklearn": "scikit-learn",
-    "tensorboard": "tensorboard",
-}
-"""Module that the suite imports -> its package."""
 
 OPTIONAL = {
     "onnxruntime": "ONNX Runtime",
@@ -206,69 +184,6 @@ def steps(device: str, families: Sequence[str], scale: float = 1.0) -> tuple[Ste
     )
 
 
-def prepare(folder: Path, run: Callable[[list[str]], str] | None = None) -> tuple[dict[str, str], list[str]]:
-    """An environment in which `import litho` is this checkout.
-
-    Args:
-        folder: for a link to the checkout, and for packages that are missing.
-        run: runs pip with arguments and returns "" or the reason of its failure; by default for real.
-
-    Returns:
-        The environment; and names of packages that could not be had.
-    """
-    (folder / "litho").symlink_to(ROOT, target_is_directory=True)
-    site = folder / "site"
-    paths = [str(folder), str(site), os.environ.get("PYTHONPATH", "")]
-    missing = _not_found(NEEDED)
-    if missing:
-        install = run or _pip
-        target = ["--target", str(site), "--quiet", "--no-compile"]
-        wheels = sorted(map(str, WHEELS.glob("*.whl")))
-        sys.path.insert(0, str(site))
-        if wheels:
-            install([*target, "--no-index", "--no-deps", *wheels])
-            missing = _found_since()
-        if missing:
-            # Pinned, so that the index brings no other NumPy than PyTorch was built for.
-            install([*target, "--constraint", str(ROOT / "constraints.txt"), *missing])
-            missing = _found_since()
-    given = {
-        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-        "PYTHONUNBUFFERED": "1",
-        "LITHO_SERVER_HOME": str(folder / "server"),
-    }
-    if any(SERVER_WHEELS.glob("*.whl")):
-        given |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(SERVER_WHEELS)}
-    return {**os.environ, **given}, missing
-
-
-def _found_since() -> list[str]:
-    """Packages that are still missing after an installation."""
-    importlib.invalidate_caches()
-    return _not_found(NEEDED)
-
-
-def _not_found(modules: dict[str, str]) -> list[str]:
-    def absent(module: str) -> bool:
-        try:
-            return importlib.util.find_spec(module) is None
-        except ModuleNotFoundError:
-            return True
-
-    return [package for module, package in modules.items() if absent(module)]
-
-
-def _pip(arguments: list[str]) -> str:
-    command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--retries", "0"]
-    try:
-        done = subprocess.run(
-            [*command, "--timeout", "10", *arguments], capture_output=True, text=True, timeout=60, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return "pip took more than 60 s"
-    return "" if done.returncode == 0 else _last_line(done.stderr) or "pip failed"
-
-
 def run_step(step: Step, out: Path, environment: dict[str, str], seconds: float) -> dict[str, Any]:
     """Run a step; its processes end with it.
 
@@ -307,13 +222,8 @@ def run_step(step: Step, out: Path, environment: dict[str, str], seconds: float)
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()  # the rest of its output, and its pipe is closed
     spent = round(time.monotonic() - start, 1)
-    line = "" if status == "done" else _last_line(said) or f"it was ended after {spent:.0f} s"
+    line = "" if status == "done" else last_line(said) or f"it was ended after {spent:.0f} s"
     return {"name": step.name, "status": status, "seconds": spent, "said": line.replace(str(out), "OUT")}
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return re.sub(r"\x1b\[[0-9;]*m", "", lines[-1])[:300] if lines else ""
 
 
 def measure(device: str, families: Sequence[str], budget: float, scale: float) -> Suite:
@@ -330,10 +240,11 @@ def measure(device: str, families: Sequence[str], budget: float, scale: float) -
                 f"everything but peaks: Python packages {packages}; fill .whl by make gpu-wheels"
             )
             chosen = chosen[:1]
+        lacking = absent(OPTIONAL)
         suite.missing += [
-            f"{what}: module {module}" for module, what in OPTIONAL.items() if _not_found({module: ""})
+            f"{what}: module {module}" for module, what in OPTIONAL.items() if module in lacking
         ]
-        if device == "cuda" and not missing and not _has_provider(environment):
+        if device == "cuda" and not missing and not has_cuda_provider(environment):
             suite.missing.append("ONNX Runtime on the GPU: package onnxruntime-gpu in place of onnxruntime")
         for step in chosen:
             left = budget - (time.monotonic() - start)
@@ -349,14 +260,6 @@ def measure(device: str, families: Sequence[str], budget: float, scale: float) -
             if step.result and (out / step.result).is_file():
                 suite.results[step.name] = json.loads((out / step.result).read_text(encoding="utf-8"))
     return suite
-
-
-def _has_provider(environment: dict[str, str]) -> bool:
-    """Whether the ONNX Runtime of an environment has CUDA's provider."""
-    asks = "import onnxruntime as o; print('CUDAExecutionProvider' in o.get_available_providers())"
-    command = [sys.executable, "-c", asks]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    return done.stdout.strip() == "True"
 
 
 def shares_of_peak(results: dict[str, Any]) -> dict[str, dict[str, float]]:
@@ -396,26 +299,6 @@ def _device_name(device: str) -> str:
     import torch
 
     return torch.cuda.get_device_name(0)
-
-
-def fetch_wheels(python: str) -> int:
-    """Download what a PyTorch machine lacks into `.whl`, for a Python such as "3.12"; pip's exit code."""
-    wanted = ["pydantic", "platformdirs", "tritonclient", "python-rapidjson", "grpcio", "protobuf"]
-    wanted += [line for line in SERVER_GPU.read_text().splitlines() if line.startswith("onnxruntime-gpu==")]
-    shutil.rmtree(WHEELS, ignore_errors=True)
-    known = ("manylinux2014", *(f"manylinux_2_{minor}" for minor in (17, 24, 27, 28, 34)))
-    command = [sys.executable, "-m", "pip", "download", "--only-binary=:all:", "--implementation", "cp"]
-    command += [f"--platform={one}_x86_64" for one in known]
-    command += ["--python-version", python]
-    constraint = ["--constraint", str(ROOT / "constraints.txt")]
-    if code := subprocess.run(
-        [*command, "--dest", str(WHEELS), *wanted, *constraint], check=False
-    ).returncode:
-        return code
-    lists = [word for file in (SERVER, SERVER_GPU) for word in ("--requirement", str(file))]
-    return subprocess.run(
-        [*command, "--no-deps", "--dest", str(SERVER_WHEELS), *lists], check=False
-    ).returncode
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

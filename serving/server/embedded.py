@@ -1,6 +1,7 @@
 """The embedded Triton server: starts and supervises a process, and removes everything that it leaves.
 
-It serves an ordinary model repository on a machine without Docker or GPU. It is Triton 24.10, without many later
+It serves an ordinary model repository on a machine without Docker, on its CPU or, where it was installed for GPUs, on those
+(`environment.install`). It is Triton 24.10, without many later
 security fixes: use it for development, tests and demonstrations on loopback, and a current container in production.
 """
 

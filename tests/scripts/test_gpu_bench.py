@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -27,24 +26,6 @@ def test_a_step_is_ended_in_time(script: ModuleType) -> None:
     ended = step(script, "import time; time.sleep(600)", 1)
     assert ended["status"] == "out of time"
     assert str(ended["said"]).startswith("it was ended after")
-
-
-def test_missing_packages_come_from_the_folder_then_from_the_index(
-    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(script, "WHEELS", tmp_path / "wheels")
-    monkeypatch.setattr(script, "NEEDED", {"no_such_module_of_anyone": "no-such-package"})
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    (tmp_path / "wheels").mkdir()
-    (tmp_path / "wheels" / "one.whl").touch()
-    asked: list[list[str]] = []
-    (tmp_path / "out").mkdir()
-    environment, missing = script.prepare(tmp_path / "out", lambda given: asked.append(given) or "damaged")
-    assert missing == ["no-such-package"]
-    assert [given[-1] for given in asked] == [str(tmp_path / "wheels" / "one.whl"), "no-such-package"]
-    assert "--no-index" in asked[0]
-    assert environment["PYTHONPATH"].startswith(str(tmp_path / "out"))
-    assert (tmp_path / "out" / "litho").resolve() == SCRIPT.parents[1]
 
 
 def test_without_packages_the_card_is_measured_by_pytorch_alone(
