@@ -14,7 +14,7 @@ from ..bundle.probes import Probes
 from ..errors import ProofError, UsageError
 from ..reporting.progress import Progress, quiet
 from ..runners import Endpoint, Runner, Worker, choose_variants, open_isolated
-from ..runners.base import runner_class
+from ..runners.base import parse_device, runner_class
 from .coverage import covered_probes
 from .gate import grade_of, limits
 from .replay import Outcome, prove, replay_batches
@@ -78,7 +78,7 @@ def verify(
         progress: called with the current step and the share that is done, 0 to 1.
 
     Raises:
-        UsageError: a device for an endpoint, which has its own.
+        UsageError: no runtime of the bundle knows the device, or an endpoint was given one.
         TrustError: the bundle is not signed, or not with this key.
         IntegrityError: a file of the bundle has changed; the message names it.
         EndpointError: the server cannot be reached or refuses.
@@ -89,6 +89,10 @@ def verify(
             f"device was given {device!r}, but {endpoint} computes where its server does; leave it out"
         )
     loaded = Bundle.load(bundle, key=key)
+    known = dict.fromkeys(
+        kind for one in loaded.manifest.variants for kind in runner_class(one.runtime).devices
+    )
+    parse_device(device, "the bundle", ("cpu", *(kind for kind in known if kind != "cpu")))
     probes = covered_probes(loaded)
     if endpoint is not None:
         Endpoint.parse(endpoint)

@@ -1,8 +1,8 @@
 """The embedded Triton server: starts and supervises a process, and removes everything that it leaves.
 
-It serves an ordinary model repository on a machine without Docker, on its CPU or, where it was installed for GPUs, on those
-(`environment.install`). It is Triton 24.10, without many later
-security fixes: use it for development, tests and demonstrations on loopback, and a current container in production.
+It serves an ordinary model repository on a machine without Docker, and on GPUs if it was installed for them
+(`environment.install`). It is Triton 24.10, without many later security fixes: use it for development, tests and
+demonstrations on loopback, and a current container in production.
 """
 
 from __future__ import annotations

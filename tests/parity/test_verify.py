@@ -41,6 +41,12 @@ def test_a_device_that_is_not_here_is_said_and_no_failure(bundle: Path) -> None:
     assert "litho[gpu]" in (outcome.verdict.reason or "")
 
 
+@pytest.mark.parametrize("device", ["tpu", "cuda:first", "cpu:1"])
+def test_a_device_that_no_runtime_knows_is_refused(bundle: Path, device: str) -> None:
+    with pytest.raises(UsageError, match=f"the bundle has no device '{device}' .known: cpu, cuda"):
+        verify(bundle, device=device)
+
+
 def test_an_endpoint_takes_no_device(bundle: Path) -> None:
     with pytest.raises(UsageError, match=r"device was given 'cuda', but grpc:.* computes where"):
         verify(bundle, endpoint="grpc://127.0.0.1:9/absent", device="cuda")
