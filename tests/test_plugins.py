@@ -22,8 +22,8 @@ from litho.parity.verify import verify
 from litho.plugins import load_plugin, plugin_names
 from litho.runners import open_runner
 from litho.runners.base import runtime_names
+from litho.serving.configuration.checks import check_model
 from litho.serving.configuration.model_config import parse_config
-from litho.serving.configuration.rules import check_model
 from litho.serving.repository.deploy import deploy
 from litho.training.data.sources import load
 from litho.training.evaluation import evaluate

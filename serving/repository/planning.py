@@ -20,6 +20,7 @@ from ...parity.gate import grade_of, weakest
 from ...runners import choose_variants, named_variants
 from ...runners.triton import ACCEPTED_PARAMETER, PUBLIC_KEY_PARAMETER
 from ..backend import BACKEND
+from ..configuration.checks import Violation, check_plan
 from ..configuration.flavours import Flavour, flavour as flavour_of
 from ..configuration.model_config import (
     CONFIG_NAME,
@@ -29,7 +30,6 @@ from ..configuration.model_config import (
     print_config,
     warm_up,
 )
-from ..configuration.rules import Violation, check_plan
 from ..configuration.settings import ServingSettings
 from ..configuration.warm_up import WARM_UP
 

@@ -2,8 +2,8 @@ from pathlib import Path
 from types import ModuleType
 
 from litho.bundle import Bundle
+from litho.serving.configuration.checks import check_config
 from litho.serving.configuration.model_config import parse_config, print_config
-from litho.serving.configuration.rules import check_config
 from litho.serving.repository.deploy import deploy
 
 

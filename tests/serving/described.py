@@ -4,6 +4,7 @@ from typing import Any
 
 from litho.bundle.engine_record import EngineRecord
 from litho.bundle.manifest import FileRecord, Manifest, Stage, Variant, Verdict
+from litho.serving.configuration.checks import check_config
 from litho.serving.configuration.flavours import flavour
 from litho.serving.configuration.model_config import (
     Description,
@@ -11,7 +12,6 @@ from litho.serving.configuration.model_config import (
     parse_config,
     print_config,
 )
-from litho.serving.configuration.rules import check_config
 from litho.serving.configuration.settings import ServingSettings
 from litho.signature import Signature
 from litho.signature.fields import (

@@ -1,33 +1,17 @@
 """The rules say before a deployment what Triton says when it loads the model: the embedded server is asked."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-from google.protobuf import text_format
 
 from litho.errors import ServerError
-from litho.serving.configuration.model_config import parse_config
-from litho.serving.configuration.rules import RULES, check_config, check_files, check_model
+from litho.serving.configuration.checks import check_config
+from litho.serving.configuration.rules import RULES
 from litho.serving.control.server_control import ServerControl
 from litho.serving.server.embedded import EmbeddedServer
 
-GOOD = """
-name: "tiny"
-backend: "litho"
-max_batch_size: 8
-version_policy { specific { versions: 1 } }
-input { name: "seed" data_type: TYPE_INT64 dims: 1 reshape { } }
-input { name: "label" data_type: TYPE_INT64 dims: 1 reshape { } }
-input { name: "truncation" data_type: TYPE_FP32 dims: 1 reshape { } optional: true }
-output { name: "image" data_type: TYPE_UINT8 dims: [32, 32, 1] }
-instance_group { count: 1 kind: KIND_CPU }
-dynamic_batching { }
-"""
+from .tiny import LABEL, WARM, changed
 
-SEED = 'inputs { key: "seed" value { data_type: TYPE_INT64 dims: 1 zero_data: true } }'
-WARM = f'model_warmup {{ name: "w" batch_size: 1 {SEED}'
-LABEL = 'inputs { key: "label" value { data_type: TYPE_INT64 dims: 1 zero_data: true } }'
 ENSEMBLE = 'platform: "ensemble" ensemble_scheduling { step { model_name: "tiny" model_version: -1 } }'
 
 BROKEN = [
@@ -211,13 +195,6 @@ BROKEN = [
 ]
 
 
-def changed(cleared: str, merged: str) -> Any:
-    config = parse_config(GOOD)
-    for name in cleared.split():
-        config.ClearField(name.removeprefix("-"))
-    return text_format.Merge(merged, config)
-
-
 @pytest.mark.parametrize(("rule", "cleared", "merged", "words"), BROKEN)
 def test_a_broken_rule_is_named_with_what_is_allowed(
     rule: str, cleared: str, merged: str, words: str
@@ -233,43 +210,6 @@ def test_every_rule_has_a_broken_example_and_a_good_configuration_breaks_none() 
     assert check_config(changed("", "")) == []
     warm = f"{WARM} {LABEL} }} dynamic_batching {{ preferred_batch_size: 8 }}"
     assert check_config(changed("", warm)) == []
-
-
-def test_all_rules_that_are_broken_are_listed() -> None:
-    found = check_config(changed("", "dynamic_batching { preferred_batch_size: [9, 10] priority_levels: 2 }"))
-    assert [violation.rule for violation in found] == ["preferred-batch", "preferred-batch", "priority"]
-
-
-def test_files_and_names_that_a_configuration_needs_are_looked_for() -> None:
-    config = changed("", f"{WARM} {LABEL} }}".replace("zero_data: true", "input_data_file: '1/label'"))
-    config.default_model_filename = "model.onnx"
-    files = dict.fromkeys(("config.pbtxt", "1/model.onnx", "warmup/1/label"))
-    assert check_files("tiny", config, files) == []
-    for name, missing, words in (
-        ("tiny2", "", "'tiny', its directory is 'tiny2'"),
-        ("tiny", "1/model.onnx", "there is no version directory"),
-        ("tiny", "warmup/1/label", "reads warmup/1/label, which is missing"),
-    ):
-        left = {path: None for path in files if path != missing}
-        messages = [violation.message for violation in check_files(name, config, left)]
-        assert any(words in message for message in messages), messages
-    moved = {path.replace("1/model", "2/model"): None for path in files}
-    assert "there is no directory 1/" in check_files("tiny", config, moved)[0].message
-    other = {path.replace("model.onnx", "other.onnx"): None for path in files}
-    assert "which a version directory does not have" in check_files("tiny", config, other)[0].message
-
-
-def test_a_model_in_a_repository_is_checked_with_its_further_forms(tmp_path: Path) -> None:
-    (tmp_path / "tiny" / "1").mkdir(parents=True)
-    (tmp_path / "tiny" / "1" / "model").touch()
-    (tmp_path / "tiny" / "configs").mkdir()
-    (tmp_path / "tiny" / "config.pbtxt").write_text(GOOD)
-    assert check_model(tmp_path / "tiny") == []
-    both = GOOD + "sequence_batching { }"
-    (tmp_path / "tiny" / "configs" / "sm86.pbtxt").write_text(both)
-    (found,) = check_model(tmp_path / "tiny")
-    assert found.rule == "text"
-    assert "configs/sm86.pbtxt is no configuration" in found.message
 
 
 # A warm-up that Triton 24.10 refuses sometimes kills it (SIGSEGV), so it is not asked again here.

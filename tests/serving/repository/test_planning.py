@@ -5,7 +5,7 @@ import pytest
 
 from litho.bundle import Bundle
 from litho.errors import DeployError, UnknownName
-from litho.serving.configuration.rules import Violation
+from litho.serving.configuration.checks import Violation
 from litho.serving.configuration.settings import ServingSettings
 from litho.serving.repository import planning
 from litho.serving.repository.planning import Plan, Wanted, problems

@@ -4,9 +4,9 @@ import pytest
 
 from litho.bundle import Bundle
 from litho.errors import UsageError
+from litho.serving.configuration.checks import check_config
 from litho.serving.configuration.flavours import flavour
 from litho.serving.configuration.model_config import model_config
-from litho.serving.configuration.rules import check_config
 
 from ...described import a_manifest, config_of, described
 

@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 
 from litho.errors import UsageError
+from litho.serving.configuration.checks import check_config
 from litho.serving.configuration.description import triton
 from litho.serving.configuration.flavours import flavour
 from litho.serving.configuration.model_config import configurations, print_config
-from litho.serving.configuration.rules import check_config
 from litho.signature.fields import seed_field
 
 from ...described import SOURCE, a_manifest, config_of, described, engine, with_engines

@@ -6,9 +6,9 @@ import pytest
 
 from litho.bundle import Bundle
 from litho.errors import UsageError
+from litho.serving.configuration.checks import check_config
 from litho.serving.configuration.flavours import flavour
 from litho.serving.configuration.model_config import Description, configurations, model_config
-from litho.serving.configuration.rules import check_config
 from litho.signature.fields import seed_field
 
 from ...described import SOURCE, a_manifest, engine, with_engines
