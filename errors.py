@@ -25,6 +25,7 @@ A message is one line: what was given, what is allowed, how to fix it. The comma
     ├── ClusterError              a Ray cluster cannot be reached or was lost, or a node lacks what work needs
     ├── RegistryError             a registry cannot be reached, refuses, or holds no whole bundle or run
     ├── AuditError                an audit log was changed by something else, or cannot be written
+    ├── CertificateError          a certificate that signs is past its end, or not valid yet
     └── ServerError               a Triton server failed
         ├── ServerStartError      it did not become ready
         └── EndpointError         it cannot be reached, went away, or refused a request
@@ -41,6 +42,7 @@ from difflib import get_close_matches
 __all__ = [
     "AuditError",
     "BundleError",
+    "CertificateError",
     "CheckpointError",
     "ClusterError",
     "DataError",
@@ -202,6 +204,10 @@ class RegistryError(LithoError):
 
 class AuditError(LithoError):
     """An audit log was changed by something else, or cannot be written."""
+
+
+class CertificateError(LithoError):
+    """A certificate that signs is past its end, or not valid yet."""
 
 
 class ServerError(LithoError):

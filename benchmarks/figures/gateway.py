@@ -21,7 +21,7 @@ _WAYS = {"direct": "direct gRPC", "tensors": "KServe's tensors", "images": "imag
 
 
 def write(results: Results) -> dict[str, str]:
-    """The table of the ways; `held`: connections, memory and keys; `fuzz`: generated requests; `missed`: limits."""
+    """The table of the ways; `where` it was measured; `held`: connections, memory, keys; `png`; `fuzz`; `missed`."""
     found = GatewayResult.model_validate_json(results.path("gateway").read_bytes())
     fuzz = Fuzzes.model_validate_json(results.path("gateway-fuzz").read_bytes())
     encoded = {one.model: one.png_ms for one in reversed(found.overhead)}
@@ -31,6 +31,7 @@ def write(results: Results) -> dict[str, str]:
     answers = ", ".join(f"{count:,} of {status}" for status, count in fuzz.answers.items())
     return {
         "": table(_HEAD, (row for one in found.overhead for row in _rows(one))),
+        "where": paragraph(_where(found)),
         "png": paragraph(f"To encode a PNG is part of the images API: {png}."),
         "held": paragraph(_held(found)),
         "fuzz": paragraph(
@@ -63,6 +64,16 @@ def _rows(overhead: Overhead) -> list[tuple[str, ...]]:
 
 def _name(overhead: Overhead) -> str:
     return f"`{overhead.model}`" + overhead.name.removeprefix(overhead.model)
+
+
+def _where(found: GatewayResult) -> str:
+    counts = " and ".join(map(str, dict.fromkeys(one.clients for one in found.overhead)))
+    models = " and ".join(f"`{model}`" for model in dict.fromkeys(one.model for one in found.overhead))
+    without = "" if found.machine.gpus else ", no GPU"
+    return (
+        f"{counts} clients, on {found.machine.said}{without}, which clients, gateway and Triton share where the table"
+        f" says nothing else. {models}, measured in turns:"
+    )
 
 
 def _held(found: GatewayResult) -> str:

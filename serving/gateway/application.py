@@ -28,6 +28,9 @@ from .settings import GatewaySettings
 
 __all__ = ["error_answer", "make_application"]
 
+_FOUND = ("route", "endpoint", "path_params")
+"""What a route leaves in the scope of its request."""
+
 
 def make_application(settings: GatewaySettings) -> FastAPI:
     """The ASGI application of a gateway; `state.gateway` holds the `Gateway`.
@@ -99,6 +102,14 @@ class _Direct:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            # Whatever GET reads has a HEAD (RFC 9110, 9.1); the HTTP server leaves the content out.
+            asked = {**scope, "method": "GET"}
+            try:
+                await self(asked, receive, send)
+            finally:
+                scope.update({name: asked[name] for name in _FOUND if name in asked})
+            return
         found = None
         if scope["type"] == "http" and not scope.get("root_path"):
             found = self._found(scope["method"], scope["path"])

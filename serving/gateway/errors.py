@@ -6,6 +6,7 @@
     429 rate_limit_exceeded     more requests than the key may send
     502 model_failed            the model did not make the pictures of a checked request; the server's log says why
     503 server_unavailable      Triton is down, loads the model, or is busy; Retry-After says when to try again
+    503 certificate_invalid     the certificate of content credentials has ended; no picture leaves without them
     504 deadline_exceeded       the picture was not made in time
     500 internal_error          a fault of the gateway
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...errors import (
+    CertificateError,
     DeadlineExceeded,
     EndpointBusy,
     EndpointError,
@@ -30,6 +32,9 @@ __all__ = ["ApiError", "as_api_error", "not_found", "refused"]
 
 RETRY_SECONDS = 1
 """What Retry-After says where nothing better is known."""
+
+CERTIFICATE_SECONDS = 60
+"""What it says until somebody renews a certificate."""
 
 
 class ApiError(Exception):
@@ -117,6 +122,12 @@ def as_api_error(error: Exception, param: str | None = None) -> ApiError:
         case ServerError():
             return unavailable(
                 "the model cannot be reached at the moment; try again later", "server_unavailable"
+            )
+        case CertificateError():
+            return unavailable(
+                "the certificate that signs pictures is not valid at this time; try again when it was renewed",
+                "certificate_invalid",
+                CERTIFICATE_SECONDS,
             )
         case LithoError():
             return refused(str(error), param)

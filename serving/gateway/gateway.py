@@ -16,6 +16,7 @@ from ..server.events import Event
 from .explanations import Explanations
 from .observation.metrics import Metrics
 from .picture_store import PictureStore
+from .protection.certificates import Certificates
 from .protection.guard import Guard
 from .served_models import ServedModels
 from .settings import GatewaySettings
@@ -39,6 +40,7 @@ class Gateway:
         receipts: its `stamp` makes the receipt of an encoded picture and puts it into the file.
         guard: keys, limits and the log.
         metrics: of all requests.
+        certificates: reads renewed ones.
         audit: enters requests in the audit log; None where there is none.
         explanations: that the bundles of the models carry.
         store: pictures that are handed out by URL.
@@ -56,11 +58,16 @@ class Gateway:
         self.receipts = make_stamper(settings.receipt_key, settings.c2pa_certificate, settings.c2pa_key)
         self.guard = Guard(settings)
         self.metrics = Metrics(lambda: self.models.up)
+        self.certificates = Certificates(self.guard.log, self.metrics.certificate, settings.refresh_seconds)
         self.explanations = Explanations(settings.repository)
         self.store = PictureStore(settings.stored_bytes, settings.stored_seconds)
         self._pool = ThreadPoolExecutor(settings.encoder_threads, thread_name_prefix="litho-pictures")
         self._starts: list[Callable[[], Awaitable[None]]] = [self.models.start]
         self._ends: list[Callable[[], Awaitable[None]]] = [self.models.close]
+        self.at_start(self.certificates.start)
+        self.at_end(self.certificates.close)
+        if self.receipts.credentials is not None:
+            self.certificates.watch("content_credentials", self.receipts.credentials)
         self.audit = None if settings.audit_log is None else self._audited(settings.audit_log)
 
     def at_start(self, action: Callable[[], Awaitable[None]]) -> None:

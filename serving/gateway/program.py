@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 from ...errors import UsageError
 from ..server.events import Event
-from .protection.binding import check_binding, tls_context
+from .protection.binding import TlsFiles, check_binding
 from .settings import GatewaySettings
 
 if TYPE_CHECKING:
     import uvicorn
 
+    from .gateway import Gateway
     from .protection.guard import Guard
     from .protection.request_log import RequestLog
 
@@ -132,9 +133,12 @@ class Program:
             timeout_graceful_shutdown=_CLOSE_SECONDS,
         )
         config.load()
+        gateway: Gateway = application.state.gateway
         if settings.tls_certificate is not None and settings.tls_key is not None:
-            config.ssl = tls_context(settings.tls_certificate, settings.tls_key)
-        return config, application.state.gateway.guard
+            files = TlsFiles(settings.tls_certificate, settings.tls_key)
+            gateway.certificates.watch("tls", files)
+            config.ssl = files.context
+        return config, gateway.guard
 
     def _bound(self) -> socket.socket:
         host, port = self._settings.host, self._settings.port

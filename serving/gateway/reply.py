@@ -46,7 +46,9 @@ async def reply(
     Raises:
         EndpointError: the server refused, or did not answer in time.
         ApiError: something of it is not allowed; 429, the client is over its limit; 499, it went away.
+        CertificateError: pictures cannot be signed at this time.
     """
+    gateway.receipts.check()
     facts = facts_of(request)
     plan = await planned(gateway, asked, uploads)
     facts["model"], facts["version"] = plan.served.name, plan.served.version

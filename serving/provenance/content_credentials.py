@@ -8,7 +8,7 @@ file's bytes: every program that reads C2PA finds a changed one.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
@@ -18,7 +18,7 @@ from typing import Any
 from PIL import Image
 
 from ..._version import __version__
-from ...errors import UsageError
+from ...errors import CertificateError, UsageError
 from ...extras import require
 from .picture_metadata import PictureFormat, picture_format
 from .receipt import Receipt
@@ -50,26 +50,79 @@ class CredentialState:
     problems: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Signing:
+    """What signs: PEM of chain and key, C2PA's name of the algorithm, and from when to when it may."""
+
+    chain: bytes
+    key: bytes
+    algorithm: str
+    begin: datetime
+    end: datetime
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 class Credentials:
     """Signs content credentials; safe to use from several threads.
 
     Args:
         certificate: PEM file of the certificate, followed by those above it but the root.
         key: PEM file of its private key, without a password, which only its owner may read.
+        clock: gives the time in UTC.
+
+    Attributes:
+        files: certificate and key.
 
     Raises:
         UsageError: a file cannot be used, they do not belong together, or C2PA does not accept the certificate.
         MissingExtra: `c2pa-python` or `cryptography` is not installed.
     """
 
-    def __init__(self, certificate: Path | str, key: Path | str) -> None:
+    def __init__(
+        self, certificate: Path | str, key: Path | str, clock: Callable[[], datetime] = _now
+    ) -> None:
         self._c2pa = require("c2pa", _EXTRA)
-        self._chain, self._key = _read(certificate, "certificate"), _read(key, "private key")
-        if Path(key).stat().st_mode & 0o077:
-            raise UsageError(f"others may read or write {key}; run: chmod 600 {key}")
-        self._algorithm = _algorithm(self._chain, self._key, str(certificate), str(key))
         self._context = self._c2pa.Context(self._c2pa.Settings.from_dict(_SETTINGS))
-        self._try(certificate)
+        self._clock = clock
+        self.files = Path(certificate), Path(key)
+        self._signing = self._read()
+
+    def load(self) -> datetime:
+        """Read the files again, and sign with what they hold from now on.
+
+        Returns:
+            When the certificate ends, in UTC.
+
+        Raises:
+            UsageError: they cannot be used; what they held before signs as before.
+        """
+        self._signing = self._read()
+        return self._signing.end
+
+    def check(self) -> None:
+        """Say so if the certificate is not valid at this time.
+
+        Raises:
+            CertificateError: it has ended, or is not valid yet.
+        """
+        now, signing = self._clock(), self._signing
+        if not signing.begin <= now <= signing.end:
+            raise CertificateError(_not_now(self.files[0], signing.begin, signing.end, now))
+
+    def _read(self) -> _Signing:
+        certificate, key = self.files
+        chain, private = _read(certificate, "certificate"), _read(key, "private key")
+        if key.stat().st_mode & 0o077:
+            raise UsageError(f"others may read or write {key}; run: chmod 600 {key}")
+        signing = _signing(chain, private, certificate, key)
+        now = self._clock()
+        if not signing.begin <= now <= signing.end:
+            raise UsageError(_not_now(certificate, signing.begin, signing.end, now))
+        self._try(signing)
+        return signing
 
     def sign(self, content: bytes, receipt: Receipt, form: PictureFormat) -> bytes:
         """The file with content credentials.
@@ -78,17 +131,21 @@ class Credentials:
             content: of a file PNG, JPEG or WebP.
             receipt: of the picture.
             form: of the file.
-        """
-        assertions = [_actions(receipt), _assertion(ASSERTION, {"receipt": receipt.to_json()})]
-        return self._sign(content, f"image/{form}", assertions)
 
-    def _sign(self, content: bytes, media_type: str, assertions: list[Any]) -> bytes:
+        Raises:
+            CertificateError: the certificate has ended, or is not valid yet.
+        """
+        self.check()
+        assertions = [_actions(receipt), _assertion(ASSERTION, {"receipt": receipt.to_json()})]
+        return self._sign(self._signing, content, f"image/{form}", assertions)
+
+    def _sign(self, signing: _Signing, content: bytes, media_type: str, assertions: list[Any]) -> bytes:
         manifest = {
             "claim_generator_info": [{"name": "litho", "version": __version__}],
             "format": media_type,
             "assertions": assertions,
         }
-        info = self._c2pa.C2paSignerInfo(self._algorithm, self._chain, self._key, None)
+        info = self._c2pa.C2paSignerInfo(signing.algorithm, signing.chain, signing.key, None)
         made = BytesIO()
         with (
             self._c2pa.Signer.from_info(info) as signer,
@@ -97,18 +154,19 @@ class Credentials:
             builder.sign(signer, media_type, BytesIO(content), made)
         return made.getvalue()
 
-    def _try(self, certificate: Path | str) -> None:
+    def _try(self, signing: _Signing) -> None:
         """Sign a small picture and read it: C2PA asks more of a certificate than that it is one."""
         encoded = BytesIO()
         Image.new("L", (8, 8)).save(encoded, "PNG")
         try:
-            signed = self._sign(encoded.getvalue(), "image/png", [_assertion("c2pa.actions.v2", _created())])
+            assertions = [_assertion("c2pa.actions.v2", _created())]
+            signed = self._sign(signing, encoded.getvalue(), "image/png", assertions)
             problems = _state(self._c2pa, signed, "image/png").problems
         except self._c2pa.C2paError as error:
             problems = (str(error).splitlines()[0][:200],)
         if problems:
             raise UsageError(
-                f"{certificate} cannot sign content credentials ({problems[0]}); it needs the key usage"
+                f"{self.files[0]} cannot sign content credentials ({problems[0]}); it needs the key usage"
                 " digitalSignature, the extended key usage emailProtection, and an issuer other than itself"
             )
 
@@ -172,8 +230,8 @@ def _read(path: Path | str, what: str) -> bytes:
         return file.read(_MOST_BYTES)
 
 
-def _algorithm(chain: bytes, private: bytes, certificate: str, key: str) -> str:
-    """C2PA's name of the signature algorithm of a certificate and its key."""
+def _signing(chain: bytes, private: bytes, certificate: Path, key: Path) -> _Signing:
+    """What a certificate and its key sign with."""
     x509 = require("cryptography.x509", "sign")
     serialization = require("cryptography.hazmat.primitives.serialization", "sign")
     try:
@@ -186,17 +244,23 @@ def _algorithm(chain: bytes, private: bytes, certificate: str, key: str) -> str:
         raise UsageError(f"{key} holds no private key in PEM form without a password") from None
     if loaded.public_key() != leaf.public_key():
         raise UsageError(f"{key} is not the private key of {certificate}; give the two that belong together")
-    begin, end, now = leaf.not_valid_before_utc, leaf.not_valid_after_utc, datetime.now(UTC)
-    if not begin <= now <= end:
-        raise UsageError(
-            f"{certificate} is valid from {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC, and this machine's clock"
-            f" says {now:%Y-%m-%d %H:%M}; renew the certificate, or set the clock"
-        )
-    kind = type(loaded).__name__
+    if (algorithm := _algorithm(loaded)) is None:
+        raise UsageError(f"{key} holds a key that C2PA does not know; allowed are {_KEYS}")
+    return _Signing(chain, private, algorithm, leaf.not_valid_before_utc, leaf.not_valid_after_utc)
+
+
+def _algorithm(key: Any) -> str | None:
+    """C2PA's name of the signature algorithm of a private key; None for one that it does not know."""
+    kind = type(key).__name__
     if "Ed25519" in kind:
         return "ed25519"
     if "RSA" in kind:
         return "ps256"
-    if (algorithm := _CURVES.get(getattr(getattr(loaded, "curve", None), "name", ""))) is None:
-        raise UsageError(f"{key} holds a key that C2PA does not know; allowed are {_KEYS}")
-    return algorithm
+    return _CURVES.get(getattr(getattr(key, "curve", None), "name", ""))
+
+
+def _not_now(certificate: Path, begin: datetime, end: datetime, now: datetime) -> str:
+    return (
+        f"{certificate} is valid from {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC, and this machine's clock"
+        f" says {now:%Y-%m-%d %H:%M}; renew the certificate, or set the clock"
+    )

@@ -65,6 +65,20 @@ class Stamper(ReceiptMaker):
         super().__init__(key, password)
         self._credentials = credentials
 
+    @property
+    def credentials(self) -> Credentials | None:
+        """What signs content credentials; None for none."""
+        return self._credentials
+
+    def check(self) -> None:
+        """Say so if pictures cannot be stamped at this time: none leaves without the credentials that it should have.
+
+        Raises:
+            CertificateError: the certificate of the credentials has ended, or is not valid yet.
+        """
+        if self._credentials is not None:
+            self._credentials.check()
+
     def stamp(
         self,
         encoded: bytes,
@@ -88,6 +102,7 @@ class Stamper(ReceiptMaker):
         Raises:
             DataError: the file is of another format.
             UsageError: the receipt is too long for JPEG.
+            CertificateError: as `check` says.
         """
         form = picture_format(encoded)
         sealed = self.seal(origin, fields, pixels, request_id=request_id, file_format=form, quality=quality)

@@ -7,6 +7,7 @@ number of series stays small, whatever is sent.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -77,6 +78,12 @@ class Metrics:
         ).set_function(lambda: float(self._in_flight))
         up = Gauge("litho_gateway_triton_up", "1 if Triton answered when last asked.", registry=registry)
         up.set_function(lambda: float(triton_up()))
+        self._ends = Gauge(
+            "litho_gateway_certificate_end_timestamp_seconds",
+            "When a certificate ends, in seconds since 1970.",
+            ("use",),
+            registry=registry,
+        )
         ProcessCollector(registry=registry)
         # A look for labels takes a lock and builds texts; routes, methods and statuses are few.
         self._counted = lru_cache(1024)(self._requests.labels)
@@ -112,6 +119,15 @@ class Metrics:
         """Begin the series of failures at 0: in one that begins at 1 Prometheus sees no increase."""
         for status in FAILURES:
             self._requests.labels(route, method, status)
+
+    def certificate(self, use: str, end: datetime) -> None:
+        """A certificate was read.
+
+        Args:
+            use: "tls" or "content_credentials".
+            end: of its time, in UTC.
+        """
+        self._ends.labels(use).set(end.timestamp())
 
     def made(self, model: str, pictures: int) -> None:
         """Pictures of a model went to a client."""

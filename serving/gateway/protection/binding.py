@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
+from datetime import datetime
 from pathlib import Path
 
 from ....errors import UsageError
+from ....extras import require
 from ..settings import GatewaySettings
 
-__all__ = ["check_binding", "tls_context"]
+__all__ = ["TlsFiles", "check_binding", "tls_context"]
 
 
 def check_binding(settings: GatewaySettings) -> None:
@@ -44,6 +46,42 @@ def check_binding(settings: GatewaySettings) -> None:
             f"other machines can reach host {settings.host}, and {' and '.join(missing)} are missing:"
             " give both, keep 127.0.0.1, or insist with --insecure-remote"
         )
+
+
+class TlsFiles:
+    """Certificate and key of a server, which can be read again: connections from then on see the new ones.
+
+    Args:
+        certificate, key: as `tls_context` takes them.
+
+    Attributes:
+        files: both.
+        context: of TLS.
+
+    Raises:
+        UsageError: one of them cannot be used.
+        MissingExtra: `cryptography` is not installed.
+    """
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        self.files = certificate, key
+        self.context = tls_context(certificate, key)
+
+    def load(self) -> datetime:
+        """Read the files, and use what they hold for later connections.
+
+        Returns:
+            When the certificate ends, in UTC.
+
+        Raises:
+            UsageError: one of them cannot be used; later connections see what earlier ones saw.
+        """
+        x509 = require("cryptography.x509", "gateway")
+        certificate, key = self.files
+        tls_context(certificate, key)  # a context that refuses a key has taken its certificate already
+        end = x509.load_pem_x509_certificates(certificate.read_bytes())[0].not_valid_after_utc
+        self.context.load_cert_chain(certificate, key)
+        return end
 
 
 def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:

@@ -31,7 +31,7 @@ def make_router(gateway: Gateway) -> APIRouter:
 
     @router.get("/readyz", openapi_extra={"responses": answered("It is ready.", {JSON: _READY})})
     async def ready(request: Request) -> JSONResponse:
-        """Whether pictures can be made: Triton answers and serves a model, and the gateway does not end."""
+        """Whether pictures can be made and signed: Triton answers and serves a model, and the gateway does not end."""
         models = ready_models(gateway)
         return JSONResponse({"status": "ok", "models": [one.name for one in models]})
 
@@ -51,9 +51,11 @@ def ready_models(gateway: Gateway) -> list[Served]:
 
     Raises:
         ApiError: 503, there is none, or the gateway takes no more.
+        CertificateError: pictures cannot be signed at this time.
     """
     if gateway.guard.drain.draining:
         raise shutting_down()
+    gateway.receipts.check()
     if models := gateway.models.all():
         return models
     raise unavailable("the server has no model of litho; deploy one with 'litho deploy'", "no_model")

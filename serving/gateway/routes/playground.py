@@ -32,15 +32,15 @@ def make_router(gateway: Gateway) -> APIRouter:
     router = APIRouter(include_in_schema=False)
     pages = page_files()
 
-    @router.api_route("/", methods=["GET", "HEAD"])
+    @router.get("/")
     async def page(request: Request) -> Response:
         return _answer(pages["index.html"], request)
 
-    @router.api_route("/favicon.ico", methods=["GET", "HEAD"])
+    @router.get("/favicon.ico")
     async def icon(request: Request) -> Response:
         return _answer(pages["icon.svg"], request)  # some browsers ask for it whatever the page says
 
-    @router.api_route("/playground/{name:path}", methods=["GET", "HEAD"])
+    @router.get("/playground/{name:path}")
     async def page_file(name: str, request: Request) -> Response:
         if name not in pages:
             raise not_found("the page has no such file")

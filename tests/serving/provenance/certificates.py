@@ -22,7 +22,7 @@ def _name(common: str) -> x509.Name:
 
 
 def _builder(
-    subject: str, issuer: str, key: ec.EllipticCurvePublicKey, days: tuple[int, int] = (-1, 30)
+    subject: str, issuer: str, key: ec.EllipticCurvePublicKey, days: tuple[float, float] = (-1, 30)
 ) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
@@ -61,7 +61,7 @@ def _save(folder: Path, chain: bytes, key: ec.EllipticCurvePrivateKey) -> tuple[
 
 
 def make_signer(
-    folder: Path, curve: ec.EllipticCurve | None = None, *, days: tuple[int, int] = (-1, 30)
+    folder: Path, curve: ec.EllipticCurve | None = None, *, days: tuple[float, float] = (-1, 30)
 ) -> tuple[Path, Path]:
     """Certificate chain and private key of a C2PA signer, valid between these days from now."""
     root, leaf = (ec.generate_private_key(one) for one in (ec.SECP256R1(), curve or ec.SECP256R1()))

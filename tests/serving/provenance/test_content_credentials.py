@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from PIL import Image
 
-from litho.errors import UsageError
+from litho.errors import CertificateError, UsageError
 from litho.serving.provenance.content_credentials import Credentials, read_credentials
 from litho.serving.provenance.picture_metadata import PictureFormat, embed, read_receipt
 from litho.serving.provenance.receipt import Origin, ReceiptMaker
@@ -96,6 +97,25 @@ def test_a_certificate_that_c2pa_does_not_accept_is_refused_at_the_start(tmp_pat
 def test_a_certificate_of_another_time_is_said_to_be_so(tmp_path: Path, days: tuple[int, int]) -> None:
     with pytest.raises(UsageError, match=r"is valid from .* clock says .* renew the certificate"):
         Credentials(*make_signer(tmp_path, days=days))
+
+
+def test_a_certificate_that_ends_signs_no_more_and_a_renewed_one_does(tmp_path: Path) -> None:
+    later = timedelta()
+    files = make_signer(tmp_path / "old", days=(-1, 1))
+    credentials = Credentials(*files, clock=lambda: datetime.now(UTC) + later)
+    credentials.check()
+    later = timedelta(days=3)
+    for ask in (credentials.check, lambda: credentials.sign(encoded("png"), RECEIPT, "png")):
+        with pytest.raises(CertificateError, match="renew the certificate, or set the clock"):
+            ask()
+    with pytest.raises(UsageError, match="renew the certificate"):
+        credentials.load()
+    for new, old in zip(make_signer(tmp_path / "new", days=(-1, 30)), files, strict=True):
+        new.replace(old)
+    assert credentials.load() > datetime.now(UTC) + timedelta(days=20)
+    state = read_credentials(credentials.sign(encoded("png"), RECEIPT, "png"))
+    assert state is not None
+    assert state.state == "Valid"
 
 
 def test_files_that_cannot_be_used_are_refused(tmp_path):

@@ -16,7 +16,12 @@ def test_a_url_leads_to_the_picture(client: openai.OpenAI, gateway: Program) -> 
     assert made[0].url.startswith(f"{gateway.url}/v1/files/pictures/")
     with urllib.request.urlopen(made[0].url) as answer:
         assert answer.headers["Content-Type"] == "image/webp"
-        assert answer.read()[8:12] == b"WEBP"
+        content = answer.read()
+    assert content[8:12] == b"WEBP"
+    with urllib.request.urlopen(urllib.request.Request(made[0].url, method="HEAD")) as answer:
+        assert answer.headers["Content-Type"] == "image/webp"
+        assert int(answer.headers["Content-Length"]) == len(content)
+        assert answer.read() == b""
 
 
 def test_an_unknown_picture_is_not_found(gateway: Program) -> None:
