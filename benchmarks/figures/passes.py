@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...bundle.json_documents import read_as
-from ..passes.run import Gain, Gains, Runtime
+from ..passes.documents import Gain, Gains, Runtime
 from .base import Results, paragraph, table
 
 __all__ = ["write"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..provenance import Provenance, Way
+from ..provenance.documents import Provenance, Way
 from .base import Results, paragraph, table
 
 __all__ = ["write"]

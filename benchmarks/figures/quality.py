@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ...training.evaluation.document import FeatureNetInfo
 from ...training.presets import CPU, PRESETS
-from ..quality.run import Entry, Quality, read_quality
+from ..quality.documents import Entry, Quality, read_quality
 from ..quality.targets import EXPECTED, FEATURE_NETS, REASONS, TARGETS, Outcome, QualityTarget
 from .base import Results, paragraph, table
 

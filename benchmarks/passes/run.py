@@ -16,14 +16,12 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from pydantic import Field as Constraint
 
-from ...bundle.json_documents import Document
 from ...errors import LithoError, UsageError
 from ...export.fixed_inputs import fix_input
 from ...export.passes import apply_passes
@@ -33,64 +31,16 @@ from ...extras import require
 from ...files import write_bytes
 from ...runners.openvino import shared_core
 from ..shared.command import errors_of
-from ..shared.machine import Machine, describe_machine
+from ..shared.machine import describe_machine
 from ..shared.paired import median_interval
+from .documents import Gain, Gains, Runtime
 from .graphs import conditional_gan, dcgan, equalised, spectral, upsampled
 
-__all__ = ["CASES", "Case", "Gain", "Gains", "main", "measure"]
+__all__ = ["CASES", "Case", "main", "measure"]
 
 RESULT = Path(__file__).resolve().parents[1] / "results" / "passes.json"
 
-Runtime = Literal["onnxruntime", "openvino", "openvino-bf16"]
-
 _LEAST_PAIRS, _MOST_PAIRS, _SHORTEST_S = 5, 40, 0.02
-
-
-class Gain(Document):
-    """One graph with and without passes, in one runtime at one batch.
-
-    Args:
-        case: name of the case.
-        runtime: "onnxruntime", "openvino", or "openvino-bf16" for OpenVINO computing in BF16.
-        batch: pictures at a time.
-        ratio: median over the pairs of processor time without over processor time with the passes; above 1 is faster.
-        low, high: its 95 % interval.
-        pairs: number of pairs of turns.
-    """
-
-    case: str
-    runtime: Runtime
-    batch: Annotated[int, Constraint(ge=1)]
-    ratio: float
-    low: float
-    high: float
-    pairs: int
-
-
-class Gains(Document):
-    """All cases; written as `passes.json`.
-
-    Args:
-        schema_version: of this document.
-        gains: in the order of `CASES`.
-        failures: case and runtime -> why it could not be measured, in one line.
-        machine: that measured.
-        measured_at: date and time (UTC) at the end.
-        command: that measured.
-        seconds: that it took.
-    """
-
-    schema_version: Literal[1] = 1
-    gains: tuple[Gain, ...]
-    failures: dict[str, str]
-    machine: Machine
-    measured_at: str
-    command: str
-    seconds: float
-
-    def of(self, case: str, runtime: Runtime) -> tuple[Gain, ...]:
-        """The gains of a case in a runtime, by batch."""
-        return tuple(one for one in self.gains if (one.case, one.runtime) == (case, runtime))
 
 
 @dataclass(frozen=True)

@@ -13,30 +13,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ...bundle.json_documents import Document
 from ...extras import require
 from ...training.data.batches import Share
 from ...training.data.sources import load
+from .documents import Resume
 
-__all__ = ["Resume", "count", "resumes"]
-
-
-class Resume(Document):
-    """A pass that was cut.
-
-    Args:
-        way: library and call.
-        pictures: of the pass.
-        before: used before the cut.
-        lost: pictures that came in neither part.
-        twice: pictures that came in both, or more than once.
-    """
-
-    way: str
-    pictures: int
-    before: int
-    lost: int
-    twice: int
+__all__ = ["count", "resumes"]
 
 
 def resumes(shards: Path, batch: int, shuffle: int) -> tuple[Resume, ...]:

@@ -4,7 +4,8 @@ import pytest
 
 from litho.benchmarks.figures import passes
 from litho.benchmarks.figures.base import Results
-from litho.benchmarks.passes.run import CASES, Gain
+from litho.benchmarks.passes.documents import Gain
+from litho.benchmarks.passes.run import CASES
 
 
 def test_every_case_is_shown() -> None:

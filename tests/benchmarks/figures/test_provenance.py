@@ -4,7 +4,7 @@ from pathlib import Path
 
 from litho.benchmarks.figures import provenance
 from litho.benchmarks.figures.base import Results
-from litho.benchmarks.provenance import Found, Provenance, Way
+from litho.benchmarks.provenance.documents import Found, Provenance, Way
 from litho.benchmarks.shared.machine import describe_machine
 
 

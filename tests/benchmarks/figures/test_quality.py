@@ -4,7 +4,7 @@ import pytest
 
 from litho.benchmarks.figures import quality as writer
 from litho.benchmarks.figures.base import Results
-from litho.benchmarks.quality.run import Entry, Quality, read_quality
+from litho.benchmarks.quality.documents import Entry, Quality, read_quality
 from litho.benchmarks.quality.targets import REASONS, TARGETS
 from litho.training.presets import PRESETS
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from litho.benchmarks.figures import streaming
 from litho.benchmarks.figures.base import Results
 
-from ..streaming.test_run import result
+from ..streaming.test_documents import result
 
 
 def test_the_tables_and_the_sentence_are_those_of_the_document(tmp_path: Path) -> None:

@@ -22,32 +22,31 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 
-from ..bundle import MANIFEST_NAME, Bundle
-from ..bundle.json_documents import Document
-from ..bundle.keys import PublicKey
-from ..errors import AuditError, LithoError
-from ..extras import require
-from ..reporting.markdown import markdown_table
-from ..serving.gateway.program import Program
-from ..serving.gateway.settings import GatewaySettings
-from ..serving.provenance.audit_check import verify_log
-from ..serving.provenance.receipt import parse_receipt
-from ..serving.provenance.reproduce import Again, Reproduction, read_picture_receipt, reproduce
-from ..serving.repository.deploy import deploy
-from ..serving.repository.operations import rollback
-from ..serving.server.embedded import EmbeddedServer
-from ..signature.fields import Role
-from .shared.command import errors_of, write_document
-from .shared.machine import Machine, describe_machine
+from ...bundle import MANIFEST_NAME, Bundle
+from ...bundle.keys import PublicKey
+from ...errors import AuditError, LithoError
+from ...extras import require
+from ...serving.gateway.program import Program
+from ...serving.gateway.settings import GatewaySettings
+from ...serving.provenance.audit_check import verify_log
+from ...serving.provenance.receipt import parse_receipt
+from ...serving.provenance.reproduce import Again, Reproduction, read_picture_receipt, reproduce
+from ...serving.repository.deploy import deploy
+from ...serving.repository.operations import rollback
+from ...serving.server.embedded import EmbeddedServer
+from ...signature.fields import Role
+from ..shared.command import errors_of, write_document
+from ..shared.machine import describe_machine
+from .documents import Found, Provenance, Way, table
 
-__all__ = ["Found", "Provenance", "Way", "main", "measure", "table"]
+__all__ = ["main", "measure"]
 
-RESULT = Path(__file__).resolve().parent / "results" / "provenance.json"
+RESULT = Path(__file__).resolve().parents[1] / "results" / "provenance.json"
 NAME = "model"
 BATCHES = (1, 7, 64)
 START_SECONDS = 120
@@ -60,75 +59,6 @@ FORMATS: tuple[dict[str, Any], ...] = (
     {"output_format": "webp", "output_compression": 85},
     {"output_format": "webp", "output_compression": 100},
 )
-
-
-class Way(Document):
-    """All pictures, made again in one way.
-
-    Args:
-        way: in words.
-        grade: what the variant promises that made them again.
-        pictures: that were made again.
-        same: of these, the ones that are the same picture.
-        identical: of these, those of which every value is equal.
-        most_levels: largest difference of a value of a lossless file, in grey levels.
-        least_psnr_db: smallest PSNR of a lossless file.
-    """
-
-    way: str
-    grade: str
-    pictures: int
-    same: int
-    identical: int
-    most_levels: int
-    least_psnr_db: float
-
-
-class Found(Document):
-    """Alterations of one kind, and how many were found out.
-
-    Args:
-        kind: in words.
-        altered: how many.
-        found: how many of them.
-    """
-
-    kind: str
-    altered: int
-    found: int
-
-
-class Provenance(Document):
-    """All of it; written as `provenance.json`.
-
-    Args:
-        schema_version: of this document.
-        bundle: its name.
-        ways: of making again.
-        alterations: that were tried.
-        machine: where it was measured.
-    """
-
-    schema_version: Literal[1] = 1
-    bundle: str
-    ways: tuple[Way, ...]
-    alterations: tuple[Found, ...]
-    machine: Machine
-
-    @property
-    def problems(self) -> list[str]:
-        """What is not as it should be."""
-        weak = [
-            f"{way.same} of {way.pictures} are the same {way.way}"
-            for way in self.ways
-            if way.same < way.pictures and way.grade == "same picture"
-        ]
-        missed = [
-            f"{one.altered - one.found} of {one.altered} were missed: {one.kind}"
-            for one in self.alterations
-            if one.found < one.altered
-        ]
-        return weak + missed
 
 
 def measure(bundle: Path, other: Path | None = None, pictures: int = 12) -> Provenance:
@@ -177,24 +107,6 @@ def measure(bundle: Path, other: Path | None = None, pictures: int = 12) -> Prov
     )
 
 
-def table(result: Provenance) -> list[str]:
-    """The result as a table in Markdown."""
-    rows = [
-        [
-            way.way,
-            way.grade,
-            f"{way.same} of {way.pictures}",
-            f"{way.identical}",
-            f"{way.most_levels}",
-            f"{way.least_psnr_db:.1f}",
-        ]
-        for way in result.ways
-    ]
-    heads = ["made again", "promises", "same", "identical", "max difference", "least PSNR, dB"]
-    altered = [f"{one.kind}: {one.found} of {one.altered} found out" for one in result.alterations]
-    return [*markdown_table(heads, rows), "", *altered]
-
-
 @contextmanager
 def _gateway(settings: Mapping[str, Any]) -> Iterator[str]:
     """A gateway in a thread, and its address."""
@@ -212,7 +124,7 @@ def _gateway(settings: Mapping[str, Any]) -> Iterator[str]:
 
 def _most_of(endpoint: str) -> int:
     """Largest batch of an endpoint."""
-    from ..runners import open_runner
+    from ...runners import open_runner
 
     with open_runner(endpoint) as runner:
         return runner.max_batch_size
@@ -369,7 +281,3 @@ def main(
     write_document(output, result)
     typer.echo("\n".join([*table(result), *result.problems]))
     raise typer.Exit(1 if result.problems else 0)
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -1,0 +1,1 @@
+"""Pictures of the gateway, made again from their receipts."""
