@@ -59,24 +59,8 @@ WITHOUT_A_TEST_FILE = {
     "__main__.py": "every test that runs `python -m litho` runs it",
     "_version.py": "tests/cli/test_base.py prints it",
     "benchmarks/__init__.py": "tests/benchmarks/load/test_sweep.py imports it and looks at what that loads",
-    "benchmarks/faults/__main__.py": "nothing but the command of run.py",
-    "benchmarks/gateway/__main__.py": "nothing but the command of run.py",
-    "benchmarks/capacity/__main__.py": "nothing but the command of check.py",
-    "benchmarks/growth/__main__.py": "nothing but the command of measure.py",
-    "benchmarks/gateway_instruments/__main__.py": "nothing but the command of run.py",
-    "benchmarks/in_flight/__main__.py": "nothing but the command of run.py",
-    "benchmarks/passes/__main__.py": "nothing but the command of run.py",
-    "benchmarks/perf_analyzer/__main__.py": "nothing but the command of run.py",
-    "benchmarks/quality/__main__.py": "nothing but the command of run.py",
-    "benchmarks/streaming/__main__.py": "nothing but the command of run.py",
-    "benchmarks/limits/__main__.py": "nothing but the command of measure.py",
-    "benchmarks/monitoring/__main__.py": "nothing but the command of run.py",
-    "benchmarks/registries/__main__.py": "nothing but the command of measure.py",
-    "benchmarks/mlperf/__main__.py": "tests/benchmarks/mlperf/test_run.py runs it",
-    "benchmarks/ray_cluster/__main__.py": "nothing but the command of run.py",
     "benchmarks/load/generator/worker/transports/base.py": "tests of its transports, test_grpc.py and test_http.py",
     "benchmarks/faults/processes.py": "tests/benchmarks/faults/test_run.py reads its faults",
-    "benchmarks/peers/__main__.py": "nothing but the command of run.py",
     "benchmarks/peers/in_process/nncf.py": _PEERS,
     "benchmarks/peers/in_process/onnxruntime.py": _PEERS,
     "benchmarks/peers/in_process/onnxruntime_tensorrt.py": _PEERS,
@@ -158,10 +142,14 @@ def mirror_of(module: Path) -> Path:
 
 
 def holds_code(module: Path) -> bool:
-    """Whether a module is more than the names that a package gathers."""
-    tree = ast.parse((ROOT / module).read_text(encoding="utf-8"))
+    """Whether a module is more than the names that a package gathers, or the call of its command."""
+    body = ast.parse((ROOT / module).read_text(encoding="utf-8")).body
+    if module.name == "__main__.py":
+        *imports, call = body
+        only_imports = all(isinstance(node, ast.Expr | ast.Import | ast.ImportFrom) for node in imports)
+        return not (only_imports and isinstance(call, ast.If) and len(call.body) == 1)
     return module.name != "__init__.py" or any(
-        isinstance(node, ast.FunctionDef | ast.ClassDef) for node in tree.body
+        isinstance(node, ast.FunctionDef | ast.ClassDef) for node in body
     )
 
 

@@ -1,6 +1,8 @@
-"""Plant faults in a served model: `python -m litho.benchmarks.faults BUNDLE [--only NAME]`."""
+"""`python -m litho.benchmarks.faults`."""
 
-from .run import command
+import typer
+
+from .run import main
 
 if __name__ == "__main__":
-    command()
+    typer.run(main)

@@ -29,7 +29,7 @@ from .documents import FaultResult, Faults
 from .load import Load, Record, asked
 from .serving import Serving
 
-__all__ = ["FAULTS", "command", "plant", "table"]
+__all__ = ["FAULTS", "main", "plant", "table"]
 
 FAULTS = (*processes.FAULTS, *requests.FAULTS, *connections.FAULTS, *storage.FAULTS)
 RESULT = Path(__file__).resolve().parents[1] / "results" / "faults.json"
@@ -216,8 +216,3 @@ def _write(results: Sequence[FaultResult], bundle: Path, batching: Batching, out
         machine=describe_machine(),
     )
     write_document(output, document)
-
-
-def command() -> None:
-    """The command line."""
-    typer.run(main)

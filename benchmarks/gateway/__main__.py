@@ -1,6 +1,8 @@
-"""Measure the gateway: `python -m litho.benchmarks.gateway BUNDLE [--only PART]`."""
+"""`python -m litho.benchmarks.gateway`."""
 
-from .run import command
+import typer
+
+from .run import main
 
 if __name__ == "__main__":
-    command()
+    typer.run(main)

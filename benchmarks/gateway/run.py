@@ -28,7 +28,7 @@ from .memory import measure_memory
 from .overhead import body_of, measure_overhead
 from .process import GatewayProcess
 
-__all__ = ["PARTS", "command", "deploy_bundle", "main", "measure", "table"]
+__all__ = ["PARTS", "deploy_bundle", "main", "measure", "table"]
 
 RESULT = Path(__file__).resolve().parents[1] / "results" / "gateway.json"
 PARTS = ("overhead", "connections", "memory", "keys")
@@ -191,8 +191,3 @@ def main(  # noqa: PLR0913
     write_document(output, result)
     typer.echo("\n".join([*table(result), *result.problems]))
     raise typer.Exit(1 if result.problems else 0)
-
-
-def command() -> None:
-    """Run `main` with the arguments of the process."""
-    typer.run(main)

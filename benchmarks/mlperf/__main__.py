@@ -1,6 +1,8 @@
-"""Drive a runner with MLPerf LoadGen: `python -m litho.benchmarks.mlperf TARGET`."""
+"""`python -m litho.benchmarks.mlperf`."""
 
-from .run import command
+import typer
+
+from .run import main
 
 if __name__ == "__main__":
-    command()
+    typer.run(main)

@@ -35,7 +35,7 @@ from .process import Driver, Run
 from .samples import Samples
 from .scenarios import Scenario, Trials, Wanted, open_scenario, scenario_names
 
-__all__ = ["BOUND_MS", "command", "main", "measure", "table"]
+__all__ = ["BOUND_MS", "main", "measure", "table"]
 
 RESULT = Path(__file__).resolve().parents[1] / "results" / "loadgen.json"
 
@@ -370,8 +370,3 @@ def main(  # noqa: PLR0913 - a parameter for each option
         raise typer.Exit(_INTERRUPTED_CODE) from None
     typer.echo("\n".join([*result.problems, *table(result), result.note]))
     raise typer.Exit(_INTERRUPTED_CODE if result.stopped == _INTERRUPTED else int(bool(result.problems)))
-
-
-def command() -> None:
-    """The command of `python -m litho.benchmarks.mlperf`."""
-    typer.run(main)

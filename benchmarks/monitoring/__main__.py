@@ -1,6 +1,8 @@
-"""Runs `python -m litho.benchmarks.monitoring`."""
+"""`python -m litho.benchmarks.monitoring`."""
 
-from .run import command
+import typer
+
+from .run import main
 
 if __name__ == "__main__":
-    command()
+    typer.run(main)

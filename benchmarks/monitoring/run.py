@@ -33,7 +33,7 @@ from .faults import FACTOR, fire
 from .prometheus import Prometheus, find_prometheus
 from .queries import FILES, compressed
 
-__all__ = ["command", "main", "measure", "table"]
+__all__ = ["main", "measure", "table"]
 
 RESULT = Path(__file__).resolve().parents[1] / "results" / "monitoring.json"
 
@@ -164,8 +164,3 @@ def main(
     write_document(output, result)
     typer.echo("\n".join([*table(result), *result.problems]))
     raise typer.Exit(1 if result.problems else 0)
-
-
-def command() -> None:
-    """Run `main` with the arguments of the process."""
-    typer.run(main)

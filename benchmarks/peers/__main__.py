@@ -1,4 +1,4 @@
-"""The command: `python -m litho.benchmarks.peers RUN`."""
+"""`python -m litho.benchmarks.peers`."""
 
 import typer
 

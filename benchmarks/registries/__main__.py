@@ -1,8 +1,8 @@
 """`python -m litho.benchmarks.registries`."""
 
+import typer
+
 from .measure import main
 
 if __name__ == "__main__":
-    import typer
-
     typer.run(main)
