@@ -1,4 +1,6 @@
-"""Triton's dynamic batcher, as its scheduler works (core/src/dynamic_batch_scheduler.cc, rate_limiter.cc).
+"""Triton's dynamic batcher, as its scheduler works.
+
+It follows core/src/dynamic_batch_scheduler.cc (`GetDynamicBatch`), rate_limiter.cc and instance_queue.cc (`Dequeue`).
 
 Requests wait in a queue. A batch that is being formed takes those that wait, at once without a queue delay, and else
 when a preferred size is reached or the first of them has waited long enough. A formed batch waits for an instance, and
@@ -47,10 +49,14 @@ class Request:
 class _Batch:
     requests: list[Request] = field(default_factory=list)
     rows: int = 0
-    begun: float = 0.0
     saturated: bool = False
     formed: bool = False
     executing: bool = False
+
+    @property
+    def oldest(self) -> float:
+        """When its first request reached the queue."""
+        return min(request.queued for request in self.requests)
 
 
 class Batcher:
@@ -119,8 +125,10 @@ class Batcher:
             pending, count = pending + request.rows, count + 1
             if current.rows + pending in self._preferred:
                 best = count
-        left = self._queue[0].queued + self._served.delay_ms - self._environment.now
-        if best and left > 1e-9:
+        delay = self._served.delay_ms
+        left = self._queue[0].queued + delay - self._environment.now
+        if best and (left > 1e-9 or not delay):
+            current.saturated |= not delay
             return 0.0, best
         if send or current.rows + pending >= self._most_preferred:
             current.saturated = True
@@ -136,7 +144,7 @@ class Batcher:
             current.requests.append(request)
             current.rows += request.rows
         if count and not current.formed:
-            current.formed, current.begun = True, self._environment.now
+            current.formed = True
             self._formed.append(current)
 
     def _look_again(self, wait: float) -> None:
@@ -160,17 +168,20 @@ class Batcher:
         self._form()  # there is room for another batch that is formed ahead
 
     def _merge(self, batch: _Batch) -> None:
-        """A batch that waited takes the next ones with it, where there is a delay; `InstanceQueue::Dequeue`."""
+        """A batch takes the next ones with it whose first request has waited long enough; `InstanceQueue::Dequeue`.
+
+        Full batches take part too: Triton marks as saturated there only what differs in its shape.
+        """
         delay = self._served.delay_ms
-        while delay and not batch.saturated and len(self._formed) > self._beginning:
+        while delay and len(self._formed) > self._beginning:
             following = self._formed[0]
-            if following.saturated:
+            if self._environment.now - following.oldest <= delay:
                 return
-            if self._environment.now - following.begun <= delay:
-                return
+            following.executing = (
+                True  # also where it does not fit: it takes no further requests from here on
+            )
             if batch.rows + following.rows > self._served.largest:
                 return
             self._formed.popleft()
-            following.executing = True
             batch.requests += following.requests
             batch.rows += following.rows

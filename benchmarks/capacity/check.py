@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import math
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,6 @@ import numpy as np
 import typer
 
 from ...bundle import Bundle
-from ...extras import require
 from ...reporting.markdown import markdown_table
 from ...reporting.progress import Progress, quiet
 from ...serving.in_flight.batching import STEPS
@@ -26,6 +25,7 @@ from ..shared.machine import describe_machine
 from .calibration import LONE, MANY, extra_of, fits_of, measured_site, single_of, take
 from .costs import Costs
 from .documents import ERROR, RESULT, CapacityResult, Checked, Figures, Point, Reach
+from .others import MOST, Others
 from .plan import highest_rate
 from .plan_documents import Goal
 from .prediction import predicted
@@ -34,15 +34,18 @@ from .shape import Kind, Served, Site, Traffic
 from .simulation import Model
 from .timing import measure_runner
 
-__all__ = ["Effort", "check_bundle", "check_capacity", "figures_of", "main", "rows", "ways_of"]
+__all__ = ["Effort", "check_capacity", "figures_of", "main", "rows", "ways_of"]
 
 _CLOSED, _OPEN = (2, 4, 8, 16), (0.3, 0.5, 0.7, 0.8)
 _FEW_CLOSED, _FEW_OPEN = (8,), (0.5, 0.8)
 _BOUND_MS, _SAMPLER_BOUND_MS = 50.0, 2000.0
 """On the p95, for what one machine serves."""
 
-_SAMPLER_WINDOWS = 5.0
+_SAMPLER_WINDOWS = 2.5
 """Windows of a sampler are so many times as long: it makes few pictures a second."""
+
+_LEAST_ROUNDS = 3  # fewer have no interval
+_AGAIN = 2  # times that a window is measured again at most
 
 
 @dataclass(frozen=True)
@@ -51,15 +54,19 @@ class Effort:
 
     Args:
         seconds: of each window, of a generator of one graph.
-        rounds: windows of each load, in turns.
+        rounds: windows of each load, at most; each round has all loads in an order of its own.
+        minutes: after which no further round begins, shared by the bundles; three are measured in any case.
         runner_seconds: of the measurement of a runner with one number of threads.
         ways: most ways to serve a bundle that are checked.
+        until: of `time.perf_counter`, when the minutes of a bundle are over.
     """
 
-    seconds: float = 1.0
-    rounds: int = 5
+    seconds: float = 2.0
+    rounds: int = 9
+    minutes: float = 20.0
     runner_seconds: float = 6.0
     ways: int = 4
+    until: float = math.inf
 
 
 def ways_of(sampler: bool, cores: int) -> list[Served]:
@@ -92,7 +99,7 @@ def check_capacity(
     Raises:
         LithoError: a bundle cannot be opened or served.
     """
-    begun, others, apart = time.perf_counter(), list[float](), cores_of(share=False)
+    begun, windows, apart = time.perf_counter(), _Windows(), cores_of(share=False)
     checked = list[Checked]()
     for number, path in enumerate(bundles):
         share = number / len(bundles)
@@ -101,9 +108,8 @@ def check_capacity(
         def step(text: str, done: float, *, name: str = bundle.manifest.name, start: float = share) -> None:
             progress(f"{name}: {text}", start + done / len(bundles))
 
-        found, used = check_bundle(bundle, effort, apart, step)
-        checked += found
-        others.append(used)
+        until = begun + effort.minutes * 60 * (number + 1) / len(bundles)
+        checked += _check_bundle(bundle, replace(effort, until=until), apart, windows, step)
     progress("finding what one machine serves", 1.0)
     return CapacityResult(
         command=command,
@@ -112,7 +118,9 @@ def check_capacity(
         machine=describe_machine(),
         site=measured_site(apart),
         apart=apart,
-        others=float(np.mean(others)),
+        others=float(np.mean(windows.others)),
+        repeated=windows.repeated,
+        disturbed=windows.disturbed,
         checked=tuple(checked),
         reach=tuple(_reach(one, measured_site(apart)) for one in checked),
     )
@@ -128,56 +136,25 @@ def _reach(checked: Checked, site: Site) -> Reach:
     )
 
 
-class _Others:
-    """What other programs use: what the machine is busy with, less this process, its load generators and the server.
+@dataclass
+class _Windows:
+    """Windows that were measured.
 
     Args:
-        server: id of its process, which runs on until `share` was asked for.
+        others: share of the machine that others used, of each window that counts.
+        repeated: that were measured again.
+        disturbed: that count although others used too much.
     """
 
-    def __init__(self, server: int) -> None:
-        self._psutil = require("psutil", "bench")
-        self._server = server
-        self._machine, self._own = self._busy(), self._mine()
-        self._start = time.perf_counter()
-
-    def share(self) -> float:
-        """Of the machine since the start, 0 to 1."""
-        taken = (time.perf_counter() - self._start) * (os.cpu_count() or 1)
-        return max(0.0, (self._busy() - self._machine - (self._mine() - self._own)) / taken)
-
-    def _busy(self) -> float:
-        times = self._psutil.cpu_times()
-        return sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0)
-
-    def _mine(self) -> float:
-        own = os.times()
-        server = self._psutil.Process(self._server)
-        # The instances are children of the server, which has not waited for them yet.
-        tree = [one.cpu_times() for one in (server, *server.children(recursive=True))]
-        return (
-            own.user
-            + own.system
-            + own.children_user
-            + own.children_system
-            + sum(used.user + used.system for used in tree)
-        )
+    others: list[float] = field(default_factory=list)
+    repeated: int = 0
+    disturbed: int = 0
 
 
-def check_bundle(
-    bundle: Bundle, effort: Effort, apart: Cores | None, progress: Progress = quiet
-) -> tuple[list[Checked], float]:
-    """Check every way to serve a bundle; also the share of the machine that other programs used meanwhile.
-
-    Args:
-        bundle: to serve.
-        effort: how much to measure.
-        apart: cores of the server and of the load generator; None for one core, which they share.
-        progress: called with the current step and the share that is done, 0 to 1.
-
-    Raises:
-        LithoError: it cannot be served.
-    """
+def _check_bundle(
+    bundle: Bundle, effort: Effort, apart: Cores | None, windows: _Windows, progress: Progress
+) -> list[Checked]:
+    """Check every way to serve a bundle; `windows` gets those that this takes."""
     sampler = bundle.manifest.sampler is not None
     site = measured_site(apart)
     kinds = tuple(Kind(steps=steps) for steps in STEPS) if sampler else (Kind(),)
@@ -186,13 +163,11 @@ def check_bundle(
         with only_on(apart and apart.server):
             models = stack.enter_context(serving(bundle, None, ways, kinds))
         costs = _timed(bundle, models[0].variant, ways, effort, apart, progress)
-        others = _Others(models[0].process_id)
         with only_on(apart and apart.clients):
-            loads = _measure(ways, models, kinds, effort, progress)
-        used = others.share()
+            loads = _measure(ways, models, kinds, effort, windows, progress)
     progress("finding the costs", 1.0)
     fits, found = fits_of(ways, models, costs, site, kinds)
-    checked = [
+    return [
         Checked(
             generator=bundle.manifest.name,
             variant=model.variant,
@@ -208,7 +183,6 @@ def check_bundle(
         )
         for number, (way, model) in enumerate(zip(ways, models, strict=True))
     ]
-    return checked, used
 
 
 def _timed(
@@ -234,9 +208,10 @@ def _measure(
     models: Sequence[Endpoint],
     kinds: tuple[Kind, ...],
     effort: Effort,
+    windows: _Windows,
     progress: Progress,
 ) -> list[list[Traffic]]:
-    """Measure all loads in turns; the loads of each model."""
+    """Measure all loads in rounds; the loads of each model."""
     sampler = len(kinds) > 1
     seconds = effort.seconds * (_SAMPLER_WINDOWS if sampler else 1)
     loads, extra = [], list[tuple[Traffic | Gapped | InTurn, ...]]()
@@ -247,13 +222,37 @@ def _measure(
         if model.plain and number == (single_of(ways) or 0):
             extra[number] = extra_of(model, ways[number], seconds)
         model.forget()
+    jobs = [(number, one) for number in range(len(ways)) for one in (*extra[number], *loads[number])]
+    random = np.random.default_rng(0)
     for turn in range(effort.rounds):
-        for number, (way, model) in enumerate(zip(ways, models, strict=True)):
-            progress(way.name, (turn + number / len(ways)) / effort.rounds)
-            # Back and forth: what slows down over time meets all loads alike.
-            for traffic in (*extra[number], *loads[number][:: -1 if turn % 2 else 1]):
-                take(model, traffic, seconds)
+        if turn >= _LEAST_ROUNDS and time.perf_counter() > effort.until:
+            break
+        # No load always follows the same one, or comes at the same time of a machine that slows down.
+        for done, position in enumerate(random.permutation(len(jobs))):
+            number, traffic = jobs[position]
+            progress(f"round {turn + 1}, {ways[number].name}", (turn + done / len(jobs)) / effort.rounds)
+            _take_quietly(models[number], traffic, seconds, effort.until, windows)
     return loads
+
+
+def _take_quietly(
+    model: Endpoint,
+    traffic: Traffic | Gapped | InTurn,
+    seconds: float,
+    until: float,
+    windows: _Windows,
+) -> None:
+    """Measure a window, and again where others used too much of the machine and there is time."""
+    for left in reversed(range(_AGAIN + 1)):
+        others = Others(model.process_id)
+        take(model, traffic, seconds)
+        share = others.share()
+        if share <= MOST or not left or time.perf_counter() > until:
+            windows.others.append(share)
+            windows.disturbed += share > MOST
+            return
+        model.forget_last(traffic)
+        windows.repeated += 1
 
 
 def _loads(model: Endpoint, kinds: tuple[Kind, ...], seconds: float, *, many: bool) -> list[Traffic]:
@@ -268,71 +267,77 @@ def _loads(model: Endpoint, kinds: tuple[Kind, ...], seconds: float, *, many: bo
 
 
 def _point(model: Model, traffic: Traffic, measured: Measured, fits: bool) -> Point:
-    halves = (measured.parts[::2], measured.parts[1::2]) if len(measured.parts) > 1 else ()
+    windows = tuple(figures_of(part, model.site) for part in measured.parts)
+    latencies_ms = [part.latencies_ms for part in measured.parts]
     return Point(
         traffic=traffic,
         requests=sum(part.requests for part in measured.parts),
         fits=fits,
-        measured=figures_of(measured.parts, model.site),
+        measured=Figures.together(windows, np.concatenate(latencies_ms)),
         predicted=predicted(model, traffic, measured),
-        halves=tuple(figures_of(half, model.site) for half in halves),
+        interval=Figures.interval(windows, latencies_ms),
+        windows=windows,
     )
 
 
-def figures_of(parts: Sequence[Measurement], site: Site) -> Figures:
-    """The figures of measured windows of one load.
+def figures_of(part: Measurement, site: Site) -> Figures:
+    """The figures of a measured window.
 
     Args:
-        parts: windows.
-        site: where they were measured.
+        part: the window.
+        site: where it was measured.
     """
-    figures = []
-    for part in parts:
-        used, counted = part.resources, part.server
-        processes = (
-            () if used is None else (used.server, used.stubs, used.client if site.clients_here else None)
-        )
-        cpu_seconds = sum(one.cpu_seconds for one in processes if one is not None)
-        batch = counted.mean_batch if counted is not None and counted.executions else None
-        busy = cpu_seconds / (part.seconds * site.cores)
-        figures.append(Figures.of(part.latencies_ms, part.requests / part.seconds, batch, busy))
-    return Figures.together(figures, np.concatenate([part.latencies_ms for part in parts]))
+    used, counted, spent_ms = part.resources, part.server, dict[str, float]()
+    if used is not None:
+        processes = {"client_ms": used.client, "server_ms": used.server, "instances_ms": used.stubs}
+        scale = 1e3 / part.requests * part.seconds / used.seconds
+        spent_ms = {name: one.cpu_seconds * scale for name, one in processes.items() if one is not None}
+    here = [ms for name, ms in spent_ms.items() if name != "client_ms" or site.clients_here]
+    found = Figures.of(
+        part.latencies_ms,
+        part.requests / part.seconds,
+        counted.mean_batch if counted is not None and counted.executions else None,
+        sum(here) * part.requests / (part.seconds * 1e3 * site.cores),
+    )
+    return found.model_copy(update=spent_ms)
 
 
 def rows(result: CapacityResult) -> list[str]:
-    """A table in Markdown, one line for each load: predicted / measured, largest error, distance of halves."""
-    table = []
-    for one in result.checked:
-        for point in one.points:
-            wrong = max(map(abs, point.errors.values()))
-            apart = max(map(abs, point.repeats.values()), default=None)
-            table.append(
-                (
-                    one.generator,
-                    one.served.name,
-                    point.traffic.name,
-                    *(
-                        _pair(getattr(point.predicted, name), getattr(point.measured, name))
-                        for name in ("requests_per_second", "p50_ms", "p95_ms")
-                    ),
-                    "(costs)" if point.fits else f"{wrong:.0%}",
-                    "-" if apart is None else f"{apart:.0%}",
-                )
-            )
-    figures = ("requests/s", "p50, ms", "p95, ms", "error", "repeats")
+    """A table in Markdown, one line for each load: predicted / measured (interval), and the largest error."""
+    table = [
+        (
+            one.generator,
+            one.served.name,
+            point.traffic.name,
+            *(_pair(point, name) for name in ("requests_per_second", "p50_ms", "p95_ms")),
+            "(costs)" if point.fits else f"{max(map(abs, point.errors.values())):.0%}",
+        )
+        for one in result.checked
+        for point in one.points
+    ]
+    figures = ("requests/s", "p50, ms", "p95, ms", "error")
     return markdown_table(("generator", "served", "load", *figures), table)
 
 
-def _pair(predicted: float | None, measured: float | None) -> str:
-    return "-" if predicted is None or measured is None else f"{predicted:,.4g} / {measured:,.4g}"
+def _pair(point: Point, name: str) -> str:
+    ours, real, *ends = (
+        getattr(one, name) for one in (point.predicted, point.measured, *(point.interval or ()))
+    )
+    if ours is None or real is None:
+        return "-"
+    within = f" ({ends[0]:,.4g} to {ends[1]:,.4g})" if ends and None not in ends else ""
+    return f"{ours:,.4g} / {real:,.4g}{within}"
 
 
 def main(
     bundles: Annotated[list[Path], typer.Argument(help="Bundles.", show_default=False)],
     seconds: Annotated[
-        float, typer.Option(help="Of each window; five times as long for a sampler.", min=0.1)
-    ] = 1.0,
-    rounds: Annotated[int, typer.Option(help="Windows of each load, in turns.", min=1)] = 5,
+        float, typer.Option(help="Of each window; 2.5 times as long for a sampler.", min=0.1)
+    ] = 2.0,
+    rounds: Annotated[int, typer.Option(help="Windows of each load, at most.", min=1)] = 9,
+    minutes: Annotated[
+        float, typer.Option(help="After which no further round begins; there are three at least.", min=0)
+    ] = 20.0,
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Predict loads from measured costs, and measure the same loads on a live server."""
@@ -340,8 +345,9 @@ def main(
         names = " ".join(bundle.name for bundle in bundles)
         result = check_capacity(
             bundles,
-            Effort(seconds, rounds),
-            f"python -m litho.benchmarks.capacity {names} --seconds {seconds:g} --rounds {rounds}",
+            Effort(seconds, rounds, minutes),
+            f"python -m litho.benchmarks.capacity {names}"
+            f" --seconds {seconds:g} --rounds {rounds} --minutes {minutes:g}",
             lambda step, share: typer.echo(f"{step} {share:.0%}", err=True),
         )
     write_document(output, result)

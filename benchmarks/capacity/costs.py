@@ -44,6 +44,7 @@ class Overhead(Document):
     Args:
         batch_ms: of the instance for each batch; in flight, of the lane for each step.
         after_ms: of `batch_ms`, what comes after the answers: no request waits for it, but the instance's next batch.
+        end_ms: of the server for each batch, when its answers have left: no request waits for it, but its next batch.
         pass_ms: of the server each time that requests wake it: those that come together wake it once.
         share_ms: of the instance for each request of a batch: what it reads and answers.
         request_ms: of the server for each request.
@@ -54,6 +55,7 @@ class Overhead(Document):
 
     batch_ms: _Time = 0.0
     after_ms: _Time = 0.0
+    end_ms: _Time = 0.0
     pass_ms: _Time = 0.0
     share_ms: _Time = 0.0
     request_ms: _Time = 0.0

@@ -26,7 +26,12 @@ RESULT = Path(__file__).resolve().parents[1] / "results" / "capacity.json"
 ERROR = 0.1
 """Largest error of a figure that counts as right, as a share of the measured one."""
 
+_QUIET = 0.05
+"""Share of the machine for others that is not worth a word."""
+
 _FEWEST_P95 = 200  # requests: ten are slower than the percentile
+_FEWEST_WINDOWS = 3
+_RESAMPLES = 400
 
 
 class Figures(Document):
@@ -38,6 +43,7 @@ class Figures(Document):
         p95_ms: likewise; None from fewer than 200 requests.
         mean_batch: rows of a batch; None where nobody counted.
         utilisation: share of the cores that client, server and instances used; None where nobody counted.
+        client_ms, server_ms, instances_ms: processor time of each for a request; None where nobody counted.
     """
 
     requests_per_second: float
@@ -46,6 +52,9 @@ class Figures(Document):
     p95_ms: float | None
     mean_batch: float | None
     utilisation: float | None
+    client_ms: float | None = None
+    server_ms: float | None = None
+    instances_ms: float | None = None
 
     @classmethod
     def of(
@@ -82,19 +91,37 @@ class Figures(Document):
             found["p95_ms"] = float(np.quantile(latencies_ms, 0.95, method="inverted_cdf"))
         return cls(**found)
 
-    def errors(self, other: Figures, *, rated: bool) -> dict[str, float]:
-        """Figure -> this over the other's, less 1.
+    @classmethod
+    def interval(
+        cls, parts: Sequence[Figures], latencies_ms: Sequence[NDArray[np.float64]]
+    ) -> tuple[Figures, Figures] | None:
+        """Ends of the 95 % interval of `together`, by a bootstrap over the windows; None from fewer than three.
+
+        Percentile method (Efron and Tibshirani 1993, 13.3). Equal windows give an equal interval.
 
         Args:
-            other: of the same load.
-            rated: whether that is an open loop, whose throughput is given.
+            parts: of each window.
+            latencies_ms: of each window, FP64 of shape (requests,).
         """
-        found = {}
-        for name in (*(() if rated else ("requests_per_second",)), "p50_ms", "p95_ms"):
-            mine, others = getattr(self, name), getattr(other, name)
-            if mine is not None and others is not None:
-                found[name] = mine / others - 1
-        return found
+        if len(parts) < _FEWEST_WINDOWS:
+            return None
+        drawn = np.random.default_rng(0).integers(0, len(parts), (_RESAMPLES, len(parts)))
+        found = [
+            cls.together([parts[one] for one in each], np.concatenate([latencies_ms[one] for one in each]))
+            for each in drawn
+        ]
+        ends = list[Figures]()
+        for share in (0.025, 0.975):
+            values = {name: [getattr(one, name) for one in found] for name in cls.model_fields}
+            ends.append(
+                cls.model_validate(
+                    {
+                        name: None if None in each else float(np.quantile(each, share))
+                        for name, each in values.items()
+                    }
+                )
+            )
+        return ends[0], ends[1]
 
 
 class Point(Document):
@@ -104,9 +131,9 @@ class Point(Document):
         traffic: the load.
         requests: that were measured.
         fits: whether the costs come from this very load, which then proves nothing.
-        measured, predicted: the figures.
-        halves: figures of every other window, and of the windows between: how well a measurement repeats itself; empty
-            where there was one window.
+        measured, predicted: the figures; the median over the windows.
+        interval: ends of the 95 % interval of the measured figures; None from fewer than three windows.
+        windows: measured figures of each.
     """
 
     traffic: Traffic
@@ -114,20 +141,26 @@ class Point(Document):
     fits: bool = False
     measured: Figures
     predicted: Figures
-    halves: tuple[Figures, ...] = ()
+    interval: tuple[Figures, Figures] | None = None
+    windows: tuple[Figures, ...] = ()
 
     @property
     def errors(self) -> dict[str, float]:
         """Figure -> predicted over measured, less 1; throughput of a closed loop, latencies of both."""
-        return self.predicted.errors(self.measured, rated=self.traffic.rate is not None)
+        names = ("p50_ms", "p95_ms") if self.traffic.rate else ("requests_per_second", "p50_ms", "p95_ms")
+        pairs = {name: (getattr(self.predicted, name), getattr(self.measured, name)) for name in names}
+        return {name: ours / real - 1 for name, (ours, real) in pairs.items() if None not in (ours, real)}
 
     @property
-    def repeats(self) -> dict[str, float]:
-        """Figure -> half of the windows over the other half, less 1; empty where there are no halves."""
-        if len(self.halves) < 2:
-            return {}
-        first, second = self.halves
-        return first.errors(second, rated=self.traffic.rate is not None)
+    def noise(self) -> dict[str, float]:
+        """Figure of `errors` -> distance of the farther end of its interval, as a share of the measured figure."""
+        found = dict[str, float]()
+        for name in self.errors:
+            ends = [getattr(end, name) for end in self.interval or ()]
+            if ends and None not in ends:
+                real = getattr(self.measured, name)
+                found[name] = max(abs(end / real - 1) for end in ends)
+        return found
 
 
 class Checked(Document):
@@ -178,7 +211,10 @@ class CapacityResult(Document):
         machine: that measured.
         site: its cores, as they were simulated.
         apart: which cores the server had, and which the load generator; None where they shared them.
-        others: share of the machine that other programs used meanwhile, 0 to 1.
+        others: share of the machine that other programs and other machines on the same host used, mean of the windows,
+            0 to 1.
+        repeated: windows that were measured again because that share was too large.
+        disturbed: windows that count although it was: they had been measured again often enough, or time was up.
         checked: every way of serving.
         reach: what one machine serves.
     """
@@ -191,6 +227,8 @@ class CapacityResult(Document):
     site: Site
     apart: Cores | None = None
     others: float
+    repeated: int = 0
+    disturbed: int = 0
     checked: Annotated[tuple[Checked, ...], Constraint(min_length=1)]
     reach: tuple[Reach, ...] = ()
 
@@ -200,9 +238,16 @@ class CapacityResult(Document):
         return np.array([error for point in self._predicted for error in point.errors.values()])
 
     @property
-    def repeats(self) -> NDArray[np.float64]:
-        """How far halves of the measurement are apart, FP64 of shape (figures,); empty if not known."""
-        return np.array([error for point in self._predicted for error in point.repeats.values()])
+    def known(self) -> NDArray[np.float64]:
+        """Those of `errors` whose measured figure has an interval within 10 % of it, FP64 of shape (figures,)."""
+        return np.array(
+            [
+                error
+                for point in self._predicted
+                for name, error in point.errors.items()
+                if point.noise.get(name, np.inf) <= ERROR
+            ]
+        )
 
     @property
     def _predicted(self) -> list[Point]:
@@ -218,17 +263,30 @@ class CapacityResult(Document):
     def sentence(self) -> str:
         """How many figures are right, and how wrong the others are."""
         errors = np.abs(self.errors)
-        quiet = (
-            "" if self.others < 0.05 else f"; other programs used {self.others:.0%} of the machine meanwhile"
-        )
-        again, repeated = np.abs(self.repeats), ""
-        if len(again):
-            same = int((again <= ERROR).sum())
-            repeated = f"; measured twice, {same} of {len(again)} are within {ERROR:.0%} of themselves"
         return (
             f"{self.share} figures are predicted within {ERROR:.0%};"
-            f" median error {np.median(errors):.1%}, largest {errors.max():.0%}{repeated}{quiet}"
+            f" median error {np.median(errors):.1%}, largest {errors.max():.0%}{self._certain}{self._disturbed}"
         )
+
+    @property
+    def _certain(self) -> str:
+        """Of how many figures the measured value is known, and how many of these are right."""
+        if all(point.interval is None for point in self._predicted):
+            return ""
+        known = np.abs(self.known)
+        return (
+            f"; the machine repeats {len(known)} of the {len(self.errors)} (95% interval within {ERROR:.0%}), and of"
+            f" these {int((known <= ERROR).sum())} are predicted within {ERROR:.0%}"
+        )
+
+    @property
+    def _disturbed(self) -> str:
+        found = ""
+        if self.others >= _QUIET:
+            found += f"; other programs used {self.others:.0%} of the machine meanwhile"
+        if self.disturbed:
+            found += f"; {self.disturbed} windows count although the machine was disturbed"
+        return found
 
 
 def read_capacity(path: Path) -> CapacityResult:

@@ -159,7 +159,8 @@ class _Fit:
             fit._counts(*pair, factor, alone=not number)
             for number, pair in enumerate(zip(spent, loads, strict=True))
         ]
-        solved = _solved(corrected, spent, counts, 1.0 if loads[1] is not many else slower)
+        end = found.overhead.end_ms
+        solved = _solved(corrected, spent, counts, 1.0 if loads[1] is not many else slower, end)
         if loads[1] is not many and self.site.cores == 1:
             own, over = fit._counts(full_spent, many, factor), solved.overhead
             work = own.work_ms * solved.factor / corrected.factor
@@ -211,18 +212,24 @@ class _Fit:
         """Lone requests take as long as they did: by a wait, or by work after their answers, beside the client's."""
         if costs.device != "cpu":
             return costs
-        update = {"idle_ms": before.idle_ms, "after_ms": before.after_ms}
+        update = {"idle_ms": before.idle_ms, "after_ms": min(before.after_ms, costs.overhead.batch_ms)}
         overhead = costs.overhead.model_copy(update=update)
         equal = costs.model_copy(update={"overhead": overhead, "spread": (1.0,)})
         missing = lone.mean_ms - usual_mean(self.run(equal, 1, lone).latencies_ms)
-        missing += before.idle_ms - before.after_ms
+        missing += before.idle_ms - before.after_ms - before.end_ms
         after = min(overhead.batch_ms, max(0.0, -missing))
-        # What the instance cannot do later, the client does without a request that waits.
+        # Server and client work at the same time where each has a core: what the instance does not do after the
+        # answer, the server does. Only what neither can have done, the client does without a request that waits: its
+        # time is what keeps apart the requests that one batch has answered.
+        woken = overhead.pass_ms + overhead.end_ms
+        end = min(woken, max(0.0, -missing - after)) if self.served.batching == "whole" else 0.0
         client = overhead.wake_ms + overhead.client_ms
-        share = max(0.0, 1 + min(0.0, missing + after) / client) if client else 1.0
+        share = max(0.0, 1 + min(0.0, missing + after + end) / client) if client else 1.0
         update = {
             "idle_ms": max(0.0, missing),
             "after_ms": after,
+            "end_ms": end,
+            "pass_ms": woken - end,
             "wake_ms": overhead.wake_ms * share,
             "client_ms": overhead.client_ms * share,
         }
@@ -276,8 +283,17 @@ class _Counts:
     arrivals: float
 
 
-def _solved(costs: Costs, spent: Sequence[Spent], counts: Sequence[_Counts], slower: float) -> Costs:
-    """Costs that explain both windows; `slower` is the time of a batch in the second, over its time alone."""
+def _solved(
+    costs: Costs, spent: Sequence[Spent], counts: Sequence[_Counts], slower: float, end: float
+) -> Costs:
+    """Costs that explain both windows.
+
+    Args:
+        costs: of the runner.
+        spent, counts: of both.
+        slower: time of a batch in the second, over its time alone.
+        end: `Overhead.end_ms` as known so far.
+    """
     (lone, full), (one, many) = spent, counts
     factor, per_batch, per_request = 1.0, lone.instances / one.batches, 0.0
     if costs.device == "cpu" and costs.step_ms is None:
@@ -289,11 +305,13 @@ def _solved(costs: Costs, spent: Sequence[Spent], counts: Sequence[_Counts], slo
         if per_batch < 0:
             # A single row is cheaper in a server that makes nothing else; of many rows that says nothing.
             per_batch, costs = 0.0, costs.of_one_row(lone.instances / one.work_ms or 1.0)
-    request, passed = _split(lone.server, full.server / slower, one.arrivals, many.arrivals)
+    server = (lone.server - end * one.batches, full.server / slower - end * many.batches)
+    request, passed = _split(*server, one.arrivals, many.arrivals)
     client, wake = _split(lone.client, full.client / slower, one.wakes, many.wakes)
     overhead = Overhead(
         batch_ms=per_batch,
         pass_ms=passed,
+        end_ms=end,
         share_ms=per_request,
         request_ms=request,
         wake_ms=wake,

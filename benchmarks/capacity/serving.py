@@ -158,6 +158,10 @@ class Endpoint:
         parts, windows = zip(*self._found[traffic], strict=True)
         return Measured(parts, windows)
 
+    def forget_last(self, traffic: Traffic | Gapped | InTurn) -> None:
+        """Forget the last window of a load: the machine was disturbed."""
+        self._found[traffic].pop()
+
     def has(self, traffic: Traffic | Gapped | InTurn) -> bool:
         """Whether a load was measured."""
         return traffic in self._found

@@ -265,7 +265,7 @@ class _Machine:
         for number, request in enumerate(requests):
             yield self._cores.run(overhead.request_ms / 2, wakes=not number, goes_on=number > 0, short=True)
             self._reply(request)
-        yield self._cores.run(after, goes_on=True, caches=Caches(instance))
+        yield self._cores.run(after + overhead.end_ms, goes_on=True, caches=Caches(instance))
         self._idle.append(instance)
         self._ended = self._environment.now
         self._batcher.release()

@@ -58,6 +58,28 @@ def test_a_request_that_does_not_fit_ends_a_batch() -> None:
     assert begun == [(0, [0]), (10, [1]), (20, [2, 3])]
 
 
+def test_without_a_delay_a_preferred_size_is_taken_and_the_rest_waits_for_the_next_batch() -> None:
+    served = Served(instances=1, largest=8, preferred=(2,))
+    assert batches_of(served, [(0, 1), (1, 1), (0, 1), (0, 1)]) == [(0, [0]), (10, [1, 2]), (20, [3])]
+
+
+def test_formed_batches_merge_by_the_age_of_their_first_request() -> None:
+    served = Served(instances=1, largest=8, preferred=(2,), delay_ms=4.0)
+    # Two pairs are formed ahead of the idle instance; at 11 both have waited longer than the delay.
+    early = [(0, 1), (0, 1), (1, 1), (0, 1), (1, 1), (0, 1)]
+    assert batches_of(served, early) == [(0, [0, 1]), (10, [2, 3, 4, 5])]
+    # The last one is younger than the delay when the instance is idle; the one before it had joined the pair.
+    late = [(0, 1), (0, 1), (1, 1), (0, 1), (7, 1), (0, 1)]
+    assert batches_of(served, late) == [(0, [0, 1]), (10, [2, 3, 4]), (20, [5])]
+
+
+def test_a_formed_batch_that_did_not_fit_takes_no_further_requests() -> None:
+    served = Served(instances=1, largest=4, preferred=(3,), delay_ms=4.0)
+    # At 10 the third is too large for the batch of the second, and so the last no longer joins it.
+    arrivals = [(0, 3), (1, 3), (1, 2), (15, 1)]
+    assert batches_of(served, arrivals) == [(0, [0]), (10, [1]), (20, [2]), (30, [3])]
+
+
 @given(
     arrivals=st.lists(st.tuples(st.floats(0, 5), st.integers(1, 4)), min_size=1, max_size=30),
     instances=st.integers(1, 3),

@@ -65,14 +65,37 @@ def test_few_requests_have_no_p95() -> None:
     assert Figures.of(np.arange(1, 201.0), 1, None, 0).p95_ms == 190
 
 
-def test_halves_tell_how_well_a_measurement_repeats_itself() -> None:
+def test_a_figure_counts_as_repeated_if_its_interval_is_narrow() -> None:
     whole = result()
     (checked,) = whole.checked
-    halves = (figures(100, 10, 30), figures(100, 10.5, 20))
-    points = tuple(point.model_copy(update={"halves": halves}) for point in checked.points)
-    found = whole.model_copy(update={"checked": (checked.model_copy(update={"points": points}),)})
-    assert found.repeats == pytest.approx([0.0, -0.05, 0.5, -0.05, 0.5], abs=0.01)
-    assert found.sentence.endswith("measured twice, 3 of 5 are within 10% of themselves")
+    interval = (figures(95, 9.9, 15), figures(105, 10.2, 21))
+    points = tuple(point.model_copy(update={"interval": interval}) for point in checked.points[:2])
+    update = {"checked": (checked.model_copy(update={"points": (*points, checked.points[2])}),)}
+    found = whole.model_copy(update=update)
+    assert found.known == pytest.approx([0.04, 0.05])
+    assert points[1].noise == pytest.approx({"requests_per_second": 0.05, "p50_ms": 0.02, "p95_ms": 0.25})
+    assert found.share == whole.share
+    assert found.sentence.endswith(
+        "the machine repeats 2 of the 4 (95% interval within 10%), and of these 2 are predicted within 10%"
+    )
+
+
+def test_disturbed_windows_are_told() -> None:
+    found = result().model_copy(update={"disturbed": 3})
+    assert found.sentence.endswith("; 3 windows count although the machine was disturbed")
+
+
+def test_the_interval_of_a_median_holds_it_and_ignores_one_stall() -> None:
+    parts = [figures(rate, 10) for rate in (98, 99, 100, 101, 102, 100, 99, 101, 5)]
+    latencies = [np.arange(1, 201.0)] * len(parts)
+    ends = Figures.interval(parts, latencies)
+    assert ends is not None
+    assert 95 < ends[0].requests_per_second <= 100 <= ends[1].requests_per_second <= 102
+    # From all windows together, where one has too few requests.
+    assert ends[0].p95_ms == ends[1].p95_ms == 190
+    assert ends[0].mean_batch == 1
+    assert Figures.interval(parts[:2], latencies[:2]) is None
+    assert Figures.interval(parts, latencies) == ends
 
 
 def test_a_window_in_which_the_machine_stalled_does_not_count() -> None:

@@ -114,3 +114,35 @@ def test_requests_of_several_kinds_are_not_taken_for_a_spread() -> None:
     for share in (0.25, 0.75, 0.95):
         expected, again = (np.quantile(one.latencies_ms, share) for one in (windows[1], lone))
         assert again == pytest.approx(expected, rel=0.1), share
+
+
+def test_the_time_of_a_client_on_its_own_core_is_not_taken_for_work_after_the_answers() -> None:
+    # The server's core works on after an answer while the client is busy: lone requests take less than all work.
+    overhead = Overhead(
+        batch_ms=0.1, after_ms=0.1, end_ms=0.25, pass_ms=0.05, share_ms=0.04, request_ms=0.1, client_ms=0.3
+    )
+    site = Site(cores=1, client_cores=1)
+    true = Costs(batch_ms={1: 1.5, 64: 64.0}, jitter=0.2, eager=0.3, patience=0.2, overhead=overhead)
+
+    def window(clients: int) -> Spent:
+        run = simulate(Model(true, Served(), site), Traffic(clients=clients), requests=3000)
+        server = overhead.request_ms + overhead.pass_ms * run.arrivals + overhead.end_ms * run.batches
+        return Spent(
+            client=overhead.client_ms,
+            server=server,
+            instances=1e3 * run.utilisation / run.requests_per_second - server,
+            batches=run.batches,
+            mean_ms=float(run.latencies_ms.mean()),
+            latencies_ms=run.latencies_ms,
+        )
+
+    runner = Costs(batch_ms=true.batch_ms)
+    found = fitted(runner, Served(), site, {clients: window(clients) for clients in (1, 32)})
+    assert found.overhead.client_ms + found.overhead.wake_ms == pytest.approx(0.3, rel=0.2)
+    for clients in (4, 8):
+        once, again = (
+            simulate(Model(one, Served(), site), Traffic(clients=clients), requests=4000)
+            for one in (true, found)
+        )
+        assert again.mean_batch == pytest.approx(once.mean_batch, rel=0.1)
+        assert again.requests_per_second == pytest.approx(once.requests_per_second, rel=0.1)

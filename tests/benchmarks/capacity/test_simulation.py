@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from scipy import stats
+from scipy import optimize, stats
 
 from litho.benchmarks.capacity.costs import Costs, Overhead
 from litho.benchmarks.capacity.shape import Kind, Served, Site, Traffic
@@ -187,3 +187,19 @@ def test_work_after_the_answers_keeps_the_core_busy_and_no_lone_request_waiting(
         found = simulate(model, Traffic(rate=20), requests=400)
         assert found.quantile(0.5) == pytest.approx(latency, abs=0.01)
         assert found.utilisation == pytest.approx(20 * 1.5e-3, rel=0.15)
+
+
+@pytest.mark.parametrize(("largest", "load"), [(2, 0.5), (4, 0.7)])
+def test_a_server_of_batches_has_the_wait_of_a_bulk_queue(largest: int, load: float) -> None:
+    # M/M[1,b]/1 (Bailey 1954): a batch of any size takes an exponential time of mean 1, and starts with who waits.
+    costs = Costs(batch_ms={1: 1.0, largest: 1.0}, spread=EXPONENTIAL, slice_ms=1e3)
+    rate = load * largest
+    found = simulate(
+        Model(costs, Served(instances=1, largest=largest), Site(cores=1)),
+        Traffic(rate=1e3 * rate),
+        requests=2 * REQUESTS,
+    )
+    # Balance of n requests that wait while a batch is served: (rate + 1) p(n) = rate p(n - 1) + p(n + b).
+    root = optimize.brentq(lambda r: r ** (largest + 1) - (rate + 1) * r + rate, 1e-6, 1 - 1e-6)
+    busy = 1 / (1 / rate + 1 / (1 - root))
+    assert found.latencies_ms.mean() == pytest.approx(1 + busy * root / (1 - root) ** 2 / rate, rel=0.07)
