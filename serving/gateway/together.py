@@ -3,6 +3,8 @@
 A request costs the gateway and Triton processor time beside that of its pictures: of small generators as much again as
 the pictures. No request waits for another: what one turn of the event loop has read is sent in the next. A picture
 does not depend on the batch that it is made in.
+
+One request for all would leave instances of the model idle: while one of them works, nothing waits for the others.
 """
 
 from __future__ import annotations
@@ -21,6 +23,9 @@ from ...signature.fields import Role
 from ..clients import AsyncClient
 
 __all__ = ["Together"]
+
+_SHARES = 4
+"""Requests that those in hand are spread over: of two instances, each has one at work and one that waits for it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +64,7 @@ class Together:
         steps = client.signature.field(Role.STEPS) is not None
         self._alone = client.decoupled or steps or client.max_batch_size <= 1
         self._waiting: dict[Any, list[_Part]] = {}
-        self.requests = self.sent = 0
+        self.requests = self.sent = self._asked = 0
 
     def submit(self, inputs: Mapping[str, Any], options: Options) -> asyncio.Future[Images]:
         """Send a request; cancelling the answer cancels the work on the server, unless others wait for it too.
@@ -92,17 +97,20 @@ class Together:
 
     def _send(self, key: Any) -> None:
         left = [part for part in self._waiting.pop(key) if not part.answer.done()]
-        for parts in _groups(left, self._client.max_batch_size):
+        share = -(-(self._asked + sum(part.rows for part in left)) // _SHARES)
+        for parts in _groups(left, min(share, self._client.max_batch_size)):
             self._send_as_one(parts)
 
     def _send_as_one(self, parts: Sequence[_Part]) -> None:
+        rows = sum(part.rows for part in parts)
         self.sent += 1
         first = parts[0]
         inputs = first.inputs
         if len(parts) > 1:
             inputs = {name: np.concatenate([part.inputs[name] for part in parts]) for name in inputs}
         task = self._client.submit(inputs, first.options)
-        task.add_done_callback(lambda done: self._answered(parts, done))
+        self._asked += rows
+        task.add_done_callback(lambda done: self._answered(parts, rows, done))
 
         def left(answer: asyncio.Future[Images]) -> None:
             if answer.cancelled() and all(part.answer.cancelled() for part in parts):
@@ -111,7 +119,8 @@ class Together:
         for part in parts:
             part.answer.add_done_callback(left)
 
-    def _answered(self, parts: Sequence[_Part], done: asyncio.Task[Images]) -> None:
+    def _answered(self, parts: Sequence[_Part], rows: int, done: asyncio.Task[Images]) -> None:
+        self._asked -= rows
         if done.cancelled():
             for part in parts:
                 part.answer.cancel()

@@ -34,11 +34,11 @@ def with_tiny(server: EmbeddedServer) -> Callable[[Callable[[Together, AsyncClie
     return running
 
 
-def test_requests_of_one_moment_are_sent_as_one_and_get_their_own_pictures(with_tiny: Any) -> None:
+def test_requests_of_one_moment_share_few_and_get_their_own_pictures(with_tiny: Any) -> None:
     async def work(together: Together, client: AsyncClient) -> None:
         rows = [row(seed, seed % 10) for seed in range(12)]
         answers = await asyncio.gather(*(together.submit(one, Options()) for one in rows))
-        assert (together.requests, together.sent) == (12, 1)
+        assert (together.requests, together.sent) == (12, 4)
         for one, answer in zip(rows, answers, strict=True):
             alone = await client.submit(one)
             assert answer["image"].shape == (1, 32, 32, 1)
@@ -49,21 +49,22 @@ def test_requests_of_one_moment_are_sent_as_one_and_get_their_own_pictures(with_
 
 def test_requests_that_want_other_things_travel_apart(with_tiny: Any) -> None:
     async def work(together: Together, client: AsyncClient) -> None:
-        options = [Options(timeout_seconds=30), Options(timeout_seconds=40), Options(timeout_seconds=30)]
+        options = [Options(timeout_seconds=30), Options(timeout_seconds=40)] * 8
         await asyncio.gather(*(together.submit(row(seed), one) for seed, one in enumerate(options)))
-        assert together.sent == 2
-        await together.submit(row(9), Options())
-        assert together.sent == 3
+        assert together.sent == 4 + 2  # 8 in hand in shares of two, then 16 in shares of four
+        await together.submit(row(99), Options())
+        assert together.sent == 4 + 2 + 1
 
     with_tiny(work)
 
 
 def test_the_others_get_their_pictures_when_one_leaves(with_tiny: Any) -> None:
     async def work(together: Together, client: AsyncClient) -> None:
-        answers = [together.submit(row(seed), Options()) for seed in range(3)]
+        answers = [together.submit(row(seed), Options()) for seed in range(9)]
         answers[0].cancel()  # before it is sent
         await asyncio.sleep(0)
         answers[1].cancel()  # after
+        assert together.sent == 4
         assert (await answers[2])["image"].shape == (1, 32, 32, 1)
         alone = together.submit(row(7), Options())
         await asyncio.sleep(0)
@@ -87,11 +88,27 @@ def test_what_could_end_the_server_is_refused_at_once(with_tiny: Any) -> None:
 def test_a_request_that_the_server_refuses_fails_alone(with_tiny: Any) -> None:
     async def work(together: Together, client: AsyncClient) -> None:
         # Values are the server's to check: nobody has asked `signature.check` here.
-        asked = [together.submit(row(seed, label), Options()) for seed, label in ((1, 3), (2, 99), (3, 4))]
-        first, refused, last = await asyncio.gather(*asked, return_exceptions=True)
+        labels = (3, 99, 4, 5, 6, 7, 8, 9)
+        asked = [together.submit(row(seed, label), Options()) for seed, label in enumerate(labels)]
+        first, refused, *others = await asyncio.gather(*asked, return_exceptions=True)
         assert isinstance(refused, EndpointError)
-        assert first["image"].shape == last["image"].shape == (1, 32, 32, 1)
-        assert together.sent == 4
+        assert all(one["image"].shape == (1, 32, 32, 1) for one in (first, *others))
+        assert together.sent == 4 + 2  # the two of the first share are asked again, each alone
+
+
+def test_what_is_in_hand_is_spread_so_that_no_instance_waits(with_tiny: Any) -> None:
+    async def work(together: Together, client: AsyncClient) -> None:
+        early = [together.submit(row(seed), Options()) for seed in range(16)]
+        await asyncio.sleep(0)
+        assert together.sent == 4  # of four pictures each
+        late = [together.submit(row(seed), Options()) for seed in range(16, 24)]
+        await asyncio.sleep(0)
+        assert together.sent == 4 + 2  # 24 in hand: of six at most
+        await asyncio.gather(*early, *late)
+        await together.submit(row(24), Options())
+        assert together.sent == 4 + 2 + 1
+
+    with_tiny(work)
 
     with_tiny(work)
 
