@@ -36,8 +36,9 @@ A message is one line: what was given, what is allowed, how to fix it. The comma
 
 import errno
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from typing import Any
 
 __all__ = [
     "AuditError",
@@ -71,6 +72,7 @@ __all__ = [
     "UsageError",
     "chain",
     "did_you_mean",
+    "expected",
     "out_of_memory",
 ]
 
@@ -101,12 +103,14 @@ class UnknownName(UsageError):
         kind: what the name stands for, for example "preset".
         given: the unknown name.
         known: all known names.
+        else_: what may be given instead of a known name, for example "the path of a folder".
     """
 
-    def __init__(self, kind: str, given: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, given: str, known: Iterable[str], *, else_: str = "") -> None:
         names = sorted(known)
         hint = did_you_mean(given, names)
-        super().__init__(f"unknown {kind} {given!r}{hint} (known: {', '.join(names) or 'none'})")
+        alternative = f"; or give {else_}" if else_ else ""
+        super().__init__(f"unknown {kind} {given!r}{hint} (known: {', '.join(names) or 'none'}){alternative}")
         self.kind, self.given, self.known = kind, given, tuple(names)
 
 
@@ -246,6 +250,43 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     """A hint at the known name that is closest to an unknown one; empty when none is close."""
     close = get_close_matches(given, list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+_EXPECTED = {
+    "missing": "this key is missing",
+    "extra_forbidden": "there is no such key",
+    "float_parsing": "expected a number",
+    "float_type": "expected a number",
+    "finite_number": "expected a finite number",
+    "int_parsing": "expected a whole number",
+    "int_type": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "int_parsing_size": "expected a smaller whole number",
+    "bool_parsing": "expected true or false",
+    "bool_type": "expected true or false",
+    "string_type": "expected text",
+    "tuple_type": "expected a list in square brackets",
+    "list_type": "expected a list",
+    "greater_than": "expected more than {gt}",
+    "greater_than_equal": "expected at least {ge}",
+    "less_than": "expected less than {lt}",
+    "less_than_equal": "expected at most {le}",
+    "literal_error": "expected {expected}",
+}
+"""Type of a detail of pydantic -> what it means to somebody who wrote the value."""
+
+
+def expected(detail: Mapping[str, Any]) -> str:
+    """What a value had to be, in words of litho.
+
+    Args:
+        detail: one of those that a `ValidationError` of pydantic lists.
+    """
+    if words := _EXPECTED.get(detail["type"]):
+        limits = detail.get("ctx", {}).items()
+        return words.format(**{name: f"{limit:.15g}" if isinstance(limit, float) else limit for name, limit in limits})
+    message = detail["msg"].removeprefix("Value error, ")
+    return re.sub("^Input should (be )?", "expected ", message)
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:

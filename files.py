@@ -15,8 +15,9 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
+from typing import TextIO
 
 from . import interrupts
 from .errors import IntegrityError, LithoError, UsageError
@@ -177,17 +178,43 @@ def remove_leftovers(folder: Path) -> None:
 
 @contextmanager
 def locked(path: Path, refusal: LithoError) -> Iterator[None]:
-    """Hold an exclusive lock on the file `path` while the block runs; the file is created if it is absent.
+    """Hold an exclusive lock on the file `path` while the block runs.
 
-    The lock ends with the process, however the process ends. If another process holds it, `refusal` is raised.
+    The file, and folders above it, are made if they are absent. At the end the file is removed, and folders that were
+    made and are still empty. The lock ends with the process, however the process ends. If another process holds it,
+    `refusal` is raised.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
+    made = [folder for folder in path.parents if not folder.exists()]
+    file = None
+    while file is None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = _lock(path, refusal)
+    with file:
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                path.unlink()
+                for folder in made:
+                    folder.rmdir()
+
+
+def _lock(path: Path, refusal: LithoError) -> TextIO | None:
+    """The locked file; None if its holder removed it after it was opened here."""
+    with ExitStack() as opened:
+        file = opened.enter_context(path.open("a"))
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise refusal from None
-        yield
+        try:
+            lies_there = os.path.samestat(os.fstat(file.fileno()), path.stat())
+        except FileNotFoundError:
+            lies_there = False
+        if lies_there:
+            opened.pop_all()
+            return file
+    return None
 
 
 @contextmanager

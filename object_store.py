@@ -72,7 +72,11 @@ class ObjectStore:
         try:
             self._files, root = fsspec.core.url_to_fs(self.url, **self._options())
         except ImportError as error:
-            raise MissingExtra(error.name or protocol, "storage") from error
+            if error.name:
+                raise MissingExtra(error.name, "storage") from error
+            raise UsageError(
+                f"{url!r} cannot be opened: {error}; s3://BUCKET/PREFIX needs litho[storage] only"
+            ) from error
         except ValueError as error:
             raise UsageError(
                 f"{url!r} is not a URL that litho can open ({error}); give s3://BUCKET/PREFIX"

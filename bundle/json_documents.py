@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ..errors import SchemaError
+from ..errors import SchemaError, expected
 from ..files import ordinary_file
 
 __all__ = [
@@ -94,7 +94,7 @@ def parse_as(kind: type[_Document], what: str, file: Path, content: bytes, newes
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "document"
-        raise SchemaError(f"{file} is not {what}: {where}: {first['msg']}") from None
+        raise SchemaError(f"{file} is not {what}: {where}: {expected(first)}") from None
 
 
 def read_document(root: Path, relative: str, newest: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable
 from copy import copy
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -15,6 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from .. import interrupts
+from ..errors import UsageError
 from .messages import INTERRUPTED, explain
 from .names import fill_in, variants_of
 from .output import log, log_to
@@ -84,12 +86,24 @@ BundlePath = Annotated[
 _LONG = re.compile(r"\S{500,}")
 """A word that nobody reads, such as a number of thousands of digits; paths are shorter."""
 
+_EMPTY = re.compile(r"--[a-z0-9-]+=")
+"""An option with an empty value."""
+
 _TYPER_INTERRUPTED = 130
 """Exit code that typer makes of a KeyboardInterrupt inside a command."""
 
 
 class _Verb(TyperCommand):
     """A command whose help lists the names that an option takes, from the registries."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse empty words, which a shell makes of a variable that is not set; a prompt may be empty."""
+        for before, word in pairwise(["", *args]):
+            option = before if not word else word[:-1]
+            if (not word or _EMPTY.fullmatch(word)) and option != "--prompt" and not ctx.resilient_parsing:
+                name = option if option.startswith("-") else "an argument"
+                raise UsageError(f"{name} was given as ''; expected a value (is a shell variable empty?)")
+        return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         _fill_in_names(self)

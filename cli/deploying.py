@@ -102,6 +102,7 @@ def deploy(
     pictures differ is refused.
     """
     require("bundle", bundle)
+    from ..files import check_folder
     from ..serving.repository.deploy import deploy as deploy_bundle
     from ..serving.repository.planning import Wanted
     from ..serving.repository.storage import is_remote, writing
@@ -123,6 +124,8 @@ def deploy(
     if check:
         _show_problems(bundle, wanted, as_json)
         return
+    if not is_remote(to):
+        check_folder(Path(to), "--to")
     _refuse_server(to, server, canary)
     details = {"repository": to, "model": wanted.name, "bundle": str(bundle), "canary": canary}
     with entered(audit_log, "deploy", **details) as entry:

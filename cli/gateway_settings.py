@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import UsageError
+from ..errors import UsageError, expected
 from .settings import option_of, takes_options
 
 if TYPE_CHECKING:
@@ -124,7 +124,6 @@ def settings_of(server: str, file: Path | None, options: Mapping[str, Any]) -> G
         if name == "server":
             raise UsageError(f"server was given {server!r}; expected grpc://HOST:PORT") from None
         if first["type"] == "value_error":
-            raise UsageError(first["msg"].removeprefix("Value error, ")) from None
+            raise UsageError(expected(first)) from None
         option = "allow-origin" if name == "allow_origins" else name.replace("_", "-")
-        why = f"{first['msg'][0].lower()}{first['msg'][1:]}".replace("input should", "it should")
-        raise UsageError(f"--{option} was given {first['input']!r}: {why}") from None
+        raise UsageError(f"--{option} was given {first['input']!r}; {expected(first)}") from None

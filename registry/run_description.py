@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field as Constraint, ValidationError
 
 from ..bundle.json_documents import read_document
-from ..errors import SchemaError
+from ..errors import SchemaError, expected
 from ..signature import GeneratorSignature
 
 __all__ = [
@@ -125,4 +125,4 @@ def _parse(kind: Any, document: dict[str, Any], file: Path) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "document"
-        raise SchemaError(f"{file} is not a document of a run: {where}: {first['msg']}") from None
+        raise SchemaError(f"{file} is not a document of a run: {where}: {expected(first)}") from None

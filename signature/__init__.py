@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
 
-from ..errors import InvalidInput, UsageError
+from ..errors import InvalidInput, UsageError, expected
 from .fields import MOST_CHANNELS, Field, Role, latent_field
 from .noise import MAX_SEED
 from .synthetic_inputs import draw_images, draw_masks, draw_values
@@ -98,7 +98,7 @@ class Signature(BaseModel):
                 output=self.output.with_free_size(*(round(side * growth) for side in limits)),
             )
         except ValidationError as error:
-            raise UsageError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+            raise UsageError(expected(error.errors()[0])) from None
 
     def with_size(self, height: int, width: int) -> Signature:
         """The signature, whose sizes are free, with one size of the pictures that come in.

@@ -2,8 +2,10 @@
 
 import inspect
 import re
+from typing import Literal
 
 import pytest
+from pydantic import BaseModel, Field, ValidationError
 
 from litho import errors
 from litho.errors import (
@@ -13,6 +15,7 @@ from litho.errors import (
     UnknownName,
     UsageError,
     chain,
+    expected,
     out_of_memory,
 )
 from litho.extras import require
@@ -53,6 +56,44 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_all_known_ones() -> No
         message
         == "unknown preset 'cgan-digit'; did you mean 'cgan-digits'? (known: cgan-digits, dcgan-digits)"
     )
+
+
+def test_an_unknown_name_is_answered_with_what_may_be_given_instead() -> None:
+    message = str(UnknownName("data", "cats", ["mnist"], else_="the path of a folder"))
+    assert message == "unknown data 'cats' (known: mnist); or give the path of a folder"
+
+
+class _Settings(BaseModel, extra="forbid"):
+    rate: float = Field(1.0, gt=0, le=10, allow_inf_nan=False)
+    threads: int = Field(1, ge=1, lt=65)
+    colour: Literal["red", "blue"] = "red"
+    name: str = Field("a", pattern="^a")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"rate": "abc"}, "expected a number"),
+        ({"rate": float("nan")}, "expected a finite number"),
+        ({"rate": -1}, "expected more than 0"),
+        ({"rate": 11}, "expected at most 10"),
+        ({"threads": "1.5"}, "expected a whole number"),
+        ({"threads": 0}, "expected at least 1"),
+        ({"threads": 65}, "expected less than 65"),
+        ({"colour": "green"}, "expected 'red' or 'blue'"),
+        ({"size": 1}, "there is no such key"),
+    ],
+)
+def test_a_value_that_is_not_allowed_is_refused_in_words_of_litho(given: dict[str, object], words: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        _Settings.model_validate(given)
+    assert expected(caught.value.errors()[0]) == words
+
+
+def test_what_has_no_words_of_its_own_keeps_those_of_the_library() -> None:
+    with pytest.raises(ValidationError) as caught:
+        _Settings.model_validate({"name": "b"})
+    assert expected(caught.value.errors()[0]) == "String should match pattern '^a'"
 
 
 def test_a_missing_extra_says_what_to_install() -> None:

@@ -2,6 +2,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -146,6 +148,33 @@ def test_a_lock_is_held_by_one(tmp_path: Path) -> None:
         pass
     with locked(lock, refusal):
         pass
+
+
+def test_a_lock_leaves_no_file_and_no_folder(tmp_path: Path) -> None:
+    with suppress(LithoError), locked(tmp_path / "new/models/.digits.lock", LithoError("it is held")):
+        raise LithoError("what was under way failed")
+    assert list(tmp_path.iterdir()) == []
+
+    with locked(tmp_path / "new/models/.digits.lock", LithoError("it is held")):
+        (tmp_path / "new/models/digits").touch()
+    assert [path.name for path in (tmp_path / "new/models").iterdir()] == ["digits"]
+
+
+def test_many_writers_hold_a_lock_in_turn(tmp_path: Path) -> None:
+    """Each removes the file of the lock, which others have opened by then."""
+    inside = tmp_path / "inside"
+
+    def write(_: int) -> int:
+        with suppress(LithoError), locked(tmp_path / ".lock", LithoError("it is held")):
+            inside.touch(exist_ok=False)
+            inside.unlink()
+            return 1
+        return 0
+
+    with ThreadPoolExecutor(8) as writers:
+        written = sum(writers.map(write, range(2000)))
+    assert written > 0
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_rename_is_followed_by_a_flush_of_the_parent_directory(

@@ -101,7 +101,7 @@ def resolve(
     from .models import family, family_names  # they import torch, which the names of the presets do not need
 
     if preset not in PRESETS and preset not in family_names():
-        raise UnknownName("preset", preset, PRESETS)
+        raise UnknownName("preset", preset, PRESETS, else_=f"a family: {', '.join(family_names())}")
     if budget not in BUDGETS:
         raise UnknownName("budget", budget, BUDGETS)
     smaller = CPU.get(preset, {}) if budget == "cpu" else {}

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field as Constraint, ValidationError
 
-from ..errors import UnknownName, UsageError
+from ..errors import UnknownName, UsageError, expected
 
 __all__ = [
     "BUDGETS",
@@ -127,4 +127,4 @@ def override(recipe: type[Recipe], values: Mapping[str, Any], overrides: Mapping
         if first["type"] == "missing":
             option = "--data" if key == "data" else f"--set {key}=..."
             raise UsageError(f"preset {values['preset']!r} has no {key}; give {option}") from None
-        raise UsageError(f"recipe key {key!r} was given {first['input']!r}: {first['msg']}") from None
+        raise UsageError(f"recipe key {key!r} was given {first['input']!r}; {expected(first)}") from None

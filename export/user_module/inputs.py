@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from ...errors import InvalidInput
+from ...errors import InvalidInput, expected
 from ...signature.fields import (
     MOST_AXES,
     MOST_CHANNELS,
@@ -307,20 +307,11 @@ Input = Annotated[
 ]
 
 
-_IN_WORDS = {
-    "missing": "this key is missing",
-    "tuple_type": "expected a list in square brackets",
-    "list_type": "expected a list",
-}
-"""Type of pydantic's errors -> what it means to somebody who writes YAML."""
-
-
 def plain_message(error: Exception) -> str:
     """The first thing that an error says, in the words of a signature file rather than of the library."""
     if not isinstance(error, ValidationError):
         return str(error)
-    first = error.errors()[0]
-    return _IN_WORDS.get(first["type"]) or first["msg"].removeprefix("Value error, ")
+    return expected(error.errors()[0])
 
 
 KEYS_OF: dict[str, set[str]] = {

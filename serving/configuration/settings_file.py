@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from ...bundle.json_documents import MAX_DOCUMENT_BYTES, parse_json
-from ...errors import UnknownName, UsageError
+from ...errors import UnknownName, UsageError, expected
 from ...files import read_text, write_bytes
 from .settings import ServingSettings
 
@@ -35,8 +35,8 @@ def read_settings(path: Path) -> dict[str, Any]:
         read = TypeAdapter(ServingSettings).validate_json(json.dumps(given), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
-        where = f"{'.'.join(map(str, first['loc']))} was given {first['input']!r}: " if first["loc"] else ""
-        raise UsageError(f"{path}: {where}{first['msg'].removeprefix('Value error, ')}") from None
+        where = f"{'.'.join(map(str, first['loc']))} was given {first['input']!r}; " if first["loc"] else ""
+        raise UsageError(f"{path}: {where}{expected(first)}") from None
     return {name: getattr(read, name) for name in given}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ...errors import UsageError
+from ...errors import UsageError, expected
 from ..configuration.settings_file import settings_in
 from .settings import GatewaySettings
 
@@ -31,6 +31,6 @@ def read_settings(path: Path) -> dict[str, Any]:
     except ValidationError as error:
         (first, *_) = error.errors()
         where = ".".join(map(str, first["loc"]))
-        raise UsageError(f"{path}: {where} was given {first['input']!r}: {first['msg']}") from None
+        raise UsageError(f"{path}: {where} was given {first['input']!r}; {expected(first)}") from None
     values = {name: getattr(read, name) for name in given}
     return {name: path.parent / value if isinstance(value, Path) else value for name, value in values.items()}

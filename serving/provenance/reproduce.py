@@ -148,7 +148,7 @@ def find_bundle(receipt: Receipt, folder: Path) -> Path:
 
 def _read_file(path: Path) -> bytes:
     if not path.is_file():
-        raise UsageError(f"there is no picture {str(path)!r}; expected a file PNG, JPEG or WebP")
+        raise UsageError(f"there is no picture {str(path)!r}; expected a PNG, JPEG or WebP file")
     if path.stat().st_size > MOST_FILE_BYTES:
         raise UsageError(f"{path} has {path.stat().st_size} bytes; a picture has at most {MOST_FILE_BYTES}")
     return path.read_bytes()

@@ -52,6 +52,20 @@ def test_every_verb_has_help_with_an_example_that_it_accepts(litho_here: Command
     assert "{" not in done.stdout.replace("{" + "}", "").partition("─ Options")[2], "a placeholder was left"
 
 
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("inspect", ""), "an argument was given as ''"),
+        (("train", "gan-mnist", "--run", ""), "--run was given as ''"),
+        (("train", "gan-mnist", "--run="), "--run was given as ''"),
+    ],
+)
+def test_an_empty_word_is_refused_before_it_stands_for_this_folder(
+    litho_here: Command, error_of: Complaint, words: tuple[str, ...], named: str
+) -> None:
+    assert named in error_of(litho_here(*words))
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_option_says_what_it_is_for(verb: str) -> None:
     for parameter in VERBS[verb].params:

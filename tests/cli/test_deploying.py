@@ -2,7 +2,7 @@ import json
 import shutil
 from pathlib import Path
 
-from .conftest import Command
+from .conftest import Command, Complaint
 
 
 def test_deploy_and_rollback_give_path_and_version_as_json(
@@ -47,3 +47,19 @@ def test_a_weaker_grade_is_asked_for_in_one_word_and_said(
     assert litho_here(*deploy, "--grade", "close-enough").returncode == 2
     verified = litho_here("verify", weak, "--json")
     assert json.loads(verified.stdout)[0]["grade"] == "same distribution"
+
+
+def test_what_cannot_be_deployed_leaves_nothing(
+    litho_here: Command, error_of: Complaint, bundle: Path, tmp_path: Path
+) -> None:
+    refused = litho_here("deploy", bundle, "--to", "models", "--name", "no spaces")
+    assert "model name 'no spaces' is not allowed" in error_of(refused)
+    assert not (tmp_path / "models").exists()
+
+
+def test_a_file_is_no_model_repository(
+    litho_here: Command, error_of: Complaint, bundle: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "models").touch()
+    refused = litho_here("deploy", bundle, "--to", "models")
+    assert "--to was given 'models', but models is not a folder" in error_of(refused)

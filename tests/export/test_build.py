@@ -61,7 +61,7 @@ def test_a_second_export_keeps_the_bundle_and_another_request_replaces_it(
     made = first.stat().st_mtime_ns
     export(run, to=tmp_path / "bundle", input="latent", timed=False)
     assert first.stat().st_mtime_ns == made
-    assert {path.name for path in tmp_path.iterdir()} == {"bundle", ".bundle.lock"}
+    assert {path.name for path in tmp_path.iterdir()} == {"bundle"}
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from ...bundle.explanation import DOCUMENT_NAME as EXPLANATION_NAME
-from ...errors import EvaluationError, LithoError, UsageError
+from ...errors import EvaluationError, LithoError, UsageError, expected
 from ...extras import require
 from ...files import check_folder, remove_directory, write_bytes, write_directory
 from ...reporting.progress import Progress, quiet
@@ -208,7 +208,7 @@ def measure(
         except LithoError as error:
             sections.append(Section(part=name, title=part.title, failure=str(error)))
         except ValidationError as error:
-            reason = f"invalid {error.title}: {error.errors()[0]['msg']}"
+            reason = f"invalid {error.title}: {expected(error.errors()[0])}"
             sections.append(Section(part=name, title=part.title, failure=reason))
     return tuple(sections), panels
 

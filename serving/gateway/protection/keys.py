@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ....errors import SchemaError, UnknownName, UsageError
+from ....errors import SchemaError, UnknownName, UsageError, expected
 from ....files import locked, read_text, write_file
 
 __all__ = ["PREFIX", "KeyFile", "KeyLimits", "KeyRecord", "digest_of"]
@@ -224,7 +224,7 @@ class KeyFile:
         except ValidationError as error:
             (first, *_) = error.errors()
             where = ".".join(map(str, first["loc"]))
-            raise SchemaError(f"{self.path} is not a file of keys: {where}: {first['msg']}") from None
+            raise SchemaError(f"{self.path} is not a file of keys: {where}: {expected(first)}") from None
         except (ValueError, KeyError, TypeError, RecursionError):
             raise SchemaError(
                 f"{self.path} is not a file of keys; make one with 'litho key create --keys FILE'"

@@ -85,7 +85,7 @@ def test_json_and_a_mapping_say_the_same(tmp_path: Path) -> None:
             {"inputs": [{"role": "seed"}], "output": OUTPUT},
             "inputs.0: give either shape, such as [512], or noises",
         ),
-        ({"inputs": [{"role": "seed", "shape": [0]}], "output": OUTPUT}, "inputs.0.shape.0: Input should be"),
+        ({"inputs": [{"role": "seed", "shape": [0]}], "output": OUTPUT}, "inputs.0.shape.0: expected at least 1"),
         ({"inputs": [{**SEED, "name": "The Seed"}], "output": OUTPUT}, "inputs.0.name: String should match"),
         (
             {"inputs": [SEED, SEED], "output": OUTPUT},
@@ -97,7 +97,7 @@ def test_json_and_a_mapping_say_the_same(tmp_path: Path) -> None:
         ),
         (
             {"inputs": [SEED], "output": {**OUTPUT, "channels": 5}},
-            "output.channels: Input should be less than or equal to 4 (given: 5)",
+            "output.channels: expected at most 4 (given: 5)",
         ),
         ({"inputs": [SEED], "output": {**OUTPUT, "range": [1, -1]}}, "output: range [1.0, -1.0] must ascend"),
         ({"inputs": [SEED], "output": {**OUTPUT, "range": [0, float("inf")]}}, "must ascend"),
@@ -131,7 +131,7 @@ def test_json_and_a_mapping_say_the_same(tmp_path: Path) -> None:
         ({"inputs": [{"role": "seed", "shape": [1 << 16] * 3}], "output": OUTPUT}, "values for one picture"),
         (
             {"inputs": [SEED, {**POSE, "dtype": "FP16"}], "output": OUTPUT},
-            "inputs.1.dtype: Input should be 'FP32', 'INT64' or 'UINT8' (given: 'FP16')",
+            "inputs.1.dtype: expected 'FP32', 'INT64' or 'UINT8' (given: 'FP16')",
         ),
         ({"inputs": [SEED, {**POSE, "dtype": "INT64"}], "output": OUTPUT}, "needs minimum and maximum"),
         (

@@ -65,7 +65,12 @@ def find_source(name: str) -> Source:
     if name.startswith((".", "~", "/")) or name.endswith((".parquet", ".tar")) or name.count("/") > 2:
         raise UsageError(f"data {name!r} is not a file or folder, here or in the folder of {DATA_VARIABLE}")
     downloadable = (short for short, known in KNOWN_DATASETS.items() if known.hub_ids)
-    raise UnknownName("data", name, {*source_names(), *local_names(), *downloadable})
+    raise UnknownName(
+        "data",
+        name,
+        {*source_names(), *local_names(), *downloadable},
+        else_="the path of a folder, .parquet or .tar file, or OWNER/NAME of the Hugging Face hub",
+    )
 
 
 def load(

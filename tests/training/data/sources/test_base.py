@@ -41,3 +41,4 @@ def test_an_unknown_name_is_answered_with_all_that_are_known(
     with pytest.raises(UnknownName, match=r"unknown data 'kitten'; did you mean 'kittens'\?") as caught:
         load("kitten")
     assert caught.value.known == tuple(sorted({*source_names(), "kittens", "mnist", "fashion_mnist"}))
+    assert "or give the path of a folder, .parquet or .tar file, or OWNER/NAME" in str(caught.value)
