@@ -284,7 +284,9 @@ def expected(detail: Mapping[str, Any]) -> str:
     """
     if words := _EXPECTED.get(detail["type"]):
         limits = detail.get("ctx", {}).items()
-        return words.format(**{name: f"{limit:.15g}" if isinstance(limit, float) else limit for name, limit in limits})
+        return words.format(
+            **{name: f"{limit:.15g}" if isinstance(limit, float) else limit for name, limit in limits}
+        )
     message = detail["msg"].removeprefix("Value error, ")
     return re.sub("^Input should (be )?", "expected ", message)
 

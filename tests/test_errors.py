@@ -84,7 +84,9 @@ class _Settings(BaseModel, extra="forbid"):
         ({"size": 1}, "there is no such key"),
     ],
 )
-def test_a_value_that_is_not_allowed_is_refused_in_words_of_litho(given: dict[str, object], words: str) -> None:
+def test_a_value_that_is_not_allowed_is_refused_in_words_of_litho(
+    given: dict[str, object], words: str
+) -> None:
     with pytest.raises(ValidationError) as caught:
         _Settings.model_validate(given)
     assert expected(caught.value.errors()[0]) == words

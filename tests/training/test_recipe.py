@@ -25,7 +25,11 @@ def test_the_last_step_reaches_the_images_asked_for() -> None:
         ("cgan-digits", {"lr": "-1"}, "recipe key 'lr' was given '-1'; expected more than 0"),
         ("cgan-digits", {"batch": "0"}, "recipe key 'batch' was given '0'; expected at least 2"),
         ("cgan-digits", {"nimg": "1.5"}, "recipe key 'nimg' was given '1.5'"),
-        ("cgan-digits", {"loss": "wasserstein"}, "recipe key 'loss' was given 'wasserstein'; expected .*'hinge'"),
+        (
+            "cgan-digits",
+            {"loss": "wasserstein"},
+            "recipe key 'loss' was given 'wasserstein'; expected .*'hinge'",
+        ),
     ],
 )
 def test_what_cannot_be_asked_for(preset: str, overrides: dict[str, str], message: str) -> None:

@@ -85,7 +85,10 @@ def test_json_and_a_mapping_say_the_same(tmp_path: Path) -> None:
             {"inputs": [{"role": "seed"}], "output": OUTPUT},
             "inputs.0: give either shape, such as [512], or noises",
         ),
-        ({"inputs": [{"role": "seed", "shape": [0]}], "output": OUTPUT}, "inputs.0.shape.0: expected at least 1"),
+        (
+            {"inputs": [{"role": "seed", "shape": [0]}], "output": OUTPUT},
+            "inputs.0.shape.0: expected at least 1",
+        ),
         ({"inputs": [{**SEED, "name": "The Seed"}], "output": OUTPUT}, "inputs.0.name: String should match"),
         (
             {"inputs": [SEED, SEED], "output": OUTPUT},
