@@ -33,6 +33,8 @@ __all__ = ["Baseline", "beyond", "main", "measure", "table"]
 RESULT = Path(__file__).resolve().parent / "results" / "baseline.json"
 SCHEMA_VERSION = 1
 BATCHES = (1, 8, 32)
+PAIRS = 21
+SECONDS = 0.1
 TOLERANCE = 0.15
 """Share of a stored ratio that may be lost: another processor spends its time otherwise."""
 _GRAPH = "graphs/generator.fp32.onnx"
@@ -54,7 +56,7 @@ class Baseline(Document):
     machine: Machine
 
 
-def measure(path: Path, *, pairs: int = 21, seconds: float = 0.1) -> Baseline:
+def measure(path: Path, *, pairs: int = PAIRS, seconds: float = SECONDS) -> Baseline:
     """Time litho's runner and a bare session of the same graph in turns, at each batch.
 
     Args:
@@ -126,13 +128,15 @@ def main(
     path: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Of one stage.", show_default=False)],
     store: Annotated[bool, typer.Option("--store", help="Write the ratios; compare nothing.")] = False,
     output: Annotated[Path, typer.Option(help="JSON file of the stored ratios.")] = RESULT,
+    pairs: Annotated[int, typer.Option(min=2, help="Turns of each at each batch.")] = PAIRS,
+    seconds: Annotated[float, typer.Option(help="Length of a turn.")] = SECONDS,
 ) -> None:
     """Compare ratios with the stored ones; exit code 1 if one is worse."""
     with errors_of("baseline"):
-        now = measure(path)
         stored = None
         if not store:
             stored = read_as(Baseline, "a baseline", output.parent, output.name, SCHEMA_VERSION)
+        now = measure(path, pairs=pairs, seconds=seconds)
     typer.echo("\n".join(table(now, stored)))
     if stored is None:
         write_document(output, now)

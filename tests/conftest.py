@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from .once import made_once, shared_folder
+
 if TYPE_CHECKING:
     from litho.object_store import ObjectStore
     from litho.serving.gateway.program import Program
@@ -240,12 +242,28 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def digits_run(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The run of an untrained generator of digits of 8x8 pixels, which are classified eight times as fast.
+
+    An evaluation trains two classifiers; the first is cached for this test run, apart from the user's.
+    """
+    from litho.training.models.base import family
+    from litho.training.run.snapshot import save_snapshot
+
+    monkeypatch.setenv("LITHO_CACHE", str(shared_folder(tmp_path_factory) / "cache"))
+    generator = family("cgan").generator(classes=10, resolution=8, width=8).eval()
+    path = tmp_path_factory.mktemp("runs") / "digits"
+    save_snapshot(path, generator, family="cgan", preset="cgan-digits")
+    return path
+
+
 @pytest.fixture(scope="session")
 def bundle(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundle of `run`: the FP32 graph with seed in and pixels out, proven."""
     from litho.export.build import export
 
-    return export(run, to=tmp_path_factory.mktemp("bundles") / "tiny", timed=False).path
+    return made_once(tmp_path_factory, "tiny", lambda to: export(run, to=to / "tiny", timed=False)) / "tiny"
 
 
 @pytest.fixture(scope="session")
@@ -265,7 +283,9 @@ def flow_bundle(flow_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     """The bundle of `flow_run`: the FP32 graphs of its three stages, proven together."""
     from litho.export.build import export
 
-    return export(flow_run, to=tmp_path_factory.mktemp("bundles") / "flow", timed=False).path
+    return (
+        made_once(tmp_path_factory, "flow", lambda to: export(flow_run, to=to / "flow", timed=False)) / "flow"
+    )
 
 
 @pytest.fixture(scope="session")

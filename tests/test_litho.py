@@ -92,6 +92,10 @@ def test_every_public_name_has_an_example_that_runs(
     name: str, workspace: Path, request: pytest.FixtureRequest
 ) -> None:
     text = getattr(litho, name).__doc__
+    if name == "evaluate_model":
+        shutil.copytree(
+            request.getfixturevalue("digits_run"), workspace / "runs" / "digits", dirs_exist_ok=True
+        )
     if name in NEED_SERVER:
         server = request.getfixturevalue("server")
         text = text.replace("grpc://127.0.0.1:8001/digits", f"{server.grpc_url}/tiny")

@@ -48,9 +48,9 @@ def generate_shards(  # noqa: PLR0913 - a verb of the public interface
 ) -> ShardManifest:
     """Make any number of pictures and write them into shards; a run that was interrupted goes on.
 
-        >>> manifest = generate_shards("bundles/digits", {"seed": "0", "label": "0-9"}, "shards", count=100_000)
+        >>> manifest = generate_shards("bundles/digits", {"seed": "0", "label": "0-9"}, "shards", count=10_000)
         >>> len(manifest.shards), manifest.shards[0].file
-        (100, '00000.tar')
+        (10, '00000.tar')
 
     Picture number n, from 0, has the first seed plus n. Memory does not grow with the count. A model behind an
     endpoint must stay the same; a candidate version beside it gets nothing.

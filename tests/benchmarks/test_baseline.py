@@ -37,8 +37,10 @@ def test_a_bundle_is_measured_and_compared_with_what_was_stored(bundle: Path, tm
     app = typer.Typer()
     app.command()(baseline.main)
     stored = tmp_path / "baseline.json"
-    arguments = [str(bundle), "--output", str(stored)]
-    assert CliRunner().invoke(app, arguments).exit_code == 1  # nothing is stored yet
+    arguments = [str(bundle), "--output", str(stored), "--pairs", "5", "--seconds", "0.01"]
+    missing = CliRunner().invoke(app, arguments)
+    assert missing.exit_code == 1
+    assert "baseline.json" in missing.output
     assert CliRunner().invoke(app, [*arguments, "--store"]).exit_code == 0
     document = json.loads(stored.read_text())
     assert len(document["ratios"]) == len(BATCHES)

@@ -24,16 +24,16 @@ def test_without_a_budget_the_one_that_fits_this_machine_is_taken(
 
 @pytest.mark.slow
 def test_evaluate_writes_to_its_output_and_leaves_the_run_alone(
-    litho_here: Command, run: Path, tmp_path: Path
+    litho_here: Command, digits_run: Path, tmp_path: Path
 ) -> None:
-    before = sorted(run.iterdir()), (run / "snapshot.json").read_bytes()
+    before = sorted(digits_run.iterdir()), (digits_run / "snapshot.json").read_bytes()
     words = (
         "evaluate",
-        run,
+        digits_run,
         "--data",
         "digits",
         "--samples",
-        "20",
+        "128",
         "--output",
         tmp_path / "page.html",
         "--json",
@@ -41,4 +41,4 @@ def test_evaluate_writes_to_its_output_and_leaves_the_run_alone(
     done = litho_here(*words)
     assert json.loads(done.stdout) == json.loads((tmp_path / "page.json").read_text()), done.stderr
     assert (tmp_path / "page.html").exists()
-    assert (sorted(run.iterdir()), (run / "snapshot.json").read_bytes()) == before
+    assert (sorted(digits_run.iterdir()), (digits_run / "snapshot.json").read_bytes()) == before

@@ -19,6 +19,8 @@ from litho.training.evaluation import EvaluationContext, EvaluationSettings, Fea
 from litho.training.models import Generator, family
 from litho.training.run.snapshot import DataInfo, save_snapshot
 
+from ...once import shared_folder
+
 Split = tuple[Dataset, Dataset]
 """Images to train on, and to test on."""
 
@@ -88,7 +90,7 @@ class Translator(Generator):
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Feature nets of tests do not go into the user's cache."""
     with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("cache")
+        folder = shared_folder(tmp_path_factory) / "cache"
         patch.setenv("LITHO_CACHE", str(folder))
         yield folder
 

@@ -49,7 +49,7 @@ def test_two_evaluations_write_the_same_document(run: Path) -> None:
 
 @pytest.mark.slow
 def test_an_explanation_lies_beside_the_page_which_shows_it(run: Path, tmp_path: Path) -> None:
-    evaluation = evaluate(run, samples=20, explain=True)
+    evaluation = evaluate(run, samples=128, explain=True)
     assert evaluation.failures == ()
     assert evaluation.sections[-1].part == "explanation"
     explanation, files = read_explanation(run / "explanation")
@@ -57,7 +57,7 @@ def test_an_explanation_lies_beside_the_page_which_shows_it(run: Path, tmp_path:
     assert {example.kind for example in explanation.examples} == {"label"}
     assert {path.name for path in (run / "explanation").iterdir()} == files.keys()
     assert "What the pictures hang on" in (run / "evaluation.html").read_text()
-    evaluate(run, samples=20, explain=True, output=tmp_path / "reports" / "digits.html")
+    evaluate(run, samples=128, explain=True, output=tmp_path / "reports" / "digits.html")
     assert read_explanation(tmp_path / "reports" / "digits-explanation") == (explanation, files)
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree
@@ -17,6 +15,7 @@ import pytest
 
 from litho.training.presets import resolve
 
+from ...once import made_once
 from ...smallest import smallest_recipe
 
 PROGRAM = """
@@ -133,20 +132,6 @@ def unfinished(run: Path, copy: Path) -> Path:
     copytree(run, copy)
     (copy / "snapshot.json").unlink()
     return copy
-
-
-def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
-    """A folder that `make` fills once for all processes of a test run; the others wait for it."""
-    base = factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            begun = folder.with_suffix(".begun")
-            begun.mkdir()
-            make(begun)
-            begun.rename(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")
