@@ -1,8 +1,8 @@
 """Requests to one model that arrive at the same moment travel to the server as one.
 
 A request costs the gateway and Triton processor time beside that of its pictures: of small generators as much again as
-the pictures. No request waits for another: what one turn of the event loop has read is sent in the next. A picture
-does not depend on the batch that it is made in.
+the pictures. No request waits for another: what one turn of the event loop has read is sent in the next, or in a later
+one while each turn reads more and the server is busy. A picture does not depend on the batch that it is made in.
 
 One request for all would leave instances of the model idle: while one of them works, nothing waits for the others.
 """
@@ -95,9 +95,15 @@ class Together:
             waiting.append(part)
         return part.answer
 
-    def _send(self, key: Any) -> None:
-        left = [part for part in self._waiting.pop(key) if not part.answer.done()]
-        share = -(-(self._asked + sum(part.rows for part in left)) // _SHARES)
+    def _send(self, key: Any, before: int = 0) -> None:
+        left = [part for part in self._waiting[key] if not part.answer.done()]
+        rows = sum(part.rows for part in left)
+        if before < rows < self._asked // _SHARES:
+            # The server has enough to do, and this turn has brought more: so may the next.
+            asyncio.get_running_loop().call_soon(self._send, key, rows)
+            return
+        del self._waiting[key]
+        share = -(-(self._asked + rows) // _SHARES)
         for parts in _groups(left, min(share, self._client.max_batch_size)):
             self._send_as_one(parts)
 

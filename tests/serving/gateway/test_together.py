@@ -58,6 +58,23 @@ def test_requests_that_want_other_things_travel_apart(with_tiny: Any) -> None:
     with_tiny(work)
 
 
+def test_what_arrives_turn_by_turn_travels_together_while_the_server_is_busy(with_tiny: Any) -> None:
+    async def work(together: Together, client: AsyncClient) -> None:
+        many = {"seed": np.arange(8), "label": np.full(8, 3)}
+        early = [together.submit(many, Options()) for _ in range(16)]
+        await asyncio.sleep(0)
+        assert together.sent == 4
+        late = []
+        for seed in range(2):
+            late.append(together.submit(row(seed), Options()))
+            await asyncio.sleep(0)
+        assert together.sent == 4  # a turn brought more
+        await asyncio.gather(*early, *late)
+        assert together.sent == 4 + 1
+
+    with_tiny(work)
+
+
 def test_the_others_get_their_pictures_when_one_leaves(with_tiny: Any) -> None:
     async def work(together: Together, client: AsyncClient) -> None:
         answers = [together.submit(row(seed), Options()) for seed in range(9)]
