@@ -25,12 +25,12 @@ from ..reporting.markdown import markdown_table
 from ..runners import open_runner
 from ..runners.base import thread_count
 from .load.comparison.effect import Effect
-from .shared.command import errors_of, write_document
+from .shared.command import RESULTS, errors_of, write_document
 from .shared.machine import Machine, describe_machine
 
 __all__ = ["Baseline", "beyond", "main", "measure", "table"]
 
-RESULT = Path(__file__).resolve().parent / "results" / "baseline.json"
+RESULT = RESULTS / "baseline.json"
 SCHEMA_VERSION = 1
 BATCHES = (1, 8, 32)
 PAIRS = 21

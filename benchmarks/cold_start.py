@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Literal
@@ -24,13 +23,13 @@ from ..reporting.markdown import markdown_table
 from ..serving.clients.client import Client
 from ..serving.repository.deploy import deploy
 from ..serving.server.embedded import EmbeddedServer
-from .shared.command import errors_of, write_document
-from .shared.environment import Environment, describe_environment
+from .shared.command import RESULTS, errors_of, finish
+from .shared.environment import Environment, describe_environment, utc_now
 from .shared.machine import Machine, describe_machine
 
 __all__ = ["ColdStart", "ColdStarts", "main", "measure", "server_start_seconds", "table"]
 
-RESULT = Path(__file__).resolve().parent / "results" / "cold-start.json"
+RESULT = RESULTS / "cold-start.json"
 
 _PROGRAM = """
 import sys
@@ -128,7 +127,7 @@ def main(
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Measure the time from a start to the first picture."""
-    measured_at, environment = datetime.now(UTC).isoformat(timespec="seconds"), describe_environment()
+    measured_at, environment = utc_now(), describe_environment()
     with errors_of("cold start"):
         measured = tuple(measure(path, starts, device) for path in bundles)
     result = ColdStarts(
@@ -137,8 +136,7 @@ def main(
         environment=environment,
         bundles=measured,
     )
-    write_document(output, result)
-    typer.echo("\n".join(table(result)))
+    finish(output, result, table(result))
 
 
 def _process(path: Path, device: str) -> float:

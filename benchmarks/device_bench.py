@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -31,6 +30,7 @@ from .gpu_check import candidates
 from .load.documents.result import BenchResult
 from .load.sweep import bench
 from .shared.command import errors_of, whole_numbers
+from .shared.environment import utc_now
 from .shared.machine import Machine, describe_machine
 
 __all__ = ["DeviceBench", "forms_of", "main", "measure"]
@@ -98,7 +98,7 @@ def measure(
             results=results,
             missing=missing,
             machine=machine,
-            measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            measured_at=utc_now(),
             command=f"python -m litho.benchmarks.device_bench RUN --device {device} --seconds {seconds:g}",
         )
 

@@ -26,12 +26,12 @@ from ..bundle.json_documents import Document
 from ..errors import LithoError, TrainingError
 from ..files import sha256
 from ..reporting.markdown import markdown_table
-from .shared.command import errors_of, whole_numbers, write_document
+from .shared.command import RESULTS, errors_of, whole_numbers, write_document
 from .shared.machine import Machine, describe_machine
 
 __all__ = ["DistributedTraining", "Kill", "Training", "main", "measure", "table"]
 
-RESULT = Path(__file__).resolve().parent / "results" / "distributed-training.json"
+RESULT = RESULTS / "distributed-training.json"
 BATCH, FIRST_STEPS = 24, 5
 LONGEST_S = 900
 MOST_AT_FIRST = 1e-4

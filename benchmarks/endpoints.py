@@ -20,12 +20,10 @@ from ..serving.server.embedded import EmbeddedServer
 from .load.documents.result import BenchResult
 from .load.page.report import lines, table
 from .load.sweep import bench
-from .shared.command import errors_of, whole_numbers, write_document
+from .shared.command import RESULTS, errors_of, show_progress, whole_numbers, write_document
 from .shared.cores import Cores, apart, split_cores
 
 __all__ = ["main", "measure"]
-
-RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def measure(
@@ -61,7 +59,7 @@ def measure(
                 bundle=path,
                 concurrency=clients,
                 seconds=seconds,
-                progress=lambda step, share: typer.echo(f"{step} {share:.0%}", err=True),
+                progress=show_progress,
             )
     return result.model_copy(update={"cores": cores})
 

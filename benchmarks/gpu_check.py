@@ -36,12 +36,12 @@ from ..training.models import family, family_names
 from ..training.presets import CPU, PRESETS
 from ..training.run.snapshot import load_snapshot
 from .candidates import Candidate, prove_and_time
-from .shared.command import errors_of, write_document
+from .shared.command import RESULTS, errors_of, finish, show_progress
 from .shared.machine import Machine, describe_machine
 
 __all__ = ["Check", "Row", "candidates", "check_families", "main"]
 
-RESULT = Path(__file__).resolve().parent / "results" / "gpu-check.json"
+RESULT = RESULTS / "gpu-check.json"
 
 _TRIAL = {"nimg": 64, "batch": 32, "precision": "fp32", "ema_half_life_nimg": 1}
 """Keys of every recipe: two steps, and weights without an average. An average would hardly differ from the first
@@ -256,10 +256,9 @@ def main(
             tuple(precisions.split(",")),
             device,
             jobs,
-            lambda step, share: typer.echo(f"{step} {share:.0%}", err=True),
+            show_progress,
         )
-    write_document(output, check)
-    typer.echo("\n".join(rows_of(check)))
+    finish(output, check, rows_of(check))
     failed = [row for row in check.rows if row.verdict.status == "failed"]
     for row in failed:
         typer.echo(f"{row.family}, {row.name}: {row.verdict.reason}", err=True)

@@ -22,12 +22,12 @@ from ..serving.repository.deploy import deploy
 from .faults.serving import Serving
 from .load.documents.result import SoakResult
 from .load.measuring.soak import soak
-from .shared.command import write_document
+from .shared.command import RESULTS, show_progress, write_document
 from .shared.machine import Machine, describe_machine
 
 __all__ = ["MemoryRun", "MemoryRuns", "main", "problems", "table"]
 
-RESULT = Path(__file__).resolve().parent / "results" / "soak.json"
+RESULT = RESULTS / "soak.json"
 MOST_GROWTH = 0.05
 """Of resident memory after it has settled; a leak of one picture a request would be many times as much."""
 
@@ -114,7 +114,7 @@ def main(  # noqa: PLR0913
                     settled_after=settled_after // batch,
                     batch=batch,
                     cancel_every=cancel_every,
-                    progress=lambda step, share: typer.echo(f"{step} {share:.0%}", err=True),
+                    progress=show_progress,
                 )
             found = [*problems(result), *(f"left behind: {one}" for one in serving.left())]
     except LithoError as error:

@@ -25,12 +25,12 @@ from ..signature.fields import image_output, seed_field
 from .perf_analyzer.documents import Round
 from .perf_analyzer.program import Protocol, find_perf_analyzer
 from .perf_analyzer.run import measure_model
-from .shared.command import errors_of, write_document
+from .shared.command import RESULTS, errors_of, finish
 from .shared.machine import Machine, describe_machine
 
 __all__ = ["NullModel", "NullModelResult", "lines", "main", "measure", "write_null_model"]
 
-RESULT = Path(__file__).resolve().parent / "results" / "null-model.json"
+RESULT = RESULTS / "null-model.json"
 AT_LEAST = 0.8
 """Share of perf_analyzer's rate that is asked for."""
 
@@ -192,9 +192,7 @@ def main(
     """Compare what both clients cost; exit code 1 if litho's rate is too low."""
     with errors_of("null_model"):
         result = measure(find_perf_analyzer(program), rounds=rounds, seconds=seconds, clients=clients)
-    write_document(output, result)
-    typer.echo("\n".join(lines(result)))
-    raise typer.Exit(0 if result.passed else 1)
+    finish(output, result, lines(result), failed=not result.passed)
 
 
 if __name__ == "__main__":

@@ -29,13 +29,13 @@ from .load.comparison.change import Change, change_of, read_runs
 from .load.comparison.effect import TOLERANCE, Effect
 from .load.page.page import JSON_NAME
 from .load.sweep import bench
-from .shared.command import errors_of, write_document
-from .shared.environment import Environment, describe_environment
+from .shared.command import RESULTS, errors_of, finish
+from .shared.environment import Environment, describe_environment, utc_now
 from .shared.machine import Machine, describe_machine
 
 __all__ = ["Regressions", "SlowRunner", "Trial", "measure", "table"]
 
-RESULT = Path(__file__).resolve().parent / "results" / "regressions.json"
+RESULT = RESULTS / "regressions.json"
 SLOWDOWN = 0.15
 LEAST_RUNS, MORE_RUNS, MOST_RUNS = 12, 6, 60
 """Runs of each side of a trial: at first, further ones while it is undecided, and in all. Who looks after every run
@@ -140,7 +140,7 @@ def measure(
         seconds: length of a run, warm-up included.
         most_runs: of each side of a trial, after which it stays as it is.
     """
-    measured_at, environment = datetime.now(UTC).isoformat(timespec="seconds"), describe_environment()
+    measured_at, environment = utc_now(), describe_environment()
     with ExitStack() as stack:
         runner = target if isinstance(target, Runner) else stack.enter_context(open_runner(target))
         done = [
@@ -213,9 +213,7 @@ def main(
     """Count false and missed alarms; exit code 1 if there is one."""
     with errors_of("regressions"):
         result = measure(target, trials=rounds, batch=batch, seconds=seconds, most_runs=most_runs)
-    write_document(output, result)
-    typer.echo("\n".join(table(result)))
-    raise typer.Exit(0 if result.passed else 1)
+    finish(output, result, table(result), failed=not result.passed)
 
 
 if __name__ == "__main__":

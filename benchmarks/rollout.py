@@ -31,12 +31,13 @@ from .faults.clients import rows_of
 from .faults.documents import Asked
 from .faults.load import Load, asked
 from .faults.serving import Serving
-from .shared.command import errors_of, write_document
+from .shared.command import RESULTS, errors_of, finish
+from .shared.key_pair import make_key_pair
 from .shared.machine import Machine, describe_machine
 
 __all__ = ["Rollouts", "Step", "main", "measure", "table"]
 
-RESULT = Path(__file__).resolve().parent / "results" / "rollout.json"
+RESULT = RESULTS / "rollout.json"
 NAME = "model"
 COMMAND_SECONDS = 300
 ROUNDS = 3
@@ -226,13 +227,7 @@ def _refusing(graph: bytes) -> bytes:
 
 def _sign(folder: Path, *bundles: Path) -> Path:
     """Sign bundles with a new key; the file of the public one."""
-    private, public = folder / "private.pem", folder / "public.pem"
-    commands = (
-        ["openssl", "genpkey", "-algorithm", "ed25519", "-out", private],
-        ["openssl", "pkey", "-in", private, "-pubout", "-out", public],
-    )
-    for command in commands:
-        subprocess.run(command, check=True, capture_output=True)
+    private, public = make_key_pair(folder)
     for bundle in bundles:
         sign_bundle(bundle, key=private)
     return public
@@ -277,9 +272,7 @@ def main(
     """Deploy and roll back a model under load."""
     with errors_of("rollout"):
         result = measure(bundle, other, requests)
-    write_document(output, result)
-    typer.echo("\n".join([*table(result), *result.problems]))
-    raise typer.Exit(1 if result.problems else 0)
+    finish(output, result, [*table(result), *result.problems], failed=bool(result.problems))
 
 
 if __name__ == "__main__":

@@ -35,12 +35,12 @@ from ..serving.server.embedded import EmbeddedServer
 from ..signature import Signature
 from .cold_start import server_start_seconds
 from .perf_analyzer.program import perf_analyzer_rows
-from .shared.command import errors_of, write_document
+from .shared.command import RESULTS, errors_of, finish
 from .shared.machine import Machine, describe_machine
 
 __all__ = ["Round", "Served", "ServedThroughput", "main", "measure", "table"]
 
-RESULT = Path(__file__).resolve().parent / "results" / "served-throughput.json"
+RESULT = RESULTS / "served-throughput.json"
 COLD_STARTS = 3
 _TRIAL_REQUESTS = 1000
 _POLL_SECONDS = 0.05
@@ -333,9 +333,7 @@ def main(  # noqa: PLR0913
         bundles=measured,
         machine=describe_machine(),
     )
-    write_document(output, result)
-    typer.echo("\n".join(table(result)))
-    raise typer.Exit(0 if all(one.passed for one in measured) else 1)
+    finish(output, result, table(result), failed=not all(one.passed for one in measured))
 
 
 if __name__ == "__main__":

@@ -23,11 +23,10 @@ from .growth import page as growth_page
 from .growth.series import GrowthResult
 from .limits import page as limits_page
 from .limits.roofline import Limits
-from .shared.command import errors_of
+from .shared.command import RESULTS, errors_of
 
 __all__ = ["STUDIES", "draw", "main", "source_of"]
 
-RESULTS = Path(__file__).resolve().parent / "results"
 STUDIES = ("growth", "limits")
 _SOURCE = "Source"
 """Key of the text of a PNG file: https://www.w3.org/TR/png-3/#11keywords."""

@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -19,8 +18,9 @@ from ...reporting.markdown import markdown_table
 from ...reporting.progress import Progress, quiet
 from ...serving.in_flight.batching import STEPS
 from ..load.documents.measurement import Measurement
-from ..shared.command import errors_of, write_document
+from ..shared.command import errors_of, finish, show_progress
 from ..shared.cores import Cores, cores_of, only_on
+from ..shared.environment import utc_now
 from ..shared.machine import describe_machine
 from .calibration import LONE, MANY, extra_of, fits_of, measured_site, single_of, take
 from .costs import Costs
@@ -113,7 +113,7 @@ def check_capacity(
     progress("finding what one machine serves", 1.0)
     return CapacityResult(
         command=command,
-        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        measured_at=utc_now(),
         seconds=time.perf_counter() - begun,
         machine=describe_machine(),
         site=measured_site(apart),
@@ -348,8 +348,7 @@ def main(
             Effort(seconds, rounds, minutes),
             f"python -m litho.benchmarks.capacity {names}"
             f" --seconds {seconds:g} --rounds {rounds} --minutes {minutes:g}",
-            lambda step, share: typer.echo(f"{step} {share:.0%}", err=True),
+            show_progress,
         )
-    write_document(output, result)
-    typer.echo("\n".join(rows(result)))
+    finish(output, result, rows(result))
     typer.echo(f"{result.sentence[0].upper()}{result.sentence[1:]} (within {ERROR:.0%} is right).")

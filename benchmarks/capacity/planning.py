@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ...bundle import Bundle
@@ -12,6 +11,7 @@ from ...errors import LithoError, UsageError
 from ...reporting.progress import Progress, quiet
 from ...runners import choose_variants
 from ..load.documents.result import read_result
+from ..shared.environment import utc_now
 from ..shared.machine import describe_machine
 from .documents import ERROR, RESULT, read_capacity
 from .measuring import Measuring, here, kinds_of, measured_costs
@@ -89,7 +89,7 @@ def _measured(
         costs=measured_costs(bundle, kinds, measuring, progress),
         site=here(planned.device),
         machine=describe_machine(),
-        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        measured_at=utc_now(),
     )
 
 

@@ -20,7 +20,7 @@ from ...runners import open_runner
 from ...serving.configuration.model_config import parse_config
 from ...serving.configuration.settings import Batching, ServingSettings
 from ...serving.repository.deploy import deploy
-from ..shared.command import write_document
+from ..shared.command import RESULTS, write_document
 from ..shared.machine import describe_machine
 from . import connections, processes, requests, storage
 from .base import Fault, Scene
@@ -32,7 +32,7 @@ from .serving import Serving
 __all__ = ["FAULTS", "main", "plant", "table"]
 
 FAULTS = (*processes.FAULTS, *requests.FAULTS, *connections.FAULTS, *storage.FAULTS)
-RESULT = Path(__file__).resolve().parents[1] / "results" / "faults.json"
+RESULT = RESULTS / "faults.json"
 QUIET_SECONDS = 3.0
 RECOVERY_SECONDS = 60.0
 

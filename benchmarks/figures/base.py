@@ -11,10 +11,9 @@ from typing import Any
 
 from ...errors import LithoError
 from ...reporting.markdown import markdown_table
+from ..shared.command import RESULTS
 
-__all__ = ["RESULTS", "WIDTH", "Results", "paragraph", "table", "three_digits", "whole"]
-
-RESULTS = Path(__file__).resolve().parents[1] / "results"
+__all__ = ["WIDTH", "Results", "paragraph", "table", "three_digits", "whole"]
 
 WIDTH = 120
 """Longest line of a paragraph, in characters; tables have no limit."""

@@ -28,7 +28,7 @@ from PIL import Image
 from ...errors import LithoError
 from ...extras import require
 from ..faults.serving import Serving
-from ..shared.command import errors_of, write_document
+from ..shared.command import RESULTS, errors_of, write_document
 from ..shared.machine import describe_machine
 from .documents import Fuzz, Fuzzes
 from .process import GatewayProcess
@@ -36,7 +36,7 @@ from .run import deploy_bundle
 
 __all__ = ["fuzz", "main", "picture", "run_schemathesis"]
 
-RESULT = Path(__file__).resolve().parents[1] / "results" / "gateway-fuzz.json"
+RESULT = RESULTS / "gateway-fuzz.json"
 CONFIGURATION = """\
 hooks = "pictures.py"
 [[operations]]

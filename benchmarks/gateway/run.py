@@ -18,7 +18,7 @@ from ...runners.triton import Runner
 from ...serving.configuration.settings import ServingSettings
 from ...serving.repository.deploy import deploy
 from ..faults.serving import Serving
-from ..shared.command import errors_of, write_document
+from ..shared.command import RESULTS, errors_of, finish, show_progress
 from ..shared.cores import Cores, apart, cores_of
 from ..shared.machine import describe_machine
 from .connections import measure_connections
@@ -30,7 +30,7 @@ from .process import GatewayProcess
 
 __all__ = ["PARTS", "deploy_bundle", "main", "measure", "table"]
 
-RESULT = Path(__file__).resolve().parents[1] / "results" / "gateway.json"
+RESULT = RESULTS / "gateway.json"
 PARTS = ("overhead", "connections", "memory", "keys")
 
 
@@ -79,7 +79,7 @@ def measure(  # noqa: PLR0913
                     gateway.address, body, idle=idle, slow=slow, seconds=3 * seconds
                 )
             if "memory" in parts:
-                measured["memory"] = measure_memory(runners[0], gateway, requests, _progress)
+                measured["memory"] = measure_memory(runners[0], gateway, requests, show_progress)
             if "keys" in parts:
                 measured["keys"] = measure_keys(server, folder, rounds=200 * rounds)
         cores = cores_of(share=False)
@@ -112,7 +112,9 @@ def _overhead(
     gateway: GatewayProcess, runners: list[Runner], clients: int, rounds: int, seconds: float
 ) -> tuple[Overhead, ...]:
     return tuple(
-        measure_overhead(runner, gateway, clients=clients, rounds=rounds, seconds=seconds, progress=_progress)
+        measure_overhead(
+            runner, gateway, clients=clients, rounds=rounds, seconds=seconds, progress=show_progress
+        )
         for runner in runners
     )
 
@@ -127,10 +129,6 @@ def deploy_bundle(path: Path, repository: Path) -> None:
 def _runner(url: str) -> Runner:
     endpoint = Endpoint.parse(url)
     return Runner(endpoint.address, endpoint.model, endpoint.version)
-
-
-def _progress(step: str, share: float) -> None:
-    typer.echo(f"{step} {share:.0%}", err=True)
 
 
 def table(result: GatewayResult) -> list[str]:
@@ -188,6 +186,4 @@ def main(  # noqa: PLR0913
             seconds=seconds,
             requests=requests,
         )
-    write_document(output, result)
-    typer.echo("\n".join([*table(result), *result.problems]))
-    raise typer.Exit(1 if result.problems else 0)
+    finish(output, result, [*table(result), *result.problems], failed=bool(result.problems))

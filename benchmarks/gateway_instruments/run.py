@@ -33,14 +33,14 @@ from ..gateway.process import GatewayProcess
 from ..load.generator import Kind, Plan, Running
 from ..load.measuring.requests import Requests
 from ..perf_analyzer.program import PerfAnalyzer, Side, find_perf_analyzer
-from ..shared.command import errors_of, whole_numbers, write_document
+from ..shared.command import RESULTS, errors_of, finish, whole_numbers
 from ..shared.cores import Cores, cores_of, only_on
 from ..shared.machine import Machine, describe_machine
 from .aiperf import AiPerf, find_aiperf
 
 __all__ = ["Compared", "GatewayInstrumentsResult", "Round", "lines", "main", "measure"]
 
-RESULT = Path(__file__).resolve().parents[1] / "results" / "gateway-instruments.json"
+RESULT = RESULTS / "gateway-instruments.json"
 CLIENTS = "1,8"
 KINDS = 64
 WARMUP_SECONDS = 0.5
@@ -302,5 +302,4 @@ def main(  # noqa: PLR0913
         machine=describe_machine(),
         cores=cores,
     )
-    write_document(output, result)
-    typer.echo("\n".join(lines(result)))
+    finish(output, result, lines(result))

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -39,13 +38,14 @@ from ...serving.server.embedded import EmbeddedServer
 from ...signature.fields import Field, Role
 from ..load.documents.result import BenchResult
 from ..load.sweep import bench
-from ..shared.command import errors_of, write_document
+from ..shared.command import RESULTS, errors_of, finish, show_progress
+from ..shared.environment import utc_now
 from ..shared.machine import describe_machine
 from .series import Against, GrowthResult, Series
 
 __all__ = ["Plan", "against_clients", "doubling", "in_process", "main", "measure_growth", "rows"]
 
-RESULT = Path(__file__).resolve().parents[1] / "results" / "growth.json"
+RESULT = RESULTS / "growth.json"
 
 _LEAST_RUNS, _MOST_RUNS = 5, 40
 _MOST_SECONDS = 8.0
@@ -124,7 +124,7 @@ def measure_growth(
             series += _against_models(served[0], plan, Path(folder))
     return GrowthResult(
         command=command,
-        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        measured_at=utc_now(),
         seconds=time.perf_counter() - begun,
         threads=thread_count(plan.threads),
         machine=describe_machine(),
@@ -345,7 +345,6 @@ def main(  # noqa: PLR0913
             targets,
             plan,
             f"python -m litho.benchmarks.growth {names} --seconds {seconds:g}",
-            lambda step, share: typer.echo(f"{step} {share:.0%}", err=True),
+            show_progress,
         )
-    write_document(output, result)
-    typer.echo("\n".join(rows(result)))
+    finish(output, result, rows(result))

@@ -23,14 +23,13 @@ from ...runners.rectified_flow import Runner
 from ...serving.in_flight.batching import LOAD, STEPS, Batching, compare
 from ...serving.in_flight.step_costs import StepCosts
 from ...serving.server.embedded import EmbeddedServer
-from ..shared.command import errors_of, write_document
+from ..shared.command import RESULTS, errors_of, finish, show_progress
 from ..shared.machine import describe_machine
 from .documents import Candidate, Figures, InFlightResult, Ratios, lines
 from .forms import FORMS, Form, Load, Site, same_pictures
 
 __all__ = ["compare_forms", "main"]
 
-RESULTS = Path(__file__).resolve().parents[1] / "results"
 NEAR = 0.97
 """Share of the best saturation that a configuration must reach to be chosen for its latencies."""
 
@@ -215,10 +214,9 @@ def main(
     with errors_of("in_flight"):
         result = compare_forms(
             Bundle.load(bundle),
-            lambda step, share: typer.echo(f"{step} {share:.0%}", err=True),
+            show_progress,
             seconds=seconds,
             rounds=rounds,
             forms=tuple(form for form in FORMS if not only or form.name in only),
         )
-    write_document(output or RESULTS / f"in-flight-{result.bundle}.json", result)
-    typer.echo("\n".join(lines(result)))
+    finish(output or RESULTS / f"in-flight-{result.bundle}.json", result, lines(result))

@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -49,7 +48,8 @@ from ..roofline.ceilings import (
 )
 from ..roofline.reached import reached
 from ..roofline.work import calls_of
-from ..shared.command import errors_of, whole_numbers, write_document
+from ..shared.command import RESULTS, errors_of, show_progress, whole_numbers, write_document
+from ..shared.environment import utc_now
 from ..shared.machine import describe_machine
 from .forms import USABLE, OpenForm, open_forms, torch_operations, usable
 from .page import page, picture, rows
@@ -67,7 +67,7 @@ from .roofline import (
 
 __all__ = ["Plan", "main", "measure_limits", "write_limits"]
 
-RESULT = Path(__file__).resolve().parents[1] / "results" / "limits.json"
+RESULT = RESULTS / "limits.json"
 BATCHES = (1, 8, 32)
 PRECISIONS = ("fp32", "bf16", "int8")
 _LEAST_RUNS, _MOST_RUNS = 3, 200
@@ -143,7 +143,7 @@ def measure_limits(targets: Sequence[Path], plan: Plan, command: str, progress: 
     ceilings = raised(ceilings, list(stage_results(models)))
     return Limits(
         command=command,
-        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        measured_at=utc_now(),
         seconds=time.perf_counter() - begun,
         machine=describe_machine(),
         batches=tuple(plan.batches),
@@ -351,7 +351,7 @@ def main(  # noqa: PLR0913
             targets,
             plan,
             f"python -m litho.benchmarks.limits {names} --seconds {seconds:g}",
-            lambda step, share: typer.echo(f"{step} {share:.0%}", err=True),
+            show_progress,
         )
     write_document(output, limits)
     if page_folder is not None:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ... import interrupts
@@ -18,7 +17,7 @@ from ...reporting.progress import Progress, quiet
 from ...runners import Runner
 from ...signature.noise import MAX_SEED
 from ..roofline.served import ServedRoofline, ServedStage, measure_ceilings, roofline_of, stages_of
-from ..shared.environment import describe_environment
+from ..shared.environment import describe_environment, utc_now
 from ..shared.machine import Machine, describe_machine
 from ..shared.targets import Target, address_of, opened, runs_elsewhere, target_name
 from .documents.cost import price_of
@@ -135,7 +134,7 @@ def bench(  # noqa: PLR0913
     if roofline and mix is not None:
         raise UsageError("--roofline counts the work of default requests, which --mix changes; leave one out")
     _check(seconds=seconds, rounds=rounds, pairs=pairs, slo_ms=slo_ms)
-    measured_at, environment = datetime.now(UTC).isoformat(timespec="seconds"), describe_environment()
+    measured_at, environment = utc_now(), describe_environment()
     first_seed = secrets.randbelow(MAX_SEED)
     with ExitStack() as stack:
         runner, cold_start = _opened(stack, target, variant, "variant", device)

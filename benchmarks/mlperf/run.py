@@ -25,7 +25,7 @@ from ...runners import Endpoint, Runner, choose_variants, open_runner
 from ...runners.triton import Runner as TritonRunner
 from ...serving.repository.deploy import deploy
 from ...serving.server.embedded import EmbeddedServer
-from ..shared.command import write_document
+from ..shared.command import RESULTS, write_document
 from ..shared.machine import describe_machine
 from .answering import Plan
 from .documents import OFFICIAL_SECONDS, LoadgenResult, ScenarioResult
@@ -37,7 +37,7 @@ from .scenarios import Scenario, Trials, Wanted, open_scenario, scenario_names
 
 __all__ = ["BOUND_MS", "main", "measure", "table"]
 
-RESULT = Path(__file__).resolve().parents[1] / "results" / "loadgen.json"
+RESULT = RESULTS / "loadgen.json"
 
 BOUND_MS = 15.0
 """Bound on the p99 of Server by default: the one that MLPerf sets for ResNet-50."""

@@ -23,7 +23,7 @@ from ...serving.server.embedded import EmbeddedServer
 from ...serving.server.environment import install
 from ..gateway.process import GatewayProcess
 from ..gateway.run import deploy_bundle
-from ..shared.command import errors_of, write_document
+from ..shared.command import RESULTS, errors_of, finish
 from ..shared.machine import describe_machine
 from .check import check, little, waited
 from .documents import MonitoringResult
@@ -35,7 +35,7 @@ from .queries import FILES, compressed
 
 __all__ = ["main", "measure", "table"]
 
-RESULT = Path(__file__).resolve().parents[1] / "results" / "monitoring.json"
+RESULT = RESULTS / "monitoring.json"
 
 SECONDS = 90.0
 """The load fits into the ranges of two minutes."""
@@ -161,6 +161,4 @@ def main(
     """Check the queries for Prometheus and Grafana; exit code 1 if one is wrong."""
     with errors_of("monitoring"):
         result = measure(bundles, clients=clients, seconds=seconds, with_faults=faults)
-    write_document(output, result)
-    typer.echo("\n".join([*table(result), *result.problems]))
-    raise typer.Exit(1 if result.problems else 0)
+    finish(output, result, [*table(result), *result.problems], failed=bool(result.problems))

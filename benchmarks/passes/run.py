@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -30,7 +29,8 @@ from ...export.timing import BATCHES, in_turns
 from ...extras import require
 from ...files import write_bytes
 from ...runners.openvino import shared_core
-from ..shared.command import errors_of
+from ..shared.command import RESULTS, errors_of
+from ..shared.environment import utc_now
 from ..shared.machine import describe_machine
 from ..shared.paired import median_interval
 from .documents import Gain, Gains, Runtime
@@ -38,7 +38,7 @@ from .graphs import conditional_gan, dcgan, equalised, spectral, upsampled
 
 __all__ = ["CASES", "Case", "main", "measure"]
 
-RESULT = Path(__file__).resolve().parents[1] / "results" / "passes.json"
+RESULT = RESULTS / "passes.json"
 
 _LEAST_PAIRS, _MOST_PAIRS, _SHORTEST_S = 5, 40, 0.02
 
@@ -139,7 +139,7 @@ def measure(
         gains=tuple(gains),
         failures=failures,
         machine=describe_machine(),
-        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        measured_at=utc_now(),
         command="python -m litho.benchmarks.passes",
         seconds=round(time.perf_counter() - start, 1),
     )

@@ -30,7 +30,7 @@ from ...reporting.progress import Progress, quiet
 from ...runners import open_runner
 from ...runners.base import installed_graph_runtimes, runner_class
 from ..candidates import Candidate
-from ..shared.command import errors_of, write_document
+from ..shared.command import RESULTS, errors_of, finish, show_progress
 from ..shared.machine import describe_machine
 from .documents import Peer, Peers, Served, read_peers
 from .in_process.base import Form, Made, Source, make_peers
@@ -40,8 +40,6 @@ from .table import rows, served_rows
 from .turns import Times, time_in_rounds
 
 __all__ = ["Wanted", "compare_served", "compare_with_peers", "main"]
-
-RESULTS = Path(__file__).resolve().parents[1] / "results"
 
 
 @dataclass(frozen=True)
@@ -219,7 +217,6 @@ def main(  # noqa: PLR0913 - a parameter for each option
     ] = False,
 ) -> None:
     """Measure a run's variants in turns with peers that work without litho."""
-    progress = partial(_say)
     with errors_of("peers"):
         if install_peers:
             typer.echo(f"installed at {install()}", err=True)
@@ -237,18 +234,13 @@ def main(  # noqa: PLR0913 - a parameter for each option
             raise UsageError("--seconds is the length of a window of servers; add --served, or give --rounds")
         else:
             wanted = Wanted(precisions or None, without or (), rounds or Wanted.rounds, seed, device)
-            measured = compare_with_peers(run, wanted, progress)
+            measured = compare_with_peers(run, wanted, show_progress)
         measured = _with_command(
             measured, " ".join(["python -m litho.benchmarks.peers", *_words(run, output)])
         )
         file = output or RESULTS / f"peers-{measured.preset}{'' if device == 'cpu' else '-gpu'}.json"
         document = combined(file, measured)
-    write_document(file, document)
-    typer.echo("\n".join(served_rows(measured.served) if measured.served else rows(measured)))
-
-
-def _say(step: str, share: float) -> None:
-    typer.echo(f"{step} {share:.0%}", err=True)
+    finish(file, document, served_rows(measured.served) if measured.served else rows(measured))
 
 
 def _served(run: Path, precisions: Sequence[str], device: str, plan: ServedPlan) -> Peers:
@@ -256,7 +248,7 @@ def _served(run: Path, precisions: Sequence[str], device: str, plan: ServedPlan)
         raise UsageError("--served measures servers on the CPU; leave out --on gpu")
     if len(precisions) > 1:
         raise UsageError(f"--served takes one precision; {', '.join(precisions)} were given")
-    return compare_served(run, plan, precisions[0] if precisions else "fp32", _say)
+    return compare_served(run, plan, precisions[0] if precisions else "fp32", show_progress)
 
 
 def _words(run: Path, output: Path | None) -> list[str]:

@@ -31,7 +31,7 @@ from ..load.documents.windows import Load
 from ..load.measuring.meter import Meter
 from ..load.measuring.requests import Requests
 from ..load.scenarios import open_scenario
-from ..shared.command import errors_of, whole_numbers, write_document
+from ..shared.command import RESULTS, errors_of, finish, show_progress, whole_numbers
 from ..shared.cores import Cores, apart, cores_of
 from ..shared.machine import describe_machine
 from .documents import Compared, PerfAnalyzerResult, Round, lines
@@ -40,7 +40,7 @@ from .server_count import ServerCount
 
 __all__ = ["compare", "litho_side", "main", "measure_model"]
 
-RESULT = Path(__file__).resolve().parents[1] / "results" / "perf-analyzer.json"
+RESULT = RESULTS / "perf-analyzer.json"
 MODEL = "model"
 CLIENTS = (1, 8, 32)
 PROTOCOLS: tuple[Protocol, ...] = ("grpc", "http")
@@ -263,7 +263,7 @@ def main(  # noqa: PLR0913
                 seconds=seconds,
                 clients=counts,
                 cores=cores,
-                progress=lambda step, share: typer.echo(f"{step} {share:.0%}", err=True),
+                progress=show_progress,
             )
         ]
     names = " ".join(dict.fromkeys(one.bundle for one in compared))
@@ -274,6 +274,4 @@ def main(  # noqa: PLR0913
         machine=describe_machine(),
         cores=cores,
     )
-    write_document(output, result)
-    typer.echo("\n".join(lines(result)))
-    raise typer.Exit(0 if result.passed else 1)
+    finish(output, result, lines(result), failed=not result.passed)

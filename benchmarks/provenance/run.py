@@ -14,7 +14,6 @@ import base64
 import hashlib
 import json
 import re
-import subprocess
 import tempfile
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -40,13 +39,14 @@ from ...serving.repository.deploy import deploy
 from ...serving.repository.operations import rollback
 from ...serving.server.embedded import EmbeddedServer
 from ...signature.fields import Role
-from ..shared.command import errors_of, write_document
+from ..shared.command import RESULTS, errors_of, finish
+from ..shared.key_pair import make_key_pair
 from ..shared.machine import describe_machine
 from .documents import Found, Provenance, Way, table
 
 __all__ = ["main", "measure"]
 
-RESULT = Path(__file__).resolve().parents[1] / "results" / "provenance.json"
+RESULT = RESULTS / "provenance.json"
 NAME = "model"
 BATCHES = (1, 7, 64)
 START_SECONDS = 120
@@ -75,7 +75,9 @@ def measure(bundle: Path, other: Path | None = None, pictures: int = 12) -> Prov
     loaded = Bundle.load(bundle)
     with tempfile.TemporaryDirectory(prefix="provenance-") as temporary:
         folder = Path(temporary)
-        private, public = _keys(folder)
+        require("cryptography", "sign")
+        private, public_file = make_key_pair(folder)
+        public = PublicKey.read(public_file)
         log, repository = folder / "audit.jsonl", folder / "repository"
         deploy(bundle, to=repository, name=NAME)
         with EmbeddedServer(repository) as server:
@@ -254,18 +256,6 @@ def _removed_lines(log: Path) -> Found:
     return Found(kind="a line of the audit log was removed", altered=len(lines), found=found)
 
 
-def _keys(folder: Path) -> tuple[Path, PublicKey]:
-    """File of a private key, and the public one."""
-    require("cryptography", "sign")
-    private, public = folder / "private.pem", folder / "public.pem"
-    for command in (
-        ["openssl", "genpkey", "-algorithm", "ed25519", "-out", private],
-        ["openssl", "pkey", "-in", private, "-pubout", "-out", public],
-    ):
-        subprocess.run(command, check=True, capture_output=True)
-    return private, PublicKey.read(public)
-
-
 def main(
     bundle: Annotated[Path, typer.Argument(help="Bundle that is served.", show_default=False)],
     other: Annotated[
@@ -278,6 +268,4 @@ def main(
     """Make pictures through the gateway, and make them again from their receipts."""
     with errors_of("provenance"):
         result = measure(bundle, other, pictures)
-    write_document(output, result)
-    typer.echo("\n".join([*table(result), *result.problems]))
-    raise typer.Exit(1 if result.problems else 0)
+    finish(output, result, [*table(result), *result.problems], failed=bool(result.problems))

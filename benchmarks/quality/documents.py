@@ -9,13 +9,14 @@ from ...bundle.json_documents import Document, read_as
 from ...training.evaluation.document import FeatureNetInfo, Figure
 from ...training.presets import PRESETS
 from ...training.recipe import Budget
+from ..shared.command import RESULTS
 from ..shared.machine import Machine
 from .targets import Outcome, outcomes
 
 __all__ = ["RESULT", "Entry", "Quality", "read_quality"]
 
 SCHEMA_VERSION = 1
-RESULT = Path(__file__).resolve().parents[1] / "results" / "quality.json"
+RESULT = RESULTS / "quality.json"
 
 
 class Entry(Document):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import io
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +23,7 @@ from ...training.evaluation.document import Evaluation, read_evaluation
 from ...training.presets import PRESETS
 from ...training.recipe import BUDGETS, Budget
 from ..shared.command import errors_of
+from ..shared.environment import utc_now
 from ..shared.machine import describe_machine
 from .documents import RESULT, Entry, read_quality
 from .targets import outcomes
@@ -69,7 +69,7 @@ def measure(preset: str, *, budget: Budget = "cpu", runs: Path = Path("runs"), d
         failures=tuple(f"{section.title}: {section.failure}" for section in evaluation.failures),
         outcomes=outcomes(preset, budget, evaluation.figures),
         machine=describe_machine(),
-        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        measured_at=utc_now(),
         command=f"python -m litho.benchmarks.quality {preset} --budget {budget} --device {device}",
     )
 

@@ -17,7 +17,7 @@ import typer
 from ...bundle import Bundle
 from ...reporting.markdown import markdown_table
 from ...signature.fields import Role
-from ..shared.command import errors_of, write_document
+from ..shared.command import RESULTS, errors_of, write_document
 from ..shared.machine import Machine, describe_machine
 from .disturbed import Asked, disturbed
 from .documents import Faults, RayCluster
@@ -25,7 +25,7 @@ from .rates import rates
 
 __all__ = ["main", "problems_of", "table"]
 
-RESULT = Path(__file__).resolve().parents[1] / "results" / "ray-cluster.json"
+RESULT = RESULTS / "ray-cluster.json"
 LEAST_GAIN = 1.6
 """Throughput of two workers over that of one, on two cores."""
 

@@ -16,7 +16,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -30,7 +29,8 @@ from ...files import sha256
 from ...registry.packing import pack_bundle
 from ...registry.pull import pull
 from ...registry.push import push
-from ..shared.command import errors_of, write_document
+from ..shared.command import RESULTS, errors_of, write_document
+from ..shared.environment import utc_now
 from ..shared.machine import describe_machine
 from .documents import RegistriesResult, RegistryRun
 from .kinds import Kind, folder_kind, oci_kind
@@ -38,7 +38,7 @@ from .refusals import refusals
 
 __all__ = ["RESULT", "main", "measure"]
 
-RESULT = Path(__file__).resolve().parents[1] / "results" / "registries.json"
+RESULT = RESULTS / "registries.json"
 
 _KINDS = {"folder": folder_kind, "oci": oci_kind}
 _ADDED = "report.html"
@@ -66,7 +66,7 @@ def measure(bundle: Path, folder: Path, mib: int, kinds: list[str], command: str
         with _KINDS[name](own) as kind:
             runs.append(_run(name, kind, bundle, large, own))
     return RegistriesResult(
-        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        measured_at=utc_now(),
         command=command,
         bundle=Bundle.load(bundle).manifest.name,
         size_bytes=pack_bundle(large).package.size_bytes,

@@ -1,4 +1,4 @@
-"""What the commands of this folder share: how an error ends them, how programs are found and documents written."""
+"""What the commands of this folder share: their options, progress and errors, and how documents are written."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -19,7 +19,18 @@ from ...errors import LithoError, UsageError
 from ...extras import missing
 from ...files import write_bytes
 
-__all__ = ["errors_of", "find_program", "whole_numbers", "write_document"]
+__all__ = [
+    "RESULTS",
+    "errors_of",
+    "find_program",
+    "finish",
+    "show_progress",
+    "whole_numbers",
+    "write_document",
+]
+
+RESULTS = Path(__file__).resolve().parents[1] / "results"
+"""Folder of the stored documents."""
 
 
 @contextmanager
@@ -83,3 +94,26 @@ def whole_numbers(text: str, option: str) -> list[int]:
 def write_document(path: Path, document: Document) -> None:
     """Write a document as JSON, atomically."""
     write_bytes(path, json.dumps(document.model_dump(), indent=1) + "\n")
+
+
+def show_progress(step: str, share: float) -> None:
+    """Write a step and the share of all work that is done to standard error."""
+    typer.echo(f"{step} {share:.0%}", err=True)
+
+
+def finish(path: Path, document: Document, rows: Iterable[str], *, failed: bool = False) -> None:
+    """Write a document, and show what it says; with exit code 1 if it says that something is wrong.
+
+    Args:
+        path: of the document.
+        document: all that was measured.
+        rows: lines for the terminal.
+        failed: whether it is not as it should be.
+
+    Raises:
+        Exit: of typer, if it failed.
+    """
+    write_document(path, document)
+    typer.echo("\n".join(rows))
+    if failed:
+        raise typer.Exit(1)

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
@@ -14,7 +15,7 @@ from pydantic import Field as Constraint
 
 from ...bundle.json_documents import Document
 
-__all__ = ["Environment", "describe_environment"]
+__all__ = ["Environment", "describe_environment", "utc_now"]
 
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 _THREADS = ("OMP_", "MKL_", "OPENBLAS_", "KMP_", "GOMP_", "ORT_", "TBB_")
@@ -53,6 +54,11 @@ def describe_environment() -> Environment:
         git_commit=_commit(),
         packages=dict(_packages()),
     )
+
+
+def utc_now() -> str:
+    """Date and time in ISO 8601, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _command() -> str:

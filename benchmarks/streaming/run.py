@@ -30,14 +30,14 @@ from ...serving.generation.shards import generate_shards
 from ...training.data.batches import Share
 from ...training.data.sources import load
 from ...training.run.snapshot import load_snapshot
-from ..shared.command import errors_of, write_document
+from ..shared.command import RESULTS, errors_of, finish
 from ..shared.machine import describe_machine
 from .documents import Killed, Speed, Streaming, Trained, table
 from .resumes import resumes
 
 __all__ = ["main", "measure", "read_speed"]
 
-RESULT = Path(__file__).resolve().parents[1] / "results" / "streaming.json"
+RESULT = RESULTS / "streaming.json"
 BATCH, SHUFFLE = 64, 2_048
 PRESET = "cgan-digits"
 _TRAINING = {"batch": "64", "width": "16", "discriminator_width": "16", "shuffle_nimg": str(SHUFFLE)}
@@ -193,6 +193,4 @@ def main(
     """Measure streams against data in memory."""
     with errors_of("streaming"), tempfile.TemporaryDirectory(prefix="streaming-") as folder:
         result = measure(bundle, Path(folder), pictures, seconds, nimg, kills)
-    write_document(output, result)
-    typer.echo("\n".join([*table(result), *result.problems]))
-    raise typer.Exit(1 if result.problems else 0)
+    finish(output, result, [*table(result), *result.problems], failed=bool(result.problems))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from ...extras import require
 from ...files import check_folder, write_bytes
 from ...reporting.progress import Progress, quiet
 from ...serving.configuration.settings_file import write_settings
+from ..shared.environment import utc_now
 from ..shared.machine import describe_machine
 from . import judge
 from .documents import RESULT_NAME, SETTINGS_NAME, Figures, Goal, Round, Trial, TuneResult, read_tuning
@@ -121,7 +121,7 @@ class _Run:
             manifest_sha256=sha256(content).hexdigest(),
             goal=self._goal,
             command=_command(self._bundle.manifest.name, self._goal, seconds),
-            measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            measured_at=utc_now(),
             machine=describe_machine(),
             budget_seconds=seconds,
             window_seconds=self._window,

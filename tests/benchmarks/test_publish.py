@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 import litho
 from litho.benchmarks import publish as module
-from litho.benchmarks.figures.base import RESULTS, Results
+from litho.benchmarks.figures.base import Results
 from litho.benchmarks.publish import fill, publish
+from litho.benchmarks.shared.command import RESULTS
 from litho.errors import LithoError, UnknownName
 from litho.plugins import plugin_names
 

@@ -7,8 +7,8 @@ from litho.benchmarks.capacity.plan import compared, find_plan, highest_rate, wa
 from litho.benchmarks.capacity.plan_documents import Goal
 from litho.benchmarks.capacity.shape import Kind, Served, Site, Traffic
 from litho.benchmarks.capacity.simulation import Model, simulate
-from litho.benchmarks.figures.base import RESULTS
 from litho.benchmarks.load.documents.result import read_result
+from litho.benchmarks.shared.command import RESULTS
 from litho.errors import UsageError
 
 from .planned import known, plan

@@ -1,9 +1,10 @@
 """The table of MLPerf LoadGen."""
 
 from litho.benchmarks.figures import loadgen
-from litho.benchmarks.figures.base import RESULTS, Results
+from litho.benchmarks.figures.base import Results
 from litho.benchmarks.mlperf.documents import read_result
 from litho.benchmarks.mlperf.logs import Summary, parse_summary
+from litho.benchmarks.shared.command import RESULTS
 
 
 def test_rows_say_what_loadgen_says_of_each_scenario() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from litho.benchmarks.figures.base import RESULTS
 from litho.benchmarks.in_flight.documents import InFlightResult, Ratios, lines
+from litho.benchmarks.shared.command import RESULTS
 
 
 def test_the_tables_of_a_stored_comparison_name_both_forms() -> None:

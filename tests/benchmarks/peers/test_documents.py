@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from litho.benchmarks.figures.base import RESULTS
 from litho.benchmarks.peers.documents import (
     Peer,
     Peers,
@@ -16,6 +15,7 @@ from litho.benchmarks.peers.documents import (
     plain_graph_name,
     read_peers,
 )
+from litho.benchmarks.shared.command import RESULTS
 from litho.benchmarks.shared.machine import describe_machine
 from litho.bundle.manifest import Timing, Verdict
 from litho.errors import UsageError

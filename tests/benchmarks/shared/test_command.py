@@ -3,12 +3,13 @@
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import typer
 
-from litho.benchmarks.shared.command import errors_of, find_program, whole_numbers, write_document
+from litho.benchmarks.shared.command import errors_of, find_program, finish, show_progress, whole_numbers
 from litho.benchmarks.shared.machine import Machine, describe_machine
 from litho.errors import LithoError, UsageError
 
@@ -32,10 +33,21 @@ def test_a_package_that_is_not_installed_is_one_line_too(capsys: pytest.CaptureF
         raise ModuleNotFoundError("No module named 'nothing'", name="nothing")
 
 
-def test_a_document_is_read_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("failed", [False, True])
+def test_a_document_is_read_back_and_shown_whether_or_not_it_failed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], failed: bool
+) -> None:
     machine = describe_machine()
-    write_document(tmp_path / "machine.json", machine)
+    with pytest.raises(typer.Exit) if failed else nullcontext() as ended:
+        finish(tmp_path / "machine.json", machine, ["first", "second"], failed=failed)
+    assert ended is None or ended.value.exit_code == 1
     assert Machine.model_validate_json((tmp_path / "machine.json").read_text()) == machine
+    assert capsys.readouterr().out == "first\nsecond\n"
+
+
+def test_progress_is_no_part_of_the_output(capsys: pytest.CaptureFixture[str]) -> None:
+    show_progress("measuring", 0.256)
+    assert capsys.readouterr() == ("", "measuring 26%\n")
 
 
 def test_numbers_are_separated_by_commas() -> None:
