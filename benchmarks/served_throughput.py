@@ -33,7 +33,7 @@ from ..serving.repository.deploy import deploy
 from ..serving.repository.versions import served_config
 from ..serving.server.embedded import EmbeddedServer
 from ..signature import Signature
-from .cold_start import server_start_seconds
+from .cold_start.run import server_start_seconds
 from .perf_analyzer.program import perf_analyzer_rows
 from .shared.command import RESULTS, errors_of, finish
 from .shared.machine import Machine, describe_machine

@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from litho.benchmarks import bench
-from litho.benchmarks.gpu_check import check_families, rows_of
+from litho.benchmarks.gpu_check.documents import rows_of
+from litho.benchmarks.gpu_check.run import check_families
 from litho.benchmarks.load.page.page import page as bench_page
 from litho.bundle import Bundle
 from litho.cli import app

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 
 from ...bundle.json_documents import read_as
-from ..gateway_instruments.run import GatewayInstrumentsResult
+from ..gateway_instruments.documents import GatewayInstrumentsResult
 from .base import Results, paragraph, table, three_digits, whole
 
 __all__ = ["write"]

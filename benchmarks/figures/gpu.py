@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...bundle.json_documents import read_as
-from ..cold_start import ColdStarts
-from ..device_bench import DeviceBench
-from ..gpu_check import Check, Row
+from ..cold_start.documents import ColdStarts
+from ..device_bench.documents import DeviceBench
+from ..gpu_check.documents import Check, Row
 from ..load.documents.result import BenchResult
 from .base import Results, paragraph, table, three_digits, whole
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from ...bundle.json_documents import read_as
-from ..growth.measure import rows
-from ..growth.series import GrowthResult
+from ..growth.series import GrowthResult, rows
 from .base import Results, paragraph
 
 __all__ = ["write"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 
 from ...bundle.json_documents import read_as
-from ..null_model import NullModelResult
+from ..null_model.documents import NullModelResult
 from ..perf_analyzer.documents import NEAR, NEAR_P99, Compared, PerfAnalyzerResult
 from .base import Results, paragraph, table, whole
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...bundle.json_documents import read_as
-from ..regressions import Regressions, table
+from ..regressions.documents import Regressions, table
 from .base import Results, paragraph
 
 __all__ = ["write"]

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from ...errors import LithoError
-from ..perf_analyzer.program import Side
+from ..perf_analyzer.documents import Side
 from ..shared.command import find_program
 
 __all__ = ["AIPERF", "AiPerf", "find_aiperf"]

@@ -12,17 +12,14 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from statistics import median
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 import typer
 
 from ...bundle import Bundle
-from ...bundle.json_documents import Document
 from ...errors import LithoError, UsageError
 from ...extras import require
-from ...reporting.markdown import markdown_table
 from ...runners.triton import Runner
 from ...serving.repository.deploy import deploy
 from ...serving.server.embedded import EmbeddedServer
@@ -32,85 +29,26 @@ from ..gateway.overhead import sites_of
 from ..gateway.process import GatewayProcess
 from ..load.generator import Kind, Plan, Running
 from ..load.measuring.requests import Requests
-from ..perf_analyzer.program import PerfAnalyzer, Side, find_perf_analyzer
+from ..perf_analyzer.documents import Side
+from ..perf_analyzer.program import PerfAnalyzer, find_perf_analyzer
 from ..shared.command import RESULTS, errors_of, finish, whole_numbers
 from ..shared.cores import Cores, cores_of, only_on
-from ..shared.machine import Machine, describe_machine
+from ..shared.machine import describe_machine
 from .aiperf import AiPerf, find_aiperf
+from .documents import Compared, GatewayInstrumentsResult, Round, WayName, lines
 
-__all__ = ["Compared", "GatewayInstrumentsResult", "Round", "lines", "main", "measure"]
+__all__ = ["main", "measure"]
 
 RESULT = RESULTS / "gateway-instruments.json"
 CLIENTS = "1,8"
 KINDS = 64
 WARMUP_SECONDS = 0.5
-WayName = Literal["tensors", "images"]
 ROUTES: dict[WayName, str] = {
     "tensors": "/v2/models/{model}/infer",
     "images": "/v1/images/generations",
 }
 TOOLS: dict[WayName, str] = {"tensors": "perf_analyzer", "images": "aiperf"}
 _SECONDS = "litho_gateway_request_seconds"
-
-
-class Round(Document):
-    """Both tools, one after the other.
-
-    Args:
-        litho, theirs: what each measured.
-        litho_gateway_ms, theirs_gateway_ms: mean time of a request inside the gateway meanwhile, by its own figures.
-    """
-
-    litho: Side
-    theirs: Side
-    litho_gateway_ms: float
-    theirs_gateway_ms: float
-
-    def ratio(self, figure: str) -> float:
-        """litho / the other tool."""
-        return getattr(self.litho, figure) / getattr(self.theirs, figure)
-
-
-class Compared(Document):
-    """One way through the gateway with one number of clients.
-
-    Args:
-        bundle: its name.
-        way: "tensors" or "images".
-        tool: the other tool.
-        clients: requests kept in flight.
-        rounds: in the order of measurement.
-    """
-
-    bundle: str
-    way: WayName
-    tool: str
-    clients: int
-    rounds: tuple[Round, ...]
-
-    def ratio(self, figure: str) -> float:
-        """Median over the rounds of litho / the other tool."""
-        return median(one.ratio(figure) for one in self.rounds)
-
-
-class GatewayInstrumentsResult(Document):
-    """All comparisons; written as `gateway-instruments.json`.
-
-    Args:
-        schema_version: of this document.
-        command: that made it, without paths.
-        seconds: length of each measurement.
-        compared: of all bundles, ways and numbers of clients.
-        machine: where they were measured.
-        cores: of server and gateway, and of the tools; None where they shared all.
-    """
-
-    schema_version: Literal[1] = 1
-    command: str
-    seconds: float
-    compared: tuple[Compared, ...]
-    machine: Machine
-    cores: Cores | None = None
 
 
 def measure(
@@ -255,25 +193,6 @@ def _prompts(runner: Runner) -> list[str]:
     if signature.field(Role.PROMPT) is not None:
         return ["a red circle"]
     raise UsageError(f"{runner.description} takes neither prompt nor label, and aiperf always sends a prompt")
-
-
-def lines(result: GatewayInstrumentsResult) -> list[str]:
-    """A table in Markdown: medians over the rounds of litho / the other tool."""
-    rows = [
-        (
-            one.bundle,
-            one.way,
-            one.tool,
-            str(one.clients),
-            f"{median(each.theirs.requests_per_second for each in one.rounds):,.0f}",
-            *(f"{one.ratio(figure):.2f}" for figure in ("requests_per_second", "p50_ms", "p99_ms")),
-            f"{median(each.theirs_gateway_ms for each in one.rounds):.1f}",
-            f"{median(each.litho_gateway_ms for each in one.rounds):.1f}",
-        )
-        for one in result.compared
-    ]
-    head = ("bundle", "way", "tool", "clients", "requests/s", "litho / tool", "p50", "p99")
-    return markdown_table((*head, "in the gateway, ms", "the same with litho"), rows)
 
 
 def main(  # noqa: PLR0913

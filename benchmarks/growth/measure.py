@@ -29,7 +29,6 @@ from ...export.build import export
 from ...export.source import from_run
 from ...export.timing import in_turns
 from ...extras import require
-from ...reporting.markdown import markdown_table
 from ...reporting.progress import Progress, quiet
 from ...runners import Runner, open_runner
 from ...runners.base import thread_count
@@ -41,9 +40,9 @@ from ..load.sweep import bench
 from ..shared.command import RESULTS, errors_of, finish, show_progress
 from ..shared.environment import utc_now
 from ..shared.machine import describe_machine
-from .series import Against, GrowthResult, Series
+from .series import Against, GrowthResult, Series, rows
 
-__all__ = ["Plan", "against_clients", "doubling", "in_process", "main", "measure_growth", "rows"]
+__all__ = ["Plan", "against_clients", "doubling", "in_process", "main", "measure_growth"]
 
 RESULT = RESULTS / "growth.json"
 
@@ -304,23 +303,6 @@ def _resident(process_id: int) -> float:
     """Bytes in memory of a process and its children."""
     process = require("psutil", "bench").Process(process_id)
     return float(sum(one.memory_info().rss for one in (process, *process.children(recursive=True))))
-
-
-def rows(result: GrowthResult) -> list[str]:
-    """A table in Markdown, one line for each series."""
-    table = []
-    for one in result.series:
-        first, last = one.points[0], one.points[-1]
-        table.append(
-            (
-                one.name,
-                one.quantity,
-                f"{one.against}, {first.x:,} to {last.x:,}",
-                f"{first.median:,.4g} to {last.median:,.4g}",
-                str(one.growth),
-            )
-        )
-    return markdown_table(("generator", "quantity", "against", "measured", "grows as"), table)
 
 
 def main(  # noqa: PLR0913

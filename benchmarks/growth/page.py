@@ -9,7 +9,7 @@ import numpy as np
 from ...reporting import number
 from ..load.page.charts import Axis, Chart, Row, chart, dots, lines
 from ..load.page.drawing import png
-from ..study import Part, Study, machine_facts, render_study
+from ..load.page.study import Part, Study, machine_facts, render_study
 from .power_law import MOST_MISFIT, Growth, PowerLaw
 from .series import Against, GrowthResult, Series
 

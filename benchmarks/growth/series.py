@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from ...bundle.json_documents import Document
+from ...reporting.markdown import markdown_table
 from ..shared.machine import Machine
 from .power_law import Growth, fit_growth
 
-__all__ = ["Against", "Grown", "GrowthResult", "Series"]
+__all__ = ["Against", "Grown", "GrowthResult", "Series", "rows"]
 
 Against = Literal["batch", "pixels", "steps", "clients", "models"]
 """What something grows with."""
@@ -93,3 +94,20 @@ class GrowthResult(Document):
     def find(self, against: Against, name: str = "") -> tuple[Series, ...]:
         """The series against something; of one generator if `name` is given."""
         return tuple(one for one in self.series if one.against == against and name in ("", one.name))
+
+
+def rows(result: GrowthResult) -> list[str]:
+    """A table in Markdown, one line for each series."""
+    table = []
+    for one in result.series:
+        first, last = one.points[0], one.points[-1]
+        table.append(
+            (
+                one.name,
+                one.quantity,
+                f"{one.against}, {first.x:,} to {last.x:,}",
+                f"{first.median:,.4g} to {last.median:,.4g}",
+                str(one.growth),
+            )
+        )
+    return markdown_table(("generator", "quantity", "against", "measured", "grows as"), table)

@@ -9,8 +9,8 @@ from ...reporting.markdown import markdown_table
 from ..load.page.charts import Axis, Chart, Row, chart, dots
 from ..load.page.drawing import png
 from ..load.page.roofline_plot import ROOFLINE_AXES, roofs
+from ..load.page.study import Part, Study, machine_facts, render_study
 from ..roofline.reached import Reached
-from ..study import Part, Study, machine_facts, render_study
 from .roofline import EQUAL_DB, Form, Limits, ModelLimits, Stage
 
 __all__ = [

@@ -29,7 +29,7 @@ from ...extras import require
 from ...reporting.progress import Progress, quiet
 from ...runners import open_runner
 from ...runners.base import installed_graph_runtimes, runner_class
-from ..candidates import Candidate
+from ..shared.candidates import Candidate
 from ..shared.command import RESULTS, errors_of, finish, show_progress
 from ..shared.machine import describe_machine
 from .documents import Peer, Peers, Served, read_peers

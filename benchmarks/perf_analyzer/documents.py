@@ -9,9 +9,19 @@ from ...bundle.json_documents import Document
 from ...reporting.markdown import markdown_table
 from ..shared.cores import Cores
 from ..shared.machine import Machine
-from .program import Protocol, Side
 
-__all__ = ["NEAR", "NEAR_P99", "Compared", "PerfAnalyzerResult", "Round", "lines"]
+__all__ = [
+    "NEAR",
+    "NEAR_P99",
+    "Compared",
+    "PerfAnalyzerResult",
+    "Protocol",
+    "Round",
+    "Side",
+    "lines",
+]
+
+Protocol = Literal["grpc", "http"]
 
 NEAR, NEAR_P99, HELD = 0.05, 0.15, 0.98
 """How far ratios of throughput and p50, and of p99, may be from 1; share of the clients that is kept in flight."""
@@ -22,6 +32,32 @@ _COUNTED = {
     "server_ms": "time inside the server",
 }
 """Figures of the server and their heads."""
+
+
+class Side(Document):
+    """What one tool measured.
+
+    Args:
+        requests_per_second: throughput.
+        p50_ms, p99_ms: of the latency of requests.
+        server_requests_per_second: what the server counted itself in the middle of the load; None in documents of
+            older releases, and where it was too short.
+        server_mean_batch: pictures of a batch that the server formed meanwhile.
+        server_ms: mean time of a request inside the server, from its queue to its output, in milliseconds.
+        client_cpu_us: processor time of the tool for one request that the server counted, in microseconds.
+    """
+
+    requests_per_second: float
+    p50_ms: float
+    p99_ms: float
+    server_requests_per_second: float | None = None
+    server_mean_batch: float | None = None
+    server_ms: float | None = None
+    client_cpu_us: float | None = None
+
+    def ratio(self, other: Side, figure: str) -> float:
+        """This / the other."""
+        return getattr(self, figure) / getattr(other, figure)
 
 
 class Round(Document):
@@ -40,7 +76,7 @@ class Round(Document):
 
     def ratio(self, figure: str) -> float:
         """litho / perf_analyzer."""
-        return getattr(self.litho, figure) / getattr(self.perf_analyzer, figure)
+        return self.litho.ratio(self.perf_analyzer, figure)
 
 
 class Compared(Document):

@@ -7,19 +7,17 @@ import json
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from ...bundle.json_documents import Document
 from ...errors import LithoError
 from ...signature import Signature
 from ..shared.command import find_program
+from .documents import Protocol, Side
 
-__all__ = ["PERF_ANALYZER", "PerfAnalyzer", "Side", "find_perf_analyzer", "perf_analyzer_rows"]
+__all__ = ["PERF_ANALYZER", "PerfAnalyzer", "find_perf_analyzer", "perf_analyzer_rows"]
 
 PERF_ANALYZER = "PERF_ANALYZER"
 """Variable of the environment that names the program."""
-
-Protocol = Literal["grpc", "http"]
 
 WINDOWS = 3
 """perf_analyzer measures three windows and reports what they say together."""
@@ -30,28 +28,6 @@ _TRIES = 3
 """perf_analyzer 2.49 sometimes keeps sending for ever; it is then stopped and started again."""
 _UNSTABLE = "Failed to obtain stable measurement"
 """What it says if the machine stalled in too many windows; it is then started again, too."""
-
-
-class Side(Document):
-    """What one tool measured.
-
-    Args:
-        requests_per_second: throughput.
-        p50_ms, p99_ms: of the latency of requests.
-        server_requests_per_second: what the server counted itself in the middle of the load; None in documents of
-            older releases, and where it was too short.
-        server_mean_batch: pictures of a batch that the server formed meanwhile.
-        server_ms: mean time of a request inside the server, from its queue to its output, in milliseconds.
-        client_cpu_us: processor time of the tool for one request that the server counted, in microseconds.
-    """
-
-    requests_per_second: float
-    p50_ms: float
-    p99_ms: float
-    server_requests_per_second: float | None = None
-    server_mean_batch: float | None = None
-    server_ms: float | None = None
-    client_cpu_us: float | None = None
 
 
 def find_perf_analyzer(program: str | None = None) -> str:

@@ -34,8 +34,8 @@ from ..load.scenarios import open_scenario
 from ..shared.command import RESULTS, errors_of, finish, show_progress, whole_numbers
 from ..shared.cores import Cores, apart, cores_of
 from ..shared.machine import describe_machine
-from .documents import Compared, PerfAnalyzerResult, Round, lines
-from .program import PerfAnalyzer, Protocol, Side, find_perf_analyzer
+from .documents import Compared, PerfAnalyzerResult, Protocol, Round, Side, lines
+from .program import PerfAnalyzer, find_perf_analyzer
 from .server_count import ServerCount
 
 __all__ = ["compare", "litho_side", "main", "measure_model"]

@@ -27,7 +27,7 @@ from ....plugins import load_plugins
 from ....runners.openvino import Runner as OpenVINO
 from ....signature.fields import Role
 from ....signature.noise import NOISE, gaussian
-from ...candidates import Candidate
+from ...shared.candidates import Candidate
 from ..documents import NotMeasured
 
 __all__ = ["Form", "Made", "Peer", "Source", "installed", "lacks_provider", "make_peers", "peer_names"]

@@ -7,7 +7,7 @@ from functools import partial
 
 from ....extras import require
 from ....runners.openvino import Runner, in_own_thread, shared_core
-from ...candidates import Candidate
+from ...shared.candidates import Candidate
 from . import base
 
 __all__ = ["Peer"]

@@ -6,7 +6,7 @@ from functools import partial
 
 from ....export.passes import apply_passes
 from ....runners.onnxruntime import Runner
-from ...candidates import Candidate
+from ...shared.candidates import Candidate
 from ..documents import plain_graph_name
 from . import base
 

@@ -11,7 +11,7 @@ from ....export.node_names import top_module_of
 from ....export.precisions.base import FP32_MODULES
 from ....extras import require
 from ....runners.onnxruntime import Runner
-from ...candidates import Candidate
+from ...shared.candidates import Candidate
 from . import base
 
 __all__ = ["Peer"]

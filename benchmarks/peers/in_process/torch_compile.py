@@ -6,7 +6,7 @@ from functools import cache
 
 from ....export.timing import BATCHES
 from ....runners.torch import Runner
-from ...candidates import Candidate
+from ...shared.candidates import Candidate
 from . import base
 
 __all__ = ["Peer"]

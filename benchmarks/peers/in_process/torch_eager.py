@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from ....runners.torch import Runner
-from ...candidates import Candidate
+from ...shared.candidates import Candidate
 from . import base
 
 __all__ = ["Peer"]

@@ -9,7 +9,7 @@ from typing import Any
 from ....export.timing import BATCHES
 from ....extras import require
 from ....runners.torch import Runner
-from ...candidates import Candidate
+from ...shared.candidates import Candidate
 from . import base
 
 __all__ = ["Peer", "in_half"]

@@ -13,8 +13,8 @@ from litho.benchmarks.growth.measure import (
     doubling,
     in_process,
     measure_growth,
-    rows,
 )
+from litho.benchmarks.growth.series import rows
 from litho.errors import UsageError
 from litho.runners import Runner
 from litho.serving.server.embedded import EmbeddedServer

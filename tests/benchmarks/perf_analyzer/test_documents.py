@@ -1,7 +1,6 @@
 """Both tools' figures, and what is beyond a bound."""
 
-from litho.benchmarks.perf_analyzer.documents import Compared, PerfAnalyzerResult, Round, lines
-from litho.benchmarks.perf_analyzer.program import Side
+from litho.benchmarks.perf_analyzer.documents import Compared, PerfAnalyzerResult, Round, Side, lines
 from litho.benchmarks.shared.cores import Cores
 from litho.benchmarks.shared.machine import describe_machine
 

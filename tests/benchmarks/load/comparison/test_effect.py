@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from litho.benchmarks.load.comparison.effect import FEWEST_PAIRS, Effect
-from litho.benchmarks.regressions import LEAST_RUNS, MORE_RUNS, MOST_RUNS
+from litho.benchmarks.regressions.run import LEAST_RUNS, MORE_RUNS, MOST_RUNS
 
 RATIOS = st.lists(st.floats(0.2, 5.0), min_size=1, max_size=40)
 

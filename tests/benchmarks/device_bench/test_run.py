@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from litho.benchmarks.device_bench import measure
+from litho.benchmarks.device_bench.run import measure
 
 
 @pytest.mark.slow
@@ -35,7 +35,7 @@ def test_without_a_runtime_of_graphs_pytorch_is_measured_alone(
 def test_help_says_what_a_device_is() -> None:
     import typer
 
-    from litho.benchmarks.device_bench import main
+    from litho.benchmarks.device_bench.run import main
 
     app = typer.Typer()
     app.command()(main)

@@ -12,56 +12,30 @@ import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from ..bundle import Bundle
-from ..bundle.json_documents import Document
-from ..errors import LithoError, MissingExtra
-from ..export.build import export
-from ..extras import require
-from ..files import write_bytes
-from ..runners.base import installed_graph_runtimes
-from ..runners.torch import Runner as TorchRunner
-from ..training.run.snapshot import load_snapshot
-from .candidates import Candidate
-from .gpu_check import candidates
-from .load.documents.result import BenchResult
-from .load.sweep import bench
-from .shared.command import errors_of, whole_numbers
-from .shared.environment import utc_now
-from .shared.machine import Machine, describe_machine
+from ...bundle import Bundle
+from ...errors import LithoError, MissingExtra
+from ...export.build import export
+from ...extras import require
+from ...files import write_bytes
+from ...runners.base import installed_graph_runtimes
+from ...runners.torch import Runner as TorchRunner
+from ...training.run.snapshot import load_snapshot
+from ..gpu_check.run import candidates
+from ..load.documents.result import BenchResult
+from ..load.sweep import bench
+from ..shared.candidates import Candidate
+from ..shared.command import errors_of, whole_numbers
+from ..shared.environment import utc_now
+from ..shared.machine import describe_machine
+from .documents import DeviceBench
 
-__all__ = ["DeviceBench", "forms_of", "main", "measure"]
+__all__ = ["forms_of", "main", "measure"]
 
 BATCHES = (1, 8, 32, 128, 256)
-
-
-class DeviceBench(Document):
-    """One run in every runtime of a device.
-
-    Args:
-        schema_version: of this document.
-        preset: of the run.
-        device: "cuda" or "cpu".
-        multiply_adds: of one picture, counted in PyTorch's operators.
-        results: name of the runtime's form -> its points.
-        missing: name -> why it was not measured, in one line.
-        machine: that measured.
-        measured_at: date and time (UTC) at the end.
-        command: that measured.
-    """
-
-    schema_version: Literal[1] = 1
-    preset: str
-    device: str
-    multiply_adds: int
-    results: dict[str, BenchResult]
-    missing: dict[str, str]
-    machine: Machine
-    measured_at: str
-    command: str
 
 
 def measure(
@@ -183,7 +157,3 @@ def main(
         typer.echo(f"{name}: {speeds} images/s at batch {', '.join(map(str, batches))}")
     for name, why in measured.missing.items():
         typer.echo(f"not measured: {name}: {why}")
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -15,28 +15,26 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from numpy.typing import NDArray
 
-from ..bundle.json_documents import Document
-from ..export.timing import in_turns
-from ..files import write_bytes
-from ..reporting.markdown import markdown_table
-from ..runners import Runner, open_runner
-from .load.comparison.change import Change, change_of, read_runs
-from .load.comparison.effect import TOLERANCE, Effect
-from .load.page.page import JSON_NAME
-from .load.sweep import bench
-from .shared.command import RESULTS, errors_of, finish
-from .shared.environment import Environment, describe_environment, utc_now
-from .shared.machine import Machine, describe_machine
+from ...export.timing import in_turns
+from ...files import write_bytes
+from ...runners import Runner, open_runner
+from ..load.comparison.change import Change, change_of, read_runs
+from ..load.comparison.effect import TOLERANCE
+from ..load.page.page import JSON_NAME
+from ..load.sweep import bench
+from ..shared.command import RESULTS, errors_of, finish
+from ..shared.environment import describe_environment, utc_now
+from ..shared.machine import describe_machine
+from .documents import SLOWDOWN, Regressions, Trial, table
 
-__all__ = ["Regressions", "SlowRunner", "Trial", "measure", "table"]
+__all__ = ["SlowRunner", "measure"]
 
 RESULT = RESULTS / "regressions.json"
-SLOWDOWN = 0.15
 LEAST_RUNS, MORE_RUNS, MOST_RUNS = 12, 6, 60
 """Runs of each side of a trial: at first, further ones while it is undecided, and in all. Who looks after every run
 sees a difference sooner or later, even where there is none."""
@@ -65,61 +63,6 @@ class SlowRunner(Runner):
         while time.perf_counter() < until:
             pass
         return pictures
-
-
-class Trial(Document):
-    """One comparison.
-
-    Args:
-        slowdown: share by which B was made slower; 0 where B is A again.
-        runs: of each side.
-        effect: speed of B over that of A.
-        verdict: of `litho bench compare`.
-    """
-
-    slowdown: float
-    runs: int
-    effect: Effect
-    verdict: str
-
-    @property
-    def flagged(self) -> bool:
-        """Whether B was called slower."""
-        return self.verdict == "slower"
-
-
-class Regressions(Document):
-    """All trials.
-
-    Args:
-        schema_version: of this document.
-        target: what was measured.
-        batch: images in a request.
-        tolerance: change that counts as none.
-        trials: in the order of measurement.
-        measured_at: start, UTC, ISO 8601.
-        machine, environment: where.
-    """
-
-    schema_version: Literal[1] = 1
-    target: str
-    batch: int
-    tolerance: float
-    trials: tuple[Trial, ...]
-    measured_at: str
-    machine: Machine
-    environment: Environment
-
-    def flagged(self, planted: bool) -> tuple[int, int]:
-        """Number of trials that were flagged, of how many, with a planted slowdown or without."""
-        trials = [trial for trial in self.trials if bool(trial.slowdown) == planted]
-        return sum(trial.flagged for trial in trials), len(trials)
-
-    @property
-    def passed(self) -> bool:
-        """Whether every planted slowdown was flagged and nothing else was."""
-        (found, planted), (wrong, _) = self.flagged(True), self.flagged(False)
-        return found == planted and wrong == 0
 
 
 def measure(
@@ -189,19 +132,6 @@ def _changes(folder: Path, sides: Mapping[str, Runner], *, batch: int, seconds: 
             yield change_of(read_runs(folder / "a"), read_runs(folder / "b"))
 
 
-def table(result: Regressions) -> list[str]:
-    """The trials as a Markdown table, a row for each kind."""
-    rows = []
-    for name, planted in (("the same again", False), (f"made {SLOWDOWN:.0%} slower", True)):
-        flagged, count = result.flagged(planted)
-        effects = [trial.effect.ratio for trial in result.trials if bool(trial.slowdown) == planted]
-        runs = [trial.runs for trial in result.trials if bool(trial.slowdown) == planted]
-        speed = f"{min(effects):.3f} to {max(effects):.3f}" if effects else ""
-        most = f"{min(runs)} to {max(runs)}" if runs else ""
-        rows.append((name, f"{flagged} of {count}", speed, most))
-    return markdown_table(("B", "called slower", "speed of B / A", "runs of each side"), rows)
-
-
 def main(
     target: Annotated[Path, typer.Argument(help="Bundle or run.", show_default=False)],
     rounds: Annotated[int, typer.Option(min=1, help="Trials of each kind.")] = 10,
@@ -214,7 +144,3 @@ def main(
     with errors_of("regressions"):
         result = measure(target, trials=rounds, batch=batch, seconds=seconds, most_runs=most_runs)
     finish(output, result, table(result), failed=not result.passed)
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -1,6 +1,6 @@
 from litho.benchmarks.load.page.charts import Axis, chart, lines
+from litho.benchmarks.load.page.study import Part, Study, machine_facts, render_study
 from litho.benchmarks.shared.machine import describe_machine
-from litho.benchmarks.study import Part, Study, machine_facts, render_study
 
 
 def test_parts_are_sections_with_their_charts_and_tables(read_page) -> None:

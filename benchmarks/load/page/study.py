@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..extras import require
-from ..reporting import human_bytes, render
-from .load.page.charts import Chart
-from .load.page.page import PageCharts
-from .shared.machine import Machine
+from ....extras import require
+from ....reporting import human_bytes, render
+from ...shared.machine import Machine
+from .charts import Chart
+from .page import PageCharts
 
 __all__ = ["Part", "Study", "machine_facts", "render_study"]
 

@@ -6,7 +6,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from litho.benchmarks.cold_start import ColdStarts, main
+from litho.benchmarks.cold_start.documents import ColdStarts
+from litho.benchmarks.cold_start.run import main
 
 
 def call(*words: object) -> tuple[int, str]:

@@ -9,77 +9,40 @@ without torch.compile.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from ..bundle import Bundle
-from ..bundle.json_documents import Document
-from ..bundle.manifest import Timing, Verdict
-from ..errors import DeviceError, MissingExtra, UsageError
-from ..export.build import export
-from ..export.engines.build import present_device
-from ..export.timing import BATCHES
-from ..extras import require
-from ..reporting.markdown import markdown_table
-from ..reporting.progress import Progress, quiet
-from ..runners import open_runner
-from ..runners.base import engine_libraries, installed_graph_runtimes, library_of
-from ..runners.torch import Runner as TorchRunner
-from ..training.loop import train
-from ..training.models import family, family_names
-from ..training.presets import CPU, PRESETS
-from ..training.run.snapshot import load_snapshot
-from .candidates import Candidate, prove_and_time
-from .shared.command import RESULTS, errors_of, finish, show_progress
-from .shared.machine import Machine, describe_machine
+from ...bundle import Bundle
+from ...errors import DeviceError, MissingExtra, UsageError
+from ...export.build import export
+from ...export.engines.build import present_device
+from ...export.timing import BATCHES
+from ...extras import require
+from ...reporting.progress import Progress, quiet
+from ...runners import open_runner
+from ...runners.base import engine_libraries, installed_graph_runtimes, library_of
+from ...runners.torch import Runner as TorchRunner
+from ...training.loop import train
+from ...training.models import family, family_names
+from ...training.presets import CPU, PRESETS
+from ...training.run.snapshot import load_snapshot
+from ..shared.candidates import Candidate, prove_and_time
+from ..shared.command import RESULTS, errors_of, finish, show_progress
+from ..shared.machine import describe_machine
+from .documents import Check, Row, rows_of
 
-__all__ = ["Check", "Row", "candidates", "check_families", "main"]
+__all__ = ["candidates", "check_families", "main"]
 
 RESULT = RESULTS / "gpu-check.json"
 
 _TRIAL = {"nimg": 64, "batch": 32, "precision": "fp32", "ema_half_life_nimg": 1}
 """Keys of every recipe: two steps, and weights without an average. An average would hardly differ from the first
 weights, whose pixels may lie halfway between two grey levels, where a tiny error changes the rounding."""
-
-
-class Row(Document):
-    """One family in one runtime.
-
-    Args:
-        family: name of the family.
-        name: name of the variant, or of the way that PyTorch ran.
-        precision: its gate judged the pictures.
-        verdict: on the probes; "not_run" with a reason if it does not run here.
-        timings: for 1, 8 and 32 pictures; empty if it did not run.
-    """
-
-    family: str
-    name: str
-    precision: str
-    verdict: Verdict
-    timings: tuple[Timing, ...] = ()
-
-
-class Check(Document):
-    """All results; written to `benchmarks/results/gpu-check.json`.
-
-    Args:
-        schema_version: of this document.
-        device: "cuda" or "cpu".
-        rows: family by family.
-        machine: where they were measured.
-    """
-
-    schema_version: Literal[1] = 1
-    device: str
-    rows: tuple[Row, ...]
-    machine: Machine
 
 
 def check_families(
@@ -219,25 +182,6 @@ def _has_tensorrt_provider() -> bool:
         return False
 
 
-def rows_of(check: Check) -> list[str]:
-    """The table in Markdown."""
-    columns = ("family", "runs in", "precision", "gate", "ms at 1", "images/s at 8", "at 32")
-    return markdown_table(
-        columns,
-        (
-            (row.family, row.name, row.precision, row.verdict.status.replace("_", " "), *_speeds(row.timings))
-            for row in check.rows
-        ),
-    )
-
-
-def _speeds(timings: Sequence[Timing]) -> list[str]:
-    at = {timing.batch: timing for timing in timings}
-    if not at:
-        return ["–"] * 3
-    return [f"{at[1].p50_ms:.2f}", *(f"{at[batch].images_per_second:,.0f}" for batch in (8, 32))]
-
-
 def main(
     families: Annotated[
         list[str] | None, typer.Argument(help="Families; default: all.", show_default=False)
@@ -264,7 +208,3 @@ def main(
         typer.echo(f"{row.family}, {row.name}: {row.verdict.reason}", err=True)
     if failed:
         raise typer.Exit(1)
-
-
-if __name__ == "__main__":
-    typer.run(main)

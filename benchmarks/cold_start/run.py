@@ -11,23 +11,21 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from statistics import median
 from typing import Annotated, Literal
 
 import typer
 
-from ..bundle import Bundle
-from ..bundle.json_documents import Document
-from ..errors import LithoError
-from ..reporting.markdown import markdown_table
-from ..serving.clients.client import Client
-from ..serving.repository.deploy import deploy
-from ..serving.server.embedded import EmbeddedServer
-from .shared.command import RESULTS, errors_of, finish
-from .shared.environment import Environment, describe_environment, utc_now
-from .shared.machine import Machine, describe_machine
+from ...bundle import Bundle
+from ...errors import LithoError
+from ...serving.clients.client import Client
+from ...serving.repository.deploy import deploy
+from ...serving.server.embedded import EmbeddedServer
+from ..shared.command import RESULTS, errors_of, finish
+from ..shared.environment import describe_environment, utc_now
+from ..shared.machine import describe_machine
+from .documents import ColdStart, ColdStarts, table
 
-__all__ = ["ColdStart", "ColdStarts", "main", "measure", "server_start_seconds", "table"]
+__all__ = ["main", "measure", "server_start_seconds"]
 
 RESULT = RESULTS / "cold-start.json"
 
@@ -40,34 +38,6 @@ with open_runner(sys.argv[1], device=sys.argv[2]) as runner:
     print("made", flush=True)
     sys.stdin.read()
 """
-
-
-class ColdStart(Document):
-    """The starts of one bundle.
-
-    Args:
-        name: of the bundle.
-        variant: that made the picture.
-        size_bytes: of the variant's files.
-        process_seconds: from the start of a Python process to its first picture, of each start.
-        server_seconds: from the start of the server to the first answer, of each start.
-    """
-
-    name: str
-    variant: str
-    size_bytes: int
-    process_seconds: tuple[float, ...]
-    server_seconds: tuple[float, ...]
-
-
-class ColdStarts(Document):
-    """All bundles; written as `cold-start.json`."""
-
-    schema_version: Literal[1] = 1
-    measured_at: str
-    machine: Machine
-    environment: Environment
-    bundles: tuple[ColdStart, ...]
 
 
 def measure(path: Path, starts: int = 5, device: Literal["cpu", "cuda"] = "cpu") -> ColdStart:
@@ -111,15 +81,6 @@ def server_start_seconds(repository: Path, log: Path) -> float:
         return time.perf_counter() - start
 
 
-def table(result: ColdStarts) -> list[str]:
-    """A table in Markdown: the median and the range of each way."""
-    rows = [
-        (one.name, one.variant, *map(_range, (one.process_seconds, one.server_seconds)))
-        for one in result.bundles
-    ]
-    return markdown_table(("bundle", "variant", "Python process, s", "server, s"), rows)
-
-
 def main(
     bundles: Annotated[list[Path], typer.Argument(help="Bundles.", show_default=False)],
     starts: Annotated[int, typer.Option(help="Starts of each bundle in each way.", min=1)] = 5,
@@ -153,11 +114,3 @@ def _process(path: Path, device: str) -> float:
         lines = errors.decode(errors="replace").strip().splitlines() or ["it said nothing"]
         raise LithoError(f"a process that opens {path} made no picture: {lines[-1]}")
     return seconds
-
-
-def _range(seconds: tuple[float, ...]) -> str:
-    return f"{median(seconds):.2f} ({min(seconds):.2f} to {max(seconds):.2f})"
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from random import Random
 
-from ..bundle.manifest import Sampler, Timing, Verdict
-from ..bundle.probes import Probes
-from ..export.timing import time_in_turns
-from ..parity.gate import limits
-from ..parity.replay import REPLAY_BATCHES, Open, prove
-from ..reporting.progress import Progress
+from ...bundle.manifest import Sampler, Timing, Verdict
+from ...bundle.probes import Probes
+from ...export.timing import time_in_turns
+from ...parity.gate import limits
+from ...parity.replay import REPLAY_BATCHES, Open, prove
+from ...reporting.progress import Progress
 
 __all__ = ["Candidate", "prove_and_time"]
 

@@ -10,30 +10,24 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from statistics import median
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-from ..bundle.json_documents import Document
-from ..reporting.markdown import markdown_table
-from ..runners.triton import ServedModel
-from ..signature import Signature
-from ..signature.fields import image_output, seed_field
-from .perf_analyzer.documents import Round
-from .perf_analyzer.program import Protocol, find_perf_analyzer
-from .perf_analyzer.run import measure_model
-from .shared.command import RESULTS, errors_of, finish
-from .shared.machine import Machine, describe_machine
+from ...runners.triton import ServedModel
+from ...signature import Signature
+from ...signature.fields import image_output, seed_field
+from ..perf_analyzer.program import find_perf_analyzer
+from ..perf_analyzer.run import measure_model
+from ..shared.command import RESULTS, errors_of, finish
+from ..shared.machine import describe_machine
+from .documents import NullModel, NullModelResult, lines
 
-__all__ = ["NullModel", "NullModelResult", "lines", "main", "measure", "write_null_model"]
+__all__ = ["main", "measure", "write_null_model"]
 
 RESULT = RESULTS / "null-model.json"
-AT_LEAST = 0.8
-"""Share of perf_analyzer's rate that is asked for."""
-
 configurations: Any = model_config_pb2  # protobuf creates its classes at import time
 
 MODEL = "null"
@@ -55,48 +49,6 @@ class TritonPythonModel:
         pictures = self.ready[seeds.shape()[0]]
         return pb_utils.InferenceResponse([pb_utils.Tensor("image", pictures)])
 """
-
-
-class NullModel(Document):
-    """Both tools over one protocol.
-
-    Args:
-        protocol: "grpc" or "http".
-        rounds: in the order of measurement.
-    """
-
-    protocol: Protocol
-    rounds: tuple[Round, ...]
-
-    @property
-    def ratio(self) -> float:
-        """Median over the rounds of litho's rate / perf_analyzer's."""
-        return median(one.ratio("requests_per_second") for one in self.rounds)
-
-
-class NullModelResult(Document):
-    """All protocols; written as `null-model.json`.
-
-    Args:
-        schema_version: of this document.
-        command: that made it.
-        clients: requests kept in flight.
-        seconds: length of each measurement.
-        protocols: what the requests travelled over.
-        machine: where they were measured.
-    """
-
-    schema_version: Literal[1] = 1
-    command: str
-    clients: int
-    seconds: float
-    protocols: tuple[NullModel, ...]
-    machine: Machine
-
-    @property
-    def passed(self) -> bool:
-        """Whether litho's rate is near enough to perf_analyzer's."""
-        return all(one.ratio >= AT_LEAST for one in self.protocols)
 
 
 def write_null_model(repository: Path) -> Path:
@@ -154,34 +106,6 @@ def measure(program: str, *, rounds: int = 5, seconds: float = 5.0, clients: int
     )
 
 
-def lines(result: NullModelResult) -> list[str]:
-    """A table in Markdown: medians over the rounds."""
-    rows = [
-        (
-            one.protocol,
-            *(
-                f"{median(getattr(each, tool).requests_per_second for each in one.rounds):,.0f}"
-                for tool in ("litho", "perf_analyzer")
-            ),
-            f"{one.ratio:.2f}",
-            f"{AT_LEAST:.2f}",
-            f"{median(each.in_flight for each in one.rounds) / result.clients:.3f}",
-            f"{median(each.client_cpu_us for each in one.rounds):.0f}",
-        )
-        for one in result.protocols
-    ]
-    heads = (
-        "protocol",
-        "litho, requests/s",
-        "perf_analyzer",
-        "ratio",
-        "at least",
-        "in flight",
-        "client CPU, µs",
-    )
-    return markdown_table(heads, rows)
-
-
 def main(
     rounds: Annotated[int, typer.Option(help="Measurements of each tool.", min=1)] = 5,
     seconds: Annotated[float, typer.Option(help="Length of one measurement.", min=0.3)] = 5.0,
@@ -193,7 +117,3 @@ def main(
     with errors_of("null_model"):
         result = measure(find_perf_analyzer(program), rounds=rounds, seconds=seconds, clients=clients)
     finish(output, result, lines(result), failed=not result.passed)
-
-
-if __name__ == "__main__":
-    typer.run(main)

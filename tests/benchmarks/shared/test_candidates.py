@@ -1,7 +1,7 @@
 from functools import partial
 from pathlib import Path
 
-from litho.benchmarks.candidates import Candidate, prove_and_time
+from litho.benchmarks.shared.candidates import Candidate, prove_and_time
 from litho.bundle import Bundle
 from litho.errors import MissingExtra
 from litho.export.timing import BATCHES

@@ -1,0 +1,1 @@
+"""Latency and throughput of a run in every runtime of a device."""

@@ -1,0 +1,1 @@
+"""Parity, gate and latency of every family on a GPU."""

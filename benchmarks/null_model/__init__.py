@@ -1,0 +1,1 @@
+"""Both load generators against a model that does nothing."""

@@ -1,0 +1,1 @@
+"""Does `litho bench compare` find a slowdown?"""
