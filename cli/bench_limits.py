@@ -21,21 +21,23 @@ from .values import numbers, positive
 )
 def limits(
     target: Annotated[Path, typer.Argument(help="A run or a bundle.", show_default=False)],
-    batch: Annotated[str, typer.Option(help="Pictures of a batch, separated by commas.")] = "1,8,32",
+    batch: Annotated[str, typer.Option(help="Batch sizes, separated by commas.")] = "1,8,32",
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Of each runtime; by default one on each core.")
+        int | None, typer.Option(min=1, help="Threads of each runtime; by default one for each core.")
     ] = None,
-    seconds: Annotated[float, typer.Option(help="To time each form for, at each batch.")] = 0.4,
+    seconds: Annotated[
+        float, typer.Option(help="Seconds for which each variant is timed at each batch size.")
+    ] = 0.4,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Folder for limits.json, limits.html and limits.png."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Hold speed against what this machine allows.
+    """Compare speed with what this machine allows.
 
-    A roofline: operations and bytes are counted from the graphs, the machine's peak and bandwidth are measured. Every
-    precision in ONNX Runtime and OpenVINO takes part that the bundle has; a run is exported in all of them, and also
+    A roofline: operations and bytes are counted from the graphs, the machine's peak and bandwidth are measured. All
+    precisions of the bundle are measured in ONNX Runtime and OpenVINO; a run is exported in all of them, and also
     measured in PyTorch.
     """
     positive(seconds, "--seconds")

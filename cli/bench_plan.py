@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 )
 def plan(
     bundle: BundlePath,
-    rate: Annotated[float, typer.Option(help="Requests a second, of all machines together.")],
+    rate: Annotated[float, typer.Option(help="Requests per second that all machines together must answer.")],
     p95_ms: Annotated[
         float,
         typer.Option(
-            "--p95-ms", "--p95", help="Milliseconds within which 95 % of the requests are answered."
+            "--p95-ms", "--p95", help="Milliseconds within which 95 % of the requests must be answered."
         ),
     ],
     variant: VariantName = None,
@@ -50,21 +50,24 @@ def plan(
     headroom: Annotated[
         float, typer.Option(help="Share of a machine's highest rate that stays unused.")
     ] = 0.2,
-    spare: Annotated[int, typer.Option(min=0, help="Machines beside those that the load takes.")] = 0,
+    spare: Annotated[int, typer.Option(min=0, help="Machines in addition to those that the load takes.")] = 0,
     cores: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Of a planned machine; by default as many as here. Others are extrapolated."
+            min=1,
+            help="Cores of a planned machine; by default as many as here. Other numbers are extrapolated.",
         ),
     ] = None,
     costs: Annotated[
         Path | None,
-        typer.Option(help="An earlier plan, whose measured costs are used: nothing is measured."),
+        typer.Option(
+            help="Folder or plan.json of an earlier plan: its measured costs are used, and nothing is measured."
+        ),
     ] = None,
     against: Annotated[
-        Path | None, typer.Option(help="A bench.json: what the simulation makes of its loads.")
+        Path | None, typer.Option(help="A bench.json whose loads are simulated too, to compare.")
     ] = None,
-    seconds: Annotated[float, typer.Option(help="Of the measurement of costs.")] = 20.0,
+    seconds: Annotated[float, typer.Option(help="Length of the measurement of costs, in seconds.")] = 20.0,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for plan.json.")] = None,
     as_json: AsJson = False,
 ) -> None:

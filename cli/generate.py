@@ -30,11 +30,13 @@ def generate(
         str, typer.Argument(help="A run, a bundle, or grpc://HOST:PORT/MODEL.", show_default=False)
     ],
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--output",
+            "--out",
             "-o",
-            help="A .png file, with a grid of several pictures; or a folder for one file each.",
+            help="A .png file, with a grid of several pictures; or a folder for one file each. With --count: folder"
+            " for the shards and their manifest, or s3://BUCKET/PREFIX. Given again, an interrupted run goes on.",
             show_default=False,
         ),
     ] = None,
@@ -67,15 +69,7 @@ def generate(
         int | None,
         typer.Option(
             help="Make so many pictures, any number, into shards: of consecutive seeds from --seed on, while several"
-            " values of another input repeat in turn. Needs --out.",
-            show_default=False,
-        ),
-    ] = None,
-    out: Annotated[
-        str | None,
-        typer.Option(
-            help="With --count: folder for the shards and their manifest, or s3://BUCKET/PREFIX. Given again, an"
-            " interrupted run goes on.",
+            " values of another input repeat in turn.",
             show_default=False,
         ),
     ] = None,
@@ -95,9 +89,13 @@ def generate(
 ) -> None:
     """Make pictures from seeds, labels, prompts or images.
 
-    With --output a few, as PNG files; with --count and --out any number, as shards of a data set.
+    Without --count a few, as PNG files; with --count any number, as shards of a data set.
     """
-    _check_destination(output, count, out)
+    if output is None or (count is not None and output.endswith(".png")):
+        given = "nothing" if output is None else f"with --count, {output!r}"
+        raise UsageError(
+            f"{given} was given to write to; give --output FILE.png, or --count NUMBER --output FOLDER"
+        )
     if count is None:
         refuse_pool("--count", ray=ray, workers=workers, threads=threads)
     values = pairs(field or [], "--field")
@@ -111,7 +109,7 @@ def generate(
         "mask": mask,
     }
     values |= {name: text for name, text in named.items() if text is not None}
-    if count is not None and out is not None:
+    if count is not None:
         from ..runners._pools import open_pool
         from ..serving.generation.shards import generate_shards
 
@@ -121,7 +119,7 @@ def generate(
                 manifest = generate_shards(
                     target,
                     values,
-                    out,
+                    output,
                     count=count,
                     format=format,
                     per_shard=per_shard,
@@ -136,17 +134,16 @@ def generate(
         if pool.report.retries:
             note(f"{pool.report.retries} shards were tried again, because a worker was lost or a call failed")
         typer.echo(
-            f"{count} pictures in {len(manifest.shards)} shards, listed in {out.rstrip('/')}/manifest.json"
+            f"{count} pictures in {len(manifest.shards)} shards, listed in {output.rstrip('/')}/manifest.json"
         )
         return
-    assert output is not None, "was just checked"
     from ..serving.generation.generate import generate as generate_pictures
 
     runners: list[Runner] = []
     with progress_bar() as progress:
         progress("making pictures", 0.0)
         files = generate_pictures(
-            target, values, output, variant=variant, device=device, opened=runners.append
+            target, values, Path(output), variant=variant, device=device, opened=runners.append
         )
     (runner,) = runners
     if as_json:
@@ -156,15 +153,3 @@ def generate(
     if runner.promise:
         note(f"made by {runner.promise}")
     typer.echo(files[0] if len(files) == 1 else f"{len(files)} pictures in {output}")
-
-
-def _check_destination(output: Path | None, count: int | None, out: str | None) -> None:
-    if (count is None) != (out is None):
-        raise UsageError(
-            "--count and --out belong together: so many pictures, as shards in that folder or URL"
-        )
-    if (output is None) == (out is None):
-        given = "nothing" if out is None else "both --output and --out"
-        raise UsageError(
-            f"{given} was given to write to; give --output FILE.png, or --count NUMBER --out FOLDER"
-        )

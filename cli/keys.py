@@ -31,12 +31,20 @@ app.add_typer(key, name="key", rich_help_panel=PANEL)
 )
 def create(
     keys: KeysFile = Path("keys.json"),
-    name: Annotated[str, typer.Option(help="What you call it; it is in lists and never in answers.")] = "",
+    name: Annotated[
+        str, typer.Option(help="Your name for the key, shown in lists only; by default none.")
+    ] = "",
     requests_per_minute: Annotated[
-        int | None, typer.Option(help="Limit of this key; by default the gateway's.", min=1, max=1_000_000)
+        int | None,
+        typer.Option(
+            help="Requests per minute of this key; by default the gateway's limit.", min=1, max=1_000_000
+        ),
     ] = None,
     pictures_per_minute: Annotated[
-        int | None, typer.Option(help="Limit of this key; by default the gateway's.", min=1, max=1_000_000)
+        int | None,
+        typer.Option(
+            help="Pictures per minute of this key; by default the gateway's limit.", min=1, max=1_000_000
+        ),
     ] = None,
     concurrent: Annotated[
         int | None,

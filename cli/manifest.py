@@ -42,8 +42,8 @@ def manifest(
             help="Model repository, folder or s3://BUCKET/PREFIX; or a bundle.", show_default=False
         ),
     ],
-    name: Annotated[str, typer.Option(help="Of the release and its objects.")] = "litho",
-    namespace: Annotated[str, typer.Option(help="Of the objects.")] = "default",
+    name: Annotated[str, typer.Option(help="Name of the release and its objects.")] = "litho",
+    namespace: Annotated[str, typer.Option(help="Namespace of the objects.")] = "default",
     form: Annotated[
         Literal["kubernetes", "kserve", "values"],
         typer.Option("--format", help="Objects of Kubernetes, of KServe, or the values of the Helm chart."),
@@ -72,7 +72,9 @@ def manifest(
     canary_source: Annotated[
         str | None,
         typer.Option(
-            help="Where that pod finds it, as --source says it.", rich_help_panel=_WHERE, show_default=False
+            help="Where that pod finds it, in the form of --source.",
+            rich_help_panel=_WHERE,
+            show_default=False,
         ),
     ] = None,
     replicas: Annotated[
@@ -89,7 +91,7 @@ def manifest(
     tensorrt: Annotated[
         str | None,
         typer.Option(
-            help="TensorRT in the image, if its release does not tell.",
+            help="Version of TensorRT in the image, if the image's tag does not say it.",
             rich_help_panel=_WHERE,
             show_default=False,
         ),

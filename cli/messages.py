@@ -24,6 +24,9 @@ _DISK_REMEDIES = {
 }
 """Error number of a disk that takes no more data -> what to do."""
 
+_TEMPORARY = re.compile(r"\.([^/]+)\.partial-\w+-\d+")
+"""Name under which a file is written before it replaces the one that was asked for."""
+
 _KINDS = {int: "a whole number", float: "a number", Path: "a path without zero bytes"}
 
 
@@ -63,7 +66,8 @@ def explain(error: Exception, command: Any, words: Sequence[str]) -> tuple[str, 
 
 
 def _of_system(error: OSError) -> str:
-    return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+    name = _TEMPORARY.sub(r"\1", str(error.filename or ""))
+    return f"{error.strerror or error}{f': {name}' if name else ''}"
 
 
 def _of_usage(error: Any, command: Any, words: Sequence[str]) -> str:
@@ -85,7 +89,10 @@ def _of_usage(error: Any, command: Any, words: Sequence[str]) -> str:
         message = f"unknown command {match[1]!r}{did_you_mean(match[1], command.commands)}"
     elif message.startswith("No such option"):
         known = [name for parameter in command.params for name in parameter.opts]
-        message = f"unknown option {error.option_name!r}{did_you_mean(error.option_name, known)}"
+        hint = did_you_mean(error.option_name, known)
+        if not hint and "--field" in known:
+            hint = f"; another input is given as --field {error.option_name.lstrip('-')}=VALUE"
+        message = f"unknown option {error.option_name!r}{hint}"
     elif getattr(error, "param", None) is not None and hasattr(error.__cause__, "errors"):
         message = _of_value(error)
     message = f"{message[0].lower()}{message[1:]}"

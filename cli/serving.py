@@ -33,9 +33,15 @@ if TYPE_CHECKING:
 def serve(
     repository: RepositoryOrUrl,
     host: Annotated[str, typer.Option(help="Address to bind.")] = "127.0.0.1",
-    http_port: Annotated[int | None, typer.Option(help="By default a free one.")] = None,
-    grpc_port: Annotated[int | None, typer.Option(help="By default a free one.")] = None,
-    metrics_port: Annotated[int | None, typer.Option(help="By default a free one.")] = None,
+    http_port: Annotated[
+        int | None, typer.Option(help="Port of Triton's HTTP; by default a free one.")
+    ] = None,
+    grpc_port: Annotated[
+        int | None, typer.Option(help="Port of Triton's gRPC; by default a free one.")
+    ] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(help="Port of Triton's metrics; by default a free one.")
+    ] = None,
     allow_remote: Annotated[
         bool, typer.Option("--allow-remote", help="Bind an address that other machines can reach.")
     ] = False,
@@ -50,16 +56,18 @@ def serve(
     require_signature: RequireSignature = None,
     health_port: Annotated[
         int | None,
-        typer.Option(help="Of the supervisor's health and metrics, on 127.0.0.1. By default a free one."),
+        typer.Option(
+            help="Port of the supervisor's health and metrics, on 127.0.0.1; by default a free one."
+        ),
     ] = None,
     restarts: Annotated[
         int, typer.Option(min=0, help="Restarts of a dead server that are allowed within 10 minutes.")
     ] = 10,
     canary_seconds: Annotated[
-        float, typer.Option(min=0, help="Time between two test requests to each model; 0 for none.")
+        float, typer.Option(min=0, help="Seconds between two test requests to each model; 0 for none.")
     ] = 5.0,
     drain_seconds: Annotated[
-        float, typer.Option(min=0, help="Longest time to finish accepted requests at the end.")
+        float, typer.Option(min=0, help="Longest time in seconds to finish accepted requests at the end.")
     ] = 30.0,
     log_format: Annotated[
         Literal["text", "json"], typer.Option(help="Form of the events on standard error.")
@@ -75,7 +83,7 @@ def serve(
     ] = False,
     gateway_port: Annotated[
         int | None,
-        typer.Option(help="Of the gateway, 0 for a free one; by default 8080.", show_default=False),
+        typer.Option(help="Port of the gateway, 0 for a free one; by default 8080.", show_default=False),
     ] = None,
     gateway_settings: Annotated[
         Path | None,
@@ -98,7 +106,9 @@ def serve(
     ] = None,
     tensorrt: Annotated[
         str | None,
-        typer.Option(help="TensorRT in the image, if its release does not tell.", show_default=False),
+        typer.Option(
+            help="Version of TensorRT in the image, if the image's tag does not say it.", show_default=False
+        ),
     ] = None,
     gpus: Annotated[
         str | None,

@@ -29,10 +29,15 @@ OPTIONS: dict[str, Any] = {
     "threads": option_of(int, "Threads of each instance on a CPU; by default the runtime's choice."),
     "batching": option_of(
         Literal["auto", "whole", "in-flight"],
-        "Of a sampler: in-flight answers each picture when done; auto measures which form suits this machine.",
+        "How a sampler batches: whole batches, or in-flight, which answers each picture when it is done; auto"
+        " measures which is faster here.",
     ),
-    "live_rows": option_of(int, "In flight: most pictures of a lane at the same time; by default measured."),
-    "lanes": option_of(int, "In flight: lanes that compute at the same time; by default 2 on a CPU."),
+    "live_rows": option_of(
+        int, "With in-flight batching: most pictures of a lane at the same time; by default measured."
+    ),
+    "lanes": option_of(
+        int, "With in-flight batching: lanes that compute at the same time; by default 2 on a CPU."
+    ),
     "max_batch_size": option_of(int, "Largest batch; by default the largest that the variant takes."),
     "preferred_batch_sizes": option_of(
         str, "Batch sizes that are sent without waiting for more, such as 8,16."

@@ -127,7 +127,7 @@ def headline(manifest: Manifest) -> Iterator[tuple[str, str, str]]:
         yield from _gain(variant, manifest)
     if chosen:
         grade = GRADES[max(GRADES.index(grade_of(variant, manifest)) for variant in chosen)]
-        yield "promises the same", grade.removeprefix("same "), _PROMISES[grade]
+        yield "promise", grade, _PROMISES[grade]
     if len(chosen) == 1:
         (best,) = chosen
         worst = f"worst image: {number(metric_value(best, PSNR_MIN))} dB"

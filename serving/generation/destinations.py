@@ -103,7 +103,7 @@ class Folder(Destination):
 
     def check(self) -> None:
         """See `Destination.check`."""
-        check_folder(Path(self.name), "--out")
+        check_folder(Path(self.name), "--output")
 
     @contextmanager
     def locked(self) -> Iterator[Callable[[], None]]:

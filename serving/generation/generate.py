@@ -206,7 +206,8 @@ def _parse_part(field: Field, part: str) -> range | list[Any]:
         first, last = _number(field, match[1]), _number(field, match[2])
         if last - first >= MAX_PICTURES or last < first:
             raise InvalidInput(
-                f"range {part!r} of {field.name!r} must ascend and have at most {MAX_PICTURES} values"
+                f"range {part!r} of {field.name!r} must ascend and have at most {MAX_PICTURES} values; --count makes"
+                " any number"
             )
         return range(int(first), int(last) + 1)
     return [_number(field, part)]

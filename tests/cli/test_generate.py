@@ -24,6 +24,16 @@ from .conftest import Command, Complaint
         ("--variant", "generator.fp16.onnx", "did you mean 'generator.fp32.onnx'"),
         ("--device", "tpu", "has no device 'tpu'"),
         ("-o", "out.gif", "'.gif'"),
+        (
+            "--truncation",
+            "1",
+            "unknown option '--truncation'; another input is given as --field truncation=VALUE",
+        ),
+        (
+            "--count",
+            "10",
+            "with --count, 'out.png' was given to write to; give --output FILE.png, or --count",
+        ),
     ],
 )
 def test_wrong_inputs_say_what_is_allowed(
@@ -40,6 +50,13 @@ def test_wrong_inputs_say_what_is_allowed(
     assert complaint in error_of(done)
     assert done.returncode == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_takes_no_file_is_named_with_the_file_that_was_asked_for(
+    litho_command: Command, error_of: Complaint, bundle: Path
+) -> None:
+    done = litho_command("generate", bundle, "--seed", "7", "--label", "3", "-o", "/proc/out.png")
+    assert error_of(done) == "litho: error: No such file or directory: /proc/out.png"
 
 
 def test_a_prompt_steps_and_guidance_have_options_of_their_own(

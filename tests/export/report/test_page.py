@@ -32,7 +32,7 @@ def test_the_page_begins_with_verdict_precision_gain_date_and_machine(read_page:
         INT8,
         "INT8",
         "2.00 ×",
-        "promises the same",
+        "same distribution",
         "a single image may differ",
         *timed.values(),
     ):
