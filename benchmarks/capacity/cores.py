@@ -213,11 +213,19 @@ class Thread:
         cores: that it runs on; None for a machine of its own, where it costs no time here.
         wake_ms: each time that it wakes.
         item_ms: of each message.
+        asleep_ms: from a message for a sleeping thread until it asks for a core, which is idle meanwhile.
     """
 
-    def __init__(self, environment: Any, cores: Cores | None, wake_ms: float, item_ms: float) -> None:
+    def __init__(
+        self,
+        environment: Any,
+        cores: Cores | None,
+        wake_ms: float,
+        item_ms: float,
+        asleep_ms: float = 0.0,
+    ) -> None:
         self._environment, self._cores = environment, cores
-        self._wake_ms, self._item_ms = wake_ms, item_ms
+        self._wake_ms, self._item_ms, self._asleep_ms = wake_ms, item_ms, asleep_ms
         self._waiting: deque[tuple[float, Callable[[], None]]] = deque()
         self._running = False
         self.wakes = 0
@@ -229,7 +237,7 @@ class Thread:
             then: what follows.
             share: of `item_ms` that it costs.
         """
-        if self._cores is None or self._wake_ms + self._item_ms == 0:
+        if self._cores is None or self._wake_ms + self._item_ms + self._asleep_ms == 0:
             self.wakes += 1
             then()
             return
@@ -237,7 +245,11 @@ class Thread:
         if not self._running:
             self._running = True
             self.wakes += 1
-            self._next(self._wake_ms, wakes=True)
+            if self._asleep_ms:
+                timeout = self._environment.timeout(self._asleep_ms)
+                timeout.callbacks.append(lambda _: self._next(self._wake_ms, wakes=True))
+            else:
+                self._next(self._wake_ms, wakes=True)
 
     def _next(self, before: float = 0.0, *, wakes: bool = False) -> None:
         assert self._cores is not None, "a thread without cores handles at once"

@@ -84,6 +84,7 @@ class Costs(Document):
         change_ms: of a batch that has another size than the last one of its instance.
         slice_ms: longest time of a thread on a core while others wait.
         patience: share of the threads that wait for their turn when they wake and all cores are busy.
+        asleep_ms: until a sleeping load generator with cores of its own has woken up: no processor is busy meanwhile.
         cold_ms: milliseconds since the model finished its last batch -> milliseconds that the next one takes longer;
             None if that was not measured.
         jitter: standard deviation of the logarithm of a batch's time beyond its first row.
@@ -107,6 +108,7 @@ class Costs(Document):
     change_ms: _Time = 0.0
     slice_ms: Annotated[float, Constraint(gt=0, allow_inf_nan=False)] = 4.0
     patience: Annotated[float, Constraint(ge=0, le=1)] = 0.0
+    asleep_ms: _Time = 0.0
     cold_ms: Annotated[dict[Annotated[float, Constraint(gt=0)], _Time], Constraint(min_length=1)] | None = (
         None
     )

@@ -27,6 +27,9 @@ _DISTINCT = 0.1
 _PATIENCE, _JITTER, _EAGER = (0.0, 0.2, 0.5), (0.05, 0.1, 0.2, 0.4), (0.0, 0.3, 0.6, 1.0)
 """What is tried for `Costs.patience`, `jitter`, `eager` and `eager_alone`; without jitter, loops fall into cycles."""
 
+_ASLEEP_MS = (0.0, 0.1, 0.2, 0.3)
+"""What is tried for `Costs.asleep_ms`."""
+
 _REQUESTS = 1500
 """Of a simulation for a fit that does not follow measured windows."""
 
@@ -66,6 +69,11 @@ def fitted(
         found = fit.better(found, lone, (clients, full), further)
         for choice in choices:
             found = fit.best(found, choice, clients, full)
+        if site.client_cores and costs.step_ms is None:
+            # Lone requests cannot tell: the server works on after an answer, and may be as late as the client.
+            tried = [found.model_copy(update={"asleep_ms": asleep}) for asleep in _ASLEEP_MS]
+            tried = [fit.settled(one, one.overhead, lone) for one in tried]
+            found = min(tried, key=lambda one: _distance(fit.run(one, clients, full), full))
         if further.busy is not None and further.single is not None:
             found = fit.best(found, {"eager_alone": _EAGER}, *further.busy, alone=True)
     return found
@@ -171,10 +179,14 @@ class _Fit:
             update={
                 "switch_ms": switch,
                 "change_ms": change,
+                **{
+                    name: getattr(found, name)
+                    for name in ("asleep_ms", "patience", "eager", "eager_alone", "jitter")
+                },
                 "cold_ms": _cold(first, further.gaps),
             }
         )
-        solved = self._settled(solved, found.overhead, lone)
+        solved = self.settled(solved, found.overhead, lone)
         return solved.model_copy(update={"spread": self._spread(solved, lone)})
 
     def _corrected(self, lone: Spent, rows: tuple[int, Spent] | None) -> Costs:
@@ -208,7 +220,7 @@ class _Fit:
         work = sum(costs.begin(max(1, rows)) * count for rows, count in sizes.items()) / sum(sizes.values())
         return _Counts(spent.batches, work * spent.batches * costs.threads, run.wakes, run.arrivals)
 
-    def _settled(self, costs: Costs, before: Overhead, lone: Spent) -> Costs:
+    def settled(self, costs: Costs, before: Overhead, lone: Spent) -> Costs:
         """Lone requests take as long as they did: by a wait, or by work after their answers, beside the client's."""
         if costs.device != "cpu":
             return costs

@@ -147,7 +147,8 @@ class _Machine:
         clients = self._cores if site.clients_here else None
         if site.client_cores and not site.clients_here:
             clients = make(site.client_cores)
-        self._client = Thread(self._environment, clients, overhead.wake_ms, overhead.client_ms)
+        asleep = costs.asleep_ms if site.client_cores else 0.0
+        self._client = Thread(self._environment, clients, overhead.wake_ms, overhead.client_ms, asleep)
         self._server = Thread(self._environment, self._cores, overhead.pass_ms, overhead.request_ms / 2)
         self._batcher = Batcher(self._environment, served, self._execute, self._begin)
         self._idle = deque(range(served.instances))

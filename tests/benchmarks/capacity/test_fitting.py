@@ -119,10 +119,11 @@ def test_requests_of_several_kinds_are_not_taken_for_a_spread() -> None:
 def test_the_time_of_a_client_on_its_own_core_is_not_taken_for_work_after_the_answers() -> None:
     # The server's core works on after an answer while the client is busy: lone requests take less than all work.
     overhead = Overhead(
-        batch_ms=0.1, after_ms=0.1, end_ms=0.25, pass_ms=0.05, share_ms=0.04, request_ms=0.1, client_ms=0.3
+        batch_ms=0.1, after_ms=0.1, end_ms=0.25, pass_ms=0.05, share_ms=0.04, request_ms=0.1, client_ms=0.1
     )
     site = Site(cores=1, client_cores=1)
-    true = Costs(batch_ms={1: 1.5, 64: 64.0}, jitter=0.2, eager=0.3, patience=0.2, overhead=overhead)
+    how = {"jitter": 0.2, "eager": 0.3, "patience": 0.2, "asleep_ms": 0.2}
+    true = Costs(batch_ms={1: 1.5, 64: 64.0}, overhead=overhead, **how)
 
     def window(clients: int) -> Spent:
         run = simulate(Model(true, Served(), site), Traffic(clients=clients), requests=3000)
@@ -138,11 +139,11 @@ def test_the_time_of_a_client_on_its_own_core_is_not_taken_for_work_after_the_an
 
     runner = Costs(batch_ms=true.batch_ms)
     found = fitted(runner, Served(), site, {clients: window(clients) for clients in (1, 32)})
-    assert found.overhead.client_ms + found.overhead.wake_ms == pytest.approx(0.3, rel=0.2)
-    for clients in (4, 8):
+    assert found.overhead.client_ms + found.overhead.wake_ms == pytest.approx(0.1, rel=0.1)
+    assert found.asleep_ms > 0
+    for clients in (4, 8, 16):
         once, again = (
             simulate(Model(one, Served(), site), Traffic(clients=clients), requests=4000)
             for one in (true, found)
         )
-        assert again.mean_batch == pytest.approx(once.mean_batch, rel=0.1)
         assert again.requests_per_second == pytest.approx(once.requests_per_second, rel=0.1)

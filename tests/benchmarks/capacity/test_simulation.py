@@ -203,3 +203,14 @@ def test_a_server_of_batches_has_the_wait_of_a_bulk_queue(largest: int, load: fl
     root = optimize.brentq(lambda r: r ** (largest + 1) - (rate + 1) * r + rate, 1e-6, 1 - 1e-6)
     busy = 1 / (1 / rate + 1 / (1 - root))
     assert found.latencies_ms.mean() == pytest.approx(1 + busy * root / (1 - root) ** 2 / rate, rel=0.07)
+
+
+def test_a_load_generator_that_sleeps_between_answers_sends_later_and_costs_no_more() -> None:
+    costs = Costs(batch_ms={1: 1.0}, asleep_ms=0.5)
+    model = Model(costs, Served(instances=1), Site(cores=1, client_cores=1))
+    found = simulate(model, Traffic(clients=1), requests=400)
+    assert found.quantile(0.5) == pytest.approx(1.5, abs=0.01)
+    assert found.utilisation == pytest.approx(1 / 1.5, rel=0.02)
+    # On other machines nobody knows.
+    alone = simulate(Model(costs, Served(instances=1), Site(cores=1)), Traffic(clients=1), requests=400)
+    assert alone.quantile(0.5) == pytest.approx(1.0, abs=0.01)
