@@ -40,7 +40,7 @@ def lower_floats(lowering: Lowering, element: str, opset: int) -> bytes:
     lowered = [node for node in model.graph if node.name not in stay and _computes_floats(node)]
     _Types(model.graph, ir.DataType[element]).lower(lowered)
     model.graph.opset_imports[""] = max(opset, model.graph.opset_imports[""])
-    return finished(ir.to_proto(model))
+    return finished(model)
 
 
 def _computes_floats(node: ir.Node) -> bool:

@@ -15,6 +15,7 @@ from ..node_names import top_module_of
 
 if TYPE_CHECKING:
     import onnx
+    import onnx_ir as ir
 
 __all__ = [
     "FP32_MODULES",
@@ -182,18 +183,20 @@ def _angles(graph: onnx.GraphProto) -> set[str]:
     return found
 
 
-def finished(model: onnx.ModelProto) -> bytes:
+def finished(model: ir.Model) -> bytes:
     """Content of an ONNX file of a graph whose types have changed: sorted, without dead nodes, checked."""
     import onnx
     import onnx_ir as ir
     from onnx_ir.passes.common import RemoveUnusedNodesPass, TopologicalSortPass
 
-    # The recorded types of values are out of date.
-    del model.graph.value_info[:]
-    inner = ir.from_proto(model)
-    TopologicalSortPass()(inner)
-    RemoveUnusedNodesPass()(inner)
-    proto = ir.to_proto(inner)
+    for node in model.graph:
+        for value in node.outputs:
+            if not value.is_graph_output():  # its recorded type is out of date
+                value.type = value.shape = None
+                value.metadata_props.clear()
+    TopologicalSortPass()(model)
+    RemoveUnusedNodesPass()(model)
+    proto = ir.to_proto(model)
     onnx.checker.check_model(proto, full_check=True)
     return proto.SerializeToString(deterministic=True)
 

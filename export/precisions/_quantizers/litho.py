@@ -74,7 +74,6 @@ def _activations(found, ranges: Mapping[str, Activations], lowering: Lowering, e
 def _made(
     proto: onnx.ModelProto, lowering: Lowering, element: str, biases: Mapping[str, NDArray[np.float32]]
 ) -> bytes:
-    onnx = require("onnx", "export")
     import onnx_ir as ir
 
     model, between = ir.from_proto(proto), _outputs(lowering, element)
@@ -87,11 +86,9 @@ def _made(
     for node in [node for node in model.graph if node.name in biases]:
         _replace_bias(model, node, biases[node.name or ""])
     insert(model, found, activations, weights, between=between)
-    made = ir.to_proto(model)
     # Runners read it from the file without parsing the graph.
-    properties = {entry.key: entry.value for entry in made.metadata_props}
-    onnx.helper.set_model_props(made, {**properties, "litho.element": element})
-    return finished(made)
+    model.metadata_props["litho.element"] = element
+    return finished(model)
 
 
 def _weights(node: ir.Node, element: str) -> Quantized:

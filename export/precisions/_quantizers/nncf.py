@@ -26,6 +26,8 @@ def quantize(lowering: Lowering, element: str) -> bytes:
     if element != "INT8":
         raise ExportError("nncf quantizes ONNX graphs to INT8 only; for FP8 leave --quantizer out")
     onnx, nncf = require("onnx", "export"), require("nncf", "nncf")
+    import onnx_ir as ir
+
     nncf.set_log_level(logging.ERROR)
     proto = onnx.load_from_string(lowering.graph)
     ignored = [
@@ -46,6 +48,8 @@ def quantize(lowering: Lowering, element: str) -> bytes:
         )
     except Exception as error:
         raise ExportError(f"nncf cannot quantize the graph: {str(error).splitlines()[0]}") from error
-    properties = {entry.key: entry.value for entry in proto.metadata_props}
-    onnx.helper.set_model_props(made, {**properties, "litho.element": element})
-    return finished(made)
+    model = ir.from_proto(made)
+    model.metadata_props.clear()
+    model.metadata_props.update({entry.key: entry.value for entry in proto.metadata_props})
+    model.metadata_props["litho.element"] = element
+    return finished(model)
