@@ -20,10 +20,11 @@ ROOT = Path(litho.__file__).parent
 TORCH_FREE = ("signature", "bundle", "reporting", "runners", "parity", "registry", "serving")
 """Folders whose modules never import torch; an edge device installs these without it."""
 
-STAGES, NO_TORCH, CIRCLES = (
+STAGES, NO_TORCH, CIRCLES, FIGURES = (
     "Imports point from later stages to earlier ones",
     "The running side never imports torch or onnx",
     "No import circles",
+    "Figures are written from documents, which lie apart from what measures them",
 )
 """Names of the contracts in pyproject.toml."""
 
@@ -48,6 +49,11 @@ VIOLATIONS = {
     "a circle of two modules": (CIRCLES, "bundle/json_documents.py", "from . import manifest"),
     "a circle of two folders": (CIRCLES, "training/optim/schedule.py", "from .. import models"),
     "a circle among plug-ins": (CIRCLES, "runners/_cuda.py", "from . import tensorrt"),
+    "a figure that loads what measures it": (
+        FIGURES,
+        "benchmarks/figures/passes.py",
+        "from ..passes.run import CASES",
+    ),
 }
 """What is wrong -> the contract that it breaks, the file that it is planted in, and the code."""
 

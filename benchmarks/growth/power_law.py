@@ -78,14 +78,13 @@ class Growth(Document):
         return f"{words}, misses by {missed - 1:.0%}" if known else f"{words}, of too few points"
 
 
-def fit_growth(measured: Mapping[float, Sequence[float]], seed: int = 0) -> Growth:
+def fit_growth(measured: Mapping[float, Sequence[float]]) -> Growth:
     """Fit one power law, and two if one is not good.
 
     Args:
         measured: x -> what was measured there, all above 0; at least two different x.
-        seed: of the resampling.
     """
-    power = fit_power_law(measured, seed)
+    power = fit_power_law(measured)
     if power.misfit <= MOST_MISFIT:
         form = "one power law" if len(measured) >= _LEAST_POINTS else "none"
         return Growth(power=power, pieces=(), form=form)
@@ -96,21 +95,20 @@ def fit_growth(measured: Mapping[float, Sequence[float]], seed: int = 0) -> Grow
         error = sum(_squares(*_medians(part)) for part in parts)
         if error < smallest:
             smallest = error
-            pieces = tuple(fit_power_law(part, seed) for part in parts)
+            pieces = tuple(fit_power_law(part) for part in parts)
     good = bool(pieces) and max(one.misfit for one in pieces) <= MOST_MISFIT
     return Growth(power=power, pieces=pieces, form="two power laws" if good else "none")
 
 
-def fit_power_law(measured: Mapping[float, Sequence[float]], seed: int = 0) -> PowerLaw:
+def fit_power_law(measured: Mapping[float, Sequence[float]]) -> PowerLaw:
     """The power law with the least squared error of logarithms of medians.
 
     Args:
         measured: x -> what was measured there, all above 0; at least two different x.
-        seed: of the resampling.
     """
     x, y = _medians(measured)
     exponent, constant = _line(x, y)
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     slopes = []
     for _ in range(_RESAMPLES):
         drawn = [

@@ -38,14 +38,10 @@ class Query:
     expression: str
 
 
-def rule_queries(text: str | None = None) -> list[Query]:
-    """Recording rules and alerts.
-
-    Args:
-        text: of a file of rules; by default the chart's.
-    """
+def rule_queries() -> list[Query]:
+    """The chart's recording rules and alerts."""
     yaml = require("yaml", "kubernetes")
-    document = yaml.safe_load(text if text is not None else _read("rules.yaml"))
+    document = yaml.safe_load(_read("rules.yaml"))
     return [
         Query("alert", rule["alert"], rule["expr"])
         if "alert" in rule
@@ -55,20 +51,17 @@ def rule_queries(text: str | None = None) -> list[Query]:
     ]
 
 
-def dashboard_queries(
-    *, namespace: str = ".*", release: str = ".*", model: str = ".*", interval: str = RATE_INTERVAL
-) -> list[Query]:
-    """Queries of all panels, with values for the variables of the dashboard.
+def dashboard_queries(*, release: str = ".*") -> list[Query]:
+    """Queries of all panels, for all namespaces and models.
 
     Args:
-        namespace, release, model: regular expressions, as Grafana puts them in; ".*" is its "All".
-        interval: a duration such as "2m", for `$__rate_interval`.
+        release: regular expression, as Grafana puts it in; ".*" is its "All".
     """
     values = {
-        "$namespace": namespace,
+        "$namespace": ".*",
         "$release": release,
-        "$model": model,
-        "$__rate_interval": interval,
+        "$model": ".*",
+        "$__rate_interval": RATE_INTERVAL,
     }
     panels: list[dict[str, Any]] = json.loads(_read("dashboard.json"))["panels"]
     return [

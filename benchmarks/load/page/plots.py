@@ -80,7 +80,7 @@ def trade_chart(result: BenchResult) -> Chart | None:
     drawn = lines(
         rows,
         Axis("images/s"),
-        _milliseconds("latency, ms", heights),
+        _latency_axis(heights),
         {"load": "load", "series": "percentile", "shown": "latency, ms", "speed": "images/s"},
     )
     return chart(
@@ -112,7 +112,7 @@ def latency_chart(result: BenchResult) -> Chart:
     drawn = lines(
         rows,
         Axis(axis_name(result), "category"),
-        _milliseconds("latency, ms", heights),
+        _latency_axis(heights),
         {"load": "load", "series": "percentile", "shown": "latency, ms"},
     )
     return chart(
@@ -302,8 +302,8 @@ def _with_interval(value: float, low: float | None, high: float | None) -> str:
     return f"{number(value)} ({number(low)} to {number(high)})"
 
 
-def _milliseconds(title: str, heights: Sequence[float]) -> Axis:
-    return Axis(title, "log" if max(heights) > LOGARITHMIC_ABOVE * min(heights) else "linear")
+def _latency_axis(heights: Sequence[float]) -> Axis:
+    return Axis("latency, ms", "log" if max(heights) > LOGARITHMIC_ABOVE * min(heights) else "linear")
 
 
 def _of_one_intensity(points: Sequence[Point]) -> list[Point]:
