@@ -37,6 +37,7 @@ def _log(kind: Any, help: str, *names: str) -> Any:
 OPTIONS: dict[str, Any] = {
     "host": _who(str, "Address to bind; by default 127.0.0.1, which only this machine reaches."),
     "port": _who(int, "Port to bind, 0 for a free one; by default 8080."),
+    "public_url": _who(str, "Address of it behind a proxy, such as https://example.org/litho."),
     "keys": _who(Path, "File of API keys, made by 'litho key create'; every request for pictures needs one."),
     "tls_certificate": _who(Path, "PEM file with the certificate; HTTPS instead of HTTP."),
     "tls_key": _who(Path, "PEM file with the certificate's private key."),

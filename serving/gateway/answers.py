@@ -70,7 +70,7 @@ async def document_of(gateway: Gateway, plan: Plan, request: Request) -> bytes:
     for one in finished:
         if plan.by_url:
             name = gateway.store.add(one.content, plan.encoding.form)
-            where = b'"url":%b' % _json(f"{request.base_url}v1/files/pictures/{name}")
+            where = b'"url":%b' % _json(f"{gateway.address(request)}v1/files/pictures/{name}")
         else:
             # The text of a picture is long and has nothing to escape: JSON's writer would look at all of it.
             where = b'"b64_json":"%b"' % base64.b64encode(one.content)

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+from starlette.requests import Request
+
 from ..provenance import audit_log
 from ..provenance.audit_log import AuditLog
 from ..provenance.audit_writer import AuditWriter
@@ -77,6 +79,11 @@ class Gateway:
     def at_end(self, action: Callable[[], Awaitable[None]]) -> None:
         """Await this when the gateway ends, before the connections to the models are closed."""
         self._ends.append(action)
+
+    def address(self, request: Request) -> str:
+        """Where the client of a request reaches this gateway, with a slash at its end."""
+        public = self.settings.public_url
+        return str(request.base_url) if public is None else f"{public.rstrip('/')}/"
 
     async def start(self) -> None:
         """Run what has to run before the first request."""

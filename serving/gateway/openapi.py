@@ -45,6 +45,8 @@ def describe(application: FastAPI, gateway: Gateway) -> None:
             ):
                 body = {"required": True, "content": {kind: content}}
                 made["paths"][path]["post"]["requestBody"] = body
+            if gateway.settings.public_url is not None:
+                made["servers"] = [{"url": gateway.settings.public_url.rstrip("/")}]
             signatures = {one.name: one.signature for one in models}
             describe_models(made["paths"], signatures, {str(one.version) for one in models})
             known[generation] = made

@@ -20,6 +20,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 Count = Annotated[int, Field(ge=1, le=LONGEST_NUMBER)]
 Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s*]+)$")]
+Address = Annotated[str, Field(pattern=r"^https?://[^/\s*?#]+(/[^\s*?#]*)?$")]
 
 
 Collector = Annotated[str, AfterValidator(check_collector)]
@@ -31,6 +32,8 @@ class GatewaySettings(BaseModel):
     Args:
         server: the Triton server, grpc://HOST:PORT, or grpcs:// for TLS.
         host, port: where the gateway listens; port 0 takes a free one.
+        public_url: where clients reach it behind a proxy, such as https://example.org/litho; the proxy takes the path
+            off. None for the address that a request names.
         repository: the server's model repository on this machine, for the explanations of its models; None gives none.
         timeout_seconds: longest time for one request, if it sets no shorter one.
         answer_seconds: longest silence of a model in flight, after which it is asked again: what a killed process of
@@ -75,6 +78,7 @@ class GatewaySettings(BaseModel):
     server: Annotated[str, Field(pattern=r"^grpcs?://[^/\s]+:\d+/?$")]
     host: str = "127.0.0.1"
     port: Port = 8080
+    public_url: Address | None = None
     repository: Path | None = None
     timeout_seconds: Seconds = 60.0
     answer_seconds: Seconds | None = None

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 from collections.abc import Iterator
@@ -31,11 +32,13 @@ class PageFile(NamedTuple):
         content: its bytes.
         media_type: value of the header `content-type`.
         etag: value of the header `etag`, from the content's SHA-256.
+        packed: the content by gzip.
     """
 
     content: bytes
     media_type: str
     etag: str
+    packed: bytes
 
 
 def page_files() -> dict[str, PageFile]:
@@ -62,4 +65,5 @@ def _files_in(folder: Traversable, above: str = "") -> Iterator[tuple[str, PageF
 
 
 def _page_file(content: bytes, ending: str) -> PageFile:
-    return PageFile(content, MEDIA_TYPES[ending], f'"{hashlib.sha256(content).hexdigest()[:32]}"')
+    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    return PageFile(content, MEDIA_TYPES[ending], etag, gzip.compress(content, mtime=0))

@@ -109,16 +109,30 @@ export async function request(path, options = {}) {
   throw new ApiError(answer.status, said, answer.headers);
 }
 
+/** What is read from an answer; an answer that breaks off is no fault of the page. */
+async function received(reading) {
+  try {
+    return await reading;
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw brokenOff();
+  }
+}
+
+function brokenOff() {
+  return new ApiError(0, { message: "The connection was lost before the answer was complete." });
+}
+
 /** Cards of all served models. @returns {Promise<import("./registry.js").Card[]>} */
 export async function listModels(signal) {
   const answer = await request("v1/models", { signal });
-  return parseJson(await answer.text()).data;
+  return parseJson(await received(answer.text())).data;
 }
 
 /** What the bundle of a model carries about why it draws what it draws. */
 export async function explanations(model, signal) {
   const answer = await request(`v1/models/${encodeURIComponent(model)}/explanations`, { signal });
-  return parseJson(await answer.text());
+  return parseJson(await received(answer.text()));
 }
 
 /**
@@ -180,7 +194,7 @@ export async function edit(form, { signal } = {}) {
 async function whole(path, content, body, signal) {
   const started = performance.now();
   const answer = await request(path, { method: "POST", body: content, signal });
-  const made = parseJson(await answer.text());
+  const made = parseJson(await received(answer.text()));
   return made.data.map((datum) => pictureOf(datum, body, started, made.output_format ?? undefined));
 }
 
@@ -223,6 +237,7 @@ export async function stream(body, { signal, onPartial, onPicture } = {}) {
       onPicture?.(pictures[index], index);
     }
   }
+  if (finished < Number(fields.n ?? 1)) throw brokenOff(); // a proxy may end an answer as if it were whole
   return pictures.filter(Boolean);
 }
 
@@ -233,7 +248,7 @@ export async function* serverEvents(answer) {
   let held = "";
   try {
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await received(reader.read());
       held += decoder.decode(value, { stream: !done });
       const blocks = held.replaceAll("\r\n", "\n").split("\n\n");
       held = blocks.pop();

@@ -110,7 +110,7 @@ function labelControl(field) {
 }
 
 function textControl(field) {
-  const input = h("textarea", { rows: field.role === "prompt" ? 3 : 2, value: field.default ?? "", spellcheck: false,
+  const input = h("textarea", { rows: field.role === "prompt" ? 3 : 2, value: field.default ?? "", spellcheck: false, dir: "auto",
     placeholder: field.role === "prompt" ? "What the picture shows" : "" });
   const count = h("span.hint", {});
   const parts = labelled(field, input, { beside: count });

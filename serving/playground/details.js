@@ -88,7 +88,7 @@ function receiptPart(receipt, model, announce) {
   const text = JSON.stringify(receipt, null, 2);
   const copy = h("button.button", { type: "button", on: { click: () => copied(text, copy, announce) } }, "Copy receipt");
   return h("section", {}, h("div.row", {}, h("h3", {}, "Receipt"), copy),
-    h("dl.facts", {}, receiptRows(receipt, model).map(([name, value]) => [h("dt", {}, name), h("dd", {}, shown(value))])));
+    h("dl.facts", {}, receiptRows(receipt, model).map(([name, value]) => [h("dt", {}, name), h("dd", { dir: "auto" }, shown(value))])));
 }
 
 /**
@@ -113,7 +113,7 @@ export function showPicture(picture, page) {
     page.openView("edit", { blob: picture.blob });
   };
   const dialog = h("dialog.card.details", { "aria-labelledby": "details-title" },
-    h("div.row", {}, h("h2", { id: "details-title" }, [picture.body.model, picture.title !== picture.body.model && picture.title].filter(Boolean).join(": ")),
+    h("div.row", {}, h("h2", { id: "details-title", dir: "auto" }, [picture.body.model, picture.title !== picture.body.model && picture.title].filter(Boolean).join(": ")),
       h("button.button.quiet.icon-only", { type: "button", "aria-label": "Close", on: { click: () => dialog.close() } }, icon("close"))),
     h("div.both", {},
       h("div.large", {}, image,

@@ -34,6 +34,7 @@ def test_options_win_over_the_file_and_the_file_over_the_defaults(tmp_path: Path
     [
         (("--most-pictures", "0"), "--most-pictures was given 0; expected at least 1"),
         (("--allow-origin", "example.org"), "--allow-origin was given 'example.org'"),
+        (("--public-url", "example.org/litho"), "--public-url was given 'example.org/litho'"),
         (("--port", "70000"), "--port was given 70000"),
         (("--traces", "h:4318"), "traces was given 'h:4318'; expected http://HOST:PORT/v1/traces"),
         (("--host", "0.0.0.0"), "--keys and --tls-certificate are missing"),

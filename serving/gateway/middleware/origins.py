@@ -29,11 +29,17 @@ class Middleware(Stage):
     other hosts: by such a name that leads to 127.0.0.1 (DNS rebinding) a strange page would be of the same origin.
     """
 
+    _own = ""
+
     def __init__(self, gateway: Gateway) -> None:
         settings = gateway.settings
         self._origins = frozenset(settings.allow_origins)
         self._hosts = frozenset(urlsplit(origin).hostname or "" for origin in self._origins)
         self._any = "*" in self._origins
+        if settings.public_url is not None:  # its own page, whatever the proxy says of the host
+            public = urlsplit(settings.public_url)
+            self._own = f"{public.scheme}://{public.netloc}".lower()
+            self._hosts |= {public.hostname or ""}
         self._local = settings.keys is None and is_loopback(settings.host)
         self._is_own = lru_cache(256)(self._names_this_machine)  # every request has one of few names
         if self._origins:
@@ -62,7 +68,7 @@ class Middleware(Stage):
         if origin is None or exchange.method in _CHANGES_NOTHING or self._any:
             return None
         given = origin.decode("latin-1")
-        if given in self._origins or urlsplit_or_none(given) == host.lower():
+        if given in self._origins or given == self._own or urlsplit_or_none(given) == host.lower():
             return None
         return ApiError(
             403,

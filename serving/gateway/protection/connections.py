@@ -79,8 +79,13 @@ class _Cycle(RequestResponseCycle):
     _head: bytes | None = None
     """Of the answer, until its first part comes."""
 
+    _until_close = False
+    """Whether the end of the connection is the end of the answer."""
+
     async def send(self, message: Any) -> None:
         """Send a message of the answer."""
+        if self.scope["http_version"] == "1.0":
+            self._leave_chunks(message)
         if not self.response_started and (head := self._quick_head(message)) is not None:
             self._head, self.response_started, self.waiting_for_100_continue = head, True, False
             return
@@ -100,6 +105,16 @@ class _Cycle(RequestResponseCycle):
         if not self.keep_alive:
             self.transport.close()
         self.on_response()
+
+    def _leave_chunks(self, message: Any) -> None:
+        """HTTP/1.0 knows no chunks (RFC 9112, 6.1): an answer of unknown length ends with its connection."""
+        if message["type"] == "http.response.start":
+            self._until_close = b"content-length" not in dict(message.get("headers", ()))
+            if self._until_close:
+                self.chunked_encoding = self.keep_alive = False
+        elif self._until_close:
+            more = message.get("more_body", False)
+            self.expected_content_length = len(message.get("body", b"")) + more
 
     def _quick_head(self, message: Any) -> bytes | None:
         """The head of an answer of known length on a connection that stays open; None leaves it to uvicorn."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from fastapi import APIRouter, Request, Response
 
 from ...playground import PageFile, page_files
@@ -49,6 +51,15 @@ def make_router(gateway: Gateway) -> APIRouter:
     return router
 
 
+def _takes_gzip(accepted: str) -> bool:
+    """Whether a header `accept-encoding` names gzip, and not to forbid it."""
+    for one in accepted.lower().split(","):
+        name, _, weight = (part.strip() for part in one.partition(";"))
+        if name == "gzip":
+            return re.fullmatch(r"q\s*=\s*0(\.0*)?", weight) is None
+    return False
+
+
 def _answer(file: PageFile, request: Request) -> Response:
     headers = {
         "content-security-policy": POLICY,
@@ -57,7 +68,13 @@ def _answer(file: PageFile, request: Request) -> Response:
         "x-content-type-options": "nosniff",
         "referrer-policy": "no-referrer",
     }
+    packed = _takes_gzip(request.headers.get("accept-encoding", ""))
+    headers["vary"] = "accept-encoding"
     known = (tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(","))
     if file.etag in known:
         return Response(status_code=304, headers=headers)
-    return Response(file.content, media_type=file.media_type, headers=headers)
+    if packed:
+        # With a tag of its own: the bytes are others (RFC 9110, 8.8.3).
+        headers["content-encoding"], headers["etag"] = "gzip", f"W/{file.etag}"
+    content = file.packed if packed else file.content
+    return Response(content, media_type=file.media_type, headers=headers)

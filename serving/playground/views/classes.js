@@ -39,7 +39,7 @@ function classPicker(field, chosen) {
 
 /** Prompts, one a line. */
 function promptPicker(field, text) {
-  const input = h("textarea", { rows: 5, spellcheck: false, value: text ?? "", id: freshId("prompts") });
+  const input = h("textarea", { rows: 5, spellcheck: false, dir: "auto", value: text ?? "", id: freshId("prompts") });
   return {
     element: labelled("Prompts", input, "One a line; each becomes a row."),
     before: () => input.value,

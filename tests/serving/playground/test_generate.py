@@ -11,15 +11,18 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from litho.serving.gateway.program import Program
 from litho.serving.provenance.picture_metadata import read_receipt
+from litho.serving.server.embedded import EmbeddedServer
 
+from ...conftest import running_gateway
 from ...streaming import REFUSED
-from .conftest import PHONE, Opener, overflow, serious_findings
+from .conftest import PHONE, WAIT_MILLISECONDS, Gallery, Opener, choose, overflow, serious_findings
 
 LARGEST_SEED = str(2**63 - 1)
+BROKEN_OFF = "The connection was lost before the answer was complete."
 
 
 def finished(page: Page) -> Locator:
@@ -245,6 +248,54 @@ def test_a_failure_is_shown_with_its_status_and_the_next_request_is_fine(
     page.get_by_label("Seed", exact=True).fill("5")
     generate(page, 1)
     expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def test_an_answer_that_breaks_off_is_said_and_tried_again_without_a_reload(
+    open_page: Opener, streaming_server: EmbeddedServer
+) -> None:
+    with running_gateway(streaming_server.grpc_url) as program:
+        port = int(program.url.rpartition(":")[2])
+        page = open_page(url=program.url, errors=("Failed to load resource",))
+        page.get_by_label("Model").select_option("sketch")
+        page.get_by_label("Pictures", exact=True).first.fill("1")
+        page.get_by_label("Steps").fill("12000")
+        page.get_by_role("button", name="Generate").click()
+        page.locator("litho-picture[data-state=preview]").wait_for()
+        program.stop()
+        expect(page.get_by_role("alert")).to_contain_text(BROKEN_OFF, timeout=WAIT_MILLISECONDS)
+        expect(page.locator("litho-picture[data-state=failed]")).to_have_count(1)
+    page.get_by_label("Steps").fill("3")
+    with running_gateway(streaming_server.grpc_url, port=port):
+        page.get_by_role("button", name="Try again").click()
+        expect(finished(page)).to_have_count(1)
+        expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def test_an_answer_that_a_proxy_ends_too_early_is_not_taken_for_the_whole(
+    open_page: Opener, streaming_gateway: Program
+) -> None:
+    page = open_page(url=streaming_gateway.url)
+
+    def first_picture(route: Route) -> None:
+        body = route.fetch().text()
+        route.fulfill(body=body[: body.index("\n\n") + 2], content_type="text/event-stream")
+
+    page.route("**/v1/images/generations", first_picture)
+    page.get_by_label("Model").select_option("sketch")
+    page.get_by_label("Previews").uncheck()
+    page.get_by_label("Pictures", exact=True).first.fill("2")
+    page.get_by_role("button", name="Generate").click()
+    expect(page.get_by_role("alert")).to_contain_text(BROKEN_OFF, timeout=WAIT_MILLISECONDS)
+
+
+def test_a_prompt_stands_in_the_direction_of_its_script(open_page: Opener, gallery: Gallery) -> None:
+    page = open_page(url=gallery.url)
+    choose(page, "flow")
+    page.get_by_label("Prompt", exact=True).fill("مربع أحمر 🎨")
+    expect(page.get_by_label("Prompt", exact=True)).to_have_css("direction", "rtl")
+    generate(page, 1)
+    finished(page).get_by_title("Details").click()
+    expect(page.get_by_role("dialog").get_by_text("مربع أحمر 🎨", exact=True)).to_have_css("direction", "rtl")
 
 
 def test_pictures_and_details_fit_a_phone(open_page: Opener) -> None:

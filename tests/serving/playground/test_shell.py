@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from litho.serving.gateway.protection.keys import KeyFile
 from litho.serving.server.embedded import EmbeddedServer
 
 from ...conftest import running_gateway
-from .conftest import DESKTOP, PHONE, Opener, overflow, serious_findings
+from .conftest import DESKTOP, PHONE, WAIT_MILLISECONDS, Opener, overflow, serious_findings
 
 NARROW = {"width": 320, "height": 640}
 """As WCAG 2.2 asks for: a page that is enlarged four times needs no scrolling to the side."""
@@ -97,6 +99,32 @@ def test_a_key_is_asked_for_kept_and_forgotten(
         page.get_by_role("button", name="API key").click()
         page.get_by_role("button", name="Forget it").click()
         expect(page.get_by_role("alert")).to_contain_text("status 401")
+
+
+def test_a_server_that_is_killed_is_said_in_every_view_and_found_again_without_a_reload(
+    open_page: Opener, repository: Path, tmp_path: Path
+) -> None:
+    with (
+        EmbeddedServer(repository, log=tmp_path / "first.log") as server,
+        running_gateway(server.grpc_url, refresh_seconds=0.2) as program,
+    ):
+        page = open_page(url=program.url, errors=("Failed to load resource",))
+        pictures = page.locator("litho-picture[data-state=finished]")
+        page.get_by_role("button", name="Generate").click()
+        expect(pictures).to_have_count(4, timeout=WAIT_MILLISECONDS)
+        os.killpg(server.process_id, signal.SIGKILL)
+        page.get_by_role("button", name="Generate").click()
+        expect(page.get_by_role("alert")).to_contain_text("status 503", timeout=WAIT_MILLISECONDS)
+        expect(page.locator("litho-picture[data-state=failed]")).to_have_count(4, timeout=WAIT_MILLISECONDS)
+        assert serious_findings(page) == []
+        page.get_by_role("link", name="Class × seed").click()
+        page.get_by_role("button", name="Draw the table").click()
+        expect(page.get_by_role("alert")).to_contain_text("status 503", timeout=WAIT_MILLISECONDS)
+        port = int(server.grpc_url.rpartition(":")[2])
+        with EmbeddedServer(repository, grpc_port=port, log=tmp_path / "second.log"):
+            page.get_by_role("button", name="Try again").click()
+            expect(pictures).to_have_count(60, timeout=WAIT_MILLISECONDS)
+            expect(page.get_by_role("alert")).to_be_hidden()
 
 
 def test_a_gateway_that_is_gone_is_said(open_page: Opener) -> None:

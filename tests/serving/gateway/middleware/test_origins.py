@@ -65,6 +65,16 @@ def test_a_name_of_elsewhere_that_leads_here_is_refused(guarded: Make, host: str
         assert asked.json()["error"]["code"] == "host_not_allowed"
 
 
+def test_the_page_behind_a_proxy_is_its_own_whatever_the_proxy_says_of_the_host(guarded: Make) -> None:
+    app = guarded("origins", public_url=f"{OTHER}/litho/")
+    for host in ("127.0.0.1:8080", OTHER.removeprefix("https://")):
+        asked = app.ask("POST", headers={"host": host, "origin": OTHER})
+        assert asked.status_code == 200
+        assert "access-control-allow-origin" not in asked.headers
+    assert app.ask("POST", headers={"host": "127.0.0.1", "origin": "https://else.org"}).status_code == 403
+    assert app.ask(headers={"host": "else.org"}).status_code == 403
+
+
 def test_names_are_free_with_keys_beyond_loopback_and_for_allowed_origins(
     guarded: Make, tmp_path: Path
 ) -> None:

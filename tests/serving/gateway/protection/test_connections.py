@@ -122,6 +122,25 @@ def test_answers_of_every_kind_follow_each_other_on_a_connection() -> None:
     use(work)
 
 
+@pytest.mark.parametrize("more", ["", "connection: keep-alive\r\n"])
+def test_a_client_of_http_1_0_gets_no_chunks(more: str) -> None:
+    async def work(connect: Connect, server: uvicorn.Server) -> None:
+        for path, said in (("/3?chunks", b"kkk"), ("/3", b"kkk"), ("/0?chunks", b"")):
+            reader, writer = await connect()
+            writer.write(f"GET {path} HTTP/1.0\r\n{more}\r\n".encode())
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert b"transfer-encoding" not in head
+            if b"content-length" in head:
+                assert await reader.readexactly(len(said)) == said
+            else:
+                assert b"connection: close" in head
+                assert await reader.read() == said
+            writer.close()
+
+    use(work)
+
+
 def test_a_header_of_two_lines_is_never_sent() -> None:
     async def work(connect: Connect, server: uvicorn.Server) -> None:
         reader, writer = await connect()

@@ -50,6 +50,23 @@ def test_the_page_and_every_file_of_it_answer_with_the_policy(application: FastA
     assert "unsafe" not in POLICY
 
 
+@pytest.mark.parametrize(
+    ("accepted", "packed"),
+    [("gzip, br", True), ("br;q=1, GZIP;q=0.5", True), ("gzip;q=0", False), ("identity", False), ("", False)],
+)
+def test_the_page_travels_packed_to_who_unpacks_it(application: FastAPI, accepted: str, packed: bool) -> None:
+    file = page_files()["page.css"]
+    (answer,) = answers(application, ("GET", "/playground/page.css", {"accept-encoding": accepted}))
+    assert answer.content == file.content  # the client unpacks it
+    assert answer.headers.get("content-encoding") == ("gzip" if packed else None)
+    assert answer.headers["vary"] == "accept-encoding"
+    assert (int(answer.headers["content-length"]) < len(file.content) / 2) == packed
+    (again,) = answers(
+        application, ("GET", "/playground/page.css", {"if-none-match": answer.headers["etag"]})
+    )
+    assert again.status_code == 304
+
+
 def test_a_file_that_the_browser_has_is_not_sent_again(application: FastAPI) -> None:
     tag = page_files()["app.js"].etag
     known, other, icon = answers(
