@@ -7,13 +7,16 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from ...bundle.json_documents import Document, read_as
 from ...errors import LithoError
 from ...reporting.markdown import markdown_table
 from ..shared.command import RESULTS
 
 __all__ = ["WIDTH", "Results", "paragraph", "table", "three_digits", "whole"]
+
+_Document = TypeVar("_Document", bound=Document)
 
 WIDTH = 120
 """Longest line of a paragraph, in characters; tables have no limit."""
@@ -45,8 +48,21 @@ class Results:
             )
         return file
 
+    def document(self, kind: type[_Document], name: str) -> _Document:
+        """A document of one kind.
+
+        Args:
+            kind: class of the document.
+            name: of the document, without its ending.
+
+        Raises:
+            LithoError: there is no such document, or it is of another kind or of a newer litho.
+        """
+        file, newest = self.path(name), kind.model_fields["schema_version"].default
+        return read_as(kind, f"a result of kind {kind.__name__}", file.parent, file.name, newest)
+
     def read(self, name: str) -> dict[str, Any]:
-        """The content of a document, unchecked; writers of documents with a reader use that with `path`.
+        """The content of a document, unchecked.
 
         Args:
             name: of the document, without its ending.

@@ -12,7 +12,7 @@ _HEAD = ("preset", "weights", "parts of, images", "processes", "first steps", "a
 
 def write(results: Results) -> dict[str, str]:
     """The table of differences, and `kill` with what a killed process cost."""
-    found = DistributedTraining.model_validate_json(results.path("distributed-training").read_bytes())
+    found = results.document(DistributedTraining, "distributed-training")
     kill = found.kill
     same = "the same weights, bit for bit" if kill.same_weights else "**other weights**"
     steps = " and ".join(sorted({str(one.steps) for one in found.trainings}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..faults.documents import Faults
 from .base import Results, table
 
 __all__ = ["write"]
@@ -16,10 +17,10 @@ _HEAD = (
 
 def write(results: Results) -> dict[str, str]:
     """The table, and how many faults it has."""
-    faults = results.read("faults")["faults"]
+    faults = results.document(Faults, "faults").faults
     rows = []
     for one in faults:
-        raw, own = one["clients"]["raw"], one["clients"]["litho"]
-        failed = f"{raw['failed']:,} of {raw['requests']:,}"
-        rows.append((one["title"], failed, f"{own['failed']:,}", f"{one['seconds_to_whole']:.1f}"))
+        raw, own = one.clients["raw"], one.clients["litho"]
+        failed = f"{raw.failed:,} of {raw.requests:,}"
+        rows.append((one.title, failed, f"{own.failed:,}", f"{one.seconds_to_whole:.1f}"))
     return {"": table(_HEAD, rows), "count": str(len(faults))}

@@ -22,8 +22,8 @@ _WAYS = {"direct": "direct gRPC", "tensors": "KServe's tensors", "images": "imag
 
 def write(results: Results) -> dict[str, str]:
     """The table of the ways; `where` it was measured; `held`: connections, memory, keys; `png`; `fuzz`; `missed`."""
-    found = GatewayResult.model_validate_json(results.path("gateway").read_bytes())
-    fuzz = Fuzzes.model_validate_json(results.path("gateway-fuzz").read_bytes())
+    found = results.document(GatewayResult, "gateway")
+    fuzz = results.document(Fuzzes, "gateway-fuzz")
     encoded = {one.model: one.png_ms for one in reversed(found.overhead)}
     png = ", ".join(f"{png_ms:.2f} ms of `{model}`" for model, png_ms in reversed(encoded.items()))
     missed = "; ".join(f"{_name(one)}, {said}" for one in found.overhead for said in one.problems)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from statistics import median
 
-from ...bundle.json_documents import read_as
 from ..gateway_instruments.documents import GatewayInstrumentsResult
 from .base import Results, paragraph, table, three_digits, whole
 
@@ -26,8 +25,7 @@ _HEAD = (
 
 def write(results: Results) -> dict[str, str]:
     """The table, and where it was measured."""
-    file = results.path("gateway-instruments")
-    result = read_as(GatewayInstrumentsResult, "a comparison of load generators", file.parent, file.name, 1)
+    result = results.document(GatewayInstrumentsResult, "gateway-instruments")
     rows = [
         (
             f"`{one.bundle}`",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ...bundle.json_documents import read_as
 from ..cold_start.documents import ColdStarts
 from ..device_bench.documents import DeviceBench
 from ..gpu_check.documents import Check, Row
@@ -30,8 +29,7 @@ def write(results: Results) -> dict[str, str]:
     served = BenchResult.model_validate(measured["served"])
     starts = ColdStarts.model_validate(measured["cold start"]).bundles[0]
     versions = bench.machine.versions
-    file = results.path(_CHECK)
-    check = read_as(Check, "a check of families on a GPU", file.parent, file.name, 1)
+    check = results.document(Check, _CHECK)
     gate = Check.model_validate(measured["gate"])
     return {
         "": table(("form", *_batches(bench), "of the peak"), _forms(bench, suite["shares_of_peak"])),

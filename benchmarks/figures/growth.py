@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ...bundle.json_documents import read_as
 from ..growth.series import GrowthResult, rows
 from .base import Results, paragraph
 
@@ -11,7 +10,6 @@ __all__ = ["write"]
 
 def write(results: Results) -> dict[str, str]:
     """The table of all series, and where they were measured."""
-    file = results.path("growth")
-    found = read_as(GrowthResult, "a measurement of growth", file.parent, file.name, 1)
+    found = results.document(GrowthResult, "growth")
     said = f"`{found.command}` on {found.machine.processor}, {found.machine.cores} cores, {found.measured_at[:10]}:"
     return {"": "\n".join(rows(found)), "where": paragraph(said)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from statistics import median
 
-from ...bundle.json_documents import read_as
 from ..null_model.documents import NullModelResult
 from ..perf_analyzer.documents import NEAR, NEAR_P99, Compared, PerfAnalyzerResult
 from .base import Results, paragraph, table, whole
@@ -28,10 +27,8 @@ _MORE = ("perf_analyzer's CPU, µs", "of perf_analyzer, by the server's count", 
 
 def write(results: Results) -> dict[str, str]:
     """The table, how many rows are within the bounds, and the rate of the null model."""
-    file = results.path("perf-analyzer")
-    result = read_as(PerfAnalyzerResult, "a comparison with perf_analyzer", file.parent, file.name, 1)
-    file = results.path("null-model")
-    null = read_as(NullModelResult, "a comparison with perf_analyzer", file.parent, file.name, 1)
+    result = results.document(PerfAnalyzerResult, "perf-analyzer")
+    null = results.document(NullModelResult, "null-model")
     near = sum(not one.misses for one in result.compared)
     rounds = len(result.compared[0].rounds)
     cores = f"with {result.machine.cores} cores, which server and tools share"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ...bundle.json_documents import read_as
 from ..limits.page import FRONT_NOTE, ceiling_lines, form_table
 from ..limits.roofline import Limits
 from .base import Results, paragraph, table
@@ -12,8 +11,7 @@ __all__ = ["write"]
 
 def write(results: Results) -> dict[str, str]:
     """The table of the forms on a front, and `ceilings`: what the machine allows."""
-    file = results.path("limits")
-    found = read_as(Limits, "a measurement of limits", file.parent, file.name, 1)
+    found = results.document(Limits, "limits")
     heads, rows = form_table(found)
     on_front = [row for row in rows if any(cell.endswith("*") for cell in row)]
     count = sum(len(model.forms) for model in found.models)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ...bundle.json_documents import read_as
 from ..monitoring.documents import MonitoringResult, Waited
 from .base import Results, paragraph, table, three_digits, whole
 
@@ -22,8 +21,7 @@ _HEAD = (
 
 def write(results: Results) -> dict[str, str]:
     """The times of each model, and how many series and alerts were right."""
-    file = results.path("monitoring")
-    result = read_as(MonitoringResult, "a check of the monitoring", file.parent, file.name, 1)
+    result = results.document(MonitoringResult, "monitoring")
     right = sum(one.right for one in result.checked)
     queries = len({(one.kind, one.query) for one in result.checked})
     slowest = max(result.fired.values(), default=0.0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ...bundle.json_documents import read_as
 from ..passes.documents import Gain, Gains, Runtime
 from .base import Results, paragraph, table
 
@@ -39,8 +38,7 @@ _RATIOS = {
 
 def write(results: Results) -> dict[str, str]:
     """The tables of gains, of ratios of channels and of `subpixel`, and what they were measured on."""
-    path = results.path("passes")
-    gains = read_as(Gains, "a measurement of passes", path.parent, path.name, 1)
+    gains = results.document(Gains, "passes")
     machine, two = gains.machine, tuple(_NAMES)[:2]
     versions = " and ".join(f"{_NAMES[name]} {machine.versions[name]}" for name in two)
     made = (

@@ -19,7 +19,7 @@ _HEAD = (
 
 def write(results: Results) -> dict[str, str]:
     """The table of the ways, and `found`: what was altered, and the machine."""
-    found = Provenance.model_validate_json(results.path("provenance").read_bytes())
+    found = results.document(Provenance, "provenance")
     altered = "; ".join(f"{one.kind}, {one.found} of {one.altered} times" for one in found.alterations)
     machine = f"{found.machine.processor}, {found.machine.cores} cores"
     wrong = "" if not found.problems else f" **Not as promised: {'; '.join(found.problems)}.**"

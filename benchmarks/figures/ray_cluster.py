@@ -13,7 +13,7 @@ _TITLES = {"process": "this process, without Ray", "ray": "Ray"}
 
 def write(results: Results) -> dict[str, str]:
     """The table of throughputs, `gain` with its summary, and `faults` with the disturbed run."""
-    found = RayCluster.model_validate_json(results.path("ray-cluster").read_bytes())
+    found = results.document(RayCluster, "ray-cluster")
     forms = dict.fromkeys((one.where, one.workers) for one in found.rates)
     faults = found.faults
     lost = ", ".join(f"the {one.what} at shard {one.at}" for one in faults.faults)

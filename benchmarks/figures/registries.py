@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ...bundle.json_documents import read_as
 from ...reporting import human_bytes
 from ..registries.documents import RegistriesResult, RegistryRun
 from .base import Results, paragraph, table, three_digits
@@ -23,8 +22,7 @@ _HEAD = (
 
 def write(results: Results) -> dict[str, str]:
     """The table of all kinds, and where they were measured."""
-    file = results.path("registries")
-    found = read_as(RegistriesResult, "a measurement of registries", file.parent, file.name, 1)
+    found = results.document(RegistriesResult, "registries")
     said = (
         f"`{found.command}`, {human_bytes(found.size_bytes)}, on {found.machine.processor}, {found.machine.cores}"
         f" cores, {found.measured_at[:10]}:"

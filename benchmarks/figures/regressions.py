@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ...bundle.json_documents import read_as
 from ..regressions.documents import Regressions, table
 from .base import Results, paragraph
 
@@ -11,8 +10,7 @@ __all__ = ["write"]
 
 def write(results: Results) -> dict[str, str]:
     """The table, and where it was measured."""
-    file = results.path("regressions")
-    found = read_as(Regressions, "a count of alarms", file.parent, file.name, 1)
+    found = results.document(Regressions, "regressions")
     machine = f"{found.machine.processor}, {found.machine.cores} cores, {found.measured_at[:10]}"
     said = f"`{found.target.rpartition('/')[2]}`, batch {found.batch}, tolerance {found.tolerance:.0%}, on {machine}:"
     return {"": "\n".join(table(found)), "where": paragraph(said)}

@@ -1,8 +1,12 @@
 """Numbers as the pages show them."""
 
+from pathlib import Path
+
 import pytest
 
-from litho.benchmarks.figures.base import WIDTH, paragraph, table, three_digits, whole
+from litho.benchmarks.figures.base import WIDTH, Results, paragraph, table, three_digits, whole
+from litho.benchmarks.passes.documents import Gains
+from litho.errors import LithoError
 
 
 @pytest.mark.parametrize(
@@ -26,3 +30,18 @@ def test_a_paragraph_keeps_to_its_width_and_its_words() -> None:
     lines = paragraph(text).splitlines()
     assert " ".join(lines).split() == text.split()
     assert all(len(line) <= WIDTH for line in lines[:-1])
+
+
+def test_a_document_that_is_missing_damaged_or_of_another_kind_is_one_line(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    for content, words in (
+        (None, "passes.json is missing in benchmarks/results"),
+        ("{", "passes.json"),
+        ('{"schema_version": 1}', "is not a result of kind Gains: gains"),
+        ('{"schema_version": 2}', "schema"),
+    ):
+        if content is not None:
+            (tmp_path / "passes.json").write_text(content)
+        with pytest.raises(LithoError, match=words) as refused:
+            results.document(Gains, "passes")
+        assert "\n" not in str(refused.value)
