@@ -34,13 +34,13 @@ def serve(
     repository: RepositoryOrUrl,
     host: Annotated[str, typer.Option(help="Address to bind.")] = "127.0.0.1",
     http_port: Annotated[
-        int | None, typer.Option(help="Port of Triton's HTTP; by default a free one.")
+        int | None, typer.Option(min=1, max=65535, help="Port of Triton's HTTP; by default a free one.")
     ] = None,
     grpc_port: Annotated[
-        int | None, typer.Option(help="Port of Triton's gRPC; by default a free one.")
+        int | None, typer.Option(min=1, max=65535, help="Port of Triton's gRPC; by default a free one.")
     ] = None,
     metrics_port: Annotated[
-        int | None, typer.Option(help="Port of Triton's metrics; by default a free one.")
+        int | None, typer.Option(min=1, max=65535, help="Port of Triton's metrics; by default a free one.")
     ] = None,
     allow_remote: Annotated[
         bool, typer.Option("--allow-remote", help="Bind an address that other machines can reach.")
@@ -57,7 +57,9 @@ def serve(
     health_port: Annotated[
         int | None,
         typer.Option(
-            help="Port of the supervisor's health and metrics, on 127.0.0.1; by default a free one."
+            min=1,
+            max=65535,
+            help="Port of the supervisor's health and metrics, on 127.0.0.1; by default a free one.",
         ),
     ] = None,
     restarts: Annotated[
@@ -83,7 +85,12 @@ def serve(
     ] = False,
     gateway_port: Annotated[
         int | None,
-        typer.Option(help="Port of the gateway, 0 for a free one; by default 8080.", show_default=False),
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Port of the gateway, 0 for a free one; by default 8080.",
+            show_default=False,
+        ),
     ] = None,
     gateway_settings: Annotated[
         Path | None,

@@ -10,3 +10,11 @@ def test_only_object_storage_is_followed(litho_here: Command, error_of: Complain
     assert refused.returncode == 2
     assert "--follow is for a repository on object storage" in error_of(refused)
     assert "no model repository at" in error_of(litho_here("serve", tmp_path / "absent"))
+
+
+def test_a_port_that_cannot_be_is_refused_with_those_that_can(
+    litho_here: Command, error_of: Complaint
+) -> None:
+    refused = litho_here("serve", "models", "--grpc-port", "99999")
+    assert "invalid --grpc-port '99999'; expected a whole number from 1 to 65535" in error_of(refused)
+    assert refused.returncode == 2
