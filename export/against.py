@@ -28,10 +28,10 @@ from ..parity.verify import Verification, believe, prove_variant
 from ..reporting.progress import Progress, quiet
 from ..runners import Runner, Worker, open_runner
 from ..runners._pools import Pool
-from ..signature import Signature
+from ..signature import AT_ONCE, Signature
 from .precisions import precision
 from .source import Source, open_source
-from .validation.distance import AT_ONCE, Distance, sample_count
+from .validation.distance import Distance, sample_count
 from .validation.make_probes import make_probes
 from .validation.reference import Reference
 from .validation.samples import SampleWork
@@ -88,12 +88,16 @@ def verify_against(  # noqa: PLR0913 - a verb of the public interface
     progress("opening the generator in PyTorch", 0.0)
     opened = _same_generator(loaded, source, signature, weights)
     reference = Reference(opened.pipeline.model)
-    progress("making the references with PyTorch", 0.0)
-    references = make_probes(reference)
+    references = make_probes(reference, progress=partial(progress, "making the references with PyTorch"))
     _refuse_other_probes(covered_probes(loaded), references, reference)
     made_of = (source, signature, weights)
     drawn = None if pool is None or pool.inline else partial(_drawn, pool, loaded, made_of, reference)
-    distance = Distance(reference, opened.data, samples or sample_count(opened.pipeline.sampler), drawn)
+    distance = Distance(
+        reference,
+        opened.data,
+        samples or sample_count(loaded.manifest.signature, opened.pipeline.sampler),
+        drawn,
+    )
     outcomes = []
     count = len(loaded.manifest.variants)
     with Worker() as worker:
@@ -126,7 +130,7 @@ def _drawn(
         opens = partial(_open_reference, bundle.path.absolute(), source, signature, weights)
         if (snapshot := Path(source) / SNAPSHOT).is_file():
             files[snapshot] = sha256(snapshot)
-    work = SampleWork(opens, inputs, AT_ONCE, files)
+    work = SampleWork(opens, inputs, runner.signature.at_once, files)
     return np.concatenate(pool.in_order(work, work.pieces))
 
 
@@ -226,7 +230,7 @@ def _refuse_other_probes(stored: Probes, references: Probes, reference: Runner) 
         pictures = (
             made.images
             if made is not None and _same_inputs(bank, made)
-            else make(reference, bank.inputs, AT_ONCE, bank.strided)
+            else make(reference, bank.inputs, reference.signature.at_once, bank.strided)
         )
         failed = [figure for figure in compare(bank.images, pictures, limits("fp32")) if not figure.passed]
         if failed:

@@ -193,16 +193,15 @@ def _existing(destination: Path, job: _Job) -> Bundle | None:
 
 def _fill(writer: BundleWriter, job: _Job) -> None:
     pipeline = job.source.pipeline
-    job.progress("making the probes", 0.0)
     reference = Reference(pipeline.model)
-    probes = make_probes(reference)
+    probes = make_probes(reference, progress=partial(job.progress, "making the probes with PyTorch"))
     writer.add(PROBES_NAME, probes.to_bytes())
     if pipeline.tokenizer is not None:
         writer.add(TOKENIZER_NAME, pipeline.tokenizer.encode())
     for path, content in job.source.explanation.items():
         writer.add(path, content)
     graphs = _graphs(job)
-    distance = Distance(reference, job.source.data, sample_count(pipeline.sampler))
+    distance = Distance(reference, job.source.data, sample_count(pipeline.signature, pipeline.sampler))
     proof = Proof(pipeline, graphs, probes, distance, _other_stages(job, graphs))
     made = list(_make(writer, job, graphs, proof))
     variants = _timed(job, proof, made) if job.request.timed else tuple(_untimed(one.variant) for one in made)

@@ -18,6 +18,7 @@ from ..signature import Signature
 from ..signature.noise import NOISE
 from .node_names import node_name
 from .parametrizations import without_parametrizations
+from .translations import translations
 
 if TYPE_CHECKING:
     import torch
@@ -33,8 +34,6 @@ OPSET = 21
 
 _MARK = "litho.noise"
 """Domain and name of the operator that marks the noise during the export."""
-
-_MAX_SINGLE_FILE_BYTES = 2 << 30  # limit of a protobuf message
 
 
 def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mapping[str, str]) -> bytes:
@@ -55,7 +54,9 @@ def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mappin
     """
     torch, onnx = require("torch", "export"), require("onnx", "export")
     require("onnxscript", "export")
+    from .batch_splits import BatchSplits
     from .user_module.diagnosis import (
+        MOST_BYTES,
         check_free_batch,
         check_module,
         check_no_randomness,
@@ -69,7 +70,7 @@ def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mappin
     example = signature.example(batch=2)
     tensors = tuple(torch.from_numpy(example[field.name]) for field in signature.inputs)
     dimensions = _dimensions(torch, signature)
-    with _quiet(torch):
+    with _quiet(torch), BatchSplits():
         try:
             program = torch.onnx.export(
                 module,
@@ -82,6 +83,7 @@ def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mappin
                 dynamic_shapes=_in_place(module, dimensions),
                 verbose=False,
                 optimize=False,
+                custom_translation_table=translations(),
             )
             _mark_noise(program.model)
             program.optimize()
@@ -89,7 +91,7 @@ def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mappin
             raise ExportError(f"torch cannot export the model: {explain(error, module)}") from error
     check_no_randomness(program.model.graph, module)
     automatic = _in_place(module, tuple({0: torch.export.Dim.AUTO} for _ in tensors))
-    with _quiet(torch):
+    with _quiet(torch), BatchSplits():
         check_free_batch(program.model.graph, module, tensors, automatic)
     complex_part = complex_numbers(program, module)
     _name_by_modules(program.model.graph)
@@ -102,7 +104,7 @@ def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mappin
         notes[COMPLEX] = complex_part.partition(" at ")[0]
     onnx.helper.set_model_props(model, {**metadata, **notes})
     _strip_notes(model)
-    if model.ByteSize() >= _MAX_SINGLE_FILE_BYTES:
+    if model.ByteSize() >= MOST_BYTES:
         raise ExportError(f"the graph has {model.ByteSize()} bytes; one ONNX file holds less than 2 GiB")
     try:
         onnx.checker.check_model(model, full_check=True)

@@ -6,6 +6,7 @@ Only for runtimes that run here, and only in timed exports: without timing, two 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -39,13 +40,16 @@ def paid(made: ExportedVariant, proof: Proof, fp32: bytes) -> ExportedVariant:
     if made.graph is None or made.variant.verdict.status != "passed":
         return made
     stage, runtime = made.variant.stage, made.variant.runtime
+    batches = [batch for batch in BATCHES if batch <= made.variant.batches[2]]
     unlowered, _ = apply_passes(fp32, runner_class(runtime).passes)
     try:
         for choice in runner_class(runtime).inference_precisions:
-            made = _better(made, proof, choice)
+            made = _better(made, proof, choice, batches)
         assert made.graph is not None, "a variant of a graph has one"
         gain = speed(
-            partial(proof.open, stage, made.graph, runtime), partial(proof.open, stage, unlowered, runtime)
+            partial(proof.open, stage, made.graph, runtime),
+            partial(proof.open, stage, unlowered, runtime),
+            batches,
         )
     except LithoError:
         return made  # what cannot be timed is reported where all variants are timed
@@ -56,13 +60,13 @@ def paid(made: ExportedVariant, proof: Proof, fp32: bytes) -> ExportedVariant:
     return replace(made, variant=made.variant.model_copy(update={"verdict": verdict}))
 
 
-def _better(made: ExportedVariant, proof: Proof, choice: str) -> ExportedVariant:
+def _better(made: ExportedVariant, proof: Proof, choice: str, batches: Sequence[int]) -> ExportedVariant:
     """The variant with its FP32 layers computed in `choice`, if that is faster and keeps the gate."""
     variant, graph = made.variant, made.graph
     assert graph is not None, "a variant of a graph has one"
     other = with_graph_option(graph, INFERENCE_PRECISION, choice)
-    opens = (partial(proof.open, variant.stage, one, variant.runtime) for one in (other, graph))
-    if speed(*opens) < _WORTH:
+    faster, plain = (partial(proof.open, variant.stage, one, variant.runtime) for one in (other, graph))
+    if speed(faster, plain, batches) < _WORTH:
         return made
     outcome = proof.judge(variant.stage, other, variant.runtime, precision(variant.precision))
     if outcome.verdict.status != "passed":
@@ -71,7 +75,7 @@ def _better(made: ExportedVariant, proof: Proof, choice: str) -> ExportedVariant
     return replace(made, variant=changed, graph=outcome.graph, pictures=outcome.pictures)
 
 
-def speed(first: Open, second: Open) -> float:
-    """Speed of the first over that of the second: the geometric mean over the usual batches."""
-    ratios = [ratio_in_turns(second, first, batch, _SECONDS)[0] for batch in BATCHES]
+def speed(first: Open, second: Open, batches: Sequence[int] = BATCHES) -> float:
+    """Speed of the first over that of the second: the geometric mean over the batches."""
+    ratios = [ratio_in_turns(second, first, batch, _SECONDS)[0] for batch in batches]
     return math.exp(sum(map(math.log, ratios)) / len(ratios))

@@ -17,12 +17,14 @@ from typing import TypeVar
 
 from ..bundle.manifest import Timing
 from ..errors import LithoError
-from ..parity.replay import Open
+from ..parity.replay import Open, largest_batch
 from ..runners.base import Runner
+from ..signature import Signature
 
 __all__ = [
     "BATCHES",
     "TimingFailed",
+    "batches_of",
     "in_turns",
     "processor_name",
     "ratio_in_turns",
@@ -32,7 +34,7 @@ __all__ = [
 ]
 
 BATCHES = (1, 8, 32)
-"""Pictures at a time: one, a server's usual batch, and a large one."""
+"""Pictures at a time: one, a server's usual batch, and a large one; `batches_of` leaves out what is too large."""
 
 ROUNDS = 7
 _SECONDS_A_TURN = 0.05
@@ -43,6 +45,11 @@ _ENOUGH_SECONDS = 1.5
 _LEAST_TURNS, _MOST_TURNS, _CALLS = 3, 60, 10
 
 Measured = TypeVar("Measured")
+
+
+def batches_of(signature: Signature) -> tuple[int, ...]:
+    """Those of `BATCHES` that a variant is proven with."""
+    return tuple(batch for batch in BATCHES if batch <= largest_batch(signature))
 
 
 def in_turns(
@@ -92,7 +99,7 @@ def time_in_turns(
         random: shuffles the order of every round.
 
     Returns:
-        Name -> a timing for each of `BATCHES`.
+        Name -> a timing for each of `batches_of` its signature.
 
     Raises:
         TimingFailed: a runner failed.
@@ -103,7 +110,8 @@ def time_in_turns(
         for name, make in opened.items():
             with _naming(name):
                 runners[name] = stack.enter_context(make())
-        for number, batch in enumerate(BATCHES):
+        batches = batches_of(next(iter(runners.values())).signature)
+        for number, batch in enumerate(batches):
             spent: dict[str, list[float]] = {name: [] for name in runners}
             for name, runner in runners.items():
                 with _naming(name):
@@ -112,7 +120,7 @@ def time_in_turns(
                 name: partial(_turn, name, runner, batch, spent[name]) for name, runner in runners.items()
             }
             for round_number, _ in enumerate(islice(in_turns(turns, random=random), ROUNDS), 1):
-                progress((number + round_number / ROUNDS) / len(BATCHES))
+                progress((number + round_number / ROUNDS) / len(batches))
             for name, seconds in spent.items():
                 median = statistics.median(seconds)
                 timing = Timing(batch=batch, p50_ms=median * 1e3, images_per_second=batch / median)

@@ -28,7 +28,7 @@ from .variant_spec import ExportedVariant, VariantSpec
 __all__ = ["BATCHES", "ExportedVariant", "StageGraph", "make_variants", "misnamed"]
 
 BATCHES = (1, 8, 64)
-"""Smallest, preferred and largest batch that an engine is built for and a server forms."""
+"""Smallest, preferred and largest batch that an engine is built for and a server forms, of pictures up to 128x128."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def make_variants(
             else:
                 # Engines are built from the portable graph, here and by `litho build-engine`.
                 made = ExportedVariant(
-                    _engine(writer, stage.signature, spec, lowered["onnxruntime"], progress)
+                    _engine(writer, proof, stage.signature, spec, lowered["onnxruntime"], progress)
                 )
             yield replace(made, variant=made.variant.model_copy(update={"grade": grade}))
 
@@ -140,24 +140,25 @@ def _portable(writer: BundleWriter, proof: Proof, spec: VariantSpec, lowered: Lo
         verdict = verdict.model_copy(update={"status": "failed", "reason": named.complaint})
     writer.add(spec.file, graph)
     facts = {**lowered.facts, "options": graph_options(graph), "lowered_share": named.share}
-    return ExportedVariant(spec.variant(verdict, batches=BATCHES, **facts), graph, outcome.pictures)
+    return ExportedVariant(spec.variant(verdict, batches=proof.batches, **facts), graph, outcome.pictures)
 
 
 def _engine(
     writer: BundleWriter,
+    proof: Proof,
     signature: Signature,
     spec: VariantSpec,
     lowered: Lowered,
     progress: Progress,
 ) -> Variant:
     try:
-        return add_engine(writer, spec, lowered, signature, EngineOptions((BATCHES,)), progress)
+        return add_engine(writer, spec, lowered, signature, EngineOptions((proof.batches,)), progress)
     except ExportError as error:
         # If one GPU cannot have the engine, the other variants are still of use.
         log = f"{spec.file}.log"
         writer.add(log, f"{error}\n".encode())
         verdict = Verdict(status="failed", reason=str(error))
-        return spec.variant(verdict, file=log, batches=BATCHES, **lowered.facts)
+        return spec.variant(verdict, file=log, batches=proof.batches, **lowered.facts)
 
 
 def misnamed(graph: bytes, lower: Precision, fp32_layers: Collection[str]) -> Naming:

@@ -22,17 +22,30 @@ from ..errors import (
     out_of_memory,
 )
 from ..runners.base import Runner
-from ..signature import in_batches
+from ..signature import AT_ONCE, Signature, in_batches
 from ..signature.fields import Role
 from .failure_modes import explain
 from .gate import Gate, Replay, judge
 
-__all__ = ["REPLAY_BATCHES", "Open", "Outcome", "make", "prove", "replay", "replay_batches"]
+__all__ = [
+    "LEAST_BATCH",
+    "REPLAY_BATCHES",
+    "Open",
+    "Outcome",
+    "largest_batch",
+    "make",
+    "prove",
+    "replay",
+    "replay_batches",
+]
 
 REPLAY_BATCHES = (1, 2, 3, 7, 8, 16, 32, 64, 65)
 """Pictures at a time: powers of two, for which kernels are chosen, their neighbours, and more than a server forms."""
 
-_WHOLE = 64
+LEAST_BATCH = 8
+"""Largest batch of the largest pictures: a server's usual one."""
+
+_WHOLE = AT_ONCE
 """Pictures at a time of the replay whose pictures are shown."""
 
 _WHOLE_TOO = (1, 7)
@@ -69,7 +82,7 @@ def prove(
     probes: Probes,
     gate: Gate,
     *,
-    batches: Sequence[int] = REPLAY_BATCHES,
+    batches: Sequence[int] | None = None,
     measure: Callable[[Runner], Iterable[Figure]] = lambda runner: (),
     locate: Callable[[NDArray[np.uint8]], str | None] = lambda pictures: None,
 ) -> Outcome:
@@ -84,7 +97,7 @@ def prove(
         open_runner: opens what is proven.
         probes: with PyTorch's pictures.
         gate: the limits.
-        batches: pictures at a time, from `replay_batches`.
+        batches: pictures at a time, from `replay_batches`; by default those that it gives without a declared one.
         measure: measures further figures; called only for a runner whose pictures passed.
         locate: names the layer at which failed pictures go wrong, or gives None; called only without another cause.
 
@@ -96,6 +109,7 @@ def prove(
     """
     try:
         with open_runner() as runner:
+            batches = batches or replay_batches(signature=runner.signature)
             replays = _replays(runner, probes, batches)
             further = [made for bank in probes.others for made in _replays_of_bank(runner, bank, batches)]
             verdict = judge([*replays, *further], gate)
@@ -112,14 +126,24 @@ def prove(
         return Outcome(Verdict(status="failed", reason=str(error)), error=error)
 
 
-def replay_batches(*declared: int, profiles: Sequence[tuple[int, int]] = ()) -> tuple[int, ...]:
+def largest_batch(signature: Signature) -> int:
+    """Most pictures at a time that a graph is proven and served with: 64 of up to 128x128, 16 of 256x256, then 8."""
+    return max(LEAST_BATCH, signature.at_once)
+
+
+def replay_batches(
+    *declared: int, profiles: Sequence[tuple[int, int]] = (), signature: Signature | None = None
+) -> tuple[int, ...]:
     """The batches to replay the probes at: `REPLAY_BATCHES`, the declared ones and the ends of the profiles.
 
     Args:
         declared: batches that the form is built for, timed at or served with.
         profiles: smallest and largest batch of each range that it takes; empty if it takes any batch.
+        signature: of the generator. Of large pictures only batches up to `largest_batch` are usual ones.
     """
-    wanted = sorted({*REPLAY_BATCHES, *declared, *(end for profile in profiles for end in profile)})
+    most = _WHOLE if signature is None else largest_batch(signature)
+    usual = [batch for batch in REPLAY_BATCHES if batch <= most or most == _WHOLE]
+    wanted = sorted({*usual, *declared, *(end for profile in profiles for end in profile)})
     return tuple(
         batch for batch in wanted if not profiles or any(least <= batch <= most for least, most in profiles)
     )

@@ -145,7 +145,7 @@ def prove_variant(
     opens = partial(open_isolated, bundle, with_other_stages(bundle, variant, device), worker, device)
     profiles = [] if variant.engine is None else [(least, most) for least, _, most in variant.engine.profiles]
     timed = [timing.batch for timing in variant.timings]
-    batches = replay_batches(*variant.batches, *timed, profiles=profiles)
+    batches = replay_batches(*variant.batches, *timed, profiles=profiles, signature=bundle.manifest.signature)
     gate = limits(variant.precision, sampler=bundle.manifest.sampler)
     return prove(opens, probes or bundle.probes(), gate, batches=batches, measure=measure)
 
@@ -246,6 +246,6 @@ def _verify_endpoint(bundle: Bundle, probes: Probes, endpoint: str, *, once: boo
         precisions = {variant.precision for variant in choose_variants(bundle, runner.served.variant)}
         gate = limits(*precisions, sampler=bundle.manifest.sampler)
         most = min(ENDPOINT_BATCH, runner.max_batch_size)
-        batches = (most,) if once else replay_batches(profiles=[(1, most)])
+        batches = (most,) if once else replay_batches(profiles=[(1, most)], signature=runner.signature)
         outcome = prove(lambda: nullcontext(runner), probes, gate, batches=batches)
         return Verification(endpoint, outcome.verdict, gate.grade)

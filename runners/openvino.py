@@ -78,7 +78,12 @@ class Runner(base.Runner):
             raise LithoError(f"OpenVINO refuses the graph: {_last_line(error)}") from error
         self._request = compiled.create_infer_request()
         self._lock = threading.Lock()  # a request holds the arrays of one call
-        self._inputs = {port.get_any_name(): port.get_partial_shape() for port in compiled.inputs}
+        # An input also has the name of what is read of it in another shape, such as "view", if only that is read.
+        known = {NOISE, *(field.name for field in signature.inputs)}
+        self._inputs = {
+            next(iter(port.get_names() & known), port.get_any_name()): port.get_partial_shape()
+            for port in compiled.inputs
+        }
         seeds = [field.name for field in signature.inputs if field.role is Role.SEED]
         if seeds and seeds[0] in self._inputs:
             raise LithoError(

@@ -14,7 +14,12 @@ from .fields import MOST_CHANNELS, Field, Role, latent_field
 from .noise import MAX_SEED
 from .synthetic_inputs import draw_images, draw_masks, draw_values
 
-__all__ = ["GeneratorSignature", "Signature", "in_batches", "with_latent"]
+__all__ = ["AT_ONCE", "GeneratorSignature", "Signature", "in_batches", "with_latent"]
+
+AT_ONCE = 64
+"""Most pictures of one run where a run may have any number."""
+
+_PIXELS_AT_ONCE = AT_ONCE * 128 * 128
 
 
 class Signature(BaseModel):
@@ -64,6 +69,12 @@ class Signature(BaseModel):
     def sized_by(self) -> Field | None:
         """The input whose height and width decide the picture's; None where the size is fixed."""
         return next((field for field in self.inputs if field.free), None)
+
+    @property
+    def at_once(self) -> int:
+        """Pictures of one run, so that it fits into memory: 64 of up to 128x128, 16 of 256x256, 1 of 1024x1024."""
+        height, width, *_ = self.output.usual_shape
+        return max(1, min(AT_ONCE, _PIXELS_AT_ONCE // (height * width)))
 
     def output_shape(self, inputs: Mapping[str, NDArray[Any]]) -> tuple[int, ...]:
         """Shape of what is made from checked inputs, with the batch axis in front."""

@@ -18,6 +18,7 @@ from ...errors import ExportError
 from .code_location import authored, location_in_notes, location_of, location_of_node
 
 __all__ = [
+    "MOST_BYTES",
     "Watch",
     "check_free_batch",
     "check_has_values",
@@ -28,6 +29,9 @@ __all__ = [
     "explain",
     "non_finite_part",
 ]
+
+MOST_BYTES = 2 << 30
+"""A graph is one protobuf message, which holds less."""
 
 _RANDOM_NODES = re.compile(r"Random(Normal|Uniform)(Like)?|Bernoulli|Multinomial")
 _NOISE_RULE = (
@@ -84,9 +88,10 @@ def check_module(module: nn.Module) -> None:
     """Refuse a module whose export would make other pictures, or fail.
 
     Raises:
-        ExportError: a part is in training mode or is TorchScript, or a weight has no values, is neither FP32 nor an
-            integer, or is not finite.
+        ExportError: it is too large for one file, a part is in training mode or is TorchScript, or a weight has no
+            values, is neither FP32 nor an integer, or is not finite.
     """
+    _check_size(authored(module))
     # An export in training mode succeeds, but BatchNorm and Dropout make another picture.
     own = authored(module)
     for name, part in own.named_modules():
@@ -118,6 +123,15 @@ def check_module(module: nn.Module) -> None:
             raise ExportError(
                 f"weight {name!r} holds NaN or infinite values; train again or take another snapshot"
             )
+
+
+def _check_size(module: nn.Module) -> None:
+    size = sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers()))
+    if size >= MOST_BYTES:
+        raise ExportError(
+            f"the weights have {size / (1 << 30):.1f} GiB; a graph is one file, which holds less than 2 GiB: export a"
+            " part of the generator by itself, such as the decoder, or one with fewer weights"
+        )
 
 
 def check_has_values(name: str, tensor: torch.Tensor) -> None:
@@ -231,7 +245,7 @@ def explain(error: Exception, module: nn.Module) -> str:
     if node is not None and _is_grouped_by_batch(node):
         return f"the batch size is fixed as a number of groups{location}; {_GROUPS_RULE}"
     if unsupported := re.search(r"No ONNX function found for <OpOverload\(op='([\w.]+)'", text):
-        return f"operator {unsupported[1]} has no ONNX equivalent{location}; replace it by other operators"
+        return f"operator {unsupported[1]} has no ONNX equivalent{location}; {_remedy(unsupported[1])}"
     if type(last).__name__ == "UnsupportedOperatorException":
         name = str(last).partition("\n")[0]
         return f"operator {name} cannot be exported{location}; replace it by other operators"
@@ -240,6 +254,14 @@ def explain(error: Exception, module: nn.Module) -> str:
         return depends_on_values(location)
     line = next((line.strip() for line in str(last).splitlines() if line.strip()), "without a message")
     return f"{type(last).__name__}: {line}{location}"
+
+
+def _remedy(operator: str) -> str:
+    if "linalg" in operator or "inverse" in operator:  # of a flow's weights, mostly
+        return (
+            "of weights compute it when the module is built and keep it as a buffer, else use other operators"
+        )
+    return "replace it by other operators"
 
 
 def complex_numbers(program: Any, module: nn.Module) -> str | None:

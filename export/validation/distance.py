@@ -27,14 +27,14 @@ from ...errors import EvaluationError
 from ...parity.gate import DISTANCE_RATIO, Gate
 from ...parity.replay import make
 from ...runners.base import Runner
-from ...signature import Signature
+from ...signature import AT_ONCE, Signature
 from ..precisions import Precision
 from .paired_sets import PairedSets, frechet
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["AT_ONCE", "SAMPLES", "Distance", "Draw", "sample_count"]
+__all__ = ["SAMPLES", "Distance", "Draw", "sample_count"]
 
 Draw = Callable[[Runner, dict[str, NDArray[Any]]], NDArray[np.uint8]]
 """Makes the pictures of inputs with a runner, or with others that are like it."""
@@ -43,10 +43,7 @@ SAMPLES = 512
 """Pictures in each set. One process makes them on all cores: others take longer to start than these to make."""
 
 _FEW_SAMPLES = 128
-"""Pictures in each set, for a generator that takes many steps per picture."""
-
-AT_ONCE = 64
-"""Pictures of one run."""
+"""Pictures in each set, for a generator that takes many steps per picture or makes pictures above 128x128."""
 
 _SEEDS = (2, 3)
 """Seeds of the draws of A and B; probes and calibration use others."""
@@ -57,9 +54,9 @@ _FEATURES = (32, 64, 128)
 """Channels of the untrained network's layers."""
 
 
-def sample_count(sampler: Sampler | None) -> int:
-    """Pictures in each set for a generator with this sampler, or without one."""
-    return SAMPLES if sampler is None else _FEW_SAMPLES
+def sample_count(signature: Signature, sampler: Sampler | None) -> int:
+    """Pictures in each set for a generator with this signature, and with this sampler or without one."""
+    return SAMPLES if sampler is None and signature.at_once == AT_ONCE else _FEW_SAMPLES
 
 
 class Distance:
@@ -77,7 +74,7 @@ class Distance:
         self, reference: Runner, data: str | None, samples: int = SAMPLES, draw: Draw | None = None
     ) -> None:
         self._reference, self._data, self._samples = reference, data, samples
-        self._draw = draw or (lambda runner, inputs: make(runner, inputs, AT_ONCE))
+        self._draw = draw or (lambda runner, inputs: make(runner, inputs, runner.signature.at_once))
 
     def figures(self, variant: Runner, precision: Precision, gate: Gate) -> list[Figure]:
         """`figure` for a verdict; none in FP32, which promises the same pictures."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +16,7 @@ from ...bundle.manifest import Figure
 from ...bundle.probes import Probes
 from ...errors import LithoError, RuntimeCrash
 from ...parity.gate import Gate
-from ...parity.replay import Outcome, prove, replay
+from ...parity.replay import LEAST_BATCH, Outcome, largest_batch, prove, replay
 from ...runners._graph_options import OPTIMIZATION, graph_option, with_graph_option
 from ...runners.base import runner_class
 from ..graph import COMPLEX, complex_cause
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Judged", "Proof"]
 
-_ERROR_PROBES = 16
+_ERROR_PIXELS = 16 * 128 * 128
+_ERROR_PROBES = 16, 4
+"""Most and fewest probes that the error of a layer is measured with: of large pictures a few hold enough pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +93,11 @@ class Proof:
             if judged.verdict.status == "passed":
                 self._known[whole] = judged
         return self._known[stage, *whole]
+
+    @property
+    def batches(self) -> tuple[int, int, int]:
+        """Smallest, preferred and largest batch that a variant is proven with and made for."""
+        return 1, LEAST_BATCH, largest_batch(self._pipeline.signature)
 
     def limits(self, precision: Precision) -> Gate:
         """The limits of the generator's pictures in a precision."""
@@ -166,14 +174,15 @@ class Proof:
 
     def squared_error(self, stage: str, graph: bytes, runtime: str) -> float:
         """Mean squared error of the first probes' pictures, in squared grey levels; infinite if the graph fails."""
-        wanted = self._probes.images[:_ERROR_PROBES].astype(np.float64)
-        few = self._probes.first(_ERROR_PROBES)
+        most, least = _ERROR_PROBES
+        count = max(least, min(most, _ERROR_PIXELS // math.prod(self._probes.images.shape[1:3])))
+        wanted, few = self._probes.images[:count].astype(np.float64), self._probes.first(count)
         level = self._last_level.get((stage, runtime))
         try:
             with self.open(
                 stage, graph if level is None else with_graph_option(graph, OPTIMIZATION, level), runtime
             ) as runner:
-                return float(np.square(replay(runner, few, _ERROR_PROBES) - wanted).mean())
+                return float(np.square(replay(runner, few, count) - wanted).mean())
         except LithoError:
             return float("inf")
 

@@ -7,8 +7,9 @@ import pytest
 from litho.errors import ProofError, UsageError
 from litho.export.against import verify_against
 from litho.export.build import export
-from litho.export.validation.distance import AT_ONCE, SAMPLES
+from litho.export.validation.distance import SAMPLES
 from litho.runners._pools import open_pool
+from litho.signature import AT_ONCE
 from litho.training.run.snapshot import save_snapshot
 
 from ..smallest import smallest_generator

@@ -11,7 +11,7 @@ from litho.bundle.probes import Probes
 from litho.errors import BundleError, DeviceError, EndpointError, LithoError, MissingExtra
 from litho.export import timing, variants
 from litho.parity.gate import Gate
-from litho.parity.replay import REPLAY_BATCHES, make, prove, replay, replay_batches
+from litho.parity.replay import REPLAY_BATCHES, largest_batch, make, prove, replay, replay_batches
 from litho.runners.base import Runner
 from litho.signature import Signature
 from litho.signature.fields import image_output, seed_field
@@ -71,6 +71,16 @@ def test_the_declared_batches_are_replayed_within_the_profiles() -> None:
     assert replay_batches(profiles=[(4, 8), (30, 33)]) == (4, 7, 8, 30, 32, 33)
     assert replay_batches(profiles=[(1, 16)]) == (1, 2, 3, 7, 8, 16)
     assert replay_batches(128, profiles=[(1, 128)])[-2:] == (65, 128)
+
+
+@pytest.mark.parametrize(("side", "most"), [(28, 64), (128, 64), (192, 28), (256, 16), (512, 8), (1024, 8)])
+def test_large_pictures_are_proven_and_served_in_smaller_batches(side: int, most: int) -> None:
+    signature = Signature(inputs=(seed_field(),), output=image_output(side, side, 3))
+    assert largest_batch(signature) == most
+    usual = replay_batches(signature=signature)
+    assert usual == REPLAY_BATCHES if most == 64 else usual == REPLAY_BATCHES[: len(usual)]
+    assert max(usual) <= most or most == 64
+    assert replay_batches(64, signature=signature)[-1] >= 64, "what a variant declares is replayed"
 
 
 @pytest.mark.parametrize(

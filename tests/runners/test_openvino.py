@@ -7,13 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from litho.bundle import Bundle
 from litho.errors import LithoError, UsageError
 from litho.export.build import export
+from litho.export.graph import export_graph
 from litho.parity.verify import verify
 from litho.runners import open_runner
 from litho.runners.openvino import Runner
+from litho.signature import Signature
+from litho.signature.fields import Field, Role, image_output
 
 pytestmark = pytest.mark.slow
 
@@ -56,6 +60,23 @@ def test_what_is_no_graph_is_refused_in_one_line(both: Bundle) -> None:
     with pytest.raises(LithoError, match="OpenVINO refuses the graph") as raised:
         Runner(b"no graph", both.manifest.stages[0].signature)
     assert "\n" not in str(raised.value)
+
+
+class Codes(torch.nn.Module):
+    """A picture of codes, which it reads only as one row."""
+
+    def forward(self, code: torch.Tensor) -> torch.Tensor:
+        grey = code.reshape(code.shape[0], -1).reshape(-1, 2, 2, 1)
+        return (grey * 2).to(torch.uint8)
+
+
+def test_an_input_that_is_read_in_another_shape_keeps_its_name() -> None:
+    code = Field(name="z", role=Role.CONDITION, dtype="INT64", shape=(4,), minimum=0, maximum=99)
+    signature = Signature(inputs=(code,), output=image_output(2, 2, 1))
+    graph = export_graph(Codes().eval(), signature, {})
+    with Runner(graph, signature) as runner:
+        given = np.array([[1, 2, 3, 99]])
+        assert runner.run({"z": given})["image"].ravel().tolist() == [2, 4, 6, 198]
 
 
 def test_it_runs_on_a_cpu_only(both: Bundle) -> None:

@@ -57,6 +57,24 @@ def test_of_many_large_pictures_only_some_rows_and_columns_are_kept() -> None:
     assert len(probes.to_bytes()) < 8 * 2**20 + probes.images.nbytes * 2
 
 
+def test_large_pictures_are_made_few_at_a_time_and_each_run_is_reported() -> None:
+    made, shares = list[int](), list[float]()
+
+    class Counted(Painted):
+        signature = Signature(inputs=(label_field(("one", "two")),), output=image_output(512, 256, 1))
+
+        def forward(self, label: torch.Tensor) -> torch.Tensor:
+            made.append(len(label))
+            return label.to(torch.uint8)[:, None, None, None].expand(-1, 512, 256, 1)
+
+    probes = make_probes(Runner(Counted()), progress=shares.append)
+    assert max(made) == Counted.signature.at_once == 8
+    assert len(shares) == len(made) + 1
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0.0, 1.0)
+    assert len(probes.images) == PROBE_COUNT
+
+
 def test_a_bank_of_labels_keeps_within_its_bytes() -> None:
     class Larger(Painted):
         signature = Signature(

@@ -1,0 +1,30 @@
+"""ONNX forms of operators that torch's exporter lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..extras import require
+
+__all__ = ["translations"]
+
+
+def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
+    """Operator of torch -> its form in ONNX, as `torch.onnx.export` takes them.
+
+    The product along an axis is also what torch makes of `cumprod`, with which volumes are rendered. To squeeze an
+    axis that is longer than one does nothing in torch; torch's own translation makes an invalid graph of it.
+    """
+    torch, onnxscript = require("torch", "export"), require("onnxscript", "export")
+    opset = onnxscript.opset21
+
+    def product(values: Any, axes: Sequence[int], output_dtype: int | None = None) -> Any:
+        return opset.ReduceProd(values, opset.Constant(value_ints=list(axes)), keepdims=0)
+
+    def squeeze(values: Any, axis: int) -> Any:
+        if values.shape[axis] != 1:
+            return opset.Identity(values)
+        return opset.Squeeze(values, opset.Constant(value_ints=[axis]))
+
+    return {torch.ops.prims.prod.default: product, torch.ops.aten.squeeze.dim: squeeze}

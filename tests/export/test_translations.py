@@ -1,0 +1,30 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from litho.export.graph import export_graph
+from litho.runners.base import runner_class
+from litho.signature import Signature
+from litho.signature.fields import image_output, latent_field
+
+
+class Rendered(nn.Module):
+    """Light that passes through the layers of a volume, as a generator of radiance fields has it."""
+
+    def forward(self, latent: torch.Tensor) -> torch.Tensor:
+        passed = torch.cumprod(torch.sigmoid(latent).reshape(-1, 6, 2, 2), 1)[:, 1:4]
+        light = torch.sigmoid(latent + 3).prod(1)[:, None, None, None]
+        return (255 * passed * light).squeeze(1).squeeze(-1).to(torch.uint8).permute(0, 2, 3, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_products_and_squeezes_are_those_of_torch(runtime: str) -> None:
+    signature = Signature(inputs=(latent_field(24),), output=image_output(2, 2, 3))
+    given = signature.example(5)
+    wanted = Rendered()(torch.from_numpy(given["latent"])).numpy()
+    graph = export_graph(Rendered().eval(), signature, {})
+    with runner_class(runtime).from_graph(graph, signature) as runner:
+        assert np.abs(runner.run(given)["image"].astype(int) - wanted).max() <= 1
+    assert wanted.std() > 5
