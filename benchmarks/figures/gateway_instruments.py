@@ -42,8 +42,7 @@ def write(results: Results) -> dict[str, str]:
     cores = f"{result.machine.cores} cores, which tool, gateway and server share"
     if result.cores is not None:
         cores = result.cores.said("server and gateway", "the tools")
-    said = (
-        f"Medians of {len(result.compared[0].rounds)} rounds of {result.seconds:g} s in turns, on"
-        f" {result.machine.processor}: {cores}."
-    )
+    count = len(result.compared[0].rounds)
+    rounds = "One round" if count == 1 else f"Medians of {count} rounds"
+    said = f"{rounds} of {result.seconds:g} s in turns, on {result.machine.processor}: {cores}."
     return {"": table(_HEAD, rows), "where": paragraph(said)}

@@ -107,6 +107,10 @@ def find() -> ServerEnvironment:
     """
     environment = ServerEnvironment(home())
     if not _is_installed(environment):
+        if (environment.root / _MARK).exists():
+            raise ServerError(
+                f"the server at {environment.root} is of another Python or another litho; run: litho server install"
+            )
         raise ServerError(f"the server is not installed at {environment.root}; run: litho server install")
     _refresh(environment)
     return environment

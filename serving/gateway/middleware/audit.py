@@ -9,7 +9,7 @@ from ..errors import ApiError, unavailable
 from ..exchange import Exchange, Stage
 from ..gateway import Gateway
 
-__all__ = ["ORDER", "Middleware"]
+__all__ = ["ORDER", "Middleware", "audit_unavailable"]
 
 ORDER = 25
 
@@ -33,8 +33,7 @@ class Middleware(Stage):
         """Refuse it while the log cannot be written."""
         if self._audit is None or not _entered(exchange.path) or not self._audit.failing:
             return None
-        message = "no request is taken while the audit log cannot be written; try again later"
-        return unavailable(message, "audit_unavailable")
+        return audit_unavailable()
 
     def end(self, exchange: Exchange) -> None:
         """Enter it."""
@@ -44,6 +43,12 @@ class Middleware(Stage):
             self._audit.count_refused()
         else:
             self._audit.add(Event("request", _details(exchange)))
+
+
+def audit_unavailable() -> ApiError:
+    """503: the audit log cannot be written at the moment."""
+    message = "no request is taken while the audit log cannot be written; try again later"
+    return unavailable(message, "audit_unavailable")
 
 
 def _entered(path: str) -> bool:

@@ -45,6 +45,25 @@ class Guard:
         self._concurrency = Concurrency()
         self._problem = ""
 
+    def look_at_keys(self) -> ApiError | None:
+        """Read the file of keys again if it changed; 503 if it cannot be read, None if all is well."""
+        if self.keys is None:
+            return None
+        self.keys.refresh()
+        if self.keys.problem != self._problem:
+            self._problem = self.keys.problem
+            words = "the file of keys is read again" if not self._problem else "no key is valid"
+            self.log(Event("keys", words, "error" if self._problem else "info", "", self._problem))
+        if not self._problem:
+            return None
+        return ApiError(
+            503,
+            "the gateway cannot read its keys; try again later",
+            kind="server_error",
+            code="keys_unavailable",
+            headers={"Retry-After": "10"},
+        )
+
     def key_of(self, given: bytes | None) -> KeyRecord:
         """The key that a request brings.
 
@@ -55,21 +74,11 @@ class Guard:
             ApiError: 401, it brings none, or none that is valid; 503, the keys cannot be read.
         """
         assert self.keys is not None, "this gateway asks for no key"
-        self.keys.refresh()
-        if self.keys.problem != self._problem:
-            self._problem = self.keys.problem
-            words = "the file of keys is read again" if not self._problem else "no key is valid"
-            self.log(Event("keys", words, "error" if self._problem else "info", "", self._problem))
+        unreadable = self.look_at_keys()
         scheme, _, key = (given or b"").partition(b" ")
         record = self.keys.find(key.strip() if scheme.lower() == b"bearer" else b"")
-        if self._problem:
-            raise ApiError(
-                503,
-                "the gateway cannot read its keys; try again later",
-                kind="server_error",
-                code="keys_unavailable",
-                headers={"Retry-After": "10"},
-            )
+        if unreadable is not None:
+            raise unreadable
         if record is None:
             message = (
                 "the request brings no API key; send it as 'Authorization: Bearer KEY'"

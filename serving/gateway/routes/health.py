@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse, Response
 from ..connection import DirectRoute
 from ..errors import unavailable
 from ..gateway import Gateway
+from ..middleware.audit import audit_unavailable
 from ..protection.draining import shutting_down
 from ..schemas import answered, object_of
 from ..served_models import Served
@@ -50,11 +51,15 @@ def ready_models(gateway: Gateway) -> list[Served]:
     """The models of a gateway that takes requests.
 
     Raises:
-        ApiError: 503, there is none, or the gateway takes no more.
+        ApiError: 503, there is none, or the gateway takes no more, or cannot read its keys or write its audit log.
         CertificateError: pictures cannot be signed at this time.
     """
     if gateway.guard.drain.draining:
         raise shutting_down()
+    if (unreadable := gateway.guard.look_at_keys()) is not None:
+        raise unreadable
+    if gateway.audit is not None and gateway.audit.failing:
+        raise audit_unavailable()
     gateway.receipts.check()
     if models := gateway.models.all():
         return models

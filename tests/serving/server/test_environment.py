@@ -56,6 +56,13 @@ def test_without_an_installation_the_message_says_how_to_get_one(empty_home: Pat
         find()
 
 
+def test_a_server_of_another_python_is_not_called_missing(empty_home: Path) -> None:
+    empty_home.mkdir(exist_ok=True)
+    (empty_home / "installed").write_text("requirements\n3.9.1\n/usr\n")
+    with pytest.raises(ServerError, match="is of another Python or another litho; run: litho server install"):
+        find()
+
+
 def test_a_half_made_environment_is_not_taken_for_a_whole_one(empty_home: Path) -> None:
     (empty_home / "bin").mkdir(parents=True)
     with pytest.raises(ServerError, match="litho server install"):

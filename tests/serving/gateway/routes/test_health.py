@@ -1,8 +1,11 @@
 """Health and figures of a real gateway, with Triton and without."""
 
+import contextlib
 import json
+import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -10,8 +13,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from litho.serving.gateway.errors import ApiError
 from litho.serving.gateway.gateway import Gateway
 from litho.serving.gateway.program import Program
+from litho.serving.gateway.protection.keys import KeyFile
 from litho.serving.gateway.routes.health import ready_models
 from litho.serving.gateway.settings import GatewaySettings
+from litho.serving.server.embedded import EmbeddedServer
 
 from ....conftest import running_gateway
 
@@ -60,6 +65,32 @@ def test_a_gateway_that_ends_is_not_ready() -> None:
     with pytest.raises(ApiError, match="shutting down") as refused:
         ready_models(ending)
     assert refused.value.status == 503
+
+
+def test_a_gateway_that_can_read_no_keys_or_enter_nothing_is_not_ready(
+    server: EmbeddedServer, tmp_path: Path
+) -> None:
+    keys, log = tmp_path / "keys.json", tmp_path / "audit.jsonl"
+    key, _ = KeyFile(keys).create()
+    with running_gateway(server.grpc_url, keys=keys, audit_log=log) as gateway:
+        ready = f"{gateway.url}/readyz"
+        assert get(ready)[0] == 200
+        keys.rename(tmp_path / "away.json")
+        status, _, content = get(ready)
+        assert (status, json.loads(content)["error"]["code"]) == (503, "keys_unavailable")
+        (tmp_path / "away.json").rename(keys)
+        assert get(ready)[0] == 200
+        log.write_text("")  # somebody removes lines
+        until = time.monotonic() + 60
+        while (answer := get(ready))[0] == 200:
+            request = urllib.request.Request(
+                f"{gateway.url}/v1/models", headers={"authorization": f"Bearer {key}"}
+            )
+            with contextlib.suppress(urllib.error.HTTPError), urllib.request.urlopen(request) as models:
+                models.read()
+            assert time.monotonic() < until
+        assert (answer[0], json.loads(answer[2])["error"]["code"]) == (503, "audit_unavailable")
+        assert get(f"{gateway.url}/healthz")[0] == 200
 
 
 @pytest.mark.slow
