@@ -181,7 +181,10 @@ def check_free_batch(graph: Any, module: nn.Module, tensors: tuple[Any, ...], sh
 
 
 def _fixed_batch(module: nn.Module, tensors: tuple[Any, ...], shapes: Any) -> str:
-    remedy = "; take it from the input as x.shape[0], which len(x) is not, and neither branch nor loop on it"
+    remedy = (
+        "; take it from the input as x.shape[0], which len(x) is not, divide it by // rather than int(a / b), and"
+        " neither branch nor loop on it"
+    )
     watch = _ShapeWatch(module)
     try:
         with watch:

@@ -47,6 +47,8 @@ class Part(nn.Module):
                 return x + torch.arange(len(x))[:, None]
             case "a branch":
                 return x * 2 if x.shape[0] == 2 else x
+            case "a quotient":
+                return x.reshape(int(x.shape[0] / 1), 4)
             case "a view":
                 return x.view(2, 4) * 2
         return x
@@ -105,6 +107,7 @@ def test_part_line_and_reason_are_named(
         ("a loop", "for _ in range(x.shape[0]):"),
         ("a length", "return x + torch.arange(len(x))[:, None]"),
         ("a branch", "return x * 2 if x.shape[0] == 2 else x"),
+        ("a quotient", "return x.reshape(int(x.shape[0] / 1), 4)"),
         ("a view", "return x.view(2, 4) * 2"),
     ],
 )
