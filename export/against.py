@@ -122,7 +122,7 @@ def _drawn(
     """Pictures of the reference or of a variant, by the workers of a pool."""
     manifest = bundle.path / MANIFEST_NAME
     files = {manifest: sha256(manifest)}
-    opens = partial(_open_variant, bundle.path.absolute(), runner.variant)
+    opens = partial(open_runner, bundle.path.absolute(), runner.variant)
     if runner is reference:
         if not all(one is None or isinstance(one, Path | str) for one in made_of):
             raise UsageError("a pool needs a generator that its workers can open: a run, or FILE.py:NAME")
@@ -142,11 +142,9 @@ def _absolute(given: Path | str | None) -> Any:
     return str(Path(given).absolute()) if given is not None and Path(given).exists() else given
 
 
-def _open_variant(bundle: Path, names: str, threads: int | None) -> Runner:
-    return open_runner(bundle, names, threads=threads)
-
-
-def _open_reference(bundle: Path, source: Any, signature: Any, weights: Any, threads: int | None) -> Runner:
+def _open_reference(
+    bundle: Path, source: Any, signature: Any, weights: Any, *, threads: int | None
+) -> Runner:
     if threads is not None:
         import torch
 

@@ -50,14 +50,13 @@ Inputs = dict[str, NDArray[Any]]
 """Field name -> values, with the batch axis in front."""
 
 
-def probe_inputs(signature: Signature, count: int = PROBE_COUNT) -> dict[str, Inputs]:
+def probe_inputs(signature: Signature) -> dict[str, Inputs]:
     """Name of each bank -> its inputs, the usual probes first.
 
     Args:
         signature: of the whole generator.
-        count: number of usual probes.
     """
-    usual = _usual(signature, count)
+    usual = _usual(signature, PROBE_COUNT)
     banks = {USUAL: usual, **dict(_further(signature, usual))}
     for height, width in _other_sizes(signature):
         banks[f"size {height}x{width}"] = _usual(signature.with_size(height, width), _FEW_PROBES)

@@ -22,7 +22,7 @@ _ANSWER_SECONDS = 30.0
 
 
 def measure_connections(
-    address: str, body: Mapping[str, Any], *, idle: int, slow: int, seconds: float, api_key: str | None = None
+    address: str, body: Mapping[str, Any], *, idle: int, slow: int, seconds: float
 ) -> Connections:
     """Open connections, ask meanwhile, and see what becomes of all.
 
@@ -34,9 +34,8 @@ def measure_connections(
         body: of an ordinary request to `/v1/images/generations`.
         idle, slow: connections of each kind.
         seconds: how long they stay.
-        api_key: for the gateway.
     """
-    return asyncio.run(_measure(_Ordinary(address, body, api_key), idle, slow, seconds))
+    return asyncio.run(_measure(_Ordinary(address, body), idle, slow, seconds))
 
 
 class _Ordinary:
@@ -45,16 +44,15 @@ class _Ordinary:
     Args:
         address: HOST:PORT of the gateway.
         body: of a request.
-        api_key: for the gateway.
     """
 
-    def __init__(self, address: str, body: Mapping[str, Any], api_key: str | None) -> None:
+    def __init__(self, address: str, body: Mapping[str, Any]) -> None:
         self.host, _, port = address.rpartition(":")
         self.port = int(port)
         content = json.dumps(body).encode()
-        key = f"Authorization: Bearer {api_key}\r\n" if api_key else ""
-        head = f"POST /v1/images/generations HTTP/1.1\r\nHost: {address}\r\n{key}Content-Type: application/json\r\n"
-        self.head = f"{head}Content-Length: {len(content)}\r\n\r\n".encode()
+        head = f"POST /v1/images/generations HTTP/1.1\r\nHost: {address}\r\n"
+        head += f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+        self.head = head.encode()
         self.content = content
 
     async def ask(self) -> tuple[float, bool]:

@@ -7,9 +7,10 @@ import random
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from ...reporting.progress import Progress
 from ...runners.triton import Runner
 from ..load.generator import Kind, Plan, Running
 from ..load.measuring.requests import Requests
@@ -28,7 +29,7 @@ def measure_memory(
     runner: Runner,
     gateway: GatewayProcess,
     requests: int,
-    progress: Callable[[str, float], None],
+    progress: Progress,
     *,
     samples: int = SAMPLES,
 ) -> Memory:

@@ -8,7 +8,7 @@ import json
 import statistics
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from ...errors import LithoError
 from ...extras import require
-from ...runners.triton import Access, Runner
+from ...reporting.progress import Progress
+from ...runners.triton import Runner
 from ...signature import Signature
 from ..load.generator import Kind, Outcomes, Plan, Running, Site
 from ..load.measuring.requests import Requests
@@ -31,23 +32,19 @@ WARMUP_SHARE = 0.25
 _PICTURES = 4
 _PNG_PICTURES = 64
 
-Progress = Callable[[str, float], None]
 
-
-def sites_of(runner: Runner, gateway: str, api_key: str | None = None) -> dict[str, Site]:
+def sites_of(runner: Runner, gateway: str) -> dict[str, Site]:
     """Name of a way -> where its requests go; a model that streams has no tensors over HTTP.
 
     Args:
         runner: of the model at its server.
         gateway: HOST:PORT.
-        api_key: for the gateway.
     """
     direct = Site.of(runner)
     ways = {"direct": direct}
-    access = Access(api_key=api_key)
     if not runner.decoupled:
-        ways["tensors"] = Site(direct.signature, gateway, direct.model, transport="http", access=access)
-    ways["images"] = Site(direct.signature, gateway, direct.model, transport="images", access=access)
+        ways["tensors"] = Site(direct.signature, gateway, direct.model, transport="http")
+    ways["images"] = Site(direct.signature, gateway, direct.model, transport="images")
     return ways
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...bundle.probes import Probes
-from ...parity.probe_inputs import PROBE_COUNT, Inputs, probe_inputs
+from ...parity.probe_inputs import Inputs, probe_inputs
 from ...parity.replay import make
 from ...runners.base import Runner
 
@@ -19,23 +19,18 @@ _MOST_BYTES = 1 << 24
 """Most bytes of the pictures of many seeds or labels that are kept; of larger ones only some rows and columns are."""
 
 
-def make_probes(
-    reference: Runner,
-    count: int = PROBE_COUNT,
-    progress: Callable[[float], None] = lambda share: None,
-) -> Probes:
+def make_probes(reference: Runner, progress: Callable[[float], None] = lambda share: None) -> Probes:
     """Inputs, with the pictures that `reference` makes from them.
 
     Args:
         reference: PyTorch in FP32.
-        count: number of usual probes.
         progress: called after every run with the share that is done, 0 to 1.
 
     Raises:
         ExportError: a picture is not finite before it is rounded.
     """
     signature = reference.signature
-    banks = probe_inputs(signature, count)
+    banks = probe_inputs(signature)
     whole, done = sum(map(_count, banks.values())), 0
 
     def made(pictures: int) -> None:

@@ -24,7 +24,7 @@ class SampleWork(Work):
     """Makes pictures of given inputs; a piece is UINT8 of shape (count, height, width, channels).
 
     Args:
-        opens: opens the runner on so many cores, None for all; a function of a module, or a `partial` of one.
+        opens: opens the runner on `threads` cores, None for all; a function of a module, or a `partial` of one.
         inputs: field name -> values with a common batch axis in front.
         batch: pictures of one run.
         files: that every machine must have -> SHA-256.
@@ -32,7 +32,7 @@ class SampleWork(Work):
 
     def __init__(
         self,
-        opens: Callable[[int | None], Runner],
+        opens: Callable[..., Runner],
         inputs: Mapping[str, NDArray[Any]],
         batch: int,
         files: Mapping[Path, str],
@@ -57,7 +57,7 @@ class SampleWork(Work):
     def open(self, seat: Seat) -> Iterator[Make]:
         """See `Work.open`."""
         self.check()
-        with self._opens(seat.threads) as runner:
+        with self._opens(threads=seat.threads) as runner:
 
             def piece(number: int, advance: Advance) -> NDArray[np.uint8]:
                 rows = slice(number * self._batch, (number + 1) * self._batch)

@@ -95,18 +95,17 @@ def feature_net(
     return FeatureNet(classifier.to(device), info, device)
 
 
-def cached_net(data: str, picture: tuple[int, ...], device: str = "cpu") -> FeatureNet | None:
-    """The feature net of some data from the cache; None if there is none or it is damaged.
+def cached_net(data: str, picture: tuple[int, ...]) -> FeatureNet | None:
+    """The feature net of some data from the cache, on the CPU; None if there is none or it is damaged.
 
     Args:
         data: the value of `--data` that the net was trained with.
         picture: height, width and channels of the pictures.
-        device: "cpu" or "cuda".
     """
     for file in sorted(cache_folder().glob(f"{_short_name(data)}-*.json")):
         cached = _read(cache_folder(), file.stem)
         if cached is not None and cached[1].data == data and cached[1].picture == tuple(picture):
-            return FeatureNet(cached[0].to(device), cached[1], device)
+            return FeatureNet(*cached, "cpu")
     return None
 
 

@@ -156,7 +156,6 @@ def save_snapshot(  # noqa: PLR0913
     nimg: int = 0,
     preset: str | None = None,
     data: DataInfo | None = None,
-    licence: str | None = None,
     quality: Mapping[str, float] | None = None,
 ) -> SnapshotInfo:
     """Write a generator's weights and their description into a run's directory.
@@ -173,7 +172,6 @@ def save_snapshot(  # noqa: PLR0913
         signature=generator.signature(data.class_names if data else ()),
         data=data,
         nimg=nimg,
-        licence=licence,
         weights_sha256=sha256(run / WEIGHTS_NAME),
         quality=dict(quality or {}),
     )

@@ -1,4 +1,4 @@
-from litho.benchmarks.gateway.overhead import measure_overhead, sites_of
+from litho.benchmarks.gateway.overhead import measure_overhead
 from litho.benchmarks.gateway.process import GatewayProcess
 from litho.runners.triton import Runner
 
@@ -14,8 +14,3 @@ def test_the_ways_to_a_model_take_turns(runner: Runner, process: GatewayProcess)
     assert overhead.png_ms > 0
     names = [step.rpartition(" ")[2] for step, _ in steps]
     assert names == ["direct", "tensors", "images", "tensors", "images", "direct"]
-
-
-def test_the_key_travels_to_the_gateway_alone(runner: Runner) -> None:
-    sites = sites_of(runner, "127.0.0.1:1", "litho_key")
-    assert [site.access.api_key for site in sites.values()] == [None, "litho_key", "litho_key"]
