@@ -177,9 +177,8 @@ class Batcher:
             following = self._formed[0]
             if self._environment.now - following.oldest <= delay:
                 return
-            following.executing = (
-                True  # also where it does not fit: it takes no further requests from here on
-            )
+            # Also where it does not fit: it takes no further requests from here on.
+            following.executing = True
             if batch.rows + following.rows > self._served.largest:
                 return
             self._formed.popleft()

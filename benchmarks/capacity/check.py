@@ -14,7 +14,6 @@ import numpy as np
 import typer
 
 from ...bundle import Bundle
-from ...reporting.markdown import markdown_table
 from ...reporting.progress import Progress, quiet
 from ...serving.in_flight.batching import STEPS
 from ..load.documents.measurement import Measurement
@@ -24,8 +23,19 @@ from ..shared.environment import utc_now
 from ..shared.machine import describe_machine
 from .calibration import LONE, MANY, extra_of, fits_of, measured_site, single_of, take
 from .costs import Costs
-from .documents import ERROR, RESULT, CapacityResult, Checked, Figures, Point, Reach
-from .others import MOST, Others
+from .documents import (
+    DISTURBED,
+    ERROR,
+    FEWEST_WINDOWS,
+    RESULT,
+    CapacityResult,
+    Checked,
+    Figures,
+    Point,
+    Reach,
+    rows,
+)
+from .others import Others
 from .plan import highest_rate
 from .plan_documents import Goal
 from .prediction import predicted
@@ -34,7 +44,7 @@ from .shape import Kind, Served, Site, Traffic
 from .simulation import Model
 from .timing import measure_runner
 
-__all__ = ["Effort", "check_capacity", "figures_of", "main", "rows", "ways_of"]
+__all__ = ["Effort", "check_capacity", "figures_of", "main", "ways_of"]
 
 _CLOSED, _OPEN = (2, 4, 8, 16), (0.3, 0.5, 0.7, 0.8)
 _FEW_CLOSED, _FEW_OPEN = (8,), (0.5, 0.8)
@@ -44,7 +54,6 @@ _BOUND_MS, _SAMPLER_BOUND_MS = 50.0, 2000.0
 _SAMPLER_WINDOWS = 2.5
 """Windows of a sampler are so many times as long: it makes few pictures a second."""
 
-_LEAST_ROUNDS = 3  # fewer have no interval
 _AGAIN = 2  # times that a window is measured again at most
 
 
@@ -225,7 +234,7 @@ def _measure(
     jobs = [(number, one) for number in range(len(ways)) for one in (*extra[number], *loads[number])]
     random = np.random.default_rng(0)
     for turn in range(effort.rounds):
-        if turn >= _LEAST_ROUNDS and time.perf_counter() > effort.until:
+        if turn >= FEWEST_WINDOWS and time.perf_counter() > effort.until:
             break
         # No load always follows the same one, or comes at the same time of a machine that slows down.
         for done, position in enumerate(random.permutation(len(jobs))):
@@ -247,9 +256,9 @@ def _take_quietly(
         others = Others(model.process_id)
         take(model, traffic, seconds)
         share = others.share()
-        if share <= MOST or not left or time.perf_counter() > until:
+        if share <= DISTURBED or not left or time.perf_counter() > until:
             windows.others.append(share)
-            windows.disturbed += share > MOST
+            windows.disturbed += share > DISTURBED
             return
         model.forget_last(traffic)
         windows.repeated += 1
@@ -300,33 +309,6 @@ def figures_of(part: Measurement, site: Site) -> Figures:
         sum(here) * part.requests / (part.seconds * 1e3 * site.cores),
     )
     return found.model_copy(update=spent_ms)
-
-
-def rows(result: CapacityResult) -> list[str]:
-    """A table in Markdown, one line for each load: predicted / measured (interval), and the largest error."""
-    table = [
-        (
-            one.generator,
-            one.served.name,
-            point.traffic.name,
-            *(_pair(point, name) for name in ("requests_per_second", "p50_ms", "p95_ms")),
-            "(costs)" if point.fits else f"{max(map(abs, point.errors.values())):.0%}",
-        )
-        for one in result.checked
-        for point in one.points
-    ]
-    figures = ("requests/s", "p50, ms", "p95, ms", "error")
-    return markdown_table(("generator", "served", "load", *figures), table)
-
-
-def _pair(point: Point, name: str) -> str:
-    ours, real, *ends = (
-        getattr(one, name) for one in (point.predicted, point.measured, *(point.interval or ()))
-    )
-    if ours is None or real is None:
-        return "-"
-    within = f" ({ends[0]:,.4g} to {ends[1]:,.4g})" if ends and None not in ends else ""
-    return f"{ours:,.4g} / {real:,.4g}{within}"
 
 
 def main(

@@ -11,26 +11,42 @@ from numpy.typing import NDArray
 from pydantic import Field as Constraint
 
 from ...bundle.json_documents import Document, read_as
+from ...reporting.markdown import markdown_table
+from ..shared.command import RESULTS
 from ..shared.cores import Cores
 from ..shared.machine import Machine
 from .costs import Costs
 from .shape import Kind, Served, Site, Traffic
 
-__all__ = ["ERROR", "RESULT", "CapacityResult", "Checked", "Figures", "Point", "Reach", "read_capacity"]
+__all__ = [
+    "DISTURBED",
+    "ERROR",
+    "FEWEST_WINDOWS",
+    "RESULT",
+    "CapacityResult",
+    "Checked",
+    "Figures",
+    "Point",
+    "Reach",
+    "read_capacity",
+    "rows",
+]
 
 SCHEMA_VERSION = 1
 
-RESULT = Path(__file__).resolve().parents[1] / "results" / "capacity.json"
+RESULT = RESULTS / "capacity.json"
 """The check that was measured last, which comes with the package."""
 
 ERROR = 0.1
 """Largest error of a figure that counts as right, as a share of the measured one."""
 
-_QUIET = 0.05
-"""Share of the machine for others that is not worth a word."""
+DISTURBED = 0.05
+"""Share of the machine for others above which a window is measured again, and a result says so."""
+
+FEWEST_WINDOWS = 3
+"""Of a load that has an interval."""
 
 _FEWEST_P95 = 200  # requests: ten are slower than the percentile
-_FEWEST_WINDOWS = 3
 _RESAMPLES = 400
 
 
@@ -97,13 +113,15 @@ class Figures(Document):
     ) -> tuple[Figures, Figures] | None:
         """Ends of the 95 % interval of `together`, by a bootstrap over the windows; None from fewer than three.
 
-        Percentile method (Efron and Tibshirani 1993, 13.3). Equal windows give an equal interval.
+        Percentile method (Efron and Tibshirani 1993, 13.3). From five windows or fewer it is their range, which holds
+        the true median less often: 1 - 2^(1 - n) of the time, 75 % for three windows and 94 % for five. The same
+        windows give the same interval.
 
         Args:
             parts: of each window.
             latencies_ms: of each window, FP64 of shape (requests,).
         """
-        if len(parts) < _FEWEST_WINDOWS:
+        if len(parts) < FEWEST_WINDOWS:
             return None
         drawn = np.random.default_rng(0).integers(0, len(parts), (_RESAMPLES, len(parts)))
         found = [
@@ -131,9 +149,10 @@ class Point(Document):
         traffic: the load.
         requests: that were measured.
         fits: whether the costs come from this very load, which then proves nothing.
-        measured, predicted: the figures; the median over the windows.
+        measured: the median of each figure over the windows.
+        predicted: the figures of the simulation.
         interval: ends of the 95 % interval of the measured figures; None from fewer than three windows.
-        windows: measured figures of each.
+        windows: measured figures of each; empty in documents of older releases, which took all windows as one.
     """
 
     traffic: Traffic
@@ -170,6 +189,7 @@ class Checked(Document):
         generator: name of its bundle.
         variant: that was served.
         served: how.
+        kinds: of its requests.
         costs: by which its points were predicted.
         points: the loads.
     """
@@ -282,8 +302,8 @@ class CapacityResult(Document):
     @property
     def _disturbed(self) -> str:
         found = ""
-        if self.others >= _QUIET:
-            found += f"; other programs used {self.others:.0%} of the machine meanwhile"
+        if self.others > DISTURBED:
+            found += f"; others used {self.others:.0%} of the machine meanwhile"
         if self.disturbed:
             found += f"; {self.disturbed} windows count although the machine was disturbed"
         return found
@@ -297,3 +317,30 @@ def read_capacity(path: Path) -> CapacityResult:
         IntegrityError: the file is missing or not an ordinary file.
     """
     return read_as(CapacityResult, "a check of capacity", path.parent, path.name, SCHEMA_VERSION)
+
+
+def rows(result: CapacityResult) -> list[str]:
+    """A table in Markdown, one line for each load: predicted / measured (interval), and the largest error."""
+    table = [
+        (
+            one.generator,
+            one.served.name,
+            point.traffic.name,
+            *(_pair(point, name) for name in ("requests_per_second", "p50_ms", "p95_ms")),
+            "(costs)" if point.fits else f"{max(map(abs, point.errors.values())):.0%}",
+        )
+        for one in result.checked
+        for point in one.points
+    ]
+    figures = ("requests/s", "p50, ms", "p95, ms", "error")
+    return markdown_table(("generator", "served", "load", *figures), table)
+
+
+def _pair(point: Point, name: str) -> str:
+    ours, real, *ends = (
+        getattr(one, name) for one in (point.predicted, point.measured, *(point.interval or ()))
+    )
+    if ours is None or real is None:
+        return "-"
+    within = f" ({ends[0]:,.4g} to {ends[1]:,.4g})" if ends and None not in ends else ""
+    return f"{ours:,.4g} / {real:,.4g}{within}"

@@ -7,10 +7,7 @@ import time
 
 from ...extras import require
 
-__all__ = ["MOST", "Others"]
-
-MOST = 0.05
-"""Share of the machine for others above which a window is measured again."""
+__all__ = ["Others"]
 
 
 class Others:

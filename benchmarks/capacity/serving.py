@@ -34,7 +34,7 @@ from .simulation import Window
 
 __all__ = ["Endpoint", "Gapped", "InTurn", "Measured", "mix_of", "serving", "settings_of"]
 
-WARM_UP = 0.2
+_WARM_UP = 0.2
 """Share of a window, before it."""
 
 _OPEN_SEED, _EVEN_SEED = 2**40, 2**41
@@ -107,11 +107,10 @@ class Endpoint:
 
     def __init__(self, runner: Runner, kinds: tuple[Kind, ...], process_id: int) -> None:
         self.variant, self.process_id = runner.variant, process_id
-        self.plain = mix_of(kinds, runner.signature) is None
-        self._gauge = ProcessGauge(process_id)
-        self._recorded = _Recorded()
         mix = mix_of(kinds, runner.signature)
-        opened = self._recorded
+        self.plain = mix is None
+        self._gauge = ProcessGauge(process_id)
+        self._recorded = opened = _Recorded()
         self._runner = runner
         self._closed = self._closed_meter(mix)
         self._open = Meter(runner, Requests(runner.signature, _OPEN_SEED), opened, mix=mix)
@@ -146,8 +145,8 @@ class Endpoint:
         else:
             rows = traffic.kinds[0].rows if len(traffic.kinds) == 1 else 1
             meter, load = self._closed, Load(concurrency=traffic.clients or 1, batch=rows)
-        measured = meter.take(load, warmup_seconds=WARM_UP * seconds, seconds=seconds, gauge=self._gauge)
-        start = WARM_UP * seconds * 1e3
+        measured = meter.take(load, warmup_seconds=_WARM_UP * seconds, seconds=seconds, gauge=self._gauge)
+        start = _WARM_UP * seconds * 1e3
         times = self._recorded.last * 1e3 if rated else None
         window = Window(times, start, start + measured.seconds * 1e3)
         self._found.setdefault(traffic, []).append((measured, window))

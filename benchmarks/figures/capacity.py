@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ..capacity.check import rows
-from ..capacity.documents import CapacityResult, read_capacity
+from ..capacity.documents import CapacityResult, rows
 from ..shared.machine import count_of_cores
 from .base import Results, paragraph, table, whole
 
@@ -17,9 +16,9 @@ _HEADROOM = 0.2
 
 def write(results: Results) -> dict[str, str]:
     """The table of points, what they say, where they were measured, and the table of machines."""
-    found = read_capacity(results.path("capacity"))
+    found = results.document(CapacityResult, "capacity")
     machine = f"{found.machine.said}, {found.measured_at[:10]}"
-    said = f"{found.sentence[0].upper()}{found.sentence[1:]}. {_cores(found)}"
+    said = f"{found.sentence[0].upper()}{found.sentence[1:]}. {_cores(found)}{_older(found)}"
     return {
         "": "\n".join(rows(found)),
         "where": paragraph(f"`{found.command}` on {machine}. {said}"),
@@ -33,6 +32,12 @@ def _cores(found: CapacityResult) -> str:
         return "Server and load generator shared the cores."
     server, clients = (count_of_cores(len(part)) for part in (found.apart.server, found.apart.clients))
     return f"The server had {server} of its own, and the load generator {clients}."
+
+
+def _older(found: CapacityResult) -> str:
+    if any(point.windows for one in found.checked for point in one.points):
+        return ""
+    return " An earlier version measured and predicted this: each figure is of all rounds as one, and has no interval."
 
 
 def _machines(found: CapacityResult) -> str:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from litho.benchmarks.capacity.check import Effort, check_capacity, rows, ways_of
-from litho.benchmarks.capacity.documents import CapacityResult
+from litho.benchmarks.capacity.check import Effort, check_capacity, ways_of
+from litho.benchmarks.capacity.documents import CapacityResult, rows
 
 
 def test_ways_fill_the_cores() -> None:

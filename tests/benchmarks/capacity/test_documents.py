@@ -51,7 +51,7 @@ def result(others: float = 0.0) -> CapacityResult:
 def test_only_points_that_the_costs_do_not_come_from_have_errors_that_count() -> None:
     assert result().errors == pytest.approx([0.04, 0.05, 0.5, -0.05])
     assert result().sentence == "3 of 4 figures are predicted within 10%; median error 5.0%, largest 50%"
-    assert result(0.3).sentence.endswith("; other programs used 30% of the machine meanwhile")
+    assert result(0.3).sentence.endswith("; others used 30% of the machine meanwhile")
 
 
 def test_a_document_is_read_back(tmp_path) -> None:
