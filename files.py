@@ -23,6 +23,7 @@ from . import interrupts
 from .errors import IntegrityError, LithoError, UsageError
 
 __all__ = [
+    "check_file",
     "check_folder",
     "confined",
     "locked",
@@ -56,13 +57,31 @@ def check_folder(path: Path, option: str) -> None:
     Raises:
         UsageError: something else lies there or above it, or nothing may be written there.
     """
+    _check_folder(path, f"{option} was given {str(path)!r}")
+
+
+def check_file(path: Path, option: str) -> None:
+    """Refuse a file that cannot be written, before the work whose result would be lost.
+
+    Args:
+        path: of the file, which may be absent.
+        option: by which it was given, for the message, such as "--output".
+
+    Raises:
+        UsageError: it is a folder, or nothing may be written beside it.
+    """
+    given = f"{option} was given {str(path)!r}"
+    if path.is_dir():
+        raise UsageError(f"{given}, which is a folder; give a file in it")
+    _check_folder(path.parent, given)
+
+
+def _check_folder(path: Path, given: str) -> None:
     present = next(one for one in (path, *path.absolute().parents) if os.path.lexists(one))
     if not present.is_dir():
-        raise UsageError(f"{option} was given {str(path)!r}, but {present} is not a folder; give another")
+        raise UsageError(f"{given}, but {present} is not a folder; give another")
     if not os.access(present, os.W_OK | os.X_OK):
-        raise UsageError(
-            f"{option} was given {str(path)!r}, but nothing may be written to {present}; give another"
-        )
+        raise UsageError(f"{given}, but nothing may be written to {present}; give another")
 
 
 def confined(root: Path, relative: str) -> Path:

@@ -132,7 +132,7 @@ def main(
     seconds: Annotated[float, typer.Option(help="Length of a turn.")] = SECONDS,
 ) -> None:
     """Compare ratios with the stored ones; exit code 1 if one is worse."""
-    with errors_of("baseline"):
+    with errors_of("baseline", output if store else None):
         stored = None
         if not store:
             stored = read_as(Baseline, "a baseline", output.parent, output.name, SCHEMA_VERSION)

@@ -272,7 +272,7 @@ def main(
     if trainings is not None:
         _work(trainings)
         return
-    with errors_of("distributed_training"):
+    with errors_of("distributed_training", output):
         result = measure(whole_numbers(processes, "--processes"), steps)
         write_document(output, result)
         typer.echo("\n".join(table(result)))

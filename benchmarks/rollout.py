@@ -270,7 +270,7 @@ def main(
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Deploy and roll back a model under load."""
-    with errors_of("rollout"):
+    with errors_of("rollout", output):
         result = measure(bundle, other, requests)
     finish(output, result, [*table(result), *result.problems], failed=bool(result.problems))
 

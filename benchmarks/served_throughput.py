@@ -310,7 +310,7 @@ def main(  # noqa: PLR0913
     program = perf_analyzer or shutil.which("perf_analyzer")
     given = {"instance_count": instances, "threads": threads}
     settings = {name: value for name, value in given.items() if value is not None}
-    with errors_of("served throughput"):
+    with errors_of("served_throughput", output):
         if at_least and len(at_least) != len(bundles):
             raise UsageError(
                 f"--at-least was given {len(at_least)} times; give it once for each bundle, or never"

@@ -11,6 +11,7 @@ import pytest
 from litho import files
 from litho.errors import IntegrityError, LithoError, UsageError
 from litho.files import (
+    check_file,
     check_folder,
     confined,
     locked,
@@ -43,6 +44,17 @@ def test_a_folder_that_cannot_be_made_is_refused_and_none_is_made(tmp_path: Path
         with pytest.raises(UsageError, match=r"--to was given .* is not a folder; give another"):
             check_folder(tmp_path / path, "--to")
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_file_that_cannot_be_written_is_refused_and_no_folder_is_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in ("file", "new", "new/deeper"):
+        check_file(tmp_path / path, "--output")
+    with pytest.raises(UsageError, match=r"--output was given .*, which is a folder; give a file in it"):
+        check_file(tmp_path, "--output")
+    with pytest.raises(UsageError, match=r"--output was given .*/file/new', but .*/file is not a folder"):
+        check_file(tmp_path / "file" / "new", "--output")
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -323,7 +323,7 @@ def main(
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Predict loads from measured costs, and measure the same loads on a live server."""
-    with errors_of("capacity"):
+    with errors_of("capacity", output):
         names = " ".join(bundle.name for bundle in bundles)
         result = check_capacity(
             bundles,

@@ -89,7 +89,7 @@ def main(
 ) -> None:
     """Measure the time from a start to the first picture."""
     measured_at, environment = utc_now(), describe_environment()
-    with errors_of("cold start"):
+    with errors_of("cold_start", output):
         measured = tuple(measure(path, starts, device) for path in bundles)
     result = ColdStarts(
         measured_at=measured_at,

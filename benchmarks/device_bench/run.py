@@ -143,7 +143,7 @@ def main(
     output: Annotated[Path, typer.Option(help="JSON file.")] = Path("device-bench.json"),
 ) -> None:
     """Measure a run in every runtime of a device."""
-    with errors_of("device-bench"):
+    with errors_of("device_bench", output):
         batches = tuple(whole_numbers(batch, "--batch"))
         measured = measure(
             run,

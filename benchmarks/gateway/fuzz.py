@@ -204,7 +204,7 @@ def main(
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Ask the gateway for what schemathesis generates from its OpenAPI document."""
-    with errors_of("gateway-fuzz"):
+    with errors_of("gateway.fuzz", output):
         result = fuzz(bundles, cases, seed=seed)
     write_document(output, result)
     failures = dict.fromkeys(failure for run in result.runs for failure in run.failures)

@@ -177,7 +177,7 @@ def main(  # noqa: PLR0913
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Measure the gateway beside direct gRPC."""
-    with errors_of("gateway"):
+    with errors_of("gateway", output):
         result = measure(
             bundles,
             parts=tuple(part.strip() for part in only.split(",")),

@@ -208,7 +208,7 @@ def main(  # noqa: PLR0913
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Measure the gateway with perf_analyzer, AIPerf and litho's generator."""
-    with errors_of("gateway_instruments"):
+    with errors_of("gateway_instruments", output):
         programs = find_perf_analyzer(perf_analyzer), find_aiperf(aiperf)
         counts = whole_numbers(clients, "--clients")
         cores = cores_of(share=share_cores)

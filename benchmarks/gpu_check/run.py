@@ -194,7 +194,7 @@ def main(
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Check every family on this machine's GPU; exit code 1 if a variant failed."""
-    with errors_of("gpu-check"):
+    with errors_of("gpu_check", output):
         check = check_families(
             tuple(families or family_names()),
             tuple(precisions.split(",")),

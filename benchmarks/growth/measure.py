@@ -320,7 +320,7 @@ def main(  # noqa: PLR0913
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Measure how time and throughput grow, and fit power laws."""
-    with errors_of("growth"):
+    with errors_of("growth", output):
         plan = Plan(seconds, largest_batch, most_clients, most_models, threads, bundles)
         names = " ".join(target.name for target in targets)
         result = measure_growth(

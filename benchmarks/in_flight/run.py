@@ -211,7 +211,7 @@ def main(
     ] = None,
 ) -> None:
     """Compare in-flight batching of a sampler with whole requests."""
-    with errors_of("in_flight"):
+    with errors_of("in_flight", output):
         result = compare_forms(
             Bundle.load(bundle),
             show_progress,

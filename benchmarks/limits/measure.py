@@ -344,7 +344,7 @@ def main(  # noqa: PLR0913
     ] = None,
 ) -> None:
     """Measure how near generators come to what this machine allows."""
-    with errors_of("limits"):
+    with errors_of("limits", output):
         plan = Plan(whole_numbers(batch, "--batch"), threads, seconds, bundles)
         names = " ".join(target.name for target in targets)
         limits = measure_limits(

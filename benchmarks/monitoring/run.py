@@ -159,6 +159,6 @@ def main(
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Check the queries for Prometheus and Grafana; exit code 1 if one is wrong."""
-    with errors_of("monitoring"):
+    with errors_of("monitoring", output):
         result = measure(bundles, clients=clients, seconds=seconds, with_faults=faults)
     finish(output, result, [*table(result), *result.problems], failed=bool(result.problems))

@@ -114,6 +114,6 @@ def main(
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Compare what both clients cost; exit code 1 if litho's rate is too low."""
-    with errors_of("null_model"):
+    with errors_of("null_model", output):
         result = measure(find_perf_analyzer(program), rounds=rounds, seconds=seconds, clients=clients)
     finish(output, result, lines(result), failed=not result.passed)

@@ -217,7 +217,7 @@ def main(  # noqa: PLR0913 - a parameter for each option
     ] = False,
 ) -> None:
     """Measure a run's variants in turns with peers that work without litho."""
-    with errors_of("peers"):
+    with errors_of("peers", output):
         if install_peers:
             typer.echo(f"installed at {install()}", err=True)
         if run is None:

@@ -249,7 +249,7 @@ def main(  # noqa: PLR0913
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Compare both load generators; exit code 1 if a ratio is beyond its bound."""
-    with errors_of("perf_analyzer"):
+    with errors_of("perf_analyzer", output):
         found = find_perf_analyzer(program)
         cores = cores_of(share=share_cores)
         counts = tuple(whole_numbers(clients, "--clients"))

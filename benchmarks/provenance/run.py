@@ -266,6 +266,6 @@ def main(
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Make pictures through the gateway, and make them again from their receipts."""
-    with errors_of("provenance"):
+    with errors_of("provenance", output):
         result = measure(bundle, other, pictures)
     finish(output, result, [*table(result), *result.problems], failed=bool(result.problems))

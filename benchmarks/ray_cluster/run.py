@@ -70,7 +70,7 @@ def main(
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Make pictures on a cluster that loses parts, and measure its throughput."""
-    with errors_of("ray_cluster"), tempfile.TemporaryDirectory(prefix="ray-cluster-") as temporary:
+    with errors_of("ray_cluster", output), tempfile.TemporaryDirectory(prefix="ray-cluster-") as temporary:
         label = Bundle.load(bundle).manifest.signature.field(Role.LABEL)
         fields = () if label is None else (f"--{label.name}", f"0-{int(label.maximum or 0)}")
         folder = Path(temporary)

@@ -186,7 +186,7 @@ def main(
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Push, pull, kill, continue, change a byte, in a folder and in an OCI registry."""
-    with errors_of("registries"):
+    with errors_of("registries", output):
         chosen = [word.strip() for word in kinds.split(",")]
         if unknown := [word for word in chosen if word not in _KINDS]:
             raise LithoError(f"unknown kind {unknown[0]!r}; give {' or '.join(_KINDS)}")

@@ -141,6 +141,6 @@ def main(
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Count false and missed alarms; exit code 1 if there is one."""
-    with errors_of("regressions"):
+    with errors_of("regressions", output):
         result = measure(target, trials=rounds, batch=batch, seconds=seconds, most_runs=most_runs)
     finish(output, result, table(result), failed=not result.passed)

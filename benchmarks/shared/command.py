@@ -17,7 +17,7 @@ import typer
 from ...bundle.json_documents import Document
 from ...errors import LithoError, UsageError
 from ...extras import missing
-from ...files import write_bytes
+from ...files import check_file, write_bytes
 
 __all__ = [
     "RESULTS",
@@ -34,10 +34,14 @@ RESULTS = Path(__file__).resolve().parents[1] / "results"
 
 
 @contextmanager
-def errors_of(command: str) -> Iterator[None]:
+def errors_of(command: str, output: Path | None = None) -> Iterator[None]:
     """Print an error of litho, or a missing extra, as one line that begins with the command; exit with its code.
 
     SIGTERM ends the command as Ctrl-C does: the servers that it started end with it.
+
+    Args:
+        command: its name.
+        output: file that it will write; refused before the work whose result would be lost.
 
     Raises:
         Exit: of typer; 2 where the command cannot be asked for, else 1.
@@ -45,6 +49,8 @@ def errors_of(command: str) -> Iterator[None]:
     main = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGTERM, _terminated) if main else None
     try:
+        if output is not None:
+            check_file(output, "--output")
         yield
     except (LithoError, ModuleNotFoundError) as error:
         said = missing(error) if isinstance(error, ModuleNotFoundError) else error

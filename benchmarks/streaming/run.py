@@ -191,6 +191,6 @@ def main(
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Measure streams against data in memory."""
-    with errors_of("streaming"), tempfile.TemporaryDirectory(prefix="streaming-") as folder:
+    with errors_of("streaming", output), tempfile.TemporaryDirectory(prefix="streaming-") as folder:
         result = measure(bundle, Path(folder), pictures, seconds, nimg, kills)
     finish(output, result, [*table(result), *result.problems], failed=bool(result.problems))

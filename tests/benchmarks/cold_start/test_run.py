@@ -37,6 +37,6 @@ def test_a_bundle_that_makes_nothing_is_one_line(bundle: Path, tmp_path: Path) -
     (broken / "graphs" / "generator.fp32.onnx").write_bytes(b"")
     code, said = call(broken, "--output", tmp_path / "cold-start.json")
     assert code == 1
-    assert said.startswith("cold start: error: ")
+    assert said.startswith("cold_start: error: ")
     assert len(said.splitlines()) == 1
     assert not (tmp_path / "cold-start.json").exists()

@@ -24,6 +24,15 @@ def test_an_error_is_one_line_and_an_exit_code(
     assert capsys.readouterr().err == "growth: error: there is no server; start one\n"
 
 
+def test_a_file_that_cannot_be_written_is_refused_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(typer.Exit) as ended, errors_of("growth", tmp_path):
+        pytest.fail("the work began")
+    assert ended.value.exit_code == 2
+    assert capsys.readouterr().err.startswith("growth: error: --output was given ")
+
+
 def test_a_package_that_is_not_installed_is_one_line_too(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit), errors_of("growth"):
         raise ModuleNotFoundError("No module named 'onnxruntime'", name="onnxruntime")
