@@ -177,6 +177,7 @@ def build_engine(
         list[str] | None,
         typer.Option(
             help="Smallest, preferred and largest batch of an optimisation profile, such as 1,8,64; repeatable."
+            " By default those of the graph."
         ),
     ] = None,
     workspace_mib: Annotated[
@@ -206,7 +207,7 @@ def build_engine(
     from ..export.engines.options import EngineOptions, profiles
 
     options = EngineOptions(
-        profiles=profiles(profile or []) or EngineOptions.profiles,
+        profiles=profiles(profile or []),
         workspace_bytes=None if workspace_mib is None else workspace_mib << 20,
         tf32=tf32,
         version_compatible=version_compatible,

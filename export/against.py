@@ -31,7 +31,7 @@ from ..runners._pools import Pool
 from ..signature import AT_ONCE, Signature
 from .precisions import precision
 from .source import Source, open_source
-from .validation.distance import Distance, sample_count
+from .validation.distance import Distance, at_once, sample_count
 from .validation.make_probes import make_probes
 from .validation.reference import Reference
 from .validation.samples import SampleWork
@@ -130,7 +130,7 @@ def _drawn(
         opens = partial(_open_reference, bundle.path.absolute(), source, signature, weights)
         if (snapshot := Path(source) / SNAPSHOT).is_file():
             files[snapshot] = sha256(snapshot)
-    work = SampleWork(opens, inputs, runner.signature.at_once, files)
+    work = SampleWork(opens, inputs, at_once(runner), files)
     return np.concatenate(pool.in_order(work, work.pieces))
 
 

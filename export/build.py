@@ -34,12 +34,12 @@ from .validation.distance import Distance, sample_count
 from .validation.make_probes import make_probes
 from .validation.proof import Proof
 from .validation.reference import Reference
-from .variants import BATCHES, ExportedVariant, StageGraph, make_variants
+from .variants import ExportedVariant, StageGraph, make_variants
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["BATCHES", "export"]
+__all__ = ["export"]
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,8 @@ def time_in_turns(
     Raises:
         TimingFailed: a runner failed.
     """
+    if not opened:
+        return {}
     timings: dict[str, list[Timing]] = {name: [] for name in opened}
     with ExitStack() as stack:
         runners: dict[str, Runner] = {}

@@ -14,7 +14,8 @@ def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
     """Operator of torch -> its form in ONNX, as `torch.onnx.export` takes them.
 
     The product along an axis is also what torch makes of `cumprod`, with which volumes are rendered. To squeeze an
-    axis that is longer than one does nothing in torch; torch's own translation makes an invalid graph of it.
+    axis that is longer than one, or a scalar, does nothing in torch; torch's own translation makes an invalid graph of
+    the former.
     """
     torch, onnxscript = require("torch", "export"), require("onnxscript", "export")
     opset = onnxscript.opset21
@@ -23,7 +24,7 @@ def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
         return opset.ReduceProd(values, opset.Constant(value_ints=list(axes)), keepdims=0)
 
     def squeeze(values: Any, axis: int) -> Any:
-        if values.shape[axis] != 1:
+        if not values.shape or values.shape[axis] != 1:
             return opset.Identity(values)
         return opset.Squeeze(values, opset.Constant(value_ints=[axis]))
 

@@ -25,10 +25,7 @@ from .search import Lowered, search
 from .validation.proof import Proof
 from .variant_spec import ExportedVariant, VariantSpec
 
-__all__ = ["BATCHES", "ExportedVariant", "StageGraph", "make_variants", "misnamed"]
-
-BATCHES = (1, 8, 64)
-"""Smallest, preferred and largest batch that an engine is built for and a server forms, of pictures up to 128x128."""
+__all__ = ["ExportedVariant", "StageGraph", "make_variants", "misnamed"]
 
 
 @dataclass(frozen=True)

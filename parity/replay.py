@@ -28,7 +28,6 @@ from .failure_modes import explain
 from .gate import Gate, Replay, judge
 
 __all__ = [
-    "LEAST_BATCH",
     "REPLAY_BATCHES",
     "Open",
     "Outcome",
@@ -37,13 +36,14 @@ __all__ = [
     "prove",
     "replay",
     "replay_batches",
+    "served_batches",
 ]
 
 REPLAY_BATCHES = (1, 2, 3, 7, 8, 16, 32, 64, 65)
 """Pictures at a time: powers of two, for which kernels are chosen, their neighbours, and more than a server forms."""
 
-LEAST_BATCH = 8
-"""Largest batch of the largest pictures: a server's usual one."""
+_PREFERRED = 8
+"""A server's usual batch, and the largest one of the largest pictures."""
 
 _WHOLE = AT_ONCE
 """Pictures at a time of the replay whose pictures are shown."""
@@ -128,7 +128,12 @@ def prove(
 
 def largest_batch(signature: Signature) -> int:
     """Most pictures at a time that a graph is proven and served with: 64 of up to 128x128, 16 of 256x256, then 8."""
-    return max(LEAST_BATCH, signature.at_once)
+    return max(_PREFERRED, signature.at_once)
+
+
+def served_batches(signature: Signature) -> tuple[int, int, int]:
+    """Smallest, preferred and largest batch that a graph is proven with, an engine built for and a server forms."""
+    return 1, _PREFERRED, largest_batch(signature)
 
 
 def replay_batches(
@@ -139,11 +144,12 @@ def replay_batches(
     Args:
         declared: batches that the form is built for, timed at or served with.
         profiles: smallest and largest batch of each range that it takes; empty if it takes any batch.
-        signature: of the generator. Of large pictures only batches up to `largest_batch` are usual ones.
+        signature: of the generator. Of large pictures the usual ones end at `largest_batch`, or at a larger declared
+            one, which earlier versions of litho wrote.
     """
-    most = _WHOLE if signature is None else largest_batch(signature)
-    usual = [batch for batch in REPLAY_BATCHES if batch <= most or most == _WHOLE]
-    wanted = sorted({*usual, *declared, *(end for profile in profiles for end in profile)})
+    most = max((_WHOLE if signature is None else largest_batch(signature), *declared))
+    usual = [batch for batch in REPLAY_BATCHES if batch <= most or most >= _WHOLE]
+    wanted = sorted({*usual, most, *declared, *(end for profile in profiles for end in profile)})
     return tuple(
         batch for batch in wanted if not profiles or any(least <= batch <= most for least, most in profiles)
     )

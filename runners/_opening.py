@@ -242,6 +242,7 @@ def _open_bundle(
         whole.variant = ",".join(variant.name for variant in variants)
         whole.precision = combined_precisions(variants)
         whole.grade = max((variant.grade for variant in variants), key=GRADES.index)
+        whole.max_batch_size = min(variant.batches[2] for variant in variants)
         opened.pop_all()
     whole.description = f"{', '.join(variant.name for variant in variants)} in {whole.description}"
     return whole

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from litho.bundle.engine_record import EngineRecord
 from litho.bundle.manifest import TOKENIZER_NAME, FileRecord, Manifest, Variant, Verdict
-from litho.export.build import BATCHES
 from litho.export.pipeline import Pipeline
 from litho.export.variant_spec import VariantSpec
 from litho.files import write_bytes
@@ -28,6 +27,7 @@ REFERENCE = Path(__file__).resolve().parents[1] / "model_repository"
 NO_HASH = "0" * 64
 TARGETS = ("sm86", "sm90")
 PROFILES = ((1, 8, 16), (1, 64, 64))
+BATCHES = (1, 8, 64)
 
 
 def main() -> None:

@@ -72,8 +72,13 @@ class Signature(BaseModel):
 
     @property
     def at_once(self) -> int:
-        """Pictures of one run, so that it fits into memory: 64 of up to 128x128, 16 of 256x256, 1 of 1024x1024."""
-        height, width, *_ = self.output.usual_shape
+        """Pictures of one run, so that it fits into memory: 64 of up to 128x128, 16 of 256x256, 1 of 1024x1024.
+
+        Of pictures whose size is free, the usual one counts. Of a stage that makes no pictures it is 64.
+        """
+        if self.output.role is not Role.IMAGE:
+            return AT_ONCE
+        height, width, _ = self.output.usual_shape
         return max(1, min(AT_ONCE, _PIXELS_AT_ONCE // (height * width)))
 
     def output_shape(self, inputs: Mapping[str, NDArray[Any]]) -> tuple[int, ...]:

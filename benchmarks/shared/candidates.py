@@ -50,7 +50,7 @@ def prove_and_time(
         progress: called with the current step and the share that is done, 0 to 1.
 
     Returns:
-        Name -> verdict, and timings for each of `export.timing.BATCHES`; without pictures there are none.
+        Name -> verdict, and timings for each of `export.timing.batches_of`; without pictures there are none.
     """
     verdicts: dict[str, Verdict] = {}
     for number, (name, one) in enumerate(candidates.items()):

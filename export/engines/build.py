@@ -22,6 +22,7 @@ from ... import interrupts
 from ...bundle.engine_record import EngineRecord, this_system
 from ...errors import DeviceError, ExportError, MissingExtra, UnknownName
 from ...extras import require
+from ...parity.replay import served_batches
 from ...reporting.progress import Progress, quiet
 from ...runners._cuda import Device, find_device
 from ...runners.base import library_of
@@ -74,7 +75,7 @@ def build_engine(
         UsageError: the library does not support an option.
         ExportError: the graph cannot be parsed or the engine cannot be built; the message is the library's.
     """
-    library, options = library_of(runtime), options or EngineOptions()
+    library, options = library_of(runtime), (options or EngineOptions()).within(served_batches(signature))
     if library.ahead_of_time and target not in TARGETS:
         raise UnknownName("target", target, TARGETS)
     options.refuse_unmet(library)

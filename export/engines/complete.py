@@ -129,6 +129,7 @@ def _build(
     report: Progress,
 ) -> Variant:
     report("building", 0.0)
+    options = options.within(graph.batches)
     cache = f"{spec.file}.timing"
     if options.timing_cache is None and cache in bundle.manifest.files:
         # With the timing cache of the engine that it replaces, the builder picks the same kernels.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ...bundle.engine_record import Profile
@@ -22,7 +22,8 @@ class EngineOptions:
 
     Args:
         profiles: smallest, preferred and largest batch of each optimisation profile; the engine is fastest at the
-            preferred batch, and memory is reserved for the largest.
+            preferred batch, and memory is reserved for the largest. By default one, of the batches that the graph is
+            proven with.
         workspace_bytes: limit of scratch memory; None for no limit.
         tf32: allow FP32 products to be rounded to TF32, which is faster and less exact.
         timing_cache: of an earlier build; the builder picks the kernels that it finds there.
@@ -34,7 +35,7 @@ class EngineOptions:
         UsageError: a profile is not in order, or the limit is below 1 byte.
     """
 
-    profiles: tuple[Profile, ...] = ((1, 8, 64),)
+    profiles: tuple[Profile, ...] = ()
     workspace_bytes: int | None = None
     tf32: bool = False
     timing_cache: bytes | None = None
@@ -43,7 +44,7 @@ class EngineOptions:
     strip_weights: bool = False
 
     def __post_init__(self) -> None:
-        if not self.profiles or any(not 1 <= least <= best <= most for least, best, most in self.profiles):
+        if any(not 1 <= least <= best <= most for least, best, most in self.profiles):
             raise UsageError(
                 f"profiles {self.profiles}: each is (smallest, preferred, largest) batch, from 1 upwards"
             )
@@ -56,6 +57,10 @@ class EngineOptions:
     def batches(self) -> Profile:
         """Smallest batch of all profiles, preferred batch of the first, largest batch of all."""
         return min(p[0] for p in self.profiles), self.profiles[0][1], max(p[2] for p in self.profiles)
+
+    def within(self, batches: Profile) -> EngineOptions:
+        """These options, with a profile of `batches` where none was given."""
+        return self if self.profiles else replace(self, profiles=(batches,))
 
     def refuse_unmet(self, library: Library) -> None:
         """Refuse options that `library` does not support.

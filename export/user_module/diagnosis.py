@@ -91,9 +91,9 @@ def check_module(module: nn.Module) -> None:
         ExportError: it is too large for one file, a part is in training mode or is TorchScript, or a weight has no
             values, is neither FP32 nor an integer, or is not finite.
     """
-    _check_size(authored(module))
-    # An export in training mode succeeds, but BatchNorm and Dropout make another picture.
     own = authored(module)
+    _check_size(own)
+    # An export in training mode succeeds, but BatchNorm and Dropout make another picture.
     for name, part in own.named_modules():
         if part.training:
             raise ExportError(
@@ -130,7 +130,7 @@ def _check_size(module: nn.Module) -> None:
     if size >= MOST_BYTES:
         raise ExportError(
             f"the weights have {size / (1 << 30):.1f} GiB; a graph is one file, which holds less than 2 GiB: export a"
-            " part of the generator by itself, such as the decoder, or one with fewer weights"
+            " part of the generator by itself, such as the decoder, and build no part that 'forward' does not call"
         )
 
 

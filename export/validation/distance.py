@@ -34,7 +34,7 @@ from .paired_sets import PairedSets, frechet
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["SAMPLES", "Distance", "Draw", "sample_count"]
+__all__ = ["SAMPLES", "Distance", "Draw", "at_once", "sample_count"]
 
 Draw = Callable[[Runner, dict[str, NDArray[Any]]], NDArray[np.uint8]]
 """Makes the pictures of inputs with a runner, or with others that are like it."""
@@ -59,6 +59,11 @@ def sample_count(signature: Signature, sampler: Sampler | None) -> int:
     return SAMPLES if sampler is None and signature.at_once == AT_ONCE else _FEW_SAMPLES
 
 
+def at_once(runner: Runner) -> int:
+    """Pictures of one run that fit into memory and that the runner takes: an engine may be built for fewer."""
+    return min(runner.signature.at_once, runner.max_batch_size)
+
+
 class Distance:
     """Measures variants against one PyTorch model, whose pictures are made when they are first needed.
 
@@ -74,7 +79,7 @@ class Distance:
         self, reference: Runner, data: str | None, samples: int = SAMPLES, draw: Draw | None = None
     ) -> None:
         self._reference, self._data, self._samples = reference, data, samples
-        self._draw = draw or (lambda runner, inputs: make(runner, inputs, runner.signature.at_once))
+        self._draw = draw or (lambda runner, inputs: make(runner, inputs, at_once(runner)))
 
     def figures(self, variant: Runner, precision: Precision, gate: Gate) -> list[Figure]:
         """`figure` for a verdict; none in FP32, which promises the same pictures."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,7 +15,7 @@ from ...bundle.manifest import Figure
 from ...bundle.probes import Probes
 from ...errors import LithoError, RuntimeCrash
 from ...parity.gate import Gate
-from ...parity.replay import LEAST_BATCH, Outcome, largest_batch, prove, replay
+from ...parity.replay import Outcome, prove, replay, served_batches
 from ...runners._graph_options import OPTIMIZATION, graph_option, with_graph_option
 from ...runners.base import runner_class
 from ..graph import COMPLEX, complex_cause
@@ -30,9 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Judged", "Proof"]
 
-_ERROR_PIXELS = 16 * 128 * 128
-_ERROR_PROBES = 16, 4
-"""Most and fewest probes that the error of a layer is measured with: of large pictures a few hold enough pixels."""
+_ERROR_PROBES = 4
+"""Fewest probes that the error of a layer is measured with, which do for large pictures; of small ones it is 16."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +95,7 @@ class Proof:
     @property
     def batches(self) -> tuple[int, int, int]:
         """Smallest, preferred and largest batch that a variant is proven with and made for."""
-        return 1, LEAST_BATCH, largest_batch(self._pipeline.signature)
+        return served_batches(self._pipeline.signature)
 
     def limits(self, precision: Precision) -> Gate:
         """The limits of the generator's pictures in a precision."""
@@ -174,8 +172,7 @@ class Proof:
 
     def squared_error(self, stage: str, graph: bytes, runtime: str) -> float:
         """Mean squared error of the first probes' pictures, in squared grey levels; infinite if the graph fails."""
-        most, least = _ERROR_PROBES
-        count = max(least, min(most, _ERROR_PIXELS // math.prod(self._probes.images.shape[1:3])))
+        count = max(_ERROR_PROBES, self._pipeline.signature.at_once // 4)
         wanted, few = self._probes.images[:count].astype(np.float64), self._probes.first(count)
         level = self._last_level.get((stage, runtime))
         try:

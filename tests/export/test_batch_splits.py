@@ -35,8 +35,9 @@ class Guided(nn.Module):
         lambda both: both.chunk(2),
         lambda both: torch.chunk(both, chunks=2, dim=0),
         lambda both: torch.split(both, both.shape[0] // 2),
+        lambda both: both.split(split_size=both.shape[0] // 2, dim=-2),
     ],
-    ids=["chunk", "chunk by name", "split"],
+    ids=["chunk", "chunk by name", "split", "split by name"],
 )
 def test_the_halves_of_a_guided_batch_are_those_of_torch(
     halves: Callable[[Tensor], tuple[Tensor, ...]],

@@ -73,6 +73,19 @@ def test_every_runner_is_timed_at_every_batch() -> None:
         assert fast.images_per_second == pytest.approx(batch / fast.p50_ms * 1e3)
 
 
+def test_large_pictures_are_timed_in_the_batches_that_they_are_proven_with() -> None:
+    class Large(Product):
+        def __init__(self) -> None:
+            super().__init__(0)
+            self.signature = Signature(inputs=(seed_field(),), output=image_output(512, 256, 1))
+
+        def _execute(self, inputs: dict[str, NDArray[Any]]) -> NDArray[np.uint8]:
+            return np.zeros((len(inputs["seed"]), 512, 256, 1), np.uint8)
+
+    assert [timing.batch for timing in time_in_turns({"large": Large})["large"]] == [1, 8]
+    assert time_in_turns({}) == {}
+
+
 def test_the_record_of_timings_can_be_taken_off_an_environment() -> None:
     record = timing_record()
     assert set(record) == {"timed_at", "timed_on"}

@@ -12,9 +12,14 @@ from litho.signature.fields import image_output, latent_field
 class Rendered(nn.Module):
     """Light that passes through the layers of a volume, as a generator of radiance fields has it."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.strength = torch.nn.Parameter(torch.tensor(0.9))
+
     def forward(self, latent: torch.Tensor) -> torch.Tensor:
         passed = torch.cumprod(torch.sigmoid(latent).reshape(-1, 6, 2, 2), 1)[:, 1:4]
         light = torch.sigmoid(latent + 3).prod(1)[:, None, None, None]
+        light = light * self.strength.squeeze(-1)
         return (255 * passed * light).squeeze(1).squeeze(-1).to(torch.uint8).permute(0, 2, 3, 1)
 
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from litho.bundle.manifest import Figure
 from litho.bundle.probes import Probes
 from litho.errors import BundleError, DeviceError, EndpointError, LithoError, MissingExtra
-from litho.export import timing, variants
+from litho.export import timing
 from litho.parity.gate import Gate
-from litho.parity.replay import REPLAY_BATCHES, largest_batch, make, prove, replay, replay_batches
+from litho.parity.replay import REPLAY_BATCHES, make, prove, replay, replay_batches, served_batches
 from litho.runners.base import Runner
 from litho.signature import Signature
 from litho.signature.fields import image_output, seed_field
@@ -62,7 +62,7 @@ def test_every_other_batch_is_filled_once_or_twice() -> None:
 
 
 def test_the_batches_that_are_timed_and_served_are_among_them() -> None:
-    assert {*timing.BATCHES, *variants.BATCHES} <= set(REPLAY_BATCHES)
+    assert {*timing.BATCHES, *served_batches(SIGNATURE)} <= set(REPLAY_BATCHES)
 
 
 def test_the_declared_batches_are_replayed_within_the_profiles() -> None:
@@ -73,14 +73,32 @@ def test_the_declared_batches_are_replayed_within_the_profiles() -> None:
     assert replay_batches(128, profiles=[(1, 128)])[-2:] == (65, 128)
 
 
-@pytest.mark.parametrize(("side", "most"), [(28, 64), (128, 64), (192, 28), (256, 16), (512, 8), (1024, 8)])
-def test_large_pictures_are_proven_and_served_in_smaller_batches(side: int, most: int) -> None:
+@pytest.mark.parametrize(
+    ("side", "most", "proven"),
+    [
+        (28, 64, REPLAY_BATCHES),
+        (128, 64, REPLAY_BATCHES),
+        (130, 62, (1, 2, 3, 7, 8, 16, 32, 62)),
+        (192, 28, (1, 2, 3, 7, 8, 16, 28)),
+        (256, 16, (1, 2, 3, 7, 8, 16)),
+        (512, 8, (1, 2, 3, 7, 8)),
+        (1024, 8, (1, 2, 3, 7, 8)),
+    ],
+)
+def test_large_pictures_are_proven_in_smaller_batches_up_to_the_largest_that_is_served(
+    side: int, most: int, proven: tuple[int, ...]
+) -> None:
     signature = Signature(inputs=(seed_field(),), output=image_output(side, side, 3))
-    assert largest_batch(signature) == most
-    usual = replay_batches(signature=signature)
-    assert usual == REPLAY_BATCHES if most == 64 else usual == REPLAY_BATCHES[: len(usual)]
-    assert max(usual) <= most or most == 64
-    assert replay_batches(64, signature=signature)[-1] >= 64, "what a variant declares is replayed"
+    assert served_batches(signature) == (1, 8, most)
+    assert replay_batches(signature=signature) == replay_batches(1, 8, most, signature=signature) == proven
+
+
+def test_a_bundle_that_is_served_in_larger_batches_is_replayed_up_to_those() -> None:
+    signature = Signature(inputs=(seed_field(),), output=image_output(512, 512, 3))
+    assert replay_batches(1, 8, 64, 32, signature=signature) == REPLAY_BATCHES
+    assert replay_batches(1, 8, 32, signature=signature) == (1, 2, 3, 7, 8, 16, 32)
+    assert replay_batches(1, 8, 64, profiles=[(1, 64)], signature=signature) == REPLAY_BATCHES[:-1]
+    assert replay_batches(profiles=[(1, 16)], signature=signature) == (1, 2, 3, 7, 8, 16)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from litho.bundle import Bundle
 from litho.bundle.manifest import FileRecord, Manifest, Stage, Variant, Verdict
 from litho.errors import BundleError, UnknownName, UsageError
-from litho.runners import choose_variants, named_variants, open_runner
+from litho.runners import Worker, choose_variants, named_variants, open_isolated, open_runner
 from litho.signature import Signature
 from litho.signature.fields import image_output, seed_field
 
@@ -31,6 +31,18 @@ def test_a_runner_shows_its_variant_and_where_it_runs(bundle: Path) -> None:
     assert text.startswith("<onnxruntime runner: generator.fp32.onnx in ONNX Runtime ")
     assert text.endswith(" on cpu>")
     assert promise == "generator.fp32.onnx in fp32, which promises the same picture"
+
+
+def test_no_more_pictures_are_made_at_once_than_the_variant_is_proven_with(bundle: Path) -> None:
+    loaded = Bundle.load(bundle)
+    fewer = tuple(one.model_copy(update={"batches": (1, 4, 5)}) for one in loaded.manifest.variants)
+    large = Bundle(bundle, loaded.manifest.model_copy(update={"variants": fewer}))
+    with open_runner(loaded) as whole, open_runner(large) as parts, Worker() as worker:
+        assert (whole.max_batch_size, parts.max_batch_size) == (64, 5)
+        few = whole.generate(seed=range(12), label=3), parts.generate(seed=range(12), label=3)
+        assert np.abs(few[0].astype(int) - few[1]).max() <= 1
+        with open_isolated(large, None, worker) as apart:
+            assert apart.max_batch_size == 5
 
 
 def test_a_run_is_opened_in_pytorch(run: Path) -> None:

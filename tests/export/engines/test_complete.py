@@ -1,6 +1,7 @@
 """Completing a bundle where the engines are built: all of it or nothing, and proven where there is a GPU."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from litho.bundle import Bundle
+from litho.bundle import MANIFEST_NAME, Bundle
 from litho.errors import BundleError, DeviceError, ExportError, MissingExtra, UnknownName, UsageError
 from litho.export.build import export
 from litho.export.engines import EngineOptions
@@ -58,6 +59,15 @@ def test_a_bundle_is_completed_with_engines_and_what_is_known_of_them(mine: Path
         assert variant.batches == (1, 1, 32)
         assert variant.engine.profiles == ((1, 1, 1), (1, 8, 32))
         assert set(variant.engine.products.values()) == {"fp32"}
+
+
+def test_an_engine_takes_the_batches_of_its_graph_unless_others_are_given(mine: Path) -> None:
+    manifest = mine / MANIFEST_NAME
+    manifest.write_text(re.sub(r'("batches": \[\s*1,\s*8,\s*)64', r"\g<1>16", manifest.read_text()))
+    graph, engine = build_engines(mine, runtime="tensorrt-rtx", targets=["sm86"]).manifest.variants
+    assert engine.engine is not None
+    assert engine.batches == graph.batches == (1, 8, 16)
+    assert engine.engine.profiles == ((1, 8, 16),)
 
 
 def test_an_engine_for_another_gpu_waits_for_it(mine: Path, without_gpu: None) -> None:

@@ -24,7 +24,7 @@ def test_what_the_library_has_not_is_refused(options: dict[str, Any], complaint:
 
 @pytest.mark.parametrize(
     "options",
-    [{"profiles": ()}, {"profiles": ((0, 1, 2),)}, {"profiles": ((1, 8, 4),)}, {"workspace_bytes": 0}],
+    [{"profiles": ((0, 1, 2),)}, {"profiles": ((1, 8, 4),)}, {"workspace_bytes": 0}],
 )
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
