@@ -41,6 +41,19 @@ def test_the_same_pictures_are_as_far_as_pytorch_s_own(reference: TorchRunner) -
     assert figure.passed
 
 
+def test_a_variant_makes_no_more_pictures_at_once_than_it_takes(reference: TorchRunner) -> None:
+    batches = list[int]()
+
+    def note(images: NDArray[Any]) -> NDArray[Any]:
+        batches.append(len(images))
+        return images
+
+    engine = Changed(reference, note)
+    engine.max_batch_size = 48
+    assert Distance(reference, None, samples=128).figure(engine, GATE).passed
+    assert batches == [48, 48, 32]
+
+
 @pytest.mark.parametrize(
     "change",
     [
