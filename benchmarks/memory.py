@@ -22,7 +22,7 @@ from ..serving.repository.deploy import deploy
 from .faults.serving import Serving
 from .load.documents.result import SoakResult
 from .load.measuring.soak import soak
-from .shared.command import RESULTS, show_progress, write_document
+from .shared.command import RESULTS, errors_of, finish, show_progress
 from .shared.machine import Machine, describe_machine
 
 __all__ = ["MemoryRun", "MemoryRuns", "main", "problems", "table"]
@@ -56,6 +56,11 @@ class MemoryRuns(Document):
 
     schema_version: Literal[1] = 1
     runs: tuple[MemoryRun, ...] = ()
+
+    def with_run(self, run: MemoryRun) -> MemoryRuns:
+        """A copy in which the run replaces the one of its name."""
+        others = (one for one in self.runs if one.name != run.name)
+        return self.model_copy(update={"runs": (*others, run)})
 
 
 def problems(result: SoakResult) -> list[str]:
@@ -100,12 +105,12 @@ def main(  # noqa: PLR0913
     output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Serve a bundle, ask for many pictures, and watch the memory."""
-    serving = None
-    try:
-        with tempfile.TemporaryDirectory(prefix="memory-") as folder:
-            settings = ServingSettings(batching=batching)
-            deployment = deploy(Bundle.load(bundle), to=Path(folder) / "repository", settings=settings)
-            serving = Serving(Path(folder) / "repository", Path(folder))
+    with errors_of("memory", output), tempfile.TemporaryDirectory(prefix="memory-") as folder:
+        earlier = _read(output)
+        settings = ServingSettings(batching=batching)
+        deployment = deploy(Bundle.load(bundle), to=Path(folder) / "repository", settings=settings)
+        serving = Serving(Path(folder) / "repository", Path(folder))
+        try:
             with serving:
                 result = soak(
                     serving.endpoint,
@@ -116,26 +121,24 @@ def main(  # noqa: PLR0913
                     cancel_every=cancel_every,
                     progress=show_progress,
                 )
-            found = [*problems(result), *(f"left behind: {one}" for one in serving.left())]
-    except LithoError as error:
-        said = "".join(f"\n{line}" for _, line in serving.said[-5:]) if serving is not None else ""
-        typer.echo(f"memory: error: {error}{said}", err=True)
-        raise typer.Exit(1) from None
+        except LithoError:
+            for _, line in serving.said[-5:]:
+                typer.echo(line, err=True)
+            raise
+        found = [*problems(result), *(f"left behind: {one}" for one in serving.left())]
     run = MemoryRun(
         name=f"{deployment.path.name}, {batching}",
         soak=result,
         problems=tuple(found),
         machine=describe_machine(),
     )
-    _write(run, output)
-    typer.echo("\n".join([*table(result), *found]))
-    raise typer.Exit(1 if found else 0)
+    finish(output, earlier.with_run(run), [*table(result), *found], failed=bool(found))
 
 
-def _write(run: MemoryRun, output: Path) -> None:
-    runs = read_as(MemoryRuns, "a result", output.parent, output.name, 1).runs if output.exists() else ()
-    others = tuple(one for one in runs if one.name != run.name)
-    write_document(output, MemoryRuns(runs=(*others, run)))
+def _read(output: Path) -> MemoryRuns:
+    if not output.exists():
+        return MemoryRuns()
+    return read_as(MemoryRuns, "a result", output.parent, output.name, 1)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from ...runners import open_runner
 from ...serving.configuration.model_config import parse_config
 from ...serving.configuration.settings import Batching, ServingSettings
 from ...serving.repository.deploy import deploy
-from ..shared.command import RESULTS, write_document
+from ..shared.command import RESULTS, errors_of, write_document
 from ..shared.machine import describe_machine
 from . import connections, processes, requests, storage
 from .base import Fault, Scene
@@ -185,23 +185,21 @@ def main(
     """Plant faults in a served model and measure how it recovers."""
     known = {fault.name: fault for fault in FAULTS}
     results: list[FaultResult] = []
-    try:
-        for name in only or known:
-            if name not in known:
-                raise UnknownName("fault", name, known)
-            typer.echo(f"{name}: {known[name].title}", err=True)
-            try:
-                results.append(plant(known[name], bundle, batching))
-            except OSError as error:
-                typer.echo(f"{name}: not planted: {error}", err=True)
-                continue
-            typer.echo("\n".join(table(results[-1:])[2:]), err=True)
-    except LithoError as error:
-        typer.echo(f"faults: error: {error}", err=True)
-        raise typer.Exit(1) from None
-    finally:
-        if results:
-            _write(results, bundle, batching, output)
+    with errors_of("faults", output):
+        try:
+            for name in only or known:
+                if name not in known:
+                    raise UnknownName("fault", name, known)
+                typer.echo(f"{name}: {known[name].title}", err=True)
+                try:
+                    results.append(plant(known[name], bundle, batching))
+                except OSError as error:
+                    typer.echo(f"{name}: not planted: {error}", err=True)
+                    continue
+                typer.echo("\n".join(table(results[-1:])[2:]), err=True)
+        finally:
+            if results:
+                _write(results, bundle, batching, output)
     typer.echo("\n".join(table(results)))
 
 

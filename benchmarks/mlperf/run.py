@@ -25,7 +25,7 @@ from ...runners import Endpoint, Runner, choose_variants, open_runner
 from ...runners.triton import Runner as TritonRunner
 from ...serving.repository.deploy import deploy
 from ...serving.server.embedded import EmbeddedServer
-from ..shared.command import RESULTS, write_document
+from ..shared.command import RESULTS, errors_of, write_document
 from ..shared.machine import describe_machine
 from .answering import Plan
 from .documents import OFFICIAL_SECONDS, LoadgenResult, ScenarioResult
@@ -350,23 +350,21 @@ def main(  # noqa: PLR0913 - a parameter for each option
     def tell(line: str) -> None:
         typer.echo(f"{time.monotonic() - began:6.0f} s  {line}", err=True)
 
-    try:
-        result = measure(
-            target,
-            bundle=bundle,
-            variant=variant,
-            served=served,
-            scenarios=scenario or (),
-            seconds=seconds,
-            bound_ms=bound_ms,
-            output=output,
-            progress=tell,
-        )
-    except LithoError as error:
-        typer.echo(f"mlperf: error: {error}", err=True)
-        raise typer.Exit(error.exit_code) from None
-    except KeyboardInterrupt:
-        typer.echo("mlperf: interrupted before the first scenario ended; nothing was written", err=True)
-        raise typer.Exit(_INTERRUPTED_CODE) from None
+    with errors_of("mlperf", output):
+        try:
+            result = measure(
+                target,
+                bundle=bundle,
+                variant=variant,
+                served=served,
+                scenarios=scenario or (),
+                seconds=seconds,
+                bound_ms=bound_ms,
+                output=output,
+                progress=tell,
+            )
+        except KeyboardInterrupt:
+            typer.echo("mlperf: interrupted before the first scenario ended; nothing was written", err=True)
+            raise typer.Exit(_INTERRUPTED_CODE) from None
     typer.echo("\n".join([*result.problems, *table(result), result.note]))
     raise typer.Exit(_INTERRUPTED_CODE if result.stopped == _INTERRUPTED else int(bool(result.problems)))

@@ -17,7 +17,7 @@ import typer
 from ...bundle import Bundle
 from ...reporting.markdown import markdown_table
 from ...signature.fields import Role
-from ..shared.command import RESULTS, errors_of, write_document
+from ..shared.command import RESULTS, errors_of, finish
 from ..shared.machine import Machine, describe_machine
 from .disturbed import Asked, disturbed
 from .documents import Faults, RayCluster
@@ -85,12 +85,11 @@ def main(
             machine=_machine(),
         )
         result = result.model_copy(update={"problems": problems_of(faults, result.gain)})
-    write_document(output, result)
     lost = ", ".join(f"{one.what} at shard {one.at}" for one in faults.faults)
-    typer.echo(f"{count} pictures, killed: {lost}; {faults.retries} retries; {faults.different} files differ")
+    said = f"{count} pictures, killed: {lost}; {faults.retries} retries; {faults.different} files differ"
     gain = f"2 workers: {result.gain:.2f} times 1; Ray: {result.overhead_ms:.3f} ms a picture"
-    typer.echo("\n".join([*table(result), gain, *result.problems]))
-    raise typer.Exit(1 if result.problems else 0)
+    rows = [said, *table(result), gain, *result.problems]
+    finish(output, result, rows, failed=bool(result.problems))
 
 
 def _machine() -> Machine:

@@ -24,12 +24,12 @@ import typer
 from ...bundle import Bundle
 from ...bundle.manifest import FileRecord
 from ...bundle.signing import MANIFEST_NAME, SIGNATURE_NAME, SIGNER_NAME
-from ...errors import LithoError
+from ...errors import LithoError, UnknownName
 from ...files import sha256
 from ...registry.packing import pack_bundle
 from ...registry.pull import pull
 from ...registry.push import push
-from ..shared.command import RESULTS, errors_of, write_document
+from ..shared.command import RESULTS, errors_of, finish
 from ..shared.environment import utc_now
 from ..shared.machine import describe_machine
 from .documents import RegistriesResult, RegistryRun
@@ -189,18 +189,17 @@ def main(
     with errors_of("registries", output):
         chosen = [word.strip() for word in kinds.split(",")]
         if unknown := [word for word in chosen if word not in _KINDS]:
-            raise LithoError(f"unknown kind {unknown[0]!r}; give {' or '.join(_KINDS)}")
+            raise UnknownName("kind of registry", unknown[0], _KINDS)
         command = f"python -m litho.benchmarks.registries {bundle.name} --mib {mib}"
         with tempfile.TemporaryDirectory(prefix="registries-") as folder:
             result = measure(bundle, Path(folder), mib, chosen, command)
-        write_document(output, result)
+    rows = list[str]()
     for run in result.runs:
         rate = result.size_bytes / (1 << 20)
-        typer.echo(
+        rows.append(
             f"{run.kind}: push {rate / run.push_seconds:.0f} MiB/s, pull {rate / run.pull_seconds:.0f} MiB/s,"
             f" {sum(one.good for one in run.refusals)} of {len(run.refusals)} faults refused by name"
         )
-        for one in run.refusals:
-            typer.echo(f"  {one.fault}: {one.message or 'NOT REFUSED'}")
+        rows += [f"  {one.fault}: {one.message or 'NOT REFUSED'}" for one in run.refusals]
     good = all(run.same and all(one.good for one in run.refusals) for run in result.runs)
-    raise typer.Exit(0 if good else 1)
+    finish(output, result, rows, failed=not good)

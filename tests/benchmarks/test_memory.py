@@ -1,9 +1,7 @@
-from pathlib import Path
-
 import pytest
 
 from litho.benchmarks.load.documents.result import MemorySample, SoakResult
-from litho.benchmarks.memory import MemoryRun, MemoryRuns, _write, problems, table
+from litho.benchmarks.memory import MemoryRun, MemoryRuns, problems, table
 from litho.benchmarks.shared.machine import describe_machine
 
 MIB = 1 << 20
@@ -45,10 +43,10 @@ def test_a_failed_request_is_a_problem() -> None:
     assert problems(result({}, {"no stub": 2})) == ["2 requests failed: no stub"]
 
 
-def test_a_run_replaces_the_one_of_its_name(tmp_path: Path) -> None:
+def test_a_run_replaces_the_one_of_its_name() -> None:
+    kept = MemoryRuns()
     for name, last in (("tiny", {}), ("flow", {}), ("tiny", {"client_bytes": MIB})):
         run = MemoryRun(name=name, soak=result(last), problems=(), machine=describe_machine())
-        _write(run, tmp_path / "soak.json")
-    runs = MemoryRuns.model_validate_json((tmp_path / "soak.json").read_text()).runs
-    assert [run.name for run in runs] == ["flow", "tiny"]
-    assert table(runs[1].soak)[2] == "| client | 100 MiB | 1.00 MiB |"
+        kept = kept.with_run(run)
+    assert [run.name for run in kept.runs] == ["flow", "tiny"]
+    assert table(kept.runs[1].soak)[2] == "| client | 100 MiB | 1.00 MiB |"

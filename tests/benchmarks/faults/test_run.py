@@ -14,5 +14,5 @@ def test_an_unknown_fault_is_refused() -> None:
     app = typer.Typer()
     app.command()(main)
     refused = CliRunner().invoke(app, ["bundles/digits", "--only", "stub-kiled"])
-    assert refused.exit_code == 1
+    assert refused.exit_code == 2
     assert "did you mean 'stub-killed'" in refused.output

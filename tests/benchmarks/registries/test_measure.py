@@ -28,7 +28,7 @@ def test_a_killed_push_and_pull_continue(tmp_path: Path) -> None:
 def test_an_unknown_kind_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit):
         main(tmp_path, kinds="ftp")
-    assert "unknown kind 'ftp'; give folder or oci" in capsys.readouterr().err
+    assert "unknown kind of registry 'ftp' (known: folder, oci)" in capsys.readouterr().err
 
 
 def test_the_stored_result_is_good() -> None:
