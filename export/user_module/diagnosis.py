@@ -262,7 +262,8 @@ def explain(error: Exception, module: nn.Module) -> str:
 def _remedy(operator: str) -> str:
     if "linalg" in operator or "inverse" in operator:  # of a flow's weights, mostly
         return (
-            "of weights compute it when the module is built and keep it as a buffer, else use other operators"
+            "if it takes weights only, compute it when the module is built and keep it as a buffer; if not, replace it"
+            " by other operators"
         )
     return "replace it by other operators"
 

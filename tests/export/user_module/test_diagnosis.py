@@ -26,6 +26,8 @@ class Part(nn.Module):
         match self.fault:
             case "operator":
                 return torch.special.airy_ai(x)
+            case "inverse":
+                return x @ torch.linalg.inv(torch.eye(4) * 2)
             case "control flow":
                 return x * 2 if x.sum() > 0 else x
             case "a value read":
@@ -72,6 +74,11 @@ class Net(nn.Module):
             "operator",
             "operator aten.special_airy_ai has no ONNX equivalent",
             "return torch.special.airy_ai(x)",
+        ),
+        (
+            "inverse",
+            "if it takes weights only, compute it when the module is built and keep it as a buffer",
+            "return x @ torch.linalg.inv(torch.eye(4) * 2)",
         ),
         ("control flow", "control flow depends on tensor values", "return x * 2 if x.sum() > 0 else x"),
         ("a value read", "control flow depends on tensor values", "x.sum().item() > 0"),
