@@ -7,11 +7,13 @@ temporary paths that a killed process left behind.
 
 import atexit
 import ctypes
+import errno
 import fcntl
 import gc
 import glob
 import hashlib
 import os
+import re
 import shutil
 import stat
 from collections.abc import Callable, Iterator
@@ -38,6 +40,8 @@ __all__ = [
 ]
 
 _MARK = ".partial-"
+_TRIES = 100
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of renameat2(2)
 
 
@@ -55,7 +59,8 @@ def check_folder(path: Path, option: str) -> None:
         option: by which it was given, for the message, such as "--to".
 
     Raises:
-        UsageError: something else lies there or above it, or nothing may be written there.
+        UsageError: it is a URL, or part of one; something else lies there or above it, or nothing may be written
+            there.
     """
     _check_folder(path, f"{option} was given {str(path)!r}")
 
@@ -77,6 +82,10 @@ def check_file(path: Path, option: str) -> None:
 
 
 def _check_folder(path: Path, given: str) -> None:
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
+        raise UsageError(
+            f"{given}, which is no path; give a folder, or a whole URL such as s3://BUCKET/PREFIX where it is taken"
+        )
     present = next(one for one in (path, *path.absolute().parents) if os.path.lexists(one))
     if not present.is_dir():
         raise UsageError(f"{given}, but {present} is not a folder; give another")
@@ -204,10 +213,14 @@ def locked(path: Path, refusal: LithoError) -> Iterator[None]:
     `refusal` is raised.
     """
     made = [folder for folder in path.parents if not folder.exists()]
-    file = None
+    file, tries = None, 1
     while file is None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = _lock(path, refusal)
+        try:
+            file = _lock(path, refusal)
+        except FileNotFoundError:  # another holder removes the folder that was just made here
+            if tries == _TRIES:
+                raise
+            tries += 1
     with file:
         try:
             yield
@@ -221,6 +234,7 @@ def locked(path: Path, refusal: LithoError) -> Iterator[None]:
 def _lock(path: Path, refusal: LithoError) -> TextIO | None:
     """The locked file; None if its holder removed it after it was opened here."""
     with ExitStack() as opened:
+        path.parent.mkdir(parents=True, exist_ok=True)
         file = opened.enter_context(path.open("a"))
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -246,6 +260,10 @@ def _temporary(path: Path, purpose: str = "new") -> Iterator[Path]:
     _remove(temporary)
     try:
         yield temporary
+    except OSError as error:
+        if error.errno in _FULL and error.filename is None:
+            error.filename = str(path)  # writing to an open file names none
+        raise
     finally:
         try:
             _remove(temporary)

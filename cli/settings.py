@@ -15,42 +15,41 @@ __all__ = ["OPTIONS", "given_settings", "option_of", "takes_options", "takes_set
 PANEL = "Serving settings"
 
 
-def option_of(kind: Any, help: str, *names: str, panel: str = PANEL) -> Any:
-    """An option that is a setting: its type, help, names if they are others than the setting's, and heading."""
-    return Annotated[kind | None, typer.Option(*names, help=help, rich_help_panel=panel, show_default=False)]
+def option_of(kind: Any, help: str, *names: str, panel: str = PANEL, least: int | None = None) -> Any:
+    """An option that is a setting: type, help, names if they are others than the setting's, heading, least number."""
+    option = typer.Option(*names, help=help, rich_help_panel=panel, show_default=False, min=least)
+    return Annotated[kind | None, option]
+
+
+def _count(help: str, least: int = 1) -> Any:
+    return option_of(int, help, least=least)
 
 
 OPTIONS: dict[str, Any] = {
     "device": option_of(str, "cpu or cuda; by default cpu, and cuda for flavour tensorrt."),
     "gpus": option_of(str, "Numbers of the GPUs, such as 0,1; by default all."),
-    "instance_count": option_of(
-        int, "Instances at the same time, on each device; by default 2, 1 of a sampler."
-    ),
-    "threads": option_of(int, "Threads of each instance on a CPU; by default the runtime's choice."),
+    "instance_count": _count("Instances at the same time, on each device; by default 2, 1 of a sampler."),
+    "threads": _count("Threads of each instance on a CPU; by default the runtime's choice."),
     "batching": option_of(
         Literal["auto", "whole", "in-flight"],
         "How a sampler batches: whole batches, or in-flight, which answers each picture when it is done; auto"
         " measures which is faster here.",
     ),
-    "live_rows": option_of(
-        int, "With in-flight batching: most pictures of a lane at the same time; by default measured."
+    "live_rows": _count(
+        "With in-flight batching: most pictures of a lane at the same time; by default measured."
     ),
-    "lanes": option_of(
-        int, "With in-flight batching: lanes that compute at the same time; by default 2 on a CPU."
-    ),
-    "max_batch_size": option_of(int, "Largest batch; by default the largest that the variant takes."),
+    "lanes": _count("With in-flight batching: lanes that compute at the same time; by default 2 on a CPU."),
+    "max_batch_size": _count("Largest batch; by default the largest that the variant takes."),
     "preferred_batch_sizes": option_of(
         str, "Batch sizes that are sent without waiting for more, such as 8,16."
     ),
-    "max_queue_delay_microseconds": option_of(
-        int, "Longest wait of a request for others to share its batch."
-    ),
+    "max_queue_delay_microseconds": _count("Longest wait of a request for others to share its batch.", 0),
     "preserve_ordering": option_of(bool, "Answer in the order of arrival."),
-    "max_queue_size": option_of(int, "Most requests that may wait; more are refused at once."),
-    "queue_timeout_microseconds": option_of(int, "Longest wait of a request before it is refused."),
+    "max_queue_size": _count("Most requests that may wait; more are refused at once."),
+    "queue_timeout_microseconds": _count("Longest wait of a request before it is refused."),
     "timeout_override": option_of(bool, "Whether a request may ask for a shorter wait."),
-    "priority_levels": option_of(int, "Priorities that a request may ask for, 1 first; 0 for none."),
-    "default_priority": option_of(int, "Priority of a request that asks for none; by default the middle."),
+    "priority_levels": _count("Priorities that a request may ask for, 1 first; 0 for none.", 0),
+    "default_priority": _count("Priority of a request that asks for none; by default the middle."),
     "warm_up": option_of(bool, "Run inputs of the probes before the model is ready."),
     "response_cache": option_of(bool, "Answer repeated requests from the server's cache; needs a seed."),
     "cuda_graphs": option_of(bool, "Capture CUDA graphs; flavour tensorrt, where it is the default."),

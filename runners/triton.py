@@ -28,6 +28,7 @@ from ._settled import finish
 from ._shared_memory import Regions
 from ._streamed_requests import StreamCalls, StreamedRequests
 from ._triton_requests import (
+    MOST_REQUEST_BYTES,
     Gathered,
     Images,
     MadeBy,
@@ -43,6 +44,7 @@ from ._whole_requests import WholeRequests
 
 __all__ = [
     "ACCEPTED_PARAMETER",
+    "MOST_REQUEST_BYTES",
     "PUBLIC_KEY_PARAMETER",
     "Access",
     "Gathered",

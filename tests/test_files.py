@@ -21,6 +21,7 @@ from litho.files import (
     sha256,
     write_bytes,
     write_directory,
+    write_file,
 )
 
 
@@ -173,11 +174,11 @@ def test_a_lock_leaves_no_file_and_no_folder(tmp_path: Path) -> None:
 
 
 def test_many_writers_hold_a_lock_in_turn(tmp_path: Path) -> None:
-    """Each removes the file of the lock, which others have opened by then."""
+    """Each removes the file of the lock, which others have opened by then, and its folder, which others have made."""
     inside = tmp_path / "inside"
 
     def write(_: int) -> int:
-        with suppress(LithoError), locked(tmp_path / ".lock", LithoError("it is held")):
+        with suppress(LithoError), locked(tmp_path / "new/models/.lock", LithoError("it is held")):
             inside.touch(exist_ok=False)
             inside.unlink()
             return 1
@@ -186,7 +187,26 @@ def test_many_writers_hold_a_lock_in_turn(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as writers:
         written = sum(writers.map(write, range(2000)))
     assert written > 0
-    assert list(tmp_path.iterdir()) == []
+    assert not [path for path in tmp_path.rglob("*") if not path.is_dir()]
+
+
+def test_the_lock_of_a_link_to_nowhere_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / ".lock").symlink_to("absent/lock")
+    with pytest.raises(FileNotFoundError), locked(tmp_path / ".lock", LithoError("it is held")):
+        pass
+
+
+def test_a_full_disk_is_named_by_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_file(tmp_path / "new.bin", lambda _: Path("/dev/full").write_bytes(b"a" * 100))
+    assert caught.value.filename == str(tmp_path / "new.bin")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("given", ["s3:/bucket/models", "s3://bucket/models", "hf:/me/digits"])
+def test_a_url_is_no_folder(given: str) -> None:
+    with pytest.raises(UsageError, match=r"--to was given .*a whole URL such as s3://BUCKET/PREFIX"):
+        check_folder(Path(given), "--to")
 
 
 def test_a_rename_is_followed_by_a_flush_of_the_parent_directory(

@@ -125,7 +125,7 @@ def as_api_error(error: Exception, param: str | None = None) -> ApiError:
             )
         case CertificateError():
             return unavailable(
-                "the certificate that signs pictures is not valid at this time; try again when it was renewed",
+                "the certificate that signs pictures is not valid at this time; try again when it has been renewed",
                 "certificate_invalid",
                 CERTIFICATE_SECONDS,
             )

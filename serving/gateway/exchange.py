@@ -111,7 +111,8 @@ class Exchange:
         elif self.refused is not None and not self.started:
             return
         else:
-            self.sent_bytes += len(message.get("body", b""))
+            if self.method != "HEAD":  # whose content the HTTP server leaves out
+                self.sent_bytes += len(message.get("body", b""))
             if not message.get("more_body", False):
                 await self._send(message)
                 for stage in self._lasts:

@@ -82,6 +82,8 @@ async def planned(gateway: Gateway, request: ImageRequest, uploads: Uploads | No
         raise refused(f"'n' was given {count}; allowed are 1 to {settings.most_pictures}", "n")
     encoding = _encoding(request, signature)
     by_url = _by_url(request)
+    if uploads is not None:
+        _check_uploads(served, uploads)
     fields = checked_fields(signature, request, served.name, most_steps=settings.most_steps)
     if uploads is None:
         _refuse_to_start_from_nothing(signature, served.name)
@@ -137,12 +139,9 @@ def _check_size(signature: Signature, size: str | None) -> None:
         raise refused(f"'size' was given {size}; the model makes {width}x{height}", "size")
 
 
-def _pictures_in(
-    served: Served, size: str | None, uploads: Uploads, most_pixels: int
-) -> Mapping[str, NDArray[np.uint8]]:
-    """The uploaded pictures as fields of the signature."""
-    signature = served.signature
-    source, mask = signature.field(Role.IMAGE), signature.field(Role.MASK)
+def _check_uploads(served: Served, uploads: Uploads) -> None:
+    """Refuse pictures that the model does not take, and ask for those that it needs."""
+    source, mask = served.signature.field(Role.IMAGE), served.signature.field(Role.MASK)
     if source is None:
         raise refused(
             f"model {served.name!r} takes no picture; send the request to /v1/images/generations", "image"
@@ -153,6 +152,16 @@ def _pictures_in(
         raise refused(f"model {served.name!r} takes no mask", "mask")
     if mask is not None and uploads.mask is None:
         raise refused(f"'mask' is missing; model {served.name!r} fills the hole of a mask", "mask")
+
+
+def _pictures_in(
+    served: Served, size: str | None, uploads: Uploads, most_pixels: int
+) -> Mapping[str, NDArray[np.uint8]]:
+    """The uploaded pictures as fields of the signature."""
+    signature = served.signature
+    source, mask = signature.field(Role.IMAGE), signature.field(Role.MASK)
+    assert source is not None, "was checked first"
+    assert uploads.image is not None, "was checked first"
     given = size_of(uploads.image, "image", most_pixels)
     wanted = _size_in(signature, source, size, given)
     row = {source.name: picture_of(uploads.image, "image", source, wanted)}

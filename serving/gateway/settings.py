@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from ..provenance.audit_log import log_of_environment
 from ..server.traces import check_collector
@@ -19,10 +22,31 @@ LONGEST_NUMBER = 2**31 - 1
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 Count = Annotated[int, Field(ge=1, le=LONGEST_NUMBER)]
-Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s*]+)$")]
-Address = Annotated[str, Field(pattern=r"^https?://[^/\s*?#]+(/[^\s*?#]*)?$")]
 
 
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018 - raises an error for what is none
+    except ValueError:
+        return False
+    return bool(parts.hostname) and re.fullmatch(r"https?://[^/\s*?#@]+(/[^\s*?#]*)?", text) is not None
+
+
+def _check_address(text: str) -> str:
+    if not _is_address(text):
+        raise PydanticCustomError("address", "expected an address such as https://example.org/litho")
+    return text
+
+
+def _check_origin(text: str) -> str:
+    if text != "*" and (not _is_address(text) or text.count("/") > 2):
+        raise PydanticCustomError("origin", "expected an origin such as https://pictures.example.org, or *")
+    return text
+
+
+Address = Annotated[str, AfterValidator(_check_address)]
+Origin = Annotated[str, AfterValidator(_check_origin)]
 Collector = Annotated[str, AfterValidator(check_collector)]
 
 

@@ -4,7 +4,7 @@ A request costs the gateway and Triton processor time beside that of its picture
 the pictures. No request waits for another: what one turn of the event loop has read is sent in the next, or in a later
 one while each turn reads more and the server is busy. A picture does not depend on the batch that it is made in.
 
-One request for all would leave instances of the model idle: while one of them works, nothing waits for the others.
+One request for all would leave instances of the model idle: while one works on it, the others have nothing to do.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DeadlineExceeded, EndpointBusy, EndpointError, EndpointUnavailable
-from ...runners.triton import Images, Options, safe_inputs
+from ...runners.triton import MOST_REQUEST_BYTES, Images, Options, safe_inputs
 from ...signature.fields import Role
 from ..clients import AsyncClient
 
@@ -43,6 +43,11 @@ class _Part:
     rows: int
     options: Options
     answer: asyncio.Future[Images]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the inputs."""
+        return sum(array.nbytes for array in self.inputs.values())
 
 
 class Together:
@@ -155,14 +160,14 @@ class Together:
 
 
 def _groups(parts: Sequence[_Part], most_rows: int) -> Iterator[list[_Part]]:
-    """The parts in order, in groups of so many rows at most."""
+    """The parts in order, in groups of so many rows at most that are not too large to be sent."""
     group: list[_Part] = []
-    rows = 0
+    rows = size = 0
     for part in parts:
-        if group and rows + part.rows > most_rows:
+        if group and (rows + part.rows > most_rows or size + part.size > MOST_REQUEST_BYTES):
             yield group
-            group, rows = [], 0
+            group, rows, size = [], 0, 0
         group.append(part)
-        rows += part.rows
+        rows, size = rows + part.rows, size + part.size
     if group:
         yield group

@@ -133,7 +133,7 @@ class Folder(Destination):
             return read_as(ShardManifest, "a manifest of shards", self._path, MANIFEST_NAME, SCHEMA_VERSION)
         if present := sorted(path.name for path in self._path.iterdir() if not path.name.startswith(".")):
             raise UsageError(
-                f"--out was given {self.name!r}, which holds {present[0]!r} and no shards; give a new folder"
+                f"--output was given {self.name!r}, which holds {present[0]!r} and no shards; give a new folder"
             )
         return None
 
@@ -221,7 +221,7 @@ class Url(Destination):
         self._tag = None
         if present := [key for key in self._store.listed() if key not in (_LOCK_NAME, TAGS_NAME)]:
             raise UsageError(
-                f"--out was given {self.name!r}, which holds {present[0]!r} and no shards; give a new URL"
+                f"--output was given {self.name!r}, which holds {present[0]!r} and no shards; give a new URL"
             )
         return None
 
@@ -307,14 +307,14 @@ class _Tagged:
 
 
 def destination_of(out: Path | str) -> Destination:
-    """What --out names: a folder, or a URL of object storage.
+    """What --output names: a folder, or a URL of object storage.
 
     Raises:
         UsageError: it names nothing.
     """
     text = str(out)
     if text in ("", "file://"):
-        raise UsageError(f"--out was given {text!r}, which names no folder; give one")
+        raise UsageError(f"--output was given {text!r}, which names no folder; give one")
     if text.startswith("file://"):
         return Folder(text.removeprefix("file://"))
     return Url(text) if "://" in text else Folder(text)

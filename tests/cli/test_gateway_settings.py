@@ -33,8 +33,11 @@ def test_options_win_over_the_file_and_the_file_over_the_defaults(tmp_path: Path
     ("given", "said"),
     [
         (("--most-pictures", "0"), "--most-pictures was given 0; expected at least 1"),
-        (("--allow-origin", "example.org"), "--allow-origin was given 'example.org'"),
-        (("--public-url", "example.org/litho"), "--public-url was given 'example.org/litho'"),
+        (
+            ("--allow-origin", "example.org"),
+            "'example.org'; expected an origin such as https:",
+        ),
+        (("--public-url", "example.org/litho"), "'example.org/litho'; expected an address such as https:"),
         (("--port", "70000"), "--port was given 70000"),
         (("--traces", "h:4318"), "traces was given 'h:4318'; expected http://HOST:PORT/v1/traces"),
         (("--host", "0.0.0.0"), "--keys and --tls-certificate are missing"),

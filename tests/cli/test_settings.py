@@ -82,3 +82,11 @@ def test_deploy_takes_a_file_of_settings_and_options_win_over_it(
     refused = litho_here(*deploy, path)
     assert refused.returncode == 2
     assert "did you mean 'threads'" in error_of(refused)
+
+
+def test_a_number_that_is_too_small_is_refused_with_its_option(
+    litho_here: Command, error_of: Complaint, bundle: Path, tmp_path: Path
+) -> None:
+    refused = litho_here("deploy", bundle, "--to", tmp_path, "--threads", "0")
+    assert refused.returncode == 2
+    assert "invalid --threads '0'; expected a whole number from 1" in error_of(refused)

@@ -108,9 +108,11 @@ def read_runs(path: Path) -> tuple[BenchResult, ...]:
     """The results of one side: a file, a folder with a `bench.json`, or a folder of either, by time.
 
     Raises:
-        UsageError: there is no result.
+        UsageError: there is no such path, or no result.
         SchemaError: a file is not a result of `litho bench`.
     """
+    if not path.exists():
+        raise UsageError(f"there is no {str(path)!r}; give a {NAME}, a folder with one, or a folder of them")
     if path.is_file():
         return (read_result(path),)
     if (path / NAME).is_file():

@@ -38,7 +38,8 @@ class Middleware(Stage):
         self._any = "*" in self._origins
         if settings.public_url is not None:  # its own page, whatever the proxy says of the host
             public = urlsplit(settings.public_url)
-            self._own = f"{public.scheme}://{public.netloc}".lower()
+            port = {"http": ":80", "https": ":443"}[public.scheme]  # which browsers leave out
+            self._own = f"{public.scheme}://{public.netloc.lower().removesuffix(port)}"
             self._hosts |= {public.hostname or ""}
         self._local = settings.keys is None and is_loopback(settings.host)
         self._is_own = lru_cache(256)(self._names_this_machine)  # every request has one of few names

@@ -56,7 +56,7 @@ class TlsFiles:
 
     Attributes:
         files: both.
-        context: of TLS.
+        context: of TLS; a connection gets the certificate that was read last.
 
     Raises:
         UsageError: one of them cannot be used.
@@ -65,7 +65,12 @@ class TlsFiles:
 
     def __init__(self, certificate: Path, key: Path) -> None:
         self.files = certificate, key
-        self.context = tls_context(certificate, key)
+        self.context = self._newest = tls_context(certificate, key)
+        # OpenSSL does not let a context change while another thread shakes hands with it.
+        self.context.sni_callback = self._take_newest
+
+    def _take_newest(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+        connection.context = self._newest
 
     def load(self) -> datetime:
         """Read the files, and use what they hold for later connections.
@@ -78,9 +83,12 @@ class TlsFiles:
         """
         x509 = require("cryptography.x509", "gateway")
         certificate, key = self.files
-        tls_context(certificate, key)  # a context that refuses a key has taken its certificate already
-        end = x509.load_pem_x509_certificates(certificate.read_bytes())[0].not_valid_after_utc
-        self.context.load_cert_chain(certificate, key)
+        newest = tls_context(certificate, key)
+        try:
+            end = x509.load_pem_x509_certificates(certificate.read_bytes())[0].not_valid_after_utc
+        except ValueError as error:
+            raise UsageError(f"the end of the certificate {certificate} cannot be read: {error}") from None
+        self._newest = newest
         return end
 
 

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from ....errors import LithoError
 from ...server.events import Event, Listener
 
 __all__ = ["Certificates", "Renewable"]
@@ -45,12 +44,14 @@ class _Watched:
     seen: Stamps
     end: datetime
     ended: bool = False
+    unusable: bool = False
 
 
 class Certificates:
     """Reads certificates again when their files change, so that a renewal needs no restart, and says when they end.
 
-    Files that cannot be used, such as a certificate whose key is not written yet, leave the old ones in use.
+    Files that cannot be used, such as a certificate whose key is not written yet or that is not valid yet, leave the
+    old ones in use, and are tried again at every look.
 
     Args:
         log: hears of renewals, of files that cannot be used, and of a certificate that has ended.
@@ -99,25 +100,29 @@ class Certificates:
     def refresh(self) -> None:
         """Look at the files once."""
         for use, watched in self._watched.items():
-            if (stamps := _stamps(watched.pair)) != watched.seen:
+            changed = (stamps := _stamps(watched.pair)) != watched.seen
+            if changed or watched.unusable:
                 watched.seen = stamps
-                self._load(use, watched)
+                self._load(use, watched, said=not changed)
             ended = watched.end < self._clock()
             if ended and not watched.ended:
                 said = f"the certificate for {_NAMES[use]} has ended; renew its files, they are read by themselves"
                 self._log(Event("certificate-ended", said, "error"))
             watched.ended = ended
 
-    def _load(self, use: str, watched: _Watched) -> None:
+    def _load(self, use: str, watched: _Watched, *, said: bool) -> None:
         try:
             watched.end = watched.pair.load()
-        except (LithoError, OSError) as error:
-            said = f"the renewed certificate for {_NAMES[use]} cannot be used, the old one stays"
-            self._log(Event("certificate-unusable", said, "error", "", str(error)))
+        except Exception as error:  # whatever it is: the next look may find better files
+            watched.unusable = True
+            if not said:
+                words = f"the renewed certificate for {_NAMES[use]} cannot be used, the old one stays"
+                self._log(Event("certificate-unusable", words, "error", "", str(error)))
             return
+        watched.unusable = False
         self._read(use, watched.end)
-        said = f"a renewed certificate for {_NAMES[use]} is used, until {watched.end:%Y-%m-%d %H:%M} UTC"
-        self._log(Event("certificate-renewed", said))
+        words = f"a renewed certificate for {_NAMES[use]} is used, until {watched.end:%Y-%m-%d %H:%M} UTC"
+        self._log(Event("certificate-renewed", words))
 
     async def _keep_looking(self) -> None:
         while True:

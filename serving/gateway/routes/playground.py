@@ -65,16 +65,18 @@ def _answer(file: PageFile, request: Request) -> Response:
         "content-security-policy": POLICY,
         "cache-control": "no-cache",
         "etag": file.etag,
+        "vary": "accept-encoding",
         "x-content-type-options": "nosniff",
         "referrer-policy": "no-referrer",
     }
     packed = _takes_gzip(request.headers.get("accept-encoding", ""))
-    headers["vary"] = "accept-encoding"
+    if packed:
+        # With a tag of its own: the bytes are others (RFC 9110, 8.8.3). A 304 has it too, or no cache would renew.
+        headers["etag"] = f"W/{file.etag}"
     known = (tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(","))
     if file.etag in known:
         return Response(status_code=304, headers=headers)
     if packed:
-        # With a tag of its own: the bytes are others (RFC 9110, 8.8.3).
-        headers["content-encoding"], headers["etag"] = "gzip", f"W/{file.etag}"
+        headers["content-encoding"] = "gzip"
     content = file.packed if packed else file.content
     return Response(content, media_type=file.media_type, headers=headers)

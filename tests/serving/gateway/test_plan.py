@@ -44,6 +44,16 @@ def test_an_upload_is_cut_to_the_size_that_gives_the_wanted_one(streaming_server
     with_gateway(streaming_server, act)
 
 
+def test_what_a_model_does_not_take_is_said_before_what_it_lacks(server: EmbeddedServer) -> None:
+    image = png(np.zeros((6, 8, 3), np.uint8))
+
+    async def act(gateway: Gateway) -> None:
+        with pytest.raises(ApiError, match="takes no picture; send the request to /v1/images/generations"):
+            await planned(gateway, ImageRequest(prompt=""), Uploads(image))
+
+    with_gateway(server, act)
+
+
 def test_limits_of_the_gateway_hold(streaming_server: EmbeddedServer) -> None:
     image, mask = png(np.zeros((6, 8, 3), np.uint8)), hole(np.ones((6, 8, 1), np.uint8))
 

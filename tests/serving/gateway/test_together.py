@@ -112,6 +112,8 @@ def test_a_request_that_the_server_refuses_fails_alone(with_tiny: Any) -> None:
         assert all(one["image"].shape == (1, 32, 32, 1) for one in (first, *others))
         assert together.sent == 4 + 2  # the two of the first share are asked again, each alone
 
+    with_tiny(work)
+
 
 def test_what_is_in_hand_is_spread_so_that_no_instance_waits(with_tiny: Any) -> None:
     async def work(together: Together, client: AsyncClient) -> None:
@@ -127,8 +129,6 @@ def test_what_is_in_hand_is_spread_so_that_no_instance_waits(with_tiny: Any) -> 
 
     with_tiny(work)
 
-    with_tiny(work)
-
 
 @pytest.mark.parametrize(
     ("rows", "most", "expected"),
@@ -141,3 +141,13 @@ def test_groups_hold_no_more_rows_than_a_batch(rows: list[int], most: int, expec
 
     made = asyncio.run(parts())
     assert [[part.rows for part in group] for group in _groups(made, most)] == expected
+
+
+def test_groups_are_not_too_large_to_be_sent() -> None:
+    large = {"image": np.broadcast_to(np.zeros(1, np.uint8), (1, 2**30))}
+
+    async def parts() -> list[_Part]:
+        loop = asyncio.get_running_loop()
+        return [_Part(large, 1, Options(), loop.create_future()) for _ in range(3)]
+
+    assert [len(group) for group in _groups(asyncio.run(parts()), 8)] == [1, 1, 1]

@@ -136,5 +136,8 @@ def test_results_are_found_in_a_file_a_folder_and_a_folder_of_runs(stored, tmp_p
     (tmp_path / "notes.json").write_text("{}")
     with pytest.raises(SchemaError, match="not a document of litho"):
         read_runs(tmp_path)
+    (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match=r"has no result of 'litho bench'; give a bench\.json"):
+        read_runs(tmp_path / "empty")
+    with pytest.raises(UsageError, match=r"there is no '.*absent'; give a bench\.json"):
         read_runs(tmp_path / "absent")

@@ -23,6 +23,13 @@ def test_a_line_says_who_and_how_and_nothing_of_the_request(guarded: Make) -> No
     assert line["sent_bytes"] == len(answer.content)
 
 
+def test_the_content_that_head_leaves_out_is_not_counted(guarded: Make) -> None:
+    app = guarded("request_id", "logs")
+    app.ask("HEAD")
+    (line,) = app.lines()
+    assert (line["status"], line["sent_bytes"]) == (200, 0)
+
+
 def test_a_route_adds_facts(guarded: Make) -> None:
     async def inner(scope: dict, receive: object, send: object) -> None:
         scope["state"]["facts"].update(model="digits", pictures=3, user="a secret")

@@ -75,6 +75,12 @@ def test_the_page_behind_a_proxy_is_its_own_whatever_the_proxy_says_of_the_host(
     assert app.ask(headers={"host": "else.org"}).status_code == 403
 
 
+def test_a_public_address_with_the_port_that_browsers_leave_out_is_the_same(guarded: Make) -> None:
+    app = guarded("origins", public_url="https://Pictures.example.org:443/litho")
+    assert app.ask("POST", headers={"origin": OTHER}).status_code == 200
+    assert app.ask("POST", headers={"origin": f"{OTHER}:8443"}).status_code == 403
+
+
 def test_names_are_free_with_keys_beyond_loopback_and_for_allowed_origins(
     guarded: Make, tmp_path: Path
 ) -> None:

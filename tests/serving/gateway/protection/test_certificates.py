@@ -135,6 +135,35 @@ def test_half_of_a_renewal_changes_nothing_until_the_other_half_is_there(tmp_pat
     assert [event.event for event in said[3:]] == ["certificate-ended"]
 
 
+class Early:
+    """A renewal by a machine whose clock is ahead of this one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.files = folder / "certificate", folder / "key"
+        self.usable = True
+
+    def load(self) -> datetime:
+        if not self.usable:
+            raise UsageError("it is not valid yet")
+        return datetime.now(UTC) + timedelta(days=1)
+
+
+def test_a_certificate_that_is_not_valid_yet_is_used_from_when_it_is(tmp_path: Path) -> None:
+    said: list[Event] = []
+    certificates = Certificates(said.append, lambda *_: None, 1.0)
+    early = Early(tmp_path)
+    certificates.watch("tls", early)
+    early.files[0].touch()
+    early.usable = False
+    for _ in range(3):
+        certificates.refresh()
+    assert [event.event for event in said] == ["certificate-unusable"]
+    early.usable = True
+    for _ in range(2):
+        certificates.refresh()
+    assert [event.event for event in said[1:]] == ["certificate-renewed"]
+
+
 def test_files_that_cannot_be_used_are_refused_at_the_start(tmp_path: Path) -> None:
     certificate, _ = write_certificate(tmp_path / "one")
     _, key = write_certificate(tmp_path / "two")
