@@ -126,10 +126,12 @@ def check_module(module: nn.Module) -> None:
 
 
 def _check_size(module: nn.Module) -> None:
-    size = sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers()))
+    # Weights of another kind of floats are refused after this, and would be exported in FP32.
+    weights = (*module.parameters(), *module.buffers())
+    size = sum(4 * one.numel() if one.is_floating_point() else one.nbytes for one in weights)
     if size >= MOST_BYTES:
         raise ExportError(
-            f"the weights have {size / (1 << 30):.1f} GiB; a graph is one file, which holds less than 2 GiB: export a"
+            f"the weights have {size / (1 << 30):.1f} GiB in FP32; a graph is one file of less than 2 GiB: export a"
             " part of the generator by itself, such as the decoder, and build no part that 'forward' does not call"
         )
 
