@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from ..in_flight.documents import InFlightResult, Ratios
 from .base import Results, table
 
 __all__ = ["write"]
 
 _HEAD = ("", "4 steps, p50", "all, p95", "goodput", "saturation")
-_ROWS = {
-    "ratios": "in flight / whole, measured",
-    "simulated": "simulated with the step costs of this machine",
-    "simulated_flat": "simulated with a flat step cost, as of a GPU with room",
-}
 
 
 def write(results: Results) -> dict[str, str]:
     """The table of ratios, both configurations, the most rows of a whole batch, and the load."""
-    forms = results.read("in-flight-flow-shapes")
-    rows = [(title, *(f"{ratio:.2f}" for ratio in forms[key].values())) for key, title in _ROWS.items()]
-    in_flight, whole = (forms[form]["configuration"] for form in ("in_flight", "whole"))
+    found = results.document(InFlightResult, "in-flight-flow-shapes")
+    rows = [
+        (title, *(f"{getattr(ratios, name):.2f}" for name in Ratios.model_fields))
+        for title, ratios in (
+            ("in flight / whole, measured", found.ratios),
+            ("simulated with the step costs of this machine", found.simulated),
+            ("simulated with a flat step cost, as of a GPU with room", found.simulated_flat),
+        )
+    ]
+    in_flight, whole = found.in_flight.configuration, found.whole.configuration
     return {
         "": table(_HEAD, rows),
         "configurations": f"(`{in_flight}` and `{whole}`: instances or lanes, threads, rows)",
         "rows": whole.rpartition("-")[2],
-        "load": f"{forms['load_per_second']:.0f}",
+        "load": f"{found.load_per_second:.0f}",
     }

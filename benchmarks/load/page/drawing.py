@@ -45,14 +45,13 @@ def still(drawn: Chart) -> StillChart:
     return StillChart(light, dark, drawn.alt)
 
 
-def png(drawn: Sequence[Chart], heading: str, note: str = "", *, columns: int = 2) -> bytes:
+def png(drawn: Sequence[Chart], heading: str, note: str = "") -> bytes:
     """A PNG of charts side by side, on white, for a README.
 
     Args:
         drawn: the charts.
         heading: above them.
         note: a line below the heading.
-        columns: charts in a row.
 
     Raises:
         MissingExtra: vl-convert is not installed.
@@ -60,7 +59,7 @@ def png(drawn: Sequence[Chart], heading: str, note: str = "", *, columns: int = 
     convert = require("vl_convert", "bench")
     picture = {
         "title": {"text": heading, "subtitle": note, "anchor": "start", "fontSize": 16, "offset": 14},
-        "columns": columns,
+        "columns": 2,
         "concat": [
             {
                 **each.specification,
