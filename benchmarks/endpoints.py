@@ -14,6 +14,7 @@ import typer
 
 from ..bundle import Bundle
 from ..errors import UsageError
+from ..files import check_folder
 from ..reporting.markdown import markdown_table
 from ..serving.repository.deploy import deploy
 from ..serving.server.embedded import EmbeddedServer
@@ -79,10 +80,8 @@ def main(
     with errors_of("endpoints"):
         cores = split_cores() if own_cores else None
         counts = tuple(whole_numbers(clients, "--clients"))
-        for given in bundles:
-            name, _, path = given.partition("=")
-            if not name or not path:
-                raise UsageError(f"{given!r} is no NAME=BUNDLE, such as cgan-digits=bundles/digits")
+        check_folder(output, "--output")
+        for name, path in [_named(given) for given in bundles]:
             result = measure(Path(path), name, clients=counts, seconds=seconds, cores=cores, device=device)
             write_document(output / f"{name}-endpoint.json", result)
             heads, rows = table(result, brief=True)
@@ -91,6 +90,13 @@ def main(
             problems += [f"{name}: {one}" for one in result.problems]
     typer.echo("\n".join(problems))
     raise typer.Exit(1 if problems else 0)
+
+
+def _named(given: str) -> tuple[str, str]:
+    name, _, path = given.partition("=")
+    if not name or not path:
+        raise UsageError(f"{given!r} is no NAME=BUNDLE, such as cgan-digits=bundles/digits")
+    return name, path
 
 
 if __name__ == "__main__":

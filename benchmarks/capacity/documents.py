@@ -35,7 +35,7 @@ __all__ = [
 SCHEMA_VERSION = 1
 
 RESULT = RESULTS / "capacity.json"
-"""The check that was measured last, which comes with the package."""
+"""The check that was measured last; a checkout has it, a wheel does not."""
 
 ERROR = 0.1
 """Largest error of a figure that counts as right, as a share of the measured one."""

@@ -16,7 +16,7 @@ import typer
 from numpy.typing import NDArray
 
 from ...bundle import Bundle
-from ...errors import LithoError
+from ...errors import LithoError, UnknownName, UsageError
 from ...reporting.progress import Progress, quiet
 from ...runners import open_runner
 from ...runners.rectified_flow import Runner
@@ -212,11 +212,23 @@ def main(
 ) -> None:
     """Compare in-flight batching of a sampler with whole requests."""
     with errors_of("in_flight", output):
+        chosen = _chosen(only)
         result = compare_forms(
             Bundle.load(bundle),
             show_progress,
             seconds=seconds,
             rounds=rounds,
-            forms=tuple(form for form in FORMS if not only or form.name in only),
+            forms=chosen,
         )
     finish(output or RESULTS / f"in-flight-{result.bundle}.json", result, lines(result))
+
+
+def _chosen(only: list[str] | None) -> tuple[Form, ...]:
+    known = {form.name: form for form in FORMS}
+    for name in only or ():
+        if name not in known:
+            raise UnknownName("candidate", name, known)
+    forms = tuple(known[name] for name in only or known)
+    if len({form.batching for form in forms}) < 2:
+        raise UsageError("--only names candidates of one form; give at least one whole and one in-flight")
+    return forms

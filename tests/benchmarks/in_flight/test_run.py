@@ -20,6 +20,19 @@ def app() -> Typer:
     return app
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("whole-2-auto-61", "did you mean 'whole-2-auto-64'"),
+        ("whole-2-auto-64", "of one form; give at least"),
+    ],
+)
+def test_candidates_that_cannot_be_compared_are_refused(app: Typer, name: str, said: str) -> None:
+    refused = CliRunner().invoke(app, ["bundles/shapes", "--only", name])
+    assert refused.exit_code == 2
+    assert said in refused.output
+
+
 @pytest.fixture(scope="module")
 def result(app: Typer, flow_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> InFlightResult:
     install()
