@@ -232,7 +232,7 @@ def test_a_reference_that_is_not_finite_stops_the_export(tmp_path: Path) -> None
     with pytest.raises(ExportError) as stopped:
         export(built(Spoils), signature=SIGNATURE, to=bundle)
     assert stopped.value.exit_code == 1
-    assert [path.name for path in tmp_path.glob("bundles/*")] == [".spoilt.lock"]
+    assert not [*tmp_path.glob("bundles/*")]
     line = str(stopped.value)
     assert "\n" not in line
     assert line.startswith("PyTorch's picture of seed ")

@@ -52,7 +52,7 @@ def test_a_weaker_grade_is_asked_for_in_one_word_and_said(
 def test_what_cannot_be_deployed_leaves_nothing(
     litho_here: Command, error_of: Complaint, bundle: Path, tmp_path: Path
 ) -> None:
-    refused = litho_here("deploy", bundle, "--to", "models", "--name", "no spaces")
+    refused = litho_here("deploy", bundle, "--to", "models", "--name", "no spaces", cwd=tmp_path)
     assert "model name 'no spaces' is not allowed" in error_of(refused)
     assert not (tmp_path / "models").exists()
 
@@ -61,5 +61,5 @@ def test_a_file_is_no_model_repository(
     litho_here: Command, error_of: Complaint, bundle: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "models").touch()
-    refused = litho_here("deploy", bundle, "--to", "models")
+    refused = litho_here("deploy", bundle, "--to", "models", cwd=tmp_path)
     assert "--to was given 'models', but models is not a folder" in error_of(refused)

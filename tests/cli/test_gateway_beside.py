@@ -26,7 +26,10 @@ def folder(tmp_path: Path) -> Path:
         (("--gateway-settings", "x.json"), "--gateway-settings was given without --gateway"),
         (("--gateway", "--allow-remote"), "leave --allow-remote and the container out"),
         (("--gateway", "--compose"), "leave --allow-remote and the container out"),
-        (("--gateway", "--gateway-port", "70000"), "--port was given 70000"),
+        (
+            ("--gateway", "--gateway-port", "70000"),
+            "invalid --gateway-port '70000'; expected a whole number from 0 to 65535",
+        ),
         (("--gateway", "--gateway-settings", "absent.json"), "absent.json is not a file of settings"),
     ],
 )

@@ -46,7 +46,7 @@ def test_an_export_shows_each_variant_on_a_terminal_and_logs_it(run: Path, tmp_p
     assert re.search(r"variant \d of 2: .*%", shown)
     lines = [line.partition("Z ")[2] for line in log.read_text().splitlines()]
     assert lines[0].startswith("litho export ")
-    assert "  0% making the probes" in lines
+    assert "  0% making the probes with PyTorch" in lines
     assert "  0% variant 1 of 2: proving generator.fp32.onnx" in lines
     assert " 50% variant 2 of 2: proving generator.bf16.onnx" in lines
 

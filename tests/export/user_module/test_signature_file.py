@@ -96,7 +96,7 @@ def test_json_and_a_mapping_say_the_same(tmp_path: Path) -> None:
         ),
         (
             {"inputs": [{"role": "label", "class_names": [True]}], "output": OUTPUT},
-            "inputs.0.class_names.0: Input",
+            "inputs.0.class_names.0: expected text (given: True)",
         ),
         (
             {"inputs": [SEED], "output": {**OUTPUT, "channels": 5}},

@@ -85,7 +85,11 @@ def test_a_held_out_loss_is_the_negative_bound_of_the_averaged_weights(
             "adversarial losses do not measure quality; use pixel_distance",
         ),
         ("dcgan-digits", {"patience": 3}, "patience=3 needs a metric; give --set metric="),
-        ("dcgan-digits", {"metric": "fid"}, "recipe key 'metric' was given 'fid': .*'pixel_distance'"),
+        (
+            "dcgan-digits",
+            {"metric": "fid"},
+            "recipe key 'metric' was given 'fid'; expected .*'pixel_distance'",
+        ),
     ],
 )
 def test_what_cannot_be_measured_is_refused_before_anything_is_written(

@@ -244,13 +244,19 @@ def fine() -> None:
             UsageError,
             "resolution 36 is not allowed; expected 4, 5, 6 or 7 times",
         ),
-        (fine, "dcgan-digits", {"resolution": 5000}, UsageError, "'resolution' was given '5000': .*4096"),
+        (
+            fine,
+            "dcgan-digits",
+            {"resolution": 5000},
+            UsageError,
+            "'resolution' was given '5000'; expected at most 4096",
+        ),
         (
             fine,
             "dcgan-digits",
             {"batch": 1},
             UsageError,
-            "'batch' was given '1': .*greater than or equal to 2",
+            "'batch' was given '1'; expected at least 2",
         ),
     ],
 )
