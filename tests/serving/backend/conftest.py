@@ -1,6 +1,7 @@
 """A flow that is served in flight, and a client of it that litho did not write."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -17,13 +18,19 @@ SECONDS = 60
 LIVE_ROWS = 6
 
 
-@pytest.fixture(scope="package")
-def in_flight_server(flow_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
-    """A running server of the tiny flow in flight, as the model "flow"."""
-    root = tmp_path_factory.mktemp("repository")
-    deploy(flow_bundle, to=root, name="flow", settings={"batching": "in-flight", "live_rows": LIVE_ROWS})
+@contextmanager
+def served_in_flight(bundle: Path, root: Path) -> Iterator[EmbeddedServer]:
+    """A running server of the tiny flow in flight, as the model "flow", from a repository in `root`."""
+    deploy(bundle, to=root, name="flow", settings={"batching": "in-flight", "live_rows": LIVE_ROWS})
     install()
     with EmbeddedServer(root, log=root.with_suffix(".log")) as server:
+        yield server
+
+
+@pytest.fixture(scope="package")
+def in_flight_server(flow_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """One for all tests that do not count."""
+    with served_in_flight(flow_bundle, tmp_path_factory.mktemp("repository")) as server:
         yield server
 
 

@@ -2,13 +2,23 @@
 
 import time
 import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from litho.serving.server.embedded import EmbeddedServer
 
-from .conftest import SECONDS, Stream, inputs
+from .conftest import SECONDS, Stream, inputs, served_in_flight
+
+
+@pytest.fixture(scope="module")
+def in_flight_server(flow_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """A server of its own: figures come late, so that requests of other tests would be counted with those of these."""
+    with served_in_flight(flow_bundle, tmp_path_factory.mktemp("counted")) as server:
+        yield server
 
 
 def figures(server: EmbeddedServer) -> dict[str, float]:
