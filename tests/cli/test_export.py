@@ -241,8 +241,10 @@ def test_a_full_disk_leaves_the_earlier_bundle_as_it_was(run: Path, earlier: Pat
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes)),
     )
     assert done.returncode == 1
-    assert "File too large: raise the limit on file size (ulimit -f), or write to another disk;" in the_line(
-        done.stderr
+    said = the_line(done.stderr)
+    assert (
+        f"File too large: {earlier}: raise the limit on file size (ulimit -f), or write to another disk;"
+        in said
     )
 
 

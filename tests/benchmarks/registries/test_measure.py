@@ -15,9 +15,7 @@ from ...bundle.conftest import make
 @pytest.mark.slow
 def test_a_killed_push_and_pull_continue(tmp_path: Path) -> None:
     bundle = make(tmp_path / "bundle")
-    with pytest.raises(typer.Exit) as ended:
-        main(bundle, mib=48, kinds="folder", output=tmp_path / "out.json")
-    assert ended.value.exit_code == 0
+    main(bundle, mib=48, kinds="folder", output=tmp_path / "out.json")
     (run,) = read_as(RegistriesResult, "a result", tmp_path, "out.json", 1).runs
     assert run.same
     assert run.again_bytes == 0
