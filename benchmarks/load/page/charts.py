@@ -180,7 +180,7 @@ def bars(rows: Sequence[Row], x: Axis, y: Axis, tips: Mapping[str, str] | None =
 
 
 def rule(value: float, label: str) -> list[Layer]:
-    """A dashed horizontal line with a name above its right end.
+    """A dashed horizontal line with a name above its left end, as a curve of throughput begins below it.
 
     Args:
         value: where it stands on the y axis.
@@ -192,8 +192,15 @@ def rule(value: float, label: str) -> list[Layer]:
         {"data": data, "mark": {"type": "rule", "strokeDash": [5, 4], "color": GREY}, "encoding": position},
         {
             "data": data,
-            "mark": {"type": "text", "align": "right", "baseline": "bottom", "dy": -3, "fontSize": 10},
-            "encoding": {**position, "x": {"value": "width"}, "text": {"field": "label", "type": "nominal"}},
+            "mark": {
+                "type": "text",
+                "align": "left",
+                "baseline": "bottom",
+                "dx": 3,
+                "dy": -3,
+                "fontSize": 10,
+            },
+            "encoding": {**position, "x": {"value": 0}, "text": {"field": "label", "type": "nominal"}},
         },
     ]
 

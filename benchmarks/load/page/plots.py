@@ -147,7 +147,7 @@ def throughput_chart(result: BenchResult) -> Chart:
     )
     if result.comparison is not None:
         speeds = [pair.second.images_per_second for pair in result.comparison.pairs]
-        drawn += rule(float(np.median(speeds)), f"compared with, at {result.comparison.second_load}")
+        drawn += rule(float(np.median(speeds)), f"for comparison: {result.comparison.second_load}")
     return chart(
         "Throughput",
         drawn,
