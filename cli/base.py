@@ -31,20 +31,12 @@ __all__ = [
     "RepositoryOrUrl",
     "Server",
     "VariantName",
+    "Verbs",
     "app",
     "main",
     "variant_option",
     "verb",
 ]
-
-app = typer.Typer(
-    name="litho",
-    help="Take an image generator from a PyTorch checkpoint to a served endpoint, and prove every step.",
-    epilog="Start with 'litho demo'; 'litho VERB --help' explains a verb and shows an example.",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
 Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda, or cuda:1 for the second GPU.")]
@@ -106,14 +98,59 @@ class _Verb(TyperCommand):
         return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        _fill_in_names(self)
+        _complete_help(self, ctx)
         super().format_help(ctx, formatter)
 
 
-def _fill_in_names(command: Any) -> None:
-    for parameter in command.params:
+class Verbs(TyperGroup):
+    """A group of verbs, whose own help says of options what that of a verb says."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Its help, completed."""
+        _complete_help(self, ctx)
+        super().format_help(ctx, formatter)
+
+
+def _complete_help(command: Any, ctx: Any) -> None:
+    """Put names into the texts, and say of an option what a person writes: nothing after a flag."""
+    from typer import rich_utils
+
+    pages: Any = rich_utils
+    pages.Table = _table
+    command.help = re.sub(r"(?<![.\n])\n(?!\n)", " ", command.help or "")  # where the source breaks its lines
+    for parameter in command.get_params(ctx):
         if help := getattr(parameter, "help", None):
             parameter.help = fill_in(help)
+        if parameter.param_type_name == "option" and parameter.metavar is None:
+            if parameter.secondary_opts:
+                parameter.opts, parameter.secondary_opts = [f"--[no-]{parameter.opts[0][2:]}"], []
+            kind = "" if parameter.is_flag else parameter.display_type(ctx)
+            kind = re.sub(r"<(?:list\[)?(.*?)\]?(?: range)?>", r"<\1>", kind)
+            parameter.metavar = kind if len(kind) < 16 else kind.replace("|", "|\n")
+
+
+def _table(**options: Any) -> Any:
+    """A table of the help, in which only the last column wraps: typer's cuts names of options at 80 columns."""
+    from rich.table import Table
+
+    class Whole(Table):
+        def add_row(self, *cells: Any, **style: Any) -> None:
+            super().add_row(*cells, **style)
+            for column in self.columns[:-1]:
+                column.no_wrap = True
+
+    return Whole(**options)
+
+
+app = typer.Typer(
+    name="litho",
+    cls=Verbs,
+    help="Take an image generator from a PyTorch checkpoint to a served endpoint, and prove every step.",
+    epilog="Start with 'litho demo'; 'litho VERB --help' explains a verb and shows an example.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 
 class DefaultVerb(TyperGroup):
@@ -135,7 +172,7 @@ class DefaultVerb(TyperGroup):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Help of the default verb, and the list of the others."""
         verb = self.commands[self.default]
-        _fill_in_names(verb)
+        _complete_help(verb, ctx)
         shown = copy(self)
         shown.params, shown.help, shown.epilog = verb.params, verb.help, verb.epilog
         shown.subcommand_metavar = ""

@@ -13,7 +13,7 @@ from .base import AsJson, BundlePath, Name, Repository, RepositoryOrUrl, Server,
 from .bundle import note_older_probes
 from .names import models_of, name_option
 from .output import print_json, show_lines
-from .paths import require, require_repository
+from .paths import refuse_others, require, require_repository
 from .settings import given_settings, takes_settings
 
 if TYPE_CHECKING:
@@ -126,6 +126,7 @@ def deploy(
         return
     if not is_remote(to):
         check_folder(Path(to), "--to")
+        refuse_others("model repository", Path(to), "--to")
     _refuse_server(to, server, canary)
     details = {"repository": to, "model": wanted.name, "bundle": str(bundle), "canary": canary}
     with entered(audit_log, "deploy", **details) as entry:

@@ -90,7 +90,7 @@ OPTIONS: dict[str, Any] = {
         Literal["info", "warning", "error"],
         "info logs every request, warning refused and failed ones, error failed ones; by default info.",
     ),
-    "traces": _log(str, "OpenTelemetry collector, such as http://127.0.0.1:4318/v1/traces."),
+    "traces": _log(str, "OpenTelemetry collector, such as http://HOST:4318/v1/traces."),
     "traced_share": _log(float, "Share of the requests that are traced, 0 to 1; by default all."),
     "log_prompts": _log(bool, "Also log what pictures are asked for, which may be private.", "--log-prompts"),
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .auditing import AuditLogFile, entered
-from .base import AsJson, app, verb
+from .base import AsJson, Verbs, app, verb
 from .output import note, print_json, show_rows
 from .serving import PANEL
 
@@ -19,7 +19,7 @@ KeysFile = Annotated[
     Path, typer.Option("--keys", help="File of the gateway's keys; 'create' makes it where there is none.")
 ]
 
-key = typer.Typer(help="Keys of the gateway: make, list, revoke.", no_args_is_help=True)
+key = typer.Typer(cls=Verbs, help="Keys of the gateway: make, list, revoke.", no_args_is_help=True)
 app.add_typer(key, name="key", rich_help_panel=PANEL)
 
 

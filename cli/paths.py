@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 from ..errors import UsageError
 
-__all__ = ["require", "require_file", "require_repository"]
+__all__ = ["refuse_others", "require", "require_file", "require_repository"]
 
 _HOLDS = {
     "bundle": ("manifest.json", "export"),
@@ -15,6 +16,22 @@ _HOLDS = {
 }
 """Kind of folder -> a file that it holds, and the verb that makes it."""
 
+_INSTEAD = {
+    "bundle": {
+        "finished run": "make a bundle of it first: litho export {path}",
+        "model repository": "give the bundle that was deployed to it",
+    },
+    "finished run": {
+        "bundle": "give the run that it was made from",
+        "model repository": "give a folder made by 'litho train'",
+    },
+    "model repository": {
+        "bundle": "deploy it first: litho deploy {path} --to model_repository",
+        "finished run": "make a bundle of it with 'litho export', then a repository with 'litho deploy'",
+    },
+}
+"""Kind of folder that is needed -> kind that was given -> what to do."""
+
 
 def require(kind: str, path: Path) -> None:
     """Refuse a path that is no folder of a kind.
@@ -22,11 +39,30 @@ def require(kind: str, path: Path) -> None:
     Raises:
         UsageError: it is not.
     """
+    if _is(kind, path):
+        return
+    for other, advice in _INSTEAD[kind].items():
+        if _is(other, path):
+            raise UsageError(
+                f"{str(path)!r} is a {other}, not a {kind}; {advice.format(path=quote(str(path)))}"
+            )
     content, verb = _HOLDS[kind]
-    if not any(path.glob(content.replace("MODEL", "*"))):
-        raise UsageError(
-            f"no {kind} at {str(path)!r}; expected a folder with {content}, made by 'litho {verb}'"
-        )
+    raise UsageError(f"no {kind} at {str(path)!r}; expected a folder with {content}, made by 'litho {verb}'")
+
+
+def refuse_others(kind: str, path: Path, option: str) -> None:
+    """Refuse to write a folder of a kind into one of another kind.
+
+    Raises:
+        UsageError: the option names such a folder.
+    """
+    for other in _INSTEAD[kind]:
+        if _is(other, path) and not _is(kind, path):
+            raise UsageError(f"{option} was given {str(path)!r}, which is a {other}; give another folder")
+
+
+def _is(kind: str, path: Path) -> bool:
+    return any(path.glob(_HOLDS[kind][0].replace("MODEL", "*")))
 
 
 def require_repository(repository: str) -> None:

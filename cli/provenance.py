@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import ProofError, UsageError
-from .base import AsJson, Device, app, variant_option, verb
+from .base import AsJson, Device, Verbs, app, variant_option, verb
 from .output import note, print_json, show_lines
 from .values import pairs
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PANEL = "Provenance"
 _BUNDLES = Path("bundles")
 
-audit = typer.Typer(help="Check an audit log.", no_args_is_help=True)
+audit = typer.Typer(cls=Verbs, help="Check an audit log.", no_args_is_help=True)
 app.add_typer(audit, name="audit", rich_help_panel=PANEL)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ..errors import UsageError
-from .base import AsJson, RepositoryOrUrl, app, verb
+from .base import AsJson, RepositoryOrUrl, Verbs, app, verb
 from .deploying import PANEL, RequireSignature
 from .output import log, note, print_json, progress_bar
 from .paths import require_repository
@@ -76,9 +76,7 @@ def serve(
     ] = "text",
     traces: Annotated[
         str | None,
-        typer.Option(
-            help="OpenTelemetry collector, such as http://127.0.0.1:4318/v1/traces.", show_default=False
-        ),
+        typer.Option(help="OpenTelemetry collector, such as http://HOST:4318/v1/traces.", show_default=False),
     ] = None,
     gateway: Annotated[
         bool, typer.Option("--gateway", help="Also run 'litho gateway' before it: HTTP API and playground.")
@@ -237,7 +235,7 @@ def _opened(repository: str, follow: float | None) -> tuple[Path, Follower | Non
     return replica.path, None if follow is None else Follower(replica, follow, note)
 
 
-server = typer.Typer(help="Install the embedded Triton server.", no_args_is_help=True)
+server = typer.Typer(cls=Verbs, help="Install the embedded Triton server.", no_args_is_help=True)
 app.add_typer(server, name="server", rich_help_panel=PANEL)
 
 

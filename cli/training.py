@@ -12,7 +12,7 @@ from ..errors import LithoError
 from .base import AsJson, Device, verb
 from .names import complete
 from .output import note, print_json, progress_bar, show_rows
-from .paths import require, require_file
+from .paths import refuse_others, require, require_file
 from .pools import RayAddress, Threads, Workers
 from .values import pairs
 
@@ -76,6 +76,7 @@ def train(
 
     overrides = pairs(set_ or [], "--set")
     folder = run or Path("runs") / preset
+    refuse_others("finished run", folder, "--run")
     reason = "as asked for"
     if budget is None:
         budget, reason = default_budget(folder)

@@ -57,7 +57,8 @@ def open_runner(
     if (Path(target) / "snapshot.json").exists():
         return runner_class(runner or "torch").from_location(str(target), device)
     raise UsageError(
-        f"{str(target)!r} is no bundle, run or endpoint; make one with 'litho export' or 'litho train'"
+        f"{str(target)!r} is no bundle, run or endpoint; make one with 'litho export' or 'litho train',"
+        " or give grpc://HOST:PORT/MODEL"
     )
 
 

@@ -242,7 +242,8 @@ def _refused(field: Field, text: str) -> InvalidInput:
     if names and names != tuple(map(str, range(len(names)))):
         listed = names if len(names) <= _NAMES_SHOWN else (*names[:_NAMES_SHOWN], "...")
         allowed += f" ({', '.join(listed)})"
-    return InvalidInput(f"{field.name} {text!r} is invalid; allowed are {allowed}{did_you_mean(text, names)}")
+    hint = "" if text.isdecimal() else did_you_mean(text, names)
+    return InvalidInput(f"{field.name} {text!r} is invalid; allowed are {allowed}{hint}")
 
 
 def _labels(inputs: Mapping[str, NDArray[Any]], count: int) -> list[str]:

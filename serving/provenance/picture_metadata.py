@@ -102,8 +102,8 @@ def read_receipt(content: bytes) -> Receipt:
         found = next((one for packet in packets if (one := _from_packet(packet)) is not None), None)
     if found is None:
         raise DataError(
-            "the picture holds no receipt: litho did not make it, or a program that saved it dropped its metadata;"
-            " give the receipt's JSON with --receipt"
+            "the picture holds no receipt: no gateway of litho made it, or a program that saved it dropped its"
+            " metadata; give the receipt's JSON with --receipt"
         )
     return parse_receipt(found, "the receipt in the picture")
 

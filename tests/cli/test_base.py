@@ -1,6 +1,7 @@
 """The command line as a whole: help, version, JSON from every verb, and where it starts."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -50,6 +51,17 @@ def test_every_verb_has_help_with_an_example_that_it_accepts(litho_here: Command
     assert done.returncode == 0
     assert f"Example: litho {verb}" in done.stdout
     assert "{" not in done.stdout.replace("{" + "}", "").partition("─ Options")[2], "a placeholder was left"
+
+
+def test_help_has_whole_names_at_80_columns_and_no_type_of_a_flag() -> None:
+    command = [sys.executable, "-m", "litho", "deploy", "--help"]
+    shown = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "COLUMNS": "80"}, check=True
+    ).stdout
+    assert max(map(len, shown.splitlines())) == 80
+    assert "--max-queue-delay-microseconds" in shown
+    assert "--[no-]preserve-ordering" in shown
+    assert "<bool>" not in shown
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from litho.cli.paths import require, require_file
+from litho.cli.paths import refuse_others, require, require_file
 from litho.errors import UsageError
 
 
@@ -30,3 +30,25 @@ def test_a_folder_is_no_file_and_an_option_may_be_left_out(tmp_path: Path) -> No
     require_file(None, "--weights", "a file of weights")
     with pytest.raises(UsageError, match=r"--weights was given .* not a file; expected a file of weights"):
         require_file(tmp_path, "--weights", "a file of weights")
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "content", "advice"),
+    [
+        ("bundle", "finished run", "snapshot.json", "litho export .*digits"),
+        ("finished run", "bundle", "manifest.json", "give the run that it was made from"),
+        ("model repository", "bundle", "manifest.json", "litho deploy .*digits --to model_repository"),
+    ],
+)
+def test_a_folder_of_another_kind_is_named_as_what_it_is(
+    tmp_path: Path, kind: str, given: str, content: str, advice: str
+) -> None:
+    folder = tmp_path / "digits"
+    folder.mkdir()
+    (folder / content).touch()
+    with pytest.raises(UsageError, match=f"is a {given}, not a {kind}; .*{advice}"):
+        require(kind, folder)
+    with pytest.raises(UsageError, match=f"--to was given .* which is a {given}; give another folder"):
+        refuse_others(kind, folder, "--to")
+    refuse_others(given, folder, "--to")
+    refuse_others(kind, tmp_path / "absent", "--to")
