@@ -18,6 +18,7 @@ from ..signature import Signature
 from ..signature.noise import NOISE
 from .node_names import node_name
 from .parametrizations import without_parametrizations
+from .simplification import simplify
 from .translations import translations
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mappin
                 custom_translation_table=translations(),
             )
             _mark_noise(program.model)
-            program.optimize()
+            simplify(program.model)
         except Exception as error:
             raise ExportError(f"torch cannot export the model: {explain(error, module)}") from error
     check_no_randomness(program.model.graph, module)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...extras import require
-from .base import Lowering, finished, fp32_nodes
+from .base import FP32_OPERATORS, MOVES, Lowering, finished, fp32_nodes
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -37,8 +37,10 @@ def lower_floats(lowering: Lowering, element: str, opset: int) -> bytes:
     proto = onnx.load_from_string(lowering.graph)
     stay = set(fp32_nodes(proto, lowering.fp32_layers))
     model = ir.from_proto(onnx.shape_inference.infer_shapes(proto, strict_mode=True))
+    smaller = ir.DataType[element]
+    stay |= _out_of_range(model.graph, smaller)
     lowered = [node for node in model.graph if node.name not in stay and _computes_floats(node)]
-    _Types(model.graph, ir.DataType[element]).lower(lowered)
+    _Types(model.graph, smaller).lower(lowered)
     model.graph.opset_imports[""] = max(opset, model.graph.opset_imports[""])
     return finished(model)
 
@@ -55,6 +57,37 @@ def _computes_floats(node: ir.Node) -> bool:
         and node.op_type not in _NEVER
         and node.domain == ""
     )
+
+
+def _out_of_range(graph: ir.Graph, smaller: ir.DataType) -> set[str]:
+    """Names of the nodes with a number that the type rounds to 0 or infinity, and of quotients that divide by it.
+
+    Such a number may be all that a quotient divides by: 1e-15 in linear attention where nothing is attended to.
+    """
+    found: set[str] = set()
+    reached: set[ir.Value] = set()
+    for node in graph:
+        divides = node.op_type == "Div" and node.inputs[1] in reached
+        carries = node.op_type in (*MOVES, *FP32_OPERATORS) and bool(reached & set(node.inputs))
+        begins = any(_is_out_of_range(value, smaller) for value in node.inputs if value is not None)
+        if divides or carries or begins:
+            found.add(node.name or "")
+        if carries or begins:
+            reached |= set(node.outputs)
+    return found
+
+
+def _is_out_of_range(value: ir.Value, smaller: ir.DataType) -> bool:
+    import numpy as np
+
+    if value.const_value is None or value.const_value.dtype.name != "FLOAT":
+        return False
+    exact = value.const_value.numpy()
+    with np.errstate(over="ignore", under="ignore"):
+        rounded = exact.astype(smaller.numpy()).astype(np.float32)
+    # A weight among many may vanish.
+    vanishes = exact.size == 1 and bool(((rounded == 0) & (exact != 0)).any())
+    return vanishes or bool((np.isinf(rounded) & np.isfinite(exact)).any())
 
 
 class _Types:

@@ -49,6 +49,51 @@ def test_angles_of_many_turns_are_not_rounded() -> None:
     assert types["angles"] == types["cosines"] == onnx.TensorProto.FLOAT
 
 
+def test_numbers_beyond_the_range_of_fp16_keep_their_worth() -> None:
+    """y = x / (x + 1e-15) where x may be 0, then what a mask of -1e30 leaves of it."""
+    helper = onnx.helper
+    nodes = [
+        helper.make_node("Add", ["x", "faint"], ["sum"], "sum"),
+        helper.make_node("Reshape", ["sum", "shape"], ["moved"], "moved"),
+        helper.make_node("Div", ["x", "moved"], ["share"], "share"),
+        helper.make_node("Mul", ["share", "two"], ["twice"], "twice"),
+        helper.make_node("Add", ["twice", "mask"], ["masked"], "masked"),
+        helper.make_node("Max", ["masked", "mask"], ["kept"], "kept"),
+        helper.make_node("Sub", ["kept", "mask"], ["lifted"], "lifted"),
+        helper.make_node("Add", ["lifted", "twice"], ["y"], "y"),
+    ]
+    constants = {
+        "faint": np.float32(1e-15),
+        "two": np.float32(2),
+        "mask": np.float32([0, -1e30]),
+        "shape": np.int64([-1, 2]),
+    }
+    model = helper.make_model(
+        helper.make_graph(
+            nodes,
+            "shares",
+            [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["batch", 2])],
+            [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["batch", 2])],
+            [onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+        ),
+        opset_imports=[helper.make_opsetid("", 21)],
+        ir_version=10,
+    )
+    content = model.SerializeToString()
+    smaller = precision("fp16").lower(Lowering(content))
+    x = np.float32([[0, 0], [1, 3], [0, 1]])
+    wanted, made = (
+        onnxruntime.InferenceSession(graph).run(None, {"x": x})[0] for graph in (content, smaller)
+    )
+    np.testing.assert_allclose(made, wanted, atol=0.01)
+    types = {
+        value.name: value.type.tensor_type.elem_type
+        for value in onnx.shape_inference.infer_shapes(onnx.load_from_string(smaller)).graph.value_info
+    }
+    assert types["twice"] == onnx.TensorProto.FLOAT16
+    assert types["share"] == types["masked"] == onnx.TensorProto.FLOAT
+
+
 @pytest.mark.parametrize("name", ["fp16", "bf16"])
 def test_noise_and_pixels_stay_in_fp32(name: str, graph: bytes, calibration: list[Inputs]) -> None:
     model = onnx.load_from_string(lowered(name, graph, calibration))
