@@ -119,7 +119,8 @@ def _bench_file(path: Path) -> Path:
 def table(found: PlanResult) -> tuple[list[str], list[list[str]]]:
     """Headings and rows: a way to serve each, the chosen one first."""
     priced = any(option.cost_per_1000 is not None for option in found.options)
-    headings = ["served", "machines", "requests/s of one", "p50|ms", "p95|ms", "busy", "batch", "limit"]
+    headings = ["served", "machines", "requests/s of one", "p50 ms", "p95 ms", "busy", "batch"]
+    headings = [headings[0], *(f"{each}|right" for each in headings[1:]), "limit"]
     rows = []
     best = found.best
     for option in sorted(found.options, key=lambda one: (one is not best, -one.highest_rate)):
@@ -138,7 +139,7 @@ def table(found: PlanResult) -> tuple[list[str], list[list[str]]]:
             row.append("-" if option.cost_per_1000 is None else f"{option.cost_per_1000:.3g}")
         rows.append(row)
     if priced:
-        headings.append(f"1,000 pictures|{found.currency}" if found.currency else "1,000 pictures")
+        headings.append(f"1,000 pictures{f', {found.currency}' if found.currency else ''}|right")
     return headings, rows
 
 
@@ -153,7 +154,7 @@ def against_table(found: PlanResult) -> tuple[list[str], list[list[str]]]:
             row.append(f"{predicted:,.4g} / {measured:,.4g}" if both else "-")
         worst = max((abs(error) for error in point.errors.values()), default=0.0)
         rows.append([*row, f"{worst:.0%}"])
-    return ["load", "requests/s", "p50|ms", "p95|ms", "largest error"], rows
+    return ["load", "requests/s|right", "p50 ms|right", "p95 ms|right", "largest error|right"], rows
 
 
 def lines(found: PlanResult) -> list[str]:

@@ -16,12 +16,14 @@ _HEAD = ("generator", "clients", "images/s", "p50 ms", "p99 ms", "batch formed",
 
 
 def write(results: Results) -> dict[str, str]:
-    """The table; `unstable`: rows whose windows differ too much; `where`: machine and cores."""
+    """The table; `unstable`: rows whose windows differ too much; `where`, `machine`: of it."""
     rows: list[tuple[str, ...]] = []
     unstable: list[str] = []
     where: dict[str, None] = {}
+    machines: dict[str, None] = {}
     for name, title in _ENDPOINTS:
         result = read_result(results.path(f"{name}-endpoint"))
+        machines[f"{result.machine.said}; ONNX Runtime {result.machine.versions['onnxruntime']}"] = None
         rows += _rows(title, result.points, result.comparison)
         shared = f"with {result.machine.cores} cores, which server and client share"
         cores = shared if result.cores is None else result.cores.said("the server", "what asks it")
@@ -37,6 +39,7 @@ def write(results: Results) -> dict[str, str]:
     return {
         "": table(_HEAD, rows),
         "unstable": note if unstable else "All rows are stable.",
+        "machine": ", or ".join(machines),
         "where": paragraph(f"README's endpoints were measured on {'; '.join(where)}."),
     }
 

@@ -16,11 +16,12 @@ _HEAD = (
 
 
 def write(results: Results) -> dict[str, str]:
-    """The table, and how many faults it has."""
-    faults = results.document(Faults, "faults").faults
+    """The table, how many faults it has, and the machine."""
+    found = results.document(Faults, "faults")
+    faults = found.faults
     rows = []
     for one in faults:
         raw, own = one.clients["raw"], one.clients["litho"]
         failed = f"{raw.failed:,} of {raw.requests:,}"
         rows.append((one.title, failed, f"{own.failed:,}", f"{one.seconds_to_whole:.1f}"))
-    return {"": table(_HEAD, rows), "count": str(len(faults))}
+    return {"": table(_HEAD, rows), "count": str(len(faults)), "machine": found.machine.said}

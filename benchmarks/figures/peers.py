@@ -21,7 +21,7 @@ _INT8 = (
 
 
 def write(results: Results) -> dict[str, str]:
-    """The table of the first run, that of INT8 in three runs, what README says of the first, and the servers."""
+    """The table and machine of the first run, INT8 in three runs, what README says of the first, and the servers."""
     runs = [read_peers(results.path(f"peers-{name}")) for name in _RUNS]
     first = runs[0]
     recommended = first.peer(first.recommended)
@@ -29,6 +29,7 @@ def write(results: Results) -> dict[str, str]:
     best = [max(peer.speed(timing.batch) for peer in others) for timing in recommended.timings]
     return {
         "": _table(first),
+        "processor": first.machine.processor,
         "int8": _int8(runs),
         "recommended": _listed([timing.images_per_second for timing in recommended.timings]),
         "recommended-psnr": _decibels(recommended, PSNR_MIN),

@@ -22,6 +22,7 @@ from tritonclient.grpc import model_config_pb2
 
 from ...bundle.keys import PublicKey
 from ...errors import UsageError
+from ..control.advertisement import ADVERTISEMENT_NAME
 from ..repository.trust import KEY_VARIABLE, check_repository
 from ..server.traces import trace_options
 from .images import IMAGE, ServedModelFiles, check_image, own_image
@@ -301,6 +302,10 @@ def _check_readable(path: Path, user: int) -> None:
     if user == os.getuid():
         return
     for one in (path, *path.rglob("*")):
+        if (
+            one.name == ADVERTISEMENT_NAME
+        ):  # of a server on this machine; it holds a key, and no container reads it
+            continue
         mode = one.stat().st_mode
         needed = stat.S_IROTH | (stat.S_IXOTH if one.is_dir() else 0)
         if mode & needed != needed and one.stat().st_uid != user:

@@ -18,6 +18,7 @@ from .windows import Load, Point, Window
 __all__ = ["BenchResult", "Comparison", "Cost", "MemorySample", "Method", "Pair", "SoakResult", "read_result"]
 
 SCHEMA_VERSION = 2
+_SCATTERED = 1.5
 
 
 class Pair(Document):
@@ -64,6 +65,12 @@ class Comparison(Document):
         """The smallest and the largest ratio of a pair."""
         ratios = [pair.ratio for pair in self.pairs]
         return min(ratios), max(ratios)
+
+    @property
+    def scattered(self) -> bool:
+        """Whether the ratios of the pairs differ too much for their median to say anything."""
+        low, high = self.ratio_range
+        return high > _SCATTERED * low
 
     @property
     def passed(self) -> bool | None:

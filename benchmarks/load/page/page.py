@@ -151,6 +151,12 @@ def _sentence(result: BenchResult) -> str:
     comparison = result.comparison
     if comparison is None:
         return f"{sentence}."
+    if comparison.scattered and comparison.at_least is None:
+        low, high = comparison.ratio_range
+        return (
+            f"{sentence}. How fast that is beside {comparison.second} is not known: the ratios of the pairs vary from"
+            f" {low:.2f} to {high:.2f}."
+        )
     limit = "" if comparison.at_least is None else f"; the limit is {comparison.at_least:g}"
     return f"{sentence}. It makes {comparison.ratio:.2f} times the images/s of {comparison.second}{limit}."
 
@@ -186,7 +192,8 @@ def _headline(result: BenchResult) -> list[tuple[str, str, str]]:
     if result.comparison is not None:
         low, high = result.comparison.ratio_range
         small = f"times as fast as {result.comparison.second}; pairs from {low:.2f} to {high:.2f}"
-        entries.append(("speed compared", f"{result.comparison.ratio:.2f} ×", small))
+        ratio = "not known" if result.comparison.scattered else f"{result.comparison.ratio:.2f} ×"
+        entries.append(("speed compared", ratio, small))
     if result.roofline is not None and best is not None:
         reached = result.roofline.points[result.points.index(best)]
         entries.append(("share of the roofline", f"{reached.share:.0%}", f"of what {reached.bound} allows"))

@@ -275,10 +275,14 @@ def pairs_chart(comparison: Comparison) -> Chart:
         for turn, pair in enumerate(comparison.pairs, 1)
     ]
     drawn = dots(rows, Axis("pair", "near"), Axis("A / B", "near"), {"x": "pair", "shown": "A / B"})
+    low, high = comparison.ratio_range
+    said = (
+        f"from {low:.3f} to {high:.3f}" if comparison.scattered else f"the median is {comparison.ratio:.3f}"
+    )
     return chart(
         "Ratio of each pair",
         [*rule(1.0, "equal"), *drawn],
-        alt=f"Throughput of A over that of B in {len(comparison.pairs)} pairs; the median is {comparison.ratio:.3f}.",
+        alt=f"Throughput of A over that of B in {len(comparison.pairs)} pairs; {said}.",
         source="comparison.pairs[], images/s of A / images/s of B, measured in turns",
     )
 

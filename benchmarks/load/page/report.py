@@ -15,7 +15,6 @@ from .facts import facts
 __all__ = ["comparison_facts", "lines", "memory_rows", "remarks", "table"]
 
 BUSY_CORES = 0.8
-SCATTERED = 1.5
 
 
 def table(result: BenchResult, *, brief: bool = False) -> tuple[list[str], list[list[str]]]:
@@ -148,8 +147,8 @@ def _comparison_remarks(comparison: Comparison) -> Iterator[str]:
         failures.update(pair.second.errors)
     if failures:
         yield f"Comparison: {_failures(failures)}."
-    low, high = comparison.ratio_range
-    if high > SCATTERED * low:
+    if comparison.scattered:
+        low, high = comparison.ratio_range
         yield (
             f"Comparison: the ratios of the pairs vary from {low:.2f} to {high:.2f}, too much for their median;"
             " measure longer, or on a quieter machine."
@@ -161,12 +160,13 @@ def _comparison_remarks(comparison: Comparison) -> Iterator[str]:
 def comparison_facts(comparison: Comparison) -> list[tuple[str, str]]:
     """What was compared, and the ratio: names and values."""
     low, high = comparison.ratio_range
+    pairs = f"{len(comparison.pairs)} pairs, from {low:.3f} to {high:.3f}"
     facts = [
         ("A", _side(comparison.first, comparison.first_variant, str(comparison.first_load))),
         ("B", _side(comparison.second, comparison.second_variant, str(comparison.second_load))),
         (
             "A / B",
-            f"{comparison.ratio:.3f} (median of {len(comparison.pairs)} pairs, from {low:.3f} to {high:.3f})",
+            f"not known ({pairs})" if comparison.scattered else f"{comparison.ratio:.3f} (median of {pairs})",
         ),
     ]
     return facts if comparison.at_least is None else [*facts, ("limit", f"at least {comparison.at_least:g}")]

@@ -25,7 +25,7 @@ def test_costs_of_an_earlier_plan_serve_another_goal(bundle: Path, earlier: Path
     assert found.best.machines
     assert found.best.machines > 5
     headings, rows = table(found)
-    assert headings[-1] == "1,000 pictures"
+    assert headings[-1] == "1,000 pictures|right"
     assert len(rows) == len(found.options)
     assert rows[0][0] == found.best.served.name
     assert not any("xtrapolated" in line for line in lines(found))

@@ -25,6 +25,7 @@ def test_the_best_peer_is_best_at_each_batch_and_the_recommended_variant_is_mark
     speeds = {one["name"]: [timing["images_per_second"] for timing in one["timings"]] for one in measured}
     others = [values for name, values in speeds.items() if not name.startswith("generator.") and values]
     best = [f"{max(column):,.0f}" for column in zip(*others, strict=True)]
+    assert texts["processor"] == document["machine"]["processor"]
     assert texts["best"] == f"{best[0]}, {best[1]} and {best[2]}"
     assert f"**`{document['recommended']}`**" in texts[""]
     for name, values in speeds.items():

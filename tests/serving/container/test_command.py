@@ -179,6 +179,12 @@ def test_files_that_the_containers_user_cannot_read_are_refused(repository: Path
             container(repository)
 
 
+def test_a_server_that_runs_beside_it_does_not_count(repository: Path) -> None:
+    (repository / ".litho-server.json").write_text("{}")
+    (repository / ".litho-server.json").chmod(0o600)
+    container(repository)
+
+
 def test_an_empty_repository_and_a_host_name_are_refused(tmp_path: Path, repository: Path) -> None:
     with pytest.raises(UsageError, match="holds no model"):
         container(tmp_path / "empty")

@@ -32,6 +32,19 @@ def test_page_begins_with_verdict_speed_model_date_and_machine(result, shown):
         assert expected in verdict.text
 
 
+def test_a_ratio_of_scattered_pairs_is_not_shown(result, read_page):
+    slow, *others = result.comparison.pairs
+    first = slow.first.model_copy(update={"images": max(1, slow.first.images // 3)})
+    pairs = (slow.model_copy(update={"first": first}), *others)
+    comparison = result.comparison.model_copy(update={"pairs": pairs, "at_least": None})
+    assert comparison.scattered
+    shown = read_page(page(result.model_copy(update={"comparison": comparison}))).text
+    assert "is not known: the ratios of the pairs vary from" in shown
+    assert f"{comparison.ratio:.2f} times" not in shown
+    assert f"{comparison.ratio:.2f} ×" not in shown
+    assert f"{comparison.ratio:.3f} (median" not in shown
+
+
 def test_page_escapes_what_it_is_given(result, read_page):
     hostile = '</title><script>alert("x")</script><img src="https://example.invalid/x.png">'
     shown = read_page(page(result.model_copy(update={"target": hostile, "runner": hostile})))
