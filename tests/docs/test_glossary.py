@@ -60,6 +60,7 @@ TERMS = {
         ),
         "of a roofline",
     ),
+    "graph pass": (("export/simplification.py",), "a function of onnxscript"),
 }
 
 RETIRED_CLASSES = {"Described", "Foreign", "Minimiser", "Picture", "Steered", "Subject", "Entrant", "Bar"}
