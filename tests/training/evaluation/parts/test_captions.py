@@ -9,7 +9,7 @@ from litho.signature import Signature
 from litho.signature.fields import Field, Role, image_output, seed_field
 from litho.training.data.dataset import Dataset
 from litho.training.data.scenes import Scene, arrange, draw
-from litho.training.data.sources import load
+from litho.training.data.sources import load, shapes
 from litho.training.evaluation import FeatureNet, feature_net
 from litho.training.evaluation.classifier import Classifier
 from litho.training.evaluation.document import FeatureNetInfo
@@ -44,9 +44,11 @@ class Painter(Generator):
 
 
 @pytest.mark.slow
-def test_attributes_of_captions() -> None:
-    train, test = load("shapes").split()
-    data = train.select(np.arange(150)), test.select(np.arange(100))
+def test_attributes_of_captions(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The first scenes of the set: to draw all 44,000 takes seconds.
+    monkeypatch.setattr(shapes, "TRAIN_COUNT", 150)
+    monkeypatch.setattr(shapes, "TEST_COUNT", 100)
+    data = load("shapes").split()
     net = feature_net(*data)
     right = figures_of(context_of(Painter(), data, net, samples=100))
     red = figures_of(context_of(Painter(only_red=True), data, net, samples=100))
