@@ -103,10 +103,10 @@ def test_the_help_of_export_lists_what_there_is(litho_command: Command) -> None:
 
 
 def test_export_and_inspect_print_one_table_and_the_command_that_deploys_the_best(
-    litho_command: Command, run: Path, tmp_path: Path
+    litho_here: Command, run: Path, tmp_path: Path
 ) -> None:
     words = ("--precision", "fp32,bf16", "--aim", "size", "--without", "folding")
-    done = litho_command("export", run, "--to", tmp_path / "bundle", *words)
+    done = litho_here("export", run, "--to", tmp_path / "bundle", *words)
     assert done.returncode == 0, done.stderr  # what this machine cannot run is no failure
     *table, path = done.stdout.splitlines()
     assert path == str(tmp_path / "bundle")
@@ -115,7 +115,7 @@ def test_export_and_inspect_print_one_table_and_the_command_that_deploys_the_bes
     assert any(line.startswith("generator.bf16.onnx was not run: ONNX Runtime") for line in table)
     assert table[-1] == f"litho deploy {tmp_path / 'bundle'} --variant generator.fp32.onnx"
     assert "Recommended for size: generator.fp32.onnx" in table[-2]
-    assert "\n".join(table) in litho_command("inspect", tmp_path / "bundle").stdout
+    assert "\n".join(table) in litho_here("inspect", tmp_path / "bundle").stdout
 
 
 def test_two_exports_without_timing_are_the_same_bytes(
@@ -130,12 +130,10 @@ def test_two_exports_without_timing_are_the_same_bytes(
     assert manifests[0] == manifests[1]
 
 
-def test_a_fixed_label_is_part_of_the_bundle_s_name(
-    litho_command: Command, run: Path, tmp_path: Path
-) -> None:
-    done = litho_command("export", run, "--fix", "label=3", "--no-timing", cwd=tmp_path)
+def test_a_fixed_label_is_part_of_the_bundle_s_name(litho_here: Command, run: Path, tmp_path: Path) -> None:
+    done = litho_here("export", run, "--fix", "label=3", "--no-timing", cwd=tmp_path)
     assert done.stdout.splitlines()[-1] == f"bundles/{run.name}-label-3", done.stderr
-    shown = litho_command("inspect", tmp_path / "bundles" / f"{run.name}-label-3").stdout
+    shown = litho_here("inspect", tmp_path / "bundles" / f"{run.name}-label-3").stdout
     assert not any(line.startswith("label") for line in shown.splitlines())
 
 
@@ -148,9 +146,9 @@ def test_a_fixed_label_is_part_of_the_bundle_s_name(
     ],
 )
 def test_a_size_that_cannot_be_had_is_refused(
-    litho_command: Command, run: Path, tmp_path: Path, size: str, complaint: str
+    litho_here: Command, run: Path, tmp_path: Path, size: str, complaint: str
 ) -> None:
-    done = litho_command("export", run, "--size", size, cwd=tmp_path)
+    done = litho_here("export", run, "--size", size, cwd=tmp_path)
     assert done.returncode == 2
     assert complaint in " ".join(done.stderr.split())
     assert not list(tmp_path.iterdir())

@@ -37,7 +37,7 @@ from .conftest import Command, Complaint
     ],
 )
 def test_wrong_inputs_say_what_is_allowed(
-    litho_command: Command,
+    litho_here: Command,
     error_of: Complaint,
     bundle: Path,
     tmp_path: Path,
@@ -46,24 +46,24 @@ def test_wrong_inputs_say_what_is_allowed(
     complaint: str,
 ) -> None:
     words = {"--seed": "7", "--label": "3", "-o": "out.png", option: value}
-    done = litho_command("generate", bundle, *[word for pair in words.items() for word in pair], cwd=tmp_path)
+    done = litho_here("generate", bundle, *[word for pair in words.items() for word in pair], cwd=tmp_path)
     assert complaint in error_of(done)
     assert done.returncode == 2
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_takes_no_file_is_named_with_the_file_that_was_asked_for(
-    litho_command: Command, error_of: Complaint, bundle: Path
+    litho_here: Command, error_of: Complaint, bundle: Path
 ) -> None:
-    done = litho_command("generate", bundle, "--seed", "7", "--label", "3", "-o", "/proc/out.png")
+    done = litho_here("generate", bundle, "--seed", "7", "--label", "3", "-o", "/proc/out.png")
     assert error_of(done) == "litho: error: No such file or directory: /proc/out.png"
 
 
 def test_a_prompt_steps_and_guidance_have_options_of_their_own(
-    litho_command: Command, error_of: Complaint, flow_bundle: Path, tmp_path: Path
+    litho_here: Command, error_of: Complaint, flow_bundle: Path, tmp_path: Path
 ) -> None:
     words = ("--prompt", "a large red circle, above", "--seed", "0-1", "--steps", "1,64", "--guidance", "3")
-    made = litho_command("generate", flow_bundle, *words, "-o", tmp_path)
+    made = litho_here("generate", flow_bundle, *words, "-o", tmp_path)
     assert made.returncode == 0, made.stderr
     stages = "text_encoder.fp32.onnx,denoiser.fp32.onnx,decoder.fp32.onnx"
     assert made.stderr.strip() == f"made by {stages} in fp32, which promises the same picture"
@@ -71,17 +71,17 @@ def test_a_prompt_steps_and_guidance_have_options_of_their_own(
         f"seed-{seed}_prompt-a_large_red_circle_above_steps-{steps}_guidance-3.0.png"
         for seed, steps in ((0, 1), (1, 64))
     ]
-    refused = litho_command("generate", flow_bundle, "--seed", "1", "-o", tmp_path / "one.png")
+    refused = litho_here("generate", flow_bundle, "--seed", "1", "-o", tmp_path / "one.png")
     assert "'prompt' is missing" in error_of(refused)
-    assert "runs in turn: text_encoder, denoiser, decoder" in litho_command("inspect", flow_bundle).stdout
+    assert "runs in turn: text_encoder, denoiser, decoder" in litho_here("inspect", flow_bundle).stdout
 
 
 @pytest.mark.slow
 def test_generate_writes_what_the_server_answers(
-    litho_command: Command, server: EmbeddedServer, tmp_path: Path
+    litho_here: Command, server: EmbeddedServer, tmp_path: Path
 ) -> None:
     picture = tmp_path / "seven.png"
-    answer = litho_command(
+    answer = litho_here(
         "generate", f"{server.grpc_url}/tiny", "--seed", "7", "--label", "3", "-o", str(picture)
     )
     assert answer.returncode == 0, answer.stderr
@@ -92,14 +92,14 @@ def test_generate_writes_what_the_server_answers(
 
 @pytest.mark.slow
 def test_a_server_that_is_not_there_ends_a_command_in_one_line(
-    litho_command: Command, bundle: Path, tmp_path: Path
+    litho_here: Command, bundle: Path, tmp_path: Path
 ) -> None:
     commands = (
         ("verify", str(bundle), "--endpoint", "grpc://127.0.0.1:1/tiny"),
         ("generate", "grpc://127.0.0.1:1/tiny", "--seed", "7", "--label", "3", "-o", str(tmp_path / "x.png")),
     )
     for command in commands:
-        answer = litho_command(*command)
+        answer = litho_here(*command)
         assert answer.returncode == 1
         assert "cannot reach grpc://127.0.0.1:1/tiny" in answer.stderr
         assert len(answer.stderr.strip().splitlines()) == 1

@@ -14,7 +14,7 @@ def test_an_option_of_a_pool_alone_is_refused() -> None:
         refuse_pool("--count", ray=None, workers=2)
 
 
-def test_few_pictures_need_no_cluster(litho_command: Command, error_of: Complaint) -> None:
-    done = litho_command("generate", "absent", "-o", "x.png", "--ray", "auto")
+def test_few_pictures_need_no_cluster(litho_here: Command, error_of: Complaint) -> None:
+    done = litho_here("generate", "absent", "-o", "x.png", "--ray", "auto")
     assert error_of(done) == "litho: error: --ray was given without --count; give both, or neither"
     assert done.returncode == 2
