@@ -5,11 +5,14 @@ import { generate } from "../api.js";
 /** How many requests a view has under way together; the server puts them into batches. */
 export const AT_ONCE = 8;
 
+/** Code of the answer while the model server is down: that may last, and the person is told at once. */
+const DOWN = "server_unavailable";
+
 const MOST_TRIES = 5;
 const LONGEST_WAIT_SECONDS = 20;
 
 /**
- * Do something again after answers 429 and 503 that name a time to wait.
+ * Do something again after answers 429 and 503 that name a time to wait, unless the model server is down.
  *
  * @template T
  * @param {() => Promise<T>} work
@@ -21,7 +24,7 @@ export async function patiently(work, signal) {
     try {
       return await work();
     } catch (error) {
-      const wait = [429, 503].includes(error.status) ? error.retryAfter : null;
+      const wait = [429, 503].includes(error.status) && error.code !== DOWN ? error.retryAfter : null;
       if (wait === null || wait > LONGEST_WAIT_SECONDS || tries === MOST_TRIES) throw error;
       await pause(wait * 1000, signal);
     }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
+
+from litho.serving.gateway.errors import ApiError, unavailable
 
 from .conftest import Gallery, Opener, assert_usable, choose
 
@@ -55,3 +57,34 @@ def test_a_difference_is_amplified_and_put_into_words(open_page: Opener, gallery
     page.get_by_label("B", exact=True).select_option("tiny")
     page.get_by_role("button", name="Compare").click()
     expect(page.get_by_role("alert").filter(has_text="A and B are the same model")).to_be_visible()
+
+
+def answered(route: Route, error: ApiError) -> None:
+    route.fulfill(status=error.status, headers=error.headers, json=error.document())
+
+
+def test_a_server_that_is_down_is_told_at_once_and_a_busy_one_is_asked_again(
+    open_page: Opener, gallery: Gallery
+) -> None:
+    page = open_page("compare", url=gallery.url, errors=("503",))
+    choose(page, "tiny")
+    asked: list[str] = []
+
+    def down(route: Route) -> None:
+        asked.append("down")
+        answered(route, unavailable("the model cannot be reached at the moment", "server_unavailable"))
+
+    page.route("**/v1/images/generations", down)
+    page.get_by_role("button", name="Compare").click()
+    expect(page.get_by_role("alert").filter(has_text="status 503")).to_be_visible()
+    assert asked == ["down"]
+    page.unroute("**/v1/images/generations")
+    page.route(
+        "**/v1/images/generations",
+        lambda route: answered(
+            route, unavailable("the model has more requests than it can queue", "server_busy")
+        ),
+        times=1,
+    )
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator(".verdict")).to_have_attribute("data-same", "true")
