@@ -248,7 +248,8 @@ class AsyncClient:
                 if not runner.became_decoupled(error):
                     raise await self._explained(runner, error, options) from None
         gathered = Gathered(runner.signature, inputs, runner.url)
-        async for _ in self._streamed(runner, inputs, replace(options, preview_every=0), gathered):
+        whole = replace(options, preview_every=0) if options.preview_every else options
+        async for _ in self._streamed(runner, inputs, whole, gathered):
             pass
         return gathered.images(), gathered.made_by
 
