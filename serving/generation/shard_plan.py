@@ -58,7 +58,9 @@ def check_numbers(count: int, format: str, per_shard: int) -> None:
     if format not in FORMATS:
         raise UnknownName("format", format, FORMATS)
     if count < 1 or per_shard < 1:
-        raise UsageError(f"count {count} and pictures per shard {per_shard} are whole numbers from 1")
+        raise UsageError(
+            f"count {count} with pictures per shard {per_shard} is not allowed; give whole numbers from 1"
+        )
     if count > per_shard * MOST_SHARDS:
         raise UsageError(
             f"{count} pictures are more than {MOST_SHARDS} shards of {per_shard}; put more pictures into a shard"
