@@ -34,6 +34,7 @@ class Request:
         queued: when it reached the queue.
         ended: when the client had its answer.
         left: pictures that are not made.
+        woke: whether it has woken the server.
     """
 
     number: int
@@ -43,6 +44,7 @@ class Request:
     queued: float = 0.0
     ended: float = float("nan")
     left: int = 0
+    woke: bool = False
 
 
 @dataclass(eq=False, slots=True)

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 __all__ = ["Caches", "Cores", "Thread"]
 
-_LEAST_MS = 1.4
-"""A thread that has run for so long makes room for others of its kind when it is interrupted: Linux's base slice."""
+_SLICE_MS = 1.4
+"""A thread that a core has picked is safe from others that wake for so long: Linux's base slice on two cores."""
+
+_LAG_MS = 4.0
+"""Most time by which a thread that sleeps is remembered to be behind, or ahead of, its fair share."""
+
+_NOW_MS = 1e-9  # times are rounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,24 +26,27 @@ class Caches:
     Args:
         owner: whose data.
         switch_ms: that the job takes longer where another owner's job was the last one.
+        again_ms: likewise each time that it gets a core back and another owner has used it since.
     """
 
     owner: Any
     switch_ms: float = 0.0
+    again_ms: float = 0.0
 
 
 class Cores:
-    """Threads take turns on cores, in slices, and none is idle while a thread waits.
+    """Threads share cores as Linux shares them (EEVDF, kernel/sched/fair.c), and none is idle while a thread waits.
 
-    A thread that wakes while all cores compute takes one of them at once, as short sleepers do, or waits for its turn:
-    an operating system does both, and that makes the answers of a busy server uneven.
+    Each thread has a virtual time, which its time on a core advances; whose is no later than the mean has not had more
+    than its fair share, and of these the one with the earliest deadline is next. A thread that wakes takes the core of
+    one that has had its base slice; else it waits for the next tick of the clock, or for a core to become free. That
+    makes the answers of a busy server uneven. All cores here have one queue.
 
     Args:
         environment: of simpy; its time is in milliseconds.
         count: cores, or 1 for a GPU.
         contention: time of a job while all cores are busy, over its time alone.
-        slice_ms: longest time on a core while others wait.
-        waits: says of a thread that wakes whether it waits for its turn.
+        slice_ms: from one tick of the clock to the next: longest time on a core while others wait.
 
     Attributes:
         count: cores.
@@ -45,19 +54,14 @@ class Cores:
         switched_ms: that all jobs have taken longer because of that.
     """
 
-    def __init__(
-        self,
-        environment: Any,
-        count: int,
-        contention: float = 1.0,
-        slice_ms: float = 1.0,
-        waits: Callable[[], bool] = lambda: True,
-    ) -> None:
+    def __init__(self, environment: Any, count: int, contention: float = 1.0, slice_ms: float = 1.0) -> None:
         self._environment, self.count, self._contention = environment, count, contention
-        self._slice_ms, self._waits = slice_ms, waits
-        self._ready: deque[_Turn] = deque()
-        self._next: deque[_Turn] = deque()  # short ones, which go first
-        self._running: deque[_Turn] = deque()
+        self._tick_ms, self._slice_ms = slice_ms, min(_SLICE_MS, slice_ms)
+        self._ready: list[_Turn] = []
+        self._running: list[_Turn] = []
+        self._ticking = False
+        self._mean_ms = 0.0  # virtual time of a core that nobody wants
+        self._asleep: dict[Any, float] = {}
         self._busy = 0.0
         self.switches, self.switched_ms = 0, 0.0
         self._free: list[Any] = [None] * count  # whose caches are on each core that is free
@@ -67,6 +71,11 @@ class Cores:
         """Core milliseconds used so far."""
         now = self._environment.now
         return self._busy + sum(now - turn.started for turn in self._running)
+
+    @property
+    def idle(self) -> float:
+        """Milliseconds that a core had nothing to do so far, the mean of all."""
+        return self._environment.now - self.busy / self.count
 
     @property
     def idle_share(self) -> float:
@@ -80,7 +89,6 @@ class Cores:
         *,
         wakes: bool = False,
         goes_on: bool = False,
-        short: bool = False,
         caches: Caches | None = None,
     ) -> Any:
         """The event at which a job is finished.
@@ -90,51 +98,110 @@ class Cores:
             threads: that it uses all the time.
             wakes: whether its threads have slept until now.
             goes_on: whether the thread had a core until this moment, and keeps it.
-            short: whether it is over soon: short jobs take turns among themselves, before the longer ones.
             caches: that the job needs; None for one that needs none and leaves them as they are.
         """
         done = self._environment.event()
         if work <= 0:
             return done.succeed()
-        job = _Job(threads, done, caches, short)
+        job = _Job(threads, done, caches)
         for _ in range(threads):
-            turn = _Turn(job, work)
+            turn = _Turn(job, work, self._placed(job))
+            turn.deadline = turn.virtual + self._slice_ms
             if len(self._running) < self.count:
                 self._start(turn)
             elif goes_on:
-                self._interrupt(self._running[-1])
-                self._start(turn)
-            elif wakes and not self._waits():
-                self._wake(turn)
-            else:
-                self._ready.append(turn)
+                self._replace(self._running[-1], turn)
+            elif not (wakes and self._wake(turn)):
+                self._wait(turn)
         return done
 
-    def _wake(self, turn: _Turn) -> None:
-        """A thread takes the core of a long job that has begun, or is the next one after the short ones."""
+    def _placed(self, job: _Job) -> float:
+        """Virtual time of a thread that wakes: the mean, but for what it was behind or ahead when it fell asleep."""
+        mean = self._mean()
+        count = len(self._running) + len(self._ready)
+        lag = self._asleep.pop(job.caches.owner, 0.0) if job.caches is not None else 0.0
+        return mean - lag * (count + 1) / max(1, count)
+
+    def _mean(self) -> float:
+        self._update()
+        every = self._running + self._ready
+        if every:
+            self._mean_ms = sum(turn.virtual for turn in every) / len(every)
+        return self._mean_ms
+
+    def _update(self) -> None:
         now = self._environment.now
-        least = 0.0 if turn.job.short else min(_LEAST_MS, self._slice_ms)
+        for turn in self._running:
+            taken = now - turn.started
+            self._busy += taken
+            turn.virtual += taken
+            turn.left = max(0.0, turn.left - taken / turn.slower)
+            turn.started = now
+
+    def _wake(self, turn: _Turn) -> bool:
+        """Whether a thread takes the core of one that has had its slice and its fair share."""
+        self._ready.append(turn)
+        mean, now = self._mean(), self._environment.now
+        self._ready.remove(turn)
+        if turn.virtual > mean + _NOW_MS:
+            return False
         for other in self._running:
-            if not other.job.short and other.run + now - other.started > least:
-                self._interrupt(other)
-                self._start(turn)
-                return
-        if turn.job.short:
-            self._next.append(turn)
-        else:
-            self._ready.appendleft(turn)
+            if now - other.picked + _NOW_MS >= self._slice_ms and other.virtual >= mean - _NOW_MS:
+                self._replace(other, turn)
+                return True
+        return False
+
+    def _wait(self, turn: _Turn) -> None:
+        self._ready.append(turn)
+        if not self._ticking:
+            self._ticking = True
+            now = self._environment.now
+            timeout = self._environment.timeout(self._tick_ms - now % self._tick_ms)
+            timeout.callbacks.append(self._tick)
+
+    def _tick(self, _: Any) -> None:
+        self._ticking = bool(self._ready)
+        if not self._ready:
+            return
+        now, mean = self._environment.now, self._mean()
+        for turn in tuple(self._running):
+            if turn.virtual + _NOW_MS >= turn.deadline:
+                turn.deadline = turn.virtual + self._slice_ms
+            if now - turn.picked + _NOW_MS < self._slice_ms or not self._ready:
+                continue
+            following = self._next(mean)
+            if turn.virtual >= mean - _NOW_MS or following.deadline < turn.deadline:
+                self._replace(turn, following)
+        self._environment.timeout(self._tick_ms).callbacks.append(self._tick)
+
+    def _next(self, mean: float) -> _Turn:
+        """Of the threads that wait: the earliest deadline of those that have not had more than their share."""
+        return min(self._ready, key=lambda one: (one.virtual > mean + _NOW_MS, one.deadline))
+
+    def _replace(self, turn: _Turn, following: _Turn) -> None:
+        self._leave(turn)
+        if following in self._ready:
+            self._ready.remove(following)
+        self._start(following)
+        self._wait(turn)
 
     def _start(self, turn: _Turn) -> None:
-        self._running.append(turn)
+        turn.picked = turn.started = self._environment.now
         self._take_core(turn)
+        self._running.append(turn)
+        self._time(turn)
+
+    def _time(self, turn: _Turn) -> None:
+        """Say when a thread will be done, and how fast all are beside it."""
         share = (len(self._running) - 1) / (self.count - 1) if self.count > 1 else 1.0
-        turn.slower = 1 + (self._contention - 1) * share
-        turn.started = self._environment.now
-        turn.number += 1
-        number, wanted = turn.number, turn.left * turn.slower
-        taken, turn.ends = min(wanted, self._slice_ms), wanted <= self._slice_ms
-        timeout = self._environment.timeout(taken)
-        timeout.callbacks.append(lambda _: self._stop(turn) if number == turn.number else None)
+        slower = 1 + (self._contention - 1) * share
+        if self.count > 1:
+            self._update()
+        for one in self._running if self.count > 1 and self._contention > 1 else [turn]:
+            if one is turn or one.slower != slower:
+                one.slower, one.number = slower, one.number + 1
+                timeout = self._environment.timeout(one.left * slower)
+                timeout.callbacks.append(partial(self._stop, one, one.number))
 
     def _take_core(self, turn: _Turn) -> None:
         caches = turn.job.caches
@@ -144,43 +211,33 @@ class Cores:
             return
         self._free.pop(0)
         turn.warm = owner
-        if not turn.number:
-            turn.left += caches.switch_ms
-            self.switched_ms += caches.switch_ms
-            self.switches += 1
+        further = caches.again_ms if turn.number else caches.switch_ms
+        turn.left += further
+        self.switched_ms += further
+        self.switches += not turn.number
 
     def _leave(self, turn: _Turn) -> None:
-        taken = self._environment.now - turn.started
-        self._busy += taken
-        turn.run += taken
-        turn.left = max(0.0, turn.left - taken / turn.slower)
-        turn.number += 1  # the timeout of its slice means nothing any more
+        self._update()
+        turn.number += 1  # the timeout of its end means nothing any more
         self._running.remove(turn)
         self._free.append(turn.warm)
 
-    def _interrupt(self, turn: _Turn) -> None:
-        """A thread makes room, and goes on as soon as a core is free."""
+    def _stop(self, turn: _Turn, number: int, _: Any) -> None:
+        if number != turn.number:
+            return
+        mean = self._mean()
+        if turn.job.caches is not None:
+            self._asleep[turn.job.caches.owner] = max(-_LAG_MS, min(_LAG_MS, mean - turn.virtual))
         self._leave(turn)
-        if turn.job.short:
-            self._next.appendleft(turn)
-        elif turn.run < min(_LEAST_MS, self._slice_ms):
-            self._ready.appendleft(turn)
-        else:  # it has had its share
-            turn.run = 0.0
-            self._ready.append(turn)
-
-    def _stop(self, turn: _Turn) -> None:
-        self._leave(turn)
-        if not turn.ends:  # what is left would not say it: times are rounded
-            turn.run = 0.0
-            self._ready.append(turn)
-        else:
-            turn.job.threads -= 1
-            if not turn.job.threads:
-                turn.job.done.succeed()
-        waiting = self._next or self._ready
-        if waiting and len(self._running) < self.count:
-            self._start(waiting.popleft())
+        turn.job.threads -= 1
+        if not turn.job.threads:
+            turn.job.done.succeed()
+        if self._ready:
+            following = self._next(self._mean())
+            self._ready.remove(following)
+            self._start(following)
+        elif self._running and self.count > 1 and self._contention > 1:
+            self._time(self._running[-1])
 
 
 @dataclass(eq=False, slots=True)
@@ -188,20 +245,20 @@ class _Job:
     threads: int
     done: Any
     caches: Caches | None = None
-    short: bool = False
 
 
 @dataclass(eq=False, slots=True)
 class _Turn:
-    """One thread of a job, and its slice on a core."""
+    """One thread of a job, and its time on a core."""
 
     job: _Job
     left: float
+    virtual: float
+    deadline: float = 0.0
     slower: float = 1.0
     started: float = 0.0
-    run: float = 0.0
+    picked: float = 0.0
     number: int = 0
-    ends: bool = False
     warm: Any = None
 
 
@@ -228,7 +285,15 @@ class Thread:
         self._wake_ms, self._item_ms, self._asleep_ms = wake_ms, item_ms, asleep_ms
         self._waiting: deque[tuple[float, Callable[[], None]]] = deque()
         self._running = False
+        self._resting: list[Callable[[], None]] = []
         self.wakes = 0
+
+    def at_rest(self, then: Callable[[], None]) -> None:
+        """Call `then` when no message waits any more; now, if none does."""
+        if self._running:
+            self._resting.append(then)
+        else:
+            then()
 
     def handle(self, then: Callable[[], None], share: float = 1.0) -> None:
         """Handle a message, and call `then` when that is done.
@@ -261,6 +326,9 @@ class Thread:
                 self._next()
             else:
                 self._running = False
+                rest, self._resting = self._resting, []
+                for one in rest:
+                    one()
 
         work = before + share * self._item_ms
-        self._cores.run(work, wakes=wakes, goes_on=not wakes, short=True).callbacks.append(handled)
+        self._cores.run(work, wakes=wakes, goes_on=not wakes).callbacks.append(handled)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import Field as Constraint, model_validator
@@ -44,8 +44,8 @@ class Overhead(Document):
     Args:
         batch_ms: of the instance for each batch; in flight, of the lane for each step.
         after_ms: of `batch_ms`, what comes after the answers: no request waits for it, but the instance's next batch.
-        end_ms: of the server for each batch, when its answers have left: no request waits for it, but its next batch.
         pass_ms: of the server each time that requests wake it: those that come together wake it once.
+        end_ms: likewise, but when the answers of their batch have left: no request waits for it, but the next batch.
         share_ms: of the instance for each request of a batch: what it reads and answers.
         request_ms: of the server for each request.
         wake_ms: of the load generator each time that it wakes, whatever it finds.
@@ -82,15 +82,14 @@ class Costs(Document):
         switch_ms: of one row that computes on a core which another instance has used since: its caches are cold.
         switch_rows_ms: rows -> milliseconds that it takes longer than for one; None for as long.
         change_ms: of a batch that has another size than the last one of its instance.
-        slice_ms: longest time of a thread on a core while others wait.
-        patience: share of the threads that wait for their turn when they wake and all cores are busy.
+        slice_ms: longest time of a thread on a core while others wait: from one tick of the clock to the next.
         asleep_ms: until a sleeping load generator with cores of its own has woken up: no processor is busy meanwhile.
-        cold_ms: milliseconds since the model finished its last batch -> milliseconds that the next one takes longer;
-            None if that was not measured.
+        cold_ms: milliseconds that a core had nothing to do since an instance finished its last batch -> milliseconds
+            that its next one takes longer; None if that was not measured.
         jitter: standard deviation of the logarithm of a batch's time beyond its first row.
-        eager: share of the batches that begin before requests which have already reached the machine join them, where
-            there are several instances: an idle one takes the first request while the others are on their way.
-        eager_alone: likewise of the only instance, which is seldom idle before all have come.
+        eager: how often an idle instance of several begins its batch after a message that the server has handled,
+            while further ones wait: those of them that are handled before join the batch.
+        eager_alone: likewise of the only instance.
         spread: times of equal lone requests over their mean, ascending, equally likely: how much the time of a batch's
             overhead and first row varies.
         factor: by which the runner's own times were multiplied so that they explain the server's.
@@ -107,7 +106,6 @@ class Costs(Document):
     switch_rows_ms: Table | None = None
     change_ms: _Time = 0.0
     slice_ms: Annotated[float, Constraint(gt=0, allow_inf_nan=False)] = 4.0
-    patience: Annotated[float, Constraint(ge=0, le=1)] = 0.0
     asleep_ms: _Time = 0.0
     cold_ms: Annotated[dict[Annotated[float, Constraint(gt=0)], _Time], Constraint(min_length=1)] | None = (
         None
@@ -118,6 +116,14 @@ class Costs(Document):
     spread: Annotated[tuple[_Time, ...], Constraint(min_length=1)] = (1.0,)
     factor: Annotated[float, Constraint(gt=0, allow_inf_nan=False)] = 1.0
     overhead: Overhead = NO_OVERHEAD
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_today(cls, given: Any) -> Any:
+        """Older documents say how often a thread waits for a core, which is simulated now."""
+        if isinstance(given, Mapping):
+            return {name: value for name, value in given.items() if name != "patience"}
+        return given
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -149,7 +155,8 @@ class Costs(Document):
 
     def of_runner(self, runner: Self) -> Self:
         """The same server with the times of another runner, such as one with another number of threads."""
-        names = ("threads", "batch_ms", "step_ms", "decode_ms", "switch_rows_ms", "contention", "factor")
+        tables = ("batch_ms", "step_ms", "decode_ms", "switch_rows_ms")
+        names = ("threads", "contention", "factor", "jitter", *tables)
         scaled = runner.scaled(self.factor)
         return type(self)(**{**self.model_dump(), **{name: getattr(scaled, name) for name in names}})
 

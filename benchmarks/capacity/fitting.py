@@ -24,8 +24,8 @@ __all__ = ["fitted"]
 _DISTINCT = 0.1
 """Batches for each request by which two windows must differ to tell a batch from a request."""
 
-_PATIENCE, _JITTER, _EAGER = (0.0, 0.2, 0.5), (0.05, 0.1, 0.2, 0.4), (0.0, 0.3, 0.6, 1.0)
-"""What is tried for `Costs.patience`, `jitter`, `eager` and `eager_alone`; without jitter, loops fall into cycles."""
+_EAGER = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 1.0)
+"""What is tried for `Costs.eager` and `eager_alone`."""
 
 _ASLEEP_MS = (0.0, 0.1, 0.2, 0.3)
 """What is tried for `Costs.asleep_ms`."""
@@ -60,15 +60,10 @@ def fitted(
     lone = min(windows.items())[1]
     found = costs
     eager = "eager_alone" if served.instances == 1 else "eager"
-    # First when threads get a core and batches begin, then how much batches vary: a sampler's long ones hardly do.
-    choices: list[dict[str, Sequence[float]]] = [
-        {"patience": _PATIENCE, eager: _EAGER if served.batching == "whole" else (0.0,)},
-        {"jitter": _JITTER if costs.step_ms is None else (0.0,)},
-    ]
     for _ in range(_ROUNDS):
         found = fit.better(found, lone, (clients, full), further)
-        for choice in choices:
-            found = fit.best(found, choice, clients, full)
+        if served.batching == "whole":
+            found = fit.best(found, {eager: _EAGER}, clients, full)
         if site.client_cores and costs.step_ms is None:
             # Lone requests cannot tell: the server works on after an answer, and may be as late as the client.
             tried = [found.model_copy(update={"asleep_ms": asleep}) for asleep in _ASLEEP_MS]
@@ -179,10 +174,7 @@ class _Fit:
             update={
                 "switch_ms": switch,
                 "change_ms": change,
-                **{
-                    name: getattr(found, name)
-                    for name in ("asleep_ms", "patience", "eager", "eager_alone", "jitter")
-                },
+                **{name: getattr(found, name) for name in ("asleep_ms", "eager", "eager_alone")},
                 "cold_ms": _cold(first, further.gaps),
             }
         )
@@ -228,7 +220,7 @@ class _Fit:
         overhead = costs.overhead.model_copy(update=update)
         equal = costs.model_copy(update={"overhead": overhead, "spread": (1.0,)})
         missing = lone.mean_ms - usual_mean(self.run(equal, 1, lone).latencies_ms)
-        missing += before.idle_ms - before.after_ms - before.end_ms
+        missing += before.idle_ms - before.after_ms - overhead.end_ms
         after = min(overhead.batch_ms, max(0.0, -missing))
         # Server and client work at the same time where each has a core: what the instance does not do after the
         # answer, the server does. Only what neither can have done, the client does without a request that waits: its
@@ -317,13 +309,12 @@ def _solved(
         if per_batch < 0:
             # A single row is cheaper in a server that makes nothing else; of many rows that says nothing.
             per_batch, costs = 0.0, costs.of_one_row(lone.instances / one.work_ms or 1.0)
-    server = (lone.server - end * one.batches, full.server / slower - end * many.batches)
-    request, passed = _split(*server, one.arrivals, many.arrivals)
+    request, woken = _split(lone.server, full.server / slower, one.arrivals, many.arrivals)
     client, wake = _split(lone.client, full.client / slower, one.wakes, many.wakes)
     overhead = Overhead(
         batch_ms=per_batch,
-        pass_ms=passed,
-        end_ms=end,
+        pass_ms=max(0.0, woken - end),
+        end_ms=min(woken, end),
         share_ms=per_request,
         request_ms=request,
         wake_ms=wake,

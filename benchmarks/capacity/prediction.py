@@ -28,11 +28,11 @@ def predicted(model: Model, traffic: Traffic, measured: Measured | None = None) 
     parts = [
         Figures.of(
             run.latencies_ms,
-            len(run.latencies_ms) / (window.end_ms - window.start_ms) * 1e3,
+            run.requests_per_second,
             run.mean_batch,
             run.utilisation,
         )
-        for run, window in zip(runs, windows, strict=True)
+        for run in runs
         if len(run.latencies_ms)
     ]
     return Figures.together(parts, np.concatenate([run.latencies_ms for run in runs]))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -140,7 +140,7 @@ class _Machine:
         # On one core no instance computes beside another, but in turns with it.
         self._one_core = site.cores == 1 and not site.devices
         contention = 1.0 if self._one_core else costs.contention
-        self._cores = make(site.cores, contention, costs.slice_ms, self._waits)
+        self._cores = make(site.cores, contention, costs.slice_ms)
         # A GPU runs the kernels of several instances in turns: together they are no faster.
         self._devices = [make(1) for _ in range(site.devices if costs.device == "cuda" else 0)]
         overhead = costs.overhead
@@ -151,6 +151,7 @@ class _Machine:
         self._client = Thread(self._environment, clients, overhead.wake_ms, overhead.client_ms, asleep)
         self._server = Thread(self._environment, self._cores, overhead.pass_ms, overhead.request_ms / 2)
         self._batcher = Batcher(self._environment, served, self._execute, self._begin)
+        self._beginning: list[Callable[[], None]] = []
         self._idle = deque(range(served.instances))
         self._lanes = None
         if served.batching == "in-flight":
@@ -159,7 +160,7 @@ class _Machine:
         self._first_row = 0.0 if costs.step_ms else costs.begin(1)
         self._drawn: list[float] = []
         self._last: dict[int, int] = {}
-        self._ended = 0.0
+        self._ended: dict[int, float] = {}
         self._work, self._changes = 0.0, 0
         self._made: list[Request] = []
         self._answered = self._batches = self._rows = self._turn = 0
@@ -179,24 +180,34 @@ class _Machine:
 
     def replay(self, window: Window) -> Simulated:
         """Follow a measured window, and count what was counted then."""
-        times = window.times_ms
+        times, start, end = window.times_ms, window.start_ms, window.end_ms
         self._kinds = deck(self._traffic.kinds)
         if times is not None:
             self._follow(len(times), 0, np.diff(times, prepend=0.0))
         else:
-            self._follow_until(window.end_ms)
-        made = [one for one in self._made if window.start_ms <= one.ended <= window.end_ms]
-        return self._result(np.array([request.ended - request.scheduled for request in made]))
+            start, end = self._follow_between(start, end)
+        made = [one for one in self._made if start < one.ended <= end]
+        found = self._result(np.array([request.ended - request.scheduled for request in made]))
+        return replace(found, requests_per_second=len(made) / (end - start) * 1e3)
 
-    def _follow_until(self, end_ms: float) -> None:
-        """Follow a closed loop until then, and until one request was answered."""
+    def _follow_between(self, start_ms: float, end_ms: float) -> tuple[float, float]:
+        """Follow a closed loop; warm-up and window each last until as many requests have ended as are in flight."""
         self._most = 1 << 62
         self._finished = self._environment.event()
-        for _ in range(self._traffic.clients or 1):
+        clients = self._traffic.clients or 1
+        for _ in range(clients):
             self._send(self._environment.now)
-        self._environment.run(end_ms)
-        while not self._answered:
+        start = self._run_until(start_ms, clients)
+        self._mark = (start, *self._used(), self._answered)
+        return start, self._run_until(start + end_ms - start_ms, self._answered + clients)
+
+    def _run_until(self, time_ms: float, answered: int) -> float:
+        """Run until then, and until so many requests are answered; the time."""
+        if time_ms > self._environment.now:
+            self._environment.run(time_ms)
+        while self._answered < answered:
             self._environment.step()
+        return self._environment.now
 
     def _follow(self, requests: int, first: int, gaps: NDArray[np.float64] | None) -> None:
         self._most, self._first = requests, first
@@ -236,18 +247,33 @@ class _Machine:
 
     def _serve(self, request: Request) -> None:
         queue = self._batcher.put if self._lanes is None else self._lanes.put
-        self._server.handle(lambda: queue(request))
+        before = self._server.wakes
+
+        def handled() -> None:
+            queue(request)
+            self._handled()
+
+        self._server.handle(handled)
+        request.woke = self._server.wakes > before
 
     def _execute(self, requests: list[Request]) -> None:
         self._environment.process(self._batch(requests))
 
     def _begin(self, then: Callable[[], None]) -> None:
-        """The thread of an idle instance gets a core, before or after those that pass waiting requests on."""
+        """The thread of an idle instance wants a core: while the server handles messages, they may join the batch."""
+        self._beginning.append(then)
+        self._server.at_rest(self._begin_all)
+
+    def _begin_all(self) -> None:
+        waiting, self._beginning = self._beginning, []
+        for then in waiting:
+            self._cores.run(_MOMENT_MS, wakes=True).callbacks.append(lambda _, then=then: then())
+
+    def _handled(self) -> None:
+        """The server has handled a message: an instance that it has woken may get the core before the next one."""
         eager = self._costs.eager_alone if self._served.instances == 1 else self._costs.eager
-        if eager > 0 and self._generator.random() < eager:
-            then()
-        else:
-            self._cores.run(_MOMENT_MS, wakes=True, short=True).callbacks.append(lambda _: then())
+        if self._beginning and self._generator.random() < eager:
+            self._beginning.pop(0)()
 
     def _batch(self, requests: list[Request]) -> Any:
         overhead, instance = self._costs.overhead, self._idle.popleft()
@@ -256,7 +282,7 @@ class _Machine:
         after = min(overhead.after_ms, overhead.batch_ms)
         before = overhead.batch_ms - after + overhead.share_ms * len(requests)
         before += self._changed(instance, len(steps))
-        before += self._costs.cold(self._environment.now - self._ended)
+        before += self._costs.cold(self._cores.idle - self._ended.get(instance, 0.0))
         work = self._costs.whole(steps)
         self._work += work
         if self._one_core and len(self._idle) < self._served.instances - 1:
@@ -264,17 +290,21 @@ class _Machine:
         yield self._compute(before, work, instance, len(steps))
         # One thread of the server answers the requests of a batch in turn; its instance is not free before.
         for number, request in enumerate(requests):
-            yield self._cores.run(overhead.request_ms / 2, wakes=not number, goes_on=number > 0, short=True)
+            yield self._cores.run(overhead.request_ms / 2, wakes=not number, goes_on=number > 0)
             self._reply(request)
-        yield self._cores.run(after + overhead.end_ms, goes_on=True, caches=Caches(instance))
+        after += overhead.end_ms * sum(request.woke for request in requests)
+        yield self._cores.run(after, goes_on=True, caches=Caches(instance))
         self._idle.append(instance)
-        self._ended = self._environment.now
+        self._ended[instance] = self._cores.idle
         self._batcher.release()
 
     def _compute(self, overhead_ms: float, work_ms: float, owner: int, rows: int = 1) -> Any:
         """The event at which overhead on a core and work of the runner are done."""
         overhead, work = self._varied(overhead_ms, work_ms)
-        threads, caches = self._served.threads, Caches(owner, self._costs.switch(rows))
+        # Who gets a core back misses there what the next slice needs: as much as a batch that takes no longer.
+        slices = max(1.0, work_ms / self._costs.slice_ms)
+        again = self._costs.switch(max(1, round(rows / slices)))
+        threads, caches = self._served.threads, Caches(owner, self._costs.switch(rows), again)
         if not self._devices and threads == 1:
             return self._cores.run(overhead + work, wakes=True, caches=caches)
         self._turn += 1
@@ -312,9 +342,6 @@ class _Machine:
             rest *= float(self._generator.lognormal(-sigma * sigma / 2, sigma))
         return overhead_ms + before * further, rest + first * (1 + further)
 
-    def _waits(self) -> bool:
-        return bool(self._generator.random() < self._costs.patience)
-
     def _draw(self) -> float:
         if len(self._spread) == 1:
             return float(self._spread[0])
@@ -324,7 +351,7 @@ class _Machine:
 
     def _answer(self, request: Request) -> None:
         work = self._costs.overhead.request_ms / 2
-        self._cores.run(work, wakes=True, short=True).callbacks.append(lambda _: self._reply(request))
+        self._cores.run(work, wakes=True).callbacks.append(lambda _: self._reply(request))
 
     def _reply(self, request: Request) -> None:
         self._client.handle(lambda: self._end(request), 0.5)

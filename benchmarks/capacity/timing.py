@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from ...bundle import Bundle
 from ...runners import Runner, open_runner
@@ -52,7 +54,11 @@ def measure_runner(bundle: Bundle, variant: str | None, served: Served, device: 
         largest = min(served.largest, runners[0].max_batch_size)
         timed = _Timed(device, served.threads)
         works = _works(runners[0])
-        tables = {name: timed.table(make, largest, seconds / 4) for name, make in works.items()}
+        taken = {name: timed.taken(make, largest, seconds / 4) for name, make in works.items()}
+        tables = {
+            name: {rows: statistics.median(times) for rows, times in each.items()}
+            for name, each in taken.items()
+        }
         name = "step_ms" if "step_ms" in tables else "batch_ms"
         makes, contention, switched = [_works(runner)[name] for runner in runners], 1.0, None
         if len(makes) > 1 and len(os.sched_getaffinity(0)) > 1:
@@ -61,6 +67,8 @@ def measure_runner(bundle: Bundle, variant: str | None, served: Served, device: 
             sizes = sorted({min(rows, largest) for rows in _SWITCHED})
             switched = timed.switched(makes[0], makes[1], sizes, seconds / 4)
     fields: dict[str, Any] = {**tables, "contention": contention, "switch_rows_ms": switched}
+    if name == "batch_ms":
+        fields["jitter"] = _jitter(taken[name])
     return Costs(device="cpu" if device == "cpu" else "cuda", threads=served.threads, **fields)
 
 
@@ -89,6 +97,19 @@ def _works(runner: Runner) -> dict[str, Callable[[int], Callable[[], object]]]:
     return {"batch_ms": begin, "step_ms": step, "decode_ms": decode}
 
 
+def _jitter(taken: Mapping[int, Sequence[float]]) -> float:
+    """Standard deviation of the logarithm of a batch's time: of the sizes that were timed one by one, the median.
+
+    The slowest and the fastest twentieth count as the next ones do: a machine that stalls is not a cost.
+    """
+    found = [
+        float(np.log(np.clip(times, *np.quantile(times, (0.05, 0.95)))).std())
+        for times in taken.values()
+        if statistics.median(times) >= _CALLS_MS
+    ]
+    return statistics.median(found) if found else 0.0
+
+
 @dataclass(frozen=True)
 class _Timed:
     """Times work; on a processor by processor time, which does not count other programs.
@@ -111,10 +132,10 @@ class _Timed:
             work()
         return (self._now() - begun) * 1e3 / calls
 
-    def table(
+    def taken(
         self, make: Callable[[int], Callable[[], object]], largest: int, seconds: float
-    ) -> dict[int, float]:
-        """Rows -> median milliseconds, taken in turns; what the time does not allow is left out."""
+    ) -> dict[int, list[float]]:
+        """Rows -> milliseconds, taken in turns; what the time does not allow is left out."""
         end, works = time.perf_counter() + seconds, dict[int, Callable[[], object]]()
         found: dict[int, list[float]] = {}
         sizes = sorted(
@@ -136,7 +157,7 @@ class _Timed:
                     work()
                 found[rows].append(self.milliseconds(work, calls[rows]))
             turns += 1
-        return {rows: statistics.median(times) for rows, times in found.items()}
+        return found
 
     def switched(
         self,

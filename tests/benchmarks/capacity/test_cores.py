@@ -47,12 +47,36 @@ def test_contention_slows_jobs_only_while_all_cores_are_busy() -> None:
     assert ends_of(cores, [(0, 2, 1), (0, 2, 1)])[0] == pytest.approx([3, 3], abs=0.03)
 
 
-@pytest.mark.parametrize(("waits", "end"), [(False, 2.5), (True, 5.0)])
-def test_a_thread_that_wakes_takes_a_core_at_once_or_waits_for_the_end_of_a_slice(
-    waits: bool, end: float
+@pytest.mark.parametrize(("begin", "end"), [(2.0, 2.5), (1.0, 5.0)])
+def test_a_thread_that_wakes_takes_a_core_at_once_or_waits_for_the_next_tick(
+    begin: float, end: float
 ) -> None:
-    ends, _ = ends_of(lambda one: Cores(one, 1, slice_ms=4.5, waits=lambda: waits), [(0, 9, 1), (2, 0.5, 1)])
+    # The other one has had its base slice of 1.4 ms, or not.
+    ends, _ = ends_of(lambda one: Cores(one, 1, slice_ms=4.5), [(0, 9, 1), (begin, 0.5, 1)])
     assert ends == pytest.approx([9.5, end])
+
+
+def test_who_had_more_than_its_share_waits_when_it_wakes_again() -> None:
+    environment, ended = simpy.Environment(), list[float]()
+    cores = Cores(environment, 1, slice_ms=4.0)
+
+    def often():
+        yield environment.timeout(2.0)
+        for _ in range(2):
+            yield cores.run(1.5, wakes=True, caches=Caches("often"))
+            ended.append(environment.now)
+            yield environment.timeout(0.1)
+
+    cores.run(20.0, caches=Caches("long"))
+    environment.process(often())
+    environment.run()
+    # The first time it takes the core at once; the second time the long one keeps it until the tick at 8 ms.
+    assert ended == pytest.approx([3.5, 9.5])
+
+
+def test_equal_jobs_take_turns_from_tick_to_tick() -> None:
+    ends, _ = ends_of(lambda one: Cores(one, 1, slice_ms=4.0), [(0, 10, 1), (0, 10, 1)])
+    assert ends == pytest.approx([18.0, 20.0])
 
 
 @given(
@@ -60,7 +84,7 @@ def test_a_thread_that_wakes_takes_a_core_at_once_or_waits_for_the_end_of_a_slic
     st.integers(1, 3),
 )
 def test_no_work_is_lost_and_no_core_is_idle_while_work_waits(jobs: list, count: int) -> None:
-    ends, cores = ends_of(lambda one: Cores(one, count, slice_ms=0.5, waits=lambda: False), jobs)
+    ends, cores = ends_of(lambda one: Cores(one, count, slice_ms=0.5), jobs)
     work = sum(work * threads for _, work, threads in jobs)
     assert cores.busy == pytest.approx(work)
     assert max(ends) <= max(begin for begin, _, _ in jobs) + work + 1e-6
@@ -87,25 +111,6 @@ def test_a_thread_on_another_machine_costs_no_time() -> None:
     ended = []
     Thread(simpy.Environment(), None, 1.0, 1.0).handle(lambda: ended.append(True))
     assert ended == [True]
-
-
-def test_short_jobs_take_turns_before_a_long_one_goes_on() -> None:
-    environment = simpy.Environment()
-    cores, ended = Cores(environment, 1, waits=lambda: False), list[str]()
-
-    def note(name: str):
-        return lambda _: ended.append(name)
-
-    def jobs():
-        cores.run(9.0).callbacks.append(note("long"))
-        yield environment.timeout(1)
-        for name in "abc":
-            cores.run(0.5, wakes=True, short=True).callbacks.append(note(name))
-
-    environment.process(jobs())
-    environment.run()
-    assert ended == ["a", "b", "c", "long"]
-    assert environment.now == pytest.approx(10.5)
 
 
 def test_a_job_takes_longer_on_a_core_that_another_owner_has_used() -> None:
@@ -137,12 +142,29 @@ def test_owners_with_a_core_each_do_not_switch() -> None:
     assert cores.switches == 2
 
 
-def test_a_long_job_that_wakes_leaves_another_one_its_least_share() -> None:
-    ends, _ = ends_of(lambda one: Cores(one, 1, slice_ms=4, waits=lambda: False), [(0, 2, 1), (1, 0.5, 1)])
-    assert ends == pytest.approx([2.0, 2.5])
+def test_a_job_that_gets_its_core_back_from_another_owner_takes_longer() -> None:
+    environment = simpy.Environment()
+    cores = Cores(environment, 1, slice_ms=4.0)
+    for owner in "ab":
+        cores.run(6.0, caches=Caches(owner, 0.25, 0.5))
+    environment.run()
+    assert cores.switches == 2  # each began once
+    assert cores.switched_ms == pytest.approx(2 * 0.25 + 2 * 0.5)
+    assert environment.now == pytest.approx(13.5)
 
 
-def test_a_long_job_that_wakes_and_may_not_wait_is_the_next_one() -> None:
-    jobs = [(0.0, 1.0, 1), (0.1, 1.0, 1), (0.2, 1.0, 1)]
-    assert ends_of(lambda one: Cores(one, 1, waits=lambda: True), jobs)[0] == pytest.approx([1.0, 2.0, 3.0])
-    assert ends_of(lambda one: Cores(one, 1, waits=lambda: False), jobs)[0] == pytest.approx([1.0, 3.0, 2.0])
+def test_a_thread_at_rest_calls_at_once_and_a_busy_one_when_no_message_waits() -> None:
+    environment, called = simpy.Environment(), list[float]()
+    thread = Thread(environment, Cores(environment, 1), wake_ms=1.0, item_ms=0.5)
+    thread.at_rest(lambda: called.append(environment.now))
+    for _ in range(2):
+        thread.handle(lambda: None)
+    thread.at_rest(lambda: called.append(environment.now))
+    environment.run()
+    assert called == pytest.approx([0.0, 2.0])
+
+
+def test_a_core_that_nobody_wants_is_idle() -> None:
+    ends, cores = ends_of(lambda one: Cores(one, 2), [(1, 2, 1)])
+    assert ends == pytest.approx([3])
+    assert cores.idle == pytest.approx(2.0)

@@ -51,10 +51,10 @@ def test_a_pause_costs_what_was_measured_and_between_a_line() -> None:
 
 
 def test_a_server_keeps_its_costs_with_another_runner() -> None:
-    server = Costs(batch_ms={1: 1.0}).scaled(2.0).model_copy(update={"patience": 0.3, "switch_ms": 0.1})
+    server = Costs(batch_ms={1: 1.0}).scaled(2.0).model_copy(update={"eager": 0.3, "switch_ms": 0.1})
     found = server.of_runner(Costs(threads=2, batch_ms={1: 0.6}, contention=1.2))
     assert (found.threads, found.begin(1), found.contention) == (2, pytest.approx(1.2), 1.2)
-    assert (found.patience, found.switch_ms, found.factor) == (0.3, 0.1, 2.0)
+    assert (found.eager, found.switch_ms, found.factor) == (0.3, 0.1, 2.0)
 
 
 def test_times_of_one_row_are_changed_alone() -> None:
@@ -67,3 +67,7 @@ def test_a_switch_costs_a_batch_as_much_as_its_caches_hold() -> None:
     assert [costs.switch(rows) for rows in (1, 8, 32)] == pytest.approx([0.2, 0.9, 0.3])
     assert costs.scaled(2.0).switch(8) == pytest.approx(0.2 + 1.4)
     assert Costs(batch_ms={1: 1.0}, switch_ms=0.2).switch(8) == 0.2
+
+
+def test_costs_of_older_documents_are_read() -> None:
+    assert Costs.model_validate({"batch_ms": {1: 1.0}, "patience": 0.5}) == Costs(batch_ms={1: 1.0})

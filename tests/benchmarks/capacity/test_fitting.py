@@ -34,7 +34,7 @@ def window_of(costs: Costs, served: Served, clients: int, kinds: tuple[Kind, ...
 
 def test_costs_of_batches_requests_and_wakes_are_found_again() -> None:
     # Where all batches take the same time, a closed loop falls into a cycle that the least difference changes.
-    true = RUNNER.model_copy(update={"overhead": OVERHEAD, "patience": 0.2, "jitter": 0.1})
+    true = RUNNER.model_copy(update={"overhead": OVERHEAD, "jitter": 0.1})
     windows = {clients: window_of(true, Served(), clients, (Kind(),)) for clients in (1, 32)}
     found = fitted(RUNNER, Served(), SITE, windows)
     assert found.factor == 1
@@ -122,7 +122,7 @@ def test_the_time_of_a_client_on_its_own_core_is_not_taken_for_work_after_the_an
         batch_ms=0.1, after_ms=0.1, end_ms=0.25, pass_ms=0.05, share_ms=0.04, request_ms=0.1, client_ms=0.1
     )
     site = Site(cores=1, client_cores=1)
-    how = {"jitter": 0.2, "eager": 0.3, "patience": 0.2, "asleep_ms": 0.2}
+    how = {"jitter": 0.2, "eager": 0.3, "asleep_ms": 0.2}
     true = Costs(batch_ms={1: 1.5, 64: 64.0}, overhead=overhead, **how)
 
     def window(clients: int) -> Spent:

@@ -65,15 +65,15 @@ def test_a_shared_core_does_not_care_how_work_varies() -> None:
     largest=st.sampled_from([1, 4, 16]),
     delay=st.sampled_from([0.0, 2.0]),
     overhead=st.sampled_from([0.0, 0.2]),
-    patience=st.sampled_from([0.0, 0.5, 1.0]),
+    eager=st.sampled_from([0.0, 0.5, 1.0]),
 )
 def test_in_a_closed_loop_clients_are_throughput_times_latency(
-    clients: int, instances: int, largest: int, delay: float, overhead: float, patience: float
+    clients: int, instances: int, largest: int, delay: float, overhead: float, eager: float
 ) -> None:
     times = Overhead(
         batch_ms=overhead, request_ms=overhead, wake_ms=overhead, client_ms=overhead, idle_ms=overhead
     )
-    costs = Costs(batch_ms={1: 1.0, 16: 6.0}, overhead=times, patience=patience, contention=1.2)
+    costs = Costs(batch_ms={1: 1.0, 16: 6.0}, overhead=times, eager=eager, contention=1.2)
     model = Model(
         costs, Served(instances=instances, largest=largest, delay_ms=delay), Site(cores=2, clients_here=True)
     )
@@ -174,7 +174,7 @@ def test_requests_that_come_one_by_one_wake_the_server_more_often_than_those_tha
         Site(cores=1, client_cores=1),
     )
     together, apart = (
-        simulate(model, traffic, requests=3000) for traffic in (Traffic(clients=16), Traffic(rate=800))
+        simulate(model, traffic, requests=3000) for traffic in (Traffic(clients=16), Traffic(rate=400))
     )
     assert together.arrivals < 0.5
     assert apart.arrivals > 0.8
@@ -214,3 +214,15 @@ def test_a_load_generator_that_sleeps_between_answers_sends_later_and_costs_no_m
     # On other machines nobody knows.
     alone = simulate(Model(costs, Served(instances=1), Site(cores=1)), Traffic(clients=1), requests=400)
     assert alone.quantile(0.5) == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_batch_after_a_pause_is_cold_by_the_time_that_its_core_was_idle() -> None:
+    costs = Costs(batch_ms={1: 1.0}, cold_ms={10.0: 2.0}, slice_ms=100)
+    taken = []
+    for instances in (1, 2):
+        model = Model(costs, Served(instances=instances), Site(cores=1))
+        window = Window(np.array([100.0, 110.0, 120.0, 130.0]), 125.0, 200.0)
+        taken += simulate(model, Traffic(rate=100), window=window).latencies_ms.tolist()
+    # Two instances take turns: each has had two pauses since its last batch. Longer ones than measured cost no more.
+    assert taken[0] == pytest.approx(1 + 0.2 * (10 - 1 - 0.2 * 7.5), abs=0.1)
+    assert taken[1] == pytest.approx(1 + 2, abs=1e-3)

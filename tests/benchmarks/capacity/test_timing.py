@@ -12,6 +12,7 @@ def test_a_runner_is_timed_at_every_size(bundle: Path) -> None:
     assert list(found.batch_ms) == [1, 2, 4]
     assert all(taken > 0 for taken in found.batch_ms.values())
     assert found.contention >= 1
+    assert 0 <= found.jitter < 1
     assert found.step_ms is None
 
 
