@@ -15,7 +15,7 @@ from tritonclient.utils import serialize_byte_tensor
 
 from ..errors import EndpointError, InvalidInput, UsageError
 from ..signature import Signature
-from ..signature.fields import Field, Role
+from ..signature.fields import Role
 from ._refusals import explain
 from ._shared_memory import Region
 
@@ -150,8 +150,12 @@ def safe_inputs(signature: Signature, inputs: Mapping[str, Any]) -> dict[str, ND
         InvalidInput: in the words of `Signature.check`.
     """
     complete = signature.with_defaults(dict[str, Any](inputs))
-    batches = {_batch(entry, complete.get(entry.name)) for entry in signature.inputs}
-    if len(complete) != len(signature.inputs) or len(batches) != 1 or 0 in batches:
+    arrays = all(isinstance(values, np.ndarray) for values in complete.values())
+    batches = {array.shape[:1] for array in complete.values()} if arrays else set()
+    fits = (
+        len(batches) == 1 and batches != {(0,)} and complete.keys() == {one.name for one in signature.inputs}
+    )
+    if not fits or not all(_fits(entry, complete[entry.name]) for entry in signature.inputs):
         complete = signature.check(inputs)
     size = sum(array.nbytes for array in complete.values())
     if size > MOST_REQUEST_BYTES:
@@ -161,17 +165,12 @@ def safe_inputs(signature: Signature, inputs: Mapping[str, Any]) -> dict[str, ND
     return complete
 
 
-def _batch(entry: Field, values: Any) -> int:
-    """Length of the batch of an input; 0 if the values do not fit it."""
-    if not isinstance(values, np.ndarray) or values.dtype != entry.numpy_dtype:
-        return 0
-    batch, *shape = values.shape or (0,)
-    # Most shapes are the field's own.
-    fits = tuple(shape) == entry.shape or (
-        len(shape) == len(entry.shape)
-        and all(want in (-1, have) for want, have in zip(entry.shape, shape, strict=True))
+def _fits(entry: Any, array: NDArray[Any]) -> bool:
+    return (
+        array.dtype == entry.numpy_dtype
+        and array.ndim == 1 + len(entry.shape)
+        and all(want in (-1, have) for want, have in zip(entry.shape, array.shape[1:], strict=True))
     )
-    return batch if fits else 0
 
 
 def infer_request(
@@ -323,8 +322,6 @@ class Gathered:
                 f"{self._url} ended its stream without {len(missing)} of {self._shape[0]} pictures, the first is"
                 f" {missing[0]}"
             )
-        if self._shape[0] == 1:
-            return self.finished[0][None]
         return np.stack([self.finished[row] for row in range(self._shape[0])])
 
 

@@ -63,10 +63,7 @@ class Signature(BaseModel):
 
     def field(self, role: Role) -> Field | None:
         """The input of `role`, or None where the generator has none."""
-        for field in self.inputs:  # a generator would take longer, and every request asks several times
-            if field.role == role:
-                return field
-        return None
+        return next((field for field in self.inputs if field.role == role), None)
 
     @property
     def sized_by(self) -> Field | None:

@@ -248,8 +248,7 @@ class AsyncClient:
                 if not runner.became_decoupled(error):
                     raise await self._explained(runner, error, options) from None
         gathered = Gathered(runner.signature, inputs, runner.url)
-        whole = replace(options, preview_every=0) if options.preview_every else options
-        async for _ in self._streamed(runner, inputs, whole, gathered):
+        async for _ in self._streamed(runner, inputs, replace(options, preview_every=0), gathered):
             pass
         return gathered.images(), gathered.made_by
 

@@ -95,28 +95,28 @@ async def while_connected(request: Request, work: Awaitable[Result]) -> Result:
     Raises:
         ApiError: the client left.
     """
-    # A task of its own would cost as much as the rest of this. So the request's task is cancelled, as by a timeout.
-    task = asyncio.current_task()
-    assert task is not None, "requests are answered in tasks"
-    watches: list[asyncio.Task[None]] = []
+    task = asyncio.ensure_future(work)
+    watches: list[asyncio.Future[None]] = []
     # Most work is done before anybody has left: to watch all of it would cost more than what it saves.
     start = asyncio.get_running_loop().call_later(
-        _UNWATCHED_SECONDS, lambda: watches.append(asyncio.create_task(_cancel_when_left(request, task)))
+        _UNWATCHED_SECONDS, lambda: watches.append(asyncio.ensure_future(_cancel_when_left(request, task)))
     )
     try:
-        return await work
+        return await task
     except asyncio.CancelledError:
         if watches and watches[0].done() and not watches[0].cancelled():
-            task.uncancel()
             raise ApiError(GONE_STATUS, "the client left before the answer", code="client_gone") from None
         raise
     finally:
         start.cancel()
         for watch in watches:
             watch.cancel()
+        if not task.done():
+            task.cancel()
+            await asyncio.wait((task,))
 
 
-async def _cancel_when_left(request: Request, task: asyncio.Task[Any]) -> None:
+async def _cancel_when_left(request: Request, work: asyncio.Future[Any]) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
-    task.cancel()
+    work.cancel()

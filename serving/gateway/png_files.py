@@ -8,7 +8,6 @@ PNG specification, third edition (W3C 2025), 5, 9 and 11.2.
 from __future__ import annotations
 
 import struct
-from functools import lru_cache
 
 import numpy as np
 from isal import isal_zlib
@@ -37,19 +36,10 @@ def encode_png(image: NDArray[np.uint8]) -> bytes:
     rows[0, 1:] = flat[0]  # above the first row is a row of zeros
     np.subtract(flat[1:], flat[:-1], out=rows[1:, 1:])
     packed = isal_zlib.compress(rows.data, _LEVEL)
-    return b"".join((_head(height, width, channels), _chunk(b"IDAT", packed), _END))
-
-
-@lru_cache(64)
-def _head(height: int, width: int, channels: int) -> bytes:
-    """What stands before the pixels, the same for all pictures of a model."""
     head = struct.pack(">IIBBBBB", width, height, _BIT_DEPTH, _COLOUR_TYPES[channels], 0, 0, 0)
-    return _SIGNATURE + _chunk(b"IHDR", head)
+    return b"".join((_SIGNATURE, _chunk(b"IHDR", head), _chunk(b"IDAT", packed), _chunk(b"IEND", b"")))
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:
     body = kind + content
     return struct.pack(">I", len(content)) + body + struct.pack(">I", isal_zlib.crc32(body))
-
-
-_END = _chunk(b"IEND", b"")

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
-from operator import attrgetter
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,10 +26,6 @@ __all__ = ["Together"]
 
 _SHARES = 4
 """Requests that those in hand are spread over: of two instances, each has one at work and one that waits for it."""
-
-
-_alike = attrgetter(*(field.name for field in fields(Options) if field.name != "request_id"))
-"""What requests that travel together have in common."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +90,8 @@ class Together:
         loop = asyncio.get_running_loop()
         part = _Part(complete, rows, options, loop.create_future())
         shapes = tuple(array.shape[1:] for array in complete.values())
-        key = shapes, _alike(options)
+        alike = tuple(value for name, value in vars(options).items() if name != "request_id")
+        key = shapes, alike
         waiting = self._waiting.get(key)
         if waiting is None:
             self._waiting[key] = [part]

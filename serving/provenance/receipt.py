@@ -275,7 +275,7 @@ class ReceiptMaker:
             quality: 0 to 100, of a lossy encoding.
         """
         varying: dict[str, Any] = {
-            "created": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z",
             "fields": {name: _dumped(field_value(value)) for name, value in fields.items()},
             "file_format": file_format,
             "pixels_sha256": pixels_sha256(pixels),

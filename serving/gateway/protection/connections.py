@@ -125,11 +125,11 @@ class _Cycle(RequestResponseCycle):
         length = known.get(b"content-length")
         if length is None or b"connection" in known or b"transfer-encoding" in known:
             return None
-        head = b"\r\n".join([b": ".join(header) for header in headers])
-        if head.count(b"\n") >= len(headers) or head.count(b"\r") >= len(headers) or b"\0" in head:
+        head = b"".join([b"%b: %b\r\n" % header for header in headers])
+        if head.count(b"\n") != len(headers) or head.count(b"\r") != len(headers) or b"\0" in head:
             raise RuntimeError("a header of the answer has a line break")
         self.expected_content_length, self.chunked_encoding = int(length), False
-        return b"%b%b\r\n\r\n" % (STATUS_LINE[message["status"]], head)
+        return b"%b%b\r\n" % (STATUS_LINE[message["status"]], head)
 
 
 class _Protocol(HttpToolsProtocol):
@@ -170,8 +170,6 @@ class _Protocol(HttpToolsProtocol):
             return
         self._read(data)
         if self._in_headers:
-            if self._timer is None:
-                self._timer = self.loop.call_later(self.header_seconds, self._too_late)
             self._header_bytes += len(data)
             if self._header_bytes > MOST_HEADER_BYTES and not self.transport.is_closing():
                 self._refuse(
@@ -203,6 +201,8 @@ class _Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._in_headers, self._header_bytes, self._ignored_bytes = True, 0, 0
+        if self._timer is None:
+            self._timer = self.loop.call_later(self.header_seconds, self._too_late)
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
