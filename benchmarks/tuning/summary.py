@@ -15,7 +15,7 @@ __all__ = ["lines", "table", "verdict"]
 SHOWN, SHOWN_REASONS = 8, 3
 HEADINGS = (
     "candidate",
-    "gain|right",
+    "gain in the search|right",
     "images/s|right",
     "default beside it|right",
     "p50, ms|right",

@@ -56,9 +56,9 @@ class Gateway:
 
     def __init__(self, settings: GatewaySettings) -> None:
         self.settings = settings
-        self.models = ServedModels(settings)
         self.receipts = make_stamper(settings.receipt_key, settings.c2pa_certificate, settings.c2pa_key)
         self.guard = Guard(settings)
+        self.models = ServedModels(settings, self.guard.log)
         self.metrics = Metrics(lambda: self.models.up)
         self.certificates = Certificates(self.guard.log, self.metrics.certificate, settings.refresh_seconds)
         self.explanations = Explanations(settings.repository)

@@ -15,6 +15,7 @@ from ..clients import AsyncClient, Retries
 from ..clients.canary import CANARY_SUFFIX
 from ..control.server_control import ServerControl
 from ..provenance.receipt import Origin
+from ..server.events import Event, Listener
 from .errors import not_found, refused, unavailable
 from .settings import GatewaySettings
 from .together import Together
@@ -83,16 +84,18 @@ class ServedModels:
 
     Args:
         settings: of the gateway.
+        log: hears when the server does not answer, and when it answers again.
     """
 
-    def __init__(self, settings: GatewaySettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: GatewaySettings, log: Listener = lambda event: None) -> None:
+        self._settings, self._log = settings, log
         self._url = settings.server.rstrip("/")
         self._models: dict[str, Served] = {}
         self._coming: frozenset[str] = frozenset()
         self._origins: dict[MadeBy, Origin] = {}
         self._looked = float("-inf")
         self._problem: Exception | None = EndpointError("nobody has looked yet")
+        self._said_down = False
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         self.generation = 0
@@ -206,9 +209,9 @@ class ServedModels:
             try:
                 found, coming = await asyncio.to_thread(self._look)
             except (EndpointError, UsageError) as error:
-                self._problem = error
+                self._heard(error)
                 return
-            self._problem = None
+            self._heard(None)
             before = self._models
             models: dict[str, Served] = {}
             for name, (version, config) in found.items():
@@ -228,6 +231,17 @@ class ServedModels:
             if gone or len(models) != len(before):
                 self.generation += 1
                 self._origins.clear()
+
+    def _heard(self, problem: Exception | None) -> None:
+        self._problem, down = problem, problem is not None
+        if down == self._said_down:
+            return
+        self._said_down = down
+        if down:
+            message = "the model server does not answer; until it does, requests are answered 503"
+            self._log(Event("server-unreachable", message, "warning", cause=str(problem)))
+        else:
+            self._log(Event("server-reached", "the model server answers again"))
 
     def _look(self) -> tuple[dict[str, tuple[int, bytes]], set[str]]:
         """Name -> newest version that answers, and its configuration; names of the models that are being loaded."""

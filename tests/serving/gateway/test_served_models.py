@@ -49,6 +49,27 @@ def test_a_second_look_keeps_the_connection(server: EmbeddedServer) -> None:
     looked_at(server, act)
 
 
+def test_the_log_says_once_that_the_server_does_not_answer_and_once_that_it_does(
+    tmp_path: Path, free_port: int
+) -> None:
+    heard: list[str] = []
+
+    async def act() -> None:
+        settings = GatewaySettings(server=f"grpc://127.0.0.1:{free_port}", refresh_seconds=3600)
+        models = ServedModels(settings, lambda event: heard.append(event.event))
+        await models.start()
+        await models.refresh()
+        assert (models.up, heard) == (False, ["server-unreachable"])
+        write_echo(tmp_path / "models", "late", LARGER)
+        with EmbeddedServer(tmp_path / "models", grpc_port=free_port, log=tmp_path / "log"):
+            await models.refresh()
+            await models.refresh()
+        await models.close()
+
+    asyncio.run(act())
+    assert heard == ["server-unreachable", "server-reached"]
+
+
 def test_a_model_that_is_being_loaded_is_one_to_wait_for(
     streaming_server: EmbeddedServer, streaming_folder: Path
 ) -> None:
