@@ -104,7 +104,7 @@ def _shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
     return {
         name: tuple(extent.dim_value for extent in tensor.shape.dim)
         for name, tensor in types.items()
-        if tensor.HasField("shape") and all(extent.HasField("dim_value") for extent in tensor.shape.dim)
+        if _is_known(tensor)
     } | {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
 
 
@@ -136,9 +136,32 @@ def value_types(model: onnx.ModelProto) -> dict[str, onnx.TypeProto.Tensor]:
             light.graph.input.append(
                 onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
             )
-    inferred = onnx.shape_inference.infer_shapes(light, data_prop=True).graph
-    values = (*inferred.input, *inferred.value_info, *inferred.output)
-    return {value.name: value.type.tensor_type for value in values}
+    types = _inferred(light)
+    if not all(_is_known(tensor) for tensor in types.values()):
+        # onnx does not follow every operator that sizes are computed with, such as a quotient.
+        types |= {name: tensor for name, tensor in _inferred(_folded(light)).items() if _is_known(tensor)}
+    return types
+
+
+def _inferred(model: onnx.ModelProto) -> dict[str, onnx.TypeProto.Tensor]:
+    onnx = require("onnx", "export")
+    graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    return {value.name: value.type.tensor_type for value in (*graph.input, *graph.value_info, *graph.output)}
+
+
+def _is_known(tensor: onnx.TypeProto.Tensor) -> bool:
+    return tensor.HasField("shape") and all(extent.HasField("dim_value") for extent in tensor.shape.dim)
+
+
+def _folded(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with the sizes that it computes from its inputs' shapes as constants."""
+    require("onnxscript", "export")
+    import onnx_ir as ir
+    from onnxscript.optimizer import fold_constants_ir
+
+    folded = ir.from_proto(model)
+    fold_constants_ir(folded, onnx_shape_inference=True)
+    return ir.to_proto(folded)
 
 
 def _usual_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:

@@ -1,4 +1,4 @@
-"""Export of what halves a batch: `chunk` and `split` of two batches in one, as classifier-free guidance has it.
+"""Export of what halves a batch or a picture of free size: `chunk` and `split`, as classifier-free guidance has them.
 
 Torch counts the parts of an axis whose extent it does not know by a formula that holds for a single extent only, and
 so fixes the batch. Where the number of parts follows from the module alone, slices give the same parts.
@@ -46,8 +46,15 @@ def _splits(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[
     extent, size = tensor.shape[dim], split_size_or_sections
     if not isinstance(extent, SymInt) or not isinstance(size, SymInt):
         return None
-    counts = (count for count in range(1, _MOST_PARTS + 1) if statically_known_true(extent == count * size))
+    counts = (count for count in range(1, _MOST_PARTS + 1) if _is_part(size, extent, count))
     return None if (count := next(counts, None)) is None else _slices(tensor, size, count, dim)
+
+
+def _is_part(size: SymInt, extent: SymInt, count: int) -> bool:
+    if statically_known_true(extent == count * size):
+        return True
+    # Of an extent that is only known to be divisible.
+    return statically_known_true(extent % count == 0) and statically_known_true(size == extent // count)
 
 
 def _slices(whole: Tensor, size: Any, count: int, dim: int) -> tuple[Tensor, ...]:

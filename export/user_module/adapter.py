@@ -76,6 +76,7 @@ class UserModule(Generator):
         for value in inputs[1:]:
             # To the exporter the batches of two inputs are two numbers until something compares them.
             torch._check(value.shape[0] == inputs[0].shape[0])
+        self._tell_divisors(inputs)
         positional: list[Any] = []
         keywords: dict[str, Any] = {}
 
@@ -94,6 +95,16 @@ class UserModule(Generator):
         low, high = self.declaration.output.range
         images = _selected(output, self.declaration.output.select)
         return images if (low, high) == (-1, 1) else (images - low) * (2 / (high - low)) - 1
+
+    def _tell_divisors(self, inputs: Sequence[Tensor]) -> None:
+        """Tell the exporter what divides height and width, so that `chunk` has as many parts for every size."""
+        step = self.declaration.sides.divisible_by if self.declaration.sides else 1
+        divisors = [divisor for divisor in range(2, step + 1) if step % divisor == 0]
+        for picture in (value for value in inputs if value.ndim == 4):
+            for extent in picture.shape[2:]:
+                if isinstance(extent, torch.SymInt):
+                    for divisor in divisors:
+                        torch._check(extent % divisor == 0)
 
     def _constants(self, batch: int) -> Iterator[tuple[str, Any]]:
         """Name and value of every constant."""

@@ -64,6 +64,10 @@ class Halving(nn.Module):
         self.built_in = built_in
 
     def forward(self, source: torch.Tensor) -> torch.Tensor:
+        if self.built_in == "chunk":
+            upper, lower = source.chunk(2, dim=2)
+            left, right = torch.cat((lower, upper), dim=2).split(source.shape[3] // 2, dim=3)
+            source = torch.cat((right, left), dim=3)
         images = torch.tanh(self.layers(source))
         if self.built_in == "branch":
             return images if source.shape[2] > 20 else -images
@@ -354,9 +358,10 @@ def test_a_file_with_the_name_of_another_module_is_not_mistaken_for_it(folder: P
 
 
 @pytest.mark.slow
-def test_a_module_that_takes_any_size_can_be_exported_for_all_of_them(folder: Path) -> None:
+@pytest.mark.parametrize("built_in", ["nothing", "chunk"])
+def test_a_module_that_takes_any_size_can_be_exported_for_all_of_them(folder: Path, built_in: str) -> None:
     bundle = litho.export_model(
-        Halving().eval(), signature=RESIZABLE, to=folder / "free", size="free", timed=False
+        Halving(built_in).eval(), signature=RESIZABLE, to=folder / "free", size="free", timed=False
     )
     assert bundle.manifest.variants[0].verdict.status == "passed"
     with open_runner(bundle) as runner:
