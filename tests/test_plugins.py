@@ -136,7 +136,7 @@ def report_of(bundle: Bundle) -> str:
 
 
 def help_of(verb: str) -> str:
-    return " ".join(CliRunner().invoke(app, [verb, "--help"], env={"COLUMNS": "200"}).output.split())
+    return " ".join(CliRunner().invoke(app, [verb, "--help"], env={"COLUMNS": "1000"}).output.split())
 
 
 def test_a_plug_in_is_found_by_its_file_and_a_helper_is_none(add: Add) -> None:
