@@ -302,10 +302,8 @@ def _check_readable(path: Path, user: int) -> None:
     if user == os.getuid():
         return
     for one in (path, *path.rglob("*")):
-        if (
-            one.name == ADVERTISEMENT_NAME
-        ):  # of a server on this machine; it holds a key, and no container reads it
-            continue
+        if one.name == ADVERTISEMENT_NAME:
+            continue  # of a server on this machine: it holds a key, and no container reads it
         mode = one.stat().st_mode
         needed = stat.S_IROTH | (stat.S_IXOTH if one.is_dir() else 0)
         if mode & needed != needed and one.stat().st_uid != user:

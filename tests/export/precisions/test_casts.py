@@ -1,19 +1,45 @@
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from numpy.typing import NDArray
 
 from litho.export.precisions import Inputs, Lowering, precision
 
 from .conftest import lowered
 
+helper = onnx.helper
+
+Array = NDArray[Any]
+
+
+def in_fp16(
+    nodes: Sequence[onnx.NodeProto], constants: Mapping[str, Array], x: Array
+) -> tuple[Array, Array, dict[str, int]]:
+    """What a graph from x to y, of shape (batch, 2), computes in FP32 and in FP16, and the types in FP16."""
+    graph = helper.make_graph(
+        nodes,
+        "graph",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["batch", x.shape[1]])],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["batch", 2])],
+        [onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    content = model.SerializeToString()
+    smaller = precision("fp16").lower(Lowering(content))
+    wanted, made = (onnxruntime.InferenceSession(one).run(None, {"x": x})[0] for one in (content, smaller))
+    values = onnx.shape_inference.infer_shapes(onnx.load_from_string(smaller)).graph.value_info
+    return wanted, made, {value.name: value.type.tensor_type.elem_type for value in values}
+
 
 def test_angles_of_many_turns_are_not_rounded() -> None:
-    """y = [cos 1000 t', sin 1000 t'] W + (1 - t'), where t' is t put beside itself."""
+    """y = [cos 1000 t', sin 1000 t'] W + (1 - t'), where t' is x put beside itself."""
     weights = np.random.default_rng(0).standard_normal((4, 2), dtype=np.float32)
-    helper = onnx.helper
     nodes = [
-        helper.make_node("Concat", ["t", "t"], ["twice"], "twice", axis=1),
+        helper.make_node("Concat", ["x", "x"], ["twice"], "twice", axis=1),
         helper.make_node("Mul", ["twice", "turns"], ["angles"], "angles"),
         helper.make_node("Cos", ["angles"], ["cosines"], "cosines"),
         helper.make_node("Sin", ["angles"], ["sines"], "sines"),
@@ -23,35 +49,15 @@ def test_angles_of_many_turns_are_not_rounded() -> None:
         helper.make_node("Add", ["product", "rest"], ["y"], "y"),
     ]
     constants = {"turns": np.float32(1000), "one": np.float32(1), "weights": weights}
-    model = helper.make_model(
-        helper.make_graph(
-            nodes,
-            "waves",
-            [helper.make_tensor_value_info("t", onnx.TensorProto.FLOAT, ["batch", 1])],
-            [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["batch", 2])],
-            [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()],
-        ),
-        opset_imports=[helper.make_opsetid("", 21)],
-        ir_version=10,
-    )
-    content = model.SerializeToString()
-    smaller = precision("fp16").lower(Lowering(content))
-    t = np.linspace(0, 1, 50, dtype=np.float32)[:, None]
-    wanted, made = (
-        onnxruntime.InferenceSession(graph).run(None, {"t": t})[0] for graph in (content, smaller)
-    )
+    x = np.linspace(0, 1, 50, dtype=np.float32)[:, None]
+    wanted, made, types = in_fp16(nodes, constants, x)
     assert np.abs(made - wanted).max() < 0.01
-    types = {
-        value.name: value.type.tensor_type.elem_type
-        for value in onnx.shape_inference.infer_shapes(onnx.load_from_string(smaller)).graph.value_info
-    }
     assert types["product"] == types["rest"] == onnx.TensorProto.FLOAT16
     assert types["angles"] == types["cosines"] == onnx.TensorProto.FLOAT
 
 
 def test_numbers_beyond_the_range_of_fp16_keep_their_worth() -> None:
     """y = x / (x + 1e-15) where x may be 0, then what a mask of -1e30 leaves of it."""
-    helper = onnx.helper
     nodes = [
         helper.make_node("Add", ["x", "faint"], ["sum"], "sum"),
         helper.make_node("Reshape", ["sum", "shape"], ["moved"], "moved"),
@@ -68,28 +74,9 @@ def test_numbers_beyond_the_range_of_fp16_keep_their_worth() -> None:
         "mask": np.float32([0, -1e30]),
         "shape": np.int64([-1, 2]),
     }
-    model = helper.make_model(
-        helper.make_graph(
-            nodes,
-            "shares",
-            [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["batch", 2])],
-            [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["batch", 2])],
-            [onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
-        ),
-        opset_imports=[helper.make_opsetid("", 21)],
-        ir_version=10,
-    )
-    content = model.SerializeToString()
-    smaller = precision("fp16").lower(Lowering(content))
     x = np.float32([[0, 0], [1, 3], [0, 1]])
-    wanted, made = (
-        onnxruntime.InferenceSession(graph).run(None, {"x": x})[0] for graph in (content, smaller)
-    )
+    wanted, made, types = in_fp16(nodes, constants, x)
     np.testing.assert_allclose(made, wanted, atol=0.01)
-    types = {
-        value.name: value.type.tensor_type.elem_type
-        for value in onnx.shape_inference.infer_shapes(onnx.load_from_string(smaller)).graph.value_info
-    }
     assert types["twice"] == onnx.TensorProto.FLOAT16
     assert types["share"] == types["masked"] == onnx.TensorProto.FLOAT
 
