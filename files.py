@@ -217,7 +217,8 @@ def locked(path: Path, refusal: LithoError) -> Iterator[None]:
     while file is None:
         try:
             file = _lock(path, refusal)
-        except FileNotFoundError:  # another holder removes the folder that was just made here
+        except (FileNotFoundError, FileExistsError):
+            # Another holder removes the folder that was just made or found here.
             if tries == _TRIES:
                 raise
             tries += 1

@@ -30,10 +30,12 @@ _OPTIONS = [
     # Batches of pictures may exceed gRPC's default limit of 4 MiB.
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
-    # By default a lost server is looked for after 1 s, then ever more seldom, up to every two minutes.
+    # By default a lost server is looked for after 1 s, then ever more seldom, up to every two minutes. A request that
+    # is tried five times within half a second must find one that is back.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.max_reconnect_backoff_ms", 250),
+    # The longest time of one attempt: TLS to another continent takes half a second.
+    ("grpc.min_reconnect_backoff_ms", 2000),
 ]
 
 

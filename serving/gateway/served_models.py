@@ -23,7 +23,8 @@ from .together import Together
 __all__ = ["Served", "ServedModels"]
 
 RETRIES = Retries(tries=5)
-"""Of a request while a model is loaded anew or its server restarts: less than a second in all."""
+"""Of a request while a model is loaded anew or its server restarts: less than a second in all, and longer than a
+connection waits before it looks for a lost server again."""
 
 CLOSE_SECONDS = 60.0
 """How long the connection to a replaced version lives on for the requests that it has."""

@@ -122,6 +122,8 @@ def test_a_server_that_is_killed_is_said_in_every_view_and_found_again_without_a
         expect(page.get_by_role("alert")).to_contain_text("status 503", timeout=WAIT_MILLISECONDS)
         port = int(server.grpc_url.rpartition(":")[2])
         with EmbeddedServer(repository, grpc_port=port, log=tmp_path / "second.log"):
+            while page.request.get(f"{program.url}/readyz").status != 200:
+                page.wait_for_timeout(50)
             page.get_by_role("button", name="Try again").click()
             expect(pictures).to_have_count(60, timeout=WAIT_MILLISECONDS)
             expect(page.get_by_role("alert")).to_be_hidden()
