@@ -3,12 +3,10 @@
 import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
-from litho.errors import EndpointUnavailable
 from litho.serving.gateway.errors import ApiError
 from litho.serving.gateway.served_models import ServedModels
 from litho.serving.gateway.settings import GatewaySettings
@@ -70,34 +68,6 @@ def test_the_log_says_once_that_the_server_does_not_answer_and_once_that_it_does
 
     asyncio.run(act())
     assert heard == ["server-unreachable", "server-reached"]
-
-
-def test_a_server_that_returned_is_reached_by_the_next_request(
-    repository: Path, tmp_path: Path, free_port: int
-) -> None:
-    """The connection looks for a lost server more often than a request is tried."""
-
-    async def act() -> None:
-        models = ServedModels(GatewaySettings(server=f"grpc://127.0.0.1:{free_port}", refresh_seconds=3600))
-        with EmbeddedServer(repository, grpc_port=free_port, log=tmp_path / "first.log"):
-            await models.start()
-            before = (await models.find("tiny")).client
-            picture = await before.generate(seed=7, label=3)
-        with ExitStack() as servers:
-            second = EmbeddedServer(repository, grpc_port=free_port, log=tmp_path / "second.log")
-            starting = asyncio.create_task(asyncio.to_thread(servers.enter_context, second))
-            await models.refresh()
-            assert not models.up
-            while not models.up:
-                with suppress(EndpointUnavailable):
-                    await before.generate(seed=7, label=3)
-                await models.refresh()
-            after = (await models.find("tiny")).client
-            assert (await after.generate(seed=7, label=3)).tolist() == picture.tolist()
-            await starting
-        await models.close()
-
-    asyncio.run(act())
 
 
 def test_a_model_that_is_being_loaded_is_one_to_wait_for(
