@@ -133,7 +133,12 @@ def _deployed(to: Path, took: dict[str, float], progress: Progress) -> Bundle:
     with _timed(took, "export and verify"):
         runtimes = ("onnxruntime", "tensorrt-rtx")
         bundle = export(
-            run, to=to / "bundles" / PRESET, runtimes=runtimes, targets=TARGETS, progress=progress
+            run,
+            to=to / "bundles" / PRESET,
+            runtimes=runtimes,
+            targets=TARGETS,
+            replace=True,  # an earlier litho may have trained other weights here
+            progress=progress,
         )
     with _timed(took, "deploy"):
         deploy(bundle, to=to / "model_repository")

@@ -106,6 +106,9 @@ def export(
             "--no-timing", help="Time and recommend no variant; two exports then have the same bytes."
         ),
     ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace a bundle that is there and holds another generator.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a bundle: proven graphs and engines of a run or module.
@@ -138,6 +141,7 @@ def export(
             size=wanted,
             quantizer=quantizer,
             timed=not no_timing,
+            replace=replace,
             progress=progress,
         )
     show_variants(bundle, as_json)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ from .precisions import Inputs, precision
 from .report.choice import recommend
 from .report.gains import measure_gains
 from .report.page import render_report
-from .request import BundleKey, Request, check_destination, resolve
+from .request import BundleKey, Request, check_destination, check_generator, resolve
 from .source import Source, format_size, open_source
 from .timing import TimingFailed, time_in_turns, timing_record
 from .validation.distance import Distance, sample_count
@@ -64,8 +65,11 @@ class _Job:
 
     def isolated(self, worker: Worker) -> _Job:
         """The same job; its graphs are opened and run in the worker's process."""
-        return replace(
-            self, source=replace(self.source, pipeline=replace(self.source.pipeline, worker=worker))
+        return dataclasses.replace(
+            self,
+            source=dataclasses.replace(
+                self.source, pipeline=dataclasses.replace(self.source.pipeline, worker=worker)
+            ),
         )
 
 
@@ -86,6 +90,7 @@ def export(  # noqa: PLR0913
     fixed: Mapping[str, int] | None = None,
     size: FreeOrSize | None = None,
     quantizer: str = "litho",
+    replace: bool = False,
     progress: Progress = quiet,
 ) -> Bundle:
     """Export a generator, prove every variant that runs here, and write the bundle.
@@ -116,11 +121,12 @@ def export(  # noqa: PLR0913
         size: height and width of the pictures that come in, or "free" for every size that the generator can take; by
             default the size that it was made for.
         quantizer: of INT8 and FP8: "litho", or "nncf", which its extra installs.
+        replace: replace a bundle at `to` that holds another generator.
         progress: called with the current step and the share of it that is done, 0 to 1.
 
     Raises:
-        UsageError: a name is unknown, the family cannot do what is asked, an engine has no target, or no bundle can
-            lie at `to` or have its name.
+        UsageError: a name is unknown, the family cannot do what is asked, an engine has no target, no bundle can
+            lie at `to` or have its name, or the one at `to` holds another generator.
         CheckpointError: the snapshot or the weights cannot be used.
         ExportError: a graph cannot be made, or there are no pictures to calibrate with.
     """
@@ -144,14 +150,16 @@ def export(  # noqa: PLR0913
         )
     )
     opened = open_source(source, input=input, signature=signature, weights=weights, size=size)
-    return _write(destination, _job(request, opened, progress))
+    if not replace:
+        check_generator(destination, opened)
+    return _write(destination, _job(request, opened, progress), replace)
 
 
 def _job(request: Request, source: Source, progress: Progress) -> _Job:
     whole = source.pipeline
     if request.fixed:
         # Its pictures were made with other values of the fixed inputs.
-        source = replace(source, pipeline=whole.fix(dict(request.fixed)), explanation={})
+        source = dataclasses.replace(source, pipeline=whole.fix(dict(request.fixed)), explanation={})
     pipeline, inputs = source.pipeline, {}
     if request.calibrated:
         progress("reading the calibration data", 0.0)
@@ -165,7 +173,7 @@ def _job(request: Request, source: Source, progress: Progress) -> _Job:
     return _Job(request, source, whole, inputs, request.key(source, environment), progress)
 
 
-def _write(destination: Path, job: _Job) -> Bundle:
+def _write(destination: Path, job: _Job, replace: bool) -> Bundle:
     """Write the bundle, unless it is there already."""
     busy = UsageError(f"another process is exporting to {destination}; wait for it, or give another --to")
     with locked(destination.parent / f".{destination.name}.lock", busy):
@@ -175,6 +183,8 @@ def _write(destination: Path, job: _Job) -> Bundle:
             carry(existing, job.source.explanation)
             return Bundle.load(destination)
         check_destination(destination)
+        if not replace:
+            check_generator(destination, job.source)
         with create_bundle(destination) as writer, Worker() as worker:
             worker.start()
             _fill(writer, job.isolated(worker))

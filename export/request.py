@@ -13,7 +13,8 @@ from .._version import __version__
 from ..bundle import MANIFEST_NAME
 from ..bundle.manifest import TOKENIZER_NAME, Aim, FileRecord, Manifest
 from ..bundle.names import check_name
-from ..errors import UnknownName, UsageError
+from ..bundle.signing import read_manifest
+from ..errors import BundleError, UnknownName, UsageError
 from ..files import check_folder
 from ..parity.coverage import RECIPE_KEY
 from ..parity.probe_inputs import RECIPE
@@ -29,7 +30,7 @@ from .source import Source
 from .timing import without_timing_record
 from .variant_spec import UNBUILT, VariantSpec
 
-__all__ = ["BundleKey", "Request", "check_destination", "resolve"]
+__all__ = ["BundleKey", "Request", "check_destination", "check_generator", "resolve"]
 
 _RECORDED = (
     *("name", "family", "preset", "licence", "signature", "stages", "sampler", "aim"),
@@ -191,6 +192,29 @@ def check_destination(to: Path) -> None:
     check_folder(to.parent, "--to")
     if to.exists() and any(to.iterdir()) and not (to / MANIFEST_NAME).exists():
         raise UsageError(f"{to} is not empty and is not a bundle; give another --to")
+
+
+def check_generator(to: Path, source: Source) -> None:
+    """Refuse to replace the bundle of another generator: one of another family, or with other weights.
+
+    Args:
+        to: directory of the bundle. One that cannot be read may be replaced: a new export is its remedy.
+        source: what is exported.
+
+    Raises:
+        UsageError: the bundle holds another generator.
+    """
+    try:
+        present = read_manifest(to)
+    except BundleError:
+        return
+    if present.family != source.family:
+        held = f"a generator of {present.family}, not of {source.family}"
+    elif present.checkpoint_sha256 != source.weights_sha256:
+        held = f"other weights of {present.family}"
+    else:
+        return
+    raise UsageError(f"the bundle at {str(to)!r} holds {held}; give --replace, or another --to")
 
 
 def resolve(request: Request) -> Request:

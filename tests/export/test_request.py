@@ -1,5 +1,6 @@
 """The key of a bundle: equal for the same export, and another one for each fact that changes the bundle."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,10 @@ from litho.bundle import Bundle
 from litho.bundle.manifest import TOKENIZER_NAME, FileRecord, Manifest, Timing
 from litho.errors import UsageError
 from litho.export.build import export
-from litho.export.request import BundleKey, Request, check_destination
+from litho.export.request import BundleKey, Request, check_destination, check_generator
 from litho.export.source import Source, open_source
+from litho.training.models.base import family
+from litho.training.run.snapshot import save_snapshot
 
 REQUEST = Request("tiny", ("onnxruntime",), (), ("fp32",), timed=False)
 
@@ -143,3 +146,30 @@ def test_a_bundle_is_written_to_an_empty_folder_or_a_new_one_or_over_another(
 ) -> None:
     for to in (bundle, tmp_path, tmp_path / "new", tmp_path / "new" / "deeper"):
         check_destination(to)
+
+
+def test_the_bundle_of_another_generator_is_not_replaced_unasked(
+    mine: Path, run: Path, flow_run: Path
+) -> None:
+    other = shutil.copytree(run, mine.parent / "other")
+    save_snapshot(other, family("cgan").generator(classes=10, width=8).eval(), family="cgan", preset=None)
+    before = {path: path.read_bytes() for path in mine.parent.rglob("*") if path.is_file()}
+    with pytest.raises(
+        UsageError, match=r"tiny' holds other weights of cgan; give --replace, or another --to"
+    ):
+        export(other, to=mine, timed=False)
+    with pytest.raises(UsageError, match=r"tiny' holds a generator of cgan, not of flow; give --replace"):
+        export(flow_run, to=mine, timed=False)
+    assert {path: path.read_bytes() for path in mine.parent.rglob("*") if path.is_file()} == before
+    assert export(run, to=mine, timed=False).path == mine
+    # A bundle that cannot be read is mended by a new export.
+    (mine / "manifest.json").write_text("{}")
+    check_generator(mine, open_source(other))
+
+
+@pytest.mark.slow
+def test_the_bundle_of_another_generator_is_replaced_on_request(mine: Path, run: Path) -> None:
+    other = shutil.copytree(run, mine.parent / "other")
+    save_snapshot(other, family("cgan").generator(classes=10, width=8).eval(), family="cgan", preset=None)
+    before = Bundle.load(mine).manifest.checkpoint_sha256
+    assert export(other, to=mine, timed=False, replace=True).manifest.checkpoint_sha256 != before
