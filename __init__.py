@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from .serving.repository.deploy import deploy as deploy_model
     from .serving.server.embedded import EmbeddedServer
     from .signature import Signature
-    from .training.evaluation import evaluate as evaluate_model
+    from .training.evaluation.evaluate import evaluate as evaluate_model
     from .training.loop import train as train_model
 
 __all__ = [
@@ -85,7 +85,7 @@ _LOCATIONS = {
     "Signature": ".signature",
     "bench_model": ".benchmarks:bench",
     "deploy_model": ".serving.repository.deploy:deploy",
-    "evaluate_model": ".training.evaluation:evaluate",
+    "evaluate_model": ".training.evaluation.evaluate:evaluate",
     "export_model": ".export.build:export",
     "generate_images": ".serving.generation.generate:generate",
     "generate_shards": ".serving.generation.shards",

@@ -151,8 +151,8 @@ def evaluate(
     require("finished run", run)
     require_file(inception, "--inception", "the TorchScript file inception-2015-12-05.pt")
     from ..runners._pools import open_pool
-    from ..training.evaluation import SAMPLES, evaluate as evaluate_run
     from ..training.evaluation.document import locate_output
+    from ..training.evaluation.evaluate import SAMPLES, evaluate as evaluate_run
 
     page, _ = locate_output(output or run)
     with (

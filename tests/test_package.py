@@ -202,7 +202,10 @@ def test_torch_free_folders_never_load_torch() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("module", ["litho.cli", "litho.benchmarks", "litho.export.engines.complete"])
+@pytest.mark.parametrize(
+    "module",
+    ["litho.cli", "litho.benchmarks", "litho.export.engines.complete", "litho.training.evaluation.document"],
+)
 def test_commands_of_the_running_side_never_load_torch(module: str) -> None:
     program = f"import sys, {module}; sys.exit(any(name in sys.modules for name in ('torch', 'onnx', 'matplotlib')))"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0

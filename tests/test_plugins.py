@@ -27,7 +27,7 @@ from litho.serving.configuration.checks import check_model
 from litho.serving.configuration.model_config import parse_config
 from litho.serving.repository.deploy import deploy
 from litho.training.data.sources import load
-from litho.training.evaluation import evaluate
+from litho.training.evaluation.evaluate import evaluate
 from litho.training.loop import train
 
 PASS = """

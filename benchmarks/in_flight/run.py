@@ -23,7 +23,7 @@ from ...runners.rectified_flow import Runner
 from ...serving.in_flight.batching import LOAD, STEPS, Batching, compare
 from ...serving.in_flight.step_costs import StepCosts
 from ...serving.server.embedded import EmbeddedServer
-from ..shared.command import RESULTS, errors_of, finish, show_progress
+from ..shared.command import RESULTS, check_results, errors_of, finish, show_progress
 from ..shared.machine import describe_machine
 from .documents import Candidate, Figures, InFlightResult, Ratios, lines
 from .forms import FORMS, Form, Load, Site, same_pictures
@@ -212,6 +212,7 @@ def main(
 ) -> None:
     """Compare in-flight batching of a sampler with whole requests."""
     with errors_of("in_flight", output):
+        check_results(output)
         chosen = _chosen(only)
         result = compare_forms(
             Bundle.load(bundle),

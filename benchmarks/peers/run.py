@@ -30,7 +30,7 @@ from ...reporting.progress import Progress, quiet
 from ...runners import open_runner
 from ...runners.base import installed_graph_runtimes, runner_class
 from ..shared.candidates import Candidate
-from ..shared.command import RESULTS, errors_of, finish, show_progress
+from ..shared.command import RESULTS, check_results, errors_of, finish, show_progress
 from ..shared.machine import describe_machine
 from .documents import Peer, Peers, Served, read_peers
 from .in_process.base import Form, Made, Source, make_peers
@@ -226,6 +226,7 @@ def main(  # noqa: PLR0913 - a parameter for each option
             raise UsageError("no run was given; give the directory of one, such as runs/dcgan64-emoji")
         if on not in ("cpu", "gpu"):
             raise UsageError(f"--on was given {on!r}; allowed is cpu or gpu")
+        check_results(output)
         device = {"cpu": "cpu", "gpu": "cuda"}[on]
         precisions = [name for name in precision.split(",") if name]
         if served:

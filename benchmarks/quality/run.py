@@ -49,7 +49,7 @@ def measure(preset: str, *, budget: Budget = "cpu", runs: Path = Path("runs"), d
     Raises:
         LithoError: training or evaluation failed.
     """
-    from ...training.evaluation import evaluate
+    from ...training.evaluation.evaluate import evaluate
     from ...training.loop import train
     from ...training.run.snapshot import load_snapshot
 

@@ -17,10 +17,11 @@ import typer
 from ...bundle.json_documents import Document
 from ...errors import LithoError, UsageError
 from ...extras import missing
-from ...files import check_file, write_bytes
+from ...files import check_file, check_folder, write_bytes
 
 __all__ = [
     "RESULTS",
+    "check_results",
     "errors_of",
     "find_program",
     "finish",
@@ -61,6 +62,19 @@ def errors_of(command: str, output: Path | None = None) -> Iterator[None]:
     finally:
         if main:
             signal.signal(signal.SIGTERM, before)
+
+
+def check_results(output: Path | None) -> None:
+    """Refuse the folder of the stored documents, before the work, if no file was given and none can be written there.
+
+    Args:
+        output: the file that was given; None for one in that folder, whose name the work decides.
+
+    Raises:
+        UsageError: the folder cannot be written to.
+    """
+    if output is None:
+        check_folder(RESULTS, "no --output: the default")
 
 
 def _terminated(number: int, _frame: object) -> NoReturn:

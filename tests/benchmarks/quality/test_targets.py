@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from litho.benchmarks.quality.targets import TARGETS, QualityTarget, outcomes
-from litho.training.evaluation import Figure
+from litho.training.evaluation.document import Figure
 from litho.training.presets import PRESETS
 
 numbers = st.floats(-1e6, 1e6)

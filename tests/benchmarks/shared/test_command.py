@@ -8,8 +8,19 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
-from litho.benchmarks.shared.command import errors_of, find_program, finish, show_progress, whole_numbers
+from litho.benchmarks.in_flight.run import main as in_flight
+from litho.benchmarks.peers.run import main as peers
+from litho.benchmarks.shared import command
+from litho.benchmarks.shared.command import (
+    check_results,
+    errors_of,
+    find_program,
+    finish,
+    show_progress,
+    whole_numbers,
+)
 from litho.benchmarks.shared.machine import Machine, describe_machine
 from litho.errors import LithoError, UsageError
 
@@ -31,6 +42,22 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_work(
         pytest.fail("the work began")
     assert ended.value.exit_code == 2
     assert capsys.readouterr().err.startswith("growth: error: --output was given ")
+
+
+def test_the_folder_of_results_is_checked_where_no_file_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "RESULTS", tmp_path / "file" / "results")
+    (tmp_path / "file").touch()
+    check_results(tmp_path / "given.json")
+    with pytest.raises(UsageError, match=r"/results', but .*/file is not a folder; give another"):
+        check_results(None)
+    for main, words in ((in_flight, ("bundles/shapes",)), (peers, ("runs/digits",))):
+        app = typer.Typer()
+        app.command()(main)
+        refused = CliRunner().invoke(app, words)
+        assert refused.exit_code == 2
+        assert "file is not a folder; give another" in refused.output
 
 
 def test_a_package_that_is_not_installed_is_one_line_too(capsys: pytest.CaptureFixture[str]) -> None:

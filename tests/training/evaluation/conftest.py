@@ -15,7 +15,8 @@ from litho.signature.fields import image_output, label_field, seed_field, source
 from litho.training.data.dataset import Dataset
 from litho.training.data.pixels import to_pixels
 from litho.training.data.sources import load
-from litho.training.evaluation import EvaluationContext, EvaluationSettings, FeatureNet, feature_net
+from litho.training.evaluation.context import EvaluationContext, EvaluationSettings
+from litho.training.evaluation.feature_net import FeatureNet, feature_net
 from litho.training.models import Generator, family
 from litho.training.run.snapshot import DataInfo, save_snapshot
 

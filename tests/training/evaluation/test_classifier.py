@@ -8,7 +8,6 @@ from litho.errors import EvaluationError
 from litho.training.data.dataset import Dataset
 from litho.training.data.sources import load
 from litho.training.data.sources.stacked_mnist import stacked
-from litho.training.evaluation import FeatureNet
 from litho.training.evaluation.classifier import (
     FEATURES,
     Classifier,
@@ -17,6 +16,7 @@ from litho.training.evaluation.classifier import (
     stacked_digits,
     train_classifier,
 )
+from litho.training.evaluation.feature_net import FeatureNet
 
 
 def test_features_and_classes_do_not_depend_on_the_other_pictures(

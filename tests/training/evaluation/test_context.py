@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 
 from litho.errors import UsageError
-from litho.training.evaluation import EvaluationContext, EvaluationSettings, FeatureNet
+from litho.training.evaluation.context import EvaluationContext, EvaluationSettings
+from litho.training.evaluation.feature_net import FeatureNet
 
 from .conftest import Copier, Split
 

@@ -3,8 +3,7 @@ from pathlib import Path
 import pytest
 
 from litho.errors import SchemaError
-from litho.training.evaluation import read_evaluation
-from litho.training.evaluation.document import locate_output
+from litho.training.evaluation.document import locate_output, read_evaluation
 
 
 @pytest.mark.parametrize("content", ['{"schema_version": 1}', '{"schema_version": 99}', "{"])

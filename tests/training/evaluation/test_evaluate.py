@@ -5,7 +5,9 @@ import pytest
 
 from litho.bundle.explanation import read_explanation
 from litho.errors import CheckpointError, UsageError
-from litho.training.evaluation import FeatureNet, evaluate, read_evaluation
+from litho.training.evaluation.document import read_evaluation
+from litho.training.evaluation.evaluate import evaluate
+from litho.training.evaluation.feature_net import FeatureNet
 from litho.training.run.snapshot import load_snapshot
 
 from .conftest import Split, snapshot

@@ -8,8 +8,7 @@ import torch
 
 from litho.training.data.dataset import Dataset
 from litho.training.data.sources import load
-from litho.training.evaluation import feature_net
-from litho.training.evaluation.feature_net import cache_folder
+from litho.training.evaluation.feature_net import cache_folder, feature_net
 
 pytestmark = pytest.mark.slow
 

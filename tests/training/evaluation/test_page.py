@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from litho.training.evaluation import evaluate
+from litho.training.evaluation.evaluate import evaluate
 
 pytestmark = pytest.mark.slow
 

@@ -4,8 +4,9 @@ from typing import Any, cast
 import pytest
 import torch
 
-from litho.training.evaluation import EvaluationContext, FeatureNet
 from litho.training.evaluation.classifier import Classifier
+from litho.training.evaluation.context import EvaluationContext
+from litho.training.evaluation.feature_net import FeatureNet
 from litho.training.models import family
 
 from ..conftest import Split, context_of

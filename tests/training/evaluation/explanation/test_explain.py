@@ -3,7 +3,7 @@ import pytest
 
 from litho.bundle.explanation import Explanation
 from litho.errors import EvaluationError
-from litho.training.evaluation import EvaluationContext
+from litho.training.evaluation.context import EvaluationContext
 from litho.training.evaluation.explanation import explain
 from litho.training.run.snapshot import SnapshotInfo
 

@@ -1,6 +1,6 @@
 import pytest
 
-from litho.training.evaluation import EvaluationContext
+from litho.training.evaluation.context import EvaluationContext
 from litho.training.evaluation.explanation.labels import EXAMPLES, explain_labels
 from litho.training.evaluation.explanation.picture_files import PictureFiles
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from litho.bundle.explanation import Explanation
-from litho.training.evaluation import EvaluationContext
+from litho.training.evaluation.context import EvaluationContext
 from litho.training.evaluation.explanation.panels import agreement, measured
 from litho.training.evaluation.explanation.picture_files import PictureFiles
 from litho.training.evaluation.explanation.strips import explain_directions

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from litho.signature.noise import gaussian
-from litho.training.evaluation import EvaluationContext
+from litho.training.evaluation.context import EvaluationContext
 from litho.training.evaluation.explanation.picture_files import PictureFiles
 from litho.training.evaluation.explanation.strips import (
     AMOUNTS,

@@ -6,7 +6,7 @@ import torch
 
 from litho.errors import EvaluationError
 from litho.training.data.dataset import Dataset
-from litho.training.evaluation import EvaluationContext
+from litho.training.evaluation.context import EvaluationContext
 from litho.training.evaluation.explanation.picture_files import PictureFiles
 from litho.training.evaluation.explanation.words import EXAMPLES, explain_words, word_of_token, words_of
 from litho.training.models import family

@@ -3,7 +3,10 @@
 import pytest
 
 from litho.training.data.sources import load, shapes
-from litho.training.evaluation import EvaluationContext, FeatureNet, Figure, feature_net, measure
+from litho.training.evaluation.context import EvaluationContext
+from litho.training.evaluation.document import Figure
+from litho.training.evaluation.evaluate import measure
+from litho.training.evaluation.feature_net import FeatureNet, feature_net
 
 from ..conftest import Copier, Split, context_of
 

@@ -10,9 +10,9 @@ from litho.signature.fields import Field, Role, image_output, seed_field
 from litho.training.data.dataset import Dataset
 from litho.training.data.scenes import Scene, arrange, draw
 from litho.training.data.sources import load, shapes
-from litho.training.evaluation import FeatureNet, feature_net
 from litho.training.evaluation.classifier import Classifier
 from litho.training.evaluation.document import FeatureNetInfo
+from litho.training.evaluation.feature_net import FeatureNet, feature_net
 from litho.training.evaluation.parts.captions import Part, attributes_shown, rank_shares
 from litho.training.models import Generator
 

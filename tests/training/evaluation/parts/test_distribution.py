@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from litho.training.evaluation import FeatureNet, Figure
+from litho.training.evaluation.document import Figure
+from litho.training.evaluation.feature_net import FeatureNet
 
 from ..conftest import Copier, Split, context_of
 from .conftest import figures_of

@@ -1,6 +1,7 @@
 from pathlib import Path
 
-from litho.training.evaluation import FeatureNet, measure
+from litho.training.evaluation.evaluate import measure
+from litho.training.evaluation.feature_net import FeatureNet
 from litho.training.evaluation.inception import Inception
 
 from ..conftest import Copier, Split, context_of

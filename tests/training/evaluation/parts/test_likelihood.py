@@ -1,7 +1,8 @@
 from pathlib import Path
 
 from litho.training.data.dataset import Dataset
-from litho.training.evaluation import FeatureNet, evaluate
+from litho.training.evaluation.evaluate import evaluate
+from litho.training.evaluation.feature_net import FeatureNet
 
 from ..conftest import snapshot
 

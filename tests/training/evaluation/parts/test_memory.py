@@ -1,4 +1,4 @@
-from litho.training.evaluation import FeatureNet
+from litho.training.evaluation.feature_net import FeatureNet
 
 from ..conftest import Copier, Split, context_of
 from .conftest import figures_of

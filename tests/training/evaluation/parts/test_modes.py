@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from litho.training.data.sources.stacked_mnist import stacked
-from litho.training.evaluation import feature_net
+from litho.training.evaluation.feature_net import feature_net
 
 from ..conftest import Copier, Split, context_of
 from .conftest import figures_of

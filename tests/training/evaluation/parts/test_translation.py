@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from litho.errors import EvaluationError
-from litho.training.evaluation import FeatureNet, measure
+from litho.training.evaluation.evaluate import measure
+from litho.training.evaluation.feature_net import FeatureNet
 from litho.training.evaluation.parts.translation import baseline
 from litho.training.models import inpaint, superres
 
