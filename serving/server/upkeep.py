@@ -223,7 +223,7 @@ class Upkeep:
         self._status.solved(name)
 
     def _ask(self, name: str, seed: int) -> float:
-        """Seconds until the model answered, or -1 if it was too busy to be asked."""
+        """Seconds until the model answered, or -1 if it was too busy to be asked, or was unloaded meanwhile."""
         before, started = self._count_answered(name), time.monotonic()
         try:
             with Client(f"{self._server.grpc_url}/{name}", timeout_seconds=self._deadline_seconds) as client:
@@ -233,8 +233,19 @@ class Upkeep:
         except EndpointError as error:
             if self._count_answered(name) > before and time.monotonic() - started >= self._deadline_seconds:
                 return -1.0  # it answers others: a long queue
+            if self._was_unloaded(name):
+                return -1.0
             raise error from None
         return time.monotonic() - started
+
+    def _was_unloaded(self, name: str) -> bool:
+        """Whether the server has no such model, or somebody unloads it, as a rollout does with a candidate."""
+        try:
+            with self._server.control() as control:
+                own = [state for state in control.index() if state.model == name]
+        except LithoError:
+            return False
+        return all(state.state == "UNLOADING" or state.reason == _UNLOADED for state in own)
 
     def _count_answered(self, name: str) -> int:
         records = self._watch.records()
