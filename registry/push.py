@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import UsageError
+from ..files import check_folder
 from ..reporting.progress import Progress, quiet
-from .address import HubAddress, check_plain_http, parse_address
+from .address import FolderAddress, HubAddress, check_plain_http, parse_address
 from .base import Pushed
 from .card import make_card
 from .opening import open_registry
@@ -65,6 +66,8 @@ def push(  # noqa: PLR0913
             f"--private is of repositories of the hub, hf://OWNER/NAME; leave it out for {address}"
         )
     check_plain_http(where, plain_http)
+    if isinstance(where, FolderAddress):
+        check_folder(where.folder, "ADDRESS")
     progress("checking every file", 0.0)
     packed = pack(Path(source), key=key, password=password, checkpoint=checkpoint)
     uploads = (*packed.uploads, *make_card(packed, address))

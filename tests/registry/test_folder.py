@@ -126,3 +126,13 @@ def test_an_option_that_would_be_ignored_is_refused(small: Path) -> None:
         push(small, ADDRESS, private=True)
     with pytest.raises(UsageError, match="--plain-http is of OCI registries"):
         push(small, ADDRESS, plain_http=True)
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_the_work(small: Path) -> None:
+    Path("file").touch()
+    with pytest.raises(
+        UsageError, match=r"ADDRESS was given 'file/models--me--tiny', but .*/file is not a folder"
+    ):
+        push(small, "file://file/me/tiny")
+    with pytest.raises(UsageError, match=r"but .*/file is not a folder; give another"):
+        push(small, "file://file/below/me/tiny")
