@@ -115,7 +115,16 @@ class UnknownName(UsageError):
 
 
 class InvalidInput(UsageError):
-    """An input of a generator has a wrong name, dtype, shape or range."""
+    """An input of a generator has a wrong name, dtype, shape or range.
+
+    Args:
+        message: one line.
+        missing: name of the input, if it has to be given and was not.
+    """
+
+    def __init__(self, message: str, *, missing: str | None = None) -> None:
+        super().__init__(message)
+        self.missing = missing
 
 
 class MissingExtra(UsageError):

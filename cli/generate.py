@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ..errors import UsageError
+from ..errors import InvalidInput, UsageError
 from .base import AsJson, Device, VariantName, verb
 from .output import note, print_json, progress_bar
 from .pools import RayAddress, Threads, Workers, refuse_pool
@@ -113,7 +115,7 @@ def generate(
         from ..runners._pools import open_pool
         from ..serving.generation.shards import generate_shards
 
-        with progress_bar() as progress:
+        with _naming_the_option(named), progress_bar() as progress:
             progress("starting the workers", 0.0)
             with open_pool(ray, workers=workers, threads=threads, device=device) as pool:
                 manifest = generate_shards(
@@ -140,7 +142,7 @@ def generate(
     from ..serving.generation.generate import generate as generate_pictures
 
     runners: list[Runner] = []
-    with progress_bar() as progress:
+    with _naming_the_option(named), progress_bar() as progress:
         progress("making pictures", 0.0)
         files = generate_pictures(
             target, values, Path(output), variant=variant, device=device, opened=runners.append
@@ -153,3 +155,15 @@ def generate(
     if runner.promise:
         note(f"made by {runner.promise}")
     typer.echo(files[0] if len(files) == 1 else f"{len(files)} pictures in {output}")
+
+
+@contextmanager
+def _naming_the_option(options: Container[str]) -> Iterator[None]:
+    """Add to the error of an input that was not given how to give it."""
+    try:
+        yield
+    except InvalidInput as error:
+        if error.missing is None:
+            raise
+        how = f"--{error.missing}" if error.missing in options else f"--field {error.missing}=VALUE"
+        raise InvalidInput(f"{error}; give {how}", missing=error.missing) from error

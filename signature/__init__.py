@@ -145,7 +145,9 @@ class Signature(BaseModel):
                 checked[field.name] = field.check(inputs[field.name], batch)
                 batch = len(checked[field.name])
             elif field.default is None:
-                raise InvalidInput(f"field {field.name!r} is missing; it takes {field.allowed}")
+                raise InvalidInput(
+                    f"field {field.name!r} is missing; it takes {field.allowed}", missing=field.name
+                )
         self._check_one_size(checked)
         complete = self.with_defaults(checked)
         return {field.name: complete[field.name] for field in self.inputs}

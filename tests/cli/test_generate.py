@@ -76,6 +76,25 @@ def test_a_prompt_steps_and_guidance_have_options_of_their_own(
     assert "runs in turn: text_encoder, denoiser, decoder" in litho_here("inspect", flow_bundle).stdout
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            "--label 3",
+            f"field 'seed' is missing; it takes INT64 of shape (batch), 0 to {2**63 - 1}; give --seed",
+        ),
+        ("--seed 3", "field 'label' is missing; it takes INT64 of shape (batch), 0 to 9; give --label"),
+        ("--count 5", "field 'label' is missing; it takes INT64 of shape (batch), 0 to 9; give --label"),
+    ],
+)
+def test_an_input_that_was_not_given_is_named_with_its_option(
+    litho_here: Command, error_of: Complaint, bundle: Path, tmp_path: Path, words: str, said: str
+) -> None:
+    refused = litho_here("generate", bundle, *words.split(), "-o", tmp_path / "out")
+    assert (refused.returncode, error_of(refused)) == (2, f"litho: error: {said}")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.slow
 def test_generate_writes_what_the_server_answers(
     litho_here: Command, server: EmbeddedServer, tmp_path: Path
