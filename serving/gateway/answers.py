@@ -125,6 +125,7 @@ async def events_of(gateway: Gateway, plan: Plan, request: Request) -> AsyncGene
     except Exception as error:
         if not begun:
             raise
+        gateway.models.doubt(error)
         api_error = as_api_error(error)
         facts_of(request)["error"] = api_error.code or api_error.kind
         said = api_error.document(_id(request))

@@ -134,6 +134,7 @@ class _Direct:
 
 async def _answer_error(request: Request, error: Exception) -> JSONResponse:
     said = _of_framework(error) or as_api_error(error)
+    request.app.state.gateway.models.doubt(error)
     facts_of(request)["error"] = said.code or said.kind
     return error_answer(said, getattr(request.state, "request_id", None), request.url.path)
 

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from ...signature.fields import Role
 from .errors import ApiError
 from .gateway import Gateway
 from .kserve.schemas import describe_models
@@ -39,10 +40,19 @@ def describe(application: FastAPI, gateway: Gateway) -> None:
             if "base" not in bases:
                 bases["base"] = _base(application, secured=gateway.guard.keys is not None)
             made = deepcopy(bases["base"])
-            for path, kind, content in (
-                (GENERATIONS, "application/json", {"schema": generation_schema(models, gateway.settings)}),
-                (EDITS, "multipart/form-data", edit_body(models, gateway.settings)),
+            edits = {one.signature.field(Role.IMAGE) is not None for one in models}
+            for path, edit, kind, content in (
+                (
+                    GENERATIONS,
+                    False,
+                    "application/json",
+                    {"schema": generation_schema(models, gateway.settings)},
+                ),
+                (EDITS, True, "multipart/form-data", edit_body(models, gateway.settings)),
             ):
+                if edits == {not edit}:  # no request to this path would be right
+                    del made["paths"][path]
+                    continue
                 body = {"required": True, "content": {kind: content}}
                 made["paths"][path]["post"]["requestBody"] = body
             if gateway.settings.public_url is not None:

@@ -33,7 +33,7 @@ LOAD_SECONDS = 5
 """When to try again while a model is being loaded."""
 
 _SOONEST_SECONDS = 0.5
-"""Between two looks for a model that nobody knows: such requests must not become requests to the server."""
+"""Between two looks because of requests, which must not all become requests to the server."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +96,7 @@ class ServedModels:
         self._origins: dict[MadeBy, Origin] = {}
         self._looked = float("-inf")
         self._problem: Exception | None = EndpointError("nobody has looked yet")
-        self._said_down = False
+        self._said_down = self._doubted = False
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         self.generation = 0
@@ -232,6 +232,21 @@ class ServedModels:
             if gone or len(models) != len(before):
                 self.generation += 1
                 self._origins.clear()
+
+    def doubt(self, error: Exception) -> None:
+        """Look soon if a request did not reach the server, so that `up` says the same as the answers to requests.
+
+        Args:
+            error: of the request.
+        """
+        if isinstance(error, EndpointUnavailable) and not self._doubted and self.up:
+            self._doubted = True
+            self._spawn(self._look_soon())
+
+    async def _look_soon(self) -> None:
+        await asyncio.sleep(self._looked + _SOONEST_SECONDS - time.monotonic())
+        self._doubted = False
+        await self.refresh()
 
     def _heard(self, problem: Exception | None) -> None:
         self._problem, down = problem, problem is not None

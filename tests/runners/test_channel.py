@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -154,3 +156,57 @@ def test_a_certificate_that_is_not_there_is_named() -> None:
 )
 def test_loopback_is_known_by_its_address(address: str, local: bool) -> None:
     assert is_loopback(address) is local
+
+
+@contextmanager
+def late(address: str, seconds: float) -> Iterator[int]:
+    """A port that passes connections on to an address, each after a pause."""
+
+    def pass_on(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while part := source.recv(2**16):
+                target.sendall(part)
+        for end in (source, target):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def accepted(client: socket.socket) -> None:
+        over.wait(seconds)
+        host, _, port = address.rpartition(":")
+        with client, socket.create_connection((host, int(port))) as behind:
+            back = threading.Thread(target=pass_on, args=(behind, client))
+            back.start()
+            pass_on(client, behind)
+            back.join()
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                threads.append(threading.Thread(target=accepted, args=(listening.accept()[0],)))
+                threads[-1].start()
+
+    over = threading.Event()
+    threads: list[threading.Thread] = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        accepting = threading.Thread(target=accept)
+        accepting.start()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            over.set()
+            listening.shutdown(socket.SHUT_RDWR)
+            accepting.join()
+            for thread in threads:
+                thread.join()
+
+
+def test_a_server_whose_tls_takes_seconds_is_reached(server: EmbeddedServer, papers: Papers) -> None:
+    """An attempt that is given up too early is given up each time."""
+    gateway = Gateway(server.grpc_url.removeprefix("grpc://"))
+    access = Access(papers.ca, api_key=KEY)
+    with (
+        running(gateway, papers, client_certificate=False) as url,
+        late(Endpoint.parse(url).address, 3.0) as port,
+        Client(f"grpcs://127.0.0.1:{port}/tiny", access=access, timeout_seconds=30) as client,
+    ):
+        assert client.generate(seed=7, label=3).shape[0] == 1

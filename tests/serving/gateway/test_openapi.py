@@ -60,3 +60,13 @@ def test_answers_are_as_described(
     said = document["paths"][described]["get" if body is None else "post"]["responses"][str(status)]
     schema = said["content"]["application/json"]["schema"]
     Draft202012Validator({**schema, "components": document["components"]}).validate(answer)
+
+
+def test_a_path_that_no_model_takes_is_not_in_the_document(
+    document: dict[str, Any], streaming_gateway: Program
+) -> None:
+    """No request to it would be right, but programs that make requests from the document make some."""
+    edits, generations = "/v1/images/edits", "/v1/images/generations"
+    assert generations in document["paths"]
+    assert edits not in document["paths"]
+    assert {edits, generations} <= asked(streaming_gateway, "/openapi.json")[1]["paths"].keys()

@@ -5,6 +5,7 @@ import json
 import time
 import urllib.error
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,29 @@ def test_a_gateway_that_can_read_no_keys_or_enter_nothing_is_not_ready(
             assert time.monotonic() < until
         assert (answer[0], json.loads(answer[2])["error"]["code"]) == (503, "audit_unavailable")
         assert get(f"{gateway.url}/healthz")[0] == 200
+
+
+def test_a_request_that_does_not_reach_the_server_makes_the_gateway_not_ready(
+    repository: Path, tmp_path: Path
+) -> None:
+    """Whoever asks whether it is ready hears what requests get, and not what the last look found, long ago."""
+    body = json.dumps({"label": 3}).encode()
+    with ExitStack() as servers:
+        server = servers.enter_context(EmbeddedServer(repository, log=tmp_path / "log"))
+        with running_gateway(server.grpc_url, refresh_seconds=3600) as gateway:
+            assert get(f"{gateway.url}/readyz")[0] == 200
+            servers.close()
+            with pytest.raises(urllib.error.HTTPError) as failed:
+                urllib.request.urlopen(
+                    urllib.request.Request(
+                        f"{gateway.url}/v1/images/generations", body, {"Content-Type": "application/json"}
+                    )
+                )
+            with failed.value as answer:
+                assert answer.status == 503
+            until = time.monotonic() + 60
+            while get(f"{gateway.url}/readyz")[0] == 200:
+                assert time.monotonic() < until
 
 
 @pytest.mark.slow
