@@ -33,6 +33,10 @@ COMPLEX = "litho.complex"
 OPSET = 21
 """The first opset with GroupNormalization as one node; every runtime reads it."""
 
+_MOST_TRACED = 63
+"""Batch up to which torch is told to trace; the graph takes any. The upsampling of diffusers copies from 64 pictures
+on, and without this limit torch finds that out in a first trace, and needs a second."""
+
 _MARK = "litho.noise"
 """Domain and name of the operator that marks the noise during the export."""
 
@@ -55,6 +59,7 @@ def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mappin
     """
     torch, onnx = require("torch", "export"), require("onnx", "export")
     require("onnxscript", "export")
+    from .attention import FourAxes
     from .batch_splits import BatchSplits
     from .user_module.diagnosis import (
         MOST_BYTES,
@@ -71,7 +76,7 @@ def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mappin
     example = signature.example(batch=2)
     tensors = tuple(torch.from_numpy(example[field.name]) for field in signature.inputs)
     dimensions = _dimensions(torch, signature)
-    with _quiet(torch), BatchSplits():
+    with _quiet(torch), BatchSplits(), FourAxes():
         try:
             program = torch.onnx.export(
                 module,
@@ -92,7 +97,7 @@ def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mappin
             raise ExportError(f"torch cannot export the model: {explain(error, module)}") from error
     check_no_randomness(program.model.graph, module)
     automatic = _in_place(module, tuple({0: torch.export.Dim.AUTO} for _ in tensors))
-    with _quiet(torch), BatchSplits():
+    with _quiet(torch), BatchSplits(), FourAxes():
         check_free_batch(program.model.graph, module, tensors, automatic)
     complex_part = complex_numbers(program, module)
     _name_by_modules(program.model.graph)
@@ -128,7 +133,7 @@ def complex_cause(part: str) -> str:
 
 def _dimensions(torch: Any, signature: Signature) -> tuple[dict[int, Any], ...]:
     """The free extents of each input: axis -> `torch.export.Dim`."""
-    free: dict[int, Any] = {0: torch.export.Dim("batch", min=1)}
+    free: dict[int, Any] = {0: torch.export.Dim("batch", min=1, max=_MOST_TRACED)}
     source = signature.sized_by
     if source is None:
         return tuple(free for _ in signature.inputs)

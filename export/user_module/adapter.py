@@ -91,7 +91,10 @@ class UserModule(Generator):
                 put(given.argument, _as_declared(given, value))
         for name, value in self._constants(inputs[0].shape[0]):
             _put(keywords, name, value)
-        output = getattr(self.foreign, self.declaration.method)(*positional, **keywords)
+        # A call of the module itself runs its hooks too, by which spectral norm and weight norm compute weights.
+        method = self.declaration.method
+        call = self.foreign if method == "forward" else getattr(self.foreign, method)
+        output = call(*positional, **keywords)
         low, high = self.declaration.output.range
         images = _selected(output, self.declaration.output.select)
         return images if (low, high) == (-1, 1) else (images - low) * (2 / (high - low)) - 1

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ...errors import ExportError
@@ -127,7 +128,7 @@ def check_module(module: nn.Module) -> None:
 
 def _check_size(module: nn.Module) -> None:
     # Weights of another kind of floats are refused after this, and would be exported in FP32.
-    weights = (*module.parameters(), *module.buffers())
+    weights = [one for one in (*module.parameters(), *module.buffers()) if not is_lazy(one)]
     size = sum(4 * one.numel() if one.is_floating_point() else one.nbytes for one in weights)
     if size >= MOST_BYTES:
         raise ExportError(
@@ -136,12 +137,22 @@ def _check_size(module: nn.Module) -> None:
         )
 
 
-def check_has_values(name: str, tensor: torch.Tensor) -> None:
-    """Refuse a weight without memory.
+def check_has_values(name: str, tensor: Any) -> None:
+    """Refuse a weight without memory, and an entry of the state dict that is no tensor.
 
     Raises:
-        ExportError: the weight called `name` is on the device "meta".
+        ExportError: the weight called `name` is on the device "meta", has no shape yet, or is not a tensor.
     """
+    if not isinstance(tensor, torch.Tensor):
+        raise ExportError(
+            f"the state dict holds {name!r}, which is a {type(tensor).__name__} and no tensor, as of layers that torch"
+            " quantized: build the model from FP32 layers; --precision int8 quantizes the graph, and proves it"
+        )
+    if is_lazy(tensor):
+        raise ExportError(
+            f"weight {name!r} has no shape yet, because its layer is lazy: call the model once on an example in"
+            " 'build'"
+        )
     if tensor.is_meta:
         raise ExportError(
             f"weight {name!r} has no values: it is on the device meta; build the model on the CPU"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from ...errors import ExportError
 from ...signature import Signature
 from ...training.data.pixels import to_pixels
 from ...training.networks.pixel_model import PixelModel
+from .code_location import authored
 from .diagnosis import Watch, depends_on_values, explain, non_finite_part
 
 __all__ = ["try_other_size", "try_out"]
@@ -31,16 +32,16 @@ def try_out(picture: PixelModel) -> None:
     """
     examples = picture.signature.example(_TRIAL_BATCH)
     inputs = {name: torch.from_numpy(array) for name, array in examples.items()}
-    watch = Watch(picture)
+    watch, state = Watch(picture), _state(picture)
     images = _run(picture, inputs, watch)
     _check_untouched(picture.signature, inputs)
     _check_precision(watch)
     wrong = _wrong_dtype(images.dtype, watch) or _wrong_shape(images, picture.signature)
     if wrong is None:
         _check_values(images, picture, inputs)
-        again = _run(picture, inputs, watch)
+        again = _run_without_gradients(picture, inputs)
         alone = _run(picture, {name: tensor[-1:] for name, tensor in inputs.items()}, watch)
-        wrong = _wrong_again(images, again, alone)
+        wrong = _wrong_again(images, again, alone, _changed(picture, state))
     if wrong is not None:
         # A branch on tensor values can cause any of these.
         raise ExportError(wrong if watch.read is None else depends_on_values(watch.read))
@@ -87,6 +88,32 @@ def _run(picture: PixelModel, inputs: Mapping[str, Tensor], watch: Watch) -> Ten
         raise ExportError(
             f"the module fails on a batch of {count}: {explain(error, picture)}{cause}"
         ) from error
+
+
+def _run_without_gradients(picture: PixelModel, inputs: Mapping[str, Tensor]) -> Tensor:
+    try:
+        with torch.inference_mode():
+            return picture.images(*inputs.values())
+    except Exception as error:
+        raise ExportError(
+            f"the module fails where no gradients are computed: {explain(error, picture)}; a graph computes none, so"
+            " write out in 'forward' what it takes from them"
+        ) from error
+
+
+def _state(picture: PixelModel) -> dict[str, tuple[Tensor, int]]:
+    """Name of each buffer -> it, and how often it was changed in place."""
+    buffers = authored(picture).named_buffers()
+    return {name: (one, 0 if one.is_inference() else one._version) for name, one in buffers}
+
+
+def _changed(picture: PixelModel, before: Mapping[str, tuple[Tensor, int]]) -> list[str]:
+    """Names of the buffers that were changed or replaced since."""
+    return [
+        name
+        for name, (one, version) in _state(picture).items()
+        if name in before and (one is not before[name][0] or version != before[name][1])
+    ]
 
 
 def _other_batches(picture: PixelModel, inputs: Mapping[str, Tensor]) -> str:
@@ -153,12 +180,13 @@ def _wrong_shape(images: Tensor, signature: Signature) -> str | None:
     )
 
 
-def _wrong_again(images: Tensor, again: Tensor, alone: Tensor) -> str | None:
+def _wrong_again(images: Tensor, again: Tensor, alone: Tensor, changed: Sequence[str]) -> str | None:
     """Compare pictures with a second call of the same inputs, and the last one with a call of its own."""
     if not torch.equal(images, again):
+        state = f", and 'forward' changes the buffer {changed[0]!r}" if changed else ""
         return (
-            f"two calls with the same inputs give different pictures (by up to {_levels(images, again)} grey levels);"
-            " the module must be stateless and take its noise as an argument"
+            f"two calls with the same inputs give different pictures (by up to {_levels(images, again)} grey"
+            f" levels){state}; the module must be stateless and take its noise as an argument"
         )
     if (levels := _levels(images[-1:], alone)) > 1:
         return (

@@ -141,3 +141,21 @@ def test_the_noise_is_one_value_of_all_its_numbers_whatever_follows(noise: dict[
     with torch.inference_mode():
         wanted = picture(torch.from_numpy(seeds)).numpy()
     assert np.abs(np.asarray(found).astype(int) - wanted).max() <= 1
+
+
+def test_a_module_that_copies_large_batches_is_traced_once() -> None:
+    """As the upsampling of diffusers does."""
+
+    class Copying(Grey):
+        calls = 0
+
+        def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+            self.calls += 1
+            (seed,) = inputs
+            return super().forward(seed.contiguous() if seed.shape[0] >= 64 else seed)
+
+    module = Copying().eval()
+    with Runner(export_graph(module, GREY, {}), GREY) as runner:
+        assert module.calls == 1
+        given = GREY.example(70)
+        assert (runner.run(given)["image"][:, 0, 0, 0] == given["seed"] % 256).all()

@@ -157,6 +157,17 @@ def test_parts_of_arguments_lists_of_noise_and_tensors_reach_the_module() -> Non
     assert np.abs(run(source, example) - wanted).max() <= 1
 
 
+def test_hooks_of_the_module_itself_are_run() -> None:
+    painter, plain = Painter().eval(), Painter().eval()
+    plain.load_state_dict(painter.state_dict())
+    painter.register_forward_pre_hook(lambda _, given: (given[0] * 0.5,))
+    painter.register_forward_hook(lambda _, given, made: -made)
+    wanted = -plain(torch.from_numpy(gaussian(np.arange(5), 4)) * 0.5)
+    wanted = ((wanted + 1) * 127.5).permute(0, 2, 3, 1).detach().numpy()
+    source = open_source(painter, signature=SIGNATURE)
+    assert np.abs(run(source, {"seed": np.arange(5)}) - wanted).max() <= 1
+
+
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_pictures_of_any_channels_go_in_and_out(channels: int) -> None:
     class Same(nn.Module):

@@ -174,6 +174,52 @@ def test_weights_without_values_are_named() -> None:
     assert "has no values: it is on the device meta; build the model on the CPU" in said
 
 
+def test_a_layer_without_shapes_yet_is_named() -> None:
+    module = Net().eval()
+    module.blocks[0] = nn.LazyLinear(4)
+    assert "weight 'blocks.0.bias' has no shape yet, because its layer is lazy" in complaint_of(module)
+
+
+def test_what_is_no_weight_is_named() -> None:
+    class Packed(Net):
+        def get_extra_state(self) -> Any:
+            return {"scale": 3}
+
+        def set_extra_state(self, state: Any) -> None: ...
+
+    said = complaint_of(Packed().eval())
+    assert said.startswith("the state dict holds '_extra_state', which is a dict and no tensor")
+
+
+def test_gradients_in_forward_are_no_part_of_a_graph() -> None:
+    class Guided(Net):
+        def forward(self, z: torch.Tensor) -> torch.Tensor:
+            with torch.enable_grad():
+                z = z.detach().requires_grad_()
+                (slope,) = torch.autograd.grad((z**2).sum(), z)
+            return super().forward(z - 0.1 * slope)
+
+    said = complaint_of(Guided().eval())
+    assert said.startswith("the module fails where no gradients are computed: ")
+    assert " in Guided at " in said
+    assert said.endswith("; a graph computes none, so write out in 'forward' what it takes from them")
+
+
+def test_the_buffer_that_makes_calls_differ_is_named() -> None:
+    class Counting(Net):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("calls", torch.zeros(()))
+
+        def forward(self, z: torch.Tensor) -> torch.Tensor:
+            self.calls += 1
+            return super().forward(z) + self.calls
+
+    assert "levels), and 'forward' changes the buffer 'calls'; the module must" in complaint_of(
+        Counting().eval()
+    )
+
+
 class Giving(nn.Module):
     """Gives what it is told to."""
 
