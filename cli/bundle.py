@@ -116,7 +116,7 @@ def verify(
         Path | None, typer.Option(help="Signature file, if --against names a module of your own.")
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option(help="Weights of that module: .safetensors, .pt, .pth or .bin.")
+        Path | None, typer.Option(help="Weights of that module: .safetensors, .pt, .pth, .bin or .ckpt.")
     ] = None,
     samples: Annotated[
         int | None,

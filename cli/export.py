@@ -47,7 +47,7 @@ def export(
     weights: Annotated[
         Path | None,
         typer.Option(
-            help="Weights of a module of your own: .safetensors, or .pt, .pth, .bin with nothing but weights.",
+            help="Weights of a module of your own: .safetensors, or .pt, .pth, .bin, .ckpt with nothing but weights.",
             show_default=False,
         ),
     ] = None,
@@ -116,7 +116,9 @@ def export(
     Every variant that this machine can run is compared with PyTorch, judged and timed. The report shows the result.
     """
     require_file(signature, "--signature", "a YAML or JSON file, see docs/bring-your-own-model.md")
-    require_file(weights, "--weights", "one .safetensors file, or .pt, .pth, .bin with nothing but weights")
+    require_file(
+        weights, "--weights", "one .safetensors file, or .pt, .pth, .bin, .ckpt with nothing but weights"
+    )
     from ..export.build import export as export_run
     from ..export.explanations import left_out
     from ..export.source import bundle_name

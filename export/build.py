@@ -106,7 +106,8 @@ def export(  # noqa: PLR0913
             name of one as "package.module:name", whose import runs the user's code.
         to: the bundle's directory; its last part is the bundle's name.
         signature: of a user's own module: a YAML or JSON file, or its content (docs/bring-your-own-model.md).
-        weights: of a user's own module: a `.safetensors` file, or a `.pt`, `.pth` or `.bin` file of plain weights.
+        weights: of a user's own module: a `.safetensors` file, or a `.pt`, `.pth`, `.bin` or `.ckpt` file of plain
+            weights.
         precisions: any of `precisions.precision_names`.
         runtimes: any of `runners.base.runtime_names`; ONNX graphs for ONNX Runtime are always made.
         targets: GPUs to build engines for ahead of time, any of `TARGETS`; required for "tensorrt-rtx".

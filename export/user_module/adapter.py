@@ -24,7 +24,8 @@ from ...files import sha256
 from ...signature import Signature
 from ...training.networks.generator import Generator
 from ...training.networks.pixel_model import PixelModel
-from ...training.run.snapshot import fit_weights, read_external_weights
+from ...training.run.external_weights import read_external_weights
+from ...training.run.snapshot import fit_weights
 from .code_location import location_of
 from .diagnosis import check_has_values, check_module
 from .dry_run import try_out
@@ -33,7 +34,7 @@ from .signature_file import Declaration
 
 __all__ = ["UserModule", "load_module", "load_weights", "user_model"]
 
-WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 
 
 class UserModule(Generator):
@@ -223,7 +224,7 @@ def load_weights(module: nn.Module, path: Path | None) -> str:
 
     Args:
         module: to load into; without a file it keeps its weights.
-        path: of a `.safetensors` file, or a `.pt`, `.pth` or `.bin` of plain weights.
+        path: of a `.safetensors` file, or a `.pt`, `.pth`, `.bin` or `.ckpt` of plain weights.
 
     Returns:
         SHA-256 of the file, or of the module's weights without a file.

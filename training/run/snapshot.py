@@ -1,14 +1,14 @@
 """Snapshots: the weights in `snapshot.safetensors`, described by `snapshot.json`.
 
-No pickle is loaded; a `.pt` file of another program is read by torch's `weights_only` loader, which runs no code.
+No pickle is loaded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field as Constraint
@@ -29,27 +29,12 @@ __all__ = [
     "SnapshotInfo",
     "fit_weights",
     "load_snapshot",
-    "read_external_weights",
     "save_snapshot",
 ]
 
 SCHEMA_VERSION = 1
 INFO_NAME = "snapshot.json"
 WEIGHTS_NAME = "snapshot.safetensors"
-# Keys of the generator's weights in checkpoints of other trainers, averaged weights first.
-WEIGHTS_KEYS = (
-    "generator_ema",
-    "g_ema",
-    "ema",
-    "generator",
-    "netG",
-    "G",
-    "state_dict",
-    "model_state_dict",
-    "model",
-)
-# Prefixes that wrappers (DistributedDataParallel, torch.compile) add to all names.
-WRAPPER_PREFIXES = ("module.", "_orig_mod.")
 
 
 class DataInfo(Document):
@@ -218,9 +203,14 @@ def fit_weights(generator: nn.Module, weights: Mapping[str, Tensor], source: str
         CheckpointError: a weight is missing, unknown, or has another shape or dtype.
     """
     wanted = generator.state_dict()
+    weights = _with_shared(weights, wanted)
+    unknown = [name for name in weights if name not in wanted]
     if missing := [name for name in wanted if name not in weights]:
-        raise CheckpointError(f"{source} lacks {len(missing)} of {len(wanted)} weights, first {missing[0]!r}")
-    if unknown := [name for name in weights if name not in wanted]:
+        others = f"; it has others, first {unknown[0]!r}" if unknown else ""
+        raise CheckpointError(
+            f"{source} lacks {len(missing)} of {len(wanted)} weights, first {missing[0]!r}{others}"
+        )
+    if unknown:
         raise CheckpointError(f"{source} has {len(unknown)} unknown weights, first {unknown[0]!r}")
     for name, tensor in wanted.items():
         given = weights[name]
@@ -232,62 +222,19 @@ def fit_weights(generator: nn.Module, weights: Mapping[str, Tensor], source: str
     generator.load_state_dict(cast, assign=True)
 
 
-def read_external_weights(path: Path | str, known: Collection[str] = ()) -> dict[str, Tensor]:
-    """Read a generator's weights from a `.pt` or `.safetensors` file of another program.
-
-    A larger checkpoint is searched for the generator's weights (`WEIGHTS_KEYS`), and the prefixes of wrappers
-    (`WRAPPER_PREFIXES`) are removed. No code in the file is run.
-
-    Args:
-        path: the file.
-        known: names whose prefixes are kept.
-
-    Raises:
-        CheckpointError: the file is missing or truncated, needs code to be loaded, or has no weights.
-    """
-    file = Path(path)
-    try:
-        if file.suffix == ".safetensors":
-            return _unwrapped(load(file.read_bytes()), file, known)
-        content = torch.load(file, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise CheckpointError(f"{file} cannot be read: {error.strerror or error}") from None
-    except Exception as error:  # torch, pickle and zip raise many kinds for a damaged file
-        raise CheckpointError(
-            f"{file} is not a file of plain weights ({_first_sentence(error)});"
-            " save it with torch.save(model.state_dict(), PATH)"
-        ) from None
-    return _unwrapped(content, file, known)
-
-
-def _unwrapped(content: Any, file: Path, known: Collection[str]) -> dict[str, Tensor]:
-    if isinstance(content, Mapping):
-        if content and all(isinstance(value, Tensor) for value in content.values()):
-            return {_unprefixed(str(name), known): value for name, value in content.items()}
-        for key in WEIGHTS_KEYS:
-            if isinstance(content.get(key), Mapping):
-                return _unwrapped(content[key], file, known)
-        held = f"a mapping with the keys {', '.join(map(str, content)) or 'none'}"
-    else:
-        held = f"a {type(content).__name__}"
-    raise CheckpointError(
-        f"{file} contains {held} instead of weights; expected a mapping of names to tensors, alone or under"
-        f" {', '.join(WEIGHTS_KEYS)}"
-    )
-
-
-def _unprefixed(name: str, known: Collection[str]) -> str:
-    if name in known:
-        return name
-    for prefix in WRAPPER_PREFIXES:
-        name = name.removeprefix(prefix)
-    return name
+def _with_shared(weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The weights, with those that a file has once because layers of the generator share them under several names."""
+    places = {
+        name: (one.data_ptr(), one.shape) for name, one in wanted.items() if not one.is_meta and one.numel()
+    }
+    names = {place: name for name, place in places.items() if name in weights}
+    shared = {
+        name: weights[names[place]]
+        for name, place in places.items()
+        if name not in weights and place in names
+    }
+    return {**weights, **shared}
 
 
 def _description(tensor: Tensor) -> str:
     return f"{str(tensor.dtype).removeprefix('torch.')} of shape {tuple(tensor.shape)}"
-
-
-def _first_sentence(error: Exception) -> str:
-    lines = str(error).splitlines()
-    return lines[0].split(". ")[0][:160] if lines else type(error).__name__

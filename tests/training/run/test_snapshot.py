@@ -1,5 +1,4 @@
 import json
-import pickle
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,7 @@ from litho.files import sha256
 from litho.training.models import family
 from litho.training.run.snapshot import (
     DataInfo,
-    fit_weights,
     load_snapshot,
-    read_external_weights,
     save_snapshot,
 )
 
@@ -147,62 +144,3 @@ def test_missing_and_foreign_weights_and_other_shapes(saved: Path) -> None:
     replace_weights(saved, {**weights, "project.weight": torch.zeros(3)})
     with pytest.raises(CheckpointError, match=r"'project.weight' in .* is float32 of shape \(3,\); expected"):
         load_snapshot(saved).generator()
-
-
-@pytest.mark.parametrize("wrap", [None, "g_ema", "generator", "state_dict"])
-@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod."])
-def test_foreign_weights_are_found_and_unwrapped(
-    generator, tmp_path: Path, wrap: str | None, prefix: str
-) -> None:
-    weights = {prefix + name: value for name, value in generator.state_dict().items()}
-    torch.save({wrap: weights, "step": 3} if wrap else weights, tmp_path / "theirs.pt")
-    fresh = family("cgan").generator(**generator.architecture)
-    fit_weights(fresh, read_external_weights(tmp_path / "theirs.pt"), "theirs.pt")
-    for name, value in generator.state_dict().items():
-        assert torch.equal(fresh.state_dict()[name], value)
-
-
-def test_foreign_safetensors_and_half_precision(generator, tmp_path: Path) -> None:
-    weights = {name: v.half() if v.is_floating_point() else v for name, v in generator.state_dict().items()}
-    save_file(weights, tmp_path / "theirs.safetensors")
-    fit_weights(generator, read_external_weights(tmp_path / "theirs.safetensors"), "theirs")
-    assert generator.project.weight.dtype == torch.float32
-
-
-class Payload:
-    """Runs code when it is unpickled."""
-
-    def __init__(self, target: Path) -> None:
-        self.target = target
-
-    def __reduce__(self):
-        return (Path.touch, (self.target,))
-
-
-def test_no_code_of_a_foreign_file_is_run(tmp_path: Path) -> None:
-    torch.save({"state_dict": Payload(tmp_path / "ran")}, tmp_path / "evil.pt")
-    (tmp_path / "plain.pt").write_bytes(pickle.dumps(Payload(tmp_path / "ran")))
-    for name in ("evil.pt", "plain.pt"):
-        with pytest.raises(CheckpointError, match="not a file of plain weights") as caught:
-            read_external_weights(tmp_path / name)
-        assert "\n" not in str(caught.value)
-    assert not (tmp_path / "ran").exists()
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [([1, 2], "a list"), ({"epoch": 3}, "a mapping with the keys epoch"), ({}, "keys none")],
-)
-def test_a_foreign_file_without_weights(tmp_path: Path, content: object, message: str) -> None:
-    torch.save(content, tmp_path / "theirs.pt")
-    with pytest.raises(CheckpointError, match=message):
-        read_external_weights(tmp_path / "theirs.pt")
-
-
-def test_a_foreign_file_that_is_missing_or_cut_short(generator, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="cannot be read: No such file"):
-        read_external_weights(tmp_path / "none.pt")
-    torch.save(generator.state_dict(), tmp_path / "theirs.pt")
-    (tmp_path / "theirs.pt").write_bytes((tmp_path / "theirs.pt").read_bytes()[:500])
-    with pytest.raises(CheckpointError, match="not a file of plain weights"):
-        read_external_weights(tmp_path / "theirs.pt")
