@@ -98,9 +98,13 @@ def measure(bundle: Path, other: Path, requests: int = 10_000) -> Rollouts:
         requests: at least so many.
 
     Raises:
-        UsageError: both make the same pictures, so that nothing tells them apart.
+        UsageError: both make the same pictures, so that nothing tells them apart, or have different signatures.
         LithoError: a bundle could not be served in the first place.
     """
+    if Bundle.load(bundle).manifest.signature != Bundle.load(other).manifest.signature:
+        raise UsageError(
+            f"{other.name} has another signature than {bundle.name}; give two bundles of the same inputs and size"
+        )
     made = _pictures(bundle), _pictures(other)
     if np.array_equal(made[0], made[1]):
         raise UsageError(f"{other.name} makes the pictures of {bundle.name}; give a bundle of other weights")
