@@ -20,12 +20,12 @@ class FourAxes(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Call `func`, or attention with axes joined."""
+        """Call `func`, or attention with its outer axes as one."""
         kwargs = kwargs or {}
-        return _joined(*args, **kwargs) if func is _attention else func(*args, **kwargs)
+        return _on_four_axes(*args, **kwargs) if func is _attention else func(*args, **kwargs)
 
 
-def _joined(
+def _on_four_axes(
     query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, *rest: Any, **named: Any
 ) -> Tensor:
     outer = query.shape[:-2]

@@ -34,8 +34,8 @@ OPSET = 21
 """The first opset with GroupNormalization as one node; every runtime reads it."""
 
 _MOST_TRACED = 63
-"""Batch up to which torch is told to trace; the graph takes any. The upsampling of diffusers copies from 64 pictures
-on, and without this limit torch finds that out in a first trace, and needs a second."""
+"""Largest batch that torch traces for; the graph takes any. The upsampling of diffusers copies from 64 pictures on:
+without this limit torch finds that out in a first trace, and needs a second."""
 
 _MARK = "litho.noise"
 """Domain and name of the operator that marks the noise during the export."""

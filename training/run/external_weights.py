@@ -92,7 +92,7 @@ def _found(content: Any, file: Path) -> Mapping[Any, Tensor]:
 
 
 def _named(weights: Mapping[Any, Tensor], file: Path, known: Collection[str]) -> dict[str, Tensor]:
-    """The weights with the names that the generator gives them, as far as these can be found."""
+    """The weights with the names that the generator gives them, where these are found."""
     given = {str(name): value for name, value in weights.items()}
     if known and all(name in given for name in known):
         return given

@@ -224,14 +224,14 @@ def fit_weights(generator: nn.Module, weights: Mapping[str, Tensor], source: str
 
 def _with_shared(weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """The weights, with those that a file has once because layers of the generator share them under several names."""
-    places = {
+    memory = {
         name: (one.data_ptr(), one.shape) for name, one in wanted.items() if not one.is_meta and one.numel()
     }
-    names = {place: name for name, place in places.items() if name in weights}
+    names = {address: name for name, address in memory.items() if name in weights}
     shared = {
-        name: weights[names[place]]
-        for name, place in places.items()
-        if name not in weights and place in names
+        name: weights[names[address]]
+        for name, address in memory.items()
+        if name not in weights and address in names
     }
     return {**weights, **shared}
 
