@@ -17,7 +17,7 @@ import numpy as np
 
 from .bundle import Bundle
 from .errors import ProofError
-from .files import write_bytes
+from .files import check_folder, write_bytes
 from .reporting import human_bytes, number, picture_grid, png, render
 from .reporting.progress import Progress
 
@@ -78,6 +78,7 @@ def demo(to: Path, *, seconds: float, progress: Progress) -> DemoResult:
     from .training.data.sources import load
     from .training.metrics.pixels import class_diversity, label_agreement
 
+    check_folder(to, "--to")
     require_report()
     took: dict[str, float] = {}
     bundle = _deployed(to, took, progress)

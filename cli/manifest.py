@@ -13,6 +13,7 @@ import typer
 from ..errors import UsageError
 from .base import AsJson, verb
 from .output import note, print_json
+from .paths import require_repository
 from .serving import PANEL
 
 _WHERE, _WHO = "Where it runs", "Who may use it"
@@ -273,6 +274,7 @@ def fetch(
     it between the check and the start of a server. If a check fails, the folder stays as it was. The pods of 'litho
     manifest' do this before Triton starts.
     """
+    require_repository(repository)
     from ..serving.repository.fetching import fetch as fetch_repository
     from ..serving.repository.pins import read_pins
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from litho.demo import PRESET, demo
-from litho.errors import ProofError
+from litho.errors import ProofError, UsageError
 from litho.training.models import family
 from litho.training.presets import resolve
 from litho.training.run.resume import write_recipe
@@ -42,3 +42,9 @@ def test_pictures_of_an_untrained_generator_fail_the_demo_and_are_shown(
     page = read_page((untrained / "report.html").read_text())
     assert page.of_class("badge")[0].text == "failed"
     assert f"training {PRESET}" in steps
+
+
+def test_a_place_where_the_demo_cannot_be_written_is_named_by_its_option(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"--to was given .*file is not a folder"):
+        demo(tmp_path / "file", seconds=1.0, progress=lambda step, share: None)

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from pydantic import ValidationError
 
-from ...errors import AuditError
+from ...errors import AuditError, UsageError
 from .audit_files import older_files
 from .audit_log import AGAIN, MOST_LINE_BYTES, Entry, Head, check_line, locked, read_head
 
@@ -47,6 +47,7 @@ def verify_log(path: Path | str, head: str | None = None) -> Verified:
             or begin right after it, where its older files were moved away.
 
     Raises:
+        UsageError: there is no log at that path, or the head is not one.
         AuditError: something was; the message names the line.
     """
     path = Path(path)
@@ -65,7 +66,7 @@ def _verify(path: Path, pinned: tuple[int, str] | None) -> Verified | None:
         # No file is set aside while this holds the lock of the newest one.
         older = older_files(path)
         if newest is None and not older:
-            raise AuditError(f"there is no audit log at {path}; give the file of --audit-log")
+            raise UsageError(f"there is no audit log at {path}; give the file of --audit-log")
         parts: list[_Part] = [(last, file, opened.enter_context(file.open("rb"))) for last, file in older]
         try:
             return _verified(path, [*parts, *([(None, path, newest)] if newest is not None else [])], pinned)
@@ -151,7 +152,7 @@ def _parse_pin(head: str | None) -> tuple[int, str] | None:
     try:
         pinned = Head(entries=int(number), sha256=digest)
     except ValueError:
-        raise AuditError(
+        raise UsageError(
             f"the head was given as {head[:80]!r}; expected is NUMBER:HASH, as 'litho audit verify' prints it"
         ) from None
     return pinned.entries, pinned.sha256

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ...bundle import MANIFEST_NAME, Bundle
 from ...bundle.keys import PublicKey
 from ...bundle.signing import read_manifest
-from ...errors import ProofError, UsageError
+from ...errors import DataError, ProofError, UsageError
 from ...runners import Runner, open_runner
 from ...runners.triton import Runner as TritonRunner
 from .difference import Judgement, decode, judge_picture, limits_of_one
@@ -122,7 +122,10 @@ def read_picture_receipt(picture: Path | str, receipt_file: Path | None = None) 
     """
     if receipt_file is not None:
         return parse_receipt(_read_file(receipt_file), str(receipt_file))
-    return read_receipt(_read_file(Path(picture)))
+    try:
+        return read_receipt(_read_file(Path(picture)))
+    except DataError as error:
+        raise DataError(f"{picture}: {error}") from None
 
 
 def find_bundle(receipt: Receipt, folder: Path) -> Path:

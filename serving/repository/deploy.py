@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ...bundle import Bundle
+from ...bundle import MANIFEST_NAME, Bundle
 from ...bundle.manifest import FileRecord, Grade
 from ...bundle.signing import signed_files
 from ...errors import UsageError
@@ -107,6 +107,10 @@ def deploy(  # noqa: PLR0913
     if model.name.endswith(CANARY_SUFFIX):
         raise UsageError(
             f"model name {model.name!r} is taken by candidates of another model; give another --name"
+        )
+    if (model / MANIFEST_NAME).exists():
+        raise UsageError(
+            f"{str(model)!r} is a bundle, and the model would lie there; give another --to, or a --name"
         )
     with writing(model), find_server(model.parent, server) or nullcontext() as connected:
         before = _before(model, connected, canary)

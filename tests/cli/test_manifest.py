@@ -93,4 +93,7 @@ def test_a_repository_is_fetched_and_a_wrong_one_refused(
     assert litho_here("fetch", repository, "--to", copy).returncode == 1
     monkeypatch.setenv("LITHO_REQUIRE_SIGNATURE", "word")
     assert litho_here("fetch", repository, "--to", copy).returncode == 2
+    done = litho_here("fetch", tmp_path / "keys", "--to", tmp_path / "new")
+    assert (done.returncode, (tmp_path / "new").exists()) == (2, False)
+    assert "no model repository at" in error_of(done)
     shutil.rmtree(copy)

@@ -84,6 +84,9 @@ def test_what_is_not_reproduced_ends_with_1(
     done = litho_here("reproduce", tmp_path / "changed.png", "--bundle", bundle)
     assert done.returncode == 1
     assert "content credentials" in error_of(done)
+    (tmp_path / "notes.txt").write_text("no picture")
+    other = litho_here("reproduce", tmp_path / "notes.txt", "--bundle", bundle)
+    assert f"{tmp_path / 'notes.txt'}: the file is no PNG" in error_of(other)
     both = litho_here(*words, "--endpoint", "grpc://127.0.0.1:1/tiny")
     assert both.returncode == 2
     assert "one of them" in error_of(both)
@@ -102,3 +105,10 @@ def test_a_log_is_verified(litho_here: Command, error_of: Complaint, tmp_path: P
     refused = litho_here("audit", "verify", log.path)
     assert refused.returncode == 1
     assert "the last 1 were removed" in error_of(refused)
+    for words, said in (
+        ((log.path, "--head", "12"), "the head was given as '12'; expected is NUMBER:HASH"),
+        ((tmp_path / "none.jsonl",), "there is no audit log at"),
+    ):
+        badly_asked = litho_here("audit", "verify", *words)
+        assert badly_asked.returncode == 2
+        assert said in error_of(badly_asked)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from litho.errors import AuditError
+from litho.errors import AuditError, UsageError
 from litho.serving.provenance.audit_check import verify_log
 from litho.serving.provenance.audit_log import AuditLog, Event
 
@@ -86,5 +86,5 @@ def test_a_history_that_was_rewritten_with_its_head_is_found_out_by_a_head_that_
     with pytest.raises(AuditError, match=r"line 5 of .* is not the one of the given head"):
         verify_log(other.path, kept)
     for given in ("", "5", "5:xyz", "x:" + "0" * 64):
-        with pytest.raises(AuditError, match="NUMBER:HASH"):
+        with pytest.raises(UsageError, match="NUMBER:HASH"):
             verify_log(log.path, given)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from litho.errors import AuditError
+from litho.errors import AuditError, UsageError
 from litho.serving.provenance.audit_check import verify_log
 from litho.serving.provenance.audit_log import AuditLog, Event, audited
 
@@ -63,7 +63,7 @@ def test_whole_lines_that_a_killed_writer_did_not_note_count(log):
 
 
 def test_what_is_no_log_is_refused(tmp_path):
-    with pytest.raises(AuditError, match="no audit log at"):
+    with pytest.raises(UsageError, match="no audit log at"):
         verify_log(tmp_path / "none.jsonl")
     foreign = tmp_path / "notes.txt"
     foreign.write_text("not ours\n")

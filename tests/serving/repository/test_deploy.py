@@ -124,7 +124,7 @@ def test_a_variant_that_failed_its_gate_is_refused_unless_it_is_named(
     with pytest.raises(LithoError, match="passed its gate"):
         deploy(failed, to=tmp_path / "repository")
     assert not any((tmp_path / "repository").glob("*"))
-    accepted = deploy(failed, to=tmp_path, variant=variant.name, accept_failed=[variant.name])
+    accepted = deploy(failed, to=tmp_path / "repository", variant=variant.name, accept_failed=[variant.name])
     assert accepted.served.accepted_failed
     inner = Bundle.load(accepted.path / "1" / "bundle")
     assert inner.manifest.variants[0].verdict.status == "failed"
@@ -157,9 +157,10 @@ def test_the_default_is_the_first_variant_that_promises_the_same_picture(
     variant_of: Make, tmp_path: Path
 ) -> None:
     bundle = variant_of("both", variant=INT8, others=[{}])
-    strict = deploy(bundle, to=tmp_path)
+    strict = deploy(bundle, to=tmp_path / "repository")
     assert (strict.served.variant, strict.served.grade) == ("generator.fp32.onnx", "same picture")
-    assert deploy(bundle, to=tmp_path, grade="same distribution").served.variant == "generator.int8.onnx"
+    weaker = deploy(bundle, to=tmp_path / "repository", grade="same distribution")
+    assert weaker.served.variant == "generator.int8.onnx"
 
 
 def test_a_bundle_that_claims_the_same_picture_of_int8_is_not_believed(
@@ -240,6 +241,14 @@ def test_a_model_of_somebody_else_is_not_touched(text: str, bundle: Path, tmp_pa
         with pytest.raises(DeployError, match="not deployed by litho"):
             attempt()
     assert everything(tmp_path / "tiny") == {"config.pbtxt": text.encode()}
+
+
+def test_a_model_is_not_written_into_a_bundle(bundle: Path, tmp_path: Path) -> None:
+    mine = shutil.copytree(bundle, tmp_path / "bundles" / "tiny")
+    before = everything(mine)
+    with pytest.raises(UsageError, match=r"bundles/tiny' is a bundle.*give another --to, or a --name"):
+        deploy(mine, to=tmp_path / "bundles")
+    assert everything(mine) == before
 
 
 def test_rolling_back_what_is_not_there_names_what_is(bundle: Path, tmp_path: Path) -> None:

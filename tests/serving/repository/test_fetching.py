@@ -75,7 +75,7 @@ def test_a_missing_signature_and_another_version_are_refused(models: Path, tmp_p
     other = pin_of(models, "tiny").model_copy(update={"version": 3})
     with pytest.raises(TrustError, match="serves version 1 of tiny, and version 3 is pinned"):
         fetch(str(models), tmp_path / "copy", pins=[other])
-    assert list((tmp_path / "copy").iterdir()) == []
+    assert not (tmp_path / "copy").exists()
 
 
 def test_a_link_is_refused(models: Path, tmp_path: Path) -> None:
@@ -95,7 +95,8 @@ def test_wrong_folders_are_refused(models: Path, tmp_path: Path) -> None:
         fetch(str(models), tmp_path / "mine")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DeployError, match="is not a model repository"):
-        fetch(str(tmp_path / "empty"), tmp_path / "copy")
+        fetch(str(tmp_path / "empty"), tmp_path / "new" / "copy")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "mine", "models"]
 
 
 def test_object_storage_is_fetched_the_same_way(models: Path, tmp_path: Path, s3: S3) -> None:
