@@ -249,7 +249,7 @@ def test_a_full_disk_leaves_the_earlier_bundle_as_it_was(run: Path, earlier: Pat
 def test_without_memory_the_earlier_bundle_stays_as_it_was(earlier: Path, tmp_path: Path) -> None:
     (tmp_path / "hungry.py").write_text(HUNGRY)
     (tmp_path / "hungry.yaml").write_text(HUNGRY_SIGNATURE)
-    words = ["export", "hungry:Hungry", "--signature", "hungry.yaml", "--to", earlier]
+    words = ["export", "hungry:Hungry", "--signature", "hungry.yaml", "--to", earlier, "--replace"]
     done = subprocess.run(
         [sys.executable, "-c", LITTLE_MEMORY, *words],
         capture_output=True,

@@ -101,7 +101,8 @@ def test_a_changed_module_is_exported_again(tmp_path: Path) -> None:
     first, second = Painter().eval(), Painter().eval()
     second.layer.bias.data += 1
     bundles = [
-        litho.export_model(module, signature=SIGNATURE, to=tmp_path / "b") for module in (first, second)
+        litho.export_model(module, signature=SIGNATURE, to=tmp_path / "b", replace=True)
+        for module in (first, second)
     ]
     assert bundles[0].manifest.checkpoint_sha256 != bundles[1].manifest.checkpoint_sha256
     assert bundles[0].manifest.files["probes.safetensors"] != bundles[1].manifest.files["probes.safetensors"]
