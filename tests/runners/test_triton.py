@@ -195,11 +195,16 @@ def test_a_cancelled_request_is_no_answer(runner: Runner) -> None:
 
 def test_what_is_in_flight_when_the_runner_closes_fails_in_one_line(server: EmbeddedServer) -> None:
     runner = Runner.from_location(f"{server.grpc_url}/tiny", "cpu")
-    futures = [runner.submit(runner.signature.example(64)) for _ in range(100)]
-    runner.close()
-    runner.close()
-    with pytest.raises(EndpointError, match="was cancelled"):
-        futures[-1].result()
+    os.killpg(server.process_id, signal.SIGSTOP)  # it cannot answer before the runner closes
+    try:
+        futures = [runner.submit(runner.signature.example(64)) for _ in range(20)]
+        runner.close()
+        runner.close()
+    finally:
+        os.killpg(server.process_id, signal.SIGCONT)
+    for future in futures:
+        with pytest.raises(EndpointError, match="was cancelled"):
+            future.result()
 
 
 def test_an_answer_that_takes_too_long_names_the_limit(server: EmbeddedServer) -> None:
