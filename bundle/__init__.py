@@ -3,7 +3,7 @@
 Layout of `bundles/<name>/`:
 
     manifest.json                          `manifest.Manifest`
-    graphs/<stage>.<precision>.onnx
+    graphs/<stage>.<precision>.onnx        beside one of 2 GiB and more its weights, in .onnx.data
     engines/<stage>.<precision>.<target>.rtx | .plan, beside each its .log and .layers.json
     engines/build-engine.sh                builds on another machine the engines that could not be built here
     tokenizer.json                         of a generator that takes prompts
@@ -20,13 +20,17 @@ directory. This module knows neither torch nor any runtime.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from ..errors import BundleError, IntegrityError, UnknownName, UsageError
-from ..files import confined, ordinary_file, write_bytes, write_directory
+from ..files import confined, ordinary_file, sha256, write_bytes, write_directory
+from .external_graph import ExternalGraph
 from .json_documents import read_content
 from .keys import PrivateKey, PublicKey
 from .manifest import FileRecord, Manifest, Stage, Variant
@@ -36,6 +40,8 @@ from .signing import MANIFEST_NAME, SIGNATURE_NAME, parse_manifest, read_manifes
 __all__ = ["MANIFEST_NAME", "REPORT_NAME", "Bundle", "BundleWriter", "create_bundle", "sign_bundle"]
 
 REPORT_NAME = "report.html"
+
+_CHUNK = 1 << 24
 
 _Named = TypeVar("_Named", Variant, Stage)
 
@@ -81,8 +87,10 @@ class Bundle:
         return cls(root, read_manifest(root, _trusted(key, root)))._checked()
 
     def _checked(self) -> Bundle:
-        for relative in self.manifest.files:
-            self.read(relative)
+        for relative, record in self.manifest.files.items():
+            file = self._file(relative)
+            if sha256(file) != record.sha256:
+                raise _changed(file)
         return self
 
     def read(self, relative: str) -> bytes:
@@ -91,6 +99,22 @@ class Bundle:
         Raises:
             IntegrityError: the file is not listed, missing, has changed, or is a link.
         """
+        file = self._file(relative)
+        content = file.read_bytes()
+        if FileRecord.of(content) != self.manifest.files[relative]:
+            raise _changed(file)
+        return content
+
+    def read_graph(self, variant: Variant) -> bytes:
+        """The content of a variant's ONNX file, with that of its weights if they lie beside it; see `read`."""
+        graph, *weights = variant.paths(self.manifest.files)
+        content = self.read(graph)
+        if not weights:
+            return content
+        return ExternalGraph(content, {PurePosixPath(path).name: self.read(path) for path in weights})
+
+    def _file(self, relative: str) -> Path:
+        """The path of a listed file, which has the size that is listed."""
         record = self.manifest.files.get(relative)
         if record is None:
             raise IntegrityError(f"{relative!r} is not listed in {self.path / MANIFEST_NAME}")
@@ -99,14 +123,10 @@ class Bundle:
         size = file.stat().st_size
         if size != record.size_bytes:
             raise IntegrityError(
-                f"{file} has {size} bytes, the manifest says {record.size_bytes}; export the bundle again"
+                f"{file} has {size} bytes, the manifest says {record.size_bytes}; copy, pull or export the bundle"
+                " again"
             )
-        content = file.read_bytes()
-        if FileRecord.of(content) != record:
-            raise IntegrityError(
-                f"{file} has changed: its SHA-256 is not the one in the manifest; export the bundle again"
-            )
-        return content
+        return file
 
     def variant(self, name: str) -> Variant:
         """The variant called `name`.
@@ -142,6 +162,40 @@ class BundleWriter:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
         self.files[relative] = FileRecord.of(content)
+
+    def add_parts(self, relative: str, parts: Iterable[bytes]) -> None:
+        """Write one file piece by piece and list it."""
+        target = confined(self._path, relative)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        digest, size = hashlib.sha256(), 0
+        with target.open("wb") as file:
+            for part in parts:
+                digest.update(part)
+                size += file.write(part)
+        self.files[relative] = FileRecord(sha256=digest.hexdigest(), size_bytes=size)
+
+    def copy(self, bundle: Bundle, relative: str, name: str | None = None) -> None:
+        """Copy a listed file of another bundle.
+
+        Args:
+            bundle: the other one.
+            relative: path of the file in it.
+            name: path of the copy; by default the same.
+
+        Raises:
+            IntegrityError: the file is not listed, missing, has changed, or is a link.
+        """
+        file = bundle._file(relative)
+        with file.open("rb") as opened:
+            self.add_parts(name or relative, iter(partial(opened.read, _CHUNK), b""))
+        if self.files[name or relative] != bundle.manifest.files[relative]:
+            raise _changed(file)
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder on the bundle's disk, which is no part of the bundle and is removed when the block ends."""
+        with TemporaryDirectory(dir=self._path, prefix=".") as folder:
+            yield Path(folder)
 
     def draft(self, **fields: Any) -> Bundle:
         """The bundle so far, to read from before it is finished; `fields` as for `finish`."""
@@ -189,6 +243,12 @@ def sign_bundle(bundle: Path | str, *, key: Path | str, password: str | None = N
     Bundle(root, parse_manifest(root, content))._checked()
     sign(content, root, private)
     return root / SIGNATURE_NAME
+
+
+def _changed(file: Path) -> IntegrityError:
+    return IntegrityError(
+        f"{file} has changed: its SHA-256 is not the one in the manifest; copy, pull or export the bundle again"
+    )
 
 
 def _existing(path: Path | str) -> Path:

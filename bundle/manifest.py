@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Literal, get_args
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 from pydantic import Field as Constraint, model_validator
 
+from ..files import sha256
 from ..signature import GeneratorSignature, Signature
 from .engine_record import EngineRecord, FP32Layers
+from .external_graph import WEIGHTS_SUFFIX
 from .json_documents import Document
 from .names import Name
 
@@ -67,6 +71,11 @@ class FileRecord(Document):
     def of(cls, content: bytes) -> FileRecord:
         """The record of `content`."""
         return cls(sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
+
+    @classmethod
+    def of_file(cls, path: Path) -> FileRecord:
+        """The record of a file, which is read piece by piece."""
+        return cls(sha256=sha256(path), size_bytes=path.stat().st_size)
 
 
 class Figure(Document):
@@ -197,6 +206,18 @@ class Variant(Document):
     timings: tuple[Timing, ...] = ()
     engine: EngineRecord | None = None
     options: dict[str, str] = Constraint(default_factory=dict)
+
+    def paths(self, files: Mapping[str, Any]) -> tuple[str, ...]:
+        """Its file, and that of its weights if they lie beside it.
+
+        Args:
+            files: those of its bundle, by their paths.
+        """
+        return tuple(path for path in (self.file, f"{self.file}{WEIGHTS_SUFFIX}") if path in files)
+
+    def size_bytes(self, files: Mapping[str, FileRecord]) -> int:
+        """Size of its files together; `files` as for `paths`."""
+        return sum(files[path].size_bytes for path in self.paths(files))
 
     def __repr__(self) -> str:
         target = f" for {self.target}" if self.target else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -15,10 +15,13 @@ from .precisions.base import FP32_MODULES
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["MULTIPLIES", "multiply_adds", "share", "value_types"]
+__all__ = ["MULTIPLIES", "much_arithmetic", "multiply_adds", "share", "value_types"]
 
 _LARGE = 1024
 """Elements of the smallest initializer whose content no shape depends on."""
+
+_MUCH = 10**9
+"""Multiply-adds for one picture from which on it takes a core tens of milliseconds."""
 
 _UNINFERRED = ("GroupNormalization",)
 """Operators whose output has the shape of their first input, which onnx does not infer."""
@@ -85,6 +88,19 @@ def multiply_adds(model: onnx.ModelProto) -> dict[str, int]:
         count = MULTIPLIES[node.op_type](node, [shapes.get(name, ()) for name in names])
         found[node.name] = found.get(node.name, 0) + count
     return found
+
+
+def much_arithmetic(graphs: Iterable[bytes]) -> bool:
+    """Whether a generator needs so much arithmetic for a picture that their number decides how long an export takes.
+
+    Args:
+        graphs: of its stages, as they were exported.
+
+    Raises:
+        ExportError: the shape of a layer cannot be inferred.
+    """
+    onnx = require("onnx", "export")
+    return sum(sum(multiply_adds(onnx.load_from_string(graph)).values()) for graph in graphs) >= _MUCH
 
 
 def share(counts: Mapping[str, int], names: Collection[str]) -> float:

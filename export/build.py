@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 from ..bundle import REPORT_NAME, Bundle, BundleWriter, create_bundle
 from ..bundle.manifest import TOKENIZER_NAME, Aim, Variant, Verdict
 from ..bundle.probes import PROBES_NAME
-from ..errors import BundleError, LithoError, UsageError, out_of_memory
+from ..errors import BundleError, ExportError, LithoError, out_of_memory
 from ..extras import require
 from ..files import locked
 from ..reporting.progress import Progress, quiet
 from ..runners import Worker
+from .arithmetic import much_arithmetic
 from .calibration import calibrate, calibration_inputs, pictures_sha256
 from .engines.complete import prove_engines
 from .explanations import carries, carry
+from .external_data import WeightFolder
 from .fixed_inputs import fix_input
 from .graph import export_graph
 from .passes import apply_passes, default_passes
@@ -28,10 +30,10 @@ from .precisions import Inputs, precision
 from .report.choice import recommend
 from .report.gains import measure_gains
 from .report.page import render_report
-from .request import BundleKey, Request, check_destination, check_generator, resolve
+from .request import BundleKey, Request, check_destination, check_generator, check_weights, resolve
 from .source import Source, format_size, open_source
 from .timing import TimingFailed, time_in_turns, timing_record
-from .validation.distance import Distance, sample_count
+from .validation.distance import FIRST, Distance, sample_count
 from .validation.make_probes import make_probes
 from .validation.proof import Proof
 from .validation.reference import Reference
@@ -90,6 +92,7 @@ def export(  # noqa: PLR0913
     fixed: Mapping[str, int] | None = None,
     size: FreeOrSize | None = None,
     quantizer: str = "litho",
+    external_data: bool = False,
     replace: bool = False,
     progress: Progress = quiet,
 ) -> Bundle:
@@ -122,6 +125,8 @@ def export(  # noqa: PLR0913
         size: height and width of the pictures that come in, or "free" for every size that the generator can take; by
             default the size that it was made for.
         quantizer: of INT8 and FP8: "litho", or "nncf", which its extra installs.
+        external_data: put the weights of every graph into a file beside it, which ONNX calls external data; those of a
+            graph of 2 GiB or more always lie there.
         replace: replace a bundle at `to` that holds another generator.
         progress: called with the current step and the share of it that is done, 0 to 1.
 
@@ -129,7 +134,8 @@ def export(  # noqa: PLR0913
         UsageError: a name is unknown, the family cannot do what is asked, an engine has no target, no bundle can
             lie at `to` or have its name, or the one at `to` holds another generator.
         CheckpointError: the snapshot or the weights cannot be used.
-        ExportError: a graph cannot be made, or there are no pictures to calibrate with.
+        ExportError: a graph cannot be made, there are no pictures to calibrate with, or another process exports
+            to the same folder.
     """
     destination = Path(to)
     check_destination(destination)
@@ -148,6 +154,7 @@ def export(  # noqa: PLR0913
             tuple((fixed or {}).items()),
             None if size is None else format_size(size),
             quantizer,
+            external_data,
         )
     )
     opened = open_source(source, input=input, signature=signature, weights=weights, size=size)
@@ -158,6 +165,7 @@ def export(  # noqa: PLR0913
 
 def _job(request: Request, source: Source, progress: Progress) -> _Job:
     whole = source.pipeline
+    check_weights(request, whole)
     if request.fixed:
         # Its pictures were made with other values of the fixed inputs.
         source = dataclasses.replace(source, pipeline=whole.fix(dict(request.fixed)), explanation={})
@@ -176,7 +184,7 @@ def _job(request: Request, source: Source, progress: Progress) -> _Job:
 
 def _write(destination: Path, job: _Job, replace: bool) -> Bundle:
     """Write the bundle, unless it is there already."""
-    busy = UsageError(f"another process is exporting to {destination}; wait for it, or give another --to")
+    busy = ExportError(f"another process is exporting to {destination}; wait for it, or give another --to")
     with locked(destination.parent / f".{destination.name}.lock", busy):
         if (existing := _existing(destination, job)) is not None:
             if carries(existing, job.source.explanation):
@@ -186,9 +194,9 @@ def _write(destination: Path, job: _Job, replace: bool) -> Bundle:
         check_destination(destination)
         if not replace:
             check_generator(destination, job.source)
-        with create_bundle(destination) as writer, Worker() as worker:
+        with create_bundle(destination) as writer, writer.scratch() as folder, Worker() as worker:
             worker.start()
-            _fill(writer, job.isolated(worker))
+            _fill(writer, job.isolated(worker), WeightFolder(folder, job.request.external_data))
         return Bundle.load(destination)
 
 
@@ -202,7 +210,7 @@ def _existing(destination: Path, job: _Job) -> Bundle | None:
     return bundle if job.key.satisfied_by(bundle.manifest) else None
 
 
-def _fill(writer: BundleWriter, job: _Job) -> None:
+def _fill(writer: BundleWriter, job: _Job, weights: WeightFolder) -> None:
     pipeline = job.source.pipeline
     reference = Reference(pipeline.model)
     probes = make_probes(reference, progress=partial(job.progress, "making the probes with PyTorch"))
@@ -211,9 +219,11 @@ def _fill(writer: BundleWriter, job: _Job) -> None:
         writer.add(TOKENIZER_NAME, pipeline.tokenizer.encode())
     for path, content in job.source.explanation.items():
         writer.add(path, content)
-    graphs = _graphs(job)
-    distance = Distance(reference, job.source.data, sample_count(pipeline.signature, pipeline.sampler))
-    proof = Proof(pipeline, graphs, probes, distance, _other_stages(job, graphs))
+    graphs = _graphs(job, weights)
+    slow, count = much_arithmetic(graphs.values()), sample_count(pipeline.signature, pipeline.sampler)
+    distance = Distance(reference, job.source.data, count, first=FIRST if slow else None)
+    proof = Proof(pipeline, graphs, probes, distance, _other_stages(job, graphs), slow=slow)
+    reference.made = proof.count
     made = list(_make(writer, job, graphs, proof))
     variants = _timed(job, proof, made) if job.request.timed else tuple(_untimed(one.variant) for one in made)
     timing = partial(job.progress, "timing the graph passes")
@@ -231,7 +241,7 @@ def _fill(writer: BundleWriter, job: _Job) -> None:
     writer.finish(**fields)
 
 
-def _graphs(job: _Job) -> dict[str, bytes]:
+def _graphs(job: _Job, weights: WeightFolder) -> dict[str, bytes]:
     """Stage -> content of its FP32 graph."""
     metadata = {
         "litho.checkpoint_sha256": job.source.weights_sha256,
@@ -241,7 +251,7 @@ def _graphs(job: _Job) -> dict[str, bytes]:
     graphs: dict[str, bytes] = {}
     for name, (module, signature) in job.whole.stages.items():
         job.progress(f"exporting the graph of the {name}", 0.0)
-        graphs[name] = export_graph(module, signature, metadata)
+        graphs[name] = export_graph(module, signature, metadata, weights)
         for field, value in job.request.fixed:
             graphs[name] = fix_input(graphs[name], field, value)
     return graphs
@@ -268,10 +278,14 @@ def _make(
         except LithoError:  # with less optimisation they may run
             return calibrate(pipeline, proof.settled(), job.calibration)
 
-    done, count = 0, len(job.key.variants)
+    done, count, doing = 0, len(job.key.variants), ""
 
     def report(step: str, share: float) -> None:
-        job.progress(f"variant {done + 1} of {count}: {step}", (done + share) / count)
+        nonlocal doing
+        doing = f"variant {done + 1} of {count}: {step}"
+        job.progress(doing, (done + share) / count)
+
+    proof.progress = lambda share: job.progress(doing, (done + share) / count)
 
     for name, (_, signature) in pipeline.stages.items():
         stage = StageGraph(name, signature, graphs[name], lambda name=name: calibration()[name])

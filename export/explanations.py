@@ -67,7 +67,7 @@ def carry(bundle: Bundle, files: Mapping[str, bytes]) -> None:
     with create_bundle(bundle.path) as writer:
         for path in manifest.files:
             if not is_explanation_file(path):
-                writer.add(path, bundle.read(path))
+                writer.copy(bundle, path)
         for path, content in files.items():
             writer.add(path, content)
         writer.finish(

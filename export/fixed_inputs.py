@@ -13,9 +13,12 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from ..bundle.external_graph import with_content
 from ..errors import ExportError, UnknownName
 from ..extras import require
+from ..runners.onnxruntime import give_weights
 from ..signature import Signature
+from .external_data import content_of, opened
 
 __all__ = ["fix_input"]
 
@@ -47,10 +50,10 @@ def fix_input(graph: bytes, name: str, value: int) -> bytes:
         ExportError: the input is not INT64 of shape (batch,), it is the only input with a batch, or values that depend
             on it depend on the size of other inputs too.
     """
-    onnx = require("onnx", "export")
+    require("onnx", "export")
     from onnx_ir.passes import common
 
-    model = ir.from_proto(onnx.load_from_string(graph))
+    model = opened(graph)
     given = next((one for one in model.graph.inputs if one.name == name), None)
     if given is None:
         raise UnknownName("input", name, [one.name or "" for one in model.graph.inputs])
@@ -58,7 +61,7 @@ def fix_input(graph: bytes, name: str, value: int) -> bytes:
     guide = _guide(model, given)
     common.NameFixPass()(model)
     common.ShapeInferencePass()(model)
-    _Fixer(model, given, guide).apply(value)
+    _Fixer(model, given, guide, graph).apply(value)
     common.TopologicalSortPass()(model)
     common.RemoveUnusedNodesPass()(model)
     if given.uses():
@@ -66,9 +69,7 @@ def fix_input(graph: bytes, name: str, value: int) -> bytes:
             f"input {name!r} cannot be fixed: the graph takes more than the batch from its shape"
         )
     model.graph.inputs.remove(given)
-    proto = ir.to_proto(model)
-    onnx.checker.check_model(proto, full_check=True)
-    return proto.SerializeToString(deterministic=True)
+    return content_of(model, graph)
 
 
 def _drop_from_signature(model: ir.Model, name: str, value: int) -> None:
@@ -106,9 +107,11 @@ class _Fixer:
         model: the model to change.
         given: the input.
         guide: the input whose first extent is the batch afterwards.
+        before: content of the ONNX file that the model was read from.
     """
 
-    def __init__(self, model: ir.Model, given: ir.Value, guide: ir.Value) -> None:
+    def __init__(self, model: ir.Model, given: ir.Value, guide: ir.Value, before: bytes) -> None:
+        self._before = before
         self._model, self._graph, self._given, self._guide = model, model.graph, given, guide
         self._batch = None if given.shape is None else given.shape[0]
         self._tape = ir.tape.Tape()
@@ -173,9 +176,10 @@ class _Fixer:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.log_severity_level = 1, 4
         try:
-            session = onnxruntime.InferenceSession(
-                ir.to_proto(part).SerializeToString(), options, providers=["CPUExecutionProvider"]
-            )
+            content = with_content(self._before, ir.to_proto(part).SerializeToString())
+            weights = give_weights(onnxruntime, options, content)
+            session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            del weights
             results = session.run(None, feeds)
         except Exception as error:
             raise ExportError(

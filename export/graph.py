@@ -10,16 +10,18 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
 from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ExportError
 from ..extras import require
 from ..signature import Signature
 from ..signature.noise import NOISE
+from .external_data import MOST_BYTES, WeightFolder, checked, store_weights, weights_bytes
 from .node_names import node_name
 from .parametrizations import without_parametrizations
 from .simplification import simplify
-from .translations import translations
+from .translations import translations, unread_sources
 
 if TYPE_CHECKING:
     import torch
@@ -41,7 +43,12 @@ _MARK = "litho.noise"
 """Domain and name of the operator that marks the noise during the export."""
 
 
-def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mapping[str, str]) -> bytes:
+def export_graph(
+    module: torch.nn.Module,
+    signature: Signature,
+    metadata: Mapping[str, str],
+    weights: WeightFolder | None = None,
+) -> bytes:
     """Export `module` with a free batch, and with free height and width if the signature has them.
 
     Args:
@@ -49,20 +56,20 @@ def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mappin
             and returns the output.
         signature: names, dtypes and shapes of inputs and output.
         metadata: entries of the model's `metadata_props`; the signature is added.
+        weights: where the weights of a graph of 2 GiB or more are put; without it such a graph is refused.
 
     Returns:
-        The content of one ONNX file, checked with shape inference.
+        The content of one ONNX file, checked with shape inference; an `ExternalGraph` if its weights lie elsewhere.
 
     Raises:
         ExportError: the module is in training mode, has weights that are not finite or not FP32, draws random numbers,
-            cannot be exported, or is too large for one file.
+            cannot be exported, or is too large for one file and has no folder for its weights.
     """
     torch, onnx = require("torch", "export"), require("onnx", "export")
     require("onnxscript", "export")
     from .attention import FourAxes
     from .batch_splits import BatchSplits
     from .user_module.diagnosis import (
-        MOST_BYTES,
         check_free_batch,
         check_module,
         check_no_randomness,
@@ -76,7 +83,7 @@ def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mappin
     example = signature.example(batch=2)
     tensors = tuple(torch.from_numpy(example[field.name]) for field in signature.inputs)
     dimensions = _dimensions(torch, signature)
-    with _quiet(torch), BatchSplits(), FourAxes():
+    with _quiet(torch), BatchSplits(), FourAxes(), unread_sources():
         try:
             program = torch.onnx.export(
                 module,
@@ -103,6 +110,7 @@ def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mappin
     _name_by_modules(program.model.graph)
     _name_noise(program.model)
     _keep_names_apart(program.model.graph, {field.name for field in (*signature.inputs, signature.output)})
+    beside = _stored(program.model, weights)
     model = program.model_proto
     notes = {"litho.signature": json.dumps(signature.model_dump(mode="json"), sort_keys=True)}
     if complex_part is not None:
@@ -110,17 +118,37 @@ def export_graph(module: torch.nn.Module, signature: Signature, metadata: Mappin
         notes[COMPLEX] = complex_part.partition(" at ")[0]
     onnx.helper.set_model_props(model, {**metadata, **notes})
     _strip_notes(model)
-    if model.ByteSize() >= MOST_BYTES:
-        raise ExportError(f"the graph has {model.ByteSize()} bytes; one ONNX file holds less than 2 GiB")
     try:
-        onnx.checker.check_model(model, full_check=True)
+        if beside is not None:
+            content: bytes = checked(model, beside)
+        else:
+            onnx.checker.check_model(model, full_check=True)
+            content = model.SerializeToString(deterministic=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         cause = f"; {complex_cause(complex_part)}" if complex_part is not None else ""
         raise ExportError(
             f"the exported graph is not valid ONNX: {str(error).splitlines()[0]}{cause}"
         ) from error
     _check_contract(model, signature)
-    return model.SerializeToString(deterministic=True)
+    return content
+
+
+def _stored(model: Any, weights: WeightFolder | None) -> Path | None:
+    """The folder that the weights of a model have been moved to; None if they stay in it.
+
+    Raises:
+        ExportError: they have to be moved, and there is no folder.
+    """
+    size = weights_bytes(model)
+    if size <= MOST_BYTES and (weights is None or not weights.always):
+        return None
+    if weights is None:
+        raise ExportError(
+            f"the weights of the graph have {size} bytes; one ONNX file holds less than 2 GiB: export it with"
+            " 'litho export', which puts them beside the graph"
+        )
+    store_weights(model, weights.path)
+    return weights.path
 
 
 def complex_cause(part: str) -> str:

@@ -43,7 +43,7 @@ def _computed(part: nn.Module) -> list[str]:
     """Names of the weights of a module that torch computes in every call."""
     from torch.nn.utils import parametrize
 
-    parametrized = list(part.parametrizations) if parametrize.is_parametrized(part) else []  # type: ignore[arg-type]
+    parametrized = getattr(part, "parametrizations", {}) if parametrize.is_parametrized(part) else {}
     return [*parametrized, *(hook.name for hook in _hooks(part).values())]
 
 

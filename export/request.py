@@ -15,14 +15,16 @@ from ..bundle.manifest import TOKENIZER_NAME, Aim, FileRecord, Manifest
 from ..bundle.names import check_name
 from ..bundle.signing import read_manifest
 from ..errors import BundleError, UnknownName, UsageError
-from ..files import check_folder
+from ..files import check_folder, check_parent
 from ..parity.coverage import RECIPE_KEY
 from ..parity.probe_inputs import RECIPE
 from ..runners.base import engine_libraries, graph_runtimes, runner_class, runtime_names
 from .engines import TARGETS, engine_environment
 from .engines.variants import own_target
+from .external_data import MOST_BYTES
 from .graph import OPSET
 from .passes import pass_names
+from .pipeline import Pipeline
 from .precisions import precision, precision_names
 from .precisions._quantizers import quantizer_names
 from .report.choice import AIMS
@@ -30,7 +32,7 @@ from .source import Source
 from .timing import without_timing_record
 from .variant_spec import UNBUILT, VariantSpec
 
-__all__ = ["BundleKey", "Request", "check_destination", "check_generator", "resolve"]
+__all__ = ["BundleKey", "Request", "check_destination", "check_generator", "check_weights", "resolve"]
 
 _RECORDED = (
     *("name", "family", "preset", "licence", "signature", "stages", "sampler", "aim"),
@@ -85,6 +87,7 @@ class Request:
         fixed: integer inputs with a fixed value.
         size: of the pictures that come in, as on the command line; None for the generator's own.
         quantizer: of INT8 and FP8, one of `quantizer_names`.
+        external_data: whether weights lie beside every graph.
     """
 
     name: str
@@ -98,6 +101,7 @@ class Request:
     fixed: tuple[tuple[str, int], ...] = ()
     size: str | None = None
     quantizer: str = "litho"
+    external_data: bool = False
 
     @property
     def graph_runtimes(self) -> tuple[str, ...]:
@@ -164,6 +168,7 @@ class Request:
             "size": self.size,
             "calibration": self.calibration,
             "calibration_sha256": calibration_sha256,
+            "external_data": "yes" if self.external_data else None,
             "quantizer": self.quantizer if self.calibrated and self.quantizer != "litho" else None,
         }
         return {
@@ -189,7 +194,7 @@ def check_destination(to: Path) -> None:
     """
     check_name(to.name, f"--to was given {str(to)!r}; the bundle's name")
     check_folder(to, "--to")
-    check_folder(to.parent, "--to")
+    check_parent(to, "--to")
     if to.exists() and any(to.iterdir()) and not (to / MANIFEST_NAME).exists():
         raise UsageError(f"{to} is not empty and is not a bundle; give another --to")
 
@@ -253,3 +258,32 @@ def resolve(request: Request) -> Request:
                 f"precision {name!r} needs the pass {left_out.pop()!r}; remove it from --without"
             )
     return request
+
+
+def check_weights(request: Request, pipeline: Pipeline) -> None:
+    """Refuse what is not made of a graph with its weights beside it, before any work is done.
+
+    Raises:
+        UsageError: the weights of a graph will lie beside it, and another runtime than ONNX Runtime, or a calibrated
+            precision, is asked for.
+    """
+    sizes = {
+        name: sum(one.nbytes for one in module.state_dict().values())
+        for name, (module, _) in pipeline.stages.items()
+    }
+    if request.external_data:
+        why = "--external-data puts the weights of every graph into a file beside it"
+    elif (large := max(sizes, key=lambda name: sizes[name])) and sizes[large] > MOST_BYTES:
+        why = (
+            f"the weights of the {large} have {sizes[large] / (1 << 30):.1f} GiB, which lie beside its graph"
+        )
+    else:
+        return
+    runtimes = [name for name in request.runtimes if name != "onnxruntime"]
+    lower = [name for name in request.precisions if precision(name).calibrated]
+    if runtimes or lower:
+        allowed = ", ".join(name for name in precision_names() if not precision(name).calibrated)
+        raise UsageError(
+            f"{why}; of such a graph litho makes variants for onnxruntime in {allowed}: leave out"
+            f" {', '.join((*runtimes, *lower))}, or export a smaller part of the generator"
+        )

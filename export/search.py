@@ -88,27 +88,33 @@ def search(
         also = _left_out(made, fp32_layers) if another else ()
         return Lowered(made, (*fp32_layers, *also), judge(made))
 
-    whole = lowered(())
-    if whole.verdict is None or precision.element == "FLOAT":
-        return whole
-    if whole.verdict.status == "passed" and not precision.calibrated:
+    whole = None if precision.calibrated else lowered(())
+    if whole is not None and (
+        whole.verdict is None or whole.verdict.status == "passed" or precision.element == "FLOAT"
+    ):
         return whole
     model = require("onnx", "export").load_from_string(lowering.graph)
     names, counts = layers(model), multiply_adds(model)
     if not names:  # a stage that only looks up or moves values
-        return whole
-    costs = _costs(model, counts)
-    errors = {
-        name: error(precision.lower(replace(lowering, fp32_layers=frozenset(names) - {name})))
-        for name in names
-    }
+        return whole or lowered(())
+    costs, errors = _costs(model, counts), dict[str, float]()
+    for name in names:
+        alone = precision.lower(replace(lowering, fp32_layers=frozenset(names) - {name}))
+        errors[name] = error(alone)
+        if whole is None and math.isinf(errors[name]):
+            # The verdict says whether this machine can run such graphs, and how far they may be optimised.
+            if (whole := lowered(())).verdict is None:
+                return whole
+            errors[name] = error(alone)
     # The sort is stable: equal layers keep the order of the graph, so two searches give the same result.
     order = sorted(names, key=lambda name: -errors[name] / max(costs[name], 1.0))
     most = _most(order, counts)
     start = knee(order[: most + 1], errors, costs) if precision.calibrated else 1
-    if start == 0 and whole.verdict.status == "passed":
-        return whole
-    return _first_passing(lowered, order, max(start, 1), most) or whole
+    if start == 0:
+        whole = whole or lowered(())
+        if whole.verdict is None or whole.verdict.status == "passed":
+            return whole
+    return _first_passing(lowered, order, max(start, 1), most) or whole or lowered(())
 
 
 def _left_out(graph: bytes, fp32_layers: Sequence[str]) -> list[str]:

@@ -65,7 +65,7 @@ def simplify(model: Any) -> None:
     from onnxscript.rewriter.rules import common as rules
 
     common.InlinePass()(model)
-    chosen = [*_neutral(), *(getattr(rules, name) for name in _RULES)]
+    chosen: list[Any] = [_Tried(rule) for rule in (*_neutral(), *(getattr(rules, name) for name in _RULES))]
     for _ in range(_ROUNDS):
         fold_constants_ir(model, onnx_shape_inference=True)
         rewrite(model, chosen)
@@ -78,6 +78,29 @@ def simplify(model: Any) -> None:
         common.OutputFixPass(),
         common.NameFixPass(),
     )(model)
+
+
+class _Tried:
+    """A rule that is tried only on nodes of the operator at the end of its pattern.
+
+    By itself, a rule with several ends makes an index of the whole graph for each node, and each of the others
+    prepares a match that fails at the node's operator.
+
+    Args:
+        rule: of onnxscript; everything else is asked of it.
+    """
+
+    def __init__(self, rule: Any) -> None:
+        self._rule = rule
+        self._operator = rule._target_pattern.output_nodes[0].op_identifier()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._rule, name)
+
+    def try_rewrite(self, model: Any, graph: Any, node: Any, **others: Any) -> Any:
+        if self._operator not in (None, node.op_identifier()):
+            return None
+        return self._rule.try_rewrite(model, graph, node, **others)
 
 
 def _neutral() -> list[Any]:

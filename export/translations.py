@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 from ..extras import require
 
-__all__ = ["translations"]
+__all__ = ["translations", "unread_sources"]
 
 
 def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
@@ -29,3 +31,22 @@ def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
         return opset.Squeeze(values, opset.Constant(value_ints=[axis]))
 
     return {torch.ops.prims.prod.default: product, torch.ops.aten.squeeze.dim: squeeze}
+
+
+@contextmanager
+def unread_sources() -> Iterator[None]:
+    """Context in which onnxscript's functions tell their domain without their source being parsed.
+
+    torch lists all 500 of them for each graph and asks for nothing else of what is parsed, which takes a sixth of the
+    time of a small export.
+    """
+    functions = require("onnxscript", "export").values.TracedOnnxFunction
+    parsed = vars(functions).get("function_ir")
+    if not isinstance(parsed, property):  # of another version of onnxscript, which works as it is
+        yield
+        return
+    functions.function_ir = property(lambda function: SimpleNamespace(domain=function.opset.domain))
+    try:
+        yield
+    finally:
+        functions.function_ir = parsed

@@ -16,6 +16,7 @@ from ..runners.base import runner_class
 from ..signature import Signature
 from .engines import EngineOptions
 from .engines.variants import add_engine
+from .external_data import add_graph
 from .naming import Naming, check_name, precisions_of
 from .passes import apply_passes, default_passes
 from .payoff import paid
@@ -64,8 +65,9 @@ def make_variants(
     for name, specs in groupby(request.specs(stage.name), lambda spec: spec.precision):
         lowered: dict[str, Lowered] = {}
         for runtimes in _alike(precision(name), request.graph_runtimes):
-            progress(f"lowering the {stage.name} to {name} for {', '.join(runtimes)}", 0.0)
-            lowered |= dict.fromkeys(runtimes, _lower(request, proof, stage, precision(name), runtimes))
+            lowered |= dict.fromkeys(
+                runtimes, _lower(request, proof, stage, precision(name), runtimes, progress)
+            )
         grade = proof.limits(precision(name)).grade
         for spec in specs:
             progress(f"proving {spec.name}", 0.0)
@@ -74,7 +76,7 @@ def make_variants(
                 if request.timed and precision(name).must_pay:
                     fp32, _ = apply_passes(stage.graph, set(default_passes()) - set(request.without))
                     made = paid(made, proof, fp32)
-                    writer.add(spec.file, made.graph or b"")
+                    add_graph(writer, spec.file, made.graph or b"")
             else:
                 # Engines are built from the portable graph, here and by `litho build-engine`.
                 made = ExportedVariant(
@@ -98,15 +100,24 @@ def _alike(lower: Precision, runtimes: Sequence[str]) -> list[list[str]]:
 
 
 def _lower(
-    request: Request, proof: Proof, stage: StageGraph, lower: Precision, runtimes: Sequence[str]
+    request: Request,
+    proof: Proof,
+    stage: StageGraph,
+    lower: Precision,
+    runtimes: Sequence[str],
+    progress: Progress,
 ) -> Lowered:
     """The stage's graph in a precision, judged in the first of the runtimes that can run it here."""
     integers = runner_class(runtimes[0]).integers
     own = {integers.passes.get(name, name) if lower.element == "INT8" else name for name in lower.passes}
     graph, passes = apply_passes(stage.graph, {*default_passes(), *own} - set(request.without))
     adapters = {runtime: runner_class(runtime).passes for runtime in runtimes}
+    count, measured = len(layers(require("onnx", "export").load_from_string(graph))), 0
+    work = f"lowering the {stage.name} to {lower.name} for {', '.join(runtimes)}"
+    progress(work, 0.0)
 
     def judge(made: bytes) -> Verdict | None:
+        progress(work, 0.0)
         for runtime, needed in adapters.items():
             verdict = proof.judge(stage.name, apply_passes(made, needed)[0], runtime, lower).verdict
             if verdict.status != "not_run":
@@ -114,17 +125,18 @@ def _lower(
         return None
 
     def error(made: bytes) -> float:
+        nonlocal measured
+        progress(f"{work}, each layer by itself", measured / count)
+        measured += 1
         return min(
-            proof.squared_error(stage.name, apply_passes(made, needed)[0], runtime)
+            proof.squared_error(stage.name, apply_passes(made, needed, draft=True)[0], runtime)
             for runtime, needed in adapters.items()
         )
 
     calibration = stage.calibration() if lower.calibrated else ()
     lowering = Lowering(graph, frozenset(), calibration, integers, request.quantizer)
     found = search(lower, lowering, judge, error)
-    return replace(
-        found, passes=passes, layers=len(layers(require("onnx", "export").load_from_string(graph)))
-    )
+    return replace(found, passes=passes, layers=count)
 
 
 def _portable(writer: BundleWriter, proof: Proof, spec: VariantSpec, lowered: Lowered) -> ExportedVariant:
@@ -135,7 +147,7 @@ def _portable(writer: BundleWriter, proof: Proof, spec: VariantSpec, lowered: Lo
     named = misnamed(graph, lower, lowered.fp32_layers)
     if verdict.status != "failed" and named.complaint:
         verdict = verdict.model_copy(update={"status": "failed", "reason": named.complaint})
-    writer.add(spec.file, graph)
+    add_graph(writer, spec.file, graph)
     facts = {**lowered.facts, "options": graph_options(graph), "lowered_share": named.share}
     return ExportedVariant(spec.variant(verdict, batches=proof.batches, **facts), graph, outcome.pictures)
 

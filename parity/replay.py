@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bundle.manifest import Figure, Verdict
-from ..bundle.probes import EXTREMES, Probes
+from ..bundle.probes import EXTREMES, USUAL, Probes
 from ..errors import (
     BundleError,
     DeviceError,
@@ -33,6 +33,7 @@ __all__ = [
     "Outcome",
     "largest_batch",
     "make",
+    "picture_count",
     "prove",
     "replay",
     "replay_batches",
@@ -110,8 +111,10 @@ def prove(
     try:
         with open_runner() as runner:
             batches = batches or replay_batches(signature=runner.signature)
-            replays = _replays(runner, probes, batches)
-            further = [made for bank in probes.others for made in _replays_of_bank(runner, bank, batches)]
+            plan = _plan(runner.signature, probes, batches)
+            made = [part.replay(runner, batches) for part in plan]
+            replays = [one for one in made if not one.bank]
+            further = [one for one in made if one.bank]
             verdict = judge([*replays, *further], gate)
             if verdict.status == "passed" and (figures := tuple(measure(runner))):
                 verdict = judge([*replays, *further], gate, figures)
@@ -155,20 +158,58 @@ def replay_batches(
     )
 
 
-def _replays(runner: Runner, probes: Probes, batches: Sequence[int]) -> list[Replay]:
-    """Replays of the usual probes, the one whose pictures are shown first."""
+@dataclass(frozen=True)
+class _Part:
+    """One replay before it is made.
+
+    Args:
+        bank: the probes.
+        batch: pictures at a time.
+        numbers: of the probes to make; empty for all of the bank.
+    """
+
+    bank: Probes
+    batch: int
+    numbers: tuple[int, ...] = ()
+
+    def replay(self, runner: Runner, batches: Sequence[int]) -> Replay:
+        """Make the pictures."""
+        if not self.numbers:
+            made = _whole(runner, self.bank, self.batch, batches)
+            return Replay(
+                made, self.bank.images, self.batch, "" if self.bank.name == USUAL else self.bank.name
+            )
+        part = self.bank.chosen(self.numbers)
+        return Replay(replay(runner, part, self.batch), part.images, self.batch, numbers=self.numbers)
+
+
+def picture_count(signature: Signature, probes: Probes) -> int:
+    """Pictures that `prove` makes of a runner with this signature for a verdict, without a declared batch."""
+    plan = _plan(signature, probes, replay_batches(signature=signature))
+    return sum(len(part.numbers or part.bank.images) for part in plan)
+
+
+def _plan(signature: Signature, probes: Probes, batches: Sequence[int]) -> list[_Part]:
+    """Replays of the usual probes, the one whose pictures are shown first, then those of further banks."""
     most = _most(probes, batches)
     whole = (most, *(batch for batch in _WHOLE_TOO if batch in batches and batch < most))
-    replays = [Replay(_whole(runner, probes, batch, batches), probes.images, batch) for batch in whole]
-    order, sampler = _order(runner, probes)
+    plan = [_Part(probes, batch) for batch in whole]
+    order, sampler = _order(signature, probes)
     start = 0
     for batch in sorted(set(batches) - set(whole)):
         turns = 1 if batch > (_FEW if sampler else _TWICE) else 2
-        numbers = [order[index % len(order)] for index in range(start, start + turns * batch)]
-        start += len(numbers)
-        part = probes.chosen(numbers)
-        replays.append(Replay(replay(runner, part, batch), part.images, batch, numbers=tuple(numbers)))
-    return replays
+        plan.append(
+            _Part(
+                probes,
+                batch,
+                tuple(order[index % len(order)] for index in range(start, start + turns * batch)),
+            )
+        )
+        start += turns * batch
+    for bank in probes.others:
+        alone = [1] if bank.name.startswith(_ALONE_TOO) and 1 in batches else []
+        plan += [_Part(bank, batch) for batch in dict.fromkeys((_most(bank, batches), *alone))]
+    return plan
 
 
 def _most(bank: Probes, batches: Sequence[int]) -> int:
@@ -184,24 +225,16 @@ def _whole(runner: Runner, bank: Probes, batch: int, batches: Sequence[int]) -> 
     return replay(runner, bank, batch)[:count]
 
 
-def _order(runner: Runner, probes: Probes) -> tuple[list[int], bool]:
+def _order(signature: Signature, probes: Probes) -> tuple[list[int], bool]:
     """Numbers of the probes to choose from for further batches, and whether each takes a number of steps.
 
     The half with the fewest steps will do: the other stages run once, and the steps of all are the same graph.
     """
-    field = runner.signature.field(Role.STEPS)
+    field = signature.field(Role.STEPS)
     if field is None or field.name not in probes.inputs:
         return list(range(len(probes.images))), False
     order = np.argsort(probes.inputs[field.name], kind="stable")
     return order[: max(1, len(order) // 2)].tolist(), True
-
-
-def _replays_of_bank(runner: Runner, bank: Probes, batches: Sequence[int]) -> list[Replay]:
-    alone = [1] if bank.name.startswith(_ALONE_TOO) and 1 in batches else []
-    return [
-        Replay(_whole(runner, bank, batch, batches), bank.images, batch, bank.name)
-        for batch in dict.fromkeys((_most(bank, batches), *alone))
-    ]
 
 
 def replay(runner: Runner, probes: Probes, batch: int) -> NDArray[np.uint8]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ...bundle import REPORT_NAME, Bundle, BundleWriter, create_bundle
 from ...bundle.manifest import Manifest, Variant
-from ...errors import UnknownName, UsageError
+from ...errors import ExportError, UnknownName, UsageError
 from ...files import locked
 from ...parity.gate import grade_of
 from ...parity.verify import prove_variant
@@ -59,7 +59,8 @@ def build_engines(
         The completed bundle, with a verdict on each engine that runs here.
 
     Raises:
-        UsageError: a name is unknown, or another process is using the bundle.
+        UsageError: a name is unknown.
+        ExportError: another process is using the bundle.
         DeviceError: there is no GPU here, and no target was given.
         LithoError: see `build_engine`.
     """
@@ -72,7 +73,7 @@ def build_engines(
             raise UnknownName("target", target, TARGETS)
     # Without a bundle the lock would create its directory.
     Bundle.load(destination)
-    busy = UsageError(f"another process is using {destination}; try again when it has ended")
+    busy = ExportError(f"another process is using {destination}; try again when it has ended")
     with locked(destination.parent / f".{destination.name}.lock", busy):
         bundle = Bundle.load(destination)
         graphs = _graphs(bundle, precisions)
@@ -135,7 +136,7 @@ def _build(
         # With the timing cache of the engine that it replaces, the builder picks the same kernels.
         options = replace(options, timing_cache=bundle.read(cache))
     lowered = Lowered(
-        bundle.read(graph.file), graph.fp32_layers, graph.verdict, passes=graph.passes, layers=graph.layers
+        bundle.read_graph(graph), graph.fp32_layers, graph.verdict, passes=graph.passes, layers=graph.layers
     )
     engine = add_engine(writer, spec, lowered, bundle.stage(graph.stage).signature, options, report)
     return engine.model_copy(update={"grade": grade_of(graph, bundle.manifest)})
@@ -152,7 +153,7 @@ def _complete(writer: BundleWriter, bundle: Bundle, built: Iterable[Variant], re
     ]
     unneeded = set() if any(variant.file == SCRIPT for variant in old) else {SCRIPT}
     for relative in set(bundle.manifest.files) - set(writer.files) - unneeded:
-        writer.add(relative, bundle.read(relative))
+        writer.copy(bundle, relative)
     fields = {name: getattr(bundle.manifest, name) for name in Manifest.model_fields if name != "files"}
     fields["variants"] = (*old, *new.values())
     fields["variants"], _ = prove_engines(writer.draft(**fields), report)

@@ -6,8 +6,9 @@ import time
 from dataclasses import replace
 
 from ...bundle import BundleWriter
+from ...bundle.external_graph import ExternalGraph
 from ...bundle.manifest import Variant, Verdict
-from ...errors import DeviceError, MissingExtra
+from ...errors import DeviceError, ExportError, MissingExtra
 from ...reporting.progress import Progress, quiet
 from ...runners.base import library_of, runner_class
 from ...signature import Signature
@@ -60,8 +61,13 @@ def add_engine(
         The variant: failed if the engine computes in another precision than its name says, otherwise not run.
 
     Raises:
-        LithoError: see `build_engine`.
+        LithoError: the weights of the graph lie beside it; see also `build_engine`.
     """
+    if isinstance(lowered.graph, ExternalGraph):
+        raise ExportError(
+            f"{library_of(spec.runtime).title} builds no engine from a graph with its weights beside it; export a"
+            " smaller part of the generator"
+        )
     graph, passes = apply_passes(lowered.graph, runner_class(spec.runtime).passes)
     lowered = replace(lowered, graph=graph, passes={**lowered.passes, **passes})
     facts = {"batches": options.batches, **lowered.facts}

@@ -19,6 +19,7 @@ from types import ModuleType
 from ...errors import UnknownName
 from ...extras import require
 from ...plugins import load_plugin, load_plugins
+from ..external_data import content_of, opened
 
 __all__ = ["apply_passes", "default_passes", "pass_names", "summary"]
 
@@ -33,15 +34,18 @@ def default_passes() -> tuple[str, ...]:
     return tuple(name for name, module in _passes().items() if module.DEFAULT)
 
 
-def apply_passes(graph: bytes, names: Iterable[str]) -> tuple[bytes, dict[str, int]]:
+def apply_passes(graph: bytes, names: Iterable[str], *, draft: bool = False) -> tuple[bytes, dict[str, int]]:
     """Apply passes to a graph.
 
     Args:
         graph: content of an ONNX file.
         names: any of `pass_names`; they are applied in that order.
+        draft: the graph records the shapes of its values, and what is made of it is run once and not kept: shapes are
+            not inferred, and the result is not checked.
 
     Returns:
-        The content of the changed file, checked; pass -> number of changes, of the passes that changed something.
+        The content of the changed file, checked if it is no draft; pass -> number of changes, of the passes that
+        changed something.
 
     Raises:
         UnknownName: there is no such pass.
@@ -51,14 +55,14 @@ def apply_passes(graph: bytes, names: Iterable[str]) -> tuple[bytes, dict[str, i
         raise UnknownName("pass", name, passes)
     if not wanted:
         return graph, {}
-    onnx = require("onnx", "export")
-    import onnx_ir as ir
+    require("onnx", "export")
     from onnx_ir.passes import common
 
-    model = ir.from_proto(onnx.load_from_string(graph))
+    model = opened(graph)
     # Passes derive new names from those of nodes, and not every exporter names nodes.
     common.NameFixPass()(model)
-    common.ShapeInferencePass()(model)
+    if not draft:
+        common.ShapeInferencePass()(model)
     changed: dict[str, int] = {}
     for name, module in passes.items():
         if name in wanted and (count := module.apply(model)):
@@ -69,9 +73,7 @@ def apply_passes(graph: bytes, names: Iterable[str]) -> tuple[bytes, dict[str, i
         return graph, {}
     common.TopologicalSortPass()(model)
     common.NameFixPass()(model)
-    proto = ir.to_proto(model)
-    onnx.checker.check_model(proto, full_check=True)
-    return proto.SerializeToString(deterministic=True), changed
+    return content_of(model, graph, check=not draft), changed
 
 
 def summary(name: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...extras import require
+from ..external_data import opened
 from .base import FP32_OPERATORS, MOVES, Lowering, finished, fp32_nodes
 
 if TYPE_CHECKING:
@@ -36,13 +37,13 @@ def lower_floats(lowering: Lowering, element: str, opset: int) -> bytes:
 
     proto = onnx.load_from_string(lowering.graph)
     stay = set(fp32_nodes(proto, lowering.fp32_layers))
-    model = ir.from_proto(onnx.shape_inference.infer_shapes(proto, strict_mode=True))
+    model = opened(lowering.graph, onnx.shape_inference.infer_shapes(proto, strict_mode=True))
     smaller = ir.DataType[element]
     stay |= _out_of_range(model.graph, smaller)
     lowered = [node for node in model.graph if node.name not in stay and _computes_floats(node)]
     _Types(model.graph, smaller).lower(lowered)
     model.graph.opset_imports[""] = max(opset, model.graph.opset_imports[""])
-    return finished(model)
+    return finished(model, lowering.graph)
 
 
 def _computes_floats(node: ir.Node) -> bool:

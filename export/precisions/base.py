@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ...bundle.manifest import Sampler
 from ...parity.gate import Gate
 from ...runners.base import Integers
+from ..external_data import content_of
 from ..node_names import top_module_of
 
 if TYPE_CHECKING:
@@ -183,10 +184,14 @@ def _angles(graph: onnx.GraphProto) -> set[str]:
     return found
 
 
-def finished(model: ir.Model) -> bytes:
-    """Content of an ONNX file of a graph whose types have changed: sorted, without dead nodes, checked."""
-    import onnx
-    import onnx_ir as ir
+def finished(model: ir.Model, before: bytes, *, check: bool = True) -> bytes:
+    """Content of an ONNX file of a graph whose types have changed: sorted, without dead nodes, checked.
+
+    Args:
+        model: the changed graph.
+        before: the graph as it was.
+        check: whether to check it.
+    """
     from onnx_ir.passes.common import RemoveUnusedNodesPass, TopologicalSortPass
 
     for node in model.graph:
@@ -196,9 +201,7 @@ def finished(model: ir.Model) -> bytes:
                 value.metadata_props.clear()
     TopologicalSortPass()(model)
     RemoveUnusedNodesPass()(model)
-    proto = ir.to_proto(model)
-    onnx.checker.check_model(proto, full_check=True)
-    return proto.SerializeToString(deterministic=True)
+    return content_of(model, before, check=check)
 
 
 _MOVES = frozenset(

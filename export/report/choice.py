@@ -73,7 +73,7 @@ def recommend(
     keys: dict[Aim, Callable[[Variant], float]] = {
         "latency": lambda variant: latency_ms(variant) or math.inf,
         "throughput": lambda variant: -(throughput(variant) or 0),
-        "size": lambda variant: files[variant.file].size_bytes,
+        "size": lambda variant: variant.size_bytes(files),
     }
     stages = dict.fromkeys(variant.stage for variant in variants)
     able = [

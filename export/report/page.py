@@ -134,7 +134,7 @@ def headline(manifest: Manifest) -> Iterator[tuple[str, str, str]]:
         yield "throughput", number(throughput(best)), "images/s at the best batch size"
         yield "latency", f"{number(latency_ms(best))} ms", "median for one image"
         yield "mean PSNR", f"{number(metric_value(best, PSNR_MEAN))} dB", worst
-        yield "size", human_bytes(manifest.files[best.file].size_bytes), ""
+        yield "size", human_bytes(best.size_bytes(manifest.files)), ""
     machine = manifest.environment.get("timed_on", manifest.environment.get("machine", ""))
     if "timed_at" in manifest.environment:
         yield "timed", manifest.environment["timed_at"], machine

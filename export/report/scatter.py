@@ -25,6 +25,15 @@ _OFFSETS = [
 ]
 _LEADER_FROM_POINTS = 12
 
+_STYLES: dict[str, dict[str, Any]] = {
+    "recommended": {"marker": "*", "s": 190, "color": ORANGE, "zorder": 5},
+    "front": {"marker": "o", "s": 55, "color": BLUE},
+    "passed": {"marker": "o", "s": 45, "facecolor": "none", "edgecolor": GREY, "linewidth": 1.4},
+    "not offered": {"marker": "+", "s": 60, "color": GREY, "linewidth": 1.6},
+    "failed": {"marker": "x", "s": 50, "color": GREY, "linewidth": 1.6},
+}
+"""How the points of each kind of variant are drawn, in the order of the legend."""
+
 Box = tuple[float, float, float, float]
 """Left, bottom, right, top."""
 
@@ -48,13 +57,6 @@ def speed_chart(
     ]
     if len(points) < 2:
         return None
-    kinds = {
-        "recommended": {"marker": "*", "s": 190, "color": ORANGE, "zorder": 5},
-        "front": {"marker": "o", "s": 55, "color": BLUE},
-        "passed": {"marker": "o", "s": 45, "facecolor": "none", "edgecolor": GREY, "linewidth": 1.4},
-        "not offered": {"marker": "+", "s": 60, "color": GREY, "linewidth": 1.6},
-        "failed": {"marker": "x", "s": 50, "color": GREY, "linewidth": 1.6},
-    }
 
     def kind_of(variant: Variant) -> str:
         if variant.verdict.status != "passed":
@@ -64,7 +66,7 @@ def speed_chart(
         return "front" if variant.name in front else "passed"
 
     def draw(axes: Any) -> None:
-        for kind, style in kinds.items():
+        for kind, style in _STYLES.items():
             chosen = [(speed, quality) for variant, speed, quality in points if kind_of(variant) == kind]
             if chosen:
                 axes.scatter(*zip(*chosen, strict=True), label=kind, **style)

@@ -91,7 +91,7 @@ def _row(variant: Variant, files: Mapping[str, FileRecord], mark: str) -> list[s
         variant.name,
         variant.verdict.status.replace("_", " "),
         variant.grade,
-        human_bytes(files[variant.file].size_bytes),
+        human_bytes(variant.size_bytes(files)),
         figure(PSNR_MIN, 1),
         figure(PSNR_MEAN, 1),
         figure(SSIM, 4),
@@ -170,7 +170,7 @@ def _reason(best: Variant, manifest: Manifest) -> str:
             case "throughput":
                 return throughput(variant)
             case "size":
-                return manifest.files[variant.file].size_bytes
+                return variant.size_bytes(manifest.files)
 
     own = figure(best)
     assert own is not None, "a recommended variant was timed"

@@ -148,7 +148,7 @@ def _of_file(given: Mapping[str, Any], folder: Path) -> NDArray[Any]:
     try:
         arrays = read_arrays(ordinary_file(folder, name))
     except IntegrityError as error:
-        reason = str(error).replace("; copy or export the bundle again", "")
+        reason = str(error).replace("; copy, pull or export the bundle again", "")
         raise ValueError(f"has a file that cannot be used: {reason}") from None
     except DataError as error:
         raise ValueError(f"has a file that cannot be used: {error}") from None

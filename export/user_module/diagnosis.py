@@ -19,7 +19,6 @@ from ...errors import ExportError
 from .code_location import authored, location_in_notes, location_of, location_of_node
 
 __all__ = [
-    "MOST_BYTES",
     "Watch",
     "check_free_batch",
     "check_has_values",
@@ -30,9 +29,6 @@ __all__ = [
     "explain",
     "non_finite_part",
 ]
-
-MOST_BYTES = 2 << 30
-"""A graph is one protobuf message, which holds less."""
 
 _RANDOM_NODES = re.compile(r"Random(Normal|Uniform)(Like)?|Bernoulli|Multinomial")
 _NOISE_RULE = (
@@ -89,11 +85,10 @@ def check_module(module: nn.Module) -> None:
     """Refuse a module whose export would make other pictures, or fail.
 
     Raises:
-        ExportError: it is too large for one file, a part is in training mode or is TorchScript, or a weight has no
-            values, is neither FP32 nor an integer, or is not finite.
+        ExportError: a part is in training mode or is TorchScript, or a weight has no values, is neither FP32 nor an
+            integer, or is not finite.
     """
     own = authored(module)
-    _check_size(own)
     # An export in training mode succeeds, but BatchNorm and Dropout make another picture.
     for name, part in own.named_modules():
         if part.training:
@@ -124,17 +119,6 @@ def check_module(module: nn.Module) -> None:
             raise ExportError(
                 f"weight {name!r} holds NaN or infinite values; train again or take another snapshot"
             )
-
-
-def _check_size(module: nn.Module) -> None:
-    # Weights of another kind of floats are refused after this, and would be exported in FP32.
-    weights = [one for one in (*module.parameters(), *module.buffers()) if not is_lazy(one)]
-    size = sum(4 * one.numel() if one.is_floating_point() else one.nbytes for one in weights)
-    if size >= MOST_BYTES:
-        raise ExportError(
-            f"the weights have {size / (1 << 30):.1f} GiB in FP32; a graph is one file of less than 2 GiB: export a"
-            " part of the generator by itself, such as the decoder, and build no part that 'forward' does not call"
-        )
 
 
 def check_has_values(name: str, tensor: Any) -> None:

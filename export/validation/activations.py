@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...bundle.external_graph import with_content
 from ...runners import Worker
 from ...runners.onnxruntime import run_unoptimised
 from ...signature import Signature
@@ -55,6 +56,7 @@ def values_of_graph(
     inputs: Mapping[str, NDArray[Any]],
     signature: Signature,
     worker: Worker | None = None,
+    before: bytes = b"",
 ) -> dict[str, Value]:
     """Run a graph and sample its inner values by name.
 
@@ -64,6 +66,7 @@ def values_of_graph(
         inputs: of the signature; noise that the graph takes as an input is made from the seed.
         signature: of the graph as it was exported.
         worker: the process that runs it; this one by default.
+        before: content of the ONNX file that the model was read from, if its weights lie beside it.
     """
     known = {output for node in model.graph.node for output in node.output}
     names = [name for name in names if name in known]
@@ -74,7 +77,11 @@ def values_of_graph(
             (seed,) = (field.name for field in signature.inputs if field.role is Role.SEED)
             given[NOISE] = gaussian(given[seed], value.type.tensor_type.shape.dim[1].dim_value)
     run = run_unoptimised if worker is None else worker.values
-    made = run(model.SerializeToString(), [output for pair in fetched for output in pair], given)
+    made = run(
+        with_content(before, model.SerializeToString()),
+        [output for pair in fetched for output in pair],
+        given,
+    )
     return {
         name: Value(tuple(made[shape]), made[sample])
         for name, (shape, sample) in zip(names, fetched, strict=True)

@@ -7,6 +7,11 @@ the precision. The figure needs no real pictures, only the weights.
 A variant is refused if even the lower bound of the interval is above the limit. Pictures of the same distribution are
 so refused less than once in twenty sets.
 
+A generator with much arithmetic is measured with the first of these pictures, and with all of them only if the first
+ones leave the verdict open. The unit falls about as 1/n with the number of pictures, so that one and the same excess
+is a smaller share of it in small sets. Small sets therefore pass only if the upper bound of the excess is within a
+part of the limit that is smaller still; they are refused as large ones are.
+
 Pictures have 8 bits. Two sets of an untrained or nearly constant generator can be so near each other that a hundredth
 of a grey level multiplies their distance. The unit of the ratio is therefore never less than the distance between A
 and A with errors of up to one grey level in every pixel. Of a trained generator that decides nothing: of
@@ -34,7 +39,7 @@ from .paired_sets import PairedSets, frechet
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["SAMPLES", "Distance", "Draw", "at_once", "sample_count"]
+__all__ = ["FIRST", "SAMPLES", "Distance", "Draw", "at_once", "sample_count"]
 
 Draw = Callable[[Runner, dict[str, NDArray[Any]]], NDArray[np.uint8]]
 """Makes the pictures of inputs with a runner, or with others that are like it."""
@@ -44,6 +49,12 @@ SAMPLES = 512
 
 _FEW_SAMPLES = 128
 """Pictures in each set, for a generator that takes many steps per picture or makes pictures above 128x128."""
+
+FIRST = 128
+"""Pictures in each set at first, for a generator with much arithmetic for a picture."""
+
+_STRICTER = 2.0
+"""How much smaller than its share of the pictures that part of the limit is which the first ones must keep."""
 
 _SEEDS = (2, 3)
 """Seeds of the draws of A and B; probes and calibration use others."""
@@ -73,13 +84,28 @@ class Distance:
             user's cache, else from an untrained network with fixed weights.
         samples: pictures in each set.
         draw: makes pictures of inputs, UINT8 of shape (count, height, width, channels); by default the runner does.
+        first: pictures in each set at first; more are made only if these leave the verdict open. By default all.
     """
 
     def __init__(
-        self, reference: Runner, data: str | None, samples: int = SAMPLES, draw: Draw | None = None
+        self,
+        reference: Runner,
+        data: str | None,
+        samples: int = SAMPLES,
+        draw: Draw | None = None,
+        *,
+        first: int | None = None,
     ) -> None:
         self._reference, self._data, self._samples = reference, data, samples
         self._draw = draw or (lambda runner, inputs: make(runner, inputs, at_once(runner)))
+        self._first = min(first or samples, samples)
+        self._made: dict[int, NDArray[np.uint8]] = {}
+        self._known: dict[int, PairedSets] = {}
+
+    @property
+    def to_make(self) -> int:
+        """Pictures that the next figure takes at first: the variant's, and PyTorch's if they are not made yet."""
+        return self._first * (1 if self._known else 3)
 
     def figures(self, variant: Runner, precision: Precision, gate: Gate) -> list[Figure]:
         """`figure` for a verdict; none in FP32, which promises the same pictures."""
@@ -92,9 +118,27 @@ class Distance:
             variant: of the same generator.
             gate: holds the limit.
         """
-        name = f"{DISTANCE_RATIO} ({self._net[0]})"
+        pictures = self._drawn(variant, 0, 0, self._first)
+        if self._first < self._samples:
+            figure = self._figure(pictures, gate, f", {self._first} pictures")
+            if self._settled(figure):
+                return figure
+            rest = self._drawn(variant, 0, self._first, self._samples)
+            pictures = np.concatenate([pictures, rest])
+        return self._figure(pictures, gate)
+
+    def _settled(self, figure: Figure) -> bool:
+        """Whether the first pictures decide; where there is no limit there is nothing to decide."""
+        if figure.value is None or figure.lower is None or figure.upper is None:
+            return False
+        if figure.at_most is None or figure.lower > figure.at_most:
+            return True
+        return figure.upper - 1 <= (figure.at_most - 1) * self._first / self._samples / _STRICTER
+
+    def _figure(self, pictures: NDArray[np.uint8], gate: Gate, few: str = "") -> Figure:
+        name = f"{DISTANCE_RATIO} ({self._net[0]}{few})"
         try:
-            found = self._sets.ratio(self._features(self._draw(variant, self._inputs(0))))
+            found = self._sets(len(pictures)).ratio(self._features(pictures))
         except EvaluationError as error:
             why = str(error)
         except ZeroDivisionError:
@@ -109,9 +153,10 @@ class Distance:
             )
         return Figure(metric=name, value=None, at_most=gate.distance_ratio, why=why)
 
-    def _inputs(self, which: int) -> dict[str, NDArray]:
-        signature: Signature = self._reference.signature
-        return signature.example(self._samples, seed=_SEEDS[which])
+    def _drawn(self, runner: Runner, which: int, start: int, end: int) -> NDArray[np.uint8]:
+        """Some pictures of A or B."""
+        inputs = self._reference.signature.example(self._samples, seed=_SEEDS[which])
+        return self._draw(runner, {name: values[start:end] for name, values in inputs.items()})
 
     def _features(self, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
         """FP64 of shape (count, features).
@@ -128,13 +173,24 @@ class Distance:
             raise EvaluationError("a feature is NaN or infinite; no distance can be computed")
         return features
 
-    @cached_property
-    def _sets(self) -> PairedSets:
-        pictures = self._draw(self._reference, self._inputs(0))
+    def _sets(self, count: int) -> PairedSets:
+        if count not in self._known:
+            self._known[count] = self._paired(count)
+        return self._known[count]
+
+    def _of_reference(self, which: int, count: int) -> NDArray[np.uint8]:
+        have = len(self._made.get(which, ()))
+        if have < count:
+            more = self._drawn(self._reference, which, have, count)
+            self._made[which] = np.concatenate([self._made[which], more]) if have else more
+        return self._made[which]
+
+    def _paired(self, count: int) -> PairedSets:
+        pictures = self._of_reference(0, count)
         noise = np.random.default_rng(_NOISE_SEED).integers(-1, 2, pictures.shape, dtype=np.int16)
         noisy = np.clip(pictures + noise, 0, 255).astype(np.uint8)
         first = self._features(pictures)
-        others = self._features(self._draw(self._reference, self._inputs(1)))
+        others = self._features(self._of_reference(1, count))
         return PairedSets(first, others, least=frechet(first, self._features(noisy)))
 
     @cached_property

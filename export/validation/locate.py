@@ -116,8 +116,8 @@ def _locate(
         [node.output[0] for node in nodes],
         [graph.graph.output[0].name for graph in (first, second)],
     )
-    exported = values_of_graph(first, [*names, outputs[0]], inputs, signature, pipeline.worker)
-    made = values_of_graph(second, [*names, outputs[1]], inputs, signature, pipeline.worker)
+    exported = values_of_graph(first, [*names, outputs[0]], inputs, signature, pipeline.worker, graphs[0])
+    made = values_of_graph(second, [*names, outputs[1]], inputs, signature, pipeline.worker, graphs[1])
     run = pipeline.model if alone else module
     wanted = Value.of(failed[0].images) if alone else output_of_module(run, [*inputs.values()])
     explained = _EXPLAINED[precision.element]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,22 +14,20 @@ from ...bundle.manifest import Figure
 from ...bundle.probes import Probes
 from ...errors import LithoError, RuntimeCrash
 from ...parity.gate import Gate
-from ...parity.replay import Outcome, prove, replay, served_batches
+from ...parity.replay import Outcome, picture_count, prove, replay, served_batches
 from ...runners._graph_options import OPTIMIZATION, graph_option, with_graph_option
-from ...runners.base import runner_class
+from ...runners.base import Runner, runner_class
 from ..graph import COMPLEX, complex_cause
 from ..pipeline import Pipeline
 from ..precisions import Precision
 from .distance import Distance
 from .locate import locate
 
-if TYPE_CHECKING:
-    from ...runners.base import Runner
-
 __all__ = ["Judged", "Proof"]
 
 _ERROR_PROBES = 4
-"""Fewest probes that the error of a layer is measured with, which do for large pictures; of small ones it is 16."""
+"""Fewest probes that the error of a layer is measured with, which do for large pictures and for much arithmetic; of
+other pictures it is 16."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +41,31 @@ class Judged(Outcome):
     graph: bytes
 
 
+class _Counted(Runner):
+    """Runs a runner and counts its pictures.
+
+    Args:
+        runner: makes the pictures.
+        count: called after each run with its number of pictures.
+    """
+
+    name = "counted"
+
+    def __init__(self, runner: Runner, count: Callable[[int], None]) -> None:
+        super().__init__(runner.signature, runner.description)
+        self._runner, self._count = runner, count
+        self.max_batch_size = runner.max_batch_size
+
+    def _execute(self, inputs: dict[str, NDArray[Any]]) -> NDArray[Any]:
+        pictures = self._runner.run(inputs, check=False)[self.signature.output.name]
+        self._count(len(pictures))
+        return pictures
+
+    def close(self) -> None:
+        """Close the runner."""
+        self._runner.close()
+
+
 class Proof:
     """Judges graphs of single stages; the other stages run as their FP32 variants in ONNX Runtime.
 
@@ -53,6 +75,7 @@ class Proof:
         probes: with PyTorch's pictures.
         distance: Fréchet distance between sets of pictures.
         other_stages: stage -> its FP32 variant, which runs while another stage is judged; default: `graphs`.
+        slow: whether a picture takes so much arithmetic that errors of layers are measured with as few as possible.
     """
 
     def __init__(
@@ -62,12 +85,18 @@ class Proof:
         probes: Probes,
         distance: Distance,
         other_stages: Mapping[str, bytes] | None = None,
+        *,
+        slow: bool = False,
     ) -> None:
         self._pipeline, self._graphs, self._other_stages = pipeline, graphs, other_stages or graphs
         self._probes, self._distance = probes, distance
+        self._error_probes = _ERROR_PROBES if slow else max(_ERROR_PROBES, pipeline.signature.at_once // 4)
         self._known: dict[tuple[str, ...], Judged] = {}
         self._settled: dict[str, bytes] | None = None
         self._last_level: dict[tuple[str, str], str] = {}
+        self._made = self._to_make = 0
+        self.progress: Callable[[float], None] = lambda share: None
+        """Called while a graph is judged with the share of its pictures that is made, 0 to 1."""
 
     def judge(self, stage: str, graph: bytes, runtime: str, precision: Precision) -> Judged:
         """The verdict on a graph in a runtime, and its pictures of the probes.
@@ -91,6 +120,12 @@ class Proof:
             if judged.verdict.status == "passed":
                 self._known[whole] = judged
         return self._known[stage, *whole]
+
+    def count(self, pictures: int) -> None:
+        """Count pictures that were made for the graph that is being judged."""
+        self._made += pictures
+        if self._to_make:
+            self.progress(min(1.0, self._made / self._to_make))
 
     @property
     def batches(self) -> tuple[int, int, int]:
@@ -133,8 +168,14 @@ class Proof:
             graphs = self._graphs[stage], graph
             return locate(self._pipeline, stage, graphs, precision, self._probes, pictures)
 
-        opens = partial(self.open, stage, graph, runtime)
+        def opens() -> Runner:
+            return _Counted(self.open(stage, graph, runtime), self.count)
+
+        self._made, self._to_make = 0, picture_count(self._pipeline.signature, self._probes)
+        if precision.element != "FLOAT":
+            self._to_make += self._distance.to_make
         outcome = prove(opens, self._probes, gate, measure=measure, locate=layer)
+        self._to_make = 0
         verdict, part = outcome.verdict, graph_option(self._graphs[stage], COMPLEX)
         if verdict.status == "passed" or part is None:
             return outcome
@@ -172,7 +213,7 @@ class Proof:
 
     def squared_error(self, stage: str, graph: bytes, runtime: str) -> float:
         """Mean squared error of the first probes' pictures, in squared grey levels; infinite if the graph fails."""
-        count = max(_ERROR_PROBES, self._pipeline.signature.at_once // 4)
+        count = self._error_probes
         wanted, few = self._probes.images[:count].astype(np.float64), self._probes.first(count)
         level = self._last_level.get((stage, runtime))
         try:

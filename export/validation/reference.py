@@ -5,7 +5,7 @@ Rounding to pixels turns NaN into black and infinity into white, which every for
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,8 @@ class Reference(Runner):
     def __init__(self, model: Any) -> None:
         super().__init__(model)
         self._model = model
+        self.made: Callable[[int], None] = lambda pictures: None
+        """Called after each run with its number of pictures."""
 
     def _execute(self, inputs: dict[str, NDArray[Any]]) -> NDArray[np.uint8]:
         spoilt: list[int] = []
@@ -52,6 +54,7 @@ class Reference(Runner):
                 f" infinity before they are rounded; {self._first_layer(inputs)}; pictures must be finite for every"
                 " input that the signature allows: mend that layer or its weights"
             )
+        self.made(len(pictures))
         return pictures
 
     def _first_layer(self, inputs: dict[str, NDArray[Any]]) -> str:

@@ -52,7 +52,9 @@ def test_a_file_of_another_size_is_refused_without_being_read(
     assert str(made / GRAPH) in opened
     os.truncate(made / GRAPH, size)
     opened.clear()
-    with pytest.raises(IntegrityError, match=rf"fp32\.onnx has {size} bytes, the manifest says 7; export"):
+    with pytest.raises(
+        IntegrityError, match=rf"fp32\.onnx has {size} bytes, the manifest says 7; copy, pull"
+    ):
         bundle.read(GRAPH)
     assert str(made / GRAPH) not in opened
     with pytest.raises(IntegrityError, match=f"has {size} bytes"):

@@ -14,7 +14,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from litho.errors import ExportError
-from litho.export.arithmetic import multiply_adds, share
+from litho.export.arithmetic import much_arithmetic, multiply_adds, share
 from litho.export.graph import export_graph
 from litho.export.passes import apply_passes, default_passes
 from litho.export.pipeline import Pipeline
@@ -49,6 +49,14 @@ def _node(
     layer = helper.make_node(kind, [*names, *(["w"] if constants else [])], ["y"], name="layer", **attributes)
     output = [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
     return helper.make_model(helper.make_graph([layer], "one", inputs, output, constants))
+
+
+@pytest.mark.parametrize(("width", "much"), [(999, False), (1000, True)])
+def test_the_arithmetic_of_all_stages_counts(width: int, much: bool) -> None:
+    """500 rows by 1,000 columns by the width is half a thousand million in each of two stages."""
+    graph = _node("MatMul", [(500, 1000)], (1000, width)).SerializeToString()
+    assert much_arithmetic([graph, graph]) is much
+    assert much_arithmetic([graph]) is False
 
 
 @pytest.mark.parametrize("groups", [1, 2])

@@ -82,13 +82,13 @@ def test_a_stage_that_differs_fails_the_gate(
     """The fault is planted where an exporter's would be: between a module and the bytes of its graph."""
     faithful = build.export_graph
 
-    def faulty(module: Any, signature: Any, metadata: Any) -> bytes:
+    def faulty(module: Any, signature: Any, metadata: Any, weights: Any) -> bytes:
         if signature.output.name == "embedding":
             module.meaning.weight.data.mul_(1.5)
-        return faithful(module, signature, metadata)
+        return faithful(module, signature, metadata, weights)
 
     monkeypatch.setattr(build, "export_graph", faulty)
-    made = export(flow_run, to=tmp_path / "bundle")
+    made = export(flow_run, to=tmp_path / "bundle", timed=False)
     for variant in made.manifest.variants:
         assert variant.verdict.status == "failed"
         assert "max difference" in variant.verdict.reason
@@ -113,10 +113,10 @@ def test_one_changed_byte_of_the_tokenizer_is_named(flow_bundle: Path, tmp_path:
 
 def test_the_same_export_is_kept_and_another_tokenizer_replaces_it(flow_run: Path, tmp_path: Path) -> None:
     shutil.copytree(flow_run, tmp_path / "run")
-    first = export(tmp_path / "run", to=tmp_path / "bundle")
+    first = export(tmp_path / "run", to=tmp_path / "bundle", timed=False)
     images = first.probes().images
     made = (first.path / "manifest.json").stat().st_mtime_ns
-    export(tmp_path / "run", to=tmp_path / "bundle")
+    export(tmp_path / "run", to=tmp_path / "bundle", timed=False)
     assert (first.path / "manifest.json").stat().st_mtime_ns == made
     snapshot = tmp_path / "run" / "snapshot.json"
     document = json.loads(snapshot.read_text())
@@ -126,7 +126,7 @@ def test_the_same_export_is_kept_and_another_tokenizer_replaces_it(flow_run: Pat
     }  # capitals count now
     document["architecture"]["tokenizer"] = json.dumps(tokenizer)
     snapshot.write_text(json.dumps(document))
-    again = export(tmp_path / "run", to=tmp_path / "bundle")
+    again = export(tmp_path / "run", to=tmp_path / "bundle", timed=False)
     assert again.manifest.checkpoint_sha256 == first.manifest.checkpoint_sha256
     assert again.read("tokenizer.json").decode() == document["architecture"]["tokenizer"]
     assert not np.array_equal(again.probes().images, images)

@@ -1,5 +1,7 @@
 """The search for a mixed precision: it stops at the knee, where the next layer in FP32 costs more than it gives."""
 
+import math
+
 import numpy as np
 import onnx
 import pytest
@@ -106,6 +108,32 @@ def test_a_layer_that_gains_little_stays_lowered_and_so_does_one_that_is_most_of
         INT8, Lowering(CHAIN), lambda graph: PASSED, lambda graph: sum(even[name] for name in _lowered(graph))
     )
     assert found.fp32_layers == ()
+
+
+def test_the_fully_lowered_graph_is_judged_only_where_its_verdict_counts() -> None:
+    each = {"layer0": 90.0, "layer1": 2.0, "layer2": 2.0}
+    judged: list[set[str]] = []
+
+    def judge(graph: bytes) -> Verdict:
+        judged.append(_lowered(graph, 3))
+        return PASSED
+
+    def error(graph: bytes) -> float:
+        return sum(each[name] for name in _lowered(graph, 3))
+
+    assert search(INT8, Lowering(_chain([16, 64, 1024, 512])), judge, error).fp32_layers == ("layer0",)
+    assert judged == [{"layer1", "layer2"}]
+
+
+def test_a_machine_that_cannot_run_the_precision_measures_one_layer_and_no_more() -> None:
+    measured: list[bytes] = []
+
+    def error(graph: bytes) -> float:
+        measured.append(graph)
+        return math.inf
+
+    found = search(INT8, Lowering(CHAIN), lambda graph: None, error)
+    assert (found.fp32_layers, found.verdict, len(measured)) == ((), None, 1)
 
 
 def test_behind_the_knee_layers_follow_until_the_gate_is_kept() -> None:

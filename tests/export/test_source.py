@@ -85,6 +85,7 @@ def test_the_decoder_of_an_autoencoder(tmp_path: Path) -> None:
             signature=signature,
             to=tmp_path / input,
             input=input,
+            timed=False,
         )
         latents = gaussian(SEEDS, 4 * 16 * 16).reshape(-1, 4, 16, 16)
         with torch.inference_mode():
@@ -112,7 +113,7 @@ def test_a_unet_with_a_timestep_that_never_changes(tmp_path: Path) -> None:
         "output": {"height": 16, "width": 16, "channels": 3, "select": "sample"},
         "constants": {"timestep": 999},
     }
-    bundle = litho.export_model(module, signature=signature, to=tmp_path / "unet")
+    bundle = litho.export_model(module, signature=signature, to=tmp_path / "unet", timed=False)
     noise = torch.from_numpy(gaussian(SEEDS, 3 * 16 * 16).reshape(-1, 3, 16, 16))
     labels = np.array([0, 2, 1])
     with torch.inference_mode():
@@ -219,7 +220,7 @@ STYLE_SIGNATURE: dict[str, Any] = {
 def test_a_stylegan2_whose_noise_comes_from_the_seed(tmp_path: Path) -> None:
     torch.manual_seed(0)
     module = StyleGenerator().eval()
-    bundle = litho.export_model(module, signature=STYLE_SIGNATURE, to=tmp_path / "style")
+    bundle = litho.export_model(module, signature=STYLE_SIGNATURE, to=tmp_path / "style", timed=False)
     sizes = [math.prod(shape) for shape in NOISES.values()]
     parts = torch.from_numpy(gaussian(SEEDS, sum(sizes))).split(sizes, 1)
     noises = {name: part.reshape(-1, *NOISES[name]) for name, part in zip(NOISES, parts, strict=True)}

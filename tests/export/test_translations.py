@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from litho.export.graph import export_graph
+from litho.export.translations import unread_sources
 from litho.runners.base import runner_class
 from litho.signature import Signature
 from litho.signature.fields import image_output, latent_field
@@ -33,3 +34,16 @@ def test_products_and_squeezes_are_those_of_torch(runtime: str) -> None:
     with runner_class(runtime).from_graph(graph, signature) as runner:
         assert np.abs(runner.run(given)["image"].astype(int) - wanted).max() <= 1
     assert wanted.std() > 5
+
+
+@pytest.mark.slow
+def test_unread_functions_tell_the_domain_that_their_source_says() -> None:
+    # A private name of onnxscript, but the one that torch calls for each graph.
+    from onnxscript._framework_apis.torch_2_5 import get_torchlib_ops
+
+    read = [(one.qualified_name, one.domain, one.name) for one in get_torchlib_ops()]
+    with unread_sources(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("inspect.getsourcelines", lambda _: pytest.fail("a source is read"))
+        unread = [(one.qualified_name, one.domain, one.name) for one in get_torchlib_ops()]
+    assert len(read) > 300
+    assert unread == read

@@ -8,6 +8,7 @@ A quantizer is one module of this folder with
 
 from __future__ import annotations
 
+from ....bundle.external_graph import ExternalGraph
 from ....errors import ExportError
 from ....extras import require
 from ....plugins import load_plugin, plugin_names
@@ -29,13 +30,20 @@ def quantize(lowering: Lowering, element: str) -> bytes:
         element: ONNX's name of the type.
 
     Raises:
-        ExportError: there are no calibration inputs, or the quantizer failed.
+        ExportError: there are no calibration inputs, the weights lie beside the graph, or the quantizer failed.
         UnknownName: there is no such quantizer.
     """
     onnx = require("onnx", "export")
     require("onnxruntime", "cpu")
+    if isinstance(lowering.graph, ExternalGraph):
+        raise ExportError(
+            "INT8 and FP8 are not made of a graph with its weights beside it; ask for fp32, fp16 or bf16, or export a"
+            " smaller part of the generator"
+        )
     if not lowering.calibration:
         raise ExportError("no data for calibration; name some with --calibration")
-    if set(layers(onnx.load_from_string(lowering.graph))) <= lowering.fp32_layers:
+    if "proto" not in lowering.seen:  # a search asks for hundreds of graphs, and each is made from this one
+        lowering.seen["proto"] = onnx.load_from_string(lowering.graph)
+    if set(layers(lowering.seen["proto"])) <= lowering.fp32_layers:
         return lowering.graph
     return load_plugin(__name__, lowering.quantizer, "quantizer").quantize(lowering, element)

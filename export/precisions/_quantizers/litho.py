@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ....bundle.external_graph import ExternalGraph
 from ....extras import require
 from ..base import Lowering, finished, layers
 from ._bias import corrected_biases
+from ._one_by_one import OneByOne
 from ._placement import Quantized, channel_axis, initializer, insert, sites, weight_of
 from ._ranges import Activations, observe, rounded, scale_of, values_of, weight_scales
 
@@ -28,15 +30,17 @@ _COMPARED = 4
 
 def quantize(lowering: Lowering, element: str) -> bytes:
     """Quantize weights per channel and activations per tensor, both symmetric around 0; see `quantize`."""
-    proto = require("onnx", "export").load_from_string(lowering.graph)
     seen = lowering.seen
+    proto = seen["proto"]
     if "weights" not in seen:
         seen.update(_measured(proto, lowering, element))
-    made = _made(proto, lowering, element, {})
     biases = {name: bias for name, bias in seen["biases"].items() if name not in lowering.fp32_layers}
-    # A graph with one layer lowered serves to compare layers, and there may be hundreds of them.
-    alone = len(seen["weights"]) - 1 == len(lowering.fp32_layers) > 0
-    if not biases or alone:
+    # A graph with one layer lowered serves to compare layers, and there may be hundreds of them. None is kept, so that
+    # none is checked: a runtime refuses one that is wrong.
+    if len(seen["weights"]) - 1 == len(lowering.fp32_layers) > 0:
+        return _alone(proto, lowering, element)
+    made = _made(proto, lowering, element, {})
+    if not biases:
         return made
     other = _made(proto, lowering, element, biases)
     return other if _error(other, lowering) < _error(made, lowering) else made
@@ -72,23 +76,46 @@ def _activations(found, ranges: Mapping[str, Activations], lowering: Lowering, e
 
 
 def _made(
-    proto: onnx.ModelProto, lowering: Lowering, element: str, biases: Mapping[str, NDArray[np.float32]]
+    proto: onnx.ModelProto,
+    lowering: Lowering,
+    element: str,
+    biases: Mapping[str, NDArray[np.float32]],
+    *,
+    check: bool = True,
 ) -> bytes:
     import onnx_ir as ir
 
-    model, between = ir.from_proto(proto), _outputs(lowering, element)
-    names = frozenset(layers(proto)) - lowering.fp32_layers
+    model = ir.from_proto(proto)
+    for node in [node for node in model.graph if node.name in biases]:
+        _replace_bias(model, node, biases[node.name or ""])
+    _insert(model, lowering, element)
+    # Runners read it from the file without parsing the graph.
+    model.metadata_props["litho.element"] = element
+    return finished(model, lowering.graph, check=check)
+
+
+def _alone(proto: onnx.ModelProto, lowering: Lowering, element: str) -> bytes:
+    """The graph with one layer lowered, not checked; `proto` is the graph in FP32."""
+    if isinstance(lowering.graph, ExternalGraph):
+        return _made(proto, lowering, element, {}, check=False)
+    if "one by one" not in lowering.seen:
+        lowering.seen["one by one"] = OneByOne(proto)
+    copies: OneByOne = lowering.seen["one by one"]
+    with copies.changed() as model:
+        _insert(model, lowering, element)
+        return copies.content(element)
+
+
+def _insert(model: ir.Model, lowering: Lowering, element: str) -> None:
+    """Insert quantize and dequantize nodes for the layers that are lowered."""
+    between = _outputs(lowering, element)
+    names = frozenset(lowering.seen["weights"]) - lowering.fp32_layers
     found = sites(model, names, outputs=between)
     activations = {
         name: how for _, name, how in _activations(found, lowering.seen["ranges"], lowering, element)
     }
     weights = {name: lowering.seen["weights"][name] for name in names}
-    for node in [node for node in model.graph if node.name in biases]:
-        _replace_bias(model, node, biases[node.name or ""])
     insert(model, found, activations, weights, between=between)
-    # Runners read it from the file without parsing the graph.
-    model.metadata_props["litho.element"] = element
-    return finished(model)
 
 
 def _weights(node: ir.Node, element: str) -> Quantized:

@@ -52,4 +52,4 @@ def quantize(lowering: Lowering, element: str) -> bytes:
     model.metadata_props.clear()
     model.metadata_props.update({entry.key: entry.value for entry in proto.metadata_props})
     model.metadata_props["litho.element"] = element
-    return finished(model)
+    return finished(model, lowering.graph)

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 def test_an_export_without_tensorrt_says_what_is_missing_and_brings_the_script(
     run: Path, tmp_path: Path
 ) -> None:
-    made = export(run, to=tmp_path / "bundle", runtimes=["tensorrt"])
+    made = export(run, to=tmp_path / "bundle", runtimes=["tensorrt"], timed=False)
     portable, waiting = made.manifest.variants
     assert portable.verdict.status == "passed"
     assert (waiting.name, waiting.target, waiting.engine) == ("generator.fp32.plan", "unbuilt", None)
@@ -26,7 +26,7 @@ def test_an_export_without_tensorrt_says_what_is_missing_and_brings_the_script(
     assert "pip install 'litho[gpu]'" in waiting.verdict.reason
     assert "sh engines/build-engine.sh" in waiting.verdict.reason
     kept = (made.path / "manifest.json").stat().st_mtime_ns
-    assert export(run, to=tmp_path / "bundle", runtimes=["tensorrt"]).manifest == made.manifest
+    assert export(run, to=tmp_path / "bundle", runtimes=["tensorrt"], timed=False).manifest == made.manifest
     assert (made.path / "manifest.json").stat().st_mtime_ns == kept
 
     # The script runs here as it would there, as far as TensorRT lets it.

@@ -54,6 +54,53 @@ def test_a_variant_makes_no_more_pictures_at_once_than_it_takes(reference: Torch
     assert batches == [48, 48, 32]
 
 
+def _noted(
+    reference: TorchRunner, change: Callable[[NDArray[Any]], NDArray[Any]]
+) -> tuple[Changed, list[int]]:
+    made = list[int]()
+
+    def note(images: NDArray[Any]) -> NDArray[Any]:
+        made.append(len(images))
+        return change(images)
+
+    return Changed(reference, note), made
+
+
+def test_the_first_pictures_decide_where_they_can(reference: TorchRunner) -> None:
+    distance = Distance(reference, None, samples=128, first=64)
+    assert distance.to_make == 3 * 64
+    same, made = _noted(reference, lambda images: images)
+    figure = distance.figure(same, GATE)
+    assert figure.passed
+    assert (figure.metric, sum(made)) == ("FD ratio (untrained net, 64 pictures)", 64)
+    other, made = _noted(reference, lambda images: images // 2)
+    assert not distance.figure(other, GATE).passed
+    assert sum(made) == 64
+    unlimited, made = _noted(reference, lambda images: images // 2)
+    assert distance.figure(unlimited, Gate()).passed
+    assert sum(made) == 64
+
+
+def _one_wrong() -> Callable[[NDArray[Any]], NDArray[Any]]:
+    """Inverts the first picture of all: some draws of few pictures lack it, so that their bounds lie far apart."""
+    first = iter([True])
+
+    def change(images: NDArray[Any]) -> NDArray[Any]:
+        return np.concatenate([255 - images[:1], images[1:]]) if next(first, False) else images
+
+    return change
+
+
+def test_all_pictures_are_made_where_the_first_ones_leave_it_open(reference: TorchRunner) -> None:
+    few, whole = (Distance(reference, None, samples=count) for count in (64, 128))
+    passed_by_few = few.figure(Changed(reference, _one_wrong()), GATE)
+    assert passed_by_few.passed, "few pictures alone show nothing"
+    other, made = _noted(reference, _one_wrong())
+    figure = Distance(reference, None, samples=128, first=64).figure(other, GATE)
+    assert figure == whole.figure(Changed(reference, _one_wrong()), GATE)
+    assert sum(made) == 128
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -12,6 +12,7 @@ from litho.export.precisions import Lowering, precision
 from litho.export.source import open_source
 from litho.export.validation.distance import Distance
 from litho.export.validation.proof import Proof
+from litho.export.validation.reference import Reference
 from litho.runners._graph_options import OPTIMIZATION, graph_option
 from litho.runners.onnxruntime import Runner as OnnxRuntime
 from litho.runners.torch import Runner as TorchRunner
@@ -25,15 +26,32 @@ def test_the_gate_fails_a_graph_of_other_weights(
     """The fault is planted where an exporter's would be: between the module and the bytes of its graph."""
     faithful = build.export_graph
 
-    def faulty(module, signature, metadata):
+    def faulty(module, signature, metadata, weights):
         for parameter in module.parameters():
             parameter.data.mul_(1.5)
-        return faithful(module, signature, metadata)
+        return faithful(module, signature, metadata, weights)
 
     monkeypatch.setattr(build, "export_graph", faulty)
     (variant,) = export(run, to=tmp_path / "bundle", timed=False).manifest.variants
     assert variant.verdict.status == "failed"
     assert "max difference" in variant.verdict.reason
+
+
+def test_the_share_of_a_proof_that_is_done_rises_to_all_of_it(run: Path, bundle: Path) -> None:
+    pipeline, opened = open_source(run).pipeline, Bundle.load(bundle)
+    graph = opened.read(opened.manifest.variants[0].file)
+    reference = Reference(pipeline.model)
+    proof = Proof(pipeline, {"generator": graph}, opened.probes(), Distance(reference, None, samples=32))
+    shares: list[float] = []
+    reference.made, proof.progress = proof.count, shares.append
+    for name in ("fp32", "fp16", "bf16"):
+        shares.clear()
+        made = graph if name == "fp32" else precision("fp16").lower(Lowering(graph))
+        assert proof.judge("generator", made, "onnxruntime", precision(name)).verdict.status == "passed"
+        assert shares == sorted(shares)
+        assert shares[0] < 0.2
+        assert shares[-1] == 1
+        assert shares.count(1) == 1
 
 
 @pytest.mark.parametrize("order", [("fp32", "fp16"), ("fp16", "fp32")], ids=" then ".join)
