@@ -64,17 +64,17 @@ class EngineMetrics:
         self._statistics = statistics
         self._families: list[Any] = []
         self._metrics: dict[str, Any] = {}
+        family = self._family(
+            "failures_total", "Requests that got an error, by reason", pb_utils.MetricFamily.COUNTER
+        )
+        for reason in FAILURES:
+            self._metrics[reason] = family.Metric(labels={**labels, "reason": reason})
         for kind, chosen in (
             (pb_utils.MetricFamily.COUNTER, COUNTERS),
             (pb_utils.MetricFamily.GAUGE, GAUGES),
         ):
             for name, (metric, description) in chosen.items():
                 self._metrics[name] = self._family(metric, description, kind).Metric(labels=labels)
-        family = self._family(
-            "failures_total", "Requests that got an error, by reason", pb_utils.MetricFamily.COUNTER
-        )
-        for reason in FAILURES:
-            self._metrics[reason] = family.Metric(labels={**labels, "reason": reason})
         self._given = dict.fromkeys(self._metrics, 0.0)
         self._periodic = Periodic(self.publish, _SECONDS, _report, "litho metrics")
 
@@ -91,8 +91,10 @@ class EngineMetrics:
     def publish(self) -> None:
         """Give the server what has changed since the last call."""
         statistics = self._statistics()
-        values = {name: getattr(statistics, _FIELDS.get(name, name)) for name in self._metrics}
-        for name, value in values.items():
+        # The server prints the families in the order in which they were made. Requests that ended come first there and
+        # last here, so that who reads in between never sees a request without its pictures.
+        for name in reversed(self._metrics):
+            value = getattr(statistics, _FIELDS.get(name, name))
             if change := value - self._given[name]:
                 # Gauges too: instances of one model share a metric, which is then their sum.
                 self._metrics[name].increment(change)

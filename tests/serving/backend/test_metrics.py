@@ -72,6 +72,22 @@ def test_pictures_steps_and_times_of_requests_are_counted(in_flight_server: Embe
     assert not any(value for name, value in more.items() if name.startswith("failures_total"))
 
 
+def test_whoever_reads_meanwhile_sees_no_request_without_its_pictures(
+    in_flight_server: EmbeddedServer,
+) -> None:
+    warm = settled(in_flight_server, 1)
+    with Stream(in_flight_server) as stream:
+        for number in range(40):
+            stream.ask(inputs(2, number), str(number))
+        more, deadline = dict.fromkeys(warm, 0.0), time.monotonic() + SECONDS
+        while more["requests_total"] < 40:
+            assert time.monotonic() < deadline, more
+            now = figures(in_flight_server)
+            more = {name: now[name] - warm[name] for name in now}
+            assert more["pictures_total"] >= 2 * more["requests_total"]
+            assert more["admitted_rows_total"] >= more["pictures_total"]
+
+
 def test_a_request_that_ran_out_of_time_is_a_failure_with_its_reason(
     in_flight_server: EmbeddedServer,
 ) -> None:
