@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, Self
@@ -15,7 +15,6 @@ import grpc.aio
 import numpy as np
 from grpc.aio import EOF  # pyright: ignore[reportAttributeAccessIssue]
 from numpy.typing import ArrayLike, NDArray
-from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
 from ...errors import EndpointError, EndpointUnavailable, UsageError
 from ...runners import Endpoint
@@ -108,7 +107,6 @@ class AsyncClient:
             return
         self._connected = await asyncio.to_thread(self._open)
         self._channel = open_channel(self._endpoint, self._access, asynchronous=True)
-        self._stub: Any = GRPCInferenceServiceStub(self._channel)
         self._stream_call: Any = self._channel.unary_stream(
             "/inference.GRPCInferenceService/ModelStreamInfer",
             request_serializer=messages.ModelInferRequest.SerializeToString,
@@ -242,7 +240,7 @@ class AsyncClient:
     ) -> tuple[NDArray[np.uint8], MadeBy]:
         if not runner.decoupled:
             try:
-                answer = await self._call(self._stub.ModelInfer, runner, inputs, options)
+                answer = await _answer_of(runner, inputs, options)
                 return images_of(answer), MadeBy.of(answer)
             except grpc.RpcError as error:
                 if not runner.became_decoupled(error):
@@ -290,7 +288,7 @@ class AsyncClient:
     async def _streamed(
         self, runner: Runner, inputs: dict[str, NDArray[Any]], options: Options, gathered: Gathered
     ) -> AsyncGenerator[StreamedPicture]:
-        call = self._call(self._stream_call, runner, inputs, options)
+        call = self._call(runner, inputs, options)
         try:
             while True:
                 async with asyncio.timeout(options.answer_seconds):
@@ -309,9 +307,9 @@ class AsyncClient:
             call.cancel()
         gathered.images()
 
-    def _call(self, method: Any, runner: Runner, inputs: Mapping[str, NDArray[Any]], options: Options) -> Any:
+    def _call(self, runner: Runner, inputs: Mapping[str, NDArray[Any]], options: Options) -> Any:
         try:
-            return method(
+            return self._stream_call(
                 runner.request(inputs, options),
                 timeout=runner.limit(options),
                 metadata=runner.headers(options),
@@ -322,3 +320,29 @@ class AsyncClient:
     async def _explained(self, runner: Runner, error: grpc.RpcError, options: Options) -> EndpointError:
         # Where there is no such model, the server is asked for others.
         return await asyncio.to_thread(runner.explained, error, options)
+
+
+async def _answer_of(runner: Runner, inputs: Mapping[str, NDArray[Any]], options: Options) -> Any:
+    """The server's message for a request that is answered as a whole; cancelling this cancels it, on the server too.
+
+    A call of gRPC's threads takes a quarter less processor time than one of `grpc.aio`.
+    """
+    loop = asyncio.get_running_loop()
+    answered = loop.create_future()
+
+    def wake(call: Any) -> None:
+        with suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(lambda: answered.done() or answered.set_result(None))
+
+    request, limit = runner.request(inputs, options), runner.limit(options)
+    try:
+        call = runner.infer.future(request, timeout=limit, metadata=runner.headers(options))
+    except ValueError:  # the channel is closed
+        raise runner.cancelled() from None
+    call.add_done_callback(wake)
+    try:
+        await answered
+    except asyncio.CancelledError:
+        call.cancel()
+        raise
+    return call.result()

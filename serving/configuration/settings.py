@@ -25,6 +25,11 @@ _POSITIVE = (
     "lanes",
 )
 
+_NATURAL = ("max_queue_delay_microseconds", "priority_levels")
+
+_MOST = 2**31 - 1
+"""Largest number that every field of a `config.pbtxt` holds."""
+
 
 @dataclass(frozen=True)
 class ServingSettings:
@@ -128,16 +133,19 @@ def _complaints(settings: ServingSettings) -> Iterator[str]:
         given = getattr(settings, name)
         if given is not None and given < 1:
             yield f"{name} was given {given}; allowed is 1 or more"
-    for name in ("max_queue_delay_microseconds", "priority_levels"):
+    for name in _NATURAL:
         given = getattr(settings, name)
         if given < 0:
             yield f"{name} was given {given}; allowed is 0 or more"
+    for name in (*_POSITIVE, *_NATURAL):
+        if (getattr(settings, name) or 0) > _MOST:
+            yield f"{name} was given {getattr(settings, name)}; allowed is at most {_MOST}"
     for size in settings.preferred_batch_sizes:
         if size < 1:
             yield f"a preferred batch size was given {size}; allowed is 1 or more"
     for number in settings.gpus:
-        if number < 0:
-            yield f"the number of a GPU was given {number}; allowed is 0 or more"
+        if not 0 <= number <= _MOST:
+            yield f"the number of a GPU was given {number}; allowed is 0 to {_MOST}"
     yield from _contradictions(settings)
 
 

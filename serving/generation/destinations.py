@@ -115,7 +115,7 @@ class Folder(Destination):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
-            raise UsageError(
+            raise StorageError(
                 f"another process writes shards to {self.name}; wait for it, or give another folder"
             ) from None
         try:

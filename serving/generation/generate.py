@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import DataError, InvalidInput, UsageError, did_you_mean
-from ...files import check_folder, write_bytes
+from ...files import check_file, check_folder, write_bytes
 from ...reporting import picture_grid, png
 from ...runners import Runner, open_runner
 from ...signature import Signature
@@ -70,7 +70,7 @@ def generate(
         raise UsageError(
             f"output {str(output)!r} has ending {output.suffix!r}; give a .png file, or a folder"
         )
-    check_folder(output.parent if output.suffix else output, "--output")
+    (check_file if output.suffix else check_folder)(output, "--output")
     with open_runner(target, variant, device=device) as runner:
         opened(runner)
         inputs = runner.signature.check(parse_inputs(runner.signature, fields))

@@ -331,7 +331,7 @@ class Engine:
                 due = self._look_after()
 
     def _answer(self, event: _Pictures) -> None:
-        given, now = 0, time.monotonic()
+        given, ended, seconds, now = 0, 0, 0.0, time.monotonic()
         for position, ((request, row), step) in enumerate(zip(event.tickets, event.steps, strict=True)):
             if request.closed or self._expired(request, now):
                 continue
@@ -341,14 +341,17 @@ class Engine:
                 with self._changed:
                     self._open.pop(request.number)
                     request.closed = True
-                    self._counted.add("answered")
-                    self._counted.add("answer_seconds", now - request.arrived)
+                ended += 1
+                seconds += now - request.arrived
             given += 1
             # What a reply raises concerns its client alone.
             with suppress(Exception):
                 request.reply.picture(row, step, event.images[position : position + 1], last=last)
+        # At once: whoever reads the sums never sees a request that ended without its pictures.
         with self._changed:
             self._counted.add("pictures" if event.finished else "previews", given)
+            self._counted.add("answered", ended)
+            self._counted.add("answer_seconds", seconds)
 
     def _look_after(self) -> float:
         """Close requests that ran out of time or whose client is gone; when to look again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import Any, Literal
 from tritonclient.grpc import model_config_pb2
 
 from ..._version import __version__
+from ...bundle import MANIFEST_NAME
 from ...bundle.keys import PublicKey
 from ...errors import DeployError, UsageError
 from ..backend import BACKEND
@@ -24,7 +26,7 @@ from ..repository.pins import pin_of
 from ..repository.planning import Plan, Wanted
 from ..repository.storage import Replica, cache_folder, is_remote
 from ..repository.trust import check_repository
-from ..repository.versions import add_version
+from ..repository.versions import add_version, model_names
 from ..server.traces import check_collector
 from .source import Source
 
@@ -33,6 +35,19 @@ __all__ = ["Cluster", "canary_of", "check_target", "opened", "values_of"]
 triton: Any = model_config_pb2  # protobuf makes the classes of the schema while it is imported
 
 _MIB = 1 << 20
+_FORMS = {
+    "--keys-secret": (r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", "the name of a Secret, such as gateway-keys"),
+    "--tls-secret": (r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", "the name of a Secret, such as gateway-tls"),
+    "--source-secret": (r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", "the name of a Secret, such as s3"),
+    "--gpu": (r"[a-z0-9][-a-z0-9.]{0,252}/[A-Za-z0-9][-\w.]{0,62}", "a resource such as nvidia.com/gpu"),
+    "--gpu-product": (r"[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?", "a node's label such as NVIDIA-L4"),
+    "--registry": (
+        r"[a-z0-9][-a-z0-9.]*(:\d+)?(/[-a-z0-9._]+)*/?",
+        "a registry such as registry.example.org/models",
+    ),
+    "--tensorrt": (r"\d+(\.\d+){1,3}", "a version such as 10.5.0"),
+}
+"""Option -> what Kubernetes, or a registry, takes; and in words."""
 _UNTIMED_SECONDS = 0.1
 _LEAST_QUEUE_SECONDS = 0.01
 _LOADING_BYTES_PER_SECOND = 50 * _MIB  # what a network volume gives at worst
@@ -81,6 +96,10 @@ class Cluster:
     traces: str | None = None
 
     def __post_init__(self) -> None:
+        for option, (form, words) in _FORMS.items():
+            given = getattr(self, option[2:].replace("-", "_"))
+            if given is not None and not re.fullmatch(form, given, re.ASCII):
+                raise UsageError(f"{option} was given {given!r}; expected {words}")
         if self.traces is not None:
             check_collector(self.traces)
         given = [
@@ -100,24 +119,38 @@ class Cluster:
 
     def source_of(self, target: str) -> Source:
         """Where the pods find the repository that was named."""
-        given = self.source or (target if is_remote(target) else None)
-        if given is None:
-            raise UsageError(
-                f"{target} lies on this machine, where no cluster finds it; give --source pvc://CLAIM[/FOLDER],"
-                " s3://BUCKET/PREFIX or oci://NAME@sha256:DIGEST"
-            )
-        return Source.parse(given, self.source_secret)
+        _check_found(target, self.source)
+        return Source.parse(self.source or target, self.source_secret)
 
 
-def check_target(target: str) -> None:
-    """Refuse a target that is neither a URL nor a folder here; see `opened`.
+def check_target(target: str, source: str | None, option: str = "--source") -> None:
+    """Refuse a target that is neither a URL nor a folder of a repository or a bundle here, or that no pod would find.
+
+    Args:
+        target: see `opened`.
+        source: where pods find it; None for the target itself.
+        option: by which the source is given, for the message.
 
     Raises:
-        UsageError: it is neither.
+        UsageError: it is neither, or lies on this machine and has no source.
     """
-    if not is_remote(target) and not Path(target).is_dir():
+    _check_present(target)
+    _check_found(target, source, option)
+
+
+def _check_found(target: str, source: str | None, option: str = "--source") -> None:
+    if source is None and not is_remote(target):
         raise UsageError(
-            f"{target} is not a folder; give that of a model repository or a bundle, or s3://BUCKET/PREFIX"
+            f"{target} lies on this machine, where no cluster finds it; give {option} pvc://CLAIM[/FOLDER],"
+            " s3://BUCKET/PREFIX or oci://NAME@sha256:DIGEST"
+        )
+
+
+def _check_present(target: str) -> None:
+    if not is_remote(target) and not (Path(target, MANIFEST_NAME).is_file() or model_names(Path(target))):
+        raise UsageError(
+            f"there is neither a model repository nor a bundle at {target!r}; make one with 'litho deploy' or 'litho"
+            " export', or give s3://BUCKET/PREFIX"
         )
 
 
@@ -131,7 +164,7 @@ def opened(target: str, require_signature: Path | None = None) -> Iterator[Path]
         require_signature: PEM file of the public key that a bundle must be signed with.
 
     Raises:
-        UsageError: there is no such folder.
+        UsageError: nothing lies there.
         DeployError, BundleError, StorageError: it cannot be served.
     """
     if is_remote(target):
@@ -139,9 +172,9 @@ def opened(target: str, require_signature: Path | None = None) -> Iterator[Path]
         replica.refresh()
         yield replica.path
         return
-    check_target(target)
+    _check_present(target)
     path = Path(target)
-    if not (path / "manifest.json").is_file():
+    if not (path / MANIFEST_NAME).is_file():
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="litho-manifest-") as scratch:

@@ -188,16 +188,18 @@ async function open() {
   }
 }
 
-/** What is missing, and the models that have it. */
+/** What is missing, the view that is named instead, and the models that have it. */
 function drawMissing(element, view, missing) {
+  const named = allViews().find((one) => missing.endsWith(` under ${one.title}.`));
   const fitting = state.models.filter((model) => !view.missing(model, state.models)).slice(0, MOST_OFFERED);
   const take = (model) => {
     choose(model.id);
     $("view").focus({ preventScroll: true });
   };
   element.append(h("h2.hidden", {}, view.title), h("div.empty", {}, h("p", {}, missing),
-    fitting.length ? h("div.actions", {}, fitting.map((model) =>
-      h("button.button", { type: "button", on: { click: () => take(model) } }, `Choose ${model.id}`))) : ""));
+    named || fitting.length ? h("div.actions", {},
+      named ? h("a.button", { href: `#${named.id}` }, `Open ${named.title}`) : "",
+      fitting.map((model) => h("button.button", { type: "button", on: { click: () => take(model) } }, `Choose ${model.id}`))) : ""));
 }
 
 function drawNoModels(element) {

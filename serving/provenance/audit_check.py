@@ -47,16 +47,20 @@ def verify_log(path: Path | str, head: str | None = None) -> Verified:
             or begin right after it, where its older files were moved away.
 
     Raises:
-        UsageError: there is no log at that path, or the head is not one.
+        UsageError: there is no log at that path, it cannot be read, or the head is not one.
         AuditError: something was; the message names the line.
     """
     path = Path(path)
     pinned = _parse_pin(head)
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is no ordinary file; give the file of --audit-log")
     try:
         while (verified := _verify(path, pinned)) is None:
             pass
     except OSError as error:
-        raise AuditError(f"the audit log {path} cannot be read ({error.strerror})") from None
+        raise UsageError(
+            f"the audit log {path} cannot be read ({error.strerror}); give the file of --audit-log"
+        ) from None
     return verified
 
 

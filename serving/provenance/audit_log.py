@@ -23,7 +23,6 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -32,6 +31,7 @@ from pydantic import Field as Constraint, ValidationError
 from ...bundle.json_documents import Document
 from ...errors import AuditError
 from ...files import write_bytes
+from ..moments import now
 from .audit_files import is_set_aside, older_files, set_aside
 
 __all__ = [
@@ -58,11 +58,6 @@ AGAIN = "restore the log from a copy, or start another file and keep this one"
 """What to do about a log that was changed."""
 
 Hash = Annotated[str, Constraint(pattern=r"^[0-9a-f]{64}$")]
-
-
-def now() -> str:
-    """The time in UTC with milliseconds."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 class Entry(Document):

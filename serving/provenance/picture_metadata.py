@@ -21,6 +21,7 @@ from xml.sax.saxutils import escape
 from PIL import Image
 
 from ...errors import DataError, UsageError
+from ...signature.image_files import MOST_PIXELS
 from .receipt import MOST_RECEIPT_BYTES, Receipt, parse_receipt
 
 __all__ = ["PictureFormat", "embed", "picture_format", "read_receipt"]
@@ -91,7 +92,7 @@ def read_receipt(content: bytes) -> Receipt:
         content: of a file PNG, JPEG or WebP.
 
     Raises:
-        DataError: it is no such file, or holds no receipt.
+        DataError: it is no such file, is damaged, or holds no receipt.
         SchemaError: what it holds is no receipt, or a newer litho wrote it.
     """
     format = picture_format(content)
@@ -101,11 +102,23 @@ def read_receipt(content: bytes) -> Receipt:
         packets = _packets_of_jpeg(content) if format == "jpeg" else _packets_of_webp(content)
         found = next((one for packet in packets if (one := _from_packet(packet)) is not None), None)
     if found is None:
+        if _is_damaged(content, format):
+            raise DataError("the file is damaged or cut short; get the picture from its maker again")
         raise DataError(
             "the picture holds no receipt: no gateway of litho made it, or a program that saved it dropped its"
             " metadata; give the receipt's JSON with --receipt"
         )
     return parse_receipt(found, "the receipt in the picture")
+
+
+def _is_damaged(content: bytes, format: PictureFormat) -> bool:
+    try:
+        with Image.open(BytesIO(content), formats=(format.upper(),)) as image:
+            if image.width * image.height <= MOST_PIXELS:
+                image.load()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return True
+    return False
 
 
 def _packet(text: str) -> bytes:
@@ -131,8 +144,7 @@ def _into_png(encoded: bytes, text: bytes) -> bytes:
 
 def _texts_of_png(content: bytes) -> Iterator[bytes]:
     at = len(_PNG)
-    while at + 12 <= len(content):
-        length = int.from_bytes(content[at : at + 4], "big")
+    while at + 12 + (length := int.from_bytes(content[at : at + 4], "big")) <= len(content):
         body = content[at + 8 : at + 8 + min(length, MOST_RECEIPT_BYTES + 256)]
         if content[at + 4 : at + 8] == b"iTXt" and body.startswith(_KEYWORD):
             compressed, rest = (

@@ -14,7 +14,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -30,6 +29,7 @@ from ...bundle.manifest import Grade
 from ...errors import IntegrityError, TrustError
 from ...runners.triton import ServedModel
 from ...signature.fields import MOST_CHANNELS
+from ..moments import now
 
 __all__ = [
     "MOST_RECEIPT_BYTES",
@@ -216,7 +216,7 @@ class Sealed:
     """A receipt that is finished.
 
     Args:
-        text: as `Receipt.to_json` gives it.
+        text: as `Receipt.to_json` gives it, with checksum and signature at the end.
         checksum: that it has.
     """
 
@@ -275,7 +275,7 @@ class ReceiptMaker:
             quality: 0 to 100, of a lossy encoding.
         """
         varying: dict[str, Any] = {
-            "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z",
+            "created": now(),
             "fields": {name: _dumped(field_value(value)) for name, value in fields.items()},
             "file_format": file_format,
             "pixels_sha256": pixels_sha256(pixels),
@@ -286,10 +286,12 @@ class ReceiptMaker:
         }
         said = {name: value for name, value in varying.items() if value is not None}
         canonical = _compact(_checked(origin) | said)
-        sealed = {"checksum": hashlib.sha256(canonical).hexdigest()}
+        checksum = hashlib.sha256(canonical).hexdigest()
+        # To write the whole document once more would take as long as all else that is left of a small picture.
+        seal = f'"checksum":"{checksum}"'
         if self._key is not None:
-            sealed["signature"] = self._key.sign(canonical).hex()
-        return Sealed(_compact(_checked(origin) | said | sealed).decode(), sealed["checksum"])
+            seal += f',"signature":"{self._key.sign(canonical).hex()}"'
+        return Sealed(f"{canonical[:-1].decode()},{seal}}}", checksum)
 
 
 @lru_cache(256)

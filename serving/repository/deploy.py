@@ -20,7 +20,6 @@ from ...bundle.signing import signed_files
 from ...errors import UsageError
 from ...runners.triton import ServedModel
 from ..backend import BACKEND
-from ..configuration.flavours.litho import served_files
 from ..configuration.model_config import parse_config
 from ..configuration.settings import ServingSettings
 from ..control.advertisement import find_server
@@ -41,7 +40,7 @@ from .versions import (
     writing,
 )
 
-__all__ = ["KEEP", "deploy", "fill_version"]
+__all__ = ["KEEP", "check_numbers", "deploy", "fill_version"]
 
 KEEP = 5
 """Versions of a model that stay after a deployment, the served one among them."""
@@ -101,7 +100,7 @@ def deploy(  # noqa: PLR0913
         BundleError: there is no valid bundle at that path.
     """
     wanted = Wanted(name, variant, flavour, accept_failed, grade, require_signature, settings)
-    _check_numbers(canary, keep)
+    check_numbers(canary, keep)
     plan = Plan.of(bundle, wanted)
     model = Path(to) / plan.description.name
     if model.name.endswith(CANARY_SUFFIX):
@@ -134,7 +133,12 @@ def deploy(  # noqa: PLR0913
     return Deployment(model, version, served, server=connected and connected.url, canary=canary)
 
 
-def _check_numbers(canary: float | None, keep: int) -> None:
+def check_numbers(canary: float | None, keep: int) -> None:
+    """Refuse a share or a number of versions that `deploy` does not take.
+
+    Raises:
+        UsageError: one of them is out of its range.
+    """
     if canary is not None and not 0 < canary < 1:
         raise UsageError(
             f"--canary was given {canary:g}; allowed are shares above 0 and below 1, such as 0.1"
@@ -179,14 +183,6 @@ def _is_same(before: Deployment, plan: Plan) -> bool:
     except FileNotFoundError:
         return False
     return plan.is_same(served) and all(
-        _served_record(directory, file) == bundle.manifest.files[file]
-        for file in served_files(bundle, plan.description.variants)
+        (directory / name).is_file() and FileRecord.of_file(directory / name) == bundle.manifest.files[path]
+        for name, path in plan.kind.copies(plan.description).items()
     )
-
-
-def _served_record(directory: Path, relative: str) -> FileRecord | None:
-    """Size and hash of a bundle's file in a version directory."""
-    for file in (directory / "bundle" / relative, directory / "model.onnx", directory / "model.plan"):
-        if file.is_file():
-            return FileRecord.of(file.read_bytes())
-    return None

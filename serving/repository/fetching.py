@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from ...bundle.keys import PublicKey
@@ -49,22 +48,15 @@ def fetch(
         TrustError: a signature is missing or wrong, or another version is served than the pinned one.
     """
     _check_target(source, to)
-    made = [folder for folder in (to, *to.parents) if not folder.exists()]
-    try:
-        with write_directory(to / _STAGE) as stage:
-            _copy(source, stage)
-            names = model_names(stage)
-            try:
-                _check(stage, names, key, pins)
-            except LithoError as error:
-                error.args = (str(error).replace(str(stage), source),)  # nobody knows the temporary folder
-                raise
-            fetched = tuple(pin_of(stage, name) for name in names)
-    except BaseException:
-        with suppress(OSError):
-            for folder in made:
-                folder.rmdir()
-        raise
+    with write_directory(to / _STAGE) as stage:
+        _copy(source, stage)
+        names = model_names(stage)
+        try:
+            _check(stage, names, key, pins)
+        except LithoError as error:
+            error.args = (str(error).replace(str(stage), source),)  # nobody knows the temporary folder
+            raise
+        fetched = tuple(pin_of(stage, name) for name in names)
     for name in set(model_names(to)) - set(names):
         remove_directory(to / name)
     for name in names:

@@ -255,7 +255,7 @@ def _agrees(directory: Path, index: VersionFiles) -> bool:
 
 def _records(directory: Path) -> dict[str, FileRecord]:
     files = sorted(path for path in directory.rglob("*") if path.is_file())
-    return {path.relative_to(directory).as_posix(): FileRecord.of(path.read_bytes()) for path in files}
+    return {path.relative_to(directory).as_posix(): FileRecord.of_file(path) for path in files}
 
 
 def _fetch_model(store: ObjectStore, root: Path, name: str, *, whole: bool) -> _Before:

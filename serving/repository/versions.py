@@ -8,7 +8,8 @@ Layout of a deployment, which Triton calls a model:
     <name>/<version>/config.pbtxt    copies from the time of deployment, for `rollback`; so are configs/ and warmup/
     <name>/<version>/bundle/         flavour litho: the served part of the bundle, with its probes; of a signed one,
                                      bundle/signed/ holds the signed manifest of the whole
-    <name>/<version>/model.onnx      flavour onnxruntime
+    <name>/<version>/model.onnx      flavour onnxruntime; beside it weights that lay beside the graph
+                                     in the bundle, under the same name
     <name>/<version>/model.plan      flavour tensorrt
     <name>/<version>/record.json     flavours without a bundle: size and SHA-256 of their files
     <name>/<version>/model.py        flavour python of an older litho, beside bundle/
@@ -205,7 +206,7 @@ def writing(model: Path) -> Iterator[None]:
 
 def write_record(directory: Path, names: Sequence[str]) -> None:
     """Write size and SHA-256 of files of a version that has no manifest."""
-    records = {name: FileRecord.of((directory / name).read_bytes()).model_dump() for name in names}
+    records = {name: FileRecord.of_file(directory / name).model_dump() for name in names}
     (directory / RECORD_NAME).write_text(json.dumps(records, indent=2) + "\n", encoding="utf-8")
 
 
@@ -298,5 +299,5 @@ def _check_record(directory: Path) -> None:
     except (ValueError, AttributeError):
         raise IntegrityError(f"{directory / RECORD_NAME} is not a record of files") from None
     for name, record in wanted.items():
-        if FileRecord.of(ordinary_file(directory, name).read_bytes()) != record:
+        if FileRecord.of_file(ordinary_file(directory, name)) != record:
             raise IntegrityError(f"{directory / name} has changed: it is not the file that was deployed")

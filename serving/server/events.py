@@ -6,17 +6,14 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Literal, TextIO, TypeAlias
+
+from ..moments import now
 
 __all__ = ["Event", "Level", "Listener", "Log", "LogFormat"]
 
 Level: TypeAlias = Literal["info", "warning", "error"]
 LogFormat: TypeAlias = Literal["text", "json"]
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,7 @@ class Event:
     model: str = ""
     cause: str = ""
     values: dict[str, float | str] = field(default_factory=dict)
-    time: str = field(default_factory=_now)
+    time: str = field(default_factory=now)
 
     def to_text(self) -> str:
         """One line for a person."""

@@ -48,6 +48,7 @@ class _Model:
     missing: str = ""  # why it is not loaded at all
     untestable: bool = False  # litho did not deploy it: nobody knows what to ask
     not_before: float = 0.0
+    asked: float = float("-inf")  # when its last canary left
     loaded: float = float("-inf")
     backoff: Backoff = field(default_factory=lambda: Backoff(first_seconds=1.0, longest_seconds=60.0))
     jobs: dict[str, Future[Any]] = field(default_factory=dict)
@@ -121,7 +122,7 @@ class Upkeep:
                 and "canary" not in model.jobs
                 and not model.untestable
             ):
-                model.due = now + self._canary_seconds
+                model.asked, model.due = now, now + self._canary_seconds
                 model.seed += 1
                 model.jobs["canary"] = self._pool.submit(self._ask, name, model.seed)
 
@@ -210,20 +211,24 @@ class Upkeep:
                 self._say("reload-failed", "error", name, f"{name} could not be loaded", cause)
             return
         self._status.count("litho_reloads_total", name)
-        self._say("model-reloaded", "info", name, f"{name} was loaded anew", model.broken or model.missing)
         model.failures = 0
         if now - model.loaded > _HEALTHY_SECONDS:
             model.backoff.reset()
         # One that dies again and again must not keep the machine busy with loading.
         model.loaded, model.not_before = now, now + model.backoff.next()
+        cause = model.broken or model.missing
         self._mended(name, model)
+        # Last: who hears of it finds the server healthy.
+        self._say("model-reloaded", "info", name, f"{name} was loaded anew", cause)
 
     def _mended(self, name: str, model: _Model) -> None:
         model.broken = model.missing = ""
         self._status.solved(name)
 
     def _ask(self, name: str, seed: int) -> float:
-        """Seconds until the model answered, or -1 if it was too busy to be asked, or was unloaded meanwhile."""
+        """Seconds until the model answered, or -1 if it was too busy to be asked, or is unloaded."""
+        if self._was_unloaded(name):
+            return -1.0  # a request would be tried until its deadline
         before, started = self._count_answered(name), time.monotonic()
         try:
             with Client(f"{self._server.grpc_url}/{name}", timeout_seconds=self._deadline_seconds) as client:
@@ -267,6 +272,8 @@ class Upkeep:
             model.untestable = True
             return
         if not self._server.is_alive() or model.missing:
+            return
+        if model.asked < model.loaded:  # lost with an instance that has been replaced since
             return
         model.failures += 1
         self._status.count("litho_canary_failures_total", name)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from ....bundle import Bundle
+from ....bundle import Bundle, BundleWriter
 from ....bundle.manifest import Manifest, Variant
 from ....errors import UsageError
 from ....plugins import load_plugin, plugin_names
@@ -79,14 +79,21 @@ class Flavour(ABC):
         return {}
 
     @classmethod
-    def files(cls, description: Description) -> tuple[str, ...]:
-        """Paths in the version directory that `write` makes and the backend reads."""
-        return (cls.file,)
+    @abstractmethod
+    def copies(cls, description: Description) -> dict[str, str]:
+        """Files of the bundle that a version holds: path in the version directory -> path in the bundle."""
 
     @classmethod
-    @abstractmethod
+    def files(cls, description: Description) -> tuple[str, ...]:
+        """Paths in the version directory that the backend reads."""
+        return tuple(cls.copies(description))
+
+    @classmethod
     def write(cls, folder: Path, bundle: Bundle, description: Description) -> None:
         """Write the files of a version directory but its configurations."""
+        writer = BundleWriter(folder)
+        for name, path in cls.copies(description).items():
+            writer.copy(bundle, path, name)
 
 
 def flavour_names() -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from ..description import Description, ModelConfig, triton
 from ..settings import ServingSettings
 from . import base
 
-__all__ = ["BUNDLE", "Flavour", "served_files"]
+__all__ = ["BUNDLE", "Flavour"]
 
 BUNDLE = "bundle"
 """Folder of the served part of a bundle, in a version directory."""
@@ -72,6 +72,17 @@ class Flavour(base.Flavour):
             config.parameters[key].string_value = text
 
     @classmethod
+    def copies(cls, description: Description) -> dict[str, str]:
+        """The files of the served variants, the tokenizer, the probes, and the explanation.
+
+        A version that comes back is proven by its probes. The gateway shows the explanation.
+        """
+        listed = description.manifest.files
+        files = [path for variant in description.variants for path in variant.paths(listed)]
+        files += [name for name in (TOKENIZER_NAME, PROBES_NAME) if name in listed]
+        return {f"{BUNDLE}/{path}": path for path in (*files, *filter(is_explanation_file, listed))}
+
+    @classmethod
     def files(cls, description: Description) -> tuple[str, ...]:
         """The manifest of the served part, which lists the rest."""
         return (f"{BUNDLE}/{MANIFEST_NAME}",)
@@ -82,20 +93,9 @@ class Flavour(base.Flavour):
         path = folder / BUNDLE
         path.mkdir()
         writer = BundleWriter(path)
-        for file in served_files(bundle, description.variants):
-            writer.add(file, bundle.read(file))
+        for file in cls.copies(description).values():
+            writer.copy(bundle, file)
         rest = bundle.manifest.model_dump(exclude={"files", "variants", "schema_version"})
         writer.finish(**rest, variants=description.variants)
         for name, content in signed_files(bundle.path).items():
             write_bytes(path / SIGNED_FOLDER / name, content)
-
-
-def served_files(bundle: Bundle, variants: Sequence[Variant]) -> list[str]:
-    """Paths of the files that serving some variants takes, of the probes, and of the explanation.
-
-    A version that comes back is proven by its probes. The gateway shows the explanation.
-    """
-    listed = bundle.manifest.files
-    files = [variant.file for variant in variants]
-    files += [name for name in (TOKENIZER_NAME, PROBES_NAME) if name in listed]
-    return [*files, *filter(is_explanation_file, listed)]

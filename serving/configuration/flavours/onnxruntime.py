@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import PurePosixPath
 
-from ....bundle import Bundle
 from ....bundle.manifest import Manifest, Variant
 from ....errors import UsageError
 from ..description import Description, ModelConfig, triton
@@ -91,10 +90,11 @@ class Flavour(base.Flavour):
         return forms
 
     @classmethod
-    def write(cls, folder: Path, bundle: Bundle, description: Description) -> None:
-        """The graph."""
+    def copies(cls, description: Description) -> dict[str, str]:
+        """The graph, and its weights if they lie beside it: under the name that the graph has for them."""
         (variant,) = description.variants
-        (folder / cls.file).write_bytes(bundle.read(variant.file))
+        graph, *weights = variant.paths(description.manifest.files)
+        return {cls.file: graph, **{PurePosixPath(path).name: path for path in weights}}
 
 
 def _accelerate(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
-from ....bundle import Bundle
 from ....bundle.engine_record import EngineRecord
 from ....bundle.manifest import Manifest, Variant
 from ....errors import UsageError
@@ -113,15 +111,10 @@ class Flavour(base.Flavour):
         return forms
 
     @classmethod
-    def files(cls, description: Description) -> tuple[str, ...]:
+    def copies(cls, description: Description) -> dict[str, str]:
         """An engine for each kind of GPU."""
-        return tuple(_file(variant, description) for variant in (*description.variants, *description.engines))
-
-    @classmethod
-    def write(cls, folder: Path, bundle: Bundle, description: Description) -> None:
-        """The engine, and beside it those of other GPUs."""
-        for variant in (*description.variants, *description.engines):
-            (folder / _file(variant, description)).write_bytes(bundle.read(variant.file))
+        engines = (*description.variants, *description.engines)
+        return {_file(variant, description): variant.file for variant in engines}
 
 
 def _file(variant: Variant, description: Description) -> str:

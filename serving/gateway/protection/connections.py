@@ -17,7 +17,10 @@ from ..settings import GatewaySettings
 __all__ = ["MOST_HEADER_BYTES", "make_protocol", "raise_file_limit"]
 
 MOST_HEADER_BYTES = 64 << 10
-"""Request line and headers together; browsers send less than 16 KiB."""
+"""Request line and headers together; browsers send less than 16 KiB. As much of what surrounds a body, in a row."""
+
+_PIECE_BYTES = 16 << 10
+"""Read at once: while a request behind another waits for its turn, what follows this piece is not looked at."""
 
 _OF_BODY = (b"content-length", b"transfer-encoding")
 
@@ -148,7 +151,14 @@ class _Protocol(HttpToolsProtocol):
     _timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
     _in_headers = True
-    _header_bytes = 0
+    _arrived = False
+    """Whether a part of a body, or the end of the headers, was in what was read last."""
+    _waiting_bytes = 0
+    """Since such a part: of headers, of the lines between the parts of a body, and of trailers behind it."""
+    _ended = False
+    """Whether nothing more is read, and the answer that is on its way is the last one."""
+    _later = b""
+    """What came behind requests that wait for their turn."""
     _ignored_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -166,17 +176,23 @@ class _Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
-            return
-        self._read(data)
-        if self._in_headers:
-            self._header_bytes += len(data)
-            if self._header_bytes > MOST_HEADER_BYTES and not self.transport.is_closing():
-                self._refuse(
-                    431,
-                    f"request line and headers have more than {MOST_HEADER_BYTES} bytes",
-                    "headers_too_large",
-                )
+        if self._in_headers and self._timer is None:
+            # An empty line begins no request, but it ends uvicorn's time for a connection that is idle.
+            self._timer = self.loop.call_later(self.header_seconds, self._too_late)
+        while data and not self._ended and not self.transport.is_closing():
+            if self.pipeline:
+                self._later += data
+                self._stop_timer()
+                self.flow.pause_reading()
+                return
+            room = min(_PIECE_BYTES, MOST_HEADER_BYTES - self._waiting_bytes)
+            piece, data = (data, b"") if len(data) <= room else (data[:room], data[room:])
+            self._arrived = False
+            self._read(piece)
+            self._waiting_bytes = 0 if self._arrived else self._waiting_bytes + len(piece)
+            if self._waiting_bytes >= MOST_HEADER_BYTES and not self.transport.is_closing():
+                what = "request line and headers have" if self._in_headers else "the body is surrounded by"
+                self._refuse(431, f"{what} more than {MOST_HEADER_BYTES} bytes", "headers_too_large")
 
     def _read(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
@@ -200,13 +216,18 @@ class _Protocol(HttpToolsProtocol):
         self._read(b"POST / HTTP/1.1\r\n%b\r\n%b" % (b"".join(lines), rest))
 
     def on_message_begin(self) -> None:
-        self._in_headers, self._header_bytes, self._ignored_bytes = True, 0, 0
+        self._in_headers, self._ignored_bytes = True, 0
         if self._timer is None:
             self._timer = self.loop.call_later(self.header_seconds, self._too_late)
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # A trailer, behind the body, must not count as one (RFC 9110, 6.5.1): it could hold a key.
+        if self._in_headers:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
-        self._in_headers = False
+        self._in_headers, self._arrived = False, True
         self._stop_timer()
         super().on_headers_complete()
 
@@ -215,6 +236,7 @@ class _Protocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def on_body(self, body: bytes) -> None:
+        self._arrived = True
         if self.cycle.response_complete:
             self._ignored_bytes += len(body)
             if self._ignored_bytes > _MOST_IGNORED_BYTES:
@@ -224,12 +246,21 @@ class _Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         if self.parser.should_upgrade():
             return  # its body is still to come
+        self._in_headers = True  # of the next one
         super().on_message_complete()
         if self.cycle.response_complete and self.timeout_keep_alive_task is None:
             # The answer came before the end of the body, whose bytes stopped uvicorn's timer.
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.pipeline:
+            self.flow.pause_reading()  # thousands could wait in memory: each is larger there than on its way
+        elif self._later:
+            data, self._later = self._later, b""
+            self.data_received(data)
 
     def shutdown(self) -> None:
         super().shutdown()
@@ -267,8 +298,12 @@ class _Protocol(HttpToolsProtocol):
 
     def _refuse(self, status: int, message: str, code: str) -> None:
         self._stop_timer()
-        # Behind an answer that is still being sent there is no room for another.
-        if self.cycle is None or self.cycle.response_complete or self._in_body():
+        asked = self.cycle is not None and not self.cycle.response_complete
+        if asked and not self.cycle.more_body:
+            # The request before is whole: it gets its answer, and there is no room for another behind it.
+            self.cycle.keep_alive, self._ended = False, True
+            return
+        if not asked or self._in_body():
             self.transport.write(_written(status, message, code))
         if self.cycle is not None:
             self.cycle.disconnected = True  # what its route may still say would come behind this

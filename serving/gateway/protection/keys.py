@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ....errors import SchemaError, UnknownName, UsageError, expected
+from ....errors import LithoError, SchemaError, UnknownName, UsageError, expected
 from ....files import locked, read_text, write_file
 
 __all__ = ["PREFIX", "KeyFile", "KeyLimits", "KeyRecord", "digest_of"]
@@ -103,8 +103,8 @@ class KeyFile:
         """All keys, revoked ones too, in the order of their creation.
 
         Raises:
-            UsageError: there is no such file, or it cannot be read.
-            SchemaError: it is not a file of keys, or one of a newer litho.
+            UsageError: there is no such file, or it cannot be read, or is no file of keys.
+            SchemaError: it is damaged, or one of a newer litho.
         """
         try:
             text = read_text(self.path, _MOST_BYTES)
@@ -113,9 +113,11 @@ class KeyFile:
                 f"there is no file of keys at {str(self.path)!r}; make one with 'litho key create --keys FILE'"
             ) from None
         except OSError as error:
-            raise UsageError(f"the file of keys {self.path} cannot be read: {error.strerror}") from None
+            raise UsageError(
+                f"the file of keys {self.path} cannot be read: {error.strerror}; give that of 'litho key create'"
+            ) from None
         except ValueError as error:
-            raise SchemaError(f"{self.path} is not a file of keys: {error}") from None
+            raise UsageError(f"{self.path} is not a file of keys: {error}") from None
         return self._parsed(text)
 
     def create(self, name: str = "", limits: KeyLimits | None = None) -> tuple[str, KeyRecord]:
@@ -130,7 +132,8 @@ class KeyFile:
 
         Raises:
             UsageError: the name is too long, or the file cannot be written.
-            SchemaError: the file is not a file of keys.
+            LithoError: another command changes the file.
+            UsageError, SchemaError: as `read` does.
         """
         if len(name) > 100 or not name.isprintable():
             raise UsageError(
@@ -180,7 +183,7 @@ class KeyFile:
     def _change(
         self, change: Callable[[tuple[KeyRecord, ...]], tuple[KeyRecord, ...]], *, absent_is_empty: bool
     ) -> None:
-        busy = UsageError(f"another command changes {self.path} at the moment; try again")
+        busy = LithoError(f"another command changes {self.path} at the moment; try again")
         if not absent_is_empty and not self.path.exists():
             self.read()
         try:
@@ -226,7 +229,7 @@ class KeyFile:
             where = ".".join(map(str, first["loc"]))
             raise SchemaError(f"{self.path} is not a file of keys: {where}: {expected(first)}") from None
         except (ValueError, KeyError, TypeError, RecursionError):
-            raise SchemaError(
+            raise UsageError(
                 f"{self.path} is not a file of keys; make one with 'litho key create --keys FILE'"
             ) from None
         for what, values in (

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from ..connection import DirectRoute
 from ..errors import ApiError, refused
 from ..gateway import Gateway
 from ..image_request import from_form
@@ -24,7 +25,7 @@ _MOST_PARTS = 64
 
 def make_router(gateway: Gateway) -> APIRouter:
     """The path of edits."""
-    router = APIRouter(tags=["images"])
+    router = APIRouter(tags=["images"], route_class=DirectRoute)
 
     @router.post("/v1/images/edits", response_class=Response, openapi_extra=said_of("image_edit"))
     async def edit(request: Request) -> Response:

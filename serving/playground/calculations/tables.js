@@ -42,7 +42,7 @@ export function seeds(text, most) {
     const match = /^(\d{1,19})(?:\s+to\s+(\d{1,19}))?$/.exec(part);
     const [first, last] = match ? [BigInt(match[1]), BigInt(match[2] ?? match[1])] : [0n, -1n];
     if (!match || last > MAX_SEED) throw new RangeError(`${part} is no seed: seeds are 0 to ${MAX_SEED}, or 1 to 6`);
-    if (last < first || last - first >= BigInt(most)) throw new RangeError(`${part} is not 1 to ${most} seeds`);
+    checkCount(part, last - first + 1n, most, "seeds");
     for (let seed = first; seed <= last; seed += 1n) found.add(String(seed));
   }
   if (!found.size) throw new RangeError("give seeds, such as 1 to 6");
@@ -100,8 +100,13 @@ function range(part, name, most) {
   }
   if (!match) return [first];
   const count = Math.floor((last - first) / step + 1e-9) + 1;
-  if (!(count >= 1 && count <= most)) throw new RangeError(`${name}: ${part} is not 1 to ${most} numbers`);
+  checkCount(`${name}: ${part}`, count, most, "numbers");
   return Array.from({ length: count }, (_, index) => Number((first + index * step).toPrecision(12)));
+}
+
+function checkCount(range, count, most, what) {
+  if (count < 1) throw new RangeError(`${range} begins with the larger one: turn it round`);
+  if (count > most) throw new RangeError(`${range} has ${count} ${what}; at most ${most} are drawn`);
 }
 
 function limits(field) {

@@ -93,6 +93,21 @@ def test_leaving_a_stream_and_cancelling_a_task_reach_the_server(
     asyncio.run(asyncio.wait_for(ask(), 60))
 
 
+def test_a_whole_request_can_be_left(server: EmbeddedServer) -> None:
+    rows = {"seed": np.arange(8), "label": np.full(8, 3)}
+
+    async def ask() -> None:
+        async with AsyncClient(f"{server.grpc_url}/tiny") as client:
+            left = client.submit(rows)
+            await asyncio.sleep(0)
+            left.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await left
+            assert len(await client.generate(seed=1, label=3)) == 1
+
+    asyncio.run(asyncio.wait_for(ask(), 60))
+
+
 def test_errors_of_a_stream_are_those_of_other_requests(streaming_server: EmbeddedServer) -> None:
     async def ask() -> None:
         async with AsyncClient(f"{streaming_server.grpc_url}/sketch", retries=NO_RETRIES) as client:

@@ -270,7 +270,7 @@ def test_requests_outlive_a_killed_process_and_a_restarted_server(tmp_path: Path
                 pass
         with pytest.raises(EndpointUnavailable, match=r"lost the process|streamed nothing"):
             hasty.generate(Options(answer_seconds=0.5), seed=7)
-        waiting = [client.submit(seeds, Options(answer_seconds=0.5)) for _ in range(20)]
+        waiting = [client.submit(seeds, Options(answer_seconds=3)) for _ in range(20)]
         os.killpg(server.process_id, signal.SIGKILL)
     with pytest.raises(EndpointUnavailable):
         hasty.generate(seed=7)

@@ -20,6 +20,8 @@ from ..described import a_manifest, config_of, engine
         ({"max_queue_size": -1}, "max_queue_size was given -1"),
         ({"queue_timeout_microseconds": 0}, "queue_timeout_microseconds was given 0"),
         ({"max_queue_delay_microseconds": -1}, "allowed is 0 or more"),
+        ({"max_queue_delay_microseconds": 2**31}, "allowed is at most 2147483647"),
+        ({"instance_count": 2**64}, "allowed is at most 2147483647"),
         ({"priority_levels": -1}, "priority_levels was given -1"),
         ({"priority_levels": 2, "default_priority": 3}, "allowed is 1 to priority_levels, 2"),
         ({"priority_levels": 2, "preserve_ordering": True}, "leave one out"),

@@ -27,7 +27,7 @@ SETTINGS = st.fixed_dictionaries(
 
 
 @given(values=SETTINGS)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_what_was_written_is_read(values: dict[str, Any], tmp_path: Path) -> None:
     write_settings(tmp_path / "settings.json", values)
     assert read_settings(tmp_path / "settings.json") == values

@@ -60,7 +60,7 @@ def test_the_client_for_javascript_meets_what_it_expects(
     script = tmp_path / "client.cjs"
     script.write_text(SCRIPT)
     command = [node, str(script), streaming_gateway.url, picture]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
     assert not done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     assert {"whole", "sketch", "larger"} <= set(found["models"])

@@ -29,6 +29,7 @@ def test_a_gateway_that_dies_is_started_again_and_one_that_is_drained_is_not(fre
         assert status_of(gateway.url) == 503  # there is no server, but a gateway
         first = gateway.process_id
         assert first is not None
+        assert os.sched_getscheduler(first) == os.SCHED_BATCH
         os.kill(first, signal.SIGKILL)
         assert events.get(timeout=60).event == "gateway-died"
         assert events.get(timeout=60).event == "gateway-restarted"

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import threading
 import urllib.error
 import urllib.request
@@ -9,7 +10,7 @@ import urllib.request
 import pytest
 
 from litho.errors import UsageError
-from litho.serving.gateway.program import Program, settle_memory
+from litho.serving.gateway.program import Program, give_way, settle_memory
 from litho.serving.gateway.settings import GatewaySettings
 
 
@@ -32,7 +33,7 @@ def test_it_starts_without_a_server_and_says_so(free_port: int) -> None:
     thread = threading.Thread(target=program.run)
     thread.start()
     try:
-        assert program.wait(60)
+        assert program.wait(120)
         with pytest.raises(urllib.error.HTTPError) as failed:
             urllib.request.urlopen(f"{program.url}/v1/models")
         with failed.value:
@@ -41,7 +42,7 @@ def test_it_starts_without_a_server_and_says_so(free_port: int) -> None:
             assert json.load(failed.value)["error"]["code"] == "server_unavailable"
     finally:
         program.stop()
-        thread.join(30)
+        thread.join(120)
     assert not thread.is_alive()
 
 
@@ -54,3 +55,41 @@ def test_what_a_gateway_consists_of_is_not_searched_again() -> None:
     finally:
         gc.unfreeze()
         gc.set_threshold(*before)
+
+
+@pytest.mark.parametrize(
+    ("server", "expected"),
+    [("grpc://127.0.0.1:8001", os.SCHED_BATCH), ("grpc://triton.example.org:8001", os.SCHED_OTHER)],
+)
+def test_beside_its_server_it_waits_for_a_core(server: str, expected: int) -> None:
+    """Threads that it starts later do so too."""
+    found: list[int] = []
+
+    def later() -> None:
+        found.append(os.sched_getscheduler(0))
+
+    def start() -> None:
+        give_way(server)
+        thread = threading.Thread(target=later)
+        thread.start()
+        thread.join()
+
+    # In a thread of its own: the policy of this one stays.
+    thread = threading.Thread(target=start)
+    thread.start()
+    thread.join()
+    assert found == [expected]
+
+
+def test_a_policy_that_somebody_chose_stays() -> None:
+    found: list[int] = []
+
+    def start() -> None:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        give_way("grpc://localhost:8001")
+        found.append(os.sched_getscheduler(0))
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    thread.join()
+    assert found == [os.SCHED_IDLE]

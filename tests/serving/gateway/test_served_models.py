@@ -89,7 +89,7 @@ def test_a_model_that_is_being_loaded_is_one_to_wait_for(
             await models.find("waiting")
         loading = asyncio.create_task(asyncio.to_thread(control.load, "waiting"))
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(120):
                 while "waiting" not in models._coming:
                     await models.refresh()
             with pytest.raises(ApiError, match="the model is being loaded") as failed:

@@ -12,6 +12,8 @@ from litho.runners.triton import Options
 from litho.serving.clients import AsyncClient
 from litho.serving.gateway.together import Together, _groups, _Part
 
+from ...conftest import standing_still
+
 if TYPE_CHECKING:
     from litho.serving.server.embedded import EmbeddedServer
 
@@ -58,17 +60,20 @@ def test_requests_that_want_other_things_travel_apart(with_tiny: Any) -> None:
     with_tiny(work)
 
 
-def test_what_arrives_turn_by_turn_travels_together_while_the_server_is_busy(with_tiny: Any) -> None:
+def test_what_arrives_turn_by_turn_travels_together_while_the_server_is_busy(
+    with_tiny: Any, server: EmbeddedServer
+) -> None:
     async def work(together: Together, client: AsyncClient) -> None:
         many = {"seed": np.arange(8), "label": np.full(8, 3)}
-        early = [together.submit(many, Options()) for _ in range(16)]
-        await asyncio.sleep(0)
-        assert together.sent == 4
-        late = []
-        for seed in range(2):
-            late.append(together.submit(row(seed), Options()))
+        with standing_still(server):
+            early = [together.submit(many, Options()) for _ in range(16)]
             await asyncio.sleep(0)
-        assert together.sent == 4  # a turn brought more
+            assert together.sent == 4
+            late = []
+            for seed in range(2):
+                late.append(together.submit(row(seed), Options()))
+                await asyncio.sleep(0)
+            assert together.sent == 4  # a turn brought more
         await asyncio.gather(*early, *late)
         assert together.sent == 4 + 1
 
@@ -115,14 +120,15 @@ def test_a_request_that_the_server_refuses_fails_alone(with_tiny: Any) -> None:
     with_tiny(work)
 
 
-def test_what_is_in_hand_is_spread_so_that_no_instance_waits(with_tiny: Any) -> None:
+def test_what_is_in_hand_is_spread_so_that_no_instance_waits(with_tiny: Any, server: EmbeddedServer) -> None:
     async def work(together: Together, client: AsyncClient) -> None:
-        early = [together.submit(row(seed), Options()) for seed in range(16)]
-        await asyncio.sleep(0)
-        assert together.sent == 4  # of four pictures each
-        late = [together.submit(row(seed), Options()) for seed in range(16, 24)]
-        await asyncio.sleep(0)
-        assert together.sent == 4 + 2  # 24 in hand: of six at most
+        with standing_still(server):
+            early = [together.submit(row(seed), Options()) for seed in range(16)]
+            await asyncio.sleep(0)
+            assert together.sent == 4  # of four pictures each
+            late = [together.submit(row(seed), Options()) for seed in range(16, 24)]
+            await asyncio.sleep(0)
+            assert together.sent == 4 + 2  # 24 in hand: of six at most
         await asyncio.gather(*early, *late)
         await together.submit(row(24), Options())
         assert together.sent == 4 + 2 + 1

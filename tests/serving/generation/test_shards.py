@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from litho.errors import LithoError, UsageError
+from litho.errors import LithoError, StorageError, UsageError
 from litho.files import sha256
 from litho.runners import open_runner
 from litho.serving.control.server_control import ServerControl
@@ -178,7 +178,7 @@ def test_a_folder_with_other_files_and_one_that_is_written_to_are_refused(
 
     def meanwhile(step: str, share: float) -> None:
         if not refused:
-            with pytest.raises(UsageError, match="another process writes shards") as error:
+            with pytest.raises(StorageError, match="another process writes shards") as error:
                 generate_shards(bundle, out=tmp_path / "out", **ASKED)
             refused.append(str(error.value))
 

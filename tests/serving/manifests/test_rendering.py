@@ -15,7 +15,7 @@ import litho
 from litho.errors import MissingExtra, UsageError
 from litho.serving.container.command import Container, ContainerSettings
 from litho.serving.container.images import served
-from litho.serving.manifests.rendering import CHART, check_release, find_helm, render
+from litho.serving.manifests.rendering import CHART, check_release, find_helm, objects_in, render
 
 from .conftest import Objects, Render, check_strictly
 
@@ -68,6 +68,16 @@ def values_of(flavour: str) -> dict[str, Any]:
     found = FLAVOURS[flavour]
     gateway = found.get("gateway", OPEN["gateway"])
     return {**OPEN, **found, "gateway": gateway}
+
+
+@pytest.mark.usefixtures("rendered")  # which skips where there is no Helm
+@pytest.mark.parametrize("name", ["true", "no", "null", "y"])
+def test_names_that_mean_another_thing_in_yaml_stay_names(name: str) -> None:
+    values = {**OPEN, "source": {"kind": "pvc", "claim": name}, "gateway": SECRETS}
+    found = objects_in(render(name, name, values))
+    assert {(one["metadata"]["name"], one["metadata"]["namespace"]) for one in found} == {(name, name)}
+    (deployment,) = [one for one in found if one["kind"] == "Deployment"]
+    assert deployment["spec"]["selector"]["matchLabels"]["app.kubernetes.io/instance"] == name
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)

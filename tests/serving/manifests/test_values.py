@@ -100,6 +100,12 @@ def test_a_canary_is_what_the_other_repository_serves(models: Path, repository: 
         ({"insecure": False, "keys_secret": "k"}, "give --keys-secret and --tls-secret"),
         ({"keys_secret": "k", "tls_secret": "t"}, "--insecure was given, but keys and TLS are on"),
         ({"gateway": False}, "--insecure is for the gateway"),
+        ({"keys_secret": "../x"}, "--keys-secret was given '../x'; expected the name of a Secret"),
+        ({"source_secret": "Caps"}, "--source-secret was given 'Caps'; expected the name of a Secret"),
+        ({"gpu": "gpu"}, "--gpu was given 'gpu'; expected a resource such as nvidia.com/gpu"),
+        ({"gpu_product": "an L4"}, "--gpu-product was given 'an L4'; expected a node's label"),
+        ({"registry": "https://example.org"}, "expected a registry such as registry.example.org/models"),
+        ({"tensorrt": "new"}, "--tensorrt was given 'new'; expected a version such as 10.5.0"),
         ({"traces": "collector"}, "expected http://HOST:PORT/v1/traces"),
         ({"image": "nvcr.io/nvidia/tritonserver:24.10-py3"}, "lacks security fixes"),
     ],
@@ -117,7 +123,10 @@ def test_an_unsigned_model_is_refused_by_name(repository: Path, keys: tuple[Path
 def test_an_empty_and_a_missing_repository_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DeployError, match="holds no model"):
         values(tmp_path)
-    with pytest.raises(UsageError, match="is not a folder"), opened(str(tmp_path / "gone")):
+    with (
+        pytest.raises(UsageError, match="neither a model repository nor a bundle"),
+        opened(str(tmp_path / "gone")),
+    ):
         pass
     write_bytes(tmp_path / "m" / "config.pbtxt", "")
     with pytest.raises(DeployError, match="was not deployed by litho"):

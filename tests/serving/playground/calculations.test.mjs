@@ -168,8 +168,8 @@ test("what no number of the field is, is refused in a sentence", () => {
     ["", steps, /steps: give numbers, such as 1, 33, 64/],
     ["four", steps, /four is neither a number nor a range/],
     ["1 to 9 by 0", steps, /is neither/],
-    ["9 to 1", steps, /9 to 1 is not 1 to 8 numbers/],
-    ["1 to 60", steps, /is not 1 to 8 numbers/],
+    ["9 to 1", steps, /9 to 1 begins with the larger one/],
+    ["1 to 60", steps, /1 to 60 has 60 numbers; at most 8/],
     ["1.5", steps, /1.5 is no whole number/],
     ["0", steps, /0 is not within 1 to 64/],
     ["11", guidance, /11 is not within 0 to 10/],
@@ -185,8 +185,8 @@ test("typed seeds keep all of their digits", () => {
     ["", /give seeds/],
     ["9223372036854775808", /is no seed/],
     ["-1", /is no seed/],
-    ["1 to 9", /1 to 9 is not 1 to 8 seeds/],
-    ["3 to 2", /is not 1 to 8 seeds/],
+    ["1 to 9", /1 to 9 has 9 seeds; at most 8/],
+    ["3 to 2", /3 to 2 begins with the larger one/],
     ["1 to 8, 9", /these are 9 seeds; at most 8/],
   ]) {
     assert.throws(() => seeds(text, 8), sentence);

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
 from litho.serving.gateway.program import Program
 
@@ -27,7 +27,8 @@ Opener = Callable[..., Page]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 800}
-WAIT_MILLISECONDS = 20_000
+WAIT_MILLISECONDS = 120_000
+expect.set_options(timeout=WAIT_MILLISECONDS)
 
 # Playwright keeps an event loop in this thread, and asyncio.run of other tests would refuse to work beside it: the
 # browser lives no longer than the tests of one file.

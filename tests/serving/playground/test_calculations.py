@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(NODE is None, reason="node is not installed; it 
 
 def node(*arguments: str | Path) -> str:
     assert NODE
-    done = subprocess.run([NODE, *arguments], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([NODE, *arguments], capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -49,3 +49,5 @@ def test_a_model_that_starts_from_a_picture_is_sent_to_the_other_view(
     page = open_page("classes", url=gallery.url)
     choose(page, "inpaint")
     expect(page.get_by_role("main")).to_contain_text("starts from a picture: give it one under Edit")
+    page.get_by_role("link", name="Open Edit").press("Enter")
+    expect(page.get_by_role("button", name="Draw a sample")).to_be_visible()

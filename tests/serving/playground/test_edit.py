@@ -166,7 +166,7 @@ def test_the_result_becomes_the_next_source_and_stays_when_the_view_is_left(page
     expect(page.get_by_text("28 × 28 pixels", exact=True)).to_be_visible()
     expect(page.locator(".words")).to_have_text("There is no hole yet.")
     page.get_by_role("link", name="Compare").click()
-    page.get_by_role("link", name="Edit").click()
+    page.get_by_role("link", name="Edit", exact=True).click()
     middle = page.get_by_role("application").evaluate(
         "(canvas) => canvas.getContext('2d').getImageData(canvas.width / 2 + 4, canvas.height / 2 + 4, 1, 1).data[0]"
     )

@@ -72,7 +72,7 @@ def test_a_slider_moves_the_latent_along_its_direction(page: Page, gallery: Gall
         moved = client.generate(latent=latent, label=3)[0]
     assert not np.array_equal(moved, start[0])
     expect(page.locator("output").first).to_have_text("3.0")
-    for _ in range(200):
+    for _ in range(4800):
         if np.array_equal(shown(tile)[..., :1], moved):
             break
         page.wait_for_timeout(25)

@@ -88,3 +88,11 @@ def test_a_history_that_was_rewritten_with_its_head_is_found_out_by_a_head_that_
     for given in ("", "5", "5:xyz", "x:" + "0" * 64):
         with pytest.raises(UsageError, match="NUMBER:HASH"):
             verify_log(log.path, given)
+
+
+def test_what_cannot_be_a_log_is_a_wrong_request(tmp_path):
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    for wrong in (tmp_path, loop, tmp_path / "absent"):
+        with pytest.raises(UsageError, match=f"{wrong}.*; give the file of --audit-log"):
+            verify_log(wrong)

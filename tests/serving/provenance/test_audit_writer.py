@@ -55,10 +55,10 @@ def test_a_log_that_fails_is_said_and_taken_up_again(path):
     writer.start()
     path.write_bytes(b"")
     writer.add(Event("request", {"number": 1}))
-    assert "lines were removed" in said.get(timeout=20)
+    assert "lines were removed" in said.get(timeout=120)
     assert "lines were removed" in writer.failing
     path.write_bytes(whole)
-    assert said.get(timeout=20) == ""
+    assert said.get(timeout=120) == ""
     assert writer.failing == ""
     writer.close()
     assert [entry["details"]["number"] for entry in entries(path)] == [0, 1]

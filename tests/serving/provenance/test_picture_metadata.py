@@ -89,6 +89,14 @@ def test_a_picture_without_a_receipt(name):
         read_receipt(FILES[name])
 
 
+@pytest.mark.parametrize("name", ["png", "jpeg", "webp"])
+def test_a_file_that_is_cut_short_is_damaged(name):
+    whole = embed(FILES[name], receipt_of())
+    for size in (20, 60, len(whole) // 2):
+        with pytest.raises(DataError, match="the file is damaged or cut short"):
+            read_receipt(whole[:size])
+
+
 def test_other_files_are_refused():
     for content in (b"", b"GIF89a", b"RIFF1234WAVE", encoded("BMP")):
         with pytest.raises(DataError, match="no PNG, JPEG or WebP"):

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnxruntime
 import pytest
 
 from litho.bundle import Bundle, create_bundle, sign_bundle
@@ -17,7 +19,9 @@ from litho.serving.configuration.model_config import parse_config
 from litho.serving.configuration.settings import ServingSettings
 from litho.serving.repository.deploy import deploy
 from litho.serving.repository.operations import rollback
-from litho.serving.repository.versions import deployed
+from litho.serving.repository.versions import check_version, deployed
+from litho.serving.server.embedded import EmbeddedServer
+from litho.serving.server.environment import install
 
 from ...signers import make_keys
 from ..conftest import Make, as_deployed_before
@@ -67,6 +71,41 @@ def test_a_deployment_of_flavour_onnxruntime_is_the_graph_and_its_hash(bundle: P
     assert repr(deployment) == f"<Deployment {tmp_path}/digits, version 1, variant generator.fp32.onnx>"
 
 
+@pytest.mark.parametrize("flavour", ["litho", "onnxruntime"])
+def test_weights_beside_a_graph_are_deployed_with_it_and_checked(
+    flavour: str, external_bundle: Path, tmp_path: Path
+) -> None:
+    deployment = deploy(external_bundle, to=tmp_path, name="digits", flavour=flavour)
+    version = deployment.path / "1"
+    (weights,) = version.rglob("*.data")
+    if flavour == "onnxruntime":  # where Triton's own backend reads a graph by its path
+        assert {weights.name, "model.onnx"} <= {path.name for path in version.iterdir()}
+        session = onnxruntime.InferenceSession(version / "model.onnx", providers=["CPUExecutionProvider"])
+        (image,) = session.run(["image"], {"seed": [7], "label": [3], "truncation": np.ones(1, np.float32)})
+        with open_runner(external_bundle) as runner:
+            np.testing.assert_array_equal(image, runner.generate(seed=7, label=3))
+    check_version(deployment.path, 1)
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(DeployError, match=f"{weights.name} has changed"):
+        check_version(deployment.path, 1)
+
+
+def test_a_server_runs_a_graph_with_its_weights_beside_it(external_bundle: Path, tmp_path: Path) -> None:
+    deploy(
+        external_bundle, to=tmp_path / "repository", name="digits", variant="fp16", settings={"warm_up": True}
+    )
+    install()
+    with (
+        EmbeddedServer(tmp_path / "repository", log=tmp_path / "server.log") as server,
+        open_runner(f"{server.grpc_url}/digits") as served,
+        open_runner(external_bundle, "fp16") as here,
+    ):
+        fields = {"seed": range(8), "label": range(8)}
+        np.testing.assert_array_equal(served.generate(**fields), here.generate(**fields))
+
+
 def test_each_deployment_is_the_next_version_and_the_ones_before_stay(
     variant_of: Make, tmp_path: Path
 ) -> None:
@@ -80,10 +119,11 @@ def test_each_deployment_is_the_next_version_and_the_ones_before_stay(
     assert deployed(tmp_path, "digits") == second
 
 
-def test_the_same_deployment_again_writes_nothing(bundle: Path, tmp_path: Path) -> None:
-    first = deploy(Bundle.load(bundle), to=tmp_path)
+@pytest.mark.parametrize("flavour", ["litho", "onnxruntime"])
+def test_the_same_deployment_again_writes_nothing(flavour: str, bundle: Path, tmp_path: Path) -> None:
+    first = deploy(Bundle.load(bundle), to=tmp_path, flavour=flavour)
     before = everything(tmp_path)
-    assert deploy(Bundle.load(bundle), to=tmp_path) == first
+    assert deploy(Bundle.load(bundle), to=tmp_path, flavour=flavour) == first
     assert everything(tmp_path) == before
 
 

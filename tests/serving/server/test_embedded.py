@@ -72,7 +72,7 @@ def nothing_left() -> Iterator[Callable[[int], None]]:
     yield groups.append
     assert groups, "the block started nothing"
     for group in groups:
-        _, alive = psutil.wait_procs(processes_of(group), timeout=30)
+        _, alive = psutil.wait_procs(processes_of(group), timeout=120)
         assert not alive
     assert shared_memory() <= memory
     assert backend_folders() <= folders
@@ -137,7 +137,9 @@ def test_a_repeated_request_is_answered_from_the_cache_where_a_deployment_asks_f
     with EmbeddedServer(tmp_path / "models") as server, open_runner(f"{server.grpc_url}/tiny") as runner:
         first, again = (runner.generate(seed=[1, 2], label=1) for _ in range(2))
         with ServerControl(server.grpc_url) as control:
-            assert control.statistics("tiny")[1].executions == 1
+            while (counted := control.statistics("tiny")[1]).requests < 2:
+                pass  # the server answers first and counts then
+        assert counted.executions == 1
     np.testing.assert_array_equal(first, again)
 
 
@@ -310,7 +312,7 @@ def test_litho_serve_stops_at_ctrl_c_and_leaves_nothing(repository: Path, tmp_pa
         with open_runner(endpoint) as runner:
             assert runner.run({"seed": [1], "label": [2]})["image"].any()
         command.send_signal(signal.SIGINT)
-        _, errors = command.communicate(timeout=60)
+        _, errors = command.communicate(timeout=240)
         assert command.returncode == 0
         assert [line.split()[1] for line in errors.splitlines()] == ["info", "info"]
         assert not list(tmp_path.iterdir())
@@ -330,7 +332,7 @@ def test_ctrl_c_while_litho_serve_starts_leaves_nothing(
         while processes > 1 and len(processes_of(server)) < processes:
             assert command.poll() is None
         command.send_signal(signal.SIGINT)
-        _, errors = command.communicate(timeout=60)
+        _, errors = command.communicate(timeout=240)
         assert command.returncode in (0, 1)
         assert len(errors.splitlines()) <= 1
         assert not list(tmp_path.iterdir())

@@ -3,6 +3,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from litho.serving.server.leftovers import (
     SHARED_MEMORY,
     remove_empty_folders,
@@ -34,6 +36,7 @@ def test_what_a_killed_owner_left_is_removed_and_what_others_have_is_not() -> No
         foreign.unlink()
 
 
+@pytest.mark.alone
 def test_only_empty_folders_of_this_server_are_removed() -> None:
     empty, full = Path("/tmp/python_env_aaaaaa"), Path("/tmp/python_env_bbbbbb")
     empty.mkdir()

@@ -37,7 +37,9 @@ def test_a_model_that_was_unloaded_on_purpose_is_no_alarm(repository: Path) -> N
     install()
     events: list[Event] = []
     with Asked(repository) as server, server.control() as control:
-        upkeep = Upkeep(server, repository, Status(), events.append, canary_seconds=0.001)
+        upkeep = Upkeep(
+            server, repository, Status(), events.append, canary_seconds=0.001, deadline_seconds=600
+        )
         control.unload("tiny")
         before = server.times
         # A model is asked again when its answer was looked at.

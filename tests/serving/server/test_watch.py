@@ -39,7 +39,7 @@ def instance(drain: Path, what: str = "idle") -> Iterator[subprocess.Popen[bytes
 
 
 def first_fault(watch: Watch) -> Fault:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not (faults := watch.look()):
         assert time.monotonic() < deadline
         time.sleep(0.01)

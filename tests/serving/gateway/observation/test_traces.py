@@ -86,7 +86,7 @@ def test_a_collector_that_is_away_does_not_hold_the_end_up(
         tracer = Tracer("http://127.0.0.1:9/v1/traces")
         for _ in range(3000):
             tracer.end(tracer.begin("GET", []), "GET", "/v1/models", 200, {})
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(120):
             await tracer.close()
 
     asyncio.run(ask())
@@ -112,7 +112,7 @@ def test_one_trace_goes_from_the_client_through_gateway_and_triton(repository: P
     ):
         infer(gateway.url, {"traceparent": f"00-{'7' * 32}-{PARENT}-00"})
         # Triton sends its spans once and drops those that a busy machine does not take in time.
-        for parent in (PARENT, PARENT[::-1], PARENT[8:] + PARENT[:8]):
+        for parent in (f"{number:016x}" for number in range(1, 11)):
             infer(gateway.url, {"traceparent": f"00-{TRACE}-{parent}-01", "x-request-id": "mine"})
             if spans := got.chain(parent, ROUTE, "InferRequest", "tiny", "compute"):
                 break

@@ -24,8 +24,8 @@ from ....conftest import running_gateway
 from ...provenance.certificates import make_signer
 from .test_binding import write_certificate
 
-ENDS_AFTER_SECONDS = 15
-"""Long enough for a gateway to start."""
+ENDS_AFTER_SECONDS = 10
+"""Long enough for a gateway to look at its files once more."""
 
 
 def put(files: tuple[Path, Path], to: tuple[Path, Path]) -> None:
@@ -61,8 +61,7 @@ def wait_for(status: int, url: str) -> bytes:
 def test_no_picture_leaves_without_its_credentials_and_a_renewal_needs_no_restart(
     server: EmbeddedServer, tmp_path: Path
 ) -> None:
-    days = (-1, ENDS_AFTER_SECONDS / 86400)
-    files = make_signer(tmp_path / "old", days=days)
+    files = make_signer(tmp_path / "old")
     named = dict(zip(("c2pa_certificate", "c2pa_key"), files, strict=True))
     with running_gateway(server.grpc_url, refresh_seconds=0.05, **named) as program:
         make, ready = f"{program.url}/v1/images/generations", f"{program.url}/readyz"
@@ -70,6 +69,7 @@ def test_no_picture_leaves_without_its_credentials_and_a_renewal_needs_no_restar
         status, content = answered(make, asked)
         assert status == 200
         first = json.loads(content)["data"][0]
+        put(make_signer(tmp_path / "short", days=(-1, ENDS_AFTER_SECONDS / 86400)), files)
         said = json.loads(wait_for(503, ready))["error"]
         assert said["code"] == "certificate_invalid"
         assert str(tmp_path) not in said["message"]

@@ -18,8 +18,11 @@ GET = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
 
 async def application(scope: dict, receive: Callable, send: Callable) -> None:
     if scope["path"] == "/echo":
-        await echo(receive, send)
+        await echo(scope, receive, send)
         return
+    if scope["path"] == "/slow":
+        await asyncio.sleep(0.5)
+        scope["path"] = "/"
     size = int(scope["path"].strip("/") or 2)
     if scope["method"] == "POST":
         size = 2  # answered without a look at the body
@@ -36,7 +39,7 @@ async def application(scope: dict, receive: Callable, send: Callable) -> None:
     await send({"type": "http.response.body", "body": b"k" * size})
 
 
-async def echo(receive: Callable, send: Callable) -> None:
+async def echo(scope: dict, receive: Callable, send: Callable) -> None:
     body, more = b"", True
     while more:
         message = await receive()
@@ -44,6 +47,7 @@ async def echo(receive: Callable, send: Callable) -> None:
             return
         body, more = body + message.get("body", b""), message.get("more_body", False)
     headers = [(b"content-length", str(len(body)).encode())]
+    headers += [(b"x-heard", value) for name, value in scope["headers"] if name == b"x-said"]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
@@ -73,7 +77,7 @@ def use(work: Callable[[Connect, uvicorn.Server], Awaitable[None]], **settings: 
             server.should_exit = True
             await serving
 
-    asyncio.run(asyncio.wait_for(both(), 60))
+    asyncio.run(asyncio.wait_for(both(), 300))
 
 
 async def read_answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
@@ -191,6 +195,100 @@ def test_headers_without_end_are_refused() -> None:
         writer.close()
 
     use(work)
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1])
+def test_the_limit_of_headers_is_exact(over: int) -> None:
+    async def work(connect: Connect, server: uvicorn.Server) -> None:
+        reader, writer = await connect()
+        head = b"GET / HTTP/1.1\r\nhost: a\r\nx: %b\r\n\r\n"
+        writer.write(head % (b"a" * (MOST_HEADER_BYTES - len(head) + 2 + over)))
+        if over > 0:
+            assert await refusal(reader) == (431, "headers_too_large")
+        else:
+            assert (await read_answer(reader))[0] == 200
+        writer.close()
+
+    use(work)
+
+
+@pytest.mark.parametrize(("start", "part"), [(b"", b"x: y\r\n"), (b"", b"name"), (b"x: ", b"value")])
+def test_trailers_without_end_are_refused(start: bytes, part: bytes) -> None:
+    async def work(connect: Connect, server: uvicorn.Server) -> None:
+        reader, writer = await connect()
+        head = b"POST /echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\nexpect: 100-continue\r\n\r\n"
+        writer.write(head + b"1\r\na\r\n0\r\n")
+        assert b"100" in await reader.readuntil(b"\r\n\r\n")
+        writer.write((start + part * MOST_HEADER_BYTES)[:MOST_HEADER_BYTES])
+        assert await refusal(reader) == (431, "headers_too_large")
+        writer.close()
+
+    use(work)
+
+
+def test_a_trailer_is_no_header() -> None:
+    async def work(connect: Connect, server: uvicorn.Server) -> None:
+        reader, writer = await connect()
+        for where in (b"x-said: yes\r\n%b0\r\n\r\n", b"%b0\r\nx-said: yes\r\n\r\n"):
+            body = b"transfer-encoding: chunked\r\n\r\n1\r\na\r\n"
+            writer.write(b"POST /echo HTTP/1.1\r\nhost: a\r\n" + where % body)
+            _, headers, _ = await read_answer(reader)
+            assert headers.get("x-heard") == ("yes" if where.startswith(b"x") else None)
+        writer.close()
+
+    use(work)
+
+
+def test_a_body_in_many_small_parts_has_no_such_limit() -> None:
+    async def work(connect: Connect, server: uvicorn.Server) -> None:
+        reader, writer = await connect()
+        writer.write(b"POST /echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n")
+        writer.write(b"1;note=x\r\na\r\n" * MOST_HEADER_BYTES + b"0\r\n\r\n")
+        assert (await read_answer(reader))[2] == b"a" * MOST_HEADER_BYTES
+        writer.close()
+
+    use(work)
+
+
+@pytest.mark.parametrize("rest", [b"hello\r\n\r\n", GET[:-3]])
+def test_a_request_is_answered_before_what_is_wrong_behind_it(rest: bytes) -> None:
+    async def work(connect: Connect, server: uvicorn.Server) -> None:
+        reader, writer = await answered(connect)
+        writer.write(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n" + GET + rest)
+        assert [(await read_answer(reader))[0] for _ in range(2)] == [200, 200]
+        assert await reader.read() == b""
+        writer.close()
+
+    use(work, header_seconds=0.2)
+
+
+def test_many_requests_behind_each_other_wait_outside() -> None:
+    async def work(connect: Connect, server: uvicorn.Server) -> None:
+        reader, writer = await connect()
+        writer.write(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n" + GET * 5_000)
+        await asyncio.sleep(0.2)  # the first one takes longer
+        (held,) = server.server_state.connections
+        assert len(held.pipeline) < 1000  # type: ignore[union-attr]
+        for _ in range(5_001):
+            assert (await read_answer(reader))[0] == 200
+        writer.write(
+            b"POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 300000\r\n\r\n" + b"b" * 300_000 + GET
+        )
+        assert (await read_answer(reader))[2] == b"b" * 300_000
+        assert (await read_answer(reader))[0] == 200
+        writer.close()
+
+    use(work)
+
+
+def test_an_empty_line_does_not_keep_a_connection() -> None:
+    async def work(connect: Connect, server: uvicorn.Server) -> None:
+        reader, writer = await answered(connect)
+        writer.write(b"\r\n")
+        assert await refusal(reader) == (408, "request_too_slow")
+        writer.close()
+
+    use(work, header_seconds=0.3)
 
 
 @pytest.mark.parametrize(

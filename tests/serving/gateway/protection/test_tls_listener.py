@@ -34,11 +34,11 @@ def running(certificate: tuple[Path, Path], **settings: float) -> Iterator[Progr
     thread = threading.Thread(target=program.run)
     thread.start()
     try:
-        assert program.wait(60)
+        assert program.wait(120)
         yield program
     finally:
         program.stop()
-        thread.join(60)
+        thread.join(120)
     assert not thread.is_alive()
 
 

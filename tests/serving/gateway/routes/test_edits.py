@@ -1,5 +1,9 @@
 """`POST /v1/images/edits`, asked by the real OpenAI client."""
 
+import logging
+import re
+import socket
+import time
 import zlib
 from io import BytesIO
 from typing import Any
@@ -183,3 +187,36 @@ def test_a_form_that_cannot_be_read_to_its_end_is_refused(
     answer = httpx.post(f"{streaming_gateway.url}/v1/images/edits", content=body, headers=headers, timeout=60)
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["param"]) == (400, code, None if code else "image")
+
+
+def test_what_the_reader_of_forms_says_is_in_the_log_alone(streaming_gateway: Program) -> None:
+    said: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = said.append  # type: ignore[method-assign]
+    logging.getLogger().addHandler(handler)
+    try:
+        headers = {"Content-Type": "multipart/form-data; boundary=secret"}
+        url = f"{streaming_gateway.url}/v1/images/edits"
+        assert httpx.post(url, content=WHOLE, headers=headers, timeout=60).status_code == 400
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert [record.name for record in said if record.name.startswith("python_multipart")] == []
+
+
+def test_a_client_that_leaves_within_its_form_is_no_fault(streaming_gateway: Program) -> None:
+    def answered() -> dict[str, str]:
+        text = httpx.get(f"{streaming_gateway.url}/metrics", timeout=60).text
+        found = re.findall(
+            r'requests_total\{method="POST",route="/v1/images/edits",status="(\d+)"\} (\S+)', text
+        )
+        return dict(found)
+
+    url = httpx.URL(streaming_gateway.url)
+    before = answered()
+    with socket.create_connection((url.host, url.port or 80)) as leaving:
+        head = f"POST /v1/images/edits HTTP/1.1\r\nHost: {url.host}\r\nContent-Length: 9999\r\n"
+        leaving.sendall(f"{head}Content-Type: multipart/form-data; boundary=b\r\n\r\n".encode() + WHOLE[:-20])
+    deadline = time.monotonic() + 120
+    while (after := answered()) == before and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert after == {**before, "499": f"{float(before.get('499', 0)) + 1}"}
