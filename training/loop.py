@@ -19,7 +19,6 @@ from torch import Tensor
 
 from .._version import __version__
 from ..errors import CheckpointError
-from ..files import check_folder
 from ..signature.fields import Role
 from .data import sources
 from .data.batches import Share
@@ -48,7 +47,7 @@ from .run.distributed import (
 )
 from .run.interruption import interruptible, one_line_for_a_lost_process
 from .run.logging import Statistics, StatisticsLog, comparison_grid, progress_bar, sample_grid
-from .run.resume import check_recipe, exclusive_run, is_finished, write_recipe
+from .run.resume import check_recipe, check_run, exclusive_run, is_finished, write_recipe
 from .run.sharding import check_shardable, shard, whole_generator
 from .run.snapshot import DataInfo, save_snapshot
 from .run.turns import check_parts, take_turns
@@ -103,8 +102,7 @@ def train(  # noqa: PLR0913 - a verb
     """
     run = Path(run)
     recipe = resolve(preset, budget=budget, data=data, overrides=overrides)
-    check_recipe(run, recipe)
-    check_folder(run, "--run")
+    check_run(run, recipe)
     with leave_process_group():
         process, finished = join_process_group(), is_finished(run)
         state = {"litho": __version__, "recipe": recipe.model_dump_json(), "finished": finished}

@@ -38,7 +38,7 @@ WITH_STATE = {
 KILLED = """
 import json, os, signal, sys
 from pathlib import Path
-import sklearn.datasets, torch, torch._dynamo, torch.utils.tensorboard, torchmetrics  # not in every child
+import torch, torch._dynamo, torch.utils.tensorboard, torchmetrics  # not in every child
 from litho.training import loop
 from litho.training.data import dataset
 
@@ -55,10 +55,10 @@ def at_step(moment):
     dataset.batch_indices = indices
 
 def at_save(moment):
-    def save(content, path, original=torch.save):
-        original(content, path)
+    def save(content, file, original=torch.save):
+        original(content, file)
         if content["step"] == moment:
-            os.truncate(path, 1000)
+            file.truncate(1000)
             kill()
 
     torch.save = save

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from ...bundle.explanation import DOCUMENT_NAME as EXPLANATION_NAME
 from ...errors import EvaluationError, LithoError, UsageError, expected
 from ...extras import require
-from ...files import check_folder, remove_directory, write_bytes, write_directory
+from ...files import check_parent, remove_directory, write_bytes, write_directory
 from ...reporting.progress import Progress, quiet
 from ...runners._pools import Pool
 from ...runners.base import parse_device
@@ -85,7 +85,7 @@ def evaluate(  # noqa: PLR0913
     """
     root = Path(run)
     page, document = locate_output(output or root)
-    check_folder(page.parent, "--output")
+    check_parent(page, "--output")
     _check_device(device)
     if explain:
         require("captum", "explain")

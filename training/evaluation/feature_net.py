@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
@@ -24,6 +22,7 @@ from safetensors.torch import load, save
 from ...bundle.json_documents import read_as
 from ...errors import BundleError
 from ...files import ordinary_file, sha256, write_bytes
+from ..cache import cache_folder, writable_cache
 from ..data.dataset import Dataset
 from .classifier import (
     RECIPE,
@@ -37,7 +36,10 @@ from .classifier import (
 )
 from .document import SCHEMA_VERSION, FeatureNetInfo
 
-__all__ = ["FeatureNet", "cache_folder", "cached_net", "feature_net"]
+__all__ = ["FOLDER", "FeatureNet", "cached_net", "feature_net"]
+
+FOLDER = "feature-nets"
+"""Of the cached nets, in the cache."""
 
 KEY_DIGITS = 16
 
@@ -61,12 +63,6 @@ class FeatureNet:
         return classify(self.classifier, images, self.device)
 
 
-def cache_folder() -> Path:
-    """Folder of the cached feature nets: in `LITHO_CACHE`, or in the platform's user cache."""
-    root = os.environ.get("LITHO_CACHE")
-    return (Path(root) if root else platformdirs.user_cache_path("litho")) / "feature-nets"
-
-
 def feature_net(
     train: Dataset, test: Dataset, *, device: str = "cpu", progress: Callable[[float], None] | None = None
 ) -> FeatureNet:
@@ -79,17 +75,19 @@ def feature_net(
         progress: called with the share of the training done, 0 to 1.
 
     Raises:
+        UsageError: a net must be trained, and nothing may be written to the cache.
         EvaluationError: the images cannot be classified.
     """
     data_sha256 = hashlib.sha256(f"{train.sha256()} {test.sha256()}".encode()).hexdigest()
     key = hashlib.sha256(json.dumps([data_sha256, RECIPE], sort_keys=True).encode()).hexdigest()[:KEY_DIGITS]
     stem = f"{_short_name(train.name)}-{key}"
-    cached = _read(cache_folder(), stem)
+    cached = _read(cache_folder(FOLDER), stem)
     if cached is None:
+        folder = writable_cache(FOLDER)
         digits = stacked_digits(train)
         classifier = train_classifier(digits or train, device=device, progress=progress)
-        _write(cache_folder(), stem, classifier, _info(classifier, train, test, data_sha256, device))
-        cached = _read(cache_folder(), stem)
+        _write(folder, stem, classifier, _info(classifier, train, test, data_sha256, device))
+        cached = _read(folder, stem)
         assert cached is not None, "the net was written just now"
     classifier, info = cached
     return FeatureNet(classifier.to(device), info, device)
@@ -102,8 +100,8 @@ def cached_net(data: str, picture: tuple[int, ...]) -> FeatureNet | None:
         data: the value of `--data` that the net was trained with.
         picture: height, width and channels of the pictures.
     """
-    for file in sorted(cache_folder().glob(f"{_short_name(data)}-*.json")):
-        cached = _read(cache_folder(), file.stem)
+    for file in sorted(cache_folder(FOLDER).glob(f"{_short_name(data)}-*.json")):
+        cached = _read(file.parent, file.stem)
         if cached is not None and cached[1].data == data and cached[1].picture == tuple(picture):
             return FeatureNet(*cached, "cpu")
     return None

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ...errors import CheckpointError
+from ...errors import CheckpointError, chain
 from ...files import write_file
 from .distributed import ALONE, Process
 from .sharded_state import cut_state, forget_other_folders, read_shards, write_shards
@@ -62,8 +62,16 @@ def write_checkpoint(run: Path, checkpoint: Checkpoint, process: Process = ALONE
     if shards is None:
         del content["shards"]  # which earlier versions of litho do not know
     if process.is_main:
-        write_file(run / FILE_NAME, lambda path: torch.save(content, path))
+        write_file(run / FILE_NAME, lambda path: _save(content, path))
         forget_other_folders(folder, shards)
+
+
+def _save(content: dict[str, Any], path: Path) -> None:
+    try:
+        with path.open("wb") as file:
+            torch.save(content, file)
+    except RuntimeError as error:  # torch hides that the disk is full
+        raise next((cause for cause in chain(error) if isinstance(cause, OSError)), error) from None
 
 
 def read_checkpoint(run: Path, mesh: Any = None) -> Checkpoint | None:

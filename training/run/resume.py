@@ -10,14 +10,25 @@ from typing import Any
 
 from ...bundle.json_documents import read_document
 from ...errors import BundleError, CheckpointError, TrainingError, UsageError
-from ...files import locked, write_bytes
+from ...files import check_folder, locked, write_bytes
 from ..recipe import BUDGETS, Budget, Recipe
 from .snapshot import INFO_NAME, load_snapshot
 
-__all__ = ["check_recipe", "default_budget", "exclusive_run", "is_finished", "write_recipe"]
+__all__ = ["check_recipe", "check_run", "default_budget", "exclusive_run", "is_finished", "write_recipe"]
 
 RECIPE_NAME = "recipe.json"
 RECIPE_SCHEMA_VERSION = 1
+
+
+def check_run(run: Path, recipe: Recipe) -> None:
+    """Refuse a run's directory that cannot be made or written to, or was started with another recipe.
+
+    Raises:
+        UsageError: it is one of these.
+        CheckpointError: the run's recipe is damaged.
+    """
+    check_folder(run, "--run")
+    check_recipe(run, recipe)
 
 
 def check_recipe(run: Path, recipe: Recipe) -> None:
@@ -83,7 +94,7 @@ def exclusive_run(run: Path) -> Iterator[None]:
     Raises:
         TrainingError: another process holds the lock.
     """
-    busy = TrainingError(f"another process trains {run}; wait for it, or take another --run")
+    busy = TrainingError(f"another process trains {run}; wait for it, or give another folder")
     with locked(run / ".lock", busy):
         yield
 

@@ -1,14 +1,14 @@
 import json
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
-import platformdirs
 import pytest
 import torch
 
 from litho.training.data.dataset import Dataset
 from litho.training.data.sources import load
-from litho.training.evaluation.feature_net import cache_folder, feature_net
+from litho.training.evaluation.feature_net import feature_net
 
 pytestmark = pytest.mark.slow
 
@@ -24,6 +24,22 @@ def few() -> tuple[Dataset, Dataset]:
     """Digits of 4x4 pixels: a net of theirs is trained in a second or two."""
     train, test = load("digits", resolution=4).split()
     return train.select(np.arange(500)), test.select(np.arange(50))
+
+
+@pytest.fixture(scope="module")
+def filled(few: tuple[Dataset, Dataset], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache with the net of `few`."""
+    folder = tmp_path_factory.mktemp("filled")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LITHO_CACHE", str(folder))
+        feature_net(*few)
+    return folder
+
+
+@pytest.fixture
+def cached(filled: Path, cache: Path) -> Path:
+    """A copy of `filled`, for a test alone."""
+    return copytree(filled / "feature-nets", cache)
 
 
 def trained(cache: Path) -> tuple[Path, Path]:
@@ -44,9 +60,9 @@ def test_a_net_is_trained_once_and_read_after(few: tuple[Dataset, Dataset], cach
     assert torch.equal(first.classify(few[1].images).features, second.classify(few[1].images).features)
 
 
-def test_what_is_recorded_is_true(few: tuple[Dataset, Dataset], cache: Path) -> None:
+def test_what_is_recorded_is_true(few: tuple[Dataset, Dataset], cached: Path) -> None:
     net = feature_net(*few)
-    weights, document = trained(cache)
+    weights, document = trained(cached)
     assert weights.stem == document.stem
     assert weights.name.startswith("digits-")
     assert net.info.name == "digits"
@@ -58,9 +74,9 @@ def test_what_is_recorded_is_true(few: tuple[Dataset, Dataset], cache: Path) -> 
 @pytest.mark.parametrize(
     "damage", ["weights cut short", "weights changed", "document cut short", "document foreign"]
 )
-def test_a_damaged_net_is_trained_again(few: tuple[Dataset, Dataset], cache: Path, damage: str) -> None:
+def test_a_damaged_net_is_trained_again(few: tuple[Dataset, Dataset], cached: Path, damage: str) -> None:
     before = feature_net(*few).info
-    weights, document = trained(cache)
+    weights, document = trained(cached)
     content = weights.read_bytes()
     match damage:
         case "weights cut short":
@@ -75,13 +91,8 @@ def test_a_damaged_net_is_trained_again(few: tuple[Dataset, Dataset], cache: Pat
     assert weights.read_bytes() == content
 
 
-def test_other_data_has_another_net(few: tuple[Dataset, Dataset], cache: Path) -> None:
+def test_other_data_has_another_net(few: tuple[Dataset, Dataset], cached: Path) -> None:
     first = feature_net(*few).info
     second = feature_net(few[0].select(np.arange(150)), few[1]).info
     assert first.data_sha256 != second.data_sha256
-    assert len(list(cache.glob("*.json"))) == 2
-
-
-def test_the_cache_is_the_users_unless_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("LITHO_CACHE")
-    assert cache_folder() == platformdirs.user_cache_path("litho") / "feature-nets"
+    assert len(list(cached.glob("*.json"))) == 2

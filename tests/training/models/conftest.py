@@ -26,7 +26,7 @@ def prove(tmp_path: Path) -> Prove:
     def line(preset: str, **overrides: object) -> Bundle:
         keys = smallest_recipe(resolve(preset).family, **{"data": "digits", "resolution": 16, **overrides})
         run = train(preset, run=tmp_path / "run", overrides=keys, progress=False)
-        return export(run, to=tmp_path / "bundle")
+        return export(run, to=tmp_path / "bundle", timed=False)
 
     return line
 

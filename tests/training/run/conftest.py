@@ -112,9 +112,11 @@ class Launch:
         (self.folder / "trainings.json").write_text(json.dumps(self._trainings))
         (self.folder / "program.py").write_text(PROGRAM)
         launch = ["--standalone", "--nproc-per-node", str(self._processes), "--max-restarts", str(restarts)]
+        # A process that lost another has a second to say so before it is ended, too.
+        launch += ["--monitor-interval", "1"]
         done = subprocess.run(
             [
-                sys.executable, "-m", "torch.distributed.run", *launch, "--monitor-interval", "0.1",
+                sys.executable, "-m", "torch.distributed.run", *launch,
                 str(self.folder / "program.py"), str(self.folder / "trainings.json"),
             ],
             capture_output=True,

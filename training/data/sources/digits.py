@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-from ....extras import require
+from ....errors import MissingExtra
 from ....signature.image_files import fitted
 from ..dataset import Dataset
 from ..options import Options
@@ -30,8 +32,8 @@ class Source(BaseSource):
     def load(self, name: str, options: Options) -> Dataset:
         """Load the digits, grey on black."""
         side = options.resolution or RESOLUTION
-        digits: Any = require("sklearn.datasets", "train").load_digits()
-        small = np.pad(digits.images.astype(np.float32) * (255 / 16), ((0, 0), (1, 1), (1, 1)))
+        scans, labels = _scans()
+        small = np.pad(scans.astype(np.float32) * (255 / 16), ((0, 0), (1, 1), (1, 1)))
         large = [Image.fromarray(scan).resize((side, side), Image.Resampling.BICUBIC) for scan in small]
         images = np.stack([np.asarray(scan) for scan in large])[..., None]
         return Dataset(
@@ -40,6 +42,18 @@ class Source(BaseSource):
             images=fitted(
                 images.round().clip(0, 255).astype(np.uint8), size=options.size, channels=options.channels
             ),
-            labels=digits.target.astype(np.int64),
-            class_names=tuple(str(name) for name in digits.target_names),
+            labels=labels,
+            class_names=tuple("0123456789"),
         )
+
+
+def _scans() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Scans, 0 to 16 of shape (count, 8, 8), and labels.
+
+    `sklearn.datasets.load_digits` reads the same file, but takes as long to import as torch.
+    """
+    package = find_spec("sklearn")
+    if package is None or package.origin is None:
+        raise MissingExtra("sklearn", "train")
+    table = np.loadtxt(Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz", delimiter=",")
+    return table[:, :-1].astype(np.uint8).reshape(-1, 8, 8), table[:, -1].astype(np.int64)

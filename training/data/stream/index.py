@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-import platformdirs
 from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import track
@@ -19,13 +17,17 @@ from ....bundle.json_documents import Document
 from ....errors import DataError
 from ....files import write_bytes
 from ....object_store import ObjectStore
+from ...cache import writable_cache
 from .formats.base import format_of
 from .shard import Shard
 
-__all__ = ["cache_folder", "indexed"]
+__all__ = ["FOLDER", "indexed"]
 
 _SCHEMA_VERSION = 1
 _READERS = 8
+
+FOLDER = "streams"
+"""Of the indexes, in the cache."""
 
 
 class _Index(Document):
@@ -35,22 +37,17 @@ class _Index(Document):
     shards: tuple[Shard, ...] = ()
 
 
-def cache_folder() -> Path:
-    """Folder of the indexes: in `LITHO_CACHE`, or in the platform's user cache."""
-    root = os.environ.get("LITHO_CACHE")
-    return (Path(root) if root else platformdirs.user_cache_path("litho")) / "streams"
-
-
 def indexed(store: ObjectStore, shards: Sequence[Shard]) -> tuple[Shard, ...]:
     """The shards with their chunks: from the cache those that have not changed since, from the store the others.
 
     Processes of one machine wait for the first that does it.
 
     Raises:
+        UsageError: nothing may be written to the cache.
         DataError: a shard is damaged, is empty, or differs from the others in what it records.
         StorageError: a shard cannot be read.
     """
-    cache = cache_folder() / f"{hashlib.sha256(store.url.encode()).hexdigest()[:16]}.json"
+    cache = writable_cache(FOLDER) / f"{hashlib.sha256(store.url.encode()).hexdigest()[:16]}.json"
     with _alone(cache.with_suffix(".lock")):
         known = {(one.key, one.size, one.tag, one.sha256): one for one in _read(cache)}
         found = [known.get((one.key, one.size, one.tag, one.sha256)) for one in shards]
@@ -107,6 +104,6 @@ def _read(cache: Path) -> tuple[Shard, ...]:
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
+    with path.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

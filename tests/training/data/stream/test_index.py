@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from litho.errors import DataError
-from litho.training.data.stream.index import cache_folder, indexed
+from litho.training.cache import cache_folder
+from litho.training.data.stream.index import FOLDER, indexed
 from litho.training.data.stream.location import locate
 from litho.training.data.stream.shard import Shard
 
@@ -23,7 +24,7 @@ def index() -> tuple[Shard, ...]:
 def test_the_index_is_kept_and_damage_to_it_only_costs_time(folder: Path) -> None:
     first = index()
     assert [shard.pictures for shard in first] == [100] * 6
-    (kept,) = cache_folder().glob("*.json")
+    (kept,) = cache_folder(FOLDER).glob("*.json")
     assert index() == first
     kept.write_bytes(b"{")
     assert index() == first

@@ -12,12 +12,30 @@ from litho.training.data.scenes import Scene, arrange, draw
 from litho.training.data.sources import load, shapes
 from litho.training.evaluation.classifier import Classifier
 from litho.training.evaluation.document import FeatureNetInfo
-from litho.training.evaluation.feature_net import FeatureNet, feature_net
+from litho.training.evaluation.feature_net import FeatureNet
 from litho.training.evaluation.parts.captions import Part, attributes_shown, rank_shares
 from litho.training.models import Generator
 
 from ..conftest import context_of
 from .conftest import figures_of
+
+
+def untrained_net(data: Dataset) -> FeatureNet:
+    """A feature net that every context has; no figure of captions looks at its features."""
+    info = FeatureNetInfo(
+        name="drawings",
+        data="drawings",
+        data_sha256="0" * 64,
+        task="classes",
+        picture=data.picture,
+        classes=2,
+        recipe={},
+        accuracy=0,
+        test_count=1,
+        weights_sha256="0" * 64,
+        torch="",
+    )
+    return FeatureNet(Classifier(3, 2).eval(), info, "cpu")
 
 
 class Painter(Generator):
@@ -49,7 +67,7 @@ def test_attributes_of_captions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shapes, "TRAIN_COUNT", 150)
     monkeypatch.setattr(shapes, "TEST_COUNT", 100)
     data = load("shapes").split()
-    net = feature_net(*data)
+    net = untrained_net(data[0])
     right = figures_of(context_of(Painter(), data, net, samples=100))
     red = figures_of(context_of(Painter(only_red=True), data, net, samples=100))
     name = "attribute accuracy, test captions"
@@ -104,20 +122,7 @@ def test_drawings_are_ranked_apart_for_captions_that_were_trained_on_and_for_new
         return Dataset("drawings", "none", images, captions=tuple(f"{name} {n}" for n in range(count)))
 
     train, test = drawings(60, "old"), drawings(40, "new")
-    info = FeatureNetInfo(
-        name="drawings",
-        data="drawings",
-        data_sha256="0" * 64,
-        task="classes",
-        picture=train.picture,
-        classes=2,
-        recipe={},
-        accuracy=0,
-        test_count=1,
-        weights_sha256="0" * 64,
-        torch="",
-    )
-    net = FeatureNet(Classifier(3, 2).eval(), info, "cpu")
+    net = untrained_net(train)
 
     def shares(known: Dataset) -> dict[str, float]:
         context = context_of(Copier(known), (train, test), net, samples=100)

@@ -16,7 +16,8 @@ def thousand(digits: Split) -> Split:
 
 @pytest.mark.slow
 def test_modes_of_stacked_digits(thousand: Split) -> None:
-    net = feature_net(*thousand)
+    # Of 20,000 single digits at least it learns in any case: more of them do not make it better here.
+    net = feature_net(thousand[0].select(np.arange(3_000)), thousand[1])
     assert net.info.task == "channels"
     assert thousand[0].labels is not None
     every = figures_of(context_of(Copier(thousand[0], conditional=False), thousand, net))
