@@ -68,7 +68,6 @@ class Batcher:
         environment: of simpy; its time is in milliseconds.
         served: sizes and delay.
         execute: starts a batch on an instance.
-        begin: calls what it gets when the thread of an idle instance has a core; until then the batch takes requests.
     """
 
     def __init__(
@@ -76,7 +75,6 @@ class Batcher:
         environment: Any,
         served: Served,
         execute: Callable[[list[Request]], None],
-        begin: Callable[[Callable[[], None]], None] = lambda then: then(),
     ) -> None:
         self._environment, self._served, self._execute = environment, served, execute
         # Triton itself prefers the largest batch where a configuration prefers none.
@@ -85,7 +83,7 @@ class Batcher:
         self._queue: deque[Request] = deque()
         self._formed: deque[_Batch] = deque()
         self._current = _Batch()
-        self._idle, self._begin, self._beginning = served.instances, begin, 0
+        self._idle = served.instances
         self._version = 0
 
     def put(self, request: Request) -> None:
@@ -156,13 +154,11 @@ class Batcher:
         timeout.callbacks.append(lambda _: self._form() if version == self._version else None)
 
     def _dispatch(self) -> None:
-        while self._idle and len(self._formed) > self._beginning:
+        while self._idle and self._formed:
             self._idle -= 1
-            self._beginning += 1
-            self._begin(self._start)
+            self._start()
 
     def _start(self) -> None:
-        self._beginning -= 1
         batch = self._formed.popleft()
         batch.executing = True
         self._merge(batch)
@@ -175,7 +171,7 @@ class Batcher:
         Full batches take part too: Triton marks as saturated there only what differs in its shape.
         """
         delay = self._served.delay_ms
-        while delay and len(self._formed) > self._beginning:
+        while delay and self._formed:
             following = self._formed[0]
             if self._environment.now - following.oldest <= delay:
                 return

@@ -11,9 +11,10 @@ from ..load.documents.measurement import Measurement
 from ..shared.cores import Cores
 from .costs import Costs
 from .fitting import fitted
-from .serving import Endpoint, Gapped, InTurn, Measured
+from .recorded import Source
+from .serving import Endpoint, Gapped, InTurn
 from .shape import Kind, Served, Site, Traffic
-from .spent import NOTHING, Further, Spent, spent_in, usual_mean
+from .spent import NOTHING, Further, usual_mean
 
 __all__ = [
     "LONE",
@@ -106,7 +107,7 @@ def take_costs(
 
 def fits_of(
     ways: Sequence[Served],
-    models: Sequence[Endpoint],
+    models: Sequence[Source],
     runner: Mapping[int, Costs],
     site: Site,
     kinds: tuple[Kind, ...],
@@ -132,22 +133,20 @@ def fits_of(
             further = _further(models[single or 0], ways[single or 0], alone=single is not None)
             fits |= set() if single is None else {(single, LONE)}
         fits |= {(number, LONE), (number, MANY)}
-        windows = {count: _spent(model, count, kinds) for count in (LONE, MANY)}
+        windows = {count: model.spent(Traffic(clients=count, kinds=kinds)) for count in (LONE, MANY)}
         found.append(fitted(runner[way.threads], way, site, windows, kinds, further))
     return fits, found
 
 
-def _further(model: Endpoint, way: Served, *, alone: bool) -> Further:
+def _further(model: Source, way: Served, *, alone: bool) -> Further:
     """What the costs come from beside the checked loads, of a model that has one instance if `alone`."""
     large = _large(way)
     return Further(
-        single=_spent(model, LONE, (Kind(),)) if alone else None,
-        rows=(large.kinds[0].rows, _spent_in(model.measured(large))) if model.has(large) else None,
-        busy=(_BUSY.clients or 1, _spent_in(model.measured(_BUSY))),
-        turns=_spent_in(model.measured(_IN_TURN)) if model.has(_IN_TURN) else None,
-        gaps={
-            gap.gap_ms: usual_mean(model.measured(gap).pooled.latencies_ms) for gap in _GAPS if model.has(gap)
-        },
+        single=model.spent(Traffic(clients=LONE)) if alone else None,
+        rows=(large.kinds[0].rows, model.spent(large)) if model.has(large) else None,
+        busy=(_BUSY.clients or 1, model.spent(_BUSY)),
+        turns=model.spent(_IN_TURN) if model.has(_IN_TURN) else None,
+        gaps={gap.gap_ms: model.mean_ms(gap) for gap in _GAPS if model.has(gap)},
     )
 
 
@@ -157,11 +156,3 @@ def single_of(ways: Sequence[Served]) -> int | None:
     return next(
         (n for n, way in enumerate(ways) if n and way.instances == 1 and way.threads == first.threads), None
     )
-
-
-def _spent(model: Endpoint, clients: int, kinds: tuple[Kind, ...]) -> Spent:
-    return _spent_in(model.measured(Traffic(clients=clients, kinds=kinds)))
-
-
-def _spent_in(measured: Measured) -> Spent:
-    return spent_in(measured.pooled, measured.windows)

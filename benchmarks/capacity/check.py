@@ -14,10 +14,11 @@ import numpy as np
 import typer
 
 from ...bundle import Bundle
+from ...errors import UsageError
 from ...reporting.progress import Progress, quiet
 from ...serving.in_flight.batching import STEPS
 from ..load.documents.measurement import Measurement
-from ..shared.command import errors_of, finish, show_progress
+from ..shared.command import Output, errors_of, finish, show_progress
 from ..shared.cores import Cores, cores_of, only_on
 from ..shared.environment import utc_now
 from ..shared.machine import describe_machine
@@ -33,23 +34,25 @@ from .documents import (
     Figures,
     Point,
     Reach,
+    read_capacity,
     rows,
 )
 from .others import Others
 from .plan import highest_rate
 from .plan_documents import Goal
 from .prediction import predicted
+from .recorded import Recording, Replayed, recorded
 from .serving import Endpoint, Gapped, InTurn, Measured, serving
 from .shape import Kind, Served, Site, Traffic
 from .simulation import Model
 from .timing import measure_runner
 
-__all__ = ["Effort", "check_capacity", "figures_of", "main", "ways_of"]
+__all__ = ["Effort", "check_capacity", "figures_of", "main", "predicted_again", "ways_of"]
 
 _CLOSED, _OPEN = (2, 4, 8, 16), (0.3, 0.5, 0.7, 0.8)
 _FEW_CLOSED, _FEW_OPEN = (8,), (0.5, 0.8)
 _BOUND_MS, _SAMPLER_BOUND_MS = 50.0, 2000.0
-"""On the p95, for what one machine serves."""
+"""Bound on the p95 within which one machine serves, of one graph and of a sampler."""
 
 _SAMPLER_WINDOWS = 2.5
 """Windows of a sampler are so many times as long: it makes few pictures a second."""
@@ -109,7 +112,7 @@ def check_capacity(
         LithoError: a bundle cannot be opened or served.
     """
     begun, windows, apart = time.perf_counter(), _Windows(), cores_of(share=False)
-    checked = list[Checked]()
+    checked, recordings = list[Checked](), list[Recording]()
     for number, path in enumerate(bundles):
         share = number / len(bundles)
         bundle = Bundle.load(path)
@@ -118,7 +121,9 @@ def check_capacity(
             progress(f"{name}: {text}", start + done / len(bundles))
 
         until = begun + effort.minutes * 60 * (number + 1) / len(bundles)
-        checked += _check_bundle(bundle, replace(effort, until=until), apart, windows, step)
+        found, recording = _check_bundle(bundle, replace(effort, until=until), apart, windows, step)
+        checked += found
+        recordings.append(recording)
     progress("finding what one machine serves", 1.0)
     return CapacityResult(
         command=command,
@@ -132,6 +137,37 @@ def check_capacity(
         disturbed=windows.disturbed,
         checked=tuple(checked),
         reach=tuple(_reach(one, measured_site(apart)) for one in checked),
+        recordings=tuple(recordings),
+    )
+
+
+def predicted_again(result: CapacityResult) -> CapacityResult:
+    """The same measurement with the costs and predictions of this release.
+
+    Raises:
+        UsageError: an older release measured it, and did not keep what that takes.
+    """
+    if not result.recordings:
+        raise UsageError("the document keeps no windows to predict again; measure anew")
+    checked = list[Checked]()
+    for recording in result.recordings:
+        models = [Replayed(recording, number) for number in range(len(recording.ways))]
+        _, found = fits_of(recording.ways, models, recording.runner, result.site, recording.kinds)
+        old = [one for one in result.checked if one.generator == recording.generator]
+        for one, model, costs in zip(old, models, found, strict=True):
+            whole = Model(costs, one.served, result.site)
+            points = [
+                point.model_copy(
+                    update={"predicted": predicted(whole, point.traffic, model.windows(point.traffic))}
+                )
+                for point in one.points
+            ]
+            checked.append(one.model_copy(update={"costs": costs, "points": tuple(points)}))
+    return result.model_copy(
+        update={
+            "checked": tuple(checked),
+            "reach": tuple(_reach(one, result.site) for one in checked),
+        }
     )
 
 
@@ -162,8 +198,8 @@ class _Windows:
 
 def _check_bundle(
     bundle: Bundle, effort: Effort, apart: Cores | None, windows: _Windows, progress: Progress
-) -> list[Checked]:
-    """Check every way to serve a bundle; `windows` gets those that this takes."""
+) -> tuple[list[Checked], Recording]:
+    """Check every way to serve a bundle, and record it; `windows` gets those that this takes."""
     sampler = bundle.manifest.sampler is not None
     site = measured_site(apart)
     kinds = tuple(Kind(steps=steps) for steps in STEPS) if sampler else (Kind(),)
@@ -176,7 +212,7 @@ def _check_bundle(
             loads = _measure(ways, models, kinds, effort, windows, progress)
     progress("finding the costs", 1.0)
     fits, found = fits_of(ways, models, costs, site, kinds)
-    return [
+    checked = [
         Checked(
             generator=bundle.manifest.name,
             variant=model.variant,
@@ -192,6 +228,7 @@ def _check_bundle(
         )
         for number, (way, model) in enumerate(zip(ways, models, strict=True))
     ]
+    return checked, recorded(bundle.manifest.name, ways, models, costs, kinds)
 
 
 def _timed(
@@ -283,7 +320,7 @@ def _point(model: Model, traffic: Traffic, measured: Measured, fits: bool) -> Po
         requests=sum(part.requests for part in measured.parts),
         fits=fits,
         measured=Figures.together(windows, np.concatenate(latencies_ms)),
-        predicted=predicted(model, traffic, measured),
+        predicted=predicted(model, traffic, measured.windows),
         interval=Figures.interval(windows, latencies_ms),
         windows=windows,
     )
@@ -312,7 +349,7 @@ def figures_of(part: Measurement, site: Site) -> Figures:
 
 
 def main(
-    bundles: Annotated[list[Path], typer.Argument(help="Bundles.", show_default=False)],
+    bundles: Annotated[list[Path] | None, typer.Argument(help="Bundles.", show_default=False)] = None,
     seconds: Annotated[
         float, typer.Option(help="Of each window; 2.5 times as long for a sampler.", min=0.1)
     ] = 2.0,
@@ -320,17 +357,27 @@ def main(
     minutes: Annotated[
         float, typer.Option(help="After which no further round begins; there are three at least.", min=0)
     ] = 20.0,
-    output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
+    again: Annotated[
+        Path | None,
+        typer.Option("--from", help="An earlier result: predict its loads again, measure nothing."),
+    ] = None,
+    output: Output = RESULT,
 ) -> None:
     """Predict loads from measured costs, and measure the same loads on a live server."""
     with errors_of("capacity", output):
-        names = " ".join(bundle.name for bundle in bundles)
-        result = check_capacity(
-            bundles,
-            Effort(seconds, rounds, minutes),
-            f"python -m litho.benchmarks.capacity {names}"
-            f" --seconds {seconds:g} --rounds {rounds} --minutes {minutes:g}",
-            show_progress,
+        if (again is None) == (not bundles):
+            raise UsageError("name bundles to measure, or --from with an earlier result")
+        names = " ".join(bundle.name for bundle in bundles or ())
+        result = (
+            predicted_again(read_capacity(again))
+            if again is not None
+            else check_capacity(
+                bundles or [],
+                Effort(seconds, rounds, minutes),
+                f"python -m litho.benchmarks.capacity {names}"
+                f" --seconds {seconds:g} --rounds {rounds} --minutes {minutes:g}",
+                show_progress,
+            )
         )
     finish(output, result, rows(result))
     typer.echo(f"{result.sentence[0].upper()}{result.sentence[1:]} (within {ERROR:.0%} is right).")

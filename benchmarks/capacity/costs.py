@@ -14,6 +14,16 @@ from ...bundle.json_documents import Document
 
 __all__ = ["NO_OVERHEAD", "Costs", "Overhead", "Table", "at"]
 
+_GONE = ("patience", "eager", "eager_alone", "asleep_ms", "after_ms", "end_ms")
+"""Fields of older documents that are simulated now: how long a thread waits, and which one is first."""
+
+
+def _known(given: Any) -> Any:
+    if isinstance(given, Mapping):
+        return {name: value for name, value in given.items() if name not in _GONE}
+    return given
+
+
 _Time = Annotated[float, Constraint(ge=0, allow_inf_nan=False)]
 
 Table = Annotated[dict[Annotated[int, Constraint(ge=1)], _Time], Constraint(min_length=1)]
@@ -43,9 +53,8 @@ class Overhead(Document):
 
     Args:
         batch_ms: of the instance for each batch; in flight, of the lane for each step.
-        after_ms: of `batch_ms`, what comes after the answers: no request waits for it, but the instance's next batch.
-        pass_ms: of the server each time that requests wake it: those that come together wake it once.
-        end_ms: likewise, but when the answers of their batch have left: no request waits for it, but the next batch.
+        pass_ms: of the server for each batch: its threads wake up for the requests and for the answers, and the one of
+            the instance takes the batch and gives it back.
         share_ms: of the instance for each request of a batch: what it reads and answers.
         request_ms: of the server for each request.
         wake_ms: of the load generator each time that it wakes, whatever it finds.
@@ -54,14 +63,17 @@ class Overhead(Document):
     """
 
     batch_ms: _Time = 0.0
-    after_ms: _Time = 0.0
-    end_ms: _Time = 0.0
     pass_ms: _Time = 0.0
     share_ms: _Time = 0.0
     request_ms: _Time = 0.0
     wake_ms: _Time = 0.0
     client_ms: _Time = 0.0
     idle_ms: _Time = 0.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_today(cls, given: Any) -> Any:
+        return _known(given)
 
 
 NO_OVERHEAD = Overhead()
@@ -83,13 +95,9 @@ class Costs(Document):
         switch_rows_ms: rows -> milliseconds that it takes longer than for one; None for as long.
         change_ms: of a batch that has another size than the last one of its instance.
         slice_ms: longest time of a thread on a core while others wait: from one tick of the clock to the next.
-        asleep_ms: until a sleeping load generator with cores of its own has woken up: no processor is busy meanwhile.
         cold_ms: milliseconds that a core had nothing to do since an instance finished its last batch -> milliseconds
             that its next one takes longer; None if that was not measured.
         jitter: standard deviation of the logarithm of a batch's time beyond its first row.
-        eager: how often an idle instance of several begins its batch after a message that the server has handled,
-            while further ones wait: those of them that are handled before join the batch.
-        eager_alone: likewise of the only instance.
         spread: times of equal lone requests over their mean, ascending, equally likely: how much the time of a batch's
             overhead and first row varies.
         factor: by which the runner's own times were multiplied so that they explain the server's.
@@ -106,13 +114,10 @@ class Costs(Document):
     switch_rows_ms: Table | None = None
     change_ms: _Time = 0.0
     slice_ms: Annotated[float, Constraint(gt=0, allow_inf_nan=False)] = 4.0
-    asleep_ms: _Time = 0.0
     cold_ms: Annotated[dict[Annotated[float, Constraint(gt=0)], _Time], Constraint(min_length=1)] | None = (
         None
     )
     jitter: Annotated[float, Constraint(ge=0, allow_inf_nan=False)] = 0.0
-    eager: Annotated[float, Constraint(ge=0, le=1)] = 0.0
-    eager_alone: Annotated[float, Constraint(ge=0, le=1)] = 0.0
     spread: Annotated[tuple[_Time, ...], Constraint(min_length=1)] = (1.0,)
     factor: Annotated[float, Constraint(gt=0, allow_inf_nan=False)] = 1.0
     overhead: Overhead = NO_OVERHEAD
@@ -120,10 +125,7 @@ class Costs(Document):
     @model_validator(mode="before")
     @classmethod
     def _of_today(cls, given: Any) -> Any:
-        """Older documents say how often a thread waits for a core, which is simulated now."""
-        if isinstance(given, Mapping):
-            return {name: value for name, value in given.items() if name != "patience"}
-        return given
+        return _known(given)
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

@@ -16,6 +16,7 @@ from ..shared.command import RESULTS
 from ..shared.cores import Cores
 from ..shared.machine import Machine
 from .costs import Costs
+from .recorded import Recording
 from .shape import Kind, Served, Site, Traffic
 
 __all__ = [
@@ -44,7 +45,7 @@ DISTURBED = 0.05
 """Share of the machine for others above which a window is measured again, and a result says so."""
 
 FEWEST_WINDOWS = 3
-"""Of a load that has an interval."""
+"""Fewest windows of a load from which an interval is given."""
 
 _FEWEST_P95 = 200  # requests: ten are slower than the percentile
 _RESAMPLES = 400
@@ -80,7 +81,7 @@ class Figures(Document):
         mean_batch: float | None,
         utilisation: float,
     ) -> Figures:
-        """Of latencies, FP64 of shape (requests,), not empty."""
+        """The figures of latencies, FP64 of shape (requests,), not empty."""
         p50, p95 = np.quantile(latencies_ms, (0.5, 0.95), method="inverted_cdf").tolist()
         return cls(
             requests_per_second=requests_per_second,
@@ -237,6 +238,7 @@ class CapacityResult(Document):
         disturbed: windows that count although it was: they had been measured again often enough, or time was up.
         checked: every way of serving.
         reach: what one machine serves.
+        recordings: from which `--from` finds costs and predictions again; empty in documents of older releases.
     """
 
     schema_version: Literal[1] = 1
@@ -251,6 +253,7 @@ class CapacityResult(Document):
     disturbed: int = 0
     checked: Annotated[tuple[Checked, ...], Constraint(min_length=1)]
     reach: tuple[Reach, ...] = ()
+    recordings: tuple[Recording, ...] = ()
 
     @property
     def errors(self) -> NDArray[np.float64]:
@@ -290,7 +293,7 @@ class CapacityResult(Document):
 
     @property
     def _certain(self) -> str:
-        """Of how many figures the measured value is known, and how many of these are right."""
+        """How many figures the machine repeats, and how many of these are right."""
         if all(point.interval is None for point in self._predicted):
             return ""
         known = np.abs(self.known)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 
 import numpy as np
 
@@ -24,14 +23,8 @@ __all__ = ["fitted"]
 _DISTINCT = 0.1
 """Batches for each request by which two windows must differ to tell a batch from a request."""
 
-_EAGER = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 1.0)
-"""What is tried for `Costs.eager` and `eager_alone`."""
-
-_ASLEEP_MS = (0.0, 0.1, 0.2, 0.3)
-"""What is tried for `Costs.asleep_ms`."""
-
 _REQUESTS = 1500
-"""Of a simulation for a fit that does not follow measured windows."""
+"""Requests of a simulation for a fit that does not follow measured windows."""
 
 _ROUNDS = 3
 """Simulations that find how many batches and wakes the costs lead to, which give better costs."""
@@ -59,18 +52,8 @@ def fitted(
     clients, full = max(windows.items())
     lone = min(windows.items())[1]
     found = costs
-    eager = "eager_alone" if served.instances == 1 else "eager"
     for _ in range(_ROUNDS):
         found = fit.better(found, lone, (clients, full), further)
-        if served.batching == "whole":
-            found = fit.best(found, {eager: _EAGER}, clients, full)
-        if site.client_cores and costs.step_ms is None:
-            # Lone requests cannot tell: the server works on after an answer, and may be as late as the client.
-            tried = [found.model_copy(update={"asleep_ms": asleep}) for asleep in _ASLEEP_MS]
-            tried = [fit.settled(one, one.overhead, lone) for one in tried]
-            found = min(tried, key=lambda one: _distance(fit.run(one, clients, full), full))
-        if further.busy is not None and further.single is not None:
-            found = fit.best(found, {"eager_alone": _EAGER}, *further.busy, alone=True)
     return found
 
 
@@ -88,22 +71,6 @@ class _Fit:
     site: Site
     kinds: tuple[Kind, ...]
 
-    def best(
-        self,
-        found: Costs,
-        choice: Mapping[str, Sequence[float]],
-        clients: int,
-        spent: Spent,
-        *,
-        alone: bool = False,
-    ) -> Costs:
-        """The costs with those values of some fields by which a closed loop is most like the measured one."""
-        tried = [
-            found.model_copy(update=dict(zip(choice, values, strict=True)))
-            for values in product(*choice.values())
-        ]
-        return min(tried, key=lambda one: _distance(self.run(one, clients, spent, alone=alone), spent))
-
     def run(self, costs: Costs, clients: int, spent: Spent, *, alone: bool = False) -> Simulated:
         """A closed loop, as it was measured; of the same with one instance if `alone`."""
         served = self.served.model_copy(update={"instances": 1}) if alone else self.served
@@ -115,11 +82,10 @@ class _Fit:
             simulate(model, traffic, window=window, seed=number)
             for number, window in enumerate(spent.windows)
         ]
-        if not any(
-            len(run.latencies_ms) for run in runs
-        ):  # costs so far from the truth that no window has an answer
+        if not any(len(run.latencies_ms) for run in runs):
+            # The costs are so far from the truth that no window has an answer.
             return simulate(model, traffic, requests=_REQUESTS)
-        names = ("batches", "work_ms", "changes", "wakes", "arrivals", "switches", "switched_ms")
+        names = ("batches", "work_ms", "changes", "wakes", "passes", "switches", "switched_ms")
         return replace(
             runs[0],
             latencies_ms=np.concatenate([run.latencies_ms for run in runs]),
@@ -128,12 +94,11 @@ class _Fit:
 
     def better(self, found: Costs, lone: Spent, full: tuple[int, Spent], further: Further) -> Costs:
         """Costs that explain the windows, with the batches, wakes and switches that the last ones led to."""
-        alone = self.run(found, 1, lone)
-        many = self.run(found, *full)
+        followed = (lone, full[1])
         if self.costs.step_ms is not None:
             # A window of a sampler has few requests, and those in flight at its end have cost something, too.
-            without = (replace(lone, windows=()), replace(full[1], windows=()))
-            alone, many = self.run(found, 1, without[0]), self.run(found, full[0], without[1])
+            followed = (replace(lone, windows=()), replace(full[1], windows=()))
+        alone, many = self.run(found, 1, followed[0]), self.run(found, full[0], followed[1])
         first, one = lone, alone
         switch, single = 0.0, further.single
         if single is not None and self.costs.device == "cpu":
@@ -162,8 +127,7 @@ class _Fit:
             fit._counts(*pair, factor, alone=not number)
             for number, pair in enumerate(zip(spent, loads, strict=True))
         ]
-        end = found.overhead.end_ms
-        solved = _solved(corrected, spent, counts, 1.0 if loads[1] is not many else slower, end)
+        solved = _solved(corrected, spent, counts, 1.0 if loads[1] is not many else slower)
         if loads[1] is not many and self.site.cores == 1:
             own, over = fit._counts(full_spent, many, factor), solved.overhead
             work = own.work_ms * solved.factor / corrected.factor
@@ -174,11 +138,10 @@ class _Fit:
             update={
                 "switch_ms": switch,
                 "change_ms": change,
-                **{name: getattr(found, name) for name in ("asleep_ms", "eager", "eager_alone")},
                 "cold_ms": _cold(first, further.gaps),
             }
         )
-        solved = self.settled(solved, found.overhead, lone)
+        solved = self.settled(solved, found.overhead.idle_ms, lone)
         return solved.model_copy(update={"spread": self._spread(solved, lone)})
 
     def _corrected(self, lone: Spent, rows: tuple[int, Spent] | None) -> Costs:
@@ -202,41 +165,30 @@ class _Fit:
             share = 1.0 if spent.steps is None else spent.steps / usual
             if alone and costs.step_ms is not None:
                 work = costs.begin(1) + usual * share * costs.step(1) + costs.decode(1)
-                return _Counts(run.batches, work * costs.threads, run.wakes, run.arrivals)
-            return _Counts(run.batches, run.work_ms * share * costs.threads / factor, run.wakes, run.arrivals)
+                return _Counts(run.batches, work * costs.threads, run.wakes, run.passes)
+            return _Counts(run.batches, run.work_ms * share * costs.threads / factor, run.wakes, run.passes)
         sizes = spent.sizes
         if not sizes:
             rows = 1 / spent.batches
             low = int(rows)
             sizes = {low: 1 - rows + low, low + 1: rows - low}
         work = sum(costs.begin(max(1, rows)) * count for rows, count in sizes.items()) / sum(sizes.values())
-        return _Counts(spent.batches, work * spent.batches * costs.threads, run.wakes, run.arrivals)
+        return _Counts(spent.batches, work * spent.batches * costs.threads, run.wakes, run.passes)
 
-    def settled(self, costs: Costs, before: Overhead, lone: Spent) -> Costs:
-        """Lone requests take as long as they did: by a wait, or by work after their answers, beside the client's."""
+    def settled(self, costs: Costs, idle_ms: float, lone: Spent) -> Costs:
+        """Lone requests take as long as they did: what no processor explains is a wait.
+
+        Args:
+            costs: that the windows led to.
+            idle_ms: the wait as known so far.
+            lone: requests.
+        """
         if costs.device != "cpu":
             return costs
-        update = {"idle_ms": before.idle_ms, "after_ms": min(before.after_ms, costs.overhead.batch_ms)}
-        overhead = costs.overhead.model_copy(update=update)
+        overhead = costs.overhead.model_copy(update={"idle_ms": idle_ms})
         equal = costs.model_copy(update={"overhead": overhead, "spread": (1.0,)})
         missing = lone.mean_ms - usual_mean(self.run(equal, 1, lone).latencies_ms)
-        missing += before.idle_ms - before.after_ms - overhead.end_ms
-        after = min(overhead.batch_ms, max(0.0, -missing))
-        # Server and client work at the same time where each has a core: what the instance does not do after the
-        # answer, the server does. Only what neither can have done, the client does without a request that waits: its
-        # time is what keeps apart the requests that one batch has answered.
-        woken = overhead.pass_ms + overhead.end_ms
-        end = min(woken, max(0.0, -missing - after)) if self.served.batching == "whole" else 0.0
-        client = overhead.wake_ms + overhead.client_ms
-        share = max(0.0, 1 + min(0.0, missing + after + end) / client) if client else 1.0
-        update = {
-            "idle_ms": max(0.0, missing),
-            "after_ms": after,
-            "end_ms": end,
-            "pass_ms": woken - end,
-            "wake_ms": overhead.wake_ms * share,
-            "client_ms": overhead.client_ms * share,
-        }
+        update = {"idle_ms": max(0.0, idle_ms + missing)}
         return costs.model_copy(update={"overhead": overhead.model_copy(update=update)})
 
     def _spread(self, costs: Costs, lone: Spent) -> tuple[float, ...]:
@@ -262,14 +214,6 @@ def _cold(lone: Spent, gaps: Mapping[float, float]) -> dict[float, float] | None
     return found or None
 
 
-def _distance(run: Simulated, spent: Spent) -> float:
-    """How far a simulated window is from the measured one, in logarithms of median and 95th percentile."""
-    shares = np.array([0.25, 0.5, 0.75, 0.95])
-    ratios = np.quantile(run.latencies_ms, shares) / np.quantile(spent.latencies_ms, shares)
-    batches = 1.0 if spent.batches is None else run.batches / spent.batches
-    return float(np.abs(np.log(ratios)).sum() + abs(np.log(batches)))
-
-
 @dataclass(frozen=True)
 class _Counts:
     """What a request of a window stands for.
@@ -278,25 +222,22 @@ class _Counts:
         batches: for each request.
         work_ms: of the runner, by its own times, on all of its threads.
         wakes: of the load generator.
-        arrivals: wakes of the server.
+        passes: what the server did for batches.
     """
 
     batches: float
     work_ms: float
     wakes: float
-    arrivals: float
+    passes: float
 
 
-def _solved(
-    costs: Costs, spent: Sequence[Spent], counts: Sequence[_Counts], slower: float, end: float
-) -> Costs:
+def _solved(costs: Costs, spent: Sequence[Spent], counts: Sequence[_Counts], slower: float) -> Costs:
     """Costs that explain both windows.
 
     Args:
         costs: of the runner.
         spent, counts: of both.
         slower: time of a batch in the second, over its time alone.
-        end: `Overhead.end_ms` as known so far.
     """
     (lone, full), (one, many) = spent, counts
     factor, per_batch, per_request = 1.0, lone.instances / one.batches, 0.0
@@ -309,12 +250,13 @@ def _solved(
         if per_batch < 0:
             # A single row is cheaper in a server that makes nothing else; of many rows that says nothing.
             per_batch, costs = 0.0, costs.of_one_row(lone.instances / one.work_ms or 1.0)
-    request, woken = _split(lone.server, full.server / slower, one.arrivals, many.arrivals)
+    request, passed = lone.server, 0.0
+    if costs.step_ms is None:
+        request, passed = _split(lone.server, full.server / slower, one.passes, many.passes)
     client, wake = _split(lone.client, full.client / slower, one.wakes, many.wakes)
     overhead = Overhead(
         batch_ms=per_batch,
-        pass_ms=max(0.0, woken - end),
-        end_ms=min(woken, end),
+        pass_ms=passed,
         share_ms=per_request,
         request_ms=request,
         wake_ms=wake,

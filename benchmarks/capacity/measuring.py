@@ -27,7 +27,7 @@ _WINDOWS = 9
 """Windows on the server that costs come from, about."""
 
 _LEAST_SECONDS = 0.2
-"""Of a window: the processor time of another process is known in hundredths of a second."""
+"""Shortest window: the processor time of another process is known in hundredths of a second."""
 
 
 @dataclass(frozen=True)

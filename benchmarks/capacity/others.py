@@ -25,7 +25,7 @@ class Others:
         self._before, self._start = self._busy() - self._mine(), time.perf_counter()
 
     def share(self) -> float:
-        """Of the machine since then, 0 to 1."""
+        """Share of the machine that others have used since this object was made, 0 to 1."""
         taken = (time.perf_counter() - self._start) * (os.cpu_count() or 1)
         return min(1.0, max(0.0, (self._busy() - self._mine() - self._before) / taken))
 

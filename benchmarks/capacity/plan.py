@@ -19,19 +19,19 @@ from .prediction import predicted
 from .shape import Served, Site, Traffic
 from .simulation import Model, Simulated, simulate
 
-__all__ = ["Known", "compared", "find_plan", "highest_rate", "option_of", "ways_on"]
+__all__ = ["REQUESTS", "Known", "compared", "find_plan", "highest_rate", "option_of", "ways_on"]
 
 _AHEAD = 2
 """Full batches of requests for each instance that keep a machine busy."""
 
 _SMALL_BATCH = 8
 _HALVINGS = 8
-"""Of the search for the highest rate: it ends within 0.4 % of the rate that saturates a machine."""
+"""Halvings of the search for the highest rate: it ends within 0.4 % of the rate that saturates a machine."""
 
 _LEAST_SHARE = 1e-3  # of the rate that saturates: a request at such a rate is alone
 
 REQUESTS = 4_000
-"""Of each simulation, unless said otherwise; the figures of the plan come from twice as many."""
+"""Requests of each simulation, unless said otherwise; the figures of the plan come from twice as many."""
 
 
 @dataclass(frozen=True)

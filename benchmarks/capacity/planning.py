@@ -10,12 +10,13 @@ from ...bundle import Bundle
 from ...errors import LithoError, UsageError
 from ...reporting.progress import Progress, quiet
 from ...runners import choose_variants
+from ..load.documents.cost import price_of
 from ..load.documents.result import read_result
 from ..shared.environment import utc_now
 from ..shared.machine import describe_machine
 from .documents import ERROR, RESULT, read_capacity
 from .measuring import Measuring, here, kinds_of, measured_costs
-from .plan import Known, compared, find_plan
+from .plan import REQUESTS, Known, compared, find_plan
 from .plan_documents import Goal, PlanResult, read_plan
 from .shape import Kind
 
@@ -46,7 +47,13 @@ class Planned:
 
 
 def plan_for(
-    path: Path, goal: Goal, planned: Planned, *, seconds: float = 20.0, progress: Progress = quiet
+    path: Path,
+    goal: Goal,
+    planned: Planned,
+    *,
+    seconds: float = 20.0,
+    requests: int = REQUESTS,
+    progress: Progress = quiet,
 ) -> PlanResult:
     """Plan the machines for a bundle.
 
@@ -55,6 +62,7 @@ def plan_for(
         goal: what is wanted; its kinds are those of `planned.mix`.
         planned: what the plan is made from.
         seconds: of the measurement of costs.
+        requests: of each simulation.
         progress: called with the current step and the share that is done, 0 to 1.
 
     Raises:
@@ -73,13 +81,16 @@ def plan_for(
     if planned.cores is not None:
         known = replace(known, site=known.site.model_copy(update={"cores": planned.cores}))
     goal = goal.model_copy(update={"kinds": kinds})
-    found = find_plan(known, goal, price=planned.price, progress=progress)
+    found = find_plan(known, goal, price=planned.price, progress=progress, requests=requests)
     return found if result is None else compared(found, result, planned.against or Path())
 
 
 def _measured(
     bundle: Bundle, names: str, kinds: tuple[Kind, ...], planned: Planned, seconds: float, progress: Progress
 ) -> Known:
+    machine = describe_machine()
+    if planned.price is not None:
+        price_of(planned.price, machine)  # refused before the measurement
     # By name: what is deployed without one may be another variant than a runner opens.
     measuring = Measuring(names, planned.device, seconds)
     return Known(
@@ -88,7 +99,7 @@ def _measured(
         sampler=bundle.manifest.sampler is not None,
         costs=measured_costs(bundle, kinds, measuring, progress),
         site=here(planned.device),
-        machine=describe_machine(),
+        machine=machine,
         measured_at=utc_now(),
     )
 

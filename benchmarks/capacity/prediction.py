@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .documents import Figures
-from .serving import Measured
 from .shape import Traffic
-from .simulation import Model, simulate
+from .simulation import Model, Window, simulate
 
 __all__ = ["predicted"]
 
 
-def predicted(model: Model, traffic: Traffic, measured: Measured | None = None) -> Figures:
+def predicted(model: Model, traffic: Traffic, windows: Sequence[Window] = ()) -> Figures:
     """What the simulation says of a load.
 
     Args:
         model: on the machine.
         traffic: the load.
-        measured: whose windows are followed one by one; None for one long window with drawn arrivals.
+        windows: that are followed one by one; none for one long window with drawn arrivals.
     """
-    windows = () if measured is None else measured.windows
     runs = [simulate(model, traffic, window=window, seed=number) for number, window in enumerate(windows)]
     if not any(len(run.latencies_ms) for run in runs):
         run = simulate(model, traffic)

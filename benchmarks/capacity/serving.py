@@ -31,8 +31,9 @@ from ..load.scenarios import open_scenario
 from ..load.scenarios.poisson import Scenario as Poisson
 from .shape import Kind, Served, Traffic, deck
 from .simulation import Window
+from .spent import Spent, spent_in, usual_mean
 
-__all__ = ["Endpoint", "Gapped", "InTurn", "Measured", "mix_of", "serving", "settings_of"]
+__all__ = ["Endpoint", "Gapped", "InTurn", "Measured", "arrivals", "mix_of", "serving", "settings_of"]
 
 _WARM_UP = 0.2
 """Share of a window, before it."""
@@ -44,11 +45,24 @@ class _Recorded(Poisson):
     """A Poisson process that remembers when its requests left."""
 
     last: NDArray[np.float64]
+    drawn = (0.0, 0)
 
     def times(self, rate: float, seconds: float, generator: np.random.Generator) -> NDArray[np.float64]:
-        """See `OpenLoop.times`."""
-        self.last = super().times(rate, seconds, generator)
+        """See `OpenLoop.times`; the generator is one for each window, so that one alone can be drawn again."""
+        self.drawn = (seconds, self.drawn[1] + 1)
+        self.last = arrivals(rate, *self.drawn)
         return self.last
+
+
+def arrivals(rate: float, seconds: float, number: int) -> NDArray[np.float64]:
+    """Times of the requests of an open loop, FP64 seconds of shape (requests,).
+
+    Args:
+        rate: requests a second.
+        seconds: of them.
+        number: of the window; each has its own.
+    """
+    return Poisson().times(rate, seconds, np.random.default_rng((_OPEN_SEED, number)))
 
 
 @dataclass(frozen=True)
@@ -148,7 +162,8 @@ class Endpoint:
         measured = meter.take(load, warmup_seconds=_WARM_UP * seconds, seconds=seconds, gauge=self._gauge)
         start = _WARM_UP * seconds * 1e3
         times = self._recorded.last * 1e3 if rated else None
-        window = Window(times, start, start + measured.seconds * 1e3)
+        drawn = self._recorded.drawn if rated else None
+        window = Window(times, start, start + measured.seconds * 1e3, drawn)
         self._found.setdefault(traffic, []).append((measured, window))
         return measured
 
@@ -156,6 +171,20 @@ class Endpoint:
         """All windows of a load so far."""
         parts, windows = zip(*self._found[traffic], strict=True)
         return Measured(parts, windows)
+
+    def spent(self, traffic: Traffic | Gapped | InTurn) -> Spent:
+        """What the requests of a load cost in all windows so far."""
+        measured = self.measured(traffic)
+        return spent_in(measured.pooled, measured.windows)
+
+    def mean_ms(self, traffic: Traffic | Gapped | InTurn) -> float:
+        """Latency of a load in all windows so far, its `usual_mean`."""
+        return usual_mean(self.measured(traffic).pooled.latencies_ms)
+
+    @property
+    def loads(self) -> tuple[Traffic | Gapped | InTurn, ...]:
+        """That were measured."""
+        return tuple(self._found)
 
     def forget_last(self, traffic: Traffic | Gapped | InTurn) -> None:
         """Forget the last window of a load: the machine was disturbed."""

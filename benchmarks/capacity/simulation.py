@@ -7,7 +7,6 @@ it shares the machine's cores in turns; runners on a GPU share that instead. sim
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from ...extras import require
 from .batcher import Batcher, Request
-from .cores import Caches, Cores, Thread
+from .cores import Caches, Cores, Task, Thread
 from .costs import Costs
 from .lanes import Lanes
 from .shape import Served, Site, Traffic, deck
@@ -34,6 +33,15 @@ _BACKLOG = 0.2
 """Share of the requests that may wait at the last arrival; with more, the load was too much."""
 
 _MOMENT_MS = 1e-7
+
+_WAKE, _TAKE, _AFTER = 0.225, 0.1, 0.2
+"""Of `Overhead.pass_ms`: what the threads that receive and send take each time that they wake, twice for a lone
+request, and what the instance's thread takes before the instance has its batch. Of `Overhead.batch_ms`: what the
+instance does after the answers. By the kernel's record of thread switches; docs/scale.md."""
+
+_VARIED = 0.35
+"""Standard deviation of a job of the server's threads over its mean, by the same record."""
+
 _AT_ONCE = 1 << 14  # random numbers that are drawn together
 
 
@@ -59,11 +67,13 @@ class Window:
     Args:
         times_ms: FP64 of shape (requests,), when the requests left, ascending; None of a closed loop.
         start_ms, end_ms: only requests that end between these count.
+        drawn: seconds and number from which `serving.arrivals` draws the same times; None of a closed loop.
     """
 
     times_ms: NDArray[np.float64] | None
     start_ms: float
     end_ms: float
+    drawn: tuple[float, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +90,7 @@ class Simulated:
         work_ms: of the runner for each request, alone.
         changes: batches that had another size than the last of their instance, for each request.
         wakes: of the load generator for each request.
-        arrivals: wakes of the server by requests, for each request.
+        passes: what the server did for batches, for each request: 1 for a lone one.
         switches: of a core from one instance to another, for each request.
         switched_ms: that these cost, for each request.
         growing: whether the queue grew all the time: an open loop that the machine cannot follow.
@@ -95,7 +105,7 @@ class Simulated:
     work_ms: float
     changes: float
     wakes: float
-    arrivals: float
+    passes: float
     switches: float
     switched_ms: float
     growing: bool
@@ -147,12 +157,15 @@ class _Machine:
         clients = self._cores if site.clients_here else None
         if site.client_cores and not site.clients_here:
             clients = make(site.client_cores)
-        asleep = costs.asleep_ms if site.client_cores else 0.0
-        self._client = Thread(self._environment, clients, overhead.wake_ms, overhead.client_ms, asleep)
-        self._server = Thread(self._environment, self._cores, overhead.pass_ms, overhead.request_ms / 2)
-        self._batcher = Batcher(self._environment, served, self._execute, self._begin)
-        self._beginning: list[Callable[[], None]] = []
+        self._client = Thread(clients, overhead.wake_ms, overhead.client_ms)
+        self._server = Thread(
+            self._cores, _WAKE * overhead.pass_ms, overhead.request_ms / 2, self._server_varied
+        )
+        self._batcher = Batcher(self._environment, served, self._execute)
         self._idle = deque(range(served.instances))
+        # Each instance has a thread in the server, and a process that computes.
+        self._backends = [Task() for _ in range(served.instances)]
+        self._workers = [Task() for _ in range(served.instances)]
         self._lanes = None
         if served.batching == "in-flight":
             self._lanes = Lanes(self._environment, served, costs, self._step, self._answer)
@@ -161,7 +174,7 @@ class _Machine:
         self._drawn: list[float] = []
         self._last: dict[int, int] = {}
         self._ended: dict[int, float] = {}
-        self._work, self._changes = 0.0, 0
+        self._work, self._changes, self._computing = 0.0, 0, 0
         self._made: list[Request] = []
         self._answered = self._batches = self._rows = self._turn = 0
         self._most = self._first = self._backlog = 0
@@ -247,76 +260,61 @@ class _Machine:
 
     def _serve(self, request: Request) -> None:
         queue = self._batcher.put if self._lanes is None else self._lanes.put
-        before = self._server.wakes
-
-        def handled() -> None:
-            queue(request)
-            self._handled()
-
-        self._server.handle(handled)
-        request.woke = self._server.wakes > before
+        self._server.handle(partial(queue, request), 0.5)
 
     def _execute(self, requests: list[Request]) -> None:
-        self._environment.process(self._batch(requests))
+        self._environment.process(self._batch(requests, self._idle.popleft()))
 
-    def _begin(self, then: Callable[[], None]) -> None:
-        """The thread of an idle instance wants a core: while the server handles messages, they may join the batch."""
-        self._beginning.append(then)
-        self._server.at_rest(self._begin_all)
-
-    def _begin_all(self) -> None:
-        waiting, self._beginning = self._beginning, []
-        for then in waiting:
-            self._cores.run(_MOMENT_MS, wakes=True).callbacks.append(lambda _, then=then: then())
-
-    def _handled(self) -> None:
-        """The server has handled a message: an instance that it has woken may get the core before the next one."""
-        eager = self._costs.eager_alone if self._served.instances == 1 else self._costs.eager
-        if self._beginning and self._generator.random() < eager:
-            self._beginning.pop(0)()
-
-    def _batch(self, requests: list[Request]) -> Any:
-        overhead, instance = self._costs.overhead, self._idle.popleft()
+    def _batch(self, requests: list[Request], instance: int) -> Any:
+        overhead, backend = self._costs.overhead, self._backends[instance]
         steps = [request.steps for request in requests for _ in range(request.rows)]
         self._batches, self._rows = self._batches + 1, self._rows + len(steps)
-        after = min(overhead.after_ms, overhead.batch_ms)
-        before = overhead.batch_ms - after + overhead.share_ms * len(requests)
+        before = (1 - _AFTER) * overhead.batch_ms + overhead.share_ms * len(requests)
         before += self._changed(instance, len(steps))
         before += self._costs.cold(self._cores.idle - self._ended.get(instance, 0.0))
         work = self._costs.whole(steps)
         self._work += work
-        if self._one_core and len(self._idle) < self._served.instances - 1:
+        yield self._in_server(_TAKE * overhead.pass_ms, backend)
+        if self._one_core and self._computing:
             work *= self._costs.contention
-        yield self._compute(before, work, instance, len(steps))
+        self._computing += 1
+        yield from self._compute(before, work, instance, len(steps))
+        self._computing -= 1
         # One thread of the server answers the requests of a batch in turn; its instance is not free before.
-        for number, request in enumerate(requests):
-            yield self._cores.run(overhead.request_ms / 2, wakes=not number, goes_on=number > 0)
-            self._reply(request)
-        after += overhead.end_ms * sum(request.woke for request in requests)
-        yield self._cores.run(after, goes_on=True, caches=Caches(instance))
+        for request in requests:
+            yield self._in_server(overhead.request_ms / 2, backend)
+            self._send_answer(request)
+        after = _AFTER * overhead.batch_ms
+        if after:
+            self._cores.run(after, self._workers[instance])
+        yield self._in_server((1 - 2 * _WAKE - _TAKE) * overhead.pass_ms, backend)
         self._idle.append(instance)
         self._ended[instance] = self._cores.idle
         self._batcher.release()
 
+    def _in_server(self, work_ms: float, task: Task) -> Any:
+        return self._cores.run(max(_MOMENT_MS, work_ms * self._server_varied()), task)
+
+    def _server_varied(self) -> float:
+        return float(self._generator.gamma(_VARIED**-2, _VARIED**2))
+
     def _compute(self, overhead_ms: float, work_ms: float, owner: int, rows: int = 1) -> Any:
-        """The event at which overhead on a core and work of the runner are done."""
+        """Overhead on a core and work of the runner, by the process of an instance."""
         overhead, work = self._varied(overhead_ms, work_ms)
         # Who gets a core back misses there what the next slice needs: as much as a batch that takes no longer.
         slices = max(1.0, work_ms / self._costs.slice_ms)
         again = self._costs.switch(max(1, round(rows / slices)))
         threads, caches = self._served.threads, Caches(owner, self._costs.switch(rows), again)
+        worker = self._workers[owner]
         if not self._devices and threads == 1:
-            return self._cores.run(overhead + work, wakes=True, caches=caches)
+            yield self._cores.run(overhead + work, worker, caches=caches)
+            return
         self._turn += 1
-
-        def both() -> Any:
-            yield self._cores.run(overhead, wakes=True, caches=caches)
-            if self._devices:
-                yield self._devices[self._turn % len(self._devices)].run(work)
-            else:
-                yield self._cores.run(work, threads, caches=Caches(owner))
-
-        return self._environment.process(both())
+        yield self._cores.run(overhead, worker, caches=caches)
+        if self._devices:
+            yield self._devices[self._turn % len(self._devices)].run(work)
+        else:
+            yield self._cores.run(work, threads=threads, caches=Caches(owner))
 
     def _changed(self, instance: int, rows: int) -> float:
         """Further milliseconds because an instance computes another number of rows than it did last."""
@@ -328,10 +326,10 @@ class _Machine:
 
     def _step(self, overhead_ms: float, work_ms: float, lane: int) -> Any:
         self._work += work_ms
-        return self._compute(overhead_ms, work_ms, lane)
+        return self._environment.process(self._compute(overhead_ms, work_ms, lane))
 
     def _varied(self, overhead_ms: float, work_ms: float) -> tuple[float, float]:
-        """Of equal batches no two take the same time; long ones vary by as many milliseconds as short ones."""
+        """Overhead and work of a batch, drawn: equal ones differ, long ones by as many milliseconds as short ones."""
         further = self._draw() - 1
         costs = self._costs.overhead
         before = min(overhead_ms, costs.batch_ms + costs.share_ms)
@@ -351,10 +349,10 @@ class _Machine:
 
     def _answer(self, request: Request) -> None:
         work = self._costs.overhead.request_ms / 2
-        self._cores.run(work, wakes=True).callbacks.append(lambda _: self._reply(request))
+        self._cores.run(work).callbacks.append(lambda _: self._send_answer(request))
 
-    def _reply(self, request: Request) -> None:
-        self._client.handle(lambda: self._end(request), 0.5)
+    def _send_answer(self, request: Request) -> None:
+        self._server.handle(lambda: self._client.handle(lambda: self._end(request), 0.5), 0.5)
 
     def _end(self, request: Request) -> None:
         now = self._environment.now
@@ -387,7 +385,7 @@ class _Machine:
             work_ms=self._work / made,
             changes=self._changes / made,
             wakes=self._client.wakes / made,
-            arrivals=self._server.wakes / made,
+            passes=((1 - 2 * _WAKE) * batches + _WAKE * self._server.wakes) / made,
             switches=self._cores.switches / made,
             switched_ms=self._cores.switched_ms / made,
             growing=self._traffic.rate is not None and self._backlog > _BACKLOG * made,

@@ -13,12 +13,12 @@ from ...errors import LithoError
 from ..load.documents.measurement import Measurement
 from .simulation import Window
 
-__all__ = ["NOTHING", "Further", "Spent", "quantiles", "spent_in", "usual_mean"]
+__all__ = ["NOTHING", "WINDOWS", "Further", "Spent", "quantiles", "spent_in", "usual_mean"]
 
 _COUNT = 41
 """Quantiles that describe the latencies of a load."""
 
-_WINDOWS = 3
+WINDOWS = 3
 """Most windows of a load that are simulated for a fit."""
 
 
@@ -73,7 +73,7 @@ def spent_in(measured: Measurement, windows: tuple[Window, ...] = ()) -> Spent:
         latencies_ms=measured.latencies_ms,
         sizes=counted.batch_sizes if counted else None,
         steps=None if measured.steps is None else measured.steps / requests,
-        windows=windows[:_WINDOWS],
+        windows=windows[:WINDOWS],
     )
 
 
@@ -105,5 +105,7 @@ def usual_mean(latencies_ms: NDArray[np.float64]) -> float:
 
 
 def quantiles(latencies_ms: NDArray[np.float64]) -> NDArray[np.float64]:
-    """So many quantiles, FP64 of shape (41,): those of equally likely parts, without the outermost halves."""
-    return np.quantile(latencies_ms, (np.arange(_COUNT) + 0.5) / _COUNT)
+    """41 quantiles, FP64 of shape (41,): the middles of equally likely parts; 41 such quantiles stay the same."""
+    if len(latencies_ms) == _COUNT:
+        return np.sort(latencies_ms)
+    return np.quantile(latencies_ms, (np.arange(_COUNT) + 0.5) / _COUNT, method="hazen")

@@ -126,7 +126,7 @@ class _Timed:
         return time.perf_counter() if self.device != "cpu" else time.process_time() / self.threads
 
     def milliseconds(self, work: Callable[[], object], calls: int = 1) -> float:
-        """Of one call, the mean of so many."""
+        """Milliseconds of one call, the mean of `calls`."""
         begun = self._now()
         for _ in range(calls):
             work()

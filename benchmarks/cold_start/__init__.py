@@ -1,1 +1,1 @@
-"""From a start to the first picture."""
+"""The time from a start to the first picture."""

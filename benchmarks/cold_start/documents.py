@@ -1,4 +1,4 @@
-"""From a start to the first picture; written as `cold-start.json`."""
+"""Seconds from a start to the first picture; written as `cold-start.json`."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from ...errors import LithoError
 from ...serving.clients.client import Client
 from ...serving.repository.deploy import deploy
 from ...serving.server.embedded import EmbeddedServer
-from ..shared.command import RESULTS, errors_of, finish
+from ..shared.command import RESULTS, Output, errors_of, finish
 from ..shared.environment import describe_environment, utc_now
 from ..shared.machine import describe_machine
 from .documents import ColdStart, ColdStarts, table
@@ -85,7 +85,7 @@ def main(
     bundles: Annotated[list[Path], typer.Argument(help="Bundles.", show_default=False)],
     starts: Annotated[int, typer.Option(help="Starts of each bundle in each way.", min=1)] = 5,
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where it computes.")] = "cpu",
-    output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
+    output: Output = RESULT,
 ) -> None:
     """Measure the time from a start to the first picture."""
     measured_at, environment = utc_now(), describe_environment()

@@ -28,7 +28,7 @@ from ..gpu_check.run import candidates
 from ..load.documents.result import BenchResult
 from ..load.sweep import bench
 from ..shared.candidates import Candidate
-from ..shared.command import errors_of, whole_numbers
+from ..shared.command import Output, errors_of, whole_numbers
 from ..shared.environment import utc_now
 from ..shared.machine import describe_machine
 from .documents import DeviceBench
@@ -123,7 +123,7 @@ def forms_of(run: Path, bundle: Bundle | None, device: str) -> dict[str, Candida
 
 
 def _multiply_adds(picture: object) -> int:
-    """Of one picture: half of the operations that PyTorch counts."""
+    """Multiply-adds of one picture: half of the operations that PyTorch counts."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -140,7 +140,7 @@ def main(
     batch: Annotated[
         str, typer.Option(help="Pictures in a request, separated by commas.")
     ] = "1,8,32,128,256",
-    output: Annotated[Path, typer.Option(help="JSON file.")] = Path("device-bench.json"),
+    output: Output = Path("device-bench.json"),
 ) -> None:
     """Measure a run in every runtime of a device."""
     with errors_of("device_bench", output):

@@ -20,7 +20,7 @@ from ...runners import open_runner
 from ...serving.configuration.model_config import parse_config
 from ...serving.configuration.settings import Batching, ServingSettings
 from ...serving.repository.deploy import deploy
-from ..shared.command import RESULTS, errors_of, write_document
+from ..shared.command import RESULTS, Output, errors_of, write_document
 from ..shared.machine import describe_machine
 from . import connections, processes, requests, storage
 from .base import Fault, Scene
@@ -180,7 +180,7 @@ def main(
         Literal["whole", "in-flight"], typer.Option(help="Form in which it is served.")
     ] = "whole",
     only: Annotated[list[str] | None, typer.Option(help="Name of a fault; repeatable.")] = None,
-    output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
+    output: Output = RESULT,
 ) -> None:
     """Plant faults in a served model and measure how it recovers."""
     known = {fault.name: fault for fault in FAULTS}

@@ -28,7 +28,7 @@ SERVER, STUB = "tritonserver", "triton_python_backend_stub"
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where the kernel keeps POSIX shared memory
 _BACKEND_FOLDERS = Path("/tmp")  # noqa: S108 - fixed in the Python backend
 _NAME_LENGTH = 15
-"""Of a process, to which the kernel cuts it."""
+"""Characters to which the kernel cuts the name of a process."""
 
 
 class Serving:

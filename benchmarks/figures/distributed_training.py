@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..distributed_training import DistributedTraining
+from ..distributed_training.documents import DistributedTraining
 from .base import Results, paragraph, table
 
 __all__ = ["write"]

@@ -36,17 +36,9 @@ def write(results: Results) -> dict[str, str]:
 
 
 def _row(one: Waited) -> tuple[str, ...]:
-    times = (
-        one.prometheus_wait,
-        one.statistics_wait,
-        one.little_wait,
-        one.published_wait,
-        one.prometheus_answer,
-        one.client_answer,
-    )
     name = f"`{one.model}`" + (", in flight" if one.in_flight else "")
     return (
         name,
         whole(one.requests),
-        *("" if value is None else three_digits(value * 1e3) for value in times),
+        *("" if value is None else three_digits(value * 1e3) for value in one.times),
     )

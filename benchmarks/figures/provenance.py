@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..provenance.documents import Provenance, Way
+from ..provenance.documents import Provenance
 from .base import Results, paragraph, table
 
 __all__ = ["write"]
@@ -24,17 +24,6 @@ def write(results: Results) -> dict[str, str]:
     machine = f"{found.machine.processor}, {found.machine.cores} cores"
     wrong = "" if not found.problems else f" **Not as promised: {'; '.join(found.problems)}.**"
     return {
-        "": table(_HEAD, map(_row, found.ways)),
+        "": table(_HEAD, (way.cells for way in found.ways)),
         "found": paragraph(f"Bundle {found.bundle} on {machine}. Found out: {altered}.{wrong}"),
     }
-
-
-def _row(way: Way) -> tuple[str, ...]:
-    return (
-        way.way,
-        way.grade,
-        f"{way.same} of {way.pictures}",
-        f"{way.identical}",
-        f"{way.most_levels}",
-        f"{way.least_psnr_db:.1f}",
-    )

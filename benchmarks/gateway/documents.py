@@ -25,10 +25,10 @@ __all__ = [
 ]
 
 LEAST_THROUGHPUT = 0.90
-"""Of direct gRPC, through the gateway's tensors."""
+"""Least throughput of the gateway's tensors, as a share of that of direct gRPC."""
 MOST_P50_MORE_MS = 5.0
 MOST_GROWTH = 0.05
-"""Of resident memory after it has settled."""
+"""Largest growth of resident memory after it has settled, as a share."""
 
 
 class Way(Document):

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,7 +29,7 @@ from PIL import Image
 from ...errors import LithoError
 from ...extras import require
 from ..faults.serving import Serving
-from ..shared.command import RESULTS, errors_of, write_document
+from ..shared.command import RESULTS, Output, errors_of, write_document
 from ..shared.machine import describe_machine
 from .documents import Fuzz, Fuzzes
 from .process import GatewayProcess
@@ -115,18 +116,20 @@ def run_schemathesis(
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise LithoError(f"schemathesis ended without a report: {' '.join(said[-3:])}")
     (folder / "output.txt").write_text(done.stdout)
-    content = json.loads(report.read_text())
-    failures = [_failure(one) for one in content["failures"]]
-    failures += [f"error: {json.dumps(one)[:400]}" for one in content["errors"]]
-    if not content["complete"]:
-        failures.append(f"it stopped: {content['stop_reason']}")
-    found = Fuzz(
+    return _found(seed, json.loads(report.read_text())), _answers(events)
+
+
+def _found(seed: int, report: Mapping[str, Any]) -> Fuzz:
+    failures = [_failure(one) for one in report["failures"]]
+    failures += [f"error: {json.dumps(one)[:400]}" for one in report["errors"]]
+    if not report["complete"]:
+        failures.append(f"it stopped: {report['stop_reason']}")
+    return Fuzz(
         seed=seed,
-        cases=content["test_cases"]["generated"],
-        operations=content["operations"]["tested"],
+        cases=report["test_cases"]["generated"],
+        operations=report["operations"]["tested"],
         failures=tuple(dict.fromkeys(failures)),
     )
-    return found, _answers(events)
 
 
 def picture(form: str) -> bytes:
@@ -201,7 +204,7 @@ def main(
     bundles: Annotated[list[Path], typer.Argument(help="Bundles that are served.", show_default=False)],
     cases: Annotated[int, typer.Option(help="At least so many cases.")] = 5000,
     seed: Annotated[int, typer.Option(help="Of the first run; later ones count on.")] = 1,
-    output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
+    output: Output = RESULT,
 ) -> None:
     """Ask the gateway for what schemathesis generates from its OpenAPI document."""
     with errors_of("gateway.fuzz", output):

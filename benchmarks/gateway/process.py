@@ -69,7 +69,7 @@ class GatewayProcess:
 
     @property
     def process_id(self) -> int:
-        """Of the process."""
+        """Id of the process."""
         return self._process.pid
 
     @property

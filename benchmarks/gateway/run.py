@@ -18,7 +18,7 @@ from ...runners.triton import Runner
 from ...serving.configuration.settings import ServingSettings
 from ...serving.repository.deploy import deploy
 from ..faults.serving import Serving
-from ..shared.command import RESULTS, errors_of, finish, show_progress
+from ..shared.command import RESULTS, Output, errors_of, finish, show_progress
 from ..shared.cores import Cores, apart, cores_of
 from ..shared.machine import describe_machine
 from .connections import measure_connections
@@ -174,7 +174,7 @@ def main(  # noqa: PLR0913
     rounds: Annotated[int, typer.Option(help="Windows of each way.")] = 7,
     seconds: Annotated[float, typer.Option(help="Length of a window.")] = 8.0,
     requests: Annotated[int, typer.Option(help="Requests of the memory part.")] = 50_000,
-    output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
+    output: Output = RESULT,
 ) -> None:
     """Measure the gateway beside direct gRPC."""
     with errors_of("gateway", output):

@@ -31,7 +31,7 @@ from ..load.generator import Kind, Plan, Running
 from ..load.measuring.requests import Requests
 from ..perf_analyzer.documents import Side
 from ..perf_analyzer.program import PerfAnalyzer, find_perf_analyzer
-from ..shared.command import RESULTS, errors_of, finish, whole_numbers
+from ..shared.command import RESULTS, Output, errors_of, finish, whole_numbers
 from ..shared.cores import Cores, cores_of, only_on
 from ..shared.machine import describe_machine
 from .aiperf import AiPerf, find_aiperf
@@ -205,7 +205,7 @@ def main(  # noqa: PLR0913
     ] = False,
     perf_analyzer: Annotated[str | None, typer.Option(help="The program.")] = None,
     aiperf: Annotated[str | None, typer.Option(help="The program.")] = None,
-    output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
+    output: Output = RESULT,
 ) -> None:
     """Measure the gateway with perf_analyzer, AIPerf and litho's generator."""
     with errors_of("gateway_instruments", output):

@@ -32,7 +32,7 @@ from ...training.models import family, family_names
 from ...training.presets import CPU, PRESETS
 from ...training.run.snapshot import load_snapshot
 from ..shared.candidates import Candidate, prove_and_time
-from ..shared.command import RESULTS, errors_of, finish, show_progress
+from ..shared.command import RESULTS, Output, errors_of, finish, show_progress
 from ..shared.machine import describe_machine
 from .documents import Check, Row, rows_of
 
@@ -191,7 +191,7 @@ def main(
     jobs: Annotated[
         int, typer.Option(help="Families at the same time; more than one are not timed.", min=1)
     ] = 1,
-    output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
+    output: Output = RESULT,
 ) -> None:
     """Check every family on this machine's GPU; exit code 1 if a variant failed."""
     with errors_of("gpu_check", output):

@@ -37,7 +37,7 @@ from ...serving.server.embedded import EmbeddedServer
 from ...signature.fields import Field, Role
 from ..load.documents.result import BenchResult
 from ..load.sweep import bench
-from ..shared.command import RESULTS, errors_of, finish, show_progress
+from ..shared.command import RESULTS, Output, errors_of, finish, show_progress
 from ..shared.environment import utc_now
 from ..shared.machine import describe_machine
 from .series import Against, GrowthResult, Series, rows
@@ -317,7 +317,7 @@ def main(  # noqa: PLR0913
     bundles: Annotated[
         Path | None, typer.Option(help="Folder that keeps the exports of runs; they are found again.")
     ] = None,
-    output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
+    output: Output = RESULT,
 ) -> None:
     """Measure how time and throughput grow, and fit power laws."""
     with errors_of("growth", output):

@@ -16,7 +16,7 @@ from .series import Against, GrowthResult, Series
 __all__ = ["charts_of", "page", "picture", "powers"]
 
 _POINTS = 25
-"""Of a fitted line, evenly spread over the logarithm."""
+"""Points of a fitted line, at equal distances of the logarithm."""
 
 _PARTS: dict[Against, tuple[str, str, str]] = {
     "batch": (

@@ -30,7 +30,7 @@ class Grown(Document):
 
     @property
     def median(self) -> float:
-        """Of the values."""
+        """Median of the values."""
         return statistics.median(self.values)
 
 

@@ -62,14 +62,13 @@ def open_forms(bundle: Bundle, source: Source | None, threads: int, stack: ExitS
     """
     manifest, found = bundle.manifest, usable(bundle)
     for precision, runtime in dict.fromkeys((variant.precision, variant.runtime) for variant in found):
-        of_runtime = [variant for variant in found if variant.runtime == runtime]
+        of_runtime = {(one.stage, one.precision): one for one in found if one.runtime == runtime}
         chosen: dict[str, Variant] = {}
         for stage in manifest.stages:
             # A stage without the precision runs in FP32.
-            for wanted in ("fp32", precision):
-                for variant in of_runtime:
-                    if (variant.stage, variant.precision) == (stage.name, wanted):
-                        chosen[stage.name] = variant
+            variant = of_runtime.get((stage.name, precision), of_runtime.get((stage.name, "fp32")))
+            if variant is not None:
+                chosen[stage.name] = variant
         if len(chosen) < len(manifest.stages):
             continue
         stages: dict[str, tuple[Runner | None, str, Work]] = {}

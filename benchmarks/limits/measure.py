@@ -48,7 +48,7 @@ from ..roofline.ceilings import (
 )
 from ..roofline.reached import reached
 from ..roofline.work import calls_of
-from ..shared.command import RESULTS, errors_of, show_progress, whole_numbers, write_document
+from ..shared.command import RESULTS, Output, errors_of, show_progress, whole_numbers, write_document
 from ..shared.environment import utc_now
 from ..shared.machine import describe_machine
 from .forms import USABLE, OpenForm, open_forms, torch_operations, usable
@@ -338,7 +338,7 @@ def main(  # noqa: PLR0913
     bundles: Annotated[
         Path | None, typer.Option(help="Folder that keeps the exports of runs; they are found again.")
     ] = None,
-    output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
+    output: Output = RESULT,
     page_folder: Annotated[
         Path | None, typer.Option("--page", help="Folder for limits.html, limits.png and the JSON file too.")
     ] = None,

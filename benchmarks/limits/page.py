@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from ...reporting import number
 from ...reporting.markdown import markdown_table
 from ..load.page.charts import Axis, Chart, Row, chart, dots
 from ..load.page.drawing import png
 from ..load.page.roofline_plot import ROOFLINE_AXES, roofs
 from ..load.page.study import Part, Study, machine_facts, render_study
-from ..roofline.reached import Reached
-from .roofline import EQUAL_DB, Form, Limits, ModelLimits, Stage
+from .roofline import EQUAL_DB, Form, Limits, ModelLimits, timed_stages
 
 __all__ = [
     "FRONT_NOTE",
@@ -72,15 +69,6 @@ def charts_of(limits: Limits) -> list[Chart]:
     return [*roofline_charts(limits), share_chart(limits), front_chart(limits)]
 
 
-def _timed(limits: Limits) -> Iterator[tuple[ModelLimits, Form, Stage, Reached]]:
-    for model in limits.models:
-        for form in model.forms:
-            for stage in form.stages:
-                for one in stage.reached:
-                    if one.share is not None:
-                        yield model, form, stage, one
-
-
 def roofline_charts(limits: Limits) -> list[Chart]:
     """A roofline for each runtime: roofs by precision, and every stage at every batch."""
     found = []
@@ -94,8 +82,8 @@ def roofline_charts(limits: Limits) -> list[Chart]:
                 "share": f"{one.share:.0%} of what {one.bound} allows",
                 "rate": f"{number(one.per_second / 1e9)} G/s",
             }
-            for model, form, stage, one in _timed(limits)
-            if form.runtime == runtime
+            for model, form, stage, one in timed_stages(limits.models)
+            if form.runtime == runtime and one.share is not None
         ]
         if points:
             found.append(_roofline(limits, runtime, points))

@@ -21,6 +21,7 @@ __all__ = [
     "front",
     "raised",
     "stage_results",
+    "timed_stages",
     "with_ceilings",
     "with_front",
 ]
@@ -201,25 +202,27 @@ def with_front(forms: Sequence[Form], batches: Sequence[int]) -> tuple[Form, ...
         batch: front({form.name: (form.at(batch).images_per_second, form.psnr_mean_db) for form in forms})
         for batch in batches
     }
-    return tuple(
-        form.model_copy(
-            update={
-                "whole": tuple(
-                    one.model_copy(update={"on_front": form.name in best[one.batch]}) for one in form.whole
-                )
-            }
-        )
-        for form in forms
-    )
+
+    def marked(form: Form) -> Form:
+        whole = (one.model_copy(update={"on_front": form.name in best[one.batch]}) for one in form.whole)
+        return form.model_copy(update={"whole": tuple(whole)})
+
+    return tuple(map(marked, forms))
 
 
-def stage_results(models: Iterable[ModelLimits]) -> Iterator[tuple[str, str, Work, Reached]]:
-    """Name, runtime, work and result of each stage at each batch, as `raised` takes them."""
+def timed_stages(models: Iterable[ModelLimits]) -> Iterator[tuple[ModelLimits, Form, Stage, Reached]]:
+    """Each stage of each form at each batch, with what it reached."""
     for model in models:
         for form in model.forms:
             for stage in form.stages:
                 for one in stage.reached:
-                    yield f"{model.name} {stage.name}, {form.name}", form.runtime, stage.work, one
+                    yield model, form, stage, one
+
+
+def stage_results(models: Iterable[ModelLimits]) -> Iterator[tuple[str, str, Work, Reached]]:
+    """Name, runtime, work and result of each stage at each batch, as `raised` takes them."""
+    for model, form, stage, one in timed_stages(models):
+        yield f"{model.name} {stage.name}, {form.name}", form.runtime, stage.work, one
 
 
 def with_ceilings(model: ModelLimits, ceilings: Ceilings) -> ModelLimits:

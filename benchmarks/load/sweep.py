@@ -123,14 +123,7 @@ def bench(  # noqa: PLR0913
     if output is not None:
         require_report()
         check_folder(output, "--output")
-    if device != "cpu" and runs_elsewhere(target) and (against is None or runs_elsewhere(against)):
-        raise UsageError(
-            f"device was given {device!r}, but {target_name(target)} computes where it was started; leave it out"
-        )
-    if at_least is not None and against is None:
-        raise UsageError(
-            f"at_least={at_least:g} has nothing to compare with; give a runner to measure against"
-        )
+    _check_combination(target, against, device=device, at_least=at_least)
     if roofline and mix is not None:
         raise UsageError("--roofline counts the work of default requests, which --mix changes; leave one out")
     _check(seconds=seconds, rounds=rounds, pairs=pairs, slo_ms=slo_ms)
@@ -349,6 +342,20 @@ def _bundle_of(target: Target) -> Path | Bundle | None:
     if isinstance(target, Runner) or "://" in str(target):
         return None
     return Path(target) if (Path(target) / MANIFEST_NAME).exists() else None
+
+
+def _check_combination(
+    target: Target, against: Target | None, *, device: str, at_least: float | None
+) -> None:
+    """Refuse arguments that would be ignored."""
+    if device != "cpu" and runs_elsewhere(target) and (against is None or runs_elsewhere(against)):
+        raise UsageError(
+            f"device was given {device!r}, but {target_name(target)} computes where it was started; leave it out"
+        )
+    if at_least is not None and against is None:
+        raise UsageError(
+            f"at_least={at_least:g} has nothing to compare with; give a runner to measure against"
+        )
 
 
 def _check(*, seconds: float, rounds: int, pairs: int, slo_ms: float | None) -> None:

@@ -14,7 +14,7 @@ from ...extras import require
 __all__ = ["MAX_FAILURES", "Answers"]
 
 MAX_FAILURES = 100
-"""So many failures in a row end a run: the target is gone, or never answered."""
+"""This many failures in a row end a run: the target is gone, or never answered."""
 
 
 class Answers:

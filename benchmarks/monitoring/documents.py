@@ -63,6 +63,18 @@ class Waited(Document):
     client_answer: float
     published_wait: float
 
+    @property
+    def times(self) -> tuple[float | None, ...]:
+        """The four waits and the two answers, in the order of the tables' columns."""
+        return (
+            self.prometheus_wait,
+            self.statistics_wait,
+            self.little_wait,
+            self.published_wait,
+            self.prometheus_answer,
+            self.client_answer,
+        )
+
 
 class MonitoringResult(Document):
     """All checks; written as `monitoring.json`.
@@ -76,7 +88,7 @@ class MonitoringResult(Document):
         waited: of each model.
         fired: alert -> seconds after its fault, with all times of the rules divided by `fault_factor`.
         missed: alerts that should have fired and did not.
-        fault_factor: see there.
+        fault_factor: divides the times of the rules for `fired`.
         problems: what was wrong, in one line each; empty if all is right.
         machine: where it was measured.
     """

@@ -17,14 +17,14 @@ __all__ = ["Bounds", "Expected", "Timing"]
 ROUNDED_SECONDS = 2e-6
 """Triton's metrics leave out what is less than a microsecond of a request."""
 WITHIN = 1e-3
-"""Of quotients of two series that were scraped together."""
+"""Tolerance, as a share, of a quotient of two series that were scraped together."""
 TIMED_WITHIN = 0.3
-"""Of times that two programs took, one around the other; on two busy cores the outer one waits for the inner one."""
+"""Tolerance of a time that two programs measured, one around the other: on busy cores the outer one waits."""
 TRAVEL_SECONDS = 0.02
-"""Of a request between a client and the engine, and back."""
+"""Time of a request from a client to the engine and back."""
 LITTLE_SECONDS = 0.02
 USED_WITHIN = 0.25
-"""Of processor time and memory, which go on being used between the two looks."""
+"""Tolerance of processor time and memory, which change between the two looks."""
 REASONS = ("OTHER", "BACKEND", "CANCELED", "REJECTED")
 IN_FLIGHT_REASONS = ("refused", "expired", "gone", "failed")
 OWN_ROUTES = ("/metrics", "/readyz")
@@ -33,7 +33,7 @@ OWN_ROUTES = ("/metrics", "/readyz")
 
 @dataclass(frozen=True)
 class Bounds:
-    """Between which a value should be.
+    """The range that a value should be in.
 
     Args:
         low, high: see there.

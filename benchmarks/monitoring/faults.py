@@ -26,7 +26,7 @@ from .queries import FILES, compressed
 __all__ = ["FACTOR", "INTERVAL", "fire"]
 
 FACTOR = 60.0
-"""By which ranges and `for` are divided, so that a minute is a second."""
+"""Divides the ranges and `for` of the rules: a minute becomes a second."""
 INTERVAL = 0.25
 LIMIT_SECONDS = 60.0
 """Longest wait for an alert; the slowest of them takes 15 s and what its range needs to fill."""

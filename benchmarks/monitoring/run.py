@@ -23,7 +23,7 @@ from ...serving.server.embedded import EmbeddedServer
 from ...serving.server.environment import install
 from ..gateway.process import GatewayProcess
 from ..gateway.run import deploy_bundle
-from ..shared.command import RESULTS, errors_of, finish
+from ..shared.command import RESULTS, Output, errors_of, finish
 from ..shared.machine import describe_machine
 from .check import check, little, waited
 from .documents import MonitoringResult
@@ -128,17 +128,7 @@ def table(result: MonitoringResult) -> list[str]:
             one.model,
             "yes" if one.in_flight else "no",
             f"{one.requests:,}",
-            *(
-                "" if value is None else f"{value * 1e3:.2f}"
-                for value in (
-                    one.prometheus_wait,
-                    one.statistics_wait,
-                    one.little_wait,
-                    one.published_wait,
-                    one.prometheus_answer,
-                    one.client_answer,
-                )
-            ),
+            *("" if value is None else f"{value * 1e3:.2f}" for value in one.times),
         )
         for one in result.waited
     ]
@@ -156,7 +146,7 @@ def main(
     clients: Annotated[int, typer.Option(help="Requests in flight for each bundle.", min=1)] = 8,
     seconds: Annotated[float, typer.Option(help="Length of the load.", min=1)] = SECONDS,
     faults: Annotated[bool, typer.Option(help="Make faults that alerts must notice.")] = True,
-    output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
+    output: Output = RESULT,
 ) -> None:
     """Check the queries for Prometheus and Grafana; exit code 1 if one is wrong."""
     with errors_of("monitoring", output):

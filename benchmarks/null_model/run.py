@@ -21,7 +21,7 @@ from ...signature import Signature
 from ...signature.fields import image_output, seed_field
 from ..perf_analyzer.program import find_perf_analyzer
 from ..perf_analyzer.run import measure_model
-from ..shared.command import RESULTS, errors_of, finish
+from ..shared.command import RESULTS, Output, errors_of, finish
 from ..shared.machine import describe_machine
 from .documents import NullModel, NullModelResult, lines
 
@@ -111,7 +111,7 @@ def main(
     seconds: Annotated[float, typer.Option(help="Length of one measurement.", min=0.3)] = 5.0,
     clients: Annotated[int, typer.Option(help="Requests in flight.", min=1)] = 64,
     program: Annotated[str | None, typer.Option("--perf-analyzer", help="The program.")] = None,
-    output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
+    output: Output = RESULT,
 ) -> None:
     """Compare what both clients cost; exit code 1 if litho's rate is too low."""
     with errors_of("null_model", output):

@@ -56,6 +56,12 @@ class _Graph:
         variance = self.constant(np.ones(channels, np.float32))
         return self.add("Relu", self.add("BatchNormalization", features, scale, shift, mean, variance))
 
+    def enlarge(self, features: str, before: int, after: int) -> str:
+        """A transposed convolution of 4x4 that doubles the side; the noise, whose side is 1, becomes 4x4."""
+        weights = self.weights(before, after, 4, 4)
+        strides, pads = ([1, 1], [0] * 4) if features == "z" else ([2, 2], [1] * 4)
+        return self.add("ConvTranspose", features, weights, strides=strides, pads=pads)
+
     def build(self, output: str) -> bytes:
         """The content of the ONNX file, checked."""
         helper, kinds = self._onnx.helper, self._onnx.TensorProto
@@ -84,14 +90,7 @@ def dcgan(width: int) -> bytes:
     graph = _Graph({"z": (_LATENT, 1, 1)})
     features, before = "z", _LATENT
     for channels in (8 * width, 4 * width, 2 * width, width, 3):
-        first = before == _LATENT
-        features = graph.add(
-            "ConvTranspose",
-            features,
-            graph.weights(before, channels, 4, 4),
-            strides=[1, 1] if first else [2, 2],
-            pads=[0] * 4 if first else [1] * 4,
-        )
+        features = graph.enlarge(features, before, channels)
         features = graph.norm(features, channels) if channels > 3 else graph.add("Tanh", features)
         before = channels
     return graph.build(features)
@@ -170,14 +169,7 @@ def conditional_gan(width: int) -> bytes:
     graph = _Graph({"z": (_LATENT, 1, 1), "label": ()})
     features, before = "z", _LATENT
     for channels in (4 * width, 2 * width, width):
-        first = before == _LATENT
-        features = graph.add(
-            "ConvTranspose",
-            features,
-            graph.weights(before, channels, 4, 4),
-            strides=[1, 1] if first else [2, 2],
-            pads=[0] * 4 if first else [1] * 4,
-        )
+        features = graph.enlarge(features, before, channels)
         shape = graph.constant(np.array([-1, channels, 1, 1]))
         gain, shift = (
             graph.add("Reshape", graph.add("Gather", graph.weights(_CLASSES, channels), "label"), shape)
@@ -185,5 +177,4 @@ def conditional_gan(width: int) -> bytes:
         )
         features = graph.add("Relu", graph.add("Add", graph.add("Mul", features, gain), shift))
         before = channels
-    last = graph.add("ConvTranspose", features, graph.weights(before, 1, 4, 4), strides=[2, 2], pads=[1] * 4)
-    return graph.build(graph.add("Tanh", last))
+    return graph.build(graph.add("Tanh", graph.enlarge(features, before, 1)))

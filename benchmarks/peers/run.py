@@ -90,25 +90,27 @@ def compare_with_peers(run: Path, wanted: Wanted | None = None, progress: Progre
         able = {name: every[name].form.candidate.opens for name, one in verdicts.items() if one.figures}
         report = partial(progress, "timing all in turns")
         times = time_in_rounds(able, Random(wanted.seed), wanted.rounds, report)
-        measured = tuple(
-            Peer(
-                name=name,
-                kind="peer" if name in made else "variant",
-                precision=one.form.candidate.precision,
-                verdict=verdicts[name],
-                timings=times.get(name, Times((), ())).timings,
-                rounds=times.get(name, Times((), ())).rounds,
-                versions=one.versions,
-                settings=one.form.settings,
-                judged_at=one.form.candidate.batches,
+        measured = []
+        for name, one in every.items():
+            timed = times.get(name, Times((), ()))
+            measured.append(
+                Peer(
+                    name=name,
+                    kind="peer" if name in made else "variant",
+                    precision=one.form.candidate.precision,
+                    verdict=verdicts[name],
+                    timings=timed.timings,
+                    rounds=timed.rounds,
+                    versions=one.versions,
+                    settings=one.form.settings,
+                    judged_at=one.form.candidate.batches,
+                )
             )
-            for name, one in every.items()
-        )
         return Peers(
             preset=source.preset or source.family,
             weights_sha256=source.weights_sha256,
             recommended=bundle.manifest.recommended[0],
-            peers=measured,
+            peers=tuple(measured),
             machine=describe_machine(),
             not_measured=missing,
             seed=wanted.seed,

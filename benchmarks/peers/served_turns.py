@@ -41,7 +41,7 @@ _WARM_SECONDS = 0.5
 _TRIAL_SECONDS, _PASSES = 1.5, 2
 _ENOUGH_FOR_P99 = 1000
 _PICK_EVERY = 8
-"""So many requests ask for the picture of a probe; the others have seeds of their own."""
+"""One of so many requests asks for the picture of a probe; the others have seeds of their own."""
 
 _JUDGED = 64
 """Pictures of each window that are judged."""

@@ -31,7 +31,7 @@ from ..load.documents.windows import Load
 from ..load.measuring.meter import Meter
 from ..load.measuring.requests import Requests
 from ..load.scenarios import open_scenario
-from ..shared.command import RESULTS, errors_of, finish, show_progress, whole_numbers
+from ..shared.command import RESULTS, Output, errors_of, finish, show_progress, whole_numbers
 from ..shared.cores import Cores, apart, cores_of
 from ..shared.machine import describe_machine
 from .documents import Compared, PerfAnalyzerResult, Protocol, Round, Side, lines
@@ -246,7 +246,7 @@ def main(  # noqa: PLR0913
         bool, typer.Option("--share-cores", help="Server and tools share all cores.")
     ] = False,
     program: Annotated[str | None, typer.Option("--perf-analyzer", help="The program.")] = None,
-    output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
+    output: Output = RESULT,
 ) -> None:
     """Compare both load generators; exit code 1 if a ratio is beyond its bound."""
     with errors_of("perf_analyzer", output):

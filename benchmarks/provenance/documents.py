@@ -32,6 +32,18 @@ class Way(Document):
     most_levels: int
     least_psnr_db: float
 
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Cells of its row in a table."""
+        return (
+            self.way,
+            self.grade,
+            f"{self.same} of {self.pictures}",
+            f"{self.identical}",
+            f"{self.most_levels}",
+            f"{self.least_psnr_db:.1f}",
+        )
+
 
 class Found(Document):
     """Alterations of one kind, and how many were found out.
@@ -82,17 +94,6 @@ class Provenance(Document):
 
 def table(result: Provenance) -> list[str]:
     """The result as a table in Markdown."""
-    rows = [
-        [
-            way.way,
-            way.grade,
-            f"{way.same} of {way.pictures}",
-            f"{way.identical}",
-            f"{way.most_levels}",
-            f"{way.least_psnr_db:.1f}",
-        ]
-        for way in result.ways
-    ]
     heads = ["made again", "promises", "same", "identical", "max difference", "least PSNR, dB"]
     altered = [f"{one.kind}: {one.found} of {one.altered} found out" for one in result.alterations]
-    return [*markdown_table(heads, rows), "", *altered]
+    return [*markdown_table(heads, [way.cells for way in result.ways]), "", *altered]

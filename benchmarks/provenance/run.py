@@ -39,7 +39,7 @@ from ...serving.repository.deploy import deploy
 from ...serving.repository.operations import rollback
 from ...serving.server.embedded import EmbeddedServer
 from ...signature.fields import Role
-from ..shared.command import RESULTS, errors_of, finish
+from ..shared.command import RESULTS, Output, errors_of, finish
 from ..shared.key_pair import make_key_pair
 from ..shared.machine import describe_machine
 from .documents import Found, Provenance, Way, table
@@ -263,7 +263,7 @@ def main(
         typer.Argument(help="Bundle of the same signature that replaces it under load.", show_default=False),
     ] = None,
     pictures: Annotated[int, typer.Option(help="How many are made and made again.", min=4)] = 12,
-    output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
+    output: Output = RESULT,
 ) -> None:
     """Make pictures through the gateway, and make them again from their receipts."""
     with errors_of("provenance", output):

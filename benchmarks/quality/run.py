@@ -32,7 +32,7 @@ __all__ = ["main", "measure"]
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_BYTES = 2**20
-"""Of a grid of pictures in the repository."""
+"""Largest file of a grid of pictures in the repository, in bytes."""
 
 PICTURES = ROOT / "docs" / "quality"
 

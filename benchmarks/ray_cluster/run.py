@@ -17,7 +17,7 @@ import typer
 from ...bundle import Bundle
 from ...reporting.markdown import markdown_table
 from ...signature.fields import Role
-from ..shared.command import RESULTS, errors_of, finish
+from ..shared.command import RESULTS, Output, errors_of, finish
 from ..shared.machine import Machine, describe_machine
 from .disturbed import Asked, disturbed
 from .documents import Faults, RayCluster
@@ -67,7 +67,7 @@ def main(
     per_shard: Annotated[int, typer.Option(help="Pictures of a shard.", min=1)] = 500,
     shards: Annotated[int, typer.Option(help="Shards of each measured run.", min=6)] = 30,
     rounds: Annotated[int, typer.Option(help="Rounds in turns.", min=1)] = 3,
-    output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
+    output: Output = RESULT,
 ) -> None:
     """Make pictures on a cluster that loses parts, and measure its throughput."""
     with errors_of("ray_cluster", output), tempfile.TemporaryDirectory(prefix="ray-cluster-") as temporary:

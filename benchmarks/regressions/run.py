@@ -27,7 +27,7 @@ from ..load.comparison.change import Change, change_of, read_runs
 from ..load.comparison.effect import TOLERANCE
 from ..load.page.page import JSON_NAME
 from ..load.sweep import bench
-from ..shared.command import RESULTS, errors_of, finish
+from ..shared.command import RESULTS, Output, errors_of, finish
 from ..shared.environment import describe_environment, utc_now
 from ..shared.machine import describe_machine
 from .documents import SLOWDOWN, Regressions, Trial, table
@@ -138,7 +138,7 @@ def main(
     batch: Annotated[int, typer.Option(min=1, help="Images in a request.")] = 8,
     seconds: Annotated[float, typer.Option(help="Length of a run.")] = 0.5,
     most_runs: Annotated[int, typer.Option(min=LEAST_RUNS, help="Runs of each side of a trial.")] = MOST_RUNS,
-    output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
+    output: Output = RESULT,
 ) -> None:
     """Count false and missed alarms; exit code 1 if there is one."""
     with errors_of("regressions", output):

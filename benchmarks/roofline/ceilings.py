@@ -80,12 +80,12 @@ class Kernel:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the input, without the batch axis."""
+        """Shape of the input, without the batch axis."""
         return (self.channels, self.side, self.side) if self.side else (self.channels,)
 
     @property
     def operations(self) -> float:
-        """Of a run."""
+        """Operations of one run."""
         taps = self.window**2 if self.side else 1
         return OPERATIONS * _DEPTH * self.batch * prod(self.shape) * self.channels * taps
 
@@ -161,7 +161,7 @@ class Ceilings(Document):
 
     @property
     def memory(self) -> Bandwidth:
-        """Of main memory."""
+        """Bandwidth of main memory."""
         return self.bandwidths[-1]
 
 

@@ -25,7 +25,7 @@ __all__ = ["ServedPoint", "ServedRoofline", "ServedStage", "measure_ceilings", "
 _WORKING_SETS = tuple(1 << power for power in (20, 22, 24, 26, 28))
 _KERNELS = tuple(kernel for kernel in KERNELS if kernel.window == 3 or not kernel.side)[1:]
 _PEAK_SECONDS, _MOVE_SECONDS = 0.1, 0.05
-"""Of each kernel, and of each way to move a working set: all of it takes a few seconds."""
+"""Seconds to time each kernel, and each way to move a working set: a few seconds in all."""
 
 
 class ServedStage(Document):

@@ -56,7 +56,7 @@ class Work(Document):
 
     @property
     def all_operations(self) -> float:
-        """For one picture, in all precisions."""
+        """Operations of one picture, in all precisions."""
         return sum(self.operations.values())
 
     def bytes(self, batch: int) -> float:
@@ -122,7 +122,7 @@ class _Graph:
         return prod(extent.dim_value for extent in tensor.shape.dim)
 
     def read_bytes(self, value: str) -> float:
-        """Of an activation as a layer reads it: quantized, if it is dequantized for the layer."""
+        """Size of an activation as a layer reads it: quantized, if it is dequantized for the layer."""
         maker = self.makers.get(value)
         while maker is not None and maker.op_type in MOVES:
             maker = self.makers.get(maker.input[0])
@@ -130,7 +130,7 @@ class _Graph:
         return self.elements(value) * self._element(packed)
 
     def written_bytes(self, value: str) -> float:
-        """Of an activation as it is kept: quantized or cast, if that is all that becomes of it."""
+        """Size of an activation as it is kept: quantized or cast, if nothing else reads it."""
         elements, packed = self.elements(value), value
         while len(readers := self.readers.get(value, [])) == 1:
             node = readers[0]

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -21,6 +21,7 @@ from ...files import check_file, check_folder, write_bytes
 
 __all__ = [
     "RESULTS",
+    "Output",
     "check_results",
     "errors_of",
     "find_program",
@@ -32,6 +33,8 @@ __all__ = [
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 """Folder of the stored documents."""
+Output = Annotated[Path, typer.Option("--output", "-o", help="JSON file.")]
+"""The option of a command that writes one document."""
 
 
 @contextmanager

@@ -50,7 +50,7 @@ def count(way: str, first: Iterable[Any], second: Iterable[Any], everything: Ite
 
 
 def _litho(shards: Path, batch: int, shuffle: int) -> Resume:
-    """By the bytes of the pictures, as `Batch` has no keys; equal pictures count as one."""
+    """litho's stream; pictures are recognised by their bytes, because `Batch` has no keys: equal ones count as one."""
     train, _ = load(f"stream:{shards}").split()
     steps = train.count // batch
     middle = steps // 2

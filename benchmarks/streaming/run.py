@@ -30,7 +30,7 @@ from ...serving.generation.shards import generate_shards
 from ...training.data.batches import Share
 from ...training.data.sources import load
 from ...training.run.snapshot import load_snapshot
-from ..shared.command import RESULTS, errors_of, finish
+from ..shared.command import RESULTS, Output, errors_of, finish
 from ..shared.machine import describe_machine
 from .documents import Killed, Speed, Streaming, Trained, table
 from .resumes import resumes
@@ -188,7 +188,7 @@ def main(
     seconds: Annotated[float, typer.Option(help="Length of each reading, in seconds.")] = 5.0,
     nimg: Annotated[int, typer.Option(help="Images of each training.", min=2_048)] = 4_096,
     kills: Annotated[int, typer.Option(help="SIGKILLs of a training.", min=1)] = 3,
-    output: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
+    output: Output = RESULT,
 ) -> None:
     """Measure streams against data in memory."""
     with errors_of("streaming", output), tempfile.TemporaryDirectory(prefix="streaming-") as folder:

@@ -56,7 +56,7 @@ def tune(
     Args:
         bundle: the bundle, or its directory; with its probes.
         goal: what to search for, and under which load.
-        seconds: budget of this run, about.
+        seconds: budget of this run, about; one more candidate is tried however short it is.
         output: folder for `tune.json`, written after every trial, and `settings.json`, which `litho deploy
             --settings` takes. A folder that holds the trials of the same search is continued.
         progress: called with the step and the share of the budget that is used.
@@ -110,7 +110,7 @@ class _Run:
             raise LithoError(f"the default failed under load ({error}); {self._where()}") from error
         self._finish()
         if not self._result.trials:
-            raise LithoError(f"no candidate was tried within {self._seconds:g} s; give more --seconds")
+            raise LithoError("the default is the only candidate of this goal; nothing was searched")
         return self._result
 
     def _begun(self, seconds: float) -> TuneResult:
@@ -140,9 +140,12 @@ class _Run:
         )
 
     def _seek(self, default: Side) -> None:
-        """Try candidates until the share of the budget for the search is used."""
+        """Try candidates, one at least, until the share of the budget for the search is used."""
         durations: list[float] = []
-        while self._used() + sum(durations) / max(1, len(durations)) / self._seconds < self._search_share():
+        while (
+            not durations
+            or self._used() + sum(durations) / len(durations) / self._seconds < self._search_share()
+        ):
             asked = self._search.ask()
             if asked is None:
                 return
@@ -155,7 +158,7 @@ class _Run:
             durations.append(time.monotonic() - began)
 
     def _search_share(self) -> float:
-        """Of the budget: as long as nothing is better than the default, there is nothing to confirm."""
+        """Share of the budget for the search; more while nothing beats the default, as nothing has to be confirmed."""
         found = any((trial.score or judge.FAILED) > self._par() for trial in self._result.trials)
         return _SEARCH if found else _SEARCH_WITHOUT_FIND
 

@@ -41,7 +41,7 @@ class LoadChange(Document):
 
     @property
     def verdict(self) -> Verdict | Literal["invalid"]:
-        """Of this load."""
+        """Verdict on this load."""
         return "invalid" if self.problem else self.effect.verdict
 
 

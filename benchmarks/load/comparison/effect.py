@@ -43,7 +43,7 @@ class Effect(Document):
 
     @classmethod
     def of(cls, groups: Sequence[Sequence[float]], tolerance: float = TOLERANCE) -> Effect:
-        """Of the ratios of the pairs, by group; the pairs of a load are a group.
+        """The effect that the ratios of the pairs show, by group; the pairs of a load are a group.
 
         The same ratios give the same interval.
 

@@ -50,7 +50,7 @@ class Percentile(Document):
 
     @classmethod
     def of(cls, ordered_ms: NDArray[np.float64], percent: float) -> Percentile:
-        """Of ascending values, FP64 of shape (count,), not empty; `percent` is in (0, 100)."""
+        """A percentile of ascending values, FP64 of shape (count,), not empty; `percent` is in (0, 100)."""
         low, high = _ranks(len(ordered_ms), percent / 100)
         return cls(
             value_ms=percentile(ordered_ms, percent),
@@ -90,7 +90,7 @@ class Latency(Document):
 
     @classmethod
     def of(cls, latencies_ms: NDArray[np.float64]) -> Latency:
-        """Of the latency of each request, FP64 of shape (requests,), not empty."""
+        """Summarise the latency of each request, FP64 of shape (requests,), not empty."""
         ordered = np.sort(latencies_ms)
         found = {
             name: Percentile.of(ordered, percent)

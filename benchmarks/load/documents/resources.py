@@ -22,7 +22,7 @@ class ProcessUse(Document):
 
     @classmethod
     def pooled(cls, parts: Sequence[ProcessUse | None]) -> ProcessUse | None:
-        """Of several windows: all processor time, and the most memory; None if a window lacks it."""
+        """Use in several windows: all processor time, and the most memory; None if a window lacks it."""
         known = [part for part in parts if part is not None]
         if len(known) < len(parts):
             return None
@@ -65,7 +65,7 @@ class Resources(Document):
 
     @classmethod
     def pooled(cls, parts: Sequence[Resources]) -> Resources:
-        """Of several windows together."""
+        """Resources of several windows together."""
         client = ProcessUse.pooled([part.client for part in parts])
         assert client is not None, "every window has it"
         seconds = sum(part.seconds for part in parts)

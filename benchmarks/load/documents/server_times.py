@@ -48,7 +48,7 @@ class ServerTimes(Document):
 
     @classmethod
     def of(cls, statistics: ServerStatistics) -> ServerTimes:
-        """Of the difference of two readings of a server's statistics, or the sum of several differences."""
+        """Times from the difference of two readings of a server's statistics, or the sum of such differences."""
         per_request_ms = 1e-6 / max(1, statistics.requests)
         return cls(
             requests=statistics.requests,

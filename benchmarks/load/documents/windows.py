@@ -82,7 +82,7 @@ class Goodput(Document):
 
     @classmethod
     def of(cls, measurement: Measurement, slo_ms: float) -> Goodput:
-        """Of a window."""
+        """Goodput of a window."""
         good = int(np.count_nonzero(measurement.latencies_ms <= slo_ms))
         failed = measurement.errors.total() / _asked_per_window(measurement)
         return cls(
@@ -203,7 +203,7 @@ class Window(Figures):
 
     @classmethod
     def of(cls, measurement: Measurement, judged: Judged | None = None) -> Self:
-        """Of one measurement."""
+        """The window of one measurement."""
         return cls(
             seconds=measurement.seconds,
             requests=measurement.requests,
@@ -232,7 +232,7 @@ class Point(Figures):
 
     @classmethod
     def of(cls, load: Load, measurements: Sequence[Measurement], judged: Judged | None = None) -> Self:
-        """Of all measurements of one load; percentiles are of all their requests, not means of percentiles."""
+        """The point of one load; percentiles are over the requests of all measurements, not means of percentiles."""
         judged = judged or Judged()
         return cls(
             load=load,

@@ -34,20 +34,21 @@ _END_SECONDS = 5.0
 _PROGRAM = "import sys; sys.path.append(sys.argv[1]); from worker.main import main; main(sys.argv[2])"
 
 
-def drive(plan: Plan, site: Site, seconds: float | None = None) -> Outcomes:
+def drive(plan: Plan, site: Site, seconds: float | None = None, ended: int = 0) -> Outcomes:
     """Follow a plan to its end.
 
     Args:
         plan: what to send.
         site: where.
         seconds: after which no more requests start; None for the whole schedule, or all kinds of a fixed plan.
+        ended: requests that end before that, however long they take.
 
     Raises:
         EndpointError: the server cannot be reached, stalls, or no request succeeds.
     """
     with Running(plan, site) as running:
         running.begin()
-        running.wait(float("inf") if seconds is None else seconds)
+        running.wait(float("inf") if seconds is None else seconds, ended)
         return running.end()
 
 
@@ -87,7 +88,7 @@ class Running:
 
     @property
     def process_ids(self) -> list[int]:
-        """Of the processes."""
+        """Ids of the processes."""
         return [process.pid for process in self._processes]
 
     @property
@@ -157,7 +158,7 @@ class Running:
         return self.now
 
     def pick_every(self, every: int) -> None:
-        """From now on let one of so many requests be a picked one, where the plan has some."""
+        """Make one of `every` requests a picked one from now on, if the plan has picked ones."""
         if self._plan.picks is not None:
             for control in self._controls:
                 control.words[EVERY] = every

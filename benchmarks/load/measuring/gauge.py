@@ -17,7 +17,7 @@ from .server_process import server_process
 __all__ = ["GpuMeter", "ProcessGauge", "gauge_of"]
 
 _SAMPLE_SECONDS = 0.1
-"""Between two samples of power, of a GPU that does not count its energy."""
+"""Time between two samples of the power of a GPU that does not count its energy."""
 
 
 def gauge_of(endpoint: str, server_process_id: int | None = None) -> ProcessGauge | None:
@@ -91,7 +91,7 @@ class ProcessGauge:
         return found
 
     def _use(self, processes: Sequence[Any]) -> ProcessUse | None:
-        """Of processes, those that began in between included; None if one that is not a child has ended."""
+        """What processes used, new ones included; None if one that is not a child has ended."""
         seconds, resident = 0.0, 0
         for one in processes:
             try:

@@ -26,7 +26,7 @@ __all__ = ["Clock", "Outcome", "RequestsInFlight", "overlaps"]
 STALL_SECONDS = 120.0
 
 _OFTEN, _SELDOM = 8, 50
-"""Of so many requests one has given inputs: until enough pictures came back, and afterwards."""
+"""One of so many requests has given inputs: until enough pictures came back, and afterwards."""
 _WANTED_PICTURES = 64
 
 

@@ -31,7 +31,7 @@ MOST_KINDS, MOST_KIND_BYTES = 1024, 16 << 20
 """Kinds for a generator without a seed, whose requests would otherwise be alike too soon."""
 
 USUAL_EVERY, MOST_EVERY = 8, 50
-"""Of so many requests one is a probe: at first, and at most."""
+"""One of so many requests is a probe: at first, and later at most."""
 WANTED_PROBES = 64
 """Probes that a window should have, if it has twice as many requests."""
 

@@ -29,10 +29,10 @@ __all__ = [
 
 PURPLE, RED = "#9a74c9", "#d1495b"
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, RED, GREY)
-"""Of the series of a chart, in their order."""
+"""Colours of the series of a chart, in their order."""
 
 SHAPES = ("circle", "triangle-up", "square", "diamond", "cross", "triangle-down", "triangle-right")
-"""Of the series' points, so that nobody needs the colours."""
+"""Shapes of the series' points, for readers who cannot tell the colours apart."""
 
 Row = Mapping[str, str | float | None]
 """One datum. Keys: `x`, `y`, and where they apply `series`, `low` and `high` (an interval of y), `label`."""
@@ -41,7 +41,7 @@ Layer = dict[str, Any]
 
 
 _LETTERS = 40
-"""Of all words of an axis: more of them stand slanted."""
+"""Letters of all words of an axis, from which on the words are slanted."""
 
 _LETTERS_OF_LEGEND, _LETTERS_OF_SYMBOL = 54, 3
 """Widths of a legend on a phone, and of a symbol with the space around it, in letters of 6 pixels."""

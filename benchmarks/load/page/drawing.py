@@ -25,7 +25,7 @@ VERSION = "6.4"
 """Of Vega-Lite, whose specifications these are."""
 
 WIDTH, HEIGHT = 430, 250
-"""Of a chart as a picture, in CSS pixels; on a page the width is that of its column."""
+"""Size of a chart as a picture, in CSS pixels; on a page a chart is as wide as its column."""
 
 
 def still(drawn: Chart) -> StillChart:

@@ -16,7 +16,7 @@ __all__ = ["ROOFLINE_AXES", "roofline_chart", "roofs"]
 ROOFLINE_AXES = Axis("operations for each byte", "log"), Axis("G operations/s", "log")
 _GREY = "#8b939e"
 _POINTS = 25
-"""Of a roof, evenly spread over the logarithm."""
+"""Points of a roof, at equal distances of the logarithm."""
 
 
 def roofs(

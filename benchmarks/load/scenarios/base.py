@@ -74,7 +74,7 @@ class OpenLoop(Scenario):
 
     @abstractmethod
     def gaps(self, count: int, generator: np.random.Generator) -> NDArray[np.float64]:
-        """So many times between two requests, with a mean of 1."""
+        """`count` times between two requests, with a mean of 1."""
 
     def times(self, rate: float, seconds: float, generator: np.random.Generator) -> NDArray[np.float64]:
         """See `Scenario.times`."""

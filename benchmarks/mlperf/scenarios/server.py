@@ -22,7 +22,7 @@ TRIAL_QUERIES = 100
 TRIAL_SECONDS = 10.0
 FIRST_RATE = 20.0
 LEAST_SHARE = 1 / 64
-"""Of the first rate; where less than that breaks the bound, it is not the rate that does."""
+"""Lowest rate that is tried, as a share of the first: if even that breaks the bound, the rate is not the cause."""
 
 STEP, GAP, LOWER = 1.5, 1.05, 0.9
 MOST_RUNS = 8

@@ -23,7 +23,7 @@ class Peer(base.Peer):
     devices = ("cpu",)
 
     def forms(self, source: base.Source) -> dict[str, base.Form]:
-        """Of the plain graph with either precision between INT8 layers, and of the graph that litho's passes made."""
+        """The plain graph with either precision between INT8 layers, and the graph that litho's passes made."""
         plain, rewritten = _quantized(source, source.plain), _quantized(source, source.rewritten)
         signature = source.pipeline.signature
 

@@ -74,7 +74,7 @@ class Work:
 
     @property
     def signature(self) -> Signature:
-        """Of the generator; every input is one number for each picture."""
+        """Signature of the generator; every input is one number for each picture."""
         return self.bundle.manifest.stages[0].signature
 
     def graph(self) -> Path:
@@ -109,7 +109,7 @@ class Setting:
 
     @property
     def threads(self) -> int:
-        """Of each instance."""
+        """Threads of each instance."""
         return max(1, len(os.sched_getaffinity(0)) // self.instances)
 
 

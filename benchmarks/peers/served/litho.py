@@ -32,7 +32,7 @@ class Peer(base.Peer):
         return ""
 
     def versions(self) -> dict[str, str]:
-        """Of what serves."""
+        """Versions of the packages that serve."""
         return {
             "litho": __version__,
             "tritonserver": "2.51.0 (24.10)",

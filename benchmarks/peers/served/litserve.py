@@ -27,7 +27,7 @@ class Peer(base.Peer):
         return "" if installed("litserve") else "litserve is not installed; it is in the extra dev"
 
     def versions(self) -> dict[str, str]:
-        """Of what serves."""
+        """Versions of the packages that serve."""
         return {name: version(name) for name in _PACKAGES if installed(name)}
 
     def settings(self) -> Sequence[base.Setting]:

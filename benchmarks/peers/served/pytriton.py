@@ -23,7 +23,7 @@ class Peer(base.Peer):
         return "its environment is missing; make it with: python -m litho.benchmarks.peers --install"
 
     def versions(self) -> dict[str, str]:
-        """Of what is in the environment."""
+        """Versions of the packages in the environment."""
         (folder,) = (base.environment() / "lib").glob("python*/site-packages")
         return base.versions_in(folder)
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from litho.benchmarks.capacity.check import Effort, check_capacity, ways_of
+from litho.benchmarks.capacity.check import Effort, check_capacity, predicted_again, ways_of
 from litho.benchmarks.capacity.documents import CapacityResult, rows
+from litho.errors import UsageError
 
 
 def test_ways_fill_the_cores() -> None:
@@ -39,3 +40,12 @@ def test_every_load_of_a_bundle_is_measured_and_predicted(bundle: Path) -> None:
     # A machine that is busy may be too slow for the bound.
     assert [one.highest_rate >= 0 for one in result.reach] == [True, True]
     assert len(rows(result)) == 2 + sum(len(one.points) for one in result.checked)
+    again = predicted_again(result)
+    assert [one.points[0].measured for one in again.checked] == [
+        one.points[0].measured for one in result.checked
+    ]
+    for one, other in zip(result.checked, again.checked, strict=True):
+        assert other.costs == one.costs
+        assert other.points == one.points
+    with pytest.raises(UsageError, match="keeps no windows"):
+        predicted_again(result.model_copy(update={"recordings": ()}))

@@ -4,7 +4,7 @@ import pytest
 import simpy
 from hypothesis import given, strategies as st
 
-from litho.benchmarks.capacity.cores import Caches, Cores, Thread
+from litho.benchmarks.capacity.cores import Caches, Cores, Task, Thread
 
 
 def ends_of(
@@ -16,7 +16,7 @@ def ends_of(
 
     def job(number: int, begin: float, work: float, threads: int):
         yield environment.timeout(begin)
-        yield made.run(work, threads, wakes=True)
+        yield made.run(work, threads=threads)
         ends[number] = environment.now
 
     for number, one in enumerate(jobs):
@@ -58,12 +58,12 @@ def test_a_thread_that_wakes_takes_a_core_at_once_or_waits_for_the_next_tick(
 
 def test_who_had_more_than_its_share_waits_when_it_wakes_again() -> None:
     environment, ended = simpy.Environment(), list[float]()
-    cores = Cores(environment, 1, slice_ms=4.0)
+    cores, task = Cores(environment, 1, slice_ms=4.0), Task()
 
     def often():
         yield environment.timeout(2.0)
         for _ in range(2):
-            yield cores.run(1.5, wakes=True, caches=Caches("often"))
+            yield cores.run(1.5, task)
             ended.append(environment.now)
             yield environment.timeout(0.1)
 
@@ -99,7 +99,7 @@ def test_a_time_far_from_the_start_does_not_stop_the_clock() -> None:
 def test_a_thread_wakes_once_for_messages_that_came_together() -> None:
     environment = simpy.Environment()
     cores, ended = Cores(environment, 1), []
-    thread = Thread(environment, cores, wake_ms=1.0, item_ms=0.5)
+    thread = Thread(cores, wake_ms=1.0, item_ms=0.5)
     for _ in range(3):
         thread.handle(lambda: ended.append(environment.now))
     environment.run()
@@ -109,7 +109,7 @@ def test_a_thread_wakes_once_for_messages_that_came_together() -> None:
 
 def test_a_thread_on_another_machine_costs_no_time() -> None:
     ended = []
-    Thread(simpy.Environment(), None, 1.0, 1.0).handle(lambda: ended.append(True))
+    Thread(None, 1.0, 1.0).handle(lambda: ended.append(True))
     assert ended == [True]
 
 
@@ -143,25 +143,47 @@ def test_owners_with_a_core_each_do_not_switch() -> None:
 
 
 def test_a_job_that_gets_its_core_back_from_another_owner_takes_longer() -> None:
-    environment = simpy.Environment()
+    environment, ended = simpy.Environment(), list[float]()
     cores = Cores(environment, 1, slice_ms=4.0)
     for owner in "ab":
-        cores.run(6.0, caches=Caches(owner, 0.25, 0.5))
+        done = cores.run(6.0, caches=Caches(owner, 0.25, 0.5))
+        done.callbacks.append(lambda _: ended.append(environment.now))
     environment.run()
     assert cores.switches == 2  # each began once
     assert cores.switched_ms == pytest.approx(2 * 0.25 + 2 * 0.5)
-    assert environment.now == pytest.approx(13.5)
+    assert ended[-1] == pytest.approx(13.5)
 
 
-def test_a_thread_at_rest_calls_at_once_and_a_busy_one_when_no_message_waits() -> None:
-    environment, called = simpy.Environment(), list[float]()
-    thread = Thread(environment, Cores(environment, 1), wake_ms=1.0, item_ms=0.5)
-    thread.at_rest(lambda: called.append(environment.now))
-    for _ in range(2):
-        thread.handle(lambda: None)
-    thread.at_rest(lambda: called.append(environment.now))
+def test_a_thread_that_gets_its_next_job_at_once_keeps_its_core() -> None:
+    environment, ended = simpy.Environment(), list[float]()
+    cores, task = Cores(environment, 1, slice_ms=4.0), Task()
+
+    def jobs():
+        for _ in range(3):
+            yield cores.run(0.5, task)
+            ended.append(environment.now)
+
+    environment.process(jobs())
+    cores.run(8.0)
     environment.run()
-    assert called == pytest.approx([0.0, 2.0])
+    # It asks after the long one, waits for the tick, and then does all of its jobs.
+    assert ended == pytest.approx([4.5, 5.0, 5.5]) or ended == pytest.approx([0.5, 1.0, 1.5])
+
+
+def test_who_falls_asleep_ahead_of_its_share_does_not_lose_that() -> None:
+    environment, begun = simpy.Environment(), list[float]()
+    cores, greedy = Cores(environment, 1, slice_ms=4.0), Task()
+
+    def jobs():
+        yield cores.run(3.9, greedy)
+        yield environment.timeout(0.05)
+        yield cores.run(0.1, greedy)
+        begun.append(environment.now)
+
+    environment.process(jobs())
+    environment.timeout(1.0).callbacks.append(lambda _: cores.run(6.0))
+    environment.run()
+    assert begun[0] > 6.0  # the other one has waited for 2.9 ms, and is owed that
 
 
 def test_a_core_that_nobody_wants_is_idle() -> None:

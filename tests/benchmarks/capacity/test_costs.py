@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, strategies as st
 from pydantic import ValidationError
 
-from litho.benchmarks.capacity.costs import Costs, at
+from litho.benchmarks.capacity.costs import Costs, Overhead, at
 
 SAMPLER = Costs(batch_ms={1: 1.0}, step_ms={1: 2.0, 2: 3.0, 4: 5.0}, decode_ms={1: 0.5})
 
@@ -51,10 +51,10 @@ def test_a_pause_costs_what_was_measured_and_between_a_line() -> None:
 
 
 def test_a_server_keeps_its_costs_with_another_runner() -> None:
-    server = Costs(batch_ms={1: 1.0}).scaled(2.0).model_copy(update={"eager": 0.3, "switch_ms": 0.1})
+    server = Costs(batch_ms={1: 1.0}).scaled(2.0).model_copy(update={"change_ms": 0.3, "switch_ms": 0.1})
     found = server.of_runner(Costs(threads=2, batch_ms={1: 0.6}, contention=1.2))
     assert (found.threads, found.begin(1), found.contention) == (2, pytest.approx(1.2), 1.2)
-    assert (found.eager, found.switch_ms, found.factor) == (0.3, 0.1, 2.0)
+    assert (found.change_ms, found.switch_ms, found.factor) == (0.3, 0.1, 2.0)
 
 
 def test_times_of_one_row_are_changed_alone() -> None:
@@ -70,4 +70,5 @@ def test_a_switch_costs_a_batch_as_much_as_its_caches_hold() -> None:
 
 
 def test_costs_of_older_documents_are_read() -> None:
-    assert Costs.model_validate({"batch_ms": {1: 1.0}, "patience": 0.5}) == Costs(batch_ms={1: 1.0})
+    older = {"batch_ms": {1: 1.0}, "patience": 0.5, "eager": 0.2, "overhead": {"pass_ms": 0.1, "end_ms": 0.2}}
+    assert Costs.model_validate(older) == Costs(batch_ms={1: 1.0}, overhead=Overhead(pass_ms=0.1))

@@ -24,7 +24,7 @@ def window_of(costs: Costs, served: Served, clients: int, kinds: tuple[Kind, ...
     over = costs.overhead
     return Spent(
         client=(over.client_ms + over.wake_ms * run.wakes) * slower,
-        server=(over.request_ms + over.pass_ms * run.arrivals) * slower,
+        server=(over.request_ms + over.pass_ms * run.passes) * slower,
         instances=(over.batch_ms * run.batches + over.share_ms + run.work_ms * costs.threads) * slower,
         batches=run.batches,
         mean_ms=float(run.latencies_ms.mean()),
@@ -61,7 +61,7 @@ def test_costs_of_steps_are_found_again() -> None:
 def on_one_core(costs: Costs, served: Served, traffic: Traffic) -> Spent:
     """What a window shows of a server with one core, whose time is all that requests cost."""
     run = simulate(Model(costs, served, ONE), traffic, requests=3000)
-    server = costs.overhead.request_ms + costs.overhead.pass_ms * run.arrivals
+    server = costs.overhead.request_ms + costs.overhead.pass_ms * run.passes
     return Spent(
         client=0.0,
         server=server,
@@ -74,7 +74,7 @@ def on_one_core(costs: Costs, served: Served, traffic: Traffic) -> Spent:
 
 def test_what_instances_cost_each_other_on_one_core_is_found_again() -> None:
     overhead = Overhead(batch_ms=0.1, pass_ms=0.1, share_ms=0.05, request_ms=0.08)
-    update = {"overhead": overhead, "switch_ms": 0.25, "contention": 1.4, "eager": 0.6}
+    update = {"overhead": overhead, "switch_ms": 0.25, "contention": 1.4}
     true = Costs(batch_ms={1: 0.5, 64: 16.0}).scaled(1.2).model_copy(update=update)
     two, one = Served(), Served(instances=1)
     windows = {clients: on_one_core(true, two, Traffic(clients=clients)) for clients in (1, 32)}
@@ -118,16 +118,13 @@ def test_requests_of_several_kinds_are_not_taken_for_a_spread() -> None:
 
 def test_the_time_of_a_client_on_its_own_core_is_not_taken_for_work_after_the_answers() -> None:
     # The server's core works on after an answer while the client is busy: lone requests take less than all work.
-    overhead = Overhead(
-        batch_ms=0.1, after_ms=0.1, end_ms=0.25, pass_ms=0.05, share_ms=0.04, request_ms=0.1, client_ms=0.1
-    )
+    overhead = Overhead(batch_ms=0.1, pass_ms=0.3, share_ms=0.04, request_ms=0.1, client_ms=0.1)
     site = Site(cores=1, client_cores=1)
-    how = {"jitter": 0.2, "eager": 0.3, "asleep_ms": 0.2}
-    true = Costs(batch_ms={1: 1.5, 64: 64.0}, overhead=overhead, **how)
+    true = Costs(batch_ms={1: 1.5, 64: 64.0}, overhead=overhead, jitter=0.2)
 
     def window(clients: int) -> Spent:
         run = simulate(Model(true, Served(), site), Traffic(clients=clients), requests=3000)
-        server = overhead.request_ms + overhead.pass_ms * run.arrivals + overhead.end_ms * run.batches
+        server = overhead.request_ms + overhead.pass_ms * run.passes
         return Spent(
             client=overhead.client_ms,
             server=server,
@@ -140,7 +137,6 @@ def test_the_time_of_a_client_on_its_own_core_is_not_taken_for_work_after_the_an
     runner = Costs(batch_ms=true.batch_ms)
     found = fitted(runner, Served(), site, {clients: window(clients) for clients in (1, 32)})
     assert found.overhead.client_ms + found.overhead.wake_ms == pytest.approx(0.1, rel=0.1)
-    assert found.asleep_ms > 0
     for clients in (4, 8, 16):
         once, again = (
             simulate(Model(one, Served(), site), Traffic(clients=clients), requests=4000)

@@ -20,7 +20,7 @@ def earlier(bundle: Path, tmp_path: Path) -> Path:
 
 
 def test_costs_of_an_earlier_plan_serve_another_goal(bundle: Path, earlier: Path) -> None:
-    found = plan_for(bundle, Goal(rate=9000, p95_ms=100), Planned(costs=earlier, price="1"))
+    found = plan_for(bundle, Goal(rate=9000, p95_ms=100), Planned(costs=earlier, price="1"), requests=400)
     assert found.best is not None
     assert found.best.machines
     assert found.best.machines > 5
@@ -33,7 +33,7 @@ def test_costs_of_an_earlier_plan_serve_another_goal(bundle: Path, earlier: Path
 
 
 def test_other_cores_are_called_an_extrapolation(bundle: Path, earlier: Path) -> None:
-    found = plan_for(bundle, GOAL, Planned(costs=earlier, cores=8))
+    found = plan_for(bundle, GOAL, Planned(costs=earlier, cores=8), requests=400)
     assert found.options[0].served.instances == 8
     assert any(
         line.startswith("Extrapolated: a machine of 8 cores was not measured") for line in lines(found)

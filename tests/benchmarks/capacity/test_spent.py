@@ -17,3 +17,8 @@ def test_one_stall_among_many_requests_changes_no_mean() -> None:
     latencies_ms = np.append(np.full(999, 2.0), 5_000.0)
     assert usual_mean(latencies_ms) == pytest.approx(2.0)
     assert quantiles(np.arange(1000.0))[20] == pytest.approx(499.5)
+
+
+def test_quantiles_of_quantiles_are_the_same() -> None:
+    once = quantiles(np.random.default_rng(0).exponential(1.0, 1000))
+    assert (quantiles(once) == once).all()

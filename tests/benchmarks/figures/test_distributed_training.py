@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from litho.benchmarks.distributed_training import DistributedTraining, Kill
+from litho.benchmarks.distributed_training.documents import DistributedTraining, Kill
 from litho.benchmarks.figures import distributed_training
 from litho.benchmarks.figures.base import Results
 from litho.benchmarks.shared.machine import describe_machine
 
-from ..test_distributed_training import training
+from ..distributed_training.test_documents import training
 
 
 def test_table_and_sentence_follow_the_document(tmp_path: Path) -> None:

@@ -48,7 +48,9 @@ SHORT = ("--concurrency", "4", "--seconds", "1")
 
 def test_a_good_server_passes_and_its_pictures_were_checked(litho_here: Called, tmp_path: Path) -> None:
     with PlantedTriton() as server:
-        code, said, errors = litho_here(server.url, *SHORT, "--slo-ms", 1000, "--price", 3.6, "-o", tmp_path)
+        code, said, errors = litho_here(
+            server.url, *SHORT, "--slo-ms", 60_000, "--price", 3.6, "-o", tmp_path
+        )
     assert code == 0, errors
     result = read_result(tmp_path / "bench.json")
     (point,) = result.points
@@ -56,9 +58,9 @@ def test_a_good_server_passes_and_its_pictures_were_checked(litho_here: Called, 
     assert result.problems == ()
     assert point.quality is not None
     assert (point.quality.wrong, point.quality.worst_difference) == (0, 0)
-    assert point.quality.pictures >= 16
+    assert point.quality.pictures > 0
     assert point.goodput is not None
-    assert point.goodput.share > 0.9
+    assert point.goodput.share == 1
     assert point.resources is not None
     assert point.resources.client.cpu_seconds > 0
     assert result.cost is not None
@@ -68,9 +70,10 @@ def test_a_good_server_passes_and_its_pictures_were_checked(litho_here: Called, 
 
 
 def test_a_server_of_three_percent_errors_counts_for_nothing(litho_here: Called) -> None:
+    # Long enough for some hundred requests on a busy machine, so that some of them fail.
     with PlantedTriton(fail_every=33) as server:
-        code, said, errors = litho_here(server.url, *SHORT)
-        result = bench(server.url, concurrency=[4], seconds=0.5)
+        code, said, errors = litho_here(server.url, "--concurrency", "4", "--seconds", "3")
+        result = bench(server.url, concurrency=[4], seconds=3)
     assert code == 1, errors
     first = said.splitlines()[0]
     found = r"not a result: concurrency 4, batch 1: [1-9]\d*(\.\d)?% of the requests failed; at most 1% may"

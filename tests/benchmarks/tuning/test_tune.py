@@ -33,9 +33,10 @@ def found(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Found:
             raise KeyboardInterrupt
 
     with pytest.raises(LithoError) as interrupted:
-        tune(bundle, GOAL, seconds=60, output=folder, progress=interrupt)
+        tune(bundle, GOAL, seconds=150, output=folder, progress=interrupt)
     first = read_tuning(folder / RESULT_NAME)
-    return Found(folder, str(interrupted.value), first, tune(bundle, GOAL, seconds=6, output=folder))
+    # Over before the server of the default runs, on a machine that is slow: one more candidate is tried all the same.
+    return Found(folder, str(interrupted.value), first, tune(bundle, GOAL, seconds=2, output=folder))
 
 
 def test_ctrl_c_keeps_the_trials_and_says_how_to_go_on(found: Found) -> None:
@@ -49,7 +50,7 @@ def test_the_same_command_goes_on(found: Found) -> None:
     assert found.whole.trials[0].settings == found.first.trials[0].settings
     assert len(found.whole.trials) > 1
     assert [one.number for one in found.whole.trials] == list(range(len(found.whole.trials)))
-    assert found.whole.budget_seconds == 66
+    assert found.whole.budget_seconds == 152
     shown = [(one.variant, str(one.settings)) for one in found.whole.trials]
     assert len(set(shown)) == len(shown)
 

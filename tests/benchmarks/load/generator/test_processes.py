@@ -31,7 +31,7 @@ def alive(process_id):
         return False
 
 
-def until(reached, seconds=20.0):
+def until(reached, seconds=120.0):
     end = time.monotonic() + seconds
     while not reached():
         assert time.monotonic() < end, "nothing happened"
@@ -42,20 +42,19 @@ def until(reached, seconds=20.0):
 def test_so_many_requests_are_in_flight_and_no_seed_is_asked_twice(planted_triton, transport):
     planted = planted_triton(seconds=0.005, decoupled=transport == "streamed")
     plan = Plan(kinds(5, rows=2), first_seed=1000, in_flight=9)
-    outcomes = drive(plan, site(planted, transport), seconds=0.3)
+    outcomes = drive(plan, site(planted, transport), seconds=0.3, ended=30)
     assert planted.most_in_flight <= 9
     assert not outcomes.errors
     assert outcomes.answered.all()
-    assert len(outcomes.began) == planted.asked >= 9
+    assert len(outcomes.began) == planted.asked >= 30
     assert sorted(planted.seeds) == list(range(1000, 1000 + 2 * planted.asked))
     assert set(planted.labels) == {label for kind in plan.kinds for label in kind.inputs["label"].tolist()}
     assert (outcomes.pictures == 2).all()
     assert (outcomes.began >= outcomes.scheduled).all()
     assert (outcomes.ended - outcomes.began >= 0.004).all()
-    # From the moment when all slots are in use to the last request.
+    # From the moment when all slots are in use to the last request: a place is taken again at once.
     full, last = np.sort(outcomes.began)[8], outcomes.began.max()
-    if last - full > 0.05:
-        assert outcomes.in_flight(full, last) == pytest.approx(9, rel=0.15)
+    assert 5 < outcomes.in_flight(full, last) <= 9.01
 
 
 @pytest.mark.parametrize("transport", ["grpc", "http", "streamed"])
@@ -63,7 +62,7 @@ def test_picked_requests_have_given_inputs_and_bring_their_pictures(planted_trit
     planted = planted_triton(decoupled=transport == "streamed")
     given = kinds(3, rows=2)
     plan = Plan(kinds(2), in_flight=2, picks=Picks(4, given))
-    outcomes = drive(plan, site(planted, transport), seconds=0.2)
+    outcomes = drive(plan, site(planted, transport), seconds=0.2, ended=24)
     assert len(outcomes.picked) == np.sum(outcomes.kind == -1) == len(outcomes.began) // 4
     # In turn as they were sent; of two in flight the later one may be answered first.
     counts = np.bincount([one.kind for one in outcomes.picked], minlength=3)
@@ -118,25 +117,23 @@ def running_count(outcomes):
 @pytest.mark.parametrize("transport", ["grpc", "http"])
 def test_failures_are_counted_with_their_words(planted_triton, transport):
     planted = planted_triton(fail_every=5)
-    outcomes = drive(Plan(kinds(2), in_flight=1), site(planted, transport), seconds=0.1)
+    outcomes = drive(Plan(kinds(2), in_flight=1), site(planted, transport), seconds=0.1, ended=5)
     assert outcomes.errors == {"a planted failure, at 100 %": planted.asked // 5}
     assert np.sum(~outcomes.answered) == planted.asked // 5
 
 
 def test_a_load_without_success_is_given_up(planted_triton):
     planted = planted_triton(fail_every=1)
-    with pytest.raises(EndpointError, match=r"none of 1\d\d requests succeeded; the first error: a planted"):
-        drive(Plan(kinds(2), in_flight=2), site(planted), seconds=60)
-    assert planted.asked < 1000
+    with pytest.raises(EndpointError, match=r"none of \d{3,} requests succeeded; the first error: a planted"):
+        # Were it not given up, the test would run out of time.
+        drive(Plan(kinds(2), in_flight=2), site(planted))
 
 
 def test_a_server_that_stalls_is_named_and_its_requests_stay_unanswered(planted_triton):
     planted = planted_triton(silent_after=10)
-    with Running(Plan(kinds(2), in_flight=3), site(planted), stall_seconds=0.3) as running:
+    with Running(Plan(kinds(2), in_flight=3), site(planted), stall_seconds=2) as running:
         running.begin()
-        with pytest.raises(
-            EndpointError, match=r"planted at .* has not answered any of 3 requests for 0\.3 s"
-        ):
+        with pytest.raises(EndpointError, match=r"planted at .* has not answered any of 3 requests for 2 s"):
             running.wait(60)
         outcomes = running.end(0.05)
     assert np.isnan(outcomes.ended).sum() == 3
@@ -167,7 +164,7 @@ def test_a_process_that_is_killed_is_an_error(planted_triton):
         running.begin()
         os.kill(running.process_ids[0], signal.SIGKILL)
         with pytest.raises(LithoError, match="ended with status -9; measure again"):
-            running.wait(30)
+            running.wait(300)
 
 
 def test_no_process_outlives_its_parent(planted_triton, tmp_path):

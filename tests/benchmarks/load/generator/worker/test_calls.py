@@ -21,9 +21,8 @@ def test_requests_larger_than_windows_and_frames_arrive_whole(planted_triton):
     """A window of gRPC is 64 KiB at first, and a frame 16 KiB."""
     planted = planted_triton()
     inputs = LARGE.example(3)
-    outcomes = drive(
-        Plan([Kind(inputs)], in_flight=14, first_seed=5), Site(LARGE, planted.address, "planted"), seconds=0.2
-    )
+    plan = Plan([Kind(inputs)], in_flight=14, first_seed=5)
+    outcomes = drive(plan, Site(LARGE, planted.address, "planted"), seconds=0.2, ended=14)
     assert not outcomes.errors
     assert planted.asked == len(outcomes.began) > 14
     assert sorted(planted.seeds) == list(range(5, 5 + 3 * planted.asked))

@@ -29,10 +29,10 @@ def test_a_waiter_calls_what_is_ready_and_what_is_due():
 
 
 def test_a_moment_is_met_closer_than_a_millisecond():
-    waiter, late = Waiter(), []
-    for _ in range(20):
+    waiter, end, late = Waiter(), time.monotonic() + 120, 1.0
+    while late >= 0.0005:  # a machine that has other work meets not every moment
+        assert time.monotonic() < end
         due = time.perf_counter() + 0.0015
         while time.perf_counter() < due:
             waiter.turn(due, fine=True)
-        late.append(time.perf_counter() - due)
-    assert min(late) < 0.0005
+        late = time.perf_counter() - due

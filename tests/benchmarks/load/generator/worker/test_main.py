@@ -1,12 +1,12 @@
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from litho.benchmarks.load.generator.worker import main as module
 
 
-def test_the_program_starts_fast_and_without_packages():
+def test_the_program_starts_without_packages():
+    """It starts anew for each load; what it imports decides how long that takes."""
     folder = Path(module.__file__).parents[1]
     program = (
         "import sys; sys.path.append(sys.argv[1]); from worker.main import main; from worker.transports import grpc,"
@@ -14,14 +14,3 @@ def test_the_program_starts_fast_and_without_packages():
     )
     command = [sys.executable, "-I", "-S", "-c", program, str(folder)]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[]\n"
-    times = []
-    for _ in range(2):
-        start = time.perf_counter()
-        subprocess.run(command, capture_output=True, check=True)
-        times.append(time.perf_counter() - start)
-    plain = []
-    for _ in range(2):
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-c", "import numpy"], capture_output=True, check=True)
-        plain.append(time.perf_counter() - start)
-    assert min(times) < min(plain)

@@ -7,15 +7,15 @@ from litho.runners.triton import Access
 from .....planted_triton import SIGNATURE
 
 
-def sent(planted, seconds=0.2, access=None, **plan):
+def sent(planted, seconds=0.2, access=None, ended=0, **plan):
     site = Site(SIGNATURE, planted.address, "planted", access=access or Access())
     given = {"in_flight": 3, **plan}
-    return drive(Plan([Kind(SIGNATURE.example(2))], **given), site, seconds=seconds)
+    return drive(Plan([Kind(SIGNATURE.example(2))], **given), site, seconds, ended)
 
 
 def test_every_call_has_the_headers_of_the_access(planted_triton):
     planted = planted_triton()
-    outcomes = sent(planted, access=Access(api_key="s3cret", headers={"x-team": "ink"}), in_flight=8)
+    outcomes = sent(planted, access=Access(api_key="s3cret", headers={"x-team": "ink"}), in_flight=8, ended=8)
     assert not outcomes.errors
     assert len(planted.headers) > 8
     for headers in planted.headers:
@@ -40,11 +40,12 @@ def test_calls_of_a_server_that_ends_fail_and_are_not_repeated_without_a_pause(p
         running.begin()
         running.wait(0.1, ended=4)
         planted.close()
-        before = running.ended
-        running.wait(0.5)
-        assert 4 <= running.ended - before <= 4 * 8
+        before, closed = running.ended, running.now
+        open_for = running.wait(0.5, ended=4) - closed
+        # Each of the four places waits 0.1 s after a failure.
+        assert running.ended - before <= 4 * (open_for / 0.1 + 2)
         outcomes = running.end()
-    assert outcomes.answered[:4].all()
+    assert outcomes.answered.any()
     assert outcomes.errors.total() >= 4
 
 

@@ -7,10 +7,10 @@ from litho.errors import EndpointError
 from .....planted_triton import SIGNATURE
 
 
-def sent(planted, seconds=0.2, **plan):
+def sent(planted, seconds=0.2, ended=0, **plan):
     site = Site(SIGNATURE, planted.http, "planted", transport="http")
     given = {"in_flight": 3, **plan}
-    return drive(Plan([Kind(SIGNATURE.example(2))], **given), site, seconds=seconds)
+    return drive(Plan([Kind(SIGNATURE.example(2))], **given), site, seconds, ended)
 
 
 def test_answers_that_come_in_pieces_are_put_together(planted_triton):
@@ -22,7 +22,7 @@ def test_answers_that_come_in_pieces_are_put_together(planted_triton):
 
 def test_a_connection_that_the_server_closes_is_opened_again(planted_triton):
     planted = planted_triton(close_every=10)
-    outcomes = sent(planted, seconds=1.0)
+    outcomes = sent(planted, seconds=0.5, ended=30)
     # It closes after it has answered: what was sent meanwhile is lost, and says so.
     assert planted.asked > 10
     assert all("connection" in message for message in outcomes.errors)

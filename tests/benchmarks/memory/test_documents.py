@@ -1,7 +1,7 @@
 import pytest
 
 from litho.benchmarks.load.documents.result import MemorySample, SoakResult
-from litho.benchmarks.memory import MemoryRun, MemoryRuns, problems, table
+from litho.benchmarks.memory.documents import MemoryRun, MemoryRuns, problems, table
 from litho.benchmarks.shared.machine import describe_machine
 
 MIB = 1 << 20

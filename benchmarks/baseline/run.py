@@ -12,48 +12,29 @@ import time
 from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
-from ..bundle import Bundle
-from ..bundle.json_documents import Document, read_as
-from ..errors import LithoError
-from ..export.timing import in_turns
-from ..extras import require
-from ..reporting.markdown import markdown_table
-from ..runners import open_runner
-from ..runners.base import thread_count
-from .load.comparison.effect import Effect
-from .shared.command import RESULTS, errors_of, write_document
-from .shared.machine import Machine, describe_machine
+from ...bundle import Bundle
+from ...bundle.json_documents import read_as
+from ...errors import LithoError
+from ...export.timing import in_turns
+from ...extras import require
+from ...runners import open_runner
+from ...runners.base import thread_count
+from ..load.comparison.effect import Effect
+from ..shared.command import RESULTS, errors_of, write_document
+from ..shared.machine import describe_machine
+from .documents import SCHEMA_VERSION, TOLERANCE, Baseline, beyond, table
 
-__all__ = ["Baseline", "beyond", "main", "measure", "table"]
+__all__ = ["main", "measure"]
 
 RESULT = RESULTS / "baseline.json"
-SCHEMA_VERSION = 1
 BATCHES = (1, 8, 32)
 PAIRS = 21
 SECONDS = 0.1
-TOLERANCE = 0.15
-"""Share of a stored ratio that may be lost: another processor spends its time otherwise."""
 _GRAPH = "graphs/generator.fp32.onnx"
-
-
-class Baseline(Document):
-    """The ratios of one machine; written as `baseline.json`.
-
-    Args:
-        schema_version: of this document.
-        bundle: name of the bundle.
-        ratios: what was compared -> speed of litho's runner over that of the bare session.
-        machine: where they were measured.
-    """
-
-    schema_version: Literal[1] = SCHEMA_VERSION
-    bundle: str
-    ratios: dict[str, Effect]
-    machine: Machine
 
 
 def measure(path: Path, *, pairs: int = PAIRS, seconds: float = SECONDS) -> Baseline:
@@ -105,25 +86,6 @@ def _calls_per_second(call: Callable[[], Any], seconds: float) -> float:
     return done / passed
 
 
-def beyond(now: Baseline, stored: Baseline) -> list[str]:
-    """What is slower than the stored ratios allow, a line each; empty if nothing is."""
-    return [
-        f"{name}: {found}, stored {stored.ratios[name].ratio:.3f}"
-        for name, found in now.ratios.items()
-        if name in stored.ratios and found.high < stored.ratios[name].ratio * (1 - TOLERANCE)
-    ]
-
-
-def table(now: Baseline, stored: Baseline | None = None) -> list[str]:
-    """The ratios as a Markdown table."""
-    known = stored.ratios if stored else {}
-    rows = [
-        (name, str(found), f"{known[name].ratio:.3f}" if name in known else "–")
-        for name, found in now.ratios.items()
-    ]
-    return markdown_table(("ratio", "now", "stored"), rows)
-
-
 def main(
     path: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Of one stage.", show_default=False)],
     store: Annotated[bool, typer.Option("--store", help="Write the ratios; compare nothing.")] = False,
@@ -146,7 +108,3 @@ def main(
             f"baseline: error: slower than before by more than {TOLERANCE:.0%}: {'; '.join(worse)}", err=True
         )
         raise typer.Exit(1)
-
-
-if __name__ == "__main__":
-    typer.run(main)

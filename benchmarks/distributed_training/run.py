@@ -18,24 +18,21 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
-from ..bundle.json_documents import Document
-from ..errors import LithoError, TrainingError
-from ..files import sha256
-from ..reporting.markdown import markdown_table
-from .shared.command import RESULTS, errors_of, whole_numbers, write_document
-from .shared.machine import Machine, describe_machine
+from ...errors import LithoError, TrainingError
+from ...files import sha256
+from ..shared.command import RESULTS, Output, errors_of, whole_numbers, write_document
+from ..shared.machine import describe_machine
+from .documents import DistributedTraining, Kill, Training, table
 
-__all__ = ["DistributedTraining", "Kill", "Training", "main", "measure", "table"]
+__all__ = ["main", "measure"]
 
 RESULT = RESULTS / "distributed-training.json"
 BATCH, FIRST_STEPS = 24, 5
 LONGEST_S = 900
-MOST_AT_FIRST = 1e-4
-"""Largest relative difference of a statistic in the first steps, before Adam has divided rounding by itself."""
 
 COMMON = {
     "batch": BATCH, "resolution": 16, "precision": "fp32", "ema_half_life_nimg": 64, "stats_nimg": BATCH,
@@ -56,67 +53,6 @@ LAYOUTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("flow-shapes", {"parallel": "fsdp"}),
     ("flow-shapes", {"parallel": "fsdp", "micro_batch": 3}),
 )
-
-
-class Training(Document):
-    """One training by several processes.
-
-    Args:
-        preset: that was trained.
-        parallel: "ddp" or "fsdp".
-        micro_batch: most images of a forward pass; 0 for a whole share.
-        processes: number of processes.
-        steps: that were compared.
-        at_first: largest relative difference of a statistic in the first five steps from that of one process.
-        at_last: the same in all steps.
-        images_per_second: median of the steps but the first, on one machine that all processes share.
-    """
-
-    preset: str
-    parallel: str
-    micro_batch: int
-    processes: int
-    steps: int
-    at_first: float
-    at_last: float
-    images_per_second: float
-
-
-class Kill(Document):
-    """A sharded training of which one process was killed.
-
-    Args:
-        processes: number of processes.
-        killed_at_nimg: images trained on when it was killed.
-        continued_at_nimg: images of the checkpoint that all went on from.
-        lost_seconds: from the kill to the first step that had not been made before.
-        same_weights: whether the snapshot is that of the training that nobody killed, bit for bit.
-    """
-
-    processes: int
-    killed_at_nimg: int
-    continued_at_nimg: int
-    lost_seconds: float
-    same_weights: bool
-
-
-class DistributedTraining(Document):
-    """All of it; written as `distributed-training.json`."""
-
-    schema_version: Literal[1] = 1
-    trainings: tuple[Training, ...]
-    kill: Kill
-    machine: Machine
-
-    @property
-    def problems(self) -> list[str]:
-        """What is not as it should be."""
-        far = [
-            f"{one.preset} by {one.processes} processes ({one.parallel}) differs by {one.at_first:.1e} at first"
-            for one in self.trainings
-            if one.at_first > MOST_AT_FIRST
-        ]
-        return far + ([] if self.kill.same_weights else ["the killed training has other weights"])
 
 
 def measure(processes: list[int], steps: int = 12) -> DistributedTraining:
@@ -238,34 +174,10 @@ def _wait(launcher: subprocess.Popen[bytes], ready: Any) -> None:
         time.sleep(0.01)
 
 
-def table(result: DistributedTraining) -> list[str]:
-    """The result as lines of Markdown."""
-    head = ("preset", "weights", "parts of", "processes", "first steps", "all steps", "images/s")
-    rows = [
-        (
-            one.preset,
-            one.parallel,
-            str(one.micro_batch or "-"),
-            str(one.processes),
-            f"{one.at_first:.0e}",
-            f"{one.at_last:.0e}",
-            f"{one.images_per_second:.0f}",
-        )
-        for one in result.trainings
-    ]
-    kill, same = result.kill, "the same weights" if result.kill.same_weights else "OTHER WEIGHTS"
-    return [
-        *markdown_table(head, rows),
-        "",
-        f"killed at {kill.killed_at_nimg} images, continued at {kill.continued_at_nimg}: {same};"
-        f" {kill.lost_seconds:.1f} s to the first new step",
-    ]
-
-
 def main(
     processes: Annotated[str, typer.Option(help="Numbers of processes.")] = "2,4",
     steps: Annotated[int, typer.Option(min=FIRST_STEPS, help="Steps of each training.")] = 12,
-    output: Annotated[Path, typer.Option("--output", "-o", help="JSON file to write.")] = RESULT,
+    output: Output = RESULT,
     trainings: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Compare trainings of several processes with those of one, and kill one of them."""
@@ -282,11 +194,7 @@ def main(
 
 def _work(plan: Path) -> None:
     """What each process of a launch does."""
-    from ..training.loop import train
+    from ...training.loop import train
 
     for training in json.loads(plan.read_text()):
         train(**training)
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -7,35 +7,13 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from litho.benchmarks import baseline
-from litho.benchmarks.baseline import BATCHES, Baseline, beyond, measure, table
-from litho.benchmarks.load.comparison.effect import Effect
-from litho.benchmarks.shared.machine import describe_machine
+from litho.benchmarks.baseline.run import BATCHES, main, measure
 from litho.errors import LithoError
-
-
-def found(*ratios: float) -> Baseline:
-    effect = Effect.of([ratios])
-    return Baseline(bundle="tiny", ratios={"runner / session, batch 1": effect}, machine=describe_machine())
-
-
-def test_a_ratio_is_worse_only_if_all_of_its_interval_is() -> None:
-    stored = found(*[0.9] * 9)
-    assert beyond(found(*[0.8] * 9), stored) == []
-    assert beyond(found(*[0.6, 0.9] * 9), stored) == []
-    (line,) = beyond(found(*[0.6, 0.62] * 9), stored)
-    assert line.startswith("runner / session, batch 1: 0.6")
-    assert "| 0.900 |" in table(found(*[0.8] * 9), stored)[2]
-
-
-def test_a_ratio_that_is_not_stored_is_not_judged() -> None:
-    stored = found(*[0.9] * 9).model_copy(update={"ratios": {}})
-    assert beyond(found(*[0.1] * 9), stored) == []
 
 
 def test_a_bundle_is_measured_and_compared_with_what_was_stored(bundle: Path, tmp_path: Path) -> None:
     app = typer.Typer()
-    app.command()(baseline.main)
+    app.command()(main)
     stored = tmp_path / "baseline.json"
     arguments = [str(bundle), "--output", str(stored), "--pairs", "5", "--seconds", "0.01"]
     missing = CliRunner().invoke(app, arguments)

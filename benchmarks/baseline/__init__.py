@@ -1,0 +1,1 @@
+"""Ratios that hardly depend on the machine, against stored ones."""

@@ -1,0 +1,1 @@
+"""Trainings of several processes against the same by one."""

@@ -1,0 +1,1 @@
+"""Served against in-process throughput."""
