@@ -28,9 +28,14 @@ def entered(log: Path | None, event: str, **details: Any) -> AbstractContextMana
         log: the file.
         event: what is done, such as "deploy".
         details: JSON values; what is None is left out.
+
+    Raises:
+        UsageError: nothing can be written there.
     """
     if log is None:
         return nullcontext({})
+    from ..files import check_file
     from ..serving.provenance.audit_log import audited
 
+    check_file(log, "--audit-log")
     return audited(log, event, **{name: value for name, value in details.items() if value is not None})

@@ -17,8 +17,9 @@ from typer.core import TyperCommand, TyperGroup
 
 from .. import interrupts
 from ..errors import UsageError
+from .help_pages import complete_help
 from .messages import INTERRUPTED, explain
-from .names import fill_in, variants_of
+from .names import variants_of
 from .output import log, log_to
 
 __all__ = [
@@ -98,7 +99,7 @@ class _Verb(TyperCommand):
         return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        _complete_help(self, ctx)
+        complete_help(self, ctx)
         super().format_help(ctx, formatter)
 
 
@@ -107,39 +108,8 @@ class Verbs(TyperGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Its help, completed."""
-        _complete_help(self, ctx)
+        complete_help(self, ctx)
         super().format_help(ctx, formatter)
-
-
-def _complete_help(command: Any, ctx: Any) -> None:
-    """Put names into the texts, and say of an option what a person writes: nothing after a flag."""
-    from typer import rich_utils
-
-    pages: Any = rich_utils
-    pages.Table = _table
-    command.help = re.sub(r"(?<![.\n])\n(?!\n)", " ", command.help or "")  # where the source breaks its lines
-    for parameter in command.get_params(ctx):
-        if help := getattr(parameter, "help", None):
-            parameter.help = fill_in(help)
-        if parameter.param_type_name == "option" and parameter.metavar is None:
-            if parameter.secondary_opts:
-                parameter.opts, parameter.secondary_opts = [f"--[no-]{parameter.opts[0][2:]}"], []
-            kind = "" if parameter.is_flag else parameter.display_type(ctx)
-            kind = re.sub(r"<(?:list\[)?(.*?)\]?(?: range)?>", r"<\1>", kind)
-            parameter.metavar = kind if len(kind) < 16 else kind.replace("|", "|\n")
-
-
-def _table(**options: Any) -> Any:
-    """A table of the help, in which only the last column wraps: typer's cuts names of options at 80 columns."""
-    from rich.table import Table
-
-    class Whole(Table):
-        def add_row(self, *cells: Any, **style: Any) -> None:
-            super().add_row(*cells, **style)
-            for column in self.columns[:-1]:
-                column.no_wrap = True
-
-    return Whole(**options)
 
 
 app = typer.Typer(
@@ -172,10 +142,10 @@ class DefaultVerb(TyperGroup):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Help of the default verb, and the list of the others."""
         verb = self.commands[self.default]
-        _complete_help(verb, ctx)
         shown = copy(self)
         shown.params, shown.help, shown.epilog = verb.params, verb.help, verb.epilog
         shown.subcommand_metavar = ""
+        complete_help(shown, ctx)
         super(DefaultVerb, shown).format_help(ctx, formatter)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import LithoError, UsageError
+from ..errors import LithoError, SchemaError, UsageError
 from .base import AsJson, verb
 from .bench import group
 from .output import print_json, show_lines, show_rows
@@ -46,7 +46,11 @@ def compare(
         )
     from ..benchmarks.load.comparison.change import change_of, read_runs, rows_of
 
-    change = change_of(read_runs(first), read_runs(second), tolerance)
+    try:
+        before, after = read_runs(first), read_runs(second)
+    except SchemaError as error:
+        raise UsageError(str(error)) from None  # exit code 1 means slower
+    change = change_of(before, after, tolerance)
     if as_json:
         print_json({**change.model_dump(), "verdict": change.verdict, "sentence": change.sentence})
     else:

@@ -10,6 +10,7 @@ import typer
 from .base import AsJson, verb
 from .bench import group
 from .output import print_json, progress_bar, show_lines, show_rows
+from .pools import MOST_THREADS
 from .values import numbers, positive
 
 
@@ -23,7 +24,8 @@ def limits(
     target: Annotated[Path, typer.Argument(help="A run or a bundle.", show_default=False)],
     batch: Annotated[str, typer.Option(help="Batch sizes, separated by commas.")] = "1,8,32",
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads of each runtime; by default one for each core.")
+        int | None,
+        typer.Option(min=1, max=MOST_THREADS, help="Threads of each runtime; by default one for each core."),
     ] = None,
     seconds: Annotated[
         float, typer.Option(help="Seconds for which each variant is timed at each batch size.")

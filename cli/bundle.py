@@ -13,7 +13,7 @@ from .export import PANEL
 from .output import format_verdict, note, print_json, progress_bar, show_rows, show_variants
 from .passwords import key_password
 from .paths import require
-from .pools import RayAddress, Threads, Workers, refuse_pool
+from .pools import RayAddress, Threads, Workers, refuse_without
 
 
 @verb(PANEL, "litho inspect bundles/digits")
@@ -144,7 +144,7 @@ def verify(
     if against is not None and device != "cpu":
         raise UsageError("--device is for the bundle's own probes, without --against; leave one of them out")
     if against is None:
-        refuse_pool("--against", samples=samples, ray=ray, workers=workers, threads=threads)
+        refuse_without("--against", samples=samples, ray=ray, workers=workers, threads=threads)
     with progress_bar() as progress:
         if against is None:
             from ..parity.verify import verify as verify_bundle

@@ -103,7 +103,7 @@ def deploy(
     """
     require("bundle", bundle)
     from ..files import check_folder
-    from ..serving.repository.deploy import deploy as deploy_bundle
+    from ..serving.repository.deploy import check_numbers, deploy as deploy_bundle
     from ..serving.repository.planning import Wanted
     from ..serving.repository.storage import is_remote, writing
 
@@ -121,13 +121,14 @@ def deploy(
         require_signature=require_signature,
         settings=_settled(bundle, variant, given),
     )
-    if check:
-        _show_problems(bundle, wanted, as_json)
-        return
     if not is_remote(to):
         check_folder(Path(to), "--to")
         refuse_others("model repository", Path(to), "--to")
     _refuse_server(to, server, canary)
+    check_numbers(canary, keep)
+    if check:
+        _show_problems(bundle, wanted, as_json)
+        return
     details = {"repository": to, "model": wanted.name, "bundle": str(bundle), "canary": canary}
     with entered(audit_log, "deploy", **details) as entry:
         with writing(to, wanted.name or "") as folder:

@@ -100,6 +100,14 @@ def export(
     quantizer: Annotated[
         str, name_option("quantizers", "What quantizes INT8 and FP8: {quantizers}; nncf has INT8 only.")
     ] = "litho",
+    external_data: Annotated[
+        bool,
+        typer.Option(
+            "--external-data",
+            help="Put the weights of every graph into a file beside it, as those of a graph of 2 GiB or more always"
+            " are.",
+        ),
+    ] = False,
     no_timing: Annotated[
         bool,
         typer.Option(
@@ -142,6 +150,7 @@ def export(
             fixed=fixed,
             size=wanted,
             quantizer=quantizer,
+            external_data=external_data,
             timed=not no_timing,
             replace=replace,
             progress=progress,

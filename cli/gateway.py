@@ -42,12 +42,13 @@ def gateway(
         require(module, "gateway")
     given = settings_of(server, settings_file, settings)
 
-    from ..serving.gateway.program import Program, settle_memory
+    from ..serving.gateway.program import Program, give_way, settle_memory
 
     def ready() -> None:
         settle_memory()
         document = json.dumps({"event": "ready", "gateway": program.url})
         typer.echo(document if as_json else f"gateway {program.url}\nstop with Ctrl-C")
 
+    give_way(given.server)
     program = Program(given, ready)
     program.run()

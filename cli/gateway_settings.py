@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import UsageError, expected
+from ..files import check_file
+from .paths import require_folder
 from .settings import option_of, takes_options
 
 if TYPE_CHECKING:
@@ -121,6 +123,10 @@ def settings_of(server: str, file: Path | None, options: Mapping[str, Any]) -> G
     given = {name: value for name, value in options.items() if value not in (None, [])}
     if file is not None:
         given = {**read_settings(file), **given}
+    if (repository := given.get("repository")) is not None:
+        require_folder(Path(repository), "--repository", "the model repository of the server")
+    if (log := given.get("audit_log")) is not None:
+        check_file(Path(log), "--audit-log")
     try:
         return GatewaySettings.model_validate({"server": server, **given})
     except ValidationError as error:

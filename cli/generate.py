@@ -13,7 +13,7 @@ import typer
 from ..errors import InvalidInput, UsageError
 from .base import AsJson, Device, VariantName, verb
 from .output import note, print_json, progress_bar
-from .pools import RayAddress, Threads, Workers, refuse_pool
+from .pools import RayAddress, Threads, Workers, refuse_without
 from .values import pairs
 
 if TYPE_CHECKING:
@@ -76,12 +76,16 @@ def generate(
         ),
     ] = None,
     format: Annotated[
-        Literal["webdataset", "parquet"],
+        Literal["webdataset", "parquet"] | None,
         typer.Option(
-            help="With --count: tar shards of WebDataset, or Parquet files of a Hugging Face data set."
+            help="With --count: tar shards of WebDataset, or Parquet files of a Hugging Face data set.",
+            show_default="webdataset",
         ),
-    ] = "webdataset",
-    per_shard: Annotated[int, typer.Option(help="With --count: pictures of a shard.", min=1)] = 1000,
+    ] = None,
+    per_shard: Annotated[
+        int | None,
+        typer.Option(help="With --count: pictures of a shard.", min=1, show_default="1000"),
+    ] = None,
     ray: RayAddress = None,
     workers: Workers = None,
     threads: Threads = None,
@@ -99,7 +103,9 @@ def generate(
             f"{given} was given to write to; give --output FILE.png, or --count NUMBER --output FOLDER"
         )
     if count is None:
-        refuse_pool("--count", ray=ray, workers=workers, threads=threads)
+        refuse_without(
+            "--count", format=format, per_shard=per_shard, ray=ray, workers=workers, threads=threads
+        )
     values = pairs(field or [], "--field")
     named = {
         "seed": seed,
@@ -123,8 +129,8 @@ def generate(
                     values,
                     output,
                     count=count,
-                    format=format,
-                    per_shard=per_shard,
+                    format=format or "webdataset",
+                    per_shard=per_shard or 1000,
                     variant=variant,
                     device=device,
                     pool=pool,

@@ -11,9 +11,10 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ..errors import UsageError
+from ..files import check_folder
 from .base import AsJson, verb
 from .output import note, print_json
-from .paths import require_repository
+from .paths import require_file, require_repository
 from .serving import PANEL
 
 _WHERE, _WHO = "Where it runs", "Who may use it"
@@ -217,8 +218,9 @@ def manifest(
         "traces": traces,
         **({} if image is None else {"image": image}),
     }
-    for one in (target,) if canary is None else (target, canary):
-        check_target(one)
+    check_target(target, source)
+    if canary is not None:
+        check_target(canary, canary_source, "--canary-source")
     cluster = Cluster(**given)
     with opened(target, require_signature) as repository:
         found = values_of(repository, target, cluster)
@@ -275,6 +277,8 @@ def fetch(
     manifest' do this before Triton starts.
     """
     require_repository(repository)
+    require_file(pinned, "--pinned", "what 'litho manifest' writes of the versions")
+    check_folder(to, "--to")
     from ..serving.repository.fetching import fetch as fetch_repository
     from ..serving.repository.pins import read_pins
 

@@ -54,7 +54,7 @@ def explain(error: Exception, command: Any, words: Sequence[str]) -> tuple[str, 
     if isinstance(error, LithoError):
         return str(error), error.exit_code
     if isinstance(error, OSError):
-        return _of_system(error), 1
+        return _of_system(error), 2 if error.errno == errno.ENAMETOOLONG else 1
     # Usage errors of typer have a message and a code of their own; anything else is a fault of litho.
     if hasattr(error, "format_message"):
         return _of_usage(error, command, words), getattr(error, "exit_code", 2)
@@ -67,6 +67,8 @@ def explain(error: Exception, command: Any, words: Sequence[str]) -> tuple[str, 
 
 def _of_system(error: OSError) -> str:
     name = _TEMPORARY.sub(r"\1", str(error.filename or ""))
+    if error.errno == errno.ENAMETOOLONG:
+        return f"{name!r} is too long for a path; give a shorter one"
     return f"{error.strerror or error}{f': {name}' if name else ''}"
 
 
@@ -93,6 +95,8 @@ def _of_usage(error: Any, command: Any, words: Sequence[str]) -> str:
         if not hint and "--field" in known:
             hint = f"; another input is given as --field {error.option_name.lstrip('-')}=VALUE"
         message = f"unknown option {error.option_name!r}{hint}"
+    elif match := re.match(r"Got unexpected extra argument\S* \((.*)\)", message, re.DOTALL):
+        message = f"unexpected argument {match[1]!r}"
     elif getattr(error, "param", None) is not None and hasattr(error.__cause__, "errors"):
         message = _of_value(error)
     message = f"{message[0].lower()}{message[1:]}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,16 +36,29 @@ def log_to(path: Path) -> None:
     """Append what `log` and the package's loggers report to a file, each line with its time in UTC.
 
     Raises:
-        OSError: the file cannot be written.
+        UsageError: the file cannot be written.
     """
     import logging
     import time
 
+    from ..files import check_file
+
+    check_file(path, "--log-file")
     path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path)
+    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)sZ %(message)s", "%Y-%m-%dT%H:%M:%S"))
     handler.formatter.converter = time.gmtime  # pyright: ignore[reportOptionalMemberAccess]
     logger = logging.getLogger("litho")
+
+    def give_up(record: object) -> None:
+        """Go on without the log: the work is worth more."""
+        reason = getattr(sys.exception(), "strerror", None) or sys.exception()
+        logger.removeHandler(handler)
+        with suppress(OSError):
+            handler.close()
+        typer.echo(f"note: nothing more is logged, {path} cannot be written: {reason}", err=True)
+
+    handler.handleError = give_up
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     log(f"litho {' '.join(sys.argv[1:])}")

@@ -7,7 +7,7 @@ from shlex import quote
 
 from ..errors import UsageError
 
-__all__ = ["refuse_others", "require", "require_file", "require_repository"]
+__all__ = ["refuse_others", "require", "require_file", "require_folder", "require_repository"]
 
 _HOLDS = {
     "bundle": ("manifest.json", "export"),
@@ -83,3 +83,13 @@ def require_file(path: Path | None, option: str, expected: str) -> None:
     """
     if path is not None and not path.is_file():
         raise UsageError(f"{option} was given {str(path)!r}, which is not a file; expected {expected}")
+
+
+def require_folder(path: Path, option: str, expected: str) -> None:
+    """Refuse an option that names no folder.
+
+    Raises:
+        UsageError: there is no such folder.
+    """
+    if not path.is_dir():
+        raise UsageError(f"{option} was given {str(path)!r}, which is not a folder; expected {expected}")

@@ -8,7 +8,10 @@ import typer
 
 from ..errors import UsageError
 
-__all__ = ["RayAddress", "Threads", "Workers", "refuse_pool"]
+__all__ = ["MOST_THREADS", "RayAddress", "Threads", "Workers", "refuse_without"]
+
+MOST_THREADS = 4096
+"""More than any machine has cores; runtimes take no number beyond 32 bits."""
 
 RayAddress = Annotated[
     str | None,
@@ -32,13 +35,14 @@ Threads = Annotated[
     typer.Option(
         help="CPU cores of each worker; by default all here, divided by --workers, and 1 with --ray.",
         min=1,
+        max=MOST_THREADS,
         show_default=False,
     ),
 ]
 
 
-def refuse_pool(needed: str, **given: object) -> None:
-    """Refuse options of a pool where nothing uses one.
+def refuse_without(needed: str, **given: object) -> None:
+    """Refuse options that nothing uses without another one.
 
     Args:
         needed: option that would.
@@ -49,4 +53,4 @@ def refuse_pool(needed: str, **given: object) -> None:
     """
     for name, value in given.items():
         if value is not None:
-            raise UsageError(f"--{name} was given without {needed}; give both, or neither")
+            raise UsageError(f"--{name.replace('_', '-')} was given without {needed}; give both, or neither")

@@ -77,20 +77,22 @@ def reproduce(
     """
     if bundle is not None and endpoint is not None:
         raise UsageError("--bundle and --endpoint were both given; one of them makes the picture again")
+    from ..files import check_file, write_bytes
+    from ..reporting import png
     from ..serving.provenance.reproduce import Again, find_bundle, read_picture_receipt, reproduce
 
+    if save is not None:
+        check_file(save, "--save")
+    sources = pairs(given or [], "--input")
     target = endpoint or bundle or find_bundle(read_picture_receipt(picture, receipt), _BUNDLES)
     made = reproduce(
         picture,
         target,
-        Again(variant, batch, device, pairs(given or [], "--input")),
+        Again(variant, batch, device, sources),
         key=key,
         receipt_file=receipt,
     )
     if save is not None:
-        from ..files import write_bytes
-        from ..reporting import png
-
         write_bytes(save, png(made.pixels))
     credentials = _credentials(picture)
     if as_json:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ..serving.server.following import Follower
     from ..serving.server.supervisor import Supervisor
 
+_DAY = 86_400
+"""Longest time of an option, in seconds."""
+
 
 @verb(
     PANEL,
@@ -50,6 +53,7 @@ def serve(
         typer.Option(
             help="Seconds between two looks at s3://... for what was deployed there; by default only at the start.",
             min=0.1,
+            max=_DAY,
             show_default=False,
         ),
     ] = None,
@@ -66,10 +70,12 @@ def serve(
         int, typer.Option(min=0, help="Restarts of a dead server that are allowed within 10 minutes.")
     ] = 10,
     canary_seconds: Annotated[
-        float, typer.Option(min=0, help="Seconds between two test requests to each model; 0 for none.")
+        float,
+        typer.Option(min=0, max=_DAY, help="Seconds between two test requests to each model; 0 for none."),
     ] = 5.0,
     drain_seconds: Annotated[
-        float, typer.Option(min=0, help="Longest time in seconds to finish accepted requests at the end.")
+        float,
+        typer.Option(min=0, max=_DAY, help="Longest time in seconds to finish accepted requests at the end."),
     ] = 30.0,
     log_format: Annotated[
         Literal["text", "json"], typer.Option(help="Form of the events on standard error.")
@@ -163,6 +169,16 @@ def serve(
     from ..serving.server.supervisor import Policy, Supervisor
 
     show = _print_addresses if as_json else _show_addresses
+    for_container = {
+        "--image": image,
+        "--tensorrt": tensorrt,
+        "--gpus": gpus,
+        "--memory": memory,
+        "--tls": tls,
+    }
+    idle = [option for option, value in for_container.items() if value is not None]
+    if idle and not (container or compose or run):
+        raise UsageError(f"{idle[0]} is for a container; give --container, --compose or --run too")
     folder, follower = _opened(repository, follow)
     if container or compose or run:
         from .container import Wanted, serve_in_container

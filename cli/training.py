@@ -71,7 +71,7 @@ def train(
     """
     from ..training.loop import train as train_run
     from ..training.presets import resolve
-    from ..training.run.resume import default_budget
+    from ..training.run.resume import check_run, default_budget
     from ..training.run.snapshot import load_snapshot
 
     overrides = pairs(set_ or [], "--set")
@@ -84,6 +84,7 @@ def train(
     if dry_run:
         print_json(recipe)
         return
+    check_run(folder, recipe)
     first = os.environ.get("RANK", "0") == "0"  # of the processes that a launcher started
     if first:
         note(f"budget {budget}, {reason}; choose another with --budget")

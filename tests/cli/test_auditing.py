@@ -60,3 +60,14 @@ def test_nothing_is_done_when_the_log_lost_lines(
     refused = litho_here("key", "create", "--audit-log", log, cwd=tmp_path)
     assert "lines were removed" in error_of(refused)
     assert (tmp_path / "keys.json").read_bytes() == before
+
+
+def test_what_cannot_be_an_audit_log_is_refused_before_the_work(
+    litho_here: Command, error_of: Complaint, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    for wrong in (tmp_path, tmp_path / "file" / "log"):
+        done = litho_here("key", "create", "--keys", tmp_path / "keys.json", "--audit-log", wrong)
+        assert done.returncode == 2
+        assert f"--audit-log was given '{wrong}'" in error_of(done)
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]

@@ -53,17 +53,6 @@ def test_every_verb_has_help_with_an_example_that_it_accepts(litho_here: Command
     assert "{" not in done.stdout.replace("{" + "}", "").partition("─ Options")[2], "a placeholder was left"
 
 
-def test_help_has_whole_names_at_80_columns_and_no_type_of_a_flag() -> None:
-    command = [sys.executable, "-m", "litho", "deploy", "--help"]
-    shown = subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, "COLUMNS": "80"}, check=True
-    ).stdout
-    assert max(map(len, shown.splitlines())) == 80
-    assert "--max-queue-delay-microseconds" in shown
-    assert "--[no-]preserve-ordering" in shown
-    assert "<bool>" not in shown
-
-
 @pytest.mark.parametrize(
     ("words", "named"),
     [
@@ -120,8 +109,29 @@ def test_a_log_file_that_cannot_be_written_is_one_line(
     litho_here: Command, error_of: Complaint, tmp_path: Path
 ) -> None:
     done = litho_here("inspect", "absent", "--log-file", tmp_path)
-    assert "Is a directory" in error_of(done)
-    assert done.returncode == 1
+    assert "--log-file was given" in error_of(done)
+    assert done.returncode == 2
+
+
+def test_a_log_on_a_full_disk_ends_no_command(litho_here: Command, error_of: Complaint) -> None:
+    done = litho_here("inspect", "absent", "--log-file", "/dev/full")
+    said, error = done.stderr.splitlines()
+    assert said == "note: nothing more is logged, /dev/full cannot be written: No space left on device"
+    assert error == error_of(done)
+    assert done.returncode == 2
+
+
+@pytest.mark.slow
+def test_a_command_works_in_every_locale_and_with_closed_streams(bundle: Path, tmp_path: Path) -> None:
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    words = [sys.executable, "-m", "litho", "--help"]
+    shown = subprocess.run(words, capture_output=True, env={**os.environ, **locale}, check=True).stdout
+    assert "─ Train ─" in shown.decode()
+
+    script = 'exec "$@" <&- >&- 2>&-'
+    words = [sys.executable, "-m", "litho", "deploy", str(bundle), "--to", str(tmp_path / "models")]
+    subprocess.run(["bash", "-c", script, "bash", *words], check=True)
+    assert list((tmp_path / "models").iterdir())
 
 
 @pytest.mark.parametrize(

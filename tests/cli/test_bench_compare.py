@@ -28,3 +28,12 @@ def test_a_tolerance_that_is_no_share_is_refused(litho_here: Command, error_of: 
     done = litho_here("bench", "compare", FAST, FAST, "--tolerance", "5")
     assert done.returncode == 2
     assert "--tolerance was given 5; it takes a share above 0 and below 1" in error_of(done)
+
+
+def test_what_is_no_result_is_refused_with_another_code_than_slower(
+    litho_here: Command, error_of: Complaint, tmp_path: Path
+) -> None:
+    (tmp_path / "cut.json").write_text('{"schema_version"')
+    done = litho_here("bench", "compare", FAST, tmp_path / "cut.json")
+    assert done.returncode == 2
+    assert "cut.json is not JSON" in error_of(done)

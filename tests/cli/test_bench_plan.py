@@ -71,3 +71,6 @@ def test_what_cannot_be_planned_is_refused(
         refused = litho_here(*good, *words)
         assert refused.returncode == 2, words
         assert complaint in error_of(refused)
+    # Without costs of before, too: a bundle is not measured first.
+    unpriced = litho_here(*good[:-2], "--price", "cheap")
+    assert "--price was given 'cheap'" in error_of(unpriced)

@@ -63,3 +63,13 @@ def test_a_file_is_no_model_repository(
     (tmp_path / "models").touch()
     refused = litho_here("deploy", bundle, "--to", "models", cwd=tmp_path)
     assert "--to was given 'models', but models is not a folder" in error_of(refused)
+
+
+def test_a_check_refuses_numbers_that_a_deployment_would(
+    litho_here: Command, error_of: Complaint, bundle: Path, tmp_path: Path
+) -> None:
+    for option, value in (("--canary", "nan"), ("--keep", "0")):
+        done = litho_here("deploy", bundle, "--to", tmp_path / "models", "--check", option, value)
+        assert done.returncode == 2
+        assert f"{option} was given {value}; allowed" in error_of(done)
+    assert not (tmp_path / "models").exists()

@@ -195,7 +195,7 @@ def test_an_interrupt_is_one_line_and_leaves_nothing(
     lock = tmp_path / "bundles" / ".tiny.lock"
     process = start_and_hold(str(lock), run, "--to", tmp_path / "bundles" / "tiny")
     process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=240)
     assert process.returncode == 1
     assert "litho: error: interrupted" in the_line(errors)
     assert not lock.parent.exists()
@@ -274,7 +274,7 @@ def test_ctrl_c_leaves_the_earlier_bundle_as_it_was_and_no_process(
     words = [run, "--to", earlier, *OTHERS, "--runtime", "tensorrt-rtx", "--target", "sm86"]
     running = start_and_hold(where, *words)
     os.killpg(running.pid, signal.SIGINT)
-    _, errors = running.communicate(timeout=60)
+    _, errors = running.communicate(timeout=240)
     assert running.returncode == 1
     assert "litho: error: interrupted" in the_line(errors)
     while processes_of(running.pid):  # what was only just started ends with its standard input

@@ -21,7 +21,7 @@ def test_it_says_where_it_listens_and_ends_on_sigterm(server: EmbeddedServer) ->
         with urllib.request.urlopen(f"{url}/v1/models") as answer:
             assert [model["id"] for model in json.load(answer)["data"]] == ["tiny"]
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(120) == 0
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8001", "grpc://127.0.0.1:8001/digits"])
@@ -66,7 +66,7 @@ def test_at_the_end_accepted_requests_are_finished_and_new_ones_refused(server: 
         answer = early.getresponse()
         assert answer.status == 200
         assert json.load(answer)["data"][0]["seed"] == 7
-        assert process.wait(30) == 0
+        assert process.wait(120) == 0
         lines = [json.loads(line) for line in process.stderr]
     assert [line["status"] for line in lines if line["event"] == "request"] == [503, 200]
     assert "label" not in str(lines)

@@ -61,5 +61,5 @@ def test_both_start_and_end(repository: Path, tmp_path: Path) -> None:
             assert [model["id"] for model in json.load(answer)["data"]] == ["tiny"]
         process.send_signal(signal.SIGTERM)
         events = [json.loads(line) for line in process.stdout]
-        assert process.wait(60) == 0
+        assert process.wait(120) == 0
     assert [event["event"] for event in events] == ["draining", "stopped"]

@@ -43,7 +43,13 @@ def test_options_win_over_the_file_and_the_file_over_the_defaults(tmp_path: Path
         (("--host", "0.0.0.0"), "--keys and --tls-certificate are missing"),
         (("--insecure-remote",), "127.0.0.1 is reached from this machine alone; leave it out"),
         (("--keys", "absent.json"), "there is no file of keys at 'absent.json'"),
+        (
+            ("--keys", "/"),
+            "the file of keys / cannot be read: Is a directory; give that of 'litho key create'",
+        ),
         (("--settings", "absent.json"), "absent.json is not a file of settings: No such file"),
+        (("--repository", "absent"), "--repository was given 'absent', which is not a folder"),
+        (("--audit-log", "/"), "--audit-log was given '/', which is a folder; give a file in it"),
     ],
 )
 def test_what_is_wrong_is_said_with_the_option(

@@ -43,8 +43,8 @@ def test_objects_and_values_are_printed(litho_here: Command, repository: Path, t
     both = litho_here(
         "manifest", repository, *WHERE, "--canary", repository, "--canary-source", "pvc://next"
     ).stdout
-    assert "name: pictures-canary" in both
-    assert "claimName: next" in both
+    assert 'name: "pictures-canary"' in both
+    assert 'claimName: "next"' in both
     more = tmp_path / "more.yaml"
     more.write_text("replicas: 5\n")
     assert "replicas: 5" in litho_here("manifest", repository, *WHERE, "--values", more).stdout
@@ -54,14 +54,16 @@ def test_what_cannot_work_is_one_line(
     litho_here: Command, error_of: Complaint, repository: Path, tmp_path: Path
 ) -> None:
     for words, message in (
+        ((repository,), "give --source pvc://CLAIM"),
         ((repository, "--insecure"), "give --source pvc://CLAIM"),
         ((repository, "--source", "pvc://m"), "insist with --insecure"),
         ((repository, *WHERE, "--format", "values", "--values", "x.yaml"), "give it to Helm"),
         ((repository, *WHERE, "--format", "kserve", "--autoscale", "hpa"), "scales by keda alone"),
         ((repository, *WHERE, "--canary-source", "pvc://next"), "without --canary"),
-        ((repository, *WHERE, "--canary", repository), "give --source pvc://CLAIM"),
+        ((repository, *WHERE, "--canary", repository), "give --canary-source pvc://CLAIM"),
         ((repository, *WHERE, "--name", "Big"), "--name was given 'Big'"),
-        ((tmp_path / "gone", *WHERE), "is not a folder"),
+        ((tmp_path / "gone",), "there is neither a model repository nor a bundle at"),
+        ((tmp_path,), "there is neither a model repository nor a bundle at"),
     ):
         done = litho_here("manifest", *words)
         assert done.returncode == 2, words
@@ -96,4 +98,11 @@ def test_a_repository_is_fetched_and_a_wrong_one_refused(
     done = litho_here("fetch", tmp_path / "keys", "--to", tmp_path / "new")
     assert (done.returncode, (tmp_path / "new").exists()) == (2, False)
     assert "no model repository at" in error_of(done)
+    for wrong, said in (
+        (("--to", copy, "--pinned", tmp_path), "--pinned was given"),
+        (("--to", tmp_path / "models.json" / "new"), "models.json is not a folder; give another"),
+    ):
+        done = litho_here("fetch", repository, *wrong)
+        assert done.returncode == 2
+        assert said in error_of(done)
     shutil.rmtree(copy)

@@ -17,7 +17,10 @@ from .conftest import Command, Complaint
         ("export --precison fp32 x", 2, "option '--precison'; did you mean '--precision'? See 'litho export"),
         ("server install --fast", 2, "unknown option '--fast'; see 'litho server install --help'"),
         ("train", 2, "missing argument 'preset'; see 'litho train --help'"),
-        ("train a b", 2, "got unexpected extra argument(s) (b); see 'litho train --help'"),
+        ("train a b", 2, "unexpected argument 'b'; see 'litho train --help'"),
+        (f"bench limits x --threads {'9' * 20}", 2, "expected a whole number from 1 to 4096"),
+        (f"inspect {'x' * 300}", 2, "xxx' is too long for a path; give a shorter one"),
+        (f"key list --keys {'x' * 300}", 2, "File name too long"),
         ("export x --aim", 2, "option '--aim' requires an argument; see 'litho export --help'"),
         (
             "export x --aim speed",

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from litho.cli.paths import refuse_others, require, require_file
+from litho.cli.paths import refuse_others, require, require_file, require_folder
 from litho.errors import UsageError
 
 
@@ -30,6 +30,9 @@ def test_a_folder_is_no_file_and_an_option_may_be_left_out(tmp_path: Path) -> No
     require_file(None, "--weights", "a file of weights")
     with pytest.raises(UsageError, match=r"--weights was given .* not a file; expected a file of weights"):
         require_file(tmp_path, "--weights", "a file of weights")
+    require_folder(tmp_path, "--repository", "a repository")
+    with pytest.raises(UsageError, match=r"--repository was given .* not a folder; expected a repository"):
+        require_folder(tmp_path / "absent", "--repository", "a repository")
 
 
 @pytest.mark.parametrize(

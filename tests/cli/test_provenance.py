@@ -87,6 +87,10 @@ def test_what_is_not_reproduced_ends_with_1(
     (tmp_path / "notes.txt").write_text("no picture")
     other = litho_here("reproduce", tmp_path / "notes.txt", "--bundle", bundle)
     assert f"{tmp_path / 'notes.txt'}: the file is no PNG" in error_of(other)
+    for option, value in (("--save", tmp_path), ("--input", "photo.png")):
+        wrong = litho_here(*words, option, value)
+        assert wrong.returncode == 2
+        assert f"{option} was given" in error_of(wrong)
     both = litho_here(*words, "--endpoint", "grpc://127.0.0.1:1/tiny")
     assert both.returncode == 2
     assert "one of them" in error_of(both)

@@ -12,6 +12,17 @@ def test_only_object_storage_is_followed(litho_here: Command, error_of: Complain
     assert "no model repository at" in error_of(litho_here("serve", tmp_path / "absent"))
 
 
+def test_what_only_a_container_has_needs_one(
+    litho_here: Command, error_of: Complaint, tmp_path: Path
+) -> None:
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "config.pbtxt").touch()
+    for option, value in (("--image", "triton:25"), ("--memory", "512"), ("--tls", tmp_path)):
+        refused = litho_here("serve", tmp_path, option, value)
+        assert refused.returncode == 2
+        assert f"{option} is for a container; give --container" in error_of(refused)
+
+
 def test_a_port_that_cannot_be_is_refused_with_those_that_can(
     litho_here: Command, error_of: Complaint
 ) -> None:

@@ -8,7 +8,7 @@ import torch
 
 from litho.training.run.resume import default_budget
 
-from .conftest import Command
+from .conftest import Command, Complaint
 
 FITS = "gpu" if torch.accelerator.is_available() else "cpu"
 
@@ -23,6 +23,14 @@ def test_without_a_budget_the_one_that_fits_this_machine_is_taken(
 
 
 @pytest.mark.slow
+def test_a_wrong_run_is_refused_in_one_line(litho_here: Command, error_of: Complaint, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = litho_here("train", "gan-mnist", "--run", tmp_path / "file" / "run")
+    assert "--run was given" in error_of(done)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_evaluate_writes_to_its_output_and_leaves_the_run_alone(
     litho_here: Command, digits_run: Path, tmp_path: Path
 ) -> None:
