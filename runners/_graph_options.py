@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..bundle.external_graph import with_content
 from ..errors import BundleError
 
 __all__ = [
@@ -77,7 +78,7 @@ def with_graph_option(model: bytes, key: str, value: str) -> bytes:
     """The content of an ONNX file with one more entry in its metadata."""
     entry = b"".join(_with_length(number, text.encode()) for number, text in ((_KEY, key), (_VALUE, value)))
     # Two messages of protobuf, one after the other, are one with the fields of both.
-    return model + _with_length(_METADATA, entry)
+    return with_content(model, model + _with_length(_METADATA, entry))
 
 
 def _with_length(number: int, content: bytes) -> bytes:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from .. import interrupts
 from ..bundle import Bundle
+from ..bundle.external_graph import ExternalGraph, graph_bytes
 from ..bundle.manifest import Variant
 from ..errors import RuntimeCrash
 from ..signature import Signature
@@ -86,8 +87,9 @@ class Worker:
             LithoError: as that runner raises it.
         """
         kind = base.runner_class(runtime)
-        facts = {"do": "graph", "runner": runtime, "signature": signature.model_dump_json(), "device": device}
-        mebibytes = len(graph) >> 20
+        facts: _Facts = {"do": "graph", "runner": runtime, "device": device, "weights": _weights(graph)}
+        facts["signature"] = signature.model_dump_json()
+        mebibytes = graph_bytes(graph) >> 20
 
         def opens() -> Message:
             arrays = {GRAPH: np.frombuffer(graph, np.uint8)}
@@ -112,7 +114,7 @@ class Worker:
             "variant": variant.name,
             "device": device,
         }
-        mebibytes = bundle.manifest.files[variant.file].size_bytes >> 20
+        mebibytes = variant.size_bytes(bundle.manifest.files) >> 20
         where = device if variant.engine is None else "cuda"
 
         def opens() -> Message:
@@ -134,7 +136,7 @@ class Worker:
         """
         own = {name: stage for name, stage in stages.items() if isinstance(stage, _Isolated)}
         assert len(own) == len(stages), "stages that this worker opened"
-        titles = " or ".join(dict.fromkeys(stage.title for stage in own.values()))
+        titles = " or ".join(dict.fromkeys(stage.runtime for stage in own.values()))
         device = next((stage.device for stage in own.values() if stage.device != "cpu"), "cpu")
 
         def opens() -> Message:
@@ -161,8 +163,10 @@ class Worker:
         """
         arrays = {**inputs, GRAPH: np.frombuffer(graph, np.uint8)}
         rows = max((len(values) for values in inputs.values()), default=1)
-        doing = Doing("ONNX Runtime", "ran the graph layer by layer", mebibytes=len(graph) >> 20, rows=rows)
-        return self.ask({"do": "values", "outputs": list(outputs)}, arrays, doing)[1]
+        size = graph_bytes(graph) >> 20
+        doing = Doing("ONNX Runtime", "ran the graph layer by layer", mebibytes=size, rows=rows)
+        facts = {"do": "values", "outputs": list(outputs), "weights": _weights(graph)}
+        return self.ask(facts, arrays, doing)[1]
 
     def ask(self, facts: _Facts, arrays: _Arrays, doing: Doing) -> Message:
         """Send a request and wait for its answer.
@@ -273,7 +277,7 @@ class _Isolated(base.Runner):
     Args:
         worker: opened it.
         signature: inputs and output.
-        title: of the runtime.
+        runtime: its title.
         device: that it runs on.
         opens: opens it in the worker's process, now and after each crash.
     """
@@ -282,9 +286,9 @@ class _Isolated(base.Runner):
     title = "isolated"
 
     def __init__(
-        self, worker: Worker, signature: Signature, title: str, device: str, opens: Callable[[], Message]
+        self, worker: Worker, signature: Signature, runtime: str, device: str, opens: Callable[[], Message]
     ) -> None:
-        self.title, self.device = title, device  # pyright: ignore[reportAttributeAccessIssue]
+        self.runtime, self.device = runtime, device
         self._worker, self._opens = worker, opens
         self._session: int | None = None
         self._generation = -1
@@ -317,7 +321,7 @@ class _Isolated(base.Runner):
 
     def _ask(self, what: str, inputs: dict[str, NDArray[Any]], verb: str) -> Message:
         rows = len(next(iter(inputs.values()), ()))
-        doing = Doing(self.title, f"{verb} a batch of {rows}", self.device, rows=rows)
+        doing = Doing(self.runtime, f"{verb} a batch of {rows}", self.device, rows=rows)
         return self._worker.ask({"do": what, "session": self.session()}, inputs, doing)
 
     def close(self) -> None:
@@ -329,8 +333,14 @@ class _Isolated(base.Runner):
             and self._worker.pid is not None
         ):
             self._worker.ask(
-                {"do": "close", "session": session}, {}, Doing(self.title, "was closed", self.device)
+                {"do": "close", "session": session}, {}, Doing(self.runtime, "was closed", self.device)
             )
+
+
+def _weights(graph: bytes) -> dict[str, str]:
+    """The files of weights beside a graph, by their names; the worker's process reads them itself."""
+    weights = graph.weights if isinstance(graph, ExternalGraph) else {}
+    return {name: str(Path(one).absolute()) for name, one in weights.items() if isinstance(one, Path)}
 
 
 def _folders() -> list[str]:

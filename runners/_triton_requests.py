@@ -150,12 +150,10 @@ def safe_inputs(signature: Signature, inputs: Mapping[str, Any]) -> dict[str, ND
         InvalidInput: in the words of `Signature.check`.
     """
     complete = signature.with_defaults(dict[str, Any](inputs))
-    arrays = all(isinstance(values, np.ndarray) for values in complete.values())
-    batches = {array.shape[:1] for array in complete.values()} if arrays else set()
-    fits = (
-        len(batches) == 1 and batches != {(0,)} and complete.keys() == {one.name for one in signature.inputs}
-    )
-    if not fits or not all(_fits(entry, complete[entry.name]) for entry in signature.inputs):
+    first = next(iter(complete.values()), None)
+    rows = len(first) if isinstance(first, np.ndarray) and first.ndim else 0
+    fits = rows > 0 and len(complete) == len(signature.inputs)
+    if not fits or not all(_fits(entry, complete.get(entry.name), rows) for entry in signature.inputs):
         complete = signature.check(inputs)
     size = sum(array.nbytes for array in complete.values())
     if size > MOST_REQUEST_BYTES:
@@ -165,11 +163,16 @@ def safe_inputs(signature: Signature, inputs: Mapping[str, Any]) -> dict[str, ND
     return complete
 
 
-def _fits(entry: Any, array: NDArray[Any]) -> bool:
+def _fits(entry: Any, array: Any, rows: int) -> bool:
     return (
-        array.dtype == entry.numpy_dtype
+        isinstance(array, np.ndarray)
+        and array.dtype == entry.numpy_dtype
         and array.ndim == 1 + len(entry.shape)
-        and all(want in (-1, have) for want, have in zip(entry.shape, array.shape[1:], strict=True))
+        and len(array) == rows
+        and (
+            array.shape[1:] == entry.shape
+            or all(want in (-1, have) for want, have in zip(entry.shape, array.shape[1:], strict=True))
+        )
     )
 
 

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bundle import Bundle
+from ..bundle.external_graph import ExternalGraph
 from ..bundle.manifest import Manifest
 from ..signature import Signature
 from ._messages import GRAPH, Message, encode, encode_error, read
@@ -57,7 +58,7 @@ class _Sessions:
     def _graph(self, facts: Mapping[str, Any], arrays: _Arrays) -> Message:
         signature = Signature.model_validate_json(facts["signature"])
         kind = _runner(facts)
-        return self._add(kind.from_graph(arrays[GRAPH].tobytes(), signature, facts["device"]))
+        return self._add(kind.from_graph(_graph(facts, arrays), signature, facts["device"]))
 
     def _variant(self, facts: Mapping[str, Any], arrays: _Arrays) -> Message:
         bundle = Bundle(Path(facts["bundle"]), Manifest.model_validate_json(facts["manifest"]))
@@ -89,7 +90,7 @@ class _Sessions:
     def _values(self, facts: Mapping[str, Any], arrays: _Arrays) -> Message:
         from .onnxruntime import run_unoptimised
 
-        graph = arrays.pop(GRAPH).tobytes()
+        graph = _graph(facts, arrays)
         made = run_unoptimised(graph, facts["outputs"], arrays)
         return {}, {name: np.asarray(value) for name, value in made.items()}
 
@@ -97,6 +98,12 @@ class _Sessions:
         if (runner := self._open.pop(facts["session"], None)) is not None:
             runner.close()
         return {}, {}
+
+
+def _graph(facts: Mapping[str, Any], arrays: _Arrays) -> bytes:
+    content = arrays.pop(GRAPH).tobytes()
+    weights = {name: Path(path) for name, path in facts.get("weights", {}).items()}
+    return ExternalGraph(content, weights) if weights else content
 
 
 def _runner(facts: Mapping[str, Any]) -> type[Runner]:

@@ -169,7 +169,7 @@ class Runner(ABC):
     def from_variant(cls, bundle: Bundle, variant: Variant, device: str, threads: int | None = None) -> Self:
         """Open a variant of a bundle on `device`; by default the variant is an ONNX graph."""
         signature = bundle.stage(variant.stage).signature
-        return cls.from_graph(bundle.read(variant.file), signature, device, threads)
+        return cls.from_graph(bundle.read_graph(variant), signature, device, threads)
 
     @classmethod
     def from_graph(

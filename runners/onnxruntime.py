@@ -16,18 +16,21 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import cache
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..bundle.external_graph import ExternalGraph
 from ..errors import DeviceError, LithoError, MissingExtra
 from ..extras import require
 from ..signature import Signature
 from . import base
 from ._graph_options import ELEMENT, OPTIMIZATION, graph_option
+from ._memory import return_unused_memory
 
-__all__ = ["BOUND_SHAPES", "Runner", "run_unoptimised"]
+__all__ = ["BOUND_SHAPES", "Runner", "give_weights", "run_unoptimised"]
 
 BOUND_SHAPES = 12
 """Number of batch shapes that keep buffers and, on a GPU, a captured graph; further shapes have neither."""
@@ -55,7 +58,8 @@ class Runner(base.Runner):
     """Runs an ONNX graph.
 
     Args:
-        model: content of the ONNX file; external data is refused, because no hash covers it.
+        model: content of the ONNX file. Weights beside it are read from an `ExternalGraph` alone, whose files were
+            checked, and never from the disk.
         signature: inputs and output of the graph.
         device: "cpu"; "cuda" or "tensorrt" for that provider on the first GPU, "cuda:1" for the second GPU.
         threads: threads that share one operator; by default one on each core.
@@ -91,6 +95,7 @@ class Runner(base.Runner):
         _check_providers(kind, self._runtime.get_available_providers())
         super().__init__(signature, f"ONNX Runtime {self._runtime.__version__} on {device}")
         self._session = self._open(model, kind, number, captures=kind != "cpu")
+        return_unused_memory()
         self._buffers: _Buffers | None = None
         # Kept until the first run has been captured.
         self._without_capture: Callable[[], Any] | None = (
@@ -116,6 +121,7 @@ class Runner(base.Runner):
         if level is not None:
             levels = self._runtime.GraphOptimizationLevel
             options.graph_optimization_level = getattr(levels, _LEVELS[level])
+        weights = give_weights(self._runtime, options, model)
         try:
             session = self._runtime.InferenceSession(
                 model,
@@ -132,6 +138,9 @@ class Runner(base.Runner):
             # The graph is valid, but the device has no kernel for its precision.
             lacking = any(mark in said for mark in _LACKS)
             raise (DeviceError if lacking else LithoError)(reason) from error
+        del weights
+        # It keeps them to change its providers, which nothing here does.
+        session._model_bytes = None
         _check_loaded(_PROVIDERS[kind], session.get_providers(), self._runtime)
         return session
 
@@ -175,9 +184,41 @@ def run_unoptimised(
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = base.thread_count(None), 4
     options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    weights = give_weights(runtime, options, graph)
     session = runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    del weights
     given = {entry.name: inputs[entry.name] for entry in session.get_inputs()}
     return dict(zip(outputs, session.run(list(outputs), given), strict=True))
+
+
+def give_weights(runtime: Any, options: Any, graph: bytes) -> list[NDArray[np.uint8]]:
+    """Let a session take the weights beside a graph from its files, and from nowhere else.
+
+    Returns:
+        The files, which have to be there until the session is open.
+
+    Raises:
+        LithoError: this ONNX Runtime is too old for that.
+    """
+    weights = graph.weights if isinstance(graph, ExternalGraph) else {}
+    if not hasattr(options, "add_external_initializers_from_files_in_memory"):
+        if weights:
+            raise LithoError(
+                f"ONNX Runtime {runtime.__version__} cannot open a graph with its weights beside it; upgrade with:"
+                " pip install --upgrade onnxruntime"
+            )
+        return []
+    # The entry without a name is there for a graph without weights beside it: with an empty list, ONNX Runtime would
+    # look for what the graph names in the current directory, where no hash covers it.
+    buffers: dict[str, Any] = {"": np.zeros(1, np.uint8)}
+    for name, one in weights.items():
+        buffers[name] = (
+            np.memmap(one, np.uint8, "r") if isinstance(one, Path) else np.frombuffer(one, np.uint8)
+        )
+    options.add_external_initializers_from_files_in_memory(
+        list(buffers), list(buffers.values()), [one.nbytes for one in buffers.values()]
+    )
+    return list(buffers.values())
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..bundle.external_graph import ExternalGraph
 from ..errors import LithoError, UsageError
 from ..extras import require
 from ..signature import Signature
@@ -18,6 +19,7 @@ from ..signature.fields import Role
 from ..signature.noise import NOISE, gaussian
 from . import base
 from ._graph_options import INFERENCE_PRECISION, graph_option
+from ._memory import return_unused_memory
 
 __all__ = ["Runner", "in_own_thread", "shared_core"]
 
@@ -64,6 +66,8 @@ class Runner(base.Runner):
             )
         openvino = require("openvino", self.extra)
         super().__init__(signature, f"OpenVINO {openvino.__version__.split('-')[0]} on {device}")
+        if isinstance(model, ExternalGraph):
+            raise UsageError("OpenVINO opens no graph with its weights beside it; use the runner onnxruntime")
         content = model if isinstance(model, bytes) else b""
         if inference_precision is None:
             inference_precision = graph_option(content, INFERENCE_PRECISION, ("bf16",)) or "f32"
@@ -77,6 +81,7 @@ class Runner(base.Runner):
         except Exception as error:
             raise LithoError(f"OpenVINO refuses the graph: {_last_line(error)}") from error
         self._request = compiled.create_infer_request()
+        return_unused_memory()
         self._lock = threading.Lock()  # a request holds the arrays of one call
         # An input also has the name of what is read of it in another shape, such as "view", if only that is read.
         known = {NOISE, *(field.name for field in signature.inputs)}

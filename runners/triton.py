@@ -57,6 +57,7 @@ __all__ = [
     "StreamedPicture",
     "finish",
     "images_of",
+    "is_loopback",
     "messages",
     "open_channel",
     "safe_inputs",

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import interrupts
-from ...errors import RuntimeCrash
+from ...errors import RuntimeCrash, UsageError
 from .base import Advance, Make, Pool, Seat, Work
 from .outcomes import Outcome, attempt, failed
 
@@ -101,7 +101,13 @@ class LocalPool(Pool):
     ) -> Iterator[tuple[int, Outcome]]:
         """Number and outcome of each piece, until all are done or a worker is lost."""
         context = multiprocessing.get_context("spawn")
-        gpus = context.SimpleQueue()
+        try:
+            gpus = context.SimpleQueue()
+        except OSError as error:
+            raise UsageError(
+                f"no workers can be started: their locks lie in /dev/shm, which cannot be written to"
+                f" ({error.strerror}); mount it, or leave --workers out"
+            ) from None
         for gpu in _gpus(self._workers) if self._on_gpu else ():
             gpus.put(gpu)
         executor = ProcessPoolExecutor(

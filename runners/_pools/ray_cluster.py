@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from ..._version import __version__
@@ -21,10 +22,10 @@ __all__ = ["Cluster"]
 
 _ANSWER_SECONDS = 5.0
 _NODE_SECONDS = 120.0
-"""For a node's first process, which imports Ray."""
+"""Longest wait for a node's first process, which imports Ray."""
 
 _LOOK_SECONDS, _LOST_SECONDS = 5.0, 30.0
-"""Between two looks at the head of a cluster, and without an answer of it."""
+"""Time between two looks at the head of a cluster, and longest time without its answer."""
 
 _OBJECT_STORE = 256 * 2**20
 """Bytes of the object store of a cluster that litho starts: only numbers and hashes pass through it."""
@@ -55,6 +56,7 @@ class Cluster:
         self._answered, self._next_look = time.monotonic(), 0.0
         if self.ray.is_initialized():  # by the program that uses litho
             return
+        _certificates()
         if address not in ("auto", "local"):
             self.look(address)
         self._connect()
@@ -69,7 +71,7 @@ class Cluster:
 
         Raises:
             UsageError: the address has another form.
-            ClusterError: nothing answers there, or the cluster has another version of Ray.
+            ClusterError: nothing answers there, the cluster has another version of Ray, or it wants a token.
         """
         ours = require("ray", "ray").__version__
         host, colon, port = address.rpartition(":")
@@ -77,17 +79,27 @@ class Cluster:
             raise UsageError(f"--ray was given {address!r}; allowed are HOST:PORT, auto and local; {_HOW}")
         grpc: Any = require("grpc", "ray")
         messages: Any = require("ray.core.generated.gcs_service_pb2", "ray")
-        with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        token = _token()
+        options = [("grpc.enable_http_proxy", 0)]
+        if papers := _certificates():
+            opened = grpc.secure_channel(address, grpc.ssl_channel_credentials(*papers), options=options)
+        else:
+            opened = grpc.insecure_channel(address, options=options)
+        with opened as channel:
             ask = channel.unary_unary(
                 "/ray.rpc.NodeInfoGcsService/CheckAlive",
                 request_serializer=messages.CheckAliveRequest.SerializeToString,
                 response_deserializer=messages.CheckAliveReply.FromString,
             )
             try:
-                theirs = ask(messages.CheckAliveRequest(), timeout=_ANSWER_SECONDS).ray_version
+                answer = ask(messages.CheckAliveRequest(), timeout=_ANSWER_SECONDS, metadata=token)
+                theirs = answer.ray_version
             except grpc.RpcError as error:
                 if error.code() is grpc.StatusCode.UNAUTHENTICATED:
-                    return  # a cluster that asks for Ray's token, which `ray.init` sends
+                    raise ClusterError(
+                        f"the Ray cluster at {address} wants its token and got {'another one' if token else 'none'};"
+                        " set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or ~/.ray/auth_token to the token of its head"
+                    ) from None
                 raise ClusterError(
                     f"no Ray cluster answers at {address} ({_short(error)}); check the address with 'ray status', and"
                     " the network"
@@ -111,11 +123,13 @@ class Cluster:
                     f"Ray {found[1]} and Python {found[2]}",
                     f"Ray {self.ray.__version__} and Python {python}",
                 ) from None
-            if self.address == "auto" and isinstance(error, ConnectionError):
+            if self.address == "auto" and "any running Ray instance" in text:
                 raise ClusterError(
                     "--ray auto found no Ray cluster on this machine; start one with 'ray start --head', or try"
                     " --ray local"
                 ) from None
+            if (found := re.search(r"Failed to connect to Ray cluster at (\S+)", text)) is not None:
+                self.look(found[1])  # says why, if it can
             raise ClusterError(
                 f"cannot join the Ray cluster at {self.address} ({_first_line(text)}); {_HOW}"
             ) from None
@@ -217,6 +231,36 @@ def _silenced() -> Iterator[None]:
         os.close(null)
         if before is None:
             del os.environ["RAY_BACKEND_LOG_LEVEL"]
+
+
+def _certificates() -> list[bytes]:
+    """Authority, key and certificate where Ray itself would use TLS, else none.
+
+    Raises:
+        ClusterError: one is missing; Ray would try for ever to reach a cluster without it.
+    """
+    if os.environ.get("RAY_USE_TLS", "0").lower() not in ("1", "true"):
+        return []
+    parts: list[bytes] = []
+    for name in ("RAY_TLS_CA_CERT", "RAY_TLS_SERVER_KEY", "RAY_TLS_SERVER_CERT"):
+        given = os.environ.get(name, "")
+        try:
+            parts.append(Path(given).read_bytes())
+        except OSError:
+            raise ClusterError(
+                f"RAY_USE_TLS is set, and {name} was given {given!r}; set it to a file in PEM"
+            ) from None
+    return parts
+
+
+def _token() -> list[tuple[str, str]]:
+    """Header with Ray's token, if it was switched on and there is one."""
+    if os.environ.get("RAY_AUTH_MODE", "").lower() != "token":
+        return []
+    known = getattr(require("ray._raylet", "ray"), "AuthenticationTokenLoader", None)  # Ray 2.52 and later
+    if known is None or not known.instance().has_token():
+        return []
+    return list(known.instance().get_token_for_http_header().items())
 
 
 def _looker() -> Any:

@@ -178,13 +178,15 @@ def _no_new_connection() -> Iterator[None]:
 def _collect(dataset: Any, outcomes: queue.Queue[Any], stop: threading.Event) -> None:
     """In a thread: lists of number and outcome as they come, then None, or the exception that ended it."""
     try:
-        for batch in dataset.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=0):
+        batches = iter(dataset.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=0))
+        for batch in batches:
             pairs: list[tuple[int, Outcome]] = [
                 (int(number), pickle.loads(bytes(packed)))  # noqa: S301 - from our own workers
                 for number, packed in zip(batch["number"], batch["outcome"], strict=True)
             ]
             outcomes.put(pairs)
             if stop.is_set():
+                batches.close()  # without the cluster Ray raises here; left to Python it would print a traceback
                 return
     except BaseException as error:
         outcomes.put(error if isinstance(error, Exception) else RuntimeError(type(error).__name__))

@@ -40,7 +40,7 @@ class Gateway(grpc.GenericRpcHandler):
             self.headers.append(given)
             if given.get("authorization") != f"Bearer {KEY}":
                 context.abort(grpc.StatusCode.UNAUTHENTICATED, "no key, no picture")
-            return self._channel.unary_unary(details.method)(request, timeout=30)
+            return self._channel.unary_unary(details.method)(request, timeout=120)
 
         return grpc.unary_unary_rpc_method_handler(pass_on)
 
@@ -110,7 +110,7 @@ def test_a_server_that_another_authority_signed_is_not_talked_to(papers: Papers,
     other = make_papers(tmp_path / "other")
     with running(gateway, papers, client_certificate=False) as url:
         with pytest.raises(EndpointError, match="do not agree on TLS") as refused:
-            Client(url, access=Access(other.ca, api_key=KEY), timeout_seconds=20)
+            Client(url, access=Access(other.ca, api_key=KEY), timeout_seconds=120)
         assert "\n" not in str(refused.value)
     assert gateway.headers == []
 
@@ -207,6 +207,6 @@ def test_a_server_whose_tls_takes_seconds_is_reached(server: EmbeddedServer, pap
     with (
         running(gateway, papers, client_certificate=False) as url,
         late(Endpoint.parse(url).address, 3.0) as port,
-        Client(f"grpcs://127.0.0.1:{port}/tiny", access=access, timeout_seconds=30) as client,
+        Client(f"grpcs://127.0.0.1:{port}/tiny", access=access, timeout_seconds=120) as client,
     ):
         assert client.generate(seed=7, label=3).shape[0] == 1

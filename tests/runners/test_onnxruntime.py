@@ -4,13 +4,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
 from litho.bundle import Bundle
+from litho.bundle.external_graph import ExternalGraph
 from litho.errors import LithoError, UsageError
 from litho.runners import open_runner
 from litho.runners.onnxruntime import BOUND_SHAPES, Runner
+from litho.signature import Signature
+from litho.signature.fields import image_output, seed_field
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +35,37 @@ def test_buffers_that_are_kept_give_the_same_pictures(graph: tuple[bytes, Bundle
             np.testing.assert_array_equal(made, plain.run(inputs)["image"])
             bound.run(signature.example(batch, seed + 1))
             np.testing.assert_array_equal(made, plain.run(inputs)["image"])  # it was a copy
+
+
+@pytest.mark.parametrize("where", ["weights.data", "../weights.data"])
+def test_weights_that_no_hash_covers_are_not_read(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = onnx.parser.parse_model(
+        """<ir_version: 10, opset_import: ["" : 21]>
+        g (int64[b] seed) => (uint8[b, 1, 1, 1] image) <uint8[1, 1, 1] weights = {7}> {
+            shape = Constant <value_ints = [-1, 1, 1, 1]> ()
+            rows = Reshape (seed, shape)
+            bytes = Cast <to = 2> (rows)
+            image = Add (bytes, weights)
+        }"""
+    )
+    Path("weights.data").write_bytes(b"\x07")
+    (weights,) = model.graph.initializer
+    weights.ClearField("int32_data")
+    weights.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in (("location", where), ("offset", "0"), ("length", "1")):
+        weights.external_data.add(key=key, value=value)
+    content, signature = (
+        model.SerializeToString(),
+        Signature(inputs=(seed_field(),), output=image_output(1, 1, 1)),
+    )
+    for refused in (content, ExternalGraph(content, {"other.data": b"\x07"})):
+        with pytest.raises(LithoError, match=f"refuses the graph: .*{where} not found"):
+            Runner(refused, signature)
+    with Runner(ExternalGraph(content, {where: b"\x07"}), signature) as runner:
+        assert runner.run({"seed": [1]})["image"].item() == 8
 
 
 def test_kept_buffers_hold_one_batch_at_a_time(graph: tuple[bytes, Bundle]) -> None:

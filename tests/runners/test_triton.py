@@ -17,6 +17,8 @@ from litho.runners import open_runner
 from litho.runners.triton import Runner, ServerStatistics
 from litho.serving.server.embedded import EmbeddedServer
 
+from ..conftest import standing_still
+
 pytestmark = pytest.mark.slow
 
 
@@ -184,9 +186,10 @@ def test_more_than_the_largest_batch_is_refused_with_the_limit(runner: Runner) -
     assert "request id" not in str(refused.value)
 
 
-def test_a_cancelled_request_is_no_answer(runner: Runner) -> None:
-    futures = [runner.submit(runner.signature.example(64)) for _ in range(20)]
-    assert futures[-1].cancel()
+def test_a_cancelled_request_is_no_answer(server: EmbeddedServer, runner: Runner) -> None:
+    with standing_still(server):  # it cannot answer before the request is cancelled
+        futures = [runner.submit(runner.signature.example(64)) for _ in range(20)]
+        assert futures[-1].cancel()
     with pytest.raises(CancelledError):
         futures[-1].result()
     assert len(futures[0].result()["image"]) == 64
@@ -195,29 +198,22 @@ def test_a_cancelled_request_is_no_answer(runner: Runner) -> None:
 
 def test_what_is_in_flight_when_the_runner_closes_fails_in_one_line(server: EmbeddedServer) -> None:
     runner = Runner.from_location(f"{server.grpc_url}/tiny", "cpu")
-    os.killpg(server.process_id, signal.SIGSTOP)  # it cannot answer before the runner closes
-    try:
+    with standing_still(server):  # it cannot answer before the runner closes
         futures = [runner.submit(runner.signature.example(64)) for _ in range(20)]
         runner.close()
         runner.close()
-    finally:
-        os.killpg(server.process_id, signal.SIGCONT)
     for future in futures:
         with pytest.raises(EndpointError, match="was cancelled"):
             future.result()
 
 
 def test_an_answer_that_takes_too_long_names_the_limit(server: EmbeddedServer) -> None:
-    address = server.grpc_url.removeprefix("grpc://")
-    with Runner(address, "tiny") as patient:
-        example = patient.signature.example(64)
-    with Runner(address, "tiny", timeout_seconds=0.2) as hasty:
-        os.killpg(server.process_id, signal.SIGSTOP)
-        try:
+    # Long enough for its first question, which has the same limit.
+    with Runner(server.grpc_url.removeprefix("grpc://"), "tiny", timeout_seconds=3) as hasty:
+        example = hasty.signature.example(64)
+        with standing_still(server):
             late = hasty.submit(example).exception()
-        finally:
-            os.killpg(server.process_id, signal.SIGCONT)
-    assert "did not answer within 0.2 s" in str(late)
+    assert "did not answer within 3 s" in str(late)
 
 
 @pytest.mark.parametrize(

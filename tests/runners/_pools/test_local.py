@@ -91,8 +91,26 @@ def test_workers_end_with_the_process_that_started_them_even_if_it_is_killed(tmp
         children = children_of(parent.pid)
         parent.send_signal(signal.SIGKILL)
         parent.wait()
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while any(Path(f"/proc/{child}").exists() for child in children):
         assert time.monotonic() < until, children
         time.sleep(0.05)
     assert len(children) >= 2
+
+
+@pytest.mark.slow
+def test_workers_that_cannot_be_started_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "parent.py").write_text(PARENT)
+    hidden = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o ro tmpfs /dev/shm && exec "$@"', "sh"]
+    if os.getuid() or subprocess.run([*hidden, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("namespaces need the rights of root")
+    path = os.pathsep.join((os.environ.get("PYTHONPATH", ""), str(HERE)))
+    ended = subprocess.run(
+        [*hidden, sys.executable, tmp_path / "parent.py", tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    assert ended.returncode == 1
+    assert "no workers can be started: their locks lie in /dev/shm" in ended.stderr.splitlines()[-1]

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
+import queue
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from litho.runners._pools import ray_pool
+from litho.runners._pools.outcomes import Outcome
 
 HERE = Path(__file__).parent
 
@@ -62,3 +70,22 @@ def test_a_lost_worker_is_replaced_and_every_refusal_names_its_node(ray_address:
     )
     assert "it has litho " in found["version"]
     assert found["version"].endswith("and the driver 0.0.1; install the same version on both")
+
+
+class LostData:
+    """A data set whose iteration cannot be ended without the cluster, like Ray's."""
+
+    def iter_batches(self, **options: Any) -> Iterator[dict[str, list[Any]]]:
+        try:
+            yield {"number": [0], "outcome": [pickle.dumps(Outcome(0))]}
+            yield {"number": [1], "outcome": [pickle.dumps(Outcome(1))]}
+        finally:
+            raise RuntimeError("Ray has not been started yet")
+
+
+def test_a_pool_that_ends_before_its_work_prints_no_traceback() -> None:
+    outcomes, stop = queue.Queue[Any](), threading.Event()
+    stop.set()
+    ray_pool._collect(LostData(), outcomes, stop)  # an error that Python had to print would fail the test
+    assert outcomes.get_nowait() == [(0, Outcome(0))]
+    assert str(outcomes.get_nowait()) == "Ray has not been started yet"
