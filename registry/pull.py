@@ -15,7 +15,7 @@ from ..bundle.keys import SIGNATURE_BYTES, PublicKey
 from ..bundle.manifest import FileRecord
 from ..bundle.signing import MANIFEST_NAME, SIGNATURE_NAME, SIGNER_NAME, read_manifest
 from ..errors import BundleError, IntegrityError, RegistryError, TrustError, UsageError
-from ..files import check_folder, confined, sha256
+from ..files import check_parent, confined, sha256
 from ..reporting import human_bytes
 from ..reporting.progress import Progress, quiet
 from .address import check_plain_http, parse_address
@@ -109,7 +109,7 @@ def pull(  # noqa: PLR0913
     """
     trusted = key if key is None or isinstance(key, PublicKey) else PublicKey.read(key)
     if to is not None:
-        check_folder(Path(to).parent, "--to")
+        check_parent(Path(to), "--to")
     where = parse_address(address, revision)
     check_plain_http(where, plain_http)
     progress(f"opening {where}", 0.0)

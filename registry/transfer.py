@@ -124,9 +124,7 @@ def staging(target: Path, remote: Remote, package_sha256: str, size_bytes: int) 
     Raises:
         RegistryError: the disk has no space for it, or another process pulls the same.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
     folder = target.with_name(f".{target.name}.pull-{package_sha256[:16]}")
-    folder.mkdir(exist_ok=True)
     refusal = RegistryError(f"another process pulls {remote.address} to {target}; wait until it ends")
     with locked(folder / "lock", refusal):
         _check_space(folder, size_bytes)

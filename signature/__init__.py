@@ -136,8 +136,9 @@ class Signature(BaseModel):
             InvalidInput: a field is unknown, missing, or given a value that it does not allow.
         """
         known = {field.name for field in self.inputs}
-        if unknown := sorted(set(inputs) - known):
-            raise InvalidInput(f"unknown field {unknown[0]!r} (known: {', '.join(sorted(known))})")
+        if not inputs.keys() <= known:
+            unknown = min(inputs.keys() - known)
+            raise InvalidInput(f"unknown field {unknown!r} (known: {', '.join(sorted(known))})")
         batch: int | None = None
         checked: dict[str, NDArray[Any]] = {}
         for field in self.inputs:
@@ -149,6 +150,8 @@ class Signature(BaseModel):
                     f"field {field.name!r} is missing; it takes {field.allowed}", missing=field.name
                 )
         self._check_one_size(checked)
+        if len(checked) == len(self.inputs):
+            return checked
         complete = self.with_defaults(checked)
         return {field.name: complete[field.name] for field in self.inputs}
 
@@ -168,7 +171,7 @@ class Signature(BaseModel):
         """
         axes = {field.name: len(field.shape) for field in self.inputs}
         single = {name for name, values in fields.items() if np.ndim(values) <= axes.get(name, 0)}
-        counts: dict[str, int] = {name: len(values) for name, values in fields.items() if name not in single}  # pyright: ignore[reportArgumentType]
+        counts = {name: np.shape(values)[0] for name, values in fields.items() if name not in single}
         if len(set(counts.values())) > 1:
             listed = ", ".join(f"{count} for {name!r}" for name, count in counts.items())
             raise InvalidInput(
@@ -218,7 +221,7 @@ def _gives_a_picture(signature: Signature) -> Signature:
 
 
 GeneratorSignature = Annotated[Signature, AfterValidator(_gives_a_picture)]
-"""Of a generator as a whole: its output is a picture, UINT8 of shape (height, width, channels)."""
+"""Signature of a whole generator: its output is a picture, UINT8 of shape (height, width, channels)."""
 
 
 def _draw(field: Field, batch: int, generator: np.random.Generator) -> NDArray[Any]:

@@ -230,6 +230,8 @@ class Field(BaseModel):
 
     def fits(self, shape: tuple[int, ...]) -> bool:
         """Whether one picture's value may have this shape, without the batch axis."""
+        if shape == self.shape:  # which is none where it is free
+            return True
         if len(shape) != len(self.shape):
             return False
         if self.free and any(side != self.nearest_side(side) for side in shape[:2]):
@@ -258,6 +260,9 @@ class Field(BaseModel):
         return np.ascontiguousarray(array)
 
     def _convert(self, value: ArrayLike) -> NDArray[Any]:
+        # Of the subclasses, a masked array would hide values from the checks.
+        if type(value) is np.ndarray and value.dtype == self.numpy_dtype and self.dtype != "BYTES":
+            return value.copy() if value.ndim else value[None].copy()
         try:
             array = np.asarray(value)
         except (ValueError, OverflowError):  # ragged nesting; an integer beyond 64 bits

@@ -46,7 +46,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
 SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".avif"
 )  # fmt: skip
-"""Of the files of a folder that are taken for images; others are left out."""
+"""Endings of the files of a folder that are taken for images; others are left out."""
 
 MOST_PIXELS = 1 << 26
 """Largest picture that is decoded (8192x8192); a few bytes can claim to hold far more."""
@@ -58,7 +58,7 @@ MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 """Channels -> Pillow's mode: the even ones have alpha, last."""
 
 LIGHT = 128
-"""From this grey on, a mask without transparency has its hole."""
+"""Grey level from which on a pixel of a mask without transparency is in the hole."""
 
 _GREY_MODES = ("1", "L", "LA", "La")
 _WIDE_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
@@ -222,4 +222,4 @@ def _fit(image: Image.Image, size: Size | None) -> Image.Image:
 
 def _reason(error: Exception) -> str:
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return (text.splitlines() or [type(error).__name__])[0][:160]
+    return (text.splitlines() or ["it is damaged"])[0][:160]

@@ -104,11 +104,12 @@ def test_two_pulls_of_the_same_do_not_meet(tmp_path: Path) -> None:
         fetch(tmp_path / "there", Scripted([CONTENT]))
 
 
-def test_a_disk_without_space_is_said_before(tmp_path: Path) -> None:
+def test_a_disk_without_space_is_said_before_and_nothing_is_left(tmp_path: Path) -> None:
     with pytest.raises(
         RegistryError, match=r"the upload has .* GiB, and .* has .* free; free space, or give another"
     ):
-        fetch(tmp_path / "there", Scripted(), size_bytes=1 << 60)
+        fetch(tmp_path / "models" / "there", Scripted(), size_bytes=1 << 60)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_older_folder_is_replaced_whole(tmp_path: Path) -> None:

@@ -66,3 +66,10 @@ def test_what_is_freed_and_sized_again_is_as_it_was(step: int, height: int, widt
     least, most = free.extreme_shapes
     for shape in (least, free.usual_shape, most):
         assert free.check(np.zeros((1, *shape), np.uint8)).shape == (1, *shape)
+
+
+def test_a_masked_value_is_checked_like_any_other() -> None:
+    label = Field(name="label", role=Role.LABEL, dtype="INT64", minimum=0, maximum=9)
+    hidden = np.ma.masked_array([3, 99], mask=[False, True], dtype=np.int64)
+    with pytest.raises(InvalidInput, match="value 99"):
+        label.check(hidden)

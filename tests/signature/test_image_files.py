@@ -29,17 +29,20 @@ def flat(mode: str, colour: Any, side: int = 8) -> Image.Image:
     return Image.new(mode, (side, side), colour)
 
 
-def header_of(width: int, height: int) -> bytes:
-    """A PNG of a few bytes that claims to be large."""
+def header_of(width: int, height: int, colours: int = 2, rows: bytes = b"") -> bytes:
+    """A PNG of a few bytes that claims to be large; `colours` is PNG's colour type, `rows` what it holds."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return (
             struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
         )
 
-    size = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    size = struct.pack(">IIBBBBB", width, height, 8, colours, 0, 0, 0)
     return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", size)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
     )
 
 
@@ -115,6 +118,7 @@ def test_a_decompression_bomb_is_refused_by_its_header(size: tuple[int, int]) ->
             encoded(flat("RGB", RED), "EPS"), "damaged or no image", id="a format that starts a program"
         ),
         pytest.param(header_of(8, 8), "cannot be read", id="no pixels"),
+        pytest.param(header_of(8, 8, 3, bytes(72)), "it is damaged", id="no palette"),
         pytest.param(encoded(flat("RGB", RED, 64), "JPEG")[:-200], "cannot be read", id="cut JPEG"),
         pytest.param(encoded(flat("RGB", RED, 64).effect_spread(9))[:-40], "cannot be read", id="cut PNG"),
         pytest.param(encoded(flat("F", 0.5), "TIFF"), "floating-point pixels", id="floating point"),
