@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from .once import made_once, shared_folder
 
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from litho.serving.server.embedded import EmbeddedServer
 
 # A first call imports torch or compiles a graph; how long it takes says nothing about the code under test.
-settings.register_profile("litho", deadline=None, max_examples=50)
+settings.register_profile(
+    "litho", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
+)
 # Continuous integration tries the same examples every time: what fails there fails at a desk too.
 settings.register_profile("ci", settings.get_profile("litho"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "litho")
@@ -171,6 +173,7 @@ def _check_contents(page: Element, ids: list[str]) -> None:
 
 SLOW_FIXTURES = {
     "bundle",
+    "external_bundle",
     "flow_bundle",
     "digits_net",
     "server",
@@ -184,10 +187,12 @@ SLOW_FIXTURES = {
 LONGEST = (
     "attack/test_zoo.py",
     "test_families.py",
+    "cli/test_export.py",
     "training/run/test_distributed.py",
+    "docs/test_bring_your_own_model.py",
     "docs/test_tutorial.py",
     "training/test_loop.py",
-    "test_demo.py",
+    "test_package.py",
 )
 """Files that take longest, longest first."""
 
@@ -275,6 +280,17 @@ def bundle(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def external_bundle(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of `run` in FP32 and FP16, with the weights of every graph in a file beside it."""
+    from litho.export.build import export
+
+    def make(to: Path) -> object:
+        return export(run, to=to / "tiny", precisions=["fp32", "fp16"], timed=False, external_data=True)
+
+    return made_once(tmp_path_factory, "external", make) / "tiny"
+
+
+@pytest.fixture(scope="session")
 def flow_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run of a tiny text-to-image flow whose weights are random: three stages and a tokenizer."""
     from litho.training.run.snapshot import save_snapshot
@@ -317,6 +333,16 @@ def server(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @contextlib.contextmanager
+def standing_still(server: EmbeddedServer) -> Iterator[None]:
+    """While the block runs, a server and its models do nothing: what is sent to them is under way."""
+    os.killpg(server.process_id, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.killpg(server.process_id, signal.SIGCONT)
+
+
+@contextlib.contextmanager
 def running_gateway(server: str, **settings: object) -> Iterator[Program]:
     """A gateway in a thread of its own, on a free port, before a server (grpc://HOST:PORT); `url` says where."""
     from litho.serving.gateway.program import Program
@@ -326,12 +352,12 @@ def running_gateway(server: str, **settings: object) -> Iterator[Program]:
     thread = threading.Thread(target=program.run, name="gateway")
     thread.start()
     try:
-        assert program.wait(60)
+        assert program.wait(120)
         assert thread.is_alive(), "the gateway ended at once"
         yield program
     finally:
         program.stop()
-        thread.join(30)
+        thread.join(120)
         assert not thread.is_alive()
 
 

@@ -229,21 +229,18 @@ class DenseBlock(nn.Module):
 
 
 class ESRGAN(nn.Module):
-    """Residual in residual dense blocks, then nearest upsampling and convolutions: a picture of twice the size."""
+    """A residual of residual dense blocks, nearest upsampling and convolutions: a picture of twice the size."""
 
     def __init__(self, width: int = 12, growth: int = 6) -> None:
         super().__init__()
         self.first = nn.Conv2d(3, width, 3, padding=1)
-        self.blocks = nn.ModuleList(
-            nn.Sequential(DenseBlock(width, growth), DenseBlock(width, growth)) for _ in range(2)
-        )
+        self.block = nn.Sequential(DenseBlock(width, growth), DenseBlock(width, growth))
         self.trunk, self.up = (nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
         self.high, self.last = nn.Conv2d(width, width, 3, padding=1), nn.Conv2d(width, 3, 3, padding=1)
 
     def forward(self, source: Tensor) -> Tensor:
         x = first = self.first(source)
-        for block in self.blocks:
-            x = x + 0.2 * block(x)
+        x = x + 0.2 * self.block(x)
         x = F.interpolate(first + self.trunk(x), scale_factor=2, mode="nearest")
         x = F.leaky_relu(self.up(x), 0.2)
         return self.last(F.leaky_relu(self.high(x), 0.2))

@@ -81,7 +81,7 @@ def all_gone(pids: Path) -> bool:
     numbers = {int(line) for line in pids.read_text().split()}
     assert numbers
     assert os.getpid() not in numbers
-    for _ in range(200):
+    for _ in range(2400):
         if not any(Path(f"/proc/{number}").exists() for number in numbers):
             return True
         time.sleep(0.05)

@@ -148,7 +148,7 @@ PATHS = (
 def client(gateway: Program) -> Any:
     import httpx
 
-    with httpx.Client(base_url=gateway.url, timeout=30) as opened:
+    with httpx.Client(base_url=gateway.url, timeout=120) as opened:
         yield opened
 
 

@@ -31,7 +31,7 @@ HOLE[2:4, 3:5] = 255
 def client(streaming_gateway: Any) -> Any:
     import httpx
 
-    with httpx.Client(base_url=streaming_gateway.url, timeout=30) as opened:
+    with httpx.Client(base_url=streaming_gateway.url, timeout=120) as opened:
         yield opened
 
 

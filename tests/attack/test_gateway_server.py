@@ -28,7 +28,7 @@ def client(streaming_gateway: Program) -> Any:
         yield opened
 
 
-def until(reached: Callable[[], bool], seconds: float = 30.0) -> bool:
+def until(reached: Callable[[], bool], seconds: float = 120.0) -> bool:
     limit = time.monotonic() + seconds
     while not reached():
         if time.monotonic() > limit:
@@ -45,7 +45,7 @@ def leave(gateway: Program, body: dict[str, Any]) -> None:
         f"POST {GENERATIONS} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(content)}\r\n\r\n"
     )
-    with socket.create_connection((host, int(port)), timeout=30) as connection:
+    with socket.create_connection((host, int(port)), timeout=120) as connection:
         connection.sendall(head.encode() + content)
         time.sleep(0.2)
 
@@ -72,12 +72,12 @@ def test_a_server_that_answers_too_late_is_504(streaming_server: Any) -> None:
 
     with running_gateway(streaming_server.grpc_url, timeout_seconds=1.0) as gateway:
         url = gateway.url + GENERATIONS
-        answer = httpx.post(url, json={"model": "sketch", "seed": SILENT}, timeout=30)
+        answer = httpx.post(url, json={"model": "sketch", "seed": SILENT}, timeout=120)
         assert answer.status_code == 504
         assert answer.json()["error"]["code"] == "deadline_exceeded"
         asked = {"model": "sketch", "seed": 1}
         # A second is little for a machine that stands still for a moment.
-        assert until(lambda: httpx.post(url, json=asked, timeout=30).status_code == 200)
+        assert until(lambda: httpx.post(url, json=asked, timeout=120).status_code == 200)
 
 
 def test_an_answer_without_its_picture_is_no_success(client: Any) -> None:
@@ -98,7 +98,7 @@ def test_without_a_server_every_request_says_so_and_may_be_sent_again() -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         address = f"grpc://127.0.0.1:{nobody.getsockname()[1]}"
-        with running_gateway(address) as gateway, httpx.Client(base_url=gateway.url, timeout=30) as client:
+        with running_gateway(address) as gateway, httpx.Client(base_url=gateway.url, timeout=120) as client:
             asked = [
                 client.get("/v1/models"),
                 client.get("/v1/models/tiny"),

@@ -158,7 +158,7 @@ def _dit() -> nn.Module:
         attention_head_dim=12,
         in_channels=3,
         out_channels=3,
-        num_layers=2,
+        num_layers=1,
         norm_num_groups=4,
         sample_size=16,
         patch_size=4,
