@@ -3,12 +3,16 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+PIP := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
 
-.PHONY: demo check unit test lint format docs figures kubernetes reference quality peers peers-served gpu-check gpu-bench \
-	gpu-wheels clean
+.PHONY: demo demo-again check unit test suite alone server lint format docs figures kubernetes reference quality peers \
+	peers-served gpu-check gpu-bench gpu-wheels clean
 
-demo: $(STAMP)
+demo: server
+	$(BIN)/litho demo
+
+# Finds everything done, and still serves.
+demo-again: demo
 	$(BIN)/litho demo
 
 # Linters, types and unit tests, in a minute on two cores; what is slow is left to `make test`.
@@ -18,12 +22,21 @@ check: $(STAMP)
 unit: $(STAMP)
 	$(BIN)/python -m pytest -q -m "not slow"
 
-# The second run reads only the files with such tests: to collect the whole suite takes 20 seconds.
-test: $(STAMP)
-	$(BIN)/litho server install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 15 \
+test:
+	$(MAKE) suite
+	$(MAKE) alone
+
+# Three processes on two cores: one of them often waits for a server to start or end.
+suite: server
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --durations 15 \
 		-m "not alone"
+
+# Reads only the files with such tests: to collect the whole suite takes 20 seconds.
+alone: server
 	$(BIN)/python -m pytest -m alone $$(grep --recursive --files-with-matches --include "test_*.py" "mark\.alone" tests)
+
+server: $(STAMP)
+	$(BIN)/litho server install
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -83,4 +96,6 @@ clean:
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) --editable '.[dev]'
+# pip would compile 25,000 files on one core. Some are templates, which are no Python: they are left out.
+	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	touch $@

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .bundle import Bundle
-from .errors import ProofError
+from .errors import LithoError, ProofError
 from .files import check_folder, write_bytes
 from .reporting import human_bytes, number, picture_grid, png, render
 from .reporting.progress import Progress
@@ -24,12 +25,14 @@ from .reporting.progress import Progress
 if TYPE_CHECKING:
     from .benchmarks.load.documents.result import BenchResult
     from .parity.verify import Verification
+    from .serving.server.embedded import EmbeddedServer
 
 __all__ = ["PRESET", "DemoResult", "demo"]
 
 PRESET = "cgan-digits"
 TARGETS = ("sm86", "sm120")
-JUDGED_PICTURES = 1000
+_LABELS = np.arange(1000) % 10
+"""Digits of the judged pictures."""
 LEAST_AGREEMENT = 0.9
 """Smallest share of recognised images with which the demo passes."""
 
@@ -70,10 +73,7 @@ def demo(to: Path, *, seconds: float, progress: Progress) -> DemoResult:
     Raises:
         LithoError: a step failed; the results of earlier steps are kept and used again.
     """
-    from .benchmarks import bench
     from .benchmarks.load.page.page import require_report
-    from .parity.verify import verify
-    from .serving.clients.client import Client
     from .serving.server.embedded import EmbeddedServer
     from .training.data.sources import load
     from .training.metrics.pixels import class_diversity, label_agreement
@@ -83,40 +83,82 @@ def demo(to: Path, *, seconds: float, progress: Progress) -> DemoResult:
     took: dict[str, float] = {}
     bundle = _deployed(to, took, progress)
     with EmbeddedServer(to / "model_repository", log=to / "server.log") as server:
-        endpoint = f"{server.grpc_url}/{PRESET}"
-        with _timed(took, "verify through the server"):
-            verified = verify(bundle.path, endpoint=endpoint, progress=progress)
-            for outcome in verified:
-                if outcome.verdict.status != "passed":
-                    raise ProofError(
-                        f"{outcome.subject} does not give the same pictures: {outcome.verdict.reason}"
-                    )
-        with _timed(took, "images"), Client(server.grpc_url, PRESET) as client:
-            grid = client.generate(seed=np.arange(100), label=np.repeat(np.arange(10), 10))
-            labels = np.arange(JUDGED_PICTURES) % 10
-            images = client.generate(seed=np.arange(10_000, 10_000 + JUDGED_PICTURES), label=labels)
-        with _timed(took, "measure"):
-            measured = bench(
-                endpoint,
-                against=bundle,
-                concurrency=CONCURRENCY,
-                pairs=PAIRS,
-                seconds=seconds,
-                output=to,
-                progress=progress,
-            )
-    digits = load("digits")
-    agreement, variety = label_agreement(images, labels, digits), class_diversity(images, labels, digits)
-    samples = picture_grid(grid, columns=10, magnify=2, row_names=[str(digit) for digit in range(10)])
+        try:
+            served = _served(server, bundle, to, seconds, took, progress)
+        except LithoError:
+            if (cause := server.death()) is None:
+                raise
+            # Triton 24.10 ends by itself now and then; `litho serve` starts it again too.
+            progress(f"the server ended ({cause}) and is started again", 0.0)
+            server.restart()
+            served = _served(server, bundle, to, seconds, took, progress)
+    digits, labels = load("digits"), _LABELS
+    agreement = label_agreement(served.images, labels, digits)
+    variety = class_diversity(served.images, labels, digits)
+    samples = picture_grid(served.grid, columns=10, magnify=2, row_names=[str(digit) for digit in range(10)])
     write_bytes(to / "samples.png", png(samples))
-    result = DemoResult(to / "samples.png", to / "report.html", agreement, variety, measured, took)
-    write_bytes(result.report, _page(result, bundle, verified))
+    result = DemoResult(to / "samples.png", to / "report.html", agreement, variety, served.measured, took)
+    write_bytes(result.report, _page(result, bundle, served.verified))
     if agreement < LEAST_AGREEMENT:
         raise ProofError(
             f"only {agreement:.1%} of the images were recognised; at least {LEAST_AGREEMENT:.0%} must be; see"
             f" {result.report}"
         )
     return result
+
+
+@dataclass(frozen=True)
+class _Served:
+    """What the server gave.
+
+    Args:
+        verified: how its pictures compare with PyTorch's.
+        grid: ten pictures of each digit.
+        images: those that are judged, of the digits `_LABELS`.
+        measured: its latency and throughput.
+    """
+
+    verified: Sequence[Verification]
+    grid: NDArray[np.uint8]
+    images: NDArray[np.uint8]
+    measured: BenchResult
+
+
+def _served(
+    server: EmbeddedServer,
+    bundle: Bundle,
+    to: Path,
+    seconds: float,
+    took: dict[str, float],
+    progress: Progress,
+) -> _Served:
+    """Prove the server's pictures, and fetch and measure them."""
+    from .benchmarks import bench
+    from .parity.verify import verify
+    from .serving.clients.client import Client
+
+    endpoint = f"{server.grpc_url}/{PRESET}"
+    with _timed(took, "verify through the server"):
+        verified = verify(bundle.path, endpoint=endpoint, progress=progress)
+        for outcome in verified:
+            if outcome.verdict.status != "passed":
+                raise ProofError(
+                    f"{outcome.subject} does not give the same pictures: {outcome.verdict.reason}"
+                )
+    with _timed(took, "images"), Client(server.grpc_url, PRESET) as client:
+        grid = client.generate(seed=np.arange(100), label=np.repeat(np.arange(10), 10))
+        images = client.generate(seed=np.arange(10_000, 10_000 + len(_LABELS)), label=_LABELS)
+    with _timed(took, "measure"):
+        measured = bench(
+            endpoint,
+            against=bundle,
+            concurrency=CONCURRENCY,
+            pairs=PAIRS,
+            seconds=seconds,
+            output=to,
+            progress=progress,
+        )
+    return _Served(verified, grid, images, measured)
 
 
 def _deployed(to: Path, took: dict[str, float], progress: Progress) -> Bundle:
@@ -163,7 +205,7 @@ def _page(result: DemoResult, bundle: Bundle, verified: Sequence[Verification]) 
         samples=result.samples.read_bytes(),
         agreement=f"{result.agreement:.1%}",
         variety=f"{result.variety:.0%}",
-        judged=JUDGED_PICTURES,
+        judged=len(_LABELS),
         decision=decision,
         endpoint=[
             (figure.metric, format_figure(figure))

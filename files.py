@@ -51,6 +51,10 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+_LONGEST_NAME = 255
+"""Bytes of a file's name that the usual file systems take."""
+
+
 def check_folder(path: Path, option: str) -> None:
     """Refuse a folder that cannot be written to or made, before the work whose result would be lost.
 
@@ -75,10 +79,22 @@ def check_file(path: Path, option: str) -> None:
     Raises:
         UsageError: it is a folder, or nothing may be written beside it.
     """
-    given = f"{option} was given {str(path)!r}"
     if path.is_dir():
-        raise UsageError(f"{given}, which is a folder; give a file in it")
-    _check_folder(path.parent, given)
+        raise UsageError(f"{option} was given {str(path)!r}, which is a folder; give a file in it")
+    check_parent(path, option)
+
+
+def check_parent(path: Path, option: str) -> None:
+    """Refuse a file or folder that cannot be put where it was asked for; what lies there already is not looked at.
+
+    Args:
+        path: of the file or folder, which may be absent.
+        option: by which it was given, for the message, such as "--to".
+
+    Raises:
+        UsageError: something else lies above it, or nothing may be written beside it.
+    """
+    _check_folder(path.parent, f"{option} was given {str(path)!r}")
 
 
 def _check_folder(path: Path, given: str) -> None:
@@ -86,6 +102,8 @@ def _check_folder(path: Path, given: str) -> None:
         raise UsageError(
             f"{given}, which is no path; give a folder, or a whole URL such as s3://BUCKET/PREFIX where it is taken"
         )
+    if any(len(os.fsencode(part)) > _LONGEST_NAME for part in path.parts):
+        raise UsageError(f"{given}, which has a name of more than {_LONGEST_NAME} bytes; give a shorter one")
     present = next(one for one in (path, *path.absolute().parents) if os.path.lexists(one))
     if not present.is_dir():
         raise UsageError(f"{given}, but {present} is not a folder; give another")
@@ -118,9 +136,9 @@ def ordinary_file(root: Path, relative: str) -> Path:
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        raise IntegrityError(f"{path} is missing; copy or export the bundle again") from None
+        raise IntegrityError(f"{path} is missing; copy, pull or export the bundle again") from None
     if not stat.S_ISREG(status.st_mode):
-        raise IntegrityError(f"{path} is not an ordinary file; copy or export the bundle again")
+        raise IntegrityError(f"{path} is not an ordinary file; copy, pull or export the bundle again")
     if status.st_nlink > 1:
         raise IntegrityError(
             f"{path} has {status.st_nlink} hard links and can change through another name; copy it with 'cp -r'"
@@ -152,8 +170,8 @@ def read_text(path: Path, most_bytes: int) -> str:
 
 def write_file(path: Path, write: Callable[[Path], object]) -> None:
     """Call `write` with a temporary path beside `path`, flush the file that it wrote and rename it to `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _temporary(path) as temporary:
+    with _none_left_empty(path.parent), _temporary(path) as temporary:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)
         _flush(temporary)
         interrupts.check()
@@ -171,10 +189,11 @@ def write_bytes(path: Path, content: bytes | str) -> None:
 def write_directory(path: Path) -> Iterator[Path]:
     """Give the block a temporary directory beside `path`, which becomes `path` if the block ends without an error.
 
-    A directory at `path` is replaced; on an error it stays unchanged and the temporary one is removed.
+    A directory at `path` is replaced; on an error it stays unchanged, and the temporary one is removed with
+    folders above it that were made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _temporary(path) as temporary:
+    with _none_left_empty(path.parent), _temporary(path) as temporary:
+        path.parent.mkdir(parents=True, exist_ok=True)
         temporary.mkdir()
         yield temporary
         for entry in [*temporary.rglob("*"), temporary]:
@@ -212,24 +231,34 @@ def locked(path: Path, refusal: LithoError) -> Iterator[None]:
     made and are still empty. The lock ends with the process, however the process ends. If another process holds it,
     `refusal` is raised.
     """
-    made = [folder for folder in path.parents if not folder.exists()]
-    file, tries = None, 1
-    while file is None:
-        try:
-            file = _lock(path, refusal)
-        except (FileNotFoundError, FileExistsError):
-            # Another holder removes the folder that was just made or found here.
-            if tries == _TRIES:
-                raise
-            tries += 1
-    with file:
-        try:
-            yield
-        finally:
+    with _none_left_empty(path.parent):
+        file, tries = None, 1
+        while file is None:
+            try:
+                file = _lock(path, refusal)
+            except (FileNotFoundError, FileExistsError):
+                # Another holder removes the folder that was just made or found here.
+                if tries == _TRIES:
+                    raise
+                tries += 1
+        with file:
+            try:
+                yield
+            finally:
+                with suppress(OSError):
+                    path.unlink()
+
+
+@contextmanager
+def _none_left_empty(folder: Path) -> Iterator[None]:
+    """Remove at the end, of a folder and those above it, the ones that were made in the block and are empty."""
+    absent = [one for one in (folder, *folder.parents) if not one.exists()]
+    try:
+        yield
+    finally:
+        for one in absent:
             with suppress(OSError):
-                path.unlink()
-                for folder in made:
-                    folder.rmdir()
+                one.rmdir()
 
 
 def _lock(path: Path, refusal: LithoError) -> TextIO | None:

@@ -52,7 +52,7 @@ SMALL_PICTURE_PIXELS = 96
 """A narrower picture is magnified to about this width by default."""
 
 _THIN_SPACE = "\u202f"
-"""Between thousands; narrow, and never the end of a line (ISO 80000-1)."""
+"""Separates thousands: narrow, and no line ends there (ISO 80000-1)."""
 
 _SQUARES = (255, 204)
 """Grey levels of the squares that shine through a transparent picture on a page."""

@@ -39,7 +39,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PEAKS = ROOT / "scripts" / "gpu_peaks.py"
 SCHEMA_VERSION = 2
 BUDGET_SECONDS = 450.0
-"""For all steps: half a minute less than eight minutes, for the start and the result."""
+"""Time for all steps: eight minutes, less half a minute for the start and the result."""
 
 OPTIONAL = {
     "onnxruntime": "ONNX Runtime",

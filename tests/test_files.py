@@ -13,6 +13,7 @@ from litho.errors import IntegrityError, LithoError, UsageError
 from litho.files import (
     check_file,
     check_folder,
+    check_parent,
     confined,
     locked,
     ordinary_file,
@@ -44,6 +45,8 @@ def test_a_folder_that_cannot_be_made_is_refused_and_none_is_made(tmp_path: Path
     for path in ("file", "file/new", "link", "link/new"):
         with pytest.raises(UsageError, match=r"--to was given .* is not a folder; give another"):
             check_folder(tmp_path / path, "--to")
+    with pytest.raises(UsageError, match="a name of more than 255 bytes; give a shorter one"):
+        check_folder(tmp_path / ("x" * 256) / "new", "--to")
     assert len(list(tmp_path.iterdir())) == 2
 
 
@@ -56,6 +59,13 @@ def test_a_file_that_cannot_be_written_is_refused_and_no_folder_is_made(tmp_path
     with pytest.raises(UsageError, match=r"--output was given .*/file/new', but .*/file is not a folder"):
         check_file(tmp_path / "file" / "new", "--output")
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_what_cannot_be_put_in_place_is_named_itself_and_not_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"--to was given .*/file/new', but .*/file is not a folder"):
+        check_parent(tmp_path / "file" / "new", "--to")
+    check_parent(tmp_path / "file", "--to")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -107,6 +117,14 @@ def test_a_failed_directory_leaves_the_old_one_and_nothing_beside_it(tmp_path: P
         (new / "other").write_text("new")
     assert [path.name for path in target.iterdir()] == ["other"]
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_could_not_be_written_leaves_no_folder(tmp_path: Path) -> None:
+    with suppress(KeyboardInterrupt), write_directory(tmp_path / "a/b/new") as folder:
+        write_and_be_interrupted(folder)
+    with suppress(OSError):
+        write_file(tmp_path / "a/b/file", lambda path: (path / "below").touch())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@
 
 {{- define "litho.selector" -}}
 app.kubernetes.io/name: litho
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "litho.labels" -}}

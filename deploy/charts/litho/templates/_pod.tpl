@@ -52,7 +52,7 @@ env:
 {{- if and (eq .set.source.kind "s3") .set.source.secret }}
 envFrom:
   - secretRef:
-      name: {{ .set.source.secret }}
+      name: {{ .set.source.secret | quote }}
 {{- end }}
 resources:
   requests: {cpu: 500m, memory: 512Mi, ephemeral-storage: {{ .set.source.size }}}
@@ -267,10 +267,10 @@ volumeMounts:
   emptyDir: {medium: Memory, sizeLimit: {{ .set.triton.sharedMemory }}}
 - name: config
   configMap:
-    name: {{ .set.name }}
+    name: {{ .set.name | quote }}
 {{- if eq .set.source.kind "pvc" }}
 - name: source
-  persistentVolumeClaim: {claimName: {{ .set.source.claim }}, readOnly: true}
+  persistentVolumeClaim: {claimName: {{ .set.source.claim | quote }}, readOnly: true}
 {{- else if eq .set.source.kind "image" }}
 - name: source
   image: {reference: {{ .set.source.image | quote }}, pullPolicy: IfNotPresent}
@@ -279,7 +279,7 @@ volumeMounts:
 {{- range $name, $secret := dict "keys" $gateway.keysSecret "tls" $gateway.tlsSecret "receipts" $gateway.receiptSecret }}
 {{- if $secret }}
 - name: {{ $name }}
-  secret: {secretName: {{ $secret }}, defaultMode: 0440}
+  secret: {secretName: {{ $secret | quote }}, defaultMode: 0440}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -325,7 +325,7 @@ volumeMounts:
 {{/* What a pod has beside its containers, whoever makes it. */}}
 {{- define "litho.podRest" -}}
 {{- $values := .root.Values -}}
-serviceAccountName: {{ include "litho.serviceAccount" .root }}
+serviceAccountName: {{ include "litho.serviceAccount" .root | quote }}
 automountServiceAccountToken: false
 enableServiceLinks: false
 terminationGracePeriodSeconds: {{ include "litho.graceSeconds" . }}
@@ -340,7 +340,7 @@ runtimeClassName: {{ . }}
 {{- with $values.images.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
   {{- end }}
 {{- end }}
 {{- with include "litho.nodeSelector" . | fromYaml }}
