@@ -58,7 +58,7 @@ class Runner(base.Runner):
     """
 
     name = "tensorrt"
-    passes = ("explicit_int8",)
+    passes = ("explicit_int8", "remainders")
     library: ClassVar[base.Library | None] = base.Library(
         "TensorRT", "tensorrt", "gpu", "plan", ahead_of_time=False, compatible=True, keeps_timings=True
     )

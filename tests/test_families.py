@@ -17,10 +17,12 @@ from litho.bundle.manifest import Variant
 from litho.export.build import export
 from litho.export.engines import build_engine
 from litho.export.engines.readback import check_precisions
+from litho.export.passes import apply_passes
 from litho.export.precisions import precision
 from litho.parity.gate import Replay, judge
 from litho.parity.verify import verify
 from litho.runners import open_runner
+from litho.runners.base import runner_class
 from litho.serving.clients.client import Client
 from litho.serving.configuration.settings import ServingSettings
 from litho.serving.control.server_control import ServerControl
@@ -161,6 +163,7 @@ def test_engines_of_a_family_compute_in_what_was_asked(model: str, bundles: Line
 
     def complaint(variant: Variant) -> str:
         graph, signature = bundle.read(variant.file), bundle.stage(variant.stage).signature
+        graph, _ = apply_passes(graph, runner_class("tensorrt-rtx").passes)
         built = build_engine(graph, signature, ENGINES[model][variant.precision])
         return check_precisions(built.read, graph, variant.precision, variant.fp32_layers).complaint
 

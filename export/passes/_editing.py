@@ -14,7 +14,7 @@ from ..precisions.base import FP32_MODULES
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-__all__ = ["Editor", "constant", "crop", "integers", "nodes_of", "only_reader"]
+__all__ = ["Editor", "constant", "crop", "integers", "makers_of", "nodes_of", "only_reader"]
 
 
 def nodes_of(model: ir.Model, *kinds: str) -> list[ir.Node]:
@@ -37,6 +37,18 @@ def constant(value: ir.Value | None) -> NDArray[Any] | None:
         return None
     known = ir.convenience.get_const_tensor(value)
     return None if known is None else known.numpy()
+
+
+def makers_of(value: ir.Value | None) -> set[ir.Node]:
+    """The nodes that a value is computed by, directly or not."""
+    makers: set[ir.Node] = set()
+    waiting = [None if value is None else value.producer()]
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in makers:
+            makers.add(node)
+            waiting.extend(value.producer() for value in node.inputs if value is not None)
+    return makers
 
 
 def only_reader(value: ir.Value) -> bool:

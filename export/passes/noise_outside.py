@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import ExportError
 from ...signature.noise import NOISE
+from ._editing import makers_of
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -63,13 +64,7 @@ def _take_batch_from(given: ir.Value, made: ir.Value) -> None:
 
 def _before(made: ir.Value) -> tuple[set[ir.Node], list[ir.Value]]:
     """The nodes that compute `made`, and the values among theirs that depend on an input of the graph."""
-    makers: set[ir.Node] = set()
-    waiting = [made.producer()]
-    while waiting:
-        node = waiting.pop()
-        if node is not None and node not in makers:
-            makers.add(node)
-            waiting.extend(value.producer() for value in node.inputs if value is not None)
+    makers = makers_of(made)
     values: dict[ir.Value, None] = {}
     for node in (node for node in made.graph or () if node in makers):
         read = [
