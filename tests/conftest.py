@@ -13,6 +13,7 @@ import re
 import signal
 import socket
 import threading
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
@@ -475,12 +476,29 @@ def store(request: pytest.FixtureRequest) -> Iterator[ObjectStore]:
     opened.delete(*opened.listed())
 
 
-@pytest.fixture
-def free_port() -> int:
-    """A port of this machine where nobody listens."""
+@contextlib.contextmanager
+def held_port() -> Iterator[int]:
+    """A port of this machine that the system gives to nobody else; a server that is told its number can have it."""
     with socket.socket() as held:
+        # Whoever listens there has to set this, too, as servers do.
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         held.bind(("127.0.0.1", 0))
-        return held.getsockname()[1]
+        yield held.getsockname()[1]
+
+
+@pytest.fixture
+def free_port() -> Iterator[int]:
+    """A port of this machine where nobody listens but who is told its number."""
+    with held_port() as port:
+        yield port
+
+
+def wait_until(reached: Callable[[], object], seconds: float = 120.0) -> None:
+    """Wait for what comes by itself, and fail where it does not."""
+    end = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < end, "it does not come"
+        time.sleep(0.01)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from ..conftest import held_port
 from .conftest import ROOT, commands_of, environment, read_page, run
 
 # What a test changes: it trains for seconds, not minutes, and measures for seconds. So short a training need not give
@@ -44,10 +44,8 @@ def serving(command: str, folder: Path) -> Iterator[None]:
 @pytest.mark.timeout(1800)
 def test_every_command_of_the_tutorial_runs(tmp_path: Path) -> None:
     page = read_page(ROOT / "docs" / "tutorial.md")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
     with contextlib.ExitStack() as running:
+        port = str(running.enter_context(held_port()))
         for language, block in page.blocks:
             block = block.replace("8001", port)
             if language == "python":

@@ -7,6 +7,8 @@ import pytest
 
 from litho.runners._silence import Silent, heard
 
+from ..conftest import wait_until
+
 
 class Call:
     """A stream whose answers are given by hand."""
@@ -48,23 +50,20 @@ def test_another_error_passes_and_without_a_limit_nothing_is_watched() -> None:
     call.cancel()
     with pytest.raises(RuntimeError, match="cancelled"):
         next(heard(call, 60))
-    wait_for_the_end_of_watching()
+    before = watching()
     assert next(heard(Call(1), None)) == 0
-    assert not watching()
+    assert watching() <= before
 
 
-def watching() -> bool:
-    return any(thread.name == "litho-silence" for thread in threading.enumerate())
-
-
-def wait_for_the_end_of_watching() -> None:
-    end = time.monotonic() + 60
-    while watching():
-        assert time.monotonic() < end
-        time.sleep(0.01)
+def watching() -> set[threading.Thread]:
+    """Threads that watch a stream, of other tests too."""
+    return {thread for thread in threading.enumerate() if thread.name == "litho-silence"}
 
 
 def test_no_thread_outlives_its_stream() -> None:
-    answers = heard(iter([1]), 60)
-    assert list(answers) == [1]
-    wait_for_the_end_of_watching()
+    before = watching()
+    answers = heard(iter([1, 2]), 60)
+    assert next(answers) == 1
+    assert watching() - before
+    assert list(answers) == [2]
+    wait_until(lambda: watching() <= before)

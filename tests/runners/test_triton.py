@@ -2,7 +2,6 @@ import os
 import re
 import signal
 import threading
-import time
 from concurrent.futures import CancelledError, wait
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from litho.runners import open_runner
 from litho.runners.triton import Runner, ServerStatistics
 from litho.serving.server.embedded import EmbeddedServer
 
-from ..conftest import standing_still
+from ..conftest import standing_still, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -34,9 +33,12 @@ def same_pictures(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> None:
 
 def counted_since(before: ServerStatistics, runner: Runner, requests: int) -> ServerStatistics:
     """What was counted once so many requests were: the server answers first and counts then."""
-    while (counted := runner.statistics() - before).requests + counted.failures < requests:
-        time.sleep(0.01)
-    return counted
+
+    def counted() -> ServerStatistics:
+        return runner.statistics() - before
+
+    wait_until(lambda: counted().requests + counted().failures >= requests)
+    return counted()
 
 
 @pytest.fixture
@@ -124,9 +126,8 @@ def test_statistics_account_for_every_batch(runner: Runner) -> None:
     before = runner.statistics()
     for batch in (3, 5, 5):
         runner.run(runner.signature.example(batch))
-    counted = counted_since(before, runner, 3)
-    while counted.batch_sizes.get(5) != 2:
-        counted = runner.statistics() - before
+    wait_until(lambda: (runner.statistics() - before).batch_sizes.get(5) == 2)
+    counted = runner.statistics() - before
     assert counted.batch_sizes[3] == 1
     assert counted.requests >= 3
     assert counted.executions == sum(counted.batch_sizes.values())

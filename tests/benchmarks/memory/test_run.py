@@ -9,6 +9,7 @@ from litho.benchmarks.memory.run import main
 from litho.serving.server.environment import install
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_a_bundle_is_served_and_its_run_is_kept_beside_others(bundle: Path, tmp_path: Path) -> None:
     install()

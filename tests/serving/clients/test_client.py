@@ -13,10 +13,12 @@ from tritonclient.utils import np_to_triton_dtype
 
 from litho.errors import EndpointError, EndpointUnavailable, InvalidInput, UsageError
 from litho.runners import open_runner
+from litho.runners.triton import ServerStatistics
 from litho.serving.clients.client import Client, Options
 from litho.serving.clients.retries import NO_RETRIES, Retries
 from litho.serving.server.embedded import EmbeddedServer
 
+from ...conftest import wait_until
 from ...streaming import REFUSED, SILENT, begun_requests, cancelled_requests, expected, write_model
 
 pytestmark = pytest.mark.slow
@@ -57,11 +59,16 @@ def test_more_pictures_than_a_batch_come_back_in_order(client: Client, bundle: P
 
 
 def test_a_large_call_travels_in_the_model_s_largest_batches(client: Client) -> None:
-    before = client.statistics()
-    client.generate(seed=range(150), label=0)
-    while (counted := client.statistics() - before).inferences < 150:
-        time.sleep(0.01)  # the server answers first and counts then
-    assert counted.requests == 3
+    def counted() -> ServerStatistics:
+        """The server answers first and counts then."""
+        before = client.statistics()
+        client.generate(seed=range(150), label=0)
+        wait_until(lambda: (client.statistics() - before).inferences >= 150)
+        return client.statistics() - before
+
+    while (found := counted()).inferences > 150:
+        pass  # a request of a test before this one was counted late
+    assert found.requests == 3
 
 
 def test_the_same_seed_gives_the_same_picture_and_another_seed_another(client: Client) -> None:
@@ -230,15 +237,12 @@ def test_leaving_a_stream_and_cancelling_a_request_reach_the_server(
     for picture in streaming.stream(Options(preview_every=1), seed=1, steps=1_000_000):
         if picture.step == 5:
             break
-    while cancelled_requests(streaming_folder) < before + 1:
-        time.sleep(0.01)
+    wait_until(lambda: cancelled_requests(streaming_folder) > before)
     begun = begun_requests(streaming_folder)
     future = streaming.submit({"seed": np.array([SILENT])})
-    while begun_requests(streaming_folder) == begun:
-        time.sleep(0.01)
+    wait_until(lambda: begun_requests(streaming_folder) > begun)
     assert future.cancel()
-    while cancelled_requests(streaming_folder) < before + 2:
-        time.sleep(0.01)
+    wait_until(lambda: cancelled_requests(streaming_folder) > before + 1)
 
 
 def test_a_slow_reader_holds_up_nobody_and_misses_nothing(streaming: Client) -> None:

@@ -31,8 +31,8 @@ def test_a_gateway_that_dies_is_started_again_and_one_that_is_drained_is_not(fre
         assert first is not None
         assert os.sched_getscheduler(first) == os.SCHED_BATCH
         os.kill(first, signal.SIGKILL)
-        assert events.get(timeout=60).event == "gateway-died"
-        assert events.get(timeout=60).event == "gateway-restarted"
+        assert events.get(timeout=120).event == "gateway-died"
+        assert events.get(timeout=120).event == "gateway-restarted"
         assert status_of(gateway.url) == 503
         assert gateway.process_id not in (None, first)
         gateway.drain()

@@ -23,6 +23,7 @@ from litho.serving.repository.deploy import deploy
 from litho.serving.server.embedded import EmbeddedServer
 from litho.serving.server.processes import listener
 
+from ...conftest import held_port, wait_until
 from ..conftest import as_deployed_before
 
 pytestmark = pytest.mark.slow
@@ -137,9 +138,9 @@ def test_a_repeated_request_is_answered_from_the_cache_where_a_deployment_asks_f
     with EmbeddedServer(tmp_path / "models") as server, open_runner(f"{server.grpc_url}/tiny") as runner:
         first, again = (runner.generate(seed=[1, 2], label=1) for _ in range(2))
         with ServerControl(server.grpc_url) as control:
-            while (counted := control.statistics("tiny")[1]).requests < 2:
-                pass  # the server answers first and counts then
-        assert counted.executions == 1
+            # The server answers first and counts then.
+            wait_until(lambda: control.statistics("tiny")[1].requests == 2)
+            assert control.statistics("tiny")[1].executions == 1
     np.testing.assert_array_equal(first, again)
 
 
@@ -161,8 +162,7 @@ def test_a_killed_server_leaves_nothing_behind(repository: Path, tmp_path: Path)
     with nothing_left() as watch, EmbeddedServer(repository, log=tmp_path / "log") as server:
         watch(server.process_id)
         os.kill(server.process_id, signal.SIGKILL)
-        while server.is_alive():
-            pass
+        wait_until(lambda: not server.is_alive())
         assert server.death() == "signal SIGKILL, from outside"
 
 
@@ -237,16 +237,10 @@ def test_a_port_in_use_is_told_before_anything_starts(repository: Path, tmp_path
 
 
 def test_of_two_servers_on_the_same_ports_one_is_told_who_has_them(repository: Path, tmp_path: Path) -> None:
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(3)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        http, grpc, metrics = (one.getsockname()[1] for one in sockets)
-    tried = threading.Barrier(2)
+    tried = threading.Barrier(2, timeout=240)
     outcomes: list[LithoError | int] = []
 
     def run(log: Path) -> None:
-        ports = {"http_port": http, "grpc_port": grpc, "metrics_port": metrics}
         try:
             with EmbeddedServer(repository, log=log, **ports) as server:
                 assert {listener(port) for port in ports.values()} == {server.process_id}
@@ -256,11 +250,13 @@ def test_of_two_servers_on_the_same_ports_one_is_told_who_has_them(repository: P
             outcomes.append(error)
             tried.wait()
 
-    threads = [threading.Thread(target=run, args=(tmp_path / f"log{number}",)) for number in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ExitStack() as held:
+        ports = {f"{kind}_port": held.enter_context(held_port()) for kind in ("http", "grpc", "metrics")}
+        threads = [threading.Thread(target=run, args=(tmp_path / f"log{number}",)) for number in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     (pid,) = (one for one in outcomes if isinstance(one, int))
     (refused,) = (one for one in outcomes if isinstance(one, LithoError))
     assert re.search(rf"port \d+ for \w+ is .*in use by process {pid} \(tritonserver\)", str(refused))

@@ -13,6 +13,7 @@ from litho.serving.server.leftovers import (
 )
 
 
+@pytest.mark.alone
 def test_what_a_killed_owner_left_is_removed_and_what_others_have_is_not() -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()

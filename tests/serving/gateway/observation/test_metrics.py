@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 import urllib.parse
@@ -90,7 +89,7 @@ PROMETHEUS = os.environ.get("PROMETHEUS") or shutil.which("prometheus")
 
 
 @pytest.mark.skipif(PROMETHEUS is None, reason="Prometheus is not installed, and PROMETHEUS does not name it")
-def test_prometheus_scrapes_a_running_gateway(gateway: Program, tmp_path: Path) -> None:
+def test_prometheus_scrapes_a_running_gateway(gateway: Program, tmp_path: Path, free_port: int) -> None:
     assert PROMETHEUS is not None
     with urllib.request.urlopen(f"{gateway.url}/metrics") as answer:
         content = answer.read()
@@ -103,31 +102,25 @@ def test_prometheus_scrapes_a_running_gateway(gateway: Program, tmp_path: Path) 
         "scrape_configs: [{job_name: litho, scrape_interval: 1s, scrape_timeout: 1s,"
         f" static_configs: [{{targets: ['{address}']}}]}}]\n"
     )
-    port = _free_port()
     options = [f"--config.file={config}", f"--storage.tsdb.path={tmp_path / 'data'}"]
     with (tmp_path / "log").open("wb") as log:
         running = subprocess.Popen(
-            [PROMETHEUS, *options, f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=log
+            [PROMETHEUS, *options, f"--web.listen-address=127.0.0.1:{free_port}"], stdout=log, stderr=log
         )
     try:
         for query in ('up{job="litho"}', "litho_gateway_triton_up", "litho_gateway_requests_in_flight"):
-            _asked(port, query, running, "1")
+            _asked(free_port, query, running, "1")
         quantile = 'histogram_quantile(0.5, litho_gateway_request_seconds_bucket{route="/metrics"})'
-        assert 0 < float(_asked(port, quantile, running)) < 60
+        assert 0 < float(_asked(free_port, quantile, running)) < 60
     finally:
         running.terminate()
-        running.wait(30)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+        running.wait(120)
 
 
 def _asked(port: int, query: str, running: subprocess.Popen[bytes], expected: str | None = None) -> str:
     """Prometheus' value of a query, once it has one, or the expected one: a scrape may have come too late."""
     url = f"http://127.0.0.1:{port}/api/v1/query?{urllib.parse.urlencode({'query': query})}"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while running.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(OSError), urllib.request.urlopen(url) as answer:
             found = [one["value"][1] for one in json.load(answer)["data"]["result"]]
