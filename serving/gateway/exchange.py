@@ -38,6 +38,7 @@ class Exchange:
         sent_bytes: of the answer's content.
         refused: is answered in place of what a route may say from now on; None for nothing.
         closes: whether an answer of a stage ends the connection.
+        on_arrival: is called once when its body has arrived; None for nothing.
     """
 
     __slots__ = (
@@ -48,6 +49,7 @@ class Exchange:
         "began",
         "closes",
         "facts",
+        "on_arrival",
         "receive",
         "refused",
         "scope",
@@ -73,6 +75,7 @@ class Exchange:
         self.started = self.closes = False
         self.status, self.sent_bytes = GONE_STATUS, 0
         self.refused: ApiError | None = None
+        self.on_arrival: Callable[[], None] | None = None
         self._given: dict[bytes, bytes] | None = None
 
     @property
@@ -89,6 +92,19 @@ class Exchange:
     def route(self) -> str:
         """Pattern of the path; empty where no route was found."""
         return getattr(self.scope.get("route"), "path", "")
+
+    @property
+    def has_body(self) -> bool:
+        """Whether its head announces one that is not empty."""
+        return self.header(b"content-length") not in (None, b"0") or (
+            self.header(b"transfer-encoding") is not None
+        )
+
+    def arrived(self) -> None:
+        """Its body is here, or nobody waits for it any more."""
+        if self.on_arrival is not None:
+            self.on_arrival()
+            self.on_arrival = None
 
     def header(self, name: bytes) -> bytes | None:
         """The value of a header in small letters; None if it is absent, the first if there are several."""

@@ -81,7 +81,8 @@ class GatewaySettings(BaseModel):
         allow_origins: origins such as https://pictures.example.org whose pages may use the gateway; "*" for all.
         requests_per_minute, pictures_per_minute: of one key, or without keys of one address; None for no limit.
         concurrent: requests of one key or address at a time; None for no limit but `most_running`.
-        most_running: requests of all at a time.
+        most_running: requests of all at a time; of one key or address, the bodies of three quarters of them may be on
+            their way.
         most_connections: open connections.
         most_body_bytes: largest body of a request, in bytes.
         most_bodies_bytes: of all bodies at a time, in bytes.

@@ -92,7 +92,8 @@ class Middleware(Stage):
                 raise _stopped(exchange, self._too_large())
             if self._together > self._most_together:
                 raise _stopped(exchange, _too_many())
-            complete = not message.get("more_body", False)
+            if complete := not message.get("more_body", False):
+                exchange.arrived()
             return message
 
         return limited

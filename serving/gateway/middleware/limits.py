@@ -14,6 +14,8 @@ ORDER = 90
 class Middleware(Stage):
     """Answers 429 with Retry-After over a client's limits, 503 over the gateway's.
 
+    A quarter of what the gateway takes is not for one client's bodies on their way, however slow that client is.
+
     Only POST counts: it makes pictures. The client is the key, or without keys the address; `request.state.client`
     names it.
     """
@@ -27,10 +29,12 @@ class Middleware(Stage):
         client = exchange.state["client"] = key.id if key is not None else address[0] if address else ""
         if exchange.method == "POST":
             try:
-                self._guard.enter(client, key)
+                self._guard.enter(client, key, body=exchange.has_body)
             except ApiError as error:
                 return error
             exchange.state["counted"] = True
+            if exchange.has_body:
+                exchange.on_arrival = lambda: self._guard.arrived(client)
         return None
 
     def sent(self, exchange: Exchange) -> None:
@@ -39,5 +43,6 @@ class Middleware(Stage):
             self._guard.leave(exchange.state["client"])
 
     def end(self, exchange: Exchange) -> None:
-        """It no longer counts."""
+        """It no longer counts, and nor does what has not arrived of it."""
+        exchange.arrived()
         self.sent(exchange)

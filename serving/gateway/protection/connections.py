@@ -72,6 +72,10 @@ _OTHER_FILES = 256
 """Files of this process that are no connections of clients: libraries, log, connections to Triton."""
 
 
+class _Wrong(Exception):
+    """Ends the parser's work on a request that is wrong in another way than the parser looks for."""
+
+
 class _Cycle(RequestResponseCycle):
     """A request and its answer; the answer travels in one piece where all of it is there at once.
 
@@ -200,8 +204,9 @@ class _Protocol(HttpToolsProtocol):
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._read_without_upgrade(data[upgrade.args[0] :])
-        except httptools.HttpParserError:
-            self.send_400_response("")
+        except httptools.HttpParserError as error:
+            wrong = error.__context__
+            self.send_400_response(str(wrong) if isinstance(wrong, _Wrong) else "this is not an HTTP request")
 
     def _read_without_upgrade(self, rest: bytes) -> None:
         """Go on with a request that also asks for another protocol, such as Java's client does for HTTP/2.
@@ -227,9 +232,16 @@ class _Protocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        if not self._names_one_host():
+            raise _Wrong("the request must have one header Host")
         self._in_headers, self._arrived = False, True
         self._stop_timer()
         super().on_headers_complete()
+
+    def _names_one_host(self) -> bool:
+        """RFC 9112, 3.2: none in HTTP/1.1 and several in any version are answered 400."""
+        count = sum(name == b"host" for name, _ in self.headers)
+        return count == 1 or (count == 0 and self.parser.get_http_version() == "1.0")
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         cycle.__class__ = _Cycle  # the protocol makes it without asking of which class
@@ -279,7 +291,7 @@ class _Protocol(HttpToolsProtocol):
         super().resume_writing()
 
     def send_400_response(self, msg: str) -> None:
-        self._refuse(400, "this is not an HTTP request", "invalid_http")
+        self._refuse(400, msg, "invalid_http")
 
     def _too_late(self) -> None:
         self._timer = None

@@ -16,8 +16,14 @@ from .request_log import RequestLog
 
 __all__ = ["Guard"]
 
+_ALLOWED = {
+    "concurrency": "at most {0.allowed} requests may run at a time",
+    "bodies": "at most {0.allowed} bodies may be on their way at a time",
+}
+"""What is over its limit -> the limit in words; of all others it is one a minute."""
+
 _NO_LIMITS = KeyLimits()
-_TYPES = {"requests": "requests", "pictures": "images", "concurrency": "requests"}
+_TYPES = {"requests": "requests", "pictures": "images", "concurrency": "requests", "bodies": "requests"}
 """What is over its limit -> `type` of OpenAI's error."""
 
 
@@ -42,7 +48,8 @@ class Guard:
         self.drain = Drain()
         self.log = RequestLog(sys.stderr, settings.log_format, settings.log_level)
         self._requests, self._pictures = Rate("requests"), Rate("pictures")
-        self._concurrency = Concurrency()
+        self._concurrency, self._arriving = Concurrency(), Concurrency("bodies")
+        self._most_arriving = settings.most_running - settings.most_running // 4
         self._problem = ""
 
     def look_at_keys(self) -> ApiError | None:
@@ -93,12 +100,13 @@ class Guard:
             )
         return record
 
-    def enter(self, client: str, key: KeyRecord | None) -> None:
+    def enter(self, client: str, key: KeyRecord | None, *, body: bool = False) -> None:
         """A request for pictures comes; `leave` ends it.
 
         Args:
             client: id of its key, or its address.
             key: that it brings; None where none is asked for.
+            body: whether it has a body, which is on its way until `arrived`.
 
         Raises:
             ApiError: 429, the client is over a limit; 503, the gateway has as much as it takes.
@@ -118,9 +126,18 @@ class Guard:
         else:
             self._concurrency.enter(client, self._settings.most_running)
         per_minute = own.requests_per_minute or self._settings.requests_per_minute
-        if per_minute is not None and (refused := self._requests.take(client, per_minute)) is not None:
+        if body and (refused := self._arriving.enter(client, self._most_arriving)) is not None:
             self._concurrency.leave(client)
             _refuse(refused)
+        if per_minute is not None and (refused := self._requests.take(client, per_minute)) is not None:
+            self._concurrency.leave(client)
+            if body:
+                self._arriving.leave(client)
+            _refuse(refused)
+
+    def arrived(self, client: str) -> None:
+        """The body of a request that entered is here, or does not come any more."""
+        self._arriving.leave(client)
 
     def leave(self, client: str) -> None:
         """A request that entered has ended."""
@@ -151,10 +168,8 @@ class Guard:
 def _refuse(refused: Refused | None) -> None:
     if refused is None:
         return
-    allowed = (
-        f"at most {refused.allowed} requests may run at a time"
-        if refused.reason == "concurrency"
-        else f"at most {refused.allowed} {refused.reason} a minute are allowed"
+    allowed = _ALLOWED.get(refused.reason, "at most {0.allowed} {0.reason} a minute are allowed").format(
+        refused
     )
     raise ApiError(
         429,

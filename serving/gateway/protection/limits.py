@@ -23,7 +23,7 @@ class Refused:
     """A request is over a limit.
 
     Args:
-        reason: "requests", "pictures" or "concurrency".
+        reason: "requests", "pictures", "concurrency" or "bodies".
         allowed: the limit.
         wait_seconds: when another try may succeed, more than 0.
     """
@@ -83,6 +83,9 @@ class Rate:
 class Concurrency:
     """So many at a time for each client.
 
+    Args:
+        reason: what is counted, for `Refused`.
+
     >>> concurrency = Concurrency()
     >>> concurrency.enter("key_3f9c2a7d10b4", 1) is None
     True
@@ -91,7 +94,8 @@ class Concurrency:
     >>> concurrency.leave("key_3f9c2a7d10b4")
     """
 
-    def __init__(self) -> None:
+    def __init__(self, reason: str = "concurrency") -> None:
+        self._reason = reason
         self._running: dict[str, int] = {}
 
     @property
@@ -103,7 +107,7 @@ class Concurrency:
         """Count a request, which must `leave` again, unless there are too many already."""
         running = self._running.get(client, 0)
         if running >= most:
-            return Refused("concurrency", most, 1.0)
+            return Refused(self._reason, most, 1.0)
         self._running[client] = running + 1
         return None
 

@@ -47,8 +47,8 @@ class Guarded:
         self.seen.append(dict(scope.get("state", {})))
         await JSONResponse({"length": len(body)})(scope, receive, send)
 
-    def client(self, **options: Any) -> httpx.AsyncClient:
-        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+    def client(self, address: str = "127.0.0.1", **options: Any) -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False, client=(address, 123))
         return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080", **options)
 
     def ask(self, method: str = "GET", path: str = "/v1/models", **options: Any) -> httpx.Response:

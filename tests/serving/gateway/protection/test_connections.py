@@ -292,6 +292,35 @@ def test_an_empty_line_does_not_keep_a_connection() -> None:
 
 
 @pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"HTTP/1.1\r\n", 400),
+        (b"HTTP/1.1\r\nhost: a\r\nHost: b\r\n", 400),
+        (b"HTTP/1.0\r\nhost: a\r\nHost: a\r\n", 400),
+        (b"HTTP/1.0\r\n", 200),
+        (b"HTTP/1.1\r\nHost:\r\n", 200),
+    ],
+)
+def test_a_request_names_one_host(head: bytes, status: int) -> None:
+    async def work(connect: Connect, server: uvicorn.Server) -> None:
+        reader, writer = await connect()
+        writer.write(b"POST /echo " + head + b"content-length: 2\r\n\r\nok")
+        found, _, body = await read_answer(reader)
+        assert found == status
+        if status == 400:
+            error = json.loads(body)["error"]
+            assert (error["code"], error["message"]) == (
+                "invalid_http",
+                "the request must have one header Host",
+            )
+            assert await reader.read() == b""
+            assert not server.server_state.connections
+        writer.close()
+
+    use(work)
+
+
+@pytest.mark.parametrize(
     "given", [b"\x16\x03\x01\x02\x00\x01", b"hello\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\0" * 50]
 )
 def test_what_is_not_http_gets_an_error_in_the_usual_form(given: bytes) -> None:
