@@ -107,12 +107,13 @@ def manifest(
         ),
     ] = None,
     gpu: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="What models on a GPU ask for: nvidia.com/gpu, or a part such as nvidia.com/mig-1g.10gb.",
+            help="What models on a GPU ask for: by default nvidia.com/gpu; or a part such as nvidia.com/mig-1g.10gb.",
             rich_help_panel=_WHERE,
+            show_default=False,
         ),
-    ] = "nvidia.com/gpu",
+    ] = None,
     gpu_product: Annotated[
         str | None,
         typer.Option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from shlex import quote
 
@@ -15,6 +16,9 @@ _HOLDS = {
     "model repository": ("MODEL/config.pbtxt", "deploy"),
 }
 """Kind of folder -> a file that it holds, and the verb that makes it."""
+
+_ADDRESS = re.compile(r"^([a-z][a-z0-9]+):/(?!/)")
+"""How an address such as grpc://HOST:PORT begins once it was taken for a path, which keeps one slash."""
 
 _INSTEAD = {
     "bundle": {
@@ -47,7 +51,8 @@ def require(kind: str, path: Path) -> None:
                 f"{str(path)!r} is a {other}, not a {kind}; {advice.format(path=quote(str(path)))}"
             )
     content, verb = _HOLDS[kind]
-    raise UsageError(f"no {kind} at {str(path)!r}; expected a folder with {content}, made by 'litho {verb}'")
+    given = _ADDRESS.sub(r"\1://", str(path))
+    raise UsageError(f"no {kind} at {given!r}; expected a folder with {content}, made by 'litho {verb}'")
 
 
 def refuse_others(kind: str, path: Path, option: str) -> None:

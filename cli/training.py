@@ -69,6 +69,7 @@ def train(
 
     The same command continues an interrupted run and does nothing for a finished one.
     """
+    from ..training.data.sources import find_source
     from ..training.loop import train as train_run
     from ..training.presets import resolve
     from ..training.run.resume import check_run, default_budget
@@ -85,6 +86,7 @@ def train(
         print_json(recipe)
         return
     check_run(folder, recipe)
+    find_source(recipe.data)  # refuses what is none before anything is said
     first = os.environ.get("RANK", "0") == "0"  # of the processes that a launcher started
     if first:
         note(f"budget {budget}, {reason}; choose another with --budget")

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +58,9 @@ class Cluster:
         if self.ray.is_initialized():  # by the program that uses litho
             return
         _certificates()
-        if address not in ("auto", "local"):
-            self.look(address)
+        asked = _running() if address == "auto" else address
+        if asked not in ("", "local"):
+            self.look(asked)
         self._connect()
         self._ours = True
 
@@ -213,6 +215,16 @@ class Cluster:
         if self._ours:
             self._ours = False
             self.ray.shutdown()
+
+
+def _running() -> str:
+    """HOST:PORT of the head that Ray finds for "auto"; empty where it finds none, or one that litho cannot ask."""
+    try:
+        services: Any = import_module("ray._private.services")  # there is no public way
+        found = str(services.canonicalize_bootstrap_address_or_die("auto"))
+    except Exception:  # none, several, or another Ray: `ray.init` says which
+        return ""
+    return "" if "://" in found else found
 
 
 @contextmanager

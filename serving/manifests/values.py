@@ -66,7 +66,7 @@ class Cluster:
         tensorrt: version of TensorRT in it; by default that of its release.
         registry: that holds the images which litho builds, such as "registry.example.org/models"; None for their bare
             names.
-        gpu: resource that a pod asks for where models run on a GPU, "nvidia.com/gpu" or a part of one.
+        gpu: resource that a pod asks for where models run on a GPU, by default "nvidia.com/gpu", or a part of one.
         gpu_product: value of the node label nvidia.com/gpu.product; None for any.
         replicas: pods.
         require_signature: PEM file of the public key that every bundle must be signed with; None asks for none.
@@ -83,7 +83,7 @@ class Cluster:
     image: str = IMAGE
     tensorrt: str | None = None
     registry: str | None = None
-    gpu: str = "nvidia.com/gpu"
+    gpu: str | None = None
     gpu_product: str | None = None
     replicas: int = 2
     require_signature: Path | None = None
@@ -266,12 +266,13 @@ def _served_values(
 
 def _triton(cluster: Cluster, models: Sequence[ServedModelFiles]) -> dict[str, Any]:
     needs_gpu = any(_on_gpu(model) for model in models)
-    if not needs_gpu and cluster.gpu_product is not None:
-        raise UsageError("--gpu-product was given, and no model runs on a GPU; leave it out")
+    for option, given in (("--gpu", cluster.gpu), ("--gpu-product", cluster.gpu_product)):
+        if not needs_gpu and given is not None:
+            raise UsageError(f"{option} was given, and no model runs on a GPU; leave it out")
     instances = sum(instance_count(model) for model in models)
     own = sum(instance_count(model) for model in models if model.config.backend in (BACKEND, "python"))
     size = sum(model.size_bytes for model in models)
-    gpu = {"resource": cluster.gpu, "count": 1, "product": cluster.gpu_product or ""}
+    gpu = {"resource": cluster.gpu or "nvidia.com/gpu", "count": 1, "product": cluster.gpu_product or ""}
     return {
         "instances": own,
         "sharedMemory": _mebibytes(shared_memory_bytes(models)),

@@ -21,7 +21,7 @@ from ...errors import DataError, ProofError, UsageError
 from ...runners import Runner, open_runner
 from ...runners.triton import Runner as TritonRunner
 from .difference import Judgement, decode, judge_picture, limits_of_one
-from .picture_metadata import read_receipt
+from .picture_metadata import picture_format, read_receipt
 from .receipt import BUNDLE_PARAMETER, Receipt, parse_receipt
 from .receipt_inputs import MOST_FILE_BYTES, in_a_batch, inputs_of
 
@@ -86,7 +86,7 @@ def reproduce(
         receipt_file: JSON file of the receipt, for a picture that lost it.
 
     Raises:
-        UsageError: a file is missing or is not the one of the receipt, or the batch is too large.
+        UsageError: a file is missing, is no picture or is not the one of the receipt, or the batch is too large.
         DataError: the picture cannot be read, was cropped or resized, or has no receipt.
         IntegrityError, TrustError: the receipt has changed, or another signed it.
         ProofError: the target has other weights than the receipt's.
@@ -94,7 +94,7 @@ def reproduce(
     again = again or Again()
     receipt = read_picture_receipt(picture, receipt_file)
     receipt.check(PublicKey.read(key) if isinstance(key, Path | str) else key)
-    shown = decode(_read_file(Path(picture)), receipt, str(picture))
+    shown = decode(_read_picture(Path(picture)), receipt, str(picture))
     with _opened(target, receipt, again) as runner:
         notes = _compared_models(runner, target, receipt)
         pixels = _made(runner, receipt, again)
@@ -116,14 +116,14 @@ def read_picture_receipt(picture: Path | str, receipt_file: Path | None = None) 
         receipt_file: JSON file of the receipt, for a picture that lost it.
 
     Raises:
-        UsageError: there is no such file, or it is too large.
+        UsageError: there is no such file, it is no PNG, JPEG or WebP, or it is too large.
         DataError: the picture cannot be read, or has no receipt.
         SchemaError: what it holds is no receipt.
     """
     if receipt_file is not None:
         return parse_receipt(_read_file(receipt_file), str(receipt_file))
     try:
-        return read_receipt(_read_file(Path(picture)))
+        return read_receipt(_read_picture(Path(picture)))
     except DataError as error:
         raise DataError(f"{picture}: {error}") from None
 
@@ -147,6 +147,15 @@ def find_bundle(receipt: Receipt, folder: Path) -> Path:
             " with --bundle, or a server with --endpoint"
         )
     return by_weights
+
+
+def _read_picture(path: Path) -> bytes:
+    content = _read_file(path)
+    try:
+        picture_format(content)
+    except DataError as error:
+        raise UsageError(f"{path}: {error}") from None
+    return content
 
 
 def _read_file(path: Path) -> bytes:

@@ -24,6 +24,12 @@ def test_a_folder_is_known_by_what_it_holds(tmp_path: Path, kind: str, content: 
         require(kind, tmp_path / content)
 
 
+def test_an_address_in_place_of_a_folder_is_shown_as_it_was_given() -> None:
+    for address in ("grpc://127.0.0.1:8001/digits", "s3://pictures/digits"):
+        with pytest.raises(UsageError, match=f"no bundle at '{address}'; expected a folder"):
+            require("bundle", Path(address))
+
+
 def test_a_folder_is_no_file_and_an_option_may_be_left_out(tmp_path: Path) -> None:
     (tmp_path / "weights.pt").touch()
     require_file(tmp_path / "weights.pt", "--weights", "a file of weights")

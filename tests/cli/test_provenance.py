@@ -85,8 +85,11 @@ def test_what_is_not_reproduced_ends_with_1(
     assert done.returncode == 1
     assert "content credentials" in error_of(done)
     (tmp_path / "notes.txt").write_text("no picture")
-    other = litho_here("reproduce", tmp_path / "notes.txt", "--bundle", bundle)
-    assert f"{tmp_path / 'notes.txt'}: the file is no PNG" in error_of(other)
+    for more in ((), ("--receipt", tmp_path / "own.json")):
+        (tmp_path / "own.json").write_text(json.dumps(receipt))
+        other = litho_here("reproduce", tmp_path / "notes.txt", "--bundle", bundle, *more)
+        assert f"{tmp_path / 'notes.txt'}: the file is no PNG" in error_of(other)
+        assert other.returncode == 2
     for option, value in (("--save", tmp_path), ("--input", "photo.png")):
         wrong = litho_here(*words, option, value)
         assert wrong.returncode == 2

@@ -23,12 +23,24 @@ def test_without_a_budget_the_one_that_fits_this_machine_is_taken(
 
 
 @pytest.mark.slow
-def test_a_wrong_run_is_refused_in_one_line(litho_here: Command, error_of: Complaint, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("option", "value", "complaint"),
+    [
+        ("--run", "file/run", "--run was given"),
+        ("--data", "./absent", "data './absent' is not a file or folder"),
+        ("--data", "digit", "unknown data 'digit'"),
+        ("--data", "file", "is a file; expected a .parquet or .tar file"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_in_one_line(
+    litho_here: Command, error_of: Complaint, tmp_path: Path, option: str, value: str, complaint: str
+) -> None:
     (tmp_path / "file").touch()
-    done = litho_here("train", "gan-mnist", "--run", tmp_path / "file" / "run")
-    assert "--run was given" in error_of(done)
+    done = litho_here("train", "gan-mnist", option, value, cwd=tmp_path)
+    assert complaint in error_of(done)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
 
 
 def test_evaluate_writes_to_its_output_and_leaves_the_run_alone(

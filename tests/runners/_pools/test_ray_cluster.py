@@ -73,10 +73,18 @@ def test_a_cluster_of_another_version_is_refused(ray_address: str) -> None:
 
 
 @contextmanager
-def guarded(token: str, papers: Any = None) -> Iterator[int]:
-    """Port of what answers like a head of Ray that takes only who sends `token`; with TLS if there are papers."""
+def guarded(token: str, papers: Any = None, asked: list[str] | None = None) -> Iterator[int]:
+    """Port of what answers like a head of Ray that takes only who sends `token`; with TLS if there are papers.
+
+    The methods that it is asked for are added to `asked`.
+    """
     import grpc
     from ray.core.generated import gcs_service_pb2
+
+    class Asked(grpc.GenericRpcHandler):
+        def service(self, handler_call_details: Any) -> None:
+            if asked is not None:
+                asked.append(handler_call_details.method)
 
     def answer(request: Any, context: Any) -> Any:
         if dict(context.invocation_metadata()).get("authorization") != f"Bearer {token}":
@@ -91,10 +99,13 @@ def guarded(token: str, papers: Any = None) -> Iterator[int]:
     with ThreadPoolExecutor(1) as threads:
         server = grpc.server(threads)
         server.add_generic_rpc_handlers(
-            [grpc.method_handlers_generic_handler("ray.rpc.NodeInfoGcsService", {"CheckAlive": alive})]
+            [
+                Asked(),
+                grpc.method_handlers_generic_handler("ray.rpc.NodeInfoGcsService", {"CheckAlive": alive}),
+            ]
         )
         if papers is None:
-            port = server.add_insecure_port("127.0.0.1:0")
+            port = server.add_insecure_port("0.0.0.0:0")  # for "auto" Ray takes the machine's own address
         else:
             pair = (papers.key.read_bytes(), papers.certificate.read_bytes())
             port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
@@ -144,6 +155,16 @@ def test_a_cluster_that_wants_a_token_says_so(
     with guarded("right") as port:
         answer = said(f"127.0.0.1:{port}", HOME=str(tmp_path), **environment)
     assert answer.startswith(f"ClusterError the Ray cluster at 127.0.0.1:{port} {complaint}")
+
+
+@pytest.mark.slow
+def test_a_cluster_that_was_found_is_asked_before_ray_tries_to_join_it(tmp_path: Path) -> None:
+    """Ray itself would try for 20 seconds."""
+    asked: list[str] = []
+    with guarded("right", asked=asked) as port:
+        answer = said("auto", HOME=str(tmp_path), RAY_ADDRESS=f"127.0.0.1:{port}")
+    assert "wants its token and got none" in answer
+    assert asked == ["/ray.rpc.NodeInfoGcsService/CheckAlive"]
 
 
 @pytest.mark.slow

@@ -67,8 +67,12 @@ def test_models_on_a_gpu_ask_for_one(models: Path, tmp_path: Path) -> None:
     config.write_text(config.read_text().replace("KIND_CPU", "KIND_GPU"))
     found = values(copy, gpu="nvidia.com/mig-1g.10gb", gpu_product="NVIDIA-L4")["triton"]
     assert found["gpu"] == {"resource": "nvidia.com/mig-1g.10gb", "count": 1, "product": "NVIDIA-L4"}
-    with pytest.raises(UsageError, match="no model runs on a GPU"):
-        values(models, gpu_product="NVIDIA-L4")
+    assert values(copy)["triton"]["gpu"] == {"resource": "nvidia.com/gpu", "count": 1, "product": ""}
+    for option, given in (("gpu", "nvidia.com/gpu"), ("gpu_product", "NVIDIA-L4")):
+        with pytest.raises(
+            UsageError, match=f"--{option.replace('_', '-')} was given, and no model runs on a GPU"
+        ):
+            values(models, **{option: given})
 
 
 def test_a_bundle_stands_for_a_new_repository(
