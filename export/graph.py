@@ -67,6 +67,7 @@ def export_graph(
     """
     torch, onnx = require("torch", "export"), require("onnx", "export")
     require("onnxscript", "export")
+    from ..training.networks.noise import as_one_operator
     from .attention import FourAxes
     from .batch_splits import BatchSplits
     from .user_module.diagnosis import (
@@ -83,7 +84,7 @@ def export_graph(
     example = signature.example(batch=2)
     tensors = tuple(torch.from_numpy(example[field.name]) for field in signature.inputs)
     dimensions = _dimensions(torch, signature)
-    with _quiet(torch), BatchSplits(), FourAxes(), unread_sources():
+    with _quiet(torch), BatchSplits(), FourAxes(), unread_sources(), as_one_operator():
         try:
             program = torch.onnx.export(
                 module,
@@ -104,7 +105,7 @@ def export_graph(
             raise ExportError(f"torch cannot export the model: {explain(error, module)}") from error
     check_no_randomness(program.model.graph, module)
     automatic = _in_place(module, tuple({0: torch.export.Dim.AUTO} for _ in tensors))
-    with _quiet(torch), BatchSplits(), FourAxes():
+    with _quiet(torch), BatchSplits(), FourAxes(), as_one_operator():
         check_free_batch(program.model.graph, module, tensors, automatic)
     complex_part = complex_numbers(program, module)
     _name_by_modules(program.model.graph)

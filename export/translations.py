@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ..extras import require
+from ..signature.noise import noise_in_onnx
 
 __all__ = ["translations", "unread_sources"]
 
@@ -19,6 +20,8 @@ def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
     axis that is longer than one, or a scalar, does nothing in torch; torch's own translation makes an invalid graph of
     the former.
     """
+    from ..training.networks.noise import operator
+
     torch, onnxscript = require("torch", "export"), require("onnxscript", "export")
     opset = onnxscript.opset21
 
@@ -30,7 +33,10 @@ def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
             return opset.Identity(values)
         return opset.Squeeze(values, opset.Constant(value_ints=[axis]))
 
-    return {torch.ops.prims.prod.default: product, torch.ops.aten.squeeze.dim: squeeze}
+    def noise(seed: Any, count: int) -> Any:
+        return noise_in_onnx(opset, seed, count)
+
+    return {torch.ops.prims.prod.default: product, torch.ops.aten.squeeze.dim: squeeze, operator(): noise}
 
 
 @contextmanager

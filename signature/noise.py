@@ -21,7 +21,7 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["MAX_SEED", "NOISE", "gaussian", "integers", "keys"]
+__all__ = ["MAX_SEED", "NOISE", "gaussian", "integers", "keys", "noise_in_onnx"]
 
 MAX_SEED = 2**63 - 1
 """The largest seed; the smallest is 0."""
@@ -92,6 +92,48 @@ def gaussian(seed: Array, count: int, stream: int = 0) -> Array:
     angle = uniform[:, :, 1] * float(np.float32(2 * math.pi))
     both = xp.stack((radius * xp.cos(angle), radius * xp.sin(angle)), -1)
     return both.reshape(-1, 2 * pairs)[:, :count]
+
+
+def noise_in_onnx(op: Any, seed: Any, count: int) -> Any:
+    """The nodes of an ONNX graph that compute `gaussian(seed, count)`.
+
+    Args:
+        op: operators of an opset from 13 on, as functions of the values of a graph; see onnxscript.
+        seed: INT64 of shape (batch,), a value of the graph.
+        count: how many values per seed.
+    """
+
+    def whole(*values: int) -> Any:
+        return op.Constant(value_ints=list(values))
+
+    def mod(value: Any) -> Any:
+        return op.Mod(value, prime)
+
+    def permuted(value: Any, key: Any, tweak: Any) -> Any:
+        for round_number, constant in enumerate(ROUND_CONSTANTS):
+            value = mod(op.Add(op.Add(value, tweak if round_number % 2 else key), whole(constant)))
+            square = mod(op.Mul(value, value))
+            value = mod(op.Mul(mod(op.Mul(square, square)), value))
+        return value
+
+    def part(values: Any, number: int) -> Any:
+        return op.Gather(values, op.Constant(value_int=number), axis=2)
+
+    prime, pairs = whole(PRIME), (count + 1) // 2
+    rest = op.Div(seed, prime)  # it cuts off, which is right for what is not negative
+    low, middle, high = mod(seed), mod(rest), op.Div(rest, prime)
+    first = permuted(low, middle, high)
+    second = permuted(middle, first, high)
+    column = whole(1)
+    counter = op.Unsqueeze(whole(*range(2 * pairs)), whole(0))
+    shifted = op.Add(permuted(counter, op.Unsqueeze(first, column), op.Unsqueeze(second, column)), whole(1))
+    uniform = op.Mul(op.Cast(shifted, to=1), op.Constant(value_float=2.0**-31))
+    uniform = op.Reshape(uniform, whole(-1, pairs, 2))
+    radius = op.Sqrt(op.Mul(op.Log(part(uniform, 0)), op.Constant(value_float=-2.0)))
+    angle = op.Mul(part(uniform, 1), op.Constant(value_float=float(np.float32(2 * math.pi))))
+    halves = (op.Unsqueeze(op.Mul(radius, one(angle)), whole(-1)) for one in (op.Cos, op.Sin))
+    both = op.Reshape(op.Concat(*halves, axis=-1), whole(-1, 2 * pairs))
+    return both if count == 2 * pairs else op.Slice(both, whole(0), whole(count), column)
 
 
 def _permute(value: Any, key: Any, tweak: Any) -> Any:

@@ -1,13 +1,18 @@
+import warnings
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from litho.export.graph import export_graph
-from litho.export.translations import unread_sources
+from litho.export.graph import OPSET, export_graph
+from litho.export.translations import translations, unread_sources
 from litho.runners.base import runner_class
+from litho.runners.onnxruntime import run_unoptimised
 from litho.signature import Signature
 from litho.signature.fields import image_output, latent_field
+from litho.signature.noise import MAX_SEED, PRIME, gaussian
+from litho.training.networks.noise import Noise, as_one_operator
 
 
 class Rendered(nn.Module):
@@ -47,3 +52,25 @@ def test_unread_functions_tell_the_domain_that_their_source_says() -> None:
         unread = [(one.qualified_name, one.domain, one.name) for one in get_torchlib_ops()]
     assert len(read) > 300
     assert unread == read
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 6, 7])
+def test_the_noise_as_one_operator_becomes_the_graph_of_the_same_noise(count: int) -> None:
+    seeds = np.array([0, 1, PRIME - 1, PRIME, PRIME**2, 2 * PRIME**2, MAX_SEED], np.int64)
+    with as_one_operator(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own
+        program = torch.onnx.export(
+            Noise(count).eval(),
+            (torch.from_numpy(seeds),),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["seed"],
+            output_names=["noise"],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            custom_translation_table=translations(),
+            verbose=False,
+        )
+    (made,) = run_unoptimised(program.model_proto.SerializeToString(), ["noise"], {"seed": seeds}).values()
+    assert (made.shape, made.dtype) == ((len(seeds), count), np.float32)
+    np.testing.assert_allclose(made, gaussian(seeds, count), atol=2e-6)

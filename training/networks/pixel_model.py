@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from ...errors import UsageError
 from ...signature import Signature, in_batches
 from ...signature.fields import Role
-from ...signature.noise import gaussian
 from ..data.pixels import from_pixels, to_pixels
 from .generator import Generator
+from .noise import Noise
 
 __all__ = ["PixelModel", "model_inputs"]
 
@@ -38,7 +38,7 @@ class PixelModel(nn.Module):
         _check_noise(signature, generator.latent_size)
         self.generator, self.signature = generator, signature
         # Separate modules, so that the names in an exported graph tell noise and pixels from the network.
-        self.noise, self.pixels = _Noise(generator.latent_size), _Pixels()
+        self.noise, self.pixels = Noise(generator.latent_size), _Pixels()
 
     def forward(self, *inputs: Any) -> Tensor:
         """The signature's inputs in order, as `model_inputs` gives them -> UINT8 (batch, height, width, channels)."""
@@ -76,17 +76,6 @@ class PixelModel(nn.Module):
                 return (value.float().permute(0, 3, 1, 2) > 0).float()
             case _:
                 return value
-
-
-class _Noise(nn.Module):
-    """INT64 seeds of shape (batch,) -> noise, FP32 of shape (batch, count)."""
-
-    def __init__(self, count: int) -> None:
-        super().__init__()
-        self.count = count
-
-    def forward(self, seed: Tensor) -> Tensor:
-        return gaussian(seed, self.count)
 
 
 class _Pixels(nn.Module):
