@@ -65,6 +65,7 @@ def search(
     lowering: Lowering,
     judge: Callable[[bytes], Verdict | None],
     error: Callable[[bytes], float],
+    errors_of: Callable[[bytes, int], Sequence[float] | None] = lambda graph, count: None,
 ) -> Lowered:
     """Lower a graph to a precision, with the layers in FP32 that are worth it.
 
@@ -76,6 +77,8 @@ def search(
         lowering: the graph in FP32, after the precision's passes.
         judge: gives the verdict on a graph; None if no runtime on this machine can run it.
         error: gives the mean squared error of a graph's pictures, in squared grey levels.
+        errors_of: gives this error for each layer of a graph of `Precision.switched`, given their number, in one
+            session; None where it cannot. Then every layer gets a graph of its own.
 
     Returns:
         The graph at the knee, or the next one with more layers in FP32 that passes; the fully lowered graph if none
@@ -99,6 +102,11 @@ def search(
         return whole or lowered(())
     costs, errors = _costs(model, counts), dict[str, float]()
     for name in names:
+        if len(errors) == 1 and (switched := precision.switched(lowering)) is not None:
+            # The first layer has shown that the runtime takes such graphs.
+            errors |= dict(zip(names, errors_of(switched, len(names)) or (), strict=False))
+        if len(errors) == len(names) > 1:
+            break
         alone = precision.lower(replace(lowering, fp32_layers=frozenset(names) - {name}))
         errors[name] = error(alone)
         if whole is None and math.isinf(errors[name]):

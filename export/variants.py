@@ -133,9 +133,18 @@ def _lower(
             for runtime, needed in adapters.items()
         )
 
+    def errors_of(switched: bytes, layer_count: int) -> Sequence[float] | None:
+        numbers = iter(range(layer_count))
+        return proof.squared_errors(
+            stage.name,
+            switched,
+            layer_count,
+            lambda: progress(f"{work}, each layer by itself", next(numbers) / count),
+        )
+
     calibration = stage.calibration() if lower.calibrated else ()
     lowering = Lowering(graph, frozenset(), calibration, integers, request.quantizer)
-    found = search(lower, lowering, judge, error)
+    found = search(lower, lowering, judge, error, errors_of)
     return replace(found, passes=passes, layers=count)
 
 

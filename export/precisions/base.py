@@ -25,6 +25,7 @@ __all__ = [
     "MOVES",
     "SAMPLED_RATIO",
     "SAMPLED_SHARE",
+    "SWITCH",
     "Inputs",
     "Lowering",
     "Precision",
@@ -60,6 +61,9 @@ MOVES = frozenset(
 
 FP32_MODULES = ("noise", "pixels")
 """Parts of the model that draw noise and round pixels; `export.graph` starts the names of their nodes with these."""
+
+SWITCH = "litho_lowered_layer"
+"""Input of the graph of `Precision.switched`, FP32 of shape (batch,): the number of the layer that is lowered."""
 
 FP32_OPERATORS = (
     "BatchNormalization",
@@ -119,6 +123,8 @@ class Precision:
         element: what layers compute in, by ONNX's name of the type.
         least_target: compute capability of the oldest GPU whose engines have it.
         must_pay: whether a graph that is slower than FP32 in the same runtime is not offered.
+        switched: makes a graph for ONNX Runtime in which the input `SWITCH` chooses one of `layers`, which alone is
+            lowered; it gives None where there is no such graph.
     """
 
     name: str
@@ -130,6 +136,7 @@ class Precision:
     element: str = "FLOAT"
     least_target: str = "sm75"
     must_pay: bool = False
+    switched: Callable[[Lowering], bytes | None] = lambda lowering: None
 
     def limits(self, sampler: Sampler | None) -> Gate:
         """The limits of its pictures.

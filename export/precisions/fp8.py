@@ -14,6 +14,12 @@ def _lower(lowering: Lowering) -> bytes:
     return quantize(lowering, "FLOAT8E4M3FN")
 
 
+def _switched(lowering: Lowering) -> bytes | None:
+    from ._quantizers import switched
+
+    return switched(lowering, "FLOAT8E4M3FN")
+
+
 PRECISION = Precision(
     "fp8",
     40,
@@ -23,4 +29,5 @@ PRECISION = Precision(
     calibrated=True,
     element="FLOAT8E4M3FN",
     least_target="sm89",
+    switched=_switched,
 )

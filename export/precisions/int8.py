@@ -14,6 +14,12 @@ def _lower(lowering: Lowering) -> bytes:
     return quantize(lowering, "INT8")
 
 
+def _switched(lowering: Lowering) -> bytes | None:
+    from ._quantizers import switched
+
+    return switched(lowering, "INT8")
+
+
 PRECISION = Precision(
     "int8",
     30,
@@ -23,4 +29,5 @@ PRECISION = Precision(
     calibrated=True,
     element="INT8",
     must_pay=True,
+    switched=_switched,
 )

@@ -14,12 +14,14 @@ from ...bundle.manifest import Figure
 from ...bundle.probes import Probes
 from ...errors import LithoError, RuntimeCrash
 from ...parity.gate import Gate
-from ...parity.replay import Outcome, picture_count, prove, replay, served_batches
+from ...parity.replay import Outcome, make, picture_count, prove, replay, served_batches
 from ...runners._graph_options import OPTIMIZATION, graph_option, with_graph_option
 from ...runners.base import Runner, runner_class
+from ...signature.fields import condition_field
 from ..graph import COMPLEX, complex_cause
 from ..pipeline import Pipeline
 from ..precisions import Precision
+from ..precisions.base import SWITCH
 from .distance import Distance
 from .locate import locate
 
@@ -223,6 +225,46 @@ class Proof:
                 return float(np.square(replay(runner, few, count) - wanted).mean())
         except LithoError:
             return float("inf")
+
+    def squared_errors(
+        self, stage: str, graph: bytes, count: int, measured: Callable[[], None] = lambda: None
+    ) -> list[float] | None:
+        """`squared_error` of each layer of a graph of `Precision.switched`, which is opened once.
+
+        Args:
+            stage: name of the graph's stage.
+            graph: content of its ONNX file, for ONNX Runtime.
+            count: number of the layers.
+            measured: called before each layer.
+
+        Returns:
+            The error with each layer lowered by itself; None of a generator of several stages, whose other stages
+            know nothing of the further input, and of a graph that ONNX Runtime does not run.
+        """
+        if self._pipeline.sampler is not None or len(self._pipeline.stages) > 1:
+            return None
+        few = self._probes.first(self._error_probes)
+        wanted = few.images.astype(np.float64)
+        module, signature = self._pipeline.stages[stage]
+        switch = condition_field(SWITCH, ())
+        inputs = (*signature.inputs, switch)
+        wider = replace(
+            self._pipeline, stages={stage: (module, signature.model_copy(update={"inputs": inputs}))}
+        )
+        level = self._last_level.get((stage, "onnxruntime"))
+        found: list[float] = []
+        try:
+            with wider.open(
+                {stage: graph if level is None else with_graph_option(graph, OPTIMIZATION, level)}
+            ) as runner:
+                for number in range(count):
+                    measured()
+                    chosen = {SWITCH: np.full(len(wanted), number, np.float32)}
+                    images = make(runner, {**few.inputs, **chosen}, len(wanted), few.strided)
+                    found.append(float(np.square(images - wanted).mean()))
+        except LithoError:
+            return None
+        return found
 
     def open(self, stage: str, graph: bytes, runtime: str) -> Runner:
         """Open the whole generator with this graph in it; the other stages are FP32 in ONNX Runtime.

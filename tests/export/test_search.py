@@ -1,6 +1,7 @@
 """The search for a mixed precision: it stops at the knee, where the next layer in FP32 costs more than it gives."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -187,3 +188,21 @@ def test_a_graph_without_layers_has_none_to_keep(precision: Precision, verdict: 
     graph = helper.make_model(helper.make_graph(nodes, "tanh", [value], [other])).SerializeToString()
     found = search(precision, Lowering(graph), lambda graph: verdict, lambda graph: 0.0)
     assert (found.fp32_layers, found.verdict) == ((), verdict)
+
+
+@pytest.mark.parametrize("able", [True, False], ids=["one session", "a session each"])
+def test_layers_are_measured_in_one_session_where_that_can_be(able: bool) -> None:
+    each, opened = {"layer0": 90.0, "layer1": 2.0, "layer2": 2.0}, list[bytes]()
+
+    def error(graph: bytes) -> float:
+        opened.append(graph)
+        return sum(each[name] for name in _lowered(graph, 3))
+
+    def errors_of(graph: bytes, count: int) -> list[float] | None:
+        assert (graph, count) == (b"switched", 3)
+        return list(each.values()) if able else None
+
+    precision = replace(INT8, switched=lambda lowering: b"switched")
+    found = search(precision, Lowering(_chain([16, 64, 1024, 512])), lambda graph: PASSED, error, errors_of)
+    assert found.fp32_layers == ("layer0",)
+    assert len(opened) == (1 if able else 3)

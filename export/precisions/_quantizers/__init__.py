@@ -4,9 +4,13 @@ A quantizer is one module of this folder with
 
     quantize  (Lowering, element) -> bytes: content of the ONNX file, checked; `element` is "INT8" or "FLOAT8E4M3FN"
     SUMMARY   what it does, in a few words
+
+It may have `switched`, with the arguments of `quantize`: the graph of `Precision.switched`.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from ....bundle.external_graph import ExternalGraph
 from ....errors import ExportError
@@ -14,7 +18,10 @@ from ....extras import require
 from ....plugins import load_plugin, plugin_names
 from ..base import Lowering, layers
 
-__all__ = ["quantize", "quantizer_names"]
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["quantize", "quantizer_names", "switched"]
 
 
 def quantizer_names() -> tuple[str, ...]:
@@ -33,7 +40,7 @@ def quantize(lowering: Lowering, element: str) -> bytes:
         ExportError: there are no calibration inputs, the weights lie beside the graph, or the quantizer failed.
         UnknownName: there is no such quantizer.
     """
-    onnx = require("onnx", "export")
+    require("onnx", "export")
     require("onnxruntime", "cpu")
     if isinstance(lowering.graph, ExternalGraph):
         raise ExportError(
@@ -42,8 +49,27 @@ def quantize(lowering: Lowering, element: str) -> bytes:
         )
     if not lowering.calibration:
         raise ExportError("no data for calibration; name some with --calibration")
-    if "proto" not in lowering.seen:  # a search asks for hundreds of graphs, and each is made from this one
-        lowering.seen["proto"] = onnx.load_from_string(lowering.graph)
-    if set(layers(lowering.seen["proto"])) <= lowering.fp32_layers:
+    if set(layers(_parsed(lowering))) <= lowering.fp32_layers:
         return lowering.graph
     return load_plugin(__name__, lowering.quantizer, "quantizer").quantize(lowering, element)
+
+
+def switched(lowering: Lowering, element: str) -> bytes | None:
+    """The graph of `Precision.switched`; None if the quantizer makes none.
+
+    Args:
+        lowering: the graph, with calibration inputs and the name of the quantizer.
+        element: ONNX's name of the type.
+    """
+    make = getattr(load_plugin(__name__, lowering.quantizer, "quantizer"), "switched", None)
+    if make is None or isinstance(lowering.graph, ExternalGraph):
+        return None
+    _parsed(lowering)
+    return make(lowering, element)
+
+
+def _parsed(lowering: Lowering) -> onnx.ModelProto:
+    """The FP32 graph, parsed once: a search asks for hundreds of graphs, and each is made from this one."""
+    if "proto" not in lowering.seen:
+        lowering.seen["proto"] = require("onnx", "export").load_from_string(lowering.graph)
+    return lowering.seen["proto"]

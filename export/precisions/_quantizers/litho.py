@@ -14,13 +14,14 @@ from ._bias import corrected_biases
 from ._one_by_one import OneByOne
 from ._placement import Quantized, channel_axis, initializer, insert, sites, weight_of
 from ._ranges import Activations, observe, rounded, scale_of, values_of, weight_scales
+from ._switched import Plan, switched as with_switch
 
 if TYPE_CHECKING:
     import onnx
     import onnx_ir as ir
     from numpy.typing import NDArray
 
-__all__ = ["quantize"]
+__all__ = ["quantize", "switched"]
 
 SUMMARY = "inputs of layers, ranges of least squared error, corrected biases"
 
@@ -32,8 +33,7 @@ def quantize(lowering: Lowering, element: str) -> bytes:
     """Quantize weights per channel and activations per tensor, both symmetric around 0; see `quantize`."""
     seen = lowering.seen
     proto = seen["proto"]
-    if "weights" not in seen:
-        seen.update(_measured(proto, lowering, element))
+    _measure(lowering, element)
     biases = {name: bias for name, bias in seen["biases"].items() if name not in lowering.fp32_layers}
     # A graph with one layer lowered serves to compare layers, and there may be hundreds of them. None is kept, so that
     # none is checked: a runtime refuses one that is wrong.
@@ -44,6 +44,29 @@ def quantize(lowering: Lowering, element: str) -> bytes:
         return made
     other = _made(proto, lowering, element, biases)
     return other if _error(other, lowering) < _error(made, lowering) else made
+
+
+def switched(lowering: Lowering, element: str) -> bytes:
+    """The graph in which an input chooses the layer that is lowered; see `Precision.switched`."""
+    import onnx_ir as ir
+
+    _measure(lowering, element)
+    proto, seen = lowering.seen["proto"], lowering.seen
+    model = ir.from_proto(proto)
+    plans: dict[str, Plan] = {}
+    for name in layers(proto):
+        found = sites(model, frozenset([name]), outputs=_outputs(lowering, element))
+        hows = {site.layers: how for site, _, how in _activations(found, seen["ranges"], lowering, element)}
+        relu = any(
+            (site.value.producer() or model.graph[0]).op_type == "Relu" for site in found if not site.layers
+        )
+        plans[name] = Plan(hows[(name,)], seen["weights"][name], hows.get(()), relu)
+    return with_switch(proto, plans, element)
+
+
+def _measure(lowering: Lowering, element: str) -> None:
+    if "weights" not in lowering.seen:
+        lowering.seen.update(_measured(lowering.seen["proto"], lowering, element))
 
 
 def _measured(proto: onnx.ModelProto, lowering: Lowering, element: str) -> dict[str, object]:

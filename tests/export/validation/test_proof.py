@@ -2,13 +2,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 
 from litho.bundle import Bundle
 from litho.errors import LithoError
 from litho.export import build
 from litho.export.build import export
-from litho.export.precisions import Lowering, precision
+from litho.export.precisions import Lowering, layers, precision
 from litho.export.source import open_source
 from litho.export.validation.distance import Distance
 from litho.export.validation.proof import Proof
@@ -110,3 +111,24 @@ def test_a_graph_that_runs_at_no_level_has_failed_with_the_first_reason(run: Pat
     assert judged.verdict.reason.startswith("ONNX Runtime refuses the graph: ")
     assert judged.graph == graph[: len(graph) // 2]
     assert judged.pictures is None
+
+
+def test_layers_measured_in_one_session_have_the_errors_of_a_graph_each(run: Path, bundle: Path) -> None:
+    pipeline, opened, int8 = open_source(run).pipeline, Bundle.load(bundle), precision("int8")
+    graph = opened.read(opened.manifest.variants[0].file)
+    distance = Distance(TorchRunner(pipeline.model), None, samples=8)
+    proof = Proof(pipeline, {"generator": graph}, opened.probes(), distance)
+    calibration = [pipeline.signature.example(16, seed=1)]
+    lowering = Lowering(graph, frozenset(), calibration, OnnxRuntime.integers)
+    names, switched = layers(onnx.load_from_string(graph)), int8.switched(lowering)
+    assert switched is not None
+    together = proof.squared_errors("generator", switched, len(names))
+    each = [
+        proof.squared_error(
+            "generator", int8.lower(replace(lowering, fp32_layers=frozenset(names) - {name})), "onnxruntime"
+        )
+        for name in names
+    ]
+    assert min(each) > 0
+    assert together == pytest.approx(each, rel=0.1)
+    assert proof.squared_errors("generator", graph[: len(graph) // 2], len(names)) is None
