@@ -62,7 +62,7 @@ function sentence(text) {
 // The key
 
 function askForKey(reason = "") {
-  if (document.querySelector("dialog.key")) return;
+  if (document.querySelector("dialog.key[open]")) return; // one that was closed is removed only a moment later
   const input = h("input", { type: "password", id: "key", autocomplete: "off", spellcheck: false, value: apiKey() });
   const remember = h("input", { type: "checkbox" });
   const dialog = h("dialog.card.key", { "aria-labelledby": "key-title" },
