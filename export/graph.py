@@ -1,4 +1,4 @@
-"""Export a PyTorch module to an ONNX graph, seed in and pixels out; independent of training."""
+"""Export a PyTorch module to an ONNX graph, seed in and pixels out; of training it needs the noise alone."""
 
 from __future__ import annotations
 
