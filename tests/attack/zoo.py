@@ -128,7 +128,7 @@ def _decoder() -> nn.Module:
         up_block_types=("UpDecoderBlock2D",) * 2,
         norm_num_groups=4,
         latent_channels=4,
-        sample_size=32,
+        sample_size=16,
     )
 
 
@@ -190,8 +190,8 @@ ZOO: dict[str, Generator] = {
     "autoencoder-kl": Generator(
         _decoder,
         {
-            "inputs": [{"role": "seed", "shape": [4, 16, 16]}],
-            "output": {**_picture(32), "select": "sample"},
+            "inputs": [{"role": "seed", "shape": [4, 8, 8]}],
+            "output": {**_picture(16), "select": "sample"},
             "method": "decode",
         },
         "decoder.conv_out",
