@@ -45,13 +45,35 @@ include-path-regex = "/infer$"
 checks.positive_data_acceptance.enabled = false
 """
 HOOKS = """\
+import re
+from base64 import b64encode
+
 import schemathesis
 from hypothesis import strategies
 
 from litho.benchmarks.gateway.fuzz import picture
+from litho.serving.gateway.data_urls import DATA_URL_PATTERN
 
 for form in ("png", "jpeg", "webp"):
     schemathesis.openapi.media_type(f"image/{form}", strategies.just(picture(form)))
+url = "data:image/png;base64," + b64encode(picture("png")).decode()
+schemathesis.openapi.format("uri", strategies.just(url))
+
+
+def with_pictures(value):
+    # Whatever a data URL begins with, a picture follows.
+    if isinstance(value, dict):
+        return {name: with_pictures(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [with_pictures(one) for one in value]
+    return url if isinstance(value, str) and re.match(DATA_URL_PATTERN, value) else value
+
+
+@schemathesis.hook
+def map_case(context, case):
+    if case.media_type == "application/json":
+        case.body = with_pictures(case.body)
+    return case
 
 
 @schemathesis.hook

@@ -10,7 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .errors import ApiError, refused
 
-__all__ = ["SIZE_PATTERN", "FormText", "ImageRequest", "from_form", "from_json"]
+__all__ = [
+    "SIZE_PATTERN",
+    "FormText",
+    "ImageRequest",
+    "from_document",
+    "from_form",
+    "from_json",
+    "is_json",
+    "read_json",
+]
 
 MOST_PARTIAL_IMAGES = 3
 SIZE_PATTERN = r"^(auto|[1-9][0-9]{0,4}x[1-9][0-9]{0,4})$"
@@ -80,15 +89,42 @@ def from_json(content: bytes, content_type: str | None) -> ImageRequest:
     Raises:
         ApiError: 415, it is something else; 400, it is broken, or a value is not allowed.
     """
-    kind = (content_type or _JSON_TYPES[0]).partition(";")[0].strip().lower()
-    if kind not in _JSON_TYPES and not kind.endswith("+json"):
+    if not is_json(content_type):
         raise ApiError(415, "the body has another type; send application/json", code="unsupported_media_type")
+    return from_document(read_json(content))
+
+
+def is_json(content_type: str | None) -> bool:
+    """Whether a body is JSON, as one without a type is.
+
+    Args:
+        content_type: its header; None where there is none.
+    """
+    kind = (content_type or _JSON_TYPES[0]).partition(";")[0].strip().lower()
+    return kind in _JSON_TYPES or kind.endswith("+json")
+
+
+def read_json(content: bytes) -> dict[str, Any]:
+    """The object of a body.
+
+    Raises:
+        ApiError: 400, it is broken or something else, or a name comes twice.
+    """
     try:
         document = _JSON.decode(content.decode(json.detect_encoding(content), "surrogatepass"))
     except (ValueError, RecursionError):
         raise refused("the body is no JSON document", code="invalid_json") from None
     if not isinstance(document, dict):
         raise refused("the body is no JSON object", code="invalid_json")
+    return document
+
+
+def from_document(document: dict[str, Any]) -> ImageRequest:
+    """Check the values of an object of JSON.
+
+    Raises:
+        ApiError: 400, a value is not allowed.
+    """
     for name in _WHOLE:
         # In JSON 1.0 is a whole number.
         if isinstance(value := document.get(name), float) and value.is_integer():

@@ -13,12 +13,13 @@ from .errors import ApiError
 from .gateway import Gateway
 from .kserve.schemas import describe_models
 from .middleware.keys import PUBLIC, PUBLIC_FOLDERS
-from .request_schemas import edit_body, generation_schema
+from .request_schemas import edit_body, edit_schema, generation_schema
 from .schemas import components, errors
 
 __all__ = ["describe"]
 
 GENERATIONS, EDITS = "/v1/images/generations", "/v1/images/edits"
+JSON = "application/json"
 
 _ALWAYS = (400, 401, 403, 429, 500, 503)
 """Statuses that middlewares may give on every path."""
@@ -41,20 +42,18 @@ def describe(application: FastAPI, gateway: Gateway) -> None:
                 bases["base"] = _base(application, secured=gateway.guard.keys is not None)
             made = deepcopy(bases["base"])
             edits = {one.signature.field(Role.IMAGE) is not None for one in models}
-            for path, edit, kind, content in (
-                (
-                    GENERATIONS,
-                    False,
-                    "application/json",
-                    {"schema": generation_schema(models, gateway.settings)},
-                ),
-                (EDITS, True, "multipart/form-data", edit_body(models, gateway.settings)),
-            ):
-                if edits == {not edit}:  # no request to this path would be right
+            bodies = {
+                GENERATIONS: {JSON: {"schema": generation_schema(models, gateway.settings)}},
+                EDITS: {
+                    "multipart/form-data": edit_body(models, gateway.settings),
+                    JSON: {"schema": edit_schema(models, gateway.settings)},
+                },
+            }
+            for path, content in bodies.items():
+                if edits == {path == GENERATIONS}:  # no request to this path would be right
                     del made["paths"][path]
                     continue
-                body = {"required": True, "content": {kind: content}}
-                made["paths"][path]["post"]["requestBody"] = body
+                made["paths"][path]["post"]["requestBody"] = {"required": True, "content": content}
             if gateway.settings.public_url is not None:
                 made["servers"] = [{"url": gateway.settings.public_url.rstrip("/")}]
             signatures = {one.name: one.signature for one in models}

@@ -29,10 +29,12 @@ class Uploads:
     Args:
         image: the picture to start from.
         mask: where it is to be changed.
+        called: how the request calls the picture, for messages.
     """
 
     image: bytes | None = None
     mask: bytes | None = None
+    called: Literal["image", "images"] = "image"
 
 
 @dataclass(frozen=True)
@@ -144,10 +146,11 @@ def _check_uploads(served: Served, uploads: Uploads) -> None:
     source, mask = served.signature.field(Role.IMAGE), served.signature.field(Role.MASK)
     if source is None:
         raise refused(
-            f"model {served.name!r} takes no picture; send the request to /v1/images/generations", "image"
+            f"model {served.name!r} takes no picture; send the request to /v1/images/generations",
+            uploads.called,
         )
     if uploads.image is None:
-        raise refused("'image' is missing; send a PNG, JPEG or WebP file", "image")
+        raise refused(f"{uploads.called!r} is missing; send a PNG, JPEG or WebP file", uploads.called)
     if mask is None and uploads.mask is not None:
         raise refused(f"model {served.name!r} takes no mask", "mask")
     if mask is not None and uploads.mask is None:
@@ -162,13 +165,13 @@ def _pictures_in(
     source, mask = signature.field(Role.IMAGE), signature.field(Role.MASK)
     assert source is not None, "was checked first"
     assert uploads.image is not None, "was checked first"
-    given = size_of(uploads.image, "image", most_pixels)
+    given = size_of(uploads.image, uploads.called, most_pixels)
     wanted = _size_in(signature, source, size, given)
-    row = {source.name: picture_of(uploads.image, "image", source, wanted)}
+    row = {source.name: picture_of(uploads.image, uploads.called, source, wanted)}
     if mask is not None and uploads.mask is not None:
         if (other := size_of(uploads.mask, "mask", most_pixels)) != given:
             raise refused(
-                f"'mask' is {_shown(other)} and 'image' is {_shown(given)}; they have to have one size",
+                f"'mask' is {_shown(other)} and the picture {_shown(given)}; they have to have one size",
                 "mask",
             )
         row[mask.name] = hole_of(uploads.mask, "mask", wanted)

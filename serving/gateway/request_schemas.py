@@ -10,13 +10,14 @@ from itertools import product
 from typing import Any
 
 from ...signature.fields import MAX_TEXT_BYTES, Field, Role
+from .data_urls import DATA_URL_PATTERN
 from .inputs import BLANKS
 from .pictures import MEDIA_TYPES
 from .schemas import object_of
 from .served_models import Served
 from .settings import GatewaySettings
 
-__all__ = ["any_word", "edit_body", "generation_schema"]
+__all__ = ["any_word", "edit_body", "edit_schema", "generation_schema"]
 
 Schema = dict[str, Any]
 
@@ -90,12 +91,53 @@ def edit_body(models: Sequence[Served], settings: GatewaySettings) -> Schema:
     }
 
 
+def edit_schema(models: Sequence[Served], settings: GatewaySettings) -> Schema:
+    """JSON bodies of `POST /v1/images/edits`: the same with data URLs in place of files."""
+    bodies = [
+        _body(served, models, _referred(served, settings), _plain(served, models, settings), *ways)
+        for served in models
+        if served.signature.field(Role.IMAGE) is not None
+        for ways in product(_motifs(served), _encodings(served), _WAYS)
+    ]
+    return _any_of(bodies)
+
+
+def _referred(served: Served, settings: GatewaySettings) -> _Part:
+    """The pictures of a JSON body."""
+    image = _data_url(_said_of_picture(settings))
+    images: Schema = {"type": "array", "items": image, "minItems": 1, "maxItems": 1, "x-required": True}
+    mask: Schema = {"type": "null"}
+    if served.signature.field(Role.MASK) is not None:
+        mask = {**_data_url(_said_of_mask(settings)), "x-required": True}
+    return "in JSON", {"images": images, _MASK: mask}
+
+
+def _data_url(said: str) -> Schema:
+    """The object of a picture; here nothing is fetched and no file is stored."""
+    url: Schema = {
+        "type": "string",
+        "format": "uri",
+        "pattern": DATA_URL_PATTERN,
+        "description": f"A data URL, in base64, of a {said}",
+    }
+    return object_of({"image_url": url, "file_id": {"type": "null"}}, optional=("file_id",))
+
+
+def _said_of_picture(settings: GatewaySettings) -> str:
+    most = f"{settings.most_upload_bytes} bytes and {settings.most_upload_pixels} pixels"
+    return f"PNG, JPEG or WebP of at most {most}"
+
+
+def _said_of_mask(settings: GatewaySettings) -> str:
+    hole = "its transparent pixels, or else its light ones, are the hole."
+    return f"{_said_of_picture(settings)}, as wide and high as the picture; {hole}"
+
+
 def _sent(served: Served, settings: GatewaySettings) -> Iterator[_Part]:
     """The files of a form, by both names of the picture."""
-    said = f"PNG, JPEG or WebP of at most {settings.most_upload_bytes} bytes and {settings.most_upload_pixels} pixels"
-    image = {**_FILE, "description": f"{said}. Clients that send a list, here of one, call it image[]."}
-    of_mask = f"{said}, as wide and high as the picture; its transparent pixels, or else its light ones, are the hole."
-    mask = {_MASK: {**_FILE, "description": of_mask, "x-required": True}}
+    said = f"{_said_of_picture(settings)}. Clients that send a list, here of one, call it image[]."
+    image = {**_FILE, "description": said}
+    mask = {_MASK: {**_FILE, "description": _said_of_mask(settings), "x-required": True}}
     masks = mask if served.signature.field(Role.MASK) is not None else {}
     yield "", {_IMAGE: {**image, "x-required": True}, **masks}
     yield "of a list", {_IMAGES: {**image, "x-required": True}, **masks}

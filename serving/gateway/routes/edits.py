@@ -8,10 +8,11 @@ from fastapi import APIRouter, Request, Response
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from ..connection import DirectRoute
+from ..connection import DirectRoute, body_of
+from ..data_urls import take_uploads
 from ..errors import ApiError, refused
 from ..gateway import Gateway
-from ..image_request import from_form
+from ..image_request import ImageRequest, from_document, from_form, is_json, read_json
 from ..plan import Uploads
 from ..reply import reply, said_of
 
@@ -30,20 +31,35 @@ def make_router(gateway: Gateway) -> APIRouter:
     @router.post("/v1/images/edits", response_class=Response, openapi_extra=said_of("image_edit"))
     async def edit(request: Request) -> Response:
         """Make pictures from a picture."""
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != "multipart/form-data":
+        kind, most_bytes = request.headers.get("content-type"), gateway.settings.most_upload_bytes
+        if (kind or "").partition(";")[0].strip().lower() == "multipart/form-data":
+            asked, uploads = await _of_form(request, most_bytes)
+        elif is_json(kind):
+            # A large one takes a while to read.
+            asked, uploads = await gateway.in_thread(_of_json, await body_of(request), most_bytes)
+        else:
             raise ApiError(
-                415, "the body has another type; send multipart/form-data", code="unsupported_media_type"
+                415,
+                "the body has another type; send multipart/form-data or application/json",
+                code="unsupported_media_type",
             )
-        form = await _form(request)
-        try:
-            asked = from_form(_texts(form))
-            uploads = await _uploads(form, gateway.settings.most_upload_bytes)
-        finally:
-            await form.close()
         return await reply(gateway, request, asked, uploads)
 
     return router
+
+
+def _of_json(content: bytes, most_bytes: int) -> tuple[ImageRequest, Uploads]:
+    document = read_json(content)
+    uploads = take_uploads(document, most_bytes)
+    return from_document(document), uploads
+
+
+async def _of_form(request: Request, most_bytes: int) -> tuple[ImageRequest, Uploads]:
+    form = await _form(request)
+    try:
+        return from_form(_texts(form)), await _uploads(form, most_bytes)
+    finally:
+        await form.close()
 
 
 class _Parser(MultiPartParser):
@@ -91,4 +107,4 @@ async def _uploads(form: FormData, most_bytes: int) -> Uploads:
         if (file.size or 0) > most_bytes:
             raise refused(f"{name!r} has more than {most_bytes} bytes", name, "image_too_large")
         found[name] = await file.read()
-    return Uploads(**found)
+    return Uploads(found.get("image"), found.get("mask"))

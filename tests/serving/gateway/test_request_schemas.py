@@ -1,5 +1,6 @@
 """Requests that the document allows are those that the gateway takes, and no others."""
 
+import base64
 import json
 import re
 import urllib.error
@@ -12,7 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from litho.serving.gateway.program import Program
-from litho.serving.gateway.request_schemas import any_word, edit_body, generation_schema
+from litho.serving.gateway.request_schemas import any_word, edit_body, edit_schema, generation_schema
 from litho.serving.gateway.settings import GatewaySettings
 
 from .conftest import hole, png
@@ -102,10 +103,14 @@ FORMS: list[dict[str, Any]] = [
 
 
 @pytest.fixture(scope="module")
-def forms(streaming_gateway: Program) -> dict[str, Any]:
+def edits(streaming_gateway: Program) -> dict[str, Any]:
     with urllib.request.urlopen(f"{streaming_gateway.url}/openapi.json") as answer:
-        body = json.load(answer)["paths"]["/v1/images/edits"]["post"]["requestBody"]
-    return body["content"]["multipart/form-data"]
+        return json.load(answer)["paths"]["/v1/images/edits"]["post"]["requestBody"]["content"]
+
+
+@pytest.fixture(scope="module")
+def forms(edits: dict[str, Any]) -> dict[str, Any]:
+    return edits["multipart/form-data"]
 
 
 @pytest.mark.parametrize("change", FORMS, ids=json.dumps)
@@ -125,6 +130,39 @@ def test_the_document_and_the_gateway_agree_about_forms(
     )
     assert answer.status_code in (200, 400, 404)
     assert Draft202012Validator(forms["schema"]).is_valid(form) == (answer.status_code == 200)
+
+
+def referred(content: bytes) -> dict[str, Any]:
+    return {"image_url": f"data:image/png;base64,{base64.b64encode(content).decode()}"}
+
+
+PICTURE = np.zeros((6, 8, 3), np.uint8)
+IMAGE, HOLE = referred(png(PICTURE)), referred(hole(PICTURE[..., :1] + 1))
+REFERRED: list[dict[str, Any]] = [
+    *(change for change in FORMS if not change.keys() & {"image", "image[]"}),
+    {"model": "filled", "images": [{**IMAGE, "file_id": None}], "seed": None, "size": None},
+    {"model": "filled", "images": [IMAGE, IMAGE]},
+    {"model": "filled", "images": IMAGE},
+    {"model": "filled", "images": []},
+    {"model": "filled", "images": None},
+    {"model": "filled", "images": [{}]},
+    {"model": "filled", "images": [{**IMAGE, "detail": "high"}]},
+    {"model": "filled", "images": [{"image_url": "https://example.org/a.png"}]},
+    {"model": "filled", "mask": {"file_id": "file-1"}},
+    {"model": "filled", "image": IMAGE},
+]
+"""What differs, in JSON, from a picture with a mask; None is null."""
+
+
+@pytest.mark.parametrize("change", REFERRED)
+def test_the_document_and_the_gateway_agree_about_data_urls(
+    edits: dict[str, Any], streaming_gateway: Program, change: dict[str, Any]
+) -> None:
+    body = {"images": [IMAGE], "mask": HOLE, **change}
+    answer = httpx.post(f"{streaming_gateway.url}/v1/images/edits", json=body, timeout=60)
+    assert answer.status_code in (200, 400, 404)
+    schema = edits["application/json"]["schema"]
+    assert Draft202012Validator(schema).is_valid(body) == (answer.status_code == 200)
 
 
 def test_a_form_says_what_its_files_are(forms: dict[str, Any]) -> None:
@@ -147,18 +185,22 @@ def test_sizes_are_all_that_a_model_makes_and_no_others() -> None:
 
 def test_without_models_nothing_is_allowed() -> None:
     settings = GatewaySettings(server="grpc://127.0.0.1:1")
-    for schema in (generation_schema([], settings), edit_body([], settings)["schema"]):
+    forms = edit_body([], settings)["schema"]
+    for schema in (generation_schema([], settings), forms, edit_schema([], settings)):
         assert not Draft202012Validator(schema).is_valid({"prompt": "3"})
 
 
-@pytest.mark.parametrize("kind", ["generation", "edit"])
+@pytest.mark.parametrize("kind", ["generation", "edit", "edit in JSON"])
 def test_programs_that_make_clients_get_one_class_whose_kinds_have_names_of_their_own(
-    allowed: Draft202012Validator, forms: dict[str, Any], kind: str
+    allowed: Draft202012Validator, edits: dict[str, Any], kind: str
 ) -> None:
     """What they know: one object with the properties of all its kinds, and no truth value that a list of words has."""
-    schema: Any = allowed.schema if kind == "generation" else forms["schema"]
+    form, document = (edits[one]["schema"] for one in ("multipart/form-data", "application/json"))
+    schema: Any = {"generation": allowed.schema, "edit": form, "edit in JSON": document}[kind]
     kinds = schema["allOf"][0]["anyOf"]
+    named = [one["title"] for some in (form, document) for one in some["allOf"][0]["anyOf"]]
     assert len({one["title"] for one in kinds}) == len(kinds)
+    assert len(set(named)) == len(named)
     assert schema["properties"].keys() == {name for one in kinds for name in one["properties"]} - {"image[]"}
     assert "boolean" in str(schema["properties"]["stream"]["type"])
     for one in kinds:

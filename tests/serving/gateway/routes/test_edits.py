@@ -1,5 +1,6 @@
 """`POST /v1/images/edits`, asked by the real OpenAI client."""
 
+import base64
 import logging
 import re
 import socket
@@ -157,10 +158,66 @@ def test_what_cannot_be_edited_is_refused(
     assert (failed.value.param, failed.value.code) == (param, code)
 
 
-def test_another_type_of_body_is_refused(streaming_client: openai.OpenAI) -> None:
-    with pytest.raises(openai.APIStatusError) as failed:
-        streaming_client.post("/images/edits", body={"model": "filled"}, cast_to=object)
-    assert failed.value.status_code == 415
+def referred(content: bytes) -> dict[str, str]:
+    """A picture as JSON has it."""
+    return {"image_url": f"data:image/png;base64,{base64.b64encode(content).decode()}"}
+
+
+def posted(client: openai.OpenAI, **change: Any) -> Any:
+    """A request in JSON, which OpenAI's API takes and their client has no function for."""
+    sent = {
+        "model": "filled",
+        "images": [referred(png(SOURCE))],
+        "mask": referred(hole(MASK)),
+        "seed": 9,
+        **change,
+    }
+    streamed = {"stream": True, "stream_cls": openai.Stream[dict[str, Any]]} if sent.get("stream") else {}
+    return client.post("/images/edits", body=sent, cast_to=dict[str, Any], **streamed)
+
+
+def test_pictures_in_json_are_edited_as_those_of_a_form_are(streaming_client: openai.OpenAI) -> None:
+    made = posted(streaming_client, prompt="", n=2)
+    for k, one in enumerate(made["data"]):
+        assert (pixels_of(one["b64_json"]) == filled(derived_seed(9, k), SOURCE, MASK)).all()
+    (event,) = posted(streaming_client, stream=True)
+    assert event["type"] == "image_edit.completed"
+    assert (pixels_of(event["b64_json"]) == filled(9, SOURCE, MASK)).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "param", "code"),
+    [
+        ({"images": [referred(b"no picture")]}, "images", "invalid_image"),
+        ({"images": [referred(png(SOURCE)[:60])]}, "images", "invalid_image"),
+        ({"images": [referred(bomb())]}, "images", "image_too_large"),
+        ({"images": [{"image_url": "http://127.0.0.1:1/a.png"}]}, "images", None),
+        ({"images": [{"file_id": "file-1"}]}, "images", None),
+        ({"images": []}, "images", None),
+        ({"mask": None}, "mask", None),
+        ({"mask": referred(hole(MASK[:5]))}, "mask", None),
+        ({"mask": referred(hole(MASK * 0))}, "mask", "invalid_mask"),
+        ({"image": referred(png(SOURCE))}, "image", None),
+        ({"model": "larger"}, "mask", None),
+        ({"model": "whole", "mask": None}, "images", None),
+        ({"n": "2"}, "n", None),
+        ({"prompt": "a cat"}, "prompt", None),
+    ],
+)
+def test_pictures_in_json_are_checked_as_those_of_a_form_are(
+    streaming_client: openai.OpenAI, change: dict[str, Any], param: str, code: str | None
+) -> None:
+    with pytest.raises(openai.BadRequestError) as failed:
+        posted(streaming_client, **change)
+    assert (failed.value.param, failed.value.code) == (param, code)
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded"])
+def test_another_type_of_body_is_refused(streaming_gateway: Program, kind: str) -> None:
+    url = f"{streaming_gateway.url}/v1/images/edits"
+    answer = httpx.post(url, content=b"{}", headers={"Content-Type": kind}, timeout=60)
+    assert answer.status_code == 415
+    assert "multipart/form-data or application/json" in answer.json()["error"]["message"]
 
 
 PART = b'--b\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n'
