@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
+from typing import Any
 
 from ..bundle import BundleWriter
 from ..bundle.manifest import Variant, Verdict
@@ -38,12 +39,14 @@ class StageGraph:
         signature: of the stage.
         graph: its FP32 graph as it was exported, the content of an ONNX file.
         calibration: gives inputs of the stage, batch by batch; called only if a precision needs calibration.
+        seen: `Lowering.seen` of each graph that is lowered: runtimes may get the same.
     """
 
     name: str
     signature: Signature
     graph: bytes
     calibration: Callable[[], Sequence[Inputs]]
+    seen: dict[bytes, dict[Any, Any]] = field(default_factory=dict, compare=False)
 
 
 def make_variants(
@@ -143,7 +146,8 @@ def _lower(
         )
 
     calibration = stage.calibration() if lower.calibrated else ()
-    lowering = Lowering(graph, frozenset(), calibration, integers, request.quantizer)
+    seen = stage.seen.setdefault(graph, {})
+    lowering = Lowering(graph, frozenset(), calibration, integers, request.quantizer, seen)
     found = search(lower, lowering, judge, error, errors_of)
     return replace(found, passes=passes, layers=count)
 

@@ -106,7 +106,7 @@ class Lowering:
     calibration: Sequence[Inputs] = ()
     integers: Integers = field(default_factory=Integers)
     quantizer: str = "litho"
-    seen: dict[str, Any] = field(default_factory=dict, compare=False)
+    seen: dict[Any, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
