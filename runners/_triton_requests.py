@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -73,13 +74,11 @@ class Options:
     traceparent: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("timeout_seconds", "answer_seconds", "queue_seconds"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise UsageError(f"{name} was given {value:g}; expected seconds above 0")
-        for name in ("priority", "preview_every"):
-            if not 0 <= getattr(self, name) < 2**31:
-                raise UsageError(f"{name} was given {getattr(self, name)}; expected a whole number from 0")
+        _check_seconds("timeout_seconds", self.timeout_seconds)
+        _check_seconds("answer_seconds", self.answer_seconds)
+        _check_seconds("queue_seconds", self.queue_seconds)
+        _check_number("priority", self.priority)
+        _check_number("preview_every", self.preview_every)
         # Both travel in the head of a request, where a line break would be another head.
         if _REQUEST_ID.fullmatch(self.request_id) is None:
             raise UsageError("request_id is at most 64 letters, digits, dots, underscores or hyphens")
@@ -87,6 +86,16 @@ class Options:
             raise UsageError(
                 "traceparent has another form than 00-TRACE-SPAN-FLAGS, in small hexadecimal digits"
             )
+
+
+def _check_seconds(name: str, value: float | None) -> None:
+    if value is not None and not 0 < value < math.inf:
+        raise UsageError(f"{name} was given {value:g}; expected seconds above 0")
+
+
+def _check_number(name: str, value: int) -> None:
+    if not 0 <= value < 2**31:
+        raise UsageError(f"{name} was given {value}; expected a whole number from 0")
 
 
 class MadeBy(NamedTuple):

@@ -20,6 +20,7 @@ from .errors import as_api_error
 from .gateway import Gateway
 from .pictures import encode, visible
 from .plan import Plan
+from .protection.answers import state_of
 from .work import Made, Preview, make_pictures, streamed
 
 __all__ = ["document_of", "events_of"]
@@ -191,4 +192,4 @@ def _note(request: Request, given: list[Finished]) -> None:
 
 
 def _id(request: Request) -> str:
-    return getattr(request.state, "request_id", "")
+    return state_of(request.scope).get("request_id", "")

@@ -20,7 +20,7 @@ __all__ = ["GONE_STATUS", "DirectRoute", "body_of", "facts_of", "request_options
 GONE_STATUS = 499
 """Status of a request whose client left before the answer; no client ever sees it."""
 
-_UNWATCHED_SECONDS = 0.05
+_UNWATCHED_SECONDS = 0.25
 
 Result = TypeVar("Result")
 

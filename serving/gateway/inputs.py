@@ -143,8 +143,12 @@ def _checked(field: Field, value: Any, name: str) -> NDArray[Any]:
     if field.dtype == "INT64" and isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         value = int(value)  # in JSON 1.0 is a whole number
     try:
+        if field.dtype == "BYTES":
+            return field.check([value])
+        if field.dtype != "FP32":
+            return field.check(_numbers(field, value, name))
         with np.errstate(over="ignore"):  # what FP32 does not hold becomes infinite, which the check refuses
-            return field.check([value] if field.dtype == "BYTES" else _numbers(field, value, name))
+            return field.check(_numbers(field, value, name))
     except InvalidInput as error:
         raise refused(str(error), name) from None
 

@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -17,11 +17,13 @@ from urllib.parse import urlsplit
 from ...errors import UsageError
 from ...runners.triton import is_loopback
 from ..server.events import Event
+from .protection.answers import App, Receive, Scope, Send
 from .protection.binding import TlsFiles, check_binding
 from .settings import GatewaySettings
 
 if TYPE_CHECKING:
     import uvicorn
+    from fastapi import FastAPI
 
     from .gateway import Gateway
     from .protection.guard import Guard
@@ -139,7 +141,8 @@ class Program:
         settings = self._settings
         application = make_application(settings)
         config = uvicorn.Config(
-            application,
+            _quickly(application),
+            interface="asgi3",
             loop="uvloop",
             http=make_protocol(settings),
             ws="none",
@@ -216,6 +219,18 @@ def _server_of(program: Program, config: uvicorn.Config, guard: Guard) -> uvicor
                 self.should_exit = True
 
     return Server(config)
+
+
+def _quickly(application: FastAPI) -> App:
+    """The application without the two calls in which FastAPI and Starlette look whether there is anything to do."""
+    stack = application.middleware_stack
+    assert stack is not None, "make_application builds it"
+
+    def entered(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        scope["app"] = application
+        return stack(scope, receive, send)
+
+    return entered
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from .connection import facts_of, while_connected
 from .gateway import Gateway
 from .image_request import ImageRequest
 from .plan import Uploads, planned
+from .protection.answers import state_of
 from .schemas import answered, errors, events, schema
 
 __all__ = ["reply", "said_of"]
@@ -54,7 +55,7 @@ async def reply(
     facts["model"], facts["version"] = plan.served.name, plan.served.version
     if gateway.settings.log_prompts:
         facts["prompt"] = asked.prompt
-    gateway.guard.take_pictures(request.state, len(plan.rows))
+    gateway.guard.take_pictures(state_of(request.scope), len(plan.rows))
     if not asked.stream:
         document = await while_connected(request, document_of(gateway, plan, request))
         return Response(document, media_type="application/json")

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,10 @@ __all__ = ["Together"]
 
 _SHARES = 4
 """Requests that those in hand are spread over: of two instances, each has one at work and one that waits for it."""
+
+
+_alike = attrgetter(*(field.name for field in fields(Options) if field.name != "request_id"))
+"""What two requests must have in common to travel together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,9 +94,7 @@ class Together:
         rows = len(next(iter(complete.values())))
         loop = asyncio.get_running_loop()
         part = _Part(complete, rows, options, loop.create_future())
-        shapes = tuple(array.shape[1:] for array in complete.values())
-        alike = tuple(value for name, value in vars(options).items() if name != "request_id")
-        key = shapes, alike
+        key = (*[array.shape[1:] for array in complete.values()], *_alike(options))
         waiting = self._waiting.get(key)
         if waiting is None:
             self._waiting[key] = [part]

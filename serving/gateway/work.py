@@ -102,7 +102,7 @@ def rows_of(signature: Signature, fields: Mapping[str, NDArray[Any]], count: int
     """
     seed = signature.field(Role.SEED)
     base = signature.with_defaults(dict(fields))
-    if seed is None:
+    if seed is None or (count == 1 and seed.name in fields):
         return [base] * count
     first = int(fields[seed.name].item()) if seed.name in fields else new_seed()
     seeds = (derived_seed(first, k) for k in range(count))

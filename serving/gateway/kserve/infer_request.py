@@ -64,7 +64,7 @@ _JSON = json.JSONDecoder(parse_constant=_no_constant)
 """Takes no NaN and no Infinity, which are not JSON. Making it anew takes longer than reading a request."""
 
 
-def read_length(header: str | None, body_bytes: int) -> int | None:
+def read_length(header: bytes | None, body_bytes: int) -> int | None:
     """Bytes of the JSON in a body, from the header Inference-Header-Content-Length; None where all of it is JSON.
 
     Raises:
@@ -73,10 +73,11 @@ def read_length(header: str | None, body_bytes: int) -> int | None:
     if header is None:
         return None
     # Longer digits cannot be a length, and reading them would take long.
-    length = int(header) if header.isascii() and header.isdigit() and len(header) <= 12 else 0
+    length = int(header) if header.isdigit() and len(header) <= 12 else 0
     if not 1 <= length <= body_bytes:
+        given = header[:40].decode("latin-1")
         raise InvalidInput(
-            f"header Inference-Header-Content-Length was given {header[:40]!r}; allowed is 1 to {body_bytes}, the"
+            f"header Inference-Header-Content-Length was given {given!r}; allowed is 1 to {body_bytes}, the"
             " length of the JSON in front of the raw tensors"
         )
     return length

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from ...server.events import Event, Level
 from ..exchange import Exchange, Stage
@@ -32,25 +33,26 @@ class Middleware(Stage):
         status = exchange.status
         level: Level = "info" if status < 400 else "error" if status >= 500 else "warning"
         if self._log.writes(level):
-            self._log(_event(exchange, level))
+            self._log(_event(exchange, level, documents=self._log.documents))
 
 
-def _event(exchange: Exchange, level: Level) -> Event:
-    facts, state = exchange.facts, exchange.state
+def _event(exchange: Exchange, level: Level, *, documents: bool) -> Event:
+    facts, id = exchange.facts, exchange.state.get("request_id", "")
     seconds = time.perf_counter() - exchange.began
-    key = state.get("key")
-    client = exchange.scope.get("client")
     method, route, status = exchange.method, exchange.route, exchange.status
-    values = {
-        "request_id": state.get("request_id", ""),
-        "method": method,
-        "route": route,
-        "status": status,
-        "seconds": round(seconds, 6),
-        "sent_bytes": exchange.sent_bytes,
-        "client": client[0] if client else "",
-        "key": key.id if key is not None else "",
-        **{name: facts[name] for name in _FACTS if name in facts},
-    }
-    what = f"{method} {route or '(no route)'} {status} in {seconds * 1000:.1f} ms, {values['request_id']}"
+    what = f"{method} {route or '(no route)'} {status} in {seconds * 1000:.1f} ms, {id}"
+    values: dict[str, Any] = {}
+    if documents:  # a line of text has no room for them
+        key, client = exchange.state.get("key"), exchange.scope.get("client")
+        values = {
+            "request_id": id,
+            "method": method,
+            "route": route,
+            "status": status,
+            "seconds": round(seconds, 6),
+            "sent_bytes": exchange.sent_bytes,
+            "client": client[0] if client else "",
+            "key": key.id if key is not None else "",
+            **{name: facts[name] for name in _FACTS if name in facts},
+        }
     return Event("request", what, level, str(facts.get("model", "")), str(facts.get("error", "")), values)

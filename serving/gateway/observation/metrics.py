@@ -86,8 +86,7 @@ class Metrics:
         )
         ProcessCollector(registry=registry)
         # A look for labels takes a lock and builds texts; routes, methods and statuses are few.
-        self._counted = lru_cache(1024)(self._requests.labels)
-        self._known = lru_cache(1024)(self._with_failures)
+        self._counted = lru_cache(1024)(self._with_failures)
         for reason in REASONS.values():
             self._rejected.labels(reason)
         self._timed = lru_cache(256)(self._seconds.labels)
@@ -109,16 +108,16 @@ class Metrics:
         """
         self._in_flight -= 1
         method = method if method in _METHODS else "other"
-        self._known(route, method)
-        self._counted(route, method, str(status)).inc()
+        self._counted(route, method, status).inc()
         self._timed(route).observe(seconds)
         if status >= 400:
             self._rejected.labels(error or REASONS.get(status, str(status))).inc()
 
-    def _with_failures(self, route: str, method: str) -> None:
-        """Begin the series of failures at 0: in one that begins at 1 Prometheus sees no increase."""
-        for status in FAILURES:
-            self._requests.labels(route, method, status)
+    def _with_failures(self, route: str, method: str, status: int) -> Counter:
+        """A counter; the series of failures begin at 0: in one that begins at 1 Prometheus sees no increase."""
+        for failure in FAILURES:
+            self._requests.labels(route, method, failure)
+        return self._requests.labels(route, method, str(status))
 
     def certificate(self, use: str, end: datetime) -> None:
         """A certificate was read.

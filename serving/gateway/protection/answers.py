@@ -8,13 +8,16 @@ from typing import Any, TypeAlias
 
 from ..errors import ApiError
 
-__all__ = ["App", "Message", "Receive", "Scope", "Send", "answer", "header_of", "state_of"]
+__all__ = ["WHOLE", "App", "Message", "Receive", "Scope", "Send", "answer", "header_of", "state_of"]
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+WHOLE = "whole"
+"""Name in a request's state that says that all of its body has arrived: nobody needs to wait for it."""
 
 
 def state_of(scope: Scope) -> dict[str, Any]:

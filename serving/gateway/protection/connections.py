@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from ..errors import ApiError
 from ..settings import GatewaySettings
+from .answers import WHOLE
 
 __all__ = ["MOST_HEADER_BYTES", "make_protocol", "raise_file_limit"]
 
@@ -240,7 +241,7 @@ class _Protocol(HttpToolsProtocol):
 
     def _names_one_host(self) -> bool:
         """RFC 9112, 3.2: none in HTTP/1.1 and several in any version are answered 400."""
-        count = sum(name == b"host" for name, _ in self.headers)
+        count = [name for name, _ in self.headers].count(b"host")
         return count == 1 or (count == 0 and self.parser.get_http_version() == "1.0")
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
@@ -259,6 +260,7 @@ class _Protocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return  # its body is still to come
         self._in_headers = True  # of the next one
+        self.scope.setdefault("state", {})[WHOLE] = True
         super().on_message_complete()
         if self.cycle.response_complete and self.timeout_keep_alive_task is None:
             # The answer came before the end of the body, whose bytes stopped uvicorn's timer.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from ...server.events import Event
@@ -143,17 +144,17 @@ class Guard:
         """A request that entered has ended."""
         self._concurrency.leave(client)
 
-    def take_pictures(self, state: Any, count: int) -> None:
+    def take_pictures(self, state: Mapping[str, Any], count: int) -> None:
         """Count the pictures of a request; routes call it once they know how many are asked for.
 
         Args:
-            state: of the request, `request.state`.
+            state: of the request, as `state_of` gives it.
             count: pictures, 1 or more.
 
         Raises:
             ApiError: 429, the client is over its limit of pictures; 400, it can never have so many at once.
         """
-        key: KeyRecord | None = getattr(state, "key", None)
+        key: KeyRecord | None = state.get("key")
         own = _NO_LIMITS if key is None else key.limits
         per_minute = own.pictures_per_minute or self._settings.pictures_per_minute
         if per_minute is not None:
@@ -162,7 +163,7 @@ class Guard:
                     f"{count} pictures were asked for; at most {per_minute} a minute are allowed",
                     code="too_many_pictures",
                 )
-            _refuse(self._pictures.take(getattr(state, "client", ""), per_minute, count))
+            _refuse(self._pictures.take(state.get("client", ""), per_minute, count))
 
 
 def _refuse(refused: Refused | None) -> None:

@@ -29,11 +29,12 @@ class RequestLog:
         level: "info" for every request, "warning" for refused and failed ones, "error" for failed ones.
 
     Attributes:
+        documents: whether what an event has beside its message is written too.
         lost: events that could not be written.
     """
 
     def __init__(self, stream: TextIO, form: LogFormat = "text", level: Level = "info") -> None:
-        self._log = Log(stream, form)
+        self._log, self.documents = Log(stream, form), form == "json"
         self._levels = {
             "info": {"info", "warning", "error"},
             "warning": {"warning", "error"},

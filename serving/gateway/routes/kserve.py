@@ -22,6 +22,7 @@ from ..kserve.infer_answer import check_answer, infer_answer
 from ..kserve.infer_request import InferRequest, RequestReader, read_length
 from ..kserve.limits import check_limits, most_rows
 from ..kserve.schemas import CONFIGURATION, INFER, LIVE, METADATA, READY, SERVER, on_model
+from ..protection.answers import header_of, state_of
 from ..served_models import Served
 from .health import ready_models
 
@@ -103,12 +104,12 @@ def _add_model(router: APIRouter, gateway: Gateway, prefix: str) -> None:
 
 async def _infer(gateway: Gateway, request: Request, served: Served, reader: RequestReader) -> Response:
     body = await body_of(request)
-    length = read_length(request.headers.get("inference-header-content-length"), len(body))
+    length = read_length(header_of(request.scope, b"inference-header-content-length"), len(body))
     signature = served.signature
     asked = reader.read(body, length)
     check_limits(asked.inputs, signature, gateway.settings)
     check_answer(signature, asked)
-    gateway.guard.take_pictures(request.state, len(next(iter(asked.inputs.values()))))
+    gateway.guard.take_pictures(state_of(request.scope), len(next(iter(asked.inputs.values()))))
     options = request_options(
         request,
         priority=asked.priority,

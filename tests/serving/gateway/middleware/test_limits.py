@@ -1,7 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -119,13 +118,13 @@ def test_slow_bodies_of_one_client_leave_room_for_others(guarded: Make) -> None:
 
 def test_pictures_are_counted_by_the_route(guarded: Make) -> None:
     guard = guarded("limits", pictures_per_minute=10).gateway.guard
-    state = SimpleNamespace(key=None, client="192.0.2.1")
+    state = {"key": None, "client": "192.0.2.1"}
     guard.take_pictures(state, 8)
     with pytest.raises(ApiError) as refused:
         guard.take_pictures(state, 4)
     assert (refused.value.status, refused.value.kind) == (429, "images")
     assert 1 <= int(refused.value.headers["Retry-After"]) <= 12  # less what the first 8 have taken
-    other = SimpleNamespace(key=None, client="192.0.2.2")
+    other = {"key": None, "client": "192.0.2.2"}
     with pytest.raises(
         ApiError, match="11 pictures were asked for; at most 10 a minute are allowed"
     ) as never:
