@@ -32,5 +32,5 @@ class Middleware(Stage):
 
     def head(self, exchange: Exchange, headers: list[tuple[bytes, bytes]]) -> None:
         """Add what the answer does not have."""
-        own = dict(headers)
+        own = {name.lower() for name, _ in headers}
         headers += [header for header in self._headers.items() if header[0] not in own]
