@@ -19,7 +19,7 @@ class Periodic:
     """
 
     def __init__(
-        self, call: Callable[[], None], seconds: float, report: Callable[[str], None], name: str
+        self, call: Callable[[], object], seconds: float, report: Callable[[str], None], name: str
     ) -> None:
         self._call, self._seconds, self._report = call, seconds, report
         self._end = threading.Event()

@@ -14,6 +14,7 @@ from ...errors import EndpointUnavailable, LithoError
 from .answers import refusal
 from .in_hand import DRAINING, InHand
 from .instance import Instance
+from .stalls import StallGuard
 
 __all__ = ["Model"]
 
@@ -33,9 +34,14 @@ class Model:
         self._runner = instance.open()
         self._input_names = [field.name for field in self._runner.signature.inputs]
         self._output_name = self._runner.signature.output.name
+        self._guard = StallGuard()
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """One response per request, in order; a bad request gets its own error and does not affect the others."""
+        with self._guard:
+            return self._execute(requests)
+
+    def _execute(self, requests: list[Any]) -> list[Any]:
         if not self._in_hand.accept(len(requests)):
             return [refusal(EndpointUnavailable(DRAINING)) for _ in requests]
         try:
@@ -50,6 +56,7 @@ class Model:
 
     def finalize(self) -> None:
         """Release the runner."""
+        self._guard.close()
         self._in_hand.close()
         self._runner.close()
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..backend.in_hand import Record, read_records
+from ..backend.stalls import STALLED
 from .deaths import ending
 from .processes import Stub, look, stubs_of
 
@@ -115,7 +116,7 @@ class Watch:
             self._forget(stub.pid)
         elif seen.state == "Z":
             if now - self._dying.setdefault(stub.pid, now) >= _DYING_SECONDS:
-                return Fault(stub, "died", ending(seen.exit_code))
+                return Fault(stub, "died", _cause(seen.exit_code))
         elif seen.state in "Tt":
             since = self._stopped.setdefault(stub.pid, now)
             if now - since >= self._hung_seconds / 10:
@@ -147,3 +148,9 @@ class Watch:
     def _forget(self, pid: int) -> None:
         for noted in (self._known, self._dying, self._stopped, self._standing):
             noted.pop(pid, None)
+
+
+def _cause(code: int) -> str:
+    if code == STALLED:
+        return "it stood still with a batch in hand, as a paused machine does, and ended itself"
+    return ending(code)
