@@ -66,7 +66,6 @@ WITHOUT_A_TEST_FILE = {
     "benchmarks/__init__.py": "tests/benchmarks/load/test_sweep.py imports it and looks at what that loads",
     "benchmarks/load/generator/worker/transports/base.py": "tests of its transports, test_grpc.py and test_http.py",
     "benchmarks/device_bench/documents.py": "tests/benchmarks/device_bench/test_run.py makes it",
-    "benchmarks/faults/processes.py": "tests/benchmarks/faults/test_run.py reads its faults",
     "benchmarks/peers/in_process/nncf.py": _PEERS,
     "benchmarks/peers/in_process/onnxruntime.py": _PEERS,
     "benchmarks/peers/in_process/onnxruntime_tensorrt.py": _PEERS,

@@ -1,4 +1,4 @@
-"""Faults of processes: killed stubs, a killed server, and a server that is asked to end under load."""
+"""Faults of processes: killed stubs, a killed server, a server that is asked to end under load, and pauses."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ from .serving import SERVER, STUB
 
 __all__ = ["FAULTS"]
 
+PAUSES, PAUSE_SECONDS = 5, 1.2
+"""Triton gives a batch up after a second without a sign of life of its instance."""
+
+_BETWEEN_SECONDS = 60.0
+"""Longest wait for good answers between two pauses."""
+
 
 def _kill(scene: Scene, name: str, count: int | None = None) -> Mapping[str, Any]:
     processes = scene.serving.processes(name)[:count]
@@ -19,6 +25,15 @@ def _kill(scene: Scene, name: str, count: int | None = None) -> Mapping[str, Any
         process.send_signal(signal.SIGKILL)
     scene.ended()
     return {"killed": len(processes)}
+
+
+def _pause(scene: Scene) -> Mapping[str, Any]:
+    """Everything but the clients stops and goes on, as on a virtual machine that is moved to another host."""
+    for _ in range(PAUSES):
+        scene.load.wait_for_good(scene.whole_from, 0.5, _BETWEEN_SECONDS)
+        scene.serving.pause(PAUSE_SECONDS)
+        scene.ended()
+    return {"pauses": PAUSES, "pause_seconds": PAUSE_SECONDS}
 
 
 def _terminate(scene: Scene) -> Mapping[str, Any]:
@@ -43,5 +58,10 @@ FAULTS = (
     Fault("stub-killed", "one stub gets SIGKILL", lambda scene: _kill(scene, STUB, 1)),
     Fault("both-stubs-killed", "all stubs get SIGKILL", lambda scene: _kill(scene, STUB)),
     Fault("server-killed", "the server gets SIGKILL", lambda scene: _kill(scene, SERVER)),
+    Fault(
+        "machine-paused",
+        f"the server and litho serve stand still for {PAUSE_SECONDS} s, {PAUSES} times, and go on",
+        _pause,
+    ),
     Fault("terminated", "litho serve gets SIGTERM, and is started again when it has ended", _terminate),
 )

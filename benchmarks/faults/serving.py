@@ -132,6 +132,17 @@ class Serving:
                         found.append(process)
         return found
 
+    def pause(self, seconds: float) -> None:
+        """Stop the command and all its processes, as a machine that stands still does, and let them go on."""
+        psutil = require("psutil", "bench")
+        command = psutil.Process(self._process.pid)
+        stopped = [command, *command.children(recursive=True)]
+        for signal_number, wait in ((signal.SIGSTOP, seconds), (signal.SIGCONT, 0.0)):
+            for process in stopped:
+                with suppress(psutil.NoSuchProcess):
+                    process.send_signal(signal_number)
+            time.sleep(wait)
+
     def note_processes(self) -> set[int]:
         """Remember the processes that should be gone in the end; the ids of the servers so far."""
         for name in (SERVER, STUB):
