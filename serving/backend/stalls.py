@@ -28,6 +28,10 @@ _STALL_SECONDS = 0.6
 """Longest time between two looks that is no stall. Triton sees a sign of life every 0.3 s and gives up after a second
 without one, so a stall that it may have noticed lasts 0.7 s or more."""
 
+_SETTLE_SECONDS = 0.05
+"""For Triton's own thread in this process, which gives a sign of life when the stall ends: a process that ends while it
+holds the lock for that ends the server (`lock_exception`)."""
+
 
 class StallGuard:
     """Encloses the work on a batch, from the call of `execute` to its return; one batch at a time.
@@ -85,5 +89,6 @@ def _end(seconds: float) -> None:
         f"litho: this process stood still for {seconds:.1f} s with a batch in hand; it ends, because Triton may have"
         " given the batch up and would take these answers for those of another one\n"
     )
+    time.sleep(_SETTLE_SECONDS)
     os.write(2, words.encode())  # not Triton's log: its memory may be the one that was freed
     os._exit(STALLED)  # at once: nothing may be sent, and whatever ends in order would send
