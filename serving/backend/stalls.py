@@ -29,8 +29,8 @@ _STALL_SECONDS = 0.6
 without one, so a stall that it may have noticed lasts 0.7 s or more."""
 
 _SETTLE_SECONDS = 0.05
-"""For Triton's own thread in this process, which gives a sign of life when the stall ends: a process that ends while it
-holds the lock for that ends the server (`lock_exception`)."""
+"""For Triton's own thread in this process, which gives a sign of life when the stall ends: a process that ends while
+it holds the lock for that ends the server (`lock_exception`)."""
 
 
 class StallGuard:
