@@ -91,7 +91,8 @@ def _measured(fault: Fault, scene: Scene) -> dict[str, Any]:
     servers = serving.note_processes()
     scene.expect(more <= 0, f"{more} processes of instances that were replaced are still there")
     # Triton keeps what it shared with an instance that died with requests in hand, until it ends itself.
-    allowed = sum(memory.values()) * int(details.get("pauses", "killed" in details))
+    losses = details.get("pauses", int("killed" in details))
+    allowed = sum(memory.values()) * losses
     scene.expect(grown <= allowed, f"shared memory grew by {grown:,} bytes")
     if serving.is_alive():
         code, _ = serving.terminate()

@@ -39,8 +39,8 @@ class StallGuard:
         >>> with guard:
         ...     return answer(requests)
 
-    A batch that arrives while the process stands still is none of these: Triton began to wait for it afterwards. The
-    few microseconds before and after the call are not covered. Nor is the first batch: it may load libraries, which
+    A stall that ends before the batch starts is not its own: Triton usually begins to wait for it afterwards. What Triton
+    does in this process before and after the call is not covered. Nor is the first batch: it may load libraries, which
     can hold up all threads of Python.
 
     Args:
