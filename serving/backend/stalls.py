@@ -40,8 +40,8 @@ class StallGuard:
         ...     return answer(requests)
 
     A stall that ends before the batch starts is not its own: Triton usually begins to wait for it afterwards. What
-    Triton does in this process before and after the call is not covered. Nor is the first batch: it may load libraries,
-    which can hold up all threads of Python.
+    Triton does in this process before and after the call is not covered. Nor is the first batch: it may load
+    libraries, which can hold up all threads of Python.
 
     Args:
         clock: the time of day in seconds, which Triton waits by.
