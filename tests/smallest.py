@@ -34,20 +34,21 @@ def smallest_generator(name: str, **architecture: Any) -> Generator:
     return found.generator(**{**smallest, **architecture}).eval()
 
 
-def random_flow(seed: int = 0, pixel_std: float = 0.2) -> Generator:
+def random_flow(seed: int = 0, pixel_std: float = 0.2, width: int = 32, depth: int = 1) -> Generator:
     """A tiny text-to-image flow in eval mode whose weights are random: three stages and a tokenizer.
 
     Args:
         seed: of the weights.
         pixel_std: standard deviation of the weights of the last layer: larger ones amplify what differs in a step.
+        width, depth: of the sampled network: larger ones take longer.
     """
     torch.manual_seed(seed)
     generator = family("flow").generator(
         tokenizer=learn_tokenizer(["a large red circle above a small blue square"], 300),
         token_count=8,
         resolution=8,
-        width=32,
-        depth=1,
+        width=width,
+        depth=depth,
     )
     for name, weights in generator.named_parameters():
         if not weights.any():

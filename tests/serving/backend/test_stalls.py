@@ -8,6 +8,7 @@ import pytest
 
 from litho.bundle import Bundle
 from litho.errors import EndpointUnavailable
+from litho.export.build import export
 from litho.runners import open_runner
 from litho.serving.backend.in_hand import read_records
 from litho.serving.backend.stalls import StallGuard
@@ -15,8 +16,10 @@ from litho.serving.repository.deploy import deploy
 from litho.serving.server.embedded import EmbeddedServer
 from litho.serving.server.environment import install
 from litho.serving.server.watch import Watch
+from litho.training.run.snapshot import save_snapshot
 
 from ...conftest import standing_still, wait_until
+from ...smallest import random_flow
 
 PAUSE_SECONDS = 1.5
 """Triton gives a batch up after a second without a sign of life."""
@@ -94,12 +97,19 @@ def test_the_first_batch_may_load_libraries() -> None:
     guard.close()
 
 
+@pytest.fixture
+def slow_bundle(tmp_path: Path) -> Bundle:
+    """A flow that takes seconds for a batch of 32: the batch is still in hand when everything stops."""
+    save_snapshot(tmp_path / "run", random_flow(width=256, depth=4), family="flow", preset="flow-shapes")
+    return export(tmp_path / "run", to=tmp_path / "bundle", timed=False)
+
+
 @pytest.mark.slow
 def test_a_paused_machine_costs_the_batch_and_no_picture_is_another_ones(
-    flow_bundle: Path, tmp_path: Path
+    slow_bundle: Bundle, tmp_path: Path
 ) -> None:
     """The server and its process stop with a batch in hand and go on, as those of a paused machine do."""
-    deploy(Bundle.load(flow_bundle), to=tmp_path / "repository", name="flow")
+    deploy(slow_bundle, to=tmp_path / "repository", name="flow")
     install()
     count = 32
     asked = {
