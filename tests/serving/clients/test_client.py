@@ -266,9 +266,9 @@ def test_requests_outlive_a_killed_process_and_a_restarted_server(tmp_path: Path
             if "triton_python_backend_stub" in process.name() or "stub" in " ".join(process.cmdline()[:1])
         )
         # Longer than a machine stands still: the stream has to begin.
-        pictures = hasty.stream(Options(preview_every=1, answer_seconds=3), seed=7, steps=1_000_000)
-        assert next(pictures).step == 1
-        stub.kill()
+        pictures = hasty.stream(Options(preview_every=1, answer_seconds=3), seed=[7, SILENT])
+        assert [next(pictures).step for _ in range(4)] == [1, 2, 3, 4]
+        stub.kill()  # while it sends nothing: Triton does not outlive a process that dies within its lock
         with pytest.raises(EndpointUnavailable):  # the server never ends this stream
             for _ in pictures:
                 pass
