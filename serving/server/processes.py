@@ -12,7 +12,7 @@ __all__ = ["Look", "Stub", "describe", "listener", "look", "stubs_of"]
 _PROC = Path("/proc")
 _LISTENING = "0A"  # TCP_LISTEN, in the kernel's own writing
 _STUB = "triton_python_backend_stub"
-_TICKS = os.sysconf("SC_CLK_TCK")
+_TICKS, _PAGE_BYTES = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,13 @@ class Look:
     Args:
         state: as of `Stub`.
         cpu_seconds: processor time that it has used, of all its threads.
+        memory_bytes: of its memory that is in RAM.
         exit_code: of a dead process as `subprocess` gives it, negative for a signal; else 0.
     """
 
     state: str
     cpu_seconds: float
+    memory_bytes: int
     exit_code: int
 
 
@@ -55,10 +57,12 @@ def look(pid: int, parent: int) -> Look | None:
         return None
     if int(fields[1]) != parent:
         return None
-    # Numbers of the fields in proc(5), less the two in front of these: 14 and 15 user and system time, 52 exit code.
+    # Numbers of the fields in proc(5), less the two in front of these: 14 and 15 user and system time, 24 pages in
+    # RAM, 52 exit code.
     status = int(fields[49]) if fields[0] == "Z" else 0
     code = -(status & 0x7F) if status & 0x7F else status >> 8
-    return Look(fields[0], (int(fields[11]) + int(fields[12])) / _TICKS, code)
+    cpu_seconds = (int(fields[11]) + int(fields[12])) / _TICKS
+    return Look(fields[0], cpu_seconds, int(fields[21]) * _PAGE_BYTES, code)
 
 
 def listener(port: int) -> int | None:

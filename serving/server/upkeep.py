@@ -19,6 +19,7 @@ from ..clients.client import Client
 from .backoff import Backoff
 from .embedded import EmbeddedServer
 from .events import Event, Level, Listener
+from .loading import LoadWatch
 from .processes import Stub
 from .served_models import served_models
 from .status import Status
@@ -50,6 +51,7 @@ class _Model:
     not_before: float = 0.0
     asked: float = float("-inf")  # when its last canary left
     loaded: float = float("-inf")
+    loading: LoadWatch | None = None  # of the load that runs
     backoff: Backoff = field(default_factory=lambda: Backoff(first_seconds=1.0, longest_seconds=60.0))
     jobs: dict[str, Future[Any]] = field(default_factory=dict)
 
@@ -66,6 +68,7 @@ class Upkeep:
         deadline_seconds: longest time that such a request may take.
         hung_seconds: as `Watch` takes it.
         grace_seconds: an old instance that is still there so long after its model was loaded anew is ended.
+        load_idle_seconds: a load whose new instances do nothing for so long is ended, and tried again.
     """
 
     def __init__(  # noqa: PLR0913
@@ -79,10 +82,11 @@ class Upkeep:
         deadline_seconds: float = 10.0,
         hung_seconds: float = 10.0,
         grace_seconds: float = 30.0,
+        load_idle_seconds: float = 30.0,
     ) -> None:
         self._server, self._repository, self._status, self._tell = server, repository, status, tell
         self._canary_seconds, self._deadline_seconds = canary_seconds, deadline_seconds
-        self._grace_seconds = grace_seconds
+        self._grace_seconds, self._load_idle_seconds = grace_seconds, load_idle_seconds
         self._watch = Watch(server.process_id, server.drain_file, hung_seconds=hung_seconds)
         self._models: dict[str, _Model] = {}
         self._retired: list[tuple[float, Stub]] = []
@@ -113,9 +117,8 @@ class Upkeep:
         for name, model in list(self._models.items()):
             self._collect(name, model, now)
             if (model.broken or model.missing) and "load" not in model.jobs and now >= model.not_before:
-                old = [] if model.missing else [one for one in self._watch.instances() if one.model == name]
-                model.jobs["load"] = self._pool.submit(self._load, name, not model.missing)
-                self._retired += [(now + self._grace_seconds, one) for one in old]
+                self._begin_load(name, model, now)
+            self._end_hung_load(name, model)
             if (
                 self._canary_seconds
                 and now >= model.due
@@ -138,6 +141,23 @@ class Upkeep:
         self._say(event, "error", stub.model, f"an instance of {stub.model} {words}", fault.cause)
         model.broken = f"an instance {words}: {fault.cause}"
         self._status.problem(stub.model, model.broken)
+
+    def _begin_load(self, name: str, model: _Model, now: float) -> None:
+        old = [] if model.missing else [one for one in self._watch.instances() if one.model == name]
+        model.loading = LoadWatch(self._server.process_id, name, old, idle_seconds=self._load_idle_seconds)
+        model.jobs["load"] = self._pool.submit(self._load, name, not model.missing)
+        self._retired += [(now + self._grace_seconds, one) for one in old]
+
+    def _end_hung_load(self, name: str, model: _Model) -> None:
+        # While old instances are left, Triton may wait for those.
+        waits = any(stub.model == name for _, stub in self._retired)
+        if "load" not in model.jobs or model.loading is None or waits:
+            return
+        for stub in model.loading.hung(self._watch.instances()):
+            self._watch.end(stub, expected=True)
+            cause = f"it did nothing for {self._load_idle_seconds:.0f} s while its model was loaded"
+            self._status.count("litho_hung_instances_total", name)
+            self._say("instance-hung", "error", name, f"a new instance of {name} stands still", cause)
 
     def _end_retired(self, now: float) -> None:
         for due, stub in [one for one in self._retired if one[0] <= now]:

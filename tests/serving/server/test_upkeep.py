@@ -1,3 +1,6 @@
+import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -5,10 +8,26 @@ import pytest
 from litho.serving.server.embedded import EmbeddedServer
 from litho.serving.server.environment import install
 from litho.serving.server.events import Event
+from litho.serving.server.processes import stubs_of
 from litho.serving.server.status import Status
 from litho.serving.server.upkeep import Upkeep, canary_inputs
 from litho.signature import Signature
 from litho.signature.fields import image_output, label_field, seed_field
+
+SILENT_MODEL = """
+import pathlib, time
+class TritonPythonModel:
+    def initialize(self, args):
+        while (pathlib.Path(args["model_repository"]) / "silent").exists():
+            time.sleep(1)
+"""
+SILENT_CONFIG = """
+name: "silent"
+backend: "python"
+max_batch_size: 1
+input [{ name: "seed", data_type: TYPE_INT64, dims: [1] }]
+output [{ name: "image", data_type: TYPE_UINT8, dims: [1] }]
+"""
 
 
 def test_a_canary_asks_for_one_picture_and_never_for_the_same() -> None:
@@ -47,3 +66,33 @@ def test_a_model_that_was_unloaded_on_purpose_is_no_alarm(repository: Path) -> N
             upkeep.tick()
         upkeep.close()
     assert [event.event for event in events] == []
+
+
+@pytest.mark.slow
+def test_a_load_that_would_never_end_is_ended_and_tried_again(tmp_path: Path) -> None:
+    """So hangs the load during which a machine stood still: its new process waits for Triton, which waits for it."""
+    model = tmp_path / "repository" / "silent"
+    (model / "1").mkdir(parents=True)
+    (model / "1" / "model.py").write_text(SILENT_MODEL)
+    (model / "config.pbtxt").write_text(SILENT_CONFIG)
+    install()
+    events: list[Event] = []
+    with EmbeddedServer(model.parent, log=tmp_path / "log") as server:
+        upkeep = Upkeep(
+            server, model.parent, Status(), events.append, canary_seconds=0, load_idle_seconds=1.5
+        )
+
+        def wait_for(event: str) -> Event:
+            while not (told := [one for one in events if one.event == event]):
+                upkeep.tick()
+                time.sleep(0.02)
+            return told[0]
+
+        upkeep.tick()
+        (model / "silent").touch()
+        os.kill(stubs_of(server.process_id)[0].pid, signal.SIGKILL)
+        assert wait_for("instance-hung").cause == "it did nothing for 2 s while its model was loaded"
+        (model / "silent").unlink()
+        assert wait_for("reload-failed").model == "silent"
+        assert wait_for("model-reloaded").model == "silent"
+        upkeep.close()

@@ -1,41 +1,13 @@
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from litho.serving.server.watch import Fault, Watch
 
-WORKER = """
-import pathlib, sys, time
-from litho.serving.backend.in_hand import InHand
-work = InHand(pathlib.Path(sys.argv[1]))
-work.accept(2)
-print("ready", flush=True)
-while sys.argv[2] == "busy":
-    pass
-time.sleep(60)
-"""
-
-
-@contextmanager
-def instance(drain: Path, what: str = "idle") -> Iterator[subprocess.Popen[bytes]]:
-    """A process that looks like Triton's of the instance "tiny_0_1", with two requests in hand."""
-    # Python finds its environment by the folder of its name.
-    name = str(Path(sys.executable).with_name("triton_python_backend_stub"))
-    arguments = [name, "-c", WORKER, str(drain), what, "", "", "", "tiny_0_1"]
-    with subprocess.Popen(arguments, executable=sys.executable, stdout=subprocess.PIPE) as process:
-        try:
-            assert process.stdout is not None
-            process.stdout.readline()
-            yield process
-        finally:
-            process.kill()
+from .instances import instance
 
 
 def first_fault(watch: Watch) -> Fault:
@@ -90,7 +62,7 @@ def test_an_instance_that_does_nothing_with_work_in_hand_hangs(stopped: bool, tm
 def test_an_instance_that_computes_does_not_hang(tmp_path: Path) -> None:
     # Longer than a machine stands still, which this process cannot tell from a worker that does.
     watch = Watch(os.getpid(), tmp_path / "drain", hung_seconds=1.5)
-    with instance(tmp_path / "drain", "busy"):
+    with instance(tmp_path / "drain", "computes"):
         deadline = time.monotonic() + 2
         while time.monotonic() < deadline:
             assert watch.look() == []

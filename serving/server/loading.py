@@ -1,0 +1,73 @@
+"""Finds new processes of a model that Triton would wait for for ever.
+
+If a machine stands still while a new process opens its model, Triton gives the load up after a second without a sign
+of life, and waits for the process to end. The process does not know that and waits for requests, so the load never
+ends (seen in 24.10).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+
+from .processes import Look, Stub, look
+
+__all__ = ["LoadWatch"]
+
+_IDLE_SHARE = 0.01
+"""Share of a processor below which a process computes nothing."""
+
+_READ_BYTES = 2**20
+"""Growth of memory from which on a process opens a file, if only slowly: that takes hardly any processor time."""
+
+
+class LoadWatch:
+    """Looks after the new processes of one model while it is loaded.
+
+    Args:
+        server: process id of the server.
+        model: its name.
+        old: the processes of the model from before the load.
+        idle_seconds: a load hangs if none of its processes computed or read anything for this long.
+        clock: seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        server: int,
+        model: str,
+        old: Collection[Stub],
+        *,
+        idle_seconds: float = 30.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._server, self._model, self._old = server, model, frozenset(old)
+        self._idle_seconds, self._clock = idle_seconds, clock
+        # How each new process was when it last began to be looked at, and when that was.
+        self._seen: dict[Stub, tuple[float, Look]] = {}
+
+    def hung(self, instances: Collection[Stub]) -> tuple[Stub, ...]:
+        """The new processes, if all of them have done nothing for long; else none.
+
+        A process that has opened its model waits for the others, so one alone may be idle.
+
+        Args:
+            instances: the processes of the server.
+        """
+        new = [stub for stub in instances if stub.model == self._model and stub not in self._old]
+        idle = [self._is_idle(stub) for stub in new]
+        return tuple(new) if all(idle) else ()
+
+    def _is_idle(self, stub: Stub) -> bool:
+        now, seen = self._clock(), look(stub.pid, self._server)
+        if seen is None:
+            return False  # it has just ended
+        since, before = self._seen.setdefault(stub, (now, seen))
+        seconds = now - since
+        if seconds < self._idle_seconds:
+            return False
+        computed = seen.cpu_seconds - before.cpu_seconds > _IDLE_SHARE * seconds
+        if computed or seen.memory_bytes - before.memory_bytes > _READ_BYTES:
+            self._seen[stub] = (now, seen)
+            return False
+        return True
