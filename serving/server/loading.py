@@ -1,8 +1,8 @@
-"""Finds new processes of a model that Triton would wait for for ever.
+"""Finds loads of models that Triton would never end.
 
 If a machine stands still while a new process opens its model, Triton gives the load up after a second without a sign
 of life, and waits for the process to end. The process does not know that and waits for requests, so the load never
-ends (seen in 24.10).
+ends. Nor do some loads whose new processes died (both seen in 24.10).
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ __all__ = ["LoadWatch"]
 _IDLE_SHARE = 0.01
 """Share of a processor below which a process computes nothing."""
 
+_STUCK = 4
+"""Times the idle seconds. Triton takes some seconds to end a load whose processes died, and the server that does not
+is killed with all its models."""
+
 _READ_BYTES = 2**20
 """Growth of memory from which on a process opens a file, if only slowly: that takes hardly any processor time."""
 
@@ -28,7 +32,8 @@ class LoadWatch:
         server: process id of the server.
         model: its name.
         old: the processes of the model from before the load.
-        idle_seconds: a load hangs if none of its processes computed or read anything for this long.
+        idle_seconds: a load hangs if none of its processes computed or read anything for this long, and is stuck if
+            none was left for four times as long.
         clock: seconds that never go back.
     """
 
@@ -45,6 +50,7 @@ class LoadWatch:
         self._idle_seconds, self._clock = idle_seconds, clock
         # How each new process was when it last began to be looked at, and when that was.
         self._seen: dict[Stub, tuple[float, Look]] = {}
+        self._lost: float | None = None  # since when none of them is left
 
     def hung(self, instances: Collection[Stub]) -> tuple[Stub, ...]:
         """The new processes, if all of them have done nothing for long; else none.
@@ -55,8 +61,17 @@ class LoadWatch:
             instances: the processes of the server.
         """
         new = [stub for stub in instances if stub.model == self._model and stub not in self._old]
+        if new or not self._seen:
+            self._lost = None
+        elif self._lost is None:
+            self._lost = self._clock()
         idle = [self._is_idle(stub) for stub in new]
         return tuple(new) if all(idle) else ()
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether new processes came and none has been left for long: nothing is left that could end the load."""
+        return self._lost is not None and self._clock() - self._lost >= _STUCK * self._idle_seconds
 
     def _is_idle(self, stub: Stub) -> bool:
         now, seen = self._clock(), look(stub.pid, self._server)

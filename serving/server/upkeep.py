@@ -6,8 +6,11 @@ instances first and then drop the old ones, so that no request is lost but those
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,7 +71,8 @@ class Upkeep:
         deadline_seconds: longest time that such a request may take.
         hung_seconds: as `Watch` takes it.
         grace_seconds: an old instance that is still there so long after its model was loaded anew is ended.
-        load_idle_seconds: a load whose new instances do nothing for so long is ended, and tried again.
+        load_idle_seconds: a load whose new instances do nothing for so long is ended, and tried again; if it does not
+            end without them within four times as long, the server is killed, for whoever restarts it.
     """
 
     def __init__(  # noqa: PLR0913
@@ -158,6 +162,12 @@ class Upkeep:
             cause = f"it did nothing for {self._load_idle_seconds:.0f} s while its model was loaded"
             self._status.count("litho_hung_instances_total", name)
             self._say("instance-hung", "error", name, f"a new instance of {name} stands still", cause)
+        if model.loading.is_stuck:
+            model.loading = None
+            words = f"the server does not end the load of {name} and is killed"
+            self._say("server-stuck", "error", name, words, "no new instance is left")
+            with suppress(ProcessLookupError):
+                os.kill(self._server.process_id, signal.SIGKILL)
 
     def _end_retired(self, now: float) -> None:
         for due, stub in [one for one in self._retired if one[0] <= now]:

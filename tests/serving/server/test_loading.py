@@ -8,6 +8,7 @@ import pytest
 from litho.serving.server.loading import LoadWatch
 from litho.serving.server.processes import Stub, stubs_of
 
+from ...conftest import wait_until
 from .instances import instance
 
 IDLE_SECONDS = 1.5
@@ -49,3 +50,13 @@ def test_processes_from_before_the_load_and_of_other_models_may_be_idle(tmp_path
     with instance(tmp_path / "drain"):
         old, other = watch(*stubs_of(os.getpid())), watch(model="other")
         assert looks(lambda: old() + other(), 2 * IDLE_SECONDS) == set()
+
+
+def test_a_load_is_stuck_when_none_of_its_processes_is_left(tmp_path: Path) -> None:
+    loading = LoadWatch(os.getpid(), "tiny", (), idle_seconds=0.1)
+    assert loading.hung(()) == ()
+    assert not loading.is_stuck  # none has come yet
+    with instance(tmp_path / "drain"):
+        loading.hung(stubs_of(os.getpid()))
+        assert not loading.is_stuck
+    wait_until(lambda: loading.hung(stubs_of(os.getpid())) or loading.is_stuck)

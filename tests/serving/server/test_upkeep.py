@@ -1,6 +1,8 @@
 import os
 import signal
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ from litho.serving.server.status import Status
 from litho.serving.server.upkeep import Upkeep, canary_inputs
 from litho.signature import Signature
 from litho.signature.fields import image_output, label_field, seed_field
+
+from ...conftest import wait_until
 
 SILENT_MODEL = """
 import pathlib, time
@@ -68,31 +72,69 @@ def test_a_model_that_was_unloaded_on_purpose_is_no_alarm(repository: Path) -> N
     assert [event.event for event in events] == []
 
 
-@pytest.mark.slow
-def test_a_load_that_would_never_end_is_ended_and_tried_again(tmp_path: Path) -> None:
-    """So hangs the load during which a machine stood still: its new process waits for Triton, which waits for it."""
+@dataclass
+class Tended:
+    """A running server of one model, which opens for ever while its file "silent" is there, and its upkeep."""
+
+    server: EmbeddedServer
+    model: Path
+    events: list[Event] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        repository = self.model.parent
+        self.upkeep = Upkeep(
+            self.server, repository, Status(), self.events.append, canary_seconds=0, load_idle_seconds=1.5
+        )
+        self.upkeep.tick()
+
+    def stub(self) -> int:
+        """Process id of the only instance that lives."""
+        (alive,) = (one.pid for one in stubs_of(self.server.process_id) if one.state != "Z")
+        return alive
+
+    def wait_for(self, event: str) -> Event:
+        while not (told := [one for one in self.events if one.event == event]):
+            self.upkeep.tick()
+            time.sleep(0.02)
+        return told[0]
+
+
+@pytest.fixture
+def tended(tmp_path: Path) -> Iterator[Tended]:
     model = tmp_path / "repository" / "silent"
     (model / "1").mkdir(parents=True)
     (model / "1" / "model.py").write_text(SILENT_MODEL)
     (model / "config.pbtxt").write_text(SILENT_CONFIG)
     install()
-    events: list[Event] = []
     with EmbeddedServer(model.parent, log=tmp_path / "log") as server:
-        upkeep = Upkeep(
-            server, model.parent, Status(), events.append, canary_seconds=0, load_idle_seconds=1.5
-        )
+        made = Tended(server, model)
+        yield made
+        made.upkeep.close()
 
-        def wait_for(event: str) -> Event:
-            while not (told := [one for one in events if one.event == event]):
-                upkeep.tick()
-                time.sleep(0.02)
-            return told[0]
 
-        upkeep.tick()
-        (model / "silent").touch()
-        os.kill(stubs_of(server.process_id)[0].pid, signal.SIGKILL)
-        assert wait_for("instance-hung").cause == "it did nothing for 2 s while its model was loaded"
-        (model / "silent").unlink()
-        assert wait_for("reload-failed").model == "silent"
-        assert wait_for("model-reloaded").model == "silent"
-        upkeep.close()
+@pytest.mark.slow
+def test_a_load_that_would_never_end_is_ended_and_tried_again(tended: Tended) -> None:
+    """So hangs the load during which a machine stood still: its new process waits for Triton, which waits for it."""
+    (tended.model / "silent").touch()
+    os.kill(tended.stub(), signal.SIGKILL)
+    assert tended.wait_for("instance-hung").cause == "it did nothing for 2 s while its model was loaded"
+    (tended.model / "silent").unlink()
+    assert tended.wait_for("reload-failed").model == "silent"
+    assert tended.wait_for("model-reloaded").model == "silent"
+
+
+@pytest.mark.slow
+def test_a_server_that_does_not_end_a_load_without_processes_is_killed(tended: Tended) -> None:
+    (tended.model / "silent").touch()
+    os.kill(first := tended.stub(), signal.SIGKILL)
+    tended.wait_for("instance-died")
+    wait_until(lambda: any(one.state != "Z" for one in stubs_of(tended.server.process_id)))
+    os.kill(tended.server.process_id, signal.SIGSTOP)
+    second = tended.stub()
+    assert second != first
+    for _ in range(100):  # it becomes known
+        tended.upkeep.tick()
+        time.sleep(0.02)
+    os.kill(second, signal.SIGKILL)
+    assert tended.wait_for("server-stuck").cause == "no new instance is left"
+    wait_until(lambda: not tended.server.is_alive())
