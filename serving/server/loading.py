@@ -55,7 +55,8 @@ class LoadWatch:
     def hung(self, instances: Collection[Stub]) -> tuple[Stub, ...]:
         """The new processes, if all of them have done nothing for long; else none.
 
-        A process that has opened its model waits for the others, so one alone may be idle.
+        A process that has opened its model waits for the others, so one alone may be idle. While an old process is
+        left, Triton may wait for that one, and all of the new ones may be idle.
 
         Args:
             instances: the processes of the server.
@@ -65,6 +66,11 @@ class LoadWatch:
             self._lost = None
         elif self._lost is None:
             self._lost = self._clock()
+        if any(stub in self._old for stub in instances):
+            self._seen.update(
+                (stub, (self._clock(), seen)) for stub in new if (seen := look(stub.pid, self._server))
+            )
+            return ()
         idle = [self._is_idle(stub) for stub in new]
         return tuple(new) if all(idle) else ()
 

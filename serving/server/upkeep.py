@@ -153,9 +153,7 @@ class Upkeep:
         self._retired += [(now + self._grace_seconds, one) for one in old]
 
     def _end_hung_load(self, name: str, model: _Model) -> None:
-        # While old instances are left, Triton may wait for those.
-        waits = any(stub.model == name for _, stub in self._retired)
-        if "load" not in model.jobs or model.loading is None or waits:
+        if "load" not in model.jobs or model.loading is None:
             return
         for stub in model.loading.hung(self._watch.instances()):
             self._watch.end(stub, expected=True)

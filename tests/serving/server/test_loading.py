@@ -60,3 +60,13 @@ def test_a_load_is_stuck_when_none_of_its_processes_is_left(tmp_path: Path) -> N
         loading.hung(stubs_of(os.getpid()))
         assert not loading.is_stuck
     wait_until(lambda: loading.hung(stubs_of(os.getpid())) or loading.is_stuck)
+
+
+def test_new_processes_may_wait_for_old_ones_but_not_die(tmp_path: Path) -> None:
+    with instance(tmp_path / "old"):
+        old = stubs_of(os.getpid())
+        loading = LoadWatch(os.getpid(), "tiny", old, idle_seconds=0.1)
+        with instance(tmp_path / "new"):
+            assert looks(lambda: loading.hung(stubs_of(os.getpid())), 0.5) == set()
+            assert not loading.is_stuck
+        wait_until(lambda: loading.hung(stubs_of(os.getpid())) or loading.is_stuck)
