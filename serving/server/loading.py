@@ -8,14 +8,11 @@ ends. Nor do some loads whose new processes died (both seen in 24.10).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
-from .processes import Look, Stub, look
+from .processes import IDLE_SHARE, Look, Stub, look
 
 __all__ = ["LoadWatch"]
-
-_IDLE_SHARE = 0.01
-"""Share of a processor below which a process computes nothing."""
 
 _STUCK = 4
 """Times the idle seconds. Triton takes some seconds to end a load whose processes died, and the server that does not
@@ -34,7 +31,6 @@ class LoadWatch:
         old: the processes of the model from before the load.
         idle_seconds: a load hangs if none of its processes computed or read anything for this long, and is stuck if
             none was left for four times as long.
-        clock: seconds that never go back.
     """
 
     def __init__(
@@ -44,10 +40,9 @@ class LoadWatch:
         old: Collection[Stub],
         *,
         idle_seconds: float = 30.0,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._server, self._model, self._old = server, model, frozenset(old)
-        self._idle_seconds, self._clock = idle_seconds, clock
+        self._idle_seconds = idle_seconds
         # How each new process was when it last began to be looked at, and when that was.
         self._seen: dict[Stub, tuple[float, Look]] = {}
         self._lost: float | None = None  # since when none of them is left
@@ -65,10 +60,10 @@ class LoadWatch:
         if new or not self._seen:
             self._lost = None
         elif self._lost is None:
-            self._lost = self._clock()
+            self._lost = time.monotonic()
         if any(stub in self._old for stub in instances):
             self._seen.update(
-                (stub, (self._clock(), seen)) for stub in new if (seen := look(stub.pid, self._server))
+                (stub, (time.monotonic(), seen)) for stub in new if (seen := look(stub.pid, self._server))
             )
             return ()
         idle = [self._is_idle(stub) for stub in new]
@@ -77,17 +72,17 @@ class LoadWatch:
     @property
     def is_stuck(self) -> bool:
         """Whether new processes came and none has been left for long: nothing is left that could end the load."""
-        return self._lost is not None and self._clock() - self._lost >= _STUCK * self._idle_seconds
+        return self._lost is not None and time.monotonic() - self._lost >= _STUCK * self._idle_seconds
 
     def _is_idle(self, stub: Stub) -> bool:
-        now, seen = self._clock(), look(stub.pid, self._server)
+        now, seen = time.monotonic(), look(stub.pid, self._server)
         if seen is None:
             return False  # it has just ended
         since, before = self._seen.setdefault(stub, (now, seen))
         seconds = now - since
         if seconds < self._idle_seconds:
             return False
-        computed = seen.cpu_seconds - before.cpu_seconds > _IDLE_SHARE * seconds
+        computed = seen.cpu_seconds - before.cpu_seconds > IDLE_SHARE * seconds
         if computed or seen.memory_bytes - before.memory_bytes > _READ_BYTES:
             self._seen[stub] = (now, seen)
             return False

@@ -7,12 +7,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Look", "Stub", "describe", "listener", "look", "stubs_of"]
+__all__ = ["IDLE_SHARE", "Look", "Stub", "describe", "listener", "look", "stubs_of"]
 
 _PROC = Path("/proc")
 _LISTENING = "0A"  # TCP_LISTEN, in the kernel's own writing
 _STUB = "triton_python_backend_stub"
 _TICKS, _PAGE_BYTES = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
+
+IDLE_SHARE = 0.01
+"""Share of a processor below which a process does nothing."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from ..backend.in_hand import Record, read_records
 from ..backend.stalls import STALLED
 from .deaths import ending
-from .processes import Stub, look, stubs_of
+from .processes import IDLE_SHARE, Stub, look, stubs_of
 
 __all__ = ["Fault", "Watch"]
 
@@ -22,9 +22,6 @@ _SEARCH_SECONDS = 1.0
 
 _DYING_SECONDS = 0.1
 """A process that Triton itself ends is dead for a moment, too."""
-
-_IDLE_SHARE = 0.01
-"""Share of a processor below which a process with work in hand does nothing."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +135,7 @@ class Watch:
             return None
         # A record that is read while it is written may hold the time of something long before the work in hand.
         seconds = now - max(moved, since)
-        if seconds < self._hung_seconds or (cpu - before) / seconds > _IDLE_SHARE:
+        if seconds < self._hung_seconds or (cpu - before) / seconds > IDLE_SHARE:
             return None
         self._standing[stub.pid] = (moved, cpu, float("inf"))  # reported once
         return Fault(
